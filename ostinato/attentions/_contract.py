@@ -1,0 +1,38 @@
+"""What an attention is: a score between a query and each step of a memory; the softmax and the weighted sum are generic."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+
+class Attention(nn.Module, ABC):
+    """Scores e[k, s] between queries and the steps of a memory.
+
+        keys    = prepare(memory)                   once per batch
+        e       = scores(query, keys, previous)
+        weights = softmax over the real steps of e; context = sum_s weights[s] * memory[s]     (layers/attend.py)
+
+    Shapes:
+        memory (B, S, M) padded; query (B, K, Q): K queries of each example; scores (B, K, S); previous (B, K, S)
+
+    Args:
+        query_size: Q, by position.
+        memory_size: M, by position.
+    """
+
+    needs_previous: ClassVar[bool]
+    """Whether the score reads the weights of the step before, so that steps cannot be computed all at once."""
+
+    def __init__(self, query_size: int, memory_size: int):
+        super().__init__()
+        self.query_size = query_size
+        self.memory_size = memory_size
+
+    @abstractmethod
+    def prepare(self, memory: Tensor) -> Tensor:
+        """What depends on the memory alone, (B, S, A)."""
+
+    @abstractmethod
+    def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+        """(B, K, S), before the softmax; what lies on padding is left out by the caller."""

@@ -1,0 +1,48 @@
+"""What an encoder is: the steps of one input to a vector per step and one for the whole."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from ostinato.modalities._contract import Symbols, Values
+from ostinato.steps import Steps
+
+
+class Encoded(NamedTuple):
+    """What an encoder read.
+
+    Args:
+        steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
+        summary: a vector for the whole, (B, summary_size), or None.
+        state: what a causal encoder goes on from, a tuple of tensors with B rows each, or None.
+    """
+
+    steps: Steps | None
+    summary: Tensor | None
+    state: tuple[Tensor, ...] | None
+
+
+class Encoder(nn.Module, ABC):
+    """Reads one input; owns its embedding.
+
+    Args:
+        spec: what one step of the input is, by position.
+
+    Errors:
+        ValueError: a state is given to an encoder that is not causal.
+    """
+
+    takes: ClassVar[tuple[type, ...]] = (Symbols, Values)
+    """The kinds of step that it can read."""
+
+    causal: bool
+    """Whether a step is read without those after it, so that reading can go on from a state."""
+    steps_size: int | None
+    summary_size: int | None
+    look_ahead: int | None
+    """Steps to wait before the first answer; None: the whole sequence."""
+
+    @abstractmethod
+    def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
+        """Reads a batch, going on from `state` if there is one."""

@@ -1,0 +1,41 @@
+"""The errors that Ostinato raises on purpose; each says where, what was given, what is allowed and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class OstinatoError(Exception):
+    """What is wrong with something that the user gave; the command line prints it without a traceback and exits 2.
+
+    OstinatoError
+    ├── ConfigError   a recipe, an option or an argument: unknown, of the wrong type, or impossible together
+    ├── DataError     a file, a column, a line or an example
+    ├── BundleError   a trained model or a checkpoint: missing, damaged, or of another version
+    └── KernelError   a way of computing that was forced and cannot be honoured
+
+    Every other exception is a defect of Ostinato or of the machine and keeps its traceback.
+    """
+
+
+class ConfigError(OstinatoError):
+    """A recipe, an option or an argument is unknown, of the wrong type, or impossible in this combination."""
+
+
+class DataError(OstinatoError):
+    """A file, a column, a line or an example cannot be used as it is."""
+
+
+class BundleError(OstinatoError):
+    """A trained model or a checkpoint is missing, damaged, or was written by another version."""
+
+
+class KernelError(OstinatoError):
+    """A forced way of computing cannot be honoured on this machine or for this shape."""
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str:
+    """The end of a sentence that names the closest allowed word and the allowed words: `; did you mean 'gru'? ...`."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{hint}{';' if not hint else ''} allowed here: {', '.join(names)}" if names else hint

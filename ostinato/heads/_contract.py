@@ -1,0 +1,117 @@
+"""What a head is: encoded inputs to a loss and to predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from ostinato.encoders._contract import Encoded
+from ostinato.steps import Steps
+
+
+class Sizes(NamedTuple):
+    """What one encoded input brings to a head."""
+
+    steps: int | None
+    summary: int | None
+
+
+class Loss(NamedTuple):
+    """A loss as a sum and what it is a sum of, so that it can be divided by the number in the whole update.
+
+    Args:
+        total: the sum over real targets, a scalar with a gradient, in nats where it is a log-probability.
+        count: the number of real targets.
+    """
+
+    total: Tensor
+    count: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of given targets, a number per example.
+
+    Shapes:
+        log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored targets
+    """
+
+    log_probability: Tensor
+    num_targets: Tensor
+    num_right: Tensor
+
+
+class Head(nn.Module, ABC):
+    """Turns encoded inputs into one output.
+
+    Args:
+        spec: what one step of the output is, by position.
+        sizes: one `Sizes` for each input that it reads, by position.
+    """
+
+    aligns: ClassVar[frozenset[str]]
+    """The alignments that it serves."""
+    generates: ClassVar[bool]
+    """Whether predictions come from a search through `Generator`, or straight from `predict`."""
+
+    @abstractmethod
+    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
+        """The training loss of a batch; what is missing in the targets is neither summed nor counted."""
+
+    @abstractmethod
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        """The log-probability of given targets: no smoothing, no dropout, no sampling."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """The state of a generation: one row per hypothesis.
+
+    Args:
+        memory: what does not change while generating, an entry per input, B examples each; kept by reference.
+        rows: (R,) the example of the memory that a hypothesis reads.
+        values: what changes, by name, each (R, ...).
+        attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
+    """
+
+    memory: tuple[Any, ...]
+    rows: Tensor
+    values: dict[str, Tensor] = field(default_factory=dict)
+    attention: tuple[Tensor, ...] = ()
+
+    def reorder(self, rows: Tensor) -> Decoding:
+        """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""
+        pick = lambda tensor: tensor.index_select(0, rows)  # noqa: E731
+        return replace(
+            self,
+            rows=pick(self.rows),
+            values={name: pick(value) for name, value in self.values.items()},
+            attention=tuple(pick(weights) for weights in self.attention),
+        )
+
+
+class Generator(ABC):
+    """What can be searched: a `free` head over its memory, or a `next` output together with its encoder.
+
+    Law: `extend` over a prompt gives the logits of `step` called symbol by symbol.
+    """
+
+    begin: int
+    end: int
+    num_symbols: int
+
+    @abstractmethod
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        """One hypothesis per example, nothing said yet."""
+
+    @abstractmethod
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Says a whole prompt at once: logits (N, V) of what follows each of its steps, and the state after it."""
+
+    @abstractmethod
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Says one symbol (R,) each: logits (R, V) of what follows, and the state after it."""

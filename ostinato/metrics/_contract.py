@@ -1,0 +1,72 @@
+"""What a metric is: predictions beside references, one number with a 95 % interval and the name of the method."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's value with its 95 % interval.
+
+    Args:
+        value: the number, in the metric's unit.
+        low: the lower end of the interval.
+        high: the upper end.
+        method: how the interval was made, such as `wilson` or `bootstrap over 1000 examples, 1000 draws, seed 0`.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of one output on one split, an entry per example.
+
+    Args:
+        predicted: raw predictions.
+        expected: raw references.
+        alternatives: further right answers per example, or None where the data list none.
+        log_probability: log-probability of the reference, natural logarithm, or None where it was not computed.
+        num_targets: how many steps that log-probability covers, the end symbol included.
+        num_right: how many of these steps had the highest probability, or None.
+    """
+
+    predicted: Sequence[Any]
+    expected: Sequence[Any]
+    alternatives: Sequence[Sequence[Any]] | None = None
+    log_probability: Sequence[float] | None = None
+    num_targets: Sequence[int] | None = None
+    num_right: Sequence[int] | None = None
+
+
+class Metric(ABC):
+    """One number that says how good predictions are.
+
+    A corpus metric is a function of sums: `statistics` gives one row of numbers per example, `value` turns the sum of any
+    set of rows into the metric. That is all a bootstrap, a paired comparison and a group table need.
+    """
+
+    higher_is_better: ClassVar[bool]
+    unit: ClassVar[str]
+    """`%`, `nats`, `bits` or empty."""
+    is_share: ClassVar[bool]
+    """Whether each example counts 0 or 1, so that Wilson's interval is right."""
+    needs_log_probability: ClassVar[bool]
+    """Whether it is made from the references' log-probability rather than from predictions."""
+
+    @abstractmethod
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        """One row of sufficient statistics per example, all of one width."""
+
+    @abstractmethod
+    def value(self, total: Sequence[float]) -> float:
+        """The metric for the sum of some examples' rows, in `unit`."""
+
+    @abstractmethod
+    def signature(self) -> str:
+        """The library and options that define the number, such as sacreBLEU's signature."""

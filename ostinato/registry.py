@@ -1,0 +1,218 @@
+"""Rooms and their members: a room is a folder, a component a file, its name the file's name; settings come from constructors."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
+
+from ostinato.errors import ConfigError, nearest
+
+ROOMS = {
+    "modalities": "ostinato.modalities",
+    "tokenizers": "ostinato.tokenizers",
+    "metrics": "ostinato.metrics",
+    "cells": "ostinato.cells",
+    "attentions": "ostinato.attentions",
+    "encoders": "ostinato.encoders",
+    "joins": "ostinato.joins",
+    "heads": "ostinato.heads",
+    "searches": "ostinato.searches",
+    "optimizers": "ostinato.training.optimizers",
+    "schedules": "ostinato.training.schedules",
+}
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number from 1 up: sizes, layers, widths."""
+Rate = Annotated[float, Field(ge=0, lt=1)]
+"""A probability below 1: dropout, smoothing, momentum."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A share from 0 to 1."""
+NonNegative = Annotated[float, Field(ge=0)]
+"""A real number from 0 up."""
+Positive = Annotated[float, Field(gt=0)]
+"""A real number above 0."""
+
+
+class Settings(BaseModel):
+    """Frozen settings of one component, derived from its constructor's keyword-only parameters."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's keyword arguments."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "type"}
+
+    def plain(self, *, full: bool = True) -> dict[str, Any]:
+        """The settings as numbers, strings, lists and dicts; without `full` only what was set."""
+        return self.model_dump(mode="json", exclude_unset=not full)
+
+
+class SameAs(BaseModel):
+    """A reference to the component that another input or output owns."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    same_as: str
+
+
+@dataclass(frozen=True)
+class Room:
+    """Marks a constructor's parameter as a slot: `cell: Annotated[Settings, Room("cells")] = "lstm"`.
+
+    Args:
+        name: the room whose members may stand in the slot.
+        shared: whether `{same_as: NAME}` may stand there too.
+    """
+
+    name: str
+    shared: bool = False
+
+
+def folder(room: str) -> Path:
+    if room not in ROOMS:
+        raise ConfigError(f"no room is called '{room}'{nearest(room, ROOMS)}")
+    spec = importlib.util.find_spec(ROOMS[room])
+    return Path(spec.submodule_search_locations[0])
+
+
+def _outside(room: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Members that other packages bring by the entry point `ostinato.<room>`: name = module."""
+    import importlib.metadata
+
+    return {point.name: point for point in importlib.metadata.entry_points(group=f"ostinato.{room}")}
+
+
+@functools.cache
+def names(room: str) -> tuple[str, ...]:
+    """The members of a room, in alphabetical order; imports none of them."""
+    own = {path.stem for path in folder(room).glob("*.py") if not path.stem.startswith("_")}
+    return tuple(sorted(own | set(_outside(room))))
+
+
+def summaries(room: str) -> dict[str, str]:
+    """Each member's first docstring line, read from the source so that nothing heavy is imported."""
+    lines = {}
+    for name in names(room):
+        path = folder(room) / f"{name}.py"
+        if path.exists():
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _names_file(node.name, name)]
+            text = ast.get_docstring(classes[0]) if classes else ast.get_docstring(tree)
+        else:
+            text = inspect.getdoc(component(room, name))
+        lines[name] = (text or "").split("\n")[0]
+    return lines
+
+
+def _names_file(class_name: str, file_name: str) -> bool:
+    return class_name.lower() == file_name.replace("_", "")
+
+
+@functools.cache
+def component(room: str, name: str) -> type:
+    """The class of a member: the one in its file whose name is the file's name without underscores, in any case."""
+    if name not in names(room):
+        raise ConfigError(f"{room} has no '{name}'{nearest(name, names(room))}")
+    outside = _outside(room)
+    module = importlib.import_module(outside[name].module if name in outside else f"{ROOMS[room]}.{name}")
+    for key, value in vars(module).items():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and _names_file(key, name):
+            return value
+    raise TypeError(f"{module.__name__} defines no class named like its file")
+
+
+@functools.cache
+def settings_class(room: str, name: str) -> type[Settings]:
+    """The frozen settings of a member, of the same name as its class."""
+    return derive(component(room, name), {"type": (Literal[name], name)})
+
+
+def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) -> type[Settings]:
+    """A settings class from a constructor's keyword-only parameters, with the fields of `extra` in front.
+
+    Errors:
+        TypeError: a keyword-only parameter has no annotation, or the constructor takes **kwargs.
+    """
+    fields = dict(extra)
+    for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise TypeError(f"{cls.__name__}.__init__ takes **{parameter.name}: name every setting")
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if parameter.annotation is parameter.empty:
+            raise TypeError(f"{cls.__name__}.__init__: {parameter.name} has no annotation")
+        fields[parameter.name] = field(parameter.annotation, parameter.default)
+    made = create_model(cls.__name__, __base__=base, **fields)
+    made.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
+    return made
+
+
+def field(annotation: Any, default: Any = inspect.Parameter.empty) -> tuple[Any, Any]:
+    """A pydantic field for a parameter, its slots opened to the settings of their room's members."""
+    opened = open_slots(annotation, default if isinstance(default, str) else None)
+    if default is inspect.Parameter.empty:
+        return opened, ...
+    return opened, Field(default=default, validate_default=True)
+
+
+def open_slots(annotation: Any, default: str | None) -> Any:
+    """Replaces `Annotated[Settings, Room(...)]`, at any depth, by the union of that room's settings."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        rooms = [mark for mark in arguments[1:] if isinstance(mark, Room)]
+        if rooms:
+            return slot(rooms[0], default)
+        return Annotated[(open_slots(arguments[0], default), *arguments[1:])]
+    if origin in (Union, types.UnionType):
+        opened = [open_slots(part, default) for part in arguments]
+        made = Union[tuple(opened)]
+        is_slot = any(part is not before for part, before in zip(opened, arguments))
+        if is_slot and type(None) in arguments:
+            return Annotated[made, BeforeValidator(lambda value: None if value == "none" else value)]
+        return made
+    if origin in (list, tuple, dict) and arguments:
+        return origin[tuple(open_slots(part, default) for part in arguments)]
+    return annotation
+
+
+def slot(room: Room, default: str | None) -> Any:
+    """The type of a slot: a bare name, a mapping with `type` (or without: the default's), settings, or a reference."""
+    members = [Annotated[settings_class(room.name, name), Tag(name)] for name in names(room.name)]
+    if room.shared:
+        members.append(Annotated[SameAs, Tag("same_as")])
+    union = Annotated[Union[tuple(members)], Discriminator(_tag)]
+
+    def written_out(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"type": value}
+        if isinstance(value, dict) and "type" not in value and "same_as" not in value and default is not None:
+            return {"type": default, **value}
+        return value
+
+    return Annotated[union, BeforeValidator(written_out)]
+
+
+def _tag(value: Any) -> str | None:
+    if isinstance(value, SameAs) or (isinstance(value, dict) and "same_as" in value and "type" not in value):
+        return "same_as"
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+
+
+def build(settings: Settings, room: str, *positional: Any) -> Any:
+    """The component that these settings describe; sizes and facts go in by position."""
+    return component(room, settings.type)(*positional, **settings.arguments())
+
+
+def make(room: str, name: str, positional: Iterable[Any] = (), options: dict[str, Any] | None = None) -> Any:
+    """A component by name, its options checked as in a recipe: `make("cells", "gru", (32, 64), {"reset": "before"})`."""
+    return build(settings_class(room, name)(type=name, **(options or {})), room, *positional)

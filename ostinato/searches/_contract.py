@@ -1,0 +1,53 @@
+"""What a search is: it speaks only start / step / reorder and finds what a generator would say."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ostinato.heads._contract import Decoding, Generator
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One answer to one example.
+
+    Args:
+        symbols: what was said, without begin and end.
+        score: what the search ranks by, natural logarithm, penalties included.
+        log_probability: the model's own log-probability of these symbols and the end, without any penalty or filter.
+        finished: whether the end symbol was said; False when the maximum length cut it.
+        attention: (len(symbols) + 1, S) weights over the first input that has steps, or None.
+    """
+
+    symbols: list[int]
+    score: float
+    log_probability: float
+    finished: bool
+    attention: Tensor | None = None
+
+
+class Search(ABC):
+    """Finds what a generator would say.
+
+    Laws: answers do not depend on batch size, order or company; a finished hypothesis keeps its place; an example's
+    answers come best first, at least one and at most `n_best` of them.
+    """
+
+    n_best: int
+    """Answers per example."""
+    random: ClassVar[bool]
+    """Whether `seeds` are read."""
+
+    @abstractmethod
+    def search(
+        self, generator: Generator, state: Decoding, max_length: Tensor, seeds: Tensor, *, attention: bool
+    ) -> list[list[Hypothesis]]:
+        """Answers for each of the B examples of a fresh state.
+
+        Args:
+            max_length: (B,) the most symbols before the end symbol; the search's own `max_length` lowers it.
+            seeds: (B,) int64, a number per example made from the user's seed and the example itself.
+            attention: whether hypotheses carry their weights.
+        """

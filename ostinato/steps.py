@@ -1,0 +1,191 @@
+"""The batch: a Layout says which steps belong to which sequence, Steps holds the values of the real steps and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+
+class Layout:
+    """How the steps of B sequences lie one after the other: made once per batch, shared by all that has these lengths.
+
+    Every map is an index tensor, made at its first use and kept. Lengths and offsets stay on the CPU; maps live on `device`.
+
+    Shapes:
+        lengths       (B,)    steps of each sequence
+        offsets       (B+1,)  first step of each sequence in the packed order; the last entry is N
+        total         N       real steps of the batch
+        longest       T       steps of the longest sequence
+        rows          (N,)    the sequence that a packed step belongs to
+        positions     (N,)    the place of a packed step in its sequence
+        padded_index  (N,)    row * T + position: where a packed step lies in a padded (B*T) batch
+        mask          (B, T)  True on real steps
+        order         (B,)    sequences from longest to shortest, ties in the given order
+        alive         T ints  how many sequences have a step t: the widths of the time-major order
+        time_major    (N,)    packed index of each step of the time-major order (step 0 of all in `order`, then step 1, ...)
+        packed        (N,)    the inverse of `time_major`
+        reversed      (N,)    packed index of the step that mirrors this one in its sequence
+    """
+
+    def __init__(self, lengths: Tensor | list[int], device: torch.device | str = "cpu"):
+        self.lengths = torch.as_tensor(lengths, dtype=torch.int64, device="cpu")
+        if self.lengths.ndim != 1 or bool((self.lengths < 0).any()):
+            raise ValueError(f"lengths must be one row of numbers >= 0, got shape {tuple(self.lengths.shape)}: {lengths}")
+        self.device = torch.device(device)
+        self.offsets = torch.zeros(len(self.lengths) + 1, dtype=torch.int64)
+        torch.cumsum(self.lengths, 0, out=self.offsets[1:])
+        self.total = int(self.offsets[-1])
+        self.longest = int(self.lengths.max()) if len(self.lengths) else 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and torch.equal(self.lengths, other.lengths)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.lengths.tolist()))
+
+    def __repr__(self) -> str:
+        return f"Layout(B={len(self)}, N={self.total}, T={self.longest})"
+
+    def to(self, device: torch.device | str) -> Layout:
+        return self if torch.device(device) == self.device else Layout(self.lengths, device)
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        return torch.repeat_interleave(torch.arange(len(self)), self.lengths)
+
+    @cached_property
+    def _positions(self) -> Tensor:
+        return torch.arange(self.total) - self.offsets[:-1][self._rows]
+
+    @cached_property
+    def rows(self) -> Tensor:
+        return self._rows.to(self.device)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        return self._positions.to(self.device)
+
+    @cached_property
+    def padded_index(self) -> Tensor:
+        return (self._rows * self.longest + self._positions).to(self.device)
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether all sequences are of one length, so that packed and padded are the same memory."""
+        return self.total == len(self) * self.longest
+
+    @cached_property
+    def mask(self) -> Tensor:
+        return (torch.arange(self.longest) < self.lengths[:, None]).to(self.device)
+
+    @cached_property
+    def order(self) -> Tensor:
+        return torch.argsort(self.lengths, descending=True, stable=True).to(self.device)
+
+    @cached_property
+    def alive(self) -> list[int]:
+        ended = torch.bincount(self.lengths, minlength=self.longest + 1)
+        return (len(self) - torch.cumsum(ended, 0))[: self.longest].tolist()
+
+    @cached_property
+    def time_major(self) -> Tensor:
+        rank = torch.empty(len(self), dtype=torch.int64)
+        rank[self.order.cpu()] = torch.arange(len(self))
+        return torch.argsort(self._positions * max(1, len(self)) + rank[self._rows], stable=True).to(self.device)
+
+    @cached_property
+    def packed(self) -> Tensor:
+        inverse = torch.empty(self.total, dtype=torch.int64)
+        inverse[self.time_major.cpu()] = torch.arange(self.total)
+        return inverse.to(self.device)
+
+    @cached_property
+    def reversed(self) -> Tensor:
+        last = (self.offsets[1:] - 1)[self._rows]
+        return (last - self._positions).to(self.device)
+
+    def grow(self, steps: int) -> Layout:
+        """The layout of the same sequences with `steps` more (or, below zero, fewer) steps each; none falls below zero."""
+        return Layout((self.lengths + steps).clamp(min=0), self.device)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Values of the real steps, sequence after sequence, and the layout that says whose they are.
+
+    Shapes:
+        values  (N, ...)
+    """
+
+    values: Tensor
+    layout: Layout
+
+    def __post_init__(self) -> None:
+        shape = getattr(self.values, "shape", None)
+        if isinstance(self.values, Tensor) and (not shape or shape[0] != self.layout.total):
+            raise ValueError(f"values of shape {tuple(shape or ())} do not fit a layout of {self.layout.total} steps {self.layout}")
+
+    @staticmethod
+    def of(sequences: list[Tensor]) -> Steps:
+        """The batch of these sequences, each (T_b, ...)."""
+        return Steps(torch.cat(sequences), Layout([len(one) for one in sequences], sequences[0].device))
+
+    @staticmethod
+    def from_padded(values: Tensor, layout: Layout) -> Steps:
+        """Takes the real steps out of a padded (B, T, ...) batch; T may exceed the longest sequence."""
+        if layout.full and values.shape[1] == layout.longest:
+            return Steps(values.flatten(0, 1), layout)
+        index = layout.padded_index if values.shape[1] == layout.longest else layout.rows * values.shape[1] + layout.positions
+        return Steps(values.flatten(0, 1).index_select(0, index), layout)
+
+    def padded(self, fill: float = 0.0) -> Tensor:
+        """The batch as (B, T, ...), with `fill` where a sequence has ended."""
+        size = (len(self.layout), self.layout.longest)
+        if self.layout.full:
+            return self.values.unflatten(0, size) if self.layout.total else self.values.new_empty(size + self.values.shape[1:])
+        flat = self.values.new_full((size[0] * size[1], *self.values.shape[1:]), fill)
+        return flat.index_copy(0, self.layout.padded_index, self.values).unflatten(0, size)
+
+    def reversed(self) -> Steps:
+        """Each sequence from its last step to its first."""
+        return Steps(self.values.index_select(0, self.layout.reversed), self.layout)
+
+    def with_values(self, values: Tensor) -> Steps:
+        return Steps(values, self.layout)
+
+    def split(self) -> list[Tensor]:
+        """One tensor (T_b, ...) per sequence."""
+        return list(self.values.split(self.layout.lengths.tolist()))
+
+    def to(self, device: torch.device | str) -> Steps:
+        return Steps(self.values.to(device), self.layout.to(device))
+
+
+_pytree.register_pytree_node(
+    Layout,
+    lambda layout: ([layout.lengths], layout.device),
+    lambda children, device: _rebuilt(next(iter(children)), device),
+    serialized_type_name="ostinato.Layout",
+)
+_pytree.register_pytree_node(
+    Steps,
+    lambda steps: ([steps.values, steps.layout], None),
+    lambda children, _: Steps(*children),
+    serialized_type_name="ostinato.Steps",
+)
+
+
+def _rebuilt(lengths: object, device: torch.device) -> Layout:
+    """A layout from a pytree's leaf, which need not be a tensor while a tree is only being mapped."""
+    if isinstance(lengths, Tensor):
+        return Layout(lengths, device)
+    layout = object.__new__(Layout)
+    layout.lengths, layout.device, layout.total = lengths, device, 0
+    return layout

@@ -1,0 +1,44 @@
+"""What a tokenizer is: fitted once on the training texts, it turns a text into whole numbers and back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+
+class Tokenizer(ABC):
+    """Text to symbols and back. Special symbols live outside: numbers run from 0 to size - 1 and each means a piece of text.
+
+    A tokenizer that does not know every text (word, char) gives None for a piece it has never seen; the modality makes
+    that its unknown symbol. One that knows every text (byte, bpe, unigram) gives back exactly what went in.
+    """
+
+    exact: bool
+    """Whether decode(encode(x)) == x for every text."""
+
+    @abstractmethod
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learns the pieces from the training texts (read once; may be long)."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many pieces there are after fitting."""
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int | None]:
+        """The pieces of a text by number; None where a piece is unknown."""
+
+    @abstractmethod
+    def decode(self, ids: list[int | None]) -> str:
+        """The text of these pieces; None gives U+FFFD."""
+
+    @abstractmethod
+    def pieces(self) -> list[str]:
+        """Every piece as a person would read it, by number: for pictures and cards."""
+
+    @abstractmethod
+    def facts(self) -> dict:
+        """All that was fitted, as JSON values; equal facts mean equal behaviour."""
+
+    @abstractmethod
+    def restore(self, facts: dict) -> None:
+        """Takes up facts that were saved, in place of fitting."""
