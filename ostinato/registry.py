@@ -144,6 +144,16 @@ def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) ->
         TypeError: a keyword-only parameter has no annotation, or the constructor takes **kwargs.
     """
     fields = dict(extra)
+    for parameter in keyword_only(cls):
+        fields[parameter.name] = field(parameter.annotation, parameter.default)
+    made = create_model(cls.__name__, __base__=base, **fields)
+    made.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
+    return made
+
+
+def keyword_only(cls: type) -> list[inspect.Parameter]:
+    """The parameters of a constructor that are the user's settings."""
+    chosen = []
     for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise TypeError(f"{cls.__name__}.__init__ takes **{parameter.name}: name every setting")
@@ -151,10 +161,8 @@ def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) ->
             continue
         if parameter.annotation is parameter.empty:
             raise TypeError(f"{cls.__name__}.__init__: {parameter.name} has no annotation")
-        fields[parameter.name] = field(parameter.annotation, parameter.default)
-    made = create_model(cls.__name__, __base__=base, **fields)
-    made.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
-    return made
+        chosen.append(parameter)
+    return chosen
 
 
 def field(annotation: Any, default: Any = inspect.Parameter.empty) -> tuple[Any, Any]:

@@ -40,6 +40,8 @@ class Encoder(nn.Module, ABC):
     """Whether a step is read without those after it, so that reading can go on from a state."""
     steps_size: int | None
     summary_size: int | None
+    state_sizes: tuple[int, ...] = ()
+    """Widths of the tensors of `Encoded.state`: what a head may start from."""
     look_ahead: int | None
     """Steps to wait before the first answer; None: the whole sequence."""
 

@@ -14,10 +14,11 @@ from ostinato.steps import Steps
 
 
 class Sizes(NamedTuple):
-    """What one encoded input brings to a head."""
+    """What one encoded input brings to a head: widths of its steps, its summary and the tensors of its last state."""
 
     steps: int | None
     summary: int | None
+    state: tuple[int, ...] = ()
 
 
 class Loss(NamedTuple):

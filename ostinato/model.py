@@ -1,0 +1,193 @@
+"""The fixed graph: modalities, encoders, joins and heads wired by the names that a recipe gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Loss, Scored, Sizes
+from ostinato.modalities._contract import Modality
+from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
+from ostinato.searches._contract import Hypothesis, Search
+from ostinato.steps import Steps
+
+Align = Literal["summary", "each", "next", "free"]
+
+
+class InputFields:
+    """What an input has beside its modality's settings.
+
+    Args:
+        column: the column it reads; by default the one of its own name.
+        encoder: how it is read; `{same_as: INPUT}` shares another input's encoder, embedding and vocabulary.
+    """
+
+    def __init__(
+        self, *, column: str | None = None, encoder: Annotated[Settings | SameAs, Room("encoders", shared=True)] = "recurrent"
+    ):
+        raise TypeError("a declaration of settings, never built")
+
+
+class OutputFields:
+    """What an output has beside its modality's settings.
+
+    Args:
+        column: the column it is learnt from; by default the one of its own name.
+        alternatives: a column with further right answers, separated by ` | `; measured against, never trained on.
+        align: how it lines up with time: summary, each, next or free.
+        of: the input that a `next` output goes on from.
+        horizon: how many steps ahead a `next` output looks.
+        reads: the inputs it reads; by default all of them.
+        join: how several inputs are made into one; by default the head takes each of them.
+        head: how it is predicted.
+        weight: the factor of its loss among several outputs.
+    """
+
+    def __init__(
+        self,
+        *,
+        column: str | None = None,
+        alternatives: str | None = None,
+        align: Align | None = None,
+        of: str | None = None,
+        horizon: Count = 1,
+        reads: list[str] | None = None,
+        join: Annotated[Settings, Room("joins")] | None = None,
+        head: Annotated[Settings, Room("heads")] = "autoregressive",
+        weight: NonNegative = 1.0,
+    ):
+        raise TypeError("a declaration of settings, never built")
+
+
+def input_settings(modality: str) -> type[Settings]:
+    """The settings of an input of this modality."""
+    return _with_fields(modality, (InputFields,))
+
+
+def output_settings(modality: str) -> type[Settings]:
+    """The settings of an output of this modality."""
+    return _with_fields(modality, (OutputFields,))
+
+
+def column_settings(modality: str) -> type[Settings]:
+    """The settings of a column wherever it stands: what `ostinato.settings.Text(...)` takes; the recipe says which belong where."""
+    return _with_fields(modality, (InputFields, OutputFields))
+
+
+def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings]:
+    cls = component("modalities", modality)
+    fields: dict[str, Any] = {"type": (Literal[modality], modality)}
+    for declared in declarations:
+        for parameter in keyword_only(declared):
+            default = cls.default_encoder if parameter.name == "encoder" else parameter.default
+            fields.setdefault(parameter.name, field(parameter.annotation, default))
+    return derive(cls, fields)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a data set as the graph takes them.
+
+    Args:
+        inputs: the steps of each input.
+        targets: the steps of each output; empty in prediction.
+    """
+
+    inputs: dict[str, Steps]
+    targets: dict[str, Steps]
+
+    def to(self, device: torch.device | str) -> Batch:
+        move = lambda columns: {name: steps.to(device) for name, steps in columns.items()}  # noqa: E731
+        return Batch(move(self.inputs), move(self.targets))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())).layout)
+
+
+class Graph(nn.Module):
+    """Encoders by input, heads by output.
+
+    Args:
+        inputs: settings of each input, its encoder settled.
+        outputs: settings of each output, align and head settled.
+        modalities: the fitted modality of each input (`inputs.NAME`) and output (`outputs.NAME`).
+    """
+
+    def __init__(self, inputs: Mapping[str, Settings], outputs: Mapping[str, Settings], modalities: Mapping[str, Modality]):
+        super().__init__()
+        self.encoders = nn.ModuleDict()
+        self.heads = nn.ModuleDict()
+        self.joins = nn.ModuleDict()
+        self.reads: dict[str, list[str]] = {}
+        self.weights = {name: settings.weight for name, settings in outputs.items()}
+        self._owner = {name: _owner(name, inputs) for name in inputs}
+        for name, settings in inputs.items():
+            if self._owner[name] == name:
+                self.encoders[name] = build(settings.encoder, "encoders", modalities[f"inputs.{name}"].spec)
+        for name, settings in outputs.items():
+            self.reads[name] = list(settings.reads or inputs)
+            sizes = [Sizes(one.steps_size, one.summary_size, one.state_sizes) for one in map(self.encoder, self.reads[name])]
+            if settings.join is not None:
+                self.joins[name] = join = build(settings.join, "joins", [s.steps for s in sizes], [s.summary for s in sizes])
+                sizes = [Sizes(join.steps_size, join.summary_size, ())]
+            self.heads[name] = build(settings.head, "heads", modalities[f"outputs.{name}"].spec, sizes)
+
+    def encoder(self, name: str) -> nn.Module:
+        return self.encoders[self._owner[name]]
+
+    def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
+        """What an output reads, encoded; through its join if it has one."""
+        encoded = [self.encoder(name).encode(inputs[name]) for name in self.reads[output]]
+        return [self.joins[output].join(encoded)] if output in self.joins else encoded
+
+    def losses(self, batch: Batch) -> dict[str, Loss]:
+        """The loss of each output; an input that several outputs read is encoded once."""
+        encoded = {name: self.encoder(name).encode(steps) for name, steps in batch.inputs.items()}
+        losses = {}
+        for output, head in self.heads.items():
+            read = [encoded[name] for name in self.reads[output]]
+            losses[output] = head.loss([self.joins[output].join(read)] if output in self.joins else read, batch.targets[output])
+        return losses
+
+    @torch.no_grad()
+    def score(self, output: str, batch: Batch) -> Scored:
+        """The log-probability of the batch's targets."""
+        return self.heads[output].score(self.read(output, batch.inputs), batch.targets[output])
+
+    @torch.no_grad()
+    def answer(
+        self, output: str, inputs: Mapping[str, Steps], search: Search, max_length: Tensor, seeds: Tensor, *, attention: bool = False
+    ) -> list[list[Hypothesis]]:
+        """What a generating output says of these inputs, best first."""
+        head = self.heads[output]
+        return search.search(head, head.start(self.read(output, inputs)), max_length, seeds, attention=attention)
+
+    def parts(self) -> dict[str, int]:
+        """Number of parameters of each encoder, join and head, by its place in the recipe."""
+        rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
+        count = lambda module: sum(parameter.numel() for parameter in module.parameters())  # noqa: E731
+        return {place.format(name): count(module) for place, room in rooms.items() for name, module in room.items()}
+
+
+def _owner(name: str, inputs: Mapping[str, Settings]) -> str:
+    """The input that owns the encoder of this one, through `same_as`."""
+    seen = [name]
+    while isinstance(inputs[seen[-1]].encoder, SameAs):
+        following = inputs[seen[-1]].encoder.same_as
+        if following not in inputs:
+            raise ConfigError(f"inputs.{seen[-1]}.encoder.same_as: there is no input '{following}'; inputs: {', '.join(inputs)}")
+        if following in seen:
+            raise ConfigError(f"inputs.{name}.encoder.same_as: goes in a circle: {' -> '.join([*seen, following])}; give one its own")
+        seen.append(following)
+    if inputs[seen[-1]].type != inputs[name].type:
+        raise ConfigError(
+            f"inputs.{name}.encoder.same_as: '{name}' is {inputs[name].type}, '{seen[-1]}' is {inputs[seen[-1]].type};"
+            " an encoder can be shared between inputs of one type only"
+        )
+    return seen[-1]
