@@ -1,0 +1,102 @@
+"""The long short-term memory."""
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.cells._contract import Biases, Cell
+from ostinato.errors import ConfigError
+from ostinato.kernels._contract import State
+
+
+class LSTM(Cell):
+    """The long short-term memory: a cell that is written, kept and read through gates.
+
+        i = sigmoid(W_xi x + b_xi + W_hi h[t-1] + b_hi)               input gate
+        f = sigmoid(W_xf x + b_xf + W_hf h[t-1] + b_hf)               forget gate: f = 1 keeps
+        g = tanh(W_xg x + b_xg + W_hg h[t-1] + b_hg)                  candidate
+        o = sigmoid(W_xo x + b_xo + W_ho h[t-1] + b_ho)               output gate
+        c[t] = f * c[t-1] + i * g
+        h[t] = o * tanh(c[t])
+
+    peepholes:    p_i * c[t-1] is added inside i, p_f * c[t-1] inside f, p_o * c[t] inside o
+    coupled:      i = 1 - f, and the rows of i are absent
+    layer_norm:   W_x x becomes norm(W_x x) and W_h h becomes norm(W_h h), each over all gates, the biases added afterwards;
+                  h[t] = o * tanh(norm(c[t]))
+
+    Shapes:
+        x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o); p (3, H) for i, f, o (coupled: 2)
+
+    Args:
+        forget_bias: what the forget gate's biases add up to at the start; torch draws them at random around 0.
+        peepholes: whether the gates see the cell.
+        layer_norm: whether products and cell are normalised.
+        coupled: whether the cell forgets exactly as much as it writes.
+        biases: how many bias vectors: none, one, or one each for x and h as torch has it.
+
+    Errors:
+        ConfigError: a forget bias where there are no biases.
+
+    Source: Hochreiter 1997, doi:10.1162/neco.1997.9.8.1735; forget gate: Gers 2000, doi:10.1162/089976600300015015, and its
+        bias of 1: Jozefowicz 2015, section 5; peepholes: Gers 2002, jmlr.org/papers/v3/gers02a; layer norm: Ba 2016,
+        arXiv:1607.06450, equations 20 to 22; coupled: Greff 2017, arXiv:1503.04069, CIFG.
+    """
+
+    num_states = 2
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        forget_bias: float = 1.0,
+        peepholes: bool = False,
+        layer_norm: bool = False,
+        coupled: bool = False,
+        biases: Biases = 2,
+    ):
+        super().__init__(input_size, hidden_size)
+        if biases == 0 and forget_bias != 0:
+            raise ConfigError(
+                f"lstm: biases: 0 leaves no place for forget_bias: {forget_bias:g}; set forget_bias: 0, or biases to 1 or 2"
+            )
+        self.coupled = coupled
+        self.num_gates = 3 if coupled else 4
+        self.new_weights(biases)
+        forget = slice(0, hidden_size) if coupled else slice(hidden_size, 2 * hidden_size)
+        with torch.no_grad():
+            if self.bias_x is not None:
+                self.bias_x[forget] = forget_bias
+            if self.bias_h is not None:
+                self.bias_h[forget] = 0.0
+        self.peepholes = self.uniform(self.num_gates - 1, hidden_size) if peepholes else None
+        self.norm_x = self.norm_h = self.norm_c = None
+        if layer_norm:
+            # A bias before the norm would be normalised away in part, forget_bias with it: the norms carry the biases.
+            self.norm_x, self.bias_x = _norm(self.weight_x, self.bias_x), None
+            self.norm_h, self.bias_h = _norm(self.weight_h, self.bias_h), None
+            self.norm_c = nn.LayerNorm(hidden_size)
+
+    def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:
+        c = state[1]
+        gates = gates_x + gates_h if self.norm_x is None else self.norm_x(gates_x) + self.norm_h(gates_h)
+        *writing, f, g, o = gates.chunk(self.num_gates, 1)
+        if self.peepholes is not None:
+            *p_i, p_f, p_o = self.peepholes
+            writing = [i + p * c for i, p in zip(writing, p_i)]
+            f = f + p_f * c
+        f, g = torch.sigmoid(f), torch.tanh(g)
+        if self.coupled:
+            c = torch.lerp(g, c, f)
+        else:
+            c = torch.addcmul(f * c, torch.sigmoid(writing[0]), g)
+        if self.peepholes is not None:
+            o = o + p_o * c
+        seen = c if self.norm_c is None else self.norm_c(c)
+        return torch.sigmoid(o) * torch.tanh(seen), c
+
+
+def _norm(weight: Tensor, bias: nn.Parameter | None) -> nn.LayerNorm:
+    norm = nn.LayerNorm(len(weight), bias=bias is not None)
+    if bias is not None:
+        norm.bias = bias
+    return norm

@@ -1,0 +1,66 @@
+"""The recurrence in plain torch: the meaning that every faster kernel must match, on any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ostinato.kernels._contract import Product, Recurrence, State
+from ostinato.steps import Layout
+
+
+def scan(
+    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """A whole ragged batch, sequences from longest to shortest, each step over those still alive; see `Kernel`.
+
+    The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`).
+    """
+    order = layout.order
+    state = tuple(one.index_select(0, order) for one in state)
+    if not layout.longest:
+        return state[0].new_zeros(0, state[0].shape[1]), _unsorted(state, order)
+    into, back = layout.time_major, layout.packed
+    if reverse:
+        into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
+    gates = functional.linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x).split(layout.alive)
+    products = step_products = cell.products()
+    mask = None if state_mask is None else state_mask.index_select(0, order)
+    ended: list[State] = []
+    hidden = []
+    width = len(layout)
+    for gates_x in gates:
+        if (alive := len(gates_x)) < width:
+            ended.append(tuple(one[alive:] for one in state))
+            state = tuple(one[:alive] for one in state)
+        if mask is not None and (alive < width or not hidden):
+            step_products = _masked(products, mask[:alive])
+        width = alive
+        state = cell.step(gates_x, state, step_products)
+        hidden.append(state[0])
+    last = tuple(torch.cat([one[k] for one in (state, *reversed(ended))]) for k in range(len(state)))
+    return _Permuted.apply(torch.cat(hidden), back, into), _unsorted(last, order)
+
+
+def _masked(products: tuple[Product, ...], mask: Tensor) -> tuple[Product, ...]:
+    return tuple(lambda h, product=product: product(h * mask) for product in products)
+
+
+def _unsorted(state: State, order: Tensor) -> State:
+    back = torch.argsort(order)
+    return tuple(one.index_select(0, back) for one in state)
+
+
+class _Permuted(torch.autograd.Function):
+    """Rows in another order; its gradient is gathered through the inverse, many times faster than index_select's scatter."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(index, inverse)
+        return values.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        index, inverse = ctx.saved_tensors
+        return _Permuted.apply(gradient, inverse, index), None, None
