@@ -1,0 +1,304 @@
+"""The autoregressive head: a recurrent decoder, with attention over what was read or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Decoding, Generator, Head, Loss, Scored, Sizes
+from ostinato.kernels._contract import State
+from ostinato.kernels.deferred import DeferredLinear
+from ostinato.kernels.dispatch import scan
+from ostinato.layers.attend import Memory
+from ostinato.modalities._contract import Symbols
+from ostinato.registry import Count, Rate, Room, Settings, build
+from ostinato.steps import Steps
+
+
+class Autoregressive(Head, Generator):
+    """Says an output symbol by symbol, each from those before it and from the inputs.
+
+        e[i]   = embedding(y[i-1])                                     y[-1] is the begin symbol
+        c[i]   = context(s[i-1]);  s[i] = cell([e[i]; c[i]], s[i-1])   context before the cell (Bahdanau 2015)
+        s[i]   = cell(e[i], s[i-1]);  c[i] = context(s[i])             context after the cell (Luong 2015)
+        s[i]   = cell([e[i]; a[i-1]], s[i-1])                          ... with input feeding (Luong 2015, 3.3)
+        a[i]   = tanh(W_a [s[i]; c[i]])                                readout; before: tanh(W_a [s[i]; c[i]; e[i]])
+        p(y[i]) = softmax(W_o a[i] + b_o)
+        s[0]   = tanh(W_b [last states of the encoders])               bridge
+
+    Without attention the readout is s[i] itself and the bridge is all that reaches the decoder (Sutskever 2014). Several
+    inputs with steps are attended to each on its own, their contexts concatenated. With the context after the cell and no
+    input feeding a whole target runs as one recurrence, several times as fast in training.
+
+    Shapes:
+        targets (N,) symbols; logits (N, V); state values `layer.k` (R, H), `fed` (R, A), `previous.k` (R, S)
+
+    Args:
+        cell: the recurrence.
+        hidden_size: H, width of each layer.
+        layers: how many, one above the other.
+        embedding_size: width of the symbols' vectors.
+        attention: how inputs are looked at; none: the plain encoder-decoder.
+        context: whether the context enters before the cell or after it.
+        input_feeding: whether the last readout enters the cell too; needs the context after.
+        bridge: whether the start state is made from the encoders' last states, or is zero.
+        tied: whether the softmax shares the embedding's weights; the readout is then as wide as the embedding.
+        dropout: on embeddings, between layers and before the softmax.
+        label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
+        scheduled_sampling: share of steps that hear the model's own best symbol in place of the truth (Bengio 2015); costs speed.
+
+    Errors:
+        ConfigError: nothing would reach the head, or options exclude each other.
+
+    Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (readout without maxout); Luong 2015, arXiv:1508.04025.
+    """
+
+    aligns = frozenset({"free"})
+    generates = True
+
+    def __init__(
+        self,
+        spec: Symbols,
+        sizes: Sequence[Sizes],
+        *,
+        cell: Annotated[Settings, Room("cells")] = "lstm",
+        hidden_size: Count = 512,
+        layers: Count = 1,
+        embedding_size: Count = 256,
+        attention: Annotated[Settings, Room("attentions")] | None = "additive",
+        context: Literal["before", "after"] = "after",
+        input_feeding: bool = False,
+        bridge: bool = True,
+        tied: bool = False,
+        dropout: Rate = 0.0,
+        label_smoothing: Rate = 0.0,
+        scheduled_sampling: Rate = 0.0,
+    ):
+        super().__init__()
+        self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
+        self.hidden_size, self.embedding_size, self.tied = hidden_size, embedding_size, tied
+        self.dropout, self.label_smoothing, self.scheduled_sampling = dropout, label_smoothing, scheduled_sampling
+        self.attended = [place for place, one in enumerate(sizes) if one.steps is not None and attention is not None]
+        self.attentions = nn.ModuleList(build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended)
+        contexts = sum(sizes[place].steps for place in self.attended)
+        widths = [sum(one.state) if one.state else one.summary or 0 for one in sizes]
+        self.context_first = context == "before" and bool(contexts)
+        self.input_feeding = input_feeding
+        _check(contexts, widths, attention, context, input_feeding, bridge)
+
+        readout_size = embedding_size if tied else hidden_size
+        self.fed_size = contexts if self.context_first else readout_size if input_feeding else 0
+        self.embedding = nn.Embedding(spec.size, embedding_size)
+        nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
+        below = [embedding_size + self.fed_size] + [hidden_size] * (layers - 1)
+        self.cells = nn.ModuleList(build(cell, "cells", width, hidden_size) for width in below)
+        starts = layers * self.cells[0].num_states * hidden_size
+        self.bridge = nn.Linear(sum(widths), starts) if bridge and sum(widths) else None
+        read = hidden_size + contexts + (embedding_size if self.context_first else 0)
+        self.readout = nn.Linear(read, readout_size) if contexts or readout_size != hidden_size else None
+        self.output = nn.Linear(readout_size, spec.size)
+        if tied:
+            self.output.weight = self.embedding.weight
+        self.stepwise = bool(self.fed_size) or any(one.needs_previous for one in self.attentions)
+
+    # Training and scoring: the whole target at once.
+
+    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
+        heard, truth = self._shifted(targets)
+        features, _ = self._run(heard, self.start(encoded))
+        smoothing = self.label_smoothing if self.training else 0.0
+        logits = self.output(self._dropped(features))
+        return Loss(functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing), len(truth))
+
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        heard, truth = self._shifted(targets)
+        logits, _ = self.extend(heard, self.start(encoded))
+        zeros = logits.new_zeros(len(targets.layout))
+        summed = lambda values: zeros.index_add(0, heard.layout.rows, values)  # noqa: E731
+        return Scored(
+            summed(-functional.cross_entropy(logits, truth, reduction="none")),
+            heard.layout.lengths,
+            summed((logits.argmax(1) == truth).to(zeros)),
+        )
+
+    def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
+        """What is heard (begin, then the targets) and what is to be said after each (the targets, then end)."""
+        layout = targets.layout.grow(1)
+        first, last = layout.positions == 0, layout.offsets[1:].to(layout.device) - 1
+        heard = targets.values.new_full((layout.total,), self.begin).masked_scatter(~first, targets.values)
+        inner = torch.ones(layout.total, dtype=torch.bool, device=layout.device).index_fill(0, last, False)
+        truth = targets.values.new_full((layout.total,), self.end).masked_scatter(inner, targets.values)
+        return Steps(heard, layout), truth
+
+    # Generation.
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
+        memory = tuple(Memory.of(attention, encoded[place].steps) for attention, place in zip(self.attentions, self.attended))
+        weight = self.output.weight
+        names = [f"{layer}.{k}" for layer, cell in enumerate(self.cells) for k in range(cell.num_states)]
+        if self.bridge is None:
+            starts = [weight.new_zeros(rows, self.hidden_size) for _ in names]
+        else:
+            last = torch.cat([one for each in encoded for one in (each.state or (each.summary,)) if one is not None], 1)
+            starts = torch.tanh(self.bridge(last)).split(self.hidden_size, 1)
+        values = dict(zip(names, starts))
+        if self.input_feeding:
+            values["fed"] = weight.new_zeros(rows, self.fed_size)
+        for k, attention in enumerate(self.attentions):
+            if attention.needs_previous:
+                values[f"previous.{k}"] = weight.new_zeros(rows, memory[k].longest)
+        return Decoding(memory, torch.arange(rows, device=weight.device), values)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        features, state = self._run(steps, state)
+        return self.output(self._dropped(features)), state
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        embedded = self._dropped(self.embedding(symbols))
+        loop = _Loop(self)
+        parts, values, weights = self._one(loop, loop.gates(embedded), embedded, state.values, state.memory, state.rows)
+        return self.output(self._dropped(self._read_out(parts))), replace(state, values=values, attention=weights)
+
+    # The decoder.
+
+    def _run(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        if self.stepwise or (self.training and self.scheduled_sampling):
+            return self._run_stepwise(heard, state)
+        return self._run_whole(heard, state)
+
+    def _run_whole(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Readouts (N, A) when nothing that is said at a step enters the recurrence: one scan a layer, attention all at once."""
+        layout, values = heard.layout, dict(state.values)
+        x = self.embedding(heard.values)
+        for layer, cell in enumerate(self.cells):
+            before = tuple(values[f"{layer}.{k}"] for k in range(cell.num_states))
+            x, after = scan(cell, self._dropped(x), before, layout)
+            values |= {f"{layer}.{k}": one for k, one in enumerate(after)}
+        parts, last = [x], []
+        query = Steps(x, layout).padded() if self.attentions else None
+        for attention, memory in zip(self.attentions, state.memory):
+            context, weights = memory.take(state.rows).attend(attention, query, None)
+            parts.append(Steps.from_padded(context, layout).values)
+            ends = (layout.lengths.to(weights.device) - 1).clamp(min=0)
+            last.append(weights[torch.arange(len(ends), device=ends.device), ends])
+        return self._read_out(parts), replace(state, values=values, attention=tuple(last))
+
+    def _run_stepwise(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Readouts (N, A) step after step, sequences from longest to shortest, each step over those still alive."""
+        layout, loop = heard.layout, _Loop(self)
+        order = layout.order
+        memory = tuple(one.take(state.rows.index_select(0, order)) for one in state.memory)
+        values = {name: value.index_select(0, order) for name, value in state.values.items()}
+        embedded = self._dropped(self.embedding(heard.values.index_select(0, layout.time_major))).split(layout.alive)
+        gates = loop.gates(torch.cat(embedded)).split(layout.alive) if layout.total else ()
+        sampled = self.scheduled_sampling if self.training else 0.0
+        ended: list[dict[str, Tensor]] = []
+        parts: list[list[Tensor]] = []
+        weights = tuple(self.output.weight.new_zeros(len(layout), one.longest) for one in memory)
+        width = len(layout)
+        for time, alive in enumerate(layout.alive):
+            if alive < width:
+                whole = values | {f"weights.{k}": one for k, one in enumerate(weights)}
+                ended.append({name: value[alive:] for name, value in whole.items()})
+                values = {name: value[:alive] for name, value in values.items()}
+                memory = tuple(one.first(alive) for one in memory)
+                width = alive
+            heard_now, gates_now = embedded[time], gates[time]
+            if sampled and time:
+                own = self.embedding(self.output(self._read_out(parts[-1])[:alive]).argmax(1))
+                lots = torch.rand(alive, 1, device=own.device) < sampled
+                heard_now = torch.where(lots, self._dropped(own), heard_now)
+                gates_now = loop.gates(heard_now)
+            said, values, weights = self._one(loop, gates_now, heard_now, values, memory, None)
+            parts.append(said)
+        if not parts:
+            return self.output.weight.new_zeros(0, self.output.in_features), state
+        features = [torch.cat(column).index_select(0, layout.packed) for column in zip(*parts)]
+        last = values | {f"weights.{k}": one for k, one in enumerate(weights)}
+        back = torch.argsort(order)
+        after = {name: torch.cat([last[name], *(one[name] for one in reversed(ended))]).index_select(0, back) for name in last}
+        attention = tuple(after.pop(f"weights.{k}") for k in range(len(weights)))
+        return self._read_out(features), replace(state, values=after, attention=attention)
+
+    def _one(
+        self, loop: _Loop, gates: Tensor, embedded: Tensor, values: dict[str, Tensor], memory: tuple[Memory, ...], rows: Tensor | None
+    ) -> tuple[list[Tensor], dict[str, Tensor], tuple[Tensor, ...]]:
+        """One step: what the readout reads, the values after it, the weights of each attention."""
+        values, contexts, weights = dict(values), [], ()
+        top = values[f"{len(self.cells) - 1}.0"]
+        if self.context_first:
+            contexts, weights = self._look(top, values, memory, rows)
+            gates = gates + loop.fed(torch.cat(contexts, 1))
+        elif self.input_feeding:
+            gates = gates + loop.fed(values["fed"])
+        for layer, cell in enumerate(self.cells):
+            if layer:
+                gates = loop.below[layer](self._dropped(top))
+            state: State = tuple(values[f"{layer}.{k}"] for k in range(cell.num_states))
+            state = cell.step(gates, state, loop.products[layer])
+            values |= {f"{layer}.{k}": one for k, one in enumerate(state)}
+            top = state[0]
+        if not self.context_first and self.attentions:
+            contexts, weights = self._look(top, values, memory, rows)
+        parts = [top, *contexts, embedded] if self.context_first else [top, *contexts]
+        if self.input_feeding:
+            values["fed"] = torch.tanh(loop.readout(torch.cat(parts, 1))) if loop.readout else top
+            parts = [values["fed"]]
+        return parts, values, weights
+
+    def _look(
+        self, query: Tensor, values: dict[str, Tensor], memory: tuple[Memory, ...], rows: Tensor | None
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        contexts, weights = [], []
+        for k, (attention, one) in enumerate(zip(self.attentions, memory)):
+            context, weight = one.look(attention, query, rows, values.get(f"previous.{k}"))
+            contexts.append(context)
+            weights.append(weight)
+            if attention.needs_previous:
+                values[f"previous.{k}"] = weight
+        return contexts, tuple(weights)
+
+    def _read_out(self, parts: list[Tensor]) -> Tensor:
+        if self.input_feeding or self.readout is None:
+            return parts[0]
+        return torch.tanh(self.readout(torch.cat(parts, 1)))
+
+    def _dropped(self, values: Tensor) -> Tensor:
+        return functional.dropout(values, self.dropout, self.training) if self.dropout else values
+
+
+class _Loop:
+    """The products of one call of the decoder, their weights' gradients each one product after the loop."""
+
+    def __init__(self, head: Autoregressive):
+        first, size = head.cells[0], head.embedding_size
+        self.weight, self.bias = first.weight_x[:, :size], first.bias_x
+        self.fed = DeferredLinear(first.weight_x[:, size:]) if head.fed_size else None
+        self.below = [None] + [DeferredLinear(cell.weight_x, cell.bias_x) for cell in head.cells[1:]]
+        self.products = [cell.products() for cell in head.cells]
+        readout = head.readout
+        self.readout = DeferredLinear(readout.weight, readout.bias) if readout is not None and head.input_feeding else None
+
+    def gates(self, embedded: Tensor) -> Tensor:
+        return functional.linear(embedded, self.weight, self.bias)
+
+
+def _check(contexts: int, widths: list[int], attention: object, context: str, input_feeding: bool, bridge: bool) -> None:
+    if attention is not None and not contexts:
+        raise ConfigError("head.attention: no input that this output reads has steps to attend to; set attention: none")
+    if attention is None and not (bridge and sum(widths)):
+        raise ConfigError("head: without attention and without bridge nothing of the inputs reaches the output; allow one of them")
+    if input_feeding and context == "before":
+        raise ConfigError("head.input_feeding: needs context: after; with the context before the cell it enters the cell already")
+    if input_feeding and attention is None:
+        raise ConfigError("head.input_feeding: feeds back what attention found; set an attention, or input_feeding: false")
+    if attention is None and context == "before":
+        raise ConfigError("head.context: there is no context without attention; leave it out")

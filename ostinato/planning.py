@@ -1,0 +1,117 @@
+"""Sizes that depend on the data: chosen from it where the recipe gives none, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.recipe import Recipe
+from ostinato.registry import Settings
+
+UPDATES_AN_EPOCH = 200
+"""Fewer updates learn little from an epoch, many more cost more than they teach: the middle that small and large sets share."""
+TOTAL_UPDATES = 5000
+"""Where recurrent translators of 10^4 to 10^5 pairs stop gaining; early stopping ends sooner what is learnt sooner."""
+
+Chosen = dict[str, tuple[Any, str]]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What was counted in the training split.
+
+    Args:
+        rows: number of examples.
+        characters: of each column, by its place (`inputs.de`): characters of raw text.
+        steps: of each column: steps after encoding; empty before that.
+    """
+
+    rows: int
+    characters: Mapping[str, int]
+    steps: Mapping[str, int]
+
+
+def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
+    """Vocabulary sizes of sub-word tokenizers, before fitting.
+
+    One piece per about 225 characters of training text: 8,000 pieces for 29,000 captions, so that each is seen often enough to be learnt.
+    """
+    chosen: Chosen = {}
+    for place, settings in _columns(recipe):
+        tokenizer = getattr(settings, "tokenizer", None)
+        if not isinstance(tokenizer, Settings) or "size" not in type(tokenizer).model_fields or _given(recipe, f"{place}.tokenizer.size"):
+            continue
+        size = _round(min(32_000, max(300, amount.characters[place] / 225)))
+        chosen[f"{place}.tokenizer.size"] = (size, f"{amount.characters[place]:,} characters of training text, one piece per 225")
+    return chosen
+
+
+def sizes(recipe: Recipe, amount: Amount) -> Chosen:
+    """Widths, dropout, batch and epochs, after encoding; what the user set is taken as it is and the others follow from it."""
+    chosen: Chosen = {}
+    total = sum(amount.steps.values())
+    many = f"{amount.rows:,} rows, {total:,} steps"
+
+    width = 64 if total < 40_000 else 128 if total < 600_000 else 256 if total < 20_000_000 else 512
+    widths = []
+    for name, settings in recipe.settings.inputs.items():
+        encoder, place = settings.encoder, f"inputs.{name}.encoder"
+        if not isinstance(encoder, Settings):
+            continue
+        _choose(recipe, chosen, encoder, place, "hidden_size", width, f"{many}")
+        size = chosen.get(f"{place}.hidden_size", (getattr(encoder, "hidden_size", width),))[0]
+        widths.append(size[-1] if isinstance(size, (list, tuple)) else size)
+        _choose(recipe, chosen, encoder, place, "embedding_size", widths[-1], "as wide as the encoder")
+        _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
+    for name, settings in recipe.settings.outputs.items():
+        head, place = settings.head, f"outputs.{name}.head"
+        _choose(recipe, chosen, head, place, "hidden_size", 2 * max(widths, default=width), "both directions of the widest encoder")
+        _choose(recipe, chosen, head, place, "embedding_size", max(widths, default=width), "as wide as the encoder")
+        _choose(recipe, chosen, head, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
+
+    training = recipe.settings.training
+    row = max(1.0, total / max(1, amount.rows))
+    if _given(recipe, "training.batch_rows"):
+        updates = amount.rows / (training.batch_rows * training.accumulate)
+    elif _given(recipe, "training.batch_steps"):
+        updates = total / (training.batch_steps * training.accumulate)
+    else:
+        most, least = max(4000.0, 8 * row), 8 * row
+        steps = _round(min(most, max(least, total / UPDATES_AN_EPOCH)))
+        updates = total / (steps * training.accumulate)
+        chosen["training.batch_steps"] = (steps, f"{many}: about {max(1, round(updates)):,} updates an epoch")
+    if not _given(recipe, "training.epochs"):
+        epochs = min(200, max(2, math.ceil(TOTAL_UPDATES / max(1.0, updates))))
+        chosen["training.epochs"] = (epochs, f"{max(1, round(updates)):,} updates an epoch, about {TOTAL_UPDATES:,} in all")
+    return chosen
+
+
+def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name: str, value: Any, reason: str) -> None:
+    if name in type(settings).model_fields and not _given(recipe, f"{place}.{name}"):
+        chosen[f"{place}.{name}"] = (value, reason)
+
+
+def _dropout(rows: int) -> float:
+    return 0.3 if rows < 100_000 else 0.2 if rows < 1_000_000 else 0.1
+
+
+def _round(number: float) -> int:
+    """To two leading digits: a chosen size should look chosen."""
+    step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
+    return max(1, round(number / step) * step)
+
+
+def _columns(recipe: Recipe) -> list[tuple[str, Settings]]:
+    both = (("inputs", recipe.settings.inputs), ("outputs", recipe.settings.outputs))
+    return [(f"{direction}.{name}", settings) for direction, columns in both for name, settings in columns.items()]
+
+
+def _given(recipe: Recipe, path: str) -> bool:
+    here: Any = recipe.given
+    for key in path.split("."):
+        if not isinstance(here, dict) or key not in here:
+            return False
+        here = here[key]
+    return True
