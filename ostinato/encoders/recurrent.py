@@ -1,0 +1,108 @@
+"""The recurrent encoder."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from torch import Tensor
+
+from ostinato.encoders._contract import Encoded, Encoder
+from ostinato.errors import ConfigError
+from ostinato.layers.embedding import Embedding
+from ostinato.layers.recurrent import RecurrentStack
+from ostinato.modalities._contract import Symbols, Values
+from ostinato.registry import Count, Rate, Room, Settings
+from ostinato.steps import Steps
+
+
+class Recurrent(Encoder):
+    """Reads step after step, keeping in a state what it has seen.
+
+        e[t]    = embedding(x[t])
+        steps   = the top layer's hidden states; both ways: forward beside backward
+        summary = the top layer's state after its last step; both ways: forward after the last step, backward after the first
+        state   = the final states of all cells: layer by layer, forward before backward, each (h, ...) in the cell's order
+
+    It is causal when it reads one way and the source is not reversed. A reversed source is read from its last step to its first,
+    but its steps keep the source's order, so that what attends to them finds step t of the source at t; the summary has then
+    just seen the first step, which lies next to the first step of the output.
+    A sequence without steps has the start state as its summary.
+
+    Shapes:
+        steps (N,) symbols or (N, C) values; steps_size = summary_size = H of the top layer, or 2 H both ways
+
+    Args:
+        cell: the recurrence.
+        hidden_size: H per direction: one number, or a list of one per layer from the embedding up.
+        layers: the number of layers; with a list of sizes, its length.
+        both_ways: whether each layer reads backward too.
+        residual: whether a layer's input is added to its output, at each layer where both are equally wide.
+        dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
+        variational: whether that dropout has one mask per sequence, in place of one per step.
+        recurrent_dropout: the probability of dropping a value of the hidden state inside the recurrence, one mask per sequence.
+        reversed_source: whether one-way reading runs from the last step to the first.
+        start: the state before the first step: zero, or learnt.
+        embedding: learnt, or one-hot, which is as wide as there are symbols.
+        embedding_size: the width of a learnt embedding; 256 where nothing is said.
+
+    Errors:
+        ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source` both ways;
+            `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a given size.
+        ValueError: a state is given to an encoder that is not causal.
+
+    Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014, arXiv:1409.2329.
+    """
+
+    def __init__(
+        self,
+        spec: Symbols | Values,
+        *,
+        cell: Annotated[Settings, Room("cells")] = "lstm",
+        hidden_size: Count | list[Count] = 256,
+        layers: Count = 1,
+        both_ways: bool = True,
+        residual: bool = False,
+        dropout: Rate = 0.0,
+        variational: bool = False,
+        recurrent_dropout: Rate = 0.0,
+        reversed_source: bool = False,
+        start: Literal["zero", "learnt"] = "zero",
+        embedding: Literal["learnt", "one_hot"] = "learnt",
+        embedding_size: Count | None = None,
+    ):
+        super().__init__()
+        sizes = [hidden_size] * layers if isinstance(hidden_size, int) else list(hidden_size)
+        if len(sizes) != layers:
+            raise ConfigError(
+                f"recurrent: hidden_size lists {len(sizes)} sizes and layers is {layers}; set layers: {len(sizes)}, or one hidden_size"
+            )
+        if variational and not dropout:
+            raise ConfigError("recurrent: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out")
+        if reversed_source and both_ways:
+            raise ConfigError(
+                "recurrent: reversed_source: true has no meaning with both_ways: true, which reads the source in both orders; "
+                "set both_ways: false, or leave reversed_source out"
+            )
+        self.causal = not both_ways and not reversed_source
+        self.look_ahead = 0 if self.causal else None
+        width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
+        self.embedding = Embedding(spec, width, kind=embedding)
+        self.stack = RecurrentStack(
+            cell,
+            self.embedding.size,
+            sizes,
+            reads="both" if both_ways else "backward" if reversed_source else "forward",
+            residual=residual,
+            dropout=dropout,
+            variational=variational,
+            recurrent_dropout=recurrent_dropout,
+            learnt_start=start == "learnt",
+        )
+        self.steps_size = self.summary_size = self.stack.output_size
+        self.state_sizes = self.stack.state_sizes
+
+    def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
+        if state is not None and not self.causal:
+            raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
+        read, final = self.stack(self.embedding(steps), state)
+        return Encoded(read, self.stack.last_hidden(final), final)
