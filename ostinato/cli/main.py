@@ -1,5 +1,63 @@
-"""The `ostinato` command."""
+"""The `ostinato` command: one verb, one function, one file."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from ostinato.errors import OstinatoError
+
+VERBS = ("demo", "doctor", "list", "schema", "check", "train", "evaluate", "predict", "score", "compare", "data")
+
+
+class Verbs(click.Group):
+    """Commands by file, imported when they are called, so that help and list start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        return getattr(importlib.import_module(f"ostinato.cli.{name}_command"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_line(name)) for name in VERBS])
+
+
+def _first_line(name: str) -> str:
+    text = (Path(__file__).parent / f"{name}_command.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="ostinato")
+def group() -> None:
+    """Sequence models from one recipe: name the inputs and outputs, get a model that is trained, measured and explained.
+
+    Start with `ostinato demo`.
+    """
 
 
 def main() -> None:
-    raise SystemExit(0)
+    """Runs a command; what the user can mend is told in a line or two, exit code 2; Ctrl-C exits 130."""
+    try:
+        code = group.main(standalone_mode=False)
+    except OstinatoError as why:
+        click.echo(f"{type(why).__name__}: {why}", err=True)
+        sys.exit(2)
+    except click.ClickException as why:
+        why.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt) as why:
+        click.echo(str(why) or "Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -88,7 +88,8 @@ class Autoregressive(Head, Generator):
         self.attended = [place for place, one in enumerate(sizes) if one.steps is not None and attention is not None]
         self.attentions = nn.ModuleList(build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended)
         contexts = sum(sizes[place].steps for place in self.attended)
-        widths = [sum(one.state) if one.state else one.summary or 0 for one in sizes]
+        widths = [sum(one.state) or one.summary or 0 for one in sizes]
+        self.starts_from_state = [bool(one.state) for one in sizes]
         self.context_first = context == "before" and bool(contexts)
         self.input_feeding = input_feeding
         _check(contexts, widths, attention, context, input_feeding, bridge)
@@ -147,14 +148,15 @@ class Autoregressive(Head, Generator):
         if self.bridge is None:
             starts = [weight.new_zeros(rows, self.hidden_size) for _ in names]
         else:
-            last = torch.cat([one for each in encoded for one in (each.state or (each.summary,)) if one is not None], 1)
+            read = [one.state if whole else (one.summary,) for one, whole in zip(encoded, self.starts_from_state)]
+            last = torch.cat([one for each in read for one in each if one is not None], 1)
             starts = torch.tanh(self.bridge(last)).split(self.hidden_size, 1)
         values = dict(zip(names, starts))
         if self.input_feeding:
             values["fed"] = weight.new_zeros(rows, self.fed_size)
         for k, attention in enumerate(self.attentions):
             if attention.needs_previous:
-                values[f"previous.{k}"] = weight.new_zeros(rows, memory[k].longest)
+                values[f"previous.{k}"] = weight.new_zeros(rows, memory[k].values.shape[1])
         return Decoding(memory, torch.arange(rows, device=weight.device), values)
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
@@ -184,8 +186,9 @@ class Autoregressive(Head, Generator):
             values |= {f"{layer}.{k}": one for k, one in enumerate(after)}
         parts, last = [x], []
         query = Steps(x, layout).padded() if self.attentions else None
+        in_place = torch.equal(state.rows, torch.arange(len(layout), device=state.rows.device))
         for attention, memory in zip(self.attentions, state.memory):
-            context, weights = memory.take(state.rows).attend(attention, query, None)
+            context, weights = (memory if in_place else memory.take(state.rows)).attend(attention, query)
             parts.append(Steps.from_padded(context, layout).values)
             ends = (layout.lengths.to(weights.device) - 1).clamp(min=0)
             last.append(weights[torch.arange(len(ends), device=ends.device), ends])
@@ -202,7 +205,7 @@ class Autoregressive(Head, Generator):
         sampled = self.scheduled_sampling if self.training else 0.0
         ended: list[dict[str, Tensor]] = []
         parts: list[list[Tensor]] = []
-        weights = tuple(self.output.weight.new_zeros(len(layout), one.longest) for one in memory)
+        weights = tuple(self.output.weight.new_zeros(len(layout), one.values.shape[1]) for one in memory)
         width = len(layout)
         for time, alive in enumerate(layout.alive):
             if alive < width:
@@ -259,7 +262,12 @@ class Autoregressive(Head, Generator):
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         contexts, weights = [], []
         for k, (attention, one) in enumerate(zip(self.attentions, memory)):
-            context, weight = one.look(attention, query, rows, values.get(f"previous.{k}"))
+            previous = values.get(f"previous.{k}")
+            if rows is not None:
+                context, weight = one.attend_rows(attention, query, rows, previous)
+            else:
+                seen = one.attend(attention, query.unsqueeze(1), None if previous is None else previous.unsqueeze(1))
+                context, weight = seen[0].squeeze(1), seen[1].squeeze(1)
             contexts.append(context)
             weights.append(weight)
             if attention.needs_previous:

@@ -1,0 +1,44 @@
+"""Options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of text.")
+data_root_option = click.option(
+    "--data-root",
+    envvar="OSTINATO_DATA",
+    metavar="DIR",
+    help=f"Folder that holds the data sets' folders; several separated by '{os.pathsep}'. Also OSTINATO_DATA.",
+)
+device_option = click.option("--device", default="auto", show_default=True, metavar="D", help="cpu, cuda, cuda:1 ..., or auto.")
+seed_option = click.option("--seed", type=int, metavar="N", help="Of everything random; the recipe's by default.")
+set_option = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5.")
+
+
+def roots(text: str | None) -> list[Path]:
+    """The folders that --data-root names."""
+    return [Path(one) for one in (text or "").split(os.pathsep) if one]
+
+
+def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
+    """Prints a result on standard output, as JSON or as text."""
+    click.echo(json.dumps(result, ensure_ascii=False) if as_json else text())
+
+
+def note(text: str) -> None:
+    """Progress and notes go to standard error, so that standard output holds the result alone."""
+    click.echo(text, err=True)
+
+
+def table(rows: list[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str:
+    """Columns aligned with blanks."""
+    shown = [heads, *rows] if heads else rows
+    widths = [max(len(row[place]) for row in shown) for place in range(len(shown[0]))] if shown else []
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown)

@@ -1,0 +1,21 @@
+"""Print the log-probability of given outputs: to rescore lists of candidates."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import device_option, json_option, show
+
+
+@click.command("score")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--input", "source", required=True, metavar="FILE", help="A table or JSONL with the inputs' and outputs' columns.")
+@device_option
+@json_option
+def score(run: Path, source: str, device: str, as_json: bool) -> None:
+    """Print the log-probability of the outputs given in FILE, one line a row (outputs tab-separated), natural logarithm."""
+    from ostinato import api
+
+    found = api.score(run, source, device=device)
+    lines = zip(*([f"{value:.6f}" for value in column["log_probability"]] for column in found.values()))
+    show({"outputs": found}, as_json, lambda: "\n".join("\t".join(line) for line in lines))

@@ -1,0 +1,95 @@
+"""Modalities of a recipe: built from its settings, fitted on the training columns, restored from their facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from ostinato.errors import ConfigError
+from ostinato.modalities._contract import Modality
+from ostinato.registry import SameAs, Settings, component, keyword_only
+
+Column = Callable[[], Iterable[Any]]
+"""The raw training values of one column, readable again and again."""
+
+
+def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
+    """Each column of a recipe by its place: `inputs.de`, `outputs.en`."""
+    for direction in ("inputs", "outputs"):
+        for name, settings in getattr(recipe, direction).items():
+            yield f"{direction}.{name}", settings
+
+
+def column_of(place: str, settings: Settings) -> str:
+    """The column of the data that stands at this place."""
+    return settings.column or place.partition(".")[2]
+
+
+def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
+    """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of a raw value."""
+    made = {}
+    for place, settings in places(recipe):
+        plain = settings.plain()
+        made[place] = {parameter.name: plain[parameter.name] for parameter in keyword_only(component("modalities", settings.type))}
+    return made
+
+
+def build(recipe: Settings) -> dict[str, Modality]:
+    """The modalities of all columns, not fitted yet; a tokenizer that is shared has its owner's settings."""
+    made = {}
+    owners = vocabulary_owners(recipe)
+    columns = dict(places(recipe))
+    for place, settings in columns.items():
+        cls = component("modalities", settings.type)
+        arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
+        if owners[place] != place:
+            arguments["tokenizer"] = columns[owners[place]].tokenizer
+        made[place] = cls(**arguments)
+    return made
+
+
+def vocabulary_owners(recipe: Settings) -> dict[str, str]:
+    """For each column, the one whose fitted vocabulary it uses: its own, a tokenizer's owner's or a shared encoder's.
+
+    Errors:
+        ConfigError: references go in a circle, or join columns that are not both of one type.
+    """
+    columns = dict(places(recipe))
+    owners = {}
+    for place in columns:
+        seen = [place]
+        while (reference := _reference(columns[seen[-1]], seen[-1], columns)) is not None:
+            if reference in seen:
+                raise ConfigError(f"{place}: same_as goes in a circle: {' -> '.join([*seen, reference])}; give one of them its own")
+            seen.append(reference)
+        if columns[seen[-1]].type != columns[place].type:
+            raise ConfigError(f"{place}: same_as joins {columns[place].type} and {columns[seen[-1]].type}; both must be of one type")
+        owners[place] = seen[-1]
+    return owners
+
+
+def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) -> str | None:
+    tokenizer = getattr(settings, "tokenizer", None)
+    if isinstance(tokenizer, SameAs):
+        return next(f"{way}.{tokenizer.same_as}" for way in ("inputs", "outputs") if f"{way}.{tokenizer.same_as}" in columns)
+    encoder = getattr(settings, "encoder", None)
+    if place.startswith("inputs.") and isinstance(encoder, SameAs):
+        return f"inputs.{encoder.same_as}"
+    return None
+
+
+def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[str, Column]) -> None:
+    """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts."""
+    owners = vocabulary_owners(recipe)
+    for owner in dict.fromkeys(owners.values()):
+        sharing = [place for place, own in owners.items() if own == owner]
+        modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
+        for place in sharing:
+            if place != owner:
+                modalities[place].restore(modalities[owner].facts())
+
+
+def restore(modalities: Mapping[str, Modality], facts: Mapping[str, dict]) -> None:
+    for place, modality in modalities.items():
+        modality.restore(facts[place])

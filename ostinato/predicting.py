@@ -1,0 +1,224 @@
+"""A trained run taken up again: predictions, scores and judgements, one model or several as an ensemble."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato import bundle as bundles
+from ostinato import fitting
+from ostinato.data.cache import encode_values, to_steps
+from ostinato.ensemble import Ensemble
+from ostinato.errors import ConfigError, DataError
+from ostinato.heads._contract import Scored
+from ostinato.model import Batch, Graph
+from ostinato.recipe import Recipe, restore
+from ostinato.registry import Settings, build
+from ostinato.searches._contract import Hypothesis
+from ostinato.steps import Steps
+
+Row = Mapping[str, Any]
+"""Raw values by column."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to one example.
+
+    Args:
+        value: the raw value.
+        text: the raw value as one field of text, tabs and breaks escaped.
+        score: what the search ranked by.
+        log_probability: the model's own, natural logarithm.
+        finished: whether the end was said before the maximum length.
+        attention: (said steps, source steps) weights, or None.
+        said: one word per said step, for a picture's axis; the end is the last.
+        heard: one word per step of the first input that is attended to.
+    """
+
+    value: Any
+    text: str
+    score: float
+    log_probability: float
+    finished: bool
+    attention: Tensor | None
+    said: list[str]
+    heard: list[str]
+
+
+class Run:
+    """A trained model with everything that it needs: recipe, fitted modalities, weights.
+
+    Args:
+        recipe: the full recipe.
+        bundle: what was kept beside the weights.
+        graph: the network, in evaluation mode.
+        folder: where it lies, or None while it is only in memory.
+    """
+
+    def __init__(self, recipe: Recipe, bundle: bundles.Bundle, modalities: dict, graph: Graph, folder: Path | None = None):
+        self.recipe, self.bundle, self.modalities, self.graph, self.folder = recipe, bundle, modalities, graph, folder
+
+    @staticmethod
+    def load(folder: str | Path, device: str = "cpu") -> Run:
+        """Takes up a run folder.
+
+        Errors:
+            BundleError: it is missing, damaged or newer than this Ostinato.
+        """
+        folder = Path(folder)
+        bundle = bundles.load(folder)
+        recipe = restore(bundle.recipe, str(folder))
+        modalities = fitting.build(recipe.settings)
+        fitting.restore(modalities, bundle.modalities)
+        graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
+        bundles.put_weights(graph, bundles.load_weights(folder), folder)
+        return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
+
+    @property
+    def inputs(self) -> dict[str, Settings]:
+        return self.recipe.settings.inputs
+
+    @property
+    def outputs(self) -> dict[str, Settings]:
+        return self.recipe.settings.outputs
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.graph.parameters()).device
+
+    def raw(self, row: Row, place: str) -> Any:
+        """The raw value of a row that stands at this place.
+
+        Errors:
+            DataError: the row has no such column.
+        """
+        direction, _, name = place.partition(".")
+        column = fitting.column_of(place, getattr(self, direction)[name])
+        if column not in row:
+            raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
+        return row[column]
+
+    def encoded(self, rows: Sequence[Row], place: str) -> list[np.ndarray]:
+        """The steps of one column of these rows, each row's own."""
+        values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows))
+        return np.split(values, np.cumsum(lengths)[:-1])
+
+
+def _same_vocabulary(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for other in runs[1:]:
+        if first.bundle.modalities != other.bundle.modalities:
+            raise ConfigError(
+                f"{other.folder}: an ensemble needs runs of one vocabulary, and this one's differs from {first.folder}'s;"
+                " train the runs on the same data with the same tokenizers, only the seed changed"
+            )
+
+
+def answers(
+    runs: Sequence[Run],
+    rows: Sequence[Row],
+    *,
+    search: Settings | None = None,
+    seed: int = 0,
+    batch_rows: int = 64,
+    attention: bool = False,
+    outputs: Iterable[str] | None = None,
+) -> list[dict[str, list[Answer]]]:
+    """The answers to each row, best first, by output; in the rows' order whatever the batches are.
+
+    Args:
+        runs: one, or several of one vocabulary that answer as an ensemble.
+        rows: raw values by column.
+        search: in place of the recipe's.
+        seed: of sampling; each row's own is made from it and from the row's content.
+        batch_rows: rows computed at once; changes no answer.
+        attention: whether answers carry their weights.
+        outputs: only these.
+    """
+    _same_vocabulary(runs)
+    first = runs[0]
+    searcher = build(search or first.recipe.settings.search, "searches")
+    found: list[dict[str, list[Answer]]] = [{} for _ in rows]
+    if not rows:
+        return found
+    columns = {name: first.encoded(rows, f"inputs.{name}") for name in first.inputs}
+    order = _longest_first(columns)
+    for output in outputs or first.outputs:
+        head = first.graph.heads[output]
+        read = first.graph.reads[output]
+        generator = head if len(runs) == 1 else Ensemble([run.graph.heads[output] for run in runs])
+        for at in range(0, len(order), batch_rows):
+            places = order[at : at + batch_rows]
+            inputs = {name: _gathered(columns[name], places, first.device) for name in read}
+            with torch.inference_mode():
+                encoded = [run.graph.read(output, inputs) for run in runs]
+                state = generator.start(encoded if len(runs) > 1 else encoded[0])
+                longest = _longest(inputs, first.bundle.lengths[output])
+                seeds = torch.tensor([_row_seed(seed, [columns[name][place] for name in read]) for place in places])
+                said = searcher.search(generator, state, longest, seeds, attention=attention)
+            for place, hypotheses in zip(places, said):
+                found[place][output] = [_answer(first, output, columns, place, one) for one in hypotheses]
+    return found
+
+
+def _longest_first(columns: Mapping[str, list[np.ndarray]]) -> list[int]:
+    totals = np.sum([[len(one) for one in column] for column in columns.values()], 0)
+    return np.argsort(-totals, kind="stable").tolist()
+
+
+def _gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:
+    """Some rows of one column as a batch."""
+    picked = [column[row] for row in rows]
+    return to_steps(np.concatenate(picked), np.array([len(one) for one in picked], dtype=np.int64)).to(device)
+
+
+def _longest(inputs: Mapping[str, Steps], trained: int) -> Tensor:
+    """The most symbols of an answer: as many as the longest training target, and twice the input with room to spare."""
+    source = torch.stack([steps.layout.lengths for steps in inputs.values()]).amax(0)
+    return (2 * source + 20).clamp(min=trained)
+
+
+def _row_seed(seed: int, sequences: Iterable[np.ndarray]) -> int:
+    digest = hashlib.sha256(str(seed).encode())
+    for sequence in sequences:
+        digest.update(sequence.tobytes())
+    return int.from_bytes(digest.digest()[:7], "big")
+
+
+def _answer(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis) -> Answer:
+    modality = run.modalities[f"outputs.{output}"]
+    value = modality.decode(one.symbols)
+    said, heard = [], []
+    if one.attention is not None:
+        said = [*modality.labels(one.symbols), "end"][: len(one.attention)]
+        place = run.graph.reads[output][run.graph.heads[output].attended[0]]
+        heard = run.modalities[f"inputs.{place}"].labels(columns[place][row])
+    return Answer(value, modality.write(value), one.score, one.log_probability, one.finished, one.attention, said, heard)
+
+
+def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64) -> dict[str, Scored]:
+    """The log-probability of each row's own outputs, by output, in the rows' order."""
+    names = [*(f"inputs.{name}" for name in run.inputs), *(f"outputs.{name}" for name in run.outputs)]
+    columns = {place: run.encoded(rows, place) for place in names}
+    order = _longest_first(columns)
+    back = torch.argsort(torch.tensor(order, dtype=torch.int64))
+    parts: dict[str, list[Scored]] = {output: [] for output in run.outputs}
+    for at in range(0, len(order), batch_rows):
+        places = order[at : at + batch_rows]
+        steps = {place: _gathered(column, places, run.device) for place, column in columns.items()}
+        batch = Batch({name: steps[f"inputs.{name}"] for name in run.inputs}, {name: steps[f"outputs.{name}"] for name in run.outputs})
+        with torch.inference_mode():
+            for output in run.outputs:
+                parts[output].append(run.graph.score(output, batch))
+    return {
+        output: Scored(*(torch.cat([getattr(one, name).cpu() for one in found])[back] for name in Scored.__dataclass_fields__))
+        for output, found in parts.items()
+    }

@@ -1,0 +1,200 @@
+"""From a recipe to what training needs: rows split, modalities fitted, sizes chosen, examples encoded once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import fitting, planning
+from ostinato.data.cache import Dataset, encode
+from ostinato.data.read import Table, open_table
+from ostinato.data.split import set_aside
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities._contract import Modality
+from ostinato.model import Batch
+from ostinato.recipe import Recipe
+from ostinato.registry import Settings
+
+CACHE_VARIABLE = "OSTINATO_CACHE"
+
+
+@dataclass
+class Split:
+    """Some rows of a table, encoded.
+
+    Args:
+        table: the raw rows.
+        dataset: the encoded rows of the whole table.
+        rows: which of them belong to the split and can be used.
+    """
+
+    table: Table
+    dataset: Dataset
+    rows: np.ndarray
+
+
+@dataclass
+class Prepared:
+    """What training needs.
+
+    Args:
+        recipe: full, with all that was chosen from the data.
+        modalities: fitted, by place.
+        splits: train and valid.
+        lengths: longest training target of each output, in steps.
+        sources: split -> where its rows came from, for the bundle.
+        notes: what was done that the user did not ask for.
+    """
+
+    recipe: Recipe
+    modalities: dict[str, Modality]
+    splits: dict[str, Split]
+    lengths: dict[str, int]
+    sources: dict[str, dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+    def batch(self, split: str, rows: np.ndarray) -> Batch:
+        return batch(self.recipe.settings, self.splits[split].dataset, rows)
+
+
+def batch(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> Batch:
+    """Rows of an encoded table as the graph takes them."""
+    return Batch(
+        {name: dataset.steps(f"inputs.{name}", rows) for name in recipe.inputs},
+        {name: dataset.steps(f"outputs.{name}", rows) for name in recipe.outputs},
+    )
+
+
+def cache_folder() -> Path:
+    """Where encoded examples are kept: OSTINATO_CACHE, or `ostinato` in the user's cache folder."""
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ostinato"
+
+
+def columns_of(recipe: Settings) -> dict[str, str]:
+    """The column that stands at each place."""
+    return {place: fitting.column_of(place, settings) for place, settings in fitting.places(recipe)}
+
+
+def source_of(recipe: Settings, split: str) -> Any:
+    """What the recipe names for a split, or None."""
+    return (recipe.data.train or recipe.data.file) if split == "train" else getattr(recipe.data, split)
+
+
+def open_split(recipe: Recipe, split: str, roots: Sequence[Path], data: Mapping[str, Any], extra: Sequence[str] = ()) -> Table:
+    """The table of a split, from the recipe or from `data`.
+
+    Errors:
+        ConfigError: the recipe names no such split.
+        DataError: its files are not there, or are not what they should be.
+    """
+    source = data.get(split) if data.get(split) is not None else source_of(recipe.settings, split)
+    if source is None:
+        raise ConfigError(f"{recipe.origin}: data.{split} is not given; name the file there, or give --data FILE")
+    columns = list(dict.fromkeys([*columns_of(recipe.settings).values(), *extra]))
+    return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=f"data.{split}")
+
+
+def prepare(
+    recipe: Recipe,
+    *,
+    roots: Sequence[Path] = (),
+    data: Mapping[str, Any] | None = None,
+    facts: Mapping[str, dict] | None = None,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Reads, splits, fits, chooses and encodes.
+
+    Args:
+        recipe: as the user gave it.
+        roots: folders where paths are looked for after the recipe's own.
+        data: tables in memory or other sources by split, in place of the recipe's.
+        facts: of modalities fitted before, to resume from; None fits them.
+        folder: of the cache; the user's cache by default.
+        say: hears what is going on.
+    """
+    data = data or {}
+    notes: list[str] = []
+    table = open_split(recipe, "train", roots, data)
+    say("counting and checking the training rows")
+    rows = np.arange(table.num_rows)
+    valid_table, valid_rows = None, None
+    if data.get("valid") is None and source_of(recipe.settings, "valid") is None:
+        rows, valid_rows = set_aside(len(rows), seed=recipe.settings.training.seed)
+        valid_table = table
+        notes.append(f"no valid split given: {len(valid_rows):,} of {table.num_rows:,} rows set aside by seed for validation")
+    else:
+        valid_table = open_split(recipe, "valid", roots, data)
+    notes += table.notes
+
+    columns = columns_of(recipe.settings)
+    characters = _characters(table, columns, rows)
+    recipe = recipe.with_chosen(planning.tokenizers(recipe, planning.Amount(len(rows), characters, {})))
+    modalities = fitting.build(recipe.settings)
+    if facts is None:
+        say("fitting the vocabularies")
+        readers = {
+            place: partial(_present, table, column, modalities[place], rows) for place, column in columns.items()
+        }
+        fitting.fit(recipe.settings, modalities, readers)
+    else:
+        fitting.restore(modalities, facts)
+
+    say("encoding the examples")
+    folder = folder or cache_folder()
+    limit = recipe.settings.training.max_steps
+    own = fitting.own_settings(recipe.settings)
+    dataset = encode(table, modalities, columns, folder, settings=own)
+    valid_dataset = dataset if valid_table is table else encode(valid_table, modalities, columns, folder, settings=own)
+    train = _usable(dataset, rows, limit, "train", notes)
+    valid = _usable(valid_dataset, valid_rows, limit, "valid", notes)
+    steps = {place: int(dataset.lengths[place][train].sum()) for place in columns}
+    recipe = recipe.with_chosen(planning.sizes(recipe, planning.Amount(len(train), characters, steps)))
+    lengths = {name: int(dataset.lengths[f"outputs.{name}"][train].max()) for name in recipe.settings.outputs}
+    sources = {
+        split: {"source": _named(data.get(split), source_of(recipe.settings, split)), "rows": len(part), "digest": one.digest()}
+        for split, part, one in (("train", train, table), ("valid", valid, valid_table))
+    }
+    if valid_table is table:
+        sources["valid"]["source"] = f"set aside from {sources['train']['source']}"
+    splits = {"train": Split(table, dataset, train), "valid": Split(valid_table, valid_dataset, valid)}
+    return Prepared(recipe, modalities, splits, lengths, sources, notes)
+
+
+def _named(given: Any, written: Any) -> str:
+    return f"{type(given).__name__} in memory" if given is not None and not isinstance(given, (str, Path)) else str(given or written)
+
+
+def _present(table: Table, column: str, modality: Modality, rows: np.ndarray):
+    return (value for value in table.values(column, modality, rows) if value is not None)
+
+
+def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:
+    """Characters of text in the training rows of each column; what is not text counts nothing."""
+    used = np.zeros(table.num_rows, dtype=bool)
+    used[rows] = True
+    counts = dict.fromkeys(columns.values(), 0)
+    start = 0
+    for block in table.blocks():
+        here = used[start : start + len(block)]
+        for column in counts:
+            counts[column] += sum(len(cell) for cell, use in zip(block.columns[column], here) if use and isinstance(cell, str))
+        start += len(block)
+    return {place: counts[column] for place, column in columns.items()}
+
+
+def _usable(dataset: Dataset, rows: np.ndarray | None, limit: int | None, split: str, notes: list[str]) -> np.ndarray:
+    """The rows of a split that can be trained on; what is left out is counted and noted."""
+    usable, left_out = dataset.usable(list(dataset.lengths), rows=rows, max_steps=limit)
+    for reason, found in left_out.items():
+        notes.append(f"{split}: {found.count:,} rows left out, {reason} (the first: {found.first})")
+    if not len(usable):
+        raise DataError(f"data.{split}: no row can be used: " + ("; ".join(left_out) or "there are none"))
+    return usable
