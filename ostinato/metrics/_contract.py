@@ -51,13 +51,18 @@ class Metric(ABC):
     set of rows into the metric. That is all a bootstrap, a paired comparison and a group table need.
     """
 
-    higher_is_better: ClassVar[bool]
+    higher_is_better: ClassVar[bool | None]
+    """None where neither end is good, as with a ratio whose best value lies in the middle."""
     unit: ClassVar[str]
     """`%`, `nats`, `bits` or empty."""
     is_share: ClassVar[bool]
-    """Whether each example counts 0 or 1, so that Wilson's interval is right."""
+    """Whether each example counts 0 or 1, so that Wilson's interval is right; its rows are then (0 or 1, 1), the metric 100
+    times the first sum over the second."""
     needs_log_probability: ClassVar[bool]
     """Whether it is made from the references' log-probability rather than from predictions."""
+
+    def __init__(self) -> None:
+        """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""
 
     @abstractmethod
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
@@ -65,7 +70,7 @@ class Metric(ABC):
 
     @abstractmethod
     def value(self, total: Sequence[float]) -> float:
-        """The metric for the sum of some examples' rows, in `unit`."""
+        """The metric for the sum of some examples' rows, in `unit`; DataError where these examples have nothing to divide by."""
 
     @abstractmethod
     def signature(self) -> str:

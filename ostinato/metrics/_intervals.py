@@ -1,0 +1,214 @@
+"""A metric's value with its 95 % interval, and the difference of two systems with the judgement whether it is real."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.metrics._contract import Judged, Measured, Metric
+from ostinato.metrics._raw import same
+
+LEVEL = 0.95
+_TAIL = (1 - LEVEL) / 2
+_NORMAL = statistics.NormalDist().inv_cdf(1 - _TAIL)
+_BLOCK = 1 << 22
+"""Drawn examples at a time: 32 MB of counts, whatever the number of examples."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a metric says of two systems on the same examples.
+
+    Args:
+        first: the first system's value, in the metric's unit.
+        second: the second system's.
+        difference: second - first.
+        low: the lower end of the difference's 95 % interval.
+        high: the upper end.
+        p_value: two-sided: how often chance alone would make a difference as far from 0.
+        real: whether the interval excludes 0, on enough examples to say so.
+        better: `first` or `second` where the difference is real and one end of the metric is good, else None.
+        method: how this was found.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    real: bool
+    better: str | None
+    method: str
+
+
+def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0) -> Measured:
+    """The metric of all examples with its 95 % interval: Wilson's for shares, a percentile bootstrap over examples otherwise.
+
+        Wilson:     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)     z = 1.96, n examples, share p
+        bootstrap:  the 2.5th and 97.5th percentile of the metric over `draws` samples of n examples, drawn with replacement
+
+    One example shows no spread: a bootstrap then gives the value twice, and its method says so.
+
+    Args:
+        metric: what to measure.
+        judged: the examples.
+        draws: bootstrap samples.
+        seed: of the draws.
+
+    Errors:
+        DataError: no example, columns of unequal length, or examples that the metric cannot judge.
+
+    Source: Wilson 1927 (JASA 22:209); Efron and Tibshirani 1993, chapter 13.
+    """
+    rows = _rows(metric, judged)
+    value = metric.value(rows.sum(0).tolist())
+    if metric.is_share:
+        low, high = _wilson(*rows.sum(0).tolist())
+        return Measured(value, 100 * low, 100 * high, f"wilson over {_examples(rows)}")
+    values = np.array([value for (value,) in _resampled(metric, [rows], draws, seed)])
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL]).tolist()
+    return Measured(value, low, high, _bootstrap_name("bootstrap", rows, draws, len(values), seed))
+
+
+def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, seed: int = 0) -> Compared:
+    """How far the second system is from the first, by a paired bootstrap: both are judged on the same drawn examples.
+
+        p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each
+
+    With k examples on which the two differ, chance alone points them all the same way with probability 2^(1-k); p is never
+    given as less, so that fewer than six can make no difference real.
+
+    Args:
+        metric: what to compare by.
+        first: one system's answers.
+        second: the other's, for the same examples in the same order.
+        draws: bootstrap samples.
+        seed: of the draws.
+
+    Errors:
+        DataError: the two were judged on different examples, references or steps, or cannot be measured.
+
+    Source: Koehn 2004 (W04-3250); Efron and Tibshirani 1993, chapter 15.
+    """
+    _demand_same_examples(metric, first, second)
+    rows = [_rows(metric, first), _rows(metric, second)]
+    values = [metric.value(one.sum(0).tolist()) for one in rows]
+    differences = np.array([second - first for first, second in _resampled(metric, rows, draws, seed)])
+    low, high = np.quantile(differences, [_TAIL, 1 - _TAIL]).tolist()
+    smaller_side = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    num_differing = int((rows[0] != rows[1]).any(1).sum())
+    by_draws = 2 * (smaller_side + 1) / (len(differences) + 1)
+    p_value = min(1.0, max(by_draws, 2.0 ** (1 - num_differing)))
+    real = (low > 0 or high < 0) and p_value < 1 - LEVEL
+    difference = values[1] - values[0]
+    better = None
+    if real and metric.higher_is_better is not None:
+        better = "second" if (difference > 0) == metric.higher_is_better else "first"
+    method = f"{_bootstrap_name('paired bootstrap', rows[0], draws, len(differences), seed)}; {num_differing} differ"
+    return Compared(values[0], values[1], difference, low, high, p_value, real, better, method)
+
+
+def _rows(metric: Metric, judged: Judged) -> np.ndarray:
+    """(examples, width): the metric's statistics."""
+    columns = {
+        "expected": judged.expected,
+        "alternatives": judged.alternatives,
+        "log_probability": judged.log_probability,
+        "num_targets": judged.num_targets,
+        "num_right": judged.num_right,
+    }
+    # A validation that only scores its references makes no predictions.
+    if not metric.needs_log_probability:
+        columns["predicted"] = judged.predicted
+    lengths = {name: len(column) for name, column in columns.items() if column is not None}
+    if len(set(lengths.values())) > 1:
+        given = ", ".join(f"{number} {name}" for name, number in sorted(lengths.items()))
+        raise DataError(f"{_name(metric)}: one entry per example is needed in each column, but there are {given}")
+    if not len(judged.expected):
+        raise DataError(f"{_name(metric)}: there is no example to measure; give a split with at least one")
+    return np.asarray(metric.statistics(judged), dtype=np.float64)
+
+
+def _wilson(hits: float, examples: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    share, square = hits / examples, _NORMAL**2
+    middle = share + square / (2 * examples)
+    half = _NORMAL * (share * (1 - share) / examples + square / (4 * examples**2)) ** 0.5
+    scale = 1 + square / examples
+    # At shares of 0 and 1 the ends are exact, but not in floating point.
+    low = 0.0 if hits == 0 else (middle - half) / scale
+    high = 1.0 if hits == examples else (middle + half) / scale
+    return low, high
+
+
+def _resampled(metric: Metric, matrices: list[np.ndarray], draws: int, seed: int) -> list[list[float]]:
+    """The metric of each matrix on the same drawn examples, once per draw; a draw with nothing to divide by is left out."""
+    values = []
+    for counts in _counts(len(matrices[0]), draws, seed):
+        sums = [(counts @ matrix).tolist() for matrix in matrices]
+        for totals in zip(*sums, strict=True):
+            try:
+                values.append([metric.value(total) for total in totals])
+            except DataError:
+                continue
+    if not values:
+        raise DataError(
+            f"{_name(metric)}: none of {draws} draws of these examples can be measured; give a split with more references"
+        )
+    return values
+
+
+def _counts(examples: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """(draws, examples), in blocks: how often each example was drawn with replacement."""
+    generator = np.random.default_rng(seed)
+    per_block = max(1, _BLOCK // examples)
+    for start in range(0, draws, per_block):
+        number = min(per_block, draws - start)
+        drawn = generator.integers(0, examples, (number, examples)) + examples * np.arange(number)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=number * examples).reshape(number, examples).astype(np.float64)
+
+
+def _demand_same_examples(metric: Metric, first: Judged, second: Judged) -> None:
+    if len(first.expected) != len(second.expected):
+        raise DataError(
+            f"{_name(metric)}: the first system was judged on {len(first.expected)} examples, the second on"
+            f" {len(second.expected)}; evaluate both on the same split"
+        )
+    for column in ("expected", "alternatives"):
+        left, right = getattr(first, column), getattr(second, column)
+        if (left is None) != (right is None):
+            raise DataError(
+                f"{_name(metric)}: only one of the two systems was judged with alternatives; evaluate both on the same data"
+            )
+        if left is None:
+            continue
+        for example, (one, other) in enumerate(zip(left, right, strict=True)):
+            if not same(one, other):
+                raise DataError(
+                    f"{_name(metric)}: {column} of example {example + 1} is {one!r} for the first system and {other!r} for the"
+                    " second; evaluate both on the same split, in the same order"
+                )
+    if metric.needs_log_probability and first.num_targets is not None and second.num_targets is not None:
+        for example, (one, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
+            if one != other:
+                raise DataError(
+                    f"{_name(metric)}: reference {example + 1} has {one} steps for the first system and {other} for the second;"
+                    " numbers per step compare only under one tokenizer: compare by a metric made from predictions"
+                )
+
+
+def _bootstrap_name(name: str, rows: np.ndarray, draws: int, used: int, seed: int) -> str:
+    left_out = f" ({draws - used} without anything to divide by left out)" if used < draws else ""
+    alone = ", which shows no spread" if len(rows) == 1 else ""
+    return f"{name} over {_examples(rows)}{alone}, {draws} draws{left_out}, seed {seed}"
+
+
+def _examples(rows: np.ndarray) -> str:
+    return f"{len(rows)} example{'s' if len(rows) > 1 else ''}"
+
+
+def _name(metric: Metric) -> str:
+    return type(metric).__module__.rpartition(".")[2]

@@ -1,0 +1,61 @@
+"""Raw predictions and references as the metrics read them: a text, a list of items, or a length."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ostinato.errors import DataError
+
+
+def text(raw: Any, example: int) -> str:
+    """A text as it is, a list's items joined by spaces.
+
+    Args:
+        raw: a text or a list of texts.
+        example: its number, for the error.
+
+    Errors:
+        DataError: it is neither, or an item is no text.
+    """
+    if isinstance(raw, str):
+        return raw
+    return " ".join(_checked(raw, example))
+
+
+def items(raw: Any, example: int) -> list[str]:
+    """A list as it is, a text's words between white space."""
+    if isinstance(raw, str):
+        return raw.split()
+    return list(_checked(raw, example))
+
+
+def length(raw: Any, example: int) -> int:
+    """Characters of a text, items of a list."""
+    return len(raw if isinstance(raw, str) else _checked(raw, example))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two raw values are equal; a tuple equals a list of the same items."""
+    return (list(left) if isinstance(left, tuple) else left) == (list(right) if isinstance(right, tuple) else right)
+
+
+def ratio(numerator: float, denominator: float, metric: str, missing: str) -> float:
+    """numerator / denominator, where there is something to divide by.
+
+    Errors:
+        DataError: the denominator is 0.
+    """
+    if denominator == 0:
+        raise DataError(
+            f"{metric}: these examples hold no {missing} to divide by; give a split whose references are not all empty,"
+            " or another metric"
+        )
+    return numerator / denominator
+
+
+def _checked(raw: Any, example: int) -> Sequence[str]:
+    if not isinstance(raw, list | tuple) or not all(isinstance(item, str) for item in raw):
+        raise DataError(
+            f"example {example + 1}: this metric reads a text or a list of texts, but was given {raw!r}"
+            f" ({type(raw).__name__}); leave out what has no reference, or judge it by exact_match"
+        )
+    return raw

@@ -1,0 +1,39 @@
+"""Characters to insert, delete or replace until the predictions are right, per character of the references."""
+
+from collections.abc import Sequence
+
+import rapidfuzz
+from rapidfuzz.distance import Levenshtein
+
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._raw import ratio, text
+
+
+class CharacterErrorRate(Metric):
+    """Characters to insert, delete or replace until the predictions are right, per character of the references.
+
+        CER = 100 * sum of edits / sum of reference characters     may pass 100 %
+
+    Characters are Unicode code points, spaces included; nothing is normalised. Lists are joined by spaces first.
+    Alternatives are not read.
+
+    Source: Levenshtein 1966.
+    """
+
+    higher_is_better = False
+    unit = "%"
+    is_share = False
+    needs_log_probability = False
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        made = []
+        for example, (predicted, expected) in enumerate(zip(judged.predicted, judged.expected, strict=True)):
+            right = text(expected, example)
+            made.append([Levenshtein.distance(right, text(predicted, example)), len(right)])
+        return made
+
+    def value(self, total: Sequence[float]) -> float:
+        return 100 * ratio(total[0], total[1], "character_error_rate", "reference character")
+
+    def signature(self) -> str:
+        return f"RapidFuzz {rapidfuzz.__version__} Levenshtein over code points"

@@ -1,0 +1,117 @@
+"""The wraps of sacreBLEU give sacreBLEU's own corpus numbers, whatever way the examples are summed."""
+
+import random
+
+import numpy as np
+import pytest
+import sacrebleu
+from sacrebleu.metrics import BLEU, CHRF
+
+from ostinato.errors import DataError
+from ostinato.metrics._contract import Judged
+from ostinato.metrics._intervals import measure
+from ostinato.registry import make
+
+WORDS = "the a Dog dog's runs, (sees) 3.50 of cat-like . über „Hund“ l’eau 東京".split()
+
+
+def corpus(sentences: int, seed: int = 0) -> tuple[list[str], list[str]]:
+    """References of invented words, and predictions that drop, replace and swap some of them."""
+    generator = random.Random(seed)
+    references = [" ".join(generator.choices(WORDS, k=generator.randint(0, 14))) for _ in range(sentences)]
+    predictions = []
+    for reference in references:
+        kept = [word if generator.random() > 0.2 else generator.choice(WORDS) for word in reference.split()]
+        predictions.append(" ".join(word for word in kept if generator.random() > 0.1))
+    return predictions, references
+
+
+def value(name: str, predicted: list, expected: list, **options: object) -> float:
+    metric = make("metrics", name, options=options)
+    return metric.value(np.sum(metric.statistics(Judged(predicted, expected)), axis=0).tolist())
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("tokenize", ["13a", "intl", "zh", "char", "none"])
+def test_bleu_is_sacrebleus_corpus_bleu(lowercase: bool, tokenize: str):
+    predicted, expected = corpus(60)
+    golden = sacrebleu.corpus_bleu(predicted, [expected], lowercase=lowercase, tokenize=tokenize, force=True).score
+    assert 5 < golden < 95
+    assert value("bleu", predicted, expected, lowercase=lowercase, tokenize=tokenize) == golden
+
+
+def test_bleu_lowercase_is_sacrebleus_lowercased_corpus_bleu():
+    predicted, expected = corpus(60)
+    golden = sacrebleu.corpus_bleu(predicted, [[line.upper() for line in expected]], lowercase=True).score
+    assert value("bleu_lowercase", predicted, [line.upper() for line in expected]) == golden
+    assert golden > value("bleu", predicted, [line.upper() for line in expected])
+
+
+@pytest.mark.parametrize(
+    ("apostrophes", "raw", "moses"),
+    [
+        ("apart", "Der Hund – „Rex“ genannt – bellt: „Wau!“", 'der hund - " rex " genannt - bellt : " wau ! "'),
+        ("apart", "Hans’ U-Bahn kostet 3,50 €, oder?", "hans ' u-bahn kostet 3,50 € , oder ?"),
+        ("left", "L’homme d'à côté n'est-il pas là ?", "l' homme d' à côté n' est-il pas là ?"),
+        ("left", "« C’est l’été », dit-elle.", "\" c' est l' été \" , dit-elle ."),
+        ("right", "The dog's bowl isn't full, they don’t care (much).", "the dog 's bowl isn 't full , they don 't care ( much ) ."),
+        ("right", "Rock 'n' roll's 1,000 fans", "rock ' n ' roll 's 1,000 fans"),
+    ],
+)
+def test_bleu_lowercase_tokenized_cuts_as_moses(apostrophes: str, raw: str, moses: str):
+    """Golden: sacremoses 0.2.0, MosesPunctNormalizer then MosesTokenizer("de" | "fr" | "en"), no escapes, lower-cased."""
+    ours = make("metrics", "bleu_lowercase_tokenized", options={"apostrophes": apostrophes})
+    words = BLEU(tokenize="none", force=True)
+    other = "bellt l' homme 's und"
+    golden = words.corpus_score([moses, other], [[moses, moses]])
+    rows = ours.statistics(Judged([raw, other], [raw, raw]))
+    assert rows[0][0] == rows[0][1] == len(moses.split())
+    assert rows[0][2:6] == words.corpus_score([moses], [[moses]]).counts
+    assert rows[1][1] * 2 == golden.ref_len
+
+
+def test_bleu_lowercase_tokenized_options_change_the_number_and_the_signature():
+    predicted, expected = ["l'eau et l'air de la mer", "d'un ton d'ami"], ["l'eau et l'or de la mer", "d'un ton d'elle"]
+    given = {one: {"apostrophes": one} for one in ("apart", "left", "right")}
+    numbers = {value("bleu_lowercase_tokenized", predicted, expected, **options) for options in given.values()}
+    signatures = {make("metrics", "bleu_lowercase_tokenized", options=options).signature() for options in given.values()}
+    assert len(numbers) >= 2 and len(signatures) == 3
+
+
+@pytest.mark.parametrize("word_order", [0, 1, 2])
+def test_chrf_is_sacrebleus_corpus_chrf(word_order: int):
+    predicted, expected = corpus(60)
+    golden = sacrebleu.corpus_chrf(predicted, [expected], word_order=word_order).score
+    assert 5 < golden < 95
+    assert value("chrf", predicted, expected, word_order=word_order) == golden
+
+
+def test_a_known_bleu_by_hand():
+    """c = r = 6; matches 5/6, 4/5, 3/4, 2/3: the product is 1/3, its fourth root 0.7598."""
+    assert value("bleu", ["a b c d e x"], ["a b c d e f"]) == pytest.approx(100 * (1 / 3) ** 0.25)
+
+
+def test_lists_are_joined_by_spaces():
+    predicted, expected = corpus(20)
+    for name in ("bleu", "chrf"):
+        as_lists = value(name, [line.split() for line in predicted], [line.split() for line in expected])
+        assert as_lists == value(name, predicted, expected)
+
+
+def test_signatures_are_sacrebleus():
+    for name, scorer in (("bleu", BLEU()), ("bleu_lowercase", BLEU(lowercase=True)), ("chrf", CHRF())):
+        scorer.corpus_score(["a"], [["a"]])
+        assert make("metrics", name).signature() == f"sacreBLEU {scorer.get_signature()}"
+
+
+def test_empty_predictions_score_zero_and_do_not_fail():
+    for name in ("bleu", "bleu_lowercase", "bleu_lowercase_tokenized", "chrf"):
+        measured = measure(make("metrics", name), Judged(["", ""], ["a b c d e", "f g h i"]), draws=20)
+        assert (measured.value, measured.low, measured.high) == (0, 0, 0)
+
+
+def test_what_is_no_text_is_refused_by_number():
+    with pytest.raises(DataError, match="example 2.*given 5 .int.*"):
+        make("metrics", "bleu").statistics(Judged(["a", 5], ["a", "b"]))
+    with pytest.raises(DataError, match="example 1.*None"):
+        make("metrics", "chrf").statistics(Judged(["a"], [None]))
