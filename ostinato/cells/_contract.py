@@ -72,7 +72,7 @@ class Cell(nn.Module, ABC):
         return tuple(self.weight_h.new_zeros(rows, self.hidden_size) for _ in range(self.num_states))
 
     def products(self) -> tuple[Product, ...]:
-        """The product of the early gates and, where there are late ones, theirs: made once per call, used at each of its steps."""
+        """The product of the early gates and, where there are late ones, theirs: made once per call, for all its steps."""
         if not self.late_gates:
             return (DeferredLinear(self.weight_h, self.bias_h),)
         early = (self.num_gates - self.late_gates) * self.hidden_size

@@ -20,11 +20,11 @@ class LSTM(Cell):
 
     peepholes:    p_i * c[t-1] is added inside i, p_f * c[t-1] inside f, p_o * c[t] inside o
     coupled:      i = 1 - f, and the rows of i are absent
-    layer_norm:   W_x x becomes norm(W_x x) and W_h h becomes norm(W_h h), each over all gates, the biases added afterwards;
+    layer_norm:   W_x x becomes norm(W_x x) and W_h h becomes norm(W_h h), each over all gates, biases added afterwards;
                   h[t] = o * tanh(norm(c[t]))
 
     Shapes:
-        x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o); p (3, H) for i, f, o (coupled: 2)
+        x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o); p (3, H) for i, f, o (or 2)
 
     Args:
         forget_bias: what the forget gate's biases add up to at the start; torch draws them at random around 0.

@@ -74,7 +74,8 @@ class Recurrent(Encoder):
         sizes = [hidden_size] * layers if isinstance(hidden_size, int) else list(hidden_size)
         if len(sizes) != layers:
             raise ConfigError(
-                f"recurrent: hidden_size lists {len(sizes)} sizes and layers is {layers}; set layers: {len(sizes)}, or one hidden_size"
+                f"recurrent: hidden_size lists {len(sizes)} sizes and layers is {layers}; "
+                f"set layers: {len(sizes)}, or give one hidden_size for all layers"
             )
         if variational and not dropout:
             raise ConfigError("recurrent: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out")

@@ -50,5 +50,12 @@ class Kernel(Protocol):
     """
 
     def __call__(
-        self, cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+        self,
+        cell: Recurrence,
+        x: Tensor,
+        state: State,
+        layout: Layout,
+        *,
+        reverse: bool = False,
+        state_mask: Tensor | None = None,
     ) -> tuple[Tensor, State]: ...

@@ -104,8 +104,8 @@ class _Step(torch.autograd.Function):
 
 
 def _refuse_second_derivative() -> None:
-    # once_differentiable misses the case in which only saved tensors carry a gradient; grad mode is on only under create_graph.
+    # once_differentiable misses the case in which only saved tensors carry a gradient; only create_graph turns grad mode on.
     if torch.is_grad_enabled():
         raise RuntimeError(
-            "a recurrence has no second derivative: backward(create_graph=True) was called; take the gradient without create_graph"
+            "a recurrence has no second derivative: backward(create_graph=True) was called; leave create_graph out"
         )

@@ -40,7 +40,7 @@ class RecurrentStack(nn.Module):
         residual: whether a layer's input is added to its output, at each layer where both are equally wide.
         dropout: the probability of dropping a value of a layer's input, the first layer's too.
         variational: whether that dropout has one mask per sequence.
-        recurrent_dropout: the probability of dropping a value of the hidden state where the products read it, one mask per sequence.
+        recurrent_dropout: the probability of dropping a value of the hidden state that the products read, one mask per sequence.
         learnt_start: whether the start state is learnt, in place of zero.
 
     Errors:

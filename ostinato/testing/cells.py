@@ -1,0 +1,197 @@
+"""The laws of cells, as plain functions: each takes a way to make the cell, and fails by AssertionError with what it found.
+
+    from ostinato.testing import cells as laws
+    laws.all_of("gru", {"reset": "before"})
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import torch
+from torch import Tensor, nn
+
+from ostinato import registry
+from ostinato.cells._contract import Cell
+from ostinato.errors import ConfigError
+from ostinato.kernels.dispatch import scan
+from ostinato.steps import Layout
+
+Make = Callable[[int, int], Cell]
+"""A cell from its input size and hidden size."""
+
+LENGTHS = (4, 0, 7, 1, 4)
+"""Unequal lengths in no order, with a tie, a single step and no step at all."""
+
+TOLERANCE = 1e-5
+"""Of the largest value, in float32: a matrix product of one row differs from the same row among others by about 1e-6."""
+
+
+def all_of(name: str, options: dict[str, Any] | None = None) -> None:
+    """Every law but the last two (`options_matter` asks for the name alone, `learns_to_remember` takes seconds)."""
+    for law in LAWS:
+        law(maker(name, options))
+
+
+def maker(name: str, options: dict[str, Any] | None = None) -> Make:
+    """Makes the cell that a recipe would make."""
+    return lambda input_size, hidden_size: registry.make("cells", name, (input_size, hidden_size), options)
+
+
+def stepwise_equals_whole(make: Make) -> None:
+    """Law a: the cell called step by step gives what the whole sequence gives."""
+    cell, x, state, layout = _case(make)
+    hidden, final = scan(cell, x, state, layout)
+    for row, (sequence, read) in enumerate(zip(x.split(list(LENGTHS)), hidden.split(list(LENGTHS)))):
+        one = tuple(part[row : row + 1] for part in state)
+        for step, (now, expected) in enumerate(zip(sequence, read)):
+            one = cell(now[None], one)
+            _near(one[0][0], expected, f"hidden state of sequence {row} at step {step}")
+        for k, part in enumerate(one):
+            _near(part[0], final[k][row], f"final state {k} of sequence {row}")
+
+
+def company_changes_nothing(make: Make) -> None:
+    """Law b: a sequence gives the same alone, among others and in any order."""
+    cell, x, state, layout = _case(make)
+    hidden, final = scan(cell, x, state, layout)
+    parts = hidden.split(list(LENGTHS))
+    for rows in ([row] for row in range(len(LENGTHS))), ([4, 2, 0, 3, 1],), ([1, 2],):
+        for chosen in rows:
+            some = torch.cat([x.split(list(LENGTHS))[row] for row in chosen])
+            again, last = scan(cell, some, tuple(part[chosen] for part in state), Layout([LENGTHS[row] for row in chosen]))
+            _near(again, torch.cat([parts[row] for row in chosen]), f"hidden states of sequences {chosen}")
+            for k in range(len(last)):
+                _near(last[k], final[k][chosen], f"final state {k} of sequences {chosen}")
+
+
+def both_directions_mirror(make: Make) -> None:
+    """Reading backward is reading the reversed sequence, its hidden states put back in place."""
+    cell, x, state, layout = _case(make)
+    hidden, final = scan(cell, x, state, layout, reverse=True)
+    mirrored, last = scan(cell, x[layout.reversed], state, layout)
+    _near(hidden, mirrored[layout.reversed], "hidden states read backward")
+    for k in range(len(final)):
+        _near(final[k], last[k], f"final state {k} read backward")
+
+
+def is_causal(make: Make) -> None:
+    """Law k: what comes later changes nothing before it, to the bit."""
+    cell, x, state, layout = _case(make)
+    changed = torch.where((layout.positions >= 2)[:, None], x + 1, x)
+    hidden, other = scan(cell, x, state, layout)[0], scan(cell, changed, state, layout)[0]
+    early = layout.positions < 2
+    assert torch.equal(hidden[early], other[early]), "a step before the change came out otherwise"
+    assert not torch.equal(hidden[~early], other[~early]), "the changed steps came out the same: the input is not read"
+
+
+def same_seed_same_bits(make: Make) -> None:
+    """Law i: one seed gives one set of weights, outputs and gradients."""
+    runs = []
+    for _ in range(2):
+        cell, x, state, layout = _case(make)
+        hidden, final = scan(cell, x, state, layout)
+        (hidden.square().sum() + sum(part.sum() for part in final)).backward()
+        runs.append([hidden, *final, *cell.parameters(), *(one.grad for one in cell.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True)), "two runs of one seed differ"
+
+
+def gradients_are_right(make: Make) -> None:
+    """Law c: gradients of inputs, states and parameters agree with finite differences in float64, also under a state mask."""
+    cell, x, state, layout = _case(make, sizes=(2, 3), lengths=(2, 0, 3), dtype=torch.float64)
+    mask = torch.tensor([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0], [2.0, 2.0, 0.0]], dtype=torch.float64)
+    inputs = (x.requires_grad_(), *(part.requires_grad_() for part in state), *cell.parameters())
+
+    # gradcheck moves its inputs in place, so the parameters need not travel as arguments.
+    def outputs(*_: Tensor) -> tuple[Tensor, ...]:
+        forward, last = scan(cell, x, state, layout, state_mask=mask)
+        backward, first = scan(cell, x, state, layout, reverse=True)
+        return forward, backward, *last, *first
+
+    assert torch.autograd.gradcheck(outputs, inputs)
+
+
+def options_matter(name: str) -> None:
+    """Law g: each value of each option changes the parameters or the output, or is refused by ConfigError."""
+    standard = _fingerprint(maker(name))
+    for option, value in other_values(registry.settings_class("cells", name)):
+        try:
+            changed = _fingerprint(maker(name, {option: value}))
+        except ConfigError:
+            continue
+        same = len(changed) == len(standard) and all(
+            one.shape == other.shape and torch.equal(one, other) for one, other in zip(changed, standard)
+        )
+        assert not same, f"{name}: {option}: {value} changes neither parameters nor output"
+
+
+def other_values(settings: type[registry.Settings]) -> Iterator[tuple[str, Any]]:
+    """Every option with every value but the default; for numbers one other value."""
+    for option, info in settings.model_fields.items():
+        if option == "type":
+            continue
+        if get_origin(info.annotation) is Literal:
+            yield from ((option, value) for value in get_args(info.annotation) if value != info.default)
+        elif info.annotation is bool:
+            yield option, not info.default
+        elif info.annotation in (int, float):
+            yield option, info.default + info.annotation(1)
+        else:
+            raise TypeError(f"{option}: the law of options has no other value for {info.annotation}")
+
+
+def learns_to_remember(make: Make, *, updates: int = 300) -> float:
+    """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; returns the share."""
+    torch.manual_seed(1)
+    cell, output = make(8, 32), nn.Linear(32, 8)
+    weights = [*cell.parameters(), *output.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=0.01)
+    layout = Layout([10] * 64)
+    right = 0.0
+    for _ in range(updates):
+        symbols = torch.randint(8, (64, 10))
+        one_hot = nn.functional.one_hot(symbols.flatten(), 8).float()
+        logits = output(scan(cell, one_hot, cell.start_state(64), layout)[1][0])
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits, symbols[:, 0]).backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        right = 0.9 * right + 0.1 * (logits.argmax(1) == symbols[:, 0]).float().mean().item()
+    assert right >= 0.95, f"only {right:.0%} of first symbols remembered after {updates} updates"
+    return right
+
+
+LAWS = (
+    stepwise_equals_whole,
+    company_changes_nothing,
+    both_directions_mirror,
+    is_causal,
+    same_seed_same_bits,
+    gradients_are_right,
+)
+"""What `all_of` runs: the laws that hold for a cell with any options."""
+
+
+def _case(
+    make: Make, sizes: tuple[int, int] = (3, 5), lengths: tuple[int, ...] = LENGTHS, dtype: torch.dtype = torch.float32
+) -> tuple[Cell, Tensor, tuple[Tensor, ...], Layout]:
+    """A seeded cell, inputs, a state before them that is not zero, and their layout."""
+    torch.manual_seed(0)
+    cell = make(*sizes).to(dtype)
+    layout = Layout(list(lengths))
+    state = tuple(torch.randn(len(layout), sizes[1], dtype=dtype) / 2 for _ in range(cell.num_states))
+    return cell, torch.randn(layout.total, sizes[0], dtype=dtype), state, layout
+
+
+def _fingerprint(make: Make) -> list[Tensor]:
+    """Output, then parameters."""
+    cell, x, state, layout = _case(make)
+    return [scan(cell, x, state, layout)[0].detach(), *(one.detach() for one in cell.parameters())]
+
+
+def _near(found: Tensor, expected: Tensor, what: str) -> None:
+    largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
+    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"

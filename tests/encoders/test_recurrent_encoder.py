@@ -1,0 +1,175 @@
+"""The recurrent encoder: its settings, what it promises about causality and company, and what it refuses."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from ostinato import registry
+from ostinato.errors import ConfigError
+from ostinato.modalities._contract import Symbols, Values
+from ostinato.steps import Layout, Steps
+
+SYMBOLS = Symbols(20, 0, 1, 2)
+SMALL = {"hidden_size": 6, "embedding_size": 5}
+LENGTHS = (3, 0, 7, 1, 7)
+
+
+def make(spec=SYMBOLS, **options):
+    torch.manual_seed(0)
+    return registry.make("encoders", "recurrent", (spec,), SMALL | options)
+
+
+def batch(lengths=LENGTHS):
+    torch.manual_seed(1)
+    layout = Layout(list(lengths))
+    return Steps(torch.randint(20, (layout.total,)), layout)
+
+
+VARIANTS = [
+    {},
+    {"both_ways": False},
+    {"both_ways": False, "reversed_source": True},
+    {"cell": {"type": "gru", "reset": "before"}, "hidden_size": [5, 5, 3], "layers": 3, "residual": True, "start": "learnt"},
+    {"embedding": "one_hot", "embedding_size": None},
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+def test_sizes_are_what_it_says(options):
+    encoder = make(**options)
+    encoded = encoder.encode(batch())
+    assert encoded.steps.values.shape == (18, encoder.steps_size)
+    assert encoded.summary.shape == (5, encoder.summary_size)
+    assert tuple(one.shape for one in encoded.state) == tuple((5, size) for size in encoder.state_sizes)
+    assert encoder.steps_size == (1 if options.get("both_ways") is False else 2) * (3 if "layers" in options else 6)
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+def test_company_and_order_change_nothing(options):
+    encoder = make(**options)
+    steps = batch()
+    whole, parts = encoder.encode(steps), steps.split()
+    for chosen in [[0], [1], [4, 2, 1, 0, 3]]:
+        some = encoder.encode(Steps.of([parts[row] for row in chosen]))
+        torch.testing.assert_close(some.summary, whole.summary[chosen], rtol=1e-5, atol=1e-6)
+        expected = torch.cat([whole.steps.split()[row] for row in chosen])
+        torch.testing.assert_close(some.steps.values, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_summary_is_the_state_after_the_last_step_forward_and_after_the_first_backward():
+    encoder, steps = make(), batch((3, 7))
+    encoded = encoder.encode(steps)
+    first, last = steps.layout.offsets[:-1], steps.layout.offsets[1:] - 1
+    values = encoded.steps.values
+    assert torch.equal(encoded.summary, torch.cat([values[last, :6], values[first, 6:]], 1))
+
+
+def test_a_causal_encoder_goes_on_and_sees_nothing_later():
+    encoder = make(both_ways=False, layers=2)
+    assert encoder.causal and encoder.look_ahead == 0
+    steps = batch((6, 6))
+    whole = encoder.encode(steps)
+    halves = [Steps.of([one[part] for one in steps.split()]) for part in (slice(0, 2), slice(2, 6))]
+    first = encoder.encode(halves[0])
+    second = encoder.encode(halves[1], first.state)
+    torch.testing.assert_close(second.summary, whole.summary)
+    changed = encoder.encode(steps.with_values(torch.where(steps.layout.positions >= 2, 19 - steps.values, steps.values)))
+    early = steps.layout.positions < 2
+    assert torch.equal(changed.steps.values[early], whole.steps.values[early])
+    assert not torch.equal(changed.steps.values[~early], whole.steps.values[~early])
+
+
+@pytest.mark.parametrize("options", [{}, {"both_ways": False, "reversed_source": True}])
+def test_one_that_is_not_causal_says_so_and_refuses_a_state(options):
+    encoder = make(**options)
+    assert not encoder.causal and encoder.look_ahead is None
+    encoded = encoder.encode(batch())
+    with pytest.raises(ValueError, match="cannot go on from a state"):
+        encoder.encode(batch(), encoded.state)
+
+
+def test_a_reversed_source_keeps_the_order_of_its_steps():
+    plain, turned = make(both_ways=False), make(both_ways=False, reversed_source=True)
+    turned.load_state_dict(plain.state_dict())
+    steps = batch()
+    expected, found = plain.encode(steps.reversed()), turned.encode(steps)
+    torch.testing.assert_close(found.steps.values, expected.steps.reversed().values)
+    torch.testing.assert_close(found.summary, expected.summary)
+
+
+def test_an_empty_example_is_summed_up_by_the_start_state():
+    for start in ("zero", "learnt"):
+        encoder = make(start=start)
+        if start == "learnt":
+            with torch.no_grad():
+                for one in encoder.stack.start:
+                    one.fill_(0.5)
+        assert torch.equal(encoder.encode(batch()).summary[1], torch.full((12,), 0.5 if start == "learnt" else 0.0))
+
+
+def test_real_numbers_are_read():
+    encoder = make(Values(3))
+    assert encoder.encode(Steps(torch.randn(4, 3), Layout([3, 1]))).summary.shape == (2, 12)
+
+
+def test_every_parameter_gets_a_gradient():
+    encoder = make(start="learnt", layers=2, dropout=0.2, variational=True, recurrent_dropout=0.2)
+    encoded = encoder.encode(batch())
+    (encoded.steps.values.sum() + encoded.summary.sum()).backward()
+    assert all(one.grad is not None and one.grad.any() for one in encoder.parameters())
+
+
+# Law g: other words for each option, and what must be set beside it for it to be legal.
+OTHER = [
+    ({"cell": "gru"}, {}),
+    ({"hidden_size": 7}, {}),
+    ({"layers": 2}, {}),
+    ({"both_ways": False}, {}),
+    ({"residual": True}, {"layers": 2}),
+    ({"dropout": 0.5}, {}),
+    ({"variational": True}, {"dropout": 0.5}),
+    ({"recurrent_dropout": 0.5}, {}),
+    ({"reversed_source": True}, {"both_ways": False}),
+    ({"start": "learnt"}, {}),
+    ({"embedding": "one_hot"}, {"embedding_size": None}),
+    ({"embedding_size": 7}, {}),
+]
+
+
+@pytest.mark.parametrize(("option", "beside"), OTHER, ids=lambda one: str(one))
+def test_every_option_matters(option, beside):
+    found = []
+    for options in (beside, beside | option):
+        encoder = make(**options)
+        torch.manual_seed(2)
+        found.append([encoder.encode(batch()).steps.values, *encoder.parameters()])
+    assert len(found[0]) != len(found[1]) or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*found))
+
+
+def test_the_law_of_options_covers_every_option():
+    covered = {name for option, _ in OTHER for name in option}
+    assert covered == set(registry.settings_class("encoders", "recurrent").model_fields) - {"type"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
+        ({"variational": True}, "variational: true has no effect with dropout: 0"),
+        ({"reversed_source": True}, "set both_ways: false"),
+        ({"residual": True}, "no layer is as wide as its input, widths from the embedding up: 5, 12"),
+        ({"embedding": "one_hot"}, "as wide as there are symbols .20."),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"hidden_size": 0}, {"hidden_size": []}, {"hidden_size": [4, 0]}, {"dropout": 1.0}, {"layers": "2"}, {"cell": "lstn"}],
+)
+def test_values_out_of_range_are_refused_by_the_settings(options):
+    with pytest.raises((ValidationError, ConfigError)):
+        make(**options)

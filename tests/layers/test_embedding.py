@@ -1,0 +1,57 @@
+"""Embeddings and dropout on packed steps."""
+
+import pytest
+import torch
+
+from ostinato.errors import ConfigError
+from ostinato.layers.dropout import Dropout
+from ostinato.layers.embedding import Embedding
+from ostinato.modalities._contract import Symbols, Values
+from ostinato.steps import Layout, Steps
+
+SYMBOLS = Symbols(7, 0, 1, 2)
+
+
+def test_learnt_symbols_are_rows_of_a_table():
+    embedding = Embedding(SYMBOLS, 5)
+    steps = Steps(torch.tensor([3, 6, 3]), Layout([2, 1]))
+    found = embedding(steps)
+    assert found.layout is steps.layout
+    assert torch.equal(found.values, embedding.learnt.weight[[3, 6, 3]])
+
+
+def test_one_hot_symbols_have_no_parameters_and_follow_the_modules_type():
+    embedding = Embedding(SYMBOLS, None, kind="one_hot").double()
+    assert embedding.size == 7 and not list(embedding.parameters()) and not embedding.state_dict()
+    found = embedding(Steps(torch.tensor([3, 6], dtype=torch.int32), Layout([2])))
+    assert torch.equal(found.values, torch.eye(7, dtype=torch.float64)[[3, 6]])
+
+
+def test_values_are_projected_in_the_modules_type():
+    embedding = Embedding(Values(3), 5).double()
+    x = torch.randn(4, 3)
+    found = embedding(Steps(x, Layout([4])))
+    torch.testing.assert_close(found.values, x.double() @ embedding.learnt.weight.T + embedding.learnt.bias)
+
+
+def test_impossible_one_hots_are_refused():
+    with pytest.raises(ConfigError, match="real numbers"):
+        Embedding(Values(3), None, kind="one_hot")
+    with pytest.raises(ConfigError, match="embedding_size: 5 .* as wide as there are symbols .7."):
+        Embedding(SYMBOLS, 5, kind="one_hot")
+
+
+def test_variational_dropout_has_one_mask_per_sequence_and_plain_dropout_one_per_step():
+    torch.manual_seed(0)
+    steps = Steps(torch.ones(30, 400), Layout([10, 0, 20]))
+    for variational, masks in ((True, 2), (False, 30)):
+        dropped = Dropout(0.25, variational=variational)(steps).values
+        assert len(dropped.unique(dim=0)) == masks
+        assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
+        assert (dropped == 0).float().mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
+    steps = Steps(torch.ones(3, 4), Layout([3]))
+    assert Dropout(0.5).eval()(steps) is steps
+    assert Dropout(0.0)(steps) is steps
