@@ -54,20 +54,15 @@ def test_bleu_lowercase_is_sacrebleus_lowercased_corpus_bleu():
         ("apart", "Hans’ U-Bahn kostet 3,50 €, oder?", "hans ' u-bahn kostet 3,50 € , oder ?"),
         ("left", "L’homme d'à côté n'est-il pas là ?", "l' homme d' à côté n' est-il pas là ?"),
         ("left", "« C’est l’été », dit-elle.", "\" c' est l' été \" , dit-elle ."),
-        ("right", "The dog's bowl isn't full, they don’t care (much).", "the dog 's bowl isn 't full , they don 't care ( much ) ."),
+        ("right", "The dog's bowl isn't full, don’t care (much).", "the dog 's bowl isn 't full , don 't care ( much ) ."),
         ("right", "Rock 'n' roll's 1,000 fans", "rock ' n ' roll 's 1,000 fans"),
     ],
 )
 def test_bleu_lowercase_tokenized_cuts_as_moses(apostrophes: str, raw: str, moses: str):
     """Golden: sacremoses 0.2.0, MosesPunctNormalizer then MosesTokenizer("de" | "fr" | "en"), no escapes, lower-cased."""
-    ours = make("metrics", "bleu_lowercase_tokenized", options={"apostrophes": apostrophes})
-    words = BLEU(tokenize="none", force=True)
-    other = "bellt l' homme 's und"
-    golden = words.corpus_score([moses, other], [[moses, moses]])
-    rows = ours.statistics(Judged([raw, other], [raw, raw]))
-    assert rows[0][0] == rows[0][1] == len(moses.split())
-    assert rows[0][2:6] == words.corpus_score([moses], [[moses]]).counts
-    assert rows[1][1] * 2 == golden.ref_len
+    metric = make("metrics", "bleu_lowercase_tokenized", options={"apostrophes": apostrophes})
+    assert metric._scorer.tokenizer(metric._prepared(raw).lower()) == moses
+    assert metric.statistics(Judged([raw.upper()], [raw]))[0][:2] == [len(moses.split())] * 2
 
 
 def test_bleu_lowercase_tokenized_options_change_the_number_and_the_signature():
@@ -89,6 +84,13 @@ def test_chrf_is_sacrebleus_corpus_chrf(word_order: int):
 def test_a_known_bleu_by_hand():
     """c = r = 6; matches 5/6, 4/5, 3/4, 2/3: the product is 1/3, its fourth root 0.7598."""
     assert value("bleu", ["a b c d e x"], ["a b c d e f"]) == pytest.approx(100 * (1 / 3) ** 0.25)
+
+
+def test_bleu_without_a_match_of_four_words_is_smoothed_as_sacrebleu_does():
+    predicted, expected = ["a b x c d", "the cat"], ["a b c d e", "the dog"]
+    golden = sacrebleu.corpus_bleu(predicted, [expected]).score
+    assert golden > 0
+    assert value("bleu", predicted, expected) == golden
 
 
 def test_lists_are_joined_by_spaces():

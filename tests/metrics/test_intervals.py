@@ -149,10 +149,11 @@ def test_a_planted_difference_is_found_with_its_sign(name: str, sign: int):
 
 
 def test_equal_systems_seldom_differ():
-    """Two systems with the same rate of errors: about 1 pair in 20 looks different."""
+    """Two systems with the same rate of errors: about 1 pair in 20 looks different, the others' intervals hold 0."""
     metric = make("metrics", "character_error_rate")
     compared = [paired(metric, planted(150, 0.2, 2 * n), planted(150, 0.2, 2 * n + 1), draws=200) for n in range(100)]
-    assert sum(one.real for one in compared) <= 12
+    assert 1 <= sum(one.real for one in compared) <= 12
+    assert sum(one.low <= 0 <= one.high for one in compared) >= 88
     assert 0.3 < np.mean([one.p_value for one in compared]) < 0.7
 
 

@@ -51,7 +51,8 @@ def test_exact_match_takes_any_listed_answer_and_sequence_error_is_its_complemen
     assert value("sequence_error", without) == value("sequence_error_first", without) == pytest.approx(60)
 
 
-def test_an_alternative_may_be_a_tuple_of_the_same_items():
+def test_a_tuple_equals_a_list_of_the_same_items():
+    assert value("exact_match", Judged([("T",), ["T"]], [["T"], ("T",)])) == 100
     assert value("exact_match", Judged([["T"]], [["D"]], alternatives=[[("T",)]])) == 100
 
 
