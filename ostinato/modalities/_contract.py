@@ -75,4 +75,4 @@ class Modality(ABC):
 
     @abstractmethod
     def write(self, raw: Any) -> str:
-        """The raw value as one field of text; parse(write(x)) == x."""
+        """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""

@@ -1,0 +1,166 @@
+"""Written language."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Strict
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities._contract import Modality, Symbols
+from ostinato.modalities._fields import one_line, shown
+from ostinato.registry import Room, SameAs, Settings, build
+from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers._words import pattern
+
+BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
+
+
+class Text(Modality):
+    """A text, as the pieces that a tokenizer finds in it.
+
+        prepared = normalize(lowercase(text)) without stop words
+        ids      = 3 + piece; 0 begins, 1 ends, 2 is what the tokenizer does not know
+
+    Special symbols are numbers that no text can produce: a typed `<s>` is three characters of text. Unless lower-casing,
+    normalisation or stop words change it, or the tokenizer is `word` or `char`, a text comes back exactly as it went in.
+
+    Args:
+        tokenizer: what the pieces are; `{same_as: NAME}` shares the vocabulary of another input or output.
+        lowercase: whether the model sees (and says) lower case only.
+        normalize: Unicode's form to bring each text into, such as NFC for composed characters; null leaves it alone.
+        stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or punctuation.
+
+    Errors:
+        ConfigError: a stop word is not one word, or a shared tokenizer's owner was not looked up.
+        DataError: a value is no text or holds half of a surrogate pair; or the training split holds no text at all.
+    """
+
+    aligns = frozenset({"free", "next"})
+    default_align = "free"
+    default_encoder = "recurrent"
+    default_head = {"free": "autoregressive"}
+    metrics = {
+        "free": (
+            "bleu",
+            "chrf",
+            "exact_match",
+            "token_accuracy",
+            "perplexity",
+            "character_error_rate",
+            "length_ratio",
+            "repeated_ngrams",
+        )
+    }
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Annotated[Settings | SameAs, Room("tokenizers", shared=True)] = "bpe",
+        lowercase: bool = False,
+        normalize: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = None,
+        stop_words: Annotated[tuple[str, ...], Strict(False)] = (),
+    ):
+        if isinstance(tokenizer, SameAs):
+            raise ConfigError(
+                f"tokenizer: the reference same_as: {tokenizer.same_as} was not looked up; "
+                "give this text the settings of that tokenizer, or build it as part of a recipe"
+            )
+        self._lowercase = lowercase
+        self._normalize = normalize
+        self._stop_words = frozenset(self._spelling(word).casefold() for word in stop_words)
+        for word in stop_words:
+            found = pattern().fullmatch(word)
+            if found is None or found[1] is None:
+                raise ConfigError(f"stop_words: {word!r} is not one word; give words without white space or punctuation around")
+        self._tokenizer: Tokenizer = build(tokenizer, "tokenizers")
+        self._labels: list[str] | None = None
+
+    def _spelling(self, text: str) -> str:
+        if self._normalize is not None:
+            text = unicodedata.normalize(self._normalize, text)
+        if self._lowercase:
+            text = text.lower()
+            # Lower-casing can leave the form: one capital may become a letter and a mark.
+            text = text if self._normalize is None else unicodedata.normalize(self._normalize, text)
+        return text
+
+    def prepared(self, raw: Any) -> str:
+        """The text that the tokenizer sees."""
+        if not isinstance(raw, str):
+            raise DataError(f"a text is needed, not {shown(raw)}")
+        try:
+            raw.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"character {error.start + 1} of the text {ascii(raw[error.start])} is half of a surrogate pair, no text; "
+                "read the file as UTF-8, or leave that character out"
+            ) from None
+        text = self._spelling(raw)
+        return self._without_stop_words(text) if self._stop_words else text
+
+    def _without_stop_words(self, text: str) -> str:
+        kept, start = [], 0
+        for match in pattern().finditer(text):
+            if match[1] is not None and match[1].casefold() in self._stop_words:
+                kept.append(text[start : match.start()])
+                start = match.end()
+                # The space after it goes too, and what is left at either end of the text.
+                while start < len(text) and text[start].isspace():
+                    start += 1
+        if not kept:
+            return text
+        kept.append(text[start:])
+        return "".join(kept) if text[start:] else "".join(kept).rstrip()
+
+    def fit(self, column: Iterable[Any]) -> None:
+        texts = self._texts(column)
+        first = next(texts, None)
+        if first is None:
+            raise DataError(
+                "nothing to learn: every text of the training split is empty; "
+                "check that this is the right column, or leave it out of the recipe"
+            )
+        self._tokenizer.fit(chain((first,), texts))
+        self._labels = None
+
+    def _texts(self, column: Iterable[Any]) -> Iterator[str]:
+        return filter(None, (self.prepared(raw) for raw in column if raw is not None))
+
+    def encode(self, raw: Any) -> np.ndarray:
+        pieces = self._tokenizer.encode(self.prepared(raw))
+        if None in pieces:
+            pieces = [UNKNOWN - FIRST_PIECE if piece is None else piece for piece in pieces]
+        return np.array(pieces, dtype=np.int32) + np.int32(FIRST_PIECE)
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> str:
+        ids = np.asarray(array).tolist()
+        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)])
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        if self._labels is None:
+            self._labels = ["<begin>", "<end>", "<unknown>", *self._tokenizer.pieces()]
+        return [self._labels[one] for one in np.asarray(array).tolist()]
+
+    @property
+    def spec(self) -> Symbols:
+        return Symbols(self._tokenizer.size + FIRST_PIECE, BEGIN, END, UNKNOWN)
+
+    def facts(self) -> dict:
+        return {"tokenizer": self._tokenizer.facts()}
+
+    def restore(self, facts: dict) -> None:
+        self._tokenizer.restore(facts["tokenizer"])
+        self._labels = None
+
+    def parse(self, field: str) -> str:
+        return field
+
+    def write(self, raw: str) -> str:
+        """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that, since what
+        people type is plain text, in which a backslash is a backslash."""
+        return one_line(raw)

@@ -1,0 +1,110 @@
+"""Symbols that somebody has already told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.modalities._contract import Modality, Symbols
+from ostinato.modalities._fields import one_line, shown
+from ostinato.registry import Count
+from ostinato.tokenizers._vocabulary import most_frequent
+
+BEGIN, END, UNKNOWN, FIRST_SYMBOL = 0, 1, 2, 3
+
+
+class Tokens(Modality):
+    """A list of symbols: commands, phonemes, bases of DNA, codes; one step each, the most frequent numbered first.
+
+        ids = 3 + symbol; 0 begins, 1 ends, 2 is a symbol that training did not know
+
+    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as their
+    digits. Separators in a row count as one, and around the ends as none, so that no symbol is empty.
+
+    Args:
+        separator: what stands between two symbols of a field; empty: each character is a symbol.
+        size: the most symbols to know; null: all.
+        min_count: how often a symbol must occur in the training split to be known; from 2 up, training sees unknown ones too.
+        lowercase: whether symbols that differ only in case are one.
+
+    Errors:
+        DataError: a value is no list of symbols, a symbol is empty or holds the separator, or no symbol is left to know.
+    """
+
+    aligns = frozenset({"free", "next"})
+    default_align = "free"
+    default_encoder = "recurrent"
+    default_head = {"free": "autoregressive"}
+    metrics = {"free": ("exact_match", "token_accuracy", "perplexity", "token_error_rate")}
+
+    def __init__(self, *, separator: str = " ", size: Count | None = None, min_count: Count = 1, lowercase: bool = False):
+        self._separator = separator
+        self._limit = size
+        self._min_count = min_count
+        self._lowercase = lowercase
+        self._set([])
+
+    def _set(self, symbols: list[str]) -> None:
+        self._symbols = symbols
+        self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST_SYMBOL)}
+
+    def _read(self, raw: Any) -> list[str]:
+        if isinstance(raw, str):
+            symbols = self.parse(raw)
+        elif isinstance(raw, (list, tuple, np.ndarray)):
+            symbols = raw.tolist() if isinstance(raw, np.ndarray) else raw
+            if not all(isinstance(symbol, str) for symbol in symbols):
+                symbols = [_as_string(symbol) for symbol in symbols]
+        else:
+            raise DataError(f"a list of symbols is needed, not {shown(raw)}")
+        return [symbol.lower() for symbol in symbols] if self._lowercase else symbols
+
+    def fit(self, column: Iterable[Any]) -> None:
+        symbols = most_frequent((self._read(raw) for raw in column if raw is not None), self._limit, self._min_count, "symbol")
+        for symbol in symbols:
+            if self.parse(symbol) != [symbol]:
+                raise DataError(
+                    f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: {self._separator!r}; "
+                    "choose a separator that stands in no symbol"
+                )
+        self._set(symbols)
+
+    def encode(self, raw: Any) -> np.ndarray:
+        number = self._number.get
+        return np.array([number(symbol, UNKNOWN) for symbol in self._read(raw)], dtype=np.int32)
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        ids = np.asarray(array).tolist()
+        return ["\ufffd" if one == UNKNOWN else self._symbols[one - FIRST_SYMBOL] for one in ids if one not in (BEGIN, END)]
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        special = ("<begin>", "<end>", "<unknown>")
+        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in np.asarray(array).tolist()]
+
+    @property
+    def spec(self) -> Symbols:
+        return Symbols(len(self._symbols) + FIRST_SYMBOL, BEGIN, END, UNKNOWN)
+
+    def facts(self) -> dict:
+        return {"symbols": list(self._symbols)}
+
+    def restore(self, facts: dict) -> None:
+        self._set(list(facts["symbols"]))
+
+    def parse(self, field: str) -> list[str]:
+        return [symbol for symbol in field.split(self._separator) if symbol] if self._separator else list(field)
+
+    def write(self, raw: list[str]) -> str:
+        """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not undo."""
+        return one_line(self._separator.join(raw))
+
+
+def _as_string(symbol: Any) -> str:
+    if isinstance(symbol, str):
+        return symbol
+    if isinstance(symbol, int) and not isinstance(symbol, bool):
+        return str(symbol)
+    raise DataError(f"a symbol must be a string or a whole number, not {shown(symbol)}")

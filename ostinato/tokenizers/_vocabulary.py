@@ -1,0 +1,29 @@
+"""The most frequent symbols of the training split."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ostinato.errors import DataError
+
+
+def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> list[str]:
+    """Every symbol that occurs `min_count` times or more, the most frequent first (ties by code point), at most `limit`.
+
+    Errors:
+        DataError: none is left.
+    """
+    counts: Counter[str] = Counter()
+    for sequence in sequences:
+        counts.update(sequence)
+    known = sorted((symbol for symbol, count in counts.items() if count >= min_count), key=lambda one: (-counts[one], one))
+    if not known and counts:
+        raise DataError(
+            f"nothing to learn: no {noun} occurs min_count = {min_count} times in the training split (the most frequent, "
+            f"{counts.most_common(1)[0][0]!r}, {max(counts.values())}); lower min_count"
+        )
+    if not known:
+        raise DataError(
+            f"nothing to learn: the training split holds no {noun} at all (every value is empty or white space); "
+            "check that this is the right column, or leave it out of the recipe"
+        )
+    return known[:limit]

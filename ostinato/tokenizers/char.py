@@ -1,0 +1,55 @@
+"""Characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ostinato.registry import Count
+from ostinato.tokenizers._byte_level import readable
+from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers._vocabulary import most_frequent
+
+
+class Char(Tokenizer):
+    """Each Unicode code point is a piece, the most frequent first; a text of known characters comes back exactly.
+
+    Args:
+        size: the most characters to know; null: all.
+        min_count: how often a character must occur in the training texts to be known.
+
+    Errors:
+        DataError: no character is left to know.
+    """
+
+    exact = False
+
+    def __init__(self, *, size: Count | None = None, min_count: Count = 1):
+        self._limit = size
+        self._min_count = min_count
+        self._set([])
+
+    def _set(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+        self._number = {piece: number for number, piece in enumerate(pieces)}
+
+    def fit(self, texts: Iterable[str]) -> None:
+        self._set(most_frequent(texts, self._limit, self._min_count, "character"))
+
+    @property
+    def size(self) -> int:
+        return len(self._pieces)
+
+    def encode(self, text: str) -> list[int | None]:
+        return list(map(self._number.get, text))
+
+    def decode(self, ids: list[int | None]) -> str:
+        return "".join("\ufffd" if one is None else self._pieces[one] for one in ids)
+
+    def pieces(self) -> list[str]:
+        return [readable(piece) for piece in self._pieces]
+
+    def facts(self) -> dict:
+        return {"pieces": list(self._pieces)}
+
+    def restore(self, facts: dict) -> None:
+        self._set(list(facts["pieces"]))

@@ -1,0 +1,94 @@
+"""Words and punctuation marks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+
+from ostinato.registry import Count
+from ostinato.tokenizers._byte_level import readable
+from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers._vocabulary import most_frequent
+from ostinato.tokenizers._words import pattern
+
+# White space for str.split, so that no text can hold it in a piece.
+JOINED = "\x1f"
+
+
+class Word(Tokenizer):
+    """Each word is a piece, the most frequent first; a text of known pieces comes back with single spaces between words.
+
+    A word is letters and digits of any script with their marks, with the apostrophes and hyphens inside it. Punctuation marks
+    are pieces of their own that remember on which side they touched a neighbour: `wait, (no)` gives `wait` `,` `(` `no` `)`
+    and comes back as it was, and so does `wait , ( no )`.
+
+    Args:
+        size: the most pieces to know.
+        min_count: how often a piece must occur in the training texts to be known; from 2 up, training sees unknown words too.
+        split_punctuation: whether punctuation marks are pieces of their own; without, text is split at white space only.
+
+    Errors:
+        DataError: no piece is left to know.
+
+    Source: the marks that join are those of OpenNMT's tokenizer (joiner annotation), here always on the punctuation.
+    """
+
+    exact = False
+
+    def __init__(self, *, size: Count = 30000, min_count: Count = 1, split_punctuation: bool = True):
+        self._limit = size
+        self._min_count = min_count
+        self._split_punctuation = split_punctuation
+        self._set([])
+
+    def _set(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+        self._number = {piece: number for number, piece in enumerate(pieces)}
+
+    def _split(self, text: str) -> Iterable[str]:
+        return _pieces(text) if self._split_punctuation else text.split()
+
+    def fit(self, texts: Iterable[str]) -> None:
+        self._set(most_frequent((self._split(text) for text in texts), self._limit, self._min_count, "word"))
+
+    @property
+    def size(self) -> int:
+        return len(self._pieces)
+
+    def encode(self, text: str) -> list[int | None]:
+        return list(map(self._number.get, self._split(text)))
+
+    def decode(self, ids: list[int | None]) -> str:
+        text = " ".join("\ufffd" if one is None else self._pieces[one] for one in ids)
+        return text.replace(f" {JOINED}", "").replace(f"{JOINED} ", "").replace(JOINED, "")
+
+    def pieces(self) -> list[str]:
+        return [readable(piece.strip(JOINED)) for piece in self._pieces]
+
+    def facts(self) -> dict:
+        return {"pieces": list(self._pieces)}
+
+    def restore(self, facts: dict) -> None:
+        self._set(list(facts["pieces"]))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for chunk in text.split():
+        if chunk.isalpha():
+            yield chunk
+        else:
+            yield from _chunk(chunk)
+
+
+@functools.lru_cache(maxsize=65536)
+def _chunk(chunk: str) -> tuple[str, ...]:
+    """The pieces of a run without white space; of two that touch, the mark to join them is on a symbol, never on a word."""
+    found = [(match[0], match[1] is not None) for match in pattern().finditer(chunk)]
+    pieces = []
+    for place, (piece, is_word) in enumerate(found):
+        if not is_word:
+            before = JOINED if place > 0 else ""
+            after = JOINED if place + 1 < len(found) and found[place + 1][1] else ""
+            piece = before + piece + after
+        pieces.append(piece)
+    return tuple(pieces)
