@@ -1,6 +1,22 @@
 """What a schedule is: the factor of the learning rate, from the number of updates and what validation said."""
 
 from abc import ABC, abstractmethod
+from typing import Annotated
+
+from pydantic import Field
+
+Updates = Annotated[int, Field(ge=0)]
+"""A number of updates, 0 for none."""
+
+
+def ramp(update: int, warmup: int) -> float:
+    """Linear warm-up: 1/warmup at update 0, 1 from update warmup - 1 on."""
+    return min(1.0, (update + 1) / warmup) if warmup else 1.0
+
+
+def course(update: int, total: int, warmup: int) -> float:
+    """The share of the updates after the warm-up that lies behind: 0 at its end, 1 at `total` and beyond."""
+    return min(1.0, max(0.0, (update - warmup) / max(1, total - warmup)))
 
 
 class Schedule(ABC):

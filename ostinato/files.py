@@ -1,0 +1,111 @@
+"""Writes that are whole or absent: a temporary name, synced, then renamed; what the disk refuses becomes a clear error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ostinato.errors import DataError
+
+PARTIAL = ".partial"
+"""The ending of temporary names; what bears it was never finished and may be deleted."""
+
+
+def write(path: str | Path, data: bytes | str) -> None:
+    """Writes a file so that a reader, or whoever comes after a crash, sees the old content or the new, never a part.
+
+    Errors:
+        DataError: the disk is full, the folder is read-only, or the path cannot be; what stood there before still stands.
+    """
+    path = Path(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+        try:
+            write_synced(temporary, data)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """A folder that appears whole: the block fills the temporary one that it is given, with `write_synced`; then that is renamed.
+
+    Errors:
+        DataError: the path exists, the disk is full, or the folder is read-only; nothing of it is left.
+    """
+    path = Path(path)
+    with explained(path):
+        if path.exists():
+            raise DataError(f"{path}: exists already; delete it or choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            sync_folder(temporary)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_synced(path: Path, data: bytes | str) -> None:
+    """Writes a file under its own name and waits until the disk has it."""
+    with open(path, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the disk has the names of a folder; without it a rename may be lost with the power."""
+    if os.name == "nt":
+        return  # Windows opens no folders, and its renames are journalled.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: str | Path) -> int:
+    """Deletes what an interrupted write left in a folder; how many things there were."""
+    found = list(Path(folder).glob(f".*{PARTIAL}"))
+    with explained(Path(folder)):
+        for left in found:
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return len(found)
+
+
+@contextmanager
+def explained(path: str | Path) -> Iterator[None]:
+    """Turns what the system says against a write into what a person can do about it."""
+    try:
+        yield
+    except OSError as problem:
+        raise DataError(f"{path}: could not be written: {_advice(problem, Path(path))}") from problem
+
+
+def _advice(problem: OSError, path: Path) -> str:
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{_room_left(path)}; free some space or choose another folder. What was written before is intact"
+    if problem.errno == errno.EFBIG:
+        return "the file would pass the system's limit on file sizes; raise it (ulimit -f). What was written before is intact"
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "the folder is read-only for this user; choose another folder or change its permissions. What stood there is intact"
+    if problem.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"a part of the path is a file, not a folder ({problem.filename}); choose another folder"
+    return f"{problem.strerror or problem}; choose another folder, or look at the disk. What was written before is intact"
+
+
+def _room_left(path: Path) -> str:
+    standing = next((parent for parent in path.parents if parent.is_dir()), None)
+    return f" ({shutil.disk_usage(standing).free / 1e6:,.0f} MB free)" if standing else ""

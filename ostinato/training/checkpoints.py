@@ -1,0 +1,251 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped, in folders that are whole or absent.
+
+A run's folder of checkpoints holds
+    checkpoint-EPOCHS-BATCHES/     state.json, model.safetensors, optimizer.safetensors, average.safetensors (a moving average)
+    best-EPOCHS.safetensors        the weights that validation liked best, after so many epochs
+    epoch-EPOCHS.safetensors       the weights at the end of an epoch, kept while an average of the last ones needs them
+The two numbers of a checkpoint are the epochs done and the batches trained on in the next: its name is its position, and what
+stands at a position is a function of the recipe alone, so that it is written once. Weights are named by the number of epochs too:
+a file of the same name written again after a kill holds the same bits. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from ostinato import files
+from ostinato.errors import BundleError, ConfigError
+
+VERSION = 1
+_KEPT = 2
+"""Checkpoints kept: should the newest be damaged, the one before it leads to the same weights."""
+_NAME = re.compile(r"checkpoint-(\d{4,})-(\d{7,})")
+
+
+class Checkpoint(NamedTuple):
+    """What stood in a checkpoint.
+
+    Args:
+        state: JSON values.
+        tensors: for each file (`model`, `optimizer`, ...) its tensors by name.
+    """
+
+    state: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are; made when the first one is written.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def save(self, epoch: int, batch: int, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Writes the checkpoint of a position, then deletes what no checkpoint needs any more."""
+        path = self.folder / f"checkpoint-{epoch:04d}-{batch:07d}"
+        if path.exists():
+            return
+        with files.new_folder(path) as new:
+            digests = {}
+            for name, group in tensors.items():
+                data = safetensors.torch.save({key: tensor.detach().contiguous() for key, tensor in group.items()})
+                digests[name] = hashlib.sha256(data).hexdigest()
+                files.write_synced(new / f"{name}.safetensors", data)
+            whole = {"version": VERSION, "sha256": digests, **state}
+            files.write_synced(new / "state.json", json.dumps(whole, indent=1, allow_nan=True))
+        self._tidy()
+
+    def latest(self, notes: Callable[[str], None]) -> Checkpoint | None:
+        """The newest checkpoint that is whole; a damaged one is set aside, and `notes` is told. None where there is none.
+
+        Errors:
+            BundleError: there are checkpoints and none is whole, or a newer Ostinato wrote them.
+        """
+        files.sweep(self.folder)
+        damage = []
+        for path in reversed(self._all()):
+            try:
+                found = _read(path)
+            except BundleError as problem:
+                damage.append(str(problem))
+                continue
+            for line in damage:
+                notes(f"{line}; going on from {path.name}, which leads to the same weights")
+            for broken in self._all():
+                if broken > path:
+                    with files.explained(broken):
+                        broken.rename(_free(broken.with_name(broken.name + ".damaged")))
+            return found
+        if damage:
+            raise BundleError("no checkpoint is whole: " + "; ".join(damage) + "; start anew with --overwrite")
+        return None
+
+    def newest(self) -> Path | None:
+        """The folder of the newest checkpoint."""
+        return next(reversed(self._all()), None)
+
+    def save_weights(self, kind: str, epoch: int, weights: Mapping[str, Tensor]) -> None:
+        """Keeps the weights after `epoch` epochs as `best` or `epoch`."""
+        data = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in weights.items()})
+        files.write(self._weights(kind, epoch), data)
+
+    def load_weights(self, kind: str, epoch: int) -> dict[str, Tensor]:
+        return _tensors(self._weights(kind, epoch))
+
+    def _weights(self, kind: str, epoch: int) -> Path:
+        return self.folder / f"{kind}-{epoch:04d}.safetensors"
+
+    def _all(self) -> list[Path]:
+        """From oldest to newest."""
+        found = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*")}
+        return sorted((path for path, name in found.items() if name), key=lambda path: [int(part) for part in found[path].groups()])
+
+    def _tidy(self) -> None:
+        """Deletes older checkpoints, and weights that none of those kept would ask for."""
+        for path in self._all()[:-_KEPT]:
+            # The name goes first: half of a deleted checkpoint must not pass for one.
+            with files.explained(path):
+                shutil.rmtree(path.rename(path.with_name(f".{path.name}{files.PARTIAL}")))
+        wanted = set()
+        for path in self._all():
+            try:
+                state = _state(path)
+            except BundleError:
+                continue  # `latest` speaks of damage, to whom it matters.
+            wanted |= {self._weights("epoch", epoch) for epoch in state["averaged_epochs"]}
+            if state["best_epoch"] is not None:
+                wanted.add(self._weights("best", state["best_epoch"]))
+        for path in [*self.folder.glob("best-*.safetensors"), *self.folder.glob("epoch-*.safetensors")]:
+            if path not in wanted:
+                with files.explained(path):
+                    path.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    return path
+
+
+def _read(path: Path) -> Checkpoint:
+    state = _state(path)
+    return Checkpoint(state, {name: _tensors(path / f"{name}.safetensors", digest) for name, digest in state["sha256"].items()})
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise BundleError(f"{path}: damaged, state.json cannot be read ({type(problem).__name__})") from None
+    if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
+        raise BundleError(f"{path}: damaged, state.json is not a checkpoint's")
+    if state["version"] > VERSION:
+        raise ConfigError(f"{path}: of checkpoint version {state['version']}, this Ostinato knows up to {VERSION}; update Ostinato")
+    return state
+
+
+def _tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a file, each in memory of its own: safetensors' views lie at odd addresses, and sums depend on alignment."""
+    try:
+        data = path.read_bytes()
+        if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+            raise BundleError(f"{path}: damaged, its content is not what was written")
+        return {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
+    except FileNotFoundError:
+        raise BundleError(f"{path}: is missing") from None
+    except SafetensorError as problem:
+        raise BundleError(f"{path}: damaged ({problem})") from None
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What a model's state_dict holds, a tied tensor once, under its first name."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor.detach()
+    return found
+
+
+@torch.no_grad()
+def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Path) -> None:
+    """Copies saved weights into a model of the same shape.
+
+    Errors:
+        BundleError: names or shapes differ.
+    """
+    own = model_tensors(model)
+    wrong = sorted(own.keys() ^ saved.keys()) or [name for name in own if own[name].shape != saved[name].shape]
+    if wrong:
+        raise BundleError(f"{where}: not the weights of this model, which differs in {', '.join(wrong[:5])}; use the recipe they were made with")
+    for name, tensor in own.items():
+        tensor.copy_(saved[name])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """The optimizer's state as `KEY of PARAMETER`; numbers become float64 tensors, which hold each of Python's exactly."""
+    return {
+        f"{key} of {name}": value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+        for name, parameter in named.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]) -> None:
+    """Takes up a saved state; `named` in the order in which the optimizer was given the parameters."""
+    places = {name: place for place, name in enumerate(named)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in saved.items():
+        key, _, parameter = name.partition(" of ")
+        state.setdefault(places[parameter], {})[key] = tensor
+    # load_state_dict moves each tensor to where its parameter is, and knows which of them stay on the CPU.
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: Iterable[str], where: str | Path) -> None:
+    """Compares what decided the run so far with what is asked for now, both nested mappings of JSON values.
+
+    Args:
+        free: dotted paths that may change, with all below them, because they touch the future or nothing at all.
+
+    Errors:
+        ConfigError: everything that would change the past, by name.
+    """
+    old, new, absent = flat(before), flat(json.loads(json.dumps(now))), "not there"
+    changed = [
+        f"{path} was {old.get(path, absent)!r}, is {new.get(path, absent)!r}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path, absent) != new.get(path, absent) and not any(f"{path}.".startswith(f"{one}.") for one in free)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{where}: what was trained so far cannot be kept with these changes: {'; '.join(changed)}."
+            f" Set them back, or start anew with --overwrite; what may change on --resume: {', '.join(sorted(free))}"
+        )
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted paths."""
+    found: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found

@@ -1,0 +1,429 @@
+"""Training: batches to gradients to weights, validated, averaged, kept, and resumable at any moment."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.registry import Count, Positive, Rate, Room, Settings, build
+from ostinato.training.averages import MovingAverage, mean, worn
+from ostinato.training.blame import first_not_finite
+from ostinato.training.checkpoints import (
+    Checkpoints,
+    model_tensors,
+    optimizer_tensors,
+    refuse_changes,
+    restore_model,
+    restore_optimizer,
+)
+from ostinato.training.clip import clip
+from ostinato.training.history import History
+from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
+from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progress, Task
+
+FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
+"""What may change on resuming: more epochs touch the future only (a schedule over all updates is stretched), the rest nothing."""
+
+
+class Training:
+    """How a model is trained.
+
+        loss = sum over outputs of weight * (sum of the losses of its real targets) / (their number in the update)
+        g    = gradient of loss, clipped
+        w    = optimizer(w, g, learning_rate * factor(update))
+
+    An update is `accumulate` batches, exactly as if they were one. Validation judges the weights that would be kept: the
+    average where there is one. Without `keep_best` the weights after the last epoch are kept.
+
+    Args:
+        batch_steps: real steps in a batch, all columns together.
+        batch_rows: examples in a batch, in place of `batch_steps`.
+        max_steps: the longest example trained on; longer ones are left out and counted.
+        epochs: how often each example is seen.
+        accumulate: batches per update.
+        optimizer: how gradients move the weights.
+        schedule: how the learning rate changes.
+        clip_norm: the greatest norm of all gradients together; none to leave it.
+        clip_value: the greatest size of one number of a gradient; none to leave it.
+        average_decay: keep a moving average of the weights, which counts older updates less by this factor.
+        average_last: keep the mean of the weights after this many last epochs.
+        validate_every: epochs from one validation to the next; the last epoch is always validated.
+        watch: the metric that says which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
+        patience: stop after so many validations in a row without a better one.
+        keep_best: keep the weights of the best validation, not of the end.
+        checkpoint_seconds: the most work, in seconds, that a kill can cost.
+        report_every: updates from one report to the next.
+        tensorboard: write TensorBoard's files too.
+        seed: what the first weights, the order of batches and all that is random come from.
+        precision: type of the products; auto takes bfloat16 on a GPU that has it, float32 elsewhere.
+
+    Errors:
+        ConfigError: two settings exclude each other, or one of them could do nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_steps: Count | None = None,
+        batch_rows: Count | None = None,
+        max_steps: Count | None = None,
+        epochs: Count = 20,
+        accumulate: Count = 1,
+        optimizer: Annotated[Settings, Room("optimizers")] = "adamw",
+        schedule: Annotated[Settings, Room("schedules")] = "constant",
+        clip_norm: Positive | None = 1.0,
+        clip_value: Positive | None = None,
+        average_decay: Rate | None = None,
+        average_last: Count | None = None,
+        validate_every: Count = 1,
+        watch: str = "loss",
+        patience: Count | None = None,
+        keep_best: bool = True,
+        checkpoint_seconds: Positive = 60.0,
+        report_every: Count = 100,
+        tensorboard: bool = False,
+        seed: Annotated[int, Field(ge=0)] = 1,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    ):
+        if batch_steps is not None and batch_rows is not None:
+            raise ConfigError("training: batch_steps and batch_rows exclude each other; leave one of them out")
+        if average_decay is not None and average_last is not None:
+            raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
+        if watch != "loss" and not keep_best and patience is None and schedule.type != "plateau":
+            raise ConfigError(
+                f"training.watch: '{watch}' would decide nothing with keep_best false, no patience and schedule {schedule.type};"
+                " leave it out, or set keep_best, patience or schedule plateau"
+            )
+        self.batch_steps = batch_steps
+        self.batch_rows = batch_rows
+        self.max_steps = max_steps
+        self.epochs = epochs
+        self.accumulate = accumulate
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.average_decay = average_decay
+        self.average_last = average_last
+        self.validate_every = validate_every
+        self.watch = watch
+        self.patience = patience
+        self.keep_best = keep_best
+        self.checkpoint_seconds = checkpoint_seconds
+        self.report_every = report_every
+        self.tensorboard = tensorboard
+        self.seed = seed
+        self.precision = precision
+
+    def run(self, task: Task, folder: str | Path, listeners: Listeners | None = None, *, resume: bool = False) -> Outcome:
+        """Trains, or goes on training, and leaves the weights to keep in the model.
+
+        Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with `resume`
+        and a run that has ended, nothing is trained.
+
+        Errors:
+            ConfigError: the watched metric is not measured, a changed setting would change the past, or a loss or gradient is
+                not finite. (There is no class of its own for that: what helps is a change of the recipe.)
+            DataError: the folder holds a run and `resume` was not said, or the disk refuses.
+            BundleError: no checkpoint is whole.
+            Interrupted: Ctrl-C, after a checkpoint was written.
+        """
+        return _Run(self, task, Path(folder), listeners or Listeners(), resume).go()
+
+
+class _Run:
+    """One session of a run: from a start or a checkpoint to the end or an interruption."""
+
+    def __init__(self, training: Training, task: Task, folder: Path, listeners: Listeners, resume: bool):
+        if training.watch not in task.higher:
+            raise ConfigError(f"training.watch: '{training.watch}' is not measured{nearest(training.watch, task.higher)}")
+        self.training, self.task, self.listeners = training, task, listeners
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+        saved = self.checkpoints.latest(listeners.notes)
+        if saved is not None and not resume:
+            raise DataError(f"{folder}: holds a run already; go on with --resume, or start anew with --overwrite")
+        self.model = task.model
+        self.named = {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        self.device = next(iter(self.named.values())).device
+        prepare(training.seed, saved and saved.state["surroundings"]["threads"], self.device)
+        self.surroundings = surroundings(self.device)
+        bfloat16 = training.precision == "bfloat16" or (
+            training.precision == "auto" and self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        )
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        self.optimizer = build(training.optimizer, "optimizers").make(self.named.values())
+        self.schedule = build(training.schedule, "schedules")
+        self.moving = MovingAverage(self.named, training.average_decay) if training.average_decay is not None else None
+        self.place = Place()
+        length = 0
+        if saved is not None:
+            refuse_changes(saved.state["facts"], task.facts, (*FREE, *task.free), folder)
+            for line in differences(saved.state["surroundings"], self.surroundings):
+                listeners.notes(line)
+            self.place = Place(**saved.state["place"])
+            self.schedule.restore(saved.state["schedule"])
+            restore_model(self.model, saved.tensors["model"], self.checkpoints.folder)
+            restore_optimizer(self.optimizer, self.named, saved.tensors["optimizer"])
+            if self.moving is not None:
+                self.moving.restore(saved.tensors["average"])
+            length = saved.state["history_length"]
+            if self.ended() is None:
+                listeners.notes(f"going on after update {self.place.updates}, in epoch {self.place.epoch + 1} of {training.epochs}")
+        listeners.notes(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}")
+        board = folder / "tensorboard" if training.tensorboard else None
+        self.history = History(folder / "history.jsonl", length, self.place.updates, board, listeners.notes)
+        self.total = training.epochs * math.ceil(len(task.batches.epoch(0)) / training.accumulate)
+        self.started = (time.monotonic(), self.place.updates)
+        self.clock = self.saved_at = time.monotonic()
+        self.speed = 0.0
+        self.interrupted = self.may_break = False
+
+    def ended(self) -> Literal["epochs", "patience"] | None:
+        if self.place.epoch >= self.training.epochs:
+            return "epochs"
+        return "patience" if self.training.patience is not None and self.place.stale >= self.training.patience else None
+
+    def go(self) -> Outcome:
+        before = self.ended() is not None
+        try:
+            with self.listening():
+                self.model.train()
+                while self.ended() is None:
+                    self.epoch()
+                    self.stop_if_asked()
+        finally:
+            self.history.close()
+        place = self.place
+        kept = self.judged(place.averaged_epochs)
+        if self.training.keep_best and place.best_epoch is not None:
+            kept = self.checkpoints.load_weights("best", place.best_epoch)
+        restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
+        self.model.eval()
+        return Outcome(self.ended(), before, place.epoch, place.updates, place.seconds, place.best_epoch, place.best)
+
+    def epoch(self) -> None:
+        """What is left of an epoch, and its end."""
+        place, training = self.place, self.training
+        batches = self.task.batches.epoch(place.epoch)
+        while place.batch < len(batches):
+            rows = batches[place.batch : place.batch + training.accumulate]
+            self.update(rows)
+            place.batch += len(rows)
+            if place.updates % training.report_every == 0:
+                self.report({"event": "update", **self.sums(place.lately), "gradient_norm": self.norm})
+                place.lately = {}
+            self.stop_if_asked()
+            if time.monotonic() - self.saved_at >= training.checkpoint_seconds:
+                self.save()
+        number = place.epoch + 1
+        averaged = place.averaged_epochs
+        if training.average_last is not None:
+            self.checkpoints.save_weights("epoch", number, model_tensors(self.model))
+            averaged = [*averaged, number][-training.average_last :]
+        valid = {}
+        if number % training.validate_every == 0 or number == training.epochs:
+            valid = self.validate(number, averaged)
+        self.tick()
+        self.report({"event": "epoch", **self.sums(place.whole_epoch), **valid, "seconds": place.seconds})
+        place.epoch, place.batch, place.averaged_epochs = number, 0, averaged
+        place.lately, place.whole_epoch = {}, {}
+        self.save()
+
+    def update(self, parts: Sequence[np.ndarray]) -> None:
+        """One step of the optimizer, on the gradient of all parts together."""
+        place, training, model = self.place, self.training, self.model
+        began = time.monotonic()
+        rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batches = [self.task.fetch(rows) for rows in parts]
+        # One output: divided once all are counted. Several: each by its own number, which must be known before they are added.
+        known = self.counted(batches) if len(parts) > 1 and len(model.weights) > 1 else None
+        counts: Counter[str] = Counter()
+        totals: dict[str, Tensor] = {}
+        self.optimizer.zero_grad(set_to_none=True)
+        for part, batch in enumerate(batches):
+            draw_from(training.seed, place.updates, part, self.device)
+            with self.autocast:
+                losses = model.losses(batch)
+            real = {name: loss for name, loss in losses.items() if loss.count}
+            divisors = known or {name: loss.count if len(parts) == 1 else 1 for name, loss in real.items()}
+            if real:
+                sum(loss.total * (model.weights[name] / divisors[name]) for name, loss in real.items()).backward()
+            for name, loss in real.items():
+                counts[name] += loss.count
+                totals[name] = totals[name] + loss.total.detach() if name in totals else loss.total.detach()
+        if len(parts) > 1 and known is None and counts:
+            torch._foreach_mul_([one.grad for one in self.named.values() if one.grad is not None], 1 / counts.total())
+        norm = clip(list(self.named.values()), norm=training.clip_norm, value=training.clip_value)
+        *values, self.norm = torch.stack([*(one.float() for one in totals.values()), norm.float().to(self.device)]).tolist()
+        if not all(map(math.isfinite, (*values, self.norm))):
+            self.blame(parts, batches, dict(zip(totals, values)))
+        self.optimizer.step()
+        place.updates += 1
+        if self.moving is not None:
+            self.moving.update(place.updates)
+        self.tell(int(sum(self.task.row_steps[rows].sum() for rows in parts)), dict(zip(totals, values)), counts, rate, began)
+
+    @torch.no_grad()
+    def counted(self, batches: Sequence[Any]) -> Counter[str]:
+        """Real targets of each output in a whole update: a forward pass more, in evaluation mode so that it leaves no trace."""
+        self.model.eval()
+        counts: Counter[str] = Counter()
+        for batch in batches:
+            with self.autocast:
+                counts.update({name: loss.count for name, loss in self.model.losses(batch).items()})
+        self.model.train()
+        return counts
+
+    def judged(self, averaged: Sequence[int]) -> dict[str, Tensor] | None:
+        """The weights that would be kept if training ended here, or None where they are the model's own."""
+        if self.moving is not None:
+            return self.moving.weights() if self.place.updates else None
+        return mean(self.checkpoints.load_weights("epoch", number) for number in averaged) if averaged else None
+
+    def validate(self, number: int, averaged: Sequence[int]) -> dict[str, Any]:
+        """Measures the weights that would be kept, and remembers and keeps them if they are the best so far."""
+        place, training = self.place, self.training
+        higher = self.task.higher[training.watch]
+        with worn(self.model, self.judged(averaged)):
+            self.model.eval()
+            try:
+                self.may_break = True
+                with torch.no_grad():
+                    valid = {name: float(value) for name, value in self.task.validate(self.model).items()}
+            except KeyboardInterrupt:
+                self.interrupted = True
+            finally:
+                self.may_break = False
+                self.model.train()
+            if not self.interrupted:
+                value, best = valid[training.watch], place.best_value
+                better = math.isfinite(value) and (best is None or (value > best if higher else value < best))
+                if better and training.keep_best:
+                    self.checkpoints.save_weights("best", number, model_tensors(self.model))
+        self.stop_if_asked()
+        if better:
+            place.best_value, place.best_epoch, place.best, place.stale = value, number, valid, 0
+        else:
+            place.stale += 1
+        self.schedule.observe(value, higher_is_better=higher)
+        return {**{f"valid.{name}": value for name, value in valid.items()}, "best": better}
+
+    def save(self) -> None:
+        """A checkpoint between two updates."""
+        self.tick()
+        state = {
+            "epoch": self.place.epoch,
+            "best_epoch": self.place.best_epoch,
+            "averaged_epochs": self.place.averaged_epochs,
+            "place": asdict(self.place),
+            "schedule": self.schedule.facts(),
+            "history_length": self.history.length(),
+            "surroundings": self.surroundings,
+            "facts": self.task.facts,
+        }
+        tensors = {"model": model_tensors(self.model), "optimizer": optimizer_tensors(self.optimizer, self.named)}
+        if self.moving is not None:
+            tensors["average"] = self.moving.weights()
+        self.checkpoints.save(self.place.epoch, self.place.batch, state, tensors)
+        self.saved_at = time.monotonic()
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        self.place.seconds += now - self.clock
+        self.clock = now
+
+    def sums(self, tally: Mapping[str, float]) -> dict[str, float]:
+        """Sums as what a report says: losses per target, and the speed."""
+        each = {name: tally[f"{name}.total"] / tally[f"{name}.count"] for name in self.model.weights if tally.get(f"{name}.count")}
+        said = {"train.loss": sum(self.model.weights[name] * value for name, value in each.items())}
+        if len(self.model.weights) > 1:
+            said |= {f"train.{name}.loss": value for name, value in each.items()}
+        speed = tally["steps"] / tally["seconds"] if tally.get("seconds") else 0.0
+        return {**said, "learning_rate": self.optimizer.param_groups[0]["lr"], "steps_per_second": speed}
+
+    def report(self, said: Mapping[str, Any]) -> None:
+        whole = {"update": self.place.updates, "epoch": self.place.epoch + 1, **said}
+        self.history.append(whole)
+        self.listeners.reports(whole)
+
+    def tell(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], rate: float, began: float) -> None:
+        """Adds an update to the sums, and tells who listens."""
+        place, now = self.place, time.monotonic()
+        added = {f"{name}.total": total for name, total in totals.items()} | {f"{name}.count": count for name, count in counts.items()}
+        added |= {"steps": steps, "seconds": now - began}
+        for tally in (place.lately, place.whole_epoch):
+            for name, value in added.items():
+                tally[name] = tally.get(name, 0) + value
+        speed = steps / max(1e-9, now - began)
+        # Batches differ in shape: a mean over about the last twenty says more than the last one.
+        self.speed = speed if not self.speed else self.speed + 0.05 * (speed - self.speed)
+        since, before = self.started
+        left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
+        loss = sum(self.model.weights[name] * total / counts[name] for name, total in totals.items())
+        self.listeners.progress(
+            Progress(place.updates, self.total, place.epoch + 1, self.training.epochs, loss, self.speed, rate, left)
+        )
+
+    def blame(self, parts: Sequence[np.ndarray], batches: Sequence[Any], totals: Mapping[str, float]) -> NoReturn:
+        """Stops at a loss or gradient that is not finite, before it touches a weight, and says where it arose."""
+        place, rows = self.place, np.concatenate(parts).tolist()
+        arose = None
+        for part, batch in enumerate(batches):
+            draw_from(self.training.seed, place.updates, part, self.device)
+            with self.autocast, torch.no_grad():
+                arose = arose or first_not_finite(self.model, self.model.losses, batch)
+        norms = {name: one.grad.float().norm().item() for name, one in self.named.items() if one.grad is not None}
+        bad = [name for name, norm in norms.items() if not math.isfinite(norm)]
+        largest = sorted((name for name in norms if name not in bad), key=norms.__getitem__, reverse=True)[:3]
+        wrong = [f"the loss of {name} is {total}" for name, total in totals.items() if not math.isfinite(total)]
+        last = self.checkpoints.newest()
+        raise ConfigError(
+            f"training stopped at update {place.updates + 1} (epoch {place.epoch + 1}, batch {place.batch + 1}):"
+            f" {', '.join(wrong) or 'the loss is finite, its gradient is not'}."
+            f"\n  rows of the batch: {', '.join(map(str, rows[:20]))}{f' and {len(rows) - 20} more' if len(rows) > 20 else ''}"
+            f"\n  first layer: {arose or 'none has an output that is not finite; it arose in the loss or on the way back'}"
+            f"\n  gradient norms: {', '.join(f'{name} {norms[name]:.3g}' for name in largest) or 'none is finite'}"
+            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none'}{f' and {len(bad) - 5} more' if len(bad) > 5 else ''}"
+            f"\n  last good checkpoint, kept: {last or 'none was written yet'}"
+            f"\n  what helps: a smaller learning_rate (now {self.optimizer.param_groups[0]['lr']:.3g}), a smaller clip_norm"
+            f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the data"
+        )
+
+    def stop_if_asked(self) -> None:
+        if self.interrupted:
+            self.save()
+            raise Interrupted(f"stopped after update {self.place.updates}, epoch {self.place.epoch + 1}; saved, go on with --resume")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C asks the run to stop after its step; once more, or during validation, breaks what is going on."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Signals belong to the main thread.
+            return
+
+        def heard(number: int, frame: Any) -> None:
+            if self.interrupted or self.may_break:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        before = signal.signal(signal.SIGINT, heard)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)

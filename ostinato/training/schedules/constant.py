@@ -1,0 +1,28 @@
+"""One rate all the way."""
+
+from ostinato.training.schedules._contract import Schedule, Updates, ramp
+
+
+class Constant(Schedule):
+    """The full rate from the end of the warm-up to the end.
+
+        factor = min(1, (update + 1) / warmup)
+
+    Args:
+        warmup: updates in which the rate climbs to its full height; 0 for none.
+    """
+
+    def __init__(self, *, warmup: Updates = 0):
+        self.warmup = warmup
+
+    def factor(self, update: int, total: int) -> float:
+        return ramp(update, self.warmup)
+
+    def observe(self, value: float, *, higher_is_better: bool) -> None:
+        """What validation says changes nothing here."""
+
+    def facts(self) -> dict:
+        return {}
+
+    def restore(self, facts: dict) -> None:
+        """There is nothing to take up."""

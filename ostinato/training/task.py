@@ -1,0 +1,127 @@
+"""What a training run is given and what it tells: the task, its listeners, its place and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from torch import nn
+
+from ostinato.heads._contract import Loss
+
+
+class Trainable(Protocol):
+    """What the loop asks of a model beside being an nn.Module."""
+
+    weights: dict[str, float]
+    """The weight of each output's loss."""
+
+    def losses(self, batch: Any) -> dict[str, Loss]: ...
+
+
+class Batches(Protocol):
+    """What the loop asks of the batches: the rows of each, a function of the epoch alone."""
+
+    def epoch(self, number: int) -> Sequence[np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what.
+
+    Args:
+        model: on its device, with its first weights.
+        batches: the rows of each batch of an epoch.
+        fetch: rows to a batch on the model's device.
+        validate: the metrics of a model that stands in evaluation mode.
+        higher: for each metric that `validate` gives, whether higher is better.
+        row_steps: (rows,) real steps of each row, for the speed.
+        facts: what decides the run, as JSON values: the recipe (its training under `training`) and hashes of its data.
+        free: dotted paths in `facts` that may change on resuming, beside `FREE`.
+    """
+
+    model: nn.Module
+    batches: Batches
+    fetch: Callable[[np.ndarray], Any]
+    validate: Callable[[nn.Module], Mapping[str, float]]
+    higher: Mapping[str, bool]
+    row_steps: np.ndarray
+    facts: Mapping[str, Any]
+    free: tuple[str, ...] = ()
+
+
+class Progress(NamedTuple):
+    """Where a run stands after an update; `loss` is that update's, epochs count from 1."""
+
+    update: int
+    total_updates: int
+    epoch: int
+    epochs: int
+    loss: float
+    steps_per_second: float
+    learning_rate: float
+    seconds_left: float
+
+
+def _nobody(told: Any) -> None:
+    """Hears nothing."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears what: progress after each update, reports as they stand in history.jsonl, notes for a person."""
+
+    progress: Callable[[Progress], None] = _nobody
+    reports: Callable[[dict[str, Any]], None] = _nobody
+    notes: Callable[[str], None] = _nobody
+
+
+class Outcome(NamedTuple):
+    """How a run ended; its model holds the weights to keep.
+
+    Args:
+        ended: `epochs` when all were done, `patience` when validation stood still.
+        before: whether it had ended before this call, so that nothing was trained.
+        epochs, updates, seconds: how long it trained, all sessions together.
+        best_epoch: the epoch whose validation was best, or None.
+        best: what validation measured then.
+    """
+
+    ended: Literal["epochs", "patience"]
+    before: bool
+    epochs: int
+    updates: int
+    seconds: float
+    best_epoch: int | None
+    best: dict[str, float]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was heard, the step was finished and a checkpoint written: resuming goes on from there."""
+
+
+@dataclass
+class Place:
+    """Where a run stands and what it remembers; all of it stands in the checkpoint.
+
+    Args:
+        epoch: epochs done.
+        batch: batches of the next epoch trained on.
+        stale: validations since the best one.
+        averaged_epochs: epochs whose last weights are in the average of the last ones.
+        lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`, `seconds`.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    best_value: float | None = None
+    best_epoch: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    stale: int = 0
+    averaged_epochs: list[int] = field(default_factory=list)
+    lately: dict[str, float] = field(default_factory=dict)
+    whole_epoch: dict[str, float] = field(default_factory=dict)
