@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 .PHONY: demo test slow results clean
 
 demo: $(VENV)/installed
-	$(BIN)/ostinato demo --overwrite
+	$(BIN)/ostinato demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest

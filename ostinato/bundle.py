@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ostinato.errors import BundleError
-from ostinato.files import write_atomically
+from ostinato.files import write
 
 VERSION = 1
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -59,18 +59,18 @@ def versions() -> dict[str, str]:
 def describe(folder: Path, bundle: Bundle) -> None:
     """Writes all but the weights; before training too, so that a run can be resumed from what was fitted."""
     plain = {"version": VERSION, **{key: value for key, value in vars(bundle).items() if key != "metrics"}}
-    write_atomically(folder / DESCRIPTION, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+    write(folder / DESCRIPTION, json.dumps(plain, ensure_ascii=False, indent=1).encode())
 
 
 def save_weights(folder: Path, tensors: dict[str, Tensor]) -> None:
     """Writes the weights and their sha256 beside them."""
     data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    write_atomically(folder / WEIGHTS, data)
-    write_atomically(folder / f"{WEIGHTS}.sha256", hashlib.sha256(data).hexdigest().encode())
+    write(folder / WEIGHTS, data)
+    write(folder / f"{WEIGHTS}.sha256", hashlib.sha256(data).hexdigest().encode())
 
 
 def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    write_atomically(folder / METRICS, json.dumps(metrics, ensure_ascii=False, indent=1).encode())
+    write(folder / METRICS, json.dumps(metrics, ensure_ascii=False, indent=1).encode())
 
 
 def exists(folder: Path) -> bool:
@@ -125,20 +125,6 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: damaged ({why}); copy the run again or train again") from None
 
 
-def put_weights(module: torch.nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
-    """Puts the weights into a module.
-
-    Errors:
-        BundleError: names or shapes differ.
-    """
-    own = module.state_dict()
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    other = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
-    if missing or extra or other:
-        raise BundleError(f"{folder}: weights do not fit the recipe: missing {missing[:3]}, not known {extra[:3]}, other shape {other[:3]}")
-    module.load_state_dict(tensors)
-
-
 def card(bundle: Bundle, parts: dict[str, int]) -> str:
     """The model card, in Markdown."""
     inputs = ", ".join(f"`{name}` ({one['type']})" for name, one in bundle.recipe["inputs"].items())
@@ -169,3 +155,7 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
     lines += ["", "Whatever is odd or unfair in these rows is in the model too; measure it on rows like yours before you rely on it.", ""]
     lines += ["## With what", "", *(f"- {name} {version}" for name, version in bundle.versions.items()), ""]
     return "\n".join(lines)
+
+
+def write_card(folder: Path, bundle: Bundle, parts: dict[str, int]) -> None:
+    write(folder / CARD, card(bundle, parts))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, align_of
 from ostinato.registry import Settings
 
 UPDATES_AN_EPOCH = 200
@@ -41,7 +41,7 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
     chosen: Chosen = {}
     for place, settings in _columns(recipe):
         tokenizer = getattr(settings, "tokenizer", None)
-        if not isinstance(tokenizer, Settings) or "size" not in type(tokenizer).model_fields or _given(recipe, f"{place}.tokenizer.size"):
+        if not isinstance(tokenizer, Settings) or getattr(tokenizer, "size", None) is None or _given(recipe, f"{place}.tokenizer.size"):
             continue
         size = _round(min(32_000, max(300, amount.characters[place] / 225)))
         chosen[f"{place}.tokenizer.size"] = (size, f"{amount.characters[place]:,} characters of training text, one piece per 225")
@@ -55,6 +55,11 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     many = f"{amount.rows:,} rows, {total:,} steps"
 
     width = 64 if total < 40_000 else 128 if total < 600_000 else 256 if total < 20_000_000 else 512
+    for name, settings in recipe.settings.outputs.items():
+        if not _given(recipe, f"outputs.{name}.align"):
+            chosen[f"outputs.{name}.align"] = (align_of(settings), f"how {settings.type} is lined up by default")
+        if not _given(recipe, f"outputs.{name}.reads"):
+            chosen[f"outputs.{name}.reads"] = (list(recipe.settings.inputs), "all inputs")
     widths = []
     for name, settings in recipe.settings.inputs.items():
         encoder, place = settings.encoder, f"inputs.{name}.encoder"
@@ -63,7 +68,8 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         _choose(recipe, chosen, encoder, place, "hidden_size", width, f"{many}")
         size = chosen.get(f"{place}.hidden_size", (getattr(encoder, "hidden_size", width),))[0]
         widths.append(size[-1] if isinstance(size, (list, tuple)) else size)
-        _choose(recipe, chosen, encoder, place, "embedding_size", widths[-1], "as wide as the encoder")
+        if getattr(encoder, "embedding", "learnt") == "learnt":
+            _choose(recipe, chosen, encoder, place, "embedding_size", widths[-1], "as wide as the encoder")
         _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
     for name, settings in recipe.settings.outputs.items():
         head, place = settings.head, f"outputs.{name}.head"

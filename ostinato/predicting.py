@@ -23,6 +23,7 @@ from ostinato.recipe import Recipe, restore
 from ostinato.registry import Settings, build
 from ostinato.searches._contract import Hypothesis
 from ostinato.steps import Steps
+from ostinato.training.checkpoints import restore_model
 
 Row = Mapping[str, Any]
 """Raw values by column."""
@@ -79,7 +80,7 @@ class Run:
         modalities = fitting.build(recipe.settings)
         fitting.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
-        bundles.put_weights(graph, bundles.load_weights(folder), folder)
+        restore_model(graph, bundles.load_weights(folder), folder)
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
     @property

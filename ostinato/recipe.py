@@ -221,9 +221,10 @@ def dump_yaml(plain: Any) -> str:
 
 
 def _unwrapped(plain: Any) -> Any:
-    """Settings as a person writes them: a mapping that holds only a type becomes its name."""
+    """Settings as a person writes them: nothing where nothing is set, and a mapping that holds only a type is its name."""
     if isinstance(plain, dict):
-        return plain["type"] if list(plain) == ["type"] else {key: _unwrapped(value) for key, value in plain.items()}
+        kept = {key: _unwrapped(value) for key, value in plain.items() if value is not None}
+        return kept["type"] if list(kept) == ["type"] else kept
     return [_unwrapped(one) for one in plain] if isinstance(plain, list) else plain
 
 

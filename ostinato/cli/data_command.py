@@ -1,0 +1,37 @@
+"""List the data sets that are known, or fetch one."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import json_option, note, show, table
+
+
+@click.group("data")
+def data() -> None:
+    """List the data sets that are known, or fetch one."""
+
+
+@data.command("list")
+@json_option
+def list_sets(as_json: bool) -> None:
+    """Name the known data sets with task, size, licence and whether they can be fetched."""
+    from ostinato.data.catalogue import entries
+
+    found = entries()
+    rows = [(name, one.task, f"{one.bytes / 1e6:.1f} MB", one.licence, "yes" if one.free else f"no: {one.reason}") for name, one in found.items()]
+    plain = {row[0]: dict(zip(("task", "size", "licence", "fetch"), row[1:])) for row in rows}
+    show(plain, as_json, lambda: table(rows, ("name", "task", "size", "licence", "can be fetched")))
+
+
+@data.command("fetch")
+@click.argument("name")
+@click.option("--root", type=click.Path(path_type=Path), envvar="OSTINATO_DATA", default="data", show_default=True, metavar="DIR")
+@json_option
+def fetch_set(name: str, root: Path, as_json: bool) -> None:
+    """Download a data set into DIR/NAME, verified by checksum; a download that was cut off goes on where it stopped."""
+    from ostinato.data.fetch import fetch
+
+    folder = fetch(name, root)
+    note(f"{name} is in {folder}; name it in training with --data-root {root}")
+    show({"name": name, "folder": str(folder)}, as_json, lambda: str(folder))

@@ -1,0 +1,51 @@
+"""Answer with a trained run: one line in, one prediction out."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import device_option, json_option, note, seed_option, set_option
+
+
+@click.command("predict")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1)
+@click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.")
+@click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
+@click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first example's answer attended to.")
+@set_option
+@seed_option
+@device_option
+@json_option
+def predict(
+    run: Path,
+    texts: tuple[str, ...],
+    source: str | None,
+    n_best: int | None,
+    attention: Path | None,
+    sets: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Answer with a trained RUN: each TEXT, or each line of --input, gives one line of standard output.
+
+    Further run folders among the TEXTs join the RUN as an ensemble. Several outputs are separated by tabs; tabs and breaks
+    within an answer are escaped.
+    """
+    from ostinato import api
+
+    runs = [run]
+    while texts and (Path(texts[0]) / "bundle.json").is_file():
+        runs.append(Path(texts[0]))
+        texts = texts[1:]
+    if source is None and not texts:
+        raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
+    if source is not None and texts:
+        raise click.UsageError("give TEXT or --input, not both")
+    lines = api.predict(
+        runs, list(texts) if source is None else None, source=source, n_best=n_best, sets=sets, seed=seed or 0, device=device,
+        attention=attention, as_json=as_json, say=note,
+    )
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,62 @@
+"""Attention maps: what each said symbol looked at, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from ostinato.errors import ConfigError
+from ostinato.files import explained
+from ostinato.predicting import Answer
+
+
+def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
+    """Writes the map of one answer: a row per said symbol, a column per step of the input, dark where the weight is high.
+
+    Errors:
+        ConfigError: the model has no attention.
+        DataError: the picture cannot be written.
+    """
+    if answer.attention is None:
+        raise ConfigError("this model has no attention, so there is nothing to draw; train with head.attention set")
+    weights = answer.attention.numpy()[: len(answer.said), : len(answer.heard)]
+    height, width = (max(2.2, 0.27 * number + 1.1) for number in weights.shape)
+    figure, axes = plt.subplots(figsize=(min(width, 40), min(height, 40)), layout="constrained")
+    try:
+        image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        turned = max(map(len, answer.heard), default=1) > 2
+        axes.set_xticks(range(len(answer.heard)), [_drawable(word) for word in answer.heard], rotation=90 if turned else 0)
+        axes.set_yticks(range(len(answer.said)), [_drawable(word) for word in answer.said])
+        axes.set_xlabel("read")
+        axes.set_ylabel("said")
+        if title:
+            axes.set_title("".join(map(_drawable, title)) if _needs_codes(title) else title, fontsize=10)
+        axes.tick_params(length=0, labelsize=9)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
+        path = Path(path)
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=130)
+    finally:
+        plt.close(figure)
+    return path
+
+
+def _needs_codes(text: str) -> bool:
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return any(ord(letter) not in known for letter in text)
+
+
+def _drawable(word: str) -> str:
+    """The word, blanks made visible; a letter that the font lacks as its code point."""
+    known = get_font(findfont(FontProperties())).get_charmap()
+    shown = "".join(letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423"))
+    return shown.replace("$", r"\$")

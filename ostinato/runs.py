@@ -1,0 +1,189 @@
+"""A run folder from a recipe: data prepared, model trained, everything kept that evaluation and prediction need."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ostinato import bundle as bundles
+from ostinato import judging
+from ostinato.data.batches import Batches
+from ostinato.errors import ConfigError, DataError
+from ostinato.files import write
+from ostinato.kernels.dispatch import chosen
+from ostinato.metrics._contract import Judged
+from ostinato.model import Graph
+from ostinato.predicting import Run
+from ostinato.preparing import Prepared, prepare
+from ostinato.recipe import Recipe
+from ostinato.registry import settings_class
+from ostinato.training import repeatable
+from ostinato.training.checkpoints import model_tensors
+from ostinato.training.loop import Training
+from ostinato.training.task import Listeners, Outcome, Progress, Task
+
+Say = Callable[[str], None]
+VALID_ROWS = 1000
+"""Rows decoded after each epoch where a metric of predictions is watched: enough to rank epochs, few enough to wait for."""
+KEPT = ("checkpoints", "tensorboard", "history.jsonl", "log.txt", "attention.png")
+
+
+def train_run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    device: str,
+    roots: Sequence[Path],
+    data: Mapping[str, Any],
+    say: Say,
+    on_event: Callable[[Progress], None],
+) -> Outcome:
+    """Trains into a folder, or goes on; the folder then holds a bundle.
+
+    Errors:
+        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
+        DataError: the data cannot be used, or are not those that the run began with.
+    """
+    began = _claim(folder, resume, overwrite)
+    training = Training(**recipe.settings.training.arguments())
+    prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, say=say)
+    training = Training(**prepared.recipe.settings.training.arguments())
+    if began is not None:
+        _same_data(began, prepared, folder)
+    for note in prepared.notes:
+        say(f"note: {note}")
+    if began is None:
+        for path, why in prepared.recipe.reasons.items():
+            say(f"chosen: {path} = {_value(prepared.recipe, path)} ({why})")
+
+    settings = prepared.recipe.settings
+    repeatable.prepare(settings.training.seed)
+    graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
+    bundle = _bundle(prepared, roots)
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / bundles.RECIPE, prepared.recipe.yaml())
+    bundles.describe(folder, bundle)
+    kernels = sorted({chosen(encoder) for encoder in graph.encoders.values()})
+    say(f"{sum(graph.parts().values()):,} parameters; recurrences by the {', '.join(kernels)} kernel on {device}")
+
+    run = Run(prepared.recipe, bundle, prepared.modalities, graph)
+    split = prepared.splits["train"]
+    limits = {"batch_steps": settings.training.batch_steps, "batch_rows": settings.training.batch_rows}
+    batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=settings.training.seed)
+    task = Task(
+        model=graph,
+        batches=batches,
+        fetch=lambda rows: prepared.batch("train", rows).to(device),
+        validate=lambda _: _validate(run, prepared, limits, device),
+        higher=_higher(run),
+        row_steps=sum(split.dataset.lengths.values()),
+        facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
+        free=("search",),
+    )
+    outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
+    if outcome.before and (folder / bundles.WEIGHTS).is_file():
+        say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
+        return outcome
+    bundles.save_weights(folder, model_tensors(graph))
+    bundles.save_metrics(folder, {})
+    bundles.write_card(folder, bundle, graph.parts())
+    best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
+    say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
+    return outcome
+
+
+def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
+    """The bundle to go on from, if there is one; otherwise the folder is free for a new run."""
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    if bundles.exists(folder):
+        if resume:
+            return bundles.load(folder)
+        if not overwrite:
+            raise ConfigError(f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose another --out")
+        for name in (bundles.DESCRIPTION, bundles.WEIGHTS, f"{bundles.WEIGHTS}.sha256", bundles.METRICS, bundles.CARD, bundles.RECIPE, *KEPT):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: is there and is no run; choose another --out")
+    return None
+
+
+def _same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:
+    for split, source in prepared.sources.items():
+        known = began.data["splits"].get(split, {}).get("digest")
+        if known != source["digest"]:
+            raise DataError(
+                f"data.{split}: {source['source']} is not what {folder} was trained on (its content changed since);"
+                " bring the old file back, or start anew with --overwrite"
+            )
+
+
+def _value(recipe: Recipe, path: str) -> Any:
+    value: Any = recipe.plain()
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
+    return bundles.Bundle(
+        recipe=prepared.recipe.plain(),
+        modalities={place: modality.facts() for place, modality in prepared.modalities.items()},
+        lengths=prepared.lengths,
+        data={
+            "base": str(prepared.recipe.base.resolve()),
+            "roots": [str(root.resolve()) for root in roots],
+            "splits": prepared.sources,
+            "notes": prepared.notes,
+        },
+        reasons=prepared.recipe.reasons,
+        versions=bundles.versions(),
+    )
+
+
+def _higher(run: Run) -> dict[str, bool]:
+    """Every metric that can be watched, and whether higher is better."""
+    higher = {"loss": False}
+    for output in run.outputs:
+        higher[f"{output}.loss"] = False
+        for name, metric in judging.metrics_of(run, output).items():
+            if metric.higher_is_better is not None:
+                higher[f"{output}.{name}"] = metric.higher_is_better
+    return higher
+
+
+def _validate(run: Run, prepared: Prepared, limits: Mapping[str, int | None], device: str) -> dict[str, float]:
+    """The validation loss of each output, and the metrics that come with it; others only where one of them is watched."""
+    split, found = prepared.splits["valid"], {}
+    batches = Batches(split.dataset.lengths, rows=split.rows, **limits).evaluation()
+    scored: dict[str, list[np.ndarray]] = {output: [] for output in run.outputs}
+    for rows in batches:
+        batch = prepared.batch("valid", rows).to(device)
+        for output in run.outputs:
+            one = run.graph.score(output, batch)
+            scored[output].append(torch.stack([one.log_probability.cpu(), one.num_targets, one.num_right.cpu()]).double().numpy())
+    watched = run.recipe.settings.training.watch
+    for output in run.outputs:
+        log_probability, num_targets, num_right = np.concatenate(scored[output], 1)
+        found[f"{output}.loss"] = float(-log_probability.sum() / num_targets.sum())
+        blank = [""] * len(num_targets)
+        judged = Judged(blank, blank, None, log_probability.tolist(), num_targets.tolist(), num_right.tolist())
+        for name, metric in judging.metrics_of(run, output).items():
+            if metric.needs_log_probability:
+                found[f"{output}.{name}"] = metric.value(np.sum(metric.statistics(judged), 0).tolist())
+            elif f"{output}.{name}" == watched:
+                rows = split.rows[:: max(1, len(split.rows) // VALID_ROWS)]
+                greedy = settings_class("searches", "greedy")()
+                examined = judging.examine([run], split.table, rows=rows, search=greedy)
+                judged_rows = metric.statistics(examined.outputs[output])
+                found[watched] = metric.value(np.sum(judged_rows, 0).tolist())
+    found["loss"] = sum(run.outputs[output].weight * found[f"{output}.loss"] for output in run.outputs)
+    return found
