@@ -14,7 +14,8 @@ class Attention(nn.Module, ABC):
         weights = softmax over the real steps of e; context = sum_s weights[s] * memory[s]     (layers/attend.py)
 
     Shapes:
-        memory (B, S, M) padded; query (B, K, Q): K queries of each example; scores (B, K, S); previous (B, K, S)
+        memory (B, S, M) padded with finite numbers; query (B, K, Q): K queries of each example; scores (B, K, S);
+        previous (B, K, S): the weights of the step before, of each query; None (at the first step) means zeros
 
     Args:
         query_size: Q, by position.
@@ -23,6 +24,9 @@ class Attention(nn.Module, ABC):
 
     needs_previous: ClassVar[bool]
     """Whether the score reads the weights of the step before, so that steps cannot be computed all at once."""
+    pair_size: int
+    """Numbers held for each pair of query and step while scoring: 1 for a product of vectors, A where a vector is made of
+    each pair. layers/attend.py cuts its work into pieces by it."""
 
     def __init__(self, query_size: int, memory_size: int):
         super().__init__()

@@ -1,0 +1,40 @@
+"""Additive attention."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.attentions._contract import Attention
+from ostinato.registry import Count
+
+
+class Additive(Attention):
+    """A small network with one hidden layer compares the query with each step.
+
+        e[k, s] = v . tanh(W_q query[k] + W_k memory[s] + b)
+
+    Args:
+        size: A, the width of the hidden layer; query_size if not given.
+
+    Source: Bahdanau, Cho and Bengio, 2015, arXiv:1409.0473, appendix A.1.2; b as in their code, the formula leaves it out.
+    """
+
+    needs_previous: ClassVar[bool] = False
+
+    def __init__(self, query_size: int, memory_size: int, *, size: Count | None = None):
+        super().__init__(query_size, memory_size)
+        self.pair_size = size or query_size
+        self.query = nn.Linear(query_size, self.pair_size)
+        self.key = nn.Linear(memory_size, self.pair_size, bias=False)
+        self.energy = nn.Linear(self.pair_size, 1, bias=False)
+
+    def prepare(self, memory: Tensor) -> Tensor:
+        return self.key(memory)
+
+    def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+        # tanh_ writes over the sum, which no gradient needs: half the memory of the largest tensor here
+        hidden = torch.tanh_(self.query(query).unsqueeze(2) + keys.unsqueeze(1))
+        return self.energy(hidden).squeeze(-1)

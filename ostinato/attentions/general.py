@@ -1,0 +1,31 @@
+"""General attention."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ostinato.attentions._contract import Attention
+
+
+class General(Attention):
+    """A matrix stands between the query and each step, so that their sizes may differ.
+
+        e[k, s] = query[k] . (W memory[s])
+
+    Source: Luong, Pham and Manning, 2015, arXiv:1508.04025, equation 8 (general).
+    """
+
+    needs_previous: ClassVar[bool] = False
+
+    def __init__(self, query_size: int, memory_size: int):
+        super().__init__(query_size, memory_size)
+        self.pair_size = 1
+        self.key = nn.Linear(memory_size, query_size, bias=False)
+
+    def prepare(self, memory: Tensor) -> Tensor:
+        return self.key(memory)
+
+    def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+        return query @ keys.transpose(1, 2)

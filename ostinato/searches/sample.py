@@ -1,0 +1,167 @@
+"""Sampling."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.heads._contract import Decoding, Generator
+from ostinato.registry import Count, Positive, Share
+from ostinato.searches._common import Whole, best, bounds, check_lengths, cut_weights, source_lengths, unroll
+from ostinato.searches._contract import Hypothesis, Search
+
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+class Sample(Search):
+    """Says at each step a symbol drawn by its probability.
+
+        p(v) = softmax over v of log p(v | y[<t]) / temperature
+        top_k keeps the k most probable symbols; of these
+        top_p keeps the fewest, most probable first, whose share of what top_k kept reaches top_p, and at least one; of these
+        min_p keeps those with p >= min_p * max p
+        y[t] = the first v with P(v) > u * P(last), P the running sum of what was kept, u uniform in [0, 1)
+        score = log p(y), the model's own
+
+    Of equal symbols the lower is kept first. Each u is a function of (seed, the example's number, the sample's number, t),
+    so that neither company nor order nor n_best changes a sample. P runs in the order of the symbols: any order gives the
+    same distribution, and this one needs no sort and does not jump where two symbols are nearly equal.
+
+    Args:
+        temperature: below 1 sharpens, above 1 flattens.
+        top_k: how many symbols may be drawn; all without it.
+        top_p: the share of probability that may be drawn (nucleus).
+        min_p: the least probability that may be drawn, as a share of the highest.
+        n_best: samples per example, the most probable first; one may come twice.
+        max_length: the most symbols of an answer; without it the model's own maximum holds.
+        min_length: the end is not drawn before so many symbols.
+        seed: another seed gives other samples.
+
+    Errors:
+        ConfigError: min_length is above max_length.
+
+    Source: top-k Fan et al., 2018, arXiv:1805.04833; top-p Holtzman et al., 2020, arXiv:1904.09751; min-p Nguyen
+    et al., 2024, arXiv:2407.01082; u by SplitMix64, Steele et al., 2014, 10.1145/2660193.2660195.
+    """
+
+    random: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        temperature: Positive = 1.0,
+        top_k: Count | None = None,
+        top_p: Share = 1.0,
+        min_p: Share = 0.0,
+        n_best: Count = 1,
+        max_length: Count | None = None,
+        min_length: Whole = 0,
+        seed: int = 0,
+    ):
+        check_lengths("sample", min_length, max_length)
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+        self.min_p = min_p
+        self.n_best = n_best
+        self.max_length = max_length
+        self.min_length = min_length
+        self.seed = seed
+
+    def kept(self, scores: Tensor) -> Tensor:
+        """(R, V) log-probabilities to what may be drawn: probabilities at this temperature as shares of the highest, or zero."""
+        scaled = (scores - scores.amax(1, keepdim=True)) / self.temperature
+        if self.top_k is not None and self.top_k < scaled.shape[1]:
+            values, symbols = best(scaled, self.top_k)
+            scaled = torch.full_like(scaled, -torch.inf).scatter(1, symbols, values)
+        shares = scaled.exp()
+        if self.top_p < 1:
+            shares = _nucleus(shares, self.top_p)
+        return shares.masked_fill(shares < self.min_p, 0) if self.min_p > 0 else shares
+
+    @torch.no_grad()
+    def search(
+        self,
+        generator: Generator,
+        state: Decoding,
+        max_length: Tensor,
+        seeds: Tensor,
+        *,
+        attention: bool,
+        first: Tensor | None = None,
+    ) -> list[list[Hypothesis]]:
+        most, least = bounds(max_length, self.max_length, self.min_length)
+        sources = source_lengths(state)
+        keys = _keys(self.seed, seeds, self.n_best)
+
+        def choose(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
+            uniform = torch.from_numpy(_uniform(keys[numbers.cpu().numpy()], step)).to(scores.device)
+            return _draw(self.kept(scores), uniform)
+
+        said = unroll(generator, state, most, least, choose, copies=self.n_best, attention=attention, first=first)
+        symbols, lengths = said.symbols.tolist(), said.lengths.tolist()
+        totals, finished = said.log_probability.tolist(), said.finished.tolist()
+        answers = []
+        for example in range(len(most)):
+            rows = range(example * self.n_best, (example + 1) * self.n_best)
+            answers.append(
+                [
+                    Hypothesis(
+                        symbols[row][: lengths[row]],
+                        totals[row],
+                        totals[row],
+                        finished[row],
+                        cut_weights(said.attention, row, lengths[row], sources, example),
+                    )
+                    for row in sorted(rows, key=lambda row: -totals[row])
+                ]
+            )
+        return answers
+
+
+def _nucleus(shares: Tensor, top_p: float) -> Tensor:
+    """Zero but for the fewest highest of each row whose sum reaches top_p of the whole; sorts no more than it needs."""
+    enough = shares.sum(1, dtype=torch.float64) * top_p
+    count = 64
+    while True:
+        values, symbols = best(shares, count)
+        sums = values.cumsum(1, dtype=torch.float64)
+        if count >= shares.shape[1] or bool((sums[:, -1] >= enough).all()):
+            break
+        count *= 8
+    before = sums - values
+    values = values.masked_fill(before >= enough.unsqueeze(1), 0)
+    values[:, 0] = 1  # the highest share is 1 by definition; top_p 0 keeps it alone
+    return torch.zeros_like(shares).scatter(1, symbols, values)
+
+
+def _draw(shares: Tensor, uniform: Tensor) -> Tensor:
+    """The symbol (R,) where the running sum of each row passes its uniform number; a share of zero is never drawn."""
+    sums = shares.cumsum(1, dtype=torch.float64)
+    whole = sums[:, -1:]
+    place = torch.minimum(uniform.unsqueeze(1) * whole, torch.nextafter(whole, torch.zeros_like(whole)))
+    return torch.searchsorted(sums, place, right=True).squeeze(1)
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """SplitMix64's finalizer: every bit of the result depends on every bit of a uint64."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def _keys(seed: int, seeds: Tensor, copies: int) -> np.ndarray:
+    """(B * copies,) uint64: a number for each sample of each example."""
+    key = _mixed(np.full(len(seeds), (seed * _GOLDEN + _GOLDEN) % 2**64, dtype=np.uint64))
+    key = _mixed(key ^ _mixed(seeds.cpu().numpy().astype(np.int64).view(np.uint64)))
+    sample = np.arange(copies, dtype=np.uint64) * np.uint64(_GOLDEN)
+    return _mixed(key[:, None] + sample).reshape(-1)
+
+
+def _uniform(keys: np.ndarray, step: int) -> np.ndarray:
+    """(R,) float64 in [0, 1), from the 53 high bits."""
+    mixed = _mixed(keys + np.uint64((step + 1) * _GOLDEN % 2**64))
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53

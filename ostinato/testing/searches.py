@@ -1,0 +1,237 @@
+"""Laws of the room `searches`, a small generator to try them on, and slow searches that are right by their simplicity."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ostinato.encoders._contract import Encoded
+from ostinato.heads._contract import Decoding, Generator
+from ostinato.layers.attend import Memory
+from ostinato.searches._contract import Hypothesis, Search
+from ostinato.steps import Steps
+
+_STATES = 1009
+
+
+class TableGenerator(Generator):
+    """A random language in a table: a whole number, changed by each symbol and by what the example's memory says, picks the row.
+
+        state[t] = (31 * state[t-1] + 7 * said[t] + sum of the example + 3) mod 1009
+        logits[t] = table[state[t]];   weights[t] = softmax over the example's own steps of looks[state[t]]
+
+    What follows depends on all that was said and on the example, as in a trained decoder, and every symbol has a chance.
+
+    Args:
+        num_symbols: V; `begin` is 0 and `end` is 1.
+        seed: of the tables.
+        sharpness: standard deviation of the logits.
+        end_bias: added to the end's logit, so that answers are longer (below 0) or shorter.
+        looks: whether it attends to its memory.
+        whole_logits: logits are whole numbers, so that many are equal.
+    """
+
+    begin = 0
+    end = 1
+
+    def __init__(
+        self,
+        num_symbols: int,
+        seed: int,
+        *,
+        sharpness: float = 1.5,
+        end_bias: float = 0.0,
+        looks: bool = True,
+        whole_logits: bool = False,
+    ):
+        random = torch.Generator().manual_seed(seed)
+        self.num_symbols = num_symbols
+        self.table = torch.randn(_STATES, num_symbols, generator=random) * sharpness
+        self.table[:, self.end] += end_bias
+        if whole_logits:
+            self.table = self.table.round()
+        self.looks = torch.randn(_STATES, 64, generator=random) * 2 if looks else None
+        self.num_steps = 0
+        self.num_rows = 0
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        steps = encoded[0].steps
+        values = steps.padded()
+        memory = Memory(values, values, steps.layout)
+        rows = torch.arange(len(steps.layout))
+        return Decoding((memory,), rows, {"state": torch.zeros_like(rows)}, self._weights(torch.zeros_like(rows), memory, rows))
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        self.num_steps += 1
+        self.num_rows += len(symbols)
+        memory = state.memory[0]
+        heard = memory.values.sum((1, 2)).long()[state.rows]
+        number = (31 * state.values["state"] + 7 * symbols + heard + 3) % _STATES
+        after = replace(state, values={"state": number}, attention=self._weights(number, memory, state.rows))
+        return self.table[number], after
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        symbols, lengths = steps.padded().long(), steps.layout.lengths
+        logits = []
+        for place in range(steps.layout.longest):
+            here, after = self.step(symbols[:, place], state)
+            more = place < lengths
+            values = {"state": torch.where(more, after.values["state"], state.values["state"])}
+            attention = tuple(torch.where(more.unsqueeze(1), new, old) for new, old in zip(after.attention, state.attention))
+            state = replace(after, values=values, attention=attention)
+            logits.append(here)
+        return Steps.from_padded(torch.stack(logits, 1), steps.layout).values, state
+
+    def _weights(self, number: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, ...]:
+        if self.looks is None:
+            return ()
+        scores = self.looks[number, : memory.values.shape[1]]
+        if memory.padding is not None:
+            padding = memory.padding.squeeze(1)[rows]
+            return (scores.masked_fill(padding, torch.finfo(scores.dtype).min).softmax(1).masked_fill(padding, 0),)
+        return (scores.softmax(1),)
+
+
+def encode(examples: Sequence[Sequence[int]]) -> list[Encoded]:
+    """Examples for `TableGenerator`: each a list of whole numbers."""
+    return [Encoded(Steps.of([torch.tensor(one, dtype=torch.float32).reshape(-1, 1) for one in examples]), None, None)]
+
+
+def random_examples(count: int, seed: int) -> list[list[int]]:
+    random = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, 7, (count,), generator=random).tolist()
+    return [torch.randint(0, 50, (length,), generator=random).tolist() for length in lengths]
+
+
+def found(
+    search: Search,
+    generator: Generator,
+    examples: Sequence[Sequence[int]],
+    max_lengths: Sequence[int],
+    *,
+    attention: bool = False,
+) -> list[list[Hypothesis]]:
+    """The answers to these examples; each example's seed is made of its own numbers."""
+    seeds = torch.tensor([sum(number * 131**place for place, number in enumerate(one, 1)) for one in examples])
+    state = generator.start(encode(examples))
+    return search.search(generator, state, torch.tensor(max_lengths), seeds, attention=attention)
+
+
+def said_one_by_one(generator: Generator, example: Sequence[int], symbols: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
+    """Log-probabilities (V,) before each of these symbols and the end, and the weights (S,) of each step."""
+    state = generator.start(encode([example]))
+    scores, weights = [], []
+    for symbol in [generator.begin, *symbols]:
+        logits, state = generator.step(torch.tensor([symbol]), state)
+        scores.append(logits[0].double().log_softmax(0))
+        weights.extend(source[0] for source in state.attention[:1])
+    return scores, weights
+
+
+def log_probability(generator: Generator, example: Sequence[int], symbols: Sequence[int]) -> float:
+    scores, _ = said_one_by_one(generator, example, symbols)
+    return sum(float(row[symbol]) for row, symbol in zip(scores, [*symbols, generator.end]))
+
+
+def repeats(symbols: Sequence[int], size: int) -> bool:
+    """Whether a sequence of `size` symbols stands in it twice; 0 means never."""
+    windows = [tuple(symbols[place : place + size]) for place in range(len(symbols) - size + 1)] if size else []
+    return len(set(windows)) < len(windows)
+
+
+def all_answers(
+    generator: Generator,
+    example: Sequence[int],
+    max_length: int,
+    score: Callable[[float, int, list[Tensor]], float],
+    *,
+    min_length: int = 0,
+    no_repeat_ngrams: int = 0,
+) -> list[tuple[float, list[int]]]:
+    """Every answer there is with its score from (log p, length with the end, weights), the best first."""
+    symbols = [symbol for symbol in range(generator.num_symbols) if symbol not in (generator.begin, generator.end)]
+    answers = []
+    for length in range(min(min_length, max_length), max_length + 1):
+        for said in itertools.product(symbols, repeat=length):
+            if repeats(said, no_repeat_ngrams):
+                continue
+            scores, weights = said_one_by_one(generator, example, said)
+            total = sum(float(row[symbol]) for row, symbol in zip(scores, [*said, generator.end]))
+            answers.append((score(total, length + 1, weights), list(said)))
+    return sorted(answers, key=lambda answer: -answer[0])
+
+
+def beam_one_by_one(
+    generator: Generator,
+    example: Sequence[int],
+    max_length: int,
+    score: Callable[[float, int, list[Tensor]], float],
+    *,
+    width: int,
+    n_best: int,
+    min_length: int = 0,
+    no_repeat_ngrams: int = 0,
+) -> list[tuple[float, list[int]]]:
+    """Beam search of one example, a beginning at a time, that never stops before the maximum length."""
+    least, alive, answers = min(min_length, max_length), [(0.0, [])], []
+    for step in range(max_length + 1):
+        grown = []
+        for total, said in alive:
+            scores, weights = said_one_by_one(generator, example, said)
+            allowed = [
+                symbol
+                for symbol in range(generator.num_symbols)
+                if symbol not in (generator.begin, generator.end) and not repeats([*said, symbol], no_repeat_ngrams)
+            ]
+            if step == max_length or not allowed:
+                allowed = [generator.end]
+            elif step >= least:
+                allowed.append(generator.end)
+            grown.extend((total + float(scores[-1][symbol]), said, symbol, weights) for symbol in sorted(allowed))
+        grown.sort(key=lambda one: -one[0])
+        for total, said, symbol, weights in grown[:width]:
+            if symbol == generator.end:
+                answers.append((score(total, step + 1, weights), said))
+        alive = [(total, [*said, symbol]) for total, said, symbol, _ in grown if symbol != generator.end][:width]
+    return sorted(answers, key=lambda answer: -answer[0])[:n_best]
+
+
+def check_company(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
+    """Answers are the same alone, together and in another order: symbols equal, numbers to 1e-5 of their size."""
+    together = found(search, generator, examples, max_lengths, attention=True)
+    alone = [found(search, generator, [one], [longest], attention=True)[0] for one, longest in zip(examples, max_lengths)]
+    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(1)).tolist()
+    shuffled = found(search, generator, [examples[i] for i in order], [max_lengths[i] for i in order], attention=True)
+    for place, example in enumerate(order):
+        _check_same(together[example], alone[example])
+        _check_same(together[example], shuffled[place])
+
+
+def check_answers(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
+    """One to n_best answers, the best first, with the model's own log-probability and the weights of each step."""
+    for answers, example, longest in zip(found(search, generator, examples, max_lengths, attention=True), examples, max_lengths):
+        assert 1 <= len(answers) <= search.n_best
+        assert [one.score for one in answers] == sorted((one.score for one in answers), reverse=True)
+        for one in answers:
+            assert len(one.symbols) <= longest and not {generator.begin, generator.end} & set(one.symbols)
+            assert one.finished or len(one.symbols) == longest or len(one.symbols) == search.max_length
+            own = log_probability(generator, example, one.symbols)
+            assert abs(one.log_probability - own) <= 1e-5 * max(1, abs(own)), (one, own)
+            _, weights = said_one_by_one(generator, example, one.symbols)
+            if weights:
+                torch.testing.assert_close(one.attention, torch.stack(weights), rtol=1e-5, atol=1e-6)
+            else:
+                assert one.attention is None
+
+
+def _check_same(answers: list[Hypothesis], others: list[Hypothesis]) -> None:
+    assert [one.symbols for one in answers] == [one.symbols for one in others]
+    assert [one.finished for one in answers] == [one.finished for one in others]
+    for one, other in zip(answers, others):
+        for value, expected in ((one.score, other.score), (one.log_probability, other.log_probability)):
+            assert abs(value - expected) <= 1e-5 * max(1, abs(expected)), (one, other)
+        torch.testing.assert_close(one.attention, other.attention, rtol=1e-5, atol=1e-6)
