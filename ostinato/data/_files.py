@@ -1,0 +1,323 @@
+"""The kinds of file that rows are read from: lines of text, csv and tsv, JSON lines, parquet; each with its guards."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars
+
+from ostinato.data._contract import Block, Source
+from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
+from ostinato.errors import DataError
+
+RECORD_BYTES = 256 << 20
+"""A csv record longer than this is a quote that nobody closed."""
+PARQUET_ROWS = 1 << 16
+NEWLINE, RETURN, QUOTE = 10, 13, 34
+
+
+class Lines(Source):
+    """One text file per column, one text per line; line n of each belongs together.
+
+    Args:
+        files: column -> (the file, its name as the user wrote it).
+        where: the path in the recipe that named them.
+    """
+
+    def __init__(self, files: dict[str, tuple[Path, str]], where: str):
+        self.files, self.where = files, where
+        self.columns = tuple(files)
+        self.name = " + ".join(shown for _, shown in files.values())
+        for column in self.columns:
+            next(self._texts(column, GLANCE_BYTES))
+
+    def _texts(self, column: str, size: int) -> Iterator[list[str]]:
+        path, shown = self.files[column]
+        title = f"{self.where}: {shown}"
+        for data, line in line_blocks(path, title, size=size):
+            text = decoded(data, title, line)
+            # str.splitlines would also cut at U+2028 and its kin, and line n would no longer be line n.
+            lines = (text.replace("\r\n", "\n") if "\r" in text else text).split("\n")
+            lines.pop()
+            yield lines
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        streams = {column: self._texts(column, BLOCK_BYTES) for column in self.columns}
+        waiting: dict[str, list[str]] = {column: [] for column in self.columns}
+        line = 1
+        while True:
+            waiting = {column: lines or next(streams[column], []) for column, lines in waiting.items()}
+            size = min(map(len, waiting.values()))
+            if not size:
+                break
+            cells = {column: waiting[column][:size] for column in columns}
+            yield Block(self.name, "line", range(line, line + size), cells, True)
+            waiting = {column: lines[size:] for column, lines in waiting.items()}
+            line += size
+        if any(waiting.values()):
+            counts = {column: line - 1 + len(lines) + sum(map(len, streams[column])) for column, lines in waiting.items()}
+            told = ", ".join(f"{self.files[column][1]} has {count:,} lines" for column, count in counts.items())
+            raise DataError(
+                f"{self.where}: {told}; line n of one file belongs to line n of the others, so all need as many; "
+                "an example without a text still needs its empty line"
+            )
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps(["lines", {column: file_digest(path) for column, (path, _) in self.files.items()}])
+
+
+class Delimited(Source):
+    """csv (standard quotes) or tsv (no quotes): a header, then a record a line; a blank line is a row of empty fields.
+
+    Args:
+        path: the file.
+        shown: its name as the user wrote it.
+        where: the path in the recipe that named it.
+        separator: one character.
+        quoted: whether `"` quotes a field.
+    """
+
+    def __init__(self, path: Path, shown: str, where: str, separator: str, quoted: bool):
+        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+        self.separator, self.quoted = separator, quoted
+        self.columns = ()
+        data, _ = next(self._records(GLANCE_BYTES, header=True))
+        end = self._ends(data, 1)[0] + 1
+        header = decoded(data[:end], self.title, 1).rstrip("\r\n")
+        self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
+        if not header.strip():
+            raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
+        twice = [column for column, count in Counter(self.columns).items() if count > 1]
+        if twice:
+            raise DataError(f"{self.title} line 1: the header names column '{twice[0]}' twice; rename one of them")
+        if next(self._records(GLANCE_BYTES), None) is None:
+            header = ", ".join(self.columns)
+            raise DataError(f"{self.title} has a header ({header}) and no rows; give a file with at least one row")
+
+    def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
+        """Blocks of whole records with the number of their first line; without `header` from the second record on."""
+        for data, line in line_blocks(self.path, self.title, size=size, cut=self._cut):
+            if line == 1 and not header:
+                end = self._ends(data, 1)[0] + 1
+                data, line = data[end:], line + data.count(b"\n", 0, end)
+            if data:
+                yield data, line
+
+    def _quotes(self, data: bytes, line: int) -> np.ndarray:
+        """Where quotes stand: each even one opens a field or doubles the quote before it, or it is an error."""
+        if not self.quoted or b'"' not in data:
+            return np.empty(0, dtype=np.int64)
+        raw, separator = np.frombuffer(data, np.uint8), ord(self.separator)
+        quotes = np.flatnonzero(raw == QUOTE)
+        opening, closing = quotes[::2], quotes[1::2]
+        closing = closing[closing + 1 < len(raw)]
+        stray = np.concatenate([
+            opening[(opening > 0) & ~np.isin(raw[opening - 1], (separator, NEWLINE, QUOTE))],
+            closing[~np.isin(raw[closing + 1], (separator, NEWLINE, RETURN, QUOTE))],
+        ])  # fmt: skip
+        if len(stray):
+            at = line + data.count(b"\n", 0, int(stray.min()))
+            raise DataError(
+                f'{self.title} line {at}: a quote (") inside a field; in csv, quote the whole field '
+                "and double the quotes inside it, or give the file as tsv, where quotes mean nothing"
+            )
+        return quotes
+
+    def _ends(self, data: bytes, line: int) -> np.ndarray:
+        """The newlines that end a record."""
+        newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+        quotes = self._quotes(data, line)
+        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] if len(quotes) else newlines
+        if len(quotes) % 2 and (not len(ends) or data.endswith(b"\n") and ends[-1] != len(data) - 1):
+            at = line + data.count(b"\n", 0, int(quotes[-1]))
+            raise DataError(f'{self.title} line {at}: a quote (") opens a field here and is never closed; close it')
+        return ends
+
+    def _cut(self, data: bytes, line: int) -> int:
+        quotes = self._quotes(data, line)
+        if not len(quotes):
+            return data.rfind(b"\n") + 1
+        newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        if not len(ends) and len(data) > RECORD_BYTES:
+            at = line + data.count(b"\n", 0, int(quotes[-1]))
+            raise DataError(f'{self.title} line {at}: a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it')
+        return int(ends[-1]) + 1 if len(ends) else 0
+
+    def _lines(self, data: bytes, line: int) -> Sequence[int] | np.ndarray:
+        """The line on which each record begins, once all records are known to have as many fields as the header."""
+        raw = np.frombuffer(data, np.uint8)
+        ends, quotes = self._ends(data, line), self._quotes(data, line)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        separators = np.flatnonzero(raw == ord(self.separator))
+        if len(quotes):
+            separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
+        fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+        wrong = fields != len(self.columns)
+        if wrong.any():
+            size = ends - starts
+            wrong &= (size > 1) | ((size == 1) & (raw[starts] != RETURN))
+        if wrong.any():
+            row = int(wrong.argmax())
+            at = line + data.count(b"\n", 0, int(starts[row]))
+            raise DataError(
+                f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names {len(self.columns)} "
+                f"({', '.join(self.columns)}); "
+                + ("quote a field that holds a comma" if self.quoted else "a field of a tsv file cannot hold a tab")
+                + ", and write an empty field for a missing value"
+            )
+        if data.count(b"\n") == len(ends):
+            return range(line, line + len(ends))
+        return line + np.searchsorted(np.flatnonzero(raw == NEWLINE), starts)
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        for data, line in self._records(BLOCK_BYTES):
+            decoded(data, self.title, line)
+            lines = self._lines(data, line)
+            cells: dict[str, list[Any]] = {}
+            if columns:
+                try:
+                    frame = polars.read_csv(
+                        data,
+                        has_header=False,
+                        separator=self.separator,
+                        quote_char='"' if self.quoted else None,
+                        schema={column: polars.String for column in self.columns},
+                        columns=[self.columns.index(column) for column in dict.fromkeys(columns)],
+                        infer_schema=False,
+                    )
+                except polars.exceptions.PolarsError as error:
+                    last = line + data.count(b"\n") - 1
+                    raise DataError(f"{self.title} lines {line} to {last}: Polars cannot read them ({error}); mend them") from error
+                assert frame.height == len(lines), f"Polars reads {frame.height} rows where {len(lines)} stand"
+                cells = {column: frame[column].fill_null("").to_list() for column in columns}
+            yield Block(self.name, "line", lines, cells, True)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps(["csv" if self.quoted else "tsv", file_digest(self.path)])
+
+
+class JsonLines(Source):
+    """One JSON object per line; a key that a line does not have is a missing value.
+
+    Args:
+        path: the file.
+        shown: its name as the user wrote it.
+        where: the path in the recipe that named it.
+    """
+
+    def __init__(self, path: Path, shown: str, where: str):
+        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+        self._scan = json.JSONDecoder().raw_decode
+        data, line = next(line_blocks(path, self.title, size=GLANCE_BYTES))
+        first = decoded(data, self.title, line).split("\n", 1)[0]
+        if first.strip() and self._row(first, line):
+            json.loads(first, object_pairs_hook=self._once)
+        self.columns = self._keys(data, line)
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> None:
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise DataError(f"{self.title} line 1 has the key '{twice[0]}' twice; rename one of them")
+
+    def _keys(self, data: bytes, line: int) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(key for row in self._rows(data, line) for key in row))
+
+    def _row(self, text: str, line: int) -> dict[str, Any]:
+        try:
+            row = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{self.title} line {line} is no JSON: {error.msg} at character {error.pos + 1}; "
+                'each line must be one whole object, such as {"de": "Hund", "en": "dog"}'
+            ) from error
+        except RecursionError as error:
+            raise DataError(f"{self.title} line {line} is nested too deeply; each line must be one flat object") from error
+        if not isinstance(row, dict):
+            kind = type(row).__name__
+            raise DataError(f"{self.title} line {line} is a JSON {kind}; each line must be one object {{column: value}}")
+        return row
+
+    def _rows(self, data: bytes, line: int) -> list[dict[str, Any]]:
+        texts = decoded(data, self.title, line).split("\n")
+        texts.pop()
+        rows = []
+        for at, text in enumerate(texts):
+            try:
+                row, end = self._scan(text)
+            except (ValueError, RecursionError):
+                row, end = None, -1
+            # What is not one object from end to end is looked at again, for its mistake or its spaces.
+            whole = end == len(text) and type(row) is dict
+            rows.append(row if whole else self._row(text, line + at) if text and not text.isspace() else {})
+        return rows
+
+    def has(self, column: str) -> bool:
+        """Whether any line has this key; reads on only as far as needed."""
+        blocks = line_blocks(self.path, self.title, size=BLOCK_BYTES)
+        return column in self.columns or any(column in self._keys(*block) for block in blocks)
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        for data, line in line_blocks(self.path, self.title, size=BLOCK_BYTES):
+            rows = self._rows(data, line)
+            cells = {column: [row.get(column) for row in rows] for column in columns}
+            if b"\\ud" in data or b"\\uD" in data:
+                self._check_surrogates(cells, line)
+            yield Block(self.name, "line", range(line, line + len(rows)), cells, False)
+
+    def _check_surrogates(self, cells: dict[str, list[Any]], line: int) -> None:
+        for column, values in cells.items():
+            for at, value in enumerate(values):
+                if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+                    raise DataError(
+                        f"{self.title} line {line + at}: '{column}' holds half of a surrogate pair, which is no Unicode text; "
+                        "write the whole pair, or the character itself"
+                    )
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps(["jsonl", file_digest(self.path)])
+
+
+class Parquet(Source):
+    """A parquet file.
+
+    Args:
+        path: the file.
+        shown: its name as the user wrote it.
+        where: the path in the recipe that named it.
+    """
+
+    def __init__(self, path: Path, shown: str, where: str):
+        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+        try:
+            self.columns = tuple(polars.read_parquet_schema(path))
+        except (polars.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"{self.title} is no whole parquet file ({error}); write or fetch it again") from error
+        if not self.num_rows:
+            raise DataError(f"{self.title} has no rows; give a file with at least one row")
+
+    @functools.cached_property
+    def num_rows(self) -> int:
+        return polars.scan_parquet(self.path).select(polars.len()).collect().item()
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        wanted = list(dict.fromkeys(columns))
+        for start in range(0, self.num_rows, PARQUET_ROWS):
+            size = min(PARQUET_ROWS, self.num_rows - start)
+            frame = polars.scan_parquet(self.path).select(wanted).slice(start, size).collect() if wanted else None
+            cells = {column: frame[column].to_list() for column in columns}
+            yield Block(self.name, "row", range(start + 1, start + size + 1), cells, False)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps(["parquet", file_digest(self.path)])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

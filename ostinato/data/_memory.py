@@ -1,0 +1,140 @@
+"""Rows that are in memory already: dicts, pandas and Polars frames, Hugging Face data sets; none of these is imported here."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ostinato.data._contract import Block, Source
+from ostinato.errors import DataError
+
+BLOCK_ROWS = 1 << 14
+LIBRARIES = ("pandas", "polars", "datasets")
+
+
+def is_frame(source: Any) -> bool:
+    """Whether a library's own class holds the rows."""
+    return _class(source) != ("", "")
+
+
+def _class(source: Any) -> tuple[str, str]:
+    """(library, class name) of the first class among the object's own that belongs to a library we know."""
+    for kind in type(source).__mro__:
+        library = kind.__module__.split(".")[0]
+        if library in LIBRARIES:
+            return library, kind.__name__
+    return "", ""
+
+
+class Memory(Source):
+    """Rows in memory.
+
+    Args:
+        source: a frame, a data set, or an iterable of dicts; an iterator is read into a list once.
+        where: the argument or the path in the recipe that it came by.
+    """
+
+    def __init__(self, source: Any, where: str):
+        self.where = where
+        self.note: str | None = None
+        library, kind = _class(source)
+        self.name = f"{where} ({library} {kind})" if library else where
+        self._cells: Callable[[int, int, Sequence[str]], dict[str, list[Any]]]
+        if library == "polars":
+            if kind not in ("DataFrame", "LazyFrame"):
+                raise self._refused(source)
+            frame = source.collect() if kind == "LazyFrame" else source
+            self._take(frame.columns, frame.height)
+            self._cells = lambda start, stop, columns: {column: frame[column][start:stop].to_list() for column in columns}
+        elif library == "pandas":
+            if kind != "DataFrame":
+                raise self._refused(source)
+            self._take([str(column) for column in source.columns], len(source))
+            self._cells = lambda start, stop, columns: {
+                column: _of_pandas(source.iloc[start:stop, self.columns.index(column)]) for column in columns
+            }
+        elif library == "datasets" and kind == "Dataset":
+            self._take(source.column_names, len(source))
+            self._cells = lambda start, stop, columns: _of_datasets(source[start:stop], columns)
+        elif library == "datasets" and kind != "IterableDataset":
+            raise DataError(f"{where} is a datasets {kind}; give one split of it, such as source['train']")
+        else:
+            self._take_dicts(source)
+
+    def _refused(self, source: Any) -> DataError:
+        return DataError(
+            f"{self.where} is a {type(source).__module__}.{type(source).__name__}; give a file, a list of files, "
+            "{column: text file}, an iterable of dicts, a pandas or Polars DataFrame, or a Hugging Face Dataset"
+        )
+
+    def _take(self, columns: Iterable[str], num_rows: int) -> None:
+        self.columns, self.num_rows = tuple(columns), num_rows
+        twice = [column for column in self.columns if self.columns.count(column) > 1]
+        if twice:
+            raise DataError(f"{self.name} has column '{twice[0]}' twice; rename one of them")
+        if not num_rows:
+            raise DataError(f"{self.name} has no rows; give at least one row")
+
+    def _take_dicts(self, source: Any) -> None:
+        if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
+            raise self._refused(source)
+        rows = source if isinstance(source, (list, tuple)) else list(source)
+        if rows is not source:
+            self.note = f"{self.where}: the {len(rows):,} rows of this {type(source).__name__} are kept in memory"
+        columns: dict[str, None] = {}
+        for at, row in enumerate(rows, start=1):
+            if not isinstance(row, Mapping):
+                raise DataError(f"{self.where} row {at} is a {type(row).__name__}; each row must be a dict {{column: value}}")
+            columns.update(dict.fromkeys(row))
+        names = [name for name in columns if not isinstance(name, str)]
+        if names:
+            raise DataError(f"{self.where} names a column {names[0]!r}; names of columns must be strings")
+        self._take(columns, len(rows))
+        self._cells = lambda start, stop, columns: {column: [row.get(column) for row in rows[start:stop]] for column in columns}
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        for start in range(0, self.num_rows, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, self.num_rows)
+            yield Block(self.name, "row", range(start + 1, stop + 1), self._cells(start, stop, columns), False)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        content = hashlib.sha256()
+        for block in self.blocks(columns):
+            content.update(json.dumps(block.columns, default=self._plain, sort_keys=True).encode())
+        return json.dumps(["memory", content.hexdigest()])
+
+    def _plain(self, value: Any) -> Any:
+        """What json.dumps hashes in place of a value that it does not know."""
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, torch.Tensor):
+            value = value.numpy(force=True)
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            return [str(value.dtype), value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest()]
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        if isinstance(value, (bytes, bytearray)):
+            return ["bytes", hashlib.sha256(value).hexdigest()]
+        if isinstance(value, (datetime.date, datetime.time)):
+            return [type(value).__name__, value.isoformat()]
+        if isinstance(value, datetime.timedelta):
+            return ["timedelta", value.total_seconds()]
+        raise DataError(
+            f"{self.name} holds a value of type {type(value).__module__}.{type(value).__name__}; "
+            "give text, numbers, dates, bytes, lists, dicts, numpy arrays or tensors"
+        )
+
+
+def _of_pandas(series: Any) -> list[Any]:
+    """A pandas column's cells, its several kinds of missing value as None."""
+    return [None if missing else cell for cell, missing in zip(series.tolist(), series.isna().tolist())]
+
+
+def _of_datasets(rows: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> dict[str, list[Any]]:
+    return {column: list(rows[column]) for column in columns}

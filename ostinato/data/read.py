@@ -1,0 +1,245 @@
+"""Tables: rows from files, parallel text files or memory, streamed in blocks as often as wanted, each with its place."""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ostinato.data._contract import Block, Source
+from ostinato.data._files import Delimited, JsonLines, Lines, Parquet
+from ostinato.data._memory import Memory, is_frame
+from ostinato.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from ostinato.modalities._contract import Modality
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
+Roots = Path | Sequence[Path] | None
+
+
+class Table:
+    """Some columns of one or more sources, their rows one after the other.
+
+    Args:
+        sources: what holds the rows, by position.
+        columns: the columns that are read, by position.
+        where: the path in the recipe that named the data, by position.
+
+    Errors:
+        DataError: a pass over the rows meets a line that breaks the file's form; it names file, line and what to do.
+    """
+
+    def __init__(self, sources: Sequence[Source], columns: Sequence[str], where: str):
+        self.columns = tuple(columns)
+        self.where = where
+        self._sources = tuple(sources)
+        self._starts: list[int] = []
+        self._seen: list[Block] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done that the user did not ask for."""
+        return [source.note for source in self._sources if isinstance(source, Memory) and source.note]
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows in order, in flat memory; may be called again and again."""
+        return (block for _, block in self._pass(self.columns))
+
+    def _pass(self, columns: Sequence[str]) -> Iterator[tuple[int, Block]]:
+        """(the first row's number, block); keeps where each block begins, so that `place` need not read again."""
+        row = 0
+        for source in self._sources:
+            for block in source.blocks(columns):
+                if not self._starts or row > self._starts[-1]:
+                    self._starts.append(row)
+                    # Line numbers that take room (breaks within quotes) are not kept; such a block is read again instead.
+                    lines = block.lines if isinstance(block.lines, range) else ()
+                    self._seen.append(Block(block.source, block.unit, lines, {}, block.text))
+                yield row, block
+                row += len(block)
+
+    @functools.cached_property
+    def num_rows(self) -> int:
+        """How many rows there are: counted once, every line checked."""
+        return sum(len(block) for _, block in self._pass(()))
+
+    def place(self, row: int) -> str:
+        """Where a row stands, such as `file.tsv line 17`."""
+        at = bisect.bisect_right(self._starts, row) - 1
+        if at >= 0 and row - self._starts[at] < len(self._seen[at]):
+            return self._seen[at].place(row - self._starts[at])
+        for start, block in self._pass(()):
+            if row < start + len(block):
+                return block.place(row - start)
+        raise IndexError(f"no row {row} in a table of {self.num_rows} rows")
+
+    def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+        """The cells of one column as they stand, of all rows or of `rows` (in their order)."""
+        cells = (cell for _, block in self._pass((name,)) for cell in block.columns[name])
+        return list(cells) if rows is None else _picked(cells, rows)
+
+    def values(self, name: str, modality: Modality, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[Any]:
+        """The raw values of a modality that one column holds, None where a cell is missing, streamed in row order.
+
+        Args:
+            rows: only these rows, in row order however they are given.
+        """
+        wanted = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
+        for start, block in self._pass((name,)):
+            if wanted is None:
+                yield from raw_values(block, name, modality)
+                continue
+            first, last = np.searchsorted(wanted, (start, start + len(block)))
+            if first < last:
+                here = (wanted[first:last] - start).tolist()
+                cells = block.columns[name]
+                lines = [block.lines[row] for row in here]
+                part = Block(block.source, block.unit, lines, {name: [cells[row] for row in here]}, block.text)
+                yield from raw_values(part, name, modality)
+
+    def digest(self) -> str:
+        """The sha256 of what the sources hold; a file is read again only when its size or time has changed."""
+        parts = [source.digest(self.columns) for source in self._sources]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
+    """One column of a block as raw values of a modality.
+
+    A field of text is parsed. A string among raw values (JSON, parquet, memory) stands for itself where the modality's raw
+    values are strings, and is parsed as a field where they are not, so that `"a b c"` serves as a list of tokens.
+    """
+    cells = block.columns[name]
+    values: list[Any] = []
+    try:
+        first = None if block.text else next((cell for cell in cells if isinstance(cell, str)), None)
+        if first is not None and isinstance(modality.parse(first), str):
+            return cells
+        for cell in cells:
+            values.append(modality.parse(cell) if isinstance(cell, str) else cell)
+    except DataError as error:
+        raise DataError(f"{block.place(len(values))}, column '{name}': {error}") from error
+    return values
+
+
+def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Table:
+    """A table from whatever names or holds its rows; the files are looked at, and their first rows, but not read through.
+
+    Args:
+        source: a file (csv, tsv, jsonl, parquet, or text with one example a line; also .gz); a list of files, their rows one
+            after the other; `{column: text file}`, whose lines n belong together; or data in memory: an iterable of dicts, a
+            pandas or Polars frame, a Hugging Face data set.
+        columns: the columns to read; None reads all.
+        base: the folder that paths are relative to.
+        data_root: the folder, or folders in turn, where a path is looked for next, or None.
+        where: the path in the recipe, for messages.
+
+    Errors:
+        DataError: a file is missing, empty, of no known form, or lacks a column.
+    """
+    sources = _sources(source, columns, base, data_root, where)
+    wanted = tuple(dict.fromkeys(columns if columns is not None else sources[0].columns))
+    for part in sources:
+        for column in wanted:
+            if column not in part.columns and not (isinstance(part, JsonLines) and part.has(column)):
+                raise DataError(f"{where}: {part.name} has no column '{column}'{nearest(column, part.columns)}")
+    return Table(sources, wanted, where)
+
+
+def _sources(source: Any, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> list[Source]:
+    if isinstance(source, (str, Path)):
+        return [_file(source, columns, base, data_root, where)]
+    if is_frame(source):
+        return [Memory(source, where)]
+    if isinstance(source, Mapping):
+        return [_parallel(source, columns, base, data_root, where)]
+    if isinstance(source, (list, tuple)) and source and all(isinstance(part, (str, Path)) for part in source):
+        return [_file(part, columns, base, data_root, where) for part in source]
+    return [Memory(source, where)]
+
+
+def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Lines:
+    for column, name in source.items():
+        if not isinstance(name, (str, Path)):
+            raise DataError(
+                f"{where}.{column} is a {type(name).__name__}; {{column: ...}} names one text file per column; "
+                "give data in memory as a list of dicts or a frame"
+            )
+        kind = _kind(Path(name))
+        if kind in (*SEPARATORS, *JSON_LINES, ".parquet"):
+            raise DataError(
+                f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a line; "
+                f"name the table itself: {where}: {name}"
+            )
+    missing = [column for column in columns or () if column not in source]
+    if missing:
+        raise DataError(f"{where} has no column '{missing[0]}'{nearest(missing[0], source)}")
+    wanted = [column for column in source if columns is None or column in columns]
+    if not wanted:
+        raise DataError(f"{where} names no file; give {{column: text file}}")
+    return Lines({column: (_found(source[column], base, data_root, where), str(source[column])) for column in wanted}, where)
+
+
+def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
+    path, shown, kind = _found(name, base, data_root, where), str(name), _kind(Path(name))
+    if kind in SEPARATORS:
+        return Delimited(path, shown, where, SEPARATORS[kind], kind == ".csv")
+    if kind in JSON_LINES:
+        return JsonLines(path, shown, where)
+    if kind == ".parquet":
+        if path.suffix.lower() == ".gz":
+            raise DataError(f"{where}: {shown} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`")
+        return Parquet(path, shown, where)
+    if columns is None or len(set(columns)) != 1:
+        given = "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
+        raise DataError(
+            f"{where}: {shown} is read as text with one example a line, which gives one column, and {given}; "
+            "give a table (.csv, .tsv, .jsonl, .parquet, also .gz) or one text file per column, {column: file}"
+        )
+    return Lines({columns[0]: (path, shown)}, where)
+
+
+def _kind(path: Path) -> str:
+    """The ending that says what a file holds, without `.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _found(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
+    given = Path(name).expanduser()
+    roots = [data_root] if isinstance(data_root, Path) else list(data_root or ())
+    places = [base / given] + ([] if given.is_absolute() else [root / given for root in roots])
+    for place in places:
+        if place.is_dir():
+            raise DataError(f"{where}: {name} is a folder; name a file in it")
+        if place.exists():
+            return place.resolve()
+    looked = " and ".join(str(place) for place in places)
+    beside = [path.name for place in places if place.parent.is_dir() for path in place.parent.iterdir()]
+    close = difflib.get_close_matches(given.name, beside, n=1)
+    hint = f"did you mean '{given.with_name(close[0])}'? " if close else ""
+    root = "" if roots else ", or name the folder of the data sets with --data-root"
+    raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the recipe{root}")
+
+
+def _picked(cells: Iterator[Any], rows: Sequence[int] | np.ndarray) -> list[Any]:
+    wanted = np.asarray(rows, dtype=np.int64)
+    order, places = np.unique(wanted, return_inverse=True)
+    keep, found = iter(order.tolist()), []
+    row = next(keep, None)
+    for at, cell in enumerate(cells):
+        if at == row:
+            found.append(cell)
+            row = next(keep, None)
+    if row is not None:
+        raise IndexError(f"no row {row} in this table")
+    return [found[place] for place in places.tolist()]

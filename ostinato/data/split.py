@@ -1,0 +1,31 @@
+"""Setting rows aside for validation: a pure function of the seed and of how many rows there are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ostinato.errors import DataError
+
+VALID_SHARE = 10
+"""One row in ten."""
+MOST_VALID = 2000
+
+
+def set_aside(num_rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of (train, valid), each in the file's order: a tenth of the rows, at least one and at most 2,000, is valid.
+
+    Args:
+        num_rows: rows of the file.
+        seed: a number from 0 up; equal seeds and counts give equal rows.
+
+    Errors:
+        DataError: fewer than two rows.
+    """
+    if num_rows < 2:
+        raise DataError(f"{num_rows} row{'s' * (num_rows != 1)} cannot be divided; give at least 2 rows, or name `valid`")
+    size = min(MOST_VALID, max(1, num_rows // VALID_SHARE))
+    # Raw bits of PCG64 are the same in every version of numpy, which a Generator's shuffle need not be.
+    bits = np.random.PCG64(np.random.SeedSequence([seed, num_rows])).random_raw(num_rows)
+    valid = np.zeros(num_rows, dtype=bool)
+    valid[np.argsort(bits, kind="stable")[:size]] = True
+    return np.flatnonzero(~valid), np.flatnonzero(valid)

@@ -1,0 +1,386 @@
+"""Tables: every form gives the same rows, every bad input says file, line and what to do."""
+
+import csv
+import gzip
+import io
+import json
+
+import numpy
+import pandas
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.data import _files, _lines, _memory
+from ostinato.data.read import open_table
+from ostinato.errors import DataError
+from ostinato.modalities._contract import Symbols
+
+ROWS = [("Ein Hund.", "A dog."), ('Er sagt "ja".', "He says 'yes'."), ("नमस्ते \u2028 x", "🙂\x0b"), ("", "empty")]
+CHANGES = [lambda b: b, lambda b: b.replace(b"\n", b"\r\n"), lambda b: b"\xef\xbb\xbf" + b, lambda b: b[:-1]]
+
+
+def pairs(letters):
+    """Lists of rows of two fields made of these letters."""
+    field = st.text(st.sampled_from(letters), max_size=6)
+    return st.lists(st.tuples(field, field), min_size=1, max_size=30)
+
+
+class Upper:
+    """Enough of a modality: raw values are strings in capitals."""
+
+    spec = Symbols(300, 298, 299, 297)
+
+    def parse(self, field):
+        if field == "bad":
+            raise DataError("'bad' is no text")
+        return field.upper()
+
+
+class Words(Upper):
+    """Raw values are lists."""
+
+    def parse(self, field):
+        return field.split()
+
+
+def opened(folder, source, columns=("de", "en"), data_root=None):
+    columns = None if columns is None else list(columns)
+    return open_table(source, columns=columns, base=folder, data_root=data_root, where="data.train")
+
+
+def written(folder, name, content):
+    content = content if isinstance(content, bytes) else content.encode()
+    path = folder / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return name
+
+
+def rows_of(table):
+    return [row for block in table.blocks() for row in zip(*(block.columns[name] for name in table.columns))]
+
+
+def as_csv(rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("de", "en"), *rows])
+    return text.getvalue()
+
+
+def as_tsv(rows):
+    return "".join("\t".join(row) + "\n" for row in [("de", "en"), *rows])
+
+
+def as_jsonl(rows):
+    return "".join(json.dumps({"de": de, "en": en}) + "\n" for de, en in rows)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind, make", [("csv", as_csv), ("tsv", as_tsv), ("jsonl", as_jsonl)])
+def test_a_table_gives_its_rows_whatever_the_line_ends_and_byte_order_mark(tmp_path, kind, make, change, ending):
+    name = written(tmp_path, f"t.{kind}{ending}", change(make(ROWS).encode()))
+    table = opened(tmp_path, name)
+    assert rows_of(table) == ROWS
+    assert rows_of(table) == ROWS, "a table can be read again"
+    assert table.num_rows == 4
+    assert table.place(1) == f"{name} line {2 if kind == 'jsonl' else 3}"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_parallel_files_give_line_n_beside_line_n(tmp_path, change):
+    rows = ROWS[:3]
+    for at, name in enumerate(("t.de", "t.en.gz")):
+        written(tmp_path, name, change("".join(row[at] + "\n" for row in rows).encode()))
+    table = opened(tmp_path, {"de": "t.de", "en": "t.en.gz"})
+    assert rows_of(table) == rows
+    assert table.place(2) == "t.de + t.en.gz line 3"
+    assert opened(tmp_path, {"de": "t.de", "en": "t.en.gz"}, ["en"]).column("en") == [row[1] for row in rows]
+
+
+def test_parquet_gives_its_rows_and_none_for_null(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "PARQUET_ROWS", 2)
+    frame = polars.DataFrame({"x": [1, 2, 3, 4], "de": ["a", None, "c", "d"], "en": [["x"], ["y", "z"], [], None]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    table = opened(tmp_path, "t.parquet")
+    assert rows_of(table) == [("a", ["x"]), (None, ["y", "z"]), ("c", []), ("d", None)]
+    assert table.num_rows == 4 and table.place(3) == "t.parquet row 4"
+    assert opened(tmp_path, "t.parquet", None).columns == ("x", "de", "en")
+
+
+def test_a_text_file_is_one_column_of_any_name(tmp_path):
+    written(tmp_path, "a.txt", "one\n\ntwo")
+    written(tmp_path, "b.corpus.gz", "three\n")
+    table = opened(tmp_path, ["a.txt", "b.corpus.gz"], ["text"])
+    assert table.column("text") == ["one", "", "two", "three"]
+    assert [table.place(row) for row in range(4)] == ["a.txt line 1", "a.txt line 2", "a.txt line 3", "b.corpus.gz line 1"]
+    with pytest.raises(DataError, match=r"data.train: a.txt .*2 are asked for \(de, en\).*one text file per column"):
+        opened(tmp_path, "a.txt")
+
+
+@given(rows=pairs('",\n\raé ;\t'), size=st.integers(1, 60))
+@settings(max_examples=150, deadline=None)
+def test_csv_in_blocks_of_any_size_equals_the_csv_module(tmp_path_factory, rows, size):
+    folder = tmp_path_factory.mktemp("csv")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([("de", "en"), *rows])
+    written(folder, "t.csv", text.getvalue())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_files, "BLOCK_BYTES", size)
+        patch.setattr(_files, "GLANCE_BYTES", size)
+        table = opened(folder, "t.csv")
+        assert rows_of(table) == rows
+        lines = [2 + sum(1 + (a + b).count("\n") for a, b in rows[:at]) for at in range(len(rows))]
+        assert [table.place(at) for at in range(len(rows))] == [f"t.csv line {line}" for line in lines]
+
+
+@given(rows=pairs('",aé \u2028\x1c'), size=st.integers(1, 60))
+@settings(max_examples=75, deadline=None)
+def test_every_other_form_gives_the_same_rows_in_blocks_of_any_size(tmp_path_factory, rows, size):
+    folder = tmp_path_factory.mktemp("rows")
+    written(folder, "t.tsv", as_tsv(rows))
+    written(folder, "t.jsonl", as_jsonl(rows))
+    written(folder, "t.de", "".join(de + "\n" for de, _ in rows))
+    written(folder, "t.en", "".join(en + "\n" for _, en in rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_files, "BLOCK_BYTES", size)
+        patch.setattr(_files, "GLANCE_BYTES", size)
+        patch.setattr(_memory, "BLOCK_ROWS", size)
+        for source in ("t.tsv", "t.jsonl", {"de": "t.de", "en": "t.en"}, [{"de": de, "en": en} for de, en in rows]):
+            table = opened(folder, source)
+            assert rows_of(table) == rows
+            assert table.num_rows == len(rows)
+
+
+def test_a_block_is_no_longer_than_asked_and_a_longer_line_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "BLOCK_BYTES", 1000)
+    lines = ["x" * 90] * 50 + ["y " * 50_000] + ["z"] * 3
+    written(tmp_path, "t.txt", "\n".join(lines) + "\n")
+    table = opened(tmp_path, "t.txt", ["text"])
+    assert table.column("text") == lines
+    sizes = [sum(map(len, block.columns["text"])) for block in table.blocks()]
+    assert sorted(sizes)[-2] <= 1000 < max(sizes)
+    assert table.place(50) == "t.txt line 51"
+
+
+def test_a_blank_line_is_a_row_of_empty_fields_so_that_lines_still_match(tmp_path):
+    for kind, separator in (("csv", ","), ("tsv", "\t")):
+        written(tmp_path, f"t.{kind}", f"de{separator}en\na{separator}b\n\r\n\nc{separator}d\n")
+        table = opened(tmp_path, f"t.{kind}")
+        assert rows_of(table) == [("a", "b"), ("", ""), ("", ""), ("c", "d")]
+        assert table.place(3) == f"t.{kind} line 5"
+    written(tmp_path, "t.jsonl", '{"de": "a", "en": null}\n\n{"de": "b"}\n')
+    assert rows_of(opened(tmp_path, "t.jsonl")) == [("a", None), (None, None), ("b", None)]
+
+
+def test_a_key_that_comes_late_is_found_and_one_that_never_comes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "GLANCE_BYTES", 10)
+    written(tmp_path, "t.jsonl", '{"de": "a"}\n' * 5 + '{"en": "x"}\n')
+    assert opened(tmp_path, "t.jsonl", ["en"]).column("en") == [None] * 5 + ["x"]
+    with pytest.raises(DataError, match="t.jsonl has no column 'ne'"):
+        opened(tmp_path, "t.jsonl", ["ne"])
+
+
+def test_paths_are_looked_for_beside_the_recipe_and_then_under_the_data_root(tmp_path):
+    recipe, root = tmp_path / "recipes", tmp_path / "root"
+    for folder in (recipe, root / "set"):
+        folder.mkdir(parents=True)
+    written(root / "set", "train.txt", "far\n")
+    assert opened(recipe, "set/train.txt", ["x"], root).column("x") == ["far"]
+    (recipe / "set").mkdir()
+    written(recipe / "set", "train.txt", "near\n")
+    assert opened(recipe, "set/train.txt", ["x"], root).column("x") == ["near"]
+    with pytest.raises(DataError) as error:
+        opened(recipe, "set/tain.txt", ["x"], root)
+    for place in (recipe / "set/tain.txt", root / "set/tain.txt"):
+        assert str(place) in str(error.value)
+    assert "data.train: no file set/tain.txt" in str(error.value) and "did you mean 'set/train.txt'?" in str(error.value)
+    assert opened(tmp_path, "set/train.txt", ["x"], [tmp_path / "none", root]).column("x") == ["far"]
+    with pytest.raises(DataError, match="name the folder of the data sets with --data-root"):
+        opened(recipe, "nothing.txt", ["x"])
+    with pytest.raises(DataError, match="data.train: set is a folder"):
+        opened(recipe, "set", ["x"])
+
+
+BAD = {
+    "empty": ("t.tsv", b"", "data.train: t.tsv is empty"),
+    "empty gz": ("t.txt.gz", b"", "data.train: t.txt.gz is empty"),
+    "only a byte order mark": ("t.txt", b"\xef\xbb\xbf", "t.txt is empty"),
+    "header only": ("t.csv", b"de,en\r\n", r"t.csv has a header \(de, en\) and no rows"),
+    "blank header": ("t.csv", b"\nde,en\na,b\n", "t.csv line 1 is blank"),
+    "missing column": ("t.tsv", b"dee\ten\na\tb\n", "t.tsv has no column 'de'; did you mean 'dee'"),
+    "column twice": ("t.csv", b"de,en,de\na,b,c\n", "t.csv line 1: the header names column 'de' twice; rename"),
+    "key twice": ("t.jsonl", b'{"de": 1, "en": 1, "de": 2}\n', "t.jsonl line 1 has the key 'de' twice"),
+    "short row": ("t.tsv", b"de\ten\na\tb\nc\n", r"t.tsv line 3 has 1 field, and the header names 2 \(de, en\).*empty field"),
+    "long row": ("t.tsv", b"de\ten\na\tb\n\nc\td\te\n", "t.tsv line 4 has 3 fields"),
+    "long row after a break": ("t.csv", b'de,en\n"a\n\nb",c\n1,2,3\n', "t.csv line 5 has 3 fields.*quote a field"),
+    "stray quote": ("t.csv", b'de,en\na,b\n5" pipe,x\n', "t.csv line 3: a quote .* inside a field"),
+    "text after a quote": ("t.csv", b'de,en\n"a"b,x\n', "t.csv line 2: a quote .* inside a field"),
+    "open quote": ("t.csv", b'de,en\na,b\nc,"d\ne,f\n', "t.csv line 3: a quote .* never closed"),
+    "open quote in the header": ("t.csv", b'de,"en\na,b\n', "t.csv line 1: a quote .* never closed"),
+    "NUL": ("t.tsv", b"de\ten\na\tb\nc\x00\td\n", "t.tsv line 3 has a NUL byte"),
+    "NUL in text": ("t.txt", b"a\nb\n\x00\n", "t.txt line 3 has a NUL byte"),
+    "latin-1": ("t.csv", b"de,en\na,b\nc\xe9d,e\n", "t.csv line 3 is not UTF-8: byte 2 of the line is 0xe9.*iconv -f latin-1"),
+    "latin-1 in text": ("t.txt.gz", b"a\nbc\xfc\n", "t.txt.gz line 2 is not UTF-8: byte 3 of the line is 0xfc"),
+    "utf-16": ("t.txt", "\ufeffa\nb\n".encode("utf-16-le"), "t.txt line 1 is not UTF-8.*iconv -f utf-16"),
+    "bad JSON": ("t.jsonl", b'{"de": 1, "en": 2}\n{"de": 1, "en": 2\n', "t.jsonl line 2 is no JSON: .*character 18"),
+    "a JSON list": ("t.jsonl", b'{"de": 1, "en": 2}\n\n[1, 2]\n', "t.jsonl line 3 is a JSON list"),
+    "half a surrogate pair": (
+        "t.jsonl",
+        b'{"de": "\\ud83d\\ude42", "en": ""}\n{"de": "\\ud83d", "en": ""}\n',
+        "t.jsonl line 2: 'de' holds half",
+    ),
+    "no parquet": ("t.parquet", b"de,en\na,b\n", "t.parquet is no whole parquet file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_says_the_file_the_line_and_what_to_do(tmp_path, case):
+    name, content, message = BAD[case]
+    written(tmp_path, name, content)
+    columns = ["text"] if ".txt" in name else ["de", "en"]
+    with pytest.raises(DataError, match=message) as error:
+        opened(tmp_path, name, columns).num_rows
+        list(opened(tmp_path, name, columns).blocks())
+    assert str(error.value).startswith("data.train: t.")
+
+
+@pytest.mark.parametrize("case", [name for name in BAD if name not in ("half a surrogate pair",)])
+def test_bad_input_is_found_while_rows_are_only_counted(tmp_path, case):
+    name, content, message = BAD[case]
+    written(tmp_path, name, content)
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path, name, ["text"] if ".txt" in name else ["de", "en"]).num_rows
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all\n", gzip.compress(b"text\n" * 100)[:-9], gzip.compress(b"abc" * 999)[:12]])
+def test_a_damaged_gzip_file_is_told(tmp_path, content):
+    (tmp_path / "t.txt.gz").write_bytes(content)
+    with pytest.raises(DataError, match="t.txt.gz is no whole gzip file"):
+        opened(tmp_path, "t.txt.gz", ["x"]).num_rows
+
+
+def test_parallel_files_of_unequal_length_name_both_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "BLOCK_BYTES", 7)
+    written(tmp_path, "t.de", "a\n" * 40)
+    written(tmp_path, "t.en", "a\n" * 1234)
+    with pytest.raises(DataError, match="t.de has 40 lines, t.en has 1,234 lines"):
+        opened(tmp_path, {"de": "t.de", "en": "t.en"}).num_rows
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ({"de": "t.tsv"}, "data.train.de: t.tsv is a table"),
+        ({"de": "t.de", "fr": "t.de"}, "data.train has no column 'en'"),
+        ({"de": ["a"], "en": "t.de"}, "data.train.de is a list.*list of dicts or a frame"),
+        ([], "data.train has no rows"),
+        ([{"de": "a", "en": "b"}, "c"], "data.train row 2 is a str"),
+        ([{"de": "a"}], "has no column 'en'"),
+        ([{1: "a"}], "a column 1; names of columns must be strings"),
+        (7, "data.train is a builtins.int"),
+        (polars.Series([1]), "data.train is a polars.*Series"),
+        ("t.parquet.gz", "parquet is compressed already"),
+    ],
+)
+def test_a_source_of_the_wrong_kind_is_refused(tmp_path, source, message):
+    for name in ("t.de", "t.tsv", "t.parquet.gz"):
+        written(tmp_path, name, "a\n")
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path, source)
+
+
+class Dataset:
+    """Speaks as a Hugging Face data set does, whose package need not be installed."""
+
+    def __init__(self, columns):
+        self.columns, self.column_names = columns, list(columns)
+
+    def __len__(self):
+        return len(self.columns["de"])
+
+    def __getitem__(self, rows):
+        return {name: cells[rows] for name, cells in self.columns.items()}
+
+
+Dataset.__module__ = "datasets.arrow_dataset"
+COLUMNS = {"de": ["a", None, "c"], "en": ["x", "y", "z"]}
+DICTS = [{"de": "a", "en": "x"}, {"de": None, "en": "y"}, {"de": "c", "en": "z"}]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DICTS,
+        lambda: tuple(DICTS),
+        lambda: (row for row in DICTS),
+        lambda: [DICTS[0], {"en": "y"}, DICTS[2]],
+        lambda: pandas.DataFrame(COLUMNS),
+        lambda: pandas.DataFrame(COLUMNS, index=[5, 5, 0]),
+        lambda: polars.DataFrame(COLUMNS),
+        lambda: polars.LazyFrame(COLUMNS),
+        lambda: Dataset(COLUMNS),
+    ],
+)
+def test_data_in_memory_gives_the_same_rows_again_and_again(tmp_path, make):
+    table = opened(tmp_path, make())
+    assert rows_of(table) == rows_of(table) == [("a", "x"), (None, "y"), ("c", "z")]
+    assert table.num_rows == 3
+    assert table.place(1).startswith("data.train") and table.place(1).endswith("row 2")
+    assert table.digest() == opened(tmp_path, DICTS).digest()
+
+
+def test_an_iterator_is_kept_in_memory_and_says_so(tmp_path):
+    assert opened(tmp_path, iter(DICTS)).notes == ["data.train: the 3 rows of this list_iterator are kept in memory"]
+    assert opened(tmp_path, DICTS).notes == []
+
+
+def test_the_digest_follows_the_content(tmp_path):
+    digest = lambda source, columns=("de", "en"): opened(tmp_path, source, columns).digest()  # noqa: E731
+    written(tmp_path, "a.tsv", as_tsv(ROWS))
+    first = digest("a.tsv")
+    assert digest("a.tsv") == first
+    written(tmp_path, "b.tsv", as_tsv(ROWS))
+    assert digest("b.tsv") == first, "a file's name is no content"
+    assert digest(["a.tsv", "b.tsv"]) != first
+    written(tmp_path, "a.tsv", as_tsv(ROWS[:3]))
+    assert digest("a.tsv") != first
+    arrays = [{"de": numpy.arange(3), "en": "x"}]
+    assert digest(arrays) != digest([{"de": numpy.arange(4), "en": "x"}])
+    assert digest(arrays) == digest([{"de": numpy.arange(3), "en": "x"}])
+    with pytest.raises(DataError, match="holds a value of type builtins.object"):
+        digest([{"de": object(), "en": 1}])
+
+
+def test_a_file_is_hashed_once_until_it_changes(tmp_path):
+    _lines._digest.cache_clear()
+    written(tmp_path, "a.tsv", as_tsv(ROWS))
+    for _ in range(3):
+        opened(tmp_path, "a.tsv").digest()
+    assert _lines._digest.cache_info().misses == 1
+
+
+def test_columns_and_values_of_some_rows_are_those_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "BLOCK_BYTES", 40)
+    written(tmp_path, "t.tsv", as_tsv([(f"de {at}", f"en {at}") for at in range(100)]))
+    table = opened(tmp_path, "t.tsv", ["de", "en"])
+    assert table.column("en", [7, 3, 99, 3]) == ["en 7", "en 3", "en 99", "en 3"]
+    assert list(table.values("de", Upper(), [50, 2, 99])) == ["DE 2", "DE 50", "DE 99"]
+    assert list(table.values("de", Upper())) == [f"DE {at}" for at in range(100)]
+    assert list(table.values("de", Upper(), [])) == []
+
+
+def test_fields_are_parsed_and_raw_values_stand_for_themselves(tmp_path):
+    written(tmp_path, "t.tsv", "de\ten\na b\tc\n")
+    assert list(opened(tmp_path, "t.tsv").values("de", Upper())) == ["A B"]
+    rows = [{"de": None, "en": ["c"]}, {"de": "a b", "en": "x y"}]
+    assert list(opened(tmp_path, rows).values("de", Upper())) == [None, "a b"]
+    assert list(opened(tmp_path, rows).values("en", Words())) == [["c"], ["x", "y"]]
+
+
+def test_a_field_that_cannot_be_parsed_names_its_place(tmp_path):
+    written(tmp_path, "t.tsv", "de\ten\na\tb\nbad\tb\n")
+    with pytest.raises(DataError, match="t.tsv line 3, column 'de': 'bad' is no text"):
+        list(opened(tmp_path, "t.tsv").values("de", Upper()))
+    with pytest.raises(DataError, match="t.tsv line 3, column 'de': 'bad' is no text"):
+        list(opened(tmp_path, "t.tsv").values("de", Upper(), [1]))
