@@ -1,0 +1,112 @@
+"""The results driver: what it writes of results that it has, and a whole row run small."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """tools/results.py with a home of its own."""
+    spec = importlib.util.spec_from_file_location("results_tool", HOME / "tools" / "results.py")
+    tool = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "results_tool", tool)
+    spec.loader.exec_module(tool)
+    for name in ("HOME", "RESULTS", "PAGE", "PLOT", "SPEED"):
+        monkeypatch.setattr(tool, name, tmp_path / getattr(tool, name).relative_to(HOME))
+    return tool
+
+
+def result(row, value: float) -> dict:
+    one = {"value": value, "low": value - 1, "high": value + 1, "method": "wilson"}
+    return {
+        "row": row.name,
+        "commands": [" ".join(words) for words in row.commands().values()],
+        "seed": 1,
+        "minutes": 12.3,
+        "machine": {"cores": 2, "processor": "some processor", "capability": "AVX2", "threads": 2, "torch": "2.13.0"},
+        "date": "2026-01-02",
+        "split": "test",
+        "examples": 4182,
+        "outputs": {shown.output: {shown.metric: one} for shown in row.shown},
+        "exact_by_length": {str(length): 1 / length for length in range(1, 61)},
+    }
+
+
+def test_every_row_has_a_recipe_with_its_outputs_and_none_is_left_out(results):
+    from ostinato.recipe import load
+
+    recipes = {path.stem: load(path) for path in (HOME / "recipes").glob("*.yaml")}
+    assert {row.name for row in results.ROWS} <= set(recipes)
+    for row in results.ROWS:
+        settings = recipes[row.name].settings
+        assert {shown.output for shown in row.shown} <= set(settings.outputs), row.name
+        assert str(settings.data.test).count("prepared-") == (1 if row.prepared else 0), row.name
+
+
+def test_a_row_without_a_result_says_so(results):
+    page = results.page({}, None)
+    assert page.count("| not yet run |") >= sum(len(row.shown) for row in results.ROWS)
+    assert "bottleneck.png" not in page
+
+
+def test_the_page_says_whether_the_bar_is_met_or_by_how_much_it_is_missed(results):
+    row = results.ROWS[0]
+    met, missed = results.page({row.name: result(row, 99.4)}, None), results.page({row.name: result(row, 97.75)}, None)
+    assert "| exact_match | >= 99 | 99.40 | 98.40 to 100.40 | met | 12 |" in met
+    assert "| exact_match | >= 99 | 97.75 | 96.75 to 98.75 | missed by 1.25 | 12 |" in missed
+    assert "2 cores (some processor, AVX2, 2 threads, torch 2.13.0), 2026-01-02" in met
+    most = results.Shown("sounds", "sequence_error", most=31.0)
+    assert (most.verdict(30.9), most.verdict(31.5)) == ("met", "missed by 0.50")
+
+
+def test_the_speed_beside_the_peer_stands_on_the_page(results):
+    ratios = {"training": {"ratio": {"median": 3.1, "low": 2.9, "high": 3.3}}, "decoding": {"ratio": {"median": 3.5, "low": 3, "high": 4}}}
+    page = results.page({}, ratios)
+    assert "| >= 2.5 | 3.10 | 2.90 to 3.30 | met |" in page and "| >= 4 | 3.50 | 3.00 to 4.00 | missed by 0.50 |" in page
+
+
+def test_the_plot_is_drawn_from_the_results_alone(results):
+    copies = {row.name: result(row, 50.0) for row in results.ROWS if row.name in results.COPY}
+    results.PLOT.parent.mkdir(parents=True)
+    assert not results.draw({}) and not results.PLOT.exists()
+    assert results.draw(copies) and results.PLOT.stat().st_size > 5000
+    assert "| additive attention | 10 | 5 | 3 | 2 | 2 | 2 |" in results.page(copies, None)
+
+
+def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this_machine(results, tmp_path, monkeypatch, capfd):
+    row = next(row for row in results.ROWS if row.name == "copy-none")
+    (tmp_path / "recipes").mkdir()
+    recipe = (HOME / "recipes/copy-none.yaml").read_text().replace("hidden_size: 256", "hidden_size: 8")
+    (tmp_path / "recipes/copy-none.yaml").write_text(recipe + "  epochs: 1\n  batch_steps: 200\n")
+    folder = tmp_path / results.RUNS / "prepared-copy"
+    folder.mkdir(parents=True)
+    lines = ["given\tcopied\tlength", *(f"{text}\t{text}\t{len(text.split())}" for text in ("a", "b", "a b", "b a") * 10)]
+    for split in ("train", "test"):
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(sys, "argv", ["results.py", "--only", "copy-none", "--data-root", str(tmp_path)])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    assert results.main() == 0
+    written = (results.RESULTS / "copy-none.json").read_text()
+    found = json.loads(written)
+    assert found["outputs"]["copied"]["exact_match"]["high"] <= 100 and found["examples"] == 40 and found["seed"] == 1
+    assert set(found["exact_by_length"]) == {"1", "2"} and found["commands"] == [" ".join(words) for words in row.commands().values()]
+    assert str(tmp_path) not in written and str(tmp_path) not in results.PAGE.read_text() and results.PLOT.is_file()
+
+    shutil.rmtree(tmp_path / results.RUNS)
+    capfd.readouterr()
+    assert results.main() == 0 and "+" not in capfd.readouterr().out
+
+
+def test_a_row_that_fails_is_told_and_leaves_no_result(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["results.py", "--only", "multi30k-en-fr", "--data-root", str(tmp_path)])
+    results.PAGE.parent.mkdir(parents=True)
+    assert results.main() == 1
+    assert not (results.RESULTS / "multi30k-en-fr.json").exists() and "not yet run" in results.PAGE.read_text()

@@ -1,0 +1,336 @@
+"""Runs each recipe that has no result yet, cheapest first, and writes docs/results.md from the results that there are.
+
+    python tools/results.py --data-root DATA                  all rows that have no docs/results/ROW.json yet
+    python tools/results.py --data-root DATA --only multi30k  the rows of that name, or whose name begins with it
+    python tools/results.py --only copy                       the bottleneck: three models and docs/bottleneck.png (needs no data)
+    python tools/results.py --render                          the page and the plot alone
+
+DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training resumes, and
+a row is written when it is whole. To measure a row again, delete its JSON and its folder below runs/results.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import write
+
+HOME = Path(__file__).resolve().parent.parent
+RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", HOME / "docs" / "bottleneck.png"
+SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
+RUNS = Path("runs") / "results"
+COPY = ("copy-none", "copy-reversed", "copy-attention")
+TRAINED_LENGTH = 40
+"""The longest string that the copying models were trained on."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A metric of the page.
+
+    Args:
+        output: the recipe's output.
+        metric: its metric.
+        least: the value that it should reach.
+        most: the value that it should not pass.
+    """
+
+    output: str
+    metric: str
+    least: float | None = None
+    most: float | None = None
+
+    def bar(self) -> str:
+        return f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}" if self.most is not None else ""
+
+    def verdict(self, value: float) -> str:
+        missed = max(self.least - value if self.least is not None else 0, value - self.most if self.most is not None else 0)
+        return "" if not self.bar() else "met" if missed <= 0 else f"missed by {missed:.2f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe and what its result is held against.
+
+    Args:
+        name: of the recipe.
+        measured: on what, in a few words.
+        shown: the metrics of the page.
+        published: what others report, with the source.
+        prepared: the task of tools/prepare.py that makes its data, or None.
+    """
+
+    name: str
+    measured: str
+    shown: tuple[Shown, ...]
+    published: str
+    prepared: str | None = None
+
+    def commands(self) -> dict[str, list[str]]:
+        """What is run, as a reader would type it; DATA and DIR stand for folders of the machine."""
+        root, run = "DIR" if self.prepared else "DATA", (RUNS / self.name).as_posix()
+        made = {
+            "train": f"ostinato train recipes/{self.name}.yaml --out {run} --data-root {root} --resume",
+            "evaluate": f"ostinato evaluate {run} --split test --data-root {root} --json",
+        }
+        if self.prepared:
+            data = "" if self.prepared == "copy" else "--data-root DATA "
+            made = {"prepare": f"python tools/prepare.py {self.prepared} {data}--out DIR", **made}
+        return {step: line.split() for step, line in made.items()}
+
+
+def _translation(name: str, target: str, measured: str, published: str, least: float | None = None) -> Row:
+    shown = (Shown(target, "bleu", least=least), Shown(target, "bleu_lowercase_tokenized"), Shown(target, "chrf"))
+    return Row(name, f"Multi30k {measured}, test_2016_flickr, 1,000 captions, beam 5", shown, published)
+
+
+LIUM = "38.1 BLEU lower-cased and tokenised, GRU with attention (Caglayan et al. 2017, arXiv:1707.04481)"
+BOTTLENECK = "Cho et al. 2014, arXiv:1409.1259, saw quality fall with length where one state holds the whole source"
+
+
+def _copy(name: str, how: str) -> Row:
+    measured = f"copying 1 to 60 random symbols, trained on 1 to {TRAINED_LENGTH}, {how}"
+    return Row(name, measured, (Shown("copied", "exact_match"),), BOTTLENECK, "copy")
+
+
+ROWS = (
+    Row(
+        "scan-simple",
+        "SCAN, simple split, 4,182 commands",
+        (Shown("actions", "exact_match", least=99.0),),
+        "99.8 % exact match, LSTM (Lake and Baroni 2018, arXiv:1711.00350)",
+        "scan",
+    ),
+    _copy("copy-none", "no attention"),
+    _copy("copy-reversed", "no attention, source reversed"),
+    _copy("copy-attention", "additive attention"),
+    _translation("multi30k-en-de-no-attention", "de", "English to German without attention", "none; beside the row with attention"),
+    _translation("multi30k-en-de", "de", "English to German", LIUM, least=35.0),
+    _translation(
+        "multi30k-en-fr", "fr", "English to French",
+        "61.8 BLEU lower-cased and tokenised, small Transformer (Wu et al. 2021, Good for Misconceived Reasons)",
+    ),
+    Row(
+        "cmudict",
+        "CMU dictionary without stress, every 20th word, 6,303 words, beam 5; right when equal to any listed variant",
+        (Shown("sounds", "sequence_error", most=31.0), Shown("sounds", "sequence_error_first"), Shown("sounds", "token_error_rate")),
+        "word error rate on another split of it: WFST 33.9 %, Transformer about 31 % (g2p-seq2seq's README, commit 006cb40)",
+        "cmudict",
+    ),
+)  # fmt: skip
+"""In order of cost."""
+
+
+def measure(row: Row, data_root: str) -> dict[str, Any]:
+    """Prepares, trains and evaluates a row; what was done before is not done again.
+
+    Errors:
+        CalledProcessError: a command failed; it has told why.
+    """
+    commands = row.commands()
+    if row.prepared and not (HOME / RUNS / f"prepared-{row.prepared}" / "test.tsv").is_file():
+        _run(commands["prepare"], data_root)
+    _run(commands["train"], data_root)
+    report = json.loads(_run(commands["evaluate"], data_root, keep=True))
+    run = HOME / RUNS / row.name
+    found = {
+        "row": row.name,
+        "commands": [" ".join(words) for words in commands.values()],
+        "seed": json.loads((run / "bundle.json").read_text(encoding="utf-8"))["recipe"]["training"]["seed"],
+        "minutes": round(_seconds(run) / 60, 1),
+        "machine": machine(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **report,
+    }
+    return found | ({"exact_by_length": _by_length(row, data_root)} if row.prepared == "copy" else {})
+
+
+def _run(words: Sequence[str], data_root: str, *, keep: bool = False) -> str:
+    """Runs a command with the machine's own folders in place of DATA and DIR; gives its standard output if that is kept."""
+    own = {"DATA": data_root, "DIR": str(RUNS), "python": sys.executable, "ostinato": str(Path(sys.executable).with_name("ostinato"))}
+    print("+", *words, flush=True)
+    filled = [own.get(word, word) for word in words]
+    return subprocess.run(filled, cwd=HOME, check=True, text=True, stdout=subprocess.PIPE if keep else None).stdout or ""
+
+
+def _seconds(run: Path) -> float:
+    """Seconds of training and validation in all, those before an interruption too."""
+    events = [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [event["seconds"] for event in events if event["event"] == "epoch"][-1]
+
+
+def machine() -> dict[str, Any]:
+    """What a time depends on."""
+    from ostinato.training.repeatable import surroundings
+
+    found = surroundings("cpu")
+    return {"cores": len(os.sched_getaffinity(0)), **{name: found[name] for name in ("processor", "capability", "threads", "torch")}}
+
+
+def _by_length(row: Row, data_root: str) -> dict[str, float]:
+    """The share of the test's strings that are copied exactly, by their length."""
+    test = RUNS / "prepared-copy" / "test.tsv"
+    said = _run(["ostinato", "predict", (RUNS / row.name).as_posix(), "--input", test.as_posix()], data_root, keep=True).splitlines()
+    right: dict[str, list[bool]] = defaultdict(list)
+    with (HOME / test).open(encoding="utf-8", newline="") as lines:
+        for asked, answer in zip(csv.DictReader(lines, delimiter="\t"), said, strict=True):
+            right[asked["length"]].append(answer == asked["copied"])
+    return {length: sum(one) / len(one) for length, one in right.items()}
+
+
+def draw(results: dict[str, dict[str, Any]]) -> bool:
+    """Draws exact match by length for the copying models that were measured; says whether there were any."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    measured = [row for row in ROWS if row.name in COPY and row.name in results]
+    if not measured:
+        return False
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for row in measured:
+        by_length = results[row.name]["exact_by_length"]
+        axes.plot([int(length) for length in by_length], [100 * share for share in by_length.values()], label=_how(row))
+    axes.axvline(TRAINED_LENGTH, color="grey", linestyle=":", label="longest in training")
+    axes.set(xlabel="symbols to copy", ylabel="copied exactly, %", ylim=(-3, 103))
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(PLOT, dpi=150, metadata={"Software": None})
+    pyplot.close(figure)
+    return True
+
+
+def _how(row: Row) -> str:
+    return row.measured.partition(f"trained on 1 to {TRAINED_LENGTH}, ")[2]
+
+
+def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> str:
+    """docs/results.md."""
+    lines = [
+        "# Results",
+        "",
+        "Made by `make results`, which runs each recipe that has no result yet; written by `tools/results.py` from the files in",
+        "`docs/results`. Values stand with their 95 % intervals. Minutes are those of training and validation on the machine named below.",
+        "",
+        "| recipe | metric | bar | value | interval | | minutes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in ROWS:
+        for place, shown in enumerate(row.shown):
+            lead = f"[{row.name}](#{row.name})" if place == 0 else ""
+            lines.append(f"| {lead} | {shown.metric} | {shown.bar()} | {' | '.join(_cells(shown, results.get(row.name), place))} |")
+    lines += ["", *_speed(speed)]
+    for row in ROWS:
+        lines += ["", *_section(row, results.get(row.name))]
+    lines += ["", *_bottleneck(results)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(shown: Shown, result: dict[str, Any] | None, place: int) -> list[str]:
+    """Value, interval, verdict and minutes."""
+    if result is None:
+        return ["not yet run", "", "", ""]
+    found = result["outputs"][shown.output].get(shown.metric)
+    minutes = f"{result['minutes']:.0f}" if place == 0 else ""
+    if found is None:
+        return ["not measured", "", "", minutes]
+    interval = f"{found['low']:.2f} to {found['high']:.2f}"
+    return [f"{found['value']:.2f}", interval, shown.verdict(found["value"]), minutes]
+
+
+def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
+    lines = [f"## {row.name}", "", f"{row.measured[0].upper()}{row.measured[1:]}. Published: {row.published}.", ""]
+    commands = [" ".join(words) for words in row.commands().values()]
+    lines += ["```", *(result["commands"] if result else commands), "```", ""]
+    if result is None:
+        return [*lines, "not yet run"]
+    lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
+    for output, metrics in result["outputs"].items():
+        for metric, one in metrics.items():
+            lines.append(f"| {output} | {metric} | {one['value']:.2f} | {one['low']:.2f} to {one['high']:.2f} | {one['method']} |")
+    on = result["machine"]
+    lines += [
+        "",
+        f"{result['examples']:,} examples, seed {result['seed']}, {result['minutes']} minutes on {on['cores']} cores ({on['processor']},"
+        f" {on['capability']}, {on['threads']} threads, torch {on['torch']}), {result['date']}.",
+    ]
+    return lines
+
+
+def _bottleneck(results: dict[str, dict[str, Any]]) -> list[str]:
+    lines = ["## The bottleneck", "", "`python tools/results.py --only copy`: strings copied exactly, %, by their length.", ""]
+    lengths = [str(length) for length in range(10, 61, 10)]
+    lines += ["| | " + " | ".join(lengths) + " |", "|---" * (len(lengths) + 1) + "|"]
+    for row in (row for row in ROWS if row.name in COPY):
+        shares = results[row.name]["exact_by_length"] if row.name in results else None
+        lines.append(f"| {_how(row)} | " + " | ".join(f"{100 * shares[n]:.0f}" if shares else "not yet run" for n in lengths) + " |")
+    if any(name in results for name in COPY):
+        lines += ["", f"![Strings copied exactly, by length; the longest in training have {TRAINED_LENGTH} symbols]({PLOT.name})"]
+    return lines
+
+
+def _speed(speed: dict[str, Any] | None) -> list[str]:
+    lines = ["| speed beside JoeyNMT 2.3.0, the same shapes in one run | bar | ratio | spread | |", "|---|---|---|---|---|"]
+    for name, what, least in (("training", "training, target tokens/s", 2.5), ("decoding", "beam 5, sentences/s", 4.0)):
+        ratio = speed and speed[name].get("ratio")
+        cells = ["not yet run", "", ""]
+        if ratio:
+            shown = Shown("", name, least=least)
+            cells = [f"{ratio['median']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}", shown.verdict(ratio["median"])]
+        lines.append(f"| {what} | >= {least:g} | {' | '.join(cells)} |")
+    return [*lines, "", "By `python benchmarks/translation_training.py`, which says what is compared and how."]
+
+
+def load() -> dict[str, dict[str, Any]]:
+    """The results that there are, by row."""
+    paths = {row.name: RESULTS / f"{row.name}.json" for row in ROWS}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
+
+
+def render() -> None:
+    results = load()
+    draw(results)
+    write(PAGE, page(results, json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.is_file() else None))
+    print(f"{PAGE.relative_to(HOME)}: {len(results)} of {len(ROWS)} rows measured")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="ROW", help="a row's name, or what several names begin with")
+    parser.add_argument("--render", action="store_true", help="write the page from the results that there are")
+    parser.add_argument("--data-root", default=os.environ.get("OSTINATO_DATA", "data"), metavar="DATA")
+    chosen = parser.parse_args()
+    rows = [row for row in ROWS if chosen.only is None or row.name == chosen.only or row.name.startswith(f"{chosen.only}-")]
+    if not rows:
+        parser.error(f"there is no row {chosen.only}; rows: {', '.join(row.name for row in ROWS)}")
+    data_root = os.pathsep.join(str(Path(root).resolve()) for root in chosen.data_root.split(os.pathsep))
+    failed = []
+    for row in rows if not chosen.render else ():
+        if (RESULTS / f"{row.name}.json").is_file():
+            continue
+        try:
+            found = measure(row, data_root)
+        except subprocess.CalledProcessError as why:
+            if why.returncode == 130:
+                return 130
+            failed.append(row.name)
+            print(f"{row.name}: failed, as told above; going on with the next row", file=sys.stderr)
+        else:
+            write(RESULTS / f"{row.name}.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+            render()
+    render()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
