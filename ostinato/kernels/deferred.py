@@ -55,9 +55,8 @@ class _Tape:
         self.token = _Start.apply(weight, bias, self)
 
     def take(self) -> list[tuple[Tensor, Tensor]]:
-        """What the backward pass that is running has collected."""
-        entries = self.entries if self.task == torch._C._current_graph_task_id() else []
-        self.entries = []
+        """What the backward pass that is running has collected; the tape forgets it, so that its memory is free."""
+        entries, self.entries = self.entries, []
         return entries
 
     def note(self, h: Tensor, dy: Tensor) -> None:

@@ -73,6 +73,13 @@ def test_a_graph_used_twice_or_in_parts_counts_nothing_twice(parts):
         torch.testing.assert_close(found, expected[turn], rtol=1e-12, atol=1e-14)
 
 
+def test_nothing_is_held_after_backward(parts):
+    weight, bias, h = parts
+    product = DeferredLinear(weight, bias)
+    loop(product, h)[-1].sum().backward()
+    assert product.tape.entries == []
+
+
 def test_only_what_is_asked_for_gets_a_gradient(parts):
     weight, bias, h = parts
     frozen = DeferredLinear(weight.detach(), bias.detach())

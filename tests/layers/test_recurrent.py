@@ -110,6 +110,16 @@ def test_dropout_falls_on_every_layers_input_and_not_on_the_last_output():
     assert (found.values != 0).all()
 
 
+def test_residual_adds_the_input_as_it_was_before_dropout():
+    torch.manual_seed(0)
+    stack = RecurrentStack(GRU, 4, (4,), residual=True, dropout=0.5)
+    with torch.no_grad():
+        for one in stack.parameters():
+            one.zero_()
+    steps = batch(4)
+    assert torch.equal(stack(steps)[0].values, steps.values)
+
+
 def test_recurrent_dropout_is_drawn_in_training_only_and_reaches_every_cell():
     torch.manual_seed(0)
     stack = RecurrentStack(GRU, 3, (8, 8), reads="both", recurrent_dropout=0.5)
