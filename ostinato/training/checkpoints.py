@@ -33,6 +33,10 @@ _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{4,})-(\d{7,})")
 
 
+class _Damaged(BundleError):
+    """A file is missing or is not what was written: the checkpoint before it may serve."""
+
+
 class Checkpoint(NamedTuple):
     """What stood in a checkpoint.
 
@@ -81,7 +85,7 @@ class Checkpoints:
         for path in reversed(self._all()):
             try:
                 found = _read(path)
-            except BundleError as problem:
+            except _Damaged as problem:
                 damage.append(str(problem))
                 continue
             for line in damage:
@@ -125,7 +129,7 @@ class Checkpoints:
         for path in self._all():
             try:
                 state = _state(path)
-            except BundleError:
+            except _Damaged:
                 continue  # `latest` speaks of damage, to whom it matters.
             wanted |= {self._weights("epoch", epoch) for epoch in state["averaged_epochs"]}
             if state["best_epoch"] is not None:
@@ -150,11 +154,11 @@ def _state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise BundleError(f"{path}: damaged, state.json cannot be read ({type(problem).__name__})") from None
+        raise _Damaged(f"{path}: damaged, state.json cannot be read ({type(problem).__name__})") from None
     if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
-        raise BundleError(f"{path}: damaged, state.json is not a checkpoint's")
+        raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
     if state["version"] > VERSION:
-        raise ConfigError(f"{path}: of checkpoint version {state['version']}, this Ostinato knows up to {VERSION}; update Ostinato")
+        raise BundleError(f"{path}: of checkpoint version {state['version']}, this Ostinato knows up to {VERSION}; update Ostinato")
     return state
 
 
@@ -163,12 +167,12 @@ def _tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
         if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-            raise BundleError(f"{path}: damaged, its content is not what was written")
+            raise _Damaged(f"{path}: damaged, its content is not what was written")
         return {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
     except FileNotFoundError:
-        raise BundleError(f"{path}: is missing") from None
+        raise _Damaged(f"{path}: is missing") from None
     except SafetensorError as problem:
-        raise BundleError(f"{path}: damaged ({problem})") from None
+        raise _Damaged(f"{path}: damaged ({problem})") from None
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -247,9 +247,9 @@ class _Run:
         """One step of the optimizer, on the gradient of all parts together."""
         place, training, model = self.place, self.training, self.model
         began = time.monotonic()
-        rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
+        place.learning_rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = place.learning_rate
         batches = [self.task.fetch(rows) for rows in parts]
         # One output: divided once all are counted. Several: each by its own number, which must be known before they are added.
         known = self.counted(batches) if len(parts) > 1 and len(model.weights) > 1 else None
@@ -277,7 +277,7 @@ class _Run:
         place.updates += 1
         if self.moving is not None:
             self.moving.update(place.updates)
-        self.tell(int(sum(self.task.row_steps[rows].sum() for rows in parts)), dict(zip(totals, values)), counts, rate, began)
+        self.tell(int(sum(self.task.row_steps[rows].sum() for rows in parts)), dict(zip(totals, values)), counts, began)
 
     @torch.no_grad()
     def counted(self, batches: Sequence[Any]) -> Counter[str]:
@@ -355,14 +355,14 @@ class _Run:
         if len(self.model.weights) > 1:
             said |= {f"train.{name}.loss": value for name, value in each.items()}
         speed = tally["steps"] / tally["seconds"] if tally.get("seconds") else 0.0
-        return {**said, "learning_rate": self.optimizer.param_groups[0]["lr"], "steps_per_second": speed}
+        return {**said, "learning_rate": self.place.learning_rate, "steps_per_second": speed}
 
     def report(self, said: Mapping[str, Any]) -> None:
         whole = {"update": self.place.updates, "epoch": self.place.epoch + 1, **said}
         self.history.append(whole)
         self.listeners.reports(whole)
 
-    def tell(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], rate: float, began: float) -> None:
+    def tell(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], began: float) -> None:
         """Adds an update to the sums, and tells who listens."""
         place, now = self.place, time.monotonic()
         added = {f"{name}.total": total for name, total in totals.items()} | {f"{name}.count": count for name, count in counts.items()}
@@ -377,7 +377,7 @@ class _Run:
         left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
         loss = sum(self.model.weights[name] * total / counts[name] for name, total in totals.items())
         self.listeners.progress(
-            Progress(place.updates, self.total, place.epoch + 1, self.training.epochs, loss, self.speed, rate, left)
+            Progress(place.updates, self.total, place.epoch + 1, self.training.epochs, loss, self.speed, place.learning_rate, left)
         )
 
     def blame(self, parts: Sequence[np.ndarray], batches: Sequence[Any], totals: Mapping[str, float]) -> NoReturn:
@@ -401,7 +401,7 @@ class _Run:
             f"\n  gradient norms: {', '.join(f'{name} {norms[name]:.3g}' for name in largest) or 'none is finite'}"
             f"\n  gradients not finite: {', '.join(bad[:5]) or 'none'}{f' and {len(bad) - 5} more' if len(bad) > 5 else ''}"
             f"\n  last good checkpoint, kept: {last or 'none was written yet'}"
-            f"\n  what helps: a smaller learning_rate (now {self.optimizer.param_groups[0]['lr']:.3g}), a smaller clip_norm"
+            f"\n  what helps: a smaller learning_rate (now {place.learning_rate:.3g}), a smaller clip_norm"
             f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the data"
         )
 

@@ -109,6 +109,7 @@ class Place:
     Args:
         epoch: epochs done.
         batch: batches of the next epoch trained on.
+        learning_rate: of the last update.
         stale: validations since the best one.
         averaged_epochs: epochs whose last weights are in the average of the last ones.
         lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`, `seconds`.
@@ -117,6 +118,7 @@ class Place:
     epoch: int = 0
     batch: int = 0
     updates: int = 0
+    learning_rate: float = 0.0
     seconds: float = 0.0
     best_value: float | None = None
     best_epoch: int | None = None

@@ -1,7 +1,9 @@
 """A small run with all that makes resuming hard: dropout, tied weights, a buffer, momentum, a schedule and averages.
 
-As a script: `python toy_run.py FOLDER OPTIONS`, OPTIONS being JSON for `Training`; prints the sha256 of the weights that are kept.
-`stop_at` (a number of write steps) kills the process with SIGKILL in the middle of a write, `slow` (seconds) makes updates last.
+As a script: `python toy_run.py FOLDER OPTIONS`, OPTIONS being JSON for `Training`; writes the sha256 of the weights that are kept
+to FOLDER/digest. `stop_at` (a number) sends the process `signal` (SIGKILL) at that of its moments, `slow` (seconds) makes updates last.
+`python toy_run.py` alone reads `[FOLDER, OPTIONS]` a line and answers each with the exit status of a process forked for it:
+no torch function was called before the fork, so that it is as cold as a new one, without the seconds of importing.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ from ostinato.registry import derive
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
 from ostinato.training.repeatable import prepare
-from ostinato.training.task import Listeners, Task
+from ostinato.training.task import Interrupted, Listeners, Task
 
 SYMBOLS, WIDTH, ROWS, LENGTH = 11, 8, 40, 5
 CONSTANTS = {"training": {}}
@@ -81,6 +83,10 @@ def training(**options):
     return Training(**derive(Training, {})(**options).arguments())
 
 
+def facts(options):
+    return {"training": derive(Training, {})(**options).plain()}
+
+
 def loss_of(data):
     """Validation: the loss of all rows, and something that draws at random, which must not disturb training."""
 
@@ -115,44 +121,47 @@ def digest(model):
     return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
 
 
-HARD = {
-    "epochs": 3,
-    "accumulate": 3,
-    "schedule": {"type": "cosine", "warmup": 3},
-    "clip_norm": 0.5,
-    "checkpoint_seconds": 1e-9,
-    "report_every": 2,
-    "keep_best": False,
-}
-
-
 def main(folder, options):
-    stop_at, slow = options.pop("stop_at", None), options.pop("slow", 0.0)
-    if stop_at is not None:
-        # Every sync and every rename is a moment at which the power may fail.
-        moments = iter(range(1, stop_at + 1))
+    stop_at, slow, number = options.pop("stop_at", None), options.pop("slow", 0.0), options.pop("signal", signal.SIGKILL)
+    moments = iter(range(1, (stop_at or 0) + 1))
 
-        def deadly(call):
-            def perhaps(*arguments):
-                if next(moments, None) == stop_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return call(*arguments)
+    def deadly(call):
+        """The call, before which the process may die: each read of a batch, each sync, each rename."""
 
-            return perhaps
+        def perhaps(*arguments):
+            if next(moments, None) == stop_at is not None:
+                os.kill(os.getpid(), number)
+            return call(*arguments)
 
-        os.fsync, os.replace, os.rename = deadly(os.fsync), deadly(os.replace), deadly(os.rename)
+        return perhaps
+
+    # SIGKILL takes no page from the system's cache: the sync itself would only cost the tests their time.
+    os.fsync, os.replace, os.rename = deadly(lambda handle: None), deadly(os.replace), deadly(os.rename)
     data = Data()
 
     def fetch(rows):
         time.sleep(slow)
         return data.fetch(rows)
 
-    facts = {"training": derive(Training, {})(**options).plain()}
-    one = task(data=data, facts=facts, fetch=fetch)
+    one = task(data=data, facts=facts(options), fetch=deadly(fetch))
     notes = Listeners(notes=lambda line: print(line, file=sys.stderr, flush=True))
     training(**options).run(one, Path(folder), notes, resume=True)
-    print(digest(one.model))
+    Path(folder, "digest").write_text(digest(one.model))
+
+
+def nursery():
+    import torch._dynamo  # noqa: F401 (the first optimizer imports it, which takes a second)
+
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            try:
+                main(*json.loads(line))
+            except Interrupted:
+                os._exit(130)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main(sys.argv[1], json.loads(sys.argv[2])) if len(sys.argv) > 1 else nursery()

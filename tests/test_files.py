@@ -1,0 +1,87 @@
+"""Writes are whole or absent, and what the disk refuses is said clearly."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ostinato import files
+from ostinato.errors import DataError
+
+
+def test_a_file_is_written_whole_with_its_folder_and_nothing_beside_it(tmp_path):
+    files.write(tmp_path / "a" / "b.txt", "grün")
+    files.write(tmp_path / "a" / "b.txt", b"\x00new")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"\x00new" and len(list((tmp_path / "a").iterdir())) == 1
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, r"the disk is full \([\d,]+ MB free\)"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "read-only"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_a_refused_write_is_explained_and_the_old_file_stands(tmp_path, monkeypatch, moment, number, said):
+    files.write(tmp_path / "a", "old")
+
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, moment, refuse)
+    with pytest.raises(DataError, match=rf"{tmp_path}/a: could not be written: .*{said}.*intact|{said}"):
+        files.write(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_path_through_a_file_is_explained(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        files.write(tmp_path / "a" / "b", "")
+
+
+def test_the_systems_limit_on_a_files_size_is_explained_and_nothing_half_stays(tmp_path):
+    """A real refusal in the middle of a real write."""
+    script = (
+        "import resource, sys; from pathlib import Path; from ostinato import files; from ostinato.errors import DataError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))\n"
+        "try:\n    with files.new_folder(Path(sys.argv[1]) / 'x') as new: files.write_synced(new / 'y', bytes(1 << 20))\n"
+        "except DataError as problem: print(problem)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "limit on file sizes" in done.stdout and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_explained(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match="read-only"):
+        files.write(tmp_path / "a", "")
+    tmp_path.chmod(0o700)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyError), files.new_folder(tmp_path / "x") as new:
+        files.write_synced(new / "a", "1")
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    with files.new_folder(tmp_path / "x") as new:
+        files.write_synced(new / "a", "1")
+        assert not (tmp_path / "x").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x" / "a").read_text() == "1"
+    with pytest.raises(DataError, match="exists already"), files.new_folder(tmp_path / "x"):
+        pytest.fail("was entered")
+
+
+def test_sweeping_deletes_what_was_never_finished_and_nothing_else(tmp_path):
+    (tmp_path / ".a.1.partial").mkdir()
+    (tmp_path / ".a.1.partial" / "b").write_text("")
+    (tmp_path / ".c.2.partial").write_text("")
+    (tmp_path / "partial").write_text("")
+    assert files.sweep(tmp_path) == 2 and [path.name for path in tmp_path.iterdir()] == ["partial"]
+    assert files.sweep(tmp_path / "not there") == 0

@@ -1,0 +1,132 @@
+"""What stands in a checkpoint, and what is said of one that cannot be used."""
+
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from ostinato.errors import BundleError, ConfigError
+from ostinato.registry import make, names
+from ostinato.training.checkpoints import Checkpoints, model_tensors, optimizer_tensors, refuse_changes, restore_model, restore_optimizer
+from tests.training.toy_run import Toy, task, toy, training
+
+
+def test_only_safetensors_and_json_are_written_and_a_tied_weight_once(tmp_path):
+    training(epochs=3, average_decay=0.9).run(task(), tmp_path)
+    written = [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()]
+    assert {path.suffix for path in written} == {".json", ".safetensors"}
+    newest = Checkpoints(tmp_path / "checkpoints").newest()
+    model = safetensors.torch.load_file(newest / "model.safetensors")
+    assert set(model) == {"embedding.weight", "hidden.weight", "hidden.bias", "out.bias", "num_batches"}
+    assert {path.stem for path in newest.iterdir()} == {"state", "model", "optimizer", "average"}
+
+
+def test_two_checkpoints_and_the_weights_they_name_are_kept(tmp_path):
+    training(epochs=6, average_last=2).run(task(validate=lambda model: {"loss": float(model.num_batches == 30), "next.right": 0}), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["best-0001.safetensors", "checkpoint-0005-0000000", "checkpoint-0006-0000000",
+                     "epoch-0004.safetensors", "epoch-0005.safetensors", "epoch-0006.safetensors"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", names("optimizers"))
+def test_a_restored_optimizer_goes_on_to_the_same_bits(name):
+    def one(options):
+        model = Toy()
+        named = dict(model.named_parameters())
+        return model, named, make("optimizers", name, options=options).make(named.values())
+
+    def step(model, optimizer):
+        torch.manual_seed(0)
+        for weight in model.parameters():
+            weight.grad = torch.randn_like(weight)
+        optimizer.step()
+
+    options = {"momentum": 0.5} if name in ("sgd", "rmsprop") else {}
+    (first, named, optimizer), (second, other, restored) = one(options), one(options)
+    step(first, optimizer)
+    restore_model(second, model_tensors(first), "here")
+    saved = safetensors.torch.load(safetensors.torch.save(optimizer_tensors(optimizer, named)))
+    restore_optimizer(restored, other, {key: tensor.clone() for key, tensor in saved.items()})
+    step(first, optimizer)
+    step(second, restored)
+    assert all(torch.equal(tensor, model_tensors(second)[key]) for key, tensor in model_tensors(first).items())
+
+
+def test_restored_tensors_lie_where_vector_instructions_want_them(tmp_path):
+    """safetensors' own views begin anywhere, and sums depend on the alignment of what they read."""
+    checkpoints = Checkpoints(tmp_path)
+    odd = {"a": torch.ones(1, dtype=torch.uint8), "b": torch.ones(7), "c": torch.ones(3)}
+    checkpoints.save(0, 1, {"best_epoch": None, "averaged_epochs": []}, {"model": odd})
+    found = checkpoints.latest(pytest.fail).tensors["model"]
+    assert all(tensor.data_ptr() % 64 == 0 and torch.equal(tensor, odd[name]) for name, tensor in found.items())
+
+
+def saved(folder, epochs):
+    checkpoints = Checkpoints(folder)
+    for epoch in epochs:
+        checkpoints.save(epoch, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.full((9,), float(epoch))}})
+    return checkpoints
+
+
+def test_positions_are_ordered_by_number(tmp_path):
+    checkpoints = saved(tmp_path, [9, 10])
+    checkpoints.save(10, 9_999_999, {"best_epoch": None, "averaged_epochs": []}, {})
+    checkpoints.save(10, 10_000_000, {"best_epoch": None, "averaged_epochs": []}, {})
+    assert checkpoints.newest().name == "checkpoint-0010-10000000"
+
+
+@pytest.mark.parametrize("damage", ["no state", "broken state", "short", "one bit", "gone"])
+def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
+    checkpoints, notes = saved(tmp_path, [1, 2]), []
+    state, weights = (checkpoints.newest() / name for name in ("state.json", "model.safetensors"))
+    data = weights.read_bytes()
+    {
+        "no state": state.unlink,
+        "broken state": lambda: state.write_text('{"version": 1'),
+        "short": lambda: weights.write_bytes(data[:-1]),
+        "one bit": lambda: weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1])),
+        "gone": weights.unlink,
+    }[damage]()
+    assert checkpoints.latest(notes.append).tensors["model"]["w"][0] == 1
+    assert "checkpoint-0002" in notes[0] and "going on from checkpoint-0001" in notes[0]
+    checkpoints.save(2, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.zeros(1)}})
+    assert checkpoints.latest(pytest.fail).tensors["model"]["w"][0] == 0
+
+
+def test_when_none_is_whole_it_is_said(tmp_path):
+    checkpoints = saved(tmp_path, [1])
+    (checkpoints.newest() / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BundleError, match="no checkpoint is whole.*--overwrite"):
+        checkpoints.latest(pytest.fail)
+
+
+def test_a_newer_version_is_refused(tmp_path):
+    state = saved(tmp_path, [1]).newest() / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"version": 99}))
+    with pytest.raises(BundleError, match="version 99.*update Ostinato"):
+        Checkpoints(tmp_path).latest(pytest.fail)
+
+
+def test_what_an_interrupted_write_left_is_swept_away(tmp_path):
+    checkpoints = saved(tmp_path, [1])
+    left = tmp_path / ".checkpoint-0002-0000000.77.partial"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    assert checkpoints.latest(pytest.fail).tensors["model"]["w"][0] == 1 and not left.exists()
+
+
+def test_weights_of_another_shape_are_refused_by_name():
+    saved = model_tensors(toy()) | {"hidden.bias": torch.zeros(3)}
+    with pytest.raises(BundleError, match=r"here: .*hidden\.bias"):
+        restore_model(toy(), saved, "here")
+
+
+def test_changes_are_named_together_and_what_is_free_is_not():
+    before = {"training": {"epochs": 3, "optimizer": {"type": "sgd"}}, "data": "a", "search": {"width": 3}}
+    refuse_changes(before, {**before, "search": {"type": "greedy"}}, ("search",), "run")
+    with pytest.raises(ConfigError) as caught:
+        refuse_changes(before, {"training": {"epochs": 4, "optimizer": {"type": "adam"}}, "data": "b"}, ("training.epochs",), "run")
+    for part in ("data was 'a', is 'b'", "training.optimizer.type was 'sgd', is 'adam'", "search.width was 3, is 'not there'"):
+        assert part in str(caught.value)
+    assert "training.epochs was" not in str(caught.value)
