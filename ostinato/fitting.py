@@ -43,7 +43,7 @@ def build(recipe: Settings) -> dict[str, Modality]:
     for place, settings in columns.items():
         cls = component("modalities", settings.type)
         arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
-        if owners[place] != place:
+        if owners[place] != place and "tokenizer" in arguments:
             arguments["tokenizer"] = columns[owners[place]].tokenizer
         made[place] = cls(**arguments)
     return made

@@ -15,6 +15,9 @@ UPDATES_AN_EPOCH = 200
 TOTAL_UPDATES = 5000
 """Where recurrent translators of 10^4 to 10^5 pairs stop gaining; early stopping ends sooner what is learnt sooner."""
 
+SUBWORD = ("bpe", "unigram")
+"""Tokenizers that cut words to reach the size that they are told; others take what the text has."""
+
 Chosen = dict[str, tuple[Any, str]]
 
 
@@ -41,7 +44,7 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
     chosen: Chosen = {}
     for place, settings in _columns(recipe):
         tokenizer = getattr(settings, "tokenizer", None)
-        if not isinstance(tokenizer, Settings) or getattr(tokenizer, "size", None) is None or _given(recipe, f"{place}.tokenizer.size"):
+        if not isinstance(tokenizer, Settings) or tokenizer.type not in SUBWORD or _given(recipe, f"{place}.tokenizer.size"):
             continue
         size = _round(min(32_000, max(300, amount.characters[place] / 225)))
         chosen[f"{place}.tokenizer.size"] = (size, f"{amount.characters[place]:,} characters of training text, one piece per 225")

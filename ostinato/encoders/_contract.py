@@ -15,7 +15,7 @@ class Encoded(NamedTuple):
     Args:
         steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
-        state: what a causal encoder goes on from, a tuple of tensors with B rows each, or None.
+        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
     """
 
     steps: Steps | None

@@ -47,6 +47,8 @@ class Text(Modality):
     metrics = {
         "free": (
             "bleu",
+            "bleu_lowercase",
+            "bleu_lowercase_tokenized",
             "chrf",
             "exact_match",
             "token_accuracy",

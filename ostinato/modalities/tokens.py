@@ -38,7 +38,7 @@ class Tokens(Modality):
     default_align = "free"
     default_encoder = "recurrent"
     default_head = {"free": "autoregressive"}
-    metrics = {"free": ("exact_match", "token_accuracy", "perplexity", "token_error_rate")}
+    metrics = {"free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity")}
 
     def __init__(self, *, separator: str = " ", size: Count | None = None, min_count: Count = 1, lowercase: bool = False):
         self._separator = separator
