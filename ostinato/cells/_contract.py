@@ -81,9 +81,11 @@ class Cell(nn.Module, ABC):
 
     def step(self, gates_x: Tensor, state: State, products: tuple[Product, ...]) -> State:
         """One step from the finished product of the input, (B, G*H)."""
-        gates_h = products[0](state[0])
+        # Under autocast the products come in 16 bits; the state, a long sum, must not.
+        kind = state[0].dtype
+        gates_x, gates_h = gates_x.to(kind), products[0](state[0]).to(kind)
         if self.late_gates:
-            gates_h = torch.cat([gates_h, products[1](self.late_input(gates_x, gates_h, state))], 1)
+            gates_h = torch.cat([gates_h, products[1](self.late_input(gates_x, gates_h, state)).to(kind)], 1)
         return self.pointwise(gates_x, gates_h, state)
 
     def forward(self, x: Tensor, state: State) -> State:
