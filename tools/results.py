@@ -1,12 +1,12 @@
 """Runs each recipe that has no result yet, cheapest first, and writes docs/results.md from the results that there are.
 
     python tools/results.py --data-root DATA                  all rows that have no docs/results/ROW.json yet
-    python tools/results.py --data-root DATA --only multi30k  the rows of that name, or whose name begins with it
+    python tools/results.py --data-root DATA --only multi30k  the row of that name, or those whose name begins with it
     python tools/results.py --only copy                       the bottleneck: three models and docs/bottleneck.png (needs no data)
     python tools/results.py --render                          the page and the plot alone
 
-DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training resumes, and
-a row is written when it is whole. To measure a row again, delete its JSON and its folder below runs/results.
+DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training resumes,
+and a row is written when it is whole. To measure a row again, delete its JSON and its folder below runs/results.
 """
 
 import argparse
@@ -113,7 +113,7 @@ ROWS = (
     _copy("copy-none", "no attention"),
     _copy("copy-reversed", "no attention, source reversed"),
     _copy("copy-attention", "additive attention"),
-    _translation("multi30k-en-de-no-attention", "de", "English to German without attention", "none; beside the row with attention"),
+    _translation("multi30k-en-de-no-attention", "de", "English to German without attention", "none, see the row with attention"),
     _translation("multi30k-en-de", "de", "English to German", LIUM, least=35.0),
     _translation(
         "multi30k-en-fr", "fr", "English to French",
@@ -122,7 +122,11 @@ ROWS = (
     Row(
         "cmudict",
         "CMU dictionary without stress, every 20th word, 6,303 words, beam 5; right when equal to any listed variant",
-        (Shown("sounds", "sequence_error", most=31.0), Shown("sounds", "sequence_error_first"), Shown("sounds", "token_error_rate")),
+        (
+            Shown("sounds", "sequence_error", most=31.0),
+            Shown("sounds", "sequence_error_first"),
+            Shown("sounds", "token_error_rate"),
+        ),
         "word error rate on another split of it: WFST 33.9 %, Transformer about 31 % (g2p-seq2seq's README, commit 006cb40)",
         "cmudict",
     ),
@@ -156,7 +160,8 @@ def measure(row: Row, data_root: str) -> dict[str, Any]:
 
 def _run(words: Sequence[str], data_root: str, *, keep: bool = False) -> str:
     """Runs a command with the machine's own folders in place of DATA and DIR; gives its standard output if that is kept."""
-    own = {"DATA": data_root, "DIR": str(RUNS), "python": sys.executable, "ostinato": str(Path(sys.executable).with_name("ostinato"))}
+    ostinato = str(Path(sys.executable).with_name("ostinato"))
+    own = {"DATA": data_root, "DIR": str(RUNS), "python": sys.executable, "ostinato": ostinato}
     print("+", *words, flush=True)
     filled = [own.get(word, word) for word in words]
     return subprocess.run(filled, cwd=HOME, check=True, text=True, stdout=subprocess.PIPE if keep else None).stdout or ""
@@ -173,13 +178,14 @@ def machine() -> dict[str, Any]:
     from ostinato.training.repeatable import surroundings
 
     found = surroundings("cpu")
-    return {"cores": len(os.sched_getaffinity(0)), **{name: found[name] for name in ("processor", "capability", "threads", "torch")}}
+    return {"cores": os.cpu_count(), **{name: found[name] for name in ("processor", "capability", "threads", "torch")}}
 
 
 def _by_length(row: Row, data_root: str) -> dict[str, float]:
     """The share of the test's strings that are copied exactly, by their length."""
     test = RUNS / "prepared-copy" / "test.tsv"
-    said = _run(["ostinato", "predict", (RUNS / row.name).as_posix(), "--input", test.as_posix()], data_root, keep=True).splitlines()
+    words = ["ostinato", "predict", (RUNS / row.name).as_posix(), "--input", test.as_posix()]
+    said = _run(words, data_root, keep=True).splitlines()
     right: dict[str, list[bool]] = defaultdict(list)
     with (HOME / test).open(encoding="utf-8", newline="") as lines:
         for asked, answer in zip(csv.DictReader(lines, delimiter="\t"), said, strict=True):
@@ -220,7 +226,8 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
         "# Results",
         "",
         "Made by `make results`, which runs each recipe that has no result yet; written by `tools/results.py` from the files in",
-        "`docs/results`. Values stand with their 95 % intervals. Minutes are those of training and validation on the machine named below.",
+        "`docs/results`. Values stand with their 95 % intervals. Minutes are those of training and validation, on the machine",
+        "named with each row.",
         "",
         "| recipe | metric | bar | value | interval | | minutes |",
         "|---|---|---|---|---|---|---|",
@@ -228,7 +235,8 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
     for row in ROWS:
         for place, shown in enumerate(row.shown):
             lead = f"[{row.name}](#{row.name})" if place == 0 else ""
-            lines.append(f"| {lead} | {shown.metric} | {shown.bar()} | {' | '.join(_cells(shown, results.get(row.name), place))} |")
+            cells = [lead, shown.metric, shown.bar(), *_cells(shown, results.get(row.name), place)]
+            lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *_speed(speed)]
     for row in ROWS:
         lines += ["", *_section(row, results.get(row.name))]
@@ -257,12 +265,13 @@ def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
     lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
     for output, metrics in result["outputs"].items():
         for metric, one in metrics.items():
-            lines.append(f"| {output} | {metric} | {one['value']:.2f} | {one['low']:.2f} to {one['high']:.2f} | {one['method']} |")
+            interval = f"{one['low']:.2f} to {one['high']:.2f}"
+            lines.append(f"| {output} | {metric} | {one['value']:.2f} | {interval} | {one['method']} |")
     on = result["machine"]
     lines += [
         "",
-        f"{result['examples']:,} examples, seed {result['seed']}, {result['minutes']} minutes on {on['cores']} cores ({on['processor']},"
-        f" {on['capability']}, {on['threads']} threads, torch {on['torch']}), {result['date']}.",
+        f"{result['examples']:,} examples, seed {result['seed']}, {result['minutes']} minutes on {on['cores']} cores"
+        f" ({on['processor']}, {on['capability']}, {on['threads']} threads, torch {on['torch']}), {result['date']}.",
     ]
     return lines
 
@@ -273,7 +282,8 @@ def _bottleneck(results: dict[str, dict[str, Any]]) -> list[str]:
     lines += ["| | " + " | ".join(lengths) + " |", "|---" * (len(lengths) + 1) + "|"]
     for row in (row for row in ROWS if row.name in COPY):
         shares = results[row.name]["exact_by_length"] if row.name in results else None
-        lines.append(f"| {_how(row)} | " + " | ".join(f"{100 * shares[n]:.0f}" if shares else "not yet run" for n in lengths) + " |")
+        cells = [f"{100 * shares[length]:.0f}" if shares else "not yet run" for length in lengths]
+        lines.append(f"| {_how(row)} | {' | '.join(cells)} |")
     if any(name in results for name in COPY):
         lines += ["", f"![Strings copied exactly, by length; the longest in training have {TRAINED_LENGTH} symbols]({PLOT.name})"]
     return lines
@@ -310,7 +320,8 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="write the page from the results that there are")
     parser.add_argument("--data-root", default=os.environ.get("OSTINATO_DATA", "data"), metavar="DATA")
     chosen = parser.parse_args()
-    rows = [row for row in ROWS if chosen.only is None or row.name == chosen.only or row.name.startswith(f"{chosen.only}-")]
+    exact = [row for row in ROWS if row.name == chosen.only]
+    rows = exact or [row for row in ROWS if chosen.only is None or row.name.startswith(f"{chosen.only}-")]
     if not rows:
         parser.error(f"there is no row {chosen.only}; rows: {', '.join(row.name for row in ROWS)}")
     data_root = os.pathsep.join(str(Path(root).resolve()) for root in chosen.data_root.split(os.pathsep))
