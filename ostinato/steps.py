@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from functools import cached_property
 
 import torch
@@ -14,6 +14,7 @@ class Layout:
     """How the steps of B sequences lie one after the other: made once per batch, shared by all that has these lengths.
 
     Every map is an index tensor, made at its first use and kept. Lengths and offsets stay on the CPU; maps live on `device`.
+    A layout never changes: nothing can be assigned to it, and it keeps its own copy of the lengths.
 
     Shapes:
         lengths       (B,)    steps of each sequence
@@ -31,15 +32,26 @@ class Layout:
         reversed      (N,)    packed index of the step that mirrors this one in its sequence
     """
 
+    lengths: Tensor
+    device: torch.device
+    offsets: Tensor
+    total: int
+    longest: int
+
     def __init__(self, lengths: Tensor | list[int], device: torch.device | str = "cpu"):
-        self.lengths = torch.as_tensor(lengths, dtype=torch.int64, device="cpu")
-        if self.lengths.ndim != 1 or bool((self.lengths < 0).any()):
-            raise ValueError(f"lengths must be one row of numbers >= 0, got shape {tuple(self.lengths.shape)}: {lengths}")
-        self.device = torch.device(device)
-        self.offsets = torch.zeros(len(self.lengths) + 1, dtype=torch.int64)
-        torch.cumsum(self.lengths, 0, out=self.offsets[1:])
-        self.total = int(self.offsets[-1])
-        self.longest = int(self.lengths.max()) if len(self.lengths) else 0
+        own = torch.as_tensor(lengths, dtype=torch.int64, device="cpu").clone()
+        if own.ndim != 1 or bool((own < 0).any()):
+            raise ValueError(f"lengths must be one row of numbers >= 0, got shape {tuple(own.shape)}: {lengths}")
+        offsets = torch.zeros(len(own) + 1, dtype=torch.int64)
+        torch.cumsum(own, 0, out=offsets[1:])
+        longest = int(own.max()) if len(own) else 0
+        vars(self).update(lengths=own, device=torch.device(device), offsets=offsets, total=int(offsets[-1]), longest=longest)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"a layout never changes: cannot assign {name}; make a new one")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"a layout never changes: cannot delete {name}")
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -51,6 +63,8 @@ class Layout:
         return hash(tuple(self.lengths.tolist()))
 
     def __repr__(self) -> str:
+        if not isinstance(self.lengths, Tensor):
+            return f"Layout({self.lengths!r})"
         return f"Layout(B={len(self)}, N={self.total}, T={self.longest})"
 
     def to(self, device: torch.device | str) -> Layout:
@@ -90,9 +104,9 @@ class Layout:
         return torch.argsort(self.lengths, descending=True, stable=True).to(self.device)
 
     @cached_property
-    def alive(self) -> list[int]:
+    def alive(self) -> tuple[int, ...]:
         ended = torch.bincount(self.lengths, minlength=self.longest + 1)
-        return (len(self) - torch.cumsum(ended, 0))[: self.longest].tolist()
+        return tuple((len(self) - torch.cumsum(ended, 0))[: self.longest].tolist())
 
     @cached_property
     def time_major(self) -> Tensor:
@@ -116,7 +130,7 @@ class Layout:
         return Layout((self.lengths + steps).clamp(min=0), self.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """Values of the real steps, sequence after sequence, and the layout that says whose they are.
 
@@ -140,6 +154,8 @@ class Steps:
     @staticmethod
     def from_padded(values: Tensor, layout: Layout) -> Steps:
         """Takes the real steps out of a padded (B, T, ...) batch; T may exceed the longest sequence."""
+        if values.shape[0] != len(layout) or values.shape[1] < layout.longest:
+            raise ValueError(f"a padded batch of shape {tuple(values.shape)} does not hold {layout}")
         if layout.full and values.shape[1] == layout.longest:
             return Steps(values.flatten(0, 1), layout)
         index = layout.padded_index if values.shape[1] == layout.longest else layout.rows * values.shape[1] + layout.positions
@@ -187,5 +203,5 @@ def _rebuilt(lengths: object, device: torch.device) -> Layout:
     if isinstance(lengths, Tensor):
         return Layout(lengths, device)
     layout = object.__new__(Layout)
-    layout.lengths, layout.device, layout.total = lengths, device, 0
+    vars(layout).update(lengths=lengths, device=device, offsets=None, total=0, longest=0)
     return layout
