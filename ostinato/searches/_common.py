@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -68,7 +68,7 @@ def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 def attended(state: Decoding) -> Memory | None:
     """The first memory of a state that is attended to, the one behind `state.attention[0]`."""
-    return next((entry for entry in state.memory if isinstance(entry, Memory)), None)
+    return next((entry for entry in _entries(state.memory) if isinstance(entry, Memory)), None)
 
 
 def source_lengths(state: Decoding) -> list[int] | None:
@@ -82,23 +82,26 @@ def forget(state: Decoding) -> Decoding:
     A memory of a kind that cannot be cut stays whole; hypotheses then go on reading it by their rows.
     """
     examples, rows = torch.unique(state.rows, return_inverse=True)
-    if not all(_can_take(entry) for entry in state.memory):
+    if not all(entry is None or isinstance(entry, (Memory, Tensor)) for entry in _entries(state.memory)):
         return state
-    return replace(state, memory=tuple(_take(entry, examples) for entry in state.memory), rows=rows)
+    return replace(state, memory=_taken(state.memory, examples), rows=rows)
 
 
-def _can_take(entry: Any) -> bool:
-    if type(entry) in (tuple, list):
-        return all(_can_take(part) for part in entry)
-    return entry is None or isinstance(entry, (Memory, Tensor))
+def _entries(memory: Any) -> Iterator[Any]:
+    """What a memory holds; an ensemble's holds a tuple for each member."""
+    if type(memory) is tuple:
+        for entry in memory:
+            yield from _entries(entry)
+    else:
+        yield memory
 
 
-def _take(entry: Any, examples: Tensor) -> Any:
-    if type(entry) in (tuple, list):
-        return type(entry)(_take(part, examples) for part in entry)
-    if isinstance(entry, Memory):
-        return entry.take(examples)
-    return None if entry is None else entry.index_select(0, examples)
+def _taken(memory: Any, examples: Tensor) -> Any:
+    if type(memory) is tuple:
+        return tuple(_taken(entry, examples) for entry in memory)
+    if isinstance(memory, Memory):
+        return memory.take(examples)
+    return None if memory is None else memory.index_select(0, examples)
 
 
 def first_symbols(generator: Generator, state: Decoding, first: Tensor | None) -> Tensor:

@@ -174,6 +174,7 @@ class Beam(Search):
             trace.append(_Moment(examples, symbols, parents, source))
 
             done = alive[:, 0] / highest[examples] <= answers.scores[examples, -1]
+            # what is done may stay in the batch for a while: nothing may come of it, not even by rounding
             alive = alive.masked_fill(done.unsqueeze(1), -torch.inf)
             rows = torch.arange(len(examples), device=device).unsqueeze(1) * slots + parents
             num_left = len(examples) - int(done.sum())

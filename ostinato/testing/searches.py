@@ -33,6 +33,8 @@ class TableGenerator(Generator):
         end_bias: added to the end's logit, so that answers are longer (below 0) or shorter.
         looks: whether it attends to its memory.
         whole_logits: logits are whole numbers, so that many are equal.
+
+    It counts what it is asked: steps, rows and, over all steps, the examples that the memory still held.
     """
 
     begin = 0
@@ -57,6 +59,7 @@ class TableGenerator(Generator):
         self.looks = torch.randn(_STATES, 64, generator=random) * 2 if looks else None
         self.num_steps = 0
         self.num_rows = 0
+        self.num_remembered = 0
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         steps = encoded[0].steps
@@ -69,6 +72,7 @@ class TableGenerator(Generator):
         self.num_steps += 1
         self.num_rows += len(symbols)
         memory = state.memory[0]
+        self.num_remembered += len(memory.layout)
         heard = memory.values.sum((1, 2)).long()[state.rows]
         number = (31 * state.values["state"] + 7 * symbols + heard + 3) % _STATES
         after = replace(state, values={"state": number}, attention=self._weights(number, memory, state.rows))

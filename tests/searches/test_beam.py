@@ -178,6 +178,7 @@ def test_what_is_done_is_no_longer_computed():
     generator.table[:, generator.end] = -50
     laws.found(Beam(width=5), generator, examples, [2] * 60 + [40] * 4)
     assert generator.num_steps == 41 and generator.num_rows == 64 * (1 + 5 + 5) + 4 * 5 * 38
+    assert generator.num_remembered == 64 * 3 + 4 * 38
 
 
 def test_impossible_settings_are_refused():

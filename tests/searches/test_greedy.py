@@ -49,4 +49,5 @@ def test_what_is_done_is_no_longer_computed():
     longest = [2] * 60 + [40] * 4
     generator.table[:, generator.end] = -50
     laws.found(Greedy(), generator, examples, longest)
-    assert generator.num_steps == 41 and generator.num_rows == 64 * 3 + 4 * 38
+    assert generator.num_steps == 41
+    assert generator.num_rows == generator.num_remembered == 64 * 3 + 4 * 38
