@@ -1,0 +1,217 @@
+"""House laws over all rooms: what help, schema and docs are made from is there, and the schema says what the recipe says."""
+
+import ast
+import inspect
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import ostinato
+from ostinato import recipe as recipes
+from ostinato import registry
+from ostinato.model import InputFields, OutputFields
+from ostinato.training.loop import Training
+from ostinato.yaml_text import parse_yaml
+
+ROOT = Path(ostinato.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+MEMBERS = [(room, name) for room in registry.ROOMS for name in registry.names(room)]
+DECLARED = [pytest.param(registry.component(room, name), id=f"{room}.{name}") for room, name in MEMBERS] + [
+    pytest.param(cls, id=cls.__name__) for cls in (InputFields, OutputFields, Training)
+]
+RECIPES = sorted([*(ROOT.parent / "recipes").glob("*.yaml"), ROOT / "builtin" / "dates.yaml"])
+
+
+def described(cls):
+    """The parameters that a class's docstring describes under `Args:`, and the text of each."""
+    part = re.search(r"^Args:\n((?:    .*\n?|\n)*)", inspect.getdoc(cls) or "", re.MULTILINE)
+    lines = re.findall(r"^    (\w+): (.+)$", part[1] if part else "", re.MULTILINE)
+    return dict(lines)
+
+
+@pytest.mark.parametrize("cls", DECLARED)
+def test_every_setting_is_annotated_and_described(cls):
+    settings = {parameter.name for parameter in registry.keyword_only(cls)}
+    missing = settings - set(described(cls))
+    assert not missing, f"{cls.__name__}: no line under `Args:` for {', '.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize("cls", DECLARED)
+def test_every_described_parameter_is_one(cls):
+    parameters = set(inspect.signature(cls.__init__).parameters)
+    assert set(described(cls)) <= parameters, f"{cls.__name__} describes what it does not take"
+
+
+@pytest.mark.parametrize("cls", DECLARED)
+def test_the_first_line_of_a_docstring_is_one_sentence(cls):
+    first, *rest = inspect.getdoc(cls).split("\n")
+    assert first.endswith(".") and (not rest or not rest[0]), f"{cls.__name__}: {first}"
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS)
+def test_a_file_in_a_room_names_its_class(room, name):
+    cls = registry.component(room, name)
+    assert cls.__name__.lower() == name.replace("_", "") and cls.__module__ == f"{registry.ROOMS[room]}.{name}"
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS)
+def test_a_member_keeps_its_rooms_contract_and_is_never_a_base(room, name):
+    contract = __import__(f"{registry.ROOMS[room]}._contract", fromlist=["_"])
+    cls = registry.component(room, name)
+    own = [base for base in cls.__mro__[1:] if base.__module__ == contract.__name__]
+    assert own and not inspect.isabstract(cls)
+    others = {registry.component(other, one) for other, one in MEMBERS} - {cls}
+    assert not others & set(cls.__mro__), "a member is final: never subclassed"
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS)
+def test_settings_are_frozen_strict_and_complete(room, name):
+    settings = registry.settings_class(room, name)
+    assert settings.model_config["frozen"] and settings.model_config["strict"] and settings.model_config["extra"] == "forbid"
+    wanted = [parameter.name for parameter in registry.keyword_only(registry.component(room, name))]
+    assert list(settings.model_fields) == ["type", *wanted]
+
+
+def test_no_room_is_outside_the_registry():
+    rooms = {path.parent for path in ROOT.rglob("_contract.py")}
+    listed = {registry.folder(room) for room in registry.ROOMS}
+    assert rooms - listed == {ROOT / "kernels", ROOT / "data"}, "these two are chosen by the machine and by the file"
+    assert not listed - rooms
+
+
+def functions(tree):
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
+
+
+def test_no_function_takes_whatever_comes():
+    for path in FILES:
+        for node in functions(ast.parse(path.read_text(encoding="utf-8"))):
+            assert node.args.kwarg is None, f"{path}:{node.lineno}: name every setting in place of **{node.args.kwarg.arg}"
+
+
+def test_nothing_asks_hasattr_or_catches_everything():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            asks = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "eval", "exec")
+            assert not asks, f"{path}:{node.lineno}: {node.func.id}"
+            if isinstance(node, ast.ExceptHandler):
+                broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+                raises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+                assert not broad or raises, f"{path}:{node.lineno}: a broad except that does not raise again"
+
+
+def test_nothing_is_unpickled():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            loads = isinstance(node, ast.Attribute) and node.attr == "load" and isinstance(node.value, ast.Name)
+            assert not (loads and node.value.id in ("torch", "pickle")), f"{path}:{node.lineno}"
+
+
+def test_naming_the_members_of_rooms_imports_none_of_them():
+    code = (
+        "import sys; from ostinato.registry import ROOMS, names, summaries\n"
+        "for room, module in ROOMS.items():\n"
+        "    for name in names(room): assert f'{module}.{name}' not in sys.modules, name\n"
+        "    summaries(room)\n"
+        "    for name in names(room): assert f'{module}.{name}' not in sys.modules, name\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS)
+def test_the_line_that_list_shows_is_the_docstrings_first(room, name):
+    assert registry.summaries(room)[name] == inspect.getdoc(registry.component(room, name)).split("\n")[0]
+
+
+# The schema, judged by a validator that knows nothing of ours.
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = recipes.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def read(path):
+    return parse_yaml(path.read_text(encoding="utf-8"), path.name)
+
+
+def test_there_are_recipes_to_judge():
+    assert len(RECIPES) >= 9
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_schema_and_the_recipe_take_every_recipe_that_is_shipped(validator, path):
+    validator.validate(read(path))
+    recipes.load(path)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_schema_takes_every_full_recipe(validator, path):
+    full = recipes.load(path).plain()
+    validator.validate(full)
+    assert recipes.restore(full, "full").plain() == full, "what is kept with a model reads back as itself"
+
+
+def places(plain, path=()):
+    """The path of every mapping of a recipe, but the ones whose keys are names that the user gives."""
+    if isinstance(plain, dict):
+        if path not in (("inputs",), ("outputs",)) and path[:1] != ("data",):
+            yield path
+        for key, value in plain.items():
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_schema_and_the_recipe_refuse_a_misspelt_key_anywhere(validator, path):
+    for place in [*places(read(path))]:
+        plain = read(path)
+        here = plain
+        for key in place:
+            here = here[key]
+        here["hiden_size"] = 3
+        assert not validator.is_valid(plain), f"the schema takes a misspelt key at {'.'.join(place) or 'the top'}"
+        with pytest.raises(ostinato.errors.ConfigError, match="hiden_size"):
+            recipes.check(plain, "test")
+
+
+WRONG = {
+    "inputs.a": ("txt", {"type": "txt"}, 5, {"encoder": "recurent"}, {"encoder": {"hidden_size": "large"}}),
+    "outputs.b": ("txt", {"type": "text", "head": "autoregresive"}, {"type": "text", "head": {"cell": "gruu"}}, None),
+    "search": ("bean", {"type": "beam", "width": 0}, 7),
+    "training.optimizer": ("adamm", {"type": "adam", "learning_rate": -1}),
+    "training.epochs": (0, 1.5, "3", None),
+    "version": (2, "1"),
+}
+WRONGS = [(path, value) for path, values in WRONG.items() for value in values]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONGS, ids=lambda value: str(value))
+def test_what_the_recipe_refuses_the_schema_refuses_too(validator, path, value):
+    plain = {"inputs": {"a": "text"}, "outputs": {"b": "text"}}
+    *parents, last = path.split(".")
+    here = plain
+    for key in parents:
+        here = here.setdefault(key, {})
+    here[last] = value
+    with pytest.raises(ostinato.errors.ConfigError):
+        recipes.check(plain, "test")
+    assert not validator.is_valid(plain), f"the schema takes {path}: {value}"
+
+
+def test_the_schema_takes_the_short_forms(validator):
+    for encoder, attention in itertools.product(("recurrent", {"cell": "gru"}, {"same_as": "a"}), ("none", None, "dot", {"size": 4})):
+        plain = {
+            "inputs": {"a": "text", "b": {"type": "text", "encoder": encoder}},
+            "outputs": {"c": {"type": "text", "tokenizer": {"same_as": "a"}, "head": {"attention": attention}}},
+            "search": "greedy",
+        }
+        validator.validate(plain)
+        recipes.check(plain, "test")
