@@ -1,10 +1,10 @@
 """Turns data sets that are not tables into the tables that recipes read; equal input gives equal bytes.
 
-    python tools/prepare.py scan --data-root DATA --out DIR      DIR/prepared-scan/{train,test}.tsv: command, actions
-    python tools/prepare.py cmudict --data-root DATA --out DIR   DIR/prepared-cmudict/{train,valid,test}.tsv: word, sounds, variants
-    python tools/prepare.py copy --out DIR                       DIR/prepared-copy/{train,test}.tsv: given, copied, length
+    python tools/prepare.py scan --data-root DATA --out DIR       prepared-scan/{train,test}.tsv: command, actions
+    python tools/prepare.py cmudict --data-root DATA --out DIR    prepared-cmudict/{train,valid,test}.tsv: word, sounds, variants
+    python tools/prepare.py copy --out DIR                        prepared-copy/{train,test}.tsv: given, copied, length
 
-DATA holds the data sets' folders (`ostinato data list`). Then train with `--data-root DIR`, or with several roots, as on PATH.
+DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
 
 import argparse

@@ -18,7 +18,8 @@ def packed(path: Path, text: str) -> None:
 
 
 def prepare(name: str, root: Path, out: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(TOOL), name, "--data-root", str(root), "--out", str(out)], capture_output=True, text=True)
+    words = [sys.executable, str(TOOL), name, "--data-root", str(root), "--out", str(out)]
+    return subprocess.run(words, capture_output=True, text=True)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
