@@ -100,6 +100,7 @@ def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this
     found = json.loads(written)
     assert found["outputs"]["copied"]["exact_match"]["high"] <= 100 and found["examples"] == 46 and found["seed"] == 1
     assert set(found["exact_by_length"]) == {"1", "2", "10", "20", "30", "40", "50", "60"}
+    assert found["exact_by_length"]["60"] == 0
     assert found["commands"] == [" ".join(words) for words in row.commands().values()]
     assert str(tmp_path) not in written and str(tmp_path) not in results.PAGE.read_text() and results.PLOT.is_file()
 
