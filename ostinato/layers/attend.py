@@ -86,7 +86,7 @@ def _piece(
     if padding is None:
         weights = scores.softmax(-1)
     else:
-        # the lowest finite number in place of -inf, or a row without steps would be 0/0, and NaN in its gradient
+        # the lowest finite number, not -inf: a row without steps would be NaN on its way, which a search for NaN would report
         weights = scores.masked_fill(padding, torch.finfo(scores.dtype).min).softmax(-1)
         if has_empty:
             weights = weights.masked_fill(padding, 0)

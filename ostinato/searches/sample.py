@@ -141,9 +141,8 @@ def _nucleus(shares: Tensor, top_p: float) -> Tensor:
 def _draw(shares: Tensor, uniform: Tensor) -> Tensor:
     """The symbol (R,) where the running sum of each row passes its uniform number; a share of zero is never drawn."""
     sums = shares.cumsum(1, dtype=torch.float64)
-    whole = sums[:, -1:]
-    place = torch.minimum(uniform.unsqueeze(1) * whole, torch.nextafter(whole, torch.zeros_like(whole)))
-    return torch.searchsorted(sums, place, right=True).squeeze(1)
+    # u is at most 1 - 2**-53, and no float64 times that rounds back to itself: the place is always below the whole sum
+    return torch.searchsorted(sums, uniform.unsqueeze(1) * sums[:, -1:], right=True).squeeze(1)
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

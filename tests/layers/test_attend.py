@@ -50,13 +50,15 @@ def test_while_training_no_piece_is_kept_for_its_gradient(small_pieces):
     assert max(largest) < 5 * 5 * 6 * 2
 
 
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
 def test_examples_without_steps_have_no_weights_no_context_and_finite_gradients():
     attention = Additive(3, 2)
     layout = Layout([0, 2, 0])
     values, query = torch.randn(2, 2, requires_grad=True), torch.randn(3, 4, 3, requires_grad=True)
-    context, weights = Memory.of(attention, Steps(values, layout)).attend(attention, query)
-    assert not context[0].any() and not weights[0].any() and context[1].any()
-    (context.sum() + (weights * torch.arange(2)).sum()).backward()
+    with torch.autograd.detect_anomaly():
+        context, weights = Memory.of(attention, Steps(values, layout)).attend(attention, query)
+        assert not context[0].any() and not weights[0].any() and context[1].any()
+        (context.sum() + (weights * torch.arange(2)).sum()).backward()
     for tensor in (query, values, *attention.parameters()):
         assert tensor.grad.isfinite().all()
     assert not query.grad[0].any() and query.grad[1].any()

@@ -1,5 +1,7 @@
 """Laws that every search keeps."""
 
+import math
+
 import pytest
 import torch
 
@@ -90,6 +92,17 @@ def test_a_symbol_without_probability_is_never_said_and_an_answer_is_still_given
     for (answer, *more) in laws.found(registry.make("searches", name), generator, laws.random_examples(5, seed=2), [5] * 5):
         assert len(answer.symbols) == 5 and 4 not in answer.symbols
         assert answer.log_probability == -torch.inf and not answer.finished and not more
+
+
+@pytest.mark.parametrize("name", registry.names("searches"))
+def test_the_end_is_said_before_the_minimum_where_nothing_else_has_a_probability(name):
+    generator = laws.TableGenerator(6, 4)
+    generator.table[:, 2:] = -torch.inf
+    generator.table[::2, 5] = 0.0
+    answers = laws.found(registry.make("searches", name, (), {"min_length": 9}), generator, laws.random_examples(12, seed=2), [9] * 12)
+    for (answer, *_) in answers:
+        assert len(answer.symbols) < 9 and set(answer.symbols) <= {5} and math.isfinite(answer.log_probability)
+    assert len({len(answer.symbols) for answer, *_ in answers}) > 1
 
 
 @pytest.mark.parametrize("name", registry.names("searches"))
