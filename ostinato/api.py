@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,15 @@ from typing import Any
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import fitting, judging, predicting
-from ostinato.data.read import Table, open_table
-from ostinato.data.split import set_aside
-from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato import files, judging, predicting
+from ostinato import rows as row_sources
+from ostinato.data.batches import Batches
+from ostinato.errors import BundleError, ConfigError
 from ostinato.kernels.dispatch import chosen as chosen_kernel
 from ostinato.model import Graph
 from ostinato.predicting import Answer, Row, Run, answers
-from ostinato.preparing import Prepared, columns_of, prepare
-from ostinato.recipe import Recipe, check as check_recipe, from_arguments, parse_yaml, _set
+from ostinato.preparing import Prepared, prepare
+from ostinato.recipe import Recipe, check as check_recipe, from_arguments, parse_set, set_path
 from ostinato.registry import Settings
 from ostinato.runs import train_run
 from ostinato.training.task import Progress
@@ -50,33 +52,32 @@ def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], No
     prepared = prepare(recipe, roots=roots, say=say)
     settings = prepared.recipe.settings
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
-    steps = _update_steps(prepared)
-    parts = graph.parts()
+    steps, flops = _update_cost(prepared, graph)
     return {
         "recipe": recipe.origin,
-        "parameters": parts,
+        "parameters": graph.parts(),
         "kernels": {f"inputs.{name}.encoder": chosen_kernel(encoder) for name, encoder in graph.encoders.items()},
         "update_steps": steps,
-        # Two operations per weight and step forward, twice that backward; embeddings are looked up, not multiplied.
-        "update_flops": 6 * steps * sum(p.numel() for n, p in graph.named_parameters() if "embedding" not in n),
+        "update_flops": flops,
         "look_ahead": {name: graph.encoder(name).look_ahead for name in settings.inputs},
-        "chosen": [(path, _at(settings, path), why) for path, why in prepared.recipe.reasons.items()],
+        "chosen": [(path, prepared.recipe.at(path), why) for path, why in prepared.recipe.reasons.items()],
         "notes": prepared.notes,
         "yaml": prepared.recipe.yaml(),
     }
 
 
-def _update_steps(prepared: Prepared) -> int:
+def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
+    """Real steps of the first update, and the multiplications and additions of its products, forward and backward, as torch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
     training, split = prepared.recipe.settings.training, prepared.splits["train"]
-    mean = sum(lengths[split.rows].mean() for lengths in split.dataset.lengths.values())
-    one = training.batch_steps if training.batch_rows is None else int(training.batch_rows * mean)
-    return int(one * training.accumulate)
-
-
-def _at(settings: Any, path: str) -> Any:
-    for key in path.split("."):
-        settings = settings[key] if isinstance(settings, dict) else getattr(settings, key)
-    return settings
+    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
+    batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=training.seed).epoch(0)[: training.accumulate]
+    graph.train()
+    with FlopCounterMode(display=False) as counter:
+        for rows in batches:
+            sum(loss.total for loss in graph.losses(prepared.batch("train", rows)).values()).backward()
+    return sum(split.dataset.total_steps(rows) for rows in batches), counter.get_total_flops()
 
 
 def train(
@@ -87,7 +88,6 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     roots: Sequence[Path] = (),
-    data: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda _: None,
     on_event: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -99,17 +99,14 @@ def train(
     """
     folder = Path(folder)
     train_run(
-        recipe, folder, resume=resume, overwrite=overwrite, device=device_of(device), roots=roots, data=data or {}, say=say, on_event=on_event
+        recipe, folder, resume=resume, overwrite=overwrite, device=device_of(device), roots=roots, data={}, say=say, on_event=on_event
     )
     run = Run.load(folder, device_of(device))
     if not run.bundle.metrics:
         say("measuring")
-        split = "test" if (data or {}).get("test") is not None or recipe.settings.data.test is not None else "valid"
-        table, rows = _split(run, split, (data or {}).get(split), roots)
-        found = judging.report(run, judging.examine([run], table, rows=rows), split)
-        run.bundle.metrics[split] = found
-        bundles.save_metrics(folder, run.bundle.metrics)
-        bundles.write_card(folder, run.bundle, run.graph.parts())
+        split = row_sources.default_split(run, None, None)
+        table, rows = row_sources.of_split(run, split, None, roots)
+        _keep(run, judging.report(run, judging.examine([run], table, rows=rows, say=say), split))
     split, found = list(run.bundle.metrics.items())[-1]
     return {**found, "run": str(folder)}
 
@@ -119,49 +116,39 @@ def _loaded(runs: Runs, device: str) -> list[Run]:
     return [Run.load(one, device_of(device)) for one in listed]
 
 
-def _split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Table, Any]:
-    """The table of a split as the run knows it, and the rows in it (None: all)."""
-    settings, kept = run.recipe.settings, run.bundle.data
-    base = Path(kept.get("base", "."))
-    roots = [*roots, *(Path(one) for one in kept.get("roots", ()))]
-    source = data if data is not None else getattr(settings.data, split)
-    aside = source is None and split == "valid"
-    if aside:
-        source = settings.data.train or settings.data.file
-    if source is None:
-        raise ConfigError(f"this run knows no {split} split; give --data FILE, or --split valid")
-    base = Path.cwd() if data is not None else base
-    extra = [one.alternatives for one in settings.outputs.values() if one.alternatives]
-    table = open_table(source, columns=[*columns_of(settings).values(), *extra], base=base, data_root=roots, where=f"data.{split}")
-    return table, set_aside(table.num_rows, seed=settings.training.seed)[1] if aside else None
+def _keep(run: Run, report: dict[str, Any]) -> None:
+    """Writes a report into the run and its card."""
+    run.bundle.metrics[report["split"]] = report
+    bundles.save_metrics(run.folder, run.bundle.metrics)
+    bundles.write_card(run.folder, run.bundle, run.graph.parts())
 
 
-def _default_split(run: Run, split: str | None, data: Any) -> str:
-    if split is None:
-        return "test" if data is not None or run.recipe.settings.data.test is not None else "valid"
-    return split
-
-
-def _search(run: Run, sets: Iterable[str]) -> Settings:
-    """The run's search with `search.x=y` overrides.
+def _search(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:
+    """The run's search with `search.x=y` overrides, for so many answers.
 
     Errors:
-        ConfigError: a setting that cannot change once a model is trained.
+        ConfigError: a setting that cannot change once a model is trained, or a search that cannot give so many answers.
     """
-    sets = list(sets)
-    if not sets:
-        return run.recipe.settings.search
-    plain = run.recipe.plain()
+    plain, origin = run.recipe.plain(), []
     for one in sets:
-        where, sign, value = one.partition("=")
-        if not sign or where.split(".")[0] != "search":
+        path, value = parse_set(one)
+        if path.split(".")[0] != "search":
             raise ConfigError(f"--set {one}: of a trained run only the search can be changed: search.width=5, search=greedy ...")
-        value = parse_yaml(value, f"--set {one}")
-        if where in ("search", "search.type"):
-            plain["search"] = {"type": value} if isinstance(value, str) else value
+        if path == "search.type":
+            plain["search"] = {"type": value}
         else:
-            _set(plain, where, value, run.recipe.settings)
-    return check_recipe(plain, f"--set {' '.join(sets)}").search
+            set_path(plain, path, value)
+        origin.append(f"--set {one}")
+    if n_best is not None:
+        search = check_recipe(plain, " ".join(origin) or str(run.folder)).search
+        if "n_best" not in type(search).model_fields:
+            if n_best > 1:
+                advice = f"--set search=beam --set search.width={max(5, n_best)}"
+                raise ConfigError(f"--n-best {n_best}: search '{search.type}' gives one answer; add {advice}")
+        else:
+            set_path(plain, "search.n_best", n_best)
+            origin.append(f"--n-best {n_best}")
+    return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
 
 def evaluate(
@@ -172,16 +159,16 @@ def evaluate(
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed."""
-    loaded = _loaded(runs, device)
-    run, split = loaded[0], _default_split(loaded[0], split, data)
-    table, rows = _split(run, split, data, roots)
-    found = judging.report(run, judging.examine(loaded, table, rows=rows, search=_search(run, sets)), split)
-    if len(loaded) == 1 and data is None and not list(sets) and run.folder is not None:
-        run.bundle.metrics[split] = found
-        bundles.save_metrics(run.folder, run.bundle.metrics)
-        bundles.write_card(run.folder, run.bundle, run.graph.parts())
+    loaded, sets = _loaded(runs, device), list(sets)
+    run = loaded[0]
+    search, split = _search(run, sets), row_sources.default_split(run, split, data)
+    table, rows = row_sources.of_split(run, split, data, roots)
+    found = judging.report(run, judging.examine(loaded, table, rows=rows, search=search, say=say), split)
+    if len(loaded) == 1 and data is None and not sets:
+        _keep(run, found)
     return found
 
 
@@ -190,45 +177,12 @@ def compare(
 ) -> dict[str, Any]:
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
     both = _loaded([first, second], device)
-    split = _default_split(both[0], split, data)
+    split = row_sources.default_split(both[0], split, data)
     examined = []
     for run in both:
-        table, rows = _split(run, split, data, roots)
+        table, rows = row_sources.of_split(run, split, data, roots)
         examined.append(judging.examine([run], table, rows=rows))
     return judging.compare(both[0], both[1], (examined[0], examined[1]), split)
-
-
-def _rows(run: Run, texts: Sequence[str] | None, source: str | None, outputs: bool) -> Iterator[dict[str, Any]]:
-    """Rows of raw values from arguments, from standard input or from a file."""
-    places = {place: one for place, one in fitting.places(run.recipe.settings) if outputs or place.startswith("inputs.")}
-    columns = {place: fitting.column_of(place, settings) for place, settings in places.items()}
-    alone = next(iter(places)) if len(places) == 1 else None
-    plain_lines = source in (None, "-") or _is_text(source)
-    if plain_lines and alone is None:
-        raise ConfigError(
-            f"this needs the columns {', '.join(columns.values())}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
-        )
-    if source is None or source == "-":
-        lines = texts if source is None else (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
-        for line in lines or ():
-            yield {columns[alone]: run.modalities[alone].parse(line)}
-        return
-    table = open_table(source, columns=list(dict.fromkeys(columns.values())), base=Path.cwd(), data_root=(), where="--input")
-    values = {column: table.values(column, run.modalities[place]) for place, column in columns.items()}
-    for row in zip(*values.values()):
-        yield dict(zip(values, row))
-
-
-def _is_text(source: str) -> bool:
-    return Path(source.removesuffix(".gz")).suffix.lower() not in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-
-
-def _decoded(line: bytes, number: int) -> str:
-    try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as why:
-        raise DataError(f"standard input line {number}: not UTF-8 (byte {why.start + 1}); convert it, for example with iconv") from None
-    return text.rstrip("\n").removesuffix("\r")
 
 
 def predict(
@@ -246,26 +200,20 @@ def predict(
 ) -> Iterator[str]:
     """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each."""
     loaded = _loaded(runs, device)
-    sets = [*sets, *([f"search.n_best={n_best}"] if n_best is not None else [])]
-    search = _search(loaded[0], sets)
-    chunk: list[Row] = []
-
-    def told() -> Iterator[str]:
-        found = answers(loaded, chunk, search=search, seed=seed, attention=attention is not None)
+    search = _search(loaded[0], sets, n_best)
+    given = row_sources.asked(loaded[0], texts, source)
+    if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
+        raise ConfigError(f"--attention: {loaded[0].folder} has no attention, so there is nothing to draw; leave the option out")
+    drawn, done = False, 0
+    for chunk in judging.chunks(given.rows):
+        place = lambda row, done=done: given.place(done + row)  # noqa: E731
+        found = answers(loaded, chunk, search=search, seed=seed, attention=attention is not None, place=place, say=say)
         for row, one in zip(chunk, found):
             yield from _lines(row, one, n_best, as_json)
             if attention is not None and not drawn:
-                drawn.append(_draw(one, attention))
-                say(f"attention: {drawn[0]}")
-        chunk.clear()
-
-    drawn: list[Path] = []
-    for row in _rows(loaded[0], texts, source, outputs=False):
-        chunk.append(row)
-        if len(chunk) == judging.CHUNK_ROWS:
-            yield from told()
-    if chunk:
-        yield from told()
+                say(f"attention: {_draw(one, attention)}")
+                drawn = True
+        done += len(chunk)
 
 
 def _draw(found: dict[str, list[Answer]], path: Path) -> Path:
@@ -284,7 +232,7 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             ]
             for output, listed in found.items()
         }
-        yield json.dumps({"inputs": dict(row), "outputs": plain}, ensure_ascii=False)
+        yield json.dumps({"inputs": dict(row), "outputs": plain}, ensure_ascii=False, default=str)
     elif n_best is None:
         yield "\t".join(listed[0].text for listed in found.values())
     else:
@@ -296,11 +244,15 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
 def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
     """The log-probability of the outputs that a file gives, a number per row."""
     (loaded,) = _loaded(run, device)
-    rows = list(_rows(loaded, None, source, outputs=True))
-    found = predicting.scores(loaded, rows)
-    return {
-        output: {"log_probability": one.log_probability.tolist(), "num_targets": one.num_targets.tolist()} for output, one in found.items()
-    }
+    given = row_sources.asked(loaded, None, source, outputs=True)
+    found: dict[str, dict[str, list]] = {output: {"log_probability": [], "num_targets": []} for output in loaded.outputs}
+    done = 0
+    for chunk in judging.chunks(given.rows):
+        for output, one in predicting.scores(loaded, chunk, place=lambda row, done=done: given.place(done + row)).items():
+            for name, values in found[output].items():
+                values += getattr(one, name).tolist()
+        done += len(chunk)
+    return found
 
 
 def text_of(report: dict[str, Any]) -> str:
@@ -349,11 +301,12 @@ class Model:
         Args:
             train: the training rows.
             valid: rows to judge by; set aside from `train` if not given.
-            folder: where the run is kept; a temporary folder by default, until `save`.
+            folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
         """
-        import tempfile
-
-        where = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="ostinato-")) / "run"
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        where = Path(folder)
         data = {"train": train, "valid": valid}
         train_run(
             self.recipe, where, resume=resume, overwrite=overwrite, device=device_of(device), roots=(), data=data, say=lambda _: None,
@@ -367,36 +320,38 @@ class Model:
             raise ConfigError("this model is not trained yet; call fit(train) or load a run with ostinato.load(folder)")
         return self.run
 
-    def predict(self, rows: Sequence[Row] | Sequence[str], *, n_best: int | None = None, seed: int = 0) -> list[Any]:
+    def predict(self, rows: Any, *, n_best: int | None = None, seed: int = 0) -> list[Any]:
         """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each.
 
         Args:
-            rows: dicts by column; with one input also its raw values.
+            rows: dicts by column, a data frame, a path, or with one input its raw values.
+            n_best: answers to each row.
+            seed: of a search that draws at random.
         """
         run = self._fitted()
-        (column,) = columns if len(columns := [fitting.column_of(f"inputs.{n}", s) for n, s in run.inputs.items()]) == 1 else (None,)
-        listed = [row if isinstance(row, Mapping) else {column: row} for row in rows]
-        search = _search(run, [f"search.n_best={n_best}"] if n_best is not None else [])
-        found = answers([run], listed, search=search, seed=seed)
-        pick = lambda answer: answer if n_best is not None else answer[0].value  # noqa: E731
+        given = row_sources.of_python(run, rows)
+        search, found, done = _search(run, (), n_best), [], 0
+        for chunk in judging.chunks(given.rows):
+            found += answers([run], chunk, search=search, seed=seed, place=lambda row, done=done: given.place(done + row))
+            done += len(chunk)
+        pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
         if len(run.outputs) == 1:
             return [pick(next(iter(one.values()))) for one in found]
-        return [{output: pick(answer) for output, answer in one.items()} for one in found]
+        return [{output: pick(listed) for output, listed in one.items()} for one in found]
 
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints."""
         run = self._fitted()
-        table, _ = _split(run, "test", data, ())
+        table, _ = row_sources.of_split(run, "test", data, ())
         return judging.report(run, judging.examine([run], table), "test")
 
     def save(self, folder: Path | str) -> Path:
         """Copies the run, so that `ostinato.load(folder)` and every command take it."""
-        import shutil
-
         run, folder = self._fitted(), Path(folder)
-        if bundles.exists(folder):
-            raise BundleError(f"{folder}: holds a run already; choose another folder or delete it")
-        shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("checkpoints"))
+        if folder.exists():
+            raise BundleError(f"{folder}: is there already; choose another folder or delete it")
+        with files.new_folder(folder) as new:
+            shutil.copytree(run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True)
         self.run = Run.load(folder)
         return folder
 
@@ -407,10 +362,3 @@ def load(folder: Path | str, *, device: str = "auto") -> Model:
     model = object.__new__(Model)
     model.recipe, model.run = run.recipe, run
     return model
-
-
-def some_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[dict[str, Any]]:
-    """The first rows of a split, as raw values by column."""
-    table, rows = _split(run, split, None, roots)
-    listed = judging.rows_of(run, table, rows)
-    return [row for _, row in zip(range(count), listed)]

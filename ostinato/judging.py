@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ostinato.metrics._intervals import measure, paired
 from ostinato.predicting import Row, Run, answers, scores
 from ostinato.recipe import align_of
 from ostinato.registry import Settings, component, make
+from ostinato.rows import table_rows
 
 CHUNK_ROWS = 4096
 """Rows taken up at once: enough to sort by length, few enough to stay small."""
@@ -27,10 +29,12 @@ class Examined:
 
     Args:
         rows: how many.
+        scored: whether log-probabilities are known; those of an ensemble are not.
         outputs: what is known of each output.
     """
 
     rows: int
+    scored: bool
     outputs: dict[str, Judged]
 
 
@@ -41,23 +45,21 @@ def metrics_of(run: Run, output: str) -> dict[str, Metric]:
     return {name: make("metrics", name) for name in names}
 
 
-def rows_of(run: Run, table: Table, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """The raw values of a table's rows by column, in the table's order."""
-    columns: dict[str, Any] = {}
-    for place, settings in fitting.places(run.recipe.settings):
-        column = fitting.column_of(place, settings)
-        columns.setdefault(column, table.values(column, run.modalities[place], rows))
-        extra = getattr(settings, "alternatives", None)
-        if extra is not None and place.startswith("outputs."):
-            listed = table.column(extra, rows)
-            columns[extra] = iter([one or "" for one in listed])
-    names = list(columns)
-    for values in zip(*columns.values()):
-        yield dict(zip(names, values))
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows by CHUNK_ROWS, the last chunk as long as it is."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield chunk
 
 
 def examine(
-    runs: Sequence[Run], table: Table, *, rows: np.ndarray | None = None, search: Settings | None = None, seed: int = 0
+    runs: Sequence[Run],
+    table: Table,
+    *,
+    rows: np.ndarray | None = None,
+    search: Settings | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Examined:
     """Answers and scores for every row of a table; a row whose output is missing is left out.
 
@@ -70,31 +72,24 @@ def examine(
         output: {key: [] for key in ("predicted", "expected", "alternatives", "log_probability", "num_targets", "num_right")}
         for output in run.outputs
     }
+    listed = enumerate(table_rows(run, table, rows))
+    whole = ((number, row) for number, row in listed if all(row[column] is not None for column in needed))
     total = 0
-    chunk: list[Row] = []
-
-    def take_in() -> None:
-        nonlocal total
-        told = answers(runs, chunk, search=search, seed=seed)
-        scored = scores(run, chunk)
+    for pairs in chunks(whole):
+        numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
+        place = lambda at, numbers=numbers: table.place(int(numbers[at] if rows is None else rows[numbers[at]]))  # noqa: E731
+        told = answers(runs, chunk, search=search, seed=seed, place=place, say=say)
+        scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
         for output, settings in run.outputs.items():
             kept, column = found[output], fitting.column_of(f"outputs.{output}", settings)
             kept["predicted"] += [one[output][0].value for one in told]
             kept["expected"] += [row[column] for row in chunk]
             kept["alternatives"] += [_alternatives(run, output, settings, row) for row in chunk]
-            for key in ("log_probability", "num_targets", "num_right"):
+            for key in ("log_probability", "num_targets", "num_right") if scored else ():
                 kept[key] += getattr(scored[output], key).tolist()
         total += len(chunk)
-        chunk.clear()
-
-    for row in rows_of(run, table, rows):
-        if any(row[column] is None for column in needed):
-            continue
-        chunk.append(row)
-        if len(chunk) == CHUNK_ROWS:
-            take_in()
-    if chunk:
-        take_in()
+    if len(runs) > 1:
+        say("an ensemble is measured by its answers; metrics of log-probabilities are left out")
     if not total:
         raise DataError(f"{table.where}: no row holds {', '.join(needed)}; there is nothing to measure against")
     judged = {}
@@ -102,7 +97,7 @@ def examine(
         if run.outputs[output].alternatives is None:
             kept["alternatives"] = None
         judged[output] = Judged(**kept)
-    return Examined(total, judged)
+    return Examined(total, len(runs) == 1, judged)
 
 
 def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[Any]:
@@ -115,7 +110,11 @@ def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[A
 def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     """What `evaluate --json` prints."""
     outputs = {
-        output: {name: asdict(measure(metric, judged)) for name, metric in metrics_of(run, output).items()}
+        output: {
+            name: asdict(measure(metric, judged))
+            for name, metric in metrics_of(run, output).items()
+            if examined.scored or not metric.needs_log_probability
+        }
         for output, judged in examined.outputs.items()
     }
     return {"split": split, "examples": examined.rows, "outputs": outputs}

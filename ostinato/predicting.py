@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,16 @@ from ostinato.training.checkpoints import restore_model
 
 Row = Mapping[str, Any]
 """Raw values by column."""
+Place = Callable[[int], str]
+"""Where a row stands, by its number among those given: for messages."""
+BATCH_STEPS = 16_384
+"""Steps computed at once, padding counted: one huge example must not make a whole batch as long as itself."""
+LONGEST_ANSWER = 4
+"""An answer is at most so many times as long as the longest training target: beyond that a model only babbles."""
+
+
+def _number(row: int) -> str:
+    return f"row {row}"
 
 
 @dataclass(frozen=True)
@@ -107,9 +117,10 @@ class Run:
             raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
         return row[column]
 
-    def encoded(self, rows: Sequence[Row], place: str) -> list[np.ndarray]:
+    def encoded(self, rows: Sequence[Row], place: str, told: Place) -> list[np.ndarray]:
         """The steps of one column of these rows, each row's own."""
-        values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows))
+        where = lambda row: f"{told(row)}, {place}"  # noqa: E731
+        values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows), where)
         return np.split(values, np.cumsum(lengths)[:-1])
 
 
@@ -132,6 +143,8 @@ def answers(
     batch_rows: int = 64,
     attention: bool = False,
     outputs: Iterable[str] | None = None,
+    place: Place = _number,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, list[Answer]]]:
     """The answers to each row, best first, by output; in the rows' order whatever the batches are.
 
@@ -140,9 +153,11 @@ def answers(
         rows: raw values by column.
         search: in place of the recipe's.
         seed: of sampling; each row's own is made from it and from the row's content.
-        batch_rows: rows computed at once; changes no answer.
+        batch_rows: rows computed at once, fewer where they are long; changes no answer.
         attention: whether answers carry their weights.
         outputs: only these.
+        place: where a row stands, for messages.
+        say: hears of rows that are longer than any the model was trained on.
     """
     _same_vocabulary(runs)
     first = runs[0]
@@ -150,29 +165,48 @@ def answers(
     found: list[dict[str, list[Answer]]] = [{} for _ in rows]
     if not rows:
         return found
-    columns = {name: first.encoded(rows, f"inputs.{name}") for name in first.inputs}
-    order = _longest_first(columns)
+    columns = {name: first.encoded(rows, f"inputs.{name}", place) for name in first.inputs}
+    _name_the_longest(first, columns, place, say)
+    batches = list(_batches(columns, batch_rows))
     for output in outputs or first.outputs:
         head = first.graph.heads[output]
         read = first.graph.reads[output]
         generator = head if len(runs) == 1 else Ensemble([run.graph.heads[output] for run in runs])
-        for at in range(0, len(order), batch_rows):
-            places = order[at : at + batch_rows]
-            inputs = {name: _gathered(columns[name], places, first.device) for name in read}
+        for rows_now in batches:
+            inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
             with torch.inference_mode():
                 encoded = [run.graph.read(output, inputs) for run in runs]
                 state = generator.start(encoded if len(runs) > 1 else encoded[0])
                 longest = _longest(inputs, first.bundle.lengths[output])
-                seeds = torch.tensor([_row_seed(seed, [columns[name][place] for name in read]) for place in places])
+                seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows_now])
                 said = searcher.search(generator, state, longest, seeds, attention=attention)
-            for place, hypotheses in zip(places, said):
-                found[place][output] = [_answer(first, output, columns, place, one) for one in hypotheses]
+            for row, hypotheses in zip(rows_now, said):
+                found[row][output] = [_answer(first, output, columns, row, one) for one in hypotheses]
     return found
 
 
-def _longest_first(columns: Mapping[str, list[np.ndarray]]) -> list[int]:
-    totals = np.sum([[len(one) for one in column] for column in columns.values()], 0)
-    return np.argsort(-totals, kind="stable").tolist()
+def _batches(columns: Mapping[str, list[np.ndarray]], batch_rows: int) -> Iterator[list[int]]:
+    """The rows from longest to shortest, as many at once as both limits allow."""
+    lengths = np.array([[len(one) for one in column] for column in columns.values()])
+    order = np.argsort(-lengths.sum(0), kind="stable").tolist()
+    longest = lengths.max(0)
+    at = 0
+    while at < len(order):
+        # Ordered by the sum of all columns, a later row may hold the longer cell of one column: the widest of those that may come.
+        width = max(1, int(longest[order[at : at + batch_rows]].max()))
+        rows = order[at : at + max(1, min(batch_rows, BATCH_STEPS // width))]
+        yield rows
+        at += len(rows)
+
+
+def _name_the_longest(run: Run, columns: Mapping[str, list[np.ndarray]], place: Place, say: Callable[[str], None]) -> None:
+    limit = run.recipe.settings.training.max_steps
+    if limit is None:
+        return
+    for name, column in columns.items():
+        for row, steps in enumerate(column):
+            if len(steps) > limit:
+                say(f"{place(row)}: inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}; answered all the same")
 
 
 def _gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:
@@ -182,9 +216,9 @@ def _gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.devic
 
 
 def _longest(inputs: Mapping[str, Steps], trained: int) -> Tensor:
-    """The most symbols of an answer: as many as the longest training target, and twice the input with room to spare."""
+    """The most symbols of an answer: as many as the longest training target, or twice the input with room to spare, but see above."""
     source = torch.stack([steps.layout.lengths for steps in inputs.values()]).amax(0)
-    return (2 * source + 20).clamp(min=trained)
+    return (2 * source + 20).clamp(min=trained, max=LONGEST_ANSWER * trained + 20)
 
 
 def _row_seed(seed: int, sequences: Iterable[np.ndarray]) -> int:
@@ -205,16 +239,15 @@ def _answer(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row:
     return Answer(value, modality.write(value), one.score, one.log_probability, one.finished, one.attention, said, heard)
 
 
-def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64) -> dict[str, Scored]:
+def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place = _number) -> dict[str, Scored]:
     """The log-probability of each row's own outputs, by output, in the rows' order."""
     names = [*(f"inputs.{name}" for name in run.inputs), *(f"outputs.{name}" for name in run.outputs)]
-    columns = {place: run.encoded(rows, place) for place in names}
-    order = _longest_first(columns)
-    back = torch.argsort(torch.tensor(order, dtype=torch.int64))
+    columns = {name: run.encoded(rows, name, place) for name in names}
+    batches = list(_batches(columns, batch_rows))
+    back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
     parts: dict[str, list[Scored]] = {output: [] for output in run.outputs}
-    for at in range(0, len(order), batch_rows):
-        places = order[at : at + batch_rows]
-        steps = {place: _gathered(column, places, run.device) for place, column in columns.items()}
+    for rows_now in batches:
+        steps = {name: _gathered(column, rows_now, run.device) for name, column in columns.items()}
         batch = Batch({name: steps[f"inputs.{name}"] for name in run.inputs}, {name: steps[f"outputs.{name}"] for name in run.outputs})
         with torch.inference_mode():
             for output in run.outputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import io
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, create_model
+from torch import nn
 
 from ostinato.errors import ConfigError, nearest
+from ostinato.mistakes import explained, kind
 from ostinato.model import input_settings, output_settings
-from ostinato.registry import Room, SameAs, Settings, component, derive, names, open_slots
+from ostinato.registry import Room, SameAs, Settings, build, component, derive, names, open_slots
+from ostinato.yaml_text import dump_yaml, line_numbers, parse_yaml
 
 VERSION = 1
+_TAKEN = frozenset(dir(nn.ModuleDict()))
 
 Source = str | list[str] | dict[str, str]
 """A file, several files one after the other, or one text file per column."""
@@ -36,8 +40,12 @@ def _columns(direction: str) -> Any:
     """The type of an input or output: a modality's name, or a mapping with its type."""
     made = {"inputs": input_settings, "outputs": output_settings}[direction]
     members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
-    union = Annotated[Union[members], Discriminator(lambda value: value.get("type") if isinstance(value, dict) else value.type)]
+    union = Annotated[Union[members], Discriminator(_type_of)]
     return Annotated[union, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)]
+
+
+def _type_of(value: Any) -> str | None:
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
 
 
 @functools.cache
@@ -62,25 +70,28 @@ def recipe_class() -> type[Settings]:
 def schema() -> dict:
     """The JSON schema of a recipe, in short form: a bare name may stand for `{type: name}` wherever a type is chosen."""
     made = recipe_class().model_json_schema()
-    _allow_names(made)
+    _allow_names(made, made["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ostinato recipe", **made}
 
 
-def _allow_names(node: Any) -> None:
-    """Opens each union of typed settings to bare names and to mappings without a type."""
+def _allow_names(node: Any, definitions: Mapping[str, Any]) -> None:
+    """Opens each union of typed settings to its members' bare names, and to `none` where nothing may stand."""
     if isinstance(node, list):
         for child in node:
-            _allow_names(child)
+            _allow_names(child, definitions)
     if not isinstance(node, dict):
         return
     for child in list(node.values()):
-        _allow_names(child)
+        _allow_names(child, definitions)
     if "properties" in node and "type" in node["properties"]:
         node["properties"]["type"].pop("default", None)
     if "oneOf" in node and all("$ref" in option for option in node["oneOf"]):
         members = node.pop("oneOf")
         node.pop("discriminator", None)
-        node["anyOf"] = [*members, {"type": "string"}]
+        properties = [definitions[member["$ref"].rpartition("/")[2]]["properties"] for member in members]
+        node["anyOf"] = [*members, {"enum": [one["type"]["const"] for one in properties if "type" in one]}]
+    elif {"type": "null"} in node.get("anyOf", ()) and any("enum" in one for part in node["anyOf"] for one in part.get("anyOf", ())):
+        node["anyOf"].append({"const": "none"})
 
 
 @dataclass
@@ -102,20 +113,30 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out."""
-        return self.settings.plain()
+        plain = self.settings.plain()
+        if not _generates(self.settings):
+            del plain["search"]
+        return plain
+
+    def at(self, path: str) -> Any:
+        """The plain value at `a.b.c`."""
+        return at_path(self.plain(), path)
 
     def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
         """The recipe with values chosen from the data where the user gave none: path -> (value, reason)."""
         given = _copied(self.given)
         for path, (value, _) in chosen.items():
-            _set(given, path, value, self.settings)
+            set_path(given, path, value, self.settings)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
         return Recipe(check(given, self.origin), given, self.base, self.origin, reasons)
 
     def yaml(self, *, reasons: bool = True) -> str:
         """The recipe as YAML, with the reason behind each value that was chosen from the data."""
-        lines = dump_yaml(_unwrapped(self.plain()))
-        return lines if not reasons else lines + "".join(f"# {path}: {why}\n" for path, why in sorted(self.reasons.items()))
+        written = _written(self.settings)
+        if not _generates(self.settings):
+            del written["search"]
+        lines = dump_yaml(written)
+        return lines if not reasons else lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in sorted(self.reasons.items()))
 
 
 def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
@@ -127,21 +148,32 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        close = nearest(path.name, [one.name for one in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
-        raise ConfigError(f"there is no recipe {path}{close}") from None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(f"there is no recipe {path}{nearest(path.name, beside) or '; give the path of a YAML file'}") from None
+    except OSError as why:
+        raise ConfigError(f"{path}: cannot be read ({why.strerror}); check its permissions") from None
     except UnicodeDecodeError as why:
         raise ConfigError(f"{path}: not UTF-8 ({why.reason} at byte {why.start}); save it as UTF-8") from None
     plain = parse_yaml(text, str(path))
     if not isinstance(plain, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {_kind(plain)}")
-    settings = check(plain, str(path), text) if not sets else None
+        raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {kind(plain)}")
     for one in sets:
-        where, sign, value = one.partition("=")
-        if not sign or not where:
-            raise ConfigError(f"--set {one}: write PATH=VALUE, such as training.epochs=5")
-        _set(plain, where, parse_yaml(value, f"--set {one}"), settings)
-    return Recipe(check(plain, str(path), text), plain, path.parent, str(path))
+        set_path(plain, *parse_set(one))
+    origin = " ".join([str(path), *(f"--set {one}" for one in sets)])
+    return Recipe(check(plain, origin, text), plain, path.parent, origin)
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """The path and the value of `path=value`, the value read as YAML.
+
+    Errors:
+        ConfigError: it has not this form.
+    """
+    path, sign, value = text.partition("=")
+    if not sign or not all(path.split(".")):
+        raise ConfigError(f"--set {text}: write PATH=VALUE, such as training.epochs=5")
+    return path, parse_yaml(value, f"--set {text}")
 
 
 def from_arguments(
@@ -174,8 +206,20 @@ def _copied(plain: Any) -> Any:
     return [_copied(value) for value in plain] if isinstance(plain, list) else plain
 
 
-def _set(plain: dict[str, Any], path: str, value: Any, settings: Settings | None) -> None:
-    """Sets `a.b.c`; a bare name on the way opens to `{type: name}`, and a slot that nobody wrote takes the type that it has."""
+def at_path(plain: Mapping[str, Any], path: str) -> Any:
+    """The value at `a.b.c` of nested mappings.
+
+    Errors:
+        KeyError: there is none.
+    """
+    value: Any = plain
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def set_path(plain: dict[str, Any], path: str, value: Any, settings: Settings | None = None) -> None:
+    """Sets `a.b.c`; a bare name on the way opens to `{type: name}`, and a slot that nobody wrote takes the type it has in `settings`."""
     *parents, last = path.split(".")
     for key in parents:
         child = plain.get(key)
@@ -189,43 +233,21 @@ def _set(plain: dict[str, Any], path: str, value: Any, settings: Settings | None
     plain[last] = value
 
 
-def parse_yaml(text: str, origin: str) -> Any:
-    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.events import AliasEvent
-
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            if isinstance(event, AliasEvent):
-                raise ConfigError(f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it out")
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as why:
-        mark = why.problem_mark or why.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        problem = (why.problem or why.context or "not YAML").strip().split("\n")[0]
-        raise ConfigError(f"{origin}: {place}{problem}") from None
-    except (YAMLError, ValueError) as why:
-        raise ConfigError(f"{origin}: not YAML: {str(why).splitlines()[0]}") from None
-
-
-def dump_yaml(plain: Any) -> str:
-    from ruamel.yaml import YAML
-
-    writer, out = YAML(typ="rt"), io.StringIO()
-    writer.default_flow_style = None
-    writer.width = 120
-    writer.allow_unicode = True
-    writer.dump(plain, out)
-    return out.getvalue()
-
-
-def _unwrapped(plain: Any) -> Any:
-    """Settings as a person writes them: nothing where nothing is set, and a mapping that holds only a type is its name."""
-    if isinstance(plain, dict):
-        kept = {key: _unwrapped(value) for key, value in plain.items() if value is not None}
+def _written(settings: Any) -> Any:
+    """Settings as a person writes them: no line for what is not set by default either, a bare name for what holds only a type."""
+    if isinstance(settings, Settings):
+        fields = {name: (getattr(settings, name), field.default) for name, field in type(settings).model_fields.items()}
+        kept = {name: _written(value) for name, (value, default) in fields.items() if value is not None or default is not None}
         return kept["type"] if list(kept) == ["type"] else kept
-    return [_unwrapped(one) for one in plain] if isinstance(plain, list) else plain
+    if isinstance(settings, SameAs):
+        return settings.model_dump()
+    if isinstance(settings, Mapping):
+        return {key: _written(value) for key, value in settings.items()}
+    return [_written(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
+
+
+def _generates(settings: Settings) -> bool:
+    return any(component("heads", output.head.type).generates for output in settings.outputs.values())
 
 
 def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settings:
@@ -239,12 +261,12 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settin
     try:
         settings = recipe_class().model_validate(plain)
     except ValidationError as why:
-        mistakes = [_mistake(error, plain) for error in why.errors(include_url=False)]
+        mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
-        mistakes = list(_impossible(settings))
+        mistakes = list(_impossible(settings)) or list(_refused(settings))
         if not mistakes:
             return settings
-    marks = _lines(text) if text else {}
+    marks = line_numbers(text) if text else {}
     shown = []
     for path, message in dict.fromkeys(mistakes):
         parts = path.split(".")
@@ -252,93 +274,6 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settin
         shown.append(f"{f'line {line}, ' if line else ''}{path}: {message}")
     head = f"{origin}: " if len(shown) == 1 else f"{origin}: {len(shown)} mistakes\n  "
     raise ConfigError(head + "\n  ".join(shown))
-
-
-def _mistake(error: Mapping[str, Any], plain: Any) -> tuple[str, str]:
-    """The path as written in the file, and what is wrong there."""
-    path, here, cls = [], plain, recipe_class()
-    for place in error["loc"]:
-        members = _members(cls)
-        if isinstance(here, dict) and place in here and not (place in members and place not in getattr(cls, "model_fields", {})):
-            cls = _step(cls, place)
-            path.append(str(place))
-            here = here[place]
-        elif isinstance(here, list) and isinstance(place, int) and place < len(here):
-            path.append(str(place))
-            here = here[place]
-        elif place in members:
-            cls = members[place]
-        elif error["type"] in ("missing", "extra_forbidden") and place == error["loc"][-1]:
-            path.append(str(place))
-    where, kind, given = ".".join(path) or "recipe", error["type"], error.get("input")
-    fields = getattr(cls, "model_fields", {})
-    if kind == "extra_forbidden":
-        parent = recipe_class()
-        for place in error["loc"][:-1]:
-            parent = _members(parent).get(place) or _step(parent, place)
-        fields = getattr(parent, "model_fields", {})
-        return where, f"unknown setting{nearest(str(error['loc'][-1]), fields)}"
-    if kind == "union_tag_invalid":
-        return f"{where}.type" if isinstance(given, dict) else where, f"'{error['ctx']['tag']}' is not known{nearest(str(error['ctx']['tag']), _members(cls))}"
-    if kind == "union_tag_not_found":
-        return where, f"say which by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
-    if kind == "missing":
-        return where, "is needed and missing"
-    message = error["msg"][0].lower() + error["msg"][1:]
-    return where, f"{message.removeprefix('value error, ')}, got {_kind(given)}"
-
-
-def _kind(value: Any) -> str:
-    names_of = {dict: "a mapping", list: "a list", type(None): "nothing", bool: str(value).lower(), str: f"the text '{value}'"}
-    return names_of.get(type(value), repr(value))
-
-
-def _step(cls: Any, place: Any) -> Any:
-    """The type behind a field of a settings class, or behind a key of a mapping type."""
-    fields = getattr(cls, "model_fields", {})
-    if place in fields:
-        return fields[place].annotation
-    if typing.get_origin(cls) is Annotated:
-        return _step(typing.get_args(cls)[0], place)
-    if typing.get_origin(cls) is dict:
-        return typing.get_args(cls)[1]
-    return None
-
-
-def _members(annotation: Any) -> dict[Any, Any]:
-    """Tags of a union of settings and the classes behind them, however deep it is wrapped."""
-    found: dict[Any, Any] = {}
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        tags = [mark.tag for mark in arguments[1:] if isinstance(mark, Tag)]
-        if tags:
-            return {tags[0]: arguments[0]}
-        return _members(arguments[0])
-    if origin in (dict, list, tuple):
-        return {}
-    for part in arguments:
-        found |= _members(part)
-    return found
-
-
-def _lines(text: str) -> dict[str, int]:
-    """The line of every key of a YAML text, by path."""
-    from ruamel.yaml import YAML
-
-    lines: dict[str, int] = {}
-
-    def walk(node: Any, path: tuple[str, ...]) -> None:
-        if type(node).__name__ == "MappingNode":
-            for key, value in node.value:
-                lines[".".join((*path, str(key.value)))] = key.start_mark.line + 1
-                walk(value, (*path, str(key.value)))
-        elif type(node).__name__ == "SequenceNode":
-            for place, value in enumerate(node.value):
-                lines[".".join((*path, str(place)))] = value.start_mark.line + 1
-                walk(value, (*path, str(place)))
-
-    walk(YAML(typ="safe", pure=True).compose(text), ())
-    return lines
 
 
 def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
@@ -362,8 +297,6 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         head = component("heads", one.head.type)
         if align not in head.aligns:
             yield f"{where}.head", f"'{one.head.type}' does not serve align '{align}'; it serves: {', '.join(sorted(head.aligns))}"
-        if "search" in recipe.model_fields_set and not any(component("heads", out.head.type).generates for out in recipe.outputs.values()):
-            yield "search", f"'{recipe.search.type}' searches what a model generates, and no output here is generated; leave it out"
         if one.reads is not None and not one.reads:
             yield f"{where}.reads", f"an output must read an input; inputs: {', '.join(recipe.inputs)}"
         for read in one.reads or ():
@@ -371,16 +304,57 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
                 yield f"{where}.reads", f"there is no input '{read}'{nearest(read, recipe.inputs)}"
         if one.of is not None and align != "next":
             yield f"{where}.of", f"`of` belongs to align 'next', this output's is '{align}'; leave it out"
-        if "horizon" in one.model_fields_set and align != "next":
+        if one.horizon != 1 and align != "next":
             yield f"{where}.horizon", f"`horizon` belongs to align 'next', this output's is '{align}'; leave it out"
-    for way, other in (("file", "train"), ("train", "file")):
-        if way == "file" and recipe.data.file is not None and recipe.data.train is not None:
-            yield "data.file", f"give `{way}` or `{other}`, not both"
+        if len(set(one.reads or ())) < len(one.reads or ()):
+            yield f"{where}.reads", f"names an input twice; inputs: {', '.join(recipe.inputs)}"
+    if "search" in recipe.model_fields_set and not _generates(recipe):
+        yield "search", f"'{recipe.search.type}' searches what a model generates, and no output here is generated; leave it out"
+    if recipe.training.watch not in watchable(recipe):
+        yield "training.watch", f"'{recipe.training.watch}' is not measured{nearest(recipe.training.watch, watchable(recipe))}"
+    if recipe.data.file is not None and recipe.data.train is not None:
+        yield "data.file", "give `file` or `train`, not both"
+    for direction in ("inputs", "outputs"):
+        for name in getattr(recipe, direction):
+            # Names become names of torch modules, which have no dots and keep their own words.
+            if not name or "." in name or name in _TAKEN:
+                yield f"{direction}.{name}", f"'{name}' cannot be a name here; choose another and say `column: {name}`"
+
+
+def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """What a component says against its own settings when it is built, before any data is read."""
+    from ostinato import fitting
+    from ostinato.training.loop import Training
+
+    builds: dict[str, typing.Callable[[], object]] = {
+        "search": lambda: build(recipe.search, "searches"),
+        "training": lambda: Training(**recipe.training.arguments()),
+        "training.optimizer": lambda: build(recipe.training.optimizer, "optimizers"),
+        "training.schedule": lambda: build(recipe.training.schedule, "schedules"),
+        "recipe": lambda: fitting.build(recipe),
+    }
+    for path, make in builds.items():
+        try:
+            make()
+        except ConfigError as why:
+            yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
 
 
 def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> typing.Iterator[tuple[str, str]]:
     if isinstance(reference, SameAs) and reference.same_as not in allowed:
         yield path, f"there is no {what} '{reference.same_as}'{nearest(reference.same_as, allowed)}"
+
+
+def watchable(recipe: Settings) -> dict[str, bool]:
+    """What validation measures, as `training.watch` names it, and whether higher is better."""
+    found = {"loss": False}
+    for output, settings in recipe.outputs.items():
+        found[f"{output}.loss"] = False
+        for name in component("modalities", settings.type).metrics.get(align_of(settings), ()):
+            higher = component("metrics", name).higher_is_better
+            if higher is not None:
+                found[f"{output}.{name}"] = higher
+    return found
 
 
 def align_of(output: Settings) -> str:

@@ -14,17 +14,17 @@ from ostinato import bundle as bundles
 from ostinato import judging
 from ostinato.data.batches import Batches
 from ostinato.errors import ConfigError, DataError
-from ostinato.files import write
+from ostinato.files import PARTIAL, explained, write
 from ostinato.kernels.dispatch import chosen
 from ostinato.metrics._contract import Judged
 from ostinato.model import Graph
 from ostinato.predicting import Run
 from ostinato.preparing import Prepared, prepare
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, at_path, set_path, watchable
 from ostinato.registry import settings_class
 from ostinato.training import repeatable
-from ostinato.training.checkpoints import model_tensors
-from ostinato.training.loop import Training
+from ostinato.training.checkpoints import model_tensors, refuse_changes
+from ostinato.training.loop import FREE, Training
 from ostinato.training.task import Listeners, Outcome, Progress, Task
 
 Say = Callable[[str], None]
@@ -52,7 +52,8 @@ def train_run(
         DataError: the data cannot be used, or are not those that the run began with.
     """
     began = _claim(folder, resume, overwrite)
-    training = Training(**recipe.settings.training.arguments())
+    if began is not None:
+        recipe = _as_it_began(recipe, began, folder)
     prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, say=say)
     training = Training(**prepared.recipe.settings.training.arguments())
     if began is not None:
@@ -61,15 +62,16 @@ def train_run(
         say(f"note: {note}")
     if began is None:
         for path, why in prepared.recipe.reasons.items():
-            say(f"chosen: {path} = {_value(prepared.recipe, path)} ({why})")
+            say(f"chosen: {path} = {prepared.recipe.at(path)} ({why})")
 
     settings = prepared.recipe.settings
     repeatable.prepare(settings.training.seed)
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
     bundle = _bundle(prepared, roots)
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / bundles.RECIPE, prepared.recipe.yaml())
-    bundles.describe(folder, bundle)
+    if began is None:
+        if overwrite:
+            _clear(folder)
+        _describe(folder, bundle, prepared.recipe)
     kernels = sorted({chosen(encoder) for encoder in graph.encoders.values()})
     say(f"{sum(graph.parts().values()):,} parameters; recurrences by the {', '.join(kernels)} kernel on {device}")
 
@@ -82,7 +84,7 @@ def train_run(
         batches=batches,
         fetch=lambda rows: prepared.batch("train", rows).to(device),
         validate=lambda _: _validate(run, prepared, limits, device),
-        higher=_higher(run),
+        higher=watchable(settings),
         row_steps=sum(split.dataset.lengths.values()),
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
         free=("search",),
@@ -91,8 +93,9 @@ def train_run(
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
         return outcome
-    bundles.save_weights(folder, model_tensors(graph))
+    _describe(folder, bundle, prepared.recipe)
     bundles.save_metrics(folder, {})
+    bundles.save_weights(folder, model_tensors(graph))
     bundles.write_card(folder, bundle, graph.parts())
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
@@ -108,12 +111,47 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
             return bundles.load(folder)
         if not overwrite:
             raise ConfigError(f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose another --out")
-        for name in (bundles.DESCRIPTION, bundles.WEIGHTS, f"{bundles.WEIGHTS}.sha256", bundles.METRICS, bundles.CARD, bundles.RECIPE, *KEPT):
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
         raise ConfigError(f"{folder}: is there and is no run; choose another --out")
     return None
+
+
+def _clear(folder: Path) -> None:
+    """Deletes what a run wrote, its description last: whoever is stopped in between leaves what is still known for a run."""
+    with explained(folder):
+        for name in (bundles.WEIGHTS, f"{bundles.WEIGHTS}.sha256", bundles.METRICS, bundles.CARD, bundles.RECIPE, *KEPT, bundles.DESCRIPTION):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:
+    """What is known without the weights: the description first, since it makes the folder a run."""
+    bundles.describe(folder, bundle)
+    paths = "" if recipe.settings.data == type(recipe.settings.data)() else f"# Paths are relative to {bundle.data['base']}\n"
+    write(folder / bundles.RECIPE, paths + recipe.yaml())
+
+
+def _as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
+    """The recipe with the sizes that were chosen when the run began.
+
+    Errors:
+        ConfigError: a setting would change the past.
+    """
+    chosen = {path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not _given(recipe, path)}
+    now = recipe.plain()
+    for path, (value, _) in chosen.items():
+        set_path(now, path, value)
+    # The files may lie elsewhere now; what they hold is compared once they are read.
+    refuse_changes(began.recipe, {**now, "data": began.recipe["data"]}, (*FREE, "search"), folder)
+    return recipe.with_chosen(chosen)
+
+
+def _given(recipe: Recipe, path: str) -> bool:
+    try:
+        at_path(recipe.given, path)
+    except (KeyError, TypeError):
+        return False
+    return True
 
 
 def _same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:
@@ -124,13 +162,6 @@ def _same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:
                 f"data.{split}: {source['source']} is not what {folder} was trained on (its content changed since);"
                 " bring the old file back, or start anew with --overwrite"
             )
-
-
-def _value(recipe: Recipe, path: str) -> Any:
-    value: Any = recipe.plain()
-    for key in path.split("."):
-        value = value[key]
-    return value
 
 
 def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
@@ -147,17 +178,6 @@ def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
         reasons=prepared.recipe.reasons,
         versions=bundles.versions(),
     )
-
-
-def _higher(run: Run) -> dict[str, bool]:
-    """Every metric that can be watched, and whether higher is better."""
-    higher = {"loss": False}
-    for output in run.outputs:
-        higher[f"{output}.loss"] = False
-        for name, metric in judging.metrics_of(run, output).items():
-            if metric.higher_is_better is not None:
-                higher[f"{output}.{name}"] = metric.higher_is_better
-    return higher
 
 
 def _validate(run: Run, prepared: Prepared, limits: Mapping[str, int | None], device: str) -> dict[str, float]:

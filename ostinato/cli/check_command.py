@@ -14,7 +14,11 @@ from ostinato.cli.options import data_root_option, json_option, note, roots, set
 @data_root_option
 @json_option
 def check(recipe: Path, full: bool, sets: tuple[str, ...], data_root: str | None, as_json: bool) -> None:
-    """Check RECIPE before training: parameters per part, chosen kernel, cost of one step, steps of look-ahead."""
+    """Check RECIPE before training: parameters per part, chosen kernel, cost of one step, steps of look-ahead.
+
+    The data are read and encoded as for training. The cost is what torch counts in the products of the first update, forward and
+    backward: two operations per multiplication. Look-ahead: steps of an input to wait for before the first answer can begin.
+    """
     from ostinato import api
     from ostinato.recipe import load
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, show, table
+from ostinato.cli.options import data_root_option, device_option, json_option, roots, show, table
 
 
 @click.command("compare")
@@ -19,7 +19,7 @@ def compare(first: Path, second: Path, split: str | None, data: str | None, data
     """Compare RUN and RUN by a paired bootstrap over the same examples."""
     from ostinato import api
 
-    found = api.compare(first, second, split=split, data=data, data_root=data_root, device=device)
+    found = api.compare(first, second, split=split, data=data, roots=roots(data_root), device=device)
     show(found, as_json, lambda: _text(found))
 
 
@@ -38,4 +38,4 @@ def _text(found: dict) -> str:
         for metric, one in metrics.items()
     ]
     shown = table(rows, ("metric", "first", "second", "difference", "95 % interval", "p", "difference is"))
-    return f"{shown}\n{found['examples']} examples of {found['split']}; {found['method']}"
+    return f"{shown}\n{found['examples']:,} examples of {found['split']}; {found['method']}"

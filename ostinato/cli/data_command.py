@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import json_option, note, show, table
+from ostinato.cli.options import json_option, note, roots, show, table
 
 
 @click.group("data")
@@ -26,12 +26,20 @@ def list_sets(as_json: bool) -> None:
 
 @data.command("fetch")
 @click.argument("name")
-@click.option("--root", type=click.Path(path_type=Path), envvar="OSTINATO_DATA", default="data", show_default=True, metavar="DIR")
+@click.option(
+    "--root",
+    envvar="OSTINATO_DATA",
+    default="data",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that holds the data sets' folders. Also OSTINATO_DATA, the first of several.",
+)
 @json_option
-def fetch_set(name: str, root: Path, as_json: bool) -> None:
+def fetch_set(name: str, root: str, as_json: bool) -> None:
     """Download a data set into DIR/NAME, verified by checksum; a download that was cut off goes on where it stopped."""
     from ostinato.data.fetch import fetch
 
-    folder = fetch(name, root)
-    note(f"{name} is in {folder}; name it in training with --data-root {root}")
+    first, *_ = roots(root) or [Path("data")]
+    folder = fetch(name, first)
+    note(f"{name} is in {folder}; name it in training with --data-root {first}")
     show({"name": name, "folder": str(folder)}, as_json, lambda: str(folder))

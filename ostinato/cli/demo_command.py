@@ -15,19 +15,20 @@ from ostinato.cli.options import device_option, json_option, note, show, table
 def demo(out: Path, overwrite: bool, device: str, as_json: bool) -> None:
     """Train on the built-in dates: as people write them in 55 languages, to ISO 8601; then measure and show."""
     from ostinato import api
-    from ostinato.cli.progress import Progress
+    from ostinato.cli.progress import Progress, going_on
     from ostinato.data.catalogue import BUILTIN
     from ostinato.probes.attention import draw
     from ostinato.recipe import load
+    from ostinato.rows import first_rows
 
-    with Progress() as progress:
+    with Progress() as progress, going_on():
         recipe = load(BUILTIN / "dates.yaml")
         report = api.train(recipe, out, resume=not overwrite, overwrite=overwrite, device=device, say=note, on_event=progress.event)
     match = report["outputs"]["iso"]["exact_match"]
     line = f"exact match {match['value']:.1f} % [{match['low']:.1f}, {match['high']:.1f}] on {report['examples']} held-out dates"
 
     run = api.Run.load(out)
-    rows = api.some_rows(run, "test", 2000)[::200]
+    rows = first_rows(run, "test", 2000)[::200]
     found = api.answers([run], rows, attention=True)
     shown = [
         (row["written"], answer.text, row["iso"], "" if answer.value == row["iso"] else "  <- wrong")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, roots, set_option, show
+from ostinato.cli.options import data_root_option, device_option, json_option, note, roots, set_option, show
 
 
 @click.command("evaluate")
@@ -21,5 +21,5 @@ def evaluate(
     """Measure RUN on held-out rows: every metric with a 95 % interval. Several RUNS are measured as an ensemble."""
     from ostinato import api
 
-    found = api.evaluate(runs, split=split, data=data, sets=sets, roots=roots(data_root), device=device)
+    found = api.evaluate(runs, split=split, data=data, sets=sets, roots=roots(data_root), device=device, say=note)
     show(found, as_json, lambda: api.text_of(found))

@@ -55,7 +55,8 @@ def main() -> None:
         why.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as why:
-        click.echo(str(why) or "Stopped.", err=True)
+        # Click turns a KeyboardInterrupt into its own Abort, which knows the reason as its cause.
+        click.echo(str(why) or str(why.__cause__ or "") or "Stopped.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

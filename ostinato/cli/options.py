@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,16 @@ def roots(text: str | None) -> list[Path]:
 
 def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
     """Prints a result on standard output, as JSON or as text."""
-    click.echo(json.dumps(result, ensure_ascii=False) if as_json else text())
+    click.echo(json.dumps(_finite(result), ensure_ascii=False, allow_nan=False) if as_json else text())
+
+
+def _finite(result: Any) -> Any:
+    """JSON has no word for numbers that are not finite: null."""
+    if isinstance(result, dict):
+        return {key: _finite(value) for key, value in result.items()}
+    if isinstance(result, (list, tuple)):
+        return [_finite(value) for value in result]
+    return None if isinstance(result, float) and not math.isfinite(result) else result
 
 
 def note(text: str) -> None:

@@ -31,7 +31,7 @@ def predict(
     """Answer with a trained RUN: each TEXT, or each line of --input, gives one line of standard output.
 
     Further run folders among the TEXTs join the RUN as an ensemble. Several outputs are separated by tabs; tabs and breaks
-    within an answer are escaped.
+    within an answer are escaped. With --json each line is one JSON object. Notes go to standard error.
     """
     from ostinato import api
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
+from ostinato.training.task import Interrupted
 from ostinato.training.task import Progress as Event
 
 PLAIN_SECONDS = 15.0
@@ -29,7 +33,8 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        if self.task is not None:
+            self.bar.stop()
 
     def event(self, event: Event) -> None:
         told = f"loss {event.loss:.3f}  {event.steps_per_second:,.0f} steps/s  {_span(event.seconds_left)} left"
@@ -42,6 +47,17 @@ class Progress:
         elif time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
             print(f"epoch {epoch}  update {event.update:,}/{event.total_updates:,}  {told}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """After Ctrl-C, the command that goes on with the run."""
+    try:
+        yield
+    except Interrupted as stopped:
+        words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+        again = [] if words[:1] == ["demo"] else ["--resume"]
+        raise Interrupted(f"{stopped}:\n  {shlex.join(['ostinato', *words, *again])}") from None
 
 
 def _span(seconds: float) -> str:

@@ -30,12 +30,12 @@ def train(
 ) -> None:
     """Train the model of RECIPE, measure it and keep it as a run folder."""
     from ostinato import api
-    from ostinato.cli.progress import Progress
+    from ostinato.cli.progress import Progress, going_on
     from ostinato.recipe import load
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     folder = out or Path("runs") / recipe.stem
-    with Progress() as progress:
+    with Progress() as progress, going_on():
         found = api.train(
             load(recipe, sets),
             folder,

@@ -1,0 +1,153 @@
+"""Rows for a trained run: from a split, from arguments, standard input, files or Python, each with its place for messages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ostinato import fitting
+from ostinato.data._memory import is_frame
+from ostinato.data.read import Table, open_table
+from ostinato.data.split import set_aside
+from ostinato.errors import ConfigError, DataError
+from ostinato.predicting import Row, Run
+from ostinato.preparing import columns_of
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+
+class Rows(NamedTuple):
+    """Raw values by column, row after row, and where a row stands by its number."""
+
+    rows: Iterator[dict[str, Any]]
+    place: Callable[[int], str]
+
+
+def of_split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Table, np.ndarray | None]:
+    """The table of a split as the run knows it, or other `data` in its place, and the rows in it (None: all).
+
+    Errors:
+        ConfigError: the run knows no such split.
+        DataError: its files are not there, or are not what they should be.
+    """
+    settings, kept = run.recipe.settings, run.bundle.data
+    source = data if data is not None else getattr(settings.data, split)
+    aside = source is None and split == "valid"
+    if aside:
+        source = settings.data.train or settings.data.file
+    if source is None:
+        raise ConfigError(f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}")
+    base = Path(kept.get("base", ".")) if data is None else Path.cwd()
+    extra = [one.alternatives for one in settings.outputs.values() if one.alternatives]
+    where = f"data.{split}" if data is None else "data"
+    table = open_table(
+        source,
+        columns=list(dict.fromkeys([*columns_of(settings).values(), *extra])),
+        base=base,
+        data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
+        where=where,
+    )
+    return table, set_aside(table.num_rows, seed=settings.training.seed)[1] if aside else None
+
+
+def default_split(run: Run, split: str | None, data: Any) -> str:
+    """What was asked for; else test where there is one, else valid."""
+    if split is None:
+        return "test" if data is not None or run.recipe.settings.data.test is not None else "valid"
+    return split
+
+
+def asked(run: Run, texts: Sequence[str] | None, source: str | None, *, outputs: bool = False) -> Rows:
+    """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too.
+
+    Errors:
+        ConfigError: lines of text cannot hold several columns.
+        DataError: a line or the file cannot be read.
+    """
+    places = _places(run, outputs)
+    if source is not None and source != "-" and _is_table(source):
+        return _of_table(run, source, places, "--input")
+    if len(places) > 1:
+        columns = ", ".join(_columns(places))
+        raise ConfigError(
+            f"lines of text hold one column, and this needs {columns}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
+        )
+    if source is not None and source != "-":
+        return _of_table(run, source, places, "--input")
+    ((place, column),) = zip(places, _columns(places))
+    modality = run.modalities[place]
+    if source is None:
+        return Rows(({column: modality.parse(text)} for text in texts or ()), lambda row: f"text {row + 1}")
+    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
+    return Rows(({column: modality.parse(line)} for line in lines), lambda row: f"standard input line {row + 1}")
+
+
+def of_python(run: Run, rows: Any) -> Rows:
+    """Rows as Python gives them: dicts by column, a data frame, a path, or with one input its raw values.
+
+    Errors:
+        ConfigError: one value stands where several rows are needed.
+    """
+    places = _places(run, outputs=False)
+    columns = _columns(places)
+    if is_frame(rows) or isinstance(rows, Path):
+        return _of_table(run, rows, places, "rows")
+    if isinstance(rows, (str, bytes, Mapping)):
+        raise ConfigError(f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]")
+    listed = list(rows)
+    if len(columns) > 1 and (wrong := next((row for row in listed if not isinstance(row, Mapping)), None)) is not None:
+        raise ConfigError(f"rows: this model reads {', '.join(columns)}, so each row is a dict with these keys, not {wrong!r:.40}")
+    return Rows((row if isinstance(row, Mapping) else {columns[0]: row} for row in listed), lambda row: f"row {row}")
+
+
+def _places(run: Run, outputs: bool) -> dict[str, Any]:
+    return {place: one for place, one in fitting.places(run.recipe.settings) if outputs or place.startswith("inputs.")}
+
+
+def _columns(places: Mapping[str, Any]) -> list[str]:
+    return [fitting.column_of(place, settings) for place, settings in places.items()]
+
+
+def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
+    columns = dict(zip(_columns(places), places))
+    table = open_table(source, columns=list(columns), base=Path.cwd(), data_root=(), where=where)
+    values = [table.values(column, run.modalities[place]) for column, place in columns.items()]
+    return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
+
+
+def _is_table(source: str) -> bool:
+    return Path(source.lower().removesuffix(".gz")).suffix in TABLES
+
+
+def _decoded(line: bytes, number: int) -> str:
+    where = f"standard input line {number}"
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as why:
+        raise DataError(f"{where}: not UTF-8 (byte {why.start + 1}); convert it, for example with iconv") from None
+    if "\0" in text:
+        raise DataError(f"{where}: has a NUL byte; remove it, for example with `tr -d '\\000'`")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[Row]:
+    """The first rows of a split, as raw values by column."""
+    table, rows = of_split(run, split, None, roots)
+    return [row for _, row in zip(range(count), table_rows(run, table, rows))]
+
+
+def table_rows(run: Run, table: Table, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+    """The raw values of a table's rows by column, inputs and outputs, in the table's order."""
+    columns: dict[str, Any] = {}
+    for place, settings in fitting.places(run.recipe.settings):
+        column = fitting.column_of(place, settings)
+        columns.setdefault(column, table.values(column, run.modalities[place], rows))
+        extra = getattr(settings, "alternatives", None)
+        if extra is not None:
+            columns[extra] = iter([one or "" for one in table.column(extra, rows)])
+    for values in zip(*columns.values()):
+        yield dict(zip(columns, values))
