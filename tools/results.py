@@ -3,7 +3,7 @@
     python tools/results.py --data-root DATA                  all rows that have no docs/results/ROW.json yet
     python tools/results.py --data-root DATA --only multi30k  the row of that name, or those whose name begins with it
     python tools/results.py --only copy                       the bottleneck: three models and docs/bottleneck.png (needs no data)
-    python tools/results.py --render                          the page and the plot alone
+    python tools/results.py --render                          the page, the plot and the README's tables alone
 
 DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training resumes,
 and a row is written when it is whole. To measure a row again, delete its JSON and its folder below runs/results.
@@ -301,6 +301,34 @@ def _speed(speed: dict[str, Any] | None) -> list[str]:
     return [*lines, "", "By `python benchmarks/translation_training.py`, which says what is compared and how."]
 
 
+def readme_block(results: dict[str, dict[str, Any]]) -> list[str]:
+    """The first metric of each row, for the README."""
+    lines = ["| measured | metric | value | 95 % interval | minutes | command |", "|---|---|---|---|---|---|"]
+    for row in ROWS:
+        value, interval, _, minutes = _cells(row.shown[0], results.get(row.name), 0)
+        what = f"[{row.measured.partition(';')[0]}](docs/results.md#{row.name})"
+        lines.append(f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only {row.name}` |")
+    return lines
+
+
+def demo_block() -> list[str]:
+    """What the demo found, for the README; docs/results/demo.json is what `ostinato demo --json` printed."""
+    kept, lines = RESULTS / "demo.json", ["not yet run"]
+    if kept.is_file():
+        lines = ["```", json.loads(kept.read_text(encoding="utf-8"))["line"], "```"]
+    if (HOME / "docs" / "attention.png").is_file():
+        picture = "What the model looks at: a row for each symbol that it says, a column for each that it reads"
+        lines += ["", f"![{picture}](docs/attention.png)"]
+    return lines
+
+
+def filled(text: str, name: str, lines: Sequence[str]) -> str:
+    """A page with these lines between its markers of this name."""
+    before, opening, rest = text.partition(f"<!-- {name} -->\n")
+    _, closing, after = rest.partition(f"<!-- /{name} -->")
+    return "\n".join([before + opening.rstrip("\n"), *lines, closing + after]) if closing else text
+
+
 def load() -> dict[str, dict[str, Any]]:
     """The results that there are, by row."""
     paths = {row.name: RESULTS / f"{row.name}.json" for row in ROWS}
@@ -311,6 +339,10 @@ def render() -> None:
     results = load()
     draw(results)
     write(PAGE, page(results, json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.is_file() else None))
+    readme = HOME / "README.md"
+    if readme.is_file():
+        text = filled(readme.read_text(encoding="utf-8"), "results", readme_block(results))
+        write(readme, filled(text, "demo", demo_block()))
     print(f"{PAGE.relative_to(HOME)}: {len(results)} of {len(ROWS)} rows measured")
 
 
