@@ -100,7 +100,7 @@ def _advice(problem: OSError, path: Path) -> str:
     if problem.errno == errno.EFBIG:
         return "the file would pass the system's limit on file sizes; raise it (ulimit -f). What was written before is intact"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "the folder is read-only for this user; choose another folder or change its permissions. What stood there is intact"
+        return "the folder is read-only for this user; choose another or change its permissions. What stood there is intact"
     if problem.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"a part of the path is a file, not a folder ({problem.filename}); choose another folder"
     return f"{problem.strerror or problem}; choose another folder, or look at the disk. What was written before is intact"

@@ -45,7 +45,7 @@ class MovingAverage:
 
 
 def mean(saved: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of several sets of weights, summed in float64 in the order given; what is not a real number comes from the last."""
+    """The mean of several sets of weights, summed in float64 in the order given; whole numbers come from the last."""
     total: dict[str, Tensor] = {}
     number = 0
     for weights in saved:
@@ -55,7 +55,8 @@ def mean(saved: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
                 total[name] = tensor
             else:
                 total[name] = total[name] + tensor.double() if name in total else tensor.double()
-    return {name: (total[name] / number).to(weights[name].dtype) if total[name].is_floating_point() else total[name] for name in total}
+    real = {name: (tensor / number).to(weights[name].dtype) for name, tensor in total.items() if tensor.is_floating_point()}
+    return total | real
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Checkpoints:
         with files.new_folder(path) as new:
             digests = {}
             for name, group in tensors.items():
-                data = safetensors.torch.save({key: tensor.detach().contiguous() for key, tensor in group.items()})
+                data = safetensors.torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in group.items()})
                 digests[name] = hashlib.sha256(data).hexdigest()
                 files.write_synced(new / f"{name}.safetensors", data)
             whole = {"version": VERSION, "sha256": digests, **state}
@@ -105,7 +105,7 @@ class Checkpoints:
 
     def save_weights(self, kind: str, epoch: int, weights: Mapping[str, Tensor]) -> None:
         """Keeps the weights after `epoch` epochs as `best` or `epoch`."""
-        data = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in weights.items()})
+        data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
         files.write(self._weights(kind, epoch), data)
 
     def load_weights(self, kind: str, epoch: int) -> dict[str, Tensor]:
@@ -117,7 +117,8 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         """From oldest to newest."""
         found = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*")}
-        return sorted((path for path, name in found.items() if name), key=lambda path: [int(part) for part in found[path].groups()])
+        positions = {path: tuple(map(int, name.groups())) for path, name in found.items() if name}
+        return sorted(positions, key=positions.__getitem__)
 
     def _tidy(self) -> None:
         """Deletes older checkpoints, and weights that none of those kept would ask for."""
@@ -158,7 +159,7 @@ def _state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
         raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
     if state["version"] > VERSION:
-        raise BundleError(f"{path}: of checkpoint version {state['version']}, this Ostinato knows up to {VERSION}; update Ostinato")
+        raise BundleError(f"{path}: of checkpoint version {state['version']}, known are those up to {VERSION}; update Ostinato")
     return state
 
 
@@ -196,7 +197,8 @@ def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Pa
     own = model_tensors(model)
     wrong = sorted(own.keys() ^ saved.keys()) or [name for name in own if own[name].shape != saved[name].shape]
     if wrong:
-        raise BundleError(f"{where}: not the weights of this model, which differs in {', '.join(wrong[:5])}; use the recipe they were made with")
+        differing = ", ".join(wrong[:5])
+        raise BundleError(f"{where}: not the weights of this model, which differs in {differing}; use their own recipe")
     for name, tensor in own.items():
         tensor.copy_(saved[name])
 

@@ -161,9 +161,8 @@ class _Run:
         self.device = next(iter(self.named.values())).device
         prepare(training.seed, saved and saved.state["surroundings"]["threads"], self.device)
         self.surroundings = surroundings(self.device)
-        bfloat16 = training.precision == "bfloat16" or (
-            training.precision == "auto" and self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        )
+        profits = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and profits)
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         self.optimizer = build(training.optimizer, "optimizers").make(self.named.values())
         self.schedule = build(training.schedule, "schedules")
@@ -182,7 +181,7 @@ class _Run:
                 self.moving.restore(saved.tensors["average"])
             length = saved.state["history_length"]
             if self.ended() is None:
-                listeners.notes(f"going on after update {self.place.updates}, in epoch {self.place.epoch + 1} of {training.epochs}")
+                listeners.notes(f"going on after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}")
         listeners.notes(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}")
         board = folder / "tensorboard" if training.tensorboard else None
         self.history = History(folder / "history.jsonl", length, self.place.updates, board, listeners.notes)
@@ -208,9 +207,10 @@ class _Run:
         finally:
             self.history.close()
         place = self.place
-        kept = self.judged(place.averaged_epochs)
         if self.training.keep_best and place.best_epoch is not None:
             kept = self.checkpoints.load_weights("best", place.best_epoch)
+        else:
+            kept = self.judged(place.averaged_epochs)
         restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
         self.model.eval()
         return Outcome(self.ended(), before, place.epoch, place.updates, place.seconds, place.best_epoch, place.best)
@@ -350,7 +350,8 @@ class _Run:
 
     def sums(self, tally: Mapping[str, float]) -> dict[str, float]:
         """Sums as what a report says: losses per target, and the speed."""
-        each = {name: tally[f"{name}.total"] / tally[f"{name}.count"] for name in self.model.weights if tally.get(f"{name}.count")}
+        counted = [name for name in self.model.weights if tally.get(f"{name}.count")]
+        each = {name: tally[f"{name}.total"] / tally[f"{name}.count"] for name in counted}
         said = {"train.loss": sum(self.model.weights[name] * value for name, value in each.items())}
         if len(self.model.weights) > 1:
             said |= {f"train.{name}.loss": value for name, value in each.items()}
@@ -365,8 +366,9 @@ class _Run:
     def tell(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], began: float) -> None:
         """Adds an update to the sums, and tells who listens."""
         place, now = self.place, time.monotonic()
-        added = {f"{name}.total": total for name, total in totals.items()} | {f"{name}.count": count for name, count in counts.items()}
-        added |= {"steps": steps, "seconds": now - began}
+        added: dict[str, float] = {"steps": steps, "seconds": now - began}
+        for name, total in totals.items():
+            added |= {f"{name}.total": total, f"{name}.count": counts[name]}
         for tally in (place.lately, place.whole_epoch):
             for name, value in added.items():
                 tally[name] = tally.get(name, 0) + value
@@ -376,9 +378,8 @@ class _Run:
         since, before = self.started
         left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
         loss = sum(self.model.weights[name] * total / counts[name] for name, total in totals.items())
-        self.listeners.progress(
-            Progress(place.updates, self.total, place.epoch + 1, self.training.epochs, loss, self.speed, place.learning_rate, left)
-        )
+        epochs, rate = self.training.epochs, place.learning_rate
+        self.listeners.progress(Progress(place.updates, self.total, place.epoch + 1, epochs, loss, self.speed, rate, left))
 
     def blame(self, parts: Sequence[np.ndarray], batches: Sequence[Any], totals: Mapping[str, float]) -> NoReturn:
         """Stops at a loss or gradient that is not finite, before it touches a weight, and says where it arose."""
@@ -408,7 +409,7 @@ class _Run:
     def stop_if_asked(self) -> None:
         if self.interrupted:
             self.save()
-            raise Interrupted(f"stopped after update {self.place.updates}, epoch {self.place.epoch + 1}; saved, go on with --resume")
+            raise Interrupted(f"stopped after update {self.place.updates}; saved, go on with --resume")
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -58,8 +58,8 @@ def draw_from(seed: int, update: int, part: int, device: torch.device) -> None:
     """
     number = int.from_bytes(hashlib.blake2b(f"{seed}/{update}/{part}".encode(), digest_size=8).digest(), "little") >> 1
     torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(number)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(number)
 
 
 def surroundings(device: torch.device | str) -> dict[str, str | int]:
@@ -76,8 +76,13 @@ def surroundings(device: torch.device | str) -> dict[str, str | int]:
 
 def differences(before: dict, now: dict) -> list[str]:
     """Why a resumed run may not be equal to the bit: a sentence for each thing that changed; empty when it will be."""
-    named = {"torch": "torch's version", "capability": "the CPU's instruction set", "processor": "the processor", "device": "the device",
-             "threads": "the number of threads"}  # fmt: skip
+    named = {
+        "torch": "torch's version",
+        "capability": "the CPU's instruction set",
+        "processor": "the processor",
+        "device": "the device",
+        "threads": "the number of threads",
+    }
     return [
         f"{what} was {before[key]}, is {now[key]}: the run goes on, but not to the same bits as one never stopped"
         for key, what in named.items()

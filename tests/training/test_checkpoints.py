@@ -8,7 +8,14 @@ import torch
 
 from ostinato.errors import BundleError, ConfigError
 from ostinato.registry import make, names
-from ostinato.training.checkpoints import Checkpoints, model_tensors, optimizer_tensors, refuse_changes, restore_model, restore_optimizer
+from ostinato.training.checkpoints import (
+    Checkpoints,
+    model_tensors,
+    optimizer_tensors,
+    refuse_changes,
+    restore_model,
+    restore_optimizer,
+)
 from tests.training.toy_run import Toy, task, toy, training
 
 
@@ -23,7 +30,8 @@ def test_only_safetensors_and_json_are_written_and_a_tied_weight_once(tmp_path):
 
 
 def test_two_checkpoints_and_the_weights_they_name_are_kept(tmp_path):
-    training(epochs=6, average_last=2).run(task(validate=lambda model: {"loss": float(model.num_batches == 30), "next.right": 0}), tmp_path)
+    worse = lambda model: {"loss": float(model.num_batches), "next.right": 0}  # noqa: E731
+    training(epochs=6, average_last=2).run(task(validate=worse), tmp_path)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["best-0001.safetensors", "checkpoint-0005-0000000", "checkpoint-0006-0000000",
                      "epoch-0004.safetensors", "epoch-0005.safetensors", "epoch-0006.safetensors"]  # fmt: skip
@@ -126,7 +134,8 @@ def test_changes_are_named_together_and_what_is_free_is_not():
     before = {"training": {"epochs": 3, "optimizer": {"type": "sgd"}}, "data": "a", "search": {"width": 3}}
     refuse_changes(before, {**before, "search": {"type": "greedy"}}, ("search",), "run")
     with pytest.raises(ConfigError) as caught:
-        refuse_changes(before, {"training": {"epochs": 4, "optimizer": {"type": "adam"}}, "data": "b"}, ("training.epochs",), "run")
+        now = {"training": {"epochs": 4, "optimizer": {"type": "adam"}}, "data": "b"}
+        refuse_changes(before, now, ("training.epochs",), "run")
     for part in ("data was 'a', is 'b'", "training.optimizer.type was 'sgd', is 'adam'", "search.width was 3, is 'not there'"):
         assert part in str(caught.value)
     assert "training.epochs was" not in str(caught.value)

@@ -73,7 +73,7 @@ OTHER = {
     "average_decay": 0.9, "average_last": 2, "seed": 2, "precision": "bfloat16",
 }  # fmt: skip
 JUDGED = {"validate_every": 2, "watch": "next.right", "patience": 1, "keep_best": False}
-"""Options about what validation says, tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
+"""Tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
 ELSEWHERE = {
     "batch_steps": "how Batches is built", "batch_rows": "how Batches is built", "max_steps": "which rows are left in",
     "checkpoint_seconds": "test_resume", "report_every": "below", "tensorboard": "below",
@@ -242,9 +242,10 @@ def test_what_is_not_finite_stops_and_is_named_and_the_last_checkpoint_is_kept(t
 
 
 def test_progress_and_reports_and_history_tell_the_same(tmp_path):
-    progress, reports, notes = [], [], []
+    progress, reports, notes, data = [], [], [], Data()
     listeners = Listeners(progress.append, reports.append, notes.append)
-    trained(tmp_path, listeners=listeners, epochs=2, report_every=4, schedule={"type": "linear", "warmup": 5})
+    data.targets[:] = data.symbols  # As many real targets in each batch: the mean over steps is the mean over updates.
+    trained(tmp_path, data=data, listeners=listeners, epochs=2, report_every=4, schedule={"type": "linear", "warmup": 5})
     assert [one.update for one in progress] == list(range(1, 21)) and {one.total_updates for one in progress} == {20}
     assert [one.epoch for one in progress] == [1] * 10 + [2] * 10
     assert progress[0].learning_rate == pytest.approx(2e-4) and all(one.steps_per_second > 0 for one in progress)
@@ -253,6 +254,8 @@ def test_progress_and_reports_and_history_tell_the_same(tmp_path):
         *[("update", 4), ("update", 8), ("epoch", 10)], *[("update", 12), ("update", 16), ("update", 20), ("epoch", 20)]
     ]  # fmt: skip
     assert reports[2]["valid.loss"] > 0 and reports[2]["best"] is True and reports[0]["gradient_norm"] > 0
+    for report, losses in ((reports[1], progress[4:8]), (reports[2], progress[:10]), (reports[6], progress[10:])):
+        assert report["train.loss"] == pytest.approx(sum(one.loss for one in losses) / len(losses), rel=1e-6)
     assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == reports
 
 
@@ -295,7 +298,8 @@ def test_a_full_disk_stops_with_a_clear_error_and_the_checkpoints_before_are_int
     with pytest.raises(DataError, match="the disk is full .*MB free.*intact"):
         trained(tmp_path, epochs=3, checkpoint_seconds=1e-9)
     monkeypatch.undo()
-    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["checkpoint-0000-0000001", "checkpoint-0000-0000002"]
+    left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert left == ["checkpoint-0000-0000001", "checkpoint-0000-0000002"]
     one = task(facts=facts({"epochs": 3}))
     assert training(epochs=3).run(one, tmp_path, resume=True).updates == 30
     whole, _ = trained(tmp_path / "whole", epochs=3)

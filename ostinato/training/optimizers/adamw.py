@@ -42,6 +42,4 @@ class AdamW(Optimizer):
         self.weight_decay = weight_decay
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            parameters, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True
-        )
+        return torch.optim.AdamW(parameters, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True)

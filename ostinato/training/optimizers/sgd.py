@@ -38,7 +38,7 @@ class SGD(Optimizer):
         weight_decay: NonNegative = 0.0,
     ):
         if nesterov and not momentum:
-            raise ConfigError("training.optimizer.nesterov: looks ahead along the momentum, and momentum is 0; set momentum, such as 0.9")
+            raise ConfigError("training.optimizer.nesterov: looks along the momentum, which is 0; set momentum, such as 0.9")
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
