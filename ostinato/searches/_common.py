@@ -51,18 +51,19 @@ def log_probabilities(logits: Tensor) -> Tensor:
 def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` highest of each row (R, V) and their places, from the highest down; of equals the lower place first."""
     size = scores.shape[1]
-    count = min(count, size)
-    values, places = scores.topk(min(count + 1, size), 1)
+    if count >= size:
+        values, places = scores.sort(dim=1, descending=True, stable=True)
+        return values, places
+    values, places = scores.topk(count + 1, 1)
     equal = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
     if bool(equal.any()):  # topk gives equals in any order, and any of those that stand at its end
         places, order = places.sort(1)
         values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
         places = places.gather(1, order)
-        if count < size:
-            cut = equal[:, count - 1].nonzero().squeeze(1)
-            if len(cut):
-                whole, whole_places = scores.index_select(0, cut).sort(dim=1, descending=True, stable=True)
-                values[cut], places[cut] = whole[:, : count + 1], whole_places[:, : count + 1]
+        cut = equal[:, count - 1].nonzero().squeeze(1)
+        if len(cut):
+            whole, whole_places = scores.index_select(0, cut).sort(dim=1, descending=True, stable=True)
+            values[cut], places[cut] = whole[:, : count + 1], whole_places[:, : count + 1]
     return values[:, :count], places[:, :count]
 
 

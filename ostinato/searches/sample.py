@@ -131,7 +131,7 @@ def _nucleus(shares: Tensor, top_p: float) -> Tensor:
         sums = values.cumsum(1, dtype=torch.float64)
         if count >= shares.shape[1] or bool((sums[:, -1] >= enough).all()):
             break
-        count *= 8
+        count = count * 8 if count * 16 < shares.shape[1] else shares.shape[1]
     before = sums - values
     values = values.masked_fill(before >= enough.unsqueeze(1), 0)
     values[:, 0] = 1  # the highest share is 1 by definition; top_p 0 keeps it alone
