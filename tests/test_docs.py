@@ -23,7 +23,8 @@ from tests.test_imports import ORDER
 
 HOME = Path(__file__).resolve().parents[1]
 PAGES = [HOME / "README.md", HOME / "CONTRIBUTING.md", HOME / "CHANGELOG.md", *sorted((HOME / "docs").glob("*.md"))]
-README, ARCHITECTURE, EXTENDING, RECIPES = (HOME / name for name in ("README.md", "docs/architecture.md", "docs/extending.md", "docs/recipes.md"))
+README = HOME / "README.md"
+ARCHITECTURE, EXTENDING, RECIPES = (HOME / "docs" / f"{name}.md" for name in ("architecture", "extending", "recipes"))
 SHORT = {"epochs: 20": "epochs: 1", '"epochs": 20': '"epochs": 1'}
 """What makes the walk-through of the README a matter of seconds."""
 
@@ -87,7 +88,8 @@ def run(lines: list[str], folder: Path) -> dict[str, str]:
     """Standard output of commands in a folder; all of them must end well."""
     environment = {**os.environ, "OSTINATO_CACHE": str(folder / "cache"), "PYTHONPATH": os.pathsep.join([str(folder), str(HOME)])}
     words = json.dumps([shlex.split(line) for line in lines])
-    done = subprocess.run([sys.executable, "-c", DRIVER], cwd=folder, env=environment, input=words, capture_output=True, text=True)
+    driver = [sys.executable, "-c", DRIVER]
+    done = subprocess.run(driver, cwd=folder, env=environment, input=words, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(zip(lines, json.loads(done.stdout), strict=True))
 
@@ -128,7 +130,8 @@ def test_an_outside_package_written_from_the_page_joins_by_its_entry_points(tmp_
     package = tmp_path / "ostinato_mgu-0.1.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: ostinato-mgu\nVersion: 0.1\n")
-    points = re.findall(r'^\[project\.entry-points\."(.*)"\]\n((?:\w+ = ".*"\n?)+)', (tmp_path / "pyproject.toml").read_text(), re.MULTILINE)
+    metadata = (tmp_path / "pyproject.toml").read_text()
+    points = re.findall(r'^\[project\.entry-points\."(.*)"\]\n((?:\w+ = ".*"\n?)+)', metadata, re.MULTILINE)
     assert points
     (package / "entry_points.txt").write_text("\n".join(f"[{room}]\n" + lines.replace('"', "") for room, lines in points))
     scripts = [f"python {name}" for name in names if name.endswith(".py") and "/" not in name]
@@ -211,10 +214,11 @@ def test_tests_that_the_readme_names_are_there():
 
 def test_the_readme_names_every_member_and_nothing_else():
     table = README.read_text(encoding="utf-8").split("## What it can do today")[1].split("\n\n")[1]
-    rows = {match[1]: match[2] for match in re.finditer(r"^\| .*?`(\w+)`\)? \| (.*) \|$", table, re.MULTILINE) if match[1] in registry.ROOMS}
+    told = re.findall(r"^\| .*?`(\w+)`\)? \| (.*) \|$", table, re.MULTILINE)
+    rows = {room: members for room, members in told if room in registry.ROOMS}
     assert set(rows) == set(registry.ROOMS)
-    for room, told in rows.items():
-        assert set(re.findall(r"`(\w+)`", told)) == set(registry.names(room)), room
+    for room, members in rows.items():
+        assert set(re.findall(r"`(\w+)`", members)) == set(registry.names(room)), room
 
 
 @pytest.fixture
@@ -238,7 +242,8 @@ def test_the_readmes_tables_are_those_of_the_results_that_there_are(results_tool
 
 
 def test_a_table_is_filled_between_its_markers_and_the_demo_stands_in_the_readme(results_tool, tmp_path, monkeypatch):
-    assert results_tool.filled("a\n<!-- x -->\nold\n<!-- /x -->\nb", "x", ["new", "er"]) == "a\n<!-- x -->\nnew\ner\n<!-- /x -->\nb"
+    before, after = "a\n<!-- x -->\n", "\n<!-- /x -->\nb"
+    assert results_tool.filled(f"{before}old{after}", "x", ["new", "er"]) == f"{before}new\ner{after}"
     assert results_tool.filled("no markers", "x", ["new"]) == "no markers"
     monkeypatch.setattr(results_tool, "HOME", tmp_path)
     monkeypatch.setattr(results_tool, "RESULTS", tmp_path / "docs" / "results")
@@ -251,7 +256,8 @@ def test_a_table_is_filled_between_its_markers_and_the_demo_stands_in_the_readme
 
 def test_every_room_and_module_has_its_row():
     table = re.findall(r"^\| `(\w+)`", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
-    there = {path.stem for path in (HOME / "ostinato").iterdir() if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.*")))}
+    everything = (HOME / "ostinato").iterdir()
+    there = {path.stem for path in everything if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.*")))}
     assert set(table) == {name for name in there if not name.startswith("_")}
     assert len(table) == len(set(table))
 

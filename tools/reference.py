@@ -32,7 +32,8 @@ ABOUT = {
     "modalities": "The `type` of an input or output. Every input also has [these settings](#every-input), every output"
     " [these](#every-output).",
     "tokenizers": "`tokenizer` of a text.",
-    "metrics": "What `evaluate` measures. A modality names its metrics; `training.watch: OUTPUT.METRIC` watches one.",
+    "metrics": "What `evaluate` measures. A modality names its metrics, which then have their defaults; the settings below are"
+    " for Python. `training.watch: OUTPUT.METRIC` watches one.",
     "cells": "`cell` of an encoder or head.",
     "attentions": "`attention` of a head.",
     "encoders": "`encoder` of an input.",
@@ -104,9 +105,9 @@ def _written(value: Any) -> str:
 def chosen_from_data() -> dict[type, set[str]]:
     """The settings that are chosen from the data where a recipe leaves them out, by the class that has them."""
     found: dict[type, set[str]] = {}
-    texts = [("tokenizers", name) for name in names("tokenizers")]
-    for room, name in [*texts, *(("encoders", name) for name in names("encoders")), *(("heads", name) for name in names("heads"))]:
-        given = {"tokenizers": "tokenizer", "encoders": "encoder", "heads": "head"}[room]
+    slots = {"tokenizers": "tokenizer", "encoders": "encoder", "heads": "head"}
+    for room, name in ((room, name) for room in slots for name in names(room)):
+        given = slots[room]
         read, said = ({"type": "text", given: name} if given != other else "text" for other in ("head", "encoder"))
         try:
             recipe = from_arguments({"read": read}, {"said": said})
@@ -208,7 +209,8 @@ def page() -> str:
         "",
         "### Data",
         "",
-        f"{' '.join((inspect.getdoc(Data) or '').split())} Each of {', '.join(f'`{name}`' for name in Data.model_fields)} is a file,",
+        f"{' '.join((inspect.getdoc(Data) or '').split())}",
+        f"Each of {', '.join(f'`{name}`' for name in Data.model_fields)} is a file,",
         "a list of files (their rows one after the other), or one text file per column: `{de: train.de.gz, en: train.en.gz}`.",
         "`file` names one table in place of `train`.",
         "",
