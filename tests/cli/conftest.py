@@ -77,11 +77,16 @@ def write_data(folder):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """No test touches the user's cache."""
+    """No test touches the user's cache; one thread each, since models so small gain nothing from more and test processes share cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("OSTINATO_DATA", raising=False)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
