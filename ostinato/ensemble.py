@@ -19,7 +19,8 @@ class Ensemble(Generator):
 
         log p(y | x) = log mean_k p_k(y | x)
 
-    The state holds each member's memory and values, the values' names led by the member's number.
+    The state holds each member's memory and values, the values' names led by the member's number. Its attention is the mean of
+    the members' where all of them look at the same steps, else empty.
 
     Args:
         members: generators over the same symbols.
@@ -46,8 +47,9 @@ class Ensemble(Generator):
 
 def _joined(states: list[Decoding]) -> Decoding:
     values = {f"{k} {name}": value for k, state in enumerate(states) for name, value in state.values.items()}
-    first = states[0].attention
-    attention = tuple(sum(state.attention[k] for state in states) / len(states) for k in range(len(first)))
+    shapes = {tuple(weights.shape for weights in state.attention) for state in states}
+    alike = [state.attention for state in states] if len(shapes) == 1 else []
+    attention = tuple(sum(weights) / len(states) for weights in zip(*alike))
     return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
@@ -45,7 +45,10 @@ def build(recipe: Settings) -> dict[str, Modality]:
         arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
         if owners[place] != place and "tokenizer" in arguments:
             arguments["tokenizer"] = columns[owners[place]].tokenizer
-        made[place] = cls(**arguments)
+        try:
+            made[place] = cls(**arguments)
+        except ConfigError as why:
+            raise ConfigError(f"{place}: {why}") from None
     return made
 
 
@@ -84,7 +87,10 @@ def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[s
     owners = vocabulary_owners(recipe)
     for owner in dict.fromkeys(owners.values()):
         sharing = [place for place, own in owners.items() if own == owner]
-        modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
+        try:
+            modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
+        except DataError as why:
+            raise DataError(f"{', '.join(sharing)}: {why}") from None
         for place in sharing:
             if place != owner:
                 modalities[place].restore(modalities[owner].facts())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -80,6 +81,7 @@ def column_settings(modality: str) -> type[Settings]:
     return _with_fields(modality, (InputFields, OutputFields))
 
 
+@functools.cache
 def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings]:
     cls = component("modalities", modality)
     fields: dict[str, Any] = {"type": (Literal[modality], modality)}
@@ -126,17 +128,19 @@ class Graph(nn.Module):
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
-        self._owner = {name: _owner(name, inputs) for name in inputs}
+        self._owner = {name: encoder_owner(name, inputs) for name in inputs}
         for name, settings in inputs.items():
             if self._owner[name] == name:
-                self.encoders[name] = build(settings.encoder, "encoders", modalities[f"inputs.{name}"].spec)
+                spec = modalities[f"inputs.{name}"].spec
+                self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
             self.reads[name] = list(settings.reads or inputs)
             sizes = [Sizes(one.steps_size, one.summary_size, one.state_sizes) for one in map(self.encoder, self.reads[name])]
             if settings.join is not None:
-                self.joins[name] = join = build(settings.join, "joins", [s.steps for s in sizes], [s.summary for s in sizes])
+                widths = [one.steps for one in sizes], [one.summary for one in sizes]
+                self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
                 sizes = [Sizes(join.steps_size, join.summary_size, ())]
-            self.heads[name] = build(settings.head, "heads", modalities[f"outputs.{name}"].spec, sizes)
+            self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", modalities[f"outputs.{name}"].spec, sizes)
 
     def encoder(self, name: str) -> nn.Module:
         return self.encoders[self._owner[name]]
@@ -175,7 +179,15 @@ class Graph(nn.Module):
         return {place.format(name): count(module) for place, room in rooms.items() for name, module in room.items()}
 
 
-def _owner(name: str, inputs: Mapping[str, Settings]) -> str:
+def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:
+    """The component, or its refusal with its place in the recipe in front."""
+    try:
+        return build(settings, room, *positional)
+    except ConfigError as why:
+        raise ConfigError(f"{place}: {why}") from None
+
+
+def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:
     """The input that owns the encoder of this one, through `same_as`."""
     seen = [name]
     while isinstance(inputs[seen[-1]].encoder, SameAs):

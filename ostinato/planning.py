@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ostinato import fitting
+from ostinato.model import encoder_owner
 from ostinato.recipe import Recipe, align_of
 from ostinato.registry import Settings
 
@@ -42,12 +44,16 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
     One piece per about 225 characters of training text: 8,000 pieces for 29,000 captions, so that each is seen often enough to be learnt.
     """
     chosen: Chosen = {}
-    for place, settings in _columns(recipe):
+    owners = fitting.vocabulary_owners(recipe.settings)
+    for place, settings in fitting.places(recipe.settings):
         tokenizer = getattr(settings, "tokenizer", None)
-        if not isinstance(tokenizer, Settings) or tokenizer.type not in SUBWORD or _given(recipe, f"{place}.tokenizer.size"):
+        if owners[place] != place or not isinstance(tokenizer, Settings) or tokenizer.type not in SUBWORD:
             continue
-        size = _round(min(32_000, max(300, amount.characters[place] / 225)))
-        chosen[f"{place}.tokenizer.size"] = (size, f"{amount.characters[place]:,} characters of training text, one piece per 225")
+        if _given(recipe, f"{place}.tokenizer.size"):
+            continue
+        characters = sum(amount.characters[one] for one, owner in owners.items() if owner == place)
+        size = _round(min(32_000, max(300, characters / 225)))
+        chosen[f"{place}.tokenizer.size"] = (size, f"{characters:,} characters of training text, one piece per 225")
     return chosen
 
 
@@ -63,21 +69,32 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             chosen[f"outputs.{name}.align"] = (align_of(settings), f"how {settings.type} is lined up by default")
         if not _given(recipe, f"outputs.{name}.reads"):
             chosen[f"outputs.{name}.reads"] = (list(recipe.settings.inputs), "all inputs")
-    widths = []
-    for name, settings in recipe.settings.inputs.items():
-        encoder, place = settings.encoder, f"inputs.{name}.encoder"
-        if not isinstance(encoder, Settings):
-            continue
-        _choose(recipe, chosen, encoder, place, "hidden_size", width, f"{many}")
-        size = chosen.get(f"{place}.hidden_size", (getattr(encoder, "hidden_size", width),))[0]
-        widths.append(size[-1] if isinstance(size, (list, tuple)) else size)
+    inputs = recipe.settings.inputs
+    owners = {name: encoder_owner(name, inputs) for name in inputs}
+    heads = {name: settings.head for name, settings in recipe.settings.outputs.items()}
+    reads = {name: {owners[one] for one in settings.reads or inputs} for name, settings in recipe.settings.outputs.items()}
+    own, read = {}, {}  # the width of an encoder's top layer, and of its steps, which hold each of its directions
+    for name in dict.fromkeys(owners.values()):
+        encoder, place = inputs[name].encoder, f"inputs.{name}.encoder"
+        directions = 2 if getattr(encoder, "both_ways", False) else 1
+        wanted, why = width, many
+        for output, head in heads.items():
+            if name in reads[output] and _given(recipe, f"outputs.{output}.head.hidden_size"):
+                wanted = max(1, head.hidden_size // directions)
+                why = f"its {directions} direction(s) as wide as outputs.{output}.head"
+        size = _choose(recipe, chosen, encoder, place, "hidden_size", wanted, why)
+        sizes_up = size if isinstance(size, list) else [size or width]
+        own[name], read[name] = sizes_up[-1], directions * sizes_up[-1]
         if getattr(encoder, "embedding", "learnt") == "learnt":
-            _choose(recipe, chosen, encoder, place, "embedding_size", widths[-1], "as wide as the encoder")
+            residual = getattr(encoder, "residual", False)
+            embedding = directions * sizes_up[0] if residual else sizes_up[-1]
+            why = "as wide as the first layer, which adds it" if residual else "as wide as the encoder"
+            _choose(recipe, chosen, encoder, place, "embedding_size", embedding, why)
         _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
-    for name, settings in recipe.settings.outputs.items():
-        head, place = settings.head, f"outputs.{name}.head"
-        _choose(recipe, chosen, head, place, "hidden_size", 2 * max(widths, default=width), "both directions of the widest encoder")
-        _choose(recipe, chosen, head, place, "embedding_size", max(widths, default=width), "as wide as the encoder")
+    for name, head in heads.items():
+        place = f"outputs.{name}.head"
+        _choose(recipe, chosen, head, place, "hidden_size", max(read[one] for one in reads[name]), "the steps of the widest encoder")
+        _choose(recipe, chosen, head, place, "embedding_size", max(own[one] for one in reads[name]), "as wide as the encoder")
         _choose(recipe, chosen, head, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
 
     training = recipe.settings.training
@@ -97,9 +114,14 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     return chosen
 
 
-def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name: str, value: Any, reason: str) -> None:
-    if name in type(settings).model_fields and not _given(recipe, f"{place}.{name}"):
-        chosen[f"{place}.{name}"] = (value, reason)
+def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name: str, value: Any, reason: str) -> Any:
+    """Chooses a value where the user gave none; what holds then, or None where there is no such setting."""
+    if name not in type(settings).model_fields:
+        return None
+    if _given(recipe, f"{place}.{name}"):
+        return getattr(settings, name)
+    chosen[f"{place}.{name}"] = (value, reason)
+    return value
 
 
 def _dropout(rows: int) -> float:
@@ -110,11 +132,6 @@ def _round(number: float) -> int:
     """To two leading digits: a chosen size should look chosen."""
     step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
     return max(1, round(number / step) * step)
-
-
-def _columns(recipe: Recipe) -> list[tuple[str, Settings]]:
-    both = (("inputs", recipe.settings.inputs), ("outputs", recipe.settings.outputs))
-    return [(f"{direction}.{name}", settings) for direction, columns in both for name, settings in columns.items()]
 
 
 def _given(recipe: Recipe, path: str) -> bool:

@@ -49,6 +49,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
 
+    def model_post_init(self, _: Any) -> None:
+        # Which member it is counts as set: a GRU with nothing else said must not turn into its slot's default.
+        if "type" in type(self).model_fields:
+            self.__pydantic_fields_set__.add("type")
+
     def arguments(self) -> dict[str, Any]:
         """The constructor's keyword arguments."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != "type"}
@@ -96,7 +101,13 @@ def _outside(room: str) -> dict[str, importlib.metadata.EntryPoint]:
 def names(room: str) -> tuple[str, ...]:
     """The members of a room, in alphabetical order; imports none of them."""
     own = {path.stem for path in folder(room).glob("*.py") if not path.stem.startswith("_")}
-    return tuple(sorted(own | set(_outside(room))))
+    outside = _outside(room)
+    for name in sorted(own & set(outside)):
+        raise ConfigError(
+            f"the installed module {outside[name].module} brings {room} a '{name}', which Ostinato has itself;"
+            f" give it another name in its entry point ostinato.{room}, or uninstall it"
+        )
+    return tuple(sorted(own | set(outside)))
 
 
 def summaries(room: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ ORDER = (
     "data",
     "bundle",
     "training",
+    "mistakes",
     "recipe",
     "planning",
     "preparing",

@@ -57,7 +57,8 @@ class Autoregressive(Head, Generator):
     Errors:
         ConfigError: nothing would reach the head, or options exclude each other.
 
-    Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (readout without maxout); Luong 2015, arXiv:1508.04025.
+    Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (there the readout reads s[i-1], and has maxout
+    in place of tanh); Luong 2015, arXiv:1508.04025.
     """
 
     aligns = frozenset({"free"})
@@ -92,7 +93,7 @@ class Autoregressive(Head, Generator):
         self.starts_from_state = [bool(one.state) for one in sizes]
         self.context_first = context == "before" and bool(contexts)
         self.input_feeding = input_feeding
-        _check(contexts, widths, attention, context, input_feeding, bridge)
+        _check(self.attended, widths, attention, context, input_feeding, bridge)
 
         readout_size = embedding_size if tied else hidden_size
         self.fed_size = contexts if self.context_first else readout_size if input_feeding else 0
@@ -113,8 +114,8 @@ class Autoregressive(Head, Generator):
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         heard, truth = self._shifted(targets)
-        features, _ = self._run(heard, self.start(encoded))
-        smoothing = self.label_smoothing if self.training else 0.0
+        smoothing, sampled = (self.label_smoothing, self.scheduled_sampling) if self.training else (0.0, 0.0)
+        features, _ = self._run(heard, self.start(encoded), sampled)
         logits = self.output(self._dropped(features))
         return Loss(functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing), len(truth))
 
@@ -171,13 +172,21 @@ class Autoregressive(Head, Generator):
 
     # The decoder.
 
-    def _run(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        if self.stepwise or (self.training and self.scheduled_sampling):
-            return self._run_stepwise(heard, state)
+    def _run(self, heard: Steps, state: Decoding, sampled: float = 0.0) -> tuple[Tensor, Decoding]:
+        """Readouts (N, A) after each step heard, and the state after the last; a sequence without steps keeps its state."""
+        if not heard.layout.total:
+            return self.output.weight.new_zeros(0, self.output.in_features), state
+        if self.stepwise or sampled:
+            return self._run_stepwise(heard, state, sampled)
         return self._run_whole(heard, state)
 
+    def _looked(self, state: Decoding) -> tuple[Tensor, ...]:
+        """The weights of the step before, zeros where there was none."""
+        fresh = self.output.weight.new_zeros
+        return state.attention or tuple(fresh(len(state.rows), one.values.shape[1]) for one in state.memory)
+
     def _run_whole(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        """Readouts (N, A) when nothing that is said at a step enters the recurrence: one scan a layer, attention all at once."""
+        """When nothing that is found at a step enters the recurrence: one scan a layer, then attention for all steps at once."""
         layout, values = heard.layout, dict(state.values)
         x = self.embedding(heard.values)
         for layer, cell in enumerate(self.cells):
@@ -186,26 +195,27 @@ class Autoregressive(Head, Generator):
             values |= {f"{layer}.{k}": one for k, one in enumerate(after)}
         parts, last = [x], []
         query = Steps(x, layout).padded() if self.attentions else None
-        in_place = torch.equal(state.rows, torch.arange(len(layout), device=state.rows.device))
-        for attention, memory in zip(self.attentions, state.memory):
-            context, weights = (memory if in_place else memory.take(state.rows)).attend(attention, query)
+        numbers = torch.arange(len(layout), device=state.rows.device)
+        in_order = torch.equal(state.rows, numbers)
+        lengths = layout.lengths.to(numbers.device)
+        for attention, memory, looked in zip(self.attentions, state.memory, self._looked(state)):
+            whole = in_order and len(memory.layout) == len(layout)
+            context, weights = (memory if whole else memory.take(state.rows)).attend(attention, query)
             parts.append(Steps.from_padded(context, layout).values)
-            ends = (layout.lengths.to(weights.device) - 1).clamp(min=0)
-            last.append(weights[torch.arange(len(ends), device=ends.device), ends])
+            last.append(torch.where(lengths[:, None] > 0, weights[numbers, (lengths - 1).clamp(min=0)], looked))
         return self._read_out(parts), replace(state, values=values, attention=tuple(last))
 
-    def _run_stepwise(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        """Readouts (N, A) step after step, sequences from longest to shortest, each step over those still alive."""
+    def _run_stepwise(self, heard: Steps, state: Decoding, sampled: float) -> tuple[Tensor, Decoding]:
+        """Step after step, sequences from longest to shortest, each step over those still alive."""
         layout, loop = heard.layout, _Loop(self)
         order = layout.order
         memory = tuple(one.take(state.rows.index_select(0, order)) for one in state.memory)
         values = {name: value.index_select(0, order) for name, value in state.values.items()}
-        embedded = self._dropped(self.embedding(heard.values.index_select(0, layout.time_major))).split(layout.alive)
-        gates = loop.gates(torch.cat(embedded)).split(layout.alive) if layout.total else ()
-        sampled = self.scheduled_sampling if self.training else 0.0
+        in_time = self._dropped(self.embedding(heard.values.index_select(0, layout.time_major)))
+        embedded, gates = in_time.split(layout.alive), loop.gates(in_time).split(layout.alive)
         ended: list[dict[str, Tensor]] = []
         parts: list[list[Tensor]] = []
-        weights = tuple(self.output.weight.new_zeros(len(layout), one.values.shape[1]) for one in memory)
+        weights = tuple(one.index_select(0, order) for one in self._looked(state))
         width = len(layout)
         for time, alive in enumerate(layout.alive):
             if alive < width:
@@ -216,14 +226,13 @@ class Autoregressive(Head, Generator):
                 width = alive
             heard_now, gates_now = embedded[time], gates[time]
             if sampled and time:
-                own = self.embedding(self.output(self._read_out(parts[-1])[:alive]).argmax(1))
+                with torch.no_grad():
+                    own = self.output(self._read_out([one[:alive] for one in parts[-1]])).argmax(1)
                 lots = torch.rand(alive, 1, device=own.device) < sampled
-                heard_now = torch.where(lots, self._dropped(own), heard_now)
+                heard_now = torch.where(lots, self._dropped(self.embedding(own)), heard_now)
                 gates_now = loop.gates(heard_now)
             said, values, weights = self._one(loop, gates_now, heard_now, values, memory, None)
             parts.append(said)
-        if not parts:
-            return self.output.weight.new_zeros(0, self.output.in_features), state
         features = [torch.cat(column).index_select(0, layout.packed) for column in zip(*parts)]
         last = values | {f"weights.{k}": one for k, one in enumerate(weights)}
         back = torch.argsort(order)
@@ -253,7 +262,7 @@ class Autoregressive(Head, Generator):
             contexts, weights = self._look(top, values, memory, rows)
         parts = [top, *contexts, embedded] if self.context_first else [top, *contexts]
         if self.input_feeding:
-            values["fed"] = torch.tanh(loop.readout(torch.cat(parts, 1))) if loop.readout else top
+            values["fed"] = torch.tanh(loop.readout(torch.cat(parts, 1)))
             parts = [values["fed"]]
         return parts, values, weights
 
@@ -292,21 +301,27 @@ class _Loop:
         self.fed = DeferredLinear(first.weight_x[:, size:]) if head.fed_size else None
         self.below = [None] + [DeferredLinear(cell.weight_x, cell.bias_x) for cell in head.cells[1:]]
         self.products = [cell.products() for cell in head.cells]
-        readout = head.readout
-        self.readout = DeferredLinear(readout.weight, readout.bias) if readout is not None and head.input_feeding else None
+        self.readout = DeferredLinear(head.readout.weight, head.readout.bias) if head.input_feeding else None
 
     def gates(self, embedded: Tensor) -> Tensor:
         return functional.linear(embedded, self.weight, self.bias)
 
 
-def _check(contexts: int, widths: list[int], attention: object, context: str, input_feeding: bool, bridge: bool) -> None:
-    if attention is not None and not contexts:
-        raise ConfigError("head.attention: no input that this output reads has steps to attend to; set attention: none")
-    if attention is None and not (bridge and sum(widths)):
-        raise ConfigError("head: without attention and without bridge nothing of the inputs reaches the output; allow one of them")
+def _check(
+    attended: list[int], widths: list[int], attention: Settings | None, context: str, input_feeding: bool, bridge: bool
+) -> None:
+    if attention is not None and not attended:
+        raise ConfigError("attention: no input that this output reads has steps to attend to; set attention: none")
+    for place, width in enumerate(widths):
+        if place not in attended and not (bridge and width):
+            which = f"input {place + 1} of {len(widths)} in `reads`" if len(widths) > 1 else "the input"
+            raise ConfigError(
+                f"bridge: nothing of {which} would reach the output, which has neither attention to its steps nor a bridge from"
+                " its last state; set bridge: true, or an attention where it has steps"
+            )
     if input_feeding and context == "before":
-        raise ConfigError("head.input_feeding: needs context: after; with the context before the cell it enters the cell already")
+        raise ConfigError("input_feeding: needs context: after; with the context before the cell it enters the cell already")
     if input_feeding and attention is None:
-        raise ConfigError("head.input_feeding: feeds back what attention found; set an attention, or input_feeding: false")
+        raise ConfigError("input_feeding: feeds back what attention found; set an attention, or input_feeding: false")
     if attention is None and context == "before":
-        raise ConfigError("head.context: there is no context without attention; leave it out")
+        raise ConfigError("context: there is no context without attention; leave it out")

@@ -30,7 +30,7 @@ class Concatenate(Join):
         widths = {size for size in steps_sizes if size is not None}
         if len(widths) > 1:
             raise ConfigError(
-                f"join concatenate: the inputs' steps are {', '.join(map(str, sorted(widths)))} wide; give their encoders one width,"
+                f"concatenate: the inputs' steps are {', '.join(map(str, sorted(widths)))} wide; give their encoders one width,"
                 " or leave the join out so that each input is attended to on its own"
             )
         self.steps_size = next(iter(widths), None)

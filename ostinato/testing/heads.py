@@ -1,0 +1,295 @@
+"""The laws of heads that generate, as plain functions: each takes a way to make the head, and fails by AssertionError.
+
+    from ostinato.testing import heads as laws
+    laws.all_of("autoregressive", {"context": "before"})
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato import registry
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Decoding, Head, Sizes
+from ostinato.modalities._contract import Symbols
+from ostinato.steps import Layout, Steps
+
+Make = Callable[[Symbols, Sequence[Sizes]], Head]
+"""A head from what its output is and what its inputs bring."""
+
+SPEC = Symbols(size=7, begin=0, end=1, unknown=2)
+WIDTH = 6
+"""Of the steps of every input, so that a head of this width may use any attention."""
+INPUTS = {
+    "one": (((4, 0, 3, 1, 6), "state"),),
+    "two": (((4, 0, 3, 1, 6), "state"), ((2, 3, 0, 1, 1), "summary")),
+    "one and a table row": (((4, 0, 3, 1, 6), "summary"), (None, "summary")),
+}
+"""Several ways to be read from: each input's lengths, None where it has no steps, and what the bridge may start from."""
+TARGETS = (4, 2, 0, 7, 4)
+TOLERANCE = 1e-5
+"""Of the largest value, in float32."""
+
+
+def maker(name: str, options: dict[str, Any] | None = None) -> Make:
+    """Makes the head that a recipe would make, `WIDTH` wide."""
+    given = {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})}
+    return lambda spec, sizes: registry.make("heads", name, (spec, sizes), given)
+
+
+def all_of(name: str, options: dict[str, Any] | None = None) -> None:
+    """Every law of `LAWS`, for every way to be read from."""
+    for law in LAWS:
+        for inputs in INPUTS:
+            law(maker(name, options), inputs)
+
+
+def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:
+    """What encoders might have read: seeded numbers."""
+    random = torch.Generator().manual_seed(seed)
+    draw = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)  # noqa: E731
+    made = []
+    for lengths, start in INPUTS[inputs]:
+        steps = None if lengths is None else Steps(draw(sum(lengths), WIDTH), Layout(list(lengths)))
+        state = (draw(len(TARGETS), 3), draw(len(TARGETS), 2)) if start == "state" else None
+        made.append(Encoded(steps, draw(len(TARGETS), 4), state))
+    return made
+
+
+def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
+    return [
+        Sizes(one.steps and one.steps.values.shape[1], one.summary.shape[1], tuple(part.shape[1] for part in one.state or ()))
+        for one in encoded
+    ]
+
+
+def rows_of(encoded: Sequence[Encoded], rows: Sequence[int]) -> list[Encoded]:
+    """These examples alone, in this order."""
+    pick = lambda tensor: tensor[list(rows)]  # noqa: E731
+    made = []
+    for one in encoded:
+        steps = None if one.steps is None else Steps.of([one.steps.split()[row] for row in rows])
+        made.append(Encoded(steps, pick(one.summary), None if one.state is None else tuple(map(pick, one.state))))
+    return made
+
+
+def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
+    random = torch.Generator().manual_seed(seed)
+    return Steps(torch.randint(2, SPEC.size, (sum(lengths),), generator=random), Layout(list(lengths)))
+
+
+@torch.no_grad()
+def extending_is_stepping(make: Make, inputs: str) -> None:
+    """Law a: a prompt said at once gives the logits and the state of its symbols said one by one; an empty one nothing."""
+    head, encoded = _case(make, inputs)
+    prompt = targets()
+    start = head.start(encoded)
+    logits, after = head.extend(prompt, start)
+    for row, (symbols, found) in enumerate(zip(prompt.split(), logits.split(list(TARGETS)))):
+        state = start.reorder(torch.tensor([row]))
+        for place, symbol in enumerate(symbols):
+            one, state = head.step(symbol[None], state)
+            near(found[place], one[0], f"logits of row {row} at step {place}")
+        _same_state(after.reorder(torch.tensor([row])), state, f"after row {row}")
+
+
+@torch.no_grad()
+def extending_goes_on(make: Make, inputs: str) -> None:
+    """A prompt in two parts is the prompt at once, whichever hypotheses stand in the state and in whatever order."""
+    head, encoded = _case(make, inputs)
+    first, second = targets((3, 0, 2, 1, 4)), targets((0, 2, 3, 1, 2), seed=2)
+    for rows in ([0, 1, 2, 3, 4], [0], [0, 1, 2], [4, 2, 2, 0, 1, 4]):
+        chosen = torch.tensor(rows)
+        pick = lambda steps: Steps.of([steps.split()[row] for row in rows])  # noqa: E731, B023
+        begin = head.start(encoded).reorder(chosen)
+        _, state = head.extend(pick(first), begin)
+        logits, state = head.extend(pick(second), state)
+        joined = [torch.cat(parts) for parts in zip(pick(first).split(), pick(second).split())]
+        whole, expected = head.extend(Steps.of(joined), begin)
+        parts = whole.split([len(one) for one in joined])
+        ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, pick(second).split())]
+        near(logits, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
+        _same_state(state, expected, f"for hypotheses {rows}")
+
+
+@torch.no_grad()
+def loss_is_minus_score(make: Make, inputs: str) -> None:
+    """Where nothing is random or smoothed, the loss is minus the log-probability, over as many targets."""
+    head, encoded = _case(make, inputs)
+    loss, scored = head.loss(encoded, targets()), head.score(encoded, targets())
+    near(loss.total, -scored.log_probability.sum(), "loss and score")
+    assert loss.count == int(scored.num_targets.sum()) == sum(TARGETS) + len(TARGETS)
+
+
+@torch.no_grad()
+def scores_are_sums_over_steps(make: Make, inputs: str) -> None:
+    """The score of a target is what its symbols and the end are given, one by one; right is what has the highest probability."""
+    head, encoded = _case(make, inputs)
+    scored = head.score(encoded, targets())
+    for row, symbols in enumerate(targets().split()):
+        state, said, total, right = head.start(encoded).reorder(torch.tensor([row])), head.begin, 0.0, 0
+        for symbol in [*symbols.tolist(), head.end]:
+            logits, state = head.step(torch.tensor([said]), state)
+            total += float(logits[0].double().log_softmax(0)[symbol])
+            right += int(logits[0].argmax()) == symbol
+            said = symbol
+        near(scored.log_probability[row], torch.tensor(total), f"score of row {row}")
+        assert int(scored.num_right[row]) == right and int(scored.num_targets[row]) == len(symbols) + 1
+
+
+@torch.no_grad()
+def company_changes_nothing(make: Make, inputs: str) -> None:
+    """Law b: an example gets the same score alone, among others and in any order."""
+    head, encoded = _case(make, inputs)
+    together = head.score(encoded, targets()).log_probability
+    for rows in [[row] for row in range(len(TARGETS))] + [[3, 0, 4, 2, 1], [2, 1]]:
+        some = Steps.of([targets().split()[row] for row in rows])
+        near(head.score(rows_of(encoded, rows), some).log_probability, together[rows], f"scores of rows {rows}")
+
+
+@torch.no_grad()
+def what_comes_later_changes_nothing(make: Make, inputs: str) -> None:
+    """Law k: the logits of a step do not change when later symbols do."""
+    head, encoded = _case(make, inputs)
+    prompt = targets()
+    early = prompt.layout.positions < 2
+    other = prompt.with_values(torch.where(early, prompt.values, (prompt.values - 1) % 5 + 2))
+    one, two = (head.extend(each, head.start(encoded))[0] for each in (prompt, other))
+    near(one[early], two[early], "logits before the change")
+    assert not torch.allclose(one[~early], two[~early]), "the changed symbols are not heard"
+
+
+@torch.no_grad()
+def every_input_is_read(make: Make, inputs: str) -> None:
+    """Another first input, or another second, gives another answer."""
+    head, encoded = _case(make, inputs)
+    before = head.score(encoded, targets()).log_probability
+    other = read(inputs, seed=7)
+    for place in range(len(encoded)):
+        changed = [other[k] if k == place else one for k, one in enumerate(encoded)]
+        assert not torch.allclose(head.score(changed, targets()).log_probability, before), f"input {place} is not read"
+
+
+def gradients_are_right(make: Make, inputs: str) -> None:
+    """Law c: gradients of inputs and parameters agree with finite differences in float64; every parameter has one."""
+    head, encoded = _case(make, inputs, torch.float64)
+    truth = targets((2, 1, 0, 3, 1))
+    given = [one.steps.values for one in encoded if one.steps is not None] + [one.summary for one in encoded]
+    given += [part for one in encoded for part in one.state or ()]
+    for tensor in given:
+        tensor.requires_grad_()
+    # gradcheck moves its inputs in place, so the tensors need not travel as arguments.
+    every = (*given, *head.parameters())
+    assert torch.autograd.gradcheck(lambda *_: head.loss(encoded, truth).total, every, fast_mode=True)
+    head.loss(encoded, truth).total.backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None and bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any()), name
+
+
+def same_seed_same_bits(make: Make, inputs: str) -> None:
+    """Law i: one seed gives one loss and one set of gradients, also while training."""
+    runs = []
+    for _ in range(2):
+        head, encoded = _case(make, inputs)
+        torch.manual_seed(3)
+        loss = head.train().loss(encoded, targets()).total
+        loss.backward()
+        runs.append([loss, *(parameter.grad for parameter in head.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+
+
+LAWS = (
+    extending_is_stepping,
+    extending_goes_on,
+    loss_is_minus_score,
+    scores_are_sums_over_steps,
+    company_changes_nothing,
+    what_comes_later_changes_nothing,
+    gradients_are_right,
+    same_seed_same_bits,
+)
+
+
+@torch.no_grad()
+def options_matter(name: str, values: dict[str, Sequence[Any]], further: dict[str, dict[str, Any]]) -> None:
+    """Law g: each value of each option changes parameters or the training loss, or is refused by ConfigError.
+
+    Args:
+        values: for every option, values other than its default.
+        further: options that one needs beside it to do anything.
+    """
+    fields = set(registry.settings_class("heads", name).model_fields) - {"type"}
+    assert fields == set(values), f"options without a value to try: {fields ^ set(values)}"
+    for option, tried in values.items():
+        beside = further.get(option, {})
+        standard = _fingerprint(maker(name, beside))
+        for value in tried:
+            try:
+                changed = _fingerprint(maker(name, beside | {option: value}))
+            except ConfigError:
+                continue
+            same = len(changed) == len(standard) and all(map(torch.equal, changed, standard))
+            assert not same, f"{name}: {option}: {value} changes nothing"
+
+
+def learns_to_reverse(name: str, options: dict[str, Any] | None = None, *, updates: int = 120, seed: int = 0) -> float:
+    """Law j: trained to say 2 to 4 of 4 symbols backward, comes to 95 % of sequences right; returns the share."""
+    torch.manual_seed(seed)
+    spec = Symbols(7, 0, 1, 2)
+    encoder = registry.make("encoders", "recurrent", (spec,), {"cell": "gru", "hidden_size": 24, "embedding_size": 12})
+    sizes = [Sizes(encoder.steps_size, encoder.summary_size, encoder.state_sizes)]
+    head = registry.make("heads", name, (spec, sizes), {"hidden_size": 48, "embedding_size": 24, **(options or {})})
+    model = nn.ModuleList([encoder, head])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(updates):
+        layout = Layout(torch.randint(2, 5, (40,)))
+        source = Steps(torch.randint(3, spec.size, (layout.total,)), layout)
+        loss = head.loss([encoder.encode(source)], source.reversed())
+        optimizer.zero_grad()
+        (loss.total / loss.count).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        layout = Layout(torch.randint(2, 5, (300,)))
+        source = Steps(torch.randint(3, spec.size, (layout.total,)), layout)
+        scored = head.score([encoder.encode(source)], source.reversed())
+        right = (scored.num_right == scored.num_targets).double().mean().item()
+    assert right >= 0.95, f"only {right:.0%} of new sequences reversed after {updates} updates"
+    return right
+
+
+def near(found: Tensor, expected: Tensor, what: str) -> None:
+    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
+    largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
+    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+
+
+def _case(make: Make, inputs: str, dtype: torch.dtype = torch.float32) -> tuple[Head, list[Encoded]]:
+    """A seeded head that is not in training, and what it reads."""
+    encoded = read(inputs, dtype=dtype)
+    torch.manual_seed(0)
+    return make(SPEC, sizes_of(encoded)).to(dtype).eval(), encoded
+
+
+def _same_state(found: Decoding, expected: Decoding, what: str) -> None:
+    assert found.values.keys() == expected.values.keys() and torch.equal(found.rows, expected.rows), what
+    for name, value in expected.values.items():
+        near(found.values[name], value, f"state {name} {what}")
+    for k, weights in enumerate(found.attention):
+        earlier = expected.attention[k] if expected.attention else torch.zeros_like(weights)
+        near(weights, earlier, f"attention {k} {what}")
+
+
+def _fingerprint(make: Make) -> list[Tensor]:
+    """The loss while training, then parameters."""
+    head, encoded = _case(make, "one")
+    torch.manual_seed(3)
+    return [head.train().loss(encoded, targets()).total.detach(), *(one.detach() for one in head.parameters())]

@@ -1,0 +1,96 @@
+"""Modalities of a recipe: built, fitted once for all who share, restored."""
+
+import pytest
+
+from ostinato import fitting
+from ostinato.errors import ConfigError, DataError
+from ostinato.recipe import from_arguments
+
+WORD = {"type": "text", "tokenizer": "word"}
+
+
+def recipe(inputs, outputs):
+    return from_arguments(inputs, outputs).settings
+
+
+def columns(**texts):
+    return {place.replace("_", "."): (lambda values=values: list(values)) for place, values in texts.items()}
+
+
+def test_each_column_has_its_own_vocabulary_unless_it_shares():
+    settings = recipe({"a": WORD}, {"b": WORD})
+    assert fitting.vocabulary_owners(settings) == {"inputs.a": "inputs.a", "outputs.b": "outputs.b"}
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["red green"], outputs_b=["blue"]))
+    assert made["inputs.a"].spec.size == 3 + 2 and made["outputs.b"].spec.size == 3 + 1
+
+
+def test_a_shared_tokenizer_is_fitted_on_all_columns_and_equal_for_all():
+    settings = recipe({"a": WORD}, {"b": {"type": "text", "tokenizer": {"same_as": "a"}}})
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["red green"], outputs_b=["blue red"]))
+    assert made["inputs.a"].facts() == made["outputs.b"].facts()
+    assert made["inputs.a"].encode("blue red").tolist() == made["outputs.b"].encode("blue red").tolist()
+    assert made["outputs.b"].decode(made["outputs.b"].encode("green blue")) == "green blue"
+
+
+def test_a_shared_encoder_shares_its_vocabulary():
+    settings = recipe(
+        {"a": WORD, "b": {"type": "text", "encoder": {"same_as": "a"}}, "c": {"type": "text", "encoder": {"same_as": "b"}}}, {"d": WORD}
+    )
+    reading = dict.fromkeys(("inputs.a", "inputs.b", "inputs.c"), "inputs.a")
+    assert fitting.vocabulary_owners(settings) == reading | {"outputs.d": "outputs.d"}
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["red"], inputs_b=["blue"], inputs_c=["green"], outputs_d=["x"]))
+    assert [made[f"inputs.{name}"].spec.size for name in "abc"] == [6, 6, 6]
+
+
+def test_each_column_is_read_once_for_fitting():
+    settings = recipe({"a": WORD}, {"b": {"type": "text", "tokenizer": {"same_as": "a"}}})
+    read = []
+    readers = {place: lambda place=place: (read.append(place), ["word"])[1] for place in ("inputs.a", "outputs.b")}
+    fitting.fit(settings, fitting.build(settings), readers)
+    assert read == ["inputs.a", "outputs.b"]
+
+
+def test_what_was_fitted_is_restored():
+    settings = recipe({"a": WORD}, {"b": WORD})
+    made, again = fitting.build(settings), fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["red green"], outputs_b=["blue"]))
+    fitting.restore(again, {place: one.facts() for place, one in made.items()})
+    assert again["inputs.a"].encode("green red").tolist() == made["inputs.a"].encode("green red").tolist()
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"a": {"type": "text", "tokenizer": {"same_as": "b"}}, "b": {"type": "text", "tokenizer": {"same_as": "a"}}},
+        {"a": {"type": "text", "encoder": {"same_as": "b"}}, "b": {"type": "text", "tokenizer": {"same_as": "a"}}},
+        {"a": {"type": "text", "tokenizer": {"same_as": "a"}}},
+    ],
+)
+def test_circles_are_refused(inputs):
+    with pytest.raises(ConfigError, match="inputs.a.*circle"):
+        fitting.vocabulary_owners(recipe(inputs, {"c": "text"}))
+
+
+def test_columns_of_two_types_cannot_share():
+    with pytest.raises(ConfigError, match="tokens"):
+        fitting.vocabulary_owners(recipe({"a": "tokens"}, {"b": {"type": "text", "tokenizer": {"same_as": "a"}}}))
+
+
+def test_a_refusal_names_the_column():
+    with pytest.raises(ConfigError, match="inputs.a: stop_words: 'two words'"):
+        fitting.build(recipe({"a": {**WORD, "stop_words": ["two words"]}}, {"b": WORD}))
+
+
+def test_a_column_without_anything_to_learn_is_named():
+    settings = recipe({"a": WORD}, {"b": WORD})
+    with pytest.raises(DataError, match="^outputs.b: nothing to learn"):
+        fitting.fit(settings, fitting.build(settings), columns(inputs_a=["red"], outputs_b=["", ""]))
+
+
+def test_own_settings_are_plain_and_hold_what_decides_an_encoding():
+    own = fitting.own_settings(recipe({"a": {**WORD, "lowercase": True}}, {"b": WORD}))
+    assert own["inputs.a"]["lowercase"] is True and own["inputs.a"]["tokenizer"]["type"] == "word"
+    assert set(own["inputs.a"]) == {"tokenizer", "lowercase", "normalize", "stop_words"}
