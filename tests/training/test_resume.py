@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_ctrl_c_finishes_the_step_saves_and_its_checkpoint_enters_no_average(run
 
 @pytest.mark.slow
 def test_killed_by_the_clock_in_processes_that_start_anew(run, tmp_path):
-    options = BOTH | HARD["both"] | {"epochs": 6}
+    options = BOTH | HARD["both"] | {"epochs": 6, "checkpoint_seconds": 0.1}
     assert run(tmp_path / "whole", options) == 0
     draw = random.Random(3)
     for round_ in range(4):
@@ -96,11 +95,12 @@ def test_killed_by_the_clock_in_processes_that_start_anew(run, tmp_path):
             command = [sys.executable, SCRIPT, str(folder), json.dumps(options | {"slow": 0.02})]
             process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ALONE)
             process.stderr.readline()
-            time.sleep(draw.random())
-            process.kill()
-            process.communicate()
-            if (folder / "digest").exists():
+            try:
+                process.communicate(timeout=3 * draw.random())
                 break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
         assert (folder / "digest").read_text() == (tmp_path / "whole" / "digest").read_text()
         assert history(folder) == history(tmp_path / "whole")
 
