@@ -90,6 +90,8 @@ def load(folder: Path) -> Bundle:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         version = plain["version"]
+        if not isinstance(version, int):
+            raise TypeError(f"its version is {version!r}")
     except (ValueError, KeyError, TypeError) as why:
         raise BundleError(f"{path}: damaged ({why}); restore the file or train again") from None
     if version > VERSION:
@@ -101,7 +103,11 @@ def load(folder: Path) -> Bundle:
     plain.pop("version")
     metrics = folder / METRICS
     try:
-        return Bundle(**plain, metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {})
+        found = Bundle(**plain, metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {})
+        wrong = [name for name, value in vars(found).items() if not isinstance(value, dict)]
+        if wrong:
+            raise TypeError(f"{', '.join(wrong)}: no mapping")
+        return found
     except (TypeError, ValueError) as why:
         raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
 

@@ -94,9 +94,9 @@ def examine(
         raise DataError(f"{table.where}: no row holds {', '.join(needed)}; there is nothing to measure against")
     judged = {}
     for output, kept in found.items():
-        if run.outputs[output].alternatives is None:
-            kept["alternatives"] = None
-        judged[output] = Judged(**kept)
+        unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
+        unknown |= {"log_probability", "num_targets", "num_right"} if len(runs) > 1 else set()
+        judged[output] = Judged(**{name: None if name in unknown else values for name, values in kept.items()})
     return Examined(total, len(runs) == 1, judged)
 
 

@@ -16,7 +16,7 @@ from ostinato import bundle as bundles
 from ostinato import fitting
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.ensemble import Ensemble
-from ostinato.errors import ConfigError, DataError
+from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.heads._contract import Scored
 from ostinato.model import Batch, Graph
 from ostinato.recipe import Recipe, restore
@@ -86,8 +86,14 @@ class Run:
         """
         folder = Path(folder)
         bundle = bundles.load(folder)
-        recipe = restore(bundle.recipe, str(folder))
+        try:
+            recipe = restore(bundle.recipe, str(folder))
+        except ConfigError as why:
+            raise BundleError(f"{folder}: damaged, or trained with components that are not here: {why}") from None
         modalities = fitting.build(recipe.settings)
+        lacking = [*(place for place in modalities if place not in bundle.modalities), *recipe.settings.outputs.keys() - bundle.lengths.keys()]
+        if lacking:
+            raise BundleError(f"{folder}: damaged, nothing is known of {', '.join(lacking)}; restore {bundles.DESCRIPTION} or train again")
         fitting.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
         restore_model(graph, bundles.load_weights(folder), folder)

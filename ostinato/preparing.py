@@ -196,5 +196,6 @@ def _usable(dataset: Dataset, rows: np.ndarray | None, limit: int | None, split:
     for reason, found in left_out.items():
         notes.append(f"{split}: {found.count:,} rows left out, {reason} (the first: {found.first})")
     if not len(usable):
-        raise DataError(f"data.{split}: no row can be used: " + ("; ".join(left_out) or "there are none"))
+        told = (f"{found.count:,} rows: {reason} (the first: {found.first})" for reason, found in left_out.items())
+        raise DataError(f"data.{split}: no row can be used: {'; '.join(told) or 'there are none'}; give rows that hold every column")
     return usable

@@ -1,0 +1,193 @@
+"""The commands that use a run: what they print, where, and what they refuse."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
+    found = cli("evaluate", trained, "--json").json
+    assert list(found) == ["split", "examples", "outputs"]
+    assert (found["split"], found["examples"], list(found["outputs"])) == ("test", 10, ["en"])
+    for one in found["outputs"]["en"].values():
+        assert list(one) == ["value", "low", "high", "method"]
+    assert {"bleu", "exact_match", "perplexity"} <= set(found["outputs"]["en"])
+    assert cli("evaluate", trained, "--split", "valid", "--json").json["examples"] == 8
+
+
+def test_evaluate_takes_other_data_and_another_search_and_refuses_the_rest(here, trained, cli, refused):
+    kept = (trained / "metrics.json").read_bytes()
+    other = cli("evaluate", trained, "--data", "valid.tsv", "--set", "search.width=5", "--json").json
+    assert other["examples"] == 8
+    assert cli("evaluate", trained, "--set", "search=greedy", "--json").code == 0
+    assert (trained / "metrics.json").read_bytes() == kept, "measured otherwise, not kept"
+    refused("evaluate", trained, "--set", "training.epochs=3", says=["--set training.epochs=3", "only the search", "search.width=5"])
+    refused("evaluate", trained, "--set", "search.widht=3", says=["search.widht", "did you mean 'width'"])
+    refused("evaluate", trained, "--data", "none.tsv", says=["no file none.tsv"])
+
+
+def test_a_moved_run_and_moved_data_are_found_again(here, cli, refused):
+    assert cli("train", "tiny.yaml", "--out", "run").code == 0
+    before = cli("evaluate", "run", "--json").json
+    shutil.move(here / "run", here / "elsewhere")
+    assert cli("evaluate", "elsewhere", "--json").json == before, "where the data lie is kept whole"
+    (here / "data").mkdir()
+    (here / "old").mkdir()
+    shutil.move(here / "test.tsv", here / "data/test.tsv")
+    refused("evaluate", "elsewhere", says=["data.test", "test.tsv", "--data-root"])
+    assert cli("evaluate", "elsewhere", "--data-root", f"old{os.pathsep}data", "--json").json == before
+    assert cli("compare", "elsewhere", "elsewhere", "--data-root", "data").code == 0
+
+
+def test_data_root_comes_from_the_environment_too(here, cli, monkeypatch):
+    (here / "sets").mkdir()
+    for name in ("train.tsv", "valid.tsv", "test.tsv"):
+        shutil.move(here / name, here / "sets" / name)
+    monkeypatch.setenv("OSTINATO_DATA", f"nowhere{os.pathsep}sets")
+    assert cli("check", "tiny.yaml").code == 0
+
+
+def test_predict_prints_one_line_an_example_and_nothing_else(here, trained, cli, monkeypatch):
+    texts = ["drei", "ein zwei", "", "neun neun neun"]
+    said = cli("predict", trained, *texts)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.count("\n") == 4
+    (here / "in.txt").write_text("\n".join(texts) + "\n")
+    (here / "in.csv").write_text("x,de\n" + "\n".join(f"1,{text}" for text in texts) + "\n")
+    (here / "in.jsonl").write_text("\n".join(json.dumps({"de": text}) for text in texts) + "\n")
+    for name in ("in.txt", "in.csv", "in.jsonl"):
+        assert cli("predict", trained, "--input", name).out == said.out, name
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((here / "in.txt").read_bytes())))
+    assert cli("predict", trained, "--input", "-").out == said.out
+
+
+def test_predict_json_is_one_object_a_line(trained, cli):
+    lines = [json.loads(line) for line in cli("predict", trained, "ein", "zwei", "--json", "--n-best", "2").out.splitlines()]
+    assert [line["inputs"] for line in lines] == [{"de": "ein"}, {"de": "zwei"}]
+    for line in lines:
+        assert [one["rank"] for one in line["outputs"]["en"]] == [1, 2]
+        assert line["outputs"]["en"][0]["score"] >= line["outputs"]["en"][1]["score"]
+
+
+def test_n_best_prints_rank_score_text_and_says_what_to_set(trained, cli, refused):
+    rows = [line.split("\t") for line in cli("predict", trained, "ein", "zwei", "--n-best", "2").out.splitlines()]
+    assert [row[0] for row in rows] == ["1", "2", "1", "2"] and all(float(row[1]) < 0 for row in rows)
+    assert rows[0][2] == cli("predict", trained, "ein").out.rstrip("\n")
+    refused("predict", trained, "ein", "--n-best", "3", says=["--n-best 3", "above width 2", "set width: 3"])
+    assert cli("predict", trained, "ein", "--n-best", "3", "--set", "search.width=3").out.count("\n") == 3
+    refused("predict", trained, "ein", "--n-best", "3", "--set", "search=greedy", says=["'greedy' gives one answer", "search=beam"])
+
+
+def test_predict_refuses_what_it_cannot_read(trained, refused, cli):
+    refused("predict", trained, says=["give TEXT, or --input"])
+    refused("predict", trained, "a", "--input", "b.txt", says=["not both"])
+    refused("predict", "nowhere", "a", says=["nowhere", "no such folder", "ostinato train"])
+    refused("predict", trained.parent, "a", says=["holds no bundle.json"])
+
+
+def test_several_runs_answer_as_an_ensemble_and_need_one_vocabulary(here, trained, cli, refused):
+    assert cli("predict", trained, trained, "ein zwei").out == cli("predict", trained, "ein zwei").out
+    found = cli("evaluate", trained, trained, "--json")
+    assert "perplexity" not in found.json["outputs"]["en"] and "left out" in found.err
+    (here / "train.tsv").write_text("de\ten\n" + "ein\tuno\nzwei\tdue\n" * 6)
+    assert cli("train", "tiny.yaml", "--out", "other").code == 0
+    refused("predict", trained, "other", "ein", says=["other: an ensemble needs runs of one vocabulary", "only the seed changed"])
+
+
+def test_attention_is_drawn_and_its_path_is_told(here, trained, cli):
+    said = cli("predict", trained, "ein zwei", "drei", "--attention", "maps/one.png")
+    assert said.code == 0 and "attention: maps/one.png" in said.err and said.out.count("\n") == 2
+    assert (here / "maps/one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_several_inputs_and_outputs_come_from_a_table_and_leave_tab_separated(here, cli, refused):
+    (here / "two.yaml").write_text(
+        "data: {train: two.jsonl}\n"
+        "inputs:\n  a: {type: text, tokenizer: char, encoder: {hidden_size: 4}}\n"
+        "  b: {type: text, tokenizer: char, encoder: {hidden_size: 4}}\n"
+        "outputs:\n  c: {type: text, tokenizer: char, head: {hidden_size: 4}}\n"
+        "  d: {type: text, tokenizer: char, head: {hidden_size: 4, attention: none}}\n"
+        "search: {type: greedy, max_length: 4, min_length: 4}\ntraining: {epochs: 1, batch_rows: 8}\n"
+    )
+    rows = [{"a": "x", "b": "y", "c": "\t\n", "d": "\n\t"}] * 12
+    (here / "two.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    assert cli("train", "two.yaml", "--out", "run").code == 0
+    refused("predict", "run", "x", says=["one column", "a, b", "--input FILE", "jsonl"])
+    (here / "in.jsonl").write_text('{"a": "x", "b": "y"}\n{"a": "", "b": "xy"}\n')
+    said = cli("predict", "run", "--input", "in.jsonl")
+    assert said.code == 0
+    lines = said.out.split("\n")
+    assert len(lines) == 3 and all(line.count("\t") == 1 for line in lines[:2])
+    assert set(said.out.replace("\\t", "").replace("\\n", "")) <= {"\t", "\n"}, "tabs and breaks of an answer are escaped"
+    assert cli("predict", "run", "--input", "in.jsonl", "--n-best", "1").out.split("\n")[0].startswith("c\t1\t-")
+
+
+def test_score_prints_a_number_a_row_and_ranks_as_the_search_does(here, trained, cli, refused):
+    said = cli("score", trained, "--input", "test.tsv")
+    assert said.code == 0 and len([float(line) for line in said.out.splitlines()]) == 10
+    found = cli("score", trained, "--input", "test.tsv", "--json").json["outputs"]["en"]
+    assert [f"{one:.6f}" for one in found["log_probability"]] == said.out.splitlines()
+    best = json.loads(cli("predict", trained, "ein", "--json").out)["outputs"]["en"][0]
+    (here / "own.jsonl").write_text(json.dumps({"de": "ein", "en": best["value"]}) + "\n")
+    assert float(cli("score", trained, "--input", "own.jsonl").out) == pytest.approx(best["log_probability"], abs=1e-4)
+    (here / "half.csv").write_text("de\nein\n")
+    refused("score", trained, "--input", "half.csv", says=["no column 'en'"])
+
+
+def test_compare_says_whether_the_difference_is_real(trained, cli):
+    found = cli("compare", trained, trained, "--json").json
+    assert found["outputs"]["en"]["bleu"]["difference"] == 0 and not found["outputs"]["en"]["bleu"]["real"]
+    assert "may be chance" in cli("compare", trained, trained).out
+
+
+def test_check_counts_what_is_built_and_full_is_a_fixed_point(here, cli):
+    found = cli("check", "tiny.yaml", "--json").json
+    # One-bias-pair GRUs: 3((x + h) h + 2 h) each way, embeddings of 7 words and 3 special symbols.
+    assert found["parameters"]["inputs.de.encoder"] == 10 * 8 + 2 * 3 * ((8 + 8) * 8 + 2 * 8)
+    assert found["kernels"] == {"inputs.de.encoder": "reference"}
+    assert found["look_ahead"] == {"de": None}
+    weights = sum(found["parameters"].values())
+    assert 2 * found["update_steps"] * weights / 2 < found["update_flops"] < 12 * found["update_steps"] * weights
+    first = cli("check", "tiny.yaml", "--full").out
+    assert "# outputs.en.reads: all inputs" in first
+    (here / "full.yaml").write_text(first)
+    second = cli("check", "full.yaml", "--full").out
+    bare = [line for line in first.splitlines() if not line.startswith("#")]
+    assert second.splitlines() == bare
+
+
+def test_a_full_recipe_keeps_what_was_switched_off(here, cli):
+    sets = ["outputs.en.head.attention=none", "training.clip_norm=null", "inputs.de.tokenizer={type: bpe, size: 300}"]
+    words = [word for one in sets for word in ("--set", one)]
+    first = cli("check", "tiny.yaml", *words, "--full").out
+    (here / "full.yaml").write_text(first)
+    assert cli("check", "full.yaml", "--json").json["parameters"] == cli("check", "tiny.yaml", *words, "--json").json["parameters"]
+    assert "clip_norm:\n" in first or "clip_norm: null" in first
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("list",), ("list", "cells"), ("schema",), ("data", "list")])
+def test_what_needs_no_run_answers_with_text_and_with_json(cli, words):
+    assert cli(*words).out
+    assert cli(*words, "--json").json
+
+
+def test_list_names_the_nearest_room(refused):
+    refused("list", "cell", says=["no room is called 'cell'", "did you mean 'cells'"])
+
+
+def test_an_unknown_command_and_option_exit_2_without_traceback(refused):
+    refused("trian", says=["trian"])
+    refused("train", "--bogus", says=["--bogus"])
+    refused("data", "fetch", "no-such-set", says=["no-such-set"])
+
+
+def test_the_installed_command_starts_without_torch_and_keeps_its_exit_status(here):
+    script = "import sys; sys.argv[0] = 'ostinato'; from ostinato.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    for words, code in ((["--help"], 0), (["list"], 0), (["train", "--help"], 0), (["predict"], 2)):
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+        assert done.returncode == code and done.stdout.splitlines()[-1] == "False", (words, done)

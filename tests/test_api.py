@@ -1,0 +1,132 @@
+"""Python's side: fit, predict, evaluate, save, load, with the habits of scikit-learn."""
+
+import gc
+import random
+from pathlib import Path
+
+import pytest
+
+import ostinato
+from ostinato.errors import BundleError, ConfigError, DataError
+
+WORDS = dict(zip("ein zwei drei vier".split(), "one two three four".split()))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+    torch.set_num_threads(threads)
+
+
+def rows(number, seed=0):
+    draw = random.Random(seed)
+    texts = [draw.choices(list(WORDS), k=draw.randint(1, 3)) for _ in range(number)]
+    return [{"de": " ".join(text), "en": " ".join(WORDS[word] for word in text)} for text in texts]
+
+
+def model(**training):
+    from ostinato.settings import GRU, Autoregressive, Beam, General, Recurrent, Text, Word
+
+    return ostinato.Model(
+        inputs={"de": Text(tokenizer=Word(), encoder=Recurrent(cell=GRU(), hidden_size=8, embedding_size=8))},
+        outputs={"en": Text(tokenizer=Word(), head=Autoregressive(cell=GRU(), hidden_size=8, embedding_size=8, attention=General()))},
+        search=Beam(width=3),
+        training={"epochs": 3, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.03}, **training},
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(cache):
+    return model().fit(rows(48), rows(8, seed=1), device="cpu")
+
+
+def test_fit_predict_evaluate_save_and_load(fitted, tmp_path):
+    answers = fitted.predict([{"de": "ein zwei"}, {"de": ""}])
+    assert len(answers) == 2 and all(isinstance(one, str) for one in answers)
+    report = fitted.evaluate(rows(10, seed=2))
+    assert report["examples"] == 10 and {"value", "low", "high", "method"} == report["outputs"]["en"]["bleu"].keys()
+    saved = fitted.save(tmp_path / "run")
+    again = ostinato.load(saved)
+    assert again.predict(["ein zwei", ""]) == answers
+    assert again.evaluate(rows(10, seed=2)) == report
+    with pytest.raises(BundleError, match="is there already"):
+        again.save(tmp_path / "run")
+
+
+def test_rows_are_dicts_frames_files_or_raw_values(fitted, tmp_path, monkeypatch):
+    import pandas
+    import polars
+
+    monkeypatch.chdir(tmp_path)
+    texts = ["ein", "zwei drei", ""]
+    answers = fitted.predict(texts)
+    assert fitted.predict([{"de": text, "more": 1} for text in texts]) == answers
+    assert fitted.predict({"de": text} for text in texts) == answers
+    assert fitted.predict(pandas.DataFrame({"de": texts})) == answers
+    assert fitted.predict(polars.DataFrame({"de": texts})) == answers
+    Path("in.jsonl").write_text("".join(f'{{"de": "{text}"}}\n' for text in texts))
+    assert fitted.predict(Path("in.jsonl")) == answers
+    assert fitted.evaluate(pandas.DataFrame(rows(6)))["examples"] == 6
+    assert fitted.predict([]) == []
+
+
+def test_n_best_gives_answers_with_scores(fitted):
+    (listed,) = fitted.predict(["ein"], n_best=3)
+    assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True) and len(listed) == 3
+    assert listed[0].value == fitted.predict(["ein"])[0]
+
+
+def test_what_is_no_list_of_rows_is_refused(fitted):
+    with pytest.raises(ConfigError, match="put it in a list"):
+        fitted.predict("ein zwei")
+    with pytest.raises(ConfigError, match="put it in a list"):
+        fitted.predict({"de": "ein"})
+    with pytest.raises(DataError, match="has no 'de'.*it has: en"):
+        fitted.predict([{"en": "one"}])
+    with pytest.raises(DataError, match="row 1, inputs.de: a text is needed, not int 5"):
+        fitted.predict(["ein", 5])
+    with pytest.raises(ConfigError, match="n_best 9 is above width 3"):
+        fitted.predict(["ein"], n_best=9)
+
+
+def test_an_untrained_model_says_what_to_call():
+    for call in (lambda one: one.predict(["x"]), lambda one: one.evaluate([]), lambda one: one.save("x")):
+        with pytest.raises(ConfigError, match="not trained yet; call fit"):
+            call(model())
+
+
+def test_mistakes_in_arguments_are_those_of_a_recipe():
+    with pytest.raises(ConfigError, match="arguments: training.epocs: unknown setting; did you mean 'epochs'"):
+        model(epocs=3)
+    with pytest.raises(ConfigError, match="'txt' is not known; did you mean 'text'"):
+        ostinato.Model(inputs={"a": "txt"}, outputs={"b": "text"})
+
+
+def test_fit_without_a_folder_leaves_nothing_behind(cache, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    one = model(epochs=1).fit(rows(20), device="cpu")
+    assert list((tmp_path / "temporary").iterdir())
+    one.save("kept")
+    assert [path.name for path in Path.cwd().iterdir()] == ["kept"]
+    del one
+    gc.collect()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_fit_with_a_folder_is_a_run_that_resumes(cache, tmp_path):
+    first = model().fit(rows(20), rows(4, seed=1), folder=tmp_path / "run", device="cpu")
+    with pytest.raises(ConfigError, match="holds a run already"):
+        model().fit(rows(20), rows(4, seed=1), folder=tmp_path / "run", device="cpu")
+    again = model().fit(rows(20), rows(4, seed=1), folder=tmp_path / "run", resume=True, device="cpu")
+    assert again.predict(["ein"]) == first.predict(["ein"])
+    with pytest.raises(DataError, match="not what .* was trained on"):
+        model().fit(rows(21), rows(4, seed=1), folder=tmp_path / "run", resume=True, device="cpu")
