@@ -210,17 +210,24 @@ def predict(
         found = answers(loaded, chunk, search=search, seed=seed, attention=attention is not None, place=place, say=say)
         for row, one in zip(chunk, found):
             yield from _lines(row, one, n_best, as_json)
-            if attention is not None and not drawn:
-                say(f"attention: {_draw(one, attention)}")
+            if attention is not None and not drawn and (shown := _drawable(one)) is not None:
+                say(f"attention: {_draw(*shown, attention)}")
                 drawn = True
         done += len(chunk)
+    if attention is not None and not drawn:
+        say(f"attention: {attention} is not drawn, since every input is empty")
 
 
-def _draw(found: dict[str, list[Answer]], path: Path) -> Path:
+def _drawable(found: dict[str, list[Answer]]) -> tuple[str, Answer] | None:
+    """The first output whose best answer attended to something."""
+    best = ((output, listed[0]) for output, listed in found.items())
+    return next(((output, one) for output, one in best if one.attention is not None and one.heard), None)
+
+
+def _draw(output: str, answer: Answer, path: Path) -> Path:
     from ostinato.probes.attention import draw
 
-    output, listed = next(iter(found.items()))
-    return draw(listed[0], path, output)
+    return draw(answer, path, output)
 
 
 def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json: bool) -> Iterator[str]:

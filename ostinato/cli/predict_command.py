@@ -12,7 +12,7 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
 @click.argument("texts", nargs=-1)
 @click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
-@click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first example's answer attended to.")
+@click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to.")
 @set_option
 @seed_option
 @device_option

@@ -11,9 +11,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
 from ostinato.files import explained
 from ostinato.predicting import Answer
+
+
+MOST_LETTERS = 24
+"""Of one label: a longer one would leave no room for the map."""
 
 
 def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
@@ -21,22 +25,27 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
 
     Errors:
         ConfigError: the model has no attention.
-        DataError: the picture cannot be written.
+        DataError: the input has no steps; the picture cannot be written.
     """
     if answer.attention is None:
         raise ConfigError("this model has no attention, so there is nothing to draw; train with head.attention set")
+    if not answer.heard:
+        raise DataError("this input is empty, so there is nothing to draw; draw another example")
     weights = answer.attention.numpy()[: len(answer.said), : len(answer.heard)]
-    height, width = (max(2.2, 0.27 * number + 1.1) for number in weights.shape)
+    heard, said = [_drawable(word) for word in answer.heard], [_drawable(word) for word in answer.said]
+    turned = max(map(len, heard)) > 2
+    # Inches: a cell and the frame, and the letters of the longest label beside them.
+    height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, heard)))
+    width = max(2.2, 0.27 * weights.shape[1] + 1.1 + 0.09 * max(map(len, said)))
     figure, axes = plt.subplots(figsize=(min(width, 40), min(height, 40)), layout="constrained")
     try:
         image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        turned = max(map(len, answer.heard), default=1) > 2
-        axes.set_xticks(range(len(answer.heard)), [_drawable(word) for word in answer.heard], rotation=90 if turned else 0)
-        axes.set_yticks(range(len(answer.said)), [_drawable(word) for word in answer.said])
+        axes.set_xticks(range(len(heard)), heard, rotation=90 if turned else 0)
+        axes.set_yticks(range(len(said)), said)
         axes.set_xlabel("read")
         axes.set_ylabel("said")
         if title:
-            axes.set_title("".join(map(_drawable, title)) if _needs_codes(title) else title, fontsize=10)
+            axes.set_title(_drawable(title), fontsize=10)
         axes.tick_params(length=0, labelsize=9)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -50,13 +59,9 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
     return path
 
 
-def _needs_codes(text: str) -> bool:
-    known = get_font(findfont(FontProperties())).get_charmap()
-    return any(ord(letter) not in known for letter in text)
-
-
 def _drawable(word: str) -> str:
     """The word, blanks made visible; a letter that the font lacks as its code point."""
     known = get_font(findfont(FontProperties())).get_charmap()
     shown = "".join(letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423"))
+    shown = shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "\u2026"
     return shown.replace("$", r"\$")

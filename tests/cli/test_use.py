@@ -103,6 +103,9 @@ def test_attention_is_drawn_and_its_path_is_told(here, trained, cli):
     said = cli("predict", trained, "ein zwei", "drei", "--attention", "maps/one.png")
     assert said.code == 0 and "attention: maps/one.png" in said.err and said.out.count("\n") == 2
     assert (here / "maps/one.png").read_bytes().startswith(b"\x89PNG")
+    said = cli("predict", trained, "", "--attention", "two.png")
+    assert said.code == 0 and "two.png is not drawn, since every input is empty" in said.err
+    assert "attention: three.png" in cli("predict", trained, "", "drei", "--attention", "three.png").err
 
 
 def test_several_inputs_and_outputs_come_from_a_table_and_leave_tab_separated(here, cli, refused):

@@ -15,7 +15,7 @@ def answer(said, heard):
 
 
 @pytest.mark.parametrize(
-    "heard", [["Ein", " Hund"], list("२४ मई १९९०"), list("二〇二四年"), list("٣ مايو"), ["$a_1$", "\\b", "%", "_"], ["👩‍👩‍👧", "\t", "\n"], list("x" * 400), []]
+    "heard", [["Ein", " Hund"], list("२४ मई १९९०"), list("二〇二四年"), list("٣ مايو"), ["$a_1$", "\\b", "%", "_"], ["👩‍👩‍👧", "\t", "\n"], list("x" * 400), ["long" * 50]],
 )
 def test_any_script_and_length_is_drawn_without_a_warning(tmp_path, heard):
     path = draw(answer(["a", "$"], heard), tmp_path / "deep" / "map.png", "title $x$ 日")
@@ -39,6 +39,8 @@ def test_without_attention_and_where_nothing_can_be_written_it_says_so(tmp_path)
     one = answer(["a"], ["x"])
     with pytest.raises(ConfigError, match="no attention"):
         draw(Answer(**{**vars(one), "attention": None}), tmp_path / "map.png")
+    with pytest.raises(DataError, match="empty"):
+        draw(answer(["a"], []), tmp_path / "map.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="a part of the path is a file"):
         draw(one, tmp_path / "file" / "map.png")
