@@ -40,7 +40,8 @@ def device_of(name: str) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as why:
-        raise ConfigError(f"--device {name}: {str(why).splitlines()[0]}; allowed here: cpu{', cuda' if torch.cuda.is_available() else ''}") from None
+        allowed = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise ConfigError(f"--device {name}: {str(why).splitlines()[0]}; allowed here: {allowed}") from None
     return name
 
 
@@ -67,7 +68,7 @@ def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], No
 
 
 def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
-    """Real steps of the first update, and the multiplications and additions of its products, forward and backward, as torch counts them."""
+    """Real steps of the first update, and its products' multiplications and additions, forward and backward, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
     training, split = prepared.recipe.settings.training, prepared.splits["train"]

@@ -146,8 +146,8 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         "",
     ]
     for split, report in bundle.metrics.items():
-        lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", "", "| output | metric | value | interval | method |"]
-        lines += ["|---|---|---|---|---|"]
+        lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", ""]
+        lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
         for name, metrics in report["outputs"].items():
             lines += [
                 f"| {name} | {metric} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} | {one['method']} |"

@@ -128,7 +128,8 @@ def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split:
     """
     shared = [name for name in first.outputs if name in second.outputs]
     if not shared:
-        raise DataError(f"{first.folder} gives {', '.join(first.outputs)}, {second.folder} gives {', '.join(second.outputs)}: none in common")
+        told = (f"{run.folder} gives {', '.join(run.outputs)}" for run in (first, second))
+        raise DataError(f"{', '.join(told)}: none in common; compare runs of one task")
     outputs, method = {}, ""
     for output in shared:
         both = metrics_of(first, output).keys() & metrics_of(second, output).keys()

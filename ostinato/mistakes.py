@@ -38,7 +38,8 @@ def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> t
         name = str(error["loc"][-1])
         return where, f"unknown setting{nearest(name, fields)}{_elsewhere(name, error['loc'], recipe)}"
     if sort == "union_tag_invalid":
-        return f"{where}.type" if isinstance(given, dict) else where, f"'{error['ctx']['tag']}' is not known{nearest(str(error['ctx']['tag']), _members(cls))}"
+        tag = str(error["ctx"]["tag"])
+        return f"{where}.type" if isinstance(given, dict) else where, f"'{tag}' is not known{nearest(tag, _members(cls))}"
     if sort == "union_tag_not_found":
         return where, f"say which by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
     if sort == "missing":

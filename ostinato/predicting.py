@@ -91,9 +91,10 @@ class Run:
         except ConfigError as why:
             raise BundleError(f"{folder}: damaged, or trained with components that are not here: {why}") from None
         modalities = fitting.build(recipe.settings)
-        lacking = [*(place for place in modalities if place not in bundle.modalities), *recipe.settings.outputs.keys() - bundle.lengths.keys()]
+        lacking = [*(modalities.keys() - bundle.modalities.keys()), *(recipe.settings.outputs.keys() - bundle.lengths.keys())]
         if lacking:
-            raise BundleError(f"{folder}: damaged, nothing is known of {', '.join(lacking)}; restore {bundles.DESCRIPTION} or train again")
+            told = ", ".join(sorted(lacking))
+            raise BundleError(f"{folder}: damaged, nothing is known of {told}; restore {bundles.DESCRIPTION} or train again")
         fitting.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
         restore_model(graph, bundles.load_weights(folder), folder)
@@ -212,7 +213,8 @@ def _name_the_longest(run: Run, columns: Mapping[str, list[np.ndarray]], place: 
     for name, column in columns.items():
         for row, steps in enumerate(column):
             if len(steps) > limit:
-                say(f"{place(row)}: inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}; answered all the same")
+                told = f"inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}"
+                say(f"{place(row)}: {told}; answered all the same")
 
 
 def _gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:

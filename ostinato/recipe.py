@@ -136,7 +136,8 @@ class Recipe:
         if not _generates(self.settings):
             del written["search"]
         lines = dump_yaml(written)
-        return lines if not reasons else lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in sorted(self.reasons.items()))
+        told = sorted(self.reasons.items()) if reasons else ()
+        return lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in told)
 
 
 def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:

@@ -19,7 +19,8 @@ def list_sets(as_json: bool) -> None:
     from ostinato.data.catalogue import entries
 
     found = entries()
-    rows = [(name, one.task, f"{one.bytes / 1e6:.1f} MB", one.licence, "yes" if one.free else f"no: {one.reason}") for name, one in found.items()]
+    can = {name: "yes" if one.free else f"no: {one.reason}" for name, one in found.items()}
+    rows = [(name, one.task, f"{one.bytes / 1e6:.1f} MB", one.licence, can[name]) for name, one in found.items()]
     plain = {row[0]: dict(zip(("task", "size", "licence", "fetch"), row[1:])) for row in rows}
     show(plain, as_json, lambda: table(rows, ("name", "task", "size", "licence", "can be fetched")))
 

@@ -179,6 +179,12 @@ def test_what_needs_no_run_answers_with_text_and_with_json(cli, words):
     assert cli(*words, "--json").json
 
 
+def test_fetch_takes_the_first_of_several_data_folders(here, cli, monkeypatch):
+    monkeypatch.setenv("OSTINATO_DATA", f"first{os.pathsep}second")
+    said = cli("data", "fetch", "dates", "--json")
+    assert said.code == 0 and said.json["name"] == "dates" and said.err.endswith("--data-root first\n")
+
+
 def test_list_names_the_nearest_room(refused):
     refused("list", "cell", says=["no room is called 'cell'", "did you mean 'cells'"])
 
