@@ -15,7 +15,6 @@ from ostinato import judging
 from ostinato.data.batches import Batches
 from ostinato.errors import ConfigError, DataError
 from ostinato.files import PARTIAL, explained, write
-from ostinato.kernels import products
 from ostinato.kernels.dispatch import chosen
 from ostinato.metrics._contract import Judged
 from ostinato.model import Graph
@@ -75,8 +74,6 @@ def train_run(
         _describe(folder, bundle, prepared.recipe)
     kernels = sorted({chosen(encoder) for encoder in graph.encoders.values()})
     say(f"{sum(graph.parts().values()):,} parameters; recurrences by the {', '.join(kernels)} kernel on {device}")
-    if device == "cpu":
-        say(f"float32 products by {'oneDNN' if products.chosen() == 'onednn' else 'torch'}")
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph)
     split = prepared.splits["train"]
@@ -122,8 +119,7 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
 def _clear(folder: Path) -> None:
     """Deletes what a run wrote, its description last: whoever is stopped in between leaves what is still known for a run."""
     with explained(folder):
-        whole = (bundles.WEIGHTS, f"{bundles.WEIGHTS}.sha256", bundles.METRICS, bundles.CARD, bundles.RECIPE)
-        for name in (*whole, *KEPT, bundles.DESCRIPTION):
+        for name in (bundles.WEIGHTS, f"{bundles.WEIGHTS}.sha256", bundles.METRICS, bundles.CARD, bundles.RECIPE, *KEPT, bundles.DESCRIPTION):
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
-from ostinato.kernels.products import Linear
 from ostinato.registry import Count
 
 
@@ -28,8 +27,8 @@ class Additive(Attention):
     def __init__(self, query_size: int, memory_size: int, *, size: Count | None = None):
         super().__init__(query_size, memory_size)
         self.pair_size = size or query_size
-        self.query = Linear(query_size, self.pair_size)
-        self.key = Linear(memory_size, self.pair_size, bias=False)
+        self.query = nn.Linear(query_size, self.pair_size)
+        self.key = nn.Linear(memory_size, self.pair_size, bias=False)
         self.energy = nn.Linear(self.pair_size, 1, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
-from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
 
@@ -39,8 +38,8 @@ class Concat(Attention):
         self.energy = nn.Linear(self.pair_size, 1, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return linear(memory, self.weight[:, self.query_size :])
+        return nn.functional.linear(memory, self.weight[:, self.query_size :])
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
-        query = linear(query, self.weight[:, : self.query_size])
+        query = nn.functional.linear(query, self.weight[:, : self.query_size])
         return self.energy(torch.tanh_(query.unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)

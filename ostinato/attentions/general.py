@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
-from ostinato.kernels.products import Linear
 
 
 class General(Attention):
@@ -23,7 +22,7 @@ class General(Attention):
     def __init__(self, query_size: int, memory_size: int):
         super().__init__(query_size, memory_size)
         self.pair_size = 1
-        self.key = Linear(memory_size, query_size, bias=False)
+        self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
         return self.key(memory)

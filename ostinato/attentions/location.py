@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
-from ostinato.kernels.products import Linear
 from ostinato.registry import Count
 
 
@@ -33,8 +32,8 @@ class Location(Attention):
     def __init__(self, query_size: int, memory_size: int, *, size: Count | None = None, filters: Count = 10, reach: Count = 5):
         super().__init__(query_size, memory_size)
         self.pair_size = size or query_size
-        self.query = Linear(query_size, self.pair_size)
-        self.key = Linear(memory_size, self.pair_size, bias=False)
+        self.query = nn.Linear(query_size, self.pair_size)
+        self.key = nn.Linear(memory_size, self.pair_size, bias=False)
         self.around = nn.Conv1d(1, filters, 2 * reach + 1, padding=reach, bias=False)
         self.place = nn.Linear(filters, self.pair_size, bias=False)
         self.energy = nn.Linear(self.pair_size, 1, bias=False)

@@ -7,7 +7,6 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
-from ostinato.kernels.products import Linear
 from ostinato.registry import Count
 
 
@@ -33,8 +32,8 @@ class ScaledDot(Attention):
         self.pair_size = 1
         size = size or query_size
         self.scale = size**-0.5
-        self.query = Linear(query_size, size, bias=False)
-        self.key = Linear(memory_size, size, bias=False)
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.key = nn.Linear(memory_size, size, bias=False)
         nn.init.normal_(self.query.weight, std=query_size**-0.5)
         nn.init.normal_(self.key.weight, std=memory_size**-0.5)
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ostinato.kernels._contract import Product, State
 from ostinato.kernels.deferred import DeferredLinear
-from ostinato.kernels.products import linear
 
 Biases = Literal[0, 1, 2]
 """None, one on the input's side, or one on each side, as torch and cuDNN have it."""
@@ -91,7 +90,7 @@ class Cell(nn.Module, ABC):
 
     def forward(self, x: Tensor, state: State) -> State:
         """One step: x (B, I) and the state before it to the state after it."""
-        return self.step(linear(x, self.weight_x, self.bias_x), state, self.products())
+        return self.step(nn.functional.linear(x, self.weight_x, self.bias_x), state, self.products())
 
     @abstractmethod
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:

@@ -14,7 +14,7 @@ def doctor(as_json: bool) -> None:
     import torch
 
     from ostinato import bundle
-    from ostinato.kernels import dispatch, products
+    from ostinato.kernels import dispatch
     from ostinato.preparing import cache_folder
 
     gpus = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -25,9 +25,7 @@ def doctor(as_json: bool) -> None:
         "devices": ", ".join(["cpu", *gpus]),
         "kernels": ", ".join(dispatch.KERNELS),
         "kernels not in this build": ", ".join(name for name in dispatch.KNOWN if name not in dispatch.KERNELS) or "none",
-        dispatch.VARIABLE: os.environ.get(dispatch.VARIABLE, "not set"),
-        "float32 products": {"torch": "torch's own", "onednn": "oneDNN"}[products.chosen()],
-        products.VARIABLE: os.environ.get(products.VARIABLE, "not set"),
+        f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
         "fast path": "whole targets run as one recurrence with context: after and input_feeding: false",
         "leaves the fast path": "context: before, input_feeding, location attention, scheduled_sampling (a step at a time)",

@@ -16,7 +16,6 @@ from ostinato.heads._contract import Decoding, Generator, Head, Loss, Scored, Si
 from ostinato.kernels._contract import State
 from ostinato.kernels.deferred import DeferredLinear
 from ostinato.kernels.dispatch import scan
-from ostinato.kernels.products import Linear, linear
 from ostinato.layers.attend import Memory
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
@@ -103,10 +102,10 @@ class Autoregressive(Head, Generator):
         below = [embedding_size + self.fed_size] + [hidden_size] * (layers - 1)
         self.cells = nn.ModuleList(build(cell, "cells", width, hidden_size) for width in below)
         starts = layers * self.cells[0].num_states * hidden_size
-        self.bridge = Linear(sum(widths), starts) if bridge and sum(widths) else None
+        self.bridge = nn.Linear(sum(widths), starts) if bridge and sum(widths) else None
         read = hidden_size + contexts + (embedding_size if self.context_first else 0)
-        self.readout = Linear(read, readout_size) if contexts or readout_size != hidden_size else None
-        self.output = Linear(readout_size, spec.size)
+        self.readout = nn.Linear(read, readout_size) if contexts or readout_size != hidden_size else None
+        self.output = nn.Linear(readout_size, spec.size)
         if tied:
             self.output.weight = self.embedding.weight
         self.stepwise = bool(self.fed_size) or any(one.needs_previous for one in self.attentions)
@@ -305,7 +304,7 @@ class _Loop:
         self.readout = DeferredLinear(head.readout.weight, head.readout.bias) if head.input_feeding else None
 
     def gates(self, embedded: Tensor) -> Tensor:
-        return linear(embedded, self.weight, self.bias)
+        return functional.linear(embedded, self.weight, self.bias)
 
 
 def _check(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-from ostinato.kernels.products import linear
+from torch.nn import functional
 
 
 class DeferredLinear:
@@ -36,7 +35,7 @@ class DeferredLinear:
     def __call__(self, h: Tensor) -> Tensor:
         h = h.to(self.dtype)
         if self.tape is None or not torch.is_grad_enabled():
-            return linear(h, self.weight, self.bias)
+            return functional.linear(h, self.weight, self.bias)
         return _Step.apply(h, self.tape.token, self.tape)
 
 
@@ -84,7 +83,7 @@ class _Start(torch.autograd.Function):
             return None, None, None
         h = torch.cat([one for one, _ in entries])
         dy = torch.cat([one for _, one in entries])
-        return (linear(dy.t(), h.t()) if ctx.needs_input_grad[0] else None), (dy.sum(0) if ctx.needs_input_grad[1] else None), None
+        return (dy.t().mm(h) if ctx.needs_input_grad[0] else None), (dy.sum(0) if ctx.needs_input_grad[1] else None), None
 
 
 class _Step(torch.autograd.Function):
@@ -93,14 +92,14 @@ class _Step(torch.autograd.Function):
         ctx.tape = tape
         # Saved, not only kept, so that autograd notices a weight that was changed in place before backward.
         ctx.save_for_backward(h, tape.weight)
-        return linear(h, tape.weight, tape.bias)
+        return functional.linear(h, tape.weight, tape.bias)
 
     @staticmethod
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, None, None]:
         _refuse_second_derivative()
         h, weight = ctx.saved_tensors
         ctx.tape.note(h, dy)
-        return (linear(dy, weight.t()) if ctx.needs_input_grad[0] else None), None, None
+        return (dy.mm(weight) if ctx.needs_input_grad[0] else None), None, None
 
 
 def _refuse_second_derivative() -> None:

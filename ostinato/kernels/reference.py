@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ostinato.kernels._contract import Product, Recurrence, State
-from ostinato.kernels.products import linear
 from ostinato.steps import Layout
 
 
@@ -24,7 +24,7 @@ def scan(
     into, back = layout.time_major, layout.packed
     if reverse:
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
-    gates = linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x).to(state[0].dtype).split(layout.alive)
+    gates = functional.linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x).to(state[0].dtype).split(layout.alive)
     products = step_products = cell.products()
     mask = None if state_mask is None else state_mask.index_select(0, order)
     ended: list[State] = []
