@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,9 +14,9 @@ from ostinato.steps import Steps
 
 
 class Ensemble(Generator):
-    """The average of several generators' probabilities.
+    """The average of several generators' log-probabilities.
 
-        log p(y | x) = log mean_k p_k(y | x)
+        log p(y | x) = mean_k log p_k(y | x) - log Z           Z makes it a distribution
 
     The state holds each member's memory and values, the values' names led by the member's number. Its attention is the mean of
     the members' where all of them look at the same steps, else empty.
@@ -42,7 +41,7 @@ class Ensemble(Generator):
 
     def _averaged(self, said: list[tuple[Tensor, Decoding]]) -> tuple[Tensor, Decoding]:
         logs = torch.stack([torch.log_softmax(logits, 1) for logits, _ in said])
-        return torch.logsumexp(logs, 0) - math.log(len(said)), _joined([state for _, state in said])
+        return torch.log_softmax(logs.mean(0), 1), _joined([state for _, state in said])
 
 
 def _joined(states: list[Decoding]) -> Decoding:

@@ -22,7 +22,7 @@ def member(options=None, seed=0, inputs="one"):
 
 
 @torch.no_grad()
-def test_it_says_the_mean_of_the_probabilities():
+def test_it_says_the_normalised_mean_of_the_log_probabilities():
     heads, (encoded, *_) = zip(*(member({"cell": cell}, seed) for seed, cell in enumerate(("gru", "lstm", "rnn"))))
     both = Ensemble(heads)
     state, own = both.start([encoded] * 3), [head.start(encoded) for head in heads]
@@ -31,7 +31,8 @@ def test_it_says_the_mean_of_the_probabilities():
         logits, state = both.step(said, state)
         steps = [head.step(said, one) for head, one in zip(heads, own)]
         own = [one for _, one in steps]
-        laws.near(logits.exp(), torch.stack([one.softmax(1) for one, _ in steps]).mean(0), "probabilities")
+        product = torch.stack([one.softmax(1) for one, _ in steps]).log().mean(0).exp()
+        laws.near(logits.exp(), product / product.sum(1, keepdim=True), "probabilities")
         laws.near(state.attention[0], torch.stack([one.attention[0] for one in own]).mean(0), "attention")
 
 
