@@ -92,6 +92,11 @@ def train_run(
     outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
+        if began is not None and bundle.recipe["search"] != began.recipe["search"]:
+            say("the search has changed: the run takes it up and is measured anew")
+            _describe(folder, bundle, prepared.recipe)
+            bundles.save_metrics(folder, {})
+            bundles.write_card(folder, bundle, graph.parts())
         return outcome
     _describe(folder, bundle, prepared.recipe)
     bundles.save_metrics(folder, {})

@@ -63,6 +63,16 @@ def test_resume_where_nothing_stands_starts_and_on_a_finished_run_says_so(here, 
     assert weights(here / "run") == before
 
 
+def test_a_finished_run_takes_up_another_search_and_is_measured_anew(here, cli):
+    assert cli("train", "tiny.yaml", "--out", "run", "--set", "search=greedy").code == 0
+    before = weights(here / "run")
+    said = cli("train", "tiny.yaml", "--out", "run", "--resume", "--set", "search.max_length=1")
+    assert said.code == 0 and "the search has changed" in said.err
+    assert json.loads((here / "run/bundle.json").read_text())["recipe"]["search"]["max_length"] == 1
+    assert weights(here / "run") == before
+    assert {len(line.split()) for line in cli("predict", "run", "ein hund", "eine katze").out.splitlines()} <= {0, 1}
+
+
 def test_resume_refuses_what_would_change_the_past_by_name_and_leaves_the_run_whole(here, cli, refused):
     assert cli("train", "tiny.yaml", "--out", "run").code == 0
     kept = {path.name: path.read_bytes() for path in (here / "run").iterdir() if path.is_file()}
