@@ -198,13 +198,14 @@ class Slow(test_cache.Letters):
     def encode(self, raw):
         print("writing", flush=True)
         time.sleep(60)
-Slow.__module__, Slow.__qualname__ = "test_cache", "Letters"
+Slow.__module__, Slow.__qualname__ = sys.argv[3], "Letters"
+test_cache.Points.__module__ = sys.argv[3]
 test_cache.encoded(Path(sys.argv[2]), letters=Slow())
 """
 
 
 def test_a_killed_writer_leaves_no_entry_and_its_remains_are_swept(tmp_path, monkeypatch):
-    program = [sys.executable, "-c", SLOW_WRITER, str(Path(__file__).parent), str(tmp_path)]
+    program = [sys.executable, "-c", SLOW_WRITER, str(Path(__file__).parent), str(tmp_path), Letters.__module__]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout.readline() == "writing\n"
         writer.send_signal(signal.SIGKILL)

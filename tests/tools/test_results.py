@@ -84,7 +84,7 @@ def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this
     row = next(row for row in results.ROWS if row.name == "copy-none")
     (tmp_path / "recipes").mkdir()
     recipe = (HOME / "recipes/copy-none.yaml").read_text().replace("hidden_size: 256", "hidden_size: 8")
-    (tmp_path / "recipes/copy-none.yaml").write_text(recipe + "  epochs: 1\n  batch_steps: 200\n")
+    (tmp_path / "recipes/copy-none.yaml").write_text(recipe.replace("epochs: 8", "epochs: 1") + "  batch_steps: 200\n")
     folder = tmp_path / results.RUNS / "prepared-copy"
     folder.mkdir(parents=True)
     lines = ["given\tcopied\tlength", *(f"{text}\t{text}\t{len(text.split())}" for text in ("a", "b a") * 20)]
