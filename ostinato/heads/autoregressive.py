@@ -35,7 +35,7 @@ class Autoregressive(Head, Generator):
 
     Without attention the readout is s[i] itself and the bridge is all that reaches the decoder (Sutskever 2014). Several
     inputs with steps are attended to each on its own, their contexts concatenated. With the context after the cell and no
-    input feeding a whole target runs as one recurrence, several times as fast in training.
+    input feeding a whole target runs as one recurrence.
 
     Shapes:
         targets (N,) symbols; logits (N, V); state values `layer.k` (R, H), `fed` (R, A), `previous.k` (R, S)
@@ -52,7 +52,7 @@ class Autoregressive(Head, Generator):
         tied: whether the softmax shares the embedding's weights; the readout is then as wide as the embedding.
         dropout: on embeddings, between layers and before the softmax.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
-        scheduled_sampling: share of steps that hear the model's own best symbol in place of the truth (Bengio 2015); costs speed.
+        scheduled_sampling: share of steps that hear the model's own best symbol in place of the truth (Bengio 2015).
 
     Errors:
         ConfigError: nothing would reach the head, or options exclude each other.
