@@ -94,14 +94,10 @@ def train_run(
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
         if began is not None and bundle.recipe["search"] != began.recipe["search"]:
             say("the search has changed: the run takes it up and is measured anew")
-            _describe(folder, bundle, prepared.recipe)
-            bundles.save_metrics(folder, {})
-            bundles.write_card(folder, bundle, graph.parts())
+            _publish(folder, run)
         return outcome
-    _describe(folder, bundle, prepared.recipe)
-    bundles.save_metrics(folder, {})
+    _publish(folder, run)
     bundles.save_weights(folder, model_tensors(graph))
-    bundles.write_card(folder, bundle, graph.parts())
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
     return outcome
@@ -134,6 +130,13 @@ def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:
     bundles.describe(folder, bundle)
     paths = "" if recipe.settings.data == type(recipe.settings.data)() else f"# Paths are relative to {bundle.data['base']}\n"
     write(folder / bundles.RECIPE, paths + recipe.yaml())
+
+
+def _publish(folder: Path, run: Run) -> None:
+    """All of a bundle but the weights, nothing measured yet."""
+    _describe(folder, run.bundle, run.recipe)
+    bundles.save_metrics(folder, {})
+    bundles.write_card(folder, run.bundle, run.graph.parts())
 
 
 def _as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:

@@ -1,9 +1,12 @@
 """Raw predictions and references as the metrics read them: a text, a list of items, or a length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rapidfuzz.distance import Levenshtein
+
 from ostinato.errors import DataError
+from ostinato.metrics._contract import Judged
 
 
 def text(raw: Any, example: int) -> str:
@@ -31,6 +34,15 @@ def items(raw: Any, example: int) -> list[str]:
 def length(raw: Any, example: int) -> int:
     """Characters of a text, items of a list."""
     return len(raw if isinstance(raw, str) else _checked(raw, example))
+
+
+def edits(judged: Judged, view: Callable[[Any, int], Sequence[Any]]) -> list[Sequence[float]]:
+    """(edits, length of the reference) of each example, both raw values seen through `view`, such as `text` or `items`."""
+    rows = []
+    for example, (predicted, expected) in enumerate(zip(judged.predicted, judged.expected, strict=True)):
+        right = view(expected, example)
+        rows.append([Levenshtein.distance(right, view(predicted, example)), len(right)])
+    return rows
 
 
 def same(left: Any, right: Any) -> bool:

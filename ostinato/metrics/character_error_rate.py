@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import rapidfuzz
-from rapidfuzz.distance import Levenshtein
 
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._raw import ratio, text
+from ostinato.metrics._raw import edits, ratio, text
 
 
 class CharacterErrorRate(Metric):
@@ -26,11 +25,7 @@ class CharacterErrorRate(Metric):
     needs_log_probability = False
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        made = []
-        for example, (predicted, expected) in enumerate(zip(judged.predicted, judged.expected, strict=True)):
-            right = text(expected, example)
-            made.append([Levenshtein.distance(right, text(predicted, example)), len(right)])
-        return made
+        return edits(judged, text)
 
     def value(self, total: Sequence[float]) -> float:
         return 100 * ratio(total[0], total[1], "character_error_rate", "reference character")
