@@ -253,7 +253,14 @@ def test_bad_input_is_found_while_rows_are_only_counted(tmp_path, case):
         opened(tmp_path, name, ["text"] if ".txt" in name else ["de", "en"]).num_rows
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all\n", gzip.compress(b"text\n" * 100)[:-9], gzip.compress(b"abc" * 999)[:12]])
+DAMAGED = {
+    "no gzip at all": b"no gzip at all\n",
+    "the end is missing": gzip.compress(b"text\n" * 100)[:-9],
+    "little more than the header": gzip.compress(b"abc" * 999)[:12],
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_gzip_file_is_told(tmp_path, content):
     (tmp_path / "t.txt.gz").write_bytes(content)
     with pytest.raises(DataError, match="t.txt.gz is no whole gzip file"):
