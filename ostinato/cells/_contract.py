@@ -30,6 +30,7 @@ class Cell(nn.Module, ABC):
 
     Shapes:
         weight_x (G*H, I); weight_h (G*H, H); bias_x, bias_h (G*H,), either None when absent
+        state (B, H) each, unless `state_sizes` says otherwise; weight_h is as wide as the first
 
     Args:
         input_size: I, by position.
@@ -41,6 +42,9 @@ class Cell(nn.Module, ABC):
     late_gates: int = 0
     """How many of the gates, the last ones, multiply `late_input` in place of the hidden state."""
 
+    state_sizes: tuple[int, ...]
+    """The width of each state: H, unless a cell says otherwise before it makes its weights."""
+
     weight_x: nn.Parameter
     weight_h: nn.Parameter
     bias_x: nn.Parameter | None
@@ -50,6 +54,7 @@ class Cell(nn.Module, ABC):
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.state_sizes = (hidden_size,) * self.num_states
 
     def new_weights(self, biases: Biases) -> None:
         """Makes the four tensors, torch.nn's way: uniform in +-1/sqrt(H).
@@ -58,7 +63,7 @@ class Cell(nn.Module, ABC):
             biases: 0, 1 (on the input's side) or 2 (one on each side, as torch and cuDNN have it).
         """
         self.weight_x = self.uniform(self.num_gates * self.hidden_size, self.input_size)
-        self.weight_h = self.uniform(self.num_gates * self.hidden_size, self.hidden_size)
+        self.weight_h = self.uniform(self.num_gates * self.hidden_size, self.state_sizes[0])
         self.bias_x = self.uniform(self.num_gates * self.hidden_size) if biases > 0 else None
         self.bias_h = self.uniform(self.num_gates * self.hidden_size) if biases > 1 else None
 
@@ -68,8 +73,8 @@ class Cell(nn.Module, ABC):
         return nn.Parameter(torch.empty(*size).uniform_(-bound, bound))
 
     def start_state(self, rows: int) -> State:
-        """Zeros, (rows, H) for each state, of the weights' type and device."""
-        return tuple(self.weight_h.new_zeros(rows, self.hidden_size) for _ in range(self.num_states))
+        """Zeros, one row each and as wide as `state_sizes`, of the weights' type and device."""
+        return tuple(self.weight_h.new_zeros(rows, size) for size in self.state_sizes)
 
     def products(self) -> tuple[Product, ...]:
         """The product of the early gates and, where there are late ones, theirs: made once per call, for all its steps."""

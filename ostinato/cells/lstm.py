@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ostinato.cells._contract import Biases, Cell
 from ostinato.errors import ConfigError
@@ -22,11 +23,14 @@ class LSTM(Cell):
     coupled:      i = 1 - f, and the rows of i are absent
     layer_norm:   W_x x becomes norm(W_x x) and W_h h becomes norm(W_h h), each over all gates, biases added afterwards;
                   h[t] = o * tanh(norm(c[t]))
+    projection:   h[t] = W_r (o * tanh(c[t]))                         narrower than the cell
 
     Shapes:
         x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o); p (3, H) for i, f, o (or 2)
+        with a projection: h (B, P); weight_r (P, H); weight_h (G*H, P)
 
     Args:
+        projection: P, by position; 0 leaves it out. No recipe gives it: stacks and heads take h to be H wide.
         forget_bias: what the forget gate's biases add up to at the start; torch draws them at random around 0.
         peepholes: whether the gates see the cell.
         layer_norm: whether products and cell are normalised.
@@ -38,7 +42,8 @@ class LSTM(Cell):
 
     Source: Hochreiter 1997, doi:10.1162/neco.1997.9.8.1735; forget gate: Gers 2000, doi:10.1162/089976600300015015, and its
         bias of 1: Jozefowicz 2015, section 5; peepholes: Gers 2002, jmlr.org/papers/v3/gers02a; layer norm: Ba 2016,
-        arXiv:1607.06450, equations 20 to 22; coupled: Greff 2017, arXiv:1503.04069, CIFG.
+        arXiv:1607.06450, equations 20 to 22; coupled: Greff 2017, arXiv:1503.04069, CIFG; projection: Sak 2014,
+        arXiv:1402.1128, its recurrent projection.
     """
 
     num_states = 2
@@ -47,6 +52,7 @@ class LSTM(Cell):
         self,
         input_size: int,
         hidden_size: int,
+        projection: int = 0,
         *,
         forget_bias: float = 1.0,
         peepholes: bool = False,
@@ -61,13 +67,15 @@ class LSTM(Cell):
             )
         self.coupled = coupled
         self.num_gates = 3 if coupled else 4
+        self.forget_rows = slice(0, hidden_size) if coupled else slice(hidden_size, 2 * hidden_size)
+        self.state_sizes = (projection or hidden_size, hidden_size)
         self.new_weights(biases)
-        forget = slice(0, hidden_size) if coupled else slice(hidden_size, 2 * hidden_size)
         with torch.no_grad():
             if self.bias_x is not None:
-                self.bias_x[forget] = forget_bias
+                self.bias_x[self.forget_rows] = forget_bias
             if self.bias_h is not None:
-                self.bias_h[forget] = 0.0
+                self.bias_h[self.forget_rows] = 0.0
+        self.weight_r = self.uniform(projection, hidden_size) if projection else None
         self.peepholes = self.uniform(self.num_gates - 1, hidden_size) if peepholes else None
         self.norm_x = self.norm_h = self.norm_c = None
         if layer_norm:
@@ -92,7 +100,8 @@ class LSTM(Cell):
         if self.peepholes is not None:
             o = o + p_o * c
         seen = c if self.norm_c is None else self.norm_c(c)
-        return torch.sigmoid(o) * torch.tanh(seen), c
+        h = torch.sigmoid(o) * torch.tanh(seen)
+        return h if self.weight_r is None else functional.linear(h, self.weight_r).to(h.dtype), c
 
 
 def _norm(weight: Tensor, bias: nn.Parameter | None) -> nn.LayerNorm:

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from ostinato import registry
+from ostinato.cells.lstm import LSTM
 from ostinato.kernels.dispatch import scan
 from ostinato.steps import Layout
 
@@ -83,3 +84,34 @@ def test_one_step_equals_torchs_cell(name, peer):
     found, expected = cell(x, state), theirs(x, state if name == "lstm" else state[0])
     for ours, other in zip(found, expected if name == "lstm" else (expected,)):
         near(ours, other)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_projected_lstm_equals_torchs(reverse):
+    torch.manual_seed(0)
+    layout, wide = Layout(LENGTHS), {"dtype": torch.float64}
+    cell, theirs = LSTM(6, 16, 5, forget_bias=0.0).double(), nn.LSTM(6, 16, proj_size=5, bidirectional=True, **wide)
+    suffix = "_reverse" if reverse else ""
+    named = {
+        "weight_x": "weight_ih", "weight_h": "weight_hh",
+        "bias_x": "bias_ih", "bias_h": "bias_hh", "weight_r": "weight_hr"
+    }
+    pairs = [(getattr(cell, own), getattr(theirs, f"{other}_l0{suffix}")) for own, other in named.items()]
+    with torch.no_grad():
+        for ours, other in pairs:
+            other.copy_(ours)
+    x = torch.randn(layout.total, 6, **wide)
+    start = [torch.randn(2, len(LENGTHS), size, **wide) for size in cell.state_sizes]
+    hidden, final = scan(cell, x, tuple(one[int(reverse)] for one in start), layout, reverse=reverse)
+    packed, last = theirs(pack_sequence(list(x.split(LENGTHS)), enforce_sorted=False), tuple(start))
+    expected = torch.cat(unpack_sequence(packed))[:, 5:] if reverse else torch.cat(unpack_sequence(packed))[:, :5]
+    near(hidden, expected)
+    for ours, other in zip(final, last):
+        near(ours, other[int(reverse)])
+    assert [one.shape[1] for one in cell.start_state(2)] == [5, 16]
+
+    weights = torch.randn_like(hidden)
+    ((hidden * weights).sum() + sum(one.sum() for one in final)).backward()
+    ((expected * weights).sum() + sum(one[int(reverse)].sum() for one in last)).backward()
+    for ours, other in pairs:
+        near(ours.grad, other.grad)
