@@ -1,0 +1,306 @@
+"""What the drop-in RNN, LSTM and GRU share: torch.nn's arguments, parameters and checks around one scan per layer and way."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from ostinato.cells._contract import Cell
+from ostinato.kernels import dispatch
+from ostinato.nn import batches
+from ostinato.nn.batches import Batch, Lengths, Sequences
+from ostinato.registry import keyword_only
+from ostinato.steps import Steps
+
+TORCHS_NAMES = {
+    "weight_x": "weight_ih",
+    "weight_h": "weight_hh",
+    "bias_x": "bias_ih",
+    "bias_h": "bias_hh",
+    "weight_r": "weight_hr",
+}
+"""Names of a cell's parameters in torch.nn; what torch lacks keeps its own name. Each gets `_l0`, `_l0_reverse`, `_l1` ..."""
+
+
+class Recurrent(nn.Module, ABC):
+    """Layers of one cell, forward or both ways, with torch.nn's parameters, inputs, outputs and errors.
+
+    The parameters are the module's own, under torch's names. The cells beside them hold none: each call binds a copy of a
+    cell to the tensors that the module has at that moment, so that functional_call, parametrizations, replicas and weights
+    that an optimizer has replaced are all honoured.
+
+    Shapes:
+        input (T, B, I), (B, T, I) with batch_first, (T, I), a PackedSequence or Steps; output the same form, D*H wide
+        hx and the final state (L*D, B, H), (L*D, H) without a batch; the LSTM's a pair of them, h (L*D, B, P) if projected
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        num_layers: L.
+        bias: whether there are biases, one for the input and one for the state.
+        batch_first: whether padded input and output are (B, T, I); states never are.
+        dropout: the probability of dropping a value between two layers, in training.
+        bidirectional: whether each layer reads both ways, D = 2.
+        proj_size: P, the width of h, where it is not 0: the LSTM's alone.
+
+    Errors:
+        TypeError: a size or a flag of another type; lengths that are not whole numbers.
+        ValueError: an argument out of its range; input of a wrong number of dimensions or type; lengths that do not fit.
+        RuntimeError: input or hx whose sizes or device do not fit the module; the gradient of a gradient.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        proj_size: int,
+    ):
+        super().__init__()
+        if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout should be a number in range [0, 1]: the rate of values dropped, got {dropout!r}")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers"
+                f" greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                stacklevel=3,
+            )
+        for name, given, wanted in (
+            ("bias", bias, bool),
+            ("batch_first", batch_first, bool),
+            ("input_size", input_size, int),
+            ("hidden_size", hidden_size, int),
+        ):
+            if not isinstance(given, wanted):
+                raise TypeError(f"{name} should be of type {wanted.__name__}, got: {type(given).__name__}")
+        for name, given in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if given <= 0:
+                raise ValueError(f"{name} must be greater than zero, got {given}")
+        if proj_size < 0:
+            raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
+        if proj_size >= hidden_size:
+            raise ValueError(f"proj_size has to be smaller than hidden_size, got {proj_size} and {hidden_size}")
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bool(bidirectional)
+        self.proj_size = proj_size
+
+    def make_parameters(
+        self, make: Callable[[int], Cell], device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        """Registers what the cells of all layers need, in torch's order and with torch's first values.
+
+        Args:
+            make: a cell for inputs of this width.
+            device: where the parameters live; None is torch's default.
+            dtype: their type; None is torch's default.
+        """
+        ways = ("", "_reverse") if self.bidirectional else ("",)
+        width = self.input_size
+        cells: list[Cell] = []
+        named: list[tuple[tuple[str, str], ...]] = []
+        for layer in range(self.num_layers):
+            for way in ways:
+                # On meta a cell takes no memory and draws nothing at random: the draws are those of torch.nn.
+                with torch.device("meta"):
+                    cell = make(width)
+                names = []
+                for own, parameter in cell.named_parameters(recurse=False):
+                    names.append((own, f"{TORCHS_NAMES.get(own, own)}_l{layer}{way}"))
+                    setattr(self, names[-1][1], nn.Parameter(torch.empty(parameter.shape, device=device, dtype=dtype)))
+                for own, norm in cell.named_children():
+                    names.append((own, f"{own}_l{layer}{way}"))
+                    made = nn.LayerNorm(norm.normalized_shape, norm.eps, bias=norm.bias is not None, device=device, dtype=dtype)
+                    setattr(self, names[-1][1], made)
+                for own in [*cell._parameters, *cell._modules]:
+                    delattr(cell, own)
+                    setattr(cell, own, None)
+                cells.append(cell)
+                named.append(tuple(names))
+            width = len(ways) * cells[-1].state_sizes[0]
+        # A tuple, so that they are no children of this module: their parameters are its own.
+        self._cells = tuple(cells)
+        self._names = tuple(named)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """First values: uniform in +-1/sqrt(H), drawn in torch's order, then what the options ask for."""
+        bound = self.hidden_size**-0.5
+        for parameter in self.parameters(recurse=False):
+            nn.init.uniform_(parameter, -bound, bound)
+        for number in range(len(self._cells)):
+            self.set_first_values(self._bound(number))
+
+    @abstractmethod
+    def set_first_values(self, cell: Cell) -> None:
+        """Writes the first values that torch.nn has no word for into the parameters of a cell."""
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The weights and biases of each layer and direction, in torch's order."""
+        return [[getattr(self, name) for own, name in names if own in TORCHS_NAMES] for names in self._names]
+
+    def flatten_parameters(self) -> None:
+        """Does nothing: the parameters need not lie in one piece of memory. Here because models for cuDNN call it."""
+
+    def extra_repr(self) -> str:
+        shown = [str(self.input_size), str(self.hidden_size)]
+        for name, usual in (
+            ("proj_size", 0),
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0),
+            ("bidirectional", False),
+            *((option.name, option.default) for option in keyword_only(type(self))),
+        ):
+            if (value := getattr(self, name)) != usual:
+                shown.append(f"{name}={value}")
+        return ", ".join(shown)
+
+    def forward(
+        self, input: Sequences, hx: Tensor | tuple[Tensor, Tensor] | None = None, *, lengths: Lengths | None = None
+    ) -> tuple[Sequences, Tensor | tuple[Tensor, ...]]:
+        """The hidden states of the last layer, in the form of the input, and the state at the end of each sequence.
+
+        Args:
+            input: the sequences.
+            hx: the state before the first step; zeros where there is none.
+            lengths: the steps of each sequence of a padded batch. Nothing after them is read; output is zero there, and the
+                final state stands at the real end. A sequence of no steps ends in its start state.
+        """
+        batch = self._batch(input, lengths)
+        before = self._states(hx, batch)
+        values, layout = batch.values, batch.layout
+        after: list[tuple[Tensor, ...]] = []
+        ways = 1 + self.bidirectional
+        for first in range(0, len(self._cells), ways):
+            if first and self.dropout and self.training:
+                values = functional.dropout(values, self.dropout)
+            read = []
+            for number in range(first, first + ways):
+                cell = self._bound(number)
+                hidden, final = dispatch.scan(cell, values, before[number], layout, reverse=number > first)
+                read.append(hidden)
+                after.append(final)
+            values = torch.cat(read, 1) if ways > 1 else read[0]
+        return batch.back(values), self._final(after, batch)
+
+    def _bound(self, number: int) -> Cell:
+        """A copy of a cell that computes with the tensors that this module has now."""
+        cell = self._cells[number]
+        bound = object.__new__(type(cell))
+        parts = vars(bound)
+        parts.update(vars(cell))
+        for own, name in self._names[number]:
+            parts[own] = self._tensor(name)
+        return bound
+
+    def _tensor(self, name: str) -> Any:
+        # The dictionary first: a step of a stream asks for a handful, and Module's own way takes half a microsecond each.
+        found = self._parameters.get(name)
+        return getattr(self, name) if found is None else found
+
+    def _batch(self, input: Sequences, lengths: Lengths | None) -> Batch:
+        if isinstance(input, Tensor):
+            if input.dim() not in (2, 3):
+                raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D tensor instead")
+            self._check(input)
+            if lengths is None and not input.shape[0 if input.dim() == 2 or not self.batch_first else 1]:
+                raise RuntimeError(
+                    f"Expected sequence length to be larger than 0, got input of shape {tuple(input.shape)}"
+                    f" with batch_first={self.batch_first}; sequences without steps need lengths="
+                )
+            if input.dim() == 3:
+                return batches.of_padded(input, self.batch_first, lengths)
+        elif not isinstance(input, (PackedSequence, Steps)):
+            raise TypeError(f"{type(self).__name__} reads a tensor, a PackedSequence or Steps, got {type(input).__name__}")
+        if lengths is not None:
+            kind = "an input without a batch dimension" if isinstance(input, Tensor) else type(input).__name__
+            raise ValueError(f"{type(self).__name__}: lengths= is for a padded batch; {kind} has its own: leave lengths out")
+        if isinstance(input, Tensor):
+            return batches.of_single(input)
+        data = input.data if isinstance(input, PackedSequence) else input.values
+        if data.dim() != 2:
+            kind = type(input).__name__
+            raise RuntimeError(f"input must have 2 dimensions, got {data.dim()}: a {kind} of shape {tuple(data.shape)}")
+        self._check(data)
+        return batches.of_packed(input) if isinstance(input, PackedSequence) else batches.of_steps(input)
+
+    def _weight(self) -> Tensor:
+        return self._tensor("weight_ih_l0")
+
+    def _check(self, values: Tensor) -> None:
+        weight = self._weight()
+        if values.dtype != weight.dtype and not torch.is_autocast_enabled(values.device.type):
+            raise ValueError(
+                f"RNN input dtype ({values.dtype}) does not match weight dtype ({weight.dtype}). "
+                f"Convert input: input.to({weight.dtype}), or convert model: model.to({values.dtype})"
+            )
+        if values.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {values.shape[-1]}:"
+                f" input of shape {tuple(values.shape)}, weight_ih_l0 of shape {tuple(weight.shape)}"
+            )
+        if values.device != weight.device:
+            raise RuntimeError(f"input is on {values.device} and the module on {weight.device}; move one with .to(...)")
+
+    def _states(self, hx: Tensor | tuple[Tensor, Tensor] | None, batch: Batch) -> list[tuple[Tensor, ...]]:
+        """The state before the first step, cell by cell."""
+        weight, sizes, rows = self._weight(), self._cells[0].state_sizes, len(batch.layout)
+        if hx is None:
+            return [tuple(weight.new_zeros(rows, size) for size in sizes)] * len(self._cells)
+        given = hx if len(sizes) > 1 else (hx,)
+        listed = isinstance(given, (tuple, list)) and len(given) == len(sizes)
+        if not listed or not all(isinstance(one, Tensor) for one in given):
+            wanted = "a tuple (h, c) of two tensors" if len(sizes) > 1 else "a tensor"
+            raise TypeError(f"{type(self).__name__}: hx must be {wanted}, got {type(hx).__name__}")
+        tensors = []
+        for number, (one, size) in enumerate(zip(given, sizes)):
+            what = f"hx[{number}]" if len(sizes) > 1 else "hx"
+            wanted = (len(self._cells), size) if batch.single else (len(self._cells), rows, size)
+            if one.dim() != len(wanted):
+                form = "unbatched 2-D" if batch.single else "batched 3-D"
+                raise RuntimeError(
+                    f"For {form} input, {what} should also be {len(wanted)}-D but got {one.dim()}-D tensor:"
+                    f" expected {wanted}, got {tuple(one.shape)}"
+                )
+            if one.shape != wanted:
+                raise RuntimeError(f"Expected {what} of size {wanted}, got {tuple(one.shape)}")
+            if one.device != weight.device:
+                raise RuntimeError(f"{what} is on {one.device} and the module on {weight.device}; move one with .to(...)")
+            if one.dtype != weight.dtype:
+                if not torch.is_autocast_enabled(one.device.type):
+                    raise RuntimeError(f"{what} is {one.dtype} and the module {weight.dtype}; convert one with .to(...)")
+                one = one.to(weight.dtype)
+            if batch.single:
+                one = one.unsqueeze(1)
+            tensors.append(one if batch.order is None else one.index_select(1, batch.order))
+        return list(zip(*(one.unbind(0) for one in tensors)))
+
+    def _final(self, after: list[tuple[Tensor, ...]], batch: Batch) -> Any:
+        """The states after the last steps, as the caller's hx would be."""
+        tensors = []
+        for one in zip(*after):
+            stacked = torch.stack(one) if len(one) > 1 else one[0].unsqueeze(0)
+            if batch.inverse is not None:
+                stacked = stacked.index_select(1, batch.inverse)
+            tensors.append(stacked.squeeze(1) if batch.single else stacked)
+        return tuple(tensors) if len(tensors) > 1 else tensors[0]
