@@ -169,6 +169,13 @@ def test_a_model_that_is_converted_or_has_none_is_left_alone():
     assert before == list(model.modules())
 
 
+def test_a_model_that_contains_itself_is_walked_once():
+    model = torchs.ModuleDict({"reader": torchs.GRU(3, 5), "cell": torchs.GRUCell(3, 5)})
+    model.add_module("whole", model)
+    done = nn.convert(model)
+    assert list(done.swapped) == ["reader"] and list(done.kept) == ["cell"]
+
+
 def test_a_module_that_went_through_copy_or_pickle_is_still_torchs():
     model = copy.deepcopy(torchs.Sequential(torchs.GRU(3, 5)))
     assert list(nn.convert(model).swapped) == ["0"]

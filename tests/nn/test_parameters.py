@@ -9,6 +9,9 @@ import torch
 from torch.nn.utils import parametrizations, parametrize
 
 from ostinato import nn
+from ostinato.cells import gru, lstm, rnn
+from ostinato.kernels import dispatch
+from ostinato.steps import Layout, Steps
 
 KINDS = [
     pytest.param("RNN", {}, id="tanh"),
@@ -182,3 +185,26 @@ def test_flatten_parameters_does_nothing():
     before = run(module)
     assert module.flatten_parameters() is None
     assert same(run(module), before)
+
+
+@pytest.mark.parametrize(
+    ("module", "cell"),
+    [
+        (lambda: nn.RNN(3, 5, nonlinearity="leaky_relu"), lambda: rnn.RNN(3, 5, activation="leaky_relu")),
+        (lambda: nn.GRU(3, 5, reset="before"), lambda: gru.GRU(3, 5, reset="before")),
+        (lambda: nn.LSTM(3, 5, peepholes=True), lambda: lstm.LSTM(3, 5, peepholes=True)),
+        (lambda: nn.LSTM(3, 5, coupled=True), lambda: lstm.LSTM(3, 5, coupled=True)),
+        (lambda: nn.LSTM(3, 5, layer_norm=True), lambda: lstm.LSTM(3, 5, layer_norm=True)),
+        (lambda: nn.LSTM(3, 5, proj_size=2, bias=False), lambda: lstm.LSTM(3, 5, 2, biases=0, forget_bias=0.0)),
+    ],
+)
+def test_options_are_those_of_the_cells(module, cell):
+    module, cell = module(), cell()
+    with torch.no_grad():
+        for (name, ours), other in zip(module.named_parameters(), cell.parameters(), strict=True):
+            assert ours.shape == other.shape, name
+            other.copy_(ours)
+    layout = Layout([4, 2])
+    x = torch.randn(layout.total, 3)
+    hidden, _ = dispatch.scan(cell, x, cell.start_state(2), layout)
+    assert torch.equal(module(Steps(x, layout))[0].values, hidden)
