@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells._contract import Cell
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Loss, Scored, Sizes
+from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
 from ostinato.searches._contract import Hypothesis, Search
@@ -174,9 +176,20 @@ class Graph(nn.Module):
 
     def parts(self) -> dict[str, int]:
         """Number of parameters of each encoder, join and head, by its place in the recipe."""
+        return {place: sum(one.numel() for one in module.parameters()) for place, module in self._places().items()}
+
+    def recurrences(self) -> dict[str, str]:
+        """How the recurrences of each encoder and head are computed, and why where it is not the native kernel."""
+        found: dict[str, list[str]] = {}
+        for place, module in self._places().items():
+            for cell in module.modules():
+                if isinstance(cell, Cell) and (said := way(cell, cell.weight_h)) not in found.setdefault(place, []):
+                    found[place].append(said)
+        return {place: "; ".join(each) for place, each in found.items()}
+
+    def _places(self) -> dict[str, nn.Module]:
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
-        count = lambda module: sum(parameter.numel() for parameter in module.parameters())  # noqa: E731
-        return {place.format(name): count(module) for place, room in rooms.items() for name, module in room.items()}
+        return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
 
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:

@@ -15,7 +15,6 @@ from ostinato import judging
 from ostinato.data.batches import Batches
 from ostinato.errors import ConfigError, DataError
 from ostinato.files import PARTIAL, explained, write
-from ostinato.kernels.dispatch import chosen
 from ostinato.metrics._contract import Judged
 from ostinato.model import Graph
 from ostinato.predicting import Run
@@ -72,8 +71,10 @@ def train_run(
         if overwrite:
             _clear(folder)
         _describe(folder, bundle, prepared.recipe)
-    kernels = sorted({chosen(encoder) for encoder in graph.encoders.values()})
-    say(f"{sum(graph.parts().values()):,} parameters; recurrences by the {', '.join(kernels)} kernel on {device}")
+    say(f"{sum(graph.parts().values()):,} parameters on {device}")
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.training.precision == "bfloat16"):
+        for place, each in graph.recurrences().items():
+            say(f"kernel of {place}: {each}")
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph)
     split = prepared.splits["train"]

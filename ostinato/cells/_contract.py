@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.kernels._contract import Product, State
+from ostinato.kernels._contract import Native, Product, State
 from ostinato.kernels.deferred import DeferredLinear
 
 Biases = Literal[0, 1, 2]
@@ -96,6 +96,10 @@ class Cell(nn.Module, ABC):
     def forward(self, x: Tensor, state: State) -> State:
         """One step: x (B, I) and the state before it to the state after it."""
         return self.step(nn.functional.linear(x, self.weight_x, self.bias_x), state, self.products())
+
+    def native(self) -> Native | str:
+        """What the native loop (`kernels/native.py`) computes in this cell's place, or why it cannot."""
+        return f"{type(self).__name__} has no native step"
 
     @abstractmethod
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells._contract import Biases, Cell
-from ostinato.kernels._contract import State
+from ostinato.kernels._contract import Native, State
 
 
 class GRU(Cell):
@@ -39,6 +39,9 @@ class GRU(Cell):
         super().__init__(input_size, hidden_size)
         self.late_gates = 1 if reset == "before" else 0
         self.new_weights(biases)
+
+    def native(self) -> Native:
+        return Native("gru_before" if self.late_gates else "gru_after")
 
     def late_input(self, gates_x: Tensor, gates_h: Tensor, state: State) -> Tensor:
         size = self.hidden_size

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from ostinato.cells._contract import Biases, Cell
 from ostinato.errors import ConfigError
-from ostinato.kernels._contract import State
+from ostinato.kernels._contract import Native, State
 
 
 class LSTM(Cell):
@@ -83,6 +83,13 @@ class LSTM(Cell):
             self.norm_x, self.bias_x = _norm(self.weight_x, self.bias_x), None
             self.norm_h, self.bias_h = _norm(self.weight_h, self.bias_h), None
             self.norm_c = nn.LayerNorm(hidden_size)
+
+    def native(self) -> Native | str:
+        if self.norm_x is not None:
+            return "layer_norm has no native step"
+        if self.weight_r is not None:
+            return "projection has no native step"
+        return Native("lstm_coupled" if self.coupled else "lstm", self.peepholes)
 
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:
         c = state[1]

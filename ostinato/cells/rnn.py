@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells._contract import Biases, Cell
-from ostinato.kernels._contract import State
+from ostinato.kernels._contract import Native, State
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "leaky_relu": nn.functional.leaky_relu}
 
@@ -41,7 +41,7 @@ class RNN(Cell):
         biases: Biases = 2,
     ):
         super().__init__(input_size, hidden_size)
-        self.activation = ACTIVATIONS[activation]
+        self.activation = activation
         self.new_weights(biases)
         if start == "orthogonal":
             nn.init.orthogonal_(self.weight_h)
@@ -51,5 +51,8 @@ class RNN(Cell):
                 if bias is not None:
                     nn.init.zeros_(bias)
 
+    def native(self) -> Native:
+        return Native(f"rnn_{self.activation}")
+
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:
-        return (self.activation(gates_x + gates_h),)
+        return (ACTIVATIONS[self.activation](gates_x + gates_h),)

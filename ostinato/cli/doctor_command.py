@@ -14,17 +14,18 @@ def doctor(as_json: bool) -> None:
     import torch
 
     from ostinato import bundle
-    from ostinato.kernels import dispatch
+    from ostinato.kernels import dispatch, library
     from ostinato.preparing import cache_folder
 
     gpus = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    native = library.library()
     facts = {
         **bundle.versions(),
         "threads": str(torch.get_num_threads()),
         "cores": str(os.cpu_count()),
         "devices": ", ".join(["cpu", *gpus]),
-        "kernels": ", ".join(dispatch.KERNELS),
-        "kernels not in this build": ", ".join(name for name in dispatch.KNOWN if name not in dispatch.KERNELS) or "none",
+        "kernels": ", ".join(dispatch.available()),
+        "native kernel": library.why_not() or f"{native.instruction_set} (of {', '.join(native.instruction_sets)})",
         f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
         "fast path": "whole targets run as one recurrence with context: after and input_feeding: false",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -16,11 +16,29 @@ Product = Callable[[Tensor], Tensor]
 """A product with rows of `weight_h`: (B, H) -> (B, rows)."""
 
 
+class Native(NamedTuple):
+    """What the native loop must know of a cell beside its weights.
+
+    Args:
+        cell: its name there (`ostinato.kernels.native.CELLS`).
+        peepholes: one row per gate that sees the cell state, or None.
+    """
+
+    cell: str
+    peepholes: Tensor | None = None
+
+
 class Recurrence(Protocol):
     """What a kernel reads of a cell (`ostinato.cells`): its weights, and the step as equations."""
 
+    num_states: int
     weight_x: Tensor
+    weight_h: Tensor
     bias_x: Tensor | None
+    bias_h: Tensor | None
+
+    def native(self) -> Native | str:
+        """What the native loop computes in its place, or why it cannot."""
 
     def products(self) -> tuple[Product, ...]:
         """The products of one call, made before its time loop."""

@@ -77,7 +77,7 @@ class _Start(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
-        _refuse_second_derivative()
+        refuse_second_derivative()
         entries = ctx.tape.take()
         if not entries:
             return None, None, None
@@ -96,13 +96,14 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, None, None]:
-        _refuse_second_derivative()
+        refuse_second_derivative()
         h, weight = ctx.saved_tensors
         ctx.tape.note(h, dy)
         return (dy.mm(weight) if ctx.needs_input_grad[0] else None), None, None
 
 
-def _refuse_second_derivative() -> None:
+def refuse_second_derivative() -> None:
+    """Raises RuntimeError inside a backward pass that is itself recorded (create_graph)."""
     # once_differentiable misses the case in which only saved tensors carry a gradient; only create_graph turns grad mode on.
     if torch.is_grad_enabled():
         raise RuntimeError(

@@ -104,19 +104,25 @@ class RecurrentStack(nn.Module):
         after: list[Tensor] = []
         for layer, adds_input in enumerate(self.adds_input):
             dropped = self.dropout(steps)
-            read = []
-            for direction, reverse in enumerate(self.reversed):
-                number = layer * len(self.reversed) + direction
-                cell = self.cells[number]
-                mask = None
-                if self.training and self.recurrent_dropout:
-                    mask = keep_mask(len(layout), cell.hidden_size, self.recurrent_dropout, cell.weight_h)
-                hidden, final = dispatch.scan(cell, dropped.values, before[number], layout, reverse=reverse, state_mask=mask)
-                read.append(hidden)
-                after.extend(final)
-            values = torch.cat(read, 1) if len(read) > 1 else read[0]
+            first = layer * len(self.reversed)
+            cells = self.cells[first : first + len(self.reversed)]
+            states = before[first : first + len(self.reversed)]
+            masks = [self._mask(cell, len(layout)) for cell in cells]
+            if len(cells) == 2:
+                values, finals = dispatch.scan_both(cells, dropped.values, states, layout, state_masks=masks)
+                after += [*finals[0], *finals[1]]
+            else:
+                values, final = dispatch.scan(
+                    cells[0], dropped.values, states[0], layout, reverse=self.reversed[0], state_mask=masks[0]
+                )
+                after += final
             steps = steps.with_values(values + steps.values if adds_input else values)
         return steps, tuple(after)
+
+    def _mask(self, cell: nn.Module, rows: int) -> Tensor | None:
+        if not self.training or not self.recurrent_dropout:
+            return None
+        return keep_mask(rows, cell.hidden_size, self.recurrent_dropout, cell.weight_h)
 
     def _by_cell(self, state: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
         counts = [cell.num_states for cell in self.cells]

@@ -1,0 +1,71 @@
+// Sigmoid and hyperbolic tangent, within 4 units in the last place of float32; NaN in is NaN out.
+#pragma once
+
+#include <math.h>
+
+#include "simd.h"
+
+namespace {
+
+inline FloatVector magnitude(FloatVector x) {
+    return (FloatVector)((IntVector)x & 0x7fffffff);
+}
+
+// Splits z <= 0 into n ln 2 + r with |r| <= ln 2 / 2, and gives expm1(r). Coefficients: Cephes' expf (Moshier).
+inline FloatVector reduced_expm1(FloatVector z, IntVector* n) {
+    const float shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, which the low bits then hold
+    const FloatVector shifted = z * 1.44269504088896341f + shift;
+    *n = (IntVector)shifted - (IntVector)spread(shift);
+    const FloatVector whole = shifted - shift;
+    FloatVector r = z - whole * 0.693359375f;
+    r = r + whole * 2.12194440e-4f;
+    FloatVector p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return p * (r * r) + r;
+}
+
+inline FloatVector power_of_two(IntVector n) {
+    return (FloatVector)((n + 127) << 23);
+}
+
+// x >= 0: 1 / (1 + exp(-x)); x < 0: exp(x) / (1 + exp(x)). exp never overflows, and keeps its precision where it is small.
+inline FloatVector sigmoid(FloatVector x) {
+    FloatVector z = -magnitude(x);
+    z = z < -104.0f ? spread(-104.0f) : z;  // below, exp is 0 in float32; a comparison with NaN is false and keeps it
+    IntVector n;
+    const FloatVector p = reduced_expm1(z, &n) + 1.0f;
+    const IntVector half = n >> 1;  // in two factors: 2^n alone is no normal number below -126
+    const FloatVector e = p * power_of_two(half) * power_of_two(n - half);
+    const FloatVector top = x < 0.0f ? e : spread(1.0f);
+    return top / (1.0f + e);
+}
+
+// tanh |x| = -m / (2 + m), m = exp(-2 |x|) - 1, which loses nothing near 0.
+inline FloatVector hyperbolic_tangent(FloatVector x) {
+    FloatVector z = -2.0f * magnitude(x);
+    z = z < -40.0f ? spread(-40.0f) : z;
+    IntVector n;
+    const FloatVector p = reduced_expm1(z, &n);
+    const FloatVector scale = power_of_two(n);
+    const FloatVector m = p * scale + (scale - 1.0f);
+    const FloatVector t = -m / (2.0f + m);
+    return (FloatVector)((IntVector)t | ((IntVector)x & (int32_t)0x80000000));
+}
+
+inline DoubleVector sigmoid(DoubleVector x) {
+    for (int k = 0; k < Simd<double>::width; k++) {
+        const double e = exp(-fabs(x[k]));
+        x[k] = (x[k] < 0 ? e : 1.0) / (1.0 + e);
+    }
+    return x;
+}
+
+inline DoubleVector hyperbolic_tangent(DoubleVector x) {
+    for (int k = 0; k < Simd<double>::width; k++) x[k] = tanh(x[k]);
+    return x;
+}
+
+}  // namespace

@@ -1,0 +1,324 @@
+// The C boundary: every argument is checked here, before any kernel runs.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <atomic>
+
+#include "ostinato.h"
+#include "table.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace ostinato {
+
+#ifdef OSTINATO_AVX512
+extern const Table avx512_table;
+#endif
+#ifdef OSTINATO_AVX2
+extern const Table avx2_table;
+#endif
+#ifdef OSTINATO_NEON
+extern const Table neon_table;
+#endif
+extern const Table plain_table;
+
+namespace {
+
+thread_local char message[512];
+
+int64_t fail(const char* format, ...) {
+    va_list values;
+    va_start(values, format);
+    vsnprintf(message, sizeof message, format, values);
+    va_end(values);
+    return 1;
+}
+
+const Table* const TABLES[] = {
+#ifdef OSTINATO_AVX512
+    &avx512_table,
+#endif
+#ifdef OSTINATO_AVX2
+    &avx2_table,
+#endif
+#ifdef OSTINATO_NEON
+    &neon_table,
+#endif
+    &plain_table,
+};
+
+std::atomic<const Table*> chosen{nullptr};
+
+const Table* table() {
+    const Table* one = chosen.load(std::memory_order_relaxed);
+    if (one) return one;
+    for (const Table* each : TABLES)
+        if (each->supported()) {
+            chosen = each;
+            return each;
+        }
+    return &plain_table;
+}
+
+// The calling thread's workspace: it grows to what its largest call needed, and stays.
+struct Workspace {
+    char* base = nullptr;
+    int64_t size = 0;
+
+    char* of(int64_t wanted) {
+        if (wanted > size) {
+            free(base);
+            size = (wanted + 4095) / 4096 * 4096;
+            base = static_cast<char*>(aligned_alloc(4096, size));
+            if (!base) size = 0;
+        }
+        return base;
+    }
+    ~Workspace() { free(base); }
+};
+thread_local Workspace workspace;
+
+// Sizes above this cannot be memory; below it, no product of two of them and 8 bytes overflows.
+constexpr int64_t LARGEST = int64_t(1) << 40;
+
+bool size_is_bad(int64_t size) { return size < 0 || size > LARGEST; }
+
+bool too_large(int64_t a, int64_t b) { return b && a > (int64_t(1) << 58) / b; }
+
+int gates_of(int64_t cell) {
+    return cell <= RNN_LEAKY_RELU ? 1 : cell == LSTM ? 4 : 3;
+}
+
+struct Range {
+    const char* name;
+    const void* from;
+    int64_t bytes;
+};
+
+bool overlap(const Range& a, const Range& b) {
+    const auto begin = [](const Range& one) { return reinterpret_cast<uintptr_t>(one.from); };
+    return a.from && b.from && a.bytes > 0 && b.bytes > 0 && begin(a) < begin(b) + b.bytes && begin(b) < begin(a) + a.bytes;
+}
+
+// Written ranges overlap nothing.
+int64_t check_apart(const Range* written, int num_written, const Range* read, int num_read) {
+    for (int i = 0; i < num_written; i++) {
+        for (int k = i + 1; k < num_written; k++)
+            if (overlap(written[i], written[k])) return fail("%s and %s overlap", written[i].name, written[k].name);
+        for (int k = 0; k < num_read; k++)
+            if (overlap(written[i], read[k])) return fail("%s and %s overlap", written[i].name, read[k].name);
+    }
+    return 0;
+}
+
+int64_t rows_span(int64_t rows, int64_t stride, int64_t width) { return rows ? (rows - 1) * stride + width : 0; }
+
+int64_t check_scan(const OstinatoScan& one, bool forward) {
+    if (one.cell < 0 || one.cell >= NUM_CELLS) return fail("there is no cell %lld", (long long)one.cell);
+    const struct { const char* name; int64_t size; } sizes[] = {{"B", one.B}, {"N", one.N}, {"I", one.I}, {"H", one.H}, {"x_stride", one.x_stride}, {"hidden_stride", one.hidden_stride}};
+    for (const auto& each : sizes)
+        if (size_is_bad(each.size)) return fail("%s = %lld is no size", each.name, (long long)each.size);
+    if (!one.H) return fail("H = 0: a layer has one unit at least");
+    const int64_t G = gates_of(one.cell), width = G * one.H;
+    if (too_large(one.N + 1, width + one.I + one.hidden_stride + one.x_stride) || too_large(width, one.I + one.H) || too_large(one.B + 1, one.H))
+        return fail("sizes B = %lld, N = %lld, I = %lld, H = %lld are larger than memory", (long long)one.B, (long long)one.N, (long long)one.I, (long long)one.H);
+    if (one.x_stride < one.I) return fail("x_stride = %lld is below I = %lld", (long long)one.x_stride, (long long)one.I);
+    if (one.hidden_stride < one.H) return fail("hidden_stride = %lld is below H = %lld", (long long)one.hidden_stride, (long long)one.H);
+    const bool has_c = one.cell == LSTM || one.cell == LSTM_COUPLED;
+    if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
+    if (one.bias_n && one.cell != GRU_AFTER) return fail("bias_n: this cell has none");
+    if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
+    if (!one.weight_h || (one.I && !one.weight_x)) return fail("a weight is missing");
+    if (one.N && ((one.I && !one.x) || !one.gates || !one.hidden)) return fail("x, gates or hidden is missing");
+    if (one.B && (!one.start_h || (forward && !one.last_h))) return fail("start_h or last_h is missing");
+    if (one.B && has_c && (!one.start_c || (forward && !one.last_c))) return fail("start_c or last_c is missing");
+    if (one.offsets[0] != 0) return fail("offsets begin with %lld, not with 0", (long long)one.offsets[0]);
+    for (int64_t b = 0; b < one.B; b++)
+        if (one.offsets[b + 1] < one.offsets[b]) return fail("offsets fall from %lld to %lld at sequence %lld", (long long)one.offsets[b], (long long)one.offsets[b + 1], (long long)b);
+    if (one.offsets[one.B] != one.N) return fail("offsets end with %lld, but there are N = %lld steps", (long long)one.offsets[one.B], (long long)one.N);
+    for (int64_t k = 0, before = INT64_MAX; k < one.B; k++) {
+        const int64_t b = one.order[k];
+        if (b < 0 || b >= one.B) return fail("order holds %lld; there are %lld sequences", (long long)b, (long long)one.B);
+        const int64_t length = one.offsets[b + 1] - one.offsets[b];
+        if (length > before) return fail("order does not run from the longest sequence to the shortest");
+        if (length == before && k && one.order[k - 1] >= b) return fail("order names a sequence twice, or ties not in order");
+        before = length;
+    }
+    const int64_t item = one.is_double ? 8 : 4, states = one.B * one.H * item;
+    const Range written[] = {
+        {"gates", one.gates, one.N * width * item},
+        {"extra", one.extra, one.N * one.H * item},
+        {"last_h", one.last_h, states},
+        {"last_c", has_c ? one.last_c : nullptr, states},
+    };
+    const Range read[] = {
+        {"x", one.x, rows_span(one.N, one.x_stride, one.I) * item},
+        {"weight_x", one.weight_x, width * one.I * item},
+        {"weight_h", one.weight_h, width * one.H * item},
+        {"bias", one.bias, width * item},
+        {"bias_n", one.bias_n, one.H * item},
+        {"peepholes", one.peepholes, (G - 1) * one.H * item},
+        {"start_h", one.start_h, states},
+        {"start_c", has_c ? one.start_c : nullptr, states},
+        {"mask", one.mask, states},
+    };
+    if (check_apart(written, 4, read, 9)) return 1;
+    // hidden may have another scan's hidden between its rows, so its span is compared with what is not hidden only
+    const Range hidden[] = {{"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item}};
+    return check_apart(hidden, 1, written, 4) || check_apart(hidden, 1, read, 9);
+}
+
+int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
+    const bool has_c = one.cell == LSTM || one.cell == LSTM_COUPLED, is_simple = one.cell <= RNN_LEAKY_RELU;
+    if (!is_simple && one.N && !one.extra) return fail("extra is missing: the scan was computed without gradients");
+    if (one.N && !d.d_gates) return fail("d_gates is missing");
+    if (one.N && one.cell == GRU_AFTER && !d.d_extra) return fail("d_extra is missing");
+    if (one.B && (!d.d_start_h || (has_c && !d.d_start_c))) return fail("d_start_h or d_start_c is missing");
+    if (d.d_hidden && (size_is_bad(d.d_hidden_stride) || d.d_hidden_stride < one.H || too_large(one.N + 1, d.d_hidden_stride)))
+        return fail("d_hidden_stride = %lld does not fit H = %lld", (long long)d.d_hidden_stride, (long long)one.H);
+    if (d.d_peepholes && !has_c) return fail("d_peepholes: this cell has none");
+    if (d.d_bias_n && one.cell != GRU_AFTER) return fail("d_bias_n: this cell has none");
+    const int64_t item = one.is_double ? 8 : 4, width = gates_of(one.cell) * one.H, states = one.B * one.H * item;
+    const bool gates_apart = d.d_gates != one.gates, extra_apart = d.d_extra != one.extra;
+    const Range written[] = {
+        {"d_gates", d.d_gates, one.N * width * item},
+        {"d_extra", one.cell == GRU_AFTER ? d.d_extra : nullptr, one.N * one.H * item},
+        {"d_start_h", d.d_start_h, states},
+        {"d_start_c", has_c ? d.d_start_c : nullptr, states},
+        {"d_x", d.d_x, one.N * one.I * item},
+        {"d_weight_x", d.d_weight_x, width * one.I * item},
+        {"d_weight_h", d.d_weight_h, width * one.H * item},
+        {"d_bias", d.d_bias, width * item},
+        {"d_bias_n", d.d_bias_n, one.H * item},
+        {"d_peepholes", d.d_peepholes, (gates_of(one.cell) - 1) * one.H * item},
+    };
+    const Range read[] = {
+        {"gates", gates_apart ? one.gates : nullptr, one.N * width * item},
+        {"extra", extra_apart ? one.extra : nullptr, one.N * one.H * item},
+        {"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item},
+        {"d_hidden", d.d_hidden, rows_span(one.N, d.d_hidden_stride, one.H) * item},
+        {"d_last_h", d.d_last_h, states},
+        {"d_last_c", has_c ? d.d_last_c : nullptr, states},
+        {"x", one.x, rows_span(one.N, one.x_stride, one.I) * item},
+        {"weight_x", one.weight_x, width * one.I * item},
+        {"weight_h", one.weight_h, width * one.H * item},
+        {"peepholes", one.peepholes, (gates_of(one.cell) - 1) * one.H * item},
+        {"start_h", one.start_h, states},
+        {"start_c", has_c ? one.start_c : nullptr, states},
+        {"mask", one.mask, states},
+    };
+    return check_apart(written, 10, read, 13);
+}
+
+int64_t check_product(const OstinatoProduct& one) {
+    if (one.kind < 0 || one.kind > 2) return fail("there is no kind %lld of product", (long long)one.kind);
+    const int64_t all[] = {one.M, one.N, one.K, one.left_stride, one.right_stride, one.out_stride};
+    for (const int64_t each : all)
+        if (size_is_bad(each)) return fail("%lld is no size", (long long)each);
+    const int64_t left_rows = one.kind == 2 ? one.K : one.M, left_width = one.kind == 2 ? one.M : one.K;
+    const int64_t right_rows = one.kind == 0 ? one.N : one.K, right_width = one.kind == 0 ? one.K : one.N;
+    if (one.left_stride < left_width || one.right_stride < right_width || one.out_stride < one.N)
+        return fail("strides %lld, %lld, %lld do not fit M = %lld, N = %lld, K = %lld", (long long)one.left_stride, (long long)one.right_stride, (long long)one.out_stride, (long long)one.M, (long long)one.N, (long long)one.K);
+    if (too_large(left_rows + 1, one.left_stride) || too_large(right_rows + 1, one.right_stride) || too_large(one.M + 1, one.out_stride))
+        return fail("M = %lld, N = %lld, K = %lld are larger than memory", (long long)one.M, (long long)one.N, (long long)one.K);
+    if ((left_rows && left_width && !one.left) || (right_rows && right_width && !one.right) || (one.M && one.N && !one.out)) return fail("left, right or out is missing");
+    if (one.bias && one.kind == 2) return fail("bias: this product has none");
+    if (one.sums && one.kind != 2) return fail("sums: this product has none");
+    const int64_t item = one.is_double ? 8 : 4;
+    const Range written[] = {{"out", one.out, rows_span(one.M, one.out_stride, one.N) * item}, {"sums", one.sums, one.M * item}};
+    const Range read[] = {
+        {"left", one.left, rows_span(left_rows, one.left_stride, left_width) * item},
+        {"right", one.right, rows_span(right_rows, one.right_stride, right_width) * item},
+        {"bias", one.bias, one.N * item},
+    };
+    return check_apart(written, 2, read, 3);
+}
+
+// A product of fewer multiplications than this is done before another thread has heard of it.
+constexpr double ALONE_BELOW = 3e5;
+
+int threads_for(double multiplications) { return multiplications < ALONE_BELOW ? 1 : num_threads(); }
+
+template <class F> int64_t run(int threads, int64_t space, F&& work) {
+    char* base = workspace.of(space);
+    if (space && !base) return fail("out of memory: %lld bytes of work space", (long long)space);
+    struct Shared {
+        F* work;
+        char* base;
+        Barrier all;
+    } shared{&work, base, {}};
+    parallel(threads, [](void* data, int thread, int of) {
+        Shared* one = static_cast<Shared*>(data);
+        (*one->work)(one->base, Team{thread, of, &one->all});
+    }, &shared);
+    return 0;
+}
+
+}  // namespace
+
+}  // namespace ostinato
+
+using namespace ostinato;
+
+EXPORT int64_t ostinato_abi(void) { return OSTINATO_ABI; }
+
+EXPORT const char* ostinato_error(void) { return message; }
+
+EXPORT const char* ostinato_instruction_sets(void) {
+    static thread_local char names[64];
+    names[0] = 0;
+    for (const Table* each : TABLES)
+        if (each->supported()) {
+            if (names[0]) strcat(names, " ");
+            strcat(names, each->name);
+        }
+    return names;
+}
+
+EXPORT int64_t ostinato_use(const char* instruction_set) {
+    for (const Table* each : TABLES)
+        if (instruction_set && !strcmp(each->name, instruction_set)) {
+            if (!each->supported()) return fail("this processor has no %s; it has: %s", each->name, ostinato_instruction_sets());
+            chosen = each;
+            return 0;
+        }
+    return fail("this build has no instruction set '%s'; this machine can use: %s", instruction_set ? instruction_set : "", ostinato_instruction_sets());
+}
+
+EXPORT void ostinato_set_threads(int64_t threads, void* parallel, void* thread_number, void* num_threads) {
+    set_threads(threads > 1024 ? 1024 : (int)threads, parallel, thread_number, num_threads);
+}
+
+EXPORT int64_t ostinato_forward(const OstinatoScan* scans, int64_t count) {
+    if (!scans || count < 1 || count > 2) return fail("%lld scans: one or two are allowed", (long long)count);
+    for (int64_t k = 0; k < count; k++)
+        if (check_scan(scans[k], true)) return 1;
+    const OstinatoScan &one = scans[0], &two = scans[count - 1];
+    if (one.cell != two.cell || one.is_double != two.is_double || one.B != two.B || one.N != two.N || one.H != two.H || !one.mask != !two.mask)
+        return fail("two scans of one call differ in cell, type, sequences, H or in having a mask");
+    const double weights = double(gates_of(one.cell)) * one.H * (one.H + one.I);
+    const int threads = threads_for(weights * (one.N + one.B) * count);
+    return run(threads, table()->forward_space(scans, count, threads), [&](char* base, Team team) { table()->forward(scans, count, base, team); });
+}
+
+EXPORT int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gradients) {
+    if (!scan || !gradients) return fail("scan or gradients is missing");
+    if (check_scan(*scan, false) || check_gradients(*scan, *gradients)) return 1;
+    const int threads = threads_for(double(gates_of(scan->cell)) * scan->H * (scan->H + scan->I) * 2 * (scan->N + scan->B));
+    return run(threads, table()->backward_space(scan, gradients, threads), [&](char* base, Team team) { table()->backward(scan, gradients, base, team); });
+}
+
+EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
+    if (!product) return fail("the product is missing");
+    if (check_product(*product)) return 1;
+    const int threads = threads_for(double(product->M) * product->N * product->K);
+    return run(threads, table()->multiply_space(product, threads), [&](char* base, Team team) { table()->multiply(product, base, team); });
+}
+
+EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {
+    if (kind < 0 || kind > 1 || size_is_bad(n) || (n && (!x || !y))) return fail("activate: kind %lld of %lld numbers", (long long)kind, (long long)n);
+    table()->activate(kind, is_double, n, x, y);
+    return 0;
+}

@@ -1,0 +1,98 @@
+/* The boundary of the native kernels: pointers and sizes, no Python, no torch.
+ *
+ * Every field is 8 bytes wide, so that a caller fills a struct as one array of words. Real numbers are float32 or float64 as
+ * `is_double` says, contiguous unless a stride is given (in numbers, not bytes). Functions return 0, or a code whose
+ * message `ostinato_error` gives; they keep no pointer after they return, and may be called from several threads at once.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OSTINATO_ABI 1
+
+enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
+
+/* One direction of one layer over a ragged batch of B sequences with N steps in all; G gates of H units. */
+typedef struct {
+    int64_t cell, is_double, reverse;
+    int64_t B, N, I, H;
+    const int64_t* offsets;   /* (B + 1) first step of each sequence; the last is N */
+    const int64_t* order;     /* (B) sequences from longest to shortest */
+    const void* x;            /* (N, I) */
+    int64_t x_stride;
+    const void* weight_x;     /* (G H, I) */
+    const void* weight_h;     /* (G H, H) */
+    const void* bias;         /* (G H) or null: added to the product of x */
+    const void* bias_n;       /* (H) or null; GRU_AFTER only: added to the candidate's product of h */
+    const void* peepholes;    /* (gates but the candidate, H) or null; LSTM only */
+    const void* start_h;      /* (B, H) */
+    const void* start_c;      /* (B, H); LSTM only */
+    const void* mask;         /* (B, H) or null: multiplies h where weight_h reads it */
+    void* gates;              /* (N, G H): work space, afterwards the activated gates if extra is given or the cell is an RNN */
+    void* extra;              /* (N, H) or null where no gradient will be asked: LSTM: c; GRU_AFTER: the candidate's product of h;
+                                 GRU_BEFORE: r * h; the RNN needs none */
+    void* hidden;             /* (N, H) */
+    int64_t hidden_stride;
+    void* last_h;             /* (B, H) state after each sequence's last step */
+    void* last_c;             /* (B, H); LSTM only */
+} OstinatoScan;
+
+/* The gradients of a scan that was computed with `extra`. Null: not wanted, or zero for what is given. */
+typedef struct {
+    const void* d_hidden;     /* (N, H) or null */
+    int64_t d_hidden_stride;
+    const void* d_last_h;     /* (B, H) or null */
+    const void* d_last_c;     /* (B, H) or null */
+    void* d_gates;            /* (N, G H): work space; may be the scan's gates, which it then destroys */
+    void* d_extra;            /* (N, H): work space of GRU_AFTER; may be the scan's extra */
+    void* d_start_h;          /* (B, H), required */
+    void* d_start_c;          /* (B, H), required by the LSTM */
+    void* d_x;                /* (N, I) */
+    void* d_weight_x;         /* (G H, I) */
+    void* d_weight_h;         /* (G H, H) */
+    void* d_bias;             /* (G H) */
+    void* d_bias_n;           /* (H), GRU_AFTER only */
+    void* d_peepholes;
+} OstinatoGradients;
+
+/* out (M, N) = left * right (+ bias in every row)
+ *   kind 0: left (M, K), right (N, K): a linear map
+ *   kind 1: left (M, K), right (K, N): its gradient for the input
+ *   kind 2: left (K, M), right (K, N): its gradient for the weight; sums (M) takes the columns' sums of left, or null */
+typedef struct {
+    int64_t kind, is_double, M, N, K;
+    const void* left;
+    int64_t left_stride;
+    const void* right;
+    int64_t right_stride;
+    const void* bias;
+    void* sums;
+    void* out;
+    int64_t out_stride;
+} OstinatoProduct;
+
+int64_t ostinato_abi(void);
+/* The message of the calling thread's last error. */
+const char* ostinato_error(void);
+/* The instruction sets of this build that this machine has, best first, separated by blanks. */
+const char* ostinato_instruction_sets(void);
+/* Takes one of them for all that follows; an error names what the machine has. */
+int64_t ostinato_use(const char* instruction_set);
+/* The threads to work with, and an OpenMP runtime to take them from: GOMP_parallel, omp_get_thread_num, omp_get_num_threads.
+ * With null functions the library keeps threads of its own. */
+void ostinato_set_threads(int64_t threads, void* parallel, void* thread_number, void* num_threads);
+
+/* `count` scans over the same sequences, two directions of a layer or one. */
+int64_t ostinato_forward(const OstinatoScan* scans, int64_t count);
+int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gradients);
+int64_t ostinato_multiply(const OstinatoProduct* product);
+/* y (n) = sigmoid (0) or tanh (1) of x (n). */
+int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
+
+#ifdef __cplusplus
+}
+#endif

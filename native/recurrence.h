@@ -1,0 +1,310 @@
+// The time loop: one for all cells, forward and backward, over the real steps of a ragged batch.
+//
+// Sequences are dealt to teams of threads, longest first, and each team runs its own loop; at each step a team multiplies the
+// sequences still alive, so no padded step exists. A team of several threads (few sequences, streaming) shares the units of each
+// step and waits for its members after it. The order of every sum is the same in all cases.
+#pragma once
+
+#include "cells.h"
+#include "product.h"
+#include "threads.h"
+
+namespace {
+
+using ostinato::Barrier;
+
+// A part of a workspace; with a null base it only counts.
+struct Space {
+    char* base;
+    i64 used = 0;
+
+    template <class T> T* take(i64 count) {
+        const i64 begin = used;
+        used += (count * (i64)sizeof(T) + 63) / 64 * 64;
+        return base ? reinterpret_cast<T*>(base + begin) : nullptr;
+    }
+};
+
+template <class T, class C> struct Recurrence {
+    using V = typename Simd<T>::V;
+    static constexpr int W = Simd<T>::width;
+    static constexpr int FORWARD = C::PRODUCTS * C::UNITS;  // vectors of a panel of the forward product
+    static constexpr int PLAIN = 4;                         // ... of the late gate's, and of both backward products
+    static constexpr i64 SPLIT_FROM = 1 << 16;              // weights of a step from which it pays to share one step
+
+    const OstinatoScan& scan;
+    const OstinatoGradients* gradients;
+    i64 B, N, H, G;
+    const T *early, *late;  // packed weights of the step's product and of the late gate's
+
+    Recurrence(const OstinatoScan& one, const OstinatoGradients* d)
+        : scan(one), gradients(d), B(one.B), N(one.N), H(one.H), G(C::GATES), early(nullptr), late(nullptr) {}
+
+    static i64 ceil_of(i64 a, i64 b) { return (a + b - 1) / b; }
+    i64 forward_panels() const { return ceil_of(H, C::UNITS * W); }
+    i64 plain_panels() const { return ceil_of(H, PLAIN * W); }
+
+    i64 early_size() const { return gradients ? plain_panels() * PLAIN * W * depth() : forward_panels() * FORWARD * W * H; }
+    i64 late_size() const { return C::LATE ? plain_panels() * PLAIN * W * H : 0; }
+    // k of the backward product: the gates that multiply h.
+    i64 depth() const { return (C::EXTRA_PRODUCT ? C::GATES : C::SEEN) * H; }
+
+    i64 early_panels() const { return gradients ? plain_panels() : forward_panels(); }
+    i64 num_panels() const { return early_panels() + (C::LATE ? plain_panels() : 0); }
+
+    // Packs one of the panels of all weights.
+    void pack(i64 panel, T* early_to, T* late_to) const {
+        const T* weight = static_cast<const T*>(scan.weight_h);
+        if (panel < early_panels() && !gradients) {
+            T* to = early_to + panel * FORWARD * W * H;
+            for (int u = 0; u < C::UNITS; u++)
+                for (int g = 0; g < C::PRODUCTS; g++) {
+                    const i64 j = (panel * C::UNITS + u) * W;
+                    pack_vector_of_rows(weight + (g * H + j) * H, H, max_of(0, min_of(W, H - j)), H, to + (u * C::PRODUCTS + g) * W, FORWARD * W);
+                }
+        } else if (panel < early_panels()) {
+            pack_plain(weight, panel, depth(), true, early_to);
+        } else {
+            pack_plain(weight + C::PRODUCTS * H * H, panel - early_panels(), H, gradients, late_to);
+        }
+    }
+
+    void pack_plain(const T* weight, i64 panel, i64 K, bool columns, T* panels) const {
+        T* to = panels + panel * PLAIN * W * K;
+        for (int u = 0; u < PLAIN; u++) {
+            const i64 j = (panel * PLAIN + u) * W, count = max_of(0, min_of(W, H - j));
+            if (columns) pack_vector_of_columns(weight + j, H, count, K, to + u * W, PLAIN * W);
+            else pack_vector_of_rows(weight + j * H, H, count, H, to + u * W, PLAIN * W);
+        }
+    }
+
+    // What a thread works on: some sequences, longest first, and its share of their units.
+    struct Share {
+        const i64* sequences;
+        i64 num_sequences, member, members;
+        Barrier* barrier;
+    };
+
+    static void teams_of(i64 threads, i64 B, i64 weights, i64* teams, i64* members) {
+        *teams = min_of(threads, B), *members = 1;
+        if (B < 2 * threads && weights >= SPLIT_FROM) {
+            *teams = max_of(1, min_of(threads, B / 2));
+            *members = threads / *teams;
+        }
+    }
+
+    i64 length(i64 b) const { return scan.offsets[b + 1] - scan.offsets[b]; }
+    // The packed place of the s-th step that is read.
+    i64 place(i64 b, i64 s) const { return scan.reverse ? scan.offsets[b + 1] - 1 - s : scan.offsets[b] + s; }
+
+    T* hidden_at(i64 n) const { return static_cast<T*>(scan.hidden) + n * scan.hidden_stride; }
+    const T* start(const void* values, i64 b) const { return static_cast<const T*>(values) + b * H; }
+
+    // Rows of one thread: for a team of one, all in the thread's own space. masked and late are the team's.
+    i64 team_space(i64 sequences) const {
+        return ((scan.mask ? 2 : 0) + (C::LATE ? 1 : 0)) * sequences * H;
+    }
+
+    static constexpr int MOST = 16;  // rows of a tile, at most
+    struct Pointers {
+        Row<T>* rows;
+        const T** left;
+        const T** more;
+    };
+    static Pointers pointers(Space* space, i64 sequences) {
+        return {space->take<Row<T>>(sequences), space->take<const T*>(sequences), space->take<const T*>(sequences)};
+    }
+
+    template <class F> void each_unit(i64 j, F&& done) const {
+        if (j + W <= H) done(At<true>{j, H, W});
+        else if (j < H) done(At<false>{j, H, (int)(H - j)});
+    }
+
+    // ---- forward
+
+    void forward(const Share& share, Pointers at, T* team) const {
+        const i64 num = share.num_sequences;
+        if (!num) return;
+        T* masked = team;
+        T* late_rows = team + (scan.mask ? 2 : 0) * num * H;
+        const T* peepholes = static_cast<const T*>(scan.peepholes);
+        const T* bias_n = static_cast<const T*>(scan.bias_n);
+        const i64 p0 = forward_panels() * share.member / share.members, p1 = forward_panels() * (share.member + 1) / share.members;
+        const i64 l0 = plain_panels() * share.member / share.members, l1 = plain_panels() * (share.member + 1) / share.members;
+        if (share.member == 0)
+            for (i64 i = 0; i < num; i++) {
+                const i64 b = share.sequences[i];
+                if (C::HAS_C && !scan.extra) memcpy(start_of(scan.last_c, b), start(scan.start_c, b), sizeof(T) * H);
+                if (scan.mask)
+                    for (i64 j = 0; j < H; j++) masked[i * H + j] = start(scan.start_h, b)[j] * start(scan.mask, b)[j];
+            }
+        wait(share.barrier, (int)share.members);
+        alignas(64) T products[MOST * FORWARD * W];
+        alignas(64) T late_products[MOST * PLAIN * W];
+        i64 alive = num;
+        for (i64 s = 0; alive; s++) {
+            while (alive && length(share.sequences[alive - 1]) <= s) alive--;
+            for (i64 i = 0; i < alive; i++) {
+                const i64 b = share.sequences[i], n = place(b, s), last = s ? place(b, s - 1) : 0;
+                Row<T>& row = at.rows[i];
+                row.gates = static_cast<T*>(scan.gates) + n * G * H;
+                row.hidden = hidden_at(n);
+                row.before = s ? hidden_at(last) : start(scan.start_h, b);
+                row.extra = scan.extra ? static_cast<T*>(scan.extra) + n * H : nullptr;
+                if (C::HAS_C) {
+                    row.c = scan.extra ? row.extra : start_of(scan.last_c, b);
+                    row.c_before = !scan.extra ? row.c : s ? static_cast<T*>(scan.extra) + last * H : start(scan.start_c, b);
+                }
+                row.mask = scan.mask ? start(scan.mask, b) : nullptr;
+                row.masked = scan.mask ? masked + (((s + 1) & 1) * num + i) * H : nullptr;
+                row.late = C::LATE ? late_rows + i * H : nullptr;
+                at.left[i] = scan.mask ? masked + ((s & 1) * num + i) * H : row.before;
+            }
+            for (i64 p = p0; p < p1; p++)
+                for (i64 i = 0; i < alive;) {
+                    const int rows = next_tile<FORWARD>(alive - i);
+                    tile_of<T, FORWARD>(rows, H, at.left + i, early + p * FORWARD * W * H, products, FORWARD * W, false);
+                    for (int r = 0; r < rows; r++)
+                        for (int u = 0; u < C::UNITS; u++)
+                            each_unit((p * C::UNITS + u) * W, [&](auto here) {
+                                const V* product = reinterpret_cast<const V*>(products) + r * FORWARD + u * C::PRODUCTS;
+                                C::forward(at.rows[i + r], here, product, peepholes, bias_n);
+                                if (!C::LATE) keep_masked(at.rows[i + r], here);
+                            });
+                    i += rows;
+                }
+            wait(share.barrier, (int)share.members);
+            if constexpr (C::LATE) {
+                for (i64 i = 0; i < alive; i++) at.left[i] = at.rows[i].late;
+                for (i64 p = l0; p < l1; p++)
+                    for (i64 i = 0; i < alive;) {
+                        const int rows = next_tile<PLAIN>(alive - i);
+                        tile_of<T, PLAIN>(rows, H, at.left + i, late + p * PLAIN * W * H, late_products, PLAIN * W, false);
+                        for (int r = 0; r < rows; r++)
+                            for (int u = 0; u < PLAIN; u++)
+                                each_unit((p * PLAIN + u) * W, [&](auto here) {
+                                    C::forward_late(at.rows[i + r], here, reinterpret_cast<const V*>(late_products)[r * PLAIN + u]);
+                                    keep_masked(at.rows[i + r], here);
+                                });
+                        i += rows;
+                    }
+                wait(share.barrier, (int)share.members);
+            }
+        }
+        if (share.member) return;
+        for (i64 i = 0; i < num; i++) {
+            const i64 b = share.sequences[i], steps = length(b);
+            const i64 last = steps ? place(b, steps - 1) : 0;
+            memcpy(start_of(scan.last_h, b), steps ? hidden_at(last) : start(scan.start_h, b), sizeof(T) * H);
+            if (C::HAS_C && scan.extra)
+                memcpy(start_of(scan.last_c, b), steps ? static_cast<T*>(scan.extra) + last * H : start(scan.start_c, b), sizeof(T) * H);
+        }
+    }
+
+    T* start_of(void* values, i64 b) const { return static_cast<T*>(values) + b * H; }
+
+    template <class A> static void keep_masked(const Row<T>& row, A here) {
+        if (row.masked) here.write(row.masked, here.read(row.hidden) * here.read(row.mask));
+    }
+
+    // ---- backward
+
+    void backward(const Share& share, Pointers at) const {
+        const OstinatoGradients& d = *gradients;
+        const i64 num = share.num_sequences;
+        if (!num) return;
+        const T* peepholes = static_cast<const T*>(scan.peepholes);
+        const T* d_hidden = static_cast<const T*>(d.d_hidden);
+        const i64 p0 = plain_panels() * share.member / share.members, p1 = plain_panels() * (share.member + 1) / share.members;
+        if (share.member == 0)
+            for (i64 i = 0; i < num; i++) {
+                const i64 b = share.sequences[i];
+                take_or_clear(start_of(d.d_start_h, b), d.d_last_h ? start(d.d_last_h, b) : nullptr);
+                if (C::HAS_C) take_or_clear(start_of(d.d_start_c, b), d.d_last_c ? start(d.d_last_c, b) : nullptr);
+            }
+        wait(share.barrier, (int)share.members);
+        alignas(64) T products[MOST * PLAIN * W];
+        const i64 seen = C::SEEN * H;
+        i64 alive = 0, after = 0;  // sequences that have this step, and those that have the next one read
+        for (i64 s = length(share.sequences[0]) - 1; s >= -1; s--) {
+            after = alive;
+            if (s >= 0)
+                while (alive < num && length(share.sequences[alive]) > s) alive++;
+            else
+                alive = after;  // what reaches the start state of those that have steps
+            for (i64 i = 0; i < alive; i++) {
+                const i64 b = share.sequences[i], n = s < 0 ? 0 : place(b, s), next = i < after ? place(b, s + 1) : 0;
+                Row<T>& row = at.rows[i];
+                if (i < after) {
+                    at.left[i] = static_cast<T*>(d.d_gates) + next * G * H;
+                    at.more[i] = C::EXTRA_PRODUCT ? static_cast<T*>(d.d_extra) + next * H : nullptr;
+                }
+                row.mask = scan.mask ? start(scan.mask, b) : nullptr;
+                row.d_h = start_of(d.d_start_h, b);
+                row.d_c = C::HAS_C ? start_of(d.d_start_c, b) : nullptr;
+                if (s < 0) continue;
+                row.gates = static_cast<T*>(scan.gates) + n * G * H;
+                row.d_gates = static_cast<T*>(d.d_gates) + n * G * H;
+                row.hidden = hidden_at(n);
+                row.before = s ? hidden_at(place(b, s - 1)) : start(scan.start_h, b);
+                row.extra = C::EXTRA ? static_cast<T*>(scan.extra) + n * H : nullptr;
+                row.d_extra = C::EXTRA_PRODUCT ? static_cast<T*>(d.d_extra) + n * H : nullptr;
+                row.c = row.extra;
+                row.c_before = s && C::HAS_C ? static_cast<T*>(scan.extra) + place(b, s - 1) * H : start(scan.start_c, C::HAS_C ? b : 0);
+                // borrowed for the pointer to the gradient that comes from above, which `forward` has no use for
+                row.late = d_hidden ? const_cast<T*>(d_hidden) + n * d.d_hidden_stride : nullptr;
+            }
+            for (i64 p = p0; p < p1; p++) {
+                const T* panel = early + p * PLAIN * W * depth();
+                for (i64 i = 0; i < alive;) {
+                    const i64 left = i < after ? after - i : alive - i;
+                    const int rows = next_tile<PLAIN>(left);
+                    if (i < after) {
+                        tile_of<T, PLAIN>(rows, seen, at.left + i, panel, products, PLAIN * W, false);
+                        if (C::EXTRA_PRODUCT) tile_of<T, PLAIN>(rows, H, at.more + i, panel + seen * PLAIN * W, products, PLAIN * W, true);
+                    } else {
+                        memset(products, 0, sizeof(T) * rows * PLAIN * W);
+                    }
+                    for (int r = 0; r < rows; r++)
+                        for (int u = 0; u < PLAIN; u++)
+                            each_unit((p * PLAIN + u) * W, [&](auto here) {
+                                const Row<T>& row = at.rows[i + r];
+                                V d_h = reinterpret_cast<const V*>(products)[r * PLAIN + u];
+                                if (row.mask) d_h *= here.read(row.mask);
+                                d_h += here.read(row.d_h);
+                                if (s < 0) return here.write(row.d_h, d_h);
+                                if (row.late) d_h += here.read(row.late);
+                                C::backward(row, here, d_h, peepholes);
+                            });
+                    i += rows;
+                }
+            }
+            wait(share.barrier, (int)share.members);
+            if constexpr (C::LATE) {
+                if (s < 0) break;
+                for (i64 i = 0; i < alive; i++) at.left[i] = at.rows[i].d_gates + C::PRODUCTS * H;
+                for (i64 p = p0; p < p1; p++)
+                    for (i64 i = 0; i < alive;) {
+                        const int rows = next_tile<PLAIN>(alive - i);
+                        tile_of<T, PLAIN>(rows, H, at.left + i, late + p * PLAIN * W * H, products, PLAIN * W, false);
+                        for (int r = 0; r < rows; r++)
+                            for (int u = 0; u < PLAIN; u++)
+                                each_unit((p * PLAIN + u) * W, [&](auto here) {
+                                    V d_late = reinterpret_cast<const V*>(products)[r * PLAIN + u];
+                                    if (at.rows[i + r].mask) d_late *= here.read(at.rows[i + r].mask);
+                                    C::backward_late(at.rows[i + r], here, d_late);
+                                });
+                        i += rows;
+                    }
+                wait(share.barrier, (int)share.members);
+            }
+        }
+    }
+
+    void take_or_clear(T* to, const T* from) const {
+        if (from) memcpy(to, from, sizeof(T) * H);
+        else memset(to, 0, sizeof(T) * H);
+    }
+};
+
+}  // namespace

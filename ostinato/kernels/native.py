@@ -1,0 +1,267 @@
+"""The recurrence in C++ on the CPU: packed weights, fused steps, sequences dealt to threads, no step of padding."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ostinato.errors import KernelError
+from ostinato.kernels._contract import Native, Recurrence, State
+from ostinato.kernels.deferred import refuse_second_derivative
+from ostinato.kernels.library import library
+from ostinato.steps import Layout
+
+CELLS = ("rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before")
+"""What the native loop can compute, in the order of `native/ostinato.h`."""
+
+DTYPES = {torch.float32: 0, torch.float64: 1}
+"""What it computes in, and whether that is double."""
+
+_HAS_EXTRA = {name: not name.startswith("rnn") for name in CELLS}
+_PER_DIRECTION = 8
+"""Tensors of a direction: weight_x, weight_h, bias_x, bias_h, peepholes, mask, start h, start c."""
+
+
+class _Direction(NamedTuple):
+    """What does not depend on tensors in one direction of a call."""
+
+    native: Native
+    reverse: bool
+    layout: Layout
+
+
+def scan(
+    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """As `Kernel` says, computed natively; the cell must have a native step, and x lie on the CPU.
+
+    Memory kept for the gradient, in numbers per step: RNN 2 H (hidden, gates); LSTM 6 H (hidden, 4 gates, c; coupled 5 H); GRU
+    5 H (hidden, 3 gates, and the candidate's product or r * h). The gradients of the gates are written over the gates.
+    """
+    native = cell.native()
+    if isinstance(native, str):
+        raise KernelError(f"the native kernel cannot compute this cell: {native}")
+    tensors = (x, *_tensors(cell, native, state, state_mask))
+    directions = (_Direction(native, reverse, layout),)
+    out = _run(directions, tensors)
+    return out[0], out[1:]
+
+
+def are_alike(cells: Sequence[Recurrence]) -> bool:
+    """Whether `scan_both` can compute these two beside each other."""
+    one, two = (cell.native() for cell in cells)
+    return one.cell == two.cell and cells[0].weight_h.shape == cells[1].weight_h.shape
+
+
+def scan_both(
+    cells: Sequence[Recurrence], x: Tensor, states: Sequence[State], layout: Layout, state_masks: Sequence[Tensor | None]
+) -> tuple[Tensor, tuple[State, State]]:
+    """Two cells of one kind and size over the same steps, the second from the last step on: hidden (N, 2 H) beside each other."""
+    natives = [cell.native() for cell in cells]
+    tensors = [x]
+    for cell, native, state, mask in zip(cells, natives, states, state_masks):
+        tensors += _tensors(cell, native, state, mask)
+    out = _run((_Direction(natives[0], False, layout), _Direction(natives[1], True, layout)), tuple(tensors))
+    count = cells[0].num_states
+    return out[0], (out[1 : 1 + count], out[1 + count :])
+
+
+def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None) -> tuple[Tensor | None, ...]:
+    c = state[1] if len(state) > 1 else None
+    return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
+
+
+def _run(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors):
+        return _Scan.apply(directions, *tensors)
+    out, _, _ = _forward(directions, tensors, False)
+    return out
+
+
+def _biases(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """What is added to the product of x, and what to the candidate's product of h alone."""
+    if native.cell != "gru_after" or bias_h is None:
+        return (bias_h if bias_x is None else bias_x if bias_h is None else bias_x + bias_h), None
+    size = len(bias_h) // 3
+    bias = bias_h.clone() if bias_x is None else bias_x + bias_h
+    if bias_x is None:
+        bias[2 * size :] = 0
+    else:
+        bias[2 * size :] = bias_x[2 * size :]
+    return bias, bias_h[2 * size :]
+
+
+def _pointer(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """The tensor with numbers of a row side by side."""
+    return tensor if tensor.stride(1) == 1 or tensor.shape[1] <= 1 else tensor.contiguous()
+
+
+def _stride(tensor: Tensor) -> int:
+    # of a single row, or rows of one number, the stride may be anything
+    return max(tensor.stride(0), tensor.shape[1]) if tensor.shape[0] > 1 else tensor.shape[1]
+
+
+def _check(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
+    x, layout = tensors[0], directions[0].layout
+    if x.dtype not in DTYPES:
+        raise KernelError(f"native recurrence: x is {x.dtype}; float32 and float64 are computed natively")
+    if x.ndim != 2 or x.shape[0] != layout.total:
+        raise ValueError(f"x has shape {tuple(x.shape)}, but the layout has {layout.total} steps {layout}")
+    for number, (native, _, _) in enumerate(directions):
+        begin = 1 + number * _PER_DIRECTION
+        weight_x, weight_h, bias_x, bias_h, peepholes, mask, h, c = tensors[begin : begin + _PER_DIRECTION]
+        size = weight_h.shape[1]
+        gates = weight_h.shape[0]
+        states = (len(layout), size)
+        for name, one, shape in (
+            ("weight_x", weight_x, (gates, x.shape[1])),
+            ("bias_x", bias_x, (gates,)),
+            ("bias_h", bias_h, (gates,)),
+            ("state_mask", mask, states),
+            ("the state h", h, states),
+            ("the state c", c, states),
+        ):
+            if one is None:
+                continue
+            if one.shape != shape:
+                against = f"x of shape {tuple(x.shape)}" if name == "weight_x" else f"weight_h of shape {tuple(weight_h.shape)}"
+                raise ValueError(f"{name} has shape {tuple(one.shape)}, {shape} is needed beside {against} and {layout}")
+        for one in tensors[begin : begin + _PER_DIRECTION]:
+            if one is not None and (one.dtype != x.dtype or one.device != x.device):
+                raise ValueError(f"x is {x.dtype} on {x.device}, but a weight or state is {one.dtype} on {one.device}")
+
+
+def _scan_words(
+    direction: _Direction,
+    number: int,
+    x: Tensor,
+    own: Sequence[Tensor | None],
+    biases: tuple[Tensor | None, Tensor | None],
+    buffers: Sequence[Tensor | None],
+) -> list[int]:
+    """An OstinatoScan: own are a direction's tensors, buffers are hidden, gates, extra, last h and last c."""
+    weight_x, weight_h, _, _, peepholes, mask, h, c = own
+    hidden, gates, extra, last_h, last_c = buffers
+    layout, size = direction.layout, weight_h.shape[1]
+    return [
+        CELLS.index(direction.native.cell), DTYPES[x.dtype], int(direction.reverse),
+        len(layout), layout.total, x.shape[1], size,
+        layout.offsets.data_ptr(), layout.order.data_ptr(),
+        x.data_ptr(), _stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(_pointer, biases),
+        _pointer(peepholes), h.data_ptr(), _pointer(c), _pointer(mask),
+        gates.data_ptr(), _pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
+        _pointer(last_h), _pointer(last_c),
+    ]  # fmt: skip
+
+
+def _array(words: list[int]) -> ctypes.Array:
+    return (ctypes.c_int64 * len(words))(*words)
+
+
+def _forward(
+    directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...], training: bool
+) -> tuple[tuple[Tensor, ...], list[Tensor | None], tuple[Tensor | None, ...]]:
+    """Hidden and final states; gates and extra of each direction; the tensors, contiguous."""
+    _check(directions, tensors)
+    x = _rows(tensors[0])
+    num_steps, size = directions[0].layout.total, tensors[2].shape[1]
+    hidden = x.new_empty(num_steps, len(directions) * size)
+    words: list[int] = []
+    out, kept, dense, alive = [hidden], [], [x], []
+    for number, direction in enumerate(directions):
+        begin = 1 + number * _PER_DIRECTION
+        own = [None if one is None else one.contiguous() for one in tensors[begin : begin + _PER_DIRECTION]]
+        _, weight_h, bias_x, bias_h, _, _, h, c = own
+        biases = _biases(direction.native, bias_x, bias_h)
+        alive.append(biases)  # the library reads them below
+        gates = x.new_empty(num_steps, weight_h.shape[0])
+        extra = x.new_empty(num_steps, size) if training and _HAS_EXTRA[direction.native.cell] else None
+        last = [None if one is None else torch.empty_like(one) for one in (h, c)]
+        words += _scan_words(direction, number, x, own, biases, (hidden, gates, extra, *last))
+        out += last[: 1 if c is None else 2]
+        kept += [gates, extra]
+        dense += own
+    library().call("forward", _array(words), ctypes.c_int64(len(directions)))
+    return tuple(out), kept, tuple(dense)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, directions: tuple[_Direction, ...], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        out, kept, dense = _forward(directions, tensors, True)
+        ctx.directions = directions
+        ctx.save_for_backward(out[0], *kept, *dense)
+        ctx.set_materialize_grads(False)
+        return out
+
+    @staticmethod
+    def backward(ctx, d_hidden: Tensor | None, *d_last: Tensor | None) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
+        directions, (hidden, *saved) = ctx.directions, ctx.saved_tensors
+        count = len(directions)
+        kept, x, dense = saved[: 2 * count], saved[2 * count], saved[2 * count + 1 :]
+        d_hidden = None if d_hidden is None else _rows(d_hidden)
+        d_x, gradients = None, []
+        for number, direction in enumerate(directions):
+            part = slice(number * _PER_DIRECTION, (number + 1) * _PER_DIRECTION)
+            num_states = len(d_last) // count
+            own_last = d_last[number * num_states : (number + 1) * num_states]
+            gates, extra = kept[2 * number : 2 * number + 2]
+            wanted = (ctx.needs_input_grad[1], *ctx.needs_input_grad[2:][part])
+            one_x, own = _backward(direction, number, wanted, x, dense[part], (hidden, gates, extra), d_hidden, own_last)
+            if one_x is not None:
+                d_x = one_x if d_x is None else d_x.add_(one_x)
+            gradients += own
+        return None, d_x, *gradients
+
+
+def _backward(
+    direction: _Direction,
+    number: int,
+    wanted: Sequence[bool],
+    x: Tensor,
+    own: Sequence[Tensor | None],
+    kept: Sequence[Tensor | None],
+    d_hidden: Tensor | None,
+    d_last: Sequence[Tensor | None],
+) -> tuple[Tensor | None, list[Tensor | None]]:
+    """The gradients of x and of a direction's tensors, in their order."""
+    weight_x, weight_h, bias_x, bias_h, peepholes, _, h, c = own
+    hidden, gates, extra = kept
+    size, is_after = weight_h.shape[1], direction.native.cell == "gru_after"
+    wants_x, wants_weight_x, wants_weight_h, wants_bias_x, wants_bias_h, wants_peepholes, _, wants_h, wants_c = wanted
+    # The gates are needed no more after a graph's last pass: their gradients take their place.
+    again = torch._C._autograd._get_current_graph_task_keep_graph()
+    d_gates = torch.empty_like(gates) if again else gates
+    d_extra = torch.empty_like(extra) if again and is_after else extra
+    d_states = [None if one is None else one.contiguous() for one in (*d_last, None)][:2]
+    d_x = x.new_empty(x.shape) if wants_x else None
+    d_weight_x = torch.empty_like(weight_x) if wants_weight_x else None
+    d_weight_h = torch.empty_like(weight_h) if wants_weight_h else None
+    d_bias = x.new_empty(len(weight_h)) if wants_bias_x or wants_bias_h else None
+    d_bias_n = x.new_empty(size) if wants_bias_h and is_after else None
+    d_peepholes = torch.empty_like(peepholes) if wants_peepholes else None
+    d_h, d_c = torch.empty_like(h), None if c is None else torch.empty_like(c)
+    biases = _biases(direction.native, bias_x, bias_h)
+    scan_words = _scan_words(direction, number, x, own, biases, (*kept, None, None))
+    words = [
+        0 if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
+        0 if d_hidden is None else _stride(d_hidden),
+        *map(_pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
+    ]
+    library().call("backward", _array(scan_words), _array(words))
+    d_bias_h = None
+    if wants_bias_h:
+        d_bias_h = d_bias if d_bias_n is None else torch.cat([d_bias[: 2 * size], d_bias_n])
+    return d_x, [
+        d_weight_x, d_weight_h, d_bias if wants_bias_x else None, d_bias_h, d_peepholes, None,
+        d_h if wants_h else None, d_c if wants_c else None,
+    ]  # fmt: skip
