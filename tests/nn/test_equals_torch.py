@@ -236,3 +236,17 @@ def test_second_derivatives_are_refused():
     x = torch.randn(3, 2, 3, **WIDE, requires_grad=True)
     with pytest.raises(RuntimeError, match="no second derivative"):
         torch.autograd.grad(ours(x)[0].sum(), x, create_graph=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_on_a_gpu_every_form_gives_what_it_gives_on_the_cpu(kind, options):
+    module, _ = pair(kind, options | {"num_layers": 2, "bidirectional": True})
+    x, hx = torch.randn(9, 5, 3, **WIDE), states(module, (5,))
+    packed, steps = pack_padded_sequence(x, LENGTHS, enforce_sorted=False), Steps.from_padded(x.transpose(0, 1), Layout(LENGTHS))
+    expected = [flat(*module(x, hx)), flat(*module(x, hx, lengths=LENGTHS)), flat(*module(packed, hx)), flat(*module(steps, hx))]
+    module, x, packed, steps = (one.to("cuda") for one in (module, x, packed, steps))
+    hx = tuple(one.cuda() for one in hx) if kind == "LSTM" else hx.cuda()
+    found = [module(x, hx), module(x, hx, lengths=torch.tensor(LENGTHS).cuda()), module(packed, hx), module(steps, hx)]
+    for one, other in zip(found, expected):
+        near([tensor.cpu() for tensor in flat(*one)], other)
