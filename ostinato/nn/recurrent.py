@@ -194,13 +194,13 @@ class Recurrent(nn.Module, ABC):
         for first in range(0, len(self._cells), ways):
             if first and self.dropout and self.training:
                 values = functional.dropout(values, self.dropout)
-            read = []
-            for number in range(first, first + ways):
-                cell = self._bound(number)
-                hidden, final = dispatch.scan(cell, values, before[number], layout, reverse=number > first)
-                read.append(hidden)
+            if self.bidirectional:
+                cells = (self._bound(first), self._bound(first + 1))
+                values, finals = dispatch.scan_both(cells, values, before[first : first + 2], layout)
+                after += finals
+            else:
+                values, final = dispatch.scan(self._bound(first), values, before[first], layout)
                 after.append(final)
-            values = torch.cat(read, 1) if ways > 1 else read[0]
         return batch.back(values), self._final(after, batch)
 
     def _bound(self, number: int) -> Cell:

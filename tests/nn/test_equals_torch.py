@@ -243,8 +243,9 @@ def test_second_derivatives_are_refused():
 def test_on_a_gpu_every_form_gives_what_it_gives_on_the_cpu(kind, options):
     module, _ = pair(kind, options | {"num_layers": 2, "bidirectional": True})
     x, hx = torch.randn(9, 5, 3, **WIDE), states(module, (5,))
-    packed, steps = pack_padded_sequence(x, LENGTHS, enforce_sorted=False), Steps.from_padded(x.transpose(0, 1), Layout(LENGTHS))
-    expected = [flat(*module(x, hx)), flat(*module(x, hx, lengths=LENGTHS)), flat(*module(packed, hx)), flat(*module(steps, hx))]
+    packed = pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
+    steps = Steps.from_padded(x.transpose(0, 1), Layout(LENGTHS))
+    expected = [flat(*one) for one in (module(x, hx), module(x, hx, lengths=LENGTHS), module(packed, hx), module(steps, hx))]
     module, x, packed, steps = (one.to("cuda") for one in (module, x, packed, steps))
     hx = tuple(one.cuda() for one in hx) if kind == "LSTM" else hx.cuda()
     found = [module(x, hx), module(x, hx, lengths=torch.tensor(LENGTHS).cuda()), module(packed, hx), module(steps, hx)]
