@@ -45,8 +45,8 @@ template <int KIND> struct SimpleCell {
         const V a = at.read(row.gates) + product[0];
         V h;
         if (KIND == RNN_TANH) h = hyperbolic_tangent(a);
-        else h = a > 0 ? a : a * (KIND == RNN_RELU ? T(0) : T(0.01));
-        if (KIND == RNN_RELU) h = a != a ? a : h;  // NaN is kept, infinity times 0 is not reached: a > 0 there
+        else if (KIND == RNN_RELU) h = a <= 0 ? V{} : a;  // so NaN is kept; times 0, an infinity would become one
+        else h = a > 0 ? a : a * T(0.01);
         at.write(row.hidden, h);
     }
 
@@ -54,7 +54,8 @@ template <int KIND> struct SimpleCell {
         using V = typename Simd<T>::V;
         const V h = at.read(row.hidden);
         if (KIND == RNN_TANH) at.write(row.d_gates, d_h * (1 - h * h));
-        else at.write(row.d_gates, h > 0 ? d_h : d_h * (KIND == RNN_RELU ? T(0) : T(0.01)));
+        else if (KIND == RNN_RELU) at.write(row.d_gates, h <= 0 ? V{} : d_h);
+        else at.write(row.d_gates, h > 0 ? d_h : d_h * T(0.01));
         at.write(row.d_h, V{});
     }
 };

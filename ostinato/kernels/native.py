@@ -100,13 +100,15 @@ def _pointer(tensor: Tensor | None) -> int:
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    """The tensor with numbers of a row side by side."""
-    return tensor if tensor.stride(1) == 1 or tensor.shape[1] <= 1 else tensor.contiguous()
+    """The tensor with numbers of a row side by side, and no row on another: an expanded or unfolded tensor is copied."""
+    rows, width = tensor.shape
+    beside = width <= 1 or tensor.stride(1) == 1
+    return tensor if beside and (rows <= 1 or tensor.stride(0) >= width) else tensor.contiguous()
 
 
 def _stride(tensor: Tensor) -> int:
-    # of a single row, or rows of one number, the stride may be anything
-    return max(tensor.stride(0), tensor.shape[1]) if tensor.shape[0] > 1 else tensor.shape[1]
+    # of a single row the stride may be anything
+    return tensor.stride(0) if tensor.shape[0] > 1 else tensor.shape[1]
 
 
 def _check(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
