@@ -129,6 +129,7 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
     const bool has_c = one.cell == LSTM || one.cell == LSTM_COUPLED;
     if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
     if (one.bias_n && one.cell != GRU_AFTER) return fail("bias_n: this cell has none");
+    if (one.weight_x_stride) return fail("weight_x_stride is the decoder's");
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
     if (!one.weight_h || (one.I && !one.weight_x)) return fail("a weight is missing");
     if (one.N && ((one.I && !one.x) || !one.gates || !one.hidden)) return fail("x, gates or hidden is missing");
@@ -210,6 +211,62 @@ int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
         {"mask", one.mask, states},
     };
     return check_apart(written, 10, read, 13);
+}
+
+int64_t check_offsets(const char* name, const int64_t* offsets, int64_t count) {
+    if (!offsets) return fail("%s is missing", name);
+    if (offsets[0] != 0) return fail("%s begin with %lld, not with 0", name, (long long)offsets[0]);
+    for (int64_t k = 0; k < count; k++)
+        if (offsets[k + 1] < offsets[k]) return fail("%s fall from %lld to %lld at %lld", name, (long long)offsets[k], (long long)offsets[k + 1], (long long)k);
+    return 0;
+}
+
+int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
+    if (!d.layers || d.num_layers < 1 || d.num_layers > MAX_LAYERS) return fail("decoder: %lld layers; 1 to %d are allowed", (long long)d.num_layers, MAX_LAYERS);
+    const int64_t sizes[] = {d.F, d.A, d.M, d.longest_memory};
+    for (const int64_t each : sizes)
+        if (size_is_bad(each)) return fail("decoder: %lld is no size", (long long)each);
+    const OstinatoScan& first = d.layers[0];
+    for (int64_t l = 0; l < d.num_layers; l++) {
+        OstinatoScan one = d.layers[l];
+        const void* mask = one.mask;
+        one.mask = nullptr;  // not a scan's: one row per step
+        if (!one.hidden_stride) return fail("decoder: hidden_stride of layer %lld is missing", (long long)l);
+        if (l) one.x = one.weight_x, one.x_stride = one.I;  // unused
+        if (one.weight_x_stride != (l ? 0 : one.I + d.F)) return fail("decoder: weight_x_stride of layer %lld is %lld", (long long)l, (long long)one.weight_x_stride);
+        one.weight_x_stride = 0;
+        if (check_scan(one, false)) return 1;
+        if (one.cell != first.cell || one.is_double != first.is_double || one.B != first.B || one.N != first.N || one.H != first.H || (l && one.I != one.H))
+            return fail("decoder: layer %lld differs from the first in cell, type or sizes", (long long)l);
+        if (one.cell == GRU_BEFORE || one.reverse) return fail("decoder: a GRU with the reset before, or a reversed cell, cannot be computed here");
+        if (one.hidden_stride != one.H) return fail("decoder: hidden_stride must be H = %lld", (long long)one.H);
+        if (one.N && one.cell > RNN_LEAKY_RELU && !one.extra) return fail("decoder: extra is missing");
+        if (mask && (!l || !d.dropped)) return fail("decoder: dropout needs `dropped`, and a layer below");
+        if (backward && check_gradients(one, d.layer_gradients[l])) return 1;
+        for (int64_t b = 0; b < one.B; b++)
+            if (one.offsets[b] != first.offsets[b] || one.order[b] != first.order[b]) return fail("decoder: layers have different sequences");
+    }
+    if (check_offsets("memory_offsets", d.memory_offsets, first.B) || check_offsets("weight_offsets", d.weight_offsets, first.B)) return 1;
+    const int64_t S = d.memory_offsets[first.B];
+    if (too_large(S + 1, d.A + d.M) || too_large(first.N + 1, d.A + d.M + d.F)) return fail("decoder: sizes are larger than memory");
+    for (int64_t b = 0; b < first.B; b++) {
+        const int64_t steps = first.offsets[b + 1] - first.offsets[b], memory = d.memory_offsets[b + 1] - d.memory_offsets[b];
+        if (memory > d.longest_memory) return fail("decoder: a memory of %lld steps; longest_memory is %lld", (long long)memory, (long long)d.longest_memory);
+        if (d.weight_offsets[b + 1] - d.weight_offsets[b] != steps * memory) return fail("decoder: weight_offsets do not fit sequence %lld", (long long)b);
+    }
+    if (!d.query_weight && d.A != first.H) return fail("decoder: without query_weight A = %lld must be H = %lld", (long long)d.A, (long long)first.H);
+    if (d.F != (d.feeding ? d.F : d.M)) return fail("decoder: F = %lld must be M = %lld without feeding", (long long)d.F, (long long)d.M);
+    const bool some = first.N;
+    if ((S && (!d.keys || !d.values)) || (some && !d.contexts) || (d.weight_offsets[first.B] && !d.weights)) return fail("decoder: keys, values, contexts or weights are missing");
+    if (some && d.query_weight && !d.queries) return fail("decoder: queries is missing");
+    if (d.feeding && (!d.readout || !d.start_fed || (some && !d.features))) return fail("decoder: readout, start_fed or features is missing");
+    if (!backward) return 0;
+    if ((S && (!d.d_keys || !d.d_values)) || (some && !d.d_contexts)) return fail("decoder: d_keys, d_values or d_contexts is missing");
+    if (some && d.query_weight && !d.d_queries) return fail("decoder: d_queries is missing");
+    if (d.energy && !d.d_energy) return fail("decoder: d_energy is missing");
+    if (d.num_layers > 1 && !d.d_below) return fail("decoder: d_below is missing");
+    if (d.feeding && (!d.d_start_fed || !d.d_readout || (some && !d.d_features))) return fail("decoder: d_start_fed, d_readout or d_features is missing");
+    return 0;
 }
 
 int64_t check_product(const OstinatoProduct& one) {
@@ -309,6 +366,23 @@ EXPORT int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradien
     const int threads = threads_for(double(gates_of(scan->cell)) * scan->H * (scan->H + scan->I) * 2 * (scan->N + scan->B));
     return run(threads, table()->backward_space(scan, gradients, threads), [&](char* base, Team team) { table()->backward(scan, gradients, base, team); });
 }
+
+namespace {
+
+int64_t run_decoder(const OstinatoDecoder* decoder, bool backward) {
+    if (!decoder) return fail("the decoder is missing");
+    if (check_decoder(*decoder, backward)) return 1;
+    const int threads = decoder->layers[0].N ? num_threads() : 1;
+    return run(threads, table()->decoder_space(decoder, backward, threads), [&](char* base, Team team) {
+        (backward ? table()->decoder_backward : table()->decoder_forward)(decoder, base, team);
+    });
+}
+
+}  // namespace
+
+EXPORT int64_t ostinato_decoder_forward(const OstinatoDecoder* decoder) { return run_decoder(decoder, false); }
+
+EXPORT int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder) { return run_decoder(decoder, true); }
 
 EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing");

@@ -1,12 +1,11 @@
 // The kernels of one instruction set. The including file sets VECTOR_BYTES, REGISTERS, TABLE, NAME and SUPPORTED.
 #pragma once
 
+#include "decoder.h"
 #include "recurrence.h"
 #include "table.h"
 
 namespace {
-
-using ostinato::Team;
 
 // ---- products
 
@@ -276,6 +275,131 @@ template <class T, class C> struct Scans {
     }
 };
 
+// ---- the decoder
+
+template <class T, class C> struct Decoders {
+    using D = Decoder<T, C>;
+    using R = Recurrence<T, C>;
+
+    struct Plan {
+        OstinatoProduct input;
+        Multiplication<T> input_plan;
+        typename D::Weights weights;
+        const T** before[MAX_LAYERS];
+        const T** fed;
+        T* gradient_space;
+        i64* sequences;
+        typename D::Own own;
+    };
+
+    static Plan plan(const OstinatoDecoder& d, bool backward, Space* space, i64 threads, i64 thread) {
+        const D one(d);
+        const OstinatoScan& first = d.layers[0];
+        const i64 width = C::GATES * one.H, stride = one.E + one.F;
+        Plan made{};
+        made.input = {0, first.is_double, one.N, width, one.E, first.x, first.x_stride, first.weight_x, stride, first.bias, nullptr, first.gates, width};
+        if (backward) {
+            const OstinatoGradients& g = d.layer_gradients[0];
+            made.input = {1, first.is_double, one.N, one.E, width, g.d_gates, width, first.weight_x, stride, nullptr, nullptr, g.d_x, one.E};
+            for (i64 l = 0; l < one.L; l++) made.before[l] = space->take<const T*>(one.N);
+            made.fed = space->take<const T*>(one.N);
+        }
+        made.input_plan = plan_product<T>(made.input, space, threads, thread);
+        made.weights = one.weights(backward, space);
+        const i64 widest = max_of(max_of(one.E, one.F), max_of(one.H, one.M));
+        for (i64 k = 0; k < threads; k++) {
+            T* gradients = backward ? space->take<T>(gradient_space<T>(widest)) : nullptr;
+            i64* sequences = space->take<i64>(one.B);
+            const auto own = one.own(space);
+            if (k == thread) made.gradient_space = gradients, made.sequences = sequences, made.own = own;
+        }
+        return made;
+    }
+
+    static i64 space(const OstinatoDecoder& d, bool backward, i64 threads) {
+        Space counted{nullptr};
+        plan(d, backward, &counted, threads, 0);
+        return counted.used;
+    }
+
+    // Every thread has whole sequences to itself, as many steps as the others or nearly.
+    static i64 deal(const OstinatoScan& scan, const Team& team, i64* sequences) {
+        i64 count = 0;
+        const i64 teams = min_of(team.threads, scan.B);
+        for (i64 i = 0; i < scan.B; i++) {
+            const i64 turn = i % (2 * teams);
+            if ((turn < teams ? turn : 2 * teams - 1 - turn) == team.thread) sequences[count++] = scan.order[i];
+        }
+        return count;
+    }
+
+    static void forward(const OstinatoDecoder& d, char* base, const Team& team) {
+        Space space{base};
+        const Plan made = plan(d, false, &space, team.threads, team.thread);
+        const D one(d);
+        pack_product(made.input_plan, team);
+        one.pack(made.weights, false, team);
+        wait(team.all, team.threads);
+        run_product(made.input, made.input_plan, team);
+        wait(team.all, team.threads);
+        one.forward(made.weights, made.sequences, deal(d.layers[0], team, made.sequences), made.own);
+    }
+
+    static void backward(const OstinatoDecoder& d, char* base, const Team& team) {
+        Space space{base};
+        const Plan made = plan(d, true, &space, team.threads, team.thread);
+        const D one(d);
+        pack_product(made.input_plan, team);
+        one.pack(made.weights, true, team);
+        for (i64 b = part(one.B, team.thread, team.threads); b < part(one.B, team.thread + 1, team.threads); b++)
+            for (i64 s = 0; s < one.length(b); s++) {
+                const i64 n = one.place(b, s);
+                for (i64 l = 0; l < one.L; l++) made.before[l][n] = s ? one.row(d.layers[l].hidden, n - 1, one.H) : one.row(d.layers[l].start_h, b, one.H);
+                made.fed[n] = one.fed_row(b, s);
+            }
+        wait(team.all, team.threads);
+        one.backward(made.weights, made.sequences, deal(d.layers[0], team, made.sequences), made.own);
+        wait(team.all, team.threads);
+        if (d.layer_gradients[0].d_x) run_product(made.input, made.input_plan, team);
+        weight_gradients(one, made, team);
+    }
+
+    static void weight_gradients(const D& one, const Plan& made, const Team& team) {
+        const OstinatoDecoder& d = one.d;
+        const i64 H = one.H, N = one.N, width = C::GATES * H, stride = one.E + one.F;
+        // out (rows, columns) = left (N, rows)^T * right (N, columns)
+        const auto product = [&](const void* left, i64 left_stride, i64 rows, const Rows<T>& right, i64 columns, void* out, i64 out_stride, void* sums) {
+            if (!out || !columns) return;
+            const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride};
+            const Multiplication<T> plan{{}, nullptr, made.gradient_space};
+            run_product<T>(each, plan, team, &right);
+        };
+        const auto plain = [](const void* values, i64 row_stride) { return Rows<T>{static_cast<const T*>(values), row_stride, nullptr, nullptr}; };
+        const auto found = [](const T* const* pointers) { return Rows<T>{nullptr, 0, pointers, nullptr}; };
+        for (i64 l = 0; l < one.L; l++) {
+            const OstinatoScan& scan = d.layers[l];
+            const OstinatoGradients& g = d.layer_gradients[l];
+            T* d_weight_x = static_cast<T*>(g.d_weight_x);
+            T* d_weight_h = static_cast<T*>(g.d_weight_h);
+            if (l) {
+                const void* read = scan.mask ? static_cast<const void*>(static_cast<const T*>(d.dropped) + (l - 1) * N * H) : d.layers[l - 1].hidden;
+                product(g.d_gates, width, width, plain(read, H), H, d_weight_x, H, g.d_bias);
+            } else {
+                product(g.d_gates, width, width, found(made.fed), one.F, d_weight_x ? d_weight_x + one.E : nullptr, stride, g.d_bias);
+                product(g.d_gates, width, width, plain(scan.x, scan.x_stride), one.E, d_weight_x, stride, nullptr);
+            }
+            product(g.d_gates, width, C::SEEN * H, found(made.before[l]), H, d_weight_h, H, nullptr);
+            if (C::EXTRA_PRODUCT) product(g.d_extra, H, H, found(made.before[l]), H, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, g.d_bias_n);
+            if constexpr (C::HAS_C)
+                if (g.d_peepholes) Scans<T, C>::peephole_sums(R(scan, &g), g, team);
+        }
+        product(d.d_queries, one.A, one.A, one.feeding ? plain(one.top().hidden, H) : found(made.before[one.L - 1]), H, d.d_query_weight, H, d.d_query_bias);
+        if (!one.feeding) return;
+        product(d.d_features, one.F, one.F, plain(one.top().hidden, H), H, d.d_readout, one.read_width(), d.d_readout_bias);
+        product(d.d_features, one.F, one.F, plain(d.contexts, one.M), one.M, static_cast<T*>(d.d_readout) + H, one.read_width(), nullptr);
+    }
+};
+
 // ---- one function for all cells and both types
 
 template <class F> auto of_cell(i64 cell, F&& done) {
@@ -310,6 +434,23 @@ int64_t backward_space(const OstinatoScan* scan, const OstinatoGradients* gradie
 void backward(const OstinatoScan* scan, const OstinatoGradients* gradients, char* space, Team team) {
     of_scan(*scan, [&](auto kind) { decltype(kind)::backward(scan, gradients, space, team); });
 }
+template <class F> auto of_decoder(const OstinatoDecoder& one, F&& done) {
+    return of_cell(one.layers[0].cell, [&](auto cell) {
+        using C = decltype(cell);
+        if constexpr (C::LATE) return decltype(done(Decoders<float, LongShortTermMemory<false>>{}))();  // refused at the boundary
+        else return one.layers[0].is_double ? done(Decoders<double, C>{}) : done(Decoders<float, C>{});
+    });
+}
+
+int64_t decoder_space(const OstinatoDecoder* decoder, bool backward, int64_t threads) {
+    return of_decoder(*decoder, [&](auto kind) { return decltype(kind)::space(*decoder, backward, threads); });
+}
+void decoder_forward(const OstinatoDecoder* decoder, char* space, Team team) {
+    of_decoder(*decoder, [&](auto kind) { decltype(kind)::forward(*decoder, space, team); });
+}
+void decoder_backward(const OstinatoDecoder* decoder, char* space, Team team) {
+    of_decoder(*decoder, [&](auto kind) { decltype(kind)::backward(*decoder, space, team); });
+}
 int64_t multiply_space(const OstinatoProduct* product, int64_t threads) {
     Space space{nullptr};
     if (product->is_double) plan_product<double>(*product, &space, threads, 0);
@@ -342,5 +483,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, multiply_space, multiply_any, activate};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, multiply_space, multiply_any, activate};
 }  // namespace ostinato

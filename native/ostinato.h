@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 1
+#define OSTINATO_ABI 2
 
 enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
 
@@ -39,6 +39,7 @@ typedef struct {
     int64_t hidden_stride;
     void* last_h;             /* (B, H) state after each sequence's last step */
     void* last_c;             /* (B, H); LSTM only */
+    int64_t weight_x_stride;  /* 0: I */
 } OstinatoScan;
 
 /* The gradients of a scan that was computed with `extra`. Null: not wanted, or zero for what is given. */
@@ -58,6 +59,52 @@ typedef struct {
     void* d_bias_n;           /* (H), GRU_AFTER only */
     void* d_peepholes;
 } OstinatoGradients;
+
+#define MAX_LAYERS 8
+
+/* The attentional decoder of B targets with N steps in all: a stack of cells, each with the attention's context before it or,
+ * with `feeding`, with the last readout fed back. F is the width of what is fed: M, or with `feeding` that of the readout.
+ *
+ * The layers' x, gates, hidden, extra, start states and weights are as in a scan with `extra`; layer 0 has weight_x
+ * (G H, I + F) and reads x through its first I columns; the others have I = H and read the layer below, their x is unused.
+ * `mask` of a layer above the first is (N, H): dropout of what it reads. Not GRU_BEFORE; forward only; last states are not given.
+ */
+typedef struct {
+    const OstinatoScan* layers;
+    int64_t num_layers, feeding, F, A, M;
+    const int64_t* memory_offsets;  /* (B + 1) the memory's steps */
+    int64_t longest_memory;
+    const void* keys;               /* (S, A) */
+    const void* values;             /* (S, M) */
+    const void* query_weight;       /* (A, H), or null: the hidden state is the query and A = H */
+    const void* query_bias;         /* (A) or null */
+    const void* energy;             /* (A): additive scores energy . tanh(query + key); or null: scale * query . key */
+    double scale;
+    const int64_t* weight_offsets;  /* (B + 1) where each target's weights begin: its steps times its memory's */
+    const void* readout;            /* (F, H + M), with feeding */
+    const void* readout_bias;       /* (F) or null */
+    const void* start_fed;          /* (B, F), with feeding */
+    void* weights;                  /* as weight_offsets say */
+    void* queries;                  /* (N, A), with query_weight */
+    void* contexts;                 /* (N, M) */
+    void* features;                 /* (N, F), with feeding: the readouts */
+    void* dropped;                  /* (num_layers - 1, N, H), where a layer has a mask */
+    /* backward; every pointer is required where its counterpart is */
+    const OstinatoGradients* layer_gradients; /* d_hidden: of the top layer alone, or null; d_last_*: unused; d_x: of layer 0.
+                                                 d_weight_x of layer 0 is (G H, I + F) too */
+    void* d_features;               /* (N, F), with feeding: given, and overwritten */
+    void* d_contexts;               /* (N, M): given without feeding, and overwritten */
+    void* d_start_fed;              /* (B, F), with feeding */
+    void* d_queries;                /* (N, A): work space */
+    void* d_keys;                   /* (S, A): cleared here */
+    void* d_values;                 /* (S, M): cleared here */
+    void* d_energy;                 /* (B, A): work space; the gradient is the sum of its rows */
+    void* d_below;                  /* (B, H): work space, with several layers */
+    void* d_query_weight;
+    void* d_query_bias;
+    void* d_readout;
+    void* d_readout_bias;
+} OstinatoDecoder;
 
 /* out (M, N) = left * right (+ bias in every row)
  *   kind 0: left (M, K), right (N, K): a linear map
@@ -89,6 +136,8 @@ void ostinato_set_threads(int64_t threads, void* parallel, void* thread_number, 
 /* `count` scans over the same sequences, two directions of a layer or one. */
 int64_t ostinato_forward(const OstinatoScan* scans, int64_t count);
 int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gradients);
+int64_t ostinato_decoder_forward(const OstinatoDecoder* decoder);
+int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder);
 int64_t ostinato_multiply(const OstinatoProduct* product);
 /* y (n) = sigmoid (0) or tanh (1) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ostinato.cells._contract import Cell
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Loss, Scored, Sizes
+from ostinato.heads._contract import Head, Loss, Scored, Sizes
 from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
@@ -185,6 +185,8 @@ class Graph(nn.Module):
             for cell in module.modules():
                 if isinstance(cell, Cell) and (said := way(cell, cell.weight_h)) not in found.setdefault(place, []):
                     found[place].append(said)
+            if isinstance(module, Head) and (why := module.obstacle()):
+                found[place].append(f"targets step by step in Python ({why})")
         return {place: "; ".join(each) for place, each in found.items()}
 
     def _places(self) -> dict[str, nn.Module]:

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from ostinato.kernels.decoder import Scores
+
 
 class Attention(nn.Module, ABC):
     """Scores e[k, s] between queries and the steps of a memory.
@@ -36,6 +38,10 @@ class Attention(nn.Module, ABC):
     @abstractmethod
     def prepare(self, memory: Tensor) -> Tensor:
         """What depends on the memory alone, (B, S, A)."""
+
+    def native(self) -> Scores | str:
+        """What the native decoder (`kernels/decoder.py`) computes in its place, or why it cannot."""
+        return f"{type(self).__name__} attention has no native step"
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
+from ostinato.kernels.decoder import Scores
+from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
 
@@ -32,7 +34,10 @@ class Additive(Attention):
         self.energy = nn.Linear(self.pair_size, 1, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        return linear(memory, self.key.weight)
+
+    def native(self) -> Scores:
+        return Scores(self.query.weight, self.query.bias, self.energy.weight[0])
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         # tanh_ writes over the sum, which no gradient needs: half the memory of the largest tensor here

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
+from ostinato.kernels.decoder import Scores
+from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
 
@@ -38,7 +40,10 @@ class Concat(Attention):
         self.energy = nn.Linear(self.pair_size, 1, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return nn.functional.linear(memory, self.weight[:, self.query_size :])
+        return linear(memory, self.weight[:, self.query_size :])
+
+    def native(self) -> Scores:
+        return Scores(self.weight[:, : self.query_size], None, self.energy.weight[0])
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         query = nn.functional.linear(query, self.weight[:, : self.query_size])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ostinato.attentions._contract import Attention
 from ostinato.errors import ConfigError
+from ostinato.kernels.decoder import Scores
 
 
 class Dot(Attention):
@@ -34,6 +35,9 @@ class Dot(Attention):
 
     def prepare(self, memory: Tensor) -> Tensor:
         return memory
+
+    def native(self) -> Scores:
+        return Scores()
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         return query @ keys.transpose(1, 2)

@@ -7,6 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
+from ostinato.kernels.decoder import Scores
+from ostinato.kernels.products import linear
 
 
 class General(Attention):
@@ -25,7 +27,10 @@ class General(Attention):
         self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        return linear(memory, self.key.weight)
+
+    def native(self) -> Scores:
+        return Scores()
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         return query @ keys.transpose(1, 2)

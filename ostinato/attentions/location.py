@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
+from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
 
@@ -39,7 +40,7 @@ class Location(Attention):
         self.energy = nn.Linear(self.pair_size, 1, bias=False)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        return linear(memory, self.key.weight)
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         hidden = self.query(query).unsqueeze(2) + keys.unsqueeze(1)

@@ -7,6 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ostinato.attentions._contract import Attention
+from ostinato.kernels.decoder import Scores
+from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
 
@@ -38,7 +40,10 @@ class ScaledDot(Attention):
         nn.init.normal_(self.key.weight, std=memory_size**-0.5)
 
     def prepare(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        return linear(memory, self.key.weight)
+
+    def native(self) -> Scores:
+        return Scores(self.query.weight, scale=self.scale)
 
     def scores(self, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
         return (self.query(query) * self.scale) @ keys.transpose(1, 2)

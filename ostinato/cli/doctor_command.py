@@ -28,7 +28,9 @@ def doctor(as_json: bool) -> None:
         "native kernel": library.why_not() or f"{native.instruction_set} (of {', '.join(native.instruction_sets)})",
         f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
-        "fast path": "whole targets run as one recurrence with context: after and input_feeding: false",
-        "leaves the fast path": "context: before, input_feeding, location attention, scheduled_sampling (a step at a time)",
+        "computed natively": "rnn, lstm, gru with their options; targets with input_feeding or context: before; linear maps",
+        "in plain torch": "layer_norm, projections, 16 bits and autocast, other devices",
+        "targets step by step in Python": "location attention, scheduled_sampling, several attended inputs; reset: before where the"
+        " decoder feeds back",
     }
     show(facts, as_json, lambda: table(list(facts.items())))

@@ -59,6 +59,10 @@ class Head(nn.Module, ABC):
     generates: ClassVar[bool]
     """Whether predictions come from a search through `Generator`, or straight from `predict`."""
 
+    def obstacle(self) -> str | None:
+        """Why its targets are computed step by step in Python, or None where they are not."""
+        return None
+
     @abstractmethod
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         """The training loss of a batch; what is missing in the targets is neither summed nor counted."""

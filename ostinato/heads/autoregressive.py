@@ -13,9 +13,11 @@ from torch.nn import functional
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator, Head, Loss, Scored, Sizes
+from ostinato.kernels import decoder
 from ostinato.kernels._contract import State
 from ostinato.kernels.deferred import DeferredLinear
-from ostinato.kernels.dispatch import scan
+from ostinato.kernels.dispatch import chosen, scan
+from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
@@ -115,13 +117,12 @@ class Autoregressive(Head, Generator):
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         heard, truth = self._shifted(targets)
         smoothing, sampled = (self.label_smoothing, self.scheduled_sampling) if self.training else (0.0, 0.0)
-        features, _ = self._run(heard, self.start(encoded), sampled)
-        logits = self.output(self._dropped(features))
+        logits = self._logits(self._features(encoded, heard, sampled))
         return Loss(functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing), len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         heard, truth = self._shifted(targets)
-        logits, _ = self.extend(heard, self.start(encoded))
+        logits = self._logits(self._features(encoded, heard, 0.0))
         zeros = logits.new_zeros(len(targets.layout))
         summed = lambda values: zeros.index_add(0, heard.layout.rows, values)  # noqa: E731
         return Scored(
@@ -144,6 +145,15 @@ class Autoregressive(Head, Generator):
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
         memory = tuple(Memory.of(attention, encoded[place].steps) for attention, place in zip(self.attentions, self.attended))
+        values = self._start_values(encoded)
+        for k, attention in enumerate(self.attentions):
+            if attention.needs_previous:
+                values[f"previous.{k}"] = self.output.weight.new_zeros(rows, memory[k].values.shape[1])
+        return Decoding(memory, torch.arange(rows, device=self.output.weight.device), values)
+
+    def _start_values(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
+        """The cells' states before the first step and, with input feeding, what is fed at it."""
+        rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
         weight = self.output.weight
         names = [f"{layer}.{k}" for layer, cell in enumerate(self.cells) for k in range(cell.num_states)]
         if self.bridge is None:
@@ -151,26 +161,55 @@ class Autoregressive(Head, Generator):
         else:
             read = [one.state if whole else (one.summary,) for one, whole in zip(encoded, self.starts_from_state)]
             last = torch.cat([one for each in read for one in each if one is not None], 1)
-            starts = torch.tanh(self.bridge(last)).split(self.hidden_size, 1)
+            starts = torch.tanh(linear(last, self.bridge.weight, self.bridge.bias)).split(self.hidden_size, 1)
         values = dict(zip(names, starts))
         if self.input_feeding:
             values["fed"] = weight.new_zeros(rows, self.fed_size)
-        for k, attention in enumerate(self.attentions):
-            if attention.needs_previous:
-                values[f"previous.{k}"] = weight.new_zeros(rows, memory[k].values.shape[1])
-        return Decoding(memory, torch.arange(rows, device=weight.device), values)
+        return values
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
         features, state = self._run(steps, state)
-        return self.output(self._dropped(features)), state
+        return self._logits(features), state
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         embedded = self._dropped(self.embedding(symbols))
         loop = _Loop(self)
         parts, values, weights = self._one(loop, loop.gates(embedded), embedded, state.values, state.memory, state.rows)
-        return self.output(self._dropped(self._read_out(parts))), replace(state, values=values, attention=weights)
+        return self._logits(self._read_out(parts)), replace(state, values=values, attention=weights)
+
+    def _logits(self, features: Tensor) -> Tensor:
+        return linear(self._dropped(features), self.output.weight, self.output.bias)
 
     # The decoder.
+
+    def obstacle(self) -> str | None:
+        if not self.stepwise and not self.scheduled_sampling:
+            return None
+        if self.scheduled_sampling and self.training:
+            return "scheduled_sampling hears what the step before said"
+        if any(chosen(cell, cell.weight_h) != "native" for cell in self.cells):
+            return "its cells are not computed natively"
+        if len(self.attentions) != 1:
+            return f"the native loop attends to one input, not to {len(self.attentions)}"
+        scores = self.attentions[0].native()
+        return scores if isinstance(scores, str) else decoder.obstacle(self.cells)
+
+    def _features(self, encoded: Sequence[Encoded], heard: Steps, sampled: float) -> Tensor:
+        """What the softmax reads after each step heard (N, A), for targets that are known."""
+        if not heard.layout.total or not self.stepwise or sampled or self.obstacle():
+            return self._run(heard, self.start(encoded), sampled)[0]
+        attention, memory = self.attentions[0], encoded[self.attended[0]].steps
+        values = self._start_values(encoded)
+        x = self._dropped(self.embedding(heard.values))
+        num_layers = range(len(self.cells))
+        ones = x.new_ones(len(x), self.hidden_size)
+        masks = [self._dropped(ones) if self.dropout and self.training else None for _ in num_layers[1:]]
+        states = [tuple(values[f"{layer}.{k}"] for k in range(self.cells[layer].num_states)) for layer in num_layers]
+        readout = decoder.Readout(self.readout.weight, self.readout.bias, values["fed"]) if self.input_feeding else None
+        found, contexts = decoder.decode(
+            self.cells, Steps(x, heard.layout), states, attention.prepare(memory.values), memory, attention.native(), readout, masks
+        )
+        return found if self.input_feeding else self._read_out([found, contexts, x])
 
     def _run(self, heard: Steps, state: Decoding, sampled: float = 0.0) -> tuple[Tensor, Decoding]:
         """Readouts (N, A) after each step heard, and the state after the last; a sequence without steps keeps its state."""
@@ -286,7 +325,7 @@ class Autoregressive(Head, Generator):
     def _read_out(self, parts: list[Tensor]) -> Tensor:
         if self.input_feeding or self.readout is None:
             return parts[0]
-        return torch.tanh(self.readout(torch.cat(parts, 1)))
+        return torch.tanh(linear(torch.cat(parts, 1), self.readout.weight, self.readout.bias))
 
     def _dropped(self, values: Tensor) -> Tensor:
         return functional.dropout(values, self.dropout, self.training) if self.dropout else values

@@ -80,6 +80,18 @@ def chosen(cell: Recurrence, x: Tensor) -> str:
     return asked
 
 
+def native_is_allowed(tensors: Sequence[Tensor]) -> bool:
+    """Whether the native library may compute with these tensors: all on the CPU, of one type that it has."""
+    kind = tensors[0].dtype
+    return (
+        kind in native.DTYPES
+        and all(one.device.type == "cpu" and one.dtype == kind for one in tensors)
+        and "native" in available()
+        and _asked() in ("", "native")
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
 def way(cell: Recurrence, x: Tensor) -> str:
     """As `chosen`, with the reason where it is not the native kernel: what a log says."""
     name = chosen(cell, x)

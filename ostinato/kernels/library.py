@@ -11,14 +11,14 @@ import torch
 
 from ostinato.errors import KernelError
 
-ABI = 1
+ABI = 2
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
 """The environment variable that forces an instruction set; it is read once, at the first use."""
 
 _FOLDER = Path(__file__).parent
-_FUNCTIONS = {"forward": 2, "backward": 2, "multiply": 1, "activate": 5}
+_FUNCTIONS = ("forward", "backward", "decoder_forward", "decoder_backward", "multiply", "activate")
 
 
 class Library:
@@ -39,10 +39,10 @@ class Library:
         self._openmp = _openmp()
         self._threads = 0
         self.functions = {}
-        for name, count in _FUNCTIONS.items():
+        for name in _FUNCTIONS:
             function = getattr(raw, f"ostinato_{name}")
             function.restype = ctypes.c_int64
-            function.argtypes = [ctypes.c_int64] * count if name == "activate" else None
+            function.argtypes = [ctypes.c_int64] * 5 if name == "activate" else None
             self.functions[name] = function
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]

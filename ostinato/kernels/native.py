@@ -26,7 +26,7 @@ _PER_DIRECTION = 8
 """Tensors of a direction: weight_x, weight_h, bias_x, bias_h, peepholes, mask, start h, start c."""
 
 
-class _Direction(NamedTuple):
+class Direction(NamedTuple):
     """What does not depend on tensors in one direction of a call."""
 
     native: Native
@@ -46,7 +46,7 @@ def scan(
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    directions = (_Direction(native, reverse, layout),)
+    directions = (Direction(native, reverse, layout),)
     out = _run(directions, tensors)
     return out[0], out[1:]
 
@@ -65,7 +65,7 @@ def scan_both(
     tensors = [x]
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
-    out = _run((_Direction(natives[0], False, layout), _Direction(natives[1], True, layout)), tuple(tensors))
+    out = _run((Direction(natives[0], False, layout), Direction(natives[1], True, layout)), tuple(tensors))
     count = cells[0].num_states
     return out[0], (out[1 : 1 + count], out[1 + count :])
 
@@ -75,14 +75,14 @@ def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None
     return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
 
 
-def _run(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+def _run(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors):
         return _Scan.apply(directions, *tensors)
     out, _, _ = _forward(directions, tensors, False)
     return out
 
 
-def _biases(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+def biases_of(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     """What is added to the product of x, and what to the candidate's product of h alone."""
     if native.cell != "gru_after" or bias_h is None:
         return (bias_h if bias_x is None else bias_x if bias_h is None else bias_x + bias_h), None
@@ -95,7 +95,8 @@ def _biases(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tup
     return bias, bias_h[2 * size :]
 
 
-def _pointer(tensor: Tensor | None) -> int:
+def pointer(tensor: Tensor | None) -> int:
+    """Where its numbers lie; 0 for None."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
@@ -111,7 +112,7 @@ def _stride(tensor: Tensor) -> int:
     return tensor.stride(0) if tensor.shape[0] > 1 else tensor.shape[1]
 
 
-def _check(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
+def _check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
     x, layout = tensors[0], directions[0].layout
     if x.dtype not in DTYPES:
         raise KernelError(f"native recurrence: x is {x.dtype}; float32 and float64 are computed natively")
@@ -141,35 +142,37 @@ def _check(directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...
                 raise ValueError(f"x is {x.dtype} on {x.device}, but a weight or state is {one.dtype} on {one.device}")
 
 
-def _scan_words(
-    direction: _Direction,
+def scan_words(
+    direction: Direction,
     number: int,
     x: Tensor,
     own: Sequence[Tensor | None],
     biases: tuple[Tensor | None, Tensor | None],
     buffers: Sequence[Tensor | None],
+    weight_x_stride: int = 0,
 ) -> list[int]:
     """An OstinatoScan: own are a direction's tensors, buffers are hidden, gates, extra, last h and last c."""
-    weight_x, weight_h, _, _, peepholes, mask, h, c = own
+    weight_x, weight_h, _, _, peepholes, mask, h, c = own[:8]
     hidden, gates, extra, last_h, last_c = buffers
     layout, size = direction.layout, weight_h.shape[1]
     return [
         CELLS.index(direction.native.cell), DTYPES[x.dtype], int(direction.reverse),
         len(layout), layout.total, x.shape[1], size,
         layout.offsets.data_ptr(), layout.order.data_ptr(),
-        x.data_ptr(), _stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(_pointer, biases),
-        _pointer(peepholes), h.data_ptr(), _pointer(c), _pointer(mask),
-        gates.data_ptr(), _pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
-        _pointer(last_h), _pointer(last_c),
+        x.data_ptr(), _stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
+        pointer(peepholes), h.data_ptr(), pointer(c), pointer(mask),
+        gates.data_ptr(), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
+        pointer(last_h), pointer(last_c), weight_x_stride,
     ]  # fmt: skip
 
 
-def _array(words: list[int]) -> ctypes.Array:
+def array(words: list[int]) -> ctypes.Array:
+    """The words as the library reads a struct."""
     return (ctypes.c_int64 * len(words))(*words)
 
 
 def _forward(
-    directions: tuple[_Direction, ...], tensors: tuple[Tensor | None, ...], training: bool
+    directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...], training: bool
 ) -> tuple[tuple[Tensor, ...], list[Tensor | None], tuple[Tensor | None, ...]]:
     """Hidden and final states; gates and extra of each direction; the tensors, contiguous."""
     _check(directions, tensors)
@@ -182,22 +185,22 @@ def _forward(
         begin = 1 + number * _PER_DIRECTION
         own = [None if one is None else one.contiguous() for one in tensors[begin : begin + _PER_DIRECTION]]
         _, weight_h, bias_x, bias_h, _, _, h, c = own
-        biases = _biases(direction.native, bias_x, bias_h)
+        biases = biases_of(direction.native, bias_x, bias_h)
         alive.append(biases)  # the library reads them below
         gates = x.new_empty(num_steps, weight_h.shape[0])
         extra = x.new_empty(num_steps, size) if training and _HAS_EXTRA[direction.native.cell] else None
         last = [None if one is None else torch.empty_like(one) for one in (h, c)]
-        words += _scan_words(direction, number, x, own, biases, (hidden, gates, extra, *last))
+        words += scan_words(direction, number, x, own, biases, (hidden, gates, extra, *last))
         out += last[: 1 if c is None else 2]
         kept += [gates, extra]
         dense += own
-    library().call("forward", _array(words), ctypes.c_int64(len(directions)))
+    library().call("forward", array(words), ctypes.c_int64(len(directions)))
     return tuple(out), kept, tuple(dense)
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, directions: tuple[_Direction, ...], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(ctx, directions: tuple[Direction, ...], *tensors: Tensor | None) -> tuple[Tensor, ...]:
         out, kept, dense = _forward(directions, tensors, True)
         ctx.directions = directions
         ctx.save_for_backward(out[0], *kept, *dense)
@@ -226,7 +229,7 @@ class _Scan(torch.autograd.Function):
 
 
 def _backward(
-    direction: _Direction,
+    direction: Direction,
     number: int,
     wanted: Sequence[bool],
     x: Tensor,
@@ -252,14 +255,14 @@ def _backward(
     d_bias_n = x.new_empty(size) if wants_bias_h and is_after else None
     d_peepholes = torch.empty_like(peepholes) if wants_peepholes else None
     d_h, d_c = torch.empty_like(h), None if c is None else torch.empty_like(c)
-    biases = _biases(direction.native, bias_x, bias_h)
-    scan_words = _scan_words(direction, number, x, own, biases, (*kept, None, None))
+    biases = biases_of(direction.native, bias_x, bias_h)
+    of_scan = scan_words(direction, number, x, own, biases, (*kept, None, None))
     words = [
         0 if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
         0 if d_hidden is None else _stride(d_hidden),
-        *map(_pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
+        *map(pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
     ]
-    library().call("backward", _array(scan_words), _array(words))
+    library().call("backward", array(of_scan), array(words))
     d_bias_h = None
     if wants_bias_h:
         d_bias_h = d_bias if d_bias_n is None else torch.cat([d_bias[: 2 * size], d_bias_n])

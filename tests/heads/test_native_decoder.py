@@ -1,0 +1,142 @@
+"""The decoder's native loop equals the loop in Python, loss and every gradient; what it lacks is named and leaves it."""
+
+import contextlib
+
+import pytest
+import torch
+
+from ostinato.encoders._contract import Encoded
+from ostinato.heads._contract import Sizes
+from ostinato.heads.autoregressive import Autoregressive
+from ostinato.kernels import decoder, dispatch
+from ostinato.kernels.library import library
+from ostinato.modalities._contract import Symbols
+from ostinato.registry import settings_class
+from ostinato.steps import Layout, Steps
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
+
+SPEC = Symbols(size=11, begin=1, end=2, unknown=0)
+CELLS = [("lstm", {}), ("gru", {}), ("rnn", {}), ("lstm", {"peepholes": True}), ("lstm", {"coupled": True}), ("gru", {"biases": 1})]
+# relative to the largest number of a tensor; sums of a few hundred products
+TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
+
+
+def named(room, name, **settings):
+    return settings_class(room, name)(type=name, **settings)
+
+
+def drawn(case, *, feeding=None, attention=None, inputs=1, dropout=0.0, **options):
+    """A head, what it reads and its targets, all sizes drawn: sequences and memories without steps are among them."""
+    torch.manual_seed(case)
+    number = lambda low, high: int(torch.randint(low, high + 1, (1,)))  # noqa: E731
+    attention = attention or ["additive", "concat", "dot", "general", "scaled_dot"][case % 5]
+    cell, settings = CELLS[case // 5 % len(CELLS)]
+    rows, size = number(1, 9), number(1, 70)
+    width = size if attention == "dot" else number(1, 40)
+    feeding = case % 3 != 0 if feeding is None else feeding
+    dtype = torch.float64 if case % 2 else torch.float32
+    given = {
+        "cell": named("cells", cell, **settings), "hidden_size": size, "layers": 1 + case % 4 // 3, "embedding_size": number(1, 20),
+        "attention": named("attentions", attention), "context": "after" if feeding else "before", "input_feeding": feeding,
+        "dropout": dropout,
+    }  # fmt: skip
+    head = Autoregressive(SPEC, [Sizes(width, width, (width,))] * inputs, **(given | options)).to(dtype)
+    encoded = []
+    for _ in range(inputs):
+        layout = Layout([number(0 if case % 4 == 0 else 1, 7) for _ in range(rows)])
+        steps = Steps(torch.randn(layout.total, width, dtype=dtype, requires_grad=True), layout)
+        state = torch.randn(rows, width, dtype=dtype, requires_grad=True)
+        encoded.append(Encoded(steps, state, (state,)))
+    layout = Layout([number(0, 6) for _ in range(rows)])
+    return head, encoded, Steps(torch.randint(3, 11, (layout.total,)), layout)
+
+
+def results(head, encoded, targets, *, kernel=None):
+    leaves = [one.steps.values for one in encoded] + [one.summary for one in encoded] + list(head.parameters())
+    for one in leaves:
+        one.grad = None
+    with dispatch.forced(kernel) if kernel else contextlib.nullcontext():
+        loss = head.loss(encoded, targets).total
+        loss.backward()
+        said = head.score(encoded, targets).log_probability
+    return [loss.detach(), said.detach(), *(torch.zeros_like(one) if one.grad is None else one.grad for one in leaves)]
+
+
+def near(found, expected, tolerance):
+    for one, other in zip(found, expected, strict=True):
+        size = max(1e-3, float(other.abs().max())) if other.numel() else 1.0
+        assert one.shape == other.shape
+        assert not one.numel() or float((one - other).abs().max()) <= tolerance * size
+
+
+@pytest.mark.parametrize("case", range(60))
+def test_native_and_python_loops_agree_in_loss_score_and_every_gradient(case):
+    head, encoded, targets = drawn(case)
+    assert head.obstacle() is None
+    near(results(head, encoded, targets), results(head, encoded, targets, kernel="reference"), TOLERANCE[head.output.weight.dtype])
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+def test_the_native_loop_is_taken_and_no_step_is_made_in_python(monkeypatch, feeding):
+    head, encoded, targets = drawn(5, feeding=feeding)
+    taken = []
+    real = decoder.decode
+    monkeypatch.setattr(decoder, "decode", lambda *arguments: (taken.append(True), real(*arguments))[1])
+    monkeypatch.setattr(Autoregressive, "_run_stepwise", None)
+    head.loss(encoded, targets)
+    head.score(encoded, targets)
+    assert taken == [True, True]
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+def test_dropout_between_layers_reaches_both_loops_alike(monkeypatch, feeding):
+    head, encoded, targets = drawn(7, feeding=feeding, layers=3, dropout=0.4)
+    # one mask for all, by place, so that both loops drop the same values
+    monkeypatch.setattr(
+        Autoregressive, "_dropped", lambda self, values: values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5
+    )
+    near(results(head, encoded, targets), results(head, encoded, targets, kernel="reference"), 1e-11)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"attention": "location"}, "Location attention has no native step"),
+        ({"inputs": 2}, "attends to one input, not to 2"),
+        ({"scheduled_sampling": 0.5}, "scheduled_sampling"),
+        ({"cell": named("cells", "gru", reset="before")}, "a GRU whose reset comes before its product"),
+        ({"cell": named("cells", "lstm", layer_norm=True)}, "its cells are not computed natively"),
+    ],
+)
+def test_what_the_native_loop_lacks_is_named_and_computed_in_python(options, why):
+    head, encoded, targets = drawn(1, feeding=True, **options)
+    assert why in head.obstacle()
+    assert bool(head.loss(encoded, targets).total.isfinite())
+
+
+def test_a_graph_can_be_walked_twice_and_repeats_bit_for_bit():
+    head, encoded, targets = drawn(2)
+    loss = head.loss(encoded, targets).total
+    weights = list(head.parameters())
+    once = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    again = torch.autograd.grad(loss, weights, allow_unused=True)
+    assert all(one is None or torch.equal(one, other) for one, other in zip(once, again, strict=True))
+
+
+def test_a_second_derivative_is_refused():
+    head, encoded, targets = drawn(1)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(head.loss(encoded, targets).total, encoded[0].steps.values, create_graph=True)
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+def test_gradients_by_finite_differences(feeding):
+    head, encoded, targets = drawn(1, feeding=feeding, attention="additive", hidden_size=5)
+    values = encoded[0].steps.values
+
+    def loss(given):
+        one = Encoded(Steps(given, encoded[0].steps.layout), encoded[0].summary, encoded[0].state)
+        return head.loss([one], targets).total
+
+    assert torch.autograd.gradcheck(loss, (values,))
