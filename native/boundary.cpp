@@ -51,6 +51,7 @@ const Table* const TABLES[] = {
 
 std::atomic<const Table*> chosen{nullptr};
 
+// One call asks once: workspace and kernel must be of one set, whatever another thread chooses meanwhile.
 const Table* table() {
     const Table* one = chosen.load(std::memory_order_relaxed);
     if (one) return one;
@@ -102,6 +103,13 @@ bool overlap(const Range& a, const Range& b) {
     return a.from && b.from && a.bytes > 0 && b.bytes > 0 && begin(a) < begin(b) + b.bytes && begin(b) < begin(a) + a.bytes;
 }
 
+// Numbers lie at multiples of their size: anything else is a wrong pointer, and no machine must read it.
+int64_t check_aligned(const Range* ranges, int count, int64_t item) {
+    for (int i = 0; i < count; i++)
+        if (reinterpret_cast<uintptr_t>(ranges[i].from) % item) return fail("%s begins at an address that is no multiple of %lld bytes: copy it", ranges[i].name, (long long)item);
+    return 0;
+}
+
 // Written ranges overlap nothing.
 int64_t check_apart(const Range* written, int num_written, const Range* read, int num_read) {
     for (int i = 0; i < num_written; i++) {
@@ -115,6 +123,42 @@ int64_t check_apart(const Range* written, int num_written, const Range* read, in
 
 int64_t rows_span(int64_t rows, int64_t stride, int64_t width) { return rows ? (rows - 1) * stride + width : 0; }
 
+bool is_lstm(int64_t cell) { return cell == LSTM || cell == LSTM_COUPLED; }
+
+// The memory that a scan's forward pass touches; hidden is the last of what is written.
+struct ScanRanges {
+    static constexpr int WRITTEN = 5, NUMBERS = 9, READ = 11;
+    int64_t item;
+    Range written[WRITTEN], read[READ];
+
+    explicit ScanRanges(const OstinatoScan& one) : item(one.is_double ? 8 : 4) {
+        const int64_t G = gates_of(one.cell), width = G * one.H, states = one.B * one.H * item;
+        const bool has_c = is_lstm(one.cell);
+        const Range all_written[] = {
+            {"gates", one.gates, one.N * width * item},
+            {"extra", one.extra, one.N * one.H * item},
+            {"last_h", one.last_h, states},
+            {"last_c", has_c ? one.last_c : nullptr, states},
+            {"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item},
+        };
+        const Range all_read[] = {
+            {"x", one.x, rows_span(one.N, one.x_stride, one.I) * item},
+            {"weight_x", one.weight_x, width * one.I * item},
+            {"weight_h", one.weight_h, width * one.H * item},
+            {"bias", one.bias, width * item},
+            {"bias_n", one.bias_n, one.H * item},
+            {"peepholes", one.peepholes, (G - 1) * one.H * item},
+            {"start_h", one.start_h, states},
+            {"start_c", has_c ? one.start_c : nullptr, states},
+            {"mask", one.mask, states},
+            {"offsets", one.offsets, (one.B + 1) * 8},
+            {"order", one.order, one.B * 8},
+        };
+        memcpy(written, all_written, sizeof written);
+        memcpy(read, all_read, sizeof read);
+    }
+};
+
 int64_t check_scan(const OstinatoScan& one, bool forward) {
     if (one.cell < 0 || one.cell >= NUM_CELLS) return fail("there is no cell %lld", (long long)one.cell);
     const struct { const char* name; int64_t size; } sizes[] = {{"B", one.B}, {"N", one.N}, {"I", one.I}, {"H", one.H}, {"x_stride", one.x_stride}, {"hidden_stride", one.hidden_stride}};
@@ -126,11 +170,12 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
         return fail("sizes B = %lld, N = %lld, I = %lld, H = %lld are larger than memory", (long long)one.B, (long long)one.N, (long long)one.I, (long long)one.H);
     if (one.x_stride < one.I) return fail("x_stride = %lld is below I = %lld", (long long)one.x_stride, (long long)one.I);
     if (one.hidden_stride < one.H) return fail("hidden_stride = %lld is below H = %lld", (long long)one.hidden_stride, (long long)one.H);
-    const bool has_c = one.cell == LSTM || one.cell == LSTM_COUPLED;
+    const bool has_c = is_lstm(one.cell);
     if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
     if (one.bias_n && one.cell != GRU_AFTER) return fail("bias_n: this cell has none");
     if (one.weight_x_stride) return fail("weight_x_stride is the decoder's");
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
+    if (reinterpret_cast<uintptr_t>(one.offsets) % 8 || reinterpret_cast<uintptr_t>(one.order) % 8) return fail("offsets or order begins at an address that is no multiple of 8 bytes");
     if (!one.weight_h || (one.I && !one.weight_x)) return fail("a weight is missing");
     if (one.N && ((one.I && !one.x) || !one.gates || !one.hidden)) return fail("x, gates or hidden is missing");
     if (one.B && (!one.start_h || (forward && !one.last_h))) return fail("start_h or last_h is missing");
@@ -147,32 +192,25 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
         if (length == before && k && one.order[k - 1] >= b) return fail("order names a sequence twice, or ties not in order");
         before = length;
     }
-    const int64_t item = one.is_double ? 8 : 4, states = one.B * one.H * item;
-    const Range written[] = {
-        {"gates", one.gates, one.N * width * item},
-        {"extra", one.extra, one.N * one.H * item},
-        {"last_h", one.last_h, states},
-        {"last_c", has_c ? one.last_c : nullptr, states},
-    };
-    const Range read[] = {
-        {"x", one.x, rows_span(one.N, one.x_stride, one.I) * item},
-        {"weight_x", one.weight_x, width * one.I * item},
-        {"weight_h", one.weight_h, width * one.H * item},
-        {"bias", one.bias, width * item},
-        {"bias_n", one.bias_n, one.H * item},
-        {"peepholes", one.peepholes, (G - 1) * one.H * item},
-        {"start_h", one.start_h, states},
-        {"start_c", has_c ? one.start_c : nullptr, states},
-        {"mask", one.mask, states},
-    };
-    if (check_apart(written, 4, read, 9)) return 1;
-    // hidden may have another scan's hidden between its rows, so its span is compared with what is not hidden only
-    const Range hidden[] = {{"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item}};
-    return check_apart(hidden, 1, written, 4) || check_apart(hidden, 1, read, 9);
+    const ScanRanges own(one);
+    if (check_aligned(own.written, ScanRanges::WRITTEN, own.item) || check_aligned(own.read, ScanRanges::NUMBERS, own.item)) return 1;
+    return check_apart(own.written, ScanRanges::WRITTEN, own.read, ScanRanges::READ);
+}
+
+// Two scans of one call write nothing that the other reads or writes; their hidden rows may lie between each other.
+int64_t check_pair(const OstinatoScan& one, const OstinatoScan& two) {
+    const ScanRanges first(one), second(two);
+    constexpr int HIDDEN = ScanRanges::WRITTEN - 1;
+    if (check_apart(first.written, HIDDEN, second.written, ScanRanges::WRITTEN) || check_apart(second.written, HIDDEN, first.written, ScanRanges::WRITTEN)) return 1;
+    if (check_apart(first.written, ScanRanges::WRITTEN, second.read, ScanRanges::READ) || check_apart(second.written, ScanRanges::WRITTEN, first.read, ScanRanges::READ)) return 1;
+    if (!overlap(first.written[HIDDEN], second.written[HIDDEN])) return 0;
+    const uintptr_t a = reinterpret_cast<uintptr_t>(one.hidden), b = reinterpret_cast<uintptr_t>(two.hidden);
+    const int64_t row = one.hidden_stride * first.item, width = one.H * first.item, between = int64_t(a < b ? b - a : a - b) % row;
+    return one.hidden_stride != two.hidden_stride || between < width || between > row - width ? fail("hidden and the other scan's hidden overlap") : 0;
 }
 
 int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
-    const bool has_c = one.cell == LSTM || one.cell == LSTM_COUPLED, is_simple = one.cell <= RNN_LEAKY_RELU;
+    const bool has_c = is_lstm(one.cell), is_simple = one.cell <= RNN_LEAKY_RELU;
     if (!is_simple && one.N && !one.extra) return fail("extra is missing: the scan was computed without gradients");
     if (one.N && !d.d_gates) return fail("d_gates is missing");
     if (one.N && one.cell == GRU_AFTER && !d.d_extra) return fail("d_extra is missing");
@@ -182,7 +220,7 @@ int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
     if (d.d_peepholes && !has_c) return fail("d_peepholes: this cell has none");
     if (d.d_bias_n && one.cell != GRU_AFTER) return fail("d_bias_n: this cell has none");
     const int64_t item = one.is_double ? 8 : 4, width = gates_of(one.cell) * one.H, states = one.B * one.H * item;
-    const bool gates_apart = d.d_gates != one.gates, extra_apart = d.d_extra != one.extra;
+    const bool gates_apart = d.d_gates != one.gates, extra_apart = one.cell != GRU_AFTER || d.d_extra != one.extra;
     const Range written[] = {
         {"d_gates", d.d_gates, one.N * width * item},
         {"d_extra", one.cell == GRU_AFTER ? d.d_extra : nullptr, one.N * one.H * item},
@@ -209,8 +247,10 @@ int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
         {"start_h", one.start_h, states},
         {"start_c", has_c ? one.start_c : nullptr, states},
         {"mask", one.mask, states},
+        {"offsets", one.offsets, (one.B + 1) * 8},
+        {"order", one.order, one.B * 8},
     };
-    return check_apart(written, 10, read, 13);
+    return check_aligned(written, 10, item) || check_aligned(read, 6, item) || check_apart(written, 10, read, 15);
 }
 
 int64_t check_offsets(const char* name, const int64_t* offsets, int64_t count) {
@@ -290,7 +330,7 @@ int64_t check_product(const OstinatoProduct& one) {
         {"right", one.right, rows_span(right_rows, one.right_stride, right_width) * item},
         {"bias", one.bias, one.N * item},
     };
-    return check_apart(written, 2, read, 3);
+    return check_aligned(written, 2, item) || check_aligned(read, 3, item) || check_apart(written, 2, read, 3);
 }
 
 // A product of fewer multiplications than this is done before another thread has heard of it.
@@ -355,16 +395,19 @@ EXPORT int64_t ostinato_forward(const OstinatoScan* scans, int64_t count) {
     const OstinatoScan &one = scans[0], &two = scans[count - 1];
     if (one.cell != two.cell || one.is_double != two.is_double || one.B != two.B || one.N != two.N || one.H != two.H || !one.mask != !two.mask)
         return fail("two scans of one call differ in cell, type, sequences, H or in having a mask");
+    if (count == 2 && check_pair(one, two)) return 1;
     const double weights = double(gates_of(one.cell)) * one.H * (one.H + one.I);
     const int threads = threads_for(weights * (one.N + one.B) * count);
-    return run(threads, table()->forward_space(scans, count, threads), [&](char* base, Team team) { table()->forward(scans, count, base, team); });
+    const Table* own = table();
+    return run(threads, own->forward_space(scans, count, threads), [&](char* base, Team team) { own->forward(scans, count, base, team); });
 }
 
 EXPORT int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gradients) {
     if (!scan || !gradients) return fail("scan or gradients is missing");
     if (check_scan(*scan, false) || check_gradients(*scan, *gradients)) return 1;
     const int threads = threads_for(double(gates_of(scan->cell)) * scan->H * (scan->H + scan->I) * 2 * (scan->N + scan->B));
-    return run(threads, table()->backward_space(scan, gradients, threads), [&](char* base, Team team) { table()->backward(scan, gradients, base, team); });
+    const Table* own = table();
+    return run(threads, own->backward_space(scan, gradients, threads), [&](char* base, Team team) { own->backward(scan, gradients, base, team); });
 }
 
 namespace {
@@ -373,8 +416,9 @@ int64_t run_decoder(const OstinatoDecoder* decoder, bool backward) {
     if (!decoder) return fail("the decoder is missing");
     if (check_decoder(*decoder, backward)) return 1;
     const int threads = decoder->layers[0].N ? num_threads() : 1;
-    return run(threads, table()->decoder_space(decoder, backward, threads), [&](char* base, Team team) {
-        (backward ? table()->decoder_backward : table()->decoder_forward)(decoder, base, team);
+    const Table* own = table();
+    return run(threads, own->decoder_space(decoder, backward, threads), [&](char* base, Team team) {
+        (backward ? own->decoder_backward : own->decoder_forward)(decoder, base, team);
     });
 }
 
@@ -388,11 +432,15 @@ EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing");
     if (check_product(*product)) return 1;
     const int threads = threads_for(double(product->M) * product->N * product->K);
-    return run(threads, table()->multiply_space(product, threads), [&](char* base, Team team) { table()->multiply(product, base, team); });
+    const Table* own = table();
+    return run(threads, own->multiply_space(product, threads), [&](char* base, Team team) { own->multiply(product, base, team); });
 }
 
 EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {
     if (kind < 0 || kind > 1 || size_is_bad(n) || (n && (!x || !y))) return fail("activate: kind %lld of %lld numbers", (long long)kind, (long long)n);
+    const int64_t item = is_double ? 8 : 4;
+    const Range from{"x", x, n * item}, to{"y", y, n * item};
+    if (check_aligned(&from, 1, item) || check_aligned(&to, 1, item) || (x != y && check_apart(&to, 1, &from, 1))) return 1;
     table()->activate(kind, is_double, n, x, y);
     return 0;
 }

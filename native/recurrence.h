@@ -87,10 +87,8 @@ template <class T, class C> struct Recurrence {
 
     static void teams_of(i64 threads, i64 B, i64 weights, i64* teams, i64* members) {
         *teams = min_of(threads, B), *members = 1;
-        if (B < 2 * threads && weights >= SPLIT_FROM) {
-            *teams = max_of(1, min_of(threads, B / 2));
-            *members = threads / *teams;
-        }
+        const i64 fewer = max_of(1, min_of(threads, B / 2));
+        if (weights >= SPLIT_FROM && threads / fewer > 1) *teams = fewer, *members = threads / fewer;
     }
 
     i64 length(i64 b) const { return scan.offsets[b + 1] - scan.offsets[b]; }

@@ -5,9 +5,9 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 namespace ostinato {
 
@@ -17,19 +17,20 @@ using OpenMPParallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 using OpenMPNumber = int (*)();
 
 std::atomic<int> wanted{1};
-OpenMPParallel openmp_parallel = nullptr;
-OpenMPNumber openmp_thread = nullptr, openmp_threads = nullptr;
+std::atomic<OpenMPParallel> openmp_parallel{nullptr};
+std::atomic<OpenMPNumber> openmp_thread{nullptr}, openmp_threads{nullptr};
 // A child of fork has none of its parent's threads, and libgomp would wait for them for ever: it works alone.
 std::atomic<bool> forked{false};
 
 struct Call {
     Body body;
     void* data;
+    OpenMPNumber thread, threads;
 };
 
 void run_openmp(void* given) {
     const Call* call = static_cast<Call*>(given);
-    call->body(call->data, openmp_thread(), openmp_threads());
+    call->body(call->data, call->thread(), call->threads());
 }
 
 // The library's own threads: started at first need, asleep between calls. One caller at a time has them; another that comes
@@ -41,9 +42,11 @@ public:
         if (!turn.owns_lock()) return body(data, 0, 1);
         {
             std::lock_guard<std::mutex> guard(mutex_);
-            while ((int)workers_.size() < threads - 1) {
-                const int number = (int)workers_.size() + 1;
-                workers_.emplace_back([this, number, seen = round_] { work(number, seen); });
+            try {
+                for (; workers_ < threads - 1; workers_++)
+                    std::thread([this, number = workers_ + 1, seen = round_] { work(number, seen); }).detach();
+            } catch (const std::exception&) {
+                threads = workers_ + 1;  // the system gives no more threads
             }
             body_ = body, data_ = data, threads_ = threads, running_ = threads - 1;
             round_++;
@@ -54,15 +57,6 @@ public:
         done_.wait(guard, [this] { return running_ == 0; });
     }
 
-    ~Pool() {
-        {
-            std::lock_guard<std::mutex> guard(mutex_);
-            stop_ = true;
-        }
-        start_.notify_all();
-        for (auto& worker : workers_) worker.join();
-    }
-
 private:
     void work(int number, uint64_t seen) {
         for (;;) {
@@ -71,8 +65,7 @@ private:
             int threads;
             {
                 std::unique_lock<std::mutex> guard(mutex_);
-                start_.wait(guard, [&] { return stop_ || round_ != seen; });
-                if (stop_) return;
+                start_.wait(guard, [&] { return round_ != seen; });
                 seen = round_, body = body_, data = data_, threads = threads_;
             }
             if (number >= threads) continue;
@@ -84,16 +77,14 @@ private:
 
     std::mutex turn_, mutex_;
     std::condition_variable start_, done_;
-    std::vector<std::thread> workers_;
     Body body_ = nullptr;
     void* data_ = nullptr;
-    int threads_ = 0, running_ = 0;
+    int workers_ = 0, threads_ = 0, running_ = 0;
     uint64_t round_ = 0;
-    bool stop_ = false;
 };
 
 Pool* pool() {
-    // Never destroyed: joining threads while a process ends can wait for ever, and the system ends them anyway.
+    // Never destroyed: waiting for threads while a process ends can take for ever, and the system ends them anyway.
     static Pool* const one = new Pool;
     return one;
 }
@@ -113,9 +104,10 @@ void set_threads(int threads, void* parallel, void* thread_number, void* num_thr
 
 void parallel(int threads, Body body, void* data) {
     if (threads < 2 || forked) return body(data, 0, 1);
-    if (openmp_parallel && openmp_thread && openmp_threads) {
-        Call call{body, data};
-        openmp_parallel(run_openmp, &call, (unsigned)threads, 0);
+    const OpenMPParallel start = openmp_parallel;
+    Call call{body, data, openmp_thread, openmp_threads};
+    if (start && call.thread && call.threads) {
+        start(run_openmp, &call, (unsigned)threads, 0);
     } else {
         pool()->run(threads, body, data);
     }
