@@ -272,8 +272,10 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
         const void* mask = one.mask;
         one.mask = nullptr;  // not a scan's: one row per step
         if (!one.hidden_stride) return fail("decoder: hidden_stride of layer %lld is missing", (long long)l);
-        if (l) one.x = one.weight_x, one.x_stride = one.I;  // unused
-        if (one.weight_x_stride != (l ? 0 : one.I + d.F)) return fail("decoder: weight_x_stride of layer %lld is %lld", (long long)l, (long long)one.weight_x_stride);
+        if (l) one.x = d.layers[l - 1].hidden, one.x_stride = one.I;  // what it reads
+        const bool fed_back = !d.feeding || d.fed_back;
+        if (!fed_back && backward) return fail("decoder: a readout that is not fed back has no backward here");
+        if (one.weight_x_stride != (l || !fed_back ? 0 : one.I + d.F)) return fail("decoder: weight_x_stride of layer %lld is %lld", (long long)l, (long long)one.weight_x_stride);
         one.weight_x_stride = 0;
         if (check_scan(one, false)) return 1;
         if (one.cell != first.cell || one.is_double != first.is_double || one.B != first.B || one.N != first.N || one.H != first.H || (l && one.I != one.H))
@@ -286,13 +288,19 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
         for (int64_t b = 0; b < one.B; b++)
             if (one.offsets[b] != first.offsets[b] || one.order[b] != first.order[b]) return fail("decoder: layers have different sequences");
     }
-    if (check_offsets("memory_offsets", d.memory_offsets, first.B) || check_offsets("weight_offsets", d.weight_offsets, first.B)) return 1;
-    const int64_t S = d.memory_offsets[first.B];
+    const int64_t num_examples = d.examples ? d.num_examples : first.B;
+    if (size_is_bad(num_examples) || d.num_examples != num_examples) return fail("decoder: %lld examples for %lld targets", (long long)d.num_examples, (long long)first.B);
+    if (d.examples && backward) return fail("decoder: with `examples` there is no backward");
+    for (int64_t b = 0; d.examples && b < first.B; b++)
+        if (d.examples[b] < 0 || d.examples[b] >= num_examples) return fail("decoder: example %lld of %lld", (long long)d.examples[b], (long long)num_examples);
+    if (reinterpret_cast<uintptr_t>(d.packed) % 64) return fail("decoder: packed must lie at a multiple of 64");
+    if (check_offsets("memory_offsets", d.memory_offsets, num_examples) || check_offsets("weight_offsets", d.weight_offsets, first.B)) return 1;
+    const int64_t S = d.memory_offsets[num_examples];
     if (too_large(S + 1, d.A + d.M) || too_large(first.N + 1, d.A + d.M + d.F)) return fail("decoder: sizes are larger than memory");
     for (int64_t b = 0; b < first.B; b++) {
-        const int64_t steps = first.offsets[b + 1] - first.offsets[b], memory = d.memory_offsets[b + 1] - d.memory_offsets[b];
+        const int64_t steps = first.offsets[b + 1] - first.offsets[b], example = d.examples ? d.examples[b] : b, memory = d.memory_offsets[example + 1] - d.memory_offsets[example];
         if (memory > d.longest_memory) return fail("decoder: a memory of %lld steps; longest_memory is %lld", (long long)memory, (long long)d.longest_memory);
-        if (d.weight_offsets[b + 1] - d.weight_offsets[b] != steps * memory) return fail("decoder: weight_offsets do not fit sequence %lld", (long long)b);
+        if (d.examples ? d.weight_offsets[b + 1] - d.weight_offsets[b] < steps * memory : d.weight_offsets[b + 1] - d.weight_offsets[b] != steps * memory) return fail("decoder: weight_offsets do not fit sequence %lld", (long long)b);
     }
     if (!d.query_weight && d.A != first.H) return fail("decoder: without query_weight A = %lld must be H = %lld", (long long)d.A, (long long)first.H);
     if (d.F != (d.feeding ? d.F : d.M)) return fail("decoder: F = %lld must be M = %lld without feeding", (long long)d.F, (long long)d.M);
@@ -322,6 +330,7 @@ int64_t check_product(const OstinatoProduct& one) {
         return fail("M = %lld, N = %lld, K = %lld are larger than memory", (long long)one.M, (long long)one.N, (long long)one.K);
     if ((left_rows && left_width && !one.left) || (right_rows && right_width && !one.right) || (one.M && one.N && !one.out)) return fail("left, right or out is missing");
     if (one.bias && one.kind == 2) return fail("bias: this product has none");
+    if (one.packed && (one.kind == 2 || reinterpret_cast<uintptr_t>(one.packed) % 64)) return fail("packed: kinds 0 and 1 have it, at a multiple of 64");
     if (one.sums && one.kind != 2) return fail("sums: this product has none");
     const int64_t item = one.is_double ? 8 : 4;
     const Range written[] = {{"out", one.out, rows_span(one.M, one.out_stride, one.N) * item}, {"sums", one.sums, one.M * item}};
@@ -434,6 +443,16 @@ EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
     const int threads = threads_for(double(product->M) * product->N * product->K);
     const Table* own = table();
     return run(threads, own->multiply_space(product, threads), [&](char* base, Team team) { own->multiply(product, base, team); });
+}
+
+EXPORT int64_t ostinato_packed_size(const OstinatoProduct* product) {
+    if (!product) return fail("the product is missing"), -1;
+    return check_product(*product) ? -1 : table()->product_packed(product);
+}
+
+EXPORT int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder) {
+    if (!decoder) return fail("the decoder is missing"), -1;
+    return check_decoder(*decoder, false) ? -1 : table()->decoder_packed(decoder);
 }
 
 EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {

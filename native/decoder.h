@@ -87,11 +87,14 @@ template <class T> struct Attention {
     i64 A, M;
 
     explicit Attention(const OstinatoDecoder& one) : d(one), A(one.A), M(one.M) {}
+    i64 memory(i64 b) const { return d.examples ? d.examples[b] : b; }
+    i64 first(i64 b) const { return d.memory_offsets[memory(b)]; }
+    i64 steps(i64 b) const { return d.memory_offsets[memory(b) + 1] - first(b); }
     const T* keys(i64 s) const { return static_cast<const T*>(d.keys) + s * A; }
     const T* values(i64 s) const { return static_cast<const T*>(d.values) + s * M; }
 
     void look(i64 b, const T* query, T* weights, T* context) const {
-        const i64 first = d.memory_offsets[b], steps = d.memory_offsets[b + 1] - first;
+        const i64 first = this->first(b), steps = this->steps(b);
         memset(context, 0, sizeof(T) * M);
         if (!steps) return;
         const T* energy = static_cast<const T*>(d.energy);
@@ -119,7 +122,7 @@ template <class T> struct Attention {
 
     // Adds to the gradients of the sequence's keys and values and of the energy; d_query is written. `space`: as many as steps.
     void backward(i64 b, const T* query, const T* weights, const T* d_context, T* d_query, T* d_energy, T* space) const {
-        const i64 first = d.memory_offsets[b], steps = d.memory_offsets[b + 1] - first;
+        const i64 first = this->first(b), steps = this->steps(b);
         const T* energy = static_cast<const T*>(d.energy);
         T mean = 0;
         for (i64 s = 0; s < steps; s++) {
@@ -158,11 +161,11 @@ template <class T, class C> struct Decoder {
     const OstinatoDecoder& d;
     const OstinatoScan* layers;
     i64 L, B, N, H, E, F, A, M;
-    bool feeding;
+    bool feeding, fed_back;
 
     explicit Decoder(const OstinatoDecoder& one)
         : d(one), layers(one.layers), L(one.num_layers), B(layers[0].B), N(layers[0].N), H(layers[0].H), E(layers[0].I), F(one.F), A(one.A), M(one.M),
-          feeding(one.feeding) {}
+          feeding(one.feeding), fed_back(!one.feeding || one.fed_back) {}
 
     const OstinatoScan& top() const { return layers[L - 1]; }
     const T* weight_fed() const { return static_cast<const T*>(layers[0].weight_x) + E; }
@@ -180,12 +183,12 @@ template <class T, class C> struct Decoder {
         Weights w{};
         const OstinatoGradients none{};
         const bool forward = !backward;
-        const i64 width = G * H, stride = E + F, wide = read_width();
+        const i64 width = G * H, wide = read_width();
         for (i64 l = 0; l < L; l++) {
             w.cell[l] = space->take<T>(R(layers[l], backward ? &none : nullptr).early_size());
             if (l) w.below[l] = make(space, static_cast<const T*>(layers[l].weight_x), H, width, H, forward);
         }
-        w.fed = make(space, weight_fed(), stride, width, F, forward);
+        if (fed_back) w.fed = make(space, weight_fed(), E + F, width, F, forward);
         w.query = make(space, static_cast<const T*>(d.query_weight), H, A, H, forward);
         if (feeding) {
             w.from_top = make(space, readout(), wide, F, H, forward);
@@ -219,7 +222,7 @@ template <class T, class C> struct Decoder {
     const T* row(const void* values, i64 n, i64 width) const { return static_cast<const T*>(values) + n * width; }
     // The weights of step s of sequence b: as many as the memory of b has steps.
     T* attention_row(i64 b, i64 s) const {
-        return static_cast<T*>(d.weights) + d.weight_offsets[b] + s * (d.memory_offsets[b + 1] - d.memory_offsets[b]);
+        return static_cast<T*>(d.weights) + d.weight_offsets[b] + s * Attention<T>(d).steps(b);
     }
 
     // One thread's pointers, as many of each as it has sequences.
@@ -294,12 +297,14 @@ template <class T, class C> struct Decoder {
                 for (i64 i = 0; i < alive; i++) at.left[i] = top_before(sequences[i], s);
                 look(w, sequences, alive, s, at);
             }
-            for (i64 i = 0; i < alive; i++) {
-                const i64 b = sequences[i], n = place(b, s);
-                at.left[i] = fed_row(b, s);
-                at.out[i] = row(layers[0].gates, n, G * H);
+            if (fed_back) {
+                for (i64 i = 0; i < alive; i++) {
+                    const i64 b = sequences[i], n = place(b, s);
+                    at.left[i] = fed_row(b, s);
+                    at.out[i] = row(layers[0].gates, n, G * H);
+                }
+                rows_product(alive, at.left, w.fed, at.out, true);
             }
-            rows_product(alive, at.left, w.fed, at.out, true);
             for (i64 l = 0; l < L; l++) {
                 const OstinatoScan& scan = layers[l];
                 if (l) {

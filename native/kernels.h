@@ -13,24 +13,26 @@ template <class T> struct Multiplication {
     Right<T> right;
     T* packed;
     T* own;
+    bool ready;
 };
 
 template <class T> Multiplication<T> plan_product(const OstinatoProduct& one, Space* space, i64 threads, i64 thread) {
-    Multiplication<T> plan{{static_cast<const T*>(one.right), one.right_stride, one.K, one.N, one.kind == 0}, nullptr, nullptr};
+    Multiplication<T> plan{{static_cast<const T*>(one.right), one.right_stride, one.K, one.N, one.kind == 0}, nullptr, nullptr, false};
     if (one.kind == 2) {
         for (i64 k = 0; k < threads; k++) {
             T* at = space->take<T>(gradient_space<T>(one.N));
             if (k == thread) plan.own = at;
         }
     } else {
-        plan.packed = space->take<T>(plan.right.packed_size());
+        plan.packed = one.packed ? static_cast<T*>(one.packed) : space->take<T>(plan.right.packed_size());
+        plan.ready = one.packed && one.packed_ready;
     }
     return plan;
 }
 
 // This thread's share of packing; wait for all before `run_product`.
 template <class T> void pack_product(const Multiplication<T>& plan, const Team& team) {
-    for (i64 p = team.thread; plan.packed && p < plan.right.panels(); p += team.threads)
+    for (i64 p = team.thread; plan.packed && !plan.ready && p < plan.right.panels(); p += team.threads)
         plan.right.pack(p, plan.packed + p * Right<T>::lanes * plan.right.K);
 }
 
@@ -68,7 +70,7 @@ template <class T, class C> struct Scans {
 
     static OstinatoProduct input_product(const OstinatoScan& scan) {
         const i64 width = C::GATES * scan.H;
-        return {0, scan.is_double, scan.N, width, scan.I, scan.x, scan.x_stride, scan.weight_x, scan.I, scan.bias, nullptr, scan.gates, width};
+        return {0, scan.is_double, scan.N, width, scan.I, scan.x, scan.x_stride, scan.weight_x, scan.I, scan.bias, nullptr, scan.gates, width, nullptr, 0};
     }
 
     // Deals a scan's sequences to teams, in a snake from the longest on, so that each has about as many steps.
@@ -188,13 +190,13 @@ template <class T, class C> struct Scans {
         plan.masks = space->take<const T*>(scan.mask ? N : 0);
         const T* d_gates = static_cast<const T*>(d.d_gates);
         T* d_weight_h = static_cast<T*>(d.d_weight_h);
-        plan.input = {1, scan.is_double, N, scan.I, width, d_gates, width, scan.weight_x, scan.I, nullptr, nullptr, d.d_x, scan.I};
-        plan.weight_x = {2, scan.is_double, width, scan.I, N, d_gates, width, scan.x, scan.x_stride, nullptr, d.d_bias, d.d_weight_x, scan.I};
-        plan.weight_h = {2, scan.is_double, C::SEEN * H, H, N, d_gates, width, nullptr, 0, nullptr, nullptr, d_weight_h, H};
+        plan.input = {1, scan.is_double, N, scan.I, width, d_gates, width, scan.weight_x, scan.I, nullptr, nullptr, d.d_x, scan.I, nullptr, 0};
+        plan.weight_x = {2, scan.is_double, width, scan.I, N, d_gates, width, scan.x, scan.x_stride, nullptr, d.d_bias, d.d_weight_x, scan.I, nullptr, 0};
+        plan.weight_h = {2, scan.is_double, C::SEEN * H, H, N, d_gates, width, nullptr, 0, nullptr, nullptr, d_weight_h, H, nullptr, 0};
         if (C::LATE)
-            plan.more = {2, scan.is_double, H, H, N, d_gates + C::PRODUCTS * H, width, scan.extra, H, nullptr, nullptr, d_weight_h ? d_weight_h + C::PRODUCTS * H * H : nullptr, H};
+            plan.more = {2, scan.is_double, H, H, N, d_gates + C::PRODUCTS * H, width, scan.extra, H, nullptr, nullptr, d_weight_h ? d_weight_h + C::PRODUCTS * H * H : nullptr, H, nullptr, 0};
         if (C::EXTRA_PRODUCT)
-            plan.more = {2, scan.is_double, H, H, N, d.d_extra, H, nullptr, 0, nullptr, d.d_bias_n, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H};
+            plan.more = {2, scan.is_double, H, H, N, d.d_extra, H, nullptr, 0, nullptr, d.d_bias_n, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, nullptr, 0};
         plan.has_input = d.d_x, plan.has_weight_x = d.d_weight_x, plan.has_weight_h = d.d_weight_h;
         plan.has_more = d.d_weight_h && (C::LATE || C::EXTRA_PRODUCT);
         if (plan.has_input) plan.input_plan = plan_product<T>(plan.input, space, threads, thread);
@@ -290,22 +292,27 @@ template <class T, class C> struct Decoders {
         T* gradient_space;
         i64* sequences;
         typename D::Own own;
+        i64 weights_size;
     };
 
     static Plan plan(const OstinatoDecoder& d, bool backward, Space* space, i64 threads, i64 thread) {
         const D one(d);
         const OstinatoScan& first = d.layers[0];
-        const i64 width = C::GATES * one.H, stride = one.E + one.F;
+        const i64 width = C::GATES * one.H, stride = one.fed_back ? one.E + one.F : one.E;
         Plan made{};
-        made.input = {0, first.is_double, one.N, width, one.E, first.x, first.x_stride, first.weight_x, stride, first.bias, nullptr, first.gates, width};
+        made.input = {0, first.is_double, one.N, width, one.E, first.x, first.x_stride, first.weight_x, stride, first.bias, nullptr, first.gates, width, nullptr, 0};
         if (backward) {
             const OstinatoGradients& g = d.layer_gradients[0];
-            made.input = {1, first.is_double, one.N, one.E, width, g.d_gates, width, first.weight_x, stride, nullptr, nullptr, g.d_x, one.E};
+            made.input = {1, first.is_double, one.N, one.E, width, g.d_gates, width, first.weight_x, stride, nullptr, nullptr, g.d_x, one.E, nullptr, 0};
             for (i64 l = 0; l < one.L; l++) made.before[l] = space->take<const T*>(one.N);
             made.fed = space->take<const T*>(one.N);
         }
-        made.input_plan = plan_product<T>(made.input, space, threads, thread);
-        made.weights = one.weights(backward, space);
+        const i64 before_weights = space->used;
+        Space kept{static_cast<char*>(d.packed)};
+        Space* where = d.packed && !backward ? &kept : space;
+        made.input_plan = plan_product<T>(made.input, where, threads, thread);
+        made.weights = one.weights(backward, where);
+        made.weights_size = space->used - before_weights;
         const i64 widest = max_of(max_of(one.E, one.F), max_of(one.H, one.M));
         for (i64 k = 0; k < threads; k++) {
             T* gradients = backward ? space->take<T>(gradient_space<T>(widest)) : nullptr;
@@ -320,6 +327,12 @@ template <class T, class C> struct Decoders {
         Space counted{nullptr};
         plan(d, backward, &counted, threads, 0);
         return counted.used;
+    }
+
+    static i64 packed(OstinatoDecoder d) {
+        Space counted{nullptr};
+        d.packed = nullptr;
+        return plan(d, false, &counted, 1, 0).weights_size;
     }
 
     // Every thread has whole sequences to itself, as many steps as the others or nearly.
@@ -337,8 +350,10 @@ template <class T, class C> struct Decoders {
         Space space{base};
         const Plan made = plan(d, false, &space, team.threads, team.thread);
         const D one(d);
-        pack_product(made.input_plan, team);
-        one.pack(made.weights, false, team);
+        if (!d.packed || !d.packed_ready) {
+            pack_product(made.input_plan, team);
+            one.pack(made.weights, false, team);
+        }
         wait(team.all, team.threads);
         run_product(made.input, made.input_plan, team);
         wait(team.all, team.threads);
@@ -370,8 +385,8 @@ template <class T, class C> struct Decoders {
         // out (rows, columns) = left (N, rows)^T * right (N, columns)
         const auto product = [&](const void* left, i64 left_stride, i64 rows, const Rows<T>& right, i64 columns, void* out, i64 out_stride, void* sums) {
             if (!out || !columns) return;
-            const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride};
-            const Multiplication<T> plan{{}, nullptr, made.gradient_space};
+            const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride, nullptr, 0};
+            const Multiplication<T> plan{{}, nullptr, made.gradient_space, false};
             run_product<T>(each, plan, team, &right);
         };
         const auto plain = [](const void* values, i64 row_stride) { return Rows<T>{static_cast<const T*>(values), row_stride, nullptr, nullptr}; };
@@ -451,6 +466,13 @@ void decoder_forward(const OstinatoDecoder* decoder, char* space, Team team) {
 void decoder_backward(const OstinatoDecoder* decoder, char* space, Team team) {
     of_decoder(*decoder, [&](auto kind) { decltype(kind)::backward(*decoder, space, team); });
 }
+int64_t decoder_packed(const OstinatoDecoder* decoder) {
+    return of_decoder(*decoder, [&](auto kind) { return decltype(kind)::packed(*decoder); });
+}
+template <class T> i64 right_size(const OstinatoProduct& one) {
+    return one.kind == 2 ? 0 : Right<T>{nullptr, 0, one.K, one.N, one.kind == 0}.packed_size() * (i64)sizeof(T);
+}
+int64_t product_packed(const OstinatoProduct* product) { return product->is_double ? right_size<double>(*product) : right_size<float>(*product); }
 int64_t multiply_space(const OstinatoProduct* product, int64_t threads) {
     Space space{nullptr};
     if (product->is_double) plan_product<double>(*product, &space, threads, 0);
@@ -483,5 +505,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, multiply_space, multiply_any, activate};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, decoder_packed, product_packed, multiply_space, multiply_any, activate};
 }  // namespace ostinato

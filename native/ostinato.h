@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 2
+#define OSTINATO_ABI 3
 
 enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
 
@@ -72,7 +72,7 @@ typedef struct {
 typedef struct {
     const OstinatoScan* layers;
     int64_t num_layers, feeding, F, A, M;
-    const int64_t* memory_offsets;  /* (B + 1) the memory's steps */
+    const int64_t* memory_offsets;  /* (num_examples + 1) the memory's steps */
     int64_t longest_memory;
     const void* keys;               /* (S, A) */
     const void* values;             /* (S, M) */
@@ -80,7 +80,14 @@ typedef struct {
     const void* query_bias;         /* (A) or null */
     const void* energy;             /* (A): additive scores energy . tanh(query + key); or null: scale * query . key */
     double scale;
-    const int64_t* weight_offsets;  /* (B + 1) where each target's weights begin: its steps times its memory's */
+    const int64_t* examples;        /* (B) the memory that each target reads, or null: its own number */
+    int64_t num_examples;           /* B without `examples`; memory_offsets has one more */
+    int64_t fed_back;               /* 0 with feeding: the readout is made at each step but not fed back; forward only, layer 0
+                                       then has weight_x (G H, I) */
+    void* packed;                   /* null, or ostinato_decoder_packed_size bytes at a multiple of 64: the weights as forward
+                                       reads them, made by the call unless `packed_ready` */
+    int64_t packed_ready;
+    const int64_t* weight_offsets;  /* (B + 1) where each target's weights begin: its steps times its memory's; with `examples` or more */
     const void* readout;            /* (F, H + M), with feeding */
     const void* readout_bias;       /* (F) or null */
     const void* start_fed;          /* (B, F), with feeding */
@@ -120,6 +127,8 @@ typedef struct {
     void* sums;
     void* out;
     int64_t out_stride;
+    void* packed;             /* kinds 0 and 1: null, or ostinato_packed_size bytes at a multiple of 64: right as it is read, made */
+    int64_t packed_ready;     /* by the call unless `packed_ready` */
 } OstinatoProduct;
 
 int64_t ostinato_abi(void);
@@ -139,6 +148,9 @@ int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gra
 int64_t ostinato_decoder_forward(const OstinatoDecoder* decoder);
 int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder);
 int64_t ostinato_multiply(const OstinatoProduct* product);
+/* Bytes of `packed`, for the instruction set in use; 0 where there is nothing to pack. */
+int64_t ostinato_packed_size(const OstinatoProduct* product);
+int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder);
 /* y (n) = sigmoid (0) or tanh (1) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
 

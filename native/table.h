@@ -22,6 +22,8 @@ struct Table {
     int64_t (*decoder_space)(const OstinatoDecoder* decoder, bool backward, int64_t threads);
     void (*decoder_forward)(const OstinatoDecoder* decoder, char* space, Team team);
     void (*decoder_backward)(const OstinatoDecoder* decoder, char* space, Team team);
+    int64_t (*decoder_packed)(const OstinatoDecoder* decoder);
+    int64_t (*product_packed)(const OstinatoProduct* product);
     int64_t (*multiply_space)(const OstinatoProduct* product, int64_t threads);
     void (*multiply)(const OstinatoProduct* product, char* space, Team team);
     void (*activate)(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);

@@ -17,6 +17,7 @@ from ostinato.kernels import decoder
 from ostinato.kernels._contract import State
 from ostinato.kernels.deferred import DeferredLinear
 from ostinato.kernels.dispatch import chosen, scan
+from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.modalities._contract import Symbols
@@ -110,6 +111,7 @@ class Autoregressive(Head, Generator):
         self.output = nn.Linear(readout_size, spec.size)
         if tied:
             self.output.weight = self.embedding.weight
+        self._packed, self._packed_output = Packed(), Packed()
         self.stepwise = bool(self.fed_size) or any(one.needs_previous for one in self.attentions)
 
     # Training and scoring: the whole target at once.
@@ -173,12 +175,42 @@ class Autoregressive(Head, Generator):
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         embedded = self._dropped(self.embedding(symbols))
+        if self._steps_natively(embedded, state):
+            return self._native_step(embedded, state)
         loop = _Loop(self)
         parts, values, weights = self._one(loop, loop.gates(embedded), embedded, state.values, state.memory, state.rows)
         return self._logits(self._read_out(parts)), replace(state, values=values, attention=weights)
 
+    def _steps_natively(self, embedded: Tensor, state: Decoding) -> bool:
+        """Whether `step` can go through the native loop: no gradient, one memory, nothing that it lacks."""
+        return (
+            not torch.is_grad_enabled()
+            and len(self.attentions) == 1
+            and bool(state.memory[0].layout.total)
+            and not (self.training and self.dropout)
+            and chosen(self.cells[0], embedded) == "native"
+            and self._loop_obstacle() is None
+        )
+
+    def _native_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        attention, (memory, keys) = self.attentions[0], state.memory[0].packed
+        states = [tuple(state.values[f"{layer}.{k}"] for k in range(cell.num_states)) for layer, cell in enumerate(self.cells)]
+        readout = None
+        if not self.context_first:
+            fed = state.values["fed"] if self.input_feeding else embedded.new_zeros(len(embedded), self.readout.out_features)
+            readout = decoder.Readout(self.readout.weight, self.readout.bias, fed)
+        after, read, contexts, weights = decoder.step(
+            self.cells, embedded, states, keys, memory, state.rows, attention.native(), readout, self._packed
+        )
+        values = {f"{layer}.{k}": one for layer, states in enumerate(after) for k, one in enumerate(states)}
+        if self.input_feeding:
+            values["fed"] = read
+        padded = functional.pad(weights, (0, state.memory[0].values.shape[1] - weights.shape[1]))
+        features = self._read_out([read, contexts, embedded]) if self.context_first else read
+        return self._logits(features), replace(state, values=values, attention=(padded,))
+
     def _logits(self, features: Tensor) -> Tensor:
-        return linear(self._dropped(features), self.output.weight, self.output.bias)
+        return linear(self._dropped(features), self.output.weight, self.output.bias, self._packed_output)
 
     # The decoder.
 
@@ -189,6 +221,9 @@ class Autoregressive(Head, Generator):
             return "scheduled_sampling hears what the step before said"
         if any(chosen(cell, cell.weight_h) != "native" for cell in self.cells):
             return "its cells are not computed natively"
+        return self._loop_obstacle()
+
+    def _loop_obstacle(self) -> str | None:
         if len(self.attentions) != 1:
             return f"the native loop attends to one input, not to {len(self.attentions)}"
         scores = self.attentions[0].native()

@@ -6,6 +6,7 @@ import ctypes
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from ostinato.kernels._contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.library import library
 from ostinato.kernels.native import Direction, array, biases_of, pointer, scan_words
+from ostinato.kernels.packed import Packed
 from ostinato.steps import Layout, Steps
 
 
@@ -81,11 +83,7 @@ def decode(
         masks: (N, H) of each layer above the first: dropout of what it reads, or None.
     """
     plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
-    tensors: list[Tensor | None] = [x.values, keys, memory.values, *scores[:3]]
-    tensors += [None, None, None] if readout is None else readout
-    for cell, native, state, mask in zip(cells, plan.natives, states, (None, *masks)):
-        tensors += [cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask]
-        tensors += [state[0], state[1] if len(state) > 1 else None]
+    tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, masks)
     if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors):
         return _Decode.apply(plan, *tensors)
     call = _Call(plan, tensors)
@@ -93,13 +91,77 @@ def decode(
     return call.features if readout is not None else call.hidden[-1], call.contexts
 
 
+def step(
+    cells: Sequence[Recurrence],
+    x: Tensor,
+    states: Sequence[State],
+    keys: Tensor,
+    memory: Steps,
+    rows: Tensor,
+    scores: Scores,
+    readout: Readout | None,
+    packed: Packed,
+) -> tuple[list[State], Tensor, Tensor, Tensor]:
+    """One step of R hypotheses, no gradient: their states, what the softmax reads, contexts and weights (R, longest memory).
+
+    As `decode` of one step each, but hypothesis r reads the memory of example rows[r], and the readout need not be fed back:
+    that is so where the first cell reads x alone. Without a readout what is returned in its place is the top hidden state.
+
+    Args:
+        cells: from the first layer up.
+        x: (R, E) what each hears.
+        states: of each layer.
+        keys: of the memory's steps.
+        memory: what contexts are made of.
+        rows: (R,) the example of each hypothesis.
+        scores: how a query is compared with a key.
+        readout: what the softmax reads, or None.
+        packed: keeps the weights between calls.
+    """
+    plan = _Plan(tuple(cell.native() for cell in cells), _ones(len(x)), memory.layout, readout is not None, scores.scale, rows)
+    tensors = _tensors(cells, plan.natives, x, states, keys, memory, scores, readout, [None] * (len(cells) - 1))
+    call = _Call(plan, tensors)
+    call.forward(packed)
+    has_c = states[0][1:]
+    after = [(hidden, extra) if has_c else (hidden,) for hidden, extra in zip(call.hidden, call.extra)]
+    weights = call.weights.view(len(x), memory.layout.longest)
+    return after, call.hidden[-1] if readout is None else call.features, call.contexts, weights
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int) -> Layout:
+    return Layout([1] * count)
+
+
+def _tensors(
+    cells: Sequence[Recurrence],
+    natives: Sequence[Native],
+    x: Tensor,
+    states: Sequence[State],
+    keys: Tensor,
+    memory: Steps,
+    scores: Scores,
+    readout: Readout | None,
+    masks: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    tensors: list[Tensor | None] = [x, keys, memory.values, *scores[:3]]
+    tensors += [None, None, None] if readout is None else readout
+    for cell, native, state, mask in zip(cells, natives, states, (None, *masks)):
+        tensors += [cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask]
+        tensors += [state[0], state[1] if len(state) > 1 else None]
+    return tensors
+
+
 @dataclass(frozen=True)
 class _Plan:
+    """What a call does not take from tensors with gradients; `examples` are the memories read, None where each has its own."""
+
     natives: tuple[Native, ...]
     layout: Layout
     memory: Layout
     feeding: bool
     scale: float
+    examples: Tensor | None = None
 
 
 _SHARED = 9  # tensors before those of the layers
@@ -117,9 +179,13 @@ class _Call:
         self.layers = [tensors[k : k + _OF_LAYER] for k in range(_SHARED, len(tensors), _OF_LAYER)]
         self.size = self.layers[0][1].shape[1]
         self.fed_size = len(self.readout) if plan.feeding else self.values.shape[1]
-        lengths, memory = plan.layout.lengths, plan.memory.lengths
-        self.weight_offsets = torch.zeros(len(lengths) + 1, dtype=torch.int64)
-        torch.cumsum(lengths * memory, 0, out=self.weight_offsets[1:])
+        self.fed_back = not plan.feeding or self.layers[0][0].shape[1] > self.x.shape[1]
+        lengths = plan.layout.lengths
+        if plan.examples is None:
+            self.weight_offsets = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+            torch.cumsum(lengths * plan.memory.lengths, 0, out=self.weight_offsets[1:])
+        else:
+            self.weight_offsets = torch.arange(len(lengths) + 1) * plan.memory.longest
         self.biases = [biases_of(native, layer[2], layer[3]) for native, layer in zip(plan.natives, self.layers)]
         if buffers is None:
             buffers = self._new_buffers()
@@ -133,7 +199,7 @@ class _Call:
         has_extra = not self.plan.natives[0].cell.startswith("rnn")
         has_masks = any(layer[5] is not None for layer in self.layers)
         return [
-            new(int(self.weight_offsets[-1])),
+            self._new_weights(),
             None if self.query_weight is None else new(num_steps, len(self.query_weight)),
             new(num_steps, self.values.shape[1]),
             new(num_steps, self.fed_size) if self.plan.feeding else None,
@@ -143,30 +209,42 @@ class _Call:
             *(new(num_steps, self.size) for _ in self.layers),
         ]
 
+    def _new_weights(self) -> Tensor:
+        # a step's are padded with zeros, so that they are one matrix
+        made = self.x.new_empty if self.plan.examples is None else self.x.new_zeros
+        return made(int(self.weight_offsets[-1]))
+
     def _scan_words(self) -> list[int]:
         words = []
         for number, (native, layer) in enumerate(zip(self.plan.natives, self.layers)):
             x = self.x if number == 0 else self.hidden[number - 1]
-            stride = layer[0].shape[1] if number == 0 else 0
+            stride = layer[0].shape[1] if number == 0 and self.fed_back else 0
             buffers = (self.hidden[number], self.gates[number], self.extra[number], None, None)
             words += scan_words(Direction(native, False, self.plan.layout), 0, x, layer, self.biases[number], buffers, stride)
         return words
 
-    def _words(self, layers: ctypes.Array, gradients: Sequence[int]) -> ctypes.Array:
+    def _words(self, layers: ctypes.Array, gradients: Sequence[int], packed: tuple[int, int] = (0, 0)) -> ctypes.Array:
         plan = self.plan
         words = [
             ctypes.addressof(layers), len(self.layers), int(plan.feeding), self.fed_size, self.keys.shape[1], self.values.shape[1],
             plan.memory.offsets.data_ptr(), plan.memory.longest, self.keys.data_ptr(), self.values.data_ptr(),
             pointer(self.query_weight), pointer(self.query_bias), pointer(self.energy),
-            struct.unpack("q", struct.pack("d", plan.scale))[0], self.weight_offsets.data_ptr(),
+            struct.unpack("q", struct.pack("d", plan.scale))[0],
+            pointer(plan.examples), len(plan.memory), int(self.fed_back), *packed, self.weight_offsets.data_ptr(),
             pointer(self.readout), pointer(self.readout_bias), pointer(self.start_fed),
             *map(pointer, (self.weights, self.queries, self.contexts, self.features, self.dropped)), *gradients,
         ]  # fmt: skip
         return array(words)
 
-    def forward(self) -> None:
-        layers = array(self._scan_words())
-        library().call("decoder_forward", self._words(layers, [0] * 13))
+    def forward(self, packed: Packed | None = None) -> None:
+        layers, none = array(self._scan_words()), [0] * 13
+        if packed is None:
+            library().call("decoder_forward", self._words(layers, none))
+            return
+        weights = [one for layer in self.layers for one in layer[:2]] + [self.query_weight, self.readout]
+        room, ready, key = packed.room(weights, lambda: library().size("decoder_packed_size", self._words(layers, none)))
+        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), int(ready))))
+        packed.done(room, key)
 
     def backward(self, d_out: Tensor | None, d_contexts: Tensor | None) -> list[Tensor | None]:
         """The gradients of all tensors, in their order; the gates may be overwritten."""

@@ -11,7 +11,7 @@ import torch
 
 from ostinato.errors import KernelError
 
-ABI = 2
+ABI = 3
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -44,6 +44,8 @@ class Library:
             function.restype = ctypes.c_int64
             function.argtypes = [ctypes.c_int64] * 5 if name == "activate" else None
             self.functions[name] = function
+        for name in ("packed_size", "decoder_packed_size"):
+            getattr(raw, f"ostinato_{name}").restype = ctypes.c_int64
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
         if forced := os.environ.get(INSTRUCTION_SET):
@@ -71,6 +73,13 @@ class Library:
             self._threads = threads
         if self.functions[name](*arguments):
             raise KernelError(f"native {name}: {self.error()}")
+
+    def size(self, name: str, words: object) -> int:
+        """Asks `packed_size` or `decoder_packed_size` about a product or a decoder."""
+        found = getattr(self._raw, f"ostinato_{name}")(words)
+        if found < 0:
+            raise KernelError(f"native {name}: {self.error()}")
+        return found
 
 
 def _openmp() -> tuple[int | None, ...]:

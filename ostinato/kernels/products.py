@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.library import library
-from ostinato.kernels.native import DTYPES, refuse_second_derivative
+from ostinato.kernels.native import DTYPES, array, pointer
+from ostinato.kernels.packed import Packed
 
 NT, NN, TN = range(3)
 """left * right^T, left * right, left^T * right: the kinds of `OstinatoProduct`."""
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed | None = None) -> Tensor:
     """y = x W^T + b, as torch.nn.functional.linear.
 
     Each row's sum runs over the inputs in order, so it does not depend on the rows beside it or on the number of threads.
 
     Shapes:
         x (..., I); weight (O, I); bias (O,) or None; y (..., O)
+
+    Args:
+        x: the inputs.
+        weight: W.
+        bias: b.
+        packed: where no gradient is recorded, keeps W as the kernel reads it for the next call.
     """
     tensors = (x, weight) if bias is None else (x, weight, bias)
     if not native_is_allowed(tensors) or weight.stride(1) != 1 or not x.numel():
@@ -33,11 +39,19 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if torch.is_grad_enabled() and any(one.requires_grad for one in tensors):
         y = _Linear.apply(flat, weight, bias)
     else:
-        y = multiply(NT, flat, weight, bias)
+        y = multiply(NT, flat, weight, bias, packed=packed)
     return y.view(*x.shape[:-1], len(weight))
 
 
-def multiply(kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None, sums: Tensor | None = None) -> Tensor:
+def multiply(
+    kind: int,
+    left: Tensor,
+    right: Tensor,
+    bias: Tensor | None = None,
+    *,
+    sums: Tensor | None = None,
+    packed: Packed | None = None,
+) -> Tensor:
     """A product of two matrices whose rows are contiguous.
 
     Args:
@@ -46,6 +60,7 @@ def multiply(kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None,
         right: the right one.
         bias: added to every row.
         sums: with TN, takes the sums of the left's columns.
+        packed: keeps the right matrix as it is read, for the next call; not with TN.
     """
     rows = left.shape[1] if kind == TN else left.shape[0]
     depth = left.shape[0] if kind == TN else left.shape[1]
@@ -53,11 +68,17 @@ def multiply(kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None,
     if depth != right.shape[1 if kind == NT else 0]:
         raise ValueError(f"matrices of shapes {tuple(left.shape)} and {tuple(right.shape)} cannot be multiplied")
     out = left.new_empty(rows, columns)
-    words = (
+    words = [
         kind, DTYPES[left.dtype], rows, columns, depth, left.data_ptr(), _stride(left), right.data_ptr(), _stride(right),
-        0 if bias is None else bias.data_ptr(), 0 if sums is None else sums.data_ptr(), out.data_ptr(), columns,
-    )  # fmt: skip
-    library().call("multiply", (ctypes.c_int64 * len(words))(*words))
+        pointer(bias), pointer(sums), out.data_ptr(), columns, 0, 0,
+    ]  # fmt: skip
+    if packed is None:
+        library().call("multiply", array(words))
+        return out
+    room, ready, key = packed.room([right], lambda: library().size("packed_size", array(words)))
+    words[-2:] = room.data_ptr(), int(ready)
+    library().call("multiply", array(words))
+    packed.done(room, key)
     return out
 
 

@@ -130,6 +130,11 @@ class Memory:
         return Memory(values, attention.prepare(values), steps.layout)
 
     @cached_property
+    def packed(self) -> tuple[Steps, Tensor]:
+        """The real steps alone, and their keys (N, A)."""
+        return Steps.from_padded(self.values, self.layout), Steps.from_padded(self.keys, self.layout).values
+
+    @cached_property
     def padding(self) -> Tensor | None:
         return _padding(self.layout, self.values)
 

@@ -140,3 +140,53 @@ def test_gradients_by_finite_differences(feeding):
         return head.loss([one], targets).total
 
     assert torch.autograd.gradcheck(loss, (values,))
+
+
+def steps_of(head, encoded, symbols):
+    with torch.no_grad():
+        state, said = head.start(encoded), []
+        for symbol in symbols:
+            logits, state = head.step(torch.full((len(state.rows),), symbol), state)
+            said.append(logits)
+    return torch.stack(said), state
+
+
+@pytest.mark.parametrize("case", range(30))
+def test_a_native_step_equals_the_step_in_python(case):
+    more = {} if case % 2 else {"context": "after", "input_feeding": False}
+    head, encoded, _ = drawn(case, **more)
+    found, native = steps_of(head.eval(), encoded, [1, 4, 5])
+    with dispatch.forced("reference"):
+        expected, python = steps_of(head, encoded, [1, 4, 5])
+    near([found, *native.values.values(), *native.attention], [expected, *python.values.values(), *python.attention], 2e-5)
+
+
+def test_a_native_step_reads_the_memory_of_its_row():
+    head, encoded, _ = drawn(2)
+    with torch.no_grad():
+        state = head.eval().start(encoded)
+        rows = torch.tensor([len(state.rows) - 1, 0, 0])
+        symbols = torch.tensor([3, 4, 5])
+        logits, _ = head.step(symbols, state.reorder(rows))
+        with dispatch.forced("reference"):
+            expected, _ = head.step(symbols, state.reorder(rows))
+    near([logits], [expected], 2e-5)
+
+
+def test_kept_weights_are_packed_again_when_they_change_and_are_not_copied():
+    import copy
+    import pickle
+
+    head, encoded, _ = drawn(2)
+    before, _ = steps_of(head.eval(), encoded, [1, 4])
+    twin = copy.deepcopy(head)
+    with torch.no_grad():
+        for one in head.parameters():
+            one.mul_(1.5)
+    after, _ = steps_of(head, encoded, [1, 4])
+    with dispatch.forced("reference"):
+        expected, _ = steps_of(head, encoded, [1, 4])
+    near([after], [expected], 2e-5)
+    assert not torch.equal(before, after)
+    assert torch.equal(steps_of(twin, encoded, [1, 4])[0], before)
+    assert torch.equal(steps_of(pickle.loads(pickle.dumps(twin)), encoded, [1, 4])[0], before)
