@@ -274,7 +274,6 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
         if (!one.hidden_stride) return fail("decoder: hidden_stride of layer %lld is missing", (long long)l);
         if (l) one.x = d.layers[l - 1].hidden, one.x_stride = one.I;  // what it reads
         const bool fed_back = !d.feeding || d.fed_back;
-        if (!fed_back && backward) return fail("decoder: a readout that is not fed back has no backward here");
         if (one.weight_x_stride != (l || !fed_back ? 0 : one.I + d.F)) return fail("decoder: weight_x_stride of layer %lld is %lld", (long long)l, (long long)one.weight_x_stride);
         one.weight_x_stride = 0;
         if (check_scan(one, false)) return 1;
@@ -284,6 +283,7 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
         if (one.hidden_stride != one.H) return fail("decoder: hidden_stride must be H = %lld", (long long)one.H);
         if (one.N && one.cell > RNN_LEAKY_RELU && !one.extra) return fail("decoder: extra is missing");
         if (mask && (!l || !d.dropped)) return fail("decoder: dropout needs `dropped`, and a layer below");
+        if (backward && !d.layer_gradients) return fail("decoder: layer_gradients is missing");
         if (backward && check_gradients(one, d.layer_gradients[l])) return 1;
         for (int64_t b = 0; b < one.B; b++)
             if (one.offsets[b] != first.offsets[b] || one.order[b] != first.order[b]) return fail("decoder: layers have different sequences");

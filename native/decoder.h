@@ -391,6 +391,7 @@ template <class T, class C> struct Decoder {
                 look_backward(w, sequences, alive, s, at);
             }
             for (i64 l = L - 1; l >= 0; l--) cell_backward(layers[l], gradients[l], l, w, sequences, alive, s, at);
+            if (!fed_back) continue;
             // through the first cell to what was fed
             for (i64 i = 0; i < alive; i++) {
                 const i64 b = sequences[i], n = place(b, s);

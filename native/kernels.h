@@ -381,7 +381,7 @@ template <class T, class C> struct Decoders {
 
     static void weight_gradients(const D& one, const Plan& made, const Team& team) {
         const OstinatoDecoder& d = one.d;
-        const i64 H = one.H, N = one.N, width = C::GATES * H, stride = one.E + one.F;
+        const i64 H = one.H, N = one.N, width = C::GATES * H, stride = one.fed_back ? one.E + one.F : one.E;
         // out (rows, columns) = left (N, rows)^T * right (N, columns)
         const auto product = [&](const void* left, i64 left_stride, i64 rows, const Rows<T>& right, i64 columns, void* out, i64 out_stride, void* sums) {
             if (!out || !columns) return;
@@ -400,8 +400,8 @@ template <class T, class C> struct Decoders {
                 const void* read = scan.mask ? static_cast<const void*>(static_cast<const T*>(d.dropped) + (l - 1) * N * H) : d.layers[l - 1].hidden;
                 product(g.d_gates, width, width, plain(read, H), H, d_weight_x, H, g.d_bias);
             } else {
-                product(g.d_gates, width, width, found(made.fed), one.F, d_weight_x ? d_weight_x + one.E : nullptr, stride, g.d_bias);
-                product(g.d_gates, width, width, plain(scan.x, scan.x_stride), one.E, d_weight_x, stride, nullptr);
+                if (one.fed_back) product(g.d_gates, width, width, found(made.fed), one.F, d_weight_x ? d_weight_x + one.E : nullptr, stride, nullptr);
+                product(g.d_gates, width, width, plain(scan.x, scan.x_stride), one.E, d_weight_x, stride, g.d_bias);
             }
             product(g.d_gates, width, C::SEEN * H, found(made.before[l]), H, d_weight_h, H, nullptr);
             if (C::EXTRA_PRODUCT) product(g.d_extra, H, H, found(made.before[l]), H, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, g.d_bias_n);

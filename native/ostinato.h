@@ -82,8 +82,8 @@ typedef struct {
     double scale;
     const int64_t* examples;        /* (B) the memory that each target reads, or null: its own number */
     int64_t num_examples;           /* B without `examples`; memory_offsets has one more */
-    int64_t fed_back;               /* 0 with feeding: the readout is made at each step but not fed back; forward only, layer 0
-                                       then has weight_x (G H, I) */
+    int64_t fed_back;               /* 0 with feeding: the readout is made at each step but not fed back; layer 0 then has
+                                       weight_x (G H, I) */
     void* packed;                   /* null, or ostinato_decoder_packed_size bytes at a multiple of 64: the weights as forward
                                        reads them, made by the call unless `packed_ready` */
     int64_t packed_ready;

@@ -188,8 +188,7 @@ class Autoregressive(Head, Generator):
             and len(self.attentions) == 1
             and bool(state.memory[0].layout.total)
             and not (self.training and self.dropout)
-            and chosen(self.cells[0], embedded) == "native"
-            and self._loop_obstacle() is None
+            and self._native_obstacle() is None
         )
 
     def _native_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
@@ -197,8 +196,7 @@ class Autoregressive(Head, Generator):
         states = [tuple(state.values[f"{layer}.{k}"] for k in range(cell.num_states)) for layer, cell in enumerate(self.cells)]
         readout = None
         if not self.context_first:
-            fed = state.values["fed"] if self.input_feeding else embedded.new_zeros(len(embedded), self.readout.out_features)
-            readout = decoder.Readout(self.readout.weight, self.readout.bias, fed)
+            readout = self._readout(state.values.get("fed"), len(embedded))
         after, read, contexts, weights = decoder.step(
             self.cells, embedded, states, keys, memory, state.rows, attention.native(), readout, self._packed
         )
@@ -219,11 +217,12 @@ class Autoregressive(Head, Generator):
             return None
         if self.scheduled_sampling and self.training:
             return "scheduled_sampling hears what the step before said"
+        return self._native_obstacle()
+
+    def _native_obstacle(self) -> str | None:
+        """Why the native loop cannot take this head, or None."""
         if any(chosen(cell, cell.weight_h) != "native" for cell in self.cells):
             return "its cells are not computed natively"
-        return self._loop_obstacle()
-
-    def _loop_obstacle(self) -> str | None:
         if len(self.attentions) != 1:
             return f"the native loop attends to one input, not to {len(self.attentions)}"
         scores = self.attentions[0].native()
@@ -231,7 +230,7 @@ class Autoregressive(Head, Generator):
 
     def _features(self, encoded: Sequence[Encoded], heard: Steps, sampled: float) -> Tensor:
         """What the softmax reads after each step heard (N, A), for targets that are known."""
-        if not heard.layout.total or not self.stepwise or sampled or self.obstacle():
+        if not heard.layout.total or sampled or not self.attentions or self._native_obstacle():
             return self._run(heard, self.start(encoded), sampled)[0]
         attention, memory = self.attentions[0], encoded[self.attended[0]].steps
         values = self._start_values(encoded)
@@ -240,11 +239,18 @@ class Autoregressive(Head, Generator):
         ones = x.new_ones(len(x), self.hidden_size)
         masks = [self._dropped(ones) if self.dropout and self.training else None for _ in num_layers[1:]]
         states = [tuple(values[f"{layer}.{k}"] for k in range(self.cells[layer].num_states)) for layer in num_layers]
-        readout = decoder.Readout(self.readout.weight, self.readout.bias, values["fed"]) if self.input_feeding else None
+        readout = None
+        if not self.context_first:
+            readout = self._readout(values.get("fed"), len(heard.layout))
         found, contexts = decoder.decode(
             self.cells, Steps(x, heard.layout), states, attention.prepare(memory.values), memory, attention.native(), readout, masks
         )
-        return found if self.input_feeding else self._read_out([found, contexts, x])
+        return self._read_out([found, contexts, x]) if self.context_first else found
+
+    def _readout(self, fed: Tensor | None, rows: int) -> decoder.Readout:
+        if fed is None:
+            fed = self.readout.weight.new_zeros(rows, len(self.readout.weight))
+        return decoder.Readout(self.readout.weight, self.readout.bias, fed)
 
     def _run(self, heard: Steps, state: Decoding, sampled: float = 0.0) -> tuple[Tensor, Decoding]:
         """Readouts (N, A) after each step heard, and the state after the last; a sequence without steps keeps its state."""

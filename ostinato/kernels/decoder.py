@@ -1,4 +1,4 @@
-"""The attentional decoder's loop over time in C++: input feeding, or a context before the cell, without Python per step."""
+"""The attentional decoder's loop over time in C++: input feeding or a context before the cell, without Python per step."""
 
 from __future__ import annotations
 
@@ -66,20 +66,22 @@ def decode(
     readout: Readout | None,
     masks: Sequence[Tensor | None],
 ) -> tuple[Tensor, Tensor]:
-    """All steps of all targets: with a readout, input feeding; without one, the context before the cell.
+    """All steps of all targets: with a readout, the context after the cell; without one, the context before it.
+
+    The readout is fed back where the first cell reads more than x: [x; readout].
 
     Shapes:
         x (N, E); keys (S, A), memory (S, M) of as many sequences; returns the readouts (N, F) and the contexts (N, M),
         or the top hidden states (N, H) and the contexts
 
     Args:
-        cells: from the first layer up, all of one kind; the first reads [x; what is fed].
+        cells: from the first layer up, all of one kind; the first reads [x; what is fed], or x.
         x: what each step hears.
         states: before the first step, of each layer.
         keys: of the memory's steps.
         memory: what contexts are made of.
         scores: how a query is compared with a key.
-        readout: what is fed back, or None.
+        readout: what the softmax reads, or None.
         masks: (N, H) of each layer above the first: dropout of what it reads, or None.
     """
     plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
