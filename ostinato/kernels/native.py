@@ -18,12 +18,17 @@ from ostinato.steps import Layout
 CELLS = ("rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before")
 """What the native loop can compute, in the order of `native/ostinato.h`."""
 
+GATES = dict(zip(CELLS, (1, 1, 1, 4, 3, 3, 3)))
+"""How many blocks of H rows the weights of each have."""
+
 DTYPES = {torch.float32: 0, torch.float64: 1}
 """What it computes in, and whether that is double."""
 
 _HAS_EXTRA = {name: not name.startswith("rnn") for name in CELLS}
-_PER_DIRECTION = 8
-"""Tensors of a direction: weight_x, weight_h, bias_x, bias_h, peepholes, mask, start h, start c."""
+_NAMES = ("weight_x", "weight_h", "bias_x", "bias_h", "peepholes", "state_mask", "the state h", "the state c")
+"""The tensors of a direction."""
+
+_PER_DIRECTION = len(_NAMES)
 
 
 class Direction(NamedTuple):
@@ -71,6 +76,8 @@ def scan_both(
 
 
 def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None) -> tuple[Tensor | None, ...]:
+    if len(state) != cell.num_states:
+        raise ValueError(f"the state has {len(state)} tensors, {native.cell} has {cell.num_states}")
     c = state[1] if len(state) > 1 else None
     return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
 
@@ -100,46 +107,47 @@ def pointer(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """The tensor with numbers of a row side by side, and no row on another: an expanded or unfolded tensor is copied."""
+def has_dense_rows(tensor: Tensor) -> bool:
+    """Whether the numbers of a row lie side by side, and no row on another as in an expanded or unfolded tensor."""
     rows, width = tensor.shape
-    beside = width <= 1 or tensor.stride(1) == 1
-    return tensor if beside and (rows <= 1 or tensor.stride(0) >= width) else tensor.contiguous()
+    return (width <= 1 or tensor.stride(1) == 1) and (rows <= 1 or tensor.stride(0) >= width)
 
 
-def _stride(tensor: Tensor) -> int:
-    # of a single row the stride may be anything
+def dense_rows(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy whose rows are dense."""
+    return tensor if has_dense_rows(tensor) else tensor.contiguous()
+
+
+def row_stride(tensor: Tensor) -> int:
+    """From one of its dense rows to the next, in numbers; torch's own may be anything where there is a single row."""
     return tensor.stride(0) if tensor.shape[0] > 1 else tensor.shape[1]
 
 
 def _check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
+    """Everything that the library takes on trust: it is handed addresses."""
     x, layout = tensors[0], directions[0].layout
+    if x.device.type != "cpu" or layout.device.type != "cpu":
+        raise ValueError(f"x is on {x.device} and its layout on {layout.device}; the native kernel works on the CPU")
     if x.dtype not in DTYPES:
         raise KernelError(f"native recurrence: x is {x.dtype}; float32 and float64 are computed natively")
     if x.ndim != 2 or x.shape[0] != layout.total:
         raise ValueError(f"x has shape {tuple(x.shape)}, but the layout has {layout.total} steps {layout}")
     for number, (native, _, _) in enumerate(directions):
         begin = 1 + number * _PER_DIRECTION
-        weight_x, weight_h, bias_x, bias_h, peepholes, mask, h, c = tensors[begin : begin + _PER_DIRECTION]
-        size = weight_h.shape[1]
-        gates = weight_h.shape[0]
-        states = (len(layout), size)
-        for name, one, shape in (
-            ("weight_x", weight_x, (gates, x.shape[1])),
-            ("bias_x", bias_x, (gates,)),
-            ("bias_h", bias_h, (gates,)),
-            ("state_mask", mask, states),
-            ("the state h", h, states),
-            ("the state c", c, states),
-        ):
+        own = tensors[begin : begin + _PER_DIRECTION]
+        size = own[1].shape[-1]
+        rows, states = GATES[native.cell] * size, (len(layout), size)
+        shapes = ((rows, x.shape[1]), (rows, size), (rows,), (rows,), (GATES[native.cell] - 1, size), states, states, states)
+        for name, one, shape in zip(_NAMES, own, shapes):
             if one is None:
                 continue
             if one.shape != shape:
-                against = f"x of shape {tuple(x.shape)}" if name == "weight_x" else f"weight_h of shape {tuple(weight_h.shape)}"
-                raise ValueError(f"{name} has shape {tuple(one.shape)}, {shape} is needed beside {against} and {layout}")
-        for one in tensors[begin : begin + _PER_DIRECTION]:
-            if one is not None and (one.dtype != x.dtype or one.device != x.device):
-                raise ValueError(f"x is {x.dtype} on {x.device}, but a weight or state is {one.dtype} on {one.device}")
+                raise ValueError(
+                    f"{name} has shape {tuple(one.shape)}, {native.cell} with weight_h of shape {tuple(own[1].shape)} "
+                    f"and x of shape {tuple(x.shape)} needs {shape} over {layout}"
+                )
+            if one.dtype != x.dtype or one.device != x.device:
+                raise ValueError(f"{name} is {one.dtype} on {one.device}, but x is {x.dtype} on {x.device}")
 
 
 def scan_words(
@@ -159,7 +167,7 @@ def scan_words(
         CELLS.index(direction.native.cell), DTYPES[x.dtype], int(direction.reverse),
         len(layout), layout.total, x.shape[1], size,
         layout.offsets.data_ptr(), layout.order.data_ptr(),
-        x.data_ptr(), _stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
+        x.data_ptr(), row_stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
         pointer(peepholes), h.data_ptr(), pointer(c), pointer(mask),
         gates.data_ptr(), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
         pointer(last_h), pointer(last_c), weight_x_stride,
@@ -176,7 +184,7 @@ def _forward(
 ) -> tuple[tuple[Tensor, ...], list[Tensor | None], tuple[Tensor | None, ...]]:
     """Hidden and final states; gates and extra of each direction; the tensors, contiguous."""
     _check(directions, tensors)
-    x = _rows(tensors[0])
+    x = dense_rows(tensors[0])
     num_steps, size = directions[0].layout.total, tensors[2].shape[1]
     hidden = x.new_empty(num_steps, len(directions) * size)
     words: list[int] = []
@@ -213,7 +221,7 @@ class _Scan(torch.autograd.Function):
         directions, (hidden, *saved) = ctx.directions, ctx.saved_tensors
         count = len(directions)
         kept, x, dense = saved[: 2 * count], saved[2 * count], saved[2 * count + 1 :]
-        d_hidden = None if d_hidden is None else _rows(d_hidden)
+        d_hidden = None if d_hidden is None else dense_rows(d_hidden)
         d_x, gradients = None, []
         for number, direction in enumerate(directions):
             part = slice(number * _PER_DIRECTION, (number + 1) * _PER_DIRECTION)
@@ -259,7 +267,7 @@ def _backward(
     of_scan = scan_words(direction, number, x, own, biases, (*kept, None, None))
     words = [
         0 if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
-        0 if d_hidden is None else _stride(d_hidden),
+        0 if d_hidden is None else row_stride(d_hidden),
         *map(pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
     ]
     library().call("backward", array(of_scan), array(words))

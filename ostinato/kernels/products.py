@@ -9,7 +9,7 @@ from torch.nn import functional
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.library import library
-from ostinato.kernels.native import DTYPES, array, pointer
+from ostinato.kernels.native import DTYPES, array, dense_rows, has_dense_rows, pointer, row_stride
 from ostinato.kernels.packed import Packed
 
 NT, NN, TN = range(3)
@@ -31,11 +31,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
         packed: where no gradient is recorded, keeps W as the kernel reads it for the next call.
     """
     tensors = (x, weight) if bias is None else (x, weight, bias)
-    if not native_is_allowed(tensors) or weight.stride(1) != 1 or not x.numel():
+    fits = weight.ndim == 2 and has_dense_rows(weight) and (bias is None or (bias.is_contiguous() and bias.shape == weight.shape[:1]))
+    if not fits or not x.numel() or not native_is_allowed(tensors):
         return functional.linear(x, weight, bias)
-    flat = x.reshape(-1, x.shape[-1])
-    if flat.stride(1) != 1:
-        flat = flat.contiguous()
+    flat = dense_rows(x.reshape(-1, x.shape[-1]))
     if torch.is_grad_enabled() and any(one.requires_grad for one in tensors):
         y = _Linear.apply(flat, weight, bias)
     else:
@@ -69,7 +68,7 @@ def multiply(
         raise ValueError(f"matrices of shapes {tuple(left.shape)} and {tuple(right.shape)} cannot be multiplied")
     out = left.new_empty(rows, columns)
     words = [
-        kind, DTYPES[left.dtype], rows, columns, depth, left.data_ptr(), _stride(left), right.data_ptr(), _stride(right),
+        kind, DTYPES[left.dtype], rows, columns, depth, left.data_ptr(), row_stride(left), right.data_ptr(), row_stride(right),
         pointer(bias), pointer(sums), out.data_ptr(), columns, 0, 0,
     ]  # fmt: skip
     if packed is None:
@@ -82,10 +81,6 @@ def multiply(
     return out
 
 
-def _stride(matrix: Tensor) -> int:
-    return max(matrix.stride(0), matrix.shape[1]) if matrix.shape[0] > 1 else matrix.shape[1]
-
-
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -96,8 +91,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx, d_y: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
         x, weight = ctx.saved_tensors
-        if d_y.stride(1) != 1:
-            d_y = d_y.contiguous()
+        d_y = dense_rows(d_y)
         d_x = multiply(NN, d_y, weight) if ctx.needs_input_grad[0] else None
         d_bias = d_y.new_empty(len(weight)) if ctx.needs_input_grad[2] else None
         d_weight = None

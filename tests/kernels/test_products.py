@@ -32,6 +32,17 @@ def test_leading_dimensions_views_and_a_missing_bias_are_taken():
     assert linear(x[:0], weight).shape == (0, 4, 7)
 
 
+def test_tensors_whose_rows_share_memory_are_taken():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(20), torch.randn(7, requires_grad=True), torch.randn(10)
+    for rows in (x.unfold(0, 7, 2), x[:7].expand(5, 7)):
+        for matrix in (weight.expand(5, 7), weight.repeat(5, 1)):
+            found, expected = (multiply_by(rows, matrix, bias[::2]).sum(0) for multiply_by in (linear, functional.linear))
+            assert torch.allclose(found, expected, atol=1e-6)
+            found, expected = (torch.autograd.grad(one, weight, torch.arange(5.0))[0] for one in (found, expected))
+            assert torch.allclose(found, expected, atol=1e-4)
+
+
 def test_a_row_is_the_same_alone_and_in_company_and_for_any_number_of_threads():
     torch.manual_seed(0)
     x, weight = torch.randn(64, 300), torch.randn(200, 300)
@@ -59,3 +70,9 @@ def test_a_forced_reference_and_autocast_leave_it_to_torch():
 def test_shapes_that_do_not_fit_are_named(kind):
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(4, 5\) cannot be multiplied"):
         multiply(kind, torch.randn(2, 3), torch.randn(4, 5))
+
+
+@pytest.mark.parametrize("bias", [torch.randn(3), torch.randn(4, 1)])
+def test_a_bias_that_does_not_fit_is_torchs_own_error(bias):
+    with pytest.raises(RuntimeError):
+        linear(torch.randn(2, 3), torch.randn(4, 3), bias)
