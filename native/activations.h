@@ -7,6 +7,10 @@
 
 namespace {
 
+// The C library's own: std::exp(float) would be a symbol shared between instruction sets.
+inline float exponential(float x) { return __builtin_expf(x); }
+inline double exponential(double x) { return __builtin_exp(x); }
+
 inline FloatVector magnitude(FloatVector x) {
     return (FloatVector)((IntVector)x & 0x7fffffff);
 }

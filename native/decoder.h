@@ -113,7 +113,7 @@ template <class T> struct Attention {
             largest = score > largest || score != score ? score : largest;
         }
         T total = 0;
-        for (i64 s = 0; s < steps; s++) total += weights[s] = exp(weights[s] - largest);
+        for (i64 s = 0; s < steps; s++) total += weights[s] = exponential(weights[s] - largest);
         for (i64 s = 0; s < steps; s++) {
             weights[s] /= total;
             add_scaled(context, values(first + s), weights[s], M);

@@ -22,7 +22,8 @@ struct Barrier {
     int32_t padding[14];
 };
 
-inline void wait(Barrier* barrier, int members) {
+// static: as a shared symbol, one compiled for a wide instruction set could be linked into all others.
+static inline void wait(Barrier* barrier, int members) {
     if (members < 2) return;
     const int32_t round = __atomic_load_n(&barrier->round, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == members) {
