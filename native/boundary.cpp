@@ -173,6 +173,7 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
     const bool has_c = is_lstm(one.cell);
     if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
     if (one.bias_n && one.cell != GRU_AFTER) return fail("bias_n: this cell has none");
+    if (reinterpret_cast<uintptr_t>(one.packed) % 64) return fail("packed must lie at a multiple of 64");
     if (one.weight_x_stride) return fail("weight_x_stride is the decoder's");
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
     if (reinterpret_cast<uintptr_t>(one.offsets) % 8 || reinterpret_cast<uintptr_t>(one.order) % 8) return fail("offsets or order begins at an address that is no multiple of 8 bytes");
@@ -343,7 +344,7 @@ int64_t check_product(const OstinatoProduct& one) {
 }
 
 // A product of fewer multiplications than this is done before another thread has heard of it.
-constexpr double ALONE_BELOW = 3e5;
+constexpr double ALONE_BELOW = 6e4;
 
 int threads_for(double multiplications) { return multiplications < ALONE_BELOW ? 1 : num_threads(); }
 
@@ -448,6 +449,11 @@ EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
 EXPORT int64_t ostinato_packed_size(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing"), -1;
     return check_product(*product) ? -1 : table()->product_packed(product);
+}
+
+EXPORT int64_t ostinato_scan_packed_size(const OstinatoScan* scan) {
+    if (!scan) return fail("the scan is missing"), -1;
+    return check_scan(*scan, true) ? -1 : table()->scan_packed(scan);
 }
 
 EXPORT int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder) {

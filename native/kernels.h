@@ -111,10 +111,22 @@ template <class T, class C> struct Scans {
         return own;
     }
 
+    static Forward weights_plan(const OstinatoScan& scan, Space* space, i64 threads, i64 thread) {
+        const R one(scan, nullptr);
+        return {plan_product<T>(input_product(scan), space, threads, thread), space->take<T>(one.early_size()), space->take<T>(one.late_size())};
+    }
+
+    static i64 packed(OstinatoScan scan) {
+        Space counted{nullptr};
+        scan.packed = nullptr;
+        weights_plan(scan, &counted, 1, 0);
+        return counted.used;
+    }
+
     static void forward_plan(const OstinatoScan* scans, i64 count, Space* space, i64 threads, i64 thread, Forward* plans, Own* own, Barrier** barriers) {
         for (i64 k = 0; k < count; k++) {
-            const R one(scans[k], nullptr);
-            plans[k] = {plan_product<T>(input_product(scans[k]), space, threads, thread), space->take<T>(one.early_size()), space->take<T>(one.late_size())};
+            Space kept{static_cast<char*>(scans[k].packed)};
+            plans[k] = weights_plan(scans[k], scans[k].packed ? &kept : space, threads, thread);
         }
         *own = plan_loop(scans, count, space, threads, thread, barriers);
     }
@@ -136,6 +148,7 @@ template <class T, class C> struct Scans {
         forward_plan(scans, count, &space, team.threads, team.thread, plans, &own, &barriers);
         if (team.thread == 0) memset(barriers, 0, sizeof(Barrier) * team.threads * count);
         for (i64 k = 0; k < count; k++) {
+            if (scans[k].packed && scans[k].packed_ready) continue;
             pack_product(plans[k].input, team);
             pack_weights(R(scans[k], nullptr), plans[k].early, plans[k].late, team);
         }
@@ -466,6 +479,9 @@ void decoder_forward(const OstinatoDecoder* decoder, char* space, Team team) {
 void decoder_backward(const OstinatoDecoder* decoder, char* space, Team team) {
     of_decoder(*decoder, [&](auto kind) { decltype(kind)::backward(*decoder, space, team); });
 }
+int64_t scan_packed(const OstinatoScan* scan) {
+    return of_scan(*scan, [&](auto kind) { return decltype(kind)::packed(*scan); });
+}
 int64_t decoder_packed(const OstinatoDecoder* decoder) {
     return of_decoder(*decoder, [&](auto kind) { return decltype(kind)::packed(*decoder); });
 }
@@ -505,5 +521,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, decoder_packed, product_packed, multiply_space, multiply_any, activate};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, activate};
 }  // namespace ostinato

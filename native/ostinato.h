@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 3
+#define OSTINATO_ABI 4
 
 enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
 
@@ -40,6 +40,8 @@ typedef struct {
     void* last_h;             /* (B, H) state after each sequence's last step */
     void* last_c;             /* (B, H); LSTM only */
     int64_t weight_x_stride;  /* 0: I */
+    void* packed;             /* forward: null, or ostinato_scan_packed_size bytes at a multiple of 64: the weights as they are */
+    int64_t packed_ready;     /* read, made by the call unless `packed_ready` */
 } OstinatoScan;
 
 /* The gradients of a scan that was computed with `extra`. Null: not wanted, or zero for what is given. */
@@ -150,6 +152,7 @@ int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder);
 int64_t ostinato_multiply(const OstinatoProduct* product);
 /* Bytes of `packed`, for the instruction set in use; 0 where there is nothing to pack. */
 int64_t ostinato_packed_size(const OstinatoProduct* product);
+int64_t ostinato_scan_packed_size(const OstinatoScan* scan);
 int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder);
 /* y (n) = sigmoid (0) or tanh (1) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);

@@ -22,6 +22,7 @@ struct Table {
     int64_t (*decoder_space)(const OstinatoDecoder* decoder, bool backward, int64_t threads);
     void (*decoder_forward)(const OstinatoDecoder* decoder, char* space, Team team);
     void (*decoder_backward)(const OstinatoDecoder* decoder, char* space, Team team);
+    int64_t (*scan_packed)(const OstinatoScan* scan);
     int64_t (*decoder_packed)(const OstinatoDecoder* decoder);
     int64_t (*product_packed)(const OstinatoProduct* product);
     int64_t (*multiply_space)(const OstinatoProduct* product, int64_t threads);

@@ -244,8 +244,11 @@ class _Call:
             library().call("decoder_forward", self._words(layers, none))
             return
         weights = [one for layer in self.layers for one in layer[:2]] + [self.query_weight, self.readout]
-        room, ready, key = packed.room(weights, lambda: library().size("decoder_packed_size", self._words(layers, none)))
-        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), int(ready))))
+        room, key = packed.room(weights)
+        ready = int(room is not None)
+        if room is None:
+            room = torch.empty(library().size("decoder_packed_size", self._words(layers, none)), dtype=torch.uint8)
+        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), ready)))
         packed.done(room, key)
 
     def backward(self, d_out: Tensor | None, d_contexts: Tensor | None) -> list[Tensor | None]:

@@ -11,7 +11,7 @@ import torch
 
 from ostinato.errors import KernelError
 
-ABI = 3
+ABI = 4
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -44,7 +44,7 @@ class Library:
             function.restype = ctypes.c_int64
             function.argtypes = [ctypes.c_int64] * 5 if name == "activate" else None
             self.functions[name] = function
-        for name in ("packed_size", "decoder_packed_size"):
+        for name in ("packed_size", "scan_packed_size", "decoder_packed_size"):
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_int64
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
@@ -75,7 +75,7 @@ class Library:
             raise KernelError(f"native {name}: {self.error()}")
 
     def size(self, name: str, words: object) -> int:
-        """Asks `packed_size` or `decoder_packed_size` about a product or a decoder."""
+        """Asks one of the `packed_size` functions about its struct."""
         found = getattr(self._raw, f"ostinato_{name}")(words)
         if found < 0:
             raise KernelError(f"native {name}: {self.error()}")

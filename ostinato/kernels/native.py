@@ -50,10 +50,59 @@ def scan(
     native = cell.native()
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
+    direction = Direction(native, reverse, layout)
+    if 0 < layout.total <= FEW_STEPS and state_mask is None and not torch.is_grad_enabled():
+        return _few_steps(cell, direction, x, state)
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    directions = (Direction(native, reverse, layout),)
+    directions = (direction,)
     out = _run(directions, tensors)
     return out[0], out[1:]
+
+
+FEW_STEPS = 64
+"""Up to here, where no gradient is recorded, packed weights are kept from call to call: packing would cost more than the steps."""
+
+
+def _few_steps(cell: Recurrence, direction: Direction, x: Tensor, state: State) -> tuple[Tensor, State]:
+    tensors = (x, *_tensors(cell, direction.native, state, None))
+    weights = tensors[1:6]
+    packed = cell.packed
+    room, key = packed.room(weights)
+    ready = room is not None
+    beside = packed.beside
+    h, c = tensors[7:]
+    if not (ready and _fits(beside, direction, x, h, c)):
+        _check((direction,), tensors)
+        x = dense_rows(x)
+        own = [None if one is None else one.contiguous() for one in tensors[1:]]
+        h, c = own[6:]
+        biases = biases_of(direction.native, own[2], own[3])
+        beside = (own[:5], biases, x.shape[1], own[1].shape[1], x.dtype)
+    own, biases, _, size, _ = beside
+    hidden, gates = x.new_empty(len(x), size), x.new_empty(len(x), own[1].shape[0])
+    last = (torch.empty_like(h), None if c is None else torch.empty_like(c))
+    words = scan_words(direction, 0, x, (*own, None, h, c), biases, (hidden, gates, None, *last))
+    if not ready:
+        room = torch.empty(library().size("scan_packed_size", array(words)), dtype=torch.uint8)
+    words[-2:] = room.data_ptr(), int(ready)
+    library().call("forward", array(words), _ONE)
+    if not ready:
+        packed.done(room, key, beside)
+    return hidden, (last[0],) if c is None else last
+
+
+def _fits(beside: tuple, direction: Direction, x: Tensor, h: Tensor, c: Tensor | None) -> bool:
+    """Whether these are as the packed weights need them, so that nothing else must be checked or copied."""
+    _, _, inputs, size, dtype = beside
+    states = (len(direction.layout), size)
+    return (
+        x.shape == (direction.layout.total, inputs) and x.is_contiguous() and x.dtype == dtype and x.device.type == "cpu"
+        and h.shape == states and h.is_contiguous() and h.dtype == dtype and h.device.type == "cpu"
+        and (c is None or (c.shape == states and c.is_contiguous() and c.dtype == dtype and c.device.type == "cpu"))
+    )  # fmt: skip
+
+
+_ONE = ctypes.c_int64(1)
 
 
 def are_alike(cells: Sequence[Recurrence]) -> bool:
@@ -170,7 +219,7 @@ def scan_words(
         x.data_ptr(), row_stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
         pointer(peepholes), h.data_ptr(), pointer(c), pointer(mask),
         gates.data_ptr(), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
-        pointer(last_h), pointer(last_c), weight_x_stride,
+        pointer(last_h), pointer(last_c), weight_x_stride, 0, 0,
     ]  # fmt: skip
 
 

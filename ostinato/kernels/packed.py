@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from ostinato.kernels.library import library
@@ -19,22 +19,17 @@ class Packed:
     def __init__(self):
         self._key: object = None
         self._room: Tensor | None = None
+        self.beside: Any = None
+        """What the caller keeps with the room, of the same weights."""
 
-    def room(self, weights: Sequence[Tensor | None], size: Callable[[], int]) -> tuple[Tensor, bool, object]:
-        """Where to pack, whether these weights are packed there already, and what to give to `done` after the call.
+    def room(self, weights: Sequence[Tensor | None]) -> tuple[Tensor | None, object]:
+        """Where these weights are packed already, or None; and the key to give to `done` once they are."""
+        key = (library().instruction_set, *[None if one is None else _identity(one) for one in weights])
+        return (self._room if key == self._key else None), key
 
-        Args:
-            weights: on which the packed form depends.
-            size: tells the bytes that it takes.
-        """
-        key = (library().instruction_set, *(None if one is None else _identity(one) for one in weights))
-        if key == self._key and self._room is not None:
-            return self._room, True, key
-        return torch.empty(size(), dtype=torch.uint8), False, key
-
-    def done(self, room: Tensor, key: object) -> None:
+    def done(self, room: Tensor, key: object, beside: Any = None) -> None:
         """The weights are packed in this room."""
-        self._room, self._key = room, key
+        self._room, self.beside, self._key = room, beside, key
 
     def __deepcopy__(self, memo: dict) -> Packed:
         return Packed()
@@ -45,4 +40,4 @@ class Packed:
 
 def _identity(weight: Tensor) -> tuple:
     # an inference tensor has no version, and may not be changed where it would count
-    return weight.data_ptr(), 0 if weight.is_inference() else weight._version, weight.shape, weight.stride()
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version, weight.shape

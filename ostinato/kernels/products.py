@@ -74,8 +74,11 @@ def multiply(
     if packed is None:
         library().call("multiply", array(words))
         return out
-    room, ready, key = packed.room([right], lambda: library().size("packed_size", array(words)))
-    words[-2:] = room.data_ptr(), int(ready)
+    room, key = packed.room([right])
+    words[-1] = int(room is not None)
+    if room is None:
+        room = torch.empty(library().size("packed_size", array(words)), dtype=torch.uint8)
+    words[-2] = room.data_ptr()
     library().call("multiply", array(words))
     packed.done(room, key)
     return out
