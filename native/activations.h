@@ -55,7 +55,7 @@ inline FloatVector hyperbolic_tangent(FloatVector x) {
     const FloatVector p = reduced_expm1(z, &n);
     const FloatVector scale = power_of_two(n);
     const FloatVector m = p * scale + (scale - 1.0f);
-    const FloatVector t = -m / (2.0f + m);
+    const FloatVector t = (0.0f - m) / (2.0f + m);  // 0 - m, so that 0 is +0: the sign is set below
     return (FloatVector)((IntVector)t | ((IntVector)x & (int32_t)0x80000000));
 }
 

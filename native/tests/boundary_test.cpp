@@ -1,0 +1,686 @@
+// A program that needs neither Python nor torch and proves the boundary: the cells against their equations, gradients against
+// finite differences, threads against each other, and wrong arguments against errors. run.sh builds it with sanitizers.
+//
+//   boundary_test           everything but the next
+//   boundary_test ulp       sigmoid and tanh on every float32 of [-20, 20]: minutes
+#include "../ostinato.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+std::atomic<int> failures{0};
+
+void expect(bool holds, const std::string& what) {
+    if (holds) return;
+    failures++;
+    fprintf(stderr, "FAILED %s (last message: %s)\n", what.c_str(), ostinato_error());
+}
+
+const char* const NAMES[] = {"rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before"};
+const int GATES[] = {1, 1, 1, 4, 3, 3, 3};
+
+bool is_lstm(int64_t cell) { return cell == LSTM || cell == LSTM_COUPLED; }
+
+std::vector<std::string> instruction_sets() {
+    std::istringstream names(ostinato_instruction_sets());
+    std::vector<std::string> all;
+    for (std::string name; names >> name;) all.push_back(name);
+    return all;
+}
+
+// Buffers of exactly the size asked for, one number beyond what malloc aligns, so that a sanitizer sees the first wrong byte.
+class Memory {
+public:
+    explicit Memory(unsigned seed) : random(seed) {}
+
+    template <class T> T* numbers(int64_t count, double scale) {
+        blocks_.emplace_back(new char[(count + 1) * sizeof(T)]);
+        T* made = reinterpret_cast<T*>(blocks_.back().get()) + 1;
+        std::uniform_real_distribution<double> draw(-scale, scale);
+        for (int64_t k = 0; k < count; k++) made[k] = T(draw(random));
+        return made;
+    }
+
+    std::mt19937 random;
+
+private:
+    std::vector<std::unique_ptr<char[]>> blocks_;
+};
+
+struct Kind {
+    int64_t cell;
+    std::vector<int64_t> lengths;
+    int64_t I, H;
+    bool reverse = false, mask = false, bias = true, peepholes = false;
+};
+
+// A scan and its gradients with all their memory. The named arrays are what a gradient is asked for.
+template <class T> struct Case {
+    struct Part {
+        void *values, *gradient;
+        int64_t count;
+    };
+
+    Kind kind;
+    Memory memory;
+    std::vector<int64_t> offsets, order;
+    OstinatoScan scan{};
+    OstinatoGradients d{};
+    T *weight_of_hidden, *weight_of_h, *weight_of_c;
+    std::vector<Part> parts;
+
+    explicit Case(const Kind& one, bool training = true, unsigned seed = 1) : kind(one), memory(seed) {
+        const int64_t B = one.lengths.size(), H = one.H, width = GATES[one.cell] * H;
+        offsets.push_back(0);
+        for (int64_t length : one.lengths) offsets.push_back(offsets.back() + length);
+        for (int64_t b = 0; b < B; b++) order.push_back(b);
+        std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return one.lengths[a] > one.lengths[b]; });
+        const int64_t N = offsets.back();
+        const bool lstm = is_lstm(one.cell), after = one.cell == GRU_AFTER;
+        const auto input = [&](int64_t count, bool wanted, void** gradient, double scale = 0.5) -> T* {
+            if (!wanted) return nullptr;
+            T* made = memory.numbers<T>(count, scale);
+            *gradient = memory.numbers<T>(count, 9);
+            parts.push_back({made, *gradient, count});
+            return made;
+        };
+        const auto room = [&](int64_t count) { return memory.numbers<T>(count, 9); };
+        scan.cell = one.cell, scan.is_double = sizeof(T) == 8, scan.reverse = one.reverse;
+        scan.B = B, scan.N = N, scan.I = one.I, scan.H = H, scan.x_stride = one.I, scan.hidden_stride = H;
+        scan.offsets = offsets.data(), scan.order = order.data();
+        scan.x = input(N * one.I, true, &d.d_x, 1);
+        scan.weight_x = input(width * one.I, true, &d.d_weight_x);
+        scan.weight_h = input(width * H, true, &d.d_weight_h, 1 / sqrt(double(H)));
+        scan.bias = input(width, one.bias, &d.d_bias);
+        scan.bias_n = input(H, one.bias && after, &d.d_bias_n);
+        scan.peepholes = input((GATES[one.cell] - 1) * H, one.peepholes && lstm, &d.d_peepholes);
+        scan.start_h = input(B * H, true, &d.d_start_h);
+        scan.start_c = input(B * H, lstm, &d.d_start_c);
+        T* mask = one.mask ? room(B * H) : nullptr;
+        for (int64_t k = 0; mask && k < B * H; k++) mask[k] = mask[k] > 0 ? 2 : 0;
+        scan.mask = mask;
+        scan.gates = room(N * width);
+        scan.extra = training && one.cell > RNN_LEAKY_RELU ? room(N * H) : nullptr;
+        scan.hidden = room(N * H);
+        scan.last_h = room(B * H);
+        scan.last_c = lstm ? room(B * H) : nullptr;
+        weight_of_hidden = memory.numbers<T>(N * H, 1), weight_of_h = memory.numbers<T>(B * H, 1), weight_of_c = memory.numbers<T>(B * H, 1);
+        d.d_hidden = weight_of_hidden, d.d_hidden_stride = H, d.d_last_h = weight_of_h, d.d_last_c = lstm ? weight_of_c : nullptr;
+        d.d_gates = room(N * width);
+        d.d_extra = after ? room(N * H) : nullptr;
+    }
+
+    int64_t forward() { return ostinato_forward(&scan, 1); }
+    int64_t backward() { return ostinato_backward(&scan, &d); }
+
+    std::vector<T> outputs() const {
+        std::vector<T> all;
+        append(&all, scan.hidden, scan.N * scan.H);
+        append(&all, scan.last_h, scan.B * scan.H);
+        if (scan.last_c) append(&all, scan.last_c, scan.B * scan.H);
+        return all;
+    }
+
+    std::vector<T> everything() const {
+        std::vector<T> all = outputs();
+        for (const Part& part : parts) append(&all, part.gradient, part.count);
+        return all;
+    }
+
+    double loss() const {
+        double sum = 0;
+        const auto add = [&](const void* values, const T* weights, int64_t count) {
+            for (int64_t k = 0; k < count; k++) sum += double(static_cast<const T*>(values)[k]) * weights[k];
+        };
+        add(scan.hidden, weight_of_hidden, scan.N * scan.H);
+        add(scan.last_h, weight_of_h, scan.B * scan.H);
+        if (scan.last_c) add(scan.last_c, weight_of_c, scan.B * scan.H);
+        return sum;
+    }
+
+    static void append(std::vector<T>* all, const void* values, int64_t count) {
+        if (count) all->insert(all->end(), static_cast<const T*>(values), static_cast<const T*>(values) + count);
+    }
+
+    std::string name() const {
+        std::ostringstream out;
+        out << NAMES[kind.cell] << (sizeof(T) == 8 ? " float64" : " float32") << " B=" << scan.B << " N=" << scan.N << " I=" << scan.I << " H=" << scan.H
+            << (kind.reverse ? " reverse" : "") << (kind.mask ? " mask" : "") << (kind.bias ? "" : " no bias") << (kind.peepholes ? " peepholes" : "");
+        return out.str();
+    }
+};
+
+template <class T> bool equal(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && (a.empty() || !memcmp(a.data(), b.data(), a.size() * sizeof(T)));
+}
+
+template <class A, class B> double apart(const std::vector<A>& a, const std::vector<B>& b) {
+    if (a.size() != b.size()) return INFINITY;
+    double largest = 1e-3, worst = 0;
+    for (size_t k = 0; k < a.size(); k++) {
+        const double difference = fabs(double(a[k]) - double(b[k]));
+        largest = std::max(largest, fabs(double(b[k])));
+        worst = std::max(worst, difference == difference ? difference : INFINITY);
+    }
+    return worst / largest;
+}
+
+std::vector<Kind> kinds(bool every) {
+    std::vector<Kind> all;
+    const std::vector<std::vector<int64_t>> lengths = every ? std::vector<std::vector<int64_t>>{{3, 0, 5, 1, 5}, {4}, {}, {0, 0}, {2, 9, 1, 1, 7, 3, 3, 8, 2}}
+                                                            : std::vector<std::vector<int64_t>>{{3, 0, 5, 1, 5}, {4}};
+    const std::vector<int64_t> sizes = every ? std::vector<int64_t>{1, 2, 7, 16, 17, 33, 65} : std::vector<int64_t>{5, 34};
+    int turn = 0;
+    for (int64_t cell = 0; cell < NUM_CELLS; cell++)
+        for (const auto& each : lengths)
+            for (int64_t H : sizes) {
+                turn++;
+                all.push_back({cell, each, std::vector<int64_t>{3, 0, 1, 19}[turn % 4], H, turn % 2 == 0, turn % 3 == 0, turn % 5 != 0, turn % 2 == 1});
+            }
+    return all;
+}
+
+// ---- the equations (docstrings of ostinato/cells), a number at a time
+
+double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+template <class T> std::vector<double> by_equations(const Case<T>& one) {
+    const OstinatoScan& s = one.scan;
+    const int64_t H = s.H, G = GATES[s.cell];
+    const auto at = [](const void* values, int64_t k) { return values ? double(static_cast<const T*>(values)[k]) : 0.0; };
+    std::vector<double> hidden(s.N * H), last_h(s.B * H), last_c(s.B * H);
+    for (int64_t b = 0; b < s.B; b++) {
+        std::vector<double> h(H), c(H), a(G * H);
+        for (int64_t j = 0; j < H; j++) h[j] = at(s.start_h, b * H + j), c[j] = at(s.start_c, b * H + j);
+        const auto product = [&](int64_t row, const std::vector<double>& of) {
+            double sum = 0;
+            for (int64_t k = 0; k < H; k++) sum += at(s.weight_h, row * H + k) * of[k] * (s.mask ? at(s.mask, b * H + k) : 1);
+            return sum;
+        };
+        const int64_t steps = s.offsets[b + 1] - s.offsets[b];
+        for (int64_t t = 0; t < steps; t++) {
+            const int64_t n = s.reverse ? s.offsets[b + 1] - 1 - t : s.offsets[b] + t;
+            for (int64_t row = 0; row < G * H; row++) {
+                a[row] = at(s.bias, row);
+                for (int64_t k = 0; k < s.I; k++) a[row] += at(s.weight_x, row * s.I + k) * at(s.x, n * s.x_stride + k);
+            }
+            std::vector<double> next(H), reset(H);
+            for (int64_t j = 0; j < H; j++) {
+                if (s.cell <= RNN_LEAKY_RELU) {
+                    const double sum = a[j] + product(j, h);
+                    next[j] = s.cell == RNN_TANH ? tanh(sum) : sum > 0 ? sum : s.cell == RNN_RELU ? 0 : 0.01 * sum;
+                } else if (is_lstm(s.cell)) {
+                    const bool coupled = s.cell == LSTM_COUPLED;
+                    const int64_t f_row = coupled ? j : H + j, g_row = f_row + H, o_row = g_row + H, peep = coupled ? 0 : H;
+                    const double f = sigmoid(a[f_row] + product(f_row, h) + at(s.peepholes, peep + j) * c[j]);
+                    const double i = coupled ? 1 - f : sigmoid(a[j] + product(j, h) + at(s.peepholes, j) * c[j]);
+                    c[j] = f * c[j] + i * tanh(a[g_row] + product(g_row, h));
+                    next[j] = sigmoid(a[o_row] + product(o_row, h) + at(s.peepholes, peep + H + j) * c[j]) * tanh(c[j]);
+                } else {
+                    reset[j] = sigmoid(a[j] + product(j, h));
+                }
+            }
+            if (s.cell >= GRU_AFTER) {
+                std::vector<double> seen(H);
+                for (int64_t j = 0; j < H; j++) seen[j] = reset[j] * h[j];
+                for (int64_t j = 0; j < H; j++) {
+                    const double late = s.cell == GRU_AFTER ? reset[j] * (product(2 * H + j, h) + at(s.bias_n, j)) : product(2 * H + j, seen);
+                    const double z = sigmoid(a[H + j] + product(H + j, h)), n_gate = tanh(a[2 * H + j] + late);
+                    next[j] = (1 - z) * n_gate + z * h[j];
+                }
+            }
+            h = next;
+            for (int64_t j = 0; j < H; j++) hidden[n * H + j] = h[j];
+        }
+        for (int64_t j = 0; j < H; j++) last_h[b * H + j] = h[j], last_c[b * H + j] = c[j];
+    }
+    hidden.insert(hidden.end(), last_h.begin(), last_h.end());
+    if (is_lstm(s.cell)) hidden.insert(hidden.end(), last_c.begin(), last_c.end());
+    return hidden;
+}
+
+template <class T> void equals_the_equations(const char* set) {
+    for (const Kind& kind : kinds(true))
+        for (bool training : {true, false}) {
+            Case<T> one(kind, training);
+            const std::string name = std::string(set) + " " + one.name();
+            const auto expected = by_equations(one);
+            expect(one.forward() == 0, name + ": forward");
+            expect(apart(one.outputs(), expected) < (sizeof(T) == 8 ? 1e-12 : 1e-5), name + ": differs from the equations");
+        }
+}
+
+void gradients_are_finite_differences(const char* set) {
+    for (const Kind& kind : kinds(false)) {
+        Case<double> one(kind);
+        const std::string name = std::string(set) + " " + one.name();
+        expect(one.forward() == 0 && one.backward() == 0, name + ": backward");
+        for (auto& part : one.parts) {
+            std::vector<double> direction(part.count);
+            std::uniform_real_distribution<double> draw(-1, 1);
+            double along = 0, losses[2];
+            for (int64_t k = 0; k < part.count; k++) direction[k] = draw(one.memory.random), along += direction[k] * static_cast<double*>(part.gradient)[k];
+            const double little = 1e-5;
+            double* values = static_cast<double*>(part.values);
+            const std::vector<double> before(values, values + part.count);
+            for (int side = 0; side < 2; side++) {
+                for (int64_t k = 0; k < part.count; k++) values[k] = before[k] + (side ? little : -little) * direction[k];
+                one.forward();
+                losses[side] = one.loss();
+            }
+            if (part.count) memcpy(values, before.data(), sizeof(double) * part.count);
+            const double found = (losses[1] - losses[0]) / (2 * little);
+            expect(fabs(found - along) <= 1e-6 * (1 + fabs(along)), name + ": a gradient is not the finite difference");
+        }
+    }
+}
+
+template <class T> void float32_gradients_are_float64s(const char* set) {
+    for (const Kind& kind : kinds(true)) {
+        Case<T> one(kind);
+        Case<double> other(kind);
+        for (size_t k = 0; k < one.parts.size(); k++)
+            for (int64_t i = 0; i < one.parts[k].count; i++) static_cast<double*>(other.parts[k].values)[i] = static_cast<T*>(one.parts[k].values)[i];
+        other.scan.reverse = one.scan.reverse;
+        expect(one.forward() == 0 && one.backward() == 0 && other.forward() == 0 && other.backward() == 0, "backward");
+        expect(apart(one.everything(), other.everything()) < 3e-5, std::string(set) + " " + one.name() + ": gradients differ from float64's");
+    }
+}
+
+// ---- threads
+
+// Large enough to be shared between threads, and with H = 160 a single sequence's gates are.
+std::vector<Kind> large_kinds() {
+    std::vector<Kind> all;
+    for (int64_t cell = 0; cell < NUM_CELLS; cell++) {
+        all.push_back({cell, {9, 0, 14, 3, 14, 8, 1}, 30, 70, cell % 2 == 0, cell % 3 == 0, true, true});
+        all.push_back({cell, {12}, 20, 280, cell % 2 == 1, cell % 3 == 1, true, false});
+        all.push_back({cell, {7, 7, 2}, 20, 280, false, cell % 3 == 2, true, false});
+    }
+    return all;
+}
+
+std::vector<float> computed(const Kind& kind) {
+    Case<float> one(kind);
+    expect(one.forward() == 0 && one.backward() == 0, one.name());
+    return one.everything();
+}
+
+void both_directions_at_once_are_each_alone() {
+    for (Kind kind : large_kinds()) {
+        kind.reverse = false;
+        Case<float> one(kind), two(kind, true, 2);
+        two.scan.reverse = 1;
+        expect(one.forward() == 0 && two.forward() == 0, one.name());
+        const auto first = one.outputs(), second = two.outputs();
+        const int64_t N = one.scan.N, H = one.scan.H;
+        Memory memory(3);
+        float* hidden = memory.numbers<float>(N * 2 * H, 1);
+        OstinatoScan both[] = {one.scan, two.scan};
+        both[0].hidden = hidden, both[1].hidden = hidden + H, both[0].hidden_stride = both[1].hidden_stride = 2 * H;
+        for (int threads = 1; threads <= 4; threads++) {
+            ostinato_set_threads(threads, nullptr, nullptr, nullptr);
+            expect(ostinato_forward(both, 2) == 0, one.name() + ": both");
+            bool same = true;
+            for (int64_t n = 0; n < N; n++)
+                same &= !memcmp(hidden + n * 2 * H, first.data() + n * H, H * sizeof(float)) && !memcmp(hidden + n * 2 * H + H, second.data() + n * H, H * sizeof(float));
+            expect(same, one.name() + ": two directions at once differ from each alone");
+        }
+    }
+    ostinato_set_threads(1, nullptr, nullptr, nullptr);
+}
+
+void threads_change_nothing() {
+    for (const Kind& kind : large_kinds()) {
+        ostinato_set_threads(1, nullptr, nullptr, nullptr);
+        const auto expected = computed(kind);
+        for (int threads = 2; threads <= 5; threads++) {
+            ostinato_set_threads(threads, nullptr, nullptr, nullptr);
+            expect(equal(computed(kind), expected), Case<float>(kind).name() + ": bits depend on the number of threads");
+            expect(equal(computed(kind), expected), Case<float>(kind).name() + ": a repeat has other bits");
+        }
+    }
+}
+
+void callers_at_once_do_not_disturb_each_other() {
+    const auto all = large_kinds();
+    std::vector<std::vector<float>> expected;
+    for (const Kind& kind : all) expected.push_back(computed(kind));
+    std::vector<std::thread> callers;
+    for (int number = 0; number < 4; number++)
+        callers.emplace_back([&, number] {
+            for (size_t k = 0; k < all.size(); k++) {
+                const size_t turn = (k * 5 + number * 3) % all.size();
+                ostinato_set_threads(1 + (number + k) % 3, nullptr, nullptr, nullptr);
+                expect(equal(computed(all[turn]), expected[turn]), "several callers at once: other bits");
+                expect(ostinato_forward(nullptr, number) != 0 && strstr(ostinato_error(), std::to_string(number).c_str()), "each thread has its own message");
+            }
+        });
+    for (auto& caller : callers) caller.join();
+}
+
+void a_set_may_be_chosen_while_others_compute() {
+    ostinato_set_threads(3, nullptr, nullptr, nullptr);
+    std::vector<std::vector<float>> expected;
+    for (const Kind& kind : large_kinds()) expected.push_back(computed(kind));
+    std::atomic<bool> done{false};
+    std::thread chooser([&] {
+        while (!done)
+            for (const auto& name : instruction_sets()) ostinato_use(name.c_str());
+    });
+    // Each call is of one set from its beginning to its end.
+    for (size_t k = 0; k < expected.size(); k++) expect(apart(computed(large_kinds()[k]), expected[k]) < 1e-4, "a set was chosen meanwhile: other numbers");
+    done = true;
+    chooser.join();
+    ostinato_use(instruction_sets()[0].c_str());
+}
+
+void a_child_of_fork_computes_alone() {
+    ostinato_set_threads(3, nullptr, nullptr, nullptr);
+    const Kind kind = large_kinds()[9];
+    const auto expected = computed(kind);
+    const pid_t child = fork();
+    if (!child) {
+        alarm(60);  // a child that waits for its parent's threads is a failure, not a hang
+        _exit(equal(computed(kind), expected) ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child of fork gives other bits or hangs");
+}
+
+// ---- wrong arguments
+
+void refused(int64_t code, const std::string& what, const char* message) {
+    expect(code != 0 && strstr(ostinato_error(), message), what + ": should be refused with '" + message + "'");
+}
+
+void wrong_scans_are_refused() {
+    const Kind kind{LSTM, {3, 0, 5}, 4, 6, false, true, true, true};
+    using Change = std::function<void(Case<float>&)>;
+    const std::pair<const char*, Change> wrong[] = {
+        {"no cell", [](auto& c) { c.scan.cell = NUM_CELLS; }},
+        {"no cell", [](auto& c) { c.scan.cell = -1; }},
+        {"B = -1", [](auto& c) { c.scan.B = -1; }},
+        {"N = -1", [](auto& c) { c.scan.N = -1; }},
+        {"I = -5", [](auto& c) { c.scan.I = -5; }},
+        {"H = 0", [](auto& c) { c.scan.H = 0; }},
+        {"is no size", [](auto& c) { c.scan.H = INT64_MAX; }},
+        {"is no size", [](auto& c) { c.scan.N = INT64_MIN; }},
+        {"larger than memory", [](auto& c) { c.scan.H = c.scan.hidden_stride = int64_t(1) << 32; }},
+        {"larger than memory", [](auto& c) { c.scan.I = c.scan.x_stride = int64_t(1) << 40, c.scan.N = 1 << 20; }},
+        {"there are N = 9", [](auto& c) { c.scan.N = 9; }},
+        {"x_stride = 3", [](auto& c) { c.scan.x_stride = 3; }},
+        {"hidden_stride = 5", [](auto& c) { c.scan.hidden_stride = 5; }},
+        {"offsets begin with 1", [](auto& c) { c.offsets[0] = 1; }},
+        {"offsets begin with -1", [](auto& c) { c.offsets[0] = -1; }},
+        {"offsets fall from 3 to 2", [](auto& c) { c.offsets[2] = 2; }},
+        {"offsets fall", [](auto& c) { c.offsets[1] = INT64_MAX; }},
+        {"offsets end with 7", [](auto& c) { c.offsets[3] = 7; }},
+        {"order holds 3", [](auto& c) { c.order[1] = 3; }},
+        {"order holds -1", [](auto& c) { c.order[0] = -1; }},
+        {"order names a sequence twice", [](auto& c) { c.order[1] = 2; }},
+        {"longest sequence to the shortest", [](auto& c) { std::swap(c.order[0], c.order[1]); }},
+        {"offsets or order is missing", [](auto& c) { c.scan.offsets = nullptr; }},
+        {"offsets or order is missing", [](auto& c) { c.scan.order = nullptr; }},
+        {"a weight is missing", [](auto& c) { c.scan.weight_x = nullptr; }},
+        {"a weight is missing", [](auto& c) { c.scan.weight_h = nullptr; }},
+        {"x, gates or hidden", [](auto& c) { c.scan.x = nullptr; }},
+        {"x, gates or hidden", [](auto& c) { c.scan.gates = nullptr; }},
+        {"x, gates or hidden", [](auto& c) { c.scan.hidden = nullptr; }},
+        {"start_h", [](auto& c) { c.scan.start_h = nullptr; }},
+        {"start_c", [](auto& c) { c.scan.start_c = nullptr; }},
+        {"last_h", [](auto& c) { c.scan.last_h = nullptr; }},
+        {"last_c", [](auto& c) { c.scan.last_c = nullptr; }},
+        {"bias_n: this cell has none", [](auto& c) { c.scan.bias_n = c.scan.bias; }},
+        {"peepholes: this cell has none", [](auto& c) { c.scan.cell = GRU_BEFORE; }},
+        {"gates and x overlap", [](auto& c) { c.scan.x = c.scan.gates; }},
+        {"and hidden overlap", [](auto& c) { c.scan.hidden = static_cast<float*>(c.scan.gates) + 5; }},
+        {"last_h and start_h overlap", [](auto& c) { c.scan.start_h = c.scan.last_h; }},
+        {"and offsets overlap", [](auto& c) { c.scan.last_h = c.offsets.data(); }},
+        {"multiple of 4", [](auto& c) { c.scan.x = static_cast<const char*>(c.scan.x) + 1; }},
+        {"multiple of 8", [](auto& c) { c.scan.offsets = reinterpret_cast<const int64_t*>(reinterpret_cast<const char*>(c.scan.offsets) + 4); }},
+    };
+    for (const auto& [message, change] : wrong) {
+        Case<float> one(kind);
+        change(one);
+        refused(one.forward(), "forward", message);
+    }
+    const std::pair<const char*, Change> wrong_backward[] = {
+        {"extra is missing", [](auto& c) { c.scan.extra = nullptr; }},
+        {"d_gates is missing", [](auto& c) { c.d.d_gates = nullptr; }},
+        {"d_start_h", [](auto& c) { c.d.d_start_h = nullptr; }},
+        {"d_start_c", [](auto& c) { c.d.d_start_c = nullptr; }},
+        {"d_hidden_stride = 5", [](auto& c) { c.d.d_hidden_stride = 5; }},
+        {"d_hidden_stride = -1", [](auto& c) { c.d.d_hidden_stride = -1; }},
+        {"d_bias_n: this cell has none", [](auto& c) { c.d.d_bias_n = c.d.d_bias; }},
+        {"overlap", [](auto& c) { c.d.d_x = c.d.d_weight_x; }},
+        {"d_weight_h and weight_h overlap", [](auto& c) { c.d.d_weight_h = const_cast<void*>(c.scan.weight_h); }},
+        {"d_gates and gates overlap", [](auto& c) { c.d.d_gates = static_cast<float*>(c.scan.gates) + 1; }},
+        {"d_gates and extra overlap", [](auto& c) { c.d.d_gates = c.scan.extra, c.d.d_extra = c.scan.extra; }},
+        {"multiple of 4", [](auto& c) { c.d.d_x = static_cast<char*>(c.d.d_x) + 2; }},
+        {"offsets fall", [](auto& c) { c.offsets[2] = 1; }},
+    };
+    for (const auto& [message, change] : wrong_backward) {
+        Case<float> one(kind);
+        one.forward();
+        change(one);
+        refused(one.backward(), "backward", message);
+    }
+    Case<float> one(kind), two(kind);
+    refused(ostinato_forward(nullptr, 1), "no scan", "scans");
+    refused(ostinato_forward(&one.scan, 3), "three scans", "3 scans");
+    refused(ostinato_backward(&one.scan, nullptr), "no gradients", "missing");
+    OstinatoScan both[] = {one.scan, two.scan};
+    both[1].cell = LSTM_COUPLED;
+    refused(ostinato_forward(both, 2), "two cells", "differ");
+    both[1] = two.scan, both[1].gates = one.scan.gates;
+    refused(ostinato_forward(both, 2), "one work space for two", "gates and gates overlap");
+    both[1] = two.scan, both[1].hidden = one.scan.hidden;
+    refused(ostinato_forward(both, 2), "hidden over hidden", "hidden and the other scan's hidden overlap");
+    both[1] = two.scan, both[1].start_h = one.scan.last_h;
+    refused(ostinato_forward(both, 2), "one's end is the other's start", "last_h and start_h overlap");
+}
+
+void wrong_products_and_activations_are_refused() {
+    Memory memory(1);
+    float *left = memory.numbers<float>(12, 1), *right = memory.numbers<float>(20, 1), *out = memory.numbers<float>(15, 1);
+    const OstinatoProduct fine{0, 0, 3, 5, 4, left, 4, right, 4, nullptr, nullptr, out, 5, nullptr, 0};
+    expect(ostinato_multiply(&fine) == 0, "a product");
+    const std::pair<const char*, std::function<void(OstinatoProduct&)>> wrong[] = {
+        {"no kind 3", [](auto& p) { p.kind = 3; }},
+        {"no kind -1", [](auto& p) { p.kind = -1; }},
+        {"is no size", [](auto& p) { p.M = -1; }},
+        {"is no size", [](auto& p) { p.K = INT64_MIN; }},
+        {"strides", [](auto& p) { p.left_stride = 3; }},
+        {"strides", [](auto& p) { p.out_stride = 4; }},
+        {"larger than memory", [](auto& p) { p.M = int64_t(1) << 40, p.left_stride = int64_t(1) << 20; }},
+        {"missing", [](auto& p) { p.left = nullptr; }},
+        {"missing", [](auto& p) { p.out = nullptr; }},
+        {"sums: this product has none", [&](auto& p) { p.sums = out; }},
+        {"bias: this product has none", [&](auto& p) { p.kind = 2, p.bias = left, p.left_stride = p.right_stride = 5; }},
+        {"out and left overlap", [](auto& p) { p.out = const_cast<void*>(p.left); }},
+        {"multiple of 4", [](auto& p) { p.right = static_cast<const char*>(p.right) + 3; }},
+    };
+    for (const auto& [message, change] : wrong) {
+        OstinatoProduct one = fine;
+        change(one);
+        refused(ostinato_multiply(&one), "multiply", message);
+    }
+    refused(ostinato_multiply(nullptr), "multiply", "missing");
+    refused(ostinato_activate(2, 0, 3, left, out), "activate", "kind 2");
+    refused(ostinato_activate(0, 0, -3, left, out), "activate", "-3 numbers");
+    refused(ostinato_activate(0, 0, 3, nullptr, out), "activate", "activate");
+    refused(ostinato_activate(0, 0, 3, out, out + 1), "activate", "overlap");
+    expect(ostinato_activate(0, 0, 3, out, out) == 0 && ostinato_activate(0, 0, 0, nullptr, nullptr) == 0, "activate in place, and nothing");
+    refused(ostinato_use("sse9"), "use", "no instruction set 'sse9'");
+    refused(ostinato_use(nullptr), "use", "no instruction set ''");
+}
+
+// Random scans whose every pointer lies, anywhere, in one arena so large that no size drawn reaches its end: whatever the checks
+// let pass, no wrong byte is touched. Most are nearly right: one word in a right one is drawn anew.
+void random_words_are_an_error_or_an_answer() {
+    std::mt19937 random(7);
+    const auto below = [&](int64_t count) { return int64_t(random() % count); };
+    const int64_t most = 1 << 16, arena_size = 64 * most;
+    std::unique_ptr<char[]> arena(new char[arena_size + (2 << 20)]);
+    memset(arena.get(), 0, arena_size + (2 << 20));
+    int answers = 0, errors = 0;
+    for (int turn = 0; turn < 6000; turn++) {
+        int64_t place = 0;
+        const bool is_double = below(4) == 0;
+        const int64_t item = is_double ? 8 : 4;
+        const auto next = [&]() -> void* { return arena.get() + place++ * most; };
+        const auto anywhere = [&]() -> void* { return below(5) ? arena.get() + below(arena_size / item) * item : nullptr; };
+        const auto odd = [&]() -> int64_t {
+            const int64_t values[] = {-1, 0, 1, 2, 3, 7, 17, 30, INT64_MIN, INT64_MAX, int64_t(1) << 41, int64_t(1) << 60};
+            return values[below(12)];
+        };
+        OstinatoScan scan{};
+        OstinatoGradients d{};
+        std::vector<int64_t> offsets{0}, order;
+        scan.cell = below(NUM_CELLS), scan.is_double = is_double, scan.reverse = below(2);
+        scan.B = below(6), scan.I = below(9), scan.H = 1 + below(20);
+        for (int64_t b = 0; b < scan.B; b++) offsets.push_back(offsets.back() + below(6)), order.push_back(b);
+        std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return offsets[a + 1] - offsets[a] > offsets[b + 1] - offsets[b]; });
+        scan.N = offsets.back(), scan.x_stride = scan.I + below(3), scan.hidden_stride = scan.H + below(3);
+        offsets.resize(40, scan.N), order.resize(40, 0);
+        for (const void** pointer : {&scan.x, &scan.weight_x, &scan.weight_h, &scan.bias, &scan.start_h, &scan.start_c, &d.d_last_h, &d.d_hidden}) *pointer = next();
+        for (void** pointer : {&scan.gates, &scan.extra, &scan.hidden, &scan.last_h, &scan.last_c, &d.d_gates, &d.d_extra, &d.d_start_h, &d.d_start_c, &d.d_x, &d.d_weight_x, &d.d_weight_h, &d.d_bias})
+            *pointer = next();
+        if (is_lstm(scan.cell) && below(2)) scan.peepholes = next(), d.d_peepholes = next();
+        if (scan.cell == GRU_AFTER && below(2)) scan.bias_n = next(), d.d_bias_n = next();
+        if (below(2)) scan.mask = next();
+        if (!below(3)) d.d_gates = scan.gates, d.d_extra = scan.extra;
+        d.d_hidden_stride = scan.H;
+        for (int64_t changes = below(3); changes; changes--) {
+            int64_t* const sizes[] = {&scan.cell, &scan.B, &scan.N, &scan.I, &scan.H, &scan.x_stride, &scan.hidden_stride, &d.d_hidden_stride};
+            const void** const pointers[] = {&scan.x, &scan.weight_x, &scan.weight_h, &scan.bias, &scan.bias_n, &scan.peepholes, &scan.start_h, &scan.start_c, &scan.mask, &d.d_hidden, &d.d_last_h, &d.d_last_c};
+            void** const written[] = {&scan.gates, &scan.extra, &scan.hidden, &scan.last_h, &scan.last_c, &d.d_gates, &d.d_extra, &d.d_start_h, &d.d_start_c, &d.d_x, &d.d_weight_x, &d.d_weight_h, &d.d_bias, &d.d_bias_n, &d.d_peepholes};
+            switch (below(6)) {
+            case 0: *sizes[below(8)] = odd(); break;
+            case 1: *pointers[below(12)] = anywhere(); break;
+            case 2: *written[below(15)] = anywhere(); break;
+            case 3: offsets[below(7)] = odd(); break;
+            case 4: order[below(7)] = odd(); break;
+            default: *written[below(15)] = arena.get() + below(arena_size); break;
+            }
+        }
+        scan.offsets = offsets.data(), scan.order = order.data();
+        ostinato_set_threads(1 + below(3), nullptr, nullptr, nullptr);
+        int64_t code = ostinato_forward(&scan, 1);
+        expect(!code || *ostinato_error(), "an error without a message");
+        code ? errors++ : answers++;
+        if (!code) code = ostinato_backward(&scan, &d);
+        expect(!code || *ostinato_error(), "an error without a message");
+    }
+    expect(answers > 1000 && errors > 1000, "the random scans are nearly all right, or nearly all wrong");
+}
+
+// ---- activations
+
+double exact(int kind, float x) {
+    if (kind) return tanh(double(x));
+    const double e = exp(-fabs(double(x)));
+    return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
+// The error in units in the last place of float32.
+double error_of(float y, double right) {
+    if (y != y || right != right) return y != y && right != right ? 0 : INFINITY;
+    int exponent;
+    frexp(right, &exponent);
+    return fabs(double(y) - right) / ldexp(1.0, std::max(exponent - 24, -149));
+}
+
+// `every` float32 of [-20, 20], or every `every`-th.
+void activations_are_near(uint32_t every) {
+    const auto sets = instruction_sets();
+    std::vector<double> worst(2 * sets.size());
+    constexpr int BLOCK = 4096;
+    const uint32_t last = 0x41a00000;  // 20
+    std::vector<float> x(BLOCK), y(BLOCK);
+    std::vector<double> right(BLOCK);
+    for (uint32_t sign : {0u, 0x80000000u})
+        for (uint64_t begin = 0; begin <= last; begin += uint64_t(BLOCK) * every) {
+            int count = 0;
+            for (; count < BLOCK && begin + uint64_t(count) * every <= last; count++) {
+                const uint32_t bits = sign | uint32_t(begin + uint64_t(count) * every);
+                memcpy(&x[count], &bits, 4);
+            }
+            for (int kind = 0; kind < 2; kind++) {
+                for (int k = 0; k < count; k++) right[k] = exact(kind, x[k]);
+                for (size_t set = 0; set < sets.size(); set++) {
+                    ostinato_use(sets[set].c_str());
+                    expect(ostinato_activate(kind, 0, count, x.data(), y.data()) == 0, "activate");
+                    for (int k = 0; k < count; k++) worst[2 * set + kind] = std::max(worst[2 * set + kind], error_of(y[k], right[k]));
+                }
+            }
+        }
+    for (size_t set = 0; set < sets.size(); set++) {
+        printf("  %s: sigmoid within %.2f, tanh within %.2f units in the last place\n", sets[set].c_str(), worst[2 * set], worst[2 * set + 1]);
+        expect(worst[2 * set] <= 4 && worst[2 * set + 1] <= 4, sets[set] + ": an activation is further than 4 units in the last place");
+    }
+    for (const auto& name : sets) {
+        ostinato_use(name.c_str());
+        const float special[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-45f, -1e-45f, 1e-39f, 3e38f, -3e38f, 88.8f, -88.8f, -104.5f, -1e4f};
+        float out[15];
+        for (int kind = 0; kind < 2; kind++) {
+            ostinato_activate(kind, 0, 15, special, out);
+            for (int k = 0; k < 15; k++) expect(error_of(out[k], exact(kind, special[k])) <= 4, name + ": an activation of a special number");
+            expect(!kind || (signbit(out[5]) && !signbit(out[4])), name + ": tanh(-0) is -0, and of 0 it is 0");
+        }
+    }
+}
+
+void run(const char* name, const std::function<void()>& test) {
+    const int before = failures;
+    test();
+    printf("%s %s\n", failures == before ? "passed" : "FAILED", name);
+    fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 1 && !strcmp(argv[1], "ulp")) {
+        run("activations_are_near, every float32", [] { activations_are_near(1); });
+        return failures != 0;
+    }
+    printf("instruction sets: %s\n", ostinato_instruction_sets());
+    expect(ostinato_abi() == OSTINATO_ABI, "abi");
+    for (const auto& name : instruction_sets()) {
+        expect(ostinato_use(name.c_str()) == 0, "use");
+        const char* set = name.c_str();
+        run((name + ": equals_the_equations").c_str(), [&] { equals_the_equations<float>(set), equals_the_equations<double>(set); });
+        run((name + ": gradients_are_finite_differences").c_str(), [&] { gradients_are_finite_differences(set); });
+        run((name + ": float32_gradients_are_float64s").c_str(), [&] { float32_gradients_are_float64s<float>(set); });
+        run((name + ": threads_change_nothing").c_str(), threads_change_nothing);
+        run((name + ": both_directions_at_once_are_each_alone").c_str(), both_directions_at_once_are_each_alone);
+    }
+    ostinato_use(instruction_sets()[0].c_str());
+    run("callers_at_once_do_not_disturb_each_other", callers_at_once_do_not_disturb_each_other);
+    run("a_set_may_be_chosen_while_others_compute", a_set_may_be_chosen_while_others_compute);
+    run("a_child_of_fork_computes_alone", a_child_of_fork_computes_alone);
+    run("wrong_scans_are_refused", wrong_scans_are_refused);
+    run("wrong_products_and_activations_are_refused", wrong_products_and_activations_are_refused);
+    run("random_words_are_an_error_or_an_answer", random_words_are_an_error_or_an_answer);
+    run("activations_are_near, every 4099th float32", [] { activations_are_near(4099); });
+    return failures != 0;
+}
