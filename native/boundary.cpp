@@ -178,7 +178,8 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
     if (reinterpret_cast<uintptr_t>(one.offsets) % 8 || reinterpret_cast<uintptr_t>(one.order) % 8) return fail("offsets or order begins at an address that is no multiple of 8 bytes");
     if (!one.weight_h || (one.I && !one.weight_x)) return fail("a weight is missing");
-    if (one.N && ((one.I && !one.x) || !one.gates || !one.hidden)) return fail("x, gates or hidden is missing");
+    if (one.N && ((one.I && !one.x) || !one.hidden)) return fail("x or hidden is missing");
+    if (one.N && !one.gates && (!forward || one.extra)) return fail("gates is missing");
     if (one.B && (!one.start_h || (forward && !one.last_h))) return fail("start_h or last_h is missing");
     if (one.B && has_c && (!one.start_c || (forward && !one.last_c))) return fail("start_c or last_c is missing");
     if (one.offsets[0] != 0) return fail("offsets begin with %lld, not with 0", (long long)one.offsets[0]);

@@ -136,15 +136,24 @@ template <class T, class C> struct Scans {
         Forward plans[2];
         Own own;
         Barrier* barriers;
+        for (i64 k = 0; k < count; k++) with_gates(scans[k], &space);
         forward_plan(scans, count, &space, threads, 0, plans, &own, &barriers);
         return space.used;
     }
 
-    static void forward(const OstinatoScan* scans, i64 count, char* base, Team team) {
+    // Gates that nobody wants to see afterwards are work space.
+    static OstinatoScan with_gates(OstinatoScan scan, Space* space) {
+        if (!scan.gates) scan.gates = space->take<T>(scan.N * C::GATES * scan.H);
+        return scan;
+    }
+
+    static void forward(const OstinatoScan* given, i64 count, char* base, Team team) {
         Space space{base};
         Forward plans[2];
         Own own;
         Barrier* barriers;
+        OstinatoScan scans[2];
+        for (i64 k = 0; k < count; k++) scans[k] = with_gates(given[k], &space);
         forward_plan(scans, count, &space, team.threads, team.thread, plans, &own, &barriers);
         if (team.thread == 0) memset(barriers, 0, sizeof(Barrier) * team.threads * count);
         for (i64 k = 0; k < count; k++) {

@@ -32,7 +32,8 @@ typedef struct {
     const void* start_h;      /* (B, H) */
     const void* start_c;      /* (B, H); LSTM only */
     const void* mask;         /* (B, H) or null: multiplies h where weight_h reads it */
-    void* gates;              /* (N, G H): work space, afterwards the activated gates if extra is given or the cell is an RNN */
+    void* gates;              /* (N, G H): work space, afterwards the activated gates if extra is given or the cell is an RNN; null
+                                 where neither they nor extra are wanted */
     void* extra;              /* (N, H) or null where no gradient will be asked: LSTM: c; GRU_AFTER: the candidate's product of h;
                                  GRU_BEFORE: r * h; the RNN needs none */
     void* hidden;             /* (N, H) */

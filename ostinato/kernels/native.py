@@ -91,6 +91,54 @@ def _few_steps(cell: Recurrence, direction: Direction, x: Tensor, state: State) 
     return hidden, (last[0],) if c is None else last
 
 
+class Prepared:
+    """One direction over sequences whose lengths stay, its weights packed: a call hands over addresses and checks nothing.
+
+    For streams, where the calls between Python and the loop cost more than the step. The caller sees to it that x and the
+    state are on the CPU, contiguous, of the type and shapes given here, and that the weights are still the same.
+
+    Args:
+        cell: it must have a native step.
+        layout: whose steps they are.
+    """
+
+    def __init__(self, cell: Recurrence, layout: Layout):
+        weight = cell.weight_x
+        x = weight.new_zeros(layout.total, weight.shape[1])
+        h = weight.new_zeros(len(layout), cell.weight_h.shape[1])
+        state = (h, torch.zeros_like(h))[: cell.num_states]
+        direction = Direction(cell.native(), False, layout)
+        tensors = _tensors(cell, direction.native, state, None)
+        _check((direction,), (x, *tensors))
+        own = [None if one is None else one.detach().contiguous() for one in tensors]
+        biases = biases_of(direction.native, own[2], own[3])
+        last = [torch.empty_like(one) for one in (*state, None)[:2] if one is not None]
+        hidden = x.new_empty(layout.total, h.shape[1])
+        words = scan_words(direction, 0, x, own, biases, (hidden, None, None, *(last + [None])[:2]))
+        room = torch.empty(library().size("scan_packed_size", array(words)), dtype=torch.uint8)
+        words[-2] = room.data_ptr()
+        library().call("forward", array(words), _ONE)
+        words[-1] = 1
+        self._words = array(words)
+        self._alive = own, biases, room, layout  # the words hold their addresses
+        self._hidden, self._state, self._dtype = hidden.shape, h.shape, h.dtype
+
+    def __call__(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states (N, H) and the final state."""
+        words = type(self._words).from_buffer_copy(self._words)
+        hidden = torch.empty(self._hidden, dtype=self._dtype)
+        last = [torch.empty(self._state, dtype=self._dtype) for _ in state]
+        words[_X], words[_HIDDEN] = x.data_ptr(), hidden.data_ptr()
+        for k, (before, after) in enumerate(zip(state, last)):
+            words[_STATE + k], words[_LAST + k] = before.data_ptr(), after.data_ptr()
+        library().call("forward", words, _ONE)
+        return hidden, last
+
+
+_X, _STATE, _HIDDEN, _LAST = 9, 16, 21, 23
+"""Where scan_words has x, the start states, hidden and the last states."""
+
+
 def _fits(beside: tuple, direction: Direction, x: Tensor, h: Tensor, c: Tensor | None) -> bool:
     """Whether these are as the packed weights need them, so that nothing else must be checked or copied."""
     _, _, inputs, size, dtype = beside
@@ -218,7 +266,7 @@ def scan_words(
         layout.offsets.data_ptr(), layout.order.data_ptr(),
         x.data_ptr(), row_stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
         pointer(peepholes), h.data_ptr(), pointer(c), pointer(mask),
-        gates.data_ptr(), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
+        pointer(gates), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
         pointer(last_h), pointer(last_c), weight_x_stride, 0, 0,
     ]  # fmt: skip
 
@@ -272,13 +320,16 @@ class _Scan(torch.autograd.Function):
         kept, x, dense = saved[: 2 * count], saved[2 * count], saved[2 * count + 1 :]
         d_hidden = None if d_hidden is None else dense_rows(d_hidden)
         d_x, gradients = None, []
+        # The gates are needed no more after a graph's last pass: their gradients take their place.
+        again = torch._C._autograd._get_current_graph_task_keep_graph()
         for number, direction in enumerate(directions):
             part = slice(number * _PER_DIRECTION, (number + 1) * _PER_DIRECTION)
             num_states = len(d_last) // count
             own_last = d_last[number * num_states : (number + 1) * num_states]
             gates, extra = kept[2 * number : 2 * number + 2]
             wanted = (ctx.needs_input_grad[1], *ctx.needs_input_grad[2:][part])
-            one_x, own = _backward(direction, number, wanted, x, dense[part], (hidden, gates, extra), d_hidden, own_last)
+            of_scan = (hidden, gates, extra)
+            one_x, own = _backward(direction, number, wanted, x, dense[part], of_scan, d_hidden, own_last, again)
             if one_x is not None:
                 d_x = one_x if d_x is None else d_x.add_(one_x)
             gradients += own
@@ -294,16 +345,15 @@ def _backward(
     kept: Sequence[Tensor | None],
     d_hidden: Tensor | None,
     d_last: Sequence[Tensor | None],
+    keep_gates: bool,
 ) -> tuple[Tensor | None, list[Tensor | None]]:
-    """The gradients of x and of a direction's tensors, in their order."""
+    """The gradients of x and of a direction's tensors, in their order; gates that need not be kept are overwritten."""
     weight_x, weight_h, bias_x, bias_h, peepholes, _, h, c = own
     hidden, gates, extra = kept
     size, is_after = weight_h.shape[1], direction.native.cell == "gru_after"
     wants_x, wants_weight_x, wants_weight_h, wants_bias_x, wants_bias_h, wants_peepholes, _, wants_h, wants_c = wanted
-    # The gates are needed no more after a graph's last pass: their gradients take their place.
-    again = torch._C._autograd._get_current_graph_task_keep_graph()
-    d_gates = torch.empty_like(gates) if again else gates
-    d_extra = torch.empty_like(extra) if again and is_after else extra
+    d_gates = torch.empty_like(gates) if keep_gates else gates
+    d_extra = torch.empty_like(extra) if keep_gates and is_after else extra
     d_states = [None if one is None else one.contiguous() for one in (*d_last, None)][:2]
     d_x = x.new_empty(x.shape) if wants_x else None
     d_weight_x = torch.empty_like(weight_x) if wants_weight_x else None

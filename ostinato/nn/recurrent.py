@@ -15,10 +15,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ostinato.cells._contract import Cell
 from ostinato.kernels import dispatch
+from ostinato.kernels.library import library
+from ostinato.kernels.native import FEW_STEPS, Prepared
+from ostinato.kernels.packed import Packed
 from ostinato.nn import batches
 from ostinato.nn.batches import Batch, Lengths, Sequences
 from ostinato.registry import keyword_only
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 TORCHS_NAMES = {
     "weight_x": "weight_ih",
@@ -137,6 +140,7 @@ class Recurrent(nn.Module, ABC):
         # A tuple, so that they are no children of this module: their parameters are its own.
         self._cells = tuple(cells)
         self._names = tuple(named)
+        self._prepared = Packed()
         self.reset_parameters()
 
     @torch.no_grad()
@@ -186,6 +190,8 @@ class Recurrent(nn.Module, ABC):
             lengths: the steps of each sequence of a padded batch. Nothing after them is read; output is zero there, and the
                 final state stands at the real end. A sequence of no steps ends in its start state.
         """
+        if lengths is None and hx is not None and (streamed := self._streamed(input, hx)) is not None:
+            return streamed
         batch = self._batch(input, lengths)
         before = self._states(hx, batch)
         values, layout = batch.values, batch.layout
@@ -202,6 +208,54 @@ class Recurrent(nn.Module, ABC):
                 values, final = dispatch.scan(self._bound(first), values, before[first], layout)
                 after.append(final)
         return batch.back(values), self._final(after, batch)
+
+    def _streamed(self, input: Sequences, hx: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Any] | None:
+        """A few steps of a stream, from a state and without a gradient, or None where the general way must be taken.
+
+        The general way costs Python several times what a step costs; here what does not change is prepared once.
+        """
+        if torch.is_grad_enabled() or type(input) is not Tensor or input.dim() != 3 or self.bidirectional:
+            return None
+        if self.dropout and self.training:
+            return None
+        outer, inner, width = input.shape
+        if min(outer, inner) != 1 or max(outer, inner) > FEW_STEPS or not input.is_contiguous():
+            return None
+        states = hx if type(hx) is tuple else (hx,)
+        if len(states) != self._cells[0].num_states or any(type(one) is not Tensor for one in states):
+            return None
+        if not dispatch.native_is_allowed((input, *states)):
+            return None
+        steps, rows = (inner, outer) if self.batch_first else (outer, inner)
+        shape = (len(self._cells), rows, self.hidden_size)
+        if not all(one.shape == shape and one.is_contiguous() for one in states) or torch.compiler.is_compiling():
+            return None
+        weights = self._parameters.values()
+        versions = [0 if one.is_inference() else one._version for one in weights]
+        key = (library().instruction_set, steps, rows, input.dtype, width, *[one.data_ptr() for one in weights], *versions)
+        found = self._prepared.beside
+        if found is None or found[0] != key:
+            if (made := self._prepare(Layout([steps] * rows), input)) is None:
+                return None
+            self._prepared.beside = found = (key, made)
+        values, after = input, []
+        for number, layer in enumerate(found[1]):
+            values, last = layer(values, [state[number] for state in states])
+            after.append(last)
+        if len(after) == 1:
+            final = [one.unsqueeze(0) for one in after[0]]
+        else:
+            final = [torch.stack(one) for one in zip(*after)]
+        return values.view(outer, inner, self.hidden_size), (tuple(final) if len(final) > 1 else final[0])
+
+    def _prepare(self, layout: Layout, input: Tensor) -> list[Prepared] | None:
+        cells = [self._bound(number) for number in range(len(self._cells))]
+        # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general way
+        if len(self._parameters) != len(list(self.parameters())) or input.shape[-1] != self.input_size:
+            return None
+        if any(dispatch.chosen(cell, input) != "native" for cell in cells):
+            return None
+        return [Prepared(cell, layout) for cell in cells]
 
     def _bound(self, number: int) -> Cell:
         """A copy of a cell that computes with the tensors that this module has now."""
@@ -264,7 +318,8 @@ class Recurrent(nn.Module, ABC):
 
     def _states(self, hx: Tensor | tuple[Tensor, Tensor] | None, batch: Batch) -> list[tuple[Tensor, ...]]:
         """The state before the first step, cell by cell."""
-        weight, sizes, rows = self._weight(), self._cells[0].state_sizes, len(batch.layout)
+        # Not len(), which is a plain number: an exporter would fix the number of rows for all that follow.
+        weight, sizes, rows = self._weight(), self._cells[0].state_sizes, batch.layout.lengths.shape[0]
         if hx is None:
             return [tuple(weight.new_zeros(rows, size) for size in sizes)] * len(self._cells)
         given = hx if len(sizes) > 1 else (hx,)
