@@ -47,6 +47,22 @@ class Layout:
         longest = int(own.max()) if len(own) else 0
         vars(self).update(lengths=own, device=torch.device(device), offsets=offsets, total=int(offsets[-1]), longest=longest)
 
+    @staticmethod
+    def equal(rows: int, steps: int, device: torch.device | str = "cpu") -> Layout:
+        """The layout of `rows` sequences of `steps` steps each; made without a look at data, so that a compiler can follow."""
+        if rows < 0 or steps < 0:
+            raise ValueError(f"a layout has no less than 0 sequences of 0 steps, got {rows} of {steps}")
+        layout = object.__new__(Layout)
+        vars(layout).update(
+            lengths=torch.full((rows,), steps, dtype=torch.int64, device="cpu"),
+            device=torch.device(device),
+            offsets=torch.arange(rows + 1, device="cpu") * steps,
+            total=rows * steps,
+            longest=steps if rows else 0,
+            full=True,
+        )
+        return layout
+
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"a layout never changes: cannot assign {name}; make a new one")
 

@@ -159,6 +159,22 @@ def test_steps_pass_through_a_pytree_a_copy_and_a_pickle(lengths):
     assert torch.equal(doubled.values, steps.values * 2) and doubled.layout == steps.layout
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(3, 4), (1, 1), (0, 3), (2, 0), (0, 0)])
+def test_a_layout_of_equal_lengths_is_that_of_the_list(rows, steps):
+    one, other = Layout.equal(rows, steps), Layout([steps] * rows)
+    assert one == other and (len(one), one.total, one.longest, one.full) == (len(other), other.total, other.longest, other.full)
+    for name in ("offsets", "rows", "positions", "padded_index", "mask", "order", "time_major", "packed", "reversed"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert getattr(one, name).dtype == getattr(other, name).dtype
+    assert one.alive == other.alive and one.to("meta").total == other.total
+
+
+def test_a_layout_of_equal_lengths_refuses_what_is_below_nothing():
+    for rows, steps in ((-1, 2), (2, -1)):
+        with pytest.raises(ValueError, match=f"got {rows} of {steps}"):
+            Layout.equal(rows, steps)
+
+
 def test_a_tree_may_be_mapped_to_what_is_no_tensor():
     shapes = _pytree.tree_map(lambda leaf: tuple(leaf.shape), steps_of([2, 1]))
     assert shapes.values == (3, 2) and shapes.layout.lengths == (2,) and "(2,)" in repr(shapes)

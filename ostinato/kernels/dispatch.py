@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import KernelError, nearest
-from ostinato.kernels import native, reference
+from ostinato.kernels import native, operators, reference
 from ostinato.kernels._contract import Kernel, Recurrence, State
 from ostinato.kernels.library import library, why_not
 from ostinato.steps import Layout
@@ -117,10 +117,27 @@ def _tell(obstacle: str) -> None:
     log.info("a recurrence leaves the native path: %s", obstacle)
 
 
+def _native_is_chosen() -> bool:
+    return "native" in available() and _asked() in ("", "native")
+
+
+# What torch.compiler.assume_constant_result does; it would import the compiler, which takes a second.
+_native_is_chosen._dynamo_marked_constant = True
+
+
+def _has_operator(cell: Recurrence, x: Tensor) -> bool:
+    """Whether a traced scan becomes one operator; it casts by itself under autocast."""
+    if not _native_is_chosen() or x.device.type != "cpu" or isinstance(cell.native(), str):
+        return False
+    return torch.is_autocast_enabled("cpu") or (x.dtype in native.DTYPES and cell.weight_h.dtype == x.dtype)
+
+
 def scan(
     cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
     """The hidden states of all steps and the state after the last step of each sequence; see `Kernel`."""
+    if operators.is_traced(x) and _has_operator(cell, x):
+        return operators.scan(cell, x, state, layout, reverse=reverse, state_mask=state_mask)
     return _SCANS[chosen(cell, x)](cell, x, state, layout, reverse=reverse, state_mask=state_mask)
 
 
@@ -133,7 +150,7 @@ def scan_both(
     state_masks: Sequence[Tensor | None] = (None, None),
 ) -> tuple[Tensor, tuple[State, State]]:
     """The two directions of a layer, the second cell from the last step on: hidden (N, 2 H) beside each other, and the states."""
-    if all(chosen(cell, x) == "native" for cell in cells) and native.are_alike(cells):
+    if not operators.is_traced(x) and all(chosen(cell, x) == "native" for cell in cells) and native.are_alike(cells):
         return native.scan_both(cells, x, states, layout, state_masks)
     both = [
         scan(cell, x, state, layout, reverse=reverse, state_mask=mask)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from ostinato.kernels import operators
 from ostinato.steps import Layout, Steps
 
 Sequences = Tensor | PackedSequence | Steps
@@ -68,7 +69,7 @@ def of_packed(packed: PackedSequence) -> Batch:
 
 def of_single(sequence: Tensor) -> Batch:
     """One sequence, (T, I)."""
-    return Batch(sequence, _full(1, len(sequence), sequence.device), lambda hidden: hidden, single=True)
+    return Batch(sequence, _full(1, sequence.shape[0], sequence), lambda hidden: hidden, single=True)
 
 
 def of_padded(padded: Tensor, batch_first: bool, lengths: Lengths | None) -> Batch:
@@ -81,7 +82,7 @@ def of_padded(padded: Tensor, batch_first: bool, lengths: Lengths | None) -> Bat
         ValueError: as many lengths as there are sequences are needed, each from 0 to T.
     """
     rows, steps = padded.shape[:2] if batch_first else (padded.shape[1], padded.shape[0])
-    layout = _full(rows, steps, padded.device) if lengths is None else _ragged(lengths, rows, steps, padded)
+    layout = _full(rows, steps, padded) if lengths is None else _ragged(lengths, rows, steps, padded)
     if lengths is None or layout.total == rows * steps:
         if batch_first or rows == 1 or steps == 1:
             return Batch(padded.flatten(0, 1), layout, lambda hidden: hidden.view(*padded.shape[:2], hidden.shape[1]))
@@ -100,10 +101,15 @@ def of_padded(padded: Tensor, batch_first: bool, lengths: Lengths | None) -> Bat
     return Batch(padded.flatten(0, 1).index_select(0, index), layout, back)
 
 
+def _full(rows: int, steps: int, values: Tensor) -> Layout:
+    # What is traced is no layout for later calls.
+    return (Layout.equal if operators.is_traced(values) else _kept)(rows, steps, values.device)
+
+
 @functools.lru_cache(maxsize=8)
-def _full(rows: int, steps: int, device: torch.device) -> Layout:
+def _kept(rows: int, steps: int, device: torch.device) -> Layout:
     # Kept, so that a model that steps through a stream makes its maps once.
-    return Layout([steps] * rows, device)
+    return Layout.equal(rows, steps, device)
 
 
 def _ragged(lengths: Lengths, rows: int, steps: int, padded: Tensor) -> Layout:
