@@ -20,6 +20,7 @@ from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
+from ostinato.layers.dropout import dropped
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
 from ostinato.steps import Steps
@@ -369,7 +370,7 @@ class Autoregressive(Head, Generator):
         return torch.tanh(linear(torch.cat(parts, 1), self.readout.weight, self.readout.bias))
 
     def _dropped(self, values: Tensor) -> Tensor:
-        return functional.dropout(values, self.dropout, self.training) if self.dropout else values
+        return dropped(values, self.dropout) if self.dropout and self.training else values
 
 
 class _Loop:
