@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from ostinato.cells._contract import Cell
-from ostinato.kernels import dispatch
+from ostinato.kernels import dispatch, operators
 from ostinato.kernels.library import library
 from ostinato.kernels.native import FEW_STEPS, Prepared
 from ostinato.kernels.packed import Packed
@@ -214,7 +214,9 @@ class Recurrent(nn.Module, ABC):
 
         The general way costs Python several times what a step costs; here what does not change is prepared once.
         """
-        if torch.is_grad_enabled() or type(input) is not Tensor or input.dim() != 3 or self.bidirectional:
+        if operators.is_traced(input) or torch.is_grad_enabled():
+            return None
+        if type(input) is not Tensor or input.dim() != 3 or self.bidirectional:
             return None
         if self.dropout and self.training:
             return None
@@ -228,7 +230,7 @@ class Recurrent(nn.Module, ABC):
             return None
         steps, rows = (inner, outer) if self.batch_first else (outer, inner)
         shape = (len(self._cells), rows, self.hidden_size)
-        if not all(one.shape == shape and one.is_contiguous() for one in states) or torch.compiler.is_compiling():
+        if not all(one.shape == shape and one.is_contiguous() for one in states):
             return None
         weights = self._parameters.values()
         versions = [0 if one.is_inference() else one._version for one in weights]

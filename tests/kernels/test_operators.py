@@ -298,6 +298,28 @@ def test_make_fx_sees_the_operator():
     assert torch.equal(traced(x), module(x)[0])
 
 
+@pytest.mark.parametrize("way", ["compile", "export", "make_fx"])
+@pytest.mark.parametrize("kind", MODULES)
+def test_a_step_of_a_stream_is_traced_as_the_operator(kind, way):
+    module = kind(4, 6).eval()
+    x, h = torch.randn(1, 1, 4), torch.randn(1, 1, 6)
+    state = (h, h) if kind is nn.LSTM else h
+    with torch.no_grad():
+        module(x, state)  # prepares the eager step, which a trace must not take
+        if way == "make_fx":
+            traced = make_fx(lambda x: flat(module(x, state)))(x)
+            assert len(nodes(traced.graph)) == 1
+            out = traced(x)
+        elif way == "export":
+            exported = torch.export.export(module, (x, state))
+            assert len(nodes(exported.graph)) == 1
+            out = flat(exported.module()(x, state))
+        else:
+            out = flat(torch.compile(module, fullgraph=True, backend="aot_eager")(x, state))
+        for one, other in zip(out, flat(module(x, state)), strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_eager_calls_do_not_go_through_the_operator(monkeypatch):
     monkeypatch.setattr(operators, "scan", lambda *_, **__: pytest.fail("the operator costs three times the direct call"))
     module_of(nn.LSTM)(torch.randn(5, 3, 4))[0].sum().backward()
