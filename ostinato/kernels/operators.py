@@ -67,7 +67,7 @@ def scan(
 
 def _direction(cell: str, reverse: bool, lengths: Tensor, peepholes: Tensor | None) -> Direction:
     if library() is None:
-        raise KernelError(f"ostinato::scan needs the native library: {why_not()}; install the package where a compiler is found")
+        raise KernelError(f"ostinato::scan needs the native library: {why_not()}; install it where a compiler is found")
     if cell not in native.CELLS:
         raise KernelError(f"ostinato::scan: no cell has the name {cell!r}{nearest(cell, native.CELLS)}")
     return Direction(Native(cell, peepholes), reverse, Layout(lengths))
