@@ -23,7 +23,7 @@ from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 
 class Autoregressive(Head, Generator):
@@ -178,6 +178,8 @@ class Autoregressive(Head, Generator):
         embedded = self._dropped(self.embedding(symbols))
         if self._steps_natively(embedded, state):
             return self._native_step(embedded, state)
+        if not self.attentions:
+            return self._plain_step(embedded, state)
         loop = _Loop(self)
         parts, values, weights = self._one(loop, loop.gates(embedded), embedded, state.values, state.memory, state.rows)
         return self._logits(self._read_out(parts)), replace(state, values=values, attention=weights)
@@ -207,6 +209,15 @@ class Autoregressive(Head, Generator):
         padded = functional.pad(weights, (0, state.memory[0].values.shape[1] - weights.shape[1]))
         features = self._read_out([read, contexts, embedded]) if self.context_first else read
         return self._logits(features), replace(state, values=values, attention=(padded,))
+
+    def _plain_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Without attention a step is a scan of one step for each hypothesis."""
+        layout, values, top = Layout.equal(len(embedded), 1, embedded.device), dict(state.values), embedded
+        for layer, cell in enumerate(self.cells):
+            before = tuple(values[f"{layer}.{k}"] for k in range(cell.num_states))
+            top, after = scan(cell, self._dropped(top) if layer else top, before, layout)
+            values |= {f"{layer}.{k}": one for k, one in enumerate(after)}
+        return self._logits(self._read_out([top])), replace(state, values=values)
 
     def _logits(self, features: Tensor) -> Tensor:
         return linear(self._dropped(features), self.output.weight, self.output.bias, self._packed_output)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import KernelError, nearest
-from ostinato.kernels import native, operators, reference
+from ostinato.kernels import native, operators, reference, vendor
 from ostinato.kernels._contract import Kernel, Recurrence, State
 from ostinato.kernels.library import library, why_not
 from ostinato.steps import Layout
@@ -24,7 +24,7 @@ VARIABLE = "OSTINATO_KERNEL"
 KNOWN = ("reference", "native", "library")
 """Plain torch; C++ on the CPU; cuDNN through torch."""
 
-_SCANS: dict[str, Kernel] = {"reference": reference.scan, "native": native.scan}
+_SCANS: dict[str, Kernel] = {"reference": reference.scan, "native": native.scan, "library": vendor.scan}
 
 _forced: ContextVar[str] = ContextVar("forced", default="")
 
@@ -48,7 +48,7 @@ def _asked() -> str:
 @cache
 def available() -> tuple[str, ...]:
     """The ways that this installation has."""
-    return ("reference", "native") if library() is not None else ("reference",)
+    return ("reference", "native", "library") if library() is not None else ("reference", "library")
 
 
 def chosen(cell: Recurrence, x: Tensor) -> str:
@@ -59,6 +59,8 @@ def chosen(cell: Recurrence, x: Tensor) -> str:
     """
     asked = _asked()
     if not asked:
+        if x.device.type == "cuda" and vendor.obstacle(cell) is None:
+            return "library"
         if "native" not in available():
             return "reference"
         obstacle = _obstacle(cell, x)
@@ -72,6 +74,8 @@ def chosen(cell: Recurrence, x: Tensor) -> str:
     why = None if asked in available() else f"this build has no {asked} kernel{'; ' + why_not() if asked == 'native' else ''}"
     if asked == "native" and why is None:
         why = _obstacle(cell, x)
+    if asked == "library":
+        why = vendor.obstacle(cell)
     if why is not None:
         raise KernelError(
             f"{VARIABLE}={asked}: {type(cell).__name__} cannot be computed so: {why}; "
@@ -138,7 +142,10 @@ def scan(
     """The hidden states of all steps and the state after the last step of each sequence; see `Kernel`."""
     if operators.is_traced(x) and _has_operator(cell, x):
         return operators.scan(cell, x, state, layout, reverse=reverse, state_mask=state_mask)
-    return _SCANS[chosen(cell, x)](cell, x, state, layout, reverse=reverse, state_mask=state_mask)
+    name = chosen(cell, x)
+    if name == "library" and state_mask is not None and not _asked():
+        name = "reference"  # torch's functions have no recurrent dropout
+    return _SCANS[name](cell, x, state, layout, reverse=reverse, state_mask=state_mask)
 
 
 def scan_both(

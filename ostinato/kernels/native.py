@@ -59,7 +59,7 @@ def scan(
     return out[0], out[1:]
 
 
-FEW_STEPS = 64
+FEW_STEPS = 512
 """Up to here, where no gradient is recorded, packed weights are kept from call to call: packing would cost more than the steps."""
 
 

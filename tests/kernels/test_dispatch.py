@@ -32,7 +32,7 @@ def taken_by(monkeypatch, name):
     return taken
 
 
-@pytest.mark.parametrize("forced", ["reference", pytest.param("native", marks=needs_native)])
+@pytest.mark.parametrize("forced", ["reference", "library", pytest.param("native", marks=needs_native)])
 def test_a_forced_kernel_is_taken(monkeypatch, forced):
     monkeypatch.setenv("OSTINATO_KERNEL", forced)
     taken = taken_by(monkeypatch, forced)
@@ -48,7 +48,7 @@ def test_native_is_taken_where_it_can_be(monkeypatch):
 
 
 def test_the_reference_is_taken_where_there_is_no_library(monkeypatch):
-    monkeypatch.setattr(dispatch, "available", lambda: ("reference",))
+    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "library"))
     taken = taken_by(monkeypatch, "reference")
     run(GRU(3, 4))
     assert taken
@@ -56,7 +56,7 @@ def test_the_reference_is_taken_where_there_is_no_library(monkeypatch):
 
 def test_a_forced_kernel_that_this_build_lacks_is_an_error_that_says_what_there_is(monkeypatch):
     monkeypatch.setenv("OSTINATO_KERNEL", "native")
-    monkeypatch.setattr(dispatch, "available", lambda: ("reference",))
+    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "library"))
     with pytest.raises(KernelError, match="this build has no native kernel.*available: reference"):
         run(GRU(3, 4))
 
