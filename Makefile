@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow native-test results clean
+.PHONY: demo test slow native-test wheel results clean
 
 demo: $(VENV)/installed
 	$(BIN)/ostinato demo
@@ -13,6 +13,9 @@ test: $(VENV)/installed-test
 
 slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
+
+wheel: $(VENV)/installed
+	.ci/wheel
 
 native-test:
 	native/tests/run.sh
