@@ -27,14 +27,21 @@ clean:
 	rm -rf $(VENV) build *.egg-info
 
 # torch first and pinned: with it in place, no other package's range can draw a larger build.
-$(VENV)/installed: pyproject.toml constraints.txt setup.py $(wildcard native/*)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ostinato needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (once, a minute or two) ..."
-	$(PIP) torch
-	$(PIP) --editable .
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ostinato needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+@echo "Installing into $(VENV) (once, a minute or two) ..."
+$(PIP) torch
+$(PIP) --editable '.$(1)'
+endef
+
+NEEDED := pyproject.toml constraints.txt setup.py $(wildcard native/*)
+
+$(VENV)/installed: $(NEEDED)
+	$(call install,)
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(PIP) --editable '.[test]'
-	touch $@
+# Everything that the other one installs too: built once, whichever comes first.
+$(VENV)/installed-test: $(NEEDED)
+	$(call install,[test])
+	touch $(VENV)/installed $@

@@ -462,6 +462,21 @@ EXPORT int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder) {
     return check_decoder(*decoder, false) ? -1 : table()->decoder_packed(decoder);
 }
 
+EXPORT uint64_t ostinato_fingerprint(const void* const* memories, const int64_t* bytes, int64_t count) {
+    uint64_t hash = 1469598103934665603u;
+    const auto add = [&hash](uint64_t word) { hash = (hash ^ word) * 1099511628211u; };
+    for (int64_t k = 0; memories && bytes && k < count; k++) {
+        const int64_t words = memories[k] && bytes[k] > 0 ? bytes[k] / 4 : 0, step = words > 64 ? words / 64 : 1;
+        add(reinterpret_cast<uintptr_t>(memories[k]));
+        for (int64_t at = 0; at < words; at += step) {
+            uint32_t word;
+            memcpy(&word, static_cast<const char*>(memories[k]) + at * 4, 4);
+            add(word);
+        }
+    }
+    return hash;
+}
+
 EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {
     if (kind < 0 || kind > 1 || size_is_bad(n) || (n && (!x || !y))) return fail("activate: kind %lld of %lld numbers", (long long)kind, (long long)n);
     const int64_t item = is_double ? 8 : 4;

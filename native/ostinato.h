@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 4
+#define OSTINATO_ABI 5
 
 enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
 
@@ -155,6 +155,9 @@ int64_t ostinato_multiply(const OstinatoProduct* product);
 int64_t ostinato_packed_size(const OstinatoProduct* product);
 int64_t ostinato_scan_packed_size(const OstinatoScan* scan);
 int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder);
+/* A number made from up to 64 words of each of `count` memories of so many bytes, evenly spaced, and from their addresses: it
+ * changes when whole weights do, however they were written. */
+uint64_t ostinato_fingerprint(const void* const* memories, const int64_t* bytes, int64_t count);
 /* y (n) = sigmoid (0) or tanh (1) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
 

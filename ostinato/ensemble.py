@@ -49,13 +49,18 @@ def _joined(states: list[Decoding]) -> Decoding:
     shapes = {tuple(weights.shape for weights in state.attention) for state in states}
     alike = [state.attention for state in states] if len(shapes) == 1 else []
     attention = tuple(sum(weights) / len(states) for weights in zip(*alike))
-    return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention)
+    packed = {str(k): state.packed for k, state in enumerate(states)}
+    return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention, packed)
 
 
 def _parted(state: Decoding) -> list[Decoding]:
     return [
         replace(
-            state, memory=memory, values={n.split(" ", 1)[1]: v for n, v in state.values.items() if n.startswith(f"{k} ")}, attention=()
+            state,
+            memory=memory,
+            values={n.split(" ", 1)[1]: v for n, v in state.values.items() if n.startswith(f"{k} ")},
+            attention=(),
+            packed=state.packed[str(k)],
         )
         for k, memory in enumerate(state.memory)
     ]

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ostinato.kernels._contract import Native, Product, State
 from ostinato.kernels.deferred import DeferredLinear
-from ostinato.kernels.packed import Packed
 
 Biases = Literal[0, 1, 2]
 """None, one on the input's side, or one on each side, as torch and cuDNN have it."""
@@ -55,7 +54,6 @@ class Cell(nn.Module, ABC):
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.packed = Packed()
         self.state_sizes = (hidden_size,) * self.num_states
 
     def new_weights(self, biases: Biases) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from ostinato.encoders._contract import Encoded
+from ostinato.kernels.packed import Packed
 from ostinato.steps import Steps
 
 
@@ -81,12 +83,14 @@ class Decoding:
         rows: (R,) the example of the memory that a hypothesis reads.
         values: what changes, by name, each (R, ...).
         attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
+        packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this generation.
     """
 
     memory: tuple[Any, ...]
     rows: Tensor
     values: dict[str, Tensor] = field(default_factory=dict)
     attention: tuple[Tensor, ...] = ()
+    packed: dict[str, Any] = field(default_factory=lambda: defaultdict(Packed), repr=False)
 
     def reorder(self, rows: Tensor) -> Decoding:
         """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""

@@ -17,7 +17,6 @@ from ostinato.kernels import decoder
 from ostinato.kernels._contract import State
 from ostinato.kernels.deferred import DeferredLinear
 from ostinato.kernels.dispatch import chosen, scan
-from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
@@ -112,7 +111,6 @@ class Autoregressive(Head, Generator):
         self.output = nn.Linear(readout_size, spec.size)
         if tied:
             self.output.weight = self.embedding.weight
-        self._packed, self._packed_output = Packed(), Packed()
         self.stepwise = bool(self.fed_size) or any(one.needs_previous for one in self.attentions)
 
     # Training and scoring: the whole target at once.
@@ -182,7 +180,7 @@ class Autoregressive(Head, Generator):
             return self._plain_step(embedded, state)
         loop = _Loop(self)
         parts, values, weights = self._one(loop, loop.gates(embedded), embedded, state.values, state.memory, state.rows)
-        return self._logits(self._read_out(parts)), replace(state, values=values, attention=weights)
+        return self._logits(self._read_out(parts), state), replace(state, values=values, attention=weights)
 
     def _steps_natively(self, embedded: Tensor, state: Decoding) -> bool:
         """Whether `step` can go through the native loop: no gradient, one memory, nothing that it lacks."""
@@ -201,14 +199,14 @@ class Autoregressive(Head, Generator):
         if not self.context_first:
             readout = self._readout(state.values.get("fed"), len(embedded))
         after, read, contexts, weights = decoder.step(
-            self.cells, embedded, states, keys, memory, state.rows, attention.native(), readout, self._packed
+            self.cells, embedded, states, keys, memory, state.rows, attention.native(), readout, state.packed["loop"]
         )
         values = {f"{layer}.{k}": one for layer, states in enumerate(after) for k, one in enumerate(states)}
         if self.input_feeding:
             values["fed"] = read
         padded = functional.pad(weights, (0, state.memory[0].values.shape[1] - weights.shape[1]))
         features = self._read_out([read, contexts, embedded]) if self.context_first else read
-        return self._logits(features), replace(state, values=values, attention=(padded,))
+        return self._logits(features, state), replace(state, values=values, attention=(padded,))
 
     def _plain_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         """Without attention a step is a scan of one step for each hypothesis."""
@@ -217,10 +215,11 @@ class Autoregressive(Head, Generator):
             before = tuple(values[f"{layer}.{k}"] for k in range(cell.num_states))
             top, after = scan(cell, self._dropped(top) if layer else top, before, layout)
             values |= {f"{layer}.{k}": one for k, one in enumerate(after)}
-        return self._logits(self._read_out([top])), replace(state, values=values)
+        return self._logits(self._read_out([top]), state), replace(state, values=values)
 
-    def _logits(self, features: Tensor) -> Tensor:
-        return linear(self._dropped(features), self.output.weight, self.output.bias, self._packed_output)
+    def _logits(self, features: Tensor, state: Decoding | None = None) -> Tensor:
+        packed = None if state is None else state.packed["output"]
+        return linear(self._dropped(features), self.output.weight, self.output.bias, packed)
 
     # The decoder.
 

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from ostinato.kernels.packed import Packed
 from ostinato.steps import Layout
 
 State = tuple[Tensor, ...]
@@ -37,8 +36,6 @@ class Recurrence(Protocol):
     weight_h: Tensor
     bias_x: Tensor | None
     bias_h: Tensor | None
-
-    packed: Packed
 
     def native(self) -> Native | str:
         """What the native loop computes in its place, or why it cannot."""

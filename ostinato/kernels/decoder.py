@@ -118,7 +118,7 @@ def step(
         rows: (R,) the example of each hypothesis.
         scores: how a query is compared with a key.
         readout: what the softmax reads, or None.
-        packed: keeps the weights between calls.
+        packed: keeps the weights between the calls of one generation.
     """
     plan = _Plan(tuple(cell.native() for cell in cells), _ones(len(x)), memory.layout, readout is not None, scores.scale, rows)
     tensors = _tensors(cells, plan.natives, x, states, keys, memory, scores, readout, [None] * (len(cells) - 1))
@@ -243,13 +243,12 @@ class _Call:
         if packed is None:
             library().call("decoder_forward", self._words(layers, none))
             return
-        weights = [one for layer in self.layers for one in layer[:2]] + [self.query_weight, self.readout]
-        room, key = packed.room(weights)
-        ready = int(room is not None)
+        ready = packed.room is not None
+        room = packed.room
         if room is None:
             room = torch.empty(library().size("decoder_packed_size", self._words(layers, none)), dtype=torch.uint8)
-        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), ready)))
-        packed.done(room, key)
+        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), int(ready))))
+        packed.room = room
 
     def backward(self, d_out: Tensor | None, d_contexts: Tensor | None) -> list[Tensor | None]:
         """The gradients of all tensors, in their order; the gates may be overwritten."""

@@ -11,7 +11,7 @@ import torch
 
 from ostinato.errors import KernelError
 
-ABI = 4
+ABI = 5
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -46,6 +46,9 @@ class Library:
             self.functions[name] = function
         for name in ("packed_size", "scan_packed_size", "decoder_packed_size"):
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_int64
+        self.fingerprint = raw.ostinato_fingerprint
+        self.fingerprint.restype = ctypes.c_uint64
+        self.fingerprint.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
         if forced := os.environ.get(INSTRUCTION_SET):

@@ -50,45 +50,14 @@ def scan(
     native = cell.native()
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
-    direction = Direction(native, reverse, layout)
-    if 0 < layout.total <= FEW_STEPS and state_mask is None and not torch.is_grad_enabled():
-        return _few_steps(cell, direction, x, state)
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    directions = (direction,)
+    directions = (Direction(native, reverse, layout),)
     out = _run(directions, tensors)
     return out[0], out[1:]
 
 
-FEW_STEPS = 512
-"""Up to here, where no gradient is recorded, packed weights are kept from call to call: packing would cost more than the steps."""
-
-
-def _few_steps(cell: Recurrence, direction: Direction, x: Tensor, state: State) -> tuple[Tensor, State]:
-    tensors = (x, *_tensors(cell, direction.native, state, None))
-    weights = tensors[1:6]
-    packed = cell.packed
-    room, key = packed.room(weights)
-    ready = room is not None
-    beside = packed.beside
-    h, c = tensors[7:]
-    if not (ready and _fits(beside, direction, x, h, c)):
-        _check((direction,), tensors)
-        x = dense_rows(x)
-        own = [None if one is None else one.contiguous() for one in tensors[1:]]
-        h, c = own[6:]
-        biases = biases_of(direction.native, own[2], own[3])
-        beside = (own[:5], biases, x.shape[1], own[1].shape[1], x.dtype)
-    own, biases, _, size, _ = beside
-    hidden, gates = x.new_empty(len(x), size), x.new_empty(len(x), own[1].shape[0])
-    last = (torch.empty_like(h), None if c is None else torch.empty_like(c))
-    words = scan_words(direction, 0, x, (*own, None, h, c), biases, (hidden, gates, None, *last))
-    if not ready:
-        room = torch.empty(library().size("scan_packed_size", array(words)), dtype=torch.uint8)
-    words[-2:] = room.data_ptr(), int(ready)
-    library().call("forward", array(words), _ONE)
-    if not ready:
-        packed.done(room, key, beside)
-    return hidden, (last[0],) if c is None else last
+FEW_STEPS = 64
+"""Up to here a stream's steps are prepared once: packing weights at each call would cost more than the steps."""
 
 
 class Prepared:
@@ -137,17 +106,6 @@ class Prepared:
 
 _X, _STATE, _HIDDEN, _LAST = 9, 16, 21, 23
 """Where scan_words has x, the start states, hidden and the last states."""
-
-
-def _fits(beside: tuple, direction: Direction, x: Tensor, h: Tensor, c: Tensor | None) -> bool:
-    """Whether these are as the packed weights need them, so that nothing else must be checked or copied."""
-    _, _, inputs, size, dtype = beside
-    states = (len(direction.layout), size)
-    return (
-        x.shape == (direction.layout.total, inputs) and x.is_contiguous() and x.dtype == dtype and x.device.type == "cpu"
-        and h.shape == states and h.is_contiguous() and h.dtype == dtype and h.device.type == "cpu"
-        and (c is None or (c.shape == states and c.is_contiguous() and c.dtype == dtype and c.device.type == "cpu"))
-    )  # fmt: skip
 
 
 _ONE = ctypes.c_int64(1)

@@ -28,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
         x: the inputs.
         weight: W.
         bias: b.
-        packed: where no gradient is recorded, keeps W as the kernel reads it for the next call.
+        packed: where no gradient is recorded, keeps W as the kernel reads it for the next call with the same W.
     """
     tensors = (x, weight) if bias is None else (x, weight, bias)
     fits = weight.ndim == 2 and has_dense_rows(weight) and (bias is None or (bias.is_contiguous() and bias.shape == weight.shape[:1]))
@@ -74,13 +74,11 @@ def multiply(
     if packed is None:
         library().call("multiply", array(words))
         return out
-    room, key = packed.room([right])
-    words[-1] = int(room is not None)
-    if room is None:
-        room = torch.empty(library().size("packed_size", array(words)), dtype=torch.uint8)
-    words[-2] = room.data_ptr()
+    ready = packed.room is not None
+    room = packed.room if ready else torch.empty(library().size("packed_size", array(words)), dtype=torch.uint8)
+    words[-2:] = room.data_ptr(), int(ready)
     library().call("multiply", array(words))
-    packed.done(room, key)
+    packed.room = room
     return out
 
 

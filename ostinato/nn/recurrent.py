@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import numbers
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ from ostinato.cells._contract import Cell
 from ostinato.kernels import dispatch, operators
 from ostinato.kernels.library import library
 from ostinato.kernels.native import FEW_STEPS, Prepared
-from ostinato.kernels.packed import Packed
 from ostinato.nn import batches
 from ostinato.nn.batches import Batch, Lengths, Sequences
 from ostinato.registry import keyword_only
@@ -31,6 +31,43 @@ TORCHS_NAMES = {
     "weight_r": "weight_hr",
 }
 """Names of a cell's parameters in torch.nn; what torch lacks keeps its own name. Each gets `_l0`, `_l0_reverse`, `_l1` ..."""
+
+
+class _Kept:
+    """The layers of a module prepared for a stream, and what tells whether its weights are still those.
+
+    Versions do not tell: torch's fused optimizers, and all that goes through `.data`, change weights without counting. So the
+    parameters' addresses and 64 of their numbers each are looked at before every use. A copy or a pickle of it is empty.
+    """
+
+    def __init__(self):
+        self.key: tuple | None = None
+        self.layers: list[Prepared] = []
+        self.watched: list[Tensor] = []
+        self.seen = 0
+
+    def fill(self, key: tuple, layers: list[Prepared], parameters: Mapping[str, Tensor]) -> None:
+        self.key, self.layers, self.watched = key, layers, list(parameters.values())
+        self._addresses = (ctypes.c_void_p * len(parameters))()
+        self._bytes = (ctypes.c_int64 * len(parameters))(*[one.numel() * one.element_size() for one in self.watched])
+        self.seen = self.look()
+
+    def watches(self, parameters: Mapping[str, Tensor]) -> bool:
+        """Whether these are the parameters that were prepared, unchanged."""
+        same = len(parameters) == len(self.watched) and all(one is other for one, other in zip(parameters.values(), self.watched))
+        return same and self.look() == self.seen
+
+    def look(self) -> int:
+        """A number that is another one when the weights are."""
+        for number, one in enumerate(self.watched):
+            self._addresses[number] = one.data_ptr()
+        return library().fingerprint(self._addresses, self._bytes, len(self.watched))
+
+    def __deepcopy__(self, memo: dict) -> _Kept:
+        return _Kept()
+
+    def __reduce__(self) -> tuple:
+        return _Kept, ()
 
 
 class Recurrent(nn.Module, ABC):
@@ -140,7 +177,7 @@ class Recurrent(nn.Module, ABC):
         # A tuple, so that they are no children of this module: their parameters are its own.
         self._cells = tuple(cells)
         self._names = tuple(named)
-        self._prepared = Packed()
+        self._kept = _Kept()
         self.reset_parameters()
 
     @torch.no_grad()
@@ -232,16 +269,13 @@ class Recurrent(nn.Module, ABC):
         shape = (len(self._cells), rows, self.hidden_size)
         if not all(one.shape == shape and one.is_contiguous() for one in states):
             return None
-        weights = self._parameters.values()
-        versions = [0 if one.is_inference() else one._version for one in weights]
-        key = (library().instruction_set, steps, rows, input.dtype, width, *[one.data_ptr() for one in weights], *versions)
-        found = self._prepared.beside
-        if found is None or found[0] != key:
-            if (made := self._prepare(Layout([steps] * rows), input)) is None:
+        kept = self._kept
+        key = (library().instruction_set, steps, rows, input.dtype, width)
+        if kept.key != key or not kept.watches(self._parameters):
+            if not self._prepare(key, steps, rows, input):
                 return None
-            self._prepared.beside = found = (key, made)
         values, after = input, []
-        for number, layer in enumerate(found[1]):
+        for number, layer in enumerate(kept.layers):
             values, last = layer(values, [state[number] for state in states])
             after.append(last)
         if len(after) == 1:
@@ -250,14 +284,16 @@ class Recurrent(nn.Module, ABC):
             final = [torch.stack(one) for one in zip(*after)]
         return values.view(outer, inner, self.hidden_size), (tuple(final) if len(final) > 1 else final[0])
 
-    def _prepare(self, layout: Layout, input: Tensor) -> list[Prepared] | None:
+    def _prepare(self, key: tuple, steps: int, rows: int, input: Tensor) -> bool:
         cells = [self._bound(number) for number in range(len(self._cells))]
         # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general way
         if len(self._parameters) != len(list(self.parameters())) or input.shape[-1] != self.input_size:
-            return None
+            return False
         if any(dispatch.chosen(cell, input) != "native" for cell in cells):
-            return None
-        return [Prepared(cell, layout) for cell in cells]
+            return False
+        layout = Layout([steps] * rows)
+        self._kept.fill(key, [Prepared(cell, layout) for cell in cells], self._parameters)
+        return True
 
     def _bound(self, number: int) -> Cell:
         """A copy of a cell that computes with the tensors that this module has now."""

@@ -173,20 +173,23 @@ def test_a_native_step_reads_the_memory_of_its_row():
     near([logits], [expected], 2e-5)
 
 
-def test_kept_weights_are_packed_again_when_they_change_and_are_not_copied():
-    import copy
-    import pickle
-
-    head, encoded, _ = drawn(2)
-    before, _ = steps_of(head.eval(), encoded, [1, 4])
-    twin = copy.deepcopy(head)
-    with torch.no_grad():
+@pytest.mark.parametrize("write", ["fused optimizer", "through .data", "in place"])
+def test_each_generation_packs_the_weights_that_there_are_then(write):
+    head, encoded, targets = drawn(2)
+    head.eval()
+    for _ in range(2):
+        if write == "fused optimizer":
+            # torch does not count these changes: no version of a weight can tell them
+            head.loss(encoded, targets).total.backward()
+            torch.optim.SGD(head.parameters(), lr=0.1, fused=True).step()
+            head.zero_grad()
         for one in head.parameters():
-            one.mul_(1.5)
-    after, _ = steps_of(head, encoded, [1, 4])
-    with dispatch.forced("reference"):
-        expected, _ = steps_of(head, encoded, [1, 4])
-    near([after], [expected], 2e-5)
-    assert not torch.equal(before, after)
-    assert torch.equal(steps_of(twin, encoded, [1, 4])[0], before)
-    assert torch.equal(steps_of(pickle.loads(pickle.dumps(twin)), encoded, [1, 4])[0], before)
+            if write == "through .data":
+                one.data.mul_(1.5)
+            elif write == "in place":
+                with torch.no_grad():
+                    one.mul_(1.5)
+        found, _ = steps_of(head, encoded, [1, 4])
+        with dispatch.forced("reference"):
+            expected, _ = steps_of(head, encoded, [1, 4])
+        near([found], [expected], 2e-5)

@@ -84,3 +84,23 @@ def test_a_state_that_does_not_fit_has_torchs_error(state):
         module(torch.randn(1, 1, 4), torch.zeros(1, 1, 6))
         with pytest.raises(RuntimeError, match="Expected hx of size"):
             module(torch.randn(1, 1, 4), state)
+
+
+@pytest.mark.parametrize("write", ["fused optimizer", "through .data", "another parameter"])
+def test_weights_that_change_without_being_counted_are_noticed(write):
+    torch.manual_seed(0)
+    module = nn.LSTM(4, 6).eval()
+    x, state = torch.randn(1, 1, 4), states_of(module, 1, 1)
+    before = both(module, x, state)
+    for _ in range(2):
+        if write == "fused optimizer":
+            module(x)[0].sum().backward()
+            torch.optim.SGD(module.parameters(), lr=0.1, fused=True).step()
+            module.zero_grad()
+        elif write == "through .data":
+            module.weight_hh_l0.data.mul_(2)
+        else:
+            module.weight_hh_l0 = torch.nn.Parameter(torch.randn(24, 6))
+        after = both(module, x, state)
+        assert not torch.equal(after[0], before[0])
+        before = after
