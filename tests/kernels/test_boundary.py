@@ -26,7 +26,7 @@ ROOM = 1 << 14
 
 SCAN = (
     "cell is_double reverse B N I H offsets order x x_stride weight_x weight_h bias bias_n peepholes start_h start_c mask "
-    "gates extra hidden hidden_stride last_h last_c weight_x_stride"
+    "gates extra hidden hidden_stride last_h last_c weight_x_stride packed packed_ready"
 ).split()
 GRADIENTS = (
     "d_hidden d_hidden_stride d_last_h d_last_c d_gates d_extra d_start_h d_start_c d_x d_weight_x d_weight_h d_bias d_bias_n d_peepholes"
