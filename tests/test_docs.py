@@ -166,7 +166,7 @@ def options_of(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist_with_their_options(page):
-    targets = re.findall(r"^(\w+):", (HOME / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (HOME / "Makefile").read_text(), re.MULTILINE)
     for words in commands(page):
         if words[0] == "make":
             assert words[1] in targets, words
