@@ -263,12 +263,106 @@ int64_t check_offsets(const char* name, const int64_t* offsets, int64_t count) {
     return 0;
 }
 
-int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
+// A list of ranges, null ones left out.
+struct Ranges {
+    Range list[160];
+    int count = 0;
+
+    void add(const char* name, const void* from, int64_t bytes) {
+        if (from) list[count++] = {name, from, bytes};
+    }
+};
+
+// Room for packed weights overlaps nothing that is written, and nothing at all while it is filled.
+int64_t check_packed(const Range& packed, bool ready, const Range* written, int num_written, const Range* read, int num_read) {
+    return check_apart(&packed, 1, written, num_written) || (!ready && check_apart(&packed, 1, read, num_read));
+}
+
+// What a decoder's loop touches; the sizes have been checked.
+int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Table* own) {
+    const OstinatoScan& first = d.layers[0];
+    const int64_t item = first.is_double ? 8 : 4, B = first.B, N = first.N, H = first.H, width = gates_of(first.cell) * H, S = d.memory_offsets[d.num_examples];
+    const bool has_c = is_lstm(first.cell), fed_back = !d.feeding || d.fed_back;
+    Ranges written, read, others;
+    for (int64_t l = 0; l < d.num_layers; l++) {
+        const OstinatoScan& one = d.layers[l];
+        const OstinatoGradients none{}, &g = backward ? d.layer_gradients[l] : none;
+        const int64_t weight_x = width * (one.I + (l == 0 && fed_back ? d.F : 0)) * item;
+        const bool gates_apart = g.d_gates != one.gates, extra_apart = one.cell != GRU_AFTER || g.d_extra != one.extra;
+        Ranges& kept = backward ? read : written;
+        kept.add("gates", gates_apart ? one.gates : nullptr, N * width * item);
+        kept.add("extra", extra_apart ? one.extra : nullptr, N * H * item);
+        kept.add("hidden", one.hidden, N * H * item);
+        if (l == 0) read.add("x", one.x, rows_span(N, one.x_stride, one.I) * item);
+        read.add("weight_x", one.weight_x, weight_x);
+        read.add("weight_h", one.weight_h, width * H * item);
+        read.add("bias", one.bias, width * item);
+        read.add("bias_n", one.bias_n, H * item);
+        read.add("peepholes", one.peepholes, (gates_of(one.cell) - 1) * H * item);
+        read.add("start_h", one.start_h, B * H * item);
+        read.add("start_c", has_c ? one.start_c : nullptr, B * H * item);
+        read.add("mask", one.mask, N * H * item);
+        others.add("offsets", one.offsets, (B + 1) * 8);
+        others.add("order", one.order, B * 8);
+        read.add("d_hidden", l == d.num_layers - 1 ? g.d_hidden : nullptr, N * H * item);
+        written.add("d_gates", g.d_gates, N * width * item);
+        written.add("d_extra", one.cell == GRU_AFTER ? g.d_extra : nullptr, N * H * item);
+        written.add("d_start_h", g.d_start_h, B * H * item);
+        written.add("d_start_c", has_c ? g.d_start_c : nullptr, B * H * item);
+        written.add("d_x", l ? nullptr : g.d_x, N * one.I * item);
+        written.add("d_weight_x", g.d_weight_x, weight_x);
+        written.add("d_weight_h", g.d_weight_h, width * H * item);
+        written.add("d_bias", g.d_bias, width * item);
+        written.add("d_bias_n", g.d_bias_n, H * item);
+        written.add("d_peepholes", g.d_peepholes, (gates_of(one.cell) - 1) * H * item);
+    }
+    Ranges& kept = backward ? read : written;
+    kept.add("weights", d.weights, d.weight_offsets[B] * item);
+    kept.add("queries", d.query_weight ? d.queries : nullptr, N * d.A * item);
+    kept.add("contexts", d.contexts, N * d.M * item);
+    kept.add("features", d.feeding ? d.features : nullptr, N * d.F * item);
+    kept.add("dropped", d.dropped, (d.num_layers - 1) * N * H * item);
+    read.add("keys", d.keys, S * d.A * item);
+    read.add("values", d.values, S * d.M * item);
+    read.add("query_weight", d.query_weight, d.A * H * item);
+    read.add("query_bias", d.query_bias, d.A * item);
+    read.add("energy", d.energy, d.A * item);
+    read.add("readout", d.feeding ? d.readout : nullptr, d.F * (H + d.M) * item);
+    read.add("readout_bias", d.feeding ? d.readout_bias : nullptr, d.F * item);
+    read.add("start_fed", d.feeding ? d.start_fed : nullptr, B * d.F * item);
+    others.add("memory_offsets", d.memory_offsets, (d.num_examples + 1) * 8);
+    others.add("weight_offsets", d.weight_offsets, (B + 1) * 8);
+    others.add("examples", d.examples, B * 8);
+    if (backward) {
+        written.add("d_features", d.feeding ? d.d_features : nullptr, N * d.F * item);
+        written.add("d_contexts", d.d_contexts, N * d.M * item);
+        written.add("d_start_fed", d.feeding ? d.d_start_fed : nullptr, B * d.F * item);
+        written.add("d_queries", d.query_weight ? d.d_queries : nullptr, N * d.A * item);
+        written.add("d_keys", d.d_keys, S * d.A * item);
+        written.add("d_values", d.d_values, S * d.M * item);
+        written.add("d_energy", d.energy ? d.d_energy : nullptr, B * d.A * item);
+        written.add("d_below", d.num_layers > 1 ? d.d_below : nullptr, B * H * item);
+        written.add("d_query_weight", d.d_query_weight, d.A * H * item);
+        written.add("d_query_bias", d.d_query_bias, d.A * item);
+        written.add("d_readout", d.feeding ? d.d_readout : nullptr, d.F * (H + d.M) * item);
+        written.add("d_readout_bias", d.feeding ? d.d_readout_bias : nullptr, d.F * item);
+    }
+    if (check_aligned(written.list, written.count, item) || check_aligned(read.list, read.count, item) || check_aligned(others.list, others.count, 8)) return 1;
+    if (check_apart(written.list, written.count, read.list, read.count)) return 1;
+    for (int k = 0; k < written.count; k++)
+        if (check_apart(written.list + k, 1, others.list, others.count)) return 1;
+    if (backward || !d.packed) return 0;
+    const Range packed{"packed", d.packed, own->decoder_packed(&d)};
+    return check_packed(packed, d.packed_ready, written.list, written.count, read.list, read.count) || check_packed(packed, d.packed_ready, others.list, others.count, nullptr, 0);
+}
+
+int64_t check_decoder(const OstinatoDecoder& d, bool backward, const Table* own) {
     if (!d.layers || d.num_layers < 1 || d.num_layers > MAX_LAYERS) return fail("decoder: %lld layers; 1 to %d are allowed", (long long)d.num_layers, MAX_LAYERS);
     const int64_t sizes[] = {d.F, d.A, d.M, d.longest_memory};
     for (const int64_t each : sizes)
         if (size_is_bad(each)) return fail("decoder: %lld is no size", (long long)each);
     const OstinatoScan& first = d.layers[0];
+    if (first.I < 1) return fail("decoder: I = %lld: the first layer reads one number at least", (long long)first.I);
     for (int64_t l = 0; l < d.num_layers; l++) {
         OstinatoScan one = d.layers[l];
         const void* mask = one.mask;
@@ -298,9 +392,13 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
     if (reinterpret_cast<uintptr_t>(d.packed) % 64) return fail("decoder: packed must lie at a multiple of 64");
     if (check_offsets("memory_offsets", d.memory_offsets, num_examples) || check_offsets("weight_offsets", d.weight_offsets, first.B)) return 1;
     const int64_t S = d.memory_offsets[num_examples];
-    if (too_large(S + 1, d.A + d.M) || too_large(first.N + 1, d.A + d.M + d.F)) return fail("decoder: sizes are larger than memory");
+    const int64_t H = first.H, width = gates_of(first.cell) * H;
+    if (size_is_bad(S) || too_large(S + 1, d.A + d.M) || too_large(first.N + 1, d.A + d.M + d.F) || too_large(first.B + 1, d.A + d.F) || too_large(width, first.I + d.F + H) ||
+        too_large(d.F, H + d.M) || too_large(d.A, H) || too_large(first.N + 1, d.num_layers * H))
+        return fail("decoder: sizes are larger than memory");
     for (int64_t b = 0; b < first.B; b++) {
         const int64_t steps = first.offsets[b + 1] - first.offsets[b], example = d.examples ? d.examples[b] : b, memory = d.memory_offsets[example + 1] - d.memory_offsets[example];
+        if (too_large(steps + 1, memory)) return fail("decoder: %lld steps that look at %lld are larger than memory", (long long)steps, (long long)memory);
         if (memory > d.longest_memory) return fail("decoder: a memory of %lld steps; longest_memory is %lld", (long long)memory, (long long)d.longest_memory);
         if (d.examples ? d.weight_offsets[b + 1] - d.weight_offsets[b] < steps * memory : d.weight_offsets[b + 1] - d.weight_offsets[b] != steps * memory) return fail("decoder: weight_offsets do not fit sequence %lld", (long long)b);
     }
@@ -310,16 +408,21 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward) {
     if ((S && (!d.keys || !d.values)) || (some && !d.contexts) || (d.weight_offsets[first.B] && !d.weights)) return fail("decoder: keys, values, contexts or weights are missing");
     if (some && d.query_weight && !d.queries) return fail("decoder: queries is missing");
     if (d.feeding && (!d.readout || !d.start_fed || (some && !d.features))) return fail("decoder: readout, start_fed or features is missing");
-    if (!backward) return 0;
+    if (!backward) return check_decoder_ranges(d, false, own);
     if ((S && (!d.d_keys || !d.d_values)) || (some && !d.d_contexts)) return fail("decoder: d_keys, d_values or d_contexts is missing");
     if (some && d.query_weight && !d.d_queries) return fail("decoder: d_queries is missing");
+    if (d.d_query_weight && !d.query_weight) return fail("decoder: d_query_weight is given, but no query_weight");
+    if (d.d_query_bias && !d.d_query_weight) return fail("decoder: d_query_bias needs d_query_weight");
+    for (int64_t l = 0; l < d.num_layers; l++)
+        if ((d.layer_gradients[l].d_bias && !d.layer_gradients[l].d_weight_x) || (d.layer_gradients[l].d_bias_n && !d.layer_gradients[l].d_weight_h))
+            return fail("decoder: d_bias needs d_weight_x, and d_bias_n d_weight_h");
     if (d.energy && !d.d_energy) return fail("decoder: d_energy is missing");
     if (d.num_layers > 1 && !d.d_below) return fail("decoder: d_below is missing");
     if (d.feeding && (!d.d_start_fed || !d.d_readout || (some && !d.d_features))) return fail("decoder: d_start_fed, d_readout or d_features is missing");
-    return 0;
+    return check_decoder_ranges(d, true, own);
 }
 
-int64_t check_product(const OstinatoProduct& one) {
+int64_t check_product(const OstinatoProduct& one, const Table* own) {
     if (one.kind < 0 || one.kind > 2) return fail("there is no kind %lld of product", (long long)one.kind);
     const int64_t all[] = {one.M, one.N, one.K, one.left_stride, one.right_stride, one.out_stride};
     for (const int64_t each : all)
@@ -341,7 +444,8 @@ int64_t check_product(const OstinatoProduct& one) {
         {"right", one.right, rows_span(right_rows, one.right_stride, right_width) * item},
         {"bias", one.bias, one.N * item},
     };
-    return check_aligned(written, 2, item) || check_aligned(read, 3, item) || check_apart(written, 2, read, 3);
+    if (check_aligned(written, 2, item) || check_aligned(read, 3, item) || check_apart(written, 2, read, 3)) return 1;
+    return one.packed && check_packed({"packed", one.packed, own->product_packed(&one)}, one.packed_ready, written, 2, read, 3);
 }
 
 // A product of fewer multiplications than this is done before another thread has heard of it.
@@ -407,9 +511,19 @@ EXPORT int64_t ostinato_forward(const OstinatoScan* scans, int64_t count) {
     if (one.cell != two.cell || one.is_double != two.is_double || one.B != two.B || one.N != two.N || one.H != two.H || !one.mask != !two.mask)
         return fail("two scans of one call differ in cell, type, sequences, H or in having a mask");
     if (count == 2 && check_pair(one, two)) return 1;
+    const Table* own = table();
+    Range packed[2] = {};
+    for (int64_t k = 0; k < count; k++) {
+        if (!scans[k].packed) continue;
+        packed[k] = {"packed", scans[k].packed, own->scan_packed(&scans[k])};
+        for (int64_t other = 0; other < count; other++) {
+            const ScanRanges ranges(scans[other]);
+            if (check_packed(packed[k], scans[k].packed_ready, ranges.written, ScanRanges::WRITTEN, ranges.read, ScanRanges::READ)) return 1;
+        }
+    }
+    if (overlap(packed[0], packed[1])) return fail("packed and the other scan's packed overlap");
     const double weights = double(gates_of(one.cell)) * one.H * (one.H + one.I);
     const int threads = threads_for(weights * (one.N + one.B) * count);
-    const Table* own = table();
     return run(threads, own->forward_space(scans, count, threads), [&](char* base, Team team) { own->forward(scans, count, base, team); });
 }
 
@@ -425,9 +539,9 @@ namespace {
 
 int64_t run_decoder(const OstinatoDecoder* decoder, bool backward) {
     if (!decoder) return fail("the decoder is missing");
-    if (check_decoder(*decoder, backward)) return 1;
-    const int threads = decoder->layers[0].N ? num_threads() : 1;
     const Table* own = table();
+    if (check_decoder(*decoder, backward, own)) return 1;
+    const int threads = decoder->layers[0].N ? num_threads() : 1;
     return run(threads, own->decoder_space(decoder, backward, threads), [&](char* base, Team team) {
         (backward ? own->decoder_backward : own->decoder_forward)(decoder, base, team);
     });
@@ -441,15 +555,16 @@ EXPORT int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder) { retur
 
 EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing");
-    if (check_product(*product)) return 1;
-    const int threads = threads_for(double(product->M) * product->N * product->K);
     const Table* own = table();
+    if (check_product(*product, own)) return 1;
+    const int threads = threads_for(double(product->M) * product->N * product->K);
     return run(threads, own->multiply_space(product, threads), [&](char* base, Team team) { own->multiply(product, base, team); });
 }
 
 EXPORT int64_t ostinato_packed_size(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing"), -1;
-    return check_product(*product) ? -1 : table()->product_packed(product);
+    const Table* own = table();
+    return check_product(*product, own) ? -1 : own->product_packed(product);
 }
 
 EXPORT int64_t ostinato_scan_packed_size(const OstinatoScan* scan) {
@@ -459,7 +574,8 @@ EXPORT int64_t ostinato_scan_packed_size(const OstinatoScan* scan) {
 
 EXPORT int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder) {
     if (!decoder) return fail("the decoder is missing"), -1;
-    return check_decoder(*decoder, false) ? -1 : table()->decoder_packed(decoder);
+    const Table* own = table();
+    return check_decoder(*decoder, false, own) ? -1 : own->decoder_packed(decoder);
 }
 
 EXPORT uint64_t ostinato_fingerprint(const void* const* memories, const int64_t* bytes, int64_t count) {

@@ -23,6 +23,7 @@ declare -A flags=(
     [address]="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
     [thread]="-O1 -g -fsanitize=thread"
 )
+declare -A default=([thread]=threads)
 declare -A sets=([avx512]="-mavx512f -mavx512dq -mfma" [avx2]="-mavx2 -mfma")
 case $("$CXX" -dumpmachine) in
 x86_64*) names=(avx512 avx2) ;;
@@ -45,5 +46,5 @@ for build in "${builds[@]}"; do
     echo "== $build"
     # A sanitizer refuses memory by aborting, the library by an error: the tests ask for more than there is.
     ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1 TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
-        ${RUNNER:-} "$out/boundary_test" "${arguments[@]}"
+        ${RUNNER:-} "$out/boundary_test" "${arguments[@]:-${default[$build]:-all}}"
 done
