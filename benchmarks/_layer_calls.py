@@ -60,12 +60,7 @@ def whole(case: Case, numbers: Numbers) -> dict[str, Call]:
 
 def _call(what: str, layer: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, d_hidden: Tensor) -> Call:
     if what == "inference":
-
-        @torch.no_grad()
-        def read() -> Sequence[Tensor]:
-            return (forward(x),)
-
-        return read
+        return lambda: (forward(x),)
     own = x.clone().requires_grad_()
     wanted = [own, *layer.parameters()]
 
@@ -83,7 +78,6 @@ def stream(case: Case, numbers: Numbers) -> dict[str, Call]:
     def step(layer: nn.Module, given: Tensor, is_cell: bool) -> Call:
         state = None
 
-        @torch.no_grad()
         def call() -> Sequence[Tensor]:
             nonlocal state
             found = layer(given, state)

@@ -159,7 +159,8 @@ class Run:
         rates = self.machine.rates(cell, shape)
         self.found["peaks"] = {name: spread(one) for name, one in self.machine.found.items()}
         for case in cases:
-            row = self.row(case, numbers)
+            with torch.set_grad_enabled(case.what == "train"):
+                row = self.row(case, numbers)
             row["rates"] = rates
             self.found["stream" if case.what == "stream" else "rows"].append(row)
             print(_layer_report.line(row, self.found["peaks"]), flush=True)

@@ -448,8 +448,8 @@ int64_t check_product(const OstinatoProduct& one, const Table* own) {
     return one.packed && check_packed({"packed", one.packed, own->product_packed(&one)}, one.packed_ready, written, 2, read, 3);
 }
 
-// A product of fewer multiplications than this is done before another thread has heard of it.
-constexpr double ALONE_BELOW = 6e4;
+// Waking another thread takes about 3 us, in which one thread alone does this many multiplications.
+constexpr double ALONE_BELOW = 4e5;
 
 int threads_for(double multiplications) { return multiplications < ALONE_BELOW ? 1 : num_threads(); }
 
@@ -578,19 +578,34 @@ EXPORT int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder) {
     return check_decoder(*decoder, false, own) ? -1 : own->decoder_packed(decoder);
 }
 
-EXPORT uint64_t ostinato_fingerprint(const void* const* memories, const int64_t* bytes, int64_t count) {
-    uint64_t hash = 1469598103934665603u;
-    const auto add = [&hash](uint64_t word) { hash = (hash ^ word) * 1099511628211u; };
-    for (int64_t k = 0; memories && bytes && k < count; k++) {
-        const int64_t words = memories[k] && bytes[k] > 0 ? bytes[k] / 4 : 0, step = words > 64 ? words / 64 : 1;
-        add(reinterpret_cast<uintptr_t>(memories[k]));
+EXPORT uint64_t ostinato_fingerprint(const OstinatoWatch* watch) {
+    // Four sums beside each other, so that none waits for the multiplication of another.
+    uint64_t hash[4] = {1469598103934665603u, 2, 3, 4};
+    const auto add = [&hash](int64_t lane, uint64_t word) { hash[lane] = (hash[lane] ^ word) * 1099511628211u; };
+    for (int64_t k = 0; watch && watch->memories && watch->bytes && k < watch->count; k++) {
+        const char* memory = static_cast<const char*>(watch->memories[k]);
+        const int64_t words = memory && watch->bytes[k] > 0 ? watch->bytes[k] / 4 : 0, step = words > 64 ? words / 64 : 1;
+        add(0, reinterpret_cast<uintptr_t>(memory));
+        int64_t lane = 0;
         for (int64_t at = 0; at < words; at += step) {
             uint32_t word;
-            memcpy(&word, static_cast<const char*>(memories[k]) + at * 4, 4);
-            add(word);
+            memcpy(&word, memory + at * 4, 4);
+            add(lane, word);
+            lane = (lane + 1) & 3;
         }
     }
-    return hash;
+    for (int64_t lane = 1; lane < 4; lane++) add(0, hash[lane]);
+    return hash[0];
+}
+
+EXPORT int64_t ostinato_stream(
+    const OstinatoScan* prepared, const OstinatoWatch* watch, const void* x, void* hidden, const void* h, const void* c, void* last_h, void* last_c
+) {
+    if (!prepared || !prepared->packed || !prepared->packed_ready) return fail("stream: the scan is not prepared");
+    if (watch && ostinato_fingerprint(watch) != watch->seen) return 2;
+    OstinatoScan scan = *prepared;
+    scan.x = x, scan.hidden = hidden, scan.start_h = h, scan.start_c = c, scan.last_h = last_h, scan.last_c = last_c;
+    return ostinato_forward(&scan, 1);
 }
 
 EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 5
+#define OSTINATO_ABI 6
 
 enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
 
@@ -62,6 +62,14 @@ typedef struct {
     void* d_bias_n;           /* (H), GRU_AFTER only */
     void* d_peepholes;
 } OstinatoGradients;
+
+/* Weights that were packed, and `ostinato_fingerprint` as it was then. */
+typedef struct {
+    const void* const* memories;
+    const int64_t* bytes;
+    int64_t count;
+    uint64_t seen;
+} OstinatoWatch;
 
 #define MAX_LAYERS 8
 
@@ -155,9 +163,14 @@ int64_t ostinato_multiply(const OstinatoProduct* product);
 int64_t ostinato_packed_size(const OstinatoProduct* product);
 int64_t ostinato_scan_packed_size(const OstinatoScan* scan);
 int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder);
-/* A number made from up to 64 words of each of `count` memories of so many bytes, evenly spaced, and from their addresses: it
- * changes when whole weights do, however they were written. */
-uint64_t ostinato_fingerprint(const void* const* memories, const int64_t* bytes, int64_t count);
+/* A number made from up to 64 words of each memory, evenly spaced, and from their addresses: it changes when whole weights do,
+ * however they were written. */
+uint64_t ostinato_fingerprint(const OstinatoWatch* watch);
+/* One call of a stream: a scan whose weights are packed already, with these addresses in place of its own. 2, with nothing done,
+ * where what is watched (or null) has changed. */
+int64_t ostinato_stream(
+    const OstinatoScan* prepared, const OstinatoWatch* watch, const void* x, void* hidden, const void* h, const void* c, void* last_h, void* last_c
+);
 /* y (n) = sigmoid (0) or tanh (1) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
 

@@ -268,6 +268,34 @@ template <class T> std::vector<double> by_equations(const Case<T>& one) {
     return hidden;
 }
 
+// `one` has its weights packed.
+template <class T> void streams(Case<T>& one, const std::vector<T>& expected, const std::string& name) {
+    const OstinatoScan scan = one.scan;
+    const void* memories[] = {scan.weight_x, scan.weight_h};
+    const int64_t bytes[] = {GATES[scan.cell] * scan.H * scan.I * int64_t(sizeof(T)), GATES[scan.cell] * scan.H * scan.H * int64_t(sizeof(T))};
+    OstinatoWatch watch = {memories, bytes, 2, 0};
+    watch.seen = ostinato_fingerprint(&watch);
+    const auto stream = [&](const OstinatoScan* prepared, const OstinatoWatch* watched) {
+        return ostinato_stream(prepared, watched, scan.x, scan.hidden, scan.start_h, scan.start_c, scan.last_h, scan.last_c);
+    };
+    OstinatoScan prepared = scan;
+    prepared.x = prepared.start_h = prepared.start_c = nullptr;
+    prepared.hidden = prepared.last_h = prepared.last_c = nullptr;
+    const int64_t size = scan.H * int64_t(sizeof(T));
+    for (int64_t n = 0; n < scan.N; n++) memset(static_cast<char*>(scan.hidden) + n * scan.hidden_stride * int64_t(sizeof(T)), 0, size_t(size));
+    for (const OstinatoWatch* watched : {static_cast<const OstinatoWatch*>(nullptr), static_cast<const OstinatoWatch*>(&watch)})
+        expect(stream(&prepared, watched) == 0 && equal(one.outputs(), expected), name + ": a stream has other bits");
+    if (bytes[1]) {
+        T& weight = *static_cast<T*>(const_cast<void*>(scan.weight_h));
+        const T before = weight;
+        weight += 1;
+        expect(stream(&prepared, &watch) == 2, name + ": a changed weight is not noticed");
+        weight = before;
+    }
+    prepared.packed_ready = 0;
+    expect(stream(&prepared, &watch) == 1 && stream(nullptr, &watch) == 1, name + ": a stream of what is not prepared");
+}
+
 template <class T> void equals_the_equations(const char* set) {
     for (const Kind& kind : kinds(true))
         for (bool training : {true, false}) {
@@ -286,6 +314,7 @@ template <class T> void equals_the_equations(const char* set) {
                 one.scan.packed_ready = ready;
                 expect(one.forward() == 0 && equal(one.outputs(), found), name + ": other bits with packed weights");
             }
+            streams(one, found, name);
         }
 }
 

@@ -87,13 +87,12 @@ def chosen(cell: Recurrence, x: Tensor) -> str:
 def native_is_allowed(tensors: Sequence[Tensor]) -> bool:
     """Whether the native library may compute with these tensors: all on the CPU, of one type that it has."""
     kind = tensors[0].dtype
-    return (
-        kind in native.DTYPES
-        and all(one.device.type == "cpu" and one.dtype == kind for one in tensors)
-        and "native" in available()
-        and _asked() in ("", "native")
-        and not torch.is_autocast_enabled("cpu")
-    )
+    for one in tensors:
+        if not one.is_cpu or one.dtype is not kind:
+            return False
+    if kind not in native.DTYPES or library() is None or torch.is_autocast_enabled("cpu"):
+        return False
+    return (_forced.get() or os.environ.get(VARIABLE, "")) in ("", "native")
 
 
 def way(cell: Recurrence, x: Tensor) -> str:

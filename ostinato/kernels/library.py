@@ -11,7 +11,7 @@ import torch
 
 from ostinato.errors import KernelError
 
-ABI = 5
+ABI = 6
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -48,7 +48,9 @@ class Library:
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_int64
         self.fingerprint = raw.ostinato_fingerprint
         self.fingerprint.restype = ctypes.c_uint64
-        self.fingerprint.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+        self._stream = raw.ostinato_stream
+        self._stream.restype = ctypes.c_int64
+        self._stream.argtypes = [ctypes.c_void_p] * 8
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
         if forced := os.environ.get(INSTRUCTION_SET):
@@ -70,12 +72,22 @@ class Library:
 
     def call(self, name: str, *arguments: object) -> None:
         """Calls a function of the boundary, on as many threads as torch has."""
+        self._follow_torch()
+        if self.functions[name](*arguments):
+            raise KernelError(f"native {name}: {self.error()}")
+
+    def stream(self, *addresses: object) -> bool:
+        """One call of `ostinato_stream`; False where what is watched has changed."""
+        self._follow_torch()
+        if (found := self._stream(*addresses)) == 1:
+            raise KernelError(f"native stream: {self.error()}")
+        return not found
+
+    def _follow_torch(self) -> None:
         threads = torch.get_num_threads()
         if threads != self._threads:
             self._raw.ostinato_set_threads(threads, *self._openmp)
             self._threads = threads
-        if self.functions[name](*arguments):
-            raise KernelError(f"native {name}: {self.error()}")
 
     def size(self, name: str, words: object) -> int:
         """Asks one of the `packed_size` functions about its struct."""

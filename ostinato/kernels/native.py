@@ -61,10 +61,12 @@ FEW_STEPS = 64
 
 
 class Prepared:
-    """One direction over sequences whose lengths stay, its weights packed: a call hands over addresses and checks nothing.
+    """One direction over sequences whose lengths stay, its weights packed: a call hands over addresses and checks little.
 
-    For streams, where the calls between Python and the loop cost more than the step. The caller sees to it that x and the
-    state are on the CPU, contiguous, of the type and shapes given here, and that the weights are still the same.
+    For streams, where the calls between Python and the loop cost more than the step. The caller sees to it that at the addresses
+    lie numbers of the type and count given here. Whether the weights are still those is seen from their addresses and 64 of their
+    numbers each: versions do not tell, since torch's fused optimizers, and all that goes through `.data`, change weights
+    without counting.
 
     Args:
         cell: it must have a native step.
@@ -88,24 +90,22 @@ class Prepared:
         words[-2] = room.data_ptr()
         library().call("forward", array(words), _ONE)
         words[-1] = 1
-        self._words = array(words)
-        self._alive = own, biases, room, layout  # the words hold their addresses
-        self._hidden, self._state, self._dtype = hidden.shape, h.shape, h.dtype
+        watched = [one for one in own[:5] if one is not None]
+        addresses, sizes = array([one.data_ptr() for one in watched]), array([one.nbytes for one in watched])
+        watch = array([ctypes.addressof(addresses), ctypes.addressof(sizes), len(watched), 0])
+        watch[3] = ctypes.c_int64(library().fingerprint(watch)).value
+        made = array(words)
+        self._places = ctypes.addressof(made), ctypes.addressof(watch)
+        self._alive = made, watch, addresses, sizes, own, biases, room, layout  # all that lies at an address
 
-    def __call__(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states (N, H) and the final state."""
-        words = type(self._words).from_buffer_copy(self._words)
-        hidden = torch.empty(self._hidden, dtype=self._dtype)
-        last = [torch.empty(self._state, dtype=self._dtype) for _ in state]
-        words[_X], words[_HIDDEN] = x.data_ptr(), hidden.data_ptr()
-        for k, (before, after) in enumerate(zip(state, last)):
-            words[_STATE + k], words[_LAST + k] = before.data_ptr(), after.data_ptr()
-        library().call("forward", words, _ONE)
-        return hidden, last
+    def __call__(self, x: int, hidden: int, state: Sequence[int], last: Sequence[int]) -> bool:
+        """Reads x (N, I) and the start state (B, H), writes hidden (N, H) and the last state (B, H): all of them addresses.
 
-
-_X, _STATE, _HIDDEN, _LAST = 9, 16, 21, 23
-"""Where scan_words has x, the start states, hidden and the last states."""
+        False, and nothing written, where the weights have changed.
+        """
+        if len(state) == 1:
+            return library().stream(*self._places, x, hidden, state[0], None, last[0], None)
+        return library().stream(*self._places, x, hidden, *state, *last)
 
 
 _ONE = ctypes.c_int64(1)

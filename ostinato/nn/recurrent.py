@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import numbers
+import operator
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -34,34 +34,28 @@ TORCHS_NAMES = {
 
 
 class _Kept:
-    """The layers of a module prepared for a stream, and what tells whether its weights are still those.
-
-    Versions do not tell: torch's fused optimizers, and all that goes through `.data`, change weights without counting. So the
-    parameters' addresses and 64 of their numbers each are looked at before every use. A copy or a pickle of it is empty.
-    """
+    """The layers of a module prepared for a stream, and the parameters that they were made from. A copy or a pickle of it is empty."""
 
     def __init__(self):
         self.key: tuple | None = None
         self.layers: list[Prepared] = []
-        self.watched: list[Tensor] = []
-        self.seen = 0
+        self.parameters: list[Tensor] = []
+        self.places: list[int] = []
 
     def fill(self, key: tuple, layers: list[Prepared], parameters: Mapping[str, Tensor]) -> None:
-        self.key, self.layers, self.watched = key, layers, list(parameters.values())
-        self._addresses = (ctypes.c_void_p * len(parameters))()
-        self._bytes = (ctypes.c_int64 * len(parameters))(*[one.numel() * one.element_size() for one in self.watched])
-        self.seen = self.look()
+        self.key, self.layers, self.parameters = key, layers, list(parameters.values())
+        self.places = [one.data_ptr() for one in self.parameters]
 
-    def watches(self, parameters: Mapping[str, Tensor]) -> bool:
-        """Whether these are the parameters that were prepared, unchanged."""
-        same = len(parameters) == len(self.watched) and all(one is other for one, other in zip(parameters.values(), self.watched))
-        return same and self.look() == self.seen
-
-    def look(self) -> int:
-        """A number that is another one when the weights are."""
-        for number, one in enumerate(self.watched):
-            self._addresses[number] = one.data_ptr()
-        return library().fingerprint(self._addresses, self._bytes, len(self.watched))
+    def is_of(self, key: tuple, parameters: Mapping[str, Tensor]) -> bool:
+        """Whether it was made for this and from these, where they were; the layers themselves see to what stands in them."""
+        given = parameters.values()
+        return (
+            key == self.key
+            and len(given) == len(self.places)
+            and all(map(operator.is_, given, self.parameters))
+            and list(map(Tensor.data_ptr, given)) == self.places
+            and all(map(Tensor.is_contiguous, given))
+        )
 
     def __deepcopy__(self, memo: dict) -> _Kept:
         return _Kept()
@@ -249,47 +243,54 @@ class Recurrent(nn.Module, ABC):
     def _streamed(self, input: Sequences, hx: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Any] | None:
         """A few steps of a stream, from a state and without a gradient, or None where the general way must be taken.
 
-        The general way costs Python several times what a step costs; here what does not change is prepared once.
+        The general way costs Python several times what a step costs; here what does not change is prepared once, and the
+        layers read and write by address.
         """
-        if operators.is_traced(input) or torch.is_grad_enabled():
-            return None
-        if type(input) is not Tensor or input.dim() != 3 or self.bidirectional:
-            return None
-        if self.dropout and self.training:
-            return None
-        outer, inner, width = input.shape
-        if min(outer, inner) != 1 or max(outer, inner) > FEW_STEPS or not input.is_contiguous():
-            return None
         states = hx if type(hx) is tuple else (hx,)
-        if len(states) != self._cells[0].num_states or any(type(one) is not Tensor for one in states):
+        if torch.is_grad_enabled() or type(input) is not Tensor or operators.is_traced(input):
             return None
+        if self.bidirectional or (self.dropout and self.training):
+            return None
+        if len(states) != self._cells[0].num_states or not input.is_contiguous():
+            return None
+        for one in states:
+            if type(one) is not Tensor or not one.is_contiguous():
+                return None
         if not dispatch.native_is_allowed((input, *states)):
             return None
-        steps, rows = (inner, outer) if self.batch_first else (outer, inner)
-        shape = (len(self._cells), rows, self.hidden_size)
-        if not all(one.shape == shape and one.is_contiguous() for one in states):
+        kept, shape, kind = self._kept, input.shape, input.dtype
+        key = (shape, *[one.shape for one in states], kind, library().instruction_set)
+        if not kept.is_of(key, self._parameters) and not self._prepare(key, input, states):
             return None
-        kept = self._kept
-        key = (library().instruction_set, steps, rows, input.dtype, width)
-        if kept.key != key or not kept.watches(self._parameters):
-            if not self._prepare(key, steps, rows, input):
-                return None
-        values, after = input, []
+        rows = states[0].shape[1]
+        stride = rows * self.hidden_size * input.element_size()  # from a layer's state to the next one's
+        last = [torch.empty_like(one) for one in states]
+        before, after = [one.data_ptr() for one in states], [one.data_ptr() for one in last]
+        values = input
         for number, layer in enumerate(kept.layers):
-            values, last = layer(values, [state[number] for state in states])
-            after.append(last)
-        if len(after) == 1:
-            final = [one.unsqueeze(0) for one in after[0]]
-        else:
-            final = [torch.stack(one) for one in zip(*after)]
-        return values.view(outer, inner, self.hidden_size), (tuple(final) if len(final) > 1 else final[0])
+            if number:
+                before, after = [one + stride for one in before], [one + stride for one in after]
+            hidden = torch.empty(shape[0], shape[1], self.hidden_size, dtype=kind)
+            if not layer(values.data_ptr(), hidden.data_ptr(), before, after):
+                kept.key = None  # the weights are others now: made anew
+                return self._streamed(input, hx)
+            values = hidden
+        return values, (tuple(last) if len(last) > 1 else last[0])
 
-    def _prepare(self, key: tuple, steps: int, rows: int, input: Tensor) -> bool:
+    def _prepare(self, key: tuple, input: Tensor, states: Sequence[Tensor]) -> bool:
+        if input.dim() != 3 or min(input.shape[:2]) != 1 or max(input.shape[:2]) > FEW_STEPS:
+            return False
+        rows, steps = input.shape[:2] if self.batch_first else (input.shape[1], input.shape[0])
+        if any(one.shape != (len(self._cells), rows, self.hidden_size) for one in states):
+            return False
         cells = [self._bound(number) for number in range(len(self._cells))]
         # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general way
         if len(self._parameters) != len(list(self.parameters())) or input.shape[-1] != self.input_size:
             return False
         if any(dispatch.chosen(cell, input) != "native" for cell in cells):
+            return False
+        # of a view's weights a copy would be prepared, and nothing would tell when the view changes
+        if not all(map(Tensor.is_contiguous, self._parameters.values())):
             return False
         layout = Layout([steps] * rows)
         self._kept.fill(key, [Prepared(cell, layout) for cell in cells], self._parameters)

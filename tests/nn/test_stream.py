@@ -86,11 +86,12 @@ def test_a_state_that_does_not_fit_has_torchs_error(state):
             module(torch.randn(1, 1, 4), state)
 
 
-@pytest.mark.parametrize("write", ["fused optimizer", "through .data", "another parameter"])
-def test_weights_that_change_without_being_counted_are_noticed(write):
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("write", ["fused optimizer", "through .data", "transposed in place", "another parameter"])
+def test_weights_that_change_without_being_counted_are_noticed(write, layers):
     torch.manual_seed(0)
-    module = nn.LSTM(4, 6).eval()
-    x, state = torch.randn(1, 1, 4), states_of(module, 1, 1)
+    module = (nn.RNN if write == "transposed in place" else nn.LSTM)(4, 6, num_layers=layers).eval()
+    x, state = torch.randn(1, 1, 4), states_of(module, 1, layers)
     before = both(module, x, state)
     for _ in range(2):
         if write == "fused optimizer":
@@ -98,7 +99,9 @@ def test_weights_that_change_without_being_counted_are_noticed(write):
             torch.optim.SGD(module.parameters(), lr=0.1, fused=True).step()
             module.zero_grad()
         elif write == "through .data":
-            module.weight_hh_l0.data.mul_(2)
+            getattr(module, f"weight_hh_l{layers - 1}").data.mul_(2)
+        elif write == "transposed in place":
+            module.weight_hh_l0.data = module.weight_hh_l0.data.t()
         else:
             module.weight_hh_l0 = torch.nn.Parameter(torch.randn(24, 6))
         after = both(module, x, state)
