@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ostinato.cells._contract import Cell
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Loss, Scored, Sizes
+from ostinato.heads._contract import Head, Loss, Predicted, Scored, Sizes
 from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
@@ -48,7 +49,7 @@ class OutputFields:
         horizon: how many steps ahead a `next` output looks.
         reads: the inputs it reads; by default all of them.
         join: how several inputs are made into one; by default the head takes each of them.
-        head: how it is predicted.
+        head: how it is predicted; by default as its modality says for this alignment.
         weight: the factor of its loss among several outputs.
     """
 
@@ -62,7 +63,7 @@ class OutputFields:
         horizon: Count = 1,
         reads: list[str] | None = None,
         join: Annotated[Settings, Room("joins")] | None = None,
-        head: Annotated[Settings, Room("heads")] = "autoregressive",
+        head: Annotated[Settings, Room("heads")] | None = None,
         weight: NonNegative = 1.0,
     ):
         raise TypeError("a declaration of settings, never built")
@@ -101,14 +102,16 @@ class Batch:
     Args:
         inputs: the steps of each input.
         targets: the steps of each output; empty in prediction.
+        given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these alone.
     """
 
     inputs: dict[str, Steps]
     targets: dict[str, Steps]
+    given: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> Batch:
-        move = lambda columns: {name: steps.to(device) for name, steps in columns.items()}  # noqa: E731
-        return Batch(move(self.inputs), move(self.targets))
+        move = lambda columns: {name: one.to(device) for name, one in columns.items()}  # noqa: E731
+        return Batch(move(self.inputs), move(self.targets), move(self.given))
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())).layout)
@@ -149,22 +152,30 @@ class Graph(nn.Module):
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
-        encoded = [self.encoder(name).encode(inputs[name]) for name in self.reads[output]]
+        return self._joined(output, [self.encoder(name).encode(inputs[name]) for name in self.reads[output]])
+
+    def _joined(self, output: str, encoded: list[Encoded]) -> list[Encoded]:
         return [self.joins[output].join(encoded)] if output in self.joins else encoded
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
-        """The loss of each output; an input that several outputs read is encoded once."""
+        """The loss of each output; an input that several outputs read is encoded once, whatever rows have a target."""
         encoded = {name: self.encoder(name).encode(steps) for name, steps in batch.inputs.items()}
         losses = {}
         for output, head in self.heads.items():
-            read = [encoded[name] for name in self.reads[output]]
-            losses[output] = head.loss([self.joins[output].join(read)] if output in self.joins else read, batch.targets[output])
+            read = self._joined(output, [encoded[name] for name in self.reads[output]])
+            losses[output] = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
         return losses
 
     @torch.no_grad()
     def score(self, output: str, batch: Batch) -> Scored:
-        """The log-probability of the batch's targets."""
-        return self.heads[output].score(self.read(output, batch.inputs), batch.targets[output])
+        """The log-probability of the batch's targets: a row for each that has one."""
+        read = self.read(output, batch.inputs)
+        return self.heads[output].score(_of_rows(read, batch.given.get(output)), batch.targets[output])
+
+    @torch.no_grad()
+    def predict(self, output: str, inputs: Mapping[str, Steps]) -> Predicted:
+        """What an output that needs no search says of these inputs."""
+        return self.heads[output].predict(self.read(output, inputs))
 
     @torch.no_grad()
     def answer(
@@ -192,6 +203,10 @@ class Graph(nn.Module):
     def _places(self) -> dict[str, nn.Module]:
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
         return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
+
+
+def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
+    return encoded if rows is None else [one.select(rows) for one in encoded]
 
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:

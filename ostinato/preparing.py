@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ostinato import fitting, planning
 from ostinato.data.cache import Dataset, encode
@@ -65,10 +66,14 @@ class Prepared:
 
 def batch(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> Batch:
     """Rows of an encoded table as the graph takes them."""
-    return Batch(
-        {name: dataset.steps(f"inputs.{name}", rows) for name in recipe.inputs},
-        {name: dataset.steps(f"outputs.{name}", rows) for name in recipe.outputs},
-    )
+    inputs = {name: dataset.steps(f"inputs.{name}", rows) for name in recipe.inputs}
+    targets, given = {}, {}
+    for name in recipe.outputs:
+        place, here = f"outputs.{name}", dataset.present(f"outputs.{name}", rows)
+        targets[name] = dataset.steps(place, rows[here])
+        if not here.all():
+            given[name] = torch.from_numpy(np.flatnonzero(here))
+    return Batch(inputs, targets, given)
 
 
 def cache_folder() -> Path:

@@ -41,7 +41,24 @@ def _columns(direction: str) -> Any:
     made = {"inputs": input_settings, "outputs": output_settings}[direction]
     members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
     union = Annotated[Union[members], Discriminator(_type_of)]
-    return Annotated[union, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)]
+    return Annotated[union, BeforeValidator(_with_head if direction == "outputs" else _opened)]
+
+
+def _opened(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+def _with_head(value: Any) -> Any:
+    """An output whose head is not chosen gets the one that its modality has for its alignment."""
+    value = _opened(value)
+    if not isinstance(value, dict) or value.get("type") not in names("modalities"):
+        return value
+    head = value.get("head")
+    if isinstance(head, str) or (isinstance(head, Mapping) and "type" in head) or not isinstance(head, Mapping | None):
+        return value
+    cls = component("modalities", value["type"])
+    default = cls.default_head.get(value.get("align") or cls.default_align)
+    return value if default is None else {**value, "head": {"type": default, **(head or {})}}
 
 
 def _type_of(value: Any) -> str | None:
@@ -248,7 +265,8 @@ def _written(settings: Any) -> Any:
 
 
 def _generates(settings: Settings) -> bool:
-    return any(component("heads", output.head.type).generates for output in settings.outputs.values())
+    heads = (output.head for output in settings.outputs.values())
+    return any(component("heads", head.type).generates for head in heads if head is not None)
 
 
 def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settings:
@@ -293,7 +311,8 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         cls, where = component("modalities", one.type), f"outputs.{name}"
         align = align_of(one)
         if align not in cls.aligns:
-            yield f"{where}.align", f"'{align}' is not possible for {one.type}; allowed here: {', '.join(sorted(cls.aligns))}"
+            allowed = ", ".join(sorted(cls.aligns)) or f"none, {one.type} can only be an input"
+            yield f"{where}.align", f"'{align}' is not possible for {one.type}; allowed here: {allowed}"
             continue
         head = component("heads", one.head.type)
         if align not in head.aligns:

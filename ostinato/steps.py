@@ -192,6 +192,13 @@ class Steps:
     def with_values(self, values: Tensor) -> Steps:
         return Steps(values, self.layout)
 
+    def select(self, rows: Tensor) -> Steps:
+        """These sequences alone, in this order; `rows` (R,) may name one twice."""
+        chosen = rows.cpu()
+        layout = Layout(self.layout.lengths[chosen], self.layout.device)
+        index = self.layout.offsets[:-1][chosen][layout._rows] + layout._positions
+        return Steps(self.values.index_select(0, index.to(self.values.device)), layout)
+
     def split(self) -> list[Tensor]:
         """One tensor (T_b, ...) per sequence."""
         return list(self.values.split(self.layout.lengths.tolist()))

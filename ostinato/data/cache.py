@@ -21,7 +21,7 @@ import torch
 
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Modality, Symbols
+from ostinato.modalities._contract import Modality
 from ostinato.steps import Layout, Steps
 
 FORMAT = 1
@@ -82,6 +82,10 @@ class Dataset:
         ends = np.cumsum(lengths)
         index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
         return to_steps(self._values[name][index], lengths)
+
+    def present(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Which of these rows have this column."""
+        return ~np.isin(rows, self._missing[name])
 
     def usable(
         self, names: Sequence[str], *, max_steps: int | None, rows: np.ndarray | None = None
@@ -154,15 +158,14 @@ def encode(
 def encode_values(
     modality: Modality, values: Iterable[Any], place: Callable[[int], str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw values encoded one after the other: their steps together, (N,) int32 or (N, C) float32, and lengths (rows,) int64.
+    """Raw values encoded one after the other: their steps together, (N, ...) as `spec.stored` says, and lengths (rows,) int64.
 
     A missing value (None) has no steps. The same function serves training and prediction.
 
     Args:
         place: where a value stands, by its number, for errors; None leaves them as they are.
     """
-    spec = modality.spec
-    dtype, shape = (np.int32, ()) if isinstance(spec, Symbols) else (np.float32, (spec.size,))
+    dtype, shape = modality.spec.stored
     nothing = np.empty((0, *shape), dtype)
     arrays: list[np.ndarray] = []
     try:
@@ -177,7 +180,7 @@ def encode_values(
 
 
 def to_steps(values: np.ndarray, lengths: np.ndarray) -> Steps:
-    """What `encode_values` gave as a batch: symbols (N,) int64, or values (N, C) float32."""
+    """What `encode_values` gave as a batch: whole numbers as int64, real ones as float32."""
     kind = np.int64 if values.dtype == np.int32 else np.float32
     return Steps(torch.from_numpy(values.astype(kind, copy=False)), Layout(torch.from_numpy(lengths)))
 
@@ -187,8 +190,7 @@ class _Writer:
 
     def __init__(self, folder: Path, at: int, modality: Modality):
         self.modality = modality
-        spec = modality.spec
-        self.dtype, self.shape = ("int32", ()) if isinstance(spec, Symbols) else ("float32", (spec.size,))
+        self.dtype, self.shape = modality.spec.stored
         self.values, self.offsets, self.missing = (
             (folder / f"{at}.{part}.bin").open("wb") for part in ("values", "offsets", "missing")
         )

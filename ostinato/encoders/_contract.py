@@ -1,11 +1,13 @@
 """What an encoder is: the steps of one input to a vector per step and one for the whole."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from ostinato.modalities._contract import Symbols, Values
+from ostinato.modalities._contract import Labels, Symbols, Values
 from ostinato.steps import Steps
 
 
@@ -22,6 +24,12 @@ class Encoded(NamedTuple):
     summary: Tensor | None
     state: tuple[Tensor, ...] | None
 
+    def select(self, rows: Tensor) -> Encoded:
+        """These examples alone, in this order."""
+        pick = lambda one: None if one is None else one.index_select(0, rows)  # noqa: E731
+        steps = None if self.steps is None else self.steps.select(rows)
+        return Encoded(steps, pick(self.summary), None if self.state is None else tuple(map(pick, self.state)))
+
 
 class Encoder(nn.Module, ABC):
     """Reads one input; owns its embedding.
@@ -33,7 +41,7 @@ class Encoder(nn.Module, ABC):
         ValueError: a state is given to an encoder that is not causal.
     """
 
-    takes: ClassVar[tuple[type, ...]] = (Symbols, Values)
+    takes: ClassVar[tuple[type, ...]] = (Symbols, Values, Labels)
     """The kinds of step that it can read."""
 
     causal: bool

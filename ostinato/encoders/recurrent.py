@@ -10,7 +10,7 @@ from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.recurrent import RecurrentStack
-from ostinato.modalities._contract import Symbols, Values
+from ostinato.modalities._contract import Spec
 from ostinato.registry import Count, Rate, Room, Settings
 from ostinato.steps import Steps
 
@@ -55,7 +55,7 @@ class Recurrent(Encoder):
 
     def __init__(
         self,
-        spec: Symbols | Values,
+        spec: Spec,
         *,
         cell: Annotated[Settings, Room("cells")] = "lstm",
         hidden_size: Count | list[Count] = 256,

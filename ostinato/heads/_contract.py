@@ -48,8 +48,29 @@ class Scored:
     num_right: Tensor
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """What a head answers where nothing is searched.
+
+    Args:
+        steps: the answers, a sequence per example, in the form of encoded targets: the modality decodes them.
+        log_probability: of the whole answer of each example, natural logarithm.
+        probabilities: a row for each answered step with the probability of each label, or None where there are no labels.
+
+    Shapes:
+        log_probability (B,); probabilities (N, V)
+    """
+
+    steps: Steps
+    log_probability: Tensor
+    probabilities: Tensor | None = None
+
+
 class Head(nn.Module, ABC):
-    """Turns encoded inputs into one output.
+    """Turns encoded inputs into one output; a final class is a `Generator` or a `Predictor` too.
+
+    Every example that it is given has a target; those of a batch that have none are left out before. A single step of a target
+    may be missing: `MISSING` among labels, NaN among values.
 
     Args:
         spec: what one step of the output is, by position.
@@ -59,7 +80,7 @@ class Head(nn.Module, ABC):
     aligns: ClassVar[frozenset[str]]
     """The alignments that it serves."""
     generates: ClassVar[bool]
-    """Whether predictions come from a search through `Generator`, or straight from `predict`."""
+    """Whether predictions come from a search through `Generator`, or straight from `Predictor.predict`."""
 
     def obstacle(self) -> str | None:
         """Why its targets are computed step by step in Python, or None where they are not."""
@@ -71,7 +92,8 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        """The log-probability of given targets: no smoothing, no dropout, no sampling."""
+        """The log-probability of given targets: no smoothing, no weights, no dropout, no sampling. Of a real number it is the
+        logarithm of its density."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +123,14 @@ class Decoding:
             values={name: pick(value) for name, value in self.values.items()},
             attention=tuple(pick(weights) for weights in self.attention),
         )
+
+
+class Predictor(ABC):
+    """A head whose answer is computed at once."""
+
+    @abstractmethod
+    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+        """The best answer for each example; for `each` one label per step of the input."""
 
 
 class Generator(ABC):

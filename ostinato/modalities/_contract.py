@@ -8,14 +8,29 @@ from typing import Any, ClassVar
 import numpy as np
 
 
+MISSING = -1
+"""A step of `Labels` that nobody gave a label; losses and metrics leave it out. In values it is NaN."""
+
+
 @dataclass(frozen=True)
 class Symbols:
-    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples: heads add them."""
+    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples: heads add them.
+
+    With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its characters
+    from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
+    """
 
     size: int
     begin: int
     end: int
     unknown: int
+    characters: int = 0
+    longest: int = 0
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        return "int32", (1 + self.longest,) if self.characters else ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,50 @@ class Values:
     """Each step is a vector of `size` real numbers; values are (N, size) float32."""
 
     size: int
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        return "float32", (self.size,)
+
+
+@dataclass(frozen=True)
+class Legal:
+    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after a."""
+
+    starts: tuple[bool, ...]
+    ends: tuple[bool, ...]
+    follows: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Each step has one of `size` labels, or with `several` any number of them.
+
+    Values are (N,) int64, MISSING where nobody gave a label; with `several` (N, size) float32 of 0 and 1, NaN where nobody did.
+
+    Args:
+        size: how many labels there are.
+        several: whether a step may have any number of them.
+        ordered: whether they stand in an order, such as ratings.
+        counts: how often each stood in the training split.
+        legal: what may follow what; None: anything.
+    """
+
+    size: int
+    several: bool = False
+    ordered: bool = False
+    counts: tuple[int, ...] = ()
+    legal: Legal | None = None
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        return ("float32", (self.size,)) if self.several else ("int32", ())
+
+
+Spec = Symbols | Values | Labels
+"""What one step of a column is."""
 
 
 class Modality(ABC):
@@ -46,7 +105,7 @@ class Modality(ABC):
 
     @abstractmethod
     def encode(self, raw: Any) -> np.ndarray:
-        """One raw value as (T,) int32 or (T, C) float32."""
+        """One raw value as (T, ...) in the type and shape that `spec.stored` says; T = 1 where it is no sequence."""
 
     @abstractmethod
     def decode(self, array: Sequence[int] | np.ndarray) -> Any:
@@ -58,7 +117,7 @@ class Modality(ABC):
 
     @property
     @abstractmethod
-    def spec(self) -> Symbols | Values:
+    def spec(self) -> Spec:
         """What one step is."""
 
     @abstractmethod
