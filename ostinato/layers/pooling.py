@@ -1,0 +1,94 @@
+"""One vector for a sequence, from what its encoder gives."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.steps import Steps
+
+
+class Read(Protocol):
+    """What is pooled: the part of an encoder's `Encoded` that is read here, whose room stands above this one."""
+
+    @property
+    def steps(self) -> Steps | None: ...
+
+    @property
+    def summary(self) -> Tensor | None: ...
+
+
+class Pooling(nn.Module):
+    """One vector per sequence.
+
+        last        p = summary                     the encoder's own: of a recurrent one its last states
+        mean        p = sum_t h[t] / T
+        max         p = max_t h[t]                  of each number on its own
+        attention   p = sum_t a[t] h[t]             a = softmax_t (v . tanh(W h[t] + b))
+
+    A sequence without steps is summed up by zeros, save by `last`.
+
+    Shapes:
+        steps (N, size), or for `last` a summary (B, size); returns (B, size)
+
+    Args:
+        kind: how.
+        size: the width of the steps, for `last` of the summary.
+
+    Errors:
+        ValueError: the input has no steps, or for `last` no summary.
+
+    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w.
+    """
+
+    def __init__(self, kind: Literal["last", "mean", "max", "attention"], size: int):
+        super().__init__()
+        self.kind = kind
+        self.size = size
+        self.hidden = self.energy = None
+        if kind == "attention":
+            self.hidden = nn.Linear(size, size)
+            self.energy = nn.Linear(size, 1, bias=False)
+
+    def forward(self, encoded: Read) -> Tensor:
+        if self.kind == "last":
+            if encoded.summary is None:
+                raise ValueError("pooling: last: this input gives no summary; choose mean, max or attention")
+            return encoded.summary
+        if encoded.steps is None:
+            raise ValueError(f"pooling: {self.kind}: this input gives no steps; choose last")
+        if self.kind == "mean":
+            return mean(encoded.steps)
+        return largest(encoded.steps) if self.kind == "max" else self._attended(encoded.steps)
+
+    def _attended(self, steps: Steps) -> Tensor:
+        scores = self.energy(torch.tanh(self.hidden(steps.values)))
+        if not steps.layout.longest:
+            return _none(steps)
+        # A sequence without steps has equal weights on padding, which is zero; elsewhere padding has weight zero.
+        weights = steps.with_values(scores).padded(torch.finfo(scores.dtype).min).softmax(1)
+        return (weights.transpose(1, 2).to(steps.values.dtype) @ steps.padded()).squeeze(1)
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+def mean(steps: Steps) -> Tensor:
+    """The mean over the steps of each sequence, (B, H); zeros where there are none."""
+    lengths = steps.layout.lengths.clamp(min=1).to(steps.values.device)
+    return steps.padded().sum(1) / lengths.unsqueeze(1).to(steps.values.dtype)
+
+
+def largest(steps: Steps) -> Tensor:
+    """The largest of each number over the steps of each sequence, (B, H); zeros where there are none."""
+    if not steps.layout.longest:
+        return _none(steps)
+    found = steps.padded(torch.finfo(steps.values.dtype).min).max(1).values
+    empty = (steps.layout.lengths == 0).to(found.device)
+    return found.masked_fill(empty.unsqueeze(1), 0)
+
+
+def _none(steps: Steps) -> Tensor:
+    return steps.values.new_zeros(len(steps.layout), *steps.values.shape[1:])

@@ -1,0 +1,85 @@
+"""Pooling: against a loop over sequences, with gradients, in any company."""
+
+import pytest
+import torch
+
+from ostinato.encoders._contract import Encoded
+from ostinato.layers.pooling import Pooling
+from ostinato.steps import Layout, Steps
+
+KINDS = ["last", "mean", "max", "attention"]
+LENGTHS = (3, 0, 5, 1)
+
+
+def case(kind, lengths=LENGTHS, size=4):
+    torch.manual_seed(0)
+    pooling = Pooling(kind, size).double()
+    layout = Layout(list(lengths))
+    steps = Steps(torch.randn(layout.total, size, dtype=torch.float64), layout)
+    return pooling, Encoded(steps, torch.randn(len(lengths), size, dtype=torch.float64), None)
+
+
+def by_hand(pooling, h, summary):
+    """One sequence (T, size), as the equations say."""
+    if pooling.kind == "last":
+        return summary
+    if not len(h):
+        return torch.zeros(4, dtype=h.dtype)
+    if pooling.kind == "mean":
+        return h.sum(0) / len(h)
+    if pooling.kind == "max":
+        return torch.stack([max(h[:, k]) for k in range(4)])
+    scores = torch.stack([pooling.energy.weight[0] @ torch.tanh(pooling.hidden.weight @ one + pooling.hidden.bias) for one in h])
+    return sum(weight * one for weight, one in zip(scores.exp() / scores.exp().sum(), h))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_sequence_is_pooled_by_its_equation(kind):
+    pooling, encoded = case(kind)
+    found = pooling(encoded)
+    assert found.shape == (4, pooling.size)
+    for row, h in enumerate(encoded.steps.split()):
+        torch.testing.assert_close(found[row], by_hand(pooling, h, encoded.summary[row]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_company_and_order_change_nothing(kind):
+    pooling, encoded = case(kind)
+    whole = pooling(encoded)
+    for rows in ([0], [1], [3, 2, 0, 1]):
+        torch.testing.assert_close(pooling(encoded.select(torch.tensor(rows))), whole[rows])
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_gradients_are_right_and_reach_every_step_and_parameter(kind):
+    pooling, encoded = case(kind)
+    values = encoded.steps.values.requires_grad_()
+    run = lambda *_: pooling(encoded)  # noqa: E731
+    assert torch.autograd.gradcheck(run, (values, *pooling.parameters()))
+    pooling(encoded).square().sum().backward()
+    assert all(bool(one.grad.any()) and bool(one.grad.isfinite().all()) for one in (values, *pooling.parameters()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [(0, 0), ()])
+def test_sequences_without_steps_alone_give_zeros(kind, lengths):
+    pooling, encoded = case(kind, lengths)
+    found = pooling(encoded)
+    assert found.shape == (len(lengths), 4)
+    assert kind == "last" or not found.any()
+
+
+@pytest.mark.parametrize("fill", [-5.0, 5.0])
+def test_padding_never_wins(fill):
+    """All below zero (the padding's value) or above: the longest sequence has no padding, the shortest has most."""
+    steps = Steps(torch.full((6, 2), fill), Layout([1, 5]))
+    for kind in ("mean", "max", "attention"):
+        torch.testing.assert_close(Pooling(kind, 2)(Encoded(steps, None, None)), torch.full((2, 2), fill))
+
+
+def test_what_is_not_there_cannot_be_pooled():
+    _, encoded = case("mean")
+    with pytest.raises(ValueError, match="gives no steps; choose last"):
+        Pooling("mean", 4)(Encoded(None, encoded.summary, None))
+    with pytest.raises(ValueError, match="gives no summary; choose mean, max or attention"):
+        Pooling("last", 4)(Encoded(encoded.steps, None, None))
