@@ -141,7 +141,7 @@ def _search(run: Run, sets: Iterable[str], n_best: int | None = None) -> Setting
         else:
             set_path(plain, path, value)
         origin.append(f"--set {one}")
-    if n_best is not None:
+    if n_best is not None and "search" in plain:
         search = check_recipe(plain, " ".join(origin) or str(run.folder)).search
         if "n_best" not in type(search).model_fields:
             if n_best > 1:
@@ -209,7 +209,9 @@ def predict(
     drawn, done = False, 0
     for chunk in judging.chunks(given.rows):
         place = lambda row, done=done: given.place(done + row)  # noqa: E731
-        found = answers(loaded, chunk, search=search, seed=seed, attention=attention is not None, place=place, say=say)
+        found = answers(
+            loaded, chunk, search=search, seed=seed, n_best=n_best or 1, attention=attention is not None, place=place, say=say
+        )
         for row, one in zip(chunk, found):
             yield from _lines(row, one, n_best, as_json)
             if attention is not None and not drawn and (shown := _drawable(one)) is not None:
@@ -237,6 +239,7 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
         plain = {
             output: [
                 {"rank": rank, "score": one.score, "log_probability": one.log_probability, "finished": one.finished, "value": one.value}
+                | ({} if one.probabilities is None else {"probabilities": one.probabilities})
                 for rank, one in enumerate(listed, 1)
             ]
             for output, listed in found.items()
@@ -251,7 +254,7 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
 
 
 def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
-    """The log-probability of the outputs that a file gives, a number per row."""
+    """The log-probability of the outputs that a file gives, a number per row; null where the row has none."""
     (loaded,) = _loaded(run, device)
     given = row_sources.asked(loaded, None, source, outputs=True)
     found: dict[str, dict[str, list]] = {output: {"log_probability": [], "num_targets": []} for output in loaded.outputs}
@@ -259,7 +262,8 @@ def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, di
     for chunk in judging.chunks(given.rows):
         for output, one in predicting.scores(loaded, chunk, place=lambda row, done=done: given.place(done + row)).items():
             for name, values in found[output].items():
-                values += getattr(one, name).tolist()
+                by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))
+                values += [by_row.get(row) for row in range(len(chunk))]
         done += len(chunk)
     return found
 
@@ -341,7 +345,8 @@ class Model:
         given = row_sources.of_python(run, rows)
         search, found, done = _search(run, (), n_best), [], 0
         for chunk in judging.chunks(given.rows):
-            found += answers([run], chunk, search=search, seed=seed, place=lambda row, done=done: given.place(done + row))
+            place = lambda row, done=done: given.place(done + row)  # noqa: E731
+            found += answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place)
             done += len(chunk)
         pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
         if len(run.outputs) == 1:

@@ -61,10 +61,10 @@ def examine(
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Examined:
-    """Answers and scores for every row of a table; a row whose output is missing is left out.
+    """Answers and scores for every row of a table; a row that lacks an output is left out there.
 
     Errors:
-        DataError: no row has all of its outputs.
+        DataError: there is an output that no row has.
     """
     run = runs[0]
     needed = [fitting.column_of(f"outputs.{name}", settings) for name, settings in run.outputs.items()]
@@ -73,7 +73,7 @@ def examine(
         for output in run.outputs
     }
     listed = enumerate(table_rows(run, table, rows))
-    whole = ((number, row) for number, row in listed if all(row[column] is not None for column in needed))
+    whole = ((number, row) for number, row in listed if any(row[column] is not None for column in needed))
     total = 0
     for pairs in chunks(whole):
         numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
@@ -82,16 +82,18 @@ def examine(
         scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
         for output, settings in run.outputs.items():
             kept, column = found[output], fitting.column_of(f"outputs.{output}", settings)
-            kept["predicted"] += [one[output][0].value for one in told]
-            kept["expected"] += [row[column] for row in chunk]
-            kept["alternatives"] += [_alternatives(run, output, settings, row) for row in chunk]
+            given = [at for at, row in enumerate(chunk) if row[column] is not None]
+            kept["predicted"] += [told[at][output][0].value for at in given]
+            kept["expected"] += [chunk[at][column] for at in given]
+            kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
             for key in ("log_probability", "num_targets", "num_right") if scored else ():
-                kept[key] += getattr(scored[output], key).tolist()
+                kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
     if len(runs) > 1:
         say("an ensemble is measured by its answers; metrics of log-probabilities are left out")
-    if not total:
-        raise DataError(f"{table.where}: no row holds {', '.join(needed)}; there is nothing to measure against")
+    lacking = [column for column, kept in zip(needed, found.values()) if not kept["expected"]]
+    if lacking:
+        raise DataError(f"{table.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
     judged = {}
     for output, kept in found.items():
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from ostinato import fitting
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.ensemble import Ensemble
 from ostinato.errors import BundleError, ConfigError, DataError
-from ostinato.heads._contract import Scored
+from ostinato.heads._contract import Predicted, Scored
+from ostinato.modalities._contract import Labels, Modality
 from ostinato.model import Batch, Graph
 from ostinato.recipe import Recipe, restore
 from ostinato.registry import Settings, build
@@ -31,6 +32,8 @@ Place = Callable[[int], str]
 """Where a row stands, by its number among those given: for messages."""
 BATCH_STEPS = 16_384
 """Steps computed at once, padding counted: one huge example must not make a whole batch as long as itself."""
+TARGET = ""
+"""Stands beside the names of inputs, none of which is empty."""
 LONGEST_ANSWER = 4
 """An answer is at most so many times as long as the longest training target: beyond that a model only babbles."""
 
@@ -52,6 +55,7 @@ class Answer:
         attention: (said steps, source steps) weights, or None.
         said: one word per said step, for a picture's axis; the end is the last.
         heard: one word per step of the first input that is attended to.
+        probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
     """
 
     value: Any
@@ -62,6 +66,7 @@ class Answer:
     attention: Tensor | None
     said: list[str]
     heard: list[str]
+    probabilities: dict[str, float] | None = None
 
 
 class Run:
@@ -148,6 +153,7 @@ def answers(
     search: Settings | None = None,
     seed: int = 0,
     batch_rows: int = 64,
+    n_best: int = 1,
     attention: bool = False,
     outputs: Iterable[str] | None = None,
     place: Place = _number,
@@ -161,10 +167,14 @@ def answers(
         search: in place of the recipe's.
         seed: of sampling; each row's own is made from it and from the row's content.
         batch_rows: rows computed at once, fewer where they are long; changes no answer.
+        n_best: most answers to each row where the answer is a label; of a search it says so itself.
         attention: whether answers carry their weights.
         outputs: only these.
         place: where a row stands, for messages.
         say: hears of rows that are longer than any the model was trained on.
+
+    Errors:
+        ConfigError: an ensemble of runs that differ, or of outputs that are not generated.
     """
     _same_vocabulary(runs)
     first = runs[0]
@@ -178,6 +188,16 @@ def answers(
     for output in outputs or first.outputs:
         head = first.graph.heads[output]
         read = first.graph.reads[output]
+        if not head.generates:
+            if len(runs) > 1:
+                raise ConfigError(f"outputs.{output}: an ensemble answers what is generated; give one run")
+            for rows_now in batches:
+                inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
+                with torch.inference_mode():
+                    predicted = first.graph.predict(output, inputs)
+                for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)):
+                    found[row][output] = one
+            continue
         generator = head if len(runs) == 1 else Ensemble([run.graph.heads[output] for run in runs])
         for rows_now in batches:
             inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
@@ -247,20 +267,61 @@ def _answer(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row:
     return Answer(value, modality.write(value), one.score, one.log_probability, one.finished, one.attention, said, heard)
 
 
-def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place = _number) -> dict[str, Scored]:
-    """The log-probability of each row's own outputs, by output, in the rows' order."""
-    names = [*(f"inputs.{name}" for name in run.inputs), *(f"outputs.{name}" for name in run.outputs)]
-    columns = {name: run.encoded(rows, name, place) for name in names}
-    batches = list(_batches(columns, batch_rows))
-    back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
-    parts: dict[str, list[Scored]] = {output: [] for output in run.outputs}
-    for rows_now in batches:
-        steps = {name: _gathered(column, rows_now, run.device) for name, column in columns.items()}
-        batch = Batch({name: steps[f"inputs.{name}"] for name in run.inputs}, {name: steps[f"outputs.{name}"] for name in run.outputs})
-        with torch.inference_mode():
-            for output in run.outputs:
-                parts[output].append(run.graph.score(output, batch))
-    return {
-        output: Scored(*(torch.cat([getattr(one, name).cpu() for one in found])[back] for name in Scored.__dataclass_fields__))
-        for output, found in parts.items()
-    }
+def _answers_at_once(modality: Modality, predicted: Predicted, n_best: int) -> Iterator[list[Answer]]:
+    """The answers that a head gave without a search, example by example; only a single label has a second best."""
+    log_probability = predicted.log_probability.tolist()
+    spec = modality.spec
+    is_label = isinstance(spec, Labels) and bool((predicted.steps.layout.lengths == 1).all())
+    is_single = is_label and predicted.probabilities is not None and predicted.steps.layout.total == len(log_probability)
+    words = modality.labels(np.arange(spec.size)) if is_single and not spec.several else []
+    for row, steps in enumerate(predicted.steps.split()):
+        value = modality.decode(steps.cpu().numpy())
+        best = Answer(value, modality.write(value), log_probability[row], log_probability[row], True, None, [], [])
+        if not words:
+            yield [best]
+            continue
+        probabilities = predicted.probabilities[row].tolist()
+        order = sorted(range(len(words)), key=lambda one: -probabilities[one])
+        said = replace(best, probabilities={words[one]: probabilities[one] for one in order})
+        others = [one for one in order if one != int(steps[0])][: n_best - 1]
+        listed = [said]
+        for one in others:
+            value, own = modality.decode(np.array([one])), float(np.log(max(probabilities[one], 1e-38)))
+            listed.append(replace(said, value=value, text=modality.write(value), score=own, log_probability=own))
+        yield listed
+
+
+class Given(NamedTuple):
+    """What a model says of the outputs that rows give.
+
+    Args:
+        rows: which of the rows have the output, in order.
+        scored: a number for each of these.
+    """
+
+    rows: list[int]
+    scored: Scored
+
+
+def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place = _number) -> dict[str, Given]:
+    """The log-probability of each row's own outputs, by output; a row that lacks an output is left out there."""
+    inputs = {name: run.encoded(rows, f"inputs.{name}", place) for name in run.inputs}
+    found = {}
+    for output in run.outputs:
+        given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
+        targets = run.encoded([rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at]))
+        columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
+        batches = list(_batches(columns, batch_rows))
+        back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
+        parts: list[Scored] = []
+        for rows_now in batches:
+            steps = {name: _gathered(column, rows_now, run.device) for name, column in columns.items()}
+            target = steps.pop(TARGET)
+            with torch.inference_mode():
+                parts.append(run.graph.score(output, Batch(steps, {output: target})))
+        fields = Scored.__dataclass_fields__
+        nothing = torch.zeros(0)
+        found[output] = Given(
+            given, Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
+        )
+    return found

@@ -19,7 +19,7 @@ from ostinato.data.split import set_aside
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality
 from ostinato.model import Batch
-from ostinato.recipe import Recipe
+from ostinato.recipe import Recipe, align_of
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
@@ -158,8 +158,8 @@ def prepare(
     own = fitting.own_settings(recipe.settings)
     dataset = encode(table, modalities, columns, folder, settings=own)
     valid_dataset = dataset if valid_table is table else encode(valid_table, modalities, columns, folder, settings=own)
-    train = _usable(dataset, rows, limit, "train", notes)
-    valid = _usable(valid_dataset, valid_rows, limit, "valid", notes)
+    train = _usable(recipe.settings, dataset, rows, limit, "train", notes)
+    valid = _usable(recipe.settings, valid_dataset, valid_rows, limit, "valid", notes)
     steps = {place: int(dataset.lengths[place][train].sum()) for place in columns}
     recipe = recipe.with_chosen(planning.sizes(recipe, planning.Amount(len(train), characters, steps)))
     lengths = {name: int(dataset.lengths[f"outputs.{name}"][train].max()) for name in recipe.settings.outputs}
@@ -195,12 +195,37 @@ def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> d
     return {place: counts[column] for place, column in columns.items()}
 
 
-def _usable(dataset: Dataset, rows: np.ndarray | None, limit: int | None, split: str, notes: list[str]) -> np.ndarray:
+def _usable(
+    recipe: Settings, dataset: Dataset, rows: np.ndarray | None, limit: int | None, split: str, notes: list[str]
+) -> np.ndarray:
     """The rows of a split that can be trained on; what is left out is counted and noted."""
-    usable, left_out = dataset.usable(list(dataset.lengths), rows=rows, max_steps=limit)
+    inputs, outputs = ([f"{way}.{name}" for name in getattr(recipe, way)] for way in ("inputs", "outputs"))
+    needed, any_of = (inputs, outputs) if len(outputs) > 1 else (inputs + outputs, [])
+    usable, left_out = dataset.usable(needed, any_of=any_of, rows=rows, max_steps=limit)
     for reason, found in left_out.items():
         notes.append(f"{split}: {found.count:,} rows left out, {reason} (the first: {found.first})")
     if not len(usable):
         told = (f"{found.count:,} rows: {reason} (the first: {found.first})" for reason, found in left_out.items())
         raise DataError(f"data.{split}: no row can be used: {'; '.join(told) or 'there are none'}; give rows that hold every column")
+    for place in any_of:
+        if count := int((~dataset.present(place, usable)).sum()):
+            notes.append(f"{split}: {count:,} rows have no {place}; they count for the other outputs alone")
+        if count == len(usable):
+            raise DataError(f"data.{split}: no row has {place}; give it in some rows, or leave this output out")
+    _demand_one_label_per_step(recipe, dataset, usable)
     return usable
+
+
+def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
+    for name, settings in recipe.outputs.items():
+        if align_of(settings) != "each":
+            continue
+        read = (settings.reads or list(recipe.inputs))[0]
+        labels, steps = dataset.lengths[f"outputs.{name}"][rows], dataset.lengths[f"inputs.{read}"][rows]
+        bad = np.flatnonzero((labels > 0) & (labels != steps))
+        if len(bad):
+            first = int(bad[0])
+            raise DataError(
+                f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} steps"
+                f" ({len(bad):,} rows like this); align: each needs one label per step"
+            )

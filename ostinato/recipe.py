@@ -57,7 +57,7 @@ def _with_head(value: Any) -> Any:
     if isinstance(head, str) or (isinstance(head, Mapping) and "type" in head) or not isinstance(head, Mapping | None):
         return value
     cls = component("modalities", value["type"])
-    default = cls.default_head.get(value.get("align") or cls.default_align)
+    default = cls.default_head.get(value.get("align"), cls.default_head.get(cls.default_align))
     return value if default is None else {**value, "head": {"type": default, **(head or {})}}
 
 

@@ -17,5 +17,5 @@ def score(run: Path, source: str, device: str, as_json: bool) -> None:
     from ostinato import api
 
     found = api.score(run, source, device=device)
-    lines = zip(*([f"{value:.6f}" for value in column["log_probability"]] for column in found.values()))
+    lines = zip(*(["" if value is None else f"{value:.6f}" for value in column["log_probability"]] for column in found.values()))
     show({"outputs": found}, as_json, lambda: "\n".join("\t".join(line) for line in lines))

@@ -84,17 +84,18 @@ class Dataset:
         return to_steps(self._values[name][index], lengths)
 
     def present(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Which of these rows have this column."""
-        return ~np.isin(rows, self._missing[name])
+        """Which of these rows hold something in this column."""
+        return self.lengths[name][rows] > 0
 
     def usable(
-        self, names: Sequence[str], *, max_steps: int | None, rows: np.ndarray | None = None
+        self, names: Sequence[str], *, max_steps: int | None, any_of: Sequence[str] = (), rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, dict[str, LeftOut]]:
         """The rows to train on, in order, and why others are left out; a row counts under the first reason that it meets.
 
         Args:
             names: the columns that must hold something.
-            max_steps: most steps of the longest of these columns; None: any.
+            max_steps: most steps of the longest of all these columns; None: any.
+            any_of: columns of which one must hold something.
             rows: look only at these.
         """
         rows = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
@@ -109,8 +110,10 @@ class Dataset:
         for name in names:
             leave_out(f"{name} is missing", np.isin(rows, self._missing[name]))
             leave_out(f"{name} is empty", self.lengths[name][rows] == 0)
+        if any_of:
+            leave_out(f"{', '.join(any_of)} are all missing", ~np.any([self.present(name, rows) for name in any_of], 0))
         if max_steps is not None:
-            for name in names:
+            for name in (*names, *any_of):
                 leave_out(f"{name} is longer than max_steps {max_steps}", self.lengths[name][rows] > max_steps)
         return rows, left_out
 

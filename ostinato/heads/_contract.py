@@ -82,6 +82,9 @@ class Head(nn.Module, ABC):
     generates: ClassVar[bool]
     """Whether predictions come from a search through `Generator`, or straight from `Predictor.predict`."""
 
+    attended: Sequence[int] = ()
+    """Which of the inputs that it reads it attends to, by position."""
+
     def obstacle(self) -> str | None:
         """Why its targets are computed step by step in Python, or None where they are not."""
         return None
