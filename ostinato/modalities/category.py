@@ -1,0 +1,174 @@
+"""One label, or several at once, for a whole row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.modalities._contract import MISSING, Labels, Modality
+from ostinato.modalities._fields import one_line, shown
+
+SHOWN_LABELS = 20
+"""More known labels than these do not help the reader of a message."""
+
+
+class Category(Modality):
+    """A label for the whole row: a topic, a language, a rating, yes or no; or any number of labels at once.
+
+        one label:  (1,)       its number, labels in sorted order (`ordered`: in that order)
+        `several`:  (1, size)  1 for each label that the row has, 0 for the others
+
+    A raw value is a string, a whole number or a truth value (`true`, `false`), which stands for its text; white space around it
+    does not count. With `several` it is a list of these, or a field that the separator splits. An empty field is a missing
+    value, with `several` a row that has none of the labels.
+
+    Args:
+        several: whether a row may have any number of labels.
+        separator: what stands between two labels of a field, with `several`.
+        ordered: all labels from the lowest to the highest, such as ratings; null: they have no order.
+
+    Errors:
+        ConfigError: `ordered` names a label twice or fewer than two, or stands beside `several`; or the separator is blank, or
+            given without `several`.
+        DataError: a value is no label, a label was not known in training or is not in `ordered`, a label holds the separator, or
+            all rows of the training split have the same.
+    """
+
+    aligns = frozenset({"summary"})
+    default_align = "summary"
+    default_encoder = "feed_forward"
+    default_head = {"summary": "category"}
+    metrics = {"summary": ("accuracy", "macro_f1", "micro_f1", "log_loss")}
+
+    def __init__(self, *, several: bool = False, separator: str = "|", ordered: list[str | int | bool] | None = None):
+        if not separator.strip():
+            raise ConfigError(f"separator: {separator!r} is blank, and blanks around a label do not count; give a sign such as '|'")
+        if separator != "|" and not several:
+            raise ConfigError(f"separator: {separator!r} splits a field into several labels; say `several: true`, or leave it out")
+        if ordered is not None and several:
+            raise ConfigError("ordered: labels in an order exclude each other, and `several` is set; leave out one of the two")
+        self._several = several
+        self._separator = separator
+        self._ordered = None if ordered is None else tuple(_text(label) for label in ordered)
+        if self._ordered is not None and len(set(self._ordered)) < max(2, len(self._ordered)):
+            raise ConfigError(f"ordered: needs at least two labels, each once, from low to high, not {', '.join(self._ordered) or 'none'}")
+        self._set([], [])
+
+    def _set(self, labels: list[str], counts: list[int]) -> None:
+        self._labels, self._counts = labels, counts
+        self._number = {label: number for number, label in enumerate(labels)}
+
+    def _read(self, raw: Any) -> list[str]:
+        """The labels of one row, each once."""
+        if not self._several:
+            return [_text(raw)]
+        if isinstance(raw, str):
+            raw = self.parse(raw)
+        if not isinstance(raw, (list, tuple, set, frozenset, np.ndarray)):
+            raise DataError(f"a list of labels is needed, not {shown(raw)}")
+        return list(dict.fromkeys(_text(label) for label in (raw.tolist() if isinstance(raw, np.ndarray) else raw)))
+
+    def fit(self, column: Iterable[Any]) -> None:
+        counts: Counter[str] = Counter()
+        num_rows = 0
+        for raw in column:
+            if raw is not None:
+                counts.update(self._read(raw))
+                num_rows += 1
+        if not counts:
+            raise DataError("nothing to learn: no row of the training split has a label; check that this is the right column")
+        self._check(counts, num_rows)
+        labels = sorted(counts) if self._ordered is None else list(self._ordered)
+        self._set(labels, [counts[label] for label in labels])
+
+    def _check(self, counts: Counter[str], num_rows: int) -> None:
+        if self._ordered is not None:
+            for label in counts:
+                if label not in self._ordered:
+                    raise DataError(f"{label!r} is not in `ordered`{nearest(label, self._ordered)}; add it there, or mend the data")
+        if self._several:
+            for label in counts:
+                if self._separator in label:
+                    raise DataError(
+                        f"the label {label!r} holds separator: {self._separator!r} and could not be written as a field; "
+                        "choose a separator that stands in no label"
+                    )
+        if len(counts) == 1 and (not self._several or counts.total() == num_rows):
+            raise DataError(
+                f"all {num_rows:,} rows of the training split have the label {next(iter(counts))!r}, so there is nothing to tell "
+                "apart; check that this is the right column and that the split is not sorted by it, or leave it out"
+            )
+
+    def encode(self, raw: Any) -> np.ndarray:
+        try:
+            numbers = [self._number[label] for label in self._read(raw)]
+        except KeyError as unknown:
+            raise self._unknown(unknown.args[0]) from None
+        if not self._several:
+            return np.array(numbers, dtype=np.int32)
+        encoded = np.zeros((1, len(self._labels)), dtype=np.float32)
+        encoded[0, numbers] = 1
+        return encoded
+
+    def _unknown(self, label: str) -> DataError:
+        more = len(self._labels) - SHOWN_LABELS
+        known = self._labels if more <= 0 else [*self._labels[:SHOWN_LABELS], f"and {more:,} more"]
+        close = nearest(label, self._labels).partition(" allowed here")[0].rstrip(";")
+        return DataError(
+            f"the label {label!r} was not known in training{close}; known: {', '.join(known)}; "
+            "mend the label, leave the cell empty, or train again with rows that have it"
+        )
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:
+        """The label, or None where nobody gave one; with `several` a list."""
+        numbers = np.asarray(array).reshape(-1)
+        if self._several:
+            return [label for label, chosen in zip(self._labels, numbers.tolist()) if chosen >= 0.5]
+        return None if numbers[0] == MISSING else self._labels[int(numbers[0])]
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        if self._several:
+            return [self.write(self.decode(step)) for step in np.asarray(array).reshape(-1, len(self._labels))]
+        return ["<missing>" if one == MISSING else self._labels[one] for one in np.asarray(array).tolist()]
+
+    @property
+    def spec(self) -> Labels:
+        return Labels(len(self._labels), self._several, self._ordered is not None, tuple(self._counts))
+
+    def facts(self) -> dict:
+        return {"labels": list(self._labels), "counts": list(self._counts)}
+
+    def restore(self, facts: dict) -> None:
+        self._set(list(facts["labels"]), list(facts["counts"]))
+
+    def parse(self, field: str) -> str | list[str] | None:
+        if self._several:
+            return [label for part in field.split(self._separator) if (label := part.strip())]
+        return field.strip() or None
+
+    def write(self, raw: str | list[str] | None) -> str:
+        """The label; with `several` the labels with the separator between them."""
+        if self._several:
+            return one_line(self._separator.join(self._read(raw)))
+        return "" if raw is None else one_line(_text(raw))
+
+
+def _text(label: Any) -> str:
+    """A label as its text: `true` and `false` as in JSON, whole numbers as their digits, also where a table made them real ones."""
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, str) and label.strip():
+        return label.strip()
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    if isinstance(label, int) or (isinstance(label, float) and label.is_integer()):
+        return str(int(label))
+    if isinstance(label, str):
+        raise DataError("a label is empty; leave the cell out (null) where a row has none")
+    if isinstance(label, float):
+        raise DataError(f"a label must be a string, a whole number or a truth value, not {label}; a column of real numbers is a `number`")
+    raise DataError(f"a label must be a string, a whole number or a truth value, not {shown(label)}; `several: true` takes lists")
