@@ -1,0 +1,198 @@
+"""One label for each step of an input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.modalities import _schemes
+from ostinato.modalities._contract import MISSING, Labels, Modality
+from ostinato.modalities._fields import one_line, shown
+
+
+class Tags(Modality):
+    """One label for each step of an input: parts of speech, named entities, states of a protein.
+
+        ids = number of the label, -1 where nobody gave one
+
+    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as their
+    digits. Separators in a row count as one, unless `missing` is empty.
+
+    Plain labels (`scheme: none`) are numbered from the most frequent. With a scheme the tags mark spans: they are read in the
+    scheme of the data, trained on in `scheme`, and predictions come back in the scheme of the data. Each label of a span then
+    has all tags of the scheme, seen or not, and `spec.legal` says which may follow which. A step without a label is None in a
+    raw value; it ends a span, as `O` does.
+
+    Args:
+        separator: what stands between two labels of a field; empty: each character is a label.
+        scheme: what the model is trained on: plain labels, or tags of spans; bioes is mostly the best of these.
+        reads: the scheme of the data; auto: the one in which all training sequences are legal.
+        lenient: whether a sequence that is not legal in its scheme is read as conlleval reads it; else it is an error.
+        missing: what stands for a step that nobody gave a label, such as `_`; an item null in a list always does.
+        unknown: what to do with a label that training did not have: refuse it, or count the step as missing. Metrics made from
+            predictions read the data themselves and count it as wrong.
+
+    Errors:
+        ConfigError: options that contradict each other.
+        DataError: a value is no list of labels, a label is empty, holds the separator or is unknown, a tag belongs to no scheme
+            or stands where the scheme does not allow it, or there is no label to learn.
+
+    Source: Lample et al. 2016 (arXiv:1603.01360), section 3; Ratinov and Roth 2009 (W09-1119) on schemes.
+    """
+
+    aligns = frozenset({"each"})
+    default_align = "each"
+    default_encoder = "recurrent"
+    default_head = {"each": "tagger"}
+    metrics = {"each": ("step_accuracy", "step_macro_f1", "span_precision", "span_recall", "span_f1", "log_loss")}
+
+    def __init__(
+        self,
+        *,
+        separator: str = " ",
+        scheme: Literal["none", "iob1", "iob2", "bioes"] = "none",
+        reads: Literal["auto", "iob1", "iob2", "bioes"] = "auto",
+        lenient: bool = False,
+        missing: str | None = None,
+        unknown: Literal["error", "missing"] = "error",
+    ):
+        for name, given in (("reads", reads != "auto"), ("lenient", lenient)):
+            if given and scheme == "none":
+                raise ConfigError(f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out")
+        if missing is not None and (len(missing) != 1 if not separator else separator in missing):
+            allowed = "one character, since each stands for a label" if not separator else f"a text without {separator!r} in it"
+            raise ConfigError(f"missing: {missing!r} cannot stand in a field with separator: {separator!r}; give {allowed}")
+        self._separator = separator
+        self._scheme = None if scheme == "none" else scheme
+        self._asked = None if reads == "auto" else reads
+        self._reads = self._asked or self._scheme
+        self._lenient = lenient
+        self._missing = missing
+        self._unknown = unknown
+        self._set([], [])
+
+    def _set(self, labels: list[str], counts: Sequence[int]) -> None:
+        self._labels = labels
+        self._tags = self._all_tags(labels)
+        self._number = {tag: number for number, tag in enumerate(self._tags)}
+        legal = None if self._scheme is None else _schemes.legal(self._tags, self._scheme)
+        self._spec = Labels(len(self._tags), counts=tuple(counts), legal=legal)
+
+    def _all_tags(self, labels: list[str]) -> list[str]:
+        return labels if self._scheme is None else _schemes.vocabulary(labels, self._scheme)
+
+    def _read(self, raw: Any) -> list[str | None]:
+        if isinstance(raw, str):
+            return self.parse(raw)
+        if not isinstance(raw, (list, tuple, np.ndarray)):
+            raise DataError(f"a list of labels is needed, not {shown(raw)}")
+        return [self._label(label) for label in (raw.tolist() if isinstance(raw, np.ndarray) else raw)]
+
+    def _label(self, label: Any) -> str | None:
+        if isinstance(label, int) and not isinstance(label, bool):
+            label = str(label)
+        if label is not None and not isinstance(label, str):
+            raise DataError(f"a label must be a string or a whole number, not {shown(label)}")
+        return None if label == self._missing else label
+
+    def fit(self, column: Iterable[Any]) -> None:
+        counts: Counter[str] = Counter()
+        detector = _schemes.Detector()
+        for number, raw in enumerate(column):
+            if raw is None:
+                continue
+            read = self._read(raw)
+            if self._scheme is not None:
+                detector.add(number, read)
+                read = self._written(read, _schemes.spans(read), self._scheme)
+            counts.update(label for label in read if label is not None)
+        if not counts:
+            raise DataError(
+                "nothing to learn: the training split holds no label at all (every value is empty, or missing);"
+                " check that this is the right column, or leave it out of the recipe"
+            )
+        if self._scheme is not None:
+            self._reads = self._asked or detector.scheme()
+            if not self._lenient:
+                detector.demand_legal(self._reads)
+        for label in counts:
+            if self.parse(label) != [label]:
+                raise DataError(
+                    f"the label {label!r} is empty or cannot be told from its neighbours with separator: {self._separator!r};"
+                    " choose a separator that stands in no label"
+                )
+        kinds = counts if self._scheme is None else _kinds(counts)
+        labels = sorted(kinds, key=lambda label: (-kinds[label], label))
+        self._set(labels, [counts[tag] for tag in self._all_tags(labels)])
+
+    def encode(self, raw: Any) -> np.ndarray:
+        read = self._read(raw)
+        if self._scheme is not None:
+            wrong = None if self._lenient else _schemes.fault(read, self._reads)
+            if wrong is not None:
+                raise DataError(f"step {wrong.step + 1}: {wrong.reason}; {_schemes.ADVICE}")
+            read = self._written(read, _schemes.spans(read), self._scheme)
+        return np.array([self._encoded(label, step) for step, label in enumerate(read)], dtype=np.int32)
+
+    def _encoded(self, tag: str | None, step: int) -> int:
+        number = MISSING if tag is None else self._number.get(tag)
+        if number is None and self._unknown == "error":
+            label = tag if self._scheme is None else tag.partition("-")[2]
+            raise DataError(
+                f"step {step + 1}: the label '{label}' does not stand in the training split{nearest(label, self._labels)};"
+                " mend it, train on data that have it, or set unknown: missing to leave such steps out"
+            )
+        return MISSING if number is None else number
+
+    def _written(self, read: Sequence[str | None], spans: list[_schemes.Span], scheme: _schemes.Scheme) -> list[str | None]:
+        tags = _schemes.tags_of(spans, len(read), scheme)
+        return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> list[str | None]:
+        tags = [None if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
+        return tags if self._scheme is None else self._written(tags, _schemes.spans(tags), self._reads)
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        return ["<missing>" if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
+
+    @property
+    def spec(self) -> Labels:
+        return self._spec
+
+    def facts(self) -> dict:
+        facts = {"labels": list(self._labels), "counts": list(self._spec.counts)}
+        return facts if self._scheme is None else {**facts, "reads": self._reads}
+
+    def restore(self, facts: dict) -> None:
+        if self._scheme is not None:
+            self._reads = facts["reads"]
+        self._set(list(facts["labels"]), list(facts["counts"]))
+
+    def parse(self, field: str) -> list[str | None]:
+        labels = field.split(self._separator) if self._separator else list(field)
+        if self._missing != "":
+            labels = [label for label in labels if label]
+        return [None if label == self._missing else label for label in labels] if field else []
+
+    def write(self, raw: list[str | None]) -> str:
+        """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not undo.
+
+        Errors:
+            DataError: a step has no label, and no setting says how to write that.
+        """
+        if None in raw and self._missing is None:
+            raise DataError(f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such as '_'")
+        return one_line(self._separator.join(self._missing if label is None else label for label in raw))
+
+
+def _kinds(counts: Counter[str]) -> Counter[str]:
+    """How often the labels of spans stand in tags."""
+    kinds: Counter[str] = Counter()
+    for tag, count in counts.items():
+        if tag != _schemes.OUTSIDE:
+            kinds[tag.partition("-")[2]] += count
+    return kinds
