@@ -20,6 +20,7 @@ from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
+from ostinato.layers.vocabulary import cross_entropy
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
 from ostinato.steps import Layout, Steps
@@ -118,8 +119,8 @@ class Autoregressive(Head, Generator):
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         heard, truth = self._shifted(targets)
         smoothing, sampled = (self.label_smoothing, self.scheduled_sampling) if self.training else (0.0, 0.0)
-        logits = self._logits(self._features(encoded, heard, sampled))
-        return Loss(functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing), len(truth))
+        features = self._dropped(self._features(encoded, heard, sampled))
+        return Loss(cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing), len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         heard, truth = self._shifted(targets)
