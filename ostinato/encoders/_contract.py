@@ -49,7 +49,8 @@ class Encoder(nn.Module, ABC):
     steps_size: int | None
     summary_size: int | None
     state_sizes: tuple[int, ...] = ()
-    """Widths of the tensors of `Encoded.state`: what a head may start from."""
+    """Widths of the tensors of `Encoded.state`: what a head may start from; () where the state sums nothing up, so that a head
+    starts from the summary."""
     look_ahead: int | None
     """Steps to wait before the first answer; None: the whole sequence."""
 

@@ -90,5 +90,31 @@ def largest(steps: Steps) -> Tensor:
     return found.masked_fill(empty.unsqueeze(1), 0)
 
 
+def last(steps: Steps) -> Tensor:
+    """The last step of each sequence, (B, H); zeros where there are none."""
+    values, layout = steps.values, steps.layout
+    ends = torch.where(layout.lengths > 0, layout.offsets[1:] - 1, layout.total)
+    return torch.cat([values, values.new_zeros(1, values.shape[1])]).index_select(0, ends.to(values.device))
+
+
+def sum_up(kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    """The last step of each sequence, or the mean or the largest of all, and how many there were: what it goes on from.
+
+    Shapes:
+        steps (N, H); before and returned: (B, H), zeros where there was no step, and (B, 1)
+    """
+    count = steps.layout.lengths.to(steps.values).unsqueeze(1)
+    found = {"last": last, "mean": mean, "max": largest}[kind](steps)
+    if before is None:
+        return found, count
+    earlier, seen = before
+    if kind == "mean":
+        together = (earlier * seen + found * count) / (seen + count).clamp(min=1)
+    else:
+        together = torch.maximum(earlier, found) if kind == "max" else found
+    together = torch.where(count == 0, earlier, torch.where(seen == 0, found, together))
+    return together, seen + count
+
+
 def _none(steps: Steps) -> Tensor:
     return steps.values.new_zeros(len(steps.layout), *steps.values.shape[1:])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ostinato.encoders._contract import Encoded
-from ostinato.layers.pooling import Pooling
+from ostinato.layers.pooling import Pooling, sum_up
 from ostinato.steps import Layout, Steps
 
 KINDS = ["last", "mean", "max", "attention"]
@@ -83,3 +83,19 @@ def test_what_is_not_there_cannot_be_pooled():
         Pooling("mean", 4)(Encoded(None, encoded.summary, None))
     with pytest.raises(ValueError, match="gives no summary; choose mean, max or attention"):
         Pooling("last", 4)(Encoded(encoded.steps, None, None))
+
+
+@pytest.mark.parametrize("kind", ["last", "mean", "max"])
+def test_a_sequence_in_parts_is_summed_up_as_at_once(kind):
+    """All below zero, so that the zeros of a sequence without steps would be the largest."""
+    torch.manual_seed(0)
+    steps = Steps(-torch.rand(9, 3, dtype=torch.float64), Layout([4, 0, 3, 2]))
+    whole = sum_up(kind, steps, None)
+    for cuts in ([0, 0, 0, 0], [2, 0, 3, 1], [4, 0, 3, 2], [0, 0, 3, 1]):
+        parts = list(zip(steps.split(), cuts))
+        found = sum_up(kind, Steps.of([one[:at] for one, at in parts]), None)
+        found = sum_up(kind, Steps.of([one[at:] for one, at in parts]), found)
+        for one, other in zip(found, whole):
+            torch.testing.assert_close(one, other)
+    assert whole[1].flatten().tolist() == [4, 0, 3, 2]
+    assert torch.equal(whole[0][1], torch.zeros(3, dtype=torch.float64))

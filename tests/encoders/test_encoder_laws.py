@@ -1,0 +1,241 @@
+"""The laws of encoders, on every member of the room and on its options."""
+
+import pytest
+import torch
+
+from ostinato import registry
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities._contract import Symbols
+from ostinato.steps import Layout, Steps
+from ostinato.testing import encoders as laws
+
+ONE_EACH = (1, 1, 1, 1)
+VARIANTS = {
+    "recurrent": [
+        {},
+        {"both_ways": False, "layers": 2, "start": "learnt"},
+        {"both_ways": False, "reversed_source": True, "cell": "gru"},
+        {"both_ways": False, "cell": "rnn", "embedding": "one_hot", "embedding_size": None},
+    ],
+    "feed_forward": [{}, {"hidden_size": [5, 4], "layers": 2, "activation": "tanh"}],
+    "windowed": [
+        {},
+        {"window": 3, "layers": 2, "activation": "tanh", "start": "learnt"},
+        {"window": 1},
+        {"both_ways": True, "start": "learnt", "activation": "gelu"},
+        {"embedding": "one_hot", "embedding_size": None},
+    ],
+    "convolutional": [
+        {"layers": 2},
+        {"layers": 2, "both_ways": False, "summary": "last"},
+        {"layers": 1, "both_ways": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
+        {"layers": 3, "both_ways": False},
+    ],
+}
+
+
+def lengths_of(name):
+    return ONE_EACH if name == "feed_forward" else laws.LENGTHS
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [(name, one) for name in registry.names("encoders") for one in VARIANTS.get(name, [{}])], ids=str
+)
+def test_every_encoder_keeps_the_laws(name, options):
+    laws.all_of(name, options, lengths=lengths_of(name))
+
+
+EVERY_OPTION = {
+    "recurrent": (
+        {
+            "cell": ["gru", "rnn"],
+            "hidden_size": [7],
+            "layers": [2],
+            "both_ways": [False],
+            "residual": [True],
+            "dropout": [0.5],
+            "variational": [True],
+            "recurrent_dropout": [0.5],
+            "reversed_source": [True],
+            "start": ["learnt"],
+            "embedding": ["one_hot"],
+            "embedding_size": [7],
+        },
+        {
+            "residual": {"layers": 2},
+            "variational": {"dropout": 0.5},
+            "reversed_source": {"both_ways": False},
+            "embedding": {"embedding_size": None},
+        },
+    ),
+    "feed_forward": (
+        {"hidden_size": [7], "layers": [2], "activation": ["tanh", "gelu"], "dropout": [0.5], "embedding_size": [7, None]},
+        {},
+    ),
+    "windowed": (
+        {
+            "window": [3, 6],
+            "hidden_size": [7, [7, 5]],
+            "layers": [2],
+            "both_ways": [True],
+            "activation": ["tanh", "gelu"],
+            "dropout": [0.5],
+            "start": ["learnt"],
+            "embedding": ["one_hot"],
+            "embedding_size": [7, None],
+        },
+        {"hidden_size": {"layers": 2}, "embedding": {"embedding_size": None}},
+    ),
+    "convolutional": (
+        {
+            "hidden_size": [7],
+            "layers": [2],
+            "kernel_size": [5],
+            "both_ways": [False],
+            "summary": ["last", "mean"],
+            "dropout": [0.5],
+            "variational": [True],
+            "embedding": ["one_hot"],
+            "embedding_size": [7, None],
+        },
+        {"variational": {"dropout": 0.5}, "embedding": {"embedding_size": None}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_OPTION))
+def test_every_option_matters(name):
+    laws.options_matter(name, *EVERY_OPTION[name], lengths=lengths_of(name))
+
+
+def test_every_encoder_of_this_repository_has_its_options_tried():
+    assert set(registry.names("encoders")) == set(EVERY_OPTION) == set(VARIANTS)
+
+
+def broken(monkeypatch, name, change):
+    cls = registry.component("encoders", name)
+    honest = cls.encode
+    monkeypatch.setattr(cls, "encode", lambda self, steps, state=None: change(honest, self, steps, state))
+
+
+def test_the_laws_see_a_state_that_is_not_taken_up(monkeypatch):
+    broken(monkeypatch, "windowed", lambda honest, self, steps, state: honest(self, steps))
+    for law in (laws.stepwise_equals_whole, laws.going_on_equals_whole):
+        with pytest.raises(AssertionError, match="steps of sequence"):
+            law(laws.maker("windowed"), laws.SPECS["values"])
+
+
+def test_the_laws_see_a_neighbour_being_read(monkeypatch):
+    def joined(honest, self, steps, state):
+        read = honest(self, Steps(steps.values, Layout([steps.layout.total])), None)
+        return read._replace(steps=Steps(read.steps.values, steps.layout), summary=read.summary.expand(len(steps.layout), -1))
+
+    broken(monkeypatch, "convolutional", joined)
+    with pytest.raises(AssertionError, match="of sequences"):
+        laws.company_changes_nothing(laws.maker("convolutional"), laws.SPECS["values"])
+
+
+def test_the_laws_see_the_future_being_read(monkeypatch):
+    make = laws.maker("windowed", {"both_ways": True})
+
+    def pretends(spec):
+        encoder = make(spec)
+        encoder.look_ahead = 1
+        return encoder
+
+    with pytest.raises(AssertionError, match="more than 1 before"):
+        laws.what_comes_later_changes_nothing(pretends, laws.SPECS["values"])
+
+
+def test_the_laws_see_a_gradient_cut_off(monkeypatch):
+    def cut_off(honest, self, steps, state):
+        return honest(self, steps, state and tuple(one.detach() for one in state))
+
+    broken(monkeypatch, "windowed", cut_off)
+    with pytest.raises(Exception, match="Jacobian|jacobian"):
+        laws.gradients_are_right(laws.maker("windowed"), laws.SPECS["values"])
+
+
+def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
+    encoder = laws.maker("feed_forward")(Symbols(9, 0, 1, 2))
+    for lengths, number in (([1, 3], 3), ([0, 1], 0)):
+        steps = laws.batch(laws.SPECS["symbols"], lengths)
+        with pytest.raises(DataError, match=f"one step per row, and a row has {number}; .* recurrent, convolutional or windowed"):
+            encoder.encode(steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("feed_forward", {"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
+        ("windowed", {"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
+        ("windowed", {"window": 4, "both_ways": True}, "has no middle; set window: 5"),
+        ("windowed", {"window": 1, "start": "learnt"}, "start: learnt has no effect with window: 1"),
+        ("windowed", {"window": 1, "both_ways": True}, "both_ways: true has no effect with window: 1"),
+        ("convolutional", {"kernel_size": 4}, "has no middle; set kernel_size: 5"),
+        ("convolutional", {"kernel_size": 1}, "never sees a second step"),
+        ("convolutional", {"variational": True}, "no effect with dropout: 0"),
+        ("convolutional", {"embedding": "one_hot"}, "as wide as there are symbols"),
+    ],
+)
+def test_what_cannot_be_is_refused(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        laws.maker(name, options)(laws.SPECS["symbols"])
+
+
+def by_windows(encoder, x, reach_back, reach_ahead):
+    """One window after the other, as the equations of the windowed encoder say."""
+    embedded = encoder.embedding(x).values
+    blank = torch.zeros(embedded.shape[1]) if encoder.outside is None else encoder.outside
+    rows = []
+    for t in range(len(embedded)):
+        places = range(t - reach_back, t + reach_ahead + 1)
+        h = torch.cat([embedded[k] if 0 <= k < len(embedded) else blank for k in places])
+        h = torch.tanh(encoder.first.map.weight @ h + encoder.first.map.bias)
+        for layer in encoder.net.layers:
+            h = torch.tanh(layer.weight @ h + layer.bias)
+        rows.append(h)
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(("both_ways", "reach"), [(False, (4, 0)), (True, (2, 2))])
+@pytest.mark.parametrize("start", ["zero", "learnt"])
+def test_the_windowed_net_computes_its_equations(both_ways, reach, start):
+    torch.manual_seed(0)
+    options = {"both_ways": both_ways, "activation": "tanh", "layers": 2, "start": start}
+    encoder = laws.maker("windowed", options)(laws.SPECS["values"])
+    if start == "learnt":
+        torch.nn.init.normal_(encoder.outside)
+    steps = laws.batch(laws.SPECS["values"])
+    for found, one in zip(encoder.encode(steps).steps.split(), steps.split()):
+        if len(one):
+            torch.testing.assert_close(found, by_windows(encoder, Steps(one, Layout([len(one)])), *reach))
+
+
+@pytest.mark.parametrize(("both_ways", "layers", "kernel_size"), [(False, 2, 3), (False, 3, 2), (True, 2, 3), (True, 1, 5)])
+def test_a_convolutional_step_sees_its_receptive_field_and_no_more(both_ways, layers, kernel_size):
+    torch.manual_seed(0)
+    options = {"both_ways": both_ways, "layers": layers, "kernel_size": kernel_size}
+    encoder = laws.maker("convolutional", options)(laws.SPECS["values"]).double()
+    field = 1 + 2 * (kernel_size - 1) * (2**layers - 1)
+    assert encoder.receptive_field == field and encoder.look_ahead == (field // 2 if both_ways else 0)
+    values = torch.randn(3 * field, 3, dtype=torch.float64, requires_grad=True)
+    middle = 3 * field // 2
+    # Many draws of the weights: a relu may shut one way by chance.
+    seen = torch.zeros(3 * field, dtype=torch.bool)
+    for _ in range(20):
+        for parameter in encoder.parameters():
+            torch.nn.init.normal_(parameter)
+        (gradient,) = torch.autograd.grad(encoder.encode(Steps(values, Layout([3 * field]))).steps.values[middle].sum(), values)
+        seen |= gradient.any(1)
+    first = middle - (field // 2 if both_ways else field - 1)
+    assert seen.nonzero().flatten().tolist() == list(range(first, first + field))
+
+
+def test_a_longer_sequence_is_summed_up_as_the_setting_says():
+    steps = laws.batch(laws.SPECS["values"])
+    for summary, by_hand in (("last", lambda h: h[-1]), ("mean", lambda h: h.mean(0)), ("max", lambda h: h.amax(0))):
+        torch.manual_seed(0)
+        encoded = laws.maker("convolutional", {"summary": summary, "layers": 1})(laws.SPECS["values"]).encode(steps)
+        for row, h in enumerate(encoded.steps.split()):
+            torch.testing.assert_close(encoded.summary[row], by_hand(h) if len(h) else torch.zeros(6))
