@@ -1,7 +1,7 @@
 """What a metric is: predictions beside references, one number with a 95 % interval and the name of the method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -34,6 +34,10 @@ class Judged:
         log_probability: log-probability of the reference, natural logarithm, or None where it was not computed.
         num_targets: how many steps that log-probability covers, the end symbol included.
         num_right: how many of these steps had the highest probability, or None.
+        quantiles: what is known of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the form of the
+            reference; or None where predictions are points.
+        scales: for each example how large an error is ordinary, or one number per channel: the mean absolute error of the
+            seasonal naive forecast within the series' past (`mase.ordinary_error`), NaN where it is not known; or None.
     """
 
     predicted: Sequence[Any]
@@ -42,6 +46,8 @@ class Judged:
     log_probability: Sequence[float] | None = None
     num_targets: Sequence[int] | None = None
     num_right: Sequence[int] | None = None
+    quantiles: Sequence[Mapping[float, Any]] | None = None
+    scales: Sequence[Any] | None = None
 
 
 class Metric(ABC):
@@ -60,6 +66,9 @@ class Metric(ABC):
     times the first sum over the second."""
     needs_log_probability: ClassVar[bool]
     """Whether it is made from the references' log-probability rather than from predictions."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Further columns of `Judged` without which it cannot be measured: `quantiles`, `scales`, which may be None; `expected` where it
+    reads the references themselves although it is made from their log-probability."""
 
     def __init__(self) -> None:
         """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""

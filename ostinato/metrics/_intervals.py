@@ -119,6 +119,8 @@ def _rows(metric: Metric, judged: Judged) -> np.ndarray:
         "log_probability": judged.log_probability,
         "num_targets": judged.num_targets,
         "num_right": judged.num_right,
+        "quantiles": judged.quantiles,
+        "scales": judged.scales,
     }
     # A validation that only scores its references makes no predictions.
     if not metric.needs_log_probability:

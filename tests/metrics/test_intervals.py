@@ -90,11 +90,15 @@ def test_wilson_covers_the_truth_about_95_times_in_100_even_near_the_edge():
     assert 0.92 <= covered <= 0.99
 
 
+TEXT = Judged(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
+NUMBERS = Judged([[1.0, 2.0]], [[1.5, 2.0]], quantiles=[{0.05: [0.0, 0.0], 0.95: [3.0, 3.0]}], scales=[0.5])
+OF_NUMBERS = ("mae", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
+
+
 def test_one_example_works_for_every_metric_and_says_what_it_is_worth():
-    judged = Judged(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
     for name in names("metrics"):
         metric = make("metrics", name)
-        measured = measure(metric, judged)
+        measured = measure(metric, NUMBERS if name in OF_NUMBERS else TEXT)
         assert measured.low <= measured.value <= measured.high
         assert "1 example" in measured.method
         if not metric.is_share:
@@ -120,6 +124,8 @@ def test_columns_of_unequal_length_are_an_error():
         measure(make("metrics", "bleu"), Judged(["a"], ["a", "b"]))
     with pytest.raises(DataError, match="1 alternatives"):
         measure(make("metrics", "exact_match"), Judged(["a", "b"], ["a", "b"], alternatives=[[]]))
+    with pytest.raises(DataError, match="2 expected, 2 predicted, 1 scales"):
+        measure(make("metrics", "mase"), Judged([1.0, 2.0], [1.0, 2.0], scales=[1.0]))
     with pytest.raises(DataError, match="1 num_targets"):
         measure(make("metrics", "perplexity"), Judged([], ["a", "b"], log_probability=[-1.0, -2.0], num_targets=[1]))
 

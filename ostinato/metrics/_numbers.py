@@ -1,0 +1,73 @@
+"""Real numbers beside real numbers: one, a list, or steps with several channels, some of them missing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.metrics._contract import Judged
+
+
+def pairs(judged: Judged) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(predicted, expected) of each example as arrays of one shape; what is missing (None or NaN) is NaN in `expected`.
+
+    Errors:
+        DataError: a value is no number, a reference is infinite, a prediction is not finite where there is a reference, or the
+            two have different shapes.
+    """
+    for example, (said, right) in enumerate(zip(judged.predicted, judged.expected, strict=True)):
+        expected = _expected(right, example)
+        yield fitted(said, expected, example, "the prediction"), expected
+
+
+def distributions(judged: Judged, metric: str) -> Iterator[tuple[Mapping[float, np.ndarray], np.ndarray]]:
+    """(level -> values, expected) of each example, all in one shape, all examples with the same levels in rising order.
+
+    Errors:
+        DataError: there are no quantiles, a level is not between 0 and 1, or examples have different levels; and what `pairs`
+            refuses.
+    """
+    if judged.quantiles is None:
+        raise DataError(
+            f"{metric} needs a predictive distribution, and these predictions are points; leave the metric out, or train a head"
+            " that gives quantiles or a distribution"
+        )
+    levels: list[float] | None = None
+    for example, (given, right) in enumerate(zip(judged.quantiles, judged.expected, strict=True)):
+        own = sorted(given)
+        levels = own if levels is None else levels
+        if own != levels or not own:
+            listed = ", ".join(f"{level:g}" for level in own) or "none"
+            raise DataError(f"{metric}: the quantile levels of example {example + 1} ({listed}) are not those of the first; give all the same")
+        if not 0 < own[0] <= own[-1] < 1:
+            raise DataError(f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5 % quantile")
+        expected = _expected(right, example)
+        yield {level: fitted(given[level], expected, example, f"the {level:g} quantile") for level in own}, expected
+
+
+def fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarray:
+    """What stands beside a reference, in its shape."""
+    array = _array(raw, example, what)
+    if array.shape != expected.shape:
+        raise DataError(f"example {example + 1}: {what} has shape {array.shape}, the reference {expected.shape}; they must be equal")
+    if not np.isfinite(array[~np.isnan(expected)]).all():
+        raise DataError(f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower learning rate")
+    return array
+
+
+def _expected(raw: Any, example: int) -> np.ndarray:
+    array = _array(raw, example, "the reference")
+    if np.isinf(array).any():
+        raise DataError(f"example {example + 1}: the reference is infinite; mend it, or leave it empty where nobody knows it")
+    return array
+
+
+def _array(raw: Any, example: int, what: str) -> np.ndarray:
+    try:
+        return np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"example {example + 1}: {what} is {raw!r:.60}, and this metric reads real numbers, one, a list, or a list per step, all"
+            " of one length; judge labels by accuracy, texts by exact_match"
+        ) from None

@@ -1,0 +1,38 @@
+"""How far predictions are from the true numbers, on average: the mean absolute error."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._numbers import pairs
+from ostinato.metrics._raw import ratio
+
+
+class MAE(Metric):
+    """How far predictions are from the true numbers, on average: the mean absolute error.
+
+        MAE = sum |predicted - true| / number of true values
+
+    Over all values of all examples: steps and channels. A value that is missing in the reference is left out.
+
+    Units:
+        the output's own
+
+    Errors:
+        DataError: a value is no number, a prediction is not finite, or has another shape than its reference.
+    """
+
+    higher_is_better = False
+    unit = ""
+    is_share = False
+    needs_log_probability = False
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        return [[np.nansum(abs(said - right)), np.isfinite(right).sum()] for said, right in pairs(judged)]
+
+    def value(self, total: Sequence[float]) -> float:
+        return ratio(total[0], total[1], "mae", "true value")
+
+    def signature(self) -> str:
+        return "mean over values, missing ones left out"

@@ -1,0 +1,78 @@
+"""Error in errors of the seasonal naive forecast within the past of the series: MASE."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._numbers import pairs
+from ostinato.metrics._raw import ratio
+
+
+class MASE(Metric):
+    """Error in errors of the seasonal naive forecast within the past of the series: MASE; below 1 is better than that forecast was.
+
+        scale = mean over the past of |y[t] - y[t - season]|                       per series and channel
+        MASE  = sum of |predicted - true| / scale / number of true values
+
+    Over all values of all examples, which is M4's mean over series where all have one horizon. A value that is missing in the
+    reference is left out, and a series whose scale is not known (NaN).
+
+    Errors:
+        DataError: there are no scales, a scale is 0, negative or infinite, a value is no number, a prediction is not finite, or has
+            another shape than its reference.
+
+    Source: Hyndman and Koehler 2006 (International Journal of Forecasting 22:679); seasonal as in M4, Makridakis et al. 2020.
+    """
+
+    higher_is_better = False
+    unit = ""
+    is_share = False
+    needs_log_probability = False
+    needs = ("scales",)
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        if judged.scales is None:
+            raise DataError("mase needs the past of each series, and these examples have none; leave the metric out, or use mae")
+        rows = []
+        for example, (said, right) in enumerate(pairs(judged)):
+            scaled = abs(said - right) / _checked(judged.scales[example], right, example)
+            rows.append([np.nansum(scaled), np.isfinite(scaled).sum()])
+        return rows
+
+    def value(self, total: Sequence[float]) -> float:
+        return ratio(total[0], total[1], "mase", "true value of a series with a scale")
+
+    def signature(self) -> str:
+        return "scaled by the seasonal naive forecast within the past, mean over values, missing ones left out"
+
+
+def ordinary_error(past: Any, season: int) -> np.ndarray:
+    """The scale of a series: the mean absolute difference of values one season apart, per channel; NaN where none is known.
+
+    Shapes:
+        past (T,) or (T, C); result () or (C,)
+
+    Args:
+        past: the series before the forecast, NaN where a value is missing.
+        season: steps of a season; 1 where there is none.
+    """
+    values = np.asarray(past, dtype=np.float64)
+    differences = abs(values[season:] - values[:-season])
+    known = np.isfinite(differences).sum(0)
+    return np.where(known > 0, np.nansum(differences, 0) / np.maximum(known, 1), np.nan)
+
+
+def _checked(raw: Any, right: np.ndarray, example: int) -> np.ndarray:
+    scale = np.asarray(raw, dtype=np.float64)
+    if scale.shape not in ((), right.shape[-1:] if right.ndim == 2 else ()):
+        raise DataError(f"mase: example {example + 1} has a scale of shape {scale.shape} for values of shape {right.shape}; give one per channel")
+    wrong = scale[np.isinf(scale) | (scale <= 0)]
+    if wrong.size:
+        raise DataError(
+            f"mase: the scale of example {example + 1} is {wrong.flat[0]:g}, where a finite number above 0 is needed; a past that repeats"
+            " itself from season to season has 0: leave that series out, or judge by mae or smape"
+        )
+    return scale

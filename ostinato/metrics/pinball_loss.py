@@ -1,0 +1,54 @@
+"""How good predicted quantiles are: the mean pinball loss over their levels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._numbers import distributions
+from ostinato.metrics._raw import ratio
+
+
+class PinballLoss(Metric):
+    """How good predicted quantiles are: the mean pinball loss over their levels.
+
+        loss = (true - q) * level          where true >= q, the predicted quantile at that level
+               (q - true) * (1 - level)    where true < q
+        mean over levels and true values
+
+    The true quantiles have the least; at level 0.5 it is half the absolute error. Two models compare only at the same levels. A
+    value that is missing in the reference is left out.
+
+    Units:
+        the output's own
+
+    Errors:
+        DataError: there are no quantiles, examples have different levels, or values that are no numbers, not finite, or of
+            another shape than the reference.
+
+    Source: Koenker and Bassett 1978 (Econometrica 46:33).
+    """
+
+    higher_is_better = False
+    unit = ""
+    is_share = False
+    needs_log_probability = False
+    needs = ("quantiles",)
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        rows = []
+        for quantiles, right in distributions(judged, "pinball_loss"):
+            losses = [np.nansum(pinball(right, said, level)) for level, said in quantiles.items()]
+            rows.append([np.mean(losses), np.isfinite(right).sum()])
+        return rows
+
+    def value(self, total: Sequence[float]) -> float:
+        return ratio(total[0], total[1], "pinball_loss", "true value")
+
+    def signature(self) -> str:
+        return "mean over the predicted levels and values, missing ones left out"
+
+
+def pinball(right: np.ndarray, said: np.ndarray, level: float) -> np.ndarray:
+    """The pinball loss of each value."""
+    return np.maximum(level * (right - said), (level - 1) * (right - said))

@@ -1,0 +1,39 @@
+"""How far predictions are from the true numbers, large errors weighing most: the root of the mean squared error."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._numbers import pairs
+from ostinato.metrics._raw import ratio
+
+
+class RMSE(Metric):
+    """How far predictions are from the true numbers, large errors weighing most: the root of the mean squared error.
+
+        RMSE = sqrt(sum (predicted - true)^2 / number of true values)
+
+    Over all values of all examples: steps and channels. A value that is missing in the reference is left out.
+
+    Units:
+        the output's own
+
+    Errors:
+        DataError: a value is no number, a prediction is not finite, or has another shape than its reference.
+    """
+
+    higher_is_better = False
+    unit = ""
+    is_share = False
+    needs_log_probability = False
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        return [[np.nansum((said - right) ** 2), np.isfinite(right).sum()] for said, right in pairs(judged)]
+
+    def value(self, total: Sequence[float]) -> float:
+        return math.sqrt(ratio(total[0], total[1], "rmse", "true value"))
+
+    def signature(self) -> str:
+        return "root of the mean over values, missing ones left out"
