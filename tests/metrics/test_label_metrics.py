@@ -73,6 +73,13 @@ def test_a_label_that_stands_in_no_reference_has_no_f1_of_its_own():
     assert value("macro_f1", judged) == pytest.approx(90)
 
 
+def test_of_some_of_the_examples_only_their_own_labels_count():
+    """As in a draw of the bootstrap or in a group: of the first two, only x stands in a reference."""
+    metric = make("metrics", "macro_f1")
+    rows = metric.statistics(Judged(["x", "y", "y"], ["x", "x", "y"]))
+    assert metric.value(np.sum(rows[:2], axis=0).tolist()) == pytest.approx(200 / 3)
+
+
 def test_two_systems_that_invent_different_labels_are_compared():
     expected = ["x", "y"] * 20
     compared = paired(make("metrics", "macro_f1"), Judged(["z", "y"] * 20, expected), Judged(["x", "w"] * 20, expected), draws=50)

@@ -68,7 +68,8 @@ def test_spans_are_counted_over_all_examples_together():
 def test_plain_labels_have_their_longest_runs_as_spans():
     """Helices and strands: HH, E, HHH expected; HH, EE, HH predicted: the first is right."""
     assert measured(["H H E E H H"], ["H H E H H H"]) == pytest.approx([100 / 3, 100 / 3, 100 / 3])
-    assert measured(["E E"], ["E E"]) == [100, 100, 100]
+    strands = Judged([["E", "E"]], [["E", "E"]])
+    assert make("metrics", "span_f1").statistics(strands) == [[1, 1, 1]], "E alone is a state, no end of a span"
     assert measured(["O PER PER"], ["O PER PER"]) == [100, 100, 100]
     judged = Judged([["O", "X"]], [["O", "X"]])
     assert make("metrics", "span_f1").statistics(judged) == [[1, 1, 1]], "a run of O is no span"
