@@ -11,6 +11,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._fields import shown
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?")
 """What stands for a missing number in a field of text, in any case; `?` as in sktime's and Weka's files."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

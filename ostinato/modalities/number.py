@@ -11,9 +11,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Modality, Values
 from ostinato.modalities._fields import shown
-from ostinato.modalities._numbers import as_number
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+from ostinato.modalities._numbers import FLOAT32_MAX, as_number
 
 
 class Number(Modality):

@@ -1,0 +1,232 @@
+"""Real numbers over time, in one channel or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities._contract import Modality, Values
+from ostinato.modalities._fields import shown
+from ostinato.modalities._numbers import FLOAT32_MAX, as_number
+
+
+class Series(Modality):
+    """Measurements over time: a vector of C numbers per step, with gaps where nothing was measured.
+
+        z[t, c] = (x[t, c] - mean[c]) / deviation[c]        0 where x is missing
+        step    = z[t, :], then for each channel that has gaps in the training split 1 where it is missing and 0 elsewhere
+
+        dataset   mean and deviation of the training split, per channel
+        row       of the row itself, per channel: its level and size are not seen, and `decode` cannot give them back
+        none      0 and 1
+
+    A channel that never changes has deviation 1. A gap in a channel that had none in training is the 0 alone, since the network
+    has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an array (T,) or (T, C);
+    None, NaN and `NA` are missing. A field of text holds the numbers of one channel, or a list of lists as JSON.
+
+    Args:
+        scale: over what each channel is scaled.
+        separator: what stands between two numbers of a field; blanks around them do not count.
+
+    Shapes:
+        encoded (T, C + channels with gaps)
+
+    Errors:
+        ConfigError: the separator could be a part of a number.
+        DataError: a value is no series, a step has another number of channels, a number is infinite or no number; or no row of
+            the training split has a number in some channel.
+    """
+
+    aligns = frozenset()
+    default_align = "next"
+    default_encoder = "recurrent"
+    default_head = {}
+    metrics = {}
+
+    def __init__(self, *, scale: Literal["dataset", "row", "none"] = "dataset", separator: str = " "):
+        if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
+            raise ConfigError(f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ' ', ',' or ';'")
+        self._scale = scale
+        self._separator = separator
+        self._set([], [], [])
+
+    def _set(self, mean: Sequence[float], deviation: Sequence[float], gaps: Sequence[bool]) -> None:
+        self._mean, self._deviation = np.array(mean, dtype=np.float64), np.array(deviation, dtype=np.float64)
+        self._gaps = np.array(gaps, dtype=bool)
+
+    def _read(self, raw: Any, channels: int | None) -> np.ndarray:
+        """A raw value as (T, C) float64, NaN where it is missing; C must be `channels` where they are known."""
+        array = _as_array(self.parse(raw) if isinstance(raw, str) else raw)
+        if not len(array):
+            return np.empty((0, channels or 0))
+        array = array[:, None] if array.ndim == 1 else array
+        if array.shape[1] != (channels or max(1, array.shape[1])):
+            wanted = f"rows of the training split have {_counted(channels)}" if channels else "at least one is needed"
+            raise DataError(f"each step has {_counted(array.shape[1])}, and {wanted}; give every row the same ones, in one order")
+        infinite = np.argwhere(np.isinf(array))
+        if len(infinite):
+            step, channel = infinite[0] + 1
+            raise DataError(f"step {step}, channel {channel} is infinite; mend it, or leave it out (null) where it is missing")
+        return array
+
+    def fit(self, column: Iterable[Any]) -> None:
+        found: _Moments | None = None
+        for raw in column:
+            if raw is not None:
+                array = self._read(raw, None if found is None else len(found.count))
+                if len(array):
+                    found = found or _Moments(array.shape[1])
+                    found.add(array)
+        if found is None:
+            raise DataError("nothing to learn: no row of the training split has a step; check that this is the right column")
+        for channel, (count, squares) in enumerate(zip(found.count, found.squares), 1):
+            if not count:
+                raise DataError(f"channel {channel} has no number in the training split, only missing values; leave that channel out")
+            if not np.isfinite(squares):
+                raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
+        mean, deviation = _scaling(found.mean, np.sqrt(found.squares / found.count), found.low, found.high)
+        self._set(mean, deviation, found.gaps)
+
+    def encode(self, raw: Any) -> np.ndarray:
+        array = self._read(raw, len(self._mean))
+        missing = np.isnan(array)
+        mean, deviation = self._of_row(array) if self._scale == "row" else self._of_dataset()
+        with np.errstate(over="ignore"):
+            scaled = np.where(missing, 0.0, (array - mean) / deviation)
+        far = np.argwhere(np.abs(scaled) > FLOAT32_MAX)
+        if len(far):
+            step, channel = far[0] + 1
+            raise DataError(f"step {step}, channel {channel}: {array[step - 1, channel - 1]:g} is too far from the others; mend it")
+        return np.concatenate([scaled, missing[:, self._gaps]], axis=1).astype(np.float32)
+
+    def _of_dataset(self) -> tuple[np.ndarray, np.ndarray]:
+        return (np.zeros_like(self._mean), np.ones_like(self._mean)) if self._scale == "none" else (self._mean, self._deviation)
+
+    @staticmethod
+    def _of_row(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = _Moments(array.shape[1])
+        found.add(array)
+        return _scaling(found.mean, np.sqrt(found.squares / np.maximum(found.count, 1)), found.low, found.high)
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
+        """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` as they are scaled."""
+        steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
+        mean, deviation = self._of_dataset() if self._scale != "row" else (0.0, 1.0)
+        values = (steps[:, : len(self._mean)] * deviation + mean).astype(object)
+        sign = np.zeros(values.shape, dtype=bool)
+        sign[:, self._gaps] = steps[:, len(self._mean) :] >= 0.5
+        values[sign] = None
+        return values[:, 0].tolist() if len(self._mean) == 1 else values.tolist()
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        told = self.decode(array)
+        steps = [[step] for step in told] if len(self._mean) == 1 else told
+        return [" ".join("NA" if value is None else f"{value:.3g}" for value in step) for step in steps]
+
+    @property
+    def spec(self) -> Values:
+        return Values(len(self._mean) + int(self._gaps.sum()))
+
+    def facts(self) -> dict:
+        return {"mean": self._mean.tolist(), "deviation": self._deviation.tolist(), "gaps": self._gaps.tolist()}
+
+    def restore(self, facts: dict) -> None:
+        self._set(facts["mean"], facts["deviation"], facts["gaps"])
+
+    def parse(self, field: str) -> list[Any]:
+        if field.lstrip().startswith("["):
+            try:
+                return json.loads(field)
+            except (json.JSONDecodeError, RecursionError) as why:
+                raise DataError(f"a list of lists is needed as JSON, such as [[1, 2.5], [3, null]]: {why}") from None
+        parts = field.split(None if self._separator.isspace() else self._separator) if field.strip() else []
+        return [_number(part, f"number {place}") for place, part in enumerate(parts, 1)]
+
+    def write(self, raw: Any) -> str:
+        """One channel as numbers with the separator between them, `NA` where one is missing; several as JSON."""
+        array = _as_array(self.parse(raw) if isinstance(raw, str) else raw)
+        if array.ndim == 2:
+            return json.dumps(np.where(np.isnan(array), None, array).tolist())
+        return self._separator.join("NA" if np.isnan(value) else repr(value) for value in array.tolist())
+
+
+class _Moments:
+    """Mean and sum of squared differences of each channel, from rows one after the other.
+
+    Chan's update joins those of a piece to those before it; a sum of squares alone would lose the digits of a small spread.
+    """
+
+    def __init__(self, channels: int):
+        self.count, self.mean, self.squares = np.zeros(channels), np.zeros(channels), np.zeros(channels)
+        self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        self.gaps = np.zeros(channels, dtype=bool)
+
+    def add(self, array: np.ndarray) -> None:
+        there = ~np.isnan(array)
+        count = there.sum(0)
+        total = np.maximum(self.count + count, 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.where(there, array, 0).sum(0) / np.maximum(count, 1)
+            apart = np.where(count > 0, mean - self.mean, 0)
+            own = (np.where(there, array - mean, 0) ** 2).sum(0)
+            self.squares = self.squares + own + apart**2 * self.count * count / total
+            self.mean = self.mean + apart * count / total
+        self.count = self.count + count
+        self.low = np.minimum(self.low, np.where(there, array, np.inf).min(0, initial=np.inf))
+        self.high = np.maximum(self.high, np.where(there, array, -np.inf).max(0, initial=-np.inf))
+        self.gaps |= ~there.all(0)
+
+
+def _scaling(mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation to scale by: of a channel that never changes its value and 1, exactly, whatever rounding made of them."""
+    constant = low >= high
+    return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
+
+
+def _as_array(raw: Any) -> np.ndarray:
+    """A raw value as (T,) or (T, C) float64, NaN where it is missing."""
+    if not isinstance(raw, (list, tuple, np.ndarray)):
+        raise DataError(f"a list of numbers, or of lists of numbers, is needed, not {shown(raw)}")
+    try:
+        array = np.asarray(raw)
+    except ValueError:  # lists of unequal length
+        return _cell_by_cell(raw)
+    # Only plain numbers go the fast way: numpy would quietly take truth values and strings for numbers.
+    plain = array.dtype.kind in "fiu" and array.ndim in (1, 2)
+    return array.astype(np.float64) if plain else _cell_by_cell(raw)
+
+
+def _cell_by_cell(raw: Sequence[Any] | np.ndarray) -> np.ndarray:
+    steps = raw.tolist() if isinstance(raw, np.ndarray) else list(raw)
+    if not isinstance(steps, list):
+        raise DataError(f"a list of numbers, or of lists of numbers, is needed, not {shown(raw)}")
+    first = next((step for step in steps if isinstance(step, (list, tuple, np.ndarray))), None)
+    if first is None:
+        return np.array([_number(value, f"step {place}") for place, value in enumerate(steps, 1)], dtype=np.float64)
+    rows = []
+    for place, step in enumerate(steps, 1):
+        row = [None] * len(first) if step is None else step
+        if not isinstance(row, (list, tuple, np.ndarray)):
+            raise DataError(f"step {place} is no list, and others are lists of one number per channel: {shown(step)}")
+        if len(row) != len(first):
+            raise DataError(
+                f"step {place} has {len(row)} numbers, and others have {len(first)}; each needs one per channel, null where it is missing"
+            )
+        rows.append([_number(value, f"step {place}, channel {channel}") for channel, value in enumerate(row, 1)])
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(first))
+
+
+def _number(value: Any, place: str) -> float:
+    try:
+        number = as_number(value)
+    except DataError as why:
+        raise DataError(f"{place}: {why}") from None
+    return np.nan if number is None else number
+
+
+def _counted(channels: int) -> str:
+    return f"{channels} channel" if channels == 1 else f"{channels} channels"
