@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
 
 BEGIN, END, UNKNOWN, FIRST_SYMBOL = 0, 1, 2, 3
+UNKNOWN_CHARACTER, FIRST_CHARACTER = 1, 2
+LONGEST_SPELLING = 20
+"""Longer words are links and numbers more than words, and every word of a batch takes as much room as the longest."""
 
 
 class Tokens(Modality):
@@ -24,11 +27,20 @@ class Tokens(Modality):
     A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as their
     digits. Separators in a row count as one, and around the ends as none, so that no symbol is empty.
 
+    With `characters` a step is the symbol and its spelling, so that what training did not know is still told by its letters:
+
+        step = symbol, then the numbers of its first L characters, 0 after the last; 1 is a character that training did not know
+        L    = length of the longest symbol of the training split, at most 20
+
     Args:
         separator: what stands between two symbols of a field; empty: each character is a symbol.
         size: the most symbols to know; null: all.
         min_count: how often a symbol must occur in the training split to be known; from 2 up, training sees unknown ones too.
-        lowercase: whether symbols that differ only in case are one.
+        lowercase: whether symbols that differ only in case are one; their spelling keeps its case.
+        characters: whether each symbol comes with its spelling: for words that an input reads.
+
+    Shapes:
+        encoded (T,), with `characters` (T, 1 + L)
 
     Errors:
         DataError: a value is no list of symbols, a symbol is empty or holds the separator, or no symbol is left to know.
@@ -37,19 +49,30 @@ class Tokens(Modality):
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"
-    default_head = {"free": "autoregressive"}
-    metrics = {"free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity")}
+    default_head = {"free": "autoregressive", "next": "next_step"}
+    metrics = {"next": ("perplexity", "token_accuracy"), "free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity")}
 
-    def __init__(self, *, separator: str = " ", size: Count | None = None, min_count: Count = 1, lowercase: bool = False):
+    def __init__(
+        self,
+        *,
+        separator: str = " ",
+        size: Count | None = None,
+        min_count: Count = 1,
+        lowercase: bool = False,
+        characters: bool = False,
+    ):
         self._separator = separator
         self._limit = size
         self._min_count = min_count
         self._lowercase = lowercase
-        self._set([])
+        self._spelt = characters
+        self._set([], [], 0)
 
-    def _set(self, symbols: list[str]) -> None:
+    def _set(self, symbols: list[str], characters: list[str], longest: int) -> None:
         self._symbols = symbols
         self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST_SYMBOL)}
+        self._characters, self._longest = characters, longest
+        self._character_number = {character: number for number, character in enumerate(characters, FIRST_CHARACTER)}
 
     def _read(self, raw: Any) -> list[str]:
         if isinstance(raw, str):
@@ -60,39 +83,70 @@ class Tokens(Modality):
                 symbols = [_as_string(symbol) for symbol in symbols]
         else:
             raise DataError(f"a list of symbols is needed, not {shown(raw)}")
+        return symbols
+
+    def _cased(self, symbols: list[str]) -> list[str]:
         return [symbol.lower() for symbol in symbols] if self._lowercase else symbols
 
     def fit(self, column: Iterable[Any]) -> None:
-        symbols = most_frequent((self._read(raw) for raw in column if raw is not None), self._limit, self._min_count, "symbol")
+        spellings: set[str] = set()
+
+        def rows() -> Iterator[list[str]]:
+            for raw in column:
+                if raw is not None:
+                    symbols = self._read(raw)
+                    if self._spelt:
+                        spellings.update(symbols)
+                    yield self._cased(symbols)
+
+        symbols = most_frequent(rows(), self._limit, self._min_count, "symbol")
         for symbol in symbols:
             if self.parse(symbol) != [symbol]:
                 raise DataError(
                     f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: {self._separator!r}; "
                     "choose a separator that stands in no symbol"
                 )
-        self._set(symbols)
+        longest = min(LONGEST_SPELLING, max(map(len, spellings), default=0))
+        self._set(symbols, sorted(set().union(*spellings)), longest)
 
     def encode(self, raw: Any) -> np.ndarray:
-        number = self._number.get
-        return np.array([number(symbol, UNKNOWN) for symbol in self._read(raw)], dtype=np.int32)
+        number, symbols = self._number.get, self._read(raw)
+        ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
+        if not self._spelt:
+            return np.array(ids, dtype=np.int32)
+        encoded = np.zeros((len(ids), 1 + self._longest), dtype=np.int32)
+        encoded[:, 0] = ids
+        character = self._character_number.get
+        for row, symbol in enumerate(symbols):
+            spelling = [character(one, UNKNOWN_CHARACTER) for one in symbol[: self._longest]]
+            encoded[row, 1 : 1 + len(spelling)] = spelling
+        return encoded
+
+    def _ids(self, array: Sequence[int] | np.ndarray) -> list[int]:
+        steps = np.asarray(array)
+        return (steps[:, 0] if steps.ndim == 2 else steps).tolist()
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        ids = np.asarray(array).tolist()
+        ids = self._ids(array)
         return ["\ufffd" if one == UNKNOWN else self._symbols[one - FIRST_SYMBOL] for one in ids if one not in (BEGIN, END)]
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         special = ("<begin>", "<end>", "<unknown>")
-        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in np.asarray(array).tolist()]
+        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in self._ids(array)]
 
     @property
     def spec(self) -> Symbols:
-        return Symbols(len(self._symbols) + FIRST_SYMBOL, BEGIN, END, UNKNOWN)
+        size = len(self._symbols) + FIRST_SYMBOL
+        if not self._spelt:
+            return Symbols(size, BEGIN, END, UNKNOWN)
+        return Symbols(size, BEGIN, END, UNKNOWN, characters=len(self._characters) + FIRST_CHARACTER, longest=self._longest)
 
     def facts(self) -> dict:
-        return {"symbols": list(self._symbols)}
+        spelling = {"characters": list(self._characters), "longest": self._longest} if self._spelt else {}
+        return {"symbols": list(self._symbols), **spelling}
 
     def restore(self, facts: dict) -> None:
-        self._set(list(facts["symbols"]))
+        self._set(list(facts["symbols"]), list(facts.get("characters", [])), facts.get("longest", 0))
 
     def parse(self, field: str) -> list[str]:
         return [symbol for symbol in field.split(self._separator) if symbol] if self._separator else list(field)

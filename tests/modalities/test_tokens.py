@@ -116,3 +116,34 @@ def test_one_symbol_is_enough_and_none_is_a_data_error():
 
 def test_one_line_of_output_holds_no_tab_and_no_break():
     assert make("modalities", "tokens", (), {"separator": ","}).write(["a\tb", "c\nd"]) == "a\\tb,c\\nd"
+
+
+def test_a_step_with_characters_is_the_symbol_and_its_spelling():
+    tokens = fitted(["to Ba to"], characters=True)
+    assert tokens.facts() == {"symbols": ["to", "Ba"], "characters": ["B", "a", "o", "t"], "longest": 2}
+    assert tokens.spec == Symbols(size=5, begin=0, end=1, unknown=2, characters=6, longest=2)
+    encoded = tokens.encode(["Ba", "t", "tax", "new"])
+    assert encoded.dtype == np.int32 and encoded.tolist() == [[4, 2, 3], [2, 5, 0], [2, 5, 3], [2, 1, 1]]
+    assert tokens.decode(encoded) == ["Ba", "\ufffd", "\ufffd", "\ufffd"] and tokens.labels(encoded)[0] == "Ba"
+    assert tokens.decode([0, 4, 1]) == ["Ba"]
+    assert tokens.encode([]).shape == (0, 3) == (0, *tokens.spec.stored[1]) and tokens.decode(tokens.encode([])) == []
+
+
+def test_a_long_spelling_is_cut_and_every_character_of_training_is_known():
+    tokens = fitted(["x" * 30 + "y", "z"], characters=True, size=1)
+    assert tokens.spec.longest == 20 and tokens.spec.characters == 5
+    assert tokens.encode(["x" * 30 + "y"])[0].tolist() == [3, *[2] * 20]
+    assert tokens.encode(["zyq"])[0].tolist()[:5] == [2, 4, 3, 1, 0]
+
+
+def test_lower_case_symbols_keep_the_case_of_their_spelling():
+    tokens = fitted(["Ab ab"], characters=True, lowercase=True)
+    assert tokens.facts() == {"symbols": ["ab"], "characters": ["A", "a", "b"], "longest": 2}
+    assert tokens.encode("Ab ab").tolist() == [[3, 2, 4], [3, 3, 4]] and tokens.decode(tokens.encode("Ab")) == ["ab"]
+
+
+def test_facts_with_characters_through_json_make_a_fresh_object_behave_alike():
+    before, after = fitted([SYMBOLS], characters=True), make("modalities", "tokens", (), {"characters": True})
+    after.restore(json.loads(json.dumps(before.facts())))
+    assert after.spec == before.spec and after.facts() == before.facts()
+    assert after.encode([*SYMBOLS, "new"]).tolist() == before.encode([*SYMBOLS, "new"]).tolist()
