@@ -74,16 +74,18 @@ def examine(
     }
     listed = enumerate(table_rows(run, table, rows))
     whole = ((number, row) for number, row in listed if any(row[column] is not None for column in needed))
+    # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
+    answered = [name for name in run.outputs if not all(one.needs_log_probability for one in metrics_of(run, name).values())]
     total = 0
     for pairs in chunks(whole):
         numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
         place = lambda at, numbers=numbers: table.place(int(numbers[at] if rows is None else rows[numbers[at]]))  # noqa: E731
-        told = answers(runs, chunk, search=search, seed=seed, place=place, say=say)
+        told = answers(runs, chunk, search=search, seed=seed, outputs=answered, place=place, say=say)
         scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
         for output, settings in run.outputs.items():
             kept, column = found[output], fitting.column_of(f"outputs.{output}", settings)
             given = [at for at, row in enumerate(chunk) if row[column] is not None]
-            kept["predicted"] += [told[at][output][0].value for at in given]
+            kept["predicted"] += [told[at][output][0].value if output in answered else None for at in given]
             kept["expected"] += [chunk[at][column] for at in given]
             kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
             for key in ("log_probability", "num_targets", "num_right") if scored else ():
@@ -115,11 +117,15 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
         output: {
             name: asdict(measure(metric, judged))
             for name, metric in metrics_of(run, output).items()
-            if examined.scored or not metric.needs_log_probability
+            if (examined.scored or not metric.needs_log_probability) and _is_known(metric, judged)
         }
         for output, judged in examined.outputs.items()
     }
     return {"split": split, "examples": examined.rows, "outputs": outputs}
+
+
+def _is_known(metric: Metric, judged: Judged) -> bool:
+    return all(getattr(judged, name) is not None for name in metric.needs)
 
 
 def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split: str) -> dict[str, Any]:

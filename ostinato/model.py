@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells._contract import Cell
+from ostinato.continuation import Continuation
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Loss, Predicted, Scored, Sizes
+from ostinato.heads._contract import Generator, Head, Loss, Predicted, Scored, Sizes
+from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
-from ostinato.searches._contract import Hypothesis, Search
 from ostinato.steps import Steps
 
 Align = Literal["summary", "each", "next", "free"]
@@ -132,6 +133,7 @@ class Graph(nn.Module):
         self.heads = nn.ModuleDict()
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
+        self.goes_on = {name: settings.of for name, settings in outputs.items() if settings.align == "next"}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
         self._owner = {name: encoder_owner(name, inputs) for name in inputs}
         for name, settings in inputs.items():
@@ -139,30 +141,76 @@ class Graph(nn.Module):
                 spec = modalities[f"inputs.{name}"].spec
                 self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
-            self.reads[name] = list(settings.reads or inputs)
+            self.reads[name] = sorted(settings.reads or inputs, key=lambda one, of=settings.of: one != of)
             sizes = [Sizes(one.steps_size, one.summary_size, one.state_sizes) for one in map(self.encoder, self.reads[name])]
             if settings.join is not None:
                 widths = [one.steps for one in sizes], [one.summary for one in sizes]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
                 sizes = [Sizes(join.steps_size, join.summary_size, ())]
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", modalities[f"outputs.{name}"].spec, sizes)
+            if name in self.goes_on:
+                self._check_next(name)
+
+    def _check_next(self, name: str) -> None:
+        of, head = self.goes_on[name], self.heads[name]
+        encoder = self.encoder(of)
+        if not encoder.causal:
+            raise ConfigError(
+                f"inputs.{of}.encoder: outputs.{name} says what follows each step, and this encoder sees later steps before;"
+                " set both_ways: false (and no reversed_source)"
+            )
+        if isinstance(head, NextStep) and head.tied:
+            embedding = next((one for one in encoder.modules() if isinstance(one, nn.Embedding)), None)
+            try:
+                head.tie(embedding)
+            except ConfigError as why:
+                raise ConfigError(f"outputs.{name}.head: {why}") from None
 
     def encoder(self, name: str) -> nn.Module:
         return self.encoders[self._owner[name]]
 
+    def generator(self, output: str) -> Generator:
+        """What a search asks."""
+        head = self.heads[output]
+        return Continuation(self.encoder(self.goes_on[output]), head) if output in self.goes_on else head
+
+    def encode(self, inputs: Mapping[str, Steps]) -> dict[str, Encoded]:
+        """Each input encoded; one that an output goes on from begins with the begin symbol."""
+        begins = {of: self.heads[name].begin for name, of in self.goes_on.items()}
+        return {name: self.encoder(name).encode(_begun(one, begins.get(name))) for name, one in inputs.items()}
+
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
-        return self._joined(output, [self.encoder(name).encode(inputs[name]) for name in self.reads[output]])
+        return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}))
+
+    def _read(self, output: str, encoded: Mapping[str, Encoded]) -> list[Encoded]:
+        own, begun = self.goes_on.get(output), set(self.goes_on.values())
+        read = [_without_first(encoded[one]) if one in begun and one != own else encoded[one] for one in self.reads[output]]
+        return self._joined(output, read)
+
+    def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
+        """What a generation starts from, and the symbol that each example is told first, or None for the generator's own.
+
+        Of the input that the output goes on from all but the last symbol is read; that one is told.
+        """
+        of = self.goes_on.get(output)
+        if of is None:
+            return self.read(output, inputs), None
+        heard = _begun(inputs[of], self.heads[output].begin)
+        last = heard.layout.offsets[1:].to(heard.values.device) - 1
+        prompt = Steps(heard.values[_others(last, heard.layout.total)], inputs[of].layout)
+        others = self.encode({name: inputs[name] for name in self.reads[output] if name != of})
+        return [self.encoder(of).encode(prompt), *others.values()], heard.values[last]
 
     def _joined(self, output: str, encoded: list[Encoded]) -> list[Encoded]:
         return [self.joins[output].join(encoded)] if output in self.joins else encoded
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
         """The loss of each output; an input that several outputs read is encoded once, whatever rows have a target."""
-        encoded = {name: self.encoder(name).encode(steps) for name, steps in batch.inputs.items()}
+        encoded = self.encode(batch.inputs)
         losses = {}
         for output, head in self.heads.items():
-            read = self._joined(output, [encoded[name] for name in self.reads[output]])
+            read = self._read(output, encoded)
             losses[output] = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
         return losses
 
@@ -176,14 +224,6 @@ class Graph(nn.Module):
     def predict(self, output: str, inputs: Mapping[str, Steps]) -> Predicted:
         """What an output that needs no search says of these inputs."""
         return self.heads[output].predict(self.read(output, inputs))
-
-    @torch.no_grad()
-    def answer(
-        self, output: str, inputs: Mapping[str, Steps], search: Search, max_length: Tensor, seeds: Tensor, *, attention: bool = False
-    ) -> list[list[Hypothesis]]:
-        """What a generating output says of these inputs, best first."""
-        head = self.heads[output]
-        return search.search(head, head.start(self.read(output, inputs)), max_length, seeds, attention=attention)
 
     def parts(self) -> dict[str, int]:
         """Number of parameters of each encoder, join and head, by its place in the recipe."""
@@ -203,6 +243,31 @@ class Graph(nn.Module):
     def _places(self) -> dict[str, nn.Module]:
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
         return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
+
+
+def _begun(steps: Steps, begin: int | None) -> Steps:
+    """The sequences with the begin symbol in front."""
+    if begin is None:
+        return steps
+    layout = steps.layout.grow(1)
+    first = layout.offsets[:-1].to(layout.device)
+    inner = _others(first, layout.total)
+    return Steps(steps.values.new_full((layout.total, *steps.values.shape[1:]), begin).index_copy(0, inner, steps.values), layout)
+
+
+def _others(places: Tensor, total: int) -> Tensor:
+    """The numbers below `total` that are not among these."""
+    kept = torch.ones(total, dtype=torch.bool, device=places.device).index_fill(0, places, False)
+    return kept.nonzero().squeeze(1)
+
+
+def _without_first(encoded: Encoded) -> Encoded:
+    """For an output that knows nothing of the begin symbol."""
+    if encoded.steps is None:
+        return encoded
+    layout = encoded.steps.layout
+    inner = _others(layout.offsets[:-1].to(layout.device), layout.total)
+    return encoded._replace(steps=Steps(encoded.steps.values.index_select(0, inner), layout.grow(-1)))
 
 
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:

@@ -97,6 +97,9 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         _choose(recipe, chosen, head, place, "embedding_size", max(own[one] for one in reads[name]), "as wide as the encoder")
         _choose(recipe, chosen, head, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
 
+    aligns = {align_of(settings) for settings in recipe.settings.outputs.values()}
+    if "next" in aligns and "free" not in aligns and not _given(recipe, "search"):
+        chosen["search.type"] = ("sample", "the likeliest continuation of a text repeats itself")
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
     if _given(recipe, "training.batch_rows"):

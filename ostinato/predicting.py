@@ -198,15 +198,16 @@ def answers(
                 for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)):
                     found[row][output] = one
             continue
-        generator = head if len(runs) == 1 else Ensemble([run.graph.heads[output] for run in runs])
+        generators = [run.graph.generator(output) for run in runs]
+        generator = generators[0] if len(runs) == 1 else Ensemble(generators)
         for rows_now in batches:
             inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
             with torch.inference_mode():
-                encoded = [run.graph.read(output, inputs) for run in runs]
+                encoded, first_symbols = zip(*(run.graph.prompted(output, inputs) for run in runs))
                 state = generator.start(encoded if len(runs) > 1 else encoded[0])
                 longest = _longest(inputs, first.bundle.lengths[output])
                 seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows_now])
-                said = searcher.search(generator, state, longest, seeds, attention=attention)
+                said = searcher.search(generator, state, longest, seeds, attention=attention, first=first_symbols[0])
             for row, hypotheses in zip(rows_now, said):
                 found[row][output] = [_answer(first, output, columns, row, one) for one in hypotheses]
     return found

@@ -16,7 +16,7 @@ from torch import nn
 from ostinato.errors import ConfigError, nearest
 from ostinato.mistakes import explained, kind
 from ostinato.model import input_settings, output_settings
-from ostinato.registry import Room, SameAs, Settings, build, component, derive, names, open_slots
+from ostinato.registry import Room, SameAs, Settings, build, component, derive, keyword_only, names, open_slots
 from ostinato.yaml_text import dump_yaml, line_numbers, parse_yaml
 
 VERSION = 1
@@ -205,6 +205,43 @@ def from_arguments(
     return Recipe(check(plain, "arguments"), plain, Path.cwd(), "arguments")
 
 
+def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with what follows from `of`: an output that an input goes on to is of its type, column and vocabulary, and its
+    encoder reads one way. What cannot be made sense of is left as it is, for its own mistake."""
+    inputs, outputs = plain.get("inputs"), plain.get("outputs")
+    if not isinstance(inputs, dict) or not isinstance(outputs, dict):
+        return plain
+    inputs = {name: _opened(one) for name, one in inputs.items()}
+    made, read = dict(outputs), set()
+    for name, value in outputs.items():
+        one = _opened(value)
+        if not isinstance(one, dict) or not ("of" in one or one.get("align") == "next"):
+            continue
+        alike = [key for key, source in inputs.items() if isinstance(source, dict) and source.get("type") == one.get("type")]
+        of = one.get("of", alike[0] if len(alike) == 1 else None)
+        source = inputs.get(of) if isinstance(of, str) else None
+        if not isinstance(source, dict) or source.get("type") not in names("modalities"):
+            continue
+        own = {parameter.name for parameter in keyword_only(component("modalities", source["type"]))}
+        shared = {key: value for key, value in source.items() if key in own}
+        if "tokenizer" in own:
+            shared["tokenizer"] = {"same_as": of}
+        made[name] = {"type": source["type"], "align": "next", "of": of, "column": source.get("column", of), **shared, **one}
+        read.add(of)
+    return {**plain, "inputs": {name: _one_way(one) if name in read else one for name, one in inputs.items()}, "outputs": made}
+
+
+def _one_way(source: dict[str, Any]) -> dict[str, Any]:
+    encoder = source.get("encoder", component("modalities", source["type"]).default_encoder)
+    encoder = dict(encoder) if isinstance(encoder, Mapping) else {"type": encoder}
+    kind = encoder.get("type", component("modalities", source["type"]).default_encoder)
+    if "same_as" in encoder or kind not in names("encoders"):
+        return source
+    if not any(parameter.name == "both_ways" for parameter in keyword_only(component("encoders", kind))):
+        return source
+    return {**source, "encoder": {"type": kind, "both_ways": False, **encoder}}
+
+
 def restore(plain: dict[str, Any], origin: str) -> Recipe:
     """A full recipe that was saved with a model."""
     return Recipe(check(plain, origin), plain, Path.cwd(), origin)
@@ -278,7 +315,7 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settin
     if isinstance(plain.get("version"), int) and not isinstance(plain["version"], bool) and plain["version"] > VERSION:
         raise ConfigError(f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update Ostinato")
     try:
-        settings = recipe_class().model_validate(plain)
+        settings = recipe_class().model_validate(_with_next(plain))
     except ValidationError as why:
         mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
@@ -322,6 +359,10 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         for read in one.reads or ():
             if read not in recipe.inputs:
                 yield f"{where}.reads", f"there is no input '{read}'{nearest(read, recipe.inputs)}"
+        if align == "each" and len(one.reads or recipe.inputs) > 1 and (one.join is None or one.join.type != "attend"):
+            yield f"{where}.join", "align 'each' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others"
+        if align == "next":
+            yield from _next_mistakes(where, one, recipe)
         if one.of is not None and align != "next":
             yield f"{where}.of", f"`of` belongs to align 'next', this output's is '{align}'; leave it out"
         if one.horizon != 1 and align != "next":
@@ -339,6 +380,25 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             # Names become names of torch modules, which have no dots and keep their own words.
             if not name or "." in name or name in _TAKEN:
                 yield f"{direction}.{name}", f"'{name}' cannot be a name here; choose another and say `column: {name}`"
+
+
+def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """What cannot be under `next`."""
+    if one.of not in recipe.inputs:
+        told = f"there is no input '{one.of}'{nearest(one.of, recipe.inputs)}" if one.of else "say in `of` which input it goes on from"
+        yield f"{where}.of", f"{told}; inputs: {', '.join(recipe.inputs)}"
+        return
+    source = recipe.inputs[one.of]
+    if source.type != one.type:
+        yield f"{where}.type", f"'{one.of}' is {source.type} and what follows it is {one.type}; leave the type out"
+    if one.reads is not None and one.of not in one.reads:
+        yield f"{where}.reads", f"must name '{one.of}', the input that it goes on from"
+    for word in ("both_ways", "reversed_source"):
+        if getattr(source.encoder, word, False):
+            place = f"inputs.{one.of}.encoder.{word}"
+            yield place, f"true shows it the steps that {where} must predict; leave it out: under align 'next' it is read one way"
+    if one.join is not None:
+        yield f"{where}.join", "an output of align 'next' has the summaries of other inputs beside each step; leave the join out"
 
 
 def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:

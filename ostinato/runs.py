@@ -206,7 +206,7 @@ def _validate(run: Run, prepared: Prepared, limits: Mapping[str, int | None], de
         blank = [""] * len(num_targets)
         judged = Judged(blank, blank, None, log_probability.tolist(), num_targets.tolist(), num_right.tolist())
         for name, metric in judging.metrics_of(run, output).items():
-            if metric.needs_log_probability:
+            if metric.needs_log_probability and "expected" not in metric.needs:
                 found[f"{output}.{name}"] = metric.value(np.sum(metric.statistics(judged), 0).tolist())
             elif f"{output}.{name}" == watched:
                 rows = split.rows[:: max(1, len(split.rows) // VALID_ROWS)]

@@ -30,6 +30,7 @@ ORDER = (
     "searches",
     "nn",
     "ensemble",
+    "continuation",
     "model",
     "settings",
     "fitting",

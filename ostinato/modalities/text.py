@@ -43,8 +43,9 @@ class Text(Modality):
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"
-    default_head = {"free": "autoregressive"}
+    default_head = {"free": "autoregressive", "next": "next_step"}
     metrics = {
+        "next": ("perplexity", "bits_per_character", "token_accuracy"),
         "free": (
             "bleu",
             "bleu_lowercase",

@@ -50,7 +50,10 @@ class Tokens(Modality):
     default_align = "free"
     default_encoder = "recurrent"
     default_head = {"free": "autoregressive", "next": "next_step"}
-    metrics = {"next": ("perplexity", "token_accuracy"), "free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity")}
+    metrics = {
+        "free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity"),
+        "next": ("perplexity", "token_accuracy"),
+    }
 
     def __init__(
         self,

@@ -1,0 +1,113 @@
+"""The head that says what follows each step of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Head, Loss, Scored, Sizes
+from ostinato.kernels.packed import Packed
+from ostinato.kernels.products import linear
+from ostinato.layers.dropout import dropped
+from ostinato.layers.vocabulary import cross_entropy
+from ostinato.modalities._contract import Symbols
+from ostinato.registry import Rate
+from ostinato.steps import Layout, Steps
+
+
+class NextStep(Head):
+    """Says at each step of the input what its next symbol is: a language model.
+
+        h[t]      = the encoder's step after x[t], beside it the summaries of the other inputs read
+        a[t]      = h[t]; tied: W_a h[t], as wide as the embedding
+        p(x[t+1]) = softmax(W_o a[t] + b_o)
+
+    The encoder hears the begin symbol and then the sequence, so that each symbol is predicted from those before it alone, the
+    first from nothing and the end from all of them. While generating, the encoder goes on from its state.
+
+    Shapes:
+        targets (N,) symbols; the steps read (N + B, H): one more of each sequence; logits (N + B, V)
+
+    Args:
+        tied: whether the softmax shares the weights of the input's embedding.
+        dropout: the probability of dropping a value of what the softmax reads.
+        label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
+
+    Errors:
+        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie to.
+
+    Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017, arXiv:1611.01462.
+    """
+
+    aligns = frozenset({"next"})
+    generates = True
+
+    def __init__(
+        self, spec: Symbols, sizes: Sequence[Sizes], *, tied: bool = False, dropout: Rate = 0.0, label_smoothing: Rate = 0.0
+    ):
+        super().__init__()
+        if sizes[0].steps is None:
+            raise ConfigError("next_step: the input it goes on from gives no steps; choose a recurrent or convolutional encoder")
+        for place, one in enumerate(sizes[1:], 2):
+            if one.summary is None:
+                raise ConfigError(f"next_step: input {place} in `reads` gives no summary to stand beside each step; leave it out")
+        self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
+        self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing
+        self.width = sizes[0].steps + sum(one.summary for one in sizes[1:])
+        self.readout: nn.Linear | None = None
+        self.output = nn.Linear(self.width, spec.size)
+
+    def tie(self, embedding: nn.Module) -> None:
+        """Shares the weights of the embedding of the input that the output goes on from.
+
+        Errors:
+            ConfigError: it has no table of learnt vectors, one for each symbol.
+        """
+        if not isinstance(embedding, nn.Embedding) or embedding.num_embeddings != self.num_symbols:
+            raise ConfigError("next_step: tied: the input has no learnt embedding of these symbols; set tied: false")
+        self.output = nn.Linear(embedding.embedding_dim, self.num_symbols)
+        self.output.weight = embedding.weight
+        if embedding.embedding_dim != self.width:
+            self.readout = nn.Linear(self.width, embedding.embedding_dim)
+
+    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
+        truth = self._truth(targets)
+        features = self._dropped(self._features(encoded))
+        smoothing = self.label_smoothing if self.training else 0.0
+        total = cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing)
+        return Loss(total, len(truth))
+
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        truth, layout = self._truth(targets), encoded[0].steps.layout
+        logits = linear(self._features(encoded), self.output.weight, self.output.bias)
+        zeros = logits.new_zeros(len(layout))
+        summed = lambda values: zeros.index_add(0, layout.rows, values)  # noqa: E731
+        right = (logits.argmax(1) == truth).to(zeros)
+        return Scored(summed(-functional.cross_entropy(logits, truth, reduction="none")), layout.lengths, summed(right))
+
+    def logits(self, steps: Tensor, beside: Tensor | None, packed: Packed) -> Tensor:
+        """Scores (R, V) of what follows, for one step (R, H) each, with the other inputs' summaries (R, S) beside it."""
+        read = steps if beside is None else torch.cat([steps, beside], 1)
+        if self.readout is not None:
+            read = linear(read, self.readout.weight, self.readout.bias)
+        return linear(read, self.output.weight, self.output.bias, packed)
+
+    def _features(self, encoded: Sequence[Encoded]) -> Tensor:
+        steps = encoded[0].steps
+        read = torch.cat([steps.values, *(one.summary.index_select(0, steps.layout.rows) for one in encoded[1:])], 1)
+        return read if self.readout is None else linear(read, self.readout.weight, self.readout.bias)
+
+    def _truth(self, targets: Steps) -> Tensor:
+        """The targets, each sequence followed by the end."""
+        layout: Layout = targets.layout.grow(1)
+        last = layout.offsets[1:].to(layout.device) - 1
+        inner = torch.ones(layout.total, dtype=torch.bool, device=layout.device).index_fill(0, last, False)
+        return targets.values.new_full((layout.total,), self.end).masked_scatter(inner, targets.values)
+
+    def _dropped(self, values: Tensor) -> Tensor:
+        return dropped(values, self.dropout) if self.dropout and self.training else values

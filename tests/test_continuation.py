@@ -1,0 +1,185 @@
+"""What goes on from an input: each symbol from those before it alone, step by step as at once, with other inputs beside."""
+
+import pytest
+import torch
+
+import ostinato
+from ostinato import fitting
+from ostinato import recipe as recipes
+from ostinato.errors import ConfigError
+from ostinato.heads.autoregressive import Autoregressive
+from ostinato.model import Batch, Graph
+from ostinato.registry import make
+from ostinato.steps import Layout, Steps
+
+LENGTHS = (4, 0, 7, 1)
+
+
+def graph(head=None, encoder=None, inputs=None, **more):
+    """An untrained model over the letters a to e, and its modalities."""
+    plain = {
+        "inputs": {"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 6, "embedding_size": 5, **(encoder or {})}}} | (inputs or {}),
+        "outputs": {"on": {"of": "text", "align": "next", "head": head or {}}},
+        **more,
+    }
+    settings = recipes.check(plain, "test")
+    modalities = fitting.build(settings)
+    for one in modalities.values():
+        one.fit(["abcde", "edcba"])
+    torch.manual_seed(3)
+    return Graph(settings.inputs, settings.outputs, modalities).eval()
+
+
+def drawn(seed=0, lengths=LENGTHS):
+    random = torch.Generator().manual_seed(seed)
+    return Steps(torch.randint(3, 8, (sum(lengths),), generator=random), Layout(list(lengths)))
+
+
+def by_hand(model, symbols):
+    """log p(symbols, end) from the encoder and head, one prefix at a time."""
+    head, total = model.heads["on"], 0.0
+    heard = torch.cat([torch.tensor([head.begin]), symbols])
+    for place in range(len(heard)):
+        prefix = Steps.of([heard[: place + 1]])
+        read = model.encoder("text").encode(prefix).steps.values[-1:]
+        said = torch.log_softmax(head.logits(read, None, None), 1)[0]
+        total += float(said[symbols[place] if place < len(symbols) else head.end])
+    return total
+
+
+@pytest.mark.parametrize("head", [{}, {"tied": True}])
+@torch.no_grad()
+def test_a_score_is_the_sum_over_prefixes(head):
+    model, text = graph(head), drawn()
+    scored = model.score("on", Batch({"text": text}, {"on": text}))
+    expected = [by_hand(model, one) for one in text.split()]
+    torch.testing.assert_close(scored.log_probability, torch.tensor(expected), rtol=1e-5, atol=1e-5)
+    assert scored.num_targets.tolist() == [one + 1 for one in LENGTHS]
+    loss = model.losses(Batch({"text": text}, {"on": text}))["on"]
+    assert loss.count == sum(LENGTHS) + len(LENGTHS)
+    torch.testing.assert_close(loss.total, -scored.log_probability.sum(), rtol=1e-5, atol=1e-5)
+
+
+def test_tied_weights_are_the_embeddings():
+    model = graph({"tied": True})
+    assert model.heads["on"].output.weight is model.encoder("text").embedding.learnt.weight
+    assert model.heads["on"].readout is not None, "the encoder is wider than the embedding"
+    assert graph({"tied": True}, {"embedding_size": 6}).heads["on"].readout is None
+
+
+@torch.no_grad()
+def test_what_is_said_step_by_step_is_what_is_scored():
+    model, text = graph(), drawn()
+    generator = model.generator("on")
+    encoded, first = model.prompted("on", {"text": drawn(lengths=(0, 0, 0, 0))})
+    assert first.tolist() == [generator.begin] * 4
+    totals = torch.zeros(4)
+    for row, symbols in enumerate(text.split()):
+        state, said = generator.start(encoded).reorder(torch.tensor([row])), torch.tensor([generator.begin])
+        for symbol in [*symbols.tolist(), generator.end]:
+            logits, state = generator.step(said, state)
+            totals[row] += torch.log_softmax(logits, 1)[0, symbol]
+            said = torch.tensor([symbol])
+    scored = model.score("on", Batch({"text": text}, {"on": text}))
+    torch.testing.assert_close(totals, scored.log_probability, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_prompt_at_once_is_the_prompt_step_by_step():
+    model, text = graph(), drawn()
+    generator = model.generator("on")
+    encoded, first = model.prompted("on", {"text": text})
+    logits, _ = generator.step(first, generator.start(encoded))
+    for row, symbols in enumerate(text.split()):
+        begun = torch.cat([torch.tensor([generator.begin]), symbols])
+        read = model.encoder("text").encode(Steps.of([begun])).steps.values[-1:]
+        torch.testing.assert_close(logits[row : row + 1], model.heads["on"].logits(read, None, None), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_future_changes_nothing():
+    model, text = graph(), drawn()
+    head = model.heads["on"]
+    before = head._features(model.read("on", {"text": text}))
+    changed = text.values.clone()
+    changed[-1] = 3 if changed[-1] != 3 else 4  # the only symbol of the last sequence
+    changed[3] = 3 if changed[3] != 3 else 4  # the last one of the first
+    after = head._features(model.read("on", {"text": text.with_values(changed)}))
+    same = (before == after).all(1)
+    layout = text.layout.grow(1)
+    assert (~same).nonzero().squeeze(1).tolist() == [4, layout.total - 1]
+
+
+def test_other_inputs_stand_beside_each_step_and_learn():
+    tokens = {"type": "tokens", "encoder": {"hidden_size": 3, "embedding_size": 3}}
+    model, text = graph(inputs={"style": tokens}), drawn()
+    style = Steps(torch.full((12,), 3), Layout([3] * 4))
+    model.losses(Batch({"text": text, "style": style}, {"on": text}))["on"].total.backward()
+    assert all(one.grad is not None and one.grad.any() for name, one in model.named_parameters() if "bias" not in name)
+
+
+@torch.no_grad()
+def test_another_output_sees_no_begin_symbol():
+    plain = {"inputs": {"text": {"type": "tokens", "encoder": {"hidden_size": 4, "embedding_size": 4}}},
+             "outputs": {"on": {"of": "text", "align": "next"}, "tail": {"type": "tokens", "head": {"hidden_size": 4, "embedding_size": 4}}}}
+    settings = recipes.check(plain, "test")
+    modalities = fitting.build(settings)
+    for one in modalities.values():
+        one.fit([["a", "b", "c"]])
+    model = Graph(settings.inputs, settings.outputs, modalities)
+    text = Steps(torch.tensor([3, 4, 5]), Layout([2, 1]))
+    (read,) = model.read("tail", {"text": text})
+    assert read.steps.layout.lengths.tolist() == [2, 1]
+    assert isinstance(model.heads["tail"], Autoregressive)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"inputs": {"x": {"type": "tokens", "encoder": {"both_ways": True}}}, "outputs": {"y": {"of": "x"}}}, "inputs.x.encoder.both_ways"),
+        ({"inputs": {"x": "tokens"}, "outputs": {"y": {"of": "z", "align": "next", "type": "tokens"}}}, "there is no input 'z'"),
+        ({"inputs": {"x": "tokens", "z": "tokens"}, "outputs": {"y": {"align": "next", "type": "tokens"}}}, "say in `of`"),
+        ({"inputs": {"x": "tokens"}, "outputs": {"y": {"of": "x", "type": "text", "align": "next"}}}, "'x' is tokens"),
+        ({"inputs": {"x": "tokens", "z": "tokens"}, "outputs": {"y": {"of": "x", "reads": ["z"]}}}, "must name 'x'"),
+        ({"inputs": {"x": "tokens"}, "outputs": {"y": {"of": "x", "align": "free"}}}, "`of` belongs to align 'next'"),
+    ],
+)
+def test_what_cannot_be_is_told(recipe, said):
+    with pytest.raises(ConfigError) as why:
+        recipes.check(recipe, "test")
+    assert said in str(why.value)
+
+
+def test_the_recipe_says_one_way_and_one_vocabulary():
+    settings = recipes.check({"inputs": {"x": "text"}, "outputs": {"y": {"of": "x"}}}, "test")
+    assert settings.inputs["x"].encoder.both_ways is False
+    assert (settings.outputs["y"].align, settings.outputs["y"].column, settings.outputs["y"].head.type) == ("next", "x", "next_step")
+    assert settings.outputs["y"].tokenizer.same_as == "x"
+
+
+def test_a_causal_encoder_is_demanded():
+    with pytest.raises(ConfigError, match="needs a learnt|no learnt embedding"):
+        graph({"tied": True}, {"embedding": "one_hot", "embedding_size": None})
+
+
+def test_a_language_model_learns_to_count(tmp_path):
+    """Trained on a b c d e a b c ..., it goes on from any prompt."""
+    rows = [{"x": " ".join("abcde"[(start + k) % 5] for k in range(12))} for start in range(5)] * 8
+    model = ostinato.Model(
+        inputs={"x": {"type": "tokens", "encoder": {"hidden_size": 24, "embedding_size": 8, "dropout": 0.0}}},
+        outputs={"y": {"of": "x", "align": "next", "head": {"dropout": 0.0}}},
+        search="greedy",
+        training={"epochs": 12, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+    )
+    model.fit(rows, folder=tmp_path / "run")
+    assert model.predict([{"x": "c d e"}])[0][:6] == list("abcdea")
+    found = model.evaluate(rows[:5])["outputs"]["y"]
+    assert found["perplexity"]["value"] < 1.5
+
+
+def test_the_head_can_be_made_by_name():
+    from ostinato.heads._contract import Sizes
+    from ostinato.modalities._contract import Symbols
+
+    with pytest.raises(ConfigError, match="gives no steps"):
+        make("heads", "next_step", (Symbols(5, 0, 1, 2), [Sizes(None, 4)]))
