@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from ostinato.layers.pooling import largest
+from ostinato.steps import Layout, Steps
 
 
 class Characters(nn.Module):
@@ -12,7 +16,7 @@ class Characters(nn.Module):
         e[k] = E[character k]                                     zero before the first and after the last
         c    = tanh(max_k (W [e[k-1]; e[k]; e[k+1]] + b))         k over the word's own characters
 
-    A word without characters gives zeros. How far the longest word of a batch reaches changes nothing.
+    A word without characters gives zeros. Only characters are computed, no padding.
 
     Shapes:
         characters (N, L) whole numbers, 0 after the last; returns (N, size)
@@ -36,10 +40,12 @@ class Characters(nn.Module):
         self.filters = nn.Conv1d(self.embedding_size, self.size, self.width, padding=self.width // 2)
 
     def forward(self, characters: Tensor) -> Tensor:
-        if not characters.numel():
-            return self.filters.weight.new_zeros(len(characters), self.size)
-        real = (characters > 0).unsqueeze(1)
-        embedded = self.embedding(characters).transpose(1, 2) * real
-        scores = self.filters(embedded)
-        found = scores.masked_fill(~real, torch.finfo(scores.dtype).min).max(2).values
-        return torch.tanh(found).masked_fill(~real.any(2), 0)
+        real = characters > 0
+        count = self.embedding.num_embeddings
+        # W e is a row of a table that is smaller than a batch: a window's score is a sum of three of its rows.
+        known = (torch.arange(count, device=characters.device) > 0).unsqueeze(1)
+        table = (self.embedding.weight * known) @ self.filters.weight.permute(2, 1, 0)
+        windows = functional.pad(characters, (self.width // 2, self.width // 2)).unfold(1, self.width, 1)
+        rows = windows[real] + count * torch.arange(self.width, device=characters.device)
+        scores = functional.embedding_bag(rows, table.flatten(0, 1), mode="sum") + self.filters.bias
+        return torch.tanh(largest(Steps(scores, Layout(real.sum(1), characters.device))))

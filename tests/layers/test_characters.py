@@ -57,9 +57,10 @@ def test_gradients_are_right():
     assert torch.autograd.gradcheck(lambda *_: characters(words), tuple(characters.parameters()), fast_mode=True)
 
 
-def test_no_words_and_no_room_for_characters_are_read():
+def test_no_words_and_words_without_characters_are_read():
     assert made()(WORDS[:0]).shape == (0, 30)
-    assert torch.equal(made()(WORDS[:, :0]), torch.zeros(4, 30, dtype=torch.float64))
+    assert torch.equal(made()(torch.zeros_like(WORDS)), torch.zeros(4, 30, dtype=torch.float64))
+    assert made()(WORDS[:, :1]).shape == (4, 30)
 
 
 def test_the_embedding_has_the_spelling_beside_the_word():
