@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ostinato.data._columns import Conll, Fasta, TimeSeries
 from ostinato.data._contract import Block, Source
 from ostinato.data._files import Delimited, JsonLines, Lines, Parquet
 from ostinato.data._memory import Memory, is_frame
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
+CONLL, CONLLU = (".conll", ".iob", ".bio"), ".conllu"
+FASTA = (".fasta", ".fa")
+SERIES = ".ts"
+TABLES = (*SEPARATORS, *JSON_LINES, ".parquet", *CONLL, CONLLU, *FASTA, SERIES)
+"""Endings of files that name their columns, also before `.gz`."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -135,9 +141,10 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     """A table from whatever names or holds its rows; the files are looked at, and their first rows, but not read through.
 
     Args:
-        source: a file (csv, tsv, jsonl, parquet, or text with one example a line; also .gz); a list of files, their rows one
-            after the other; `{column: text file}`, whose lines n belong together; or data in memory: an iterable of dicts, a
-            pandas or Polars frame, a Hugging Face data set.
+        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list of
+            files, their rows one after the other; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
+            sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right, `_` for
+            each that is not read; or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
         columns: the columns to read; None reads all.
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
@@ -167,7 +174,7 @@ def _sources(source: Any, columns: Sequence[str] | None, base: Path, data_root: 
     return [Memory(source, where)]
 
 
-def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Lines:
+def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
     for column, name in source.items():
         if not isinstance(name, (str, Path)):
             raise DataError(
@@ -175,7 +182,14 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
                 "give data in memory as a list of dicts or a frame"
             )
         kind = _kind(Path(name))
-        if kind in (*SEPARATORS, *JSON_LINES, ".parquet"):
+        if len(column.split()) > 1 and kind != CONLLU:
+            if len(source) > 1:
+                raise DataError(
+                    f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files are given; "
+                    "name the columns of one alone, or give each file one column"
+                )
+            return Conll(_found(name, base, data_root, where), str(name), where, column.split())
+        if kind in TABLES and kind not in FASTA:
             raise DataError(
                 f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a line; "
                 f"name the table itself: {where}: {name}"
@@ -186,7 +200,11 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
     wanted = [column for column in source if columns is None or column in columns]
     if not wanted:
         raise DataError(f"{where} names no file; give {{column: text file}}")
-    return Lines({column: (_found(source[column], base, data_root, where), str(source[column])) for column in wanted}, where)
+    files = {column: (_found(source[column], base, data_root, where), str(source[column])) for column in wanted}
+    kinds = {_kind(Path(name)) in FASTA for name in source.values()}
+    if kinds == {True, False}:
+        raise DataError(f"{where} names FASTA files beside text with one example a line; give all of them in one form")
+    return Fasta(files, where) if True in kinds else Lines(files, where)
 
 
 def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
@@ -199,11 +217,17 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
         if path.suffix.lower() == ".gz":
             raise DataError(f"{where}: {shown} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`")
         return Parquet(path, shown, where)
+    if kind in CONLL or kind == CONLLU:
+        return Conll(path, shown, where, None, universal=kind == CONLLU)
+    if kind in FASTA:
+        return Fasta({None: (path, shown)}, where)
+    if kind == SERIES:
+        return TimeSeries(path, shown, where)
     if columns is None or len(set(columns)) != 1:
         given = "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
         raise DataError(
             f"{where}: {shown} is read as text with one example a line, which gives one column, and {given}; "
-            "give a table (.csv, .tsv, .jsonl, .parquet, also .gz) or one text file per column, {column: file}"
+            f"give a table ({', '.join(TABLES)}, also .gz) or one text file per column, {{column: file}}"
         )
     return Lines({columns[0]: (path, shown)}, where)
 
