@@ -1,0 +1,108 @@
+"""What heads that predict read: one vector for an example, or one for each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError, DataError
+from ostinato.heads._contract import Sizes
+from ostinato.kernels.products import linear
+from ostinato.layers.dropout import dropped
+from ostinato.layers.pooling import Pooling
+from ostinato.steps import Layout, Steps
+
+Pool = Literal["last", "mean", "max", "attention"]
+
+
+class Summaries(nn.Module):
+    """All that was read as one vector for each example.
+
+        x = [p_1; ...; p_n]                    one pooled vector for each input
+        x = relu(W x + b)                      with a layer
+
+    Args:
+        sizes: of each input.
+        pool: how an input's steps become one vector.
+        layer_size: the width of the layer, or None.
+
+    Errors:
+        ConfigError: an input lacks what is pooled, or nothing is read.
+    """
+
+    def __init__(self, sizes: Sequence[Sizes], *, pool: Pool, layer_size: int | None):
+        super().__init__()
+        widths = [one.summary if pool == "last" else one.steps for one in sizes]
+        if not widths or None in widths:
+            place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if widths else "it reads no input"
+            what, other = ("a summary", "mean, max or attention") if pool == "last" else ("steps", "last")
+            raise ConfigError(f"pool: {pool} needs {what}, and {place}; choose {other}, or another encoder")
+        self.pools = nn.ModuleList(Pooling(pool, width) for width in widths)
+        self.layer = None if layer_size is None else nn.Linear(sum(widths), layer_size)
+        self.size = layer_size or sum(widths)
+
+    def forward(self, encoded: Sequence[Encoded], dropout: float = 0.0) -> Tensor:
+        """(B, size); `dropout` is on the vectors, and on the layer."""
+        drop = lambda x: dropped(x, dropout) if dropout else x  # noqa: E731
+        x = drop(torch.cat([pool(one) for pool, one in zip(self.pools, encoded, strict=True)], 1))
+        return x if self.layer is None else drop(torch.relu(linear(x, self.layer.weight, self.layer.bias)))
+
+
+def single(rows: int, device: torch.device, targets: Steps | None = None) -> Layout:
+    """The layout of one answer for each example.
+
+    Errors:
+        DataError: the targets are no such answers.
+    """
+    if targets is None:
+        return Layout.equal(rows, 1, device)
+    if targets.layout != Layout.equal(rows, 1):
+        raise DataError(
+            f"{rows:,} examples need one answer each, and the targets have {targets.layout.total:,} steps in"
+            f" {len(targets.layout):,} examples; align: each has one answer for each step"
+        )
+    return targets.layout
+
+
+def width_of_steps(head: str, sizes: Sequence[Sizes]) -> int:
+    """The width of the steps of the one input that is read.
+
+    Errors:
+        ConfigError: there is not exactly one, or it gives no steps.
+    """
+    if len(sizes) != 1:
+        raise ConfigError(
+            f"{head} answers each step of one input, and reads {len(sizes)};"
+            " name one in `reads`, or make them one by `join: attend`"
+        )
+    if sizes[0].steps is None:
+        raise ConfigError(
+            f"{head} answers each step of its input, and what it reads gives none; choose an encoder or join with steps"
+        )
+    return sizes[0].steps
+
+
+def steps_read(encoded: Sequence[Encoded], dropout: float, targets: Steps | None = None) -> Steps:
+    """The steps that were read, some values dropped; checked against the targets.
+
+    Errors:
+        DataError: the targets are not one for each step.
+    """
+    steps = encoded[0].steps
+    if targets is not None and targets.layout != steps.layout:
+        unequal = _unequal(steps.layout, targets.layout)
+        raise DataError(f"each step needs one answer: {unequal}; make the columns equally long")
+    return steps.with_values(dropped(steps.values, dropout)) if dropout else steps
+
+
+def _unequal(read: Layout, targets: Layout) -> str:
+    said = f"{read.total:,} steps were read and {targets.total:,} answers are given"
+    if len(read) != len(targets):
+        return f"{said}, in {len(read):,} and {len(targets):,} examples"
+    row = int((read.lengths != targets.lengths).nonzero()[0])
+    mine, theirs = int(read.lengths[row]), int(targets.lengths[row])
+    return f"{said}; example {row + 1} of the batch has {mine:,} steps and {theirs:,} answers"

@@ -1,0 +1,80 @@
+"""The head of labels of a whole example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ostinato.encoders._contract import Encoded
+from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.heads._features import Pool, Summaries, single
+from ostinato.heads._losses import Classifier, wants_labels
+from ostinato.modalities._contract import Labels
+from ostinato.registry import Count, NonNegative, Rate
+from ostinato.steps import Steps
+
+
+class Category(Head, Predictor):
+    """Says which label a whole example has, or which of several at once.
+
+        x = [p_1; ...; p_n]                    a pooled vector for each input that is read
+        x = relu(W x + b)                      with a layer
+        one label:         p = softmax(W x + b)
+        several at once:   p[k] = sigmoid(W[k] x + b[k]);  those above 1/2 are the answer
+        ordered labels:    p(y > k) = sigmoid(w x - c[k]),  c rising
+
+    Weights, smoothing and the focal power belong to training alone.
+
+    Shapes:
+        targets (B,) labels, or (B, V) of 0 and 1 with several; probabilities (B, V)
+
+    Args:
+        pool: how the steps of an input become one vector; last: the encoder's own summary.
+        layer_size: the width of a layer between the vectors and the labels; null: none.
+        dropout: on the vectors and on the layer.
+        label_smoothing: share of each target's probability that is spread over all labels (Szegedy 2016).
+        class_weights: whether rare labels count more, all labels of the training split having one sum.
+        focal: the power of (1 - p) that each loss is multiplied by, so that what is sure counts less; 0: none (Lin 2017).
+
+    Errors:
+        ConfigError: the output is none of labels, an input lacks what is pooled,
+            or weights are asked for without counts.
+        DataError: the targets are not one for each example.
+
+    Source: pooling: Yang 2016, aclanthology.org/N16-1174; ordered: McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x.
+    """
+
+    aligns = frozenset({"summary"})
+    generates = False
+
+    def __init__(
+        self,
+        spec: Labels,
+        sizes: Sequence[Sizes],
+        *,
+        pool: Pool = "last",
+        layer_size: Count | None = None,
+        dropout: Rate = 0.0,
+        label_smoothing: Rate = 0.0,
+        class_weights: Literal["none", "balanced"] = "none",
+        focal: NonNegative = 0.0,
+    ):
+        super().__init__()
+        spec = wants_labels("category", spec)
+        self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
+        self.dropout = dropout
+        self.classifier = Classifier(self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
+
+    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
+        features = self.features(encoded, self.dropout if self.training else 0.0)
+        single(len(features), features.device, targets)
+        return self.classifier.loss(features, targets.values)
+
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        features = self.features(encoded)
+        single(len(features), features.device, targets)
+        return self.classifier.score(features, targets)
+
+    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+        features = self.features(encoded)
+        return self.classifier.predict(features, single(len(features), features.device))

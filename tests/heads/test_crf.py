@@ -1,0 +1,134 @@
+"""The head of labels chosen together: the laws with and without legal transitions, and what it refuses."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from ostinato import registry
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError, DataError
+from ostinato.heads._contract import Sizes
+from ostinato.layers import crf as crf_module
+from ostinato.modalities._contract import MISSING, Labels, Legal
+from ostinato.steps import Layout, Steps
+from ostinato.testing import predictors as laws
+
+# O, B, I: I only after B or I
+LEGAL = Legal((True, True, False), (True, True, True), ((True, True, False), (True, True, True), (True, True, True)))
+# each label lacks something: 2 never starts, 0 never ends, 1 never follows itself
+NARROW = Legal((True, True, False), (False, True, True), ((True, True, True), (True, False, True), (False, True, True)))
+SPECS = {"any": Labels(3), "bio": Labels(3, legal=LEGAL), "narrow": Labels(3, legal=NARROW), "ordered": Labels(2, ordered=True)}
+
+
+@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.3}], ids=str)
+def test_law(law, spec, options):
+    law(laws.maker("crf", options), SPECS[spec], 1)
+
+
+def test_every_option_matters():
+    laws.options_matter("crf", SPECS["bio"], {"dropout": [0.5]})
+
+
+def test_it_learns_spans():
+    # a 3 begins a span, which goes on as long as the symbol stays above 4 : begin 1, inside 2, outside 0
+    def spans(symbols):
+        labels = []
+        for symbol in symbols.tolist():
+            inside = symbol > 4 and bool(labels) and labels[-1] in (1, 2)
+            labels.append(1 if symbol == 3 else 2 if inside else 0)
+        return torch.tensor(labels)
+
+    right = laws.learns("crf", SPECS["bio"], spans)
+    assert right >= 0.95, f"{right:.0%} of steps"
+
+
+def head(legal=None, size=3):
+    torch.manual_seed(0)
+    return registry.make("heads", "crf", (Labels(size, legal=legal), [Sizes(4, None)]))
+
+
+def read(lengths):
+    torch.manual_seed(1)
+    return [Encoded(Steps(torch.randn(sum(lengths), 4), Layout(list(lengths))), None, None)]
+
+
+def test_before_training_it_is_a_softmax_of_each_step():
+    tagger = registry.make("heads", "tagger", (Labels(3), [Sizes(4, None)]))
+    one, encoded = head(), read((3, 0, 2))
+    tagger.classifier.output.load_state_dict(one.output.state_dict())
+    for found, expected in zip(vars(one.predict(encoded)).values(), vars(tagger.predict(encoded)).values()):
+        if isinstance(found, Steps):
+            assert torch.equal(found.values, expected.values)
+        else:
+            assert torch.allclose(found, expected, atol=1e-6)
+
+
+@torch.no_grad()
+def test_no_answer_is_ever_illegal():
+    one, encoded = head(LEGAL), read([5] * 200)
+    one.output.weight *= 10
+    labels = one.predict(encoded).steps
+    assert all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in labels.split())
+    free = encoded[0].steps.with_values(one.output(encoded[0].steps.values).argmax(1))
+    assert not all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in free.split()), "here the plain argmax is not legal"
+
+
+def test_labels_that_are_not_legal_are_refused_in_training_and_impossible_in_scoring():
+    one, encoded = head(LEGAL), read((2, 3))
+    cases = ([0, 1, 0, 2, 2], 2, "0, 2, 2"), ([2, 1, 0, 1, 2], 1, "2, 1"), ([0, 1, 0, MISSING, 2], None, "")
+    for values, row, numbers in cases:
+        truth = Steps(torch.tensor(values), encoded[0].steps.layout)
+        scored = one.score(encoded, truth)
+        assert (scored.log_probability == -math.inf).tolist() == [row == 1, row == 2]
+        if row:
+            with pytest.raises(DataError, match=f"labels of example {row} of the batch are not legal, numbered .{numbers}"):
+                one.loss(encoded, truth)
+        else:
+            assert bool(one.loss(encoded, truth).total.isfinite())
+
+
+def test_a_length_that_no_labels_fit_is_refused():
+    legal = Legal((True, False), (False, True), ((True, True), (False, True)))
+    one, encoded = head(legal, size=2), read((2, 1))
+    with pytest.raises(DataError, match="no labels are legal for the 1 steps of example 2"):
+        one.predict(encoded)
+
+
+def test_several_labels_at_once_are_refused():
+    with pytest.raises(ConfigError, match="crf says one label for each step, and this output has several at once"):
+        registry.make("heads", "crf", (Labels(3, several=True), [Sizes(4, None)]))
+
+
+@torch.no_grad()
+def test_a_missing_label_is_summed_over():
+    one, encoded = head(LEGAL), read((3,))
+    layout = encoded[0].steps.layout
+    score = lambda labels: float(one.score(encoded, Steps(torch.tensor(labels), layout)).log_probability)  # noqa: E731
+    every = [math.exp(score([first, 1, last])) for first, last in itertools.product(range(3), repeat=2)]
+    assert math.exp(score([MISSING, 1, MISSING])) == pytest.approx(sum(every), rel=1e-5)
+    assert score([MISSING] * 3) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_laws_see_a_chain_that_breaks_them(monkeypatch):
+    honest = crf_module.CRF._moves
+
+    def one_way_only(self):
+        starts, ends, follows = honest(self)
+        return starts, ends, follows.t()
+
+    best = crf_module.CRF.best
+    monkeypatch.setattr(crf_module.CRF, "best", lambda self, emissions: best(_turned(self, one_way_only), emissions))
+    with pytest.raises(AssertionError):
+        laws.the_answer_is_the_best(laws.maker("crf"), SPECS["any"], 1)
+
+
+def _turned(chain, moves):
+    """The chain with its transitions read the other way."""
+    other = crf_module.CRF(chain.size)
+    other.load_state_dict(chain.state_dict())
+    other._moves = lambda: moves(chain)
+    return other
