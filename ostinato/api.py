@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import files, judging, predicting
+from ostinato import files, judging, predicting, rivals
 from ostinato import rows as row_sources
 from ostinato.data.batches import Batches
-from ostinato.errors import BundleError, ConfigError
+from ostinato.data.read import Table
+from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.kernels import dispatch
 from ostinato.model import Graph
 from ostinato.predicting import Answer, Row, Run, answers
@@ -107,8 +109,9 @@ def train(
     if not run.bundle.metrics:
         say("measuring")
         split = row_sources.default_split(run, None, None)
-        table, rows = row_sources.of_split(run, split, None, roots)
-        _keep(run, judging.report(run, judging.examine([run], table, rows=rows, say=say), split))
+        rows = row_sources.of_split(run, split, None, roots)
+        found = judging.report(run, judging.examine([run], rows[0], rows=rows[1], say=say), split)
+        _keep(run, found | _rivals(run, rows, roots, say))
     split, found = list(run.bundle.metrics.items())[-1]
     return {**found, "run": str(folder)}
 
@@ -123,6 +126,18 @@ def _keep(run: Run, report: dict[str, Any]) -> None:
     run.bundle.metrics[report["split"]] = report
     bundles.save_metrics(run.folder, run.bundle.metrics)
     bundles.write_card(run.folder, run.bundle, run.graph.parts())
+
+
+def _rivals(
+    run: Run, rows: tuple[Table, np.ndarray | None], roots: Sequence[Path], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What plain rivals make of the same rows, if the rows that the run learnt from are still there."""
+    try:
+        train = row_sources.of_split(run, "train", None, roots)
+        return {"rivals": rivals.measured(run, train, rows)}
+    except (ConfigError, DataError) as why:
+        say(f"no plain rival is measured, since the training rows cannot be read: {why}")
+        return {}
 
 
 def _search(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:
@@ -169,6 +184,7 @@ def evaluate(
     search, split = _search(run, sets), row_sources.default_split(run, split, data)
     table, rows = row_sources.of_split(run, split, data, roots)
     found = judging.report(run, judging.examine(loaded, table, rows=rows, search=search, say=say), split)
+    found |= _rivals(run, (table, rows), roots, say)
     if len(loaded) == 1 and data is None and not sets:
         _keep(run, found)
     return found
@@ -275,6 +291,9 @@ def text_of(report: dict[str, Any]) -> str:
         width = max(map(len, metrics))
         for name, one in metrics.items():
             lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}")
+        for rival, own in report.get("rivals", {}).get(output, {}).items():
+            for name, one in own.items():
+                lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
     lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
     return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
 

@@ -28,17 +28,18 @@ class Rows(NamedTuple):
 
 
 def of_split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Table, np.ndarray | None]:
-    """The table of a split as the run knows it, or other `data` in its place, and the rows in it (None: all).
+    """The table of a split (train, valid or test) as the run knows it, or other `data` in its place, and the rows in it (None: all).
 
     Errors:
         ConfigError: the run knows no such split.
         DataError: its files are not there, or are not what they should be.
     """
     settings, kept = run.recipe.settings, run.bundle.data
-    source = data if data is not None else getattr(settings.data, split)
-    aside = source is None and split == "valid"
+    learnt_from = settings.data.train or settings.data.file
+    source = data if data is not None else learnt_from if split == "train" else getattr(settings.data, split)
+    aside = data is None and settings.data.valid is None and split in ("train", "valid")
     if aside:
-        source = settings.data.train or settings.data.file
+        source = learnt_from
     if source is None:
         raise ConfigError(f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}")
     base = Path(kept.get("base", ".")) if data is None else Path.cwd()
@@ -51,7 +52,7 @@ def of_split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Ta
         data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
         where=where,
     )
-    return table, set_aside(table.num_rows, seed=settings.training.seed)[1] if aside else None
+    return table, set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
 
 
 def default_split(run: Run, split: str | None, data: Any) -> str:

@@ -44,6 +44,7 @@ ORDER = (
     "predicting",
     "rows",
     "judging",
+    "rivals",
     "runs",
     "probes",
     "api",

@@ -1,0 +1,158 @@
+"""The plain rival beside every result: what counting, or a linear model of n-grams, makes of the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ostinato import fitting
+from ostinato.data.read import Table
+from ostinato.judging import metrics_of
+from ostinato.metrics._contract import Judged
+from ostinato.metrics._intervals import measure
+from ostinato.predicting import Row, Run
+from ostinato.rows import table_rows
+
+MOST_ROWS = 50_000
+"""Training rows that a rival learns from: more change a linear model of n-grams little."""
+WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
+"""Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
+
+Predictions = dict[str, list[Any]]
+"""By the rival's name, an answer for each row."""
+
+
+def measured(
+    run: Run, train: tuple[Table, np.ndarray | None], test: tuple[Table, np.ndarray | None]
+) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """Each output's rivals by name, each with the output's metrics that need predictions alone.
+
+    - a label of the row: the commonest label, and a logistic regression on tf-idf of the inputs' n-grams (words and characters of
+      a text, symbols of a list), on labels one-hot, on numbers scaled and on a series' mean, deviation, first and last value;
+    - a number: the training rows' mean;
+    - a label per step: the label that the step's symbol has most often in training, the commonest label where it is new.
+
+    Args:
+        run: whose outputs they stand beside.
+        train: the rows that the run learnt from: the table and which of its rows, None for all.
+        test: the rows that it is measured on.
+    """
+    learnt = [row for row in islice(_rows(run, *train), MOST_ROWS)]
+    judged_rows = list(_rows(run, *test))
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for output, settings in run.outputs.items():
+        answer = _OF.get((settings.type, settings.align))
+        if answer is None:
+            continue
+        column = fitting.column_of(f"outputs.{output}", settings)
+        known = [row for row in learnt if row[column] is not None]
+        asked = [row for row in judged_rows if row[column] is not None]
+        expected = [row[column] for row in asked]
+        metrics = {name: one for name, one in metrics_of(run, output).items() if not one.needs_log_probability and not one.needs}
+        found[output] = {
+            name: {key: asdict(measure(metric, Judged(predicted, expected))) for key, metric in metrics.items()}
+            for name, predicted in answer(run, output, column, known, asked).items()
+        }
+    return {output: rivals for output, rivals in found.items() if rivals}
+
+
+def _rows(run: Run, table: Table, rows: np.ndarray | None) -> Iterable[Row]:
+    return table_rows(run, table, rows)
+
+
+def _labels(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+    if run.outputs[output].several:
+        return {}
+    truth = [row[column] for row in known]
+    (commonest, _), *_ = Counter(truth).most_common(1)
+    found = {"commonest label": [commonest] * len(asked)}
+    features = _features(run, output, known)
+    if features is not None and len(set(map(str, truth))) > 1:
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(max_iter=300, C=10.0).fit(features(known), list(map(str, truth)))
+        raw = {str(one): one for one in truth}
+        found["n-gram logistic regression"] = [raw[one] for one in model.predict(features(asked))]
+    return found
+
+
+def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence[Row]], Any] | None:
+    """Rows to a sparse matrix, fitted on the known rows; None where no input has a form that is known here."""
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    made: list[Callable[[Sequence[Row]], Any]] = []
+    for name in run.graph.reads[output]:
+        settings = run.inputs[name]
+        column = fitting.column_of(f"inputs.{name}", settings)
+        cells = lambda rows, column=column: [row[column] for row in rows]  # noqa: E731
+        if settings.type == "text":
+            parts = [
+                TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
+                TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=2 if len(known) > 100 else 1),
+            ]
+            read = cells
+        elif settings.type == "tokens":
+            parts = [TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)]
+            read = cells
+        elif settings.type == "category":
+            parts = [OneHotEncoder(handle_unknown="ignore")]
+            read = lambda rows, cells=cells: [[str(one)] for one in cells(rows)]  # noqa: E731
+        elif settings.type in ("number", "series"):
+            parts = [StandardScaler()]
+            read = lambda rows, cells=cells: np.nan_to_num(np.stack([_numbers(one) for one in cells(rows)]))  # noqa: E731
+        else:
+            continue
+        given = read(known)
+        for part in parts:
+            part.fit(given)
+        made.append(lambda rows, parts=parts, read=read: hstack([csr_matrix(part.transform(read(rows))) for part in parts]))
+    return (lambda rows: hstack([one(rows) for one in made]).tocsr()) if made else None
+
+
+def _symbol_ngrams(symbols: Sequence[str]) -> list[str]:
+    listed = list(map(str, symbols))
+    shortest, longest = SYMBOLS
+    return [" ".join(listed[at : at + n]) for n in range(shortest, longest + 1) for at in range(len(listed) - n + 1)]
+
+
+def _numbers(raw: Any) -> np.ndarray:
+    """A number as it is; of a series what a person would look at first, channel by channel."""
+    values = np.asarray(raw, dtype=float)
+    if values.ndim == 0:
+        return values[None]
+    if not len(values):
+        raise ValueError("a series without steps has no mean")
+    return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
+
+
+def _mean(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+    return {"mean": [float(np.mean([row[column] for row in known]))] * len(asked)}
+
+
+def _label_of_symbol(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+    name = run.graph.reads[output][0]
+    if run.inputs[name].type != "tokens":
+        return {}
+    source = fitting.column_of(f"inputs.{name}", run.inputs[name])
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for row in known:
+        for symbol, label in zip(row[source], row[column]):
+            if label is not None:
+                counts[str(symbol)][label] += 1
+    (commonest, _), *_ = sum(counts.values(), Counter()).most_common(1)
+    best = {symbol: of.most_common(1)[0][0] for symbol, of in counts.items()}
+    return {"commonest label of the symbol": [[best.get(str(symbol), commonest) for symbol in row[source]] for row in asked]}
+
+
+_OF: dict[tuple[str, str | None], Callable[..., Predictions]] = {
+    ("category", "summary"): _labels,
+    ("number", "summary"): _mean,
+    ("tags", "each"): _label_of_symbol,
+}
