@@ -76,7 +76,8 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     own, read = {}, {}  # the width of an encoder's top layer, and of its steps, which hold each of its directions
     for name in dict.fromkeys(owners.values()):
         encoder, place = inputs[name].encoder, f"inputs.{name}.encoder"
-        directions = 2 if getattr(encoder, "both_ways", False) else 1
+        # A recurrent encoder's directions stand side by side; a window or a convolution that looks both ways is no wider.
+        directions = 2 if encoder.type == "recurrent" and encoder.both_ways else 1
         wanted, why = width, many
         for output, head in heads.items():
             if name in reads[output] and _given(recipe, f"outputs.{output}.head.hidden_size"):
