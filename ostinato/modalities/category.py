@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Category(Modality):
         several: whether a row may have any number of labels.
         separator: what stands between two labels of a field, with `several`.
         ordered: all labels from the lowest to the highest, such as ratings; null: they have no order.
+        unknown: what to do with a label that training did not have: refuse it, or count it as missing. Metrics made from
+            predictions read the data themselves and count it as wrong.
 
     Errors:
         ConfigError: `ordered` names a label twice or fewer than two, or stands beside `several`; or the separator is blank, or
@@ -44,7 +46,14 @@ class Category(Modality):
     default_head = {"summary": "category"}
     metrics = {"summary": ("accuracy", "macro_f1", "micro_f1", "log_loss")}
 
-    def __init__(self, *, several: bool = False, separator: str = "|", ordered: list[str | int | bool] | None = None):
+    def __init__(
+        self,
+        *,
+        several: bool = False,
+        separator: str = "|",
+        ordered: list[str | int | bool] | None = None,
+        unknown: Literal["error", "missing"] = "error",
+    ):
         if not separator.strip():
             raise ConfigError(f"separator: {separator!r} is blank, and blanks around a label do not count; give a sign such as '|'")
         if separator != "|" and not several:
@@ -56,6 +65,7 @@ class Category(Modality):
         self._ordered = None if ordered is None else tuple(_text(label) for label in ordered)
         if self._ordered is not None and len(set(self._ordered)) < max(2, len(self._ordered)):
             raise ConfigError(f"ordered: needs at least two labels, each once, from low to high, not {', '.join(self._ordered) or 'none'}")
+        self._lenient = unknown == "missing"
         self._set([], [])
 
     def _set(self, labels: list[str], counts: list[int]) -> None:
@@ -104,23 +114,22 @@ class Category(Modality):
             )
 
     def encode(self, raw: Any) -> np.ndarray:
-        try:
-            numbers = [self._number[label] for label in self._read(raw)]
-        except KeyError as unknown:
-            raise self._unknown(unknown.args[0]) from None
+        numbers = [self._number.get(label, MISSING) for label in self._read(raw)]
+        if MISSING in numbers and not self._lenient:
+            raise self._refused(self._read(raw)[numbers.index(MISSING)])
         if not self._several:
             return np.array(numbers, dtype=np.int32)
         encoded = np.zeros((1, len(self._labels)), dtype=np.float32)
-        encoded[0, numbers] = 1
+        encoded[0, [number for number in numbers if number != MISSING]] = 1
         return encoded
 
-    def _unknown(self, label: str) -> DataError:
+    def _refused(self, label: str) -> DataError:
         more = len(self._labels) - SHOWN_LABELS
         known = self._labels if more <= 0 else [*self._labels[:SHOWN_LABELS], f"and {more:,} more"]
         close = nearest(label, self._labels).partition(" allowed here")[0].rstrip(";")
         return DataError(
             f"the label {label!r} was not known in training{close}; known: {', '.join(known)}; "
-            "mend the label, leave the cell empty, or train again with rows that have it"
+            "mend the label, leave the cell empty, train on rows that have it, or set unknown: missing"
         )
 
     def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:

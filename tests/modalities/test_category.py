@@ -99,6 +99,14 @@ def test_an_unknown_label_names_the_nearest_and_the_known_ones():
         fitted(["1", "6"], ordered=["1", "2"])
 
 
+def test_an_unknown_label_counts_as_missing_where_the_recipe_says_so():
+    one = fitted(["yes", "no"], unknown="missing")
+    assert one.encode("maybe").tolist() == [MISSING] and one.decode(one.encode("maybe")) is None
+    assert fitted(["a", "b|a"], several=True, unknown="missing").encode("a|c").tolist() == [[1, 0]]
+    with pytest.raises(DataError, match="a label must be"):
+        one.encode(None)
+
+
 @pytest.mark.parametrize(
     "raw, message",
     [
