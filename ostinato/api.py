@@ -28,6 +28,8 @@ from ostinato.registry import Settings
 from ostinato.runs import train_run
 from ostinato.training.task import Progress
 
+SHOWN_LABELS = 12
+"""A table of more labels does not fit a terminal."""
 Runs = Path | str | Sequence[Path | str]
 
 
@@ -173,19 +175,26 @@ def evaluate(
     *,
     split: str | None = None,
     data: Any = None,
+    by: str | None = None,
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed."""
+    """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed.
+
+    Args:
+        by: a column of the data: every metric for each of its values too, and which of them is worst.
+    """
     loaded, sets = _loaded(runs, device), list(sets)
     run = loaded[0]
     search, split = _search(run, sets), row_sources.default_split(run, split, data)
-    table, rows = row_sources.of_split(run, split, data, roots)
-    found = judging.report(run, judging.examine(loaded, table, rows=rows, search=search, say=say), split)
-    found |= _rivals(run, (table, rows), roots, say)
-    if len(loaded) == 1 and data is None and not sets:
+    table, rows = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
+    examined = judging.examine(loaded, table, rows=rows, search=search, say=say)
+    found = judging.report(run, examined, split) | _rivals(run, (table, rows), roots, say)
+    if by is not None:
+        found["by"] = judging.by_group(run, examined, by, table.column(by, rows))
+    if len(loaded) == 1 and data is None and not sets and by is None:
         _keep(run, found)
     return found
 
@@ -294,8 +303,32 @@ def text_of(report: dict[str, Any]) -> str:
         for rival, own in report.get("rivals", {}).get(output, {}).items():
             for name, one in own.items():
                 lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
+    lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
     lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
     return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
+
+
+def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
+    """A row for each true label, a column for what it was taken for; larger tables are for --json."""
+    lines = []
+    for output, one in tables.items():
+        if len(one["labels"]) > SHOWN_LABELS:
+            continue
+        cells = [["true \\ said", *one["labels"]], *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"]))]
+        widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
+        lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
+    return lines
+
+
+def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
+    lines = []
+    for group, found in (by or {}).get("groups", {}).items():
+        for output, metrics in found["outputs"].items():
+            for name, one in metrics.items():
+                is_worst = by["worst"].get(output, {}).get(name) == group
+                told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
+                lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
+    return lines
 
 
 class Model:

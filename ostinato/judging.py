@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from ostinato import fitting
 from ostinato.data.read import Table
 from ostinato.errors import DataError
+from ostinato.metrics._confusion import confusion
 from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._intervals import measure, paired
 from ostinato.predicting import Row, Run, answers, scores
@@ -19,6 +20,8 @@ from ostinato.recipe import align_of
 from ostinato.registry import Settings, component, make
 from ostinato.rows import table_rows
 
+MOST_LABELS = 50
+"""A table of what was taken for what is read by people."""
 CHUNK_ROWS = 4096
 """Rows taken up at once: enough to sort by length, few enough to stay small."""
 
@@ -31,11 +34,13 @@ class Examined:
         rows: how many.
         scored: whether log-probabilities are known; those of an ensemble are not.
         outputs: what is known of each output.
+        numbers: of each output, where its examples stand among all rows of the split.
     """
 
     rows: int
     scored: bool
     outputs: dict[str, Judged]
+    numbers: dict[str, list[int]]
 
 
 def metrics_of(run: Run, output: str) -> dict[str, Metric]:
@@ -72,6 +77,7 @@ def examine(
         output: {key: [] for key in ("predicted", "expected", "alternatives", "log_probability", "num_targets", "num_right")}
         for output in run.outputs
     }
+    stand: dict[str, list[int]] = {output: [] for output in run.outputs}
     listed = enumerate(table_rows(run, table, rows))
     whole = ((number, row) for number, row in listed if any(row[column] is not None for column in needed))
     # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
@@ -85,6 +91,7 @@ def examine(
         for output, settings in run.outputs.items():
             kept, column = found[output], fitting.column_of(f"outputs.{output}", settings)
             given = [at for at, row in enumerate(chunk) if row[column] is not None]
+            stand[output] += [numbers[at] for at in given]
             kept["predicted"] += [told[at][output][0].value if output in answered else None for at in given]
             kept["expected"] += [chunk[at][column] for at in given]
             kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
@@ -101,7 +108,7 @@ def examine(
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
         unknown |= {"log_probability", "num_targets", "num_right"} if len(runs) > 1 else set()
         judged[output] = Judged(**{name: None if name in unknown else values for name, values in kept.items()})
-    return Examined(total, len(runs) == 1, judged)
+    return Examined(total, len(runs) == 1, judged, stand)
 
 
 def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[Any]:
@@ -112,16 +119,59 @@ def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[A
 
 
 def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
-    """What `evaluate --json` prints."""
-    outputs = {
-        output: {
-            name: asdict(measure(metric, judged))
-            for name, metric in metrics_of(run, output).items()
-            if (examined.scored or not metric.needs_log_probability) and _is_known(metric, judged)
-        }
-        for output, judged in examined.outputs.items()
+    """What `evaluate --json` prints; for labels with the table of what was taken for what."""
+    outputs = {output: _measured(run, output, judged, examined.scored) for output, judged in examined.outputs.items()}
+    found = {"split": split, "examples": examined.rows, "outputs": outputs}
+    tables = {}
+    for output, judged in examined.outputs.items():
+        settings = run.outputs[output]
+        if settings.type == "category" and not settings.several and align_of(settings) == "summary":
+            labels, counts = confusion(judged.expected, judged.predicted)
+            if len(labels) <= MOST_LABELS:
+                tables[output] = {"labels": list(labels), "counts": np.asarray(counts).tolist()}
+    return found | ({"confusion": tables} if tables else {})
+
+
+def _measured(run: Run, output: str, judged: Judged, scored: bool) -> dict[str, Any]:
+    return {
+        name: asdict(measure(metric, judged))
+        for name, metric in metrics_of(run, output).items()
+        if (scored or not metric.needs_log_probability) and _is_known(metric, judged)
     }
-    return {"split": split, "examples": examined.rows, "outputs": outputs}
+
+
+def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -> dict[str, Any]:
+    """Every metric for the rows of each group alone, and which group is worst by each.
+
+    Args:
+        run: whose outputs they are.
+        examined: its answers.
+        column: what the rows are grouped by.
+        groups: the group of each row of the split.
+    """
+    made: dict[str, Any] = {}
+    for group in sorted({str(one) for one in groups}):
+        outputs = {}
+        for output, judged in examined.outputs.items():
+            chosen = [at for at, number in enumerate(examined.numbers[output]) if str(groups[number]) == group]
+            if chosen:
+                pick = lambda values, chosen=chosen: None if values is None else [values[at] for at in chosen]  # noqa: E731
+                part = Judged(**{one.name: pick(getattr(judged, one.name)) for one in fields(Judged)})
+                try:
+                    outputs[output] = _measured(run, output, part, examined.scored)
+                except DataError as why:
+                    raise DataError(f"--by {column}: the {len(chosen)} rows of '{group}' cannot be judged alone: {why}") from None
+        made[group] = {"examples": sum(str(one) == group for one in groups), "outputs": outputs}
+    worst: dict[str, dict[str, str]] = {}
+    for output in examined.outputs:
+        for name, metric in metrics_of(run, output).items():
+            values = {
+                group: one["outputs"][output][name]["value"] for group, one in made.items() if name in one["outputs"].get(output, {})
+            }
+            if values and metric.higher_is_better is not None:
+                pick = min if metric.higher_is_better else max
+                worst.setdefault(output, {})[name] = pick(values, key=values.get)
+    return {"column": column, "groups": made, "worst": worst}
 
 
 def _is_known(metric: Metric, judged: Judged) -> bool:

@@ -27,7 +27,9 @@ class Rows(NamedTuple):
     place: Callable[[int], str]
 
 
-def of_split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Table, np.ndarray | None]:
+def of_split(
+    run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()
+) -> tuple[Table, np.ndarray | None]:
     """The table of a split (train, valid or test) as the run knows it, or other `data` in its place, and the rows in it (None: all).
 
     Errors:
@@ -43,7 +45,7 @@ def of_split(run: Run, split: str, data: Any, roots: Sequence[Path]) -> tuple[Ta
     if source is None:
         raise ConfigError(f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}")
     base = Path(kept.get("base", ".")) if data is None else Path.cwd()
-    extra = [one.alternatives for one in settings.outputs.values() if one.alternatives]
+    extra = [*extra, *(one.alternatives for one in settings.outputs.values() if one.alternatives)]
     where = f"data.{split}" if data is None else "data"
     table = open_table(
         source,

@@ -11,15 +11,23 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--split", type=click.Choice(["valid", "test"]), help="test where there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
+@click.option("--by", metavar="COLUMN", help="Every metric for each value of this column too, and which is worst.")
 @set_option
 @data_root_option
 @device_option
 @json_option
 def evaluate(
-    runs: tuple[Path, ...], split: str | None, data: str | None, sets: tuple[str, ...], data_root: str | None, device: str, as_json: bool
+    runs: tuple[Path, ...],
+    split: str | None,
+    data: str | None,
+    by: str | None,
+    sets: tuple[str, ...],
+    data_root: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure RUN on held-out rows: every metric with a 95 % interval. Several RUNS are measured as an ensemble."""
     from ostinato import api
 
-    found = api.evaluate(runs, split=split, data=data, sets=sets, roots=roots(data_root), device=device, say=note)
+    found = api.evaluate(runs, split=split, data=data, by=by, sets=sets, roots=roots(data_root), device=device, say=note)
     show(found, as_json, lambda: api.text_of(found))
