@@ -15,7 +15,7 @@ import torch
 from ostinato import fitting, planning
 from ostinato.data.cache import Dataset, encode
 from ostinato.data.read import Table, open_table
-from ostinato.data.split import set_aside
+from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality
 from ostinato.model import Batch
@@ -23,6 +23,8 @@ from ostinato.recipe import Recipe, align_of
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
+LABELLED = ("category", "tags")
+"""Modalities whose labels belong to the task: known from all training rows, also where a fraction of them is trained on."""
 
 
 @dataclass
@@ -138,6 +140,10 @@ def prepare(
     else:
         valid_table = open_split(recipe, "valid", roots, data)
     notes += table.notes
+    all_rows, fraction = rows, recipe.settings.data.fraction
+    if fraction < 1:
+        rows = share_of(rows, fraction, seed=recipe.settings.training.seed)
+        notes.append(f"data.fraction {fraction:g}: {len(rows):,} of {len(all_rows):,} training rows kept, drawn by seed")
 
     columns = columns_of(recipe.settings)
     characters = _characters(table, columns, rows)
@@ -145,8 +151,10 @@ def prepare(
     modalities = fitting.build(recipe.settings)
     if facts is None:
         say("fitting the vocabularies")
+        kinds = {place: settings.type for place, settings in fitting.places(recipe.settings)}
         readers = {
-            place: partial(_present, table, column, modalities[place], rows) for place, column in columns.items()
+            place: partial(_present, table, column, modalities[place], all_rows if kinds[place] in LABELLED else rows)
+            for place, column in columns.items()
         }
         fitting.fit(recipe.settings, modalities, readers)
     else:

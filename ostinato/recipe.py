@@ -27,12 +27,17 @@ Source = str | list[str] | dict[str, str]
 
 
 class Data(Settings):
-    """Where the rows come from; paths are relative to the recipe, then to the data root."""
+    """Where the rows come from; paths are relative to the recipe, then to the data root.
+
+    Args:
+        fraction: the share of the training rows that is kept, drawn by seed; a smaller share is part of a larger one.
+    """
 
     train: Source | None = None
     valid: Source | None = None
     test: Source | None = None
     file: Source | None = None
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @functools.cache

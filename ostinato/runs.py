@@ -151,7 +151,9 @@ def _as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     for path, (value, _) in chosen.items():
         set_path(now, path, value)
     # The files may lie elsewhere now; what they hold is compared once they are read.
-    refuse_changes(began.recipe, {**now, "data": began.recipe["data"]}, (*FREE, "search"), folder)
+    data = {"fraction": 1.0, **began.recipe["data"]}
+    before, now = {**began.recipe, "data": data}, {**now, "data": {**data, "fraction": recipe.settings.data.fraction}}
+    refuse_changes(before, now, (*FREE, "search"), folder)
     return recipe.with_chosen(chosen)
 
 

@@ -1,4 +1,4 @@
-"""Setting rows aside for validation: a pure function of the seed and of how many rows there are."""
+"""Setting rows aside for validation, and keeping a share: pure functions of the seed and of how many rows there are."""
 
 from __future__ import annotations
 
@@ -24,8 +24,26 @@ def set_aside(num_rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if num_rows < 2:
         raise DataError(f"{num_rows} row{'s' * (num_rows != 1)} cannot be divided; give at least 2 rows, or name `valid`")
     size = min(MOST_VALID, max(1, num_rows // VALID_SHARE))
-    # Raw bits of PCG64 are the same in every version of numpy, which a Generator's shuffle need not be.
-    bits = np.random.PCG64(np.random.SeedSequence([seed, num_rows])).random_raw(num_rows)
     valid = np.zeros(num_rows, dtype=bool)
-    valid[np.argsort(bits, kind="stable")[:size]] = True
+    valid[_drawn([seed, num_rows], num_rows)[:size]] = True
     return np.flatnonzero(~valid), np.flatnonzero(valid)
+
+
+def share_of(rows: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
+    """So many of these rows, at least one, in their order; a smaller fraction gives a part of what a larger one gives.
+
+    Args:
+        rows: numbers of rows.
+        fraction: above 0, at most 1.
+        seed: a number from 0 up; equal seeds, counts and fractions give equal rows.
+    """
+    size = max(1, round(fraction * len(rows)))
+    # The third word keeps the draw apart from the one that sets validation aside.
+    return rows[np.sort(_drawn([seed, len(rows), 1], len(rows))[:size])]
+
+
+def _drawn(words: list[int], count: int) -> np.ndarray:
+    """The numbers below `count` in an order that is drawn by these words."""
+    # Raw bits of PCG64 are the same in every version of numpy, which a Generator's shuffle need not be.
+    bits = np.random.PCG64(np.random.SeedSequence(words)).random_raw(count)
+    return np.argsort(bits, kind="stable")

@@ -1,9 +1,9 @@
-"""Setting rows aside: a tenth, at most 2,000, the same for the same seed and count."""
+"""Setting rows aside: a tenth, at most 2,000, the same for the same seed and count; a share is part of every larger one."""
 
 import numpy
 import pytest
 
-from ostinato.data.split import set_aside
+from ostinato.data.split import set_aside, share_of
 from ostinato.errors import DataError
 
 
@@ -36,4 +36,17 @@ def test_too_few_rows_are_refused(num_rows):
         set_aside(num_rows, seed=0)
 
 
+FROZEN_SHARE = [0, 4, 12, 13, 15]
 FROZEN = [1, 7, 8]
+
+
+def test_a_share_is_part_of_every_larger_one_and_depends_on_the_seed():
+    rows = numpy.arange(7, 207)
+    shares = [share_of(rows, fraction, seed=3) for fraction in (0.001, 0.1, 0.3, 0.99, 1)]
+    assert [len(one) for one in shares] == [1, 20, 60, 198, 200]
+    for smaller, larger in zip(shares, shares[1:]):
+        assert set(smaller.tolist()) <= set(larger.tolist()) and (numpy.diff(larger) > 0).all(), "rows stay in the file's order"
+    assert numpy.array_equal(shares[-1], rows)
+    assert not numpy.array_equal(share_of(rows, 0.1, seed=4), shares[1])
+    # Frozen, as what is set aside is.
+    assert share_of(numpy.arange(20), 0.25, seed=1).tolist() == FROZEN_SHARE

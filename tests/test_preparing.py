@@ -1,0 +1,62 @@
+"""A share of the training rows: nested, drawn by seed, and no label of the task is lost with the rows that are left out."""
+
+import random
+
+import numpy as np
+import pytest
+
+from ostinato import preparing
+from ostinato.data.split import set_aside
+from ostinato.errors import ConfigError
+from ostinato.recipe import from_arguments
+from ostinato.runs import train_run
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+
+
+def rows(number):
+    draw = random.Random(0)
+    return [{"x": "".join(draw.choices("abcdef", k=3)), "y": str(row % number)} for row in range(40)]
+
+
+def recipe(fraction, output="tokens", **training):
+    small = {"type": "tokens", "separator": "", "encoder": {"hidden_size": 4}}
+    made = {"y": {"type": output} if output == "category" else {"type": output, "head": {"hidden_size": 4}}}
+    return from_arguments({"x": small}, made, data={"fraction": fraction}, training={"epochs": 1, "batch_rows": 8, **training})
+
+
+def train_rows(fraction, **training):
+    return preparing.prepare(recipe(fraction, **training), data={"train": rows(2)}).splits["train"].rows
+
+
+def test_a_smaller_fraction_is_part_of_a_larger_one_and_valid_stays_the_same():
+    few, some, whole = (train_rows(fraction) for fraction in (0.1, 0.5, 1.0))
+    assert [len(few), len(some), len(whole)] == [4, 18, 36]
+    assert set(few.tolist()) < set(some.tolist()) < set(whole.tolist())
+    assert not np.array_equal(some, train_rows(0.5, seed=2))
+    made = preparing.prepare(recipe(0.1), data={"train": rows(2)})
+    assert made.splits["valid"].rows.tolist() == set_aside(40, seed=1)[1].tolist()
+    assert "data.fraction 0.1: 4 of 36 training rows kept, drawn by seed" in made.notes
+    with pytest.raises(ConfigError, match="data.fraction"):
+        recipe(0)
+
+
+def test_pieces_are_fitted_on_the_rows_that_are_kept_and_labels_on_all():
+    data = {"train": rows(20), "valid": rows(20)}
+    made = preparing.prepare(recipe(0.05, "category"), data=data)
+    assert len(made.splits["train"].rows) == 2
+    assert len(made.modalities["outputs.y"].facts()["labels"]) == 20
+    kept = {letter for row in made.splits["train"].rows for letter in data["train"][row]["x"]}
+    assert set(made.modalities["inputs.x"].facts()["symbols"]) == kept
+
+
+def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
+    given = {"resume": True, "overwrite": False, "device": "cpu", "roots": (), "data": {"train": rows(2)}}
+    listeners = {"say": lambda _: None, "on_event": lambda _: None}
+    train_run(recipe(0.5), tmp_path / "run", **given, **listeners)
+    assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).before
+    with pytest.raises(ConfigError, match="data.fraction was 0.5, is 1.0"):
+        train_run(recipe(1.0), tmp_path / "run", **given, **listeners)
