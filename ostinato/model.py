@@ -89,8 +89,11 @@ def column_settings(modality: str) -> type[Settings]:
 def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings]:
     cls = component("modalities", modality)
     fields: dict[str, Any] = {"type": (Literal[modality], modality)}
+    own = {parameter.name for parameter in keyword_only(cls)}
     for declared in declarations:
         for parameter in keyword_only(declared):
+            if parameter.name in own:
+                raise TypeError(f"{cls.__name__}: its setting {parameter.name} has the name of one that every input or output has")
             default = cls.default_encoder if parameter.name == "encoder" else parameter.default
             fields.setdefault(parameter.name, field(parameter.annotation, default))
     return derive(cls, fields)

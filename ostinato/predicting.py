@@ -133,7 +133,7 @@ class Run:
         """The steps of one column of these rows, each row's own."""
         where = lambda row: f"{told(row)}, {place}"  # noqa: E731
         values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows), where)
-        return np.split(values, np.cumsum(lengths)[:-1])
+        return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 def _same_vocabulary(runs: Sequence[Run]) -> None:

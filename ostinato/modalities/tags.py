@@ -30,7 +30,7 @@ class Tags(Modality):
     Args:
         separator: what stands between two labels of a field; empty: each character is a label.
         scheme: what the model is trained on: plain labels, or tags of spans; bioes is mostly the best of these.
-        reads: the scheme of the data; auto: the one in which all training sequences are legal.
+        data_scheme: the scheme of the data; auto: the one in which all training sequences are legal.
         lenient: whether a sequence that is not legal in its scheme is read as conlleval reads it; else it is an error.
         missing: what stands for a step that nobody gave a label, such as `_`; an item null in a list always does.
         unknown: what to do with a label that training did not have: refuse it, or count the step as missing. Metrics made from
@@ -55,12 +55,12 @@ class Tags(Modality):
         *,
         separator: str = " ",
         scheme: Literal["none", "iob1", "iob2", "bioes"] = "none",
-        reads: Literal["auto", "iob1", "iob2", "bioes"] = "auto",
+        data_scheme: Literal["auto", "iob1", "iob2", "bioes"] = "auto",
         lenient: bool = False,
         missing: str | None = None,
         unknown: Literal["error", "missing"] = "error",
     ):
-        for name, given in (("reads", reads != "auto"), ("lenient", lenient)):
+        for name, given in (("data_scheme", data_scheme != "auto"), ("lenient", lenient)):
             if given and scheme == "none":
                 raise ConfigError(f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out")
         if missing is not None and (len(missing) != 1 if not separator else separator in missing):
@@ -68,7 +68,7 @@ class Tags(Modality):
             raise ConfigError(f"missing: {missing!r} cannot stand in a field with separator: {separator!r}; give {allowed}")
         self._separator = separator
         self._scheme = None if scheme == "none" else scheme
-        self._asked = None if reads == "auto" else reads
+        self._asked = None if data_scheme == "auto" else data_scheme
         self._reads = self._asked or self._scheme
         self._lenient = lenient
         self._missing = missing

@@ -134,9 +134,9 @@ def test_an_illegal_sequence_is_refused_by_place_unless_read_leniently():
 
 
 def test_a_scheme_of_the_data_that_is_named_is_demanded():
-    assert fitted(["O O"], scheme="bioes", reads="iob1").decode([0, 0]) == ["O", "O"]
+    assert fitted(["O O"], scheme="bioes", data_scheme="iob1").decode([0, 0]) == ["O", "O"]
     with pytest.raises(DataError, match="sequence 1, step 1: 'B-X' begins the sequence, which iob1 does not allow"):
-        fitted(["B-X"], scheme="bioes", reads="iob1")
+        fitted(["B-X"], scheme="bioes", data_scheme="iob1")
 
 
 def test_fitting_again_finds_the_scheme_again():
@@ -185,7 +185,7 @@ def test_plain_labels_in_a_scheme_are_refused_with_the_way_out():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"reads": "iob1"}, "reads: plain labels have no scheme"),
+        ({"data_scheme": "iob1"}, "data_scheme: plain labels have no scheme"),
         ({"lenient": True}, "lenient: plain labels have no scheme"),
         ({"missing": "a b"}, "missing: 'a b' cannot stand in a field"),
         ({"missing": "", "separator": ""}, "missing: '' cannot stand in a field .*one character"),
