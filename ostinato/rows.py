@@ -12,7 +12,7 @@ import numpy as np
 from ostinato import fitting
 from ostinato.data._memory import is_frame
 from ostinato.data.read import Table, open_table
-from ostinato.data.split import set_aside
+from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
 from ostinato.predicting import Row, Run
 from ostinato.preparing import columns_of
@@ -54,7 +54,11 @@ def of_split(
         data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
         where=where,
     )
-    return table, set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
+    seed, fraction = settings.training.seed, settings.data.fraction
+    rows = set_aside(table.num_rows, seed=seed)[split == "valid"] if aside else None
+    if split == "train" and data is None and fraction < 1:
+        rows = share_of(np.arange(table.num_rows) if rows is None else rows, fraction, seed=seed)
+    return table, rows
 
 
 def default_split(run: Run, split: str | None, data: Any) -> str:

@@ -1,6 +1,7 @@
 """A share of the training rows: nested, drawn by seed, and no label of the task is lost with the rows that are left out."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from ostinato import preparing
 from ostinato.data.split import set_aside
 from ostinato.errors import ConfigError
 from ostinato.recipe import from_arguments
+from ostinato.rows import of_split
 from ostinato.runs import train_run
 
 
@@ -51,6 +53,17 @@ def test_pieces_are_fitted_on_the_rows_that_are_kept_and_labels_on_all():
     assert len(made.modalities["outputs.y"].facts()["labels"]) == 20
     kept = {letter for row in made.splits["train"].rows for letter in data["train"][row]["x"]}
     assert set(made.modalities["inputs.x"].facts()["symbols"]) == kept
+
+
+@pytest.mark.parametrize("valid", ["valid.tsv", None])
+def test_the_training_rows_that_a_run_knows_are_those_that_it_was_trained_on(tmp_path, valid):
+    for name in ("train.tsv", "valid.tsv"):
+        (tmp_path / name).write_text("x\ty\n" + "".join(f"{row['x']}\t{row['y']}\n" for row in rows(2)))
+    data = {"train": str(tmp_path / "train.tsv"), "fraction": 0.25} | ({"valid": str(tmp_path / "valid.tsv")} if valid else {})
+    made = from_arguments({"x": "tokens"}, {"y": "tokens"}, data=data)
+    run = SimpleNamespace(recipe=made, bundle=SimpleNamespace(data={}))
+    known = of_split(run, "train", None, ())[1]
+    assert known.tolist() == preparing.prepare(made).splits["train"].rows.tolist() and len(known) in (9, 10)
 
 
 def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
