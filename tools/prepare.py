@@ -1,28 +1,50 @@
 """Turns data sets that are not tables into the tables that recipes read; equal input gives equal bytes.
 
-    python tools/prepare.py scan --data-root DATA --out DIR       prepared-scan/{train,test}.tsv: command, actions
-    python tools/prepare.py cmudict --data-root DATA --out DIR    prepared-cmudict/{train,valid,test}.tsv: word, sounds, variants
-    python tools/prepare.py copy --out DIR                        prepared-copy/{train,test}.tsv: given, copied, length
+    python tools/prepare.py NAME --data-root DATA --out DIR       writes DIR/prepared-NAME/{train,valid,test}.tsv
+
+    NAME                                columns
+    scan                                command, actions (no valid)
+    cmudict                             word, sounds, variants
+    copy                                given, copied, length (no valid; needs no --data-root)
+    sst                                 text, sentiment
+    wili                                text, language
+    mrpc                                first, second, paraphrase
+    atis                                words, slots, intent, first_intent
+    dna-splice-1, dna-splice-2          sequence, junction
+    babi-1, -2, -4, -6, -20             story, question, answer
+    sigmorphon-german                   lemma, features, form
+    japanese-vowels (.jsonl)            series, speaker
+    basic-motions (.jsonl)              series, activity
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
 
 import argparse
+import functools
 import gzip
+import json
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from ostinato.data._columns import TimeSeries
+from ostinato.errors import OstinatoError
 from ostinato.files import write
 
-Rows = Iterable[tuple[str, ...]]
+Row = tuple[Any, ...]
+Rows = Iterable[Row]
 Tables = dict[str, tuple[tuple[str, ...], Rows]]
 """The name of a split -> its columns and rows."""
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COPY_SEED, COPY_ROWS = 20150101, 30_000
+SPLIT_SEED, VALID_SHARE = 20150101, 0.1
+FOLDS = 10
 COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
 """Training rows have lengths uniform from 1 to the first; the test has so many rows of every length from 1 to the second."""
 
@@ -77,23 +99,230 @@ def _copied(draw: random.Random, length: int) -> tuple[str, str, str]:
     return symbols, symbols, str(length)
 
 
-TASKS: dict[str, Callable[[Path | None], Tables]] = {"scan": scan, "cmudict": cmudict, "copy": copy}
+def sst(root: Path) -> Tables:
+    """Sentences of film reviews, positive (1) or negative (0); whole sentences alone, the standard split."""
+    tables = {}
+    for split, name in (("train", "train"), ("valid", "dev"), ("test", "test")):
+        path = root / "stanford-sentiment-sst" / f"stsa.binary.{name}.gz"
+        found = [(place, *line.partition(" ")[::2]) for place, line in enumerate(_lines(path), 1)]
+        wrong = next((place for place, label, text in found if label not in ("0", "1") or not text), None)
+        if wrong:
+            sys.exit(f"{path} line {wrong}: expected 0 or 1, a space and a sentence; fetch the file again")
+        tables[split] = (("text", "sentiment"), [(text, label) for _, label, text in found])
+    return tables
 
 
-def prepare(name: str, root: Path | None, out: Path) -> dict[str, int]:
-    """Writes the tables of a task; returns the number of rows of each."""
+def wili(root: Path) -> Tables:
+    """Ten languages, 100 characters each; a tenth of each language's training rows to valid."""
+    columns = ("text", "language")
+    sides = {name: list(_beside(root / "wili-10-languages", f"x_{name}.txt.gz", f"y_{name}.txt.gz")) for name in ("train", "test")}
+    train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]])
+    return {"train": (columns, train), "valid": (columns, valid), "test": (columns, sides["test"])}
+
+
+def _beside(folder: Path, *names: str) -> Iterator[tuple[str, ...]]:
+    files = [list(_lines(folder / name)) for name in names]
+    if len({len(lines) for lines in files}) > 1:
+        sys.exit(f"{folder}: {' and '.join(names)} have {' and '.join(str(len(lines)) for lines in files)} lines; fetch them again")
+    return zip(*files)
+
+
+def mrpc(root: Path) -> Tables:
+    """Pairs of sentences that say the same (1) or not (0); a tenth of each label's training rows to valid."""
+    columns = ("first", "second", "paraphrase")
+    sides = {name: list(_mrpc_rows(root / "msr-paraphrase-mrpc" / f"msr_paraphrase_{name}.txt.gz")) for name in ("train", "test")}
+    train, valid = set_aside(sides["train"], strata=[row[2] for row in sides["train"]])
+    return {"train": (columns, train), "valid": (columns, valid), "test": (columns, sides["test"])}
+
+
+def _mrpc_rows(path: Path) -> Iterator[Row]:
+    for place, line in enumerate(_lines(path), 1):
+        fields = line.split("\t")
+        if len(fields) != 5:
+            sys.exit(f"{path} line {place}: expected five fields apart by tabs, got {len(fields)}; fetch the file again")
+        if place > 1:
+            yield fields[3].strip(), fields[4].strip(), fields[0]
+
+
+def atis(root: Path) -> Tables:
+    """Questions about flights: their words, a slot tag (IOB2) for each, and what is asked for; the usual split of 4,478 and 500.
+
+    `intent` is the label as it stands, several joined by `#` where a question has several; `first_intent` is the first of them.
+    Test rows whose label training does not have are kept, since published accuracies count all 893 rows, and counted here.
+    """
+    tables, known = {}, {}
+    columns = ("words", "slots", "intent", "first_intent")
+    for split, name in (("train", "atis-2.train"), ("valid", "atis-2.dev"), ("test", "atis.test")):
+        rows = list(_atis_rows(root / "atis-slots-and-intents" / f"{name}.w-intent.iob.gz"))
+        tables[split] = (columns, rows)
+        for column, labels in (("slots", 1), ("intent", 2), ("first_intent", 3)):
+            found = [set(row[labels].split()) for row in rows]
+            if split == "train":
+                known[column] = set().union(*found)
+            elif unknown := sum(not labels <= known[column] for labels in found):
+                print(f"{split}: {unknown} of {len(rows)} rows have {column} that training does not have")
+    return tables
+
+
+def _atis_rows(path: Path) -> Iterator[Row]:
+    for place, line in enumerate(_lines(path), 1):
+        words, _, tags = (part.split() for part in line.partition("\t"))
+        if len(words) != len(tags) or len(words) < 3 or (words[0], words[-1]) != ("BOS", "EOS"):
+            sys.exit(f"{path} line {place}: expected BOS, words, EOS, a tab and as many tags; fetch the file again")
+        yield " ".join(words[1:-1]), " ".join(tags[1:-1]), tags[-1], tags[-1].partition("#")[0]
+
+
+def dna_splice(root: Path, *, fold: int) -> Tables:
+    """60 letters of DNA around a junction: exon to intron (EI), intron to exon (IE) or neither (N).
+
+    Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the test, the one
+    after it valid.
+    """
+    path = root / "dna-splice-junctions" / "splice.csv.gz"
+    rows = []
+    for place, line in enumerate(_lines(path), 1):
+        fields = [field.strip() for field in line.split(",")]
+        if len(fields) != 3:
+            sys.exit(f"{path} line {place}: expected label, name, sequence, got {line[:80]!r}; fetch the file again")
+        if place > 1:
+            rows.append((fields[2], fields[0]))
+    labels = dict(reversed(rows))
+    shuffled = list(dict.fromkeys(sequence for sequence, _ in rows))
+    random.Random(SPLIT_SEED).shuffle(shuffled)
+    fold_of = {sequence: place % FOLDS for place, sequence in enumerate(sorted(shuffled, key=labels.__getitem__))}
+    side = {(fold - 1) % FOLDS: "test", fold % FOLDS: "valid"}
+    split: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
+    for row in rows:
+        split[side.get(fold_of[row[0]], "train")].append(row)
+    return {name: (("sequence", "junction"), chosen) for name, chosen in split.items()}
+
+
+def babi(root: Path, *, task: int) -> Tables:
+    """Questions about a story that is still being told: all sentences so far, the question, its answer, in lower case.
+
+    A tenth of the training stories to valid, each with all its questions.
+    """
+    columns = ("story", "question", "answer")
+    sides = {split: list(_babi_stories(root / "babi-question-answering" / "babi_en_10k.zip", task, split)) for split in ("train", "test")}
+    train, valid = set_aside(sides["train"], strata=[None] * len(sides["train"]))
+    stories = {"train": train, "valid": valid, "test": sides["test"]}
+    return {split: (columns, [row for story in chosen for row in story]) for split, chosen in stories.items()}
+
+
+def _babi_stories(path: Path, task: int, split: str) -> Iterator[list[Row]]:
+    """The questions of each story."""
+    _there(path)
+    with zipfile.ZipFile(path) as archive:
+        pattern = rf"en-10k/qa{task}_[\w-]+_{split}\.txt"
+        name = next((name for name in archive.namelist() if re.fullmatch(pattern, name)), None)
+        if name is None:
+            sys.exit(f"{path}: no file {pattern} in it; fetch the archive again")
+        text = archive.read(name).decode("utf-8")
+    told, rows = [], []
+    for place, line in enumerate(text.splitlines(), 1):
+        number, _, rest = line.strip().partition(" ")
+        if not number.isdecimal() or not rest:
+            sys.exit(f"{path}: {name} line {place}: expected a number and a sentence, got {line[:80]!r}; fetch the archive again")
+        if number == "1":
+            if rows:
+                yield rows
+            told, rows = [], []
+        sentence, *answer = rest.split("\t")
+        words = re.findall(r"\w+|[^\w\s]", sentence.lower())
+        if answer:
+            rows.append((" ".join(told), " ".join(words), answer[0].strip().lower()))
+        else:
+            told += words
+    yield rows
+
+
+def sigmorphon_german(root: Path) -> Tables:
+    """A German word and the features that its form is to have; the 10,000 rows of the setting `high`."""
+    tables = {}
+    for split, name in (("train", "train-high"), ("valid", "dev"), ("test", "test")):
+        path, rows = root / "sigmorphon2018-inflection" / f"german-{name}.tsv.gz", []
+        for place, line in enumerate(_lines(path), 1):
+            fields = line.split("\t")
+            if len(fields) != 3:
+                sys.exit(f"{path} line {place}: expected lemma, form, features apart by tabs, got {line[:80]!r}; fetch the file again")
+            rows.append((fields[0], fields[2], fields[1]))
+        tables[split] = (("lemma", "features", "form"), rows)
+    return tables
+
+
+def japanese_vowels(root: Path) -> Tables:
+    """Twelve features per frame of nine speakers saying /ae/; a tenth of each speaker's training rows to valid."""
+    return _series(root, "japanese-vowels", "JapaneseVowels", "speaker", VALID_SHARE)
+
+
+def basic_motions(root: Path) -> Tables:
+    """Acceleration and rotation of a watch in four activities; a fifth of each one's ten training rows to valid."""
+    return _series(root, "basic-motions", "BasicMotions", "activity", 0.2)
+
+
+def _series(root: Path, folder: str, name: str, label: str, share: float) -> Tables:
+    sides = {}
+    for split in ("train", "test"):
+        path = root / folder / f"{name}_{split.upper()}.ts.gz"
+        _there(path)
+        blocks = TimeSeries(path, str(path), folder).blocks(("series", "label"))
+        sides[split] = [row for block in blocks for row in zip(block.columns["series"], block.columns["label"])]
+    train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]], share=share)
+    return {split: (("series", label), rows) for split, rows in (("train", train), ("valid", valid), ("test", sides["test"]))}
+
+
+def set_aside(rows: Sequence[Any], strata: Sequence[Hashable], *, share: float = VALID_SHARE) -> tuple[list[Any], list[Any]]:
+    """(the rest, a share of each stratum chosen by seed), both in the order of the rows."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for place, stratum in enumerate(strata):
+        members[stratum].append(place)
+    draw = random.Random(SPLIT_SEED)
+    chosen = {place for places in members.values() for place in draw.sample(places, round(share * len(places)))}
+    return [row for place, row in enumerate(rows) if place not in chosen], [rows[place] for place in sorted(chosen)]
+
+
+TASKS: dict[str, Callable[[Path | None], Tables]] = {
+    "scan": scan,
+    "cmudict": cmudict,
+    "copy": copy,
+    "sst": sst,
+    "wili": wili,
+    "mrpc": mrpc,
+    "atis": atis,
+    **{f"dna-splice-{fold}": functools.partial(dna_splice, fold=fold) for fold in (1, 2)},
+    **{f"babi-{task}": functools.partial(babi, task=task) for task in (1, 2, 4, 6, 20)},
+    "sigmorphon-german": sigmorphon_german,
+    "japanese-vowels": japanese_vowels,
+    "basic-motions": basic_motions,
+}
+LISTS = ("japanese-vowels", "basic-motions")
+"""Tasks whose cells are lists: their tables are JSON lines."""
+
+
+def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
+    """Writes the tables of a task; returns the number of rows of each file."""
     counts = {}
     for split, (columns, rows) in TASKS[name](root).items():
-        lines = ["\t".join(row) + "\n" for row in (columns, *rows)]
-        write(out / f"prepared-{name}" / f"{split}.tsv", "".join(lines))
-        counts[split] = len(lines) - 1
+        if name in LISTS:
+            kind, lines = "jsonl", [json.dumps(dict(zip(columns, row))) + "\n" for row in rows]
+            number = len(lines)
+        else:
+            kind, lines = "tsv", ["\t".join(row) + "\n" for row in (columns, *rows)]
+            number = len(lines) - 1
+        path = out / f"prepared-{name}" / f"{split}.{kind}"
+        write(path, "".join(lines))
+        counts[path] = number
     return counts
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _there(path: Path) -> None:
     if not path.is_file():
         sys.exit(f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data list`)")
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+
+
+def _lines(path: Path) -> Iterator[str]:
+    _there(path)
+    with gzip.open(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
         yield from map(str.strip, lines)
 
 
@@ -105,8 +334,12 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.data_root is None and chosen.name != "copy":
         parser.error(f"{chosen.name} is made from a data set: say where it lies with --data-root")
-    for split, rows in prepare(chosen.name, chosen.data_root, chosen.out).items():
-        print(f"{chosen.out / f'prepared-{chosen.name}' / split}.tsv: {rows:,} rows")
+    try:
+        made = prepare(chosen.name, chosen.data_root, chosen.out)
+    except OstinatoError as why:
+        sys.exit(str(why))
+    for path, rows in made.items():
+        print(f"{path}: {rows:,} rows")
 
 
 if __name__ == "__main__":

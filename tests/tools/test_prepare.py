@@ -2,8 +2,10 @@
 
 import csv
 import gzip
+import json
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -78,7 +80,126 @@ def test_copies_are_equal_of_every_tested_length_and_the_same_in_every_run(tmp_p
             assert counts == dict.fromkeys(range(1, 61), 100)
 
 
-@pytest.mark.parametrize("name", ["scan", "cmudict"])
+def tables(name: str, folder: Path) -> dict[str, list[dict[str, str]]]:
+    """What was prepared, by split."""
+    return {split: rows(folder / f"prepared-{name}/{split}.tsv") for split in ("train", "valid", "test")}
+
+
+def test_sentiment_sentences_lose_their_label_to_a_column(tmp_path):
+    for name in ("train", "dev", "test"):
+        packed(tmp_path / f"stanford-sentiment-sst/stsa.binary.{name}.gz", f"1 a good {name} .\n0 0 stars\n")
+    assert prepare("sst", tmp_path, tmp_path).returncode == 0
+    made = tables("sst", tmp_path)
+    assert made["valid"] == [{"text": "a good dev .", "sentiment": "1"}, {"text": "0 stars", "sentiment": "0"}]
+    packed(tmp_path / "stanford-sentiment-sst/stsa.binary.dev.gz", "1 a\n2 b\n")
+    told = prepare("sst", tmp_path, tmp_path)
+    assert told.returncode == 1 and "dev.gz line 2: expected 0 or 1" in told.stderr
+
+
+def test_a_tenth_of_each_label_is_set_aside_for_valid_and_no_row_is_lost(tmp_path):
+    lines = [f"{place % 4 // 3}\t1\t2\tfirst {place}\t\"second\" {place}" for place in range(80)]
+    for name in ("train", "test"):
+        packed(tmp_path / f"msr-paraphrase-mrpc/msr_paraphrase_{name}.txt.gz", "\ufeffQuality\t#1 ID\t#2 ID\t1\t2\r\n" + "\r\n".join(lines))
+    for out in ("one", "two"):
+        assert prepare("mrpc", tmp_path, tmp_path / out).returncode == 0
+    made = tables("mrpc", tmp_path / "one")
+    assert made == tables("mrpc", tmp_path / "two")
+    assert Counter(row["paraphrase"] for row in made["valid"]) == {"0": 6, "1": 2}
+    assert sorted(row["first"] for row in made["train"] + made["valid"]) == sorted(row["first"] for row in made["test"])
+    assert made["test"][3] == {"first": "first 3", "second": '"second" 3', "paraphrase": "1"}
+
+
+def test_languages_stand_beside_their_texts(tmp_path):
+    for name in ("train", "test"):
+        packed(tmp_path / f"wili-10-languages/x_{name}.txt.gz", "en tekst \r\nen text\r\n" * 10)
+        packed(tmp_path / f"wili-10-languages/y_{name}.txt.gz", "dan\r\neng\r\n" * 9 + "dan\neng")
+    assert prepare("wili", tmp_path, tmp_path).returncode == 0
+    made = tables("wili", tmp_path)
+    assert made["valid"] == made["test"][:2] == [{"text": "en tekst", "language": "dan"}, {"text": "en text", "language": "eng"}]
+    packed(tmp_path / "wili-10-languages/y_test.txt.gz", "dan\n")
+    told = prepare("wili", tmp_path, tmp_path)
+    assert told.returncode == 1 and "have 20 and 1 lines" in told.stderr
+
+
+def test_slots_and_intents_lose_their_borders_and_unknown_labels_are_counted(tmp_path):
+    line = "BOS go home EOS\tO O B-to {}\n"
+    for name, intents in (("atis-2.train", "a a"), ("atis-2.dev", "a"), ("atis.test", "a a#b b")):
+        lines = "".join(line.format(intent) for intent in intents.split())
+        packed(tmp_path / f"atis-slots-and-intents/{name}.w-intent.iob.gz", lines)
+    told = prepare("atis", tmp_path, tmp_path)
+    assert "test: 2 of 3 rows have intent that training does not have\ntest: 1 of 3 rows have first_intent" in told.stdout
+    assert "valid: " not in told.stdout
+    assert tables("atis", tmp_path)["test"][1] == {"words": "go home", "slots": "O B-to", "intent": "a#b", "first_intent": "a"}
+    packed(tmp_path / "atis-slots-and-intents/atis.test.w-intent.iob.gz", line.format("a") + "BOS go EOS\tO O\n")
+    told = prepare("atis", tmp_path, tmp_path)
+    assert told.returncode == 1 and "atis.test.w-intent.iob.gz line 2: expected BOS" in told.stderr
+
+
+def test_folds_of_dna_share_labels_out_evenly_and_no_sequence(tmp_path):
+    names = {"EI": 100, "IE": 50, "N": 200}
+    lines = [f"{label}, x,   {label}{place % (count - 9):03}" for label, count in names.items() for place in range(count)]
+    packed(tmp_path / "dna-splice-junctions/splice.csv.gz", "label,instance_name,sequence\n" + "\n".join(lines))
+    made = {}
+    for name in ("dna-splice-1", "dna-splice-2"):
+        assert prepare(name, tmp_path, tmp_path).returncode == 0
+        made[name] = tables(name, tmp_path)
+        assert sum(map(len, made[name].values())) == 350
+        sequences = [{row["sequence"] for row in split} for split in made[name].values()]
+        assert not (sequences[0] & sequences[1] or sequences[0] & sequences[2] or sequences[1] & sequences[2])
+        for label, count in names.items():
+            assert abs(sum(row["sequence"].startswith(label) for row in made[name]["test"]) - count / 10) <= 3
+    first, second = made.values()
+    assert first["valid"] == second["test"] and first["test"] != second["test"]
+
+
+def test_stories_grow_from_question_to_question_and_stay_on_one_side(tmp_path):
+    story = "1 Mary went home.\n2 Where is Mary? \thome\t1\n3 John left.\n4 Is he here?\tNo\t3\n"
+    (tmp_path / "babi-question-answering").mkdir()
+    with zipfile.ZipFile(tmp_path / "babi-question-answering/babi_en_10k.zip", "w") as archive:
+        for split in ("train", "test"):
+            archive.writestr(f"en-10k/qa1_single-fact_{split}.txt", story * (20 if split == "train" else 1))
+            archive.writestr(f"en-10k/qa11_other_{split}.txt", "1 No\n")
+    assert prepare("babi-1", tmp_path, tmp_path).returncode == 0
+    made = tables("babi-1", tmp_path)
+    assert made["test"] == [
+        {"story": "mary went home .", "question": "where is mary ?", "answer": "home"},
+        {"story": "mary went home . john left .", "question": "is he here ?", "answer": "no"},
+    ]
+    assert made["valid"] == made["test"] * 2 and made["train"] == made["test"] * 18
+    told = prepare("babi-2", tmp_path, tmp_path)
+    assert told.returncode == 1 and "no file" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_words_and_features_stand_before_their_form(tmp_path):
+    for name in ("train-high", "dev", "test"):
+        packed(tmp_path / f"sigmorphon2018-inflection/german-{name}.tsv.gz", "Hahn\tHahnes\tN;GEN;SG\n")
+    assert prepare("sigmorphon-german", tmp_path, tmp_path).returncode == 0
+    assert tables("sigmorphon-german", tmp_path)["valid"] == [{"lemma": "Hahn", "features": "N;GEN;SG", "form": "Hahnes"}]
+
+
+@pytest.mark.parametrize(
+    "name, folder, label, aside", [("JapaneseVowels", "japanese-vowels", "speaker", 1), ("BasicMotions", "basic-motions", "activity", 2)]
+)
+def test_series_become_lists_beside_their_label(tmp_path, name, folder, label, aside):
+    text = "@classLabel true a b\n@data\n" + "1,2.5:3,?:a\n4:5:b\n" * 10
+    for split in ("TRAIN", "TEST"):
+        packed(tmp_path / folder / f"{name}_{split}.ts.gz", text)
+    assert prepare(folder, tmp_path, tmp_path).returncode == 0
+    made = {
+        split: [json.loads(line) for line in (tmp_path / f"prepared-{folder}/{split}.jsonl").read_text().splitlines()]
+        for split in ("train", "valid", "test")
+    }
+    assert made["test"][:2] == [{"series": [[1, 3], [2.5, None]], label: "a"}, {"series": [[4, 5]], label: "b"}]
+    assert Counter(row[label] for row in made["valid"]) == {"a": aside, "b": aside} and len(made["train"]) == 20 - 2 * aside
+    packed(tmp_path / folder / f"{name}_TEST.ts.gz", text + "1:c\n")
+    told = prepare(folder, tmp_path, tmp_path)
+    assert told.returncode == 1 and "line 23" in told.stderr and "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scan", "cmudict", "sst", "wili", "mrpc", "atis", "dna-splice-1", "babi-1", "sigmorphon-german", "japanese-vowels", "basic-motions"],
+)
 def test_missing_data_are_told_without_a_traceback(tmp_path, name):
     told = prepare(name, tmp_path, tmp_path)
     assert told.returncode == 1 and "no such file" in told.stderr and "Traceback" not in told.stderr
