@@ -115,7 +115,8 @@ def sst(root: Path) -> Tables:
 def wili(root: Path) -> Tables:
     """Ten languages, 100 characters each; a tenth of each language's training rows to valid."""
     columns = ("text", "language")
-    sides = {name: list(_beside(root / "wili-10-languages", f"x_{name}.txt.gz", f"y_{name}.txt.gz")) for name in ("train", "test")}
+    folder = root / "wili-10-languages"
+    sides = {name: list(_beside(folder, f"x_{name}.txt.gz", f"y_{name}.txt.gz")) for name in ("train", "test")}
     train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]])
     return {"train": (columns, train), "valid": (columns, valid), "test": (columns, sides["test"])}
 
@@ -123,14 +124,16 @@ def wili(root: Path) -> Tables:
 def _beside(folder: Path, *names: str) -> Iterator[tuple[str, ...]]:
     files = [list(_lines(folder / name)) for name in names]
     if len({len(lines) for lines in files}) > 1:
-        sys.exit(f"{folder}: {' and '.join(names)} have {' and '.join(str(len(lines)) for lines in files)} lines; fetch them again")
+        counts = " and ".join(str(len(lines)) for lines in files)
+        sys.exit(f"{folder}: {' and '.join(names)} have {counts} lines; fetch them again")
     return zip(*files)
 
 
 def mrpc(root: Path) -> Tables:
     """Pairs of sentences that say the same (1) or not (0); a tenth of each label's training rows to valid."""
     columns = ("first", "second", "paraphrase")
-    sides = {name: list(_mrpc_rows(root / "msr-paraphrase-mrpc" / f"msr_paraphrase_{name}.txt.gz")) for name in ("train", "test")}
+    folder = root / "msr-paraphrase-mrpc"
+    sides = {name: list(_mrpc_rows(folder / f"msr_paraphrase_{name}.txt.gz")) for name in ("train", "test")}
     train, valid = set_aside(sides["train"], strata=[row[2] for row in sides["train"]])
     return {"train": (columns, train), "valid": (columns, valid), "test": (columns, sides["test"])}
 
@@ -145,7 +148,7 @@ def _mrpc_rows(path: Path) -> Iterator[Row]:
 
 
 def atis(root: Path) -> Tables:
-    """Questions about flights: their words, a slot tag (IOB2) for each, and what is asked for; the usual split of 4,478 and 500.
+    """Questions about flights: their words, a slot tag (IOB2) for each, and what is asked for; the usual 4,478 and 500.
 
     `intent` is the label as it stands, several joined by `#` where a question has several; `first_intent` is the first of them.
     Test rows whose label training does not have are kept, since published accuracies count all 893 rows, and counted here.
@@ -175,8 +178,8 @@ def _atis_rows(path: Path) -> Iterator[Row]:
 def dna_splice(root: Path, *, fold: int) -> Tables:
     """60 letters of DNA around a junction: exon to intron (EI), intron to exon (IE) or neither (N).
 
-    Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the test, the one
-    after it valid.
+    Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the test, the
+    one after it valid.
     """
     path = root / "dna-splice-junctions" / "splice.csv.gz"
     rows = []
@@ -203,7 +206,8 @@ def babi(root: Path, *, task: int) -> Tables:
     A tenth of the training stories to valid, each with all its questions.
     """
     columns = ("story", "question", "answer")
-    sides = {split: list(_babi_stories(root / "babi-question-answering" / "babi_en_10k.zip", task, split)) for split in ("train", "test")}
+    path = root / "babi-question-answering" / "babi_en_10k.zip"
+    sides = {split: list(_babi_stories(path, task, split)) for split in ("train", "test")}
     train, valid = set_aside(sides["train"], strata=[None] * len(sides["train"]))
     stories = {"train": train, "valid": valid, "test": sides["test"]}
     return {split: (columns, [row for story in chosen for row in story]) for split, chosen in stories.items()}
@@ -222,7 +226,7 @@ def _babi_stories(path: Path, task: int, split: str) -> Iterator[list[Row]]:
     for place, line in enumerate(text.splitlines(), 1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdecimal() or not rest:
-            sys.exit(f"{path}: {name} line {place}: expected a number and a sentence, got {line[:80]!r}; fetch the archive again")
+            sys.exit(f"{path}: {name} line {place}: expected a number and a sentence, got {line[:80]!r}; fetch it again")
         if number == "1":
             if rows:
                 yield rows
@@ -244,7 +248,7 @@ def sigmorphon_german(root: Path) -> Tables:
         for place, line in enumerate(_lines(path), 1):
             fields = line.split("\t")
             if len(fields) != 3:
-                sys.exit(f"{path} line {place}: expected lemma, form, features apart by tabs, got {line[:80]!r}; fetch the file again")
+                sys.exit(f"{path} line {place}: expected lemma, form and features, got {line[:80]!r}; fetch the file again")
             rows.append((fields[0], fields[2], fields[1]))
         tables[split] = (("lemma", "features", "form"), rows)
     return tables

@@ -32,7 +32,9 @@ def _numbered(path: Path, title: str, size: int) -> Iterator[tuple[int, str]]:
             yield at, text.removesuffix("\r")
 
 
-def _gathered(rows: Iterator[tuple[int, dict[str, Any]]], name: str, columns: Sequence[str], *, unit: str, text: bool) -> Iterator[Block]:
+def _gathered(
+    rows: Iterator[tuple[int, dict[str, Any]]], name: str, columns: Sequence[str], *, unit: str, text: bool
+) -> Iterator[Block]:
     """(line, cells) one after the other as blocks."""
     lines: list[int] = []
     cells: dict[str, list[Any]] = {column: [] for column in columns}
@@ -64,18 +66,20 @@ class Conll(Source):
     def __init__(self, path: Path, shown: str, where: str, names: Sequence[str] | None, *, universal: bool = False):
         self.path, self.name, self.title = path, shown, f"{where}: {shown}"
         self.universal = universal
-        # Until a row has told, a line with `#` and no tab is a comment; where spaces part columns it is a row whose word is `#`.
+        # Until a row has told, a line with `#` and no tab is a comment; where spaces part columns its word is `#`.
         self.tabs = True
-        first = next(((line, text) for line, text in _numbered(path, self.title, GLANCE_BYTES) if not self._is_aside(text)), None)
+        lines = _numbered(path, self.title, GLANCE_BYTES)
+        first = next(((line, text) for line, text in lines if not self._is_aside(text)), None)
         if first is None:
             raise DataError(f"{self.title} has no rows; give a file with at least one line of columns")
         self.tabs = universal or "\t" in first[1]
         self.names = UNIVERSAL if universal else tuple(names or self._header() or ())
         if not self.names:
             count = len(self._fields(first[1]))
+            example = " ".join(["word", *[UNNAMED] * (count - 2), "tag"])
             raise DataError(
                 f"{self.title} line {first[0]} has {count} columns, and nothing names them; name them from left to right, "
-                f"{UNNAMED} for each that is not needed, such as {where}: {{{' '.join(['word', *[UNNAMED] * (count - 2), 'tag'])}: {shown}}}, "
+                f"{UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
                 "or in the file's first line: # global.columns = word tag"
             )
         self.columns = tuple(name for name in self.names if name != UNNAMED)
@@ -112,7 +116,7 @@ class Conll(Source):
                 raise self._wrong(line, fields)
             if self.universal and not fields[0].isdecimal():
                 if not re.fullmatch(r"\d+[-.]\d+", fields[0]):
-                    raise DataError(f"{self.title} line {line}: the id {fields[0][:20]!r} is no number, as in 1, 2-3 or 4.1; mend it")
+                    raise DataError(f"{self.title} line {line}: the id {fields[0][:20]!r} is not like 1, 2-3 or 4.1; mend it")
                 continue
             begin = begin if words else line
             words.append(fields)
@@ -126,8 +130,8 @@ class Conll(Source):
         apart = "tabs" if self.tabs else "spaces"
         count = f"{len(fields)} column" if len(fields) == 1 else f"{len(fields)} columns"
         return DataError(
-            f"{self.title} line {line} has {count} apart by {apart}, and {len(self.names)} are named ({', '.join(self.names)}); "
-            f"every line needs as many, and rows a blank line between them"
+            f"{self.title} line {line} has {count} apart by {apart}, and {len(self.names)} are named "
+            f"({', '.join(self.names)}); every line needs as many, and rows a blank line between them"
         )
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
@@ -165,7 +169,7 @@ class Fasta(Source):
                 begin, name, parts = line, text[1:].strip(), []
             elif text.strip():
                 if not begin:
-                    raise DataError(f"{title} line {line} stands before the first name; each sequence needs a line >name before it")
+                    raise DataError(f"{title} line {line} stands before the first name; give each sequence a line >name")
                 parts.append("".join(text.split()))
         if not begin:
             raise DataError(f"{title} has no rows; each sequence needs a line >name before it")
@@ -189,15 +193,15 @@ class Fasta(Source):
             for column, (line, name, _) in zip(self.columns[1:], others):
                 if name.split()[:1] != first.split()[:1]:
                     raise DataError(
-                        f"{self.where}: {self.files[column][1]} line {line} is {name[:40]!r}, and beside it stands {first[:40]!r} of "
-                        f"{self.files[self.columns[0]][1]}; record n of one file belongs to record n of the others"
+                        f"{self.where}: {self.files[column][1]} line {line} is {name[:40]!r}, and beside it stands "
+                        f"{first[:40]!r} of {self.files[self.columns[0]][1]}; record n of one file belongs to record n of the others"
                     )
             yield number, {column: sequence for column, (_, _, sequence) in zip(self.columns, records)}
 
     def _uneven(self, number: int, there: list[bool], streams: list[Iterator]) -> None:
         counts = [number - 1 + more + sum(1 for _ in stream) for more, stream in zip(there, streams)]
         told = ", ".join(f"{self.files[column][1]} has {count:,}" for column, count in zip(self.columns, counts))
-        raise DataError(f"{self.where}: {told} sequences; record n of one file belongs to record n of the others, so all need as many")
+        raise DataError(f"{self.where}: {told} sequences; record n of one file belongs to record n of all, so all need as many")
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         return _gathered(self._rows(), self.name, columns, unit="line" if self.alone else "record", text=True)
@@ -236,7 +240,7 @@ class TimeSeries(Source):
             word, *values = text.split()
             word, said = word.lower(), [value.lower() for value in values[:1]] == ["true"]
             if word == "@timestamps" and said:
-                raise DataError(f"{self.title} line {line}: series with time stamps are not read; give them at equal steps, without stamps")
+                raise DataError(f"{self.title} line {line}: series with time stamps are not read; give equal steps without stamps")
             if word in ("@classlabel", "@targetlabel") and said:
                 self.columns = ("series", "label")
                 self.labels = tuple(values[1:]) if word == "@classlabel" else None
@@ -256,7 +260,9 @@ class TimeSeries(Source):
             steps = self._steps(line, series)
             channels = channels or len(steps[0])
             if len(steps[0]) != channels:
-                raise DataError(f"{self.title} line {line} has {len(steps[0])} channels, and the first series has {channels}; all need as many")
+                raise DataError(
+                    f"{self.title} line {line} has {len(steps[0])} channels, and the first series has {channels}; all need as many"
+                )
             some = True
             yield line, {"series": steps, **cells}
         if not some:
@@ -264,7 +270,8 @@ class TimeSeries(Source):
 
     def _label(self, line: int, label: str) -> str | None:
         if self.labels and label not in (*self.labels, "?"):
-            raise DataError(f"{self.title} line {line}: the label {label[:40]!r} is not one of @classLabel{nearest(label, self.labels)}")
+            hint = nearest(label, self.labels)
+            raise DataError(f"{self.title} line {line}: the label {label[:40]!r} is not one of @classLabel{hint}")
         return label if label and label != "?" else None
 
     def _steps(self, line: int, series: str) -> list[list[float | None]]:
@@ -280,8 +287,8 @@ class TimeSeries(Source):
         lengths = sorted({len(values) for values in channels})
         if len(lengths) > 1:
             raise DataError(
-                f"{self.title} line {line} has channels of {lengths[0]} and of {lengths[-1]} steps; all channels of a series need "
-                "as many, with ? for a missing value"
+                f"{self.title} line {line} has channels of {lengths[0]} and of {lengths[-1]} steps; all channels of a series "
+                "need as many, with ? for a missing value"
             )
         return [list(step) for step in zip(*channels)]
 

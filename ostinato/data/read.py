@@ -141,8 +141,8 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     """A table from whatever names or holds its rows; the files are looked at, and their first rows, but not read through.
 
     Args:
-        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list of
-            files, their rows one after the other; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
+        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list
+            of files, their rows one after the other; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
             sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right, `_` for
             each that is not read; or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
         columns: the columns to read; None reads all.

@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._contract import MISSING, Labels, Modality
 from ostinato.modalities._fields import one_line, shown
 
+ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
 """More known labels than these do not help the reader of a message."""
 
@@ -55,16 +56,17 @@ class Category(Modality):
         unknown: Literal["error", "missing"] = "error",
     ):
         if not separator.strip():
-            raise ConfigError(f"separator: {separator!r} is blank, and blanks around a label do not count; give a sign such as '|'")
+            raise ConfigError(f"separator: {separator!r} is blank, as what stands around a label may be; give a sign such as '|'")
         if separator != "|" and not several:
-            raise ConfigError(f"separator: {separator!r} splits a field into several labels; say `several: true`, or leave it out")
+            raise ConfigError(f"separator: {separator!r} splits a field into several labels; say `several: true` or leave it out")
         if ordered is not None and several:
             raise ConfigError("ordered: labels in an order exclude each other, and `several` is set; leave out one of the two")
         self._several = several
         self._separator = separator
         self._ordered = None if ordered is None else tuple(_text(label) for label in ordered)
         if self._ordered is not None and len(set(self._ordered)) < max(2, len(self._ordered)):
-            raise ConfigError(f"ordered: needs at least two labels, each once, from low to high, not {', '.join(self._ordered) or 'none'}")
+            told = ", ".join(self._ordered) or "none"
+            raise ConfigError(f"ordered: needs at least two labels, each once, from low to high, not {told}")
         self._lenient = unknown == "missing"
         self._set([], [])
 
@@ -99,7 +101,7 @@ class Category(Modality):
         if self._ordered is not None:
             for label in counts:
                 if label not in self._ordered:
-                    raise DataError(f"{label!r} is not in `ordered`{nearest(label, self._ordered)}; add it there, or mend the data")
+                    raise DataError(f"{label!r} is not in `ordered`{nearest(label, self._ordered)}; add it, or mend the data")
         if self._several:
             for label in counts:
                 if self._separator in label:
@@ -109,8 +111,8 @@ class Category(Modality):
                     )
         if len(counts) == 1 and (not self._several or counts.total() == num_rows):
             raise DataError(
-                f"all {num_rows:,} rows of the training split have the label {next(iter(counts))!r}, so there is nothing to tell "
-                "apart; check that this is the right column and that the split is not sorted by it, or leave it out"
+                f"all {num_rows:,} rows of the training split have the label {next(iter(counts))!r}, so there is nothing to "
+                "tell apart; check that this is the right column and that the split is not sorted by it, or leave it out"
             )
 
     def encode(self, raw: Any) -> np.ndarray:
@@ -167,7 +169,7 @@ class Category(Modality):
 
 
 def _text(label: Any) -> str:
-    """A label as its text: `true` and `false` as in JSON, whole numbers as their digits, also where a table made them real ones."""
+    """A label as its text: `true` and `false` as in JSON, whole numbers as their digits, also where a table made them real."""
     if isinstance(label, np.generic):
         label = label.item()
     if isinstance(label, str) and label.strip():
@@ -179,5 +181,5 @@ def _text(label: Any) -> str:
     if isinstance(label, str):
         raise DataError("a label is empty; leave the cell out (null) where a row has none")
     if isinstance(label, float):
-        raise DataError(f"a label must be a string, a whole number or a truth value, not {label}; a column of real numbers is a `number`")
-    raise DataError(f"a label must be a string, a whole number or a truth value, not {shown(label)}; `several: true` takes lists")
+        raise DataError(f"{ALLOWED}, not {label}; a column of real numbers is a `number`")
+    raise DataError(f"{ALLOWED}, not {shown(label)}; `several: true` takes lists")

@@ -24,8 +24,8 @@ class Number(Modality):
         minmax     shift = smallest y,   spread = largest y - smallest y
         none       shift = 0,            spread = 1
 
-    Where all training values are equal the spread is 1. `decode` gives the number with fewest decimals whose z is the one given, so
-    that what float32 rounded comes back as it was written.
+    Where all training values are equal the spread is 1. `decode` gives the number with fewest decimals whose z is the one given,
+    so that what float32 rounded comes back as it was written.
     A raw value is a real number or its text with a decimal point; an empty field, `NA` or `NaN` is a missing value.
 
     Args:
@@ -43,7 +43,9 @@ class Number(Modality):
     default_head = {"summary": "number"}
     metrics = {"summary": ("mae", "rmse")}
 
-    def __init__(self, *, scale: Literal["standard", "minmax", "none"] = "standard", log: bool = False, unit: str | None = None):
+    def __init__(
+        self, *, scale: Literal["standard", "minmax", "none"] = "standard", log: bool = False, unit: str | None = None
+    ):
         self._scale = scale
         self._log = log
         self._unit = unit
@@ -76,11 +78,10 @@ class Number(Modality):
             raise DataError("nothing to learn: no row of the training split has a number; check that this is the right column")
         constant = low == high
         if not (math.isfinite(squares) and math.isfinite(high - low)):
-            raise DataError(f"numbers from {low:g} to {high:g} are too far apart to be scaled; mend the largest, or give them in a larger unit")
+            raise DataError(f"numbers from {low:g} to {high:g} are too far apart to be scaled; mend the largest")
         deviation = 0.0 if constant else math.sqrt(squares / count)
-        self._set(
-            {"count": count, "mean": low if constant else mean, "deviation": deviation, "low": low, "high": high, "constant": constant}
-        )
+        mean = low if constant else mean
+        self._set({"count": count, "mean": mean, "deviation": deviation, "low": low, "high": high, "constant": constant})
 
     def _set(self, facts: dict[str, Any]) -> None:
         self._facts = facts

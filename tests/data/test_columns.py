@@ -21,7 +21,8 @@ def written(folder, name, content):
 
 
 def rows_of(table):
-    return [dict(zip(table.columns, row)) for block in table.blocks() for row in zip(*(block.columns[name] for name in table.columns))]
+    cells = (zip(*(block.columns[name] for name in table.columns)) for block in table.blocks())
+    return [dict(zip(table.columns, row)) for rows in cells for row in rows]
 
 
 SPACES = "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\n# SYM O O\n\n \nPeter NNP I-NP I-PER\nsays  VBZ I-VP O\n"
@@ -73,10 +74,11 @@ UNIVERSAL = """# sent_id = 1
 
 
 def test_universal_columns_have_their_names_and_only_words_are_read(tmp_path):
-    # The first sentence is the example of a multi-word token of universaldependencies.org/format.html, with an empty node added.
+    # The first sentence is the example of a multi-word token on universaldependencies.org/format.html, with an empty node.
     table = opened(tmp_path, written(tmp_path, "t.conllu.gz", UNIVERSAL))
     assert table.columns == ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-    assert table.column("form") == [["vamos", "nos", "#"], ["mar"]] and table.column("upos") == [["VERB", "PRON", "SYM"], ["NOUN"]]
+    assert table.column("form") == [["vamos", "nos", "#"], ["mar"]]
+    assert table.column("upos") == [["VERB", "PRON", "SYM"], ["NOUN"]]
     assert table.place(0) == "t.conllu.gz line 4" and table.place(1) == "t.conllu.gz line 10"
 
 
@@ -155,7 +157,7 @@ BAD = {
     "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n", "'w t' names the columns of one file in CoNLL's form, and 2 files are given"),
     "latin-1": ({"w t": "t.x"}, b"a b\n\xe9 b\n", "t.x line 2 is not UTF-8"),
     "universal columns": ("t.conllu", U + "2\tb\tb\n", "t.conllu line 2 has 3 columns apart by tabs, and 10 are named"),
-    "universal id": ("t.conllu", U + U.replace("1\t", "x\t", 1), "t.conllu line 2: the id 'x' is no number, as in 1, 2-3 or 4.1"),
+    "universal id": ("t.conllu", U + U.replace("1\t", "x\t", 1), "t.conllu line 2: the id 'x' is not like 1, 2-3 or 4.1"),
     "universal in a mapping": ({"form": "t.conllu"}, U, "data.train.form: t.conllu is a table"),
     "universal empty": ("t.conllu", "# text\n\n", "t.conllu has no rows"),
     "before the first name": ("t.fa", "\nACGT\n>a\nA\n", "t.fa line 2 stands before the first name"),

@@ -95,7 +95,7 @@ def test_an_unknown_label_names_the_nearest_and_the_known_ones():
     assert "020" not in str(error.value)
     with pytest.raises(DataError, match="'c' was not known in training"):
         fitted(["a", "b|a"], several=True).encode(["a", "c"])
-    with pytest.raises(DataError, match="'6' is not in `ordered`; allowed here: 1, 2; add it there"):
+    with pytest.raises(DataError, match="'6' is not in `ordered`; allowed here: 1, 2; add it"):
         fitted(["1", "6"], ordered=["1", "2"])
 
 
