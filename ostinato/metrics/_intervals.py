@@ -66,9 +66,9 @@ def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0)
     rows = _rows(metric, judged)
     value = metric.value(rows.sum(0).tolist())
     if metric.is_share:
-        low, high = _wilson(*rows.sum(0).tolist())
+        low, high = wilson(*rows.sum(0).tolist())
         return Measured(value, 100 * low, 100 * high, f"wilson over {_examples(rows)}")
-    values = np.array([value for (value,) in _resampled(metric, [rows], draws, seed)])
+    values = np.array([value for (value,) in resampled(metric, [rows], draws, seed)])
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL]).tolist()
     return Measured(value, low, high, _bootstrap_name("bootstrap", rows, draws, len(values), seed))
 
@@ -96,7 +96,7 @@ def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, 
     _demand_same_examples(metric, first, second)
     rows = [_rows(metric, first), _rows(metric, second)]
     values = [metric.value(one.sum(0).tolist()) for one in rows]
-    differences = np.array([second - first for first, second in _resampled(metric, rows, draws, seed)])
+    differences = np.array([second - first for first, second in resampled(metric, rows, draws, seed)])
     low, high = np.quantile(differences, [_TAIL, 1 - _TAIL]).tolist()
     smaller_side = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     num_differing = int((rows[0] != rows[1]).any(1).sum())
@@ -134,7 +134,7 @@ def _rows(metric: Metric, judged: Judged) -> np.ndarray:
     return np.asarray(metric.statistics(judged), dtype=np.float64)
 
 
-def _wilson(hits: float, examples: float) -> tuple[float, float]:
+def wilson(hits: float, examples: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share."""
     share, square = hits / examples, _NORMAL**2
     middle = share + square / (2 * examples)
@@ -146,7 +146,7 @@ def _wilson(hits: float, examples: float) -> tuple[float, float]:
     return low, high
 
 
-def _resampled(metric: Metric, matrices: list[np.ndarray], draws: int, seed: int) -> list[list[float]]:
+def resampled(metric: Metric, matrices: list[np.ndarray], draws: int, seed: int) -> list[list[float]]:
     """The metric of each matrix on the same drawn examples, once per draw; a draw with nothing to divide by is left out."""
     values = []
     for counts in _counts(len(matrices[0]), draws, seed):

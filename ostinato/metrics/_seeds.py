@@ -1,0 +1,146 @@
+"""Several runs that differ by seed alone: a metric over all of them, and two such sets compared, paired over seeds and examples."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.metrics._contract import Measured, Metric
+from ostinato.metrics._intervals import LEVEL, Compared, resampled, wilson
+
+_TAIL = (1 - LEVEL) / 2
+_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+"""97.5 % points of Student's t with 1 to 10 degrees of freedom."""
+
+Runs = Sequence[np.ndarray]
+"""Of each run, in the order of seeds: (examples, width), the metric's statistics."""
+
+
+def over_seeds(metric: Metric, runs: Runs, *, shared: bool, draws: int = 1000, seed: int = 0) -> Measured:
+    """The mean of a metric over runs, with a 95 % interval for both what varies: the examples, and the seeds.
+
+        low  = mean - sqrt((mean - e_low)^2  + s^2)      e: Wilson's interval for shares, else a bootstrap over examples
+        high = mean + sqrt((e_high - mean)^2 + s^2)      s = t(k - 1) sd / sqrt(k) over k runs; 0 for one run
+
+    Args:
+        metric: what is measured.
+        runs: their statistics, by position.
+        shared: whether all runs were judged on the same examples.
+        draws: bootstrap samples.
+        seed: of the draws.
+
+    Errors:
+        DataError: these examples cannot be measured.
+
+    Source: Zou and Donner 2008 (Statistics in Medicine 27:1693) for the sum of squares.
+    """
+    values = [metric.value(one.sum(0).tolist()) for one in runs]
+    mean, number = statistics.fmean(values), len(runs[0]) if shared else sum(map(len, runs))
+    if metric.is_share:
+        hits, examples = (runs[0] if len(runs) == 1 else np.concatenate(runs)).sum(0).tolist()
+        kept = examples / len(runs) if shared else examples
+        ends = [100 * end for end in wilson(hits / examples * kept, kept)]
+        how = f"wilson over {number} examples"
+    else:
+        ends = np.quantile(_means(metric, [runs], shared, draws, seed)[0], [_TAIL, 1 - _TAIL]).tolist()
+        how = f"bootstrap over {number} examples"
+    if len(runs) == 1:
+        return Measured(mean, *ends, how)
+    spread = _t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
+    low, high = mean - ((mean - ends[0]) ** 2 + spread**2) ** 0.5, mean + ((ends[1] - mean) ** 2 + spread**2) ** 0.5
+    if metric.is_share:
+        low, high = max(0.0, low), min(100.0, high)
+    return Measured(mean, low, high, f"{how} and Student's t over {len(runs)} seeds")
+
+
+def difference(metric: Metric, first: Runs, second: Runs, *, shared: bool, draws: int = 1000, seed: int = 0) -> Compared:
+    """How far the second runs are from the first, run by run of one seed and example by example.
+
+        draw = mean over seeds of (second - first) on the drawn examples  +  t(k - 1) sd(second - first) / sqrt(k)
+        p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each
+
+    The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k seeds would
+    give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is never below
+    2^(1 - k) for k examples that differ.
+
+    Args:
+        metric: what to compare by.
+        first: the statistics of one side, by position.
+        second: of the other, for the same seeds and the same examples, by position.
+        shared: whether all seeds were judged on the same examples.
+        draws: bootstrap samples.
+        seed: of the draws.
+
+    Errors:
+        DataError: the two sides are not judged on as many examples, or cannot be measured.
+    """
+    if [len(one) for one in first] != [len(one) for one in second]:
+        raise DataError(f"{[len(one) for one in first]} examples beside {[len(one) for one in second]}; only equal ones can be paired")
+    sides = [[metric.value(one.sum(0).tolist()) for one in runs] for runs in (first, second)]
+    differences = [other - one for one, other in zip(*sides)]
+    mean = statistics.fmean(differences)
+    drawn = np.subtract(*_means(metric, [second, first], shared, draws, seed))
+    how = "paired bootstrap over examples"
+    if len(first) > 1:
+        error = statistics.stdev(differences) / len(first) ** 0.5
+        drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
+        how += f" and Student's t over {len(first)} seeds"
+    low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL]).tolist()
+    smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    differ = [(one != other).any(1) for one, other in zip(first, second)]
+    num_differing = int(np.any(differ, 0).sum()) if shared else int(sum(one.sum() for one in differ))
+    p_value = min(1.0, max(2 * (smaller_side + 1) / (len(drawn) + 1), 2.0 ** (1 - num_differing)))
+    real = (low > 0 or high < 0) and p_value < 1 - LEVEL
+    return Compared(
+        statistics.fmean(sides[0]), statistics.fmean(sides[1]), mean, low, high, p_value, real, _better(metric, mean, real), how
+    )
+
+
+def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
+    """The same differences with p corrected for their number, and judged anew.
+
+        p(i) = max over j <= i of min(1, (m - j + 1) p(j))      p(1) <= ... <= p(m)
+
+    Source: Holm 1979 (Scandinavian Journal of Statistics 6:65).
+    """
+    made, highest = list(compared), 0.0
+    for rank, at in enumerate(sorted(range(len(compared)), key=lambda at: compared[at].p_value)):
+        one = compared[at]
+        highest = max(highest, min(1.0, (len(compared) - rank) * one.p_value))
+        real = one.real and highest < 1 - LEVEL
+        made[at] = Compared(
+            one.first, one.second, one.difference, one.low, one.high, highest, real, _better(metric, one.difference, real), one.method
+        )
+    return made
+
+
+def _better(metric: Metric, mean: float, real: bool) -> str | None:
+    if not real or metric.higher_is_better is None:
+        return None
+    return "second" if (mean > 0) == metric.higher_is_better else "first"
+
+
+def _means(metric: Metric, sides: Sequence[Runs], shared: bool, draws: int, seed: int) -> np.ndarray:
+    """(sides, draws): the mean over runs on drawn examples, all sides on the same ones; all runs too where they share them."""
+    if shared:
+        flat = [one for runs in sides for one in runs]
+        values = np.array(resampled(metric, flat, draws, seed))
+        return values.reshape(len(values), len(sides), -1).mean(2).T
+    each = [np.array(resampled(metric, one, draws, seed + number)) for number, one in enumerate(map(list, zip(*sides)))]
+    least = min(map(len, each))
+    return np.mean([one[:least] for one in each], 0).T
+
+
+def _t(freedom: int) -> float:
+    """The 97.5 % point of Student's t.
+
+    Source: from 11 degrees of freedom up the series 26.7.5 of Abramowitz and Stegun 1964.
+    """
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    z = statistics.NormalDist().inv_cdf(1 - _TAIL)
+    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
+    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
