@@ -60,7 +60,7 @@ def test_a_small_spread_around_a_large_mean_keeps_its_digits():
 def test_a_constant_column_is_never_divided_by_zero(value):
     for options in SETTINGS[::2]:
         number = fitted([value] * 3, **options)
-        assert number.facts()["constant"] and np.isfinite(number.encode(value + 1)).all()
+        assert number.facts()["constant"] and abs(number.encode(value + 1)[0, 0]) <= abs(value) + 1
         assert number.decode(number.encode(value)) == value
     assert not fitted([1, 2]).facts()["constant"]
 
