@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from ostinato.cells._contract import Cell
 from ostinato.continuation import Continuation
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders._contract import Encoded, Source
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Generator, Head, Loss, Predicted, Scored, Sizes
+from ostinato.heads._contract import Generator, Head, Loss, Predicted, Scored, Sizes, Span
+from ostinato.heads.forecast import Forecast
 from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
@@ -29,12 +30,12 @@ class InputFields:
     """What an input has beside its modality's settings.
 
     Args:
-        column: the column it reads; by default the one of its own name.
+        column: the column it reads; by default the one of its own name. A series may read several, one channel each.
         encoder: how it is read; `{same_as: INPUT}` shares another input's encoder, embedding and vocabulary.
     """
 
     def __init__(
-        self, *, column: str | None = None, encoder: Annotated[Settings | SameAs, Room("encoders", shared=True)] = "recurrent"
+        self, *, column: str | list[str] | None = None, encoder: Annotated[Settings | SameAs, Room("encoders", shared=True)] = "recurrent"
     ):
         raise TypeError("a declaration of settings, never built")
 
@@ -48,6 +49,9 @@ class OutputFields:
         align: how it lines up with time: summary, each, next or free.
         of: the input that a `next` output goes on from.
         horizon: how many steps ahead a `next` output looks.
+        lookback: how many steps of a series its forecast is made from; chosen from the data where nothing is said.
+        stride: steps from one training window of a series to the next, the first drawn for each epoch; chosen from the data where
+            nothing is said.
         reads: the inputs it reads; by default all of them.
         join: how several inputs are made into one; by default the head takes each of them.
         head: how it is predicted; by default as its modality says for this alignment.
@@ -57,11 +61,13 @@ class OutputFields:
     def __init__(
         self,
         *,
-        column: str | None = None,
+        column: str | list[str] | None = None,
         alternatives: str | None = None,
         align: Align | None = None,
         of: str | None = None,
         horizon: Count = 1,
+        lookback: Count | None = None,
+        stride: Count | None = None,
         reads: list[str] | None = None,
         join: Annotated[Settings, Room("joins")] | None = None,
         head: Annotated[Settings, Room("heads")] | None = None,
@@ -150,7 +156,10 @@ class Graph(nn.Module):
                 widths = [one.steps for one in sizes], [one.summary for one in sizes]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
                 sizes = [Sizes(join.steps_size, join.summary_size, ())]
-            self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", modalities[f"outputs.{name}"].spec, sizes)
+            wired: list[Any] = [modalities[f"outputs.{name}"].spec, sizes]
+            if component("heads", settings.head.type) is Forecast:
+                wired.append(Span(settings.lookback, settings.horizon, tuple(known_ahead(inputs[one]) for one in self.reads[name])))
+            self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)
             if name in self.goes_on:
                 self._check_next(name)
 
@@ -162,6 +171,9 @@ class Graph(nn.Module):
                 f"inputs.{of}.encoder: outputs.{name} says what follows each step, and this encoder sees later steps before;"
                 " set both_ways: false (and no reversed_source)"
             )
+        others = [self.heads[one] for one, its in self.goes_on.items() if its == of and one != name and one in self.heads]
+        if isinstance(head, Forecast) and any(isinstance(one, Forecast) and one.normalize != head.normalize for one in others):
+            raise ConfigError(f"outputs.{name}.head.normalize: another output goes on from '{of}' too, and both read it in one unit; give both the same")
         if isinstance(head, NextStep) and head.tied:
             embedding = next((one for one in encoder.modules() if isinstance(one, nn.Embedding)), None)
             try:
@@ -178,16 +190,25 @@ class Graph(nn.Module):
         return Continuation(self.encoder(self.goes_on[output]), head) if output in self.goes_on else head
 
     def encode(self, inputs: Mapping[str, Steps]) -> dict[str, Encoded]:
-        """Each input encoded; one that an output goes on from begins with the begin symbol."""
-        begins = {of: self.heads[name].begin for name, of in self.goes_on.items()}
-        return {name: self.encoder(name).encode(_begun(one, begins.get(name))) for name, one in inputs.items()}
+        """Each input encoded; one that an output goes on from begins with the begin symbol, a series is read in its window's unit."""
+        begins = {of: self.heads[name].begin for name, of in self.goes_on.items() if isinstance(self.heads[name], NextStep)}
+        forecasts = {of: self.heads[name] for name, of in self.goes_on.items() if isinstance(self.heads[name], Forecast)}
+        found = {}
+        for name, one in inputs.items():
+            if name in forecasts:
+                read = self.encoder(name).encode(forecasts[name].seen(one))
+                found[name] = read._replace(source=Source(one, self.encoder(name)))
+            else:
+                found[name] = self.encoder(name).encode(_begun(one, begins.get(name)))
+        return found
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
         return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}))
 
     def _read(self, output: str, encoded: Mapping[str, Encoded]) -> list[Encoded]:
-        own, begun = self.goes_on.get(output), set(self.goes_on.values())
+        own = self.goes_on.get(output)
+        begun = {of for name, of in self.goes_on.items() if isinstance(self.heads[name], NextStep)}
         read = [_without_first(encoded[one]) if one in begun and one != own else encoded[one] for one in self.reads[output]]
         return self._joined(output, read)
 
@@ -275,6 +296,11 @@ def _without_first(encoded: Encoded) -> Encoded:
 
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
     return encoded if rows is None else [one.select(rows) for one in encoded]
+
+
+def known_ahead(settings: Settings) -> bool:
+    """Whether an input's steps are known through the horizon of a forecast."""
+    return settings.type == "calendar" or getattr(settings, "known", "past") == "ahead"
 
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:

@@ -74,6 +74,10 @@ class Dataset:
         picked = [self.lengths[name] if rows is None else self.lengths[name][rows] for name in names or self.names]
         return int(sum(lengths.sum() for lengths in picked))
 
+    def mapped(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The steps of all rows of one column, one after the other, and where each row begins: read where they are used."""
+        return self._values[name], self._offsets[name]
+
     def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
         """One column of these rows as a batch, in their order: symbols (N,) int64, or values (N, C) float32."""
         rows = np.asarray(rows, dtype=np.int64)

@@ -11,6 +11,18 @@ from ostinato.modalities._contract import Labels, Symbols, Values
 from ostinato.steps import Steps
 
 
+class Source(NamedTuple):
+    """Where what was read came from: for a head that goes on from an input and needs its values, or reads its own answers.
+
+    Args:
+        values: the input as its modality encoded it.
+        encoder: that read it, and can go on from the state.
+    """
+
+    values: Steps
+    encoder: Encoder
+
+
 class Encoded(NamedTuple):
     """What an encoder read.
 
@@ -18,17 +30,20 @@ class Encoded(NamedTuple):
         steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
         state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
+        source: of the input that a forecast goes on from; else None.
     """
 
     steps: Steps | None
     summary: Tensor | None
     state: tuple[Tensor, ...] | None
+    source: Source | None = None
 
     def select(self, rows: Tensor) -> Encoded:
         """These examples alone, in this order."""
         pick = lambda one: None if one is None else one.index_select(0, rows)  # noqa: E731
         steps = None if self.steps is None else self.steps.select(rows)
-        return Encoded(steps, pick(self.summary), None if self.state is None else tuple(map(pick, self.state)))
+        source = None if self.source is None else self.source._replace(values=self.source.values.select(rows))
+        return Encoded(steps, pick(self.summary), None if self.state is None else tuple(map(pick, self.state)), source)
 
 
 class Encoder(nn.Module, ABC):

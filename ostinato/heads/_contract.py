@@ -23,6 +23,15 @@ class Sizes(NamedTuple):
     state: tuple[int, ...] = ()
 
 
+class Span(NamedTuple):
+    """What a forecast reaches over: `lookback` steps read, `horizon` predicted; and which of the inputs read go on through the
+    horizon, being known ahead."""
+
+    lookback: int
+    horizon: int
+    ahead: tuple[bool, ...]
+
+
 class Loss(NamedTuple):
     """A loss as a sum and what it is a sum of, so that it can be divided by the number in the whole update.
 
@@ -56,14 +65,16 @@ class Predicted:
         steps: the answers, a sequence per example, in the form of encoded targets: the modality decodes them.
         log_probability: of the whole answer of each example, natural logarithm.
         probabilities: a row for each answered step with the probability of each label, or None where there are no labels.
+        quantiles: of a distribution of numbers, level -> values in the form of `steps`, levels rising; or None.
 
     Shapes:
-        log_probability (B,); probabilities (N, V)
+        log_probability (B,); probabilities (N, V); quantiles (N, ...) each
     """
 
     steps: Steps
     log_probability: Tensor
     probabilities: Tensor | None = None
+    quantiles: dict[float, Tensor] | None = None
 
 
 class Head(nn.Module, ABC):

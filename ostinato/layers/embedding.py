@@ -22,6 +22,7 @@ class Embedding(nn.Module):
         one-hot, symbols:   e[t] = 1 at x[t], 0 elsewhere       no parameters, as wide as there are symbols
 
     Labels, one each, are symbols; several at once are values. A step that nobody gave a label is zeros; of several, none is set.
+    A missing value is 0.
     Words with their spelling have a vector of their characters beside (`Characters`): E is then as much wider.
 
     Shapes:
@@ -44,7 +45,7 @@ class Embedding(nn.Module):
         self.num_symbols = spec.size
         self.learnt = None
         self.numbered = spec.stored[0] == "int32"
-        self.may_miss = isinstance(spec, Labels)
+        self.may_miss = not isinstance(spec, Symbols)
         if kind == "learnt":
             self.learnt = nn.Embedding(spec.size, width) if self.numbered else nn.Linear(spec.size, width)
         elif not self.numbered:

@@ -35,9 +35,18 @@ class Symbols:
 
 @dataclass(frozen=True)
 class Values:
-    """Each step is a vector of `size` real numbers; values are (N, size) float32."""
+    """Each step is a vector of `size` real numbers; values are (N, size) float32, NaN where a number is missing.
+
+    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted.
+    """
 
     size: int
+    signs: int = 0
+
+    @property
+    def channels(self) -> int:
+        """The numbers that are measured."""
+        return self.size - self.signs
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:

@@ -17,19 +17,22 @@ from ostinato.modalities._numbers import FLOAT32_MAX, as_number
 class Series(Modality):
     """Measurements over time: a vector of C numbers per step, with gaps where nothing was measured.
 
-        z[t, c] = (x[t, c] - mean[c]) / deviation[c]        0 where x is missing
+        z[t, c] = (x[t, c] - mean[c]) / deviation[c]
         step    = z[t, :], then for each channel that has gaps in the training split 1 where it is missing and 0 elsewhere
+                  z is NaN where x is missing, which an encoder reads as 0 and a head leaves out
 
         dataset   mean and deviation of the training split, per channel
         row       of the row itself, per channel: its level and size are not seen, and `decode` cannot give them back
         none      0 and 1
 
-    A channel that never changes has deviation 1. A gap in a channel that had none in training is the 0 alone, since the network
-    has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an array (T,) or (T, C);
+    A channel that never changes has deviation 1. A gap in a channel that had none in training is read as 0 alone, since the
+    network has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an array (T,) or (T, C);
     None, NaN and `NA` are missing. A field of text holds the numbers of one channel, or a list of lists as JSON.
 
     Args:
         scale: over what each channel is scaled.
+        known: past: up to the step from which a forecast is made; ahead: through the forecast's horizon too, as a calendar or a
+            weather forecast is.
         separator: what stands between two numbers of a field; blanks around them do not count.
 
     Shapes:
@@ -41,16 +44,22 @@ class Series(Modality):
             the training split has a number in some channel.
     """
 
-    aligns = frozenset()
+    aligns = frozenset({"next"})
     default_align = "next"
     default_encoder = "recurrent"
-    default_head = {}
-    metrics = {}
+    default_head = {"next": "forecast"}
+    metrics = {"next": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")}
 
-    def __init__(self, *, scale: Literal["dataset", "row", "none"] = "dataset", separator: str = " "):
+    def __init__(
+        self,
+        *,
+        scale: Literal["dataset", "row", "none"] = "dataset",
+        known: Literal["past", "ahead"] = "past",
+        separator: str = " ",
+    ):
         if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
-            raise ConfigError(f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ' ', ',' or ';'")
-        self._scale = scale
+            raise ConfigError(f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'")
+        self._scale, self.known = scale, known
         self._separator = separator
         self._set([], [], [])
 
@@ -66,7 +75,7 @@ class Series(Modality):
         array = array[:, None] if array.ndim == 1 else array
         if array.shape[1] != (channels or max(1, array.shape[1])):
             wanted = f"rows of the training split have {_counted(channels)}" if channels else "at least one is needed"
-            raise DataError(f"each step has {_counted(array.shape[1])}, and {wanted}; give every row the same ones, in one order")
+            raise DataError(f"each step has {_counted(array.shape[1])}, and {wanted}; give all rows the same, in one order")
         infinite = np.argwhere(np.isinf(array))
         if len(infinite):
             step, channel = infinite[0] + 1
@@ -85,7 +94,7 @@ class Series(Modality):
             raise DataError("nothing to learn: no row of the training split has a step; check that this is the right column")
         for channel, (count, squares) in enumerate(zip(found.count, found.squares), 1):
             if not count:
-                raise DataError(f"channel {channel} has no number in the training split, only missing values; leave that channel out")
+                raise DataError(f"channel {channel} has no number in the training split, only missing values; leave it out")
             if not np.isfinite(squares):
                 raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
         mean, deviation = _scaling(found.mean, np.sqrt(found.squares / found.count), found.low, found.high)
@@ -96,11 +105,12 @@ class Series(Modality):
         missing = np.isnan(array)
         mean, deviation = self._of_row(array) if self._scale == "row" else self._of_dataset()
         with np.errstate(over="ignore"):
-            scaled = np.where(missing, 0.0, (array - mean) / deviation)
+            scaled = (array - mean) / deviation
         far = np.argwhere(np.abs(scaled) > FLOAT32_MAX)
         if len(far):
             step, channel = far[0] + 1
-            raise DataError(f"step {step}, channel {channel}: {array[step - 1, channel - 1]:g} is too far from the others; mend it")
+            value = array[step - 1, channel - 1]
+            raise DataError(f"step {step}, channel {channel}: {value:g} is too far from the others; mend it")
         return np.concatenate([scaled, missing[:, self._gaps]], axis=1).astype(np.float32)
 
     def _of_dataset(self) -> tuple[np.ndarray, np.ndarray]:
@@ -113,13 +123,13 @@ class Series(Modality):
         return _scaling(found.mean, np.sqrt(found.squares / np.maximum(found.count, 1)), found.low, found.high)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
-        """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` as they are scaled."""
+        """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still scaled."""
         steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
         mean, deviation = self._of_dataset() if self._scale != "row" else (0.0, 1.0)
         values = (steps[:, : len(self._mean)] * deviation + mean).astype(object)
         sign = np.zeros(values.shape, dtype=bool)
         sign[:, self._gaps] = steps[:, len(self._mean) :] >= 0.5
-        values[sign] = None
+        values[sign | np.isnan(steps[:, : len(self._mean)])] = None
         return values[:, 0].tolist() if len(self._mean) == 1 else values.tolist()
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
@@ -129,7 +139,7 @@ class Series(Modality):
 
     @property
     def spec(self) -> Values:
-        return Values(len(self._mean) + int(self._gaps.sum()))
+        return Values(len(self._mean) + int(self._gaps.sum()), int(self._gaps.sum()))
 
     def facts(self) -> dict:
         return {"mean": self._mean.tolist(), "deviation": self._deviation.tolist(), "gaps": self._gaps.tolist()}
@@ -182,7 +192,7 @@ class _Moments:
 
 
 def _scaling(mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation to scale by: of a channel that never changes its value and 1, exactly, whatever rounding made of them."""
+    """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of them."""
     constant = low >= high
     return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
 
@@ -214,7 +224,8 @@ def _cell_by_cell(raw: Sequence[Any] | np.ndarray) -> np.ndarray:
             raise DataError(f"step {place} is no list, and others are lists of one number per channel: {shown(step)}")
         if len(row) != len(first):
             raise DataError(
-                f"step {place} has {len(row)} numbers, and others have {len(first)}; each needs one per channel, null where it is missing"
+                f"step {place} has {len(row)} numbers, and others have {len(first)}; each needs one per channel, "
+                "null where it is missing"
             )
         rows.append([_number(value, f"step {place}, channel {channel}") for channel, value in enumerate(row, 1)])
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(first))

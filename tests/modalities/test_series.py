@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import ConfigError, DataError
+from ostinato.layers.embedding import Embedding
 from ostinato.modalities._contract import Values
 from ostinato.registry import make
+from ostinato.steps import Layout, Steps
 
 NAN = float("nan")
 TWO = [[[1.0, 10.0], [2.0, 30.0]], [[3.0, 20.0]]]
@@ -25,10 +28,10 @@ def fitted(column, **options):
 def test_numbers_and_gaps_come_back(raw):
     series = fitted([[-125.0, None, 125.0]], scale="none")
     encoded = series.encode(raw)
-    assert encoded.dtype == np.float32 and encoded.shape == (len(raw), 2) and np.isfinite(encoded).all()
+    assert encoded.dtype == np.float32 and encoded.shape == (len(raw), 2) and not np.isinf(encoded).any()
     assert series.decode(encoded) == raw and len(series.labels(encoded)) == len(raw)
     parsed = series.parse(series.write(raw))
-    assert np.array_equal(series.encode(parsed), encoded) and [None if one != one else one for one in parsed] == raw
+    assert np.array_equal(series.encode(parsed), encoded, equal_nan=True) and [None if one != one else one for one in parsed] == raw
 
 
 def test_each_channel_has_its_own_mean_and_deviation():
@@ -50,13 +53,20 @@ def test_moments_over_many_rows_are_those_of_all_values_together():
     np.testing.assert_allclose(facts["deviation"], whole.std(0), rtol=1e-4)
 
 
-def test_gaps_are_zero_and_a_sign_where_training_had_any():
+def test_gaps_are_missing_and_a_sign_where_training_had_any():
     series = fitted([[[1, 5], [None, 6], [3, 7]]])
-    assert series.spec == Values(3) and series.facts()["gaps"] == [True, False] and series.facts()["mean"] == [2, 6]
+    assert series.spec == Values(3, signs=1) and series.spec.channels == 2
+    assert series.facts()["gaps"] == [True, False] and series.facts()["mean"] == [2, 6]
     encoded = series.encode([[None, 6], [3, NAN], None, ["NA", "?"]])
-    assert encoded.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 1]]
-    assert series.decode(encoded) == [[None, 6], [3, 6], [None, 6], [None, 6]]
+    np.testing.assert_array_equal(encoded, [[NAN, 0, 1], [1, NAN, 0], [NAN, NAN, 1], [NAN, NAN, 1]])
+    assert series.decode(encoded) == [[None, 6], [3, None], [None, None], [None, None]]
     assert series.labels(encoded)[0] == "NA 6"
+
+
+def test_an_encoder_reads_a_gap_as_zero():
+    read = Embedding(Values(2), 3)
+    steps = Steps(torch.tensor([[1.0, NAN], [1.0, 0.0]]), Layout([2]))
+    assert torch.equal(*read(steps).values.detach())
 
 
 def test_a_row_is_scaled_by_itself():

@@ -1,0 +1,297 @@
+"""Series over time: a long table, a row per step, or a table of whole series, as one row per series in the order of time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from ostinato.data._contract import Block, Source
+from ostinato.data.read import Table
+from ostinato.errors import DataError
+from ostinato.modalities._numbers import as_number
+
+DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+UNITS = {86_400: "day", 3600: "hour", 60: "minute", 1: "second"}
+SEASONS = {"month": {1: 12, 3: 4}, "day": {1: 7, 7: 52}}
+BLOCK_SERIES = 64
+
+Times = np.ndarray
+"""(T,) datetime64[s], or int64 where time is counted."""
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """How far one step is from the next.
+
+    Args:
+        unit: second, minute, hour, day or month; step where time is counted.
+        count: so many of them.
+    """
+
+    unit: str
+    count: int
+
+    def __str__(self) -> str:
+        return self.unit if self.count == 1 else f"{self.count} {self.unit}s"
+
+    @property
+    def season(self) -> int | None:
+        """Steps of the usual season: a day of hours or minutes, a week of days, a year of weeks, months or quarters."""
+        if self.unit in SEASONS:
+            return SEASONS[self.unit].get(self.count)
+        seconds = self.count * {"hour": 3600, "minute": 60, "second": 1}.get(self.unit, 0)
+        return 86_400 // seconds if seconds and seconds < 86_400 and 86_400 % seconds == 0 else None
+
+    def after(self, last: Any, steps: int) -> Times:
+        """The times of so many steps after the last one."""
+        ahead = np.arange(1, steps + 1) * self.count
+        if self.unit == "step":
+            return int(last) + ahead
+        if self.unit == "month":
+            month = np.datetime64(last, "M")
+            return (month + ahead).astype("datetime64[s]") + (np.datetime64(last, "s") - month.astype("datetime64[s]"))
+        seconds = next(size for size, unit in UNITS.items() if unit == self.unit)
+        return np.datetime64(last, "s") + (ahead * seconds).astype("timedelta64[s]")
+
+
+class Gathered(Source):
+    """Series as rows: of each column an array over time, or one value for the whole series.
+
+    Args:
+        name: of what they came from.
+        names: of each series, by position.
+        columns: for each column an array (T,) or (T, C) for each series, NaN where a number is missing; or raw values.
+        times: of each series' steps, or None where nothing tells them.
+        frequency: what all of them share, or None where nothing tells it.
+        content: a hash of all of it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        names: Sequence[str],
+        columns: Mapping[str, list[Any]],
+        times: list[Times] | None,
+        frequency: Frequency | None,
+        content: str,
+    ):
+        self.name, self.names, self.cells = name, list(names), dict(columns)
+        self.times, self.frequency, self._content = times, frequency, content
+        self.columns = tuple(columns)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        for start in range(0, len(self), BLOCK_SERIES):
+            part = slice(start, start + BLOCK_SERIES)
+            cells = {column: self.cells[column][part] for column in columns}
+            yield Block(self.name, "series", self.names[part], cells, False)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return self._content
+
+    def told(self, series: int, step: int) -> str:
+        """A step of a series as a person reads it: by its time, or counted from 1."""
+        return f"step {step + 1}" if self.times is None else shown(self.times[series][step])
+
+
+def shown(time: Any) -> str:
+    """A time without what is nothing: seconds of 0, then midnight."""
+    return str(time).replace("T", " ").removesuffix(":00").removesuffix(" 00:00")
+
+
+def long_table(
+    table: Table, *, time: str, series: str | None, numbers: Mapping[str, Sequence[str]], constants: Sequence[str], times: Sequence[str] = ()
+) -> Gathered:
+    """The series of a table with a row per step.
+
+    Args:
+        table: read with all these columns.
+        time: the column of dates, or of whole numbers.
+        series: the column that names the series a row belongs to; None: there is one.
+        numbers: column of the result -> the columns of the table that are its channels.
+        constants: columns with one value for the whole series.
+        times: columns of the result that hold the times themselves.
+
+    Errors:
+        DataError: a time cannot be read, is out of order, stands twice, or is not one step after the one before; a number cannot be
+            read or is infinite; a constant changes within a series; or series have different frequencies. Each with its place.
+    """
+    wanted = list(dict.fromkeys(one for channels in numbers.values() for one in channels))
+    names: dict[str, int] = {}
+    clock: list[list[np.ndarray]] = []
+    values: list[list[np.ndarray]] = []
+    lines: list[list[np.ndarray]] = []
+    kept: dict[str, list[Any]] = {column: [] for column in constants}
+    row = 0
+    for block in table.blocks():
+        own = block.columns[series] if series is not None else [""] * len(block)
+        for at, one in enumerate(own):
+            if series is not None and (one is None or one == ""):
+                raise DataError(f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in")
+        groups = np.array([names.setdefault(str(one), len(names)) for one in own], dtype=np.int64)
+        stamps = _times(block, time)
+        array = np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
+        for group in np.unique(groups).tolist():
+            here = np.flatnonzero(groups == group)
+            if group == len(clock):
+                clock.append([]), values.append([]), lines.append([])
+                for column in constants:
+                    kept[column].append(block.columns[column][here[0]])
+            for column in constants:
+                _same(block, column, here, kept[column][group])
+            clock[group].append(stamps[here]), values[group].append(array[here]), lines[group].append(here + row)
+        row += len(block)
+    if not names:
+        raise DataError(f"{table.where}: has no rows; give at least one series")
+    if len({part.dtype.kind for parts in clock for part in parts}) > 1:
+        raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
+    whole = [np.concatenate(parts) for parts in clock]
+    arrays = [np.concatenate(parts) for parts in values]
+    frequency = _frequency(table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None)
+    columns: dict[str, list[Any]] = dict(kept)
+    for column, channels in numbers.items():
+        index = [wanted.index(one) for one in channels]
+        columns[column] = [array[:, index[0]] if len(index) == 1 else array[:, index] for array in arrays]
+    for column in times:
+        columns[column] = whole
+    said = json.dumps([table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)])
+    source = next(table.blocks()).source
+    return Gathered(source, list(names), columns, whole, frequency, hashlib.sha256(said.encode()).hexdigest())
+
+
+def whole_series(table: Table, columns: Mapping[str, Iterator[Any]], *, series: str | None, numbers: Sequence[str]) -> Gathered:
+    """The series of a table with a row for each: its lists of numbers as arrays.
+
+    Args:
+        table: the rows.
+        columns: column -> its raw values, row after row.
+        series: the column that names them; None: they are counted.
+        numbers: which of the columns hold a list of numbers.
+
+    Errors:
+        DataError: a row lacks a series.
+    """
+    cells = {column: list(values) for column, values in columns.items()}
+    for column in numbers:
+        for row, one in enumerate(cells[column]):
+            if one is None:
+                raise DataError(f"{table.place(row)}: '{column}' is empty, and a series is needed; leave that row out")
+            cells[column][row] = np.asarray(one, dtype=np.float64)
+    count = len(next(iter(cells.values()), []))
+    named = table.column(series) if series is not None else range(1, count + 1)
+    first = next(table.blocks(), None)
+    if first is None:
+        raise DataError(f"{table.where}: has no rows; give at least one series")
+    return Gathered(first.source, list(map(str, named)), cells, None, None, table.digest())
+
+
+def _column(block: Block, column: str) -> list[float]:
+    found = []
+    for at, cell in enumerate(block.columns[column]):
+        try:
+            number = as_number(cell)
+        except DataError as why:
+            raise DataError(f"{block.place(at)}, column '{column}': {why}") from None
+        found.append(np.nan if number is None else number)
+    return found
+
+
+def _times(block: Block, time: str) -> Times:
+    cells = [one.isoformat() if isinstance(one, date) else one for one in block.columns[time]]
+    if all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) or isinstance(one, str) and WHOLE.fullmatch(one.strip()) for one in cells):
+        return np.array([int(one) for one in cells], dtype=np.int64)
+    for at, one in enumerate(cells):
+        if not isinstance(one, str) or not DATE.fullmatch(one.strip()):
+            told = "is empty" if one is None or one == "" else f"is {str(one)[:40]!r}"
+            raise DataError(
+                f"{block.place(at)}, column '{time}': {told}, and a date such as 2013-01-31 14:00 (without a zone) or a whole number is needed"
+            )
+    try:
+        return np.array([one.strip().replace(" ", "T") for one in cells], dtype="datetime64[s]")
+    except ValueError:
+        for at, one in enumerate(cells):
+            try:
+                np.datetime64(one.strip().replace(" ", "T"), "s")
+            except ValueError:
+                raise DataError(f"{block.place(at)}, column '{time}': there is no date {one!r}; mend it") from None
+        raise
+
+
+def moment(text: str) -> np.datetime64:
+    """The date that a recipe names.
+
+    Errors:
+        DataError: it is none.
+    """
+    if DATE.fullmatch(text.strip()):
+        try:
+            return np.datetime64(text.strip().replace(" ", "T"), "s")
+        except ValueError:
+            pass
+    raise DataError(f"{text!r} is no date; write 2013-01-31, or 2013-01-31 14:00")
+
+
+def _same(block: Block, column: str, rows: np.ndarray, value: Any) -> None:
+    for at in rows.tolist():
+        if block.columns[column][at] != value:
+            raise DataError(
+                f"{block.place(at)}: '{column}' is {str(block.columns[column][at])[:40]!r} and was {str(value)[:40]!r} in this series before;"
+                " an input that is no series has one value for a whole series; make it a series, or mend the row"
+            )
+
+
+def _frequency(table: Table, time: str, names: list[str], clock: list[Times], lines: list[np.ndarray], named: bool) -> Frequency | None:
+    """What all series share: the commonest distance; the first that differs is named."""
+    found: Frequency | None = None
+    for name, times, rows in zip(names, clock, lines):
+        of = f" of series '{name}'" if named else ""
+        apart = np.diff(times).astype(np.int64)
+        if (apart <= 0).any():
+            at = int((apart <= 0).argmax()) + 1
+            if apart[at - 1] == 0:
+                raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time")
+            raise DataError(
+                f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'"
+            )
+        if not len(apart):
+            continue
+        own, wrong = _own_frequency(times, apart)
+        if wrong is not None:
+            raise DataError(
+                f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])}, and one step is one"
+                f" {own}; add a row for each missing time, its cells empty, or leave out what is between"
+            )
+        if found is not None and own != found:
+            raise DataError(
+                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and those before it each {found}; train them apart"
+            )
+        found = own
+    return found
+
+
+def _own_frequency(times: Times, apart: np.ndarray) -> tuple[Frequency, int | None]:
+    """The frequency of one series, and the first step that is not one of it from the step before."""
+    counted = times.dtype.kind != "M"
+    if not counted and (apart[0] != apart).any():
+        months = times.astype("datetime64[M]")
+        within = (times - months.astype("datetime64[s]")).astype(np.int64)
+        steps = np.diff(months.astype(np.int64))
+        if (within == within[0]).all() and (apart >= 28 * 86_400).all():
+            common = int(np.bincount(steps).argmax())
+            bad = steps != common
+            return Frequency("month", common), int(bad.argmax()) if bad.any() else None
+    sizes, counts = np.unique(apart, return_counts=True)
+    common = int(sizes[counts.argmax()])
+    size, unit = (1, "step") if counted else next((size, unit) for size, unit in UNITS.items() if common % size == 0)
+    bad = apart != common
+    return Frequency(unit, common // size), int(bad.argmax()) if bad.any() else None

@@ -1,0 +1,307 @@
+"""Windows: a series and the step at which a forecast of it begins, what is read before and what follows; sliced, never copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ostinato.data.batches import Batches
+from ostinato.data.cache import Dataset, to_steps
+from ostinato.data.series import Gathered, moment, shown
+from ostinato.errors import DataError
+from ostinato.metrics.mase import ordinary_error
+from ostinato.steps import Steps
+
+Reach = Literal["past", "ahead", "target", "whole"]
+"""Which steps of a column a window holds: those before, those before and after, those after; or the one value of its series."""
+VALID_SHARE = 10
+"""One step in ten where nothing says what is kept for validation."""
+
+
+class Border(NamedTuple):
+    """The steps of each series in which forecasts may lie: (series,) first and one past the last."""
+
+    begins: np.ndarray
+    ends: np.ndarray
+
+
+class Windows:
+    """The windows of one split, by number: series after series, in the order of time.
+
+        window n = (series s, origin o)      begins[s] <= o, lookback <= o, o + horizon <= ends[s]
+        past     = steps o - lookback up to o
+        ahead    = steps o - lookback up to o + horizon
+        target   = steps o up to o + horizon
+
+    It has what the training asks of a `Dataset` (encoded steps by window) and what evaluation asks of a `Table` (raw values by
+    window); none of it grows with the number of windows times their length.
+
+    Args:
+        series: the raw series.
+        reach: for each place of a recipe (`inputs.load`) which steps a window holds of it.
+        columns: for each place its column.
+        border: where forecasts may lie.
+        lookback: steps that are read before the origin.
+        horizon: steps that are predicted.
+        season: steps of a season, for the scale of an ordinary error.
+        where: the path in the recipe that named the data.
+        dataset: the encoded series, or None where only raw values are asked for.
+    """
+
+    def __init__(
+        self,
+        series: Gathered,
+        reach: Mapping[str, Reach],
+        columns: Mapping[str, str],
+        border: Border,
+        *,
+        lookback: int,
+        horizon: int,
+        season: int,
+        where: str,
+        dataset: Dataset | None = None,
+    ):
+        self.series, self.reach, self.columns, self.border = series, dict(reach), dict(columns), border
+        self.lookback, self.horizon, self.season, self.where, self.dataset = lookback, horizon, season, where, dataset
+        self.notes: list[str] = []
+        self.first = np.maximum(border.begins, lookback)
+        counts = np.maximum(border.ends - horizon - self.first + 1, 0)
+        self.starts = np.concatenate([[0], np.cumsum(counts)])
+        self.num_rows = int(self.starts[-1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.reach)
+
+    @property
+    def table(self) -> Windows:
+        """What tells the places of windows: itself."""
+        return self
+
+    @property
+    def empty(self) -> np.ndarray:
+        """The series without a window."""
+        return np.flatnonzero(np.diff(self.starts) == 0)
+
+    @property
+    def lengths(self) -> dict[str, np.ndarray]:
+        """Steps of each place in every window, one number kept for all."""
+        return {place: np.broadcast_to(np.int64(self._length(place)), (self.num_rows,)) for place in self.reach}
+
+    def _length(self, place: str) -> int:
+        past, after = {"past": (1, 0), "ahead": (1, 1), "target": (0, 1), "whole": (0, 0)}[self.reach[place]]
+        return past * self.lookback + after * self.horizon or 1
+
+    def total_steps(self, rows: np.ndarray) -> int:
+        return len(rows) * sum(map(self._length, self.reach))
+
+    def at(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(series, origin) of these windows."""
+        rows = np.asarray(rows, dtype=np.int64)
+        series = np.searchsorted(self.starts, rows, side="right") - 1
+        return series, self.first[series] + rows - self.starts[series]
+
+    def _begin(self, place: str, origins: np.ndarray) -> np.ndarray:
+        reach = self.reach[place]
+        return origins * 0 if reach == "whole" else origins if reach == "target" else origins - self.lookback
+
+    def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
+        """The encoded steps of one place in these windows."""
+        series, origins = self.at(rows)
+        values, offsets = self.dataset.mapped(name)
+        length = self._length(name)
+        begins = offsets[series] + self._begin(name, origins)
+        index = (begins[:, None] + np.arange(length)).ravel()
+        return to_steps(values[index], np.full(len(series), length, dtype=np.int64))
+
+    def present(self, name: str, rows: np.ndarray) -> np.ndarray:
+        return np.ones(len(rows), dtype=bool)
+
+    def with_target(self) -> np.ndarray:
+        """The windows whose target has a number for some output."""
+        targets = [place for place, reach in self.reach.items() if reach == "target"]
+        keep = np.zeros(self.num_rows, dtype=bool)
+        for series in range(len(self.series)):
+            first, last = self.starts[series : series + 2]
+            if first == last:
+                continue
+            for place in targets:
+                cells = self.series.cells[self.columns[place]][series]
+                there = ~np.isnan(cells if cells.ndim == 1 else cells.T).all(0) if cells.ndim > 1 else ~np.isnan(cells)
+                known = np.concatenate([[0], np.cumsum(there)])
+                origins = self.first[series] + np.arange(last - first)
+                keep[first:last] |= known[origins + self.horizon] > known[origins]
+        return np.flatnonzero(keep)
+
+    def place(self, row: int) -> str:
+        """Where a window stands, such as `load.csv series a, from 2014-01-01 13:00`."""
+        (series,), (origin,) = self.at([row])
+        return f"{self.told(int(series))}, from {self.series.told(int(series), int(origin))}"
+
+    def told(self, series: int) -> str:
+        return f"{self.series.name} series {self.series.names[series]}"
+
+    def rows(self, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+        """The raw values of windows by place; views of the series."""
+        numbers = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
+        for series, origin in zip(*(one.tolist() for one in self.at(numbers))):
+            yield {place: self._cut(place, series, origin) for place in self.reach}
+
+    def _cut(self, place: str, series: int, origin: int) -> Any:
+        cell = self.series.cells[self.columns[place]][series]
+        if self.reach[place] == "whole":
+            return cell
+        begin = origin if self.reach[place] == "target" else origin - self.lookback
+        return cell[begin : begin + self._length(place)]
+
+    def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+        """How large an error of this place's series is ordinary before the split begins; NaN where the past repeats itself."""
+        cells = self.series.cells[self.columns[place]]
+        numbers = np.arange(self.num_rows) if rows is None else rows
+        own: dict[int, Any] = {}
+        for series in np.unique(self.at(numbers)[0]).tolist():
+            scale = ordinary_error(cells[series][: max(int(self.first[series]), self.season + 1)], self.season)
+            own[series] = np.where(scale > 0, scale, np.nan)
+        return [own[series] for series in self.at(numbers)[0].tolist()]
+
+    def digest(self) -> str:
+        return self.series.digest(())
+
+
+class WindowBatches:
+    """Batches of training windows: in each epoch one window of every `stride`, from another start.
+
+        windows of an epoch = those n of `rows` with (n + offset) % stride == 0      offset: drawn by (seed, epoch // stride),
+                                                                                      one further with each epoch
+
+    After `stride` epochs every window was seen once; all of it is a pure function of (seed, epoch).
+
+    Args:
+        windows: what is trained on.
+        rows: the windows that can be used.
+        stride: steps from one origin to the next.
+    """
+
+    def __init__(
+        self, windows: Windows, rows: np.ndarray, *, stride: int, batch_steps: int | None, batch_rows: int | None, seed: int
+    ):
+        self.windows, self.rows, self.stride, self.seed = windows, rows, min(stride, len(rows)), seed
+        self.limits = {"batch_steps": batch_steps, "batch_rows": batch_rows}
+
+    def epoch(self, number: int) -> list[np.ndarray]:
+        cycle, turn = divmod(number, self.stride)
+        offset = (int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn) % self.stride
+        rows = self.rows[offset :: self.stride]
+        lengths = {place: one[: len(rows)] for place, one in self.windows.lengths.items()}
+        batches = Batches(lengths, **self.limits, seed=self.seed).epoch(number)
+        return [np.sort(rows[batch]) for batch in batches]
+
+
+def borders(
+    series: Gathered, columns: Sequence[str], split: Mapping[str, str | int | None], *, horizon: int
+) -> tuple[dict[str, Border], list[str]]:
+    """Train, valid and, where it is asked for, test, one after the other in each series; and what was chosen, as notes.
+
+    Args:
+        series: whole.
+        columns: what is predicted: its steps are divided.
+        split: `valid` and `test`: a date or, of counted time, none; a whole number is so many steps at the end of each series.
+        horizon: steps of a forecast: what is set aside where nothing is said has at least as many.
+
+    Errors:
+        DataError: a date where nothing tells the time, or splits that lie in the wrong order.
+    """
+    ends = np.array([len(one) for one in series.cells[columns[0]]], dtype=np.int64)
+    notes = []
+    begins: dict[str, np.ndarray] = {}
+    end = ends
+    for name in ("test", "valid"):
+        said = split.get(name)
+        if said is None and name == "test":
+            continue
+        if said is None:
+            size = np.maximum(end // VALID_SHARE, horizon)
+            begins[name] = end - size
+            notes.append(f"no valid split given: the last tenth of each series before {'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation")
+        elif isinstance(said, int):
+            begins[name] = end - said
+        elif series.times is None or series.times[0].dtype.kind != "M":
+            raise DataError(f"data.split.{name}: {said} is a date, and nothing tells the dates of these series; name their column in data.time, or give so many steps")
+        else:
+            try:
+                begins[name] = np.array([np.searchsorted(one, moment(said)) for one in series.times], dtype=np.int64)
+            except DataError as why:
+                raise DataError(f"data.split.{name}: {why}, or so many steps") from None
+        end = begins[name]
+    found = {"train": Border(np.zeros_like(ends), begins["valid"]), "valid": Border(begins["valid"], begins.get("test", ends))}
+    if "test" in begins:
+        found["test"] = Border(begins["test"], ends)
+        if (begins["test"] < begins["valid"]).any():
+            raise DataError(f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in time")
+    return found, notes
+
+
+def check_training(windows: Windows) -> None:
+    """Errors:
+    DataError: a series is too short for one window in the training part.
+    """
+    if len(windows.empty):
+        first = int(windows.empty[0])
+        steps = max(0, int(windows.border.ends[first]))
+        raise DataError(
+            f"{windows.told(first)}: has {steps} steps for training, and lookback {windows.lookback} + horizon {windows.horizon} need"
+            f" {windows.lookback + windows.horizon} ({len(windows.empty):,} series like this); leave it out, or lower one of them"
+        )
+
+
+def to_predict(
+    series: Gathered, reach: Mapping[str, Reach], columns: Mapping[str, str], *, of: str, lookback: int, horizon: int, season: int, where: str
+) -> Windows:
+    """One window for each series, whose forecast begins after its last known step.
+
+    With inputs known ahead the table goes on for `horizon` steps, where the cells of what is predicted are empty; dates go on by
+    themselves.
+
+    Errors:
+        DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.
+    """
+    origins = []
+    ahead = [place for place, one in reach.items() if one == "ahead"]
+    numbers = [place for place in ahead if np.asarray(series.cells[columns[place]][0]).dtype.kind == "f"]
+    cells = {column: list(values) for column, values in series.cells.items()}
+    for number, values in enumerate(series.cells[columns[of]]):
+        known = ~np.isnan(values) if values.ndim == 1 else ~np.isnan(values).all(1)
+        origin = len(values)
+        if numbers and (not known.all() or series.times is not None):
+            origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
+        told = f"{series.name} series {series.names[number]}"
+        if origin < lookback:
+            raise DataError(f"{told}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past")
+        origins.append(origin)
+        for place in ahead:
+            column = columns[place]
+            cell = cells[column][number]
+            if place not in numbers:
+                there = cell[:origin]
+                cells[column][number] = np.concatenate([there, series.frequency.after(there[-1], horizon).astype(there.dtype)])
+                continue
+            missing = np.isnan(cell[origin : origin + horizon])
+            missing = missing if missing.ndim == 1 else missing.any(1)
+            if missing.any() or len(cell) < origin + horizon:
+                at = origin + int(missing.argmax()) if missing.any() else len(cell)
+                raise DataError(f"{told}: {place} is known ahead and missing at {_step(series, number, at)}; give it for {horizon} steps from {_step(series, number, origin)}")
+    begins = np.array(origins, dtype=np.int64)
+    given = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
+    left = {place: one for place, one in reach.items() if one != "target"}
+    return Windows(given, left, columns, Border(begins, begins + horizon), lookback=lookback, horizon=horizon, season=season, where=where)
+
+
+def _step(series: Gathered, number: int, step: int) -> str:
+    if series.times is None:
+        return f"step {step + 1}"
+    times = series.times[number]
+    if step < len(times):
+        return shown(times[step])
+    return shown(series.frequency.after(times[-1], step - len(times) + 1)[-1]) if series.frequency is not None else f"step {step + 1}"

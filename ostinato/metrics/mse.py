@@ -1,0 +1,39 @@
+"""How far predictions are from the true numbers, large errors weighing most: the mean squared error."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._numbers import pairs
+from ostinato.metrics._raw import ratio
+
+
+class MSE(Metric):
+    """How far predictions are from the true numbers, large errors weighing most: the mean squared error.
+
+        MSE = sum (predicted - true)^2 / number of true values
+
+    Over all values of all examples: steps and channels. A value that is missing in the reference is left out. Of numbers that
+    were scaled before they came here it is the error in that scale.
+
+    Units:
+        the square of the output's own
+
+    Errors:
+        DataError: a value is no number, a prediction is not finite, or has another shape than its reference.
+    """
+
+    higher_is_better = False
+    unit = ""
+    is_share = False
+    needs_log_probability = False
+
+    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+        return [[np.nansum((said - right) ** 2), np.isfinite(right).sum()] for said, right in pairs(judged)]
+
+    def value(self, total: Sequence[float]) -> float:
+        return ratio(total[0], total[1], "mse", "true value")
+
+    def signature(self) -> str:
+        return "mean over values, missing ones left out"

@@ -1,0 +1,103 @@
+"""The place of each step in the day, the week and the year, from its date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities._contract import Modality, Values
+from ostinato.modalities._fields import shown
+
+Cycle = Literal["hour", "weekday", "month", "yearday"]
+
+
+class Calendar(Modality):
+    """The place of each step in the day, the week and the year, known ahead by nature.
+
+        step = sin(2 pi p), cos(2 pi p) for each cycle
+
+        hour     p = hours and minutes since midnight / 24
+        weekday  p = days since Monday / 7
+        month    p = months since January / 12
+        yearday  p = days since 1 January / 365.25
+
+    As circles, so that 23:00 lies beside 0:00. A raw value is an array of dates (datetime64) or a list of texts such as
+    2013-01-31 14:00.
+
+    Args:
+        cycles: which.
+
+    Shapes:
+        encoded (T, 2 for each cycle)
+
+    Errors:
+        ConfigError: no cycle, or one twice.
+        DataError: a value is no date.
+    """
+
+    aligns = frozenset()
+    default_align = "next"
+    default_encoder = "recurrent"
+    default_head = {}
+    metrics = {}
+
+    def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
+        if not cycles or len(set(cycles)) < len(cycles):
+            raise ConfigError(f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each once")
+        self.cycles = list(cycles)
+
+    def fit(self, column: Iterable[Any]) -> None:
+        """Nothing is learnt; every date is looked at."""
+        for raw in column:
+            if raw is not None:
+                self._read(raw)
+
+    def _read(self, raw: Any) -> np.ndarray:
+        if isinstance(raw, np.ndarray) and raw.dtype.kind == "M":
+            return raw.astype("datetime64[s]")
+        if not isinstance(raw, (list, tuple)):
+            raise DataError(f"dates are needed, and there is {shown(raw)}; name the column of dates, not of a counted time")
+        try:
+            return np.array([str(one).strip().replace(" ", "T") for one in raw], dtype="datetime64[s]")
+        except ValueError as why:
+            raise DataError(f"dates such as 2013-01-31 14:00 are needed: {why}") from None
+
+    def encode(self, raw: Any) -> np.ndarray:
+        dates = self._read(raw)
+        days, months, years = (dates.astype(f"datetime64[{unit}]") for unit in "DMY")
+        parts = {
+            "hour": (dates - days).astype(np.int64) / 86_400,
+            # 1970 began on a Thursday.
+            "weekday": (days.astype(np.int64) + 3) % 7 / 7,
+            "month": months.astype(np.int64) % 12 / 12,
+            "yearday": (days - years.astype("datetime64[D]")).astype(np.int64) / 365.25,
+        }
+        turns = 2 * np.pi * np.stack([parts[one] for one in self.cycles], 1)
+        return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), -1).astype(np.float32)
+
+    def decode(self, array: Sequence[int] | np.ndarray) -> list[list[float]]:
+        """The place in each cycle, from 0 to 1: the date itself is not kept."""
+        circle = np.asarray(array, dtype=np.float64).reshape(-1, len(self.cycles), 2)
+        return (np.arctan2(circle[..., 0], circle[..., 1]) / (2 * np.pi) % 1).tolist()
+
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        return [" ".join(f"{name} {place:.2f}" for name, place in zip(self.cycles, step)) for step in self.decode(array)]
+
+    @property
+    def spec(self) -> Values:
+        return Values(2 * len(self.cycles))
+
+    def facts(self) -> dict:
+        return {}
+
+    def restore(self, facts: dict) -> None:
+        """There are none."""
+
+    def parse(self, field: str) -> list[str]:
+        return [one for one in field.split(";") if one]
+
+    def write(self, raw: Any) -> str:
+        return ";".join(str(one) for one in raw)
