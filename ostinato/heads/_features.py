@@ -52,6 +52,12 @@ class Summaries(nn.Module):
         return x if self.layer is None else drop(torch.relu(linear(x, self.layer.weight, self.layer.bias)))
 
 
+def mapped(x: Tensor, layer: nn.Linear) -> Tensor:
+    """W x + b; in float32 at least, whatever type autocast multiplies in: losses and scores are made from it."""
+    y = linear(x, layer.weight, layer.bias)
+    return y.to(torch.promote_types(y.dtype, torch.float32))
+
+
 def single(rows: int, device: torch.device, targets: Steps | None = None) -> Layout:
     """The layout of one answer for each example.
 

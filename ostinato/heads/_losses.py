@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Loss, Predicted, Scored
-from ostinato.kernels.products import linear
+from ostinato.heads._features import mapped
 from ostinato.modalities._contract import MISSING, Labels
 from ostinato.steps import Layout, Steps
 
@@ -122,12 +122,12 @@ class Classifier(nn.Module):
         best, answers = log_probabilities.max(-1)
         if self.several:
             probabilities = log_probabilities[..., 1].exp()
-            return Predicted(Steps(answers.to(features.dtype), layout), sums(best.sum(1), layout), probabilities)
+            return Predicted(Steps(answers.to(best.dtype), layout), sums(best.sum(1), layout), probabilities)
         return Predicted(Steps(answers, layout), sums(best, layout), log_probabilities.exp())
 
     def log_probabilities(self, features: Tensor) -> Tensor:
         """(N, V), or with several at once (N, V, 2): of no and of yes."""
-        logits = linear(features, self.output.weight, self.output.bias)
+        logits = mapped(features, self.output)
         if self.several:
             return functional.logsigmoid(torch.stack((-logits, logits), 2))
         if not self.ordered:

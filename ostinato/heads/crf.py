@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import DataError
 from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
-from ostinato.heads._features import steps_read, width_of_steps
+from ostinato.heads._features import mapped, steps_read, width_of_steps
 from ostinato.heads._losses import sums, wants_labels
-from ostinato.kernels.products import linear
 from ostinato.layers.crf import CRF as Chain
 from ostinato.modalities._contract import MISSING, Labels
 from ostinato.registry import Rate
@@ -81,7 +80,7 @@ class CRF(Head, Predictor):
         return Predicted(Steps(labels, emissions.layout), log_probability, self.chain.marginals(emissions).to(dtype))
 
     def _emissions(self, steps: Steps) -> Steps:
-        return steps.with_values(linear(steps.values, self.output.weight, self.output.bias))
+        return steps.with_values(mapped(steps.values, self.output))
 
     def _best(self, emissions: Steps) -> tuple[Tensor, Tensor]:
         labels, score = self.chain.best(emissions)

@@ -13,9 +13,8 @@ from torch.nn import functional
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
-from ostinato.heads._features import Pool, Summaries, single
+from ostinato.heads._features import Pool, Summaries, mapped, single
 from ostinato.heads._losses import described, sums
-from ostinato.kernels.products import linear
 from ostinato.modalities._contract import Values
 from ostinato.registry import Count, Rate
 from ostinato.steps import Steps
@@ -106,7 +105,7 @@ class Number(Head, Predictor):
         return Predicted(Steps(found, layout), self._losses(torch.zeros_like(found)).neg().sum(1))
 
     def _found(self, encoded: Sequence[Encoded], dropout: float = 0.0) -> Tensor:
-        return linear(self.features(encoded, dropout), self.output.weight, self.output.bias)
+        return mapped(self.features(encoded, dropout), self.output)
 
     def _losses(self, apart: Tensor) -> Tensor:
         return _LOSSES[self.kind](apart) + _NORMALISERS[self.kind]

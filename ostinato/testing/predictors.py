@@ -293,6 +293,18 @@ def a_batch_of_no_steps_is_answered(make: Make, spec: Spec, num_inputs: int) -> 
         assert len(head.score(mine, truth).log_probability) == len(rows)
 
 
+@torch.no_grad()
+def products_of_half_precision_make_whole_losses(make: Make, spec: Spec, num_inputs: int) -> None:
+    """Under autocast to bfloat16 losses, scores and answers are still float32, and near those without."""
+    head, encoded = _case(make, spec, num_inputs)
+    truth = targets(head, spec)
+    expected = head.loss(encoded, truth).total
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, said = head.loss(encoded, truth).total, _said(head, encoded, truth)
+    assert loss.dtype == torch.float32 and {one.dtype for one in said} <= {torch.float32, torch.int64}
+    assert abs(float(loss) - float(expected)) <= 0.05 * max(1.0, abs(float(expected))), f"{loss} and {expected}"
+
+
 LAWS = (
     loss_is_minus_score,
     scoring_is_out_of_training,
@@ -306,6 +318,7 @@ LAWS = (
     same_seed_same_bits,
     weights_are_all_there_is,
     a_batch_of_no_steps_is_answered,
+    products_of_half_precision_make_whole_losses,
 )
 
 

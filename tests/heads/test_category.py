@@ -159,6 +159,14 @@ def test_a_row_with_some_labels_unknown_counts_for_the_others():
     assert one.score(summary(), one_each(values)).num_targets.tolist() == [1, 0, 0, 0, 0, 0]
 
 
+def test_several_labels_are_right_when_all_that_are_given_are():
+    one, nan = head(Labels(3, several=True)), math.nan
+    best = one.predict(summary(4)).steps.values
+    values = torch.stack((best[0], 1 - best[1], best[2], best[3]))
+    values[2, 1], values[3] = nan, torch.stack((1 - best[3, 0], best[3, 1], torch.tensor(nan)))
+    assert one.score(summary(4), one_each(values)).num_right.tolist() == [1, 0, 1, 0]
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
     one = head(Labels(size, ordered=True))

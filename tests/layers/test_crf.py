@@ -158,16 +158,44 @@ def test_gradients_stay_finite_whatever_cannot_be_reached(spread):
         assert not x.grad[:, 1].any()
 
 
-def test_scores_far_apart_are_added_up_exactly():
-    # only 0 -> 1 leads to the label that is given, and 0 is 2000 below 1 at the first step: exp(-2000) is 0
-    legal = Legal((True, True), (True, True), ((True, True), (True, False)))
-    chain = CRF(2, legal).double()
-    x = torch.tensor([[0.0, 2000.0], [0.0, 3.0]], dtype=torch.float64, requires_grad=True)
-    found = chain.log_probability(Steps(x, Layout([2])), torch.tensor([0, 1]))
-    # paths: 00 = 0, 01 = 3, 10 = 2000
-    assert float(found.detach()) == pytest.approx(3 - 2000)
-    found.sum().backward()
-    assert torch.allclose(x.grad, torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64))
+# Each loses its only paths, or their gradient, if it is added up as plain products of exp: labels, then (starts, ends, follows)
+# as text with one letter a label, then scores of transitions and of steps.
+FAR = {
+    "what leads on lies far below what does not": ("11", "01", "11 10", {}, [[0, 2000], [0, 3]]),
+    "what was led to lies far below what was not": ("01", "11", "11 10", {}, [[0, 3], [0, 2000]]),
+    "one transition lies far below another to one label": ("10", "01", "11 11", {(0, 1): -1000}, [[0, 0], [0, 0], [0, 0]]),
+    "one transition lies far above another from one label": ("10", "01", "11 11", {(0, 0): 1000}, [[0, 0], [0, 0]]),
+    # a starts, b starts and leads nowhere, u and w are never reached; every gap is below the bound, their sum is not
+    "what cannot be reached adds up": (
+        "11000", "00011", "00010 00000 00011 00000 00000", {(2, 3): 340, (2, 4): 340},
+        [[0, 340, -680, 0, 0], [0, 0, 0, 0, 340]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_scores_far_apart_are_added_up_exactly(name):
+    starts, ends, follows, moves, scores = FAR[name]
+    read = lambda text: tuple(one == "1" for one in text)  # noqa: E731
+    legal = Legal(read(starts), read(ends), tuple(map(read, follows.split())))
+    chain = CRF(len(starts), legal).double()
+    with torch.no_grad():
+        for place, score in moves.items():
+            chain.follows[place] = score
+    x = torch.tensor(scores, dtype=torch.float64, requires_grad=True)
+    total = chain.log_partition(Steps(x, Layout([len(x)])))
+    total.sum().backward()
+    every = paths(chain, x.detach(), legal)
+    expected, pairs = torch.zeros_like(x), torch.zeros_like(chain.follows)
+    for labels, score in every.items():
+        share = math.exp(score - log_sum(every.values()))
+        for t, label in enumerate(labels):
+            expected[t, label] += share
+            if t:
+                pairs[labels[t - 1], label] += share
+    assert float(total.detach()) == pytest.approx(log_sum(every.values()))
+    assert torch.allclose(x.grad, expected) and torch.allclose(chain.follows.grad, pairs)
+    assert torch.allclose(chain.marginals(Steps(x.detach(), Layout([len(x)]))), expected)
 
 
 def test_company_and_order_change_nothing():
