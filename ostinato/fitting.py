@@ -22,8 +22,14 @@ def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
 
 
 def column_of(place: str, settings: Settings) -> str:
-    """The column of the data that stands at this place."""
-    return settings.column or place.partition(".")[2]
+    """The column of the data that stands at this place; of several the names joined."""
+    return ", ".join(columns_of(place, settings))
+
+
+def columns_of(place: str, settings: Settings) -> list[str]:
+    """The columns of the data that stand at this place: one, or one for each channel of a series."""
+    column = settings.column or place.partition(".")[2]
+    return [column] if isinstance(column, str) else list(column)
 
 
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:

@@ -26,11 +26,22 @@ Source = str | list[str] | dict[str, str]
 """A file, several files one after the other, or one text file per column."""
 
 
+class Ends(Settings):
+    """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series, test's after valid's."""
+
+    valid: Annotated[int, Field(ge=1)] | str | None = None
+    test: Annotated[int, Field(ge=1)] | str | None = None
+
+
 class Data(Settings):
     """Where the rows come from; paths are relative to the recipe, then to the data root.
 
     Args:
         fraction: the share of the training rows that is kept, drawn by seed; a smaller share is part of a larger one.
+        time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
+        series: of several series: the column that names the one to which a row belongs.
+        split: of series: where valid and test begin.
+        season: of series: steps of a season, for the seasonal rival and the scale of errors; from the dates where nothing is said.
     """
 
     train: Source | None = None
@@ -38,6 +49,10 @@ class Data(Settings):
     test: Source | None = None
     file: Source | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    time: str | None = None
+    series: str | None = None
+    split: Ends | None = None
+    season: Annotated[int, Field(ge=1)] | None = None
 
 
 @functools.cache
@@ -217,12 +232,20 @@ def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(inputs, dict) or not isinstance(outputs, dict):
         return plain
     inputs = {name: _opened(one) for name, one in inputs.items()}
+    data = plain.get("data")
+    if isinstance(data, dict) and isinstance(data.get("time"), str):
+        dated = lambda one: isinstance(one, dict) and one.get("type") == "calendar" and "column" not in one  # noqa: E731
+        inputs = {name: {**one, "column": data["time"]} if dated(one) else one for name, one in inputs.items()}
     made, read = dict(outputs), set()
     for name, value in outputs.items():
         one = _opened(value)
         if not isinstance(one, dict) or not ("of" in one or one.get("align") == "next"):
             continue
-        alike = [key for key, source in inputs.items() if isinstance(source, dict) and source.get("type") == one.get("type")]
+        alike = [
+            key
+            for key, source in inputs.items()
+            if isinstance(source, dict) and source.get("type") == one.get("type") and source.get("known", "past") == "past"
+        ]
         of = one.get("of", alike[0] if len(alike) == 1 else None)
         source = inputs.get(of) if isinstance(of, str) else None
         if not isinstance(source, dict) or source.get("type") not in names("modalities"):
@@ -368,6 +391,12 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             yield f"{where}.join", "align 'each' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others"
         if align == "next":
             yield from _next_mistakes(where, one, recipe)
+        if one.type != "series":
+            for word in ("lookback", "stride"):
+                if getattr(one, word) is not None:
+                    yield f"{where}.{word}", f"`{word}` belongs to the forecast of a series; leave it out"
+            if one.horizon != 1 and align == "next":
+                yield f"{where}.horizon", "what is said symbol by symbol has no horizon; leave it out"
         if one.of is not None and align != "next":
             yield f"{where}.of", f"`of` belongs to align 'next', this output's is '{align}'; leave it out"
         if one.horizon != 1 and align != "next":
@@ -378,6 +407,7 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "search", f"'{recipe.search.type}' searches what a model generates, and no output here is generated; leave it out"
     if recipe.training.watch not in watchable(recipe):
         yield "training.watch", f"'{recipe.training.watch}' is not measured{nearest(recipe.training.watch, watchable(recipe))}"
+    yield from _forecast_mistakes(recipe)
     if recipe.data.file is not None and recipe.data.train is not None:
         yield "data.file", "give `file` or `train`, not both"
     for direction in ("inputs", "outputs"):
@@ -404,6 +434,54 @@ def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterat
             yield place, f"true shows it the steps that {where} must predict; leave it out: under align 'next' it is read one way"
     if one.join is not None:
         yield f"{where}.join", "an output of align 'next' has the summaries of other inputs beside each step; leave the join out"
+
+
+def forecasts(recipe: Settings) -> bool:
+    """Whether its outputs say how series go on."""
+    return any(one.type == "series" and align_of(one) == "next" for one in recipe.outputs.values())
+
+
+def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """What fits only where series are forecast, and what does not fit there."""
+    data = recipe.data
+    if not forecasts(recipe):
+        for word in ("time", "series", "split", "season"):
+            if getattr(data, word) is not None:
+                yield f"data.{word}", "belongs to a forecast, an output of align 'next' that goes on from a series; leave it out"
+        for name, one in recipe.inputs.items():
+            if one.type == "calendar" or getattr(one, "known", "past") == "ahead":
+                yield f"inputs.{name}", "is known ahead, and nothing here looks ahead; give an output with `of` a series and a `horizon`"
+            if isinstance(one.column, list):
+                yield f"inputs.{name}.column", "several columns make the channels of a series that is forecast; name one"
+        return
+    spans = {(one.horizon, one.lookback, one.stride) for one in recipe.outputs.values()}
+    others = [name for name, one in recipe.outputs.items() if one.type != "series"]
+    if others:
+        yield f"outputs.{others[0]}", "stands beside the forecast of a series, whose rows are windows; train it by itself"
+    elif len(spans) > 1:
+        yield "outputs", "all forecasts of a recipe have one horizon, lookback and stride; train them apart, or give all the same"
+    for name, one in recipe.inputs.items():
+        where = f"inputs.{name}"
+        if one.type == "calendar" and (data.time is None or one.column != data.time):
+            yield where, "a calendar reads the column of dates that data.time names; name it there, and leave `column` out"
+        if isinstance(one.column, list) and (one.type != "series" or data.time is None or not one.column):
+            yield f"{where}.column", "several columns are the channels of a series in a table with a row per step (data.time); name one column"
+    for name, one in recipe.outputs.items():
+        source = recipe.inputs.get(one.of)
+        if source is not None and source.type == "series":
+            if source.known == "ahead":
+                yield f"outputs.{name}.of", f"'{one.of}' is known ahead, so there is nothing to forecast; name a series of the past"
+            if one.column != source.column:
+                yield f"outputs.{name}.column", f"is what '{one.of}' reads; leave it out"
+            if (one.scale, one.known) != (source.scale, source.known) or source.scale == "row":
+                told = "row scales each series by itself, and what it was is then not known" if source.scale == "row" else "must be that of its input"
+                yield f"outputs.{name}.scale", f"{told}; leave it out, or set the input's scale to dataset and head.normalize to window"
+    if data.fraction != 1:
+        yield "data.fraction", "is of rows, and a forecast learns from windows of series; leave it out, or raise the output's stride"
+    if recipe.training.max_steps is not None:
+        yield "training.max_steps", "all windows of a forecast are equally long; leave it out"
+    if data.split is not None and (data.valid is not None or data.test is not None):
+        yield "data.split", "divides one file by time, and `valid` or `test` names another file; give one of them"
 
 
 def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
