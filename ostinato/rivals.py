@@ -12,6 +12,7 @@ import numpy as np
 
 from ostinato import fitting
 from ostinato.data.read import Table
+from ostinato.data.windows import Windows
 from ostinato.judging import metrics_of
 from ostinato.metrics._contract import Judged
 from ostinato.metrics._intervals import measure
@@ -35,6 +36,7 @@ def measured(
     - a label of the row: the commonest label, and a logistic regression on tf-idf of the inputs' n-grams (words and characters of
       a text, symbols of a list), on labels one-hot, on numbers scaled and on a series' mean, deviation, first and last value;
     - a number: the training rows' mean;
+    - a series: its last value, and its last season, again and again;
     - a label per step: the label that the step's symbol has most often in training, the commonest label where it is new.
 
     Args:
@@ -42,6 +44,8 @@ def measured(
         train: the rows that the run learnt from: the table and which of its rows, None for all.
         test: the rows that it is measured on.
     """
+    if isinstance(test[0], Windows):
+        return {output: _naive(run, output, *test) for output in run.outputs}
     learnt = [row for row in islice(_rows(run, *train), MOST_ROWS)]
     judged_rows = list(_rows(run, *test))
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
@@ -65,6 +69,19 @@ def _rows(run: Run, table: Table, rows: np.ndarray | None) -> Iterable[Row]:
     return table_rows(run, table, rows)
 
 
+def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> dict[str, dict[str, dict[str, Any]]]:
+    """The last value, and the last season, again and again."""
+    place = f"outputs.{output}"
+    seasons = {"persistence": 1} | ({f"seasonal naive, {windows.season} steps": windows.season} if windows.season > 1 else {})
+    expected, scales = [row[place] for row in windows.rows(rows)], windows.scales(place, rows)
+    metrics = {name: one for name, one in metrics_of(run, output).items() if set(one.needs) <= {"scales"}}
+    found = {}
+    for name, season in seasons.items():
+        judged = Judged(windows.naive(place, rows, season), expected, scales=scales)
+        found[name] = {key: asdict(measure(metric, judged)) for key, metric in metrics.items()}
+    return found
+
+
 def _labels(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
     if run.outputs[output].several:
         return {}
@@ -77,7 +94,8 @@ def _labels(run: Run, output: str, column: str, known: Sequence[Row], asked: Seq
 
         model = LogisticRegression(max_iter=300, C=10.0).fit(features(known), list(map(str, truth)))
         raw = {str(one): one for one in truth}
-        found["n-gram logistic regression"] = [raw[one] for one in model.predict(features(asked))]
+        reads_symbols = any(run.inputs[name].type in ("text", "tokens") for name in run.graph.reads[output])
+        found[f"{'n-gram ' if reads_symbols else ''}logistic regression"] = [raw[one] for one in model.predict(features(asked))]
     return found
 
 

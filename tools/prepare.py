@@ -43,6 +43,7 @@ Tables = dict[str, tuple[tuple[str, ...], Rows]]
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COPY_SEED, COPY_ROWS = 20150101, 30_000
+ADDING_SEED, ADDING_STEPS, SUMS_SEED = 4, 200, 5
 SPLIT_SEED, VALID_SHARE = 20150101, 0.1
 FOLDS = 10
 COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
@@ -97,6 +98,30 @@ def copy(root: Path | None) -> Tables:
 def _copied(draw: random.Random, length: int) -> tuple[str, str, str]:
     symbols = " ".join(draw.choices(ALPHABET, k=length))
     return symbols, symbols, str(length)
+
+
+def adding(root: Path | None) -> Tables:
+    """Hochreiter's adding problem, 200 steps: numbers from 0 to 1 beside marks, of which one stands in each half; the answer is
+    the sum of the two marked numbers. Always saying 1 has a mean squared error of 1/6. Le 2015, arXiv:1504.00941, section 4.1."""
+    draw = random.Random(ADDING_SEED)
+    sizes = {"train": 20_000, "valid": 500, "test": 1_000}
+    return {split: (("series", "sum"), [_marked(draw, ADDING_STEPS) for _ in range(count)]) for split, count in sizes.items()}
+
+
+def _marked(draw: random.Random, steps: int) -> tuple[list[list[float]], float]:
+    numbers = [round(draw.random(), 6) for _ in range(steps)]
+    marked = {draw.randrange(steps // 2), draw.randrange(steps // 2, steps)}
+    return [[number, float(at in marked)] for at, number in enumerate(numbers)], sum(numbers[at] for at in marked)
+
+
+def sums(root: Path | None) -> Tables:
+    """The sum of so many whole numbers from 0 to 9: of 2 to 5 in training, of 6 to 10 in the test."""
+    draw = random.Random(SUMS_SEED)
+    made = {}
+    for split, count, lengths in (("train", 5_000, range(2, 6)), ("valid", 500, range(2, 6)), ("test", 1_000, range(6, 11))):
+        numbers = [[draw.randint(0, 9) for _ in range(draw.choice(lengths))] for _ in range(count)]
+        made[split] = (("numbers", "sum", "length"), [(one, float(sum(one)), len(one)) for one in numbers])
+    return made
 
 
 def sst(root: Path) -> Tables:
@@ -289,6 +314,8 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
     "cmudict": cmudict,
     "copy": copy,
+    "adding": adding,
+    "sums": sums,
     "sst": sst,
     "wili": wili,
     "mrpc": mrpc,
@@ -299,8 +326,10 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "japanese-vowels": japanese_vowels,
     "basic-motions": basic_motions,
 }
-LISTS = ("japanese-vowels", "basic-motions")
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums")
 """Tasks whose cells are lists: their tables are JSON lines."""
+GENERATED = ("copy", "adding", "sums")
+"""Tasks made from a seed: they need no data set."""
 
 
 def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
@@ -333,10 +362,10 @@ def _lines(path: Path) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(TASKS))
-    parser.add_argument("--data-root", type=Path, help="the folder that holds the data sets' folders; copy needs none")
+    parser.add_argument("--data-root", type=Path, help=f"the folder that holds the data sets' folders; {', '.join(GENERATED)} need none")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    if chosen.data_root is None and chosen.name != "copy":
+    if chosen.data_root is None and chosen.name not in GENERATED:
         parser.error(f"{chosen.name} is made from a data set: say where it lies with --data-root")
     try:
         made = prepare(chosen.name, chosen.data_root, chosen.out)

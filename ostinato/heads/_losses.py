@@ -53,7 +53,7 @@ def balanced(counts: Sequence[int]) -> list[float]:
     return [sum(counts) / (seen * count) if count else 1.0 for count in counts]
 
 
-class Classifier(nn.Module):
+class LabelLayer(nn.Module):
     """Features to labels: which, how likely, and what it costs to be wrong.
 
         one label:         p = softmax(W x + b)

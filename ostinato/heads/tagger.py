@@ -8,7 +8,7 @@ from typing import Literal
 from ostinato.encoders._contract import Encoded
 from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import steps_read, width_of_steps
-from ostinato.heads._losses import Classifier, wants_labels
+from ostinato.heads._losses import LabelLayer, wants_labels
 from ostinato.modalities._contract import Labels
 from ostinato.registry import NonNegative, Rate
 from ostinato.steps import Steps
@@ -55,15 +55,15 @@ class Tagger(Head, Predictor):
         spec = wants_labels("tagger", spec)
         width = width_of_steps("tagger", sizes)
         self.dropout = dropout
-        self.classifier = Classifier(width, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
+        self.labels = LabelLayer(width, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         steps = steps_read(encoded, self.dropout if self.training else 0.0, targets)
-        return self.classifier.loss(steps.values, targets.values)
+        return self.labels.loss(steps.values, targets.values)
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        return self.classifier.score(steps_read(encoded, 0.0, targets).values, targets)
+        return self.labels.score(steps_read(encoded, 0.0, targets).values, targets)
 
     def predict(self, encoded: Sequence[Encoded]) -> Predicted:
         steps = steps_read(encoded, 0.0)
-        return self.classifier.predict(steps.values, steps.layout)
+        return self.labels.predict(steps.values, steps.layout)

@@ -44,7 +44,7 @@ class Category(Modality):
     aligns = frozenset({"summary"})
     default_align = "summary"
     default_encoder = "feed_forward"
-    default_head = {"summary": "category"}
+    default_head = {"summary": "classifier"}
     metrics = {"summary": ("accuracy", "macro_f1", "micro_f1", "log_loss")}
 
     def __init__(

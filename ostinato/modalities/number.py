@@ -40,7 +40,7 @@ class Number(Modality):
     aligns = frozenset({"summary"})
     default_align = "summary"
     default_encoder = "feed_forward"
-    default_head = {"summary": "number"}
+    default_head = {"summary": "regressor"}
     metrics = {"summary": ("mae", "rmse")}
 
     def __init__(

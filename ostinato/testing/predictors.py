@@ -2,7 +2,7 @@
 
     from ostinato.modalities._contract import Labels
     from ostinato.testing import predictors as laws
-    laws.all_of("category", Labels(3, several=True), {"pool": "mean"})
+    laws.all_of("classifier", Labels(3, several=True), {"pool": "mean"})
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def read(lengths):
 def test_before_training_it_is_a_softmax_of_each_step():
     tagger = registry.make("heads", "tagger", (Labels(3), [Sizes(4, None)]))
     one, encoded = head(), read((3, 0, 2))
-    tagger.classifier.output.load_state_dict(one.output.state_dict())
+    tagger.labels.output.load_state_dict(one.output.state_dict())
     found, expected = one.predict(encoded), tagger.predict(encoded)
     assert torch.equal(found.steps.values, expected.steps.values)
     assert torch.allclose(found.log_probability, expected.log_probability, atol=1e-6)

@@ -61,7 +61,7 @@ def read(lengths):
 def test_its_loss_is_torchs_cross_entropy_without_the_missing_steps():
     encoded, labels = read((3, 0, 2)), torch.tensor([0, MISSING, 2, 1, MISSING])
     expected = functional.cross_entropy(
-        head().classifier.output(encoded[0].steps.values), labels, ignore_index=MISSING, reduction="sum", label_smoothing=0.1
+        head().labels.output(encoded[0].steps.values), labels, ignore_index=MISSING, reduction="sum", label_smoothing=0.1
     )
     loss = head(label_smoothing=0.1).train().loss(encoded, Steps(labels, encoded[0].steps.layout))
     assert torch.allclose(loss.total, expected) and loss.count == 3
@@ -70,7 +70,7 @@ def test_its_loss_is_torchs_cross_entropy_without_the_missing_steps():
 def test_each_step_of_the_answer_is_the_most_likely_label():
     encoded = read((3, 0, 2))
     said = head().predict(encoded)
-    odds = head().classifier.output(encoded[0].steps.values).softmax(1)
+    odds = head().labels.output(encoded[0].steps.values).softmax(1)
     assert torch.equal(said.steps.values, odds.argmax(1)) and torch.allclose(said.probabilities, odds)
     expected = torch.stack([one.max(1).values.log().sum() for one in odds.split([3, 0, 2])])
     assert torch.allclose(said.log_probability, expected) and said.log_probability[1] == 0

@@ -32,7 +32,7 @@ _NORMALISERS = {
 }
 
 
-class Number(Head, Predictor):
+class Regressor(Head, Predictor):
     """Says what number a whole example has, or which vector of numbers.
 
         x = [p_1; ...; p_n]                    a pooled vector for each input that is read
@@ -76,7 +76,7 @@ class Number(Head, Predictor):
     ):
         super().__init__()
         if not isinstance(spec, Values):
-            raise ConfigError(f"number says real numbers, and a step of this output is {described(spec)}; choose another head")
+            raise ConfigError(f"regressor says real numbers, and a step of this output is {described(spec)}; choose another head")
         self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
         self.dropout = dropout
         self.output = nn.Linear(self.features.size, spec.size)

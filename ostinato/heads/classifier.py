@@ -8,13 +8,13 @@ from typing import Literal
 from ostinato.encoders._contract import Encoded
 from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import Pool, Summaries, single
-from ostinato.heads._losses import Classifier, wants_labels
+from ostinato.heads._losses import LabelLayer, wants_labels
 from ostinato.modalities._contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
 
-class Category(Head, Predictor):
+class Classifier(Head, Predictor):
     """Says which label a whole example has, or which of several at once.
 
         x = [p_1; ...; p_n]                    a pooled vector for each input that is read
@@ -60,21 +60,21 @@ class Category(Head, Predictor):
         focal: NonNegative = 0.0,
     ):
         super().__init__()
-        spec = wants_labels("category", spec)
+        spec = wants_labels("classifier", spec)
         self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
         self.dropout = dropout
-        self.classifier = Classifier(self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
+        self.labels = LabelLayer(self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         features = self.features(encoded, self.dropout if self.training else 0.0)
         single(len(features), features.device, targets)
-        return self.classifier.loss(features, targets.values)
+        return self.labels.loss(features, targets.values)
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         features = self.features(encoded)
         single(len(features), features.device, targets)
-        return self.classifier.score(features, targets)
+        return self.labels.score(features, targets)
 
     def predict(self, encoded: Sequence[Encoded]) -> Predicted:
         features = self.features(encoded)
-        return self.classifier.predict(features, single(len(features), features.device))
+        return self.labels.predict(features, single(len(features), features.device))

@@ -28,24 +28,24 @@ SETS = [
 @pytest.mark.parametrize("options", SETS, ids=str)
 def test_law(law, size, options):
     for num_inputs in (1, 2):
-        law(laws.maker("number", options), Values(size), num_inputs)
+        law(laws.maker("regressor", options), Values(size), num_inputs)
 
 
 def test_every_option_matters():
     values = {"pool": ["mean", "max", "attention"], "layer_size": [4], "dropout": [0.5], "loss": ["absolute", "huber"]}
-    laws.options_matter("number", Values(1), values)
-    laws.options_matter("number", Values(2), values, {"pool": "mean", "layer_size": 3, "loss": "huber"})
+    laws.options_matter("regressor", Values(1), values)
+    laws.options_matter("regressor", Values(2), values, {"pool": "mean", "layer_size": 3, "loss": "huber"})
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_it_learns_to_count(loss):
-    right = laws.learns("number", Values(1), lambda symbols: (symbols == 3).sum().float().view(1, 1), {"loss": loss})
+    right = laws.learns("regressor", Values(1), lambda symbols: (symbols == 3).sum().float().view(1, 1), {"loss": loss})
     assert right >= 0.95, f"{right:.0%} within 1/2"
 
 
 def head(loss="squared", size=1):
     torch.manual_seed(0)
-    return registry.make("heads", "number", (Values(size), [Sizes(None, 4)]), {"loss": loss}).double()
+    return registry.make("heads", "regressor", (Values(size), [Sizes(None, 4)]), {"loss": loss}).double()
 
 
 def summary(rows):
@@ -96,8 +96,8 @@ def test_numbers_that_are_missing_are_left_out_one_by_one():
 
 
 def test_what_is_no_number_is_refused():
-    with pytest.raises(ConfigError, match="number says real numbers, and a step of this output is one of 3 labels"):
-        registry.make("heads", "number", (Labels(3), [Sizes(None, 4)]))
+    with pytest.raises(ConfigError, match="regressor says real numbers, and a step of this output is one of 3 labels"):
+        registry.make("heads", "regressor", (Labels(3), [Sizes(None, 4)]))
 
 
 def test_more_than_one_answer_an_example_is_refused():

@@ -10,7 +10,7 @@ from ostinato import registry
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError, DataError
 from ostinato.heads._contract import Sizes
-from ostinato.heads._losses import Classifier, balanced, cross_entropy
+from ostinato.heads._losses import LabelLayer, balanced, cross_entropy
 from ostinato.modalities._contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
@@ -47,7 +47,7 @@ def name_of(options):
 @pytest.mark.parametrize(("spec", "options"), CASES, ids=name_of)
 def test_law(law, spec, options):
     for num_inputs in (1, 2):
-        law(laws.maker("category", options), SPECS[spec], num_inputs)
+        law(laws.maker("classifier", options), SPECS[spec], num_inputs)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -60,8 +60,8 @@ def test_every_option_matters(spec):
         "class_weights": ["balanced"],
         "focal": [0.5, 2.0],
     }
-    laws.options_matter("category", SPECS[spec], values)
-    laws.options_matter("category", SPECS[spec], values, {"pool": "mean", "layer_size": 3})
+    laws.options_matter("classifier", SPECS[spec], values)
+    laws.options_matter("classifier", SPECS[spec], values, {"pool": "mean", "layer_size": 3})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_every_option_matters(spec):
     ids=["the first symbol", "how many", "which symbols"],
 )
 def test_it_learns(spec, answer):
-    right = laws.learns("category", spec, answer, {"pool": "attention" if spec.several else "last", "dropout": 0.1})
+    right = laws.learns("classifier", spec, answer, {"pool": "attention" if spec.several else "last", "dropout": 0.1})
     assert right >= 0.95, f"{right:.0%}"
 
 
@@ -115,7 +115,7 @@ def test_balanced_weights_are_scikit_learns_rule():
 
 def head(spec, **options):
     torch.manual_seed(0)
-    return registry.make("heads", "category", (spec, [Sizes(None, 4)]), options)
+    return registry.make("heads", "classifier", (spec, [Sizes(None, 4)]), options)
 
 
 def summary(rows=6):
@@ -138,7 +138,7 @@ def test_weights_multiply_the_loss_of_their_label():
 def test_several_labels_are_a_sigmoid_each():
     values = torch.tensor([[0.0, 1.0, 1.0]] * 6)
     one = head(Labels(3, several=True))
-    logits = one.classifier.output(summary()[0].summary)
+    logits = one.labels.output(summary()[0].summary)
     expected = functional.binary_cross_entropy_with_logits(logits, values, reduction="sum")
     loss = one.loss(summary(), one_each(values))
     assert torch.allclose(loss.total, expected) and loss.count == 6
@@ -150,12 +150,12 @@ def test_several_labels_are_a_sigmoid_each():
 def test_a_row_with_some_labels_unknown_counts_for_the_others():
     values = torch.tensor([[0.0, math.nan, 1.0]] + [[math.nan] * 3] * 5)
     one = head(Labels(3, several=True))
-    logits = one.classifier.output(summary()[0].summary)
+    logits = one.labels.output(summary()[0].summary)
     expected = functional.binary_cross_entropy_with_logits(logits[0, [0, 2]], torch.tensor([0.0, 1.0]), reduction="sum")
     loss = one.loss(summary(), one_each(values))
     loss.total.backward()
     assert torch.allclose(loss.total, expected) and loss.count == 1
-    assert bool(one.classifier.output.weight.grad.isfinite().all())
+    assert bool(one.labels.output.weight.grad.isfinite().all())
     assert one.score(summary(), one_each(values)).num_targets.tolist() == [1, 0, 0, 0, 0, 0]
 
 
@@ -175,8 +175,8 @@ def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
     torch.manual_seed(2)
     for parameter in one.parameters():
         torch.nn.init.normal_(parameter)
-    score = one.classifier.output(summary()[0].summary)
-    first, gaps = one.classifier.cuts[:1], one.classifier.cuts[1:]
+    score = one.labels.output(summary()[0].summary)
+    first, gaps = one.labels.cuts[:1], one.labels.cuts[1:]
     cuts = torch.cat((first, first + functional.softplus(gaps).cumsum(0)))
     above = torch.cat((torch.ones(6, 1), torch.sigmoid(score - cuts), torch.zeros(6, 1)), 1)
     assert torch.allclose(one.predict(summary()).probabilities, above[:, :-1] - above[:, 1:], atol=1e-6)
@@ -184,7 +184,7 @@ def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
 
 @pytest.mark.parametrize("far", [1e3, -1e3])
 def test_ordered_labels_far_from_their_cuts_keep_a_finite_loss_and_slope(far):
-    one = Classifier(1, Labels(4, ordered=True), smoothing=0.0, weighted="none", focal=0.0)
+    one = LabelLayer(1, Labels(4, ordered=True), smoothing=0.0, weighted="none", focal=0.0)
     x = torch.full((4, 1), far, requires_grad=True)
     loss = one.loss(x, torch.arange(4)).total
     loss.backward()
@@ -199,7 +199,7 @@ def test_the_loss_of_no_target_is_zero():
 
 @pytest.mark.parametrize("spec", [Symbols(5, 0, 1, 2), Values(2)])
 def test_what_is_no_label_is_refused(spec):
-    with pytest.raises(ConfigError, match="category says labels, and a step of this output is"):
+    with pytest.raises(ConfigError, match="classifier says labels, and a step of this output is"):
         head(spec)
 
 
@@ -211,12 +211,12 @@ def test_weights_without_counts_are_refused():
 @pytest.mark.parametrize("pool", ["mean", "max", "attention"])
 def test_pooling_steps_that_are_not_there_is_refused(pool):
     with pytest.raises(ConfigError, match=f"pool: {pool} needs steps, and input 2 of 2 .* choose last"):
-        registry.make("heads", "category", (Labels(3), [Sizes(4, 4), Sizes(None, 4)]), {"pool": pool})
+        registry.make("heads", "classifier", (Labels(3), [Sizes(4, 4), Sizes(None, 4)]), {"pool": pool})
 
 
 def test_a_summary_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match="pool: last needs a summary, and input 1 of 1 .* choose mean, max or attention"):
-        registry.make("heads", "category", (Labels(3), [Sizes(4, None)]))
+        registry.make("heads", "classifier", (Labels(3), [Sizes(4, None)]))
 
 
 def test_more_than_one_answer_an_example_is_refused():
@@ -225,21 +225,21 @@ def test_more_than_one_answer_an_example_is_refused():
 
 
 def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
-    honest = Classifier.predict
+    honest = LabelLayer.predict
 
     def wrong(self, features, layout):
         said = honest(self, features, layout)
         return type(said)(said.steps.with_values((said.steps.values + 1) % 3), said.log_probability, said.probabilities)
 
-    monkeypatch.setattr(Classifier, "predict", wrong)
+    monkeypatch.setattr(LabelLayer, "predict", wrong)
     with pytest.raises(AssertionError, match="the score of the answer"):
-        laws.the_answer_is_the_best(laws.maker("category"), SPECS["one"], 1)
+        laws.the_answer_is_the_best(laws.maker("classifier"), SPECS["one"], 1)
     monkeypatch.undo()
 
     def whole_batch(self, features, values):
         return honest_loss(self, features - features.mean(0), values)
 
-    honest_loss = Classifier.loss
-    monkeypatch.setattr(Classifier, "loss", whole_batch)
+    honest_loss = LabelLayer.loss
+    monkeypatch.setattr(LabelLayer, "loss", whole_batch)
     with pytest.raises(AssertionError, match="loss of rows"):
-        laws.company_changes_nothing(laws.maker("category"), SPECS["one"], 1)
+        laws.company_changes_nothing(laws.maker("classifier"), SPECS["one"], 1)
