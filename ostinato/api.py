@@ -265,17 +265,22 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             output: [
                 {"rank": rank, "score": one.score, "log_probability": one.log_probability, "finished": one.finished, "value": one.value}
                 | ({} if one.probabilities is None else {"probabilities": one.probabilities})
+                | ({} if one.quantiles is None else {"quantiles": {f"{level:g}": said for level, said in one.quantiles.items()}})
                 for rank, one in enumerate(listed, 1)
             ]
             for output, listed in found.items()
         }
-        yield json.dumps({"inputs": dict(row), "outputs": plain}, ensure_ascii=False, default=str)
+        yield json.dumps({"inputs": dict(row), "outputs": plain}, ensure_ascii=False, default=_as_json)
     elif n_best is None:
         yield "\t".join(listed[0].text for listed in found.values())
     else:
         for output, listed in found.items():
             lead = f"{output}\t" if len(found) > 1 else ""
             yield from (f"{lead}{rank}\t{one.score:.6f}\t{one.text}" for rank, one in enumerate(listed, 1))
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)
 
 
 def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:

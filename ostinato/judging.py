@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato import fitting
 from ostinato.data.read import Table
+from ostinato.data.windows import Windows
 from ostinato.errors import DataError
 from ostinato.metrics._confusion import confusion
 from ostinato.metrics._contract import Judged, Metric
@@ -59,7 +60,7 @@ def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def examine(
     runs: Sequence[Run],
-    table: Table,
+    table: Table | Windows,
     *,
     rows: np.ndarray | None = None,
     search: Settings | None = None,
@@ -72,14 +73,15 @@ def examine(
         DataError: there is an output that no row has.
     """
     run = runs[0]
-    needed = [fitting.column_of(f"outputs.{name}", settings) for name, settings in run.outputs.items()]
+    needed = {name: fitting.column_of(f"outputs.{name}", settings) for name, settings in run.outputs.items()}
+    has = lambda row, output: run.raw(row, f"outputs.{output}") is not None  # noqa: E731
     found: dict[str, dict[str, list]] = {
-        output: {key: [] for key in ("predicted", "expected", "alternatives", "log_probability", "num_targets", "num_right")}
+        output: {key: [] for key in ("predicted", "expected", "alternatives", "log_probability", "num_targets", "num_right", "quantiles")}
         for output in run.outputs
     }
     stand: dict[str, list[int]] = {output: [] for output in run.outputs}
     listed = enumerate(table_rows(run, table, rows))
-    whole = ((number, row) for number, row in listed if any(row[column] is not None for column in needed))
+    whole = ((number, row) for number, row in listed if any(has(row, output) for output in needed))
     # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
     answered = [name for name in run.outputs if not all(one.needs_log_probability for one in metrics_of(run, name).values())]
     total = 0
@@ -89,25 +91,31 @@ def examine(
         told = answers(runs, chunk, search=search, seed=seed, outputs=answered, place=place, say=say)
         scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
         for output, settings in run.outputs.items():
-            kept, column = found[output], fitting.column_of(f"outputs.{output}", settings)
-            given = [at for at, row in enumerate(chunk) if row[column] is not None]
+            kept = found[output]
+            given = [at for at, row in enumerate(chunk) if has(row, output)]
             stand[output] += [numbers[at] for at in given]
             kept["predicted"] += [told[at][output][0].value if output in answered else None for at in given]
-            kept["expected"] += [chunk[at][column] for at in given]
+            kept["quantiles"] += [told[at][output][0].quantiles if output in answered else None for at in given]
+            kept["expected"] += [run.raw(chunk[at], f"outputs.{output}") for at in given]
             kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
             for key in ("log_probability", "num_targets", "num_right") if scored else ():
                 kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
     if len(runs) > 1:
         say("an ensemble is measured by its answers; metrics of log-probabilities are left out")
-    lacking = [column for column, kept in zip(needed, found.values()) if not kept["expected"]]
+    lacking = [column for column, kept in zip(needed.values(), found.values()) if not kept["expected"]]
     if lacking:
         raise DataError(f"{table.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
     judged = {}
     for output, kept in found.items():
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
         unknown |= {"log_probability", "num_targets", "num_right"} if len(runs) > 1 else set()
-        judged[output] = Judged(**{name: None if name in unknown else values for name, values in kept.items()})
+        unknown |= {"quantiles"} if None in kept["quantiles"] else set()
+        scales = None
+        if isinstance(table, Windows):
+            numbers = np.array(stand[output]) if rows is None else np.asarray(rows)[stand[output]]
+            scales = table.scales(f"outputs.{output}", numbers)
+        judged[output] = Judged(**{name: None if name in unknown else values for name, values in kept.items()}, scales=scales)
     return Examined(total, len(runs) == 1, judged, stand)
 
 

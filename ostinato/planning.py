@@ -20,6 +20,9 @@ TOTAL_UPDATES = 5000
 SUBWORD = ("bpe", "unigram")
 """Tokenizers that cut words to reach the size that they are told; others take what the text has."""
 
+WINDOWS = 64
+"""Windows in a batch: as many rows as keep the products of a recurrence wide."""
+
 Chosen = dict[str, tuple[Any, str]]
 
 
@@ -31,11 +34,13 @@ class Amount:
         rows: number of examples.
         characters: of each column, by its place (`inputs.de`): characters of raw text.
         steps: of each column: steps after encoding; empty before that.
+        distinct: steps that differ, where rows are windows that overlap; None: all do.
     """
 
     rows: int
     characters: Mapping[str, int]
     steps: Mapping[str, int]
+    distinct: int | None = None
 
 
 def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
@@ -63,7 +68,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     total = sum(amount.steps.values())
     many = f"{amount.rows:,} rows, {total:,} steps"
 
-    width = 64 if total < 40_000 else 128 if total < 600_000 else 256 if total < 20_000_000 else 512
+    if amount.distinct is not None:
+        many = f"{amount.distinct:,} steps in {amount.rows:,} windows an epoch"
+    known = total if amount.distinct is None else amount.distinct
+    width = 64 if known < 40_000 else 128 if known < 600_000 else 256 if known < 20_000_000 else 512
     for name, settings in recipe.settings.outputs.items():
         if not _given(recipe, f"outputs.{name}.align"):
             chosen[f"outputs.{name}.align"] = (align_of(settings), f"how {settings.type} is lined up by default")
@@ -91,19 +99,23 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             embedding = directions * sizes_up[0] if residual else sizes_up[-1]
             why = "as wide as the first layer, which adds it" if residual else "as wide as the encoder"
             _choose(recipe, chosen, encoder, place, "embedding_size", embedding, why)
-        _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
+        _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount), f"{amount.rows:,} rows")
     for name, head in heads.items():
         place = f"outputs.{name}.head"
         _choose(recipe, chosen, head, place, "hidden_size", max(read[one] for one in reads[name]), "the steps of the widest encoder")
         _choose(recipe, chosen, head, place, "embedding_size", max(own[one] for one in reads[name]), "as wide as the encoder")
-        _choose(recipe, chosen, head, place, "dropout", _dropout(amount.rows), f"{amount.rows:,} rows")
+        _choose(recipe, chosen, head, place, "dropout", _dropout(amount), f"{amount.rows:,} rows")
 
     aligns = {align_of(settings) for settings in recipe.settings.outputs.values()}
-    if "next" in aligns and "free" not in aligns and not _given(recipe, "search"):
+    if "next" in aligns and "free" not in aligns and amount.distinct is None and not _given(recipe, "search"):
         chosen["search.type"] = ("sample", "the likeliest continuation of a text repeats itself")
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
-    if _given(recipe, "training.batch_rows"):
+    by_rows = amount.distinct is not None and not _given(recipe, "training.batch_steps") and not _given(recipe, "training.batch_rows")
+    if by_rows:
+        chosen["training.batch_rows"] = (WINDOWS, "windows are equally long")
+        updates = amount.rows / (WINDOWS * training.accumulate)
+    elif _given(recipe, "training.batch_rows"):
         updates = amount.rows / (training.batch_rows * training.accumulate)
     elif _given(recipe, "training.batch_steps"):
         updates = total / (training.batch_steps * training.accumulate)
@@ -128,8 +140,11 @@ def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name
     return value
 
 
-def _dropout(rows: int) -> float:
-    return 0.3 if rows < 100_000 else 0.2 if rows < 1_000_000 else 0.1
+def _dropout(amount: Amount) -> float:
+    # Windows of a series are few symbols' worth of noise in themselves: what helps sentences blurs their level.
+    if amount.distinct is not None:
+        return 0.0
+    return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1
 
 
 def _round(number: float) -> int:

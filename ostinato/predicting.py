@@ -56,6 +56,7 @@ class Answer:
         said: one word per said step, for a picture's axis; the end is the last.
         heard: one word per step of the first input that is attended to.
         probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
+        quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
     """
 
     value: Any
@@ -67,6 +68,7 @@ class Answer:
     said: list[str]
     heard: list[str]
     probabilities: dict[str, float] | None = None
+    quantiles: dict[float, np.ndarray] | None = None
 
 
 class Run:
@@ -123,6 +125,8 @@ class Run:
         Errors:
             DataError: the row has no such column.
         """
+        if place in row:  # a window of a series, where one column is both what was and what comes
+            return row[place]
         direction, _, name = place.partition(".")
         column = fitting.column_of(place, getattr(self, direction)[name])
         if column not in row:
@@ -275,9 +279,17 @@ def _answers_at_once(modality: Modality, predicted: Predicted, n_best: int) -> I
     is_label = isinstance(spec, Labels) and bool((predicted.steps.layout.lengths == 1).all())
     is_single = is_label and predicted.probabilities is not None and predicted.steps.layout.total == len(log_probability)
     words = modality.labels(np.arange(spec.size)) if is_single and not spec.several else []
+    quantiles = None
+    if predicted.quantiles is not None:
+        split = [predicted.steps.with_values(one).split() for one in predicted.quantiles.values()]
+        quantiles = [torch.cat(levels).cpu().numpy() for levels in zip(*split)]
     for row, steps in enumerate(predicted.steps.split()):
         value = modality.decode(steps.cpu().numpy())
         best = Answer(value, modality.write(value), log_probability[row], log_probability[row], True, None, [], [])
+        if quantiles is not None:
+            said = np.asarray(modality.decode(quantiles[row]), dtype=np.float32)
+            parts = said.reshape(len(predicted.quantiles), -1, *said.shape[1:])
+            best = replace(best, quantiles=dict(zip(predicted.quantiles, parts)))
         if not words:
             yield [best]
             continue

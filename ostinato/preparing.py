@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato import fitting, planning
+from ostinato import fitting, forecasting, planning
 from ostinato.data.cache import Dataset, encode
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
+from ostinato.data.windows import Windows, check_training
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality
 from ostinato.model import Batch
-from ostinato.recipe import Recipe, align_of
+from ostinato.recipe import Recipe, align_of, forecasts
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
@@ -35,10 +36,12 @@ class Split:
         table: the raw rows.
         dataset: the encoded rows of the whole table.
         rows: which of them belong to the split and can be used.
+
+    Where series are forecast both are their windows.
     """
 
-    table: Table
-    dataset: Dataset
+    table: Table | Windows
+    dataset: Dataset | Windows
     rows: np.ndarray
 
 
@@ -128,6 +131,8 @@ def prepare(
         say: hears what is going on.
     """
     data = data or {}
+    if forecasts(recipe.settings):
+        return _windows(recipe, roots, data, facts, folder or cache_folder(), say)
     notes: list[str] = []
     table = open_split(recipe, "train", roots, data)
     say("counting and checking the training rows")
@@ -178,6 +183,69 @@ def prepare(
     if valid_table is table:
         sources["valid"]["source"] = f"set aside from {sources['train']['source']}"
     splits = {"train": Split(table, dataset, train), "valid": Split(valid_table, valid_dataset, valid)}
+    return Prepared(recipe, modalities, splits, lengths, sources, notes)
+
+
+def _windows(
+    recipe: Recipe,
+    roots: Sequence[Path],
+    data: Mapping[str, Any],
+    facts: Mapping[str, dict] | None,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Prepared:
+    """What `prepare` does where series are forecast: the splits are times, and the rows are windows."""
+    say("reading the series")
+    modalities = fitting.build(recipe.settings)
+    read = lambda split, source: forecasting.gather(  # noqa: E731
+        recipe.settings, modalities, source, base=recipe.base, roots=roots, where=f"data.{split}"
+    )
+    divided = forecasting.divide(recipe.settings, read, data)
+    notes, whole, border = list(divided.notes), divided.series["train"], divided.borders["train"]
+    recipe = forecasting.with_lookback(recipe, whole, border)
+    columns, reach = forecasting.places(recipe.settings)
+    if facts is None:
+        say("fitting the scales")
+        readers = {place: partial(forecasting.training_part, whole, border, columns[place], reach[place]) for place in columns}
+        fitting.fit(recipe.settings, modalities, readers)
+    else:
+        fitting.restore(modalities, facts)
+
+    say("encoding the series")
+    own, splits = fitting.own_settings(recipe.settings), {}
+    for split in ("train", "valid"):
+        series, where = divided.series[split], f"data.{split}"
+        dataset = encode(forecasting.table_of(series, where), modalities, columns, folder, settings=own)
+        windows = forecasting.windows(recipe.settings, series, divided.borders[split], where, dataset)
+        if split == "train":
+            check_training(windows)
+        rows = windows.with_target()
+        if len(rows) < windows.num_rows:
+            notes.append(f"{split}: {windows.num_rows - len(rows):,} windows left out, their target is missing")
+        if not len(rows):
+            raise DataError(f"data.{split}: there is no window with a target; lookback + horizon must fit into the series, and horizon into the split")
+        if split == "valid" and len(windows.empty):
+            notes.append(f"valid: {len(windows.empty):,} series have no window (the first: {windows.told(int(windows.empty[0]))})")
+        splits[split] = Split(windows, windows, rows)
+    train, valid = splits["train"].rows, splits["valid"].rows
+    apart = -(-len(valid) // forecasting.VALID_WINDOWS)
+    if apart > 1:
+        notes.append(f"validation looks at one in {apart} of {len(valid):,} windows; evaluate measures all")
+        splits["valid"] = Split(splits["valid"].table, splits["valid"].dataset, valid[::apart])
+    recipe = forecasting.with_stride(recipe, len(train))
+    seen = len(train) // next(iter(recipe.settings.outputs.values())).stride
+    steps = {place: seen * int(lengths[0]) for place, lengths in splits["train"].dataset.lengths.items()}
+    amount = planning.Amount(seen, dict.fromkeys(columns, 0), steps, distinct=int(border.ends.sum()))
+    recipe = recipe.with_chosen(planning.sizes(recipe, amount))
+    sources = {
+        split: {
+            "source": _named(data.get(split), source_of(recipe.settings, split) or source_of(recipe.settings, "train")),
+            "rows": int(splits[split].table.num_rows),
+            "digest": splits[split].table.digest(),
+        }
+        for split in splits
+    }
+    lengths = {name: settings.horizon for name, settings in recipe.settings.outputs.items()}
     return Prepared(recipe, modalities, splits, lengths, sources, notes)
 
 

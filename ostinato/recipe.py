@@ -7,6 +7,7 @@ import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -26,11 +27,19 @@ Source = str | list[str] | dict[str, str]
 """A file, several files one after the other, or one text file per column."""
 
 
+def _as_text(value: Any) -> Any:
+    """YAML reads an unquoted date as one."""
+    return str(value) if isinstance(value, date) else value
+
+
+Moment = Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_as_text)]
+
+
 class Ends(Settings):
     """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series, test's after valid's."""
 
-    valid: Annotated[int, Field(ge=1)] | str | None = None
-    test: Annotated[int, Field(ge=1)] | str | None = None
+    valid: Moment = None
+    test: Moment = None
 
 
 class Data(Settings):
@@ -471,7 +480,7 @@ def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         if source is not None and source.type == "series":
             if source.known == "ahead":
                 yield f"outputs.{name}.of", f"'{one.of}' is known ahead, so there is nothing to forecast; name a series of the past"
-            if one.column != source.column:
+            if one.column != (source.column or one.of):
                 yield f"outputs.{name}.column", f"is what '{one.of}' reads; leave it out"
             if (one.scale, one.known) != (source.scale, source.known) or source.scale == "row":
                 told = "row scales each series by itself, and what it was is then not known" if source.scale == "row" else "must be that of its input"

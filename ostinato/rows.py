@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ostinato import fitting
+from ostinato import fitting, forecasting
 from ostinato.data._memory import is_frame
-from ostinato.data.read import Table, open_table
+from ostinato.data.read import TABLES, Table, open_table
+from ostinato.data.windows import Windows, to_predict
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
 from ostinato.predicting import Row, Run
 from ostinato.preparing import columns_of
-
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+from ostinato.recipe import forecasts
 
 
 class Rows(NamedTuple):
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 def of_split(
     run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()
-) -> tuple[Table, np.ndarray | None]:
+) -> tuple[Table | Windows, np.ndarray | None]:
     """The table of a split (train, valid or test) as the run knows it, or other `data` in its place, and the rows in it (None: all).
 
     Errors:
@@ -37,6 +37,8 @@ def of_split(
         DataError: its files are not there, or are not what they should be.
     """
     settings, kept = run.recipe.settings, run.bundle.data
+    if forecasts(settings):
+        return _windows_of_split(run, split, data, roots, extra), None
     learnt_from = settings.data.train or settings.data.file
     source = data if data is not None else learnt_from if split == "train" else getattr(settings.data, split)
     aside = data is None and settings.data.valid is None and split in ("train", "valid")
@@ -61,10 +63,35 @@ def of_split(
     return table, rows
 
 
+def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], extra: Sequence[str]) -> Windows:
+    """Every window of a split of the run's series, or of all steps of other ones."""
+    settings, kept = run.recipe.settings, run.bundle.data
+    own = data is None
+    base, places = Path(kept.get("base", ".")) if own else Path.cwd(), [*roots, *(Path(one) for one in kept.get("roots", ()))]
+    read = lambda name, one: forecasting.gather(  # noqa: E731
+        settings, run.modalities, one, base=base, roots=places, where=f"data.{name}" if own else "data", extra=extra
+    )
+    if not own:
+        series = read(split, data)
+        border = forecasting.entire(series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs])
+    else:
+        divided = forecasting.divide(settings, read, {}, (split,))
+        if split not in divided.borders:
+            raise ConfigError(f"this run knows no {split} split; give --data FILE, or --split valid")
+        series, border = divided.series[split], divided.borders[split]
+    found = forecasting.windows(settings, series, border, f"data.{split}")
+    if not found.num_rows:
+        raise DataError(
+            f"{found.where}: no series has a window of {found.horizon} steps with {found.lookback} before it; give longer ones"
+        )
+    return found
+
+
 def default_split(run: Run, split: str | None, data: Any) -> str:
     """What was asked for; else test where there is one, else valid."""
     if split is None:
-        return "test" if data is not None or run.recipe.settings.data.test is not None else "valid"
+        known = run.recipe.settings.data
+        return "test" if data is not None or known.test is not None or (known.split and known.split.test is not None) else "valid"
     return split
 
 
@@ -75,6 +102,8 @@ def asked(run: Run, texts: Sequence[str] | None, source: str | None, *, outputs:
         ConfigError: lines of text cannot hold several columns.
         DataError: a line or the file cannot be read.
     """
+    if forecasts(run.recipe.settings):
+        return _series_asked(run, texts, source, outputs)
     places = _places(run, outputs)
     if source is not None and source != "-" and _is_table(source):
         return _of_table(run, source, places, "--input")
@@ -101,6 +130,11 @@ def of_python(run: Run, rows: Any) -> Rows:
     """
     places = _places(run, outputs=False)
     columns = _columns(places)
+    if forecasts(run.recipe.settings):
+        listed = rows if is_frame(rows) or isinstance(rows, (str, Path)) else [
+            row if isinstance(row, Mapping) else {columns[0]: row} for row in rows
+        ]
+        return _at_the_end(run, listed)
     if is_frame(rows) or isinstance(rows, Path):
         return _of_table(run, rows, places, "rows")
     if isinstance(rows, (str, bytes, Mapping)):
@@ -109,6 +143,43 @@ def of_python(run: Run, rows: Any) -> Rows:
     if len(columns) > 1 and (wrong := next((row for row in listed if not isinstance(row, Mapping)), None)) is not None:
         raise ConfigError(f"rows: this model reads {', '.join(columns)}, so each row is a dict with these keys, not {wrong!r:.40}")
     return Rows((row if isinstance(row, Mapping) else {columns[0]: row} for row in listed), lambda row: f"row {row}")
+
+
+def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, outputs: bool) -> Rows:
+    """The end of each series of a file, or of the lines of text that are a series each; with `outputs` every window of a file."""
+    settings = run.recipe.settings
+    if source is not None and source != "-":
+        if not outputs:
+            return _at_the_end(run, source)
+        found = _windows_of_split(run, "data", source, (), ())
+        return Rows(found.rows(), found.place)
+    places = _places(run, False)
+    if len(places) > 1 or settings.data.time is not None:
+        needed = ", ".join(dict.fromkeys([*([settings.data.time] if settings.data.time else []), *_columns(places)]))
+        raise ConfigError(f"lines of text hold one column, and this needs {needed}; give --input FILE, a table that has them")
+    lines = texts if source is None else [_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1)]
+    ((place, column),) = zip(places, _columns(places))
+    named = {settings.data.series: "text"} if settings.data.series else {}
+    return _at_the_end(run, [{column: run.modalities[place].parse(line), **named} for line in lines or ()])
+
+
+def _at_the_end(run: Run, source: Any) -> Rows:
+    """What follows the last known step of each series."""
+    settings = run.recipe.settings
+    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where="--input")
+    columns, reach = forecasting.places(settings)
+    output = next(iter(settings.outputs.values()))
+    found = to_predict(
+        series,
+        reach,
+        columns,
+        of=f"inputs.{output.of}",
+        lookback=output.lookback,
+        horizon=output.horizon,
+        season=forecasting.season(settings, series),
+        where="--input",
+    )
+    return Rows(found.rows(), found.place)
 
 
 def _places(run: Run, outputs: bool) -> dict[str, Any]:
@@ -147,8 +218,11 @@ def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) 
     return [row for _, row in zip(range(count), table_rows(run, table, rows))]
 
 
-def table_rows(run: Run, table: Table, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """The raw values of a table's rows by column, inputs and outputs, in the table's order."""
+def table_rows(run: Run, table: Table | Windows, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+    """The raw values of a table's rows by column, inputs and outputs, in the table's order; of windows by place."""
+    if isinstance(table, Windows):
+        yield from table.rows(rows)
+        return
     columns: dict[str, Any] = {}
     for place, settings in fitting.places(run.recipe.settings):
         column = fitting.column_of(place, settings)

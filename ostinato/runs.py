@@ -13,6 +13,7 @@ import torch
 from ostinato import bundle as bundles
 from ostinato import judging
 from ostinato.data.batches import Batches
+from ostinato.data.windows import WindowBatches, Windows
 from ostinato.errors import ConfigError, DataError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.metrics._contract import Judged
@@ -79,7 +80,11 @@ def train_run(
     run = Run(prepared.recipe, bundle, prepared.modalities, graph)
     split = prepared.splits["train"]
     limits = {"batch_steps": settings.training.batch_steps, "batch_rows": settings.training.batch_rows}
-    batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=settings.training.seed)
+    if isinstance(split.dataset, Windows):
+        stride = next(iter(settings.outputs.values())).stride
+        batches = WindowBatches(split.dataset, split.rows, stride=stride, **limits, seed=settings.training.seed)
+    else:
+        batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=settings.training.seed)
     task = Task(
         model=graph,
         batches=batches,

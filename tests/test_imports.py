@@ -40,6 +40,7 @@ ORDER = (
     "mistakes",
     "recipe",
     "planning",
+    "forecasting",
     "preparing",
     "predicting",
     "rows",

@@ -166,8 +166,36 @@ class Windows:
             own[series] = np.where(scale > 0, scale, np.nan)
         return [own[series] for series in self.at(numbers)[0].tolist()]
 
+    def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:
+        """The forecasts that repeat the last `season` steps before each window; a gap there is filled from a season before."""
+        cells = self.series.cells[self.columns[place]]
+        back = season - np.arange(self.horizon) % season
+        found, filled = [], {}
+        for series, origin in zip(*(one.tolist() for one in self.at(np.arange(self.num_rows) if rows is None else rows))):
+            if series not in filled:
+                filled = {series: _filled(cells[series], season)}
+            found.append(filled[series][np.maximum(origin - back, 0)])
+        return found
+
+    def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+        """What a column says of the series of each window."""
+        cells = self.series.cells[name]
+        return [cells[series] for series in self.at(np.arange(self.num_rows) if rows is None else rows)[0].tolist()]
+
     def digest(self) -> str:
         return self.series.digest(())
+
+
+def _filled(cells: np.ndarray, season: int) -> np.ndarray:
+    """The series with each gap filled from a season before, else from the step before it, else with 0."""
+    whole = cells.copy()
+    for begin in range(season, len(whole), season):
+        part = whole[begin : begin + season]
+        np.copyto(part, whole[begin - season : begin][: len(part)], where=np.isnan(part))
+    there = ~np.isnan(whole)
+    steps = np.arange(len(whole)).reshape(-1, *[1] * (whole.ndim - 1))
+    last = np.maximum.accumulate(np.where(there, steps, -1), 0)
+    return np.where(last >= 0, np.take_along_axis(whole, np.maximum(last, 0), 0), 0.0)
 
 
 class WindowBatches:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from ostinato.errors import DataError
@@ -46,7 +47,9 @@ def edits(judged: Judged, view: Callable[[Any, int], Sequence[Any]]) -> list[Seq
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two raw values are equal; a tuple equals a list of the same items."""
+    """Whether two raw values are equal; a tuple equals a list of the same items, and in arrays a gap equals a gap."""
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(left, right, equal_nan=True)
     return (list(left) if isinstance(left, tuple) else left) == (list(right) if isinstance(right, tuple) else right)
 
 

@@ -69,7 +69,7 @@ class Series(Modality):
 
     def _read(self, raw: Any, channels: int | None) -> np.ndarray:
         """A raw value as (T, C) float64, NaN where it is missing; C must be `channels` where they are known."""
-        array = _as_array(self.parse(raw) if isinstance(raw, str) else raw)
+        array = as_array(self.parse(raw) if isinstance(raw, str) else raw)
         if not len(array):
             return np.empty((0, channels or 0))
         array = array[:, None] if array.ndim == 1 else array
@@ -158,7 +158,7 @@ class Series(Modality):
 
     def write(self, raw: Any) -> str:
         """One channel as numbers with the separator between them, `NA` where one is missing; several as JSON."""
-        array = _as_array(self.parse(raw) if isinstance(raw, str) else raw)
+        array = as_array(self.parse(raw) if isinstance(raw, str) else raw)
         if array.ndim == 2:
             return json.dumps(np.where(np.isnan(array), None, array).tolist())
         return self._separator.join("NA" if np.isnan(value) else repr(value) for value in array.tolist())
@@ -197,7 +197,7 @@ def _scaling(mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.
     return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
 
 
-def _as_array(raw: Any) -> np.ndarray:
+def as_array(raw: Any) -> np.ndarray:
     """A raw value as (T,) or (T, C) float64, NaN where it is missing."""
     if not isinstance(raw, (list, tuple, np.ndarray)):
         raise DataError(f"a list of numbers, or of lists of numbers, is needed, not {shown(raw)}")
