@@ -15,6 +15,9 @@
     sigmorphon-german                   lemma, features, form
     japanese-vowels (.jsonl)            series, speaker
     basic-motions (.jsonl)              series, activity
+    m4-hourly (series.jsonl)            series, value: each series whole, its last 48 hours are the test
+    etth1 (hours.tsv)                   date, channel, value: a row per hour and channel, scaled by the training part
+    beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain, wind_nw, wind_ne, wind_se
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
@@ -25,6 +28,7 @@ import gzip
 import json
 import random
 import re
+import statistics
 import sys
 import zipfile
 from collections import defaultdict
@@ -310,6 +314,54 @@ def set_aside(rows: Sequence[Any], strata: Sequence[Hashable], *, share: float =
     return [row for place, row in enumerate(rows) if place not in chosen], [rows[place] for place in sorted(chosen)]
 
 
+def m4_hourly(root: Path) -> Tables:
+    """The training values of each series, then its test values."""
+    folder = root / "m4-hourly"
+    train, test = (dict(_m4_rows(folder / f"Hourly-{split}.csv.gz")) for split in ("train", "test"))
+    return {"series": (("series", "value"), ((name, values + test[name]) for name, values in train.items()))}
+
+
+def _m4_rows(path: Path) -> Iterator[tuple[str, list[float]]]:
+    _, *lines = _lines(path)
+    for line in lines:
+        name, *values = (cell.strip('"') for cell in line.split(","))
+        yield name, [float(one) for one in values if one not in ("", "NA")]
+
+
+ETTH1_TRAIN, ETTH1_USED = 8_640, 14_400
+"""Hours of the training part, and of all three parts: 12, 4 and 4 months of 30 days (Zhou 2021)."""
+
+
+def etth1(root: Path) -> Tables:
+    """The channels of ETTh1 as series of their own, each less its mean and divided by its deviation in the training part."""
+    header, *lines = _lines(root / "electricity-transformer-etth1" / "ETTh1.csv.gz")
+    rows = [line.split(",") for line in lines[:ETTH1_USED]]
+    found = []
+    for place, channel in enumerate(header.split(",")[1:], 1):
+        values = [float(row[place]) for row in rows]
+        mean, deviation = statistics.fmean(values[:ETTH1_TRAIN]), statistics.pstdev(values[:ETTH1_TRAIN])
+        found += [(row[0], channel, f"{(value - mean) / deviation:.7f}") for row, value in zip(rows, values)]
+    return {"hours": (("date", "channel", "value"), found)}
+
+
+BEIJING = {"pm25": "pm2.5", "dew_point": "DEWP", "temperature": "TEMP", "pressure": "PRES", "wind_speed": "Iws", "snow": "Is", "rain": "Ir"}
+WINDS = ("NW", "NE", "SE")
+"""The fourth, calm and variable, is none of them."""
+
+
+def beijing_air(root: Path) -> Tables:
+    """The hours of Beijing with one column for the date and the wind's direction as three of 0 and 1."""
+    header, *lines = _lines(root / "beijing-air-pollution" / "pollution.csv.gz")
+    names, found = header.split(","), []
+    for line in lines:
+        row = dict(zip(names, line.split(",")))
+        when = f"{row['year']}-{int(row['month']):02}-{int(row['day']):02} {int(row['hour']):02}:00"
+        cells = {name: row[column] for name, column in BEIJING.items()}
+        winds = {f"wind_{one.lower()}": str(int(row["cbwd"] == one)) for one in WINDS}
+        found.append((when, *(cells | winds).values()))
+    return {"hours": (("date", *BEIJING, *(f"wind_{one.lower()}" for one in WINDS)), found)}
+
+
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
     "cmudict": cmudict,
@@ -325,8 +377,11 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "sigmorphon-german": sigmorphon_german,
     "japanese-vowels": japanese_vowels,
     "basic-motions": basic_motions,
+    "m4-hourly": m4_hourly,
+    "etth1": etth1,
+    "beijing-air": beijing_air,
 }
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums")
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly")
 """Tasks whose cells are lists: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums")
 """Tasks made from a seed: they need no data set."""
