@@ -1,0 +1,123 @@
+"""Streams: sequences dealt one after the other into rows that go on from chunk to chunk, for truncated back-propagation."""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+
+from ostinato.data.cache import Dataset, to_steps
+from ostinato.errors import ConfigError
+from ostinato.steps import Steps
+
+
+class Chunk(NamedTuple):
+    """The pieces of sequences that one chunk holds, stream after stream and, in a stream, one after the other.
+
+    Steps are those of begin + sequence, whose targets are sequence + end: there is one more than the sequence has.
+
+    Shapes:
+        all (pieces,)
+
+    Args:
+        rows: whose piece it is.
+        first: its first step; 0 is the begin symbol.
+        last: the step after its last one.
+        lengths: steps of the whole, begin included.
+        before: which piece of the chunk before it goes on from, -1 where its sequence starts.
+    """
+
+    rows: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    lengths: np.ndarray
+    before: np.ndarray
+
+    @property
+    def num_steps(self) -> int:
+        return int((self.last - self.first).sum())
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Which pieces are the last of their sequence."""
+        return self.last == self.lengths
+
+    @property
+    def shares(self) -> np.ndarray:
+        """How much of its sequence each piece is."""
+        return (self.last - self.first) / self.lengths
+
+
+class Streams:
+    """Rows in streams that are cut into chunks of `steps` steps each.
+
+        order   = the rows by random bits of (seed, epoch), as in `Batches`
+        streams = the stream that ends first takes the next row of the order
+        chunk k = what stands at steps k `steps` up to (k + 1) `steps` of each stream
+
+    A sequence of at most `steps` steps is never cut: where the rest of a chunk is too short for it, it waits for the next, and
+    the rest stays empty (nothing is computed there). A longer one starts at once and goes on from its state. So each step
+    stands in one chunk, and the gradient is truncated only where a sequence is longer than a chunk.
+
+    Args:
+        lengths: steps of every row, (rows,), without begin or end.
+        rows: the rows to use; None for all.
+        steps: steps of a chunk, of each stream.
+        batch_rows: number of streams; with fewer rows, one for each.
+        seed: a number from 0 up.
+
+    Errors:
+        ConfigError: `steps` or `batch_rows` is below 1.
+    """
+
+    def __init__(self, lengths: np.ndarray, *, rows: np.ndarray | None = None, steps: int, batch_rows: int, seed: int = 0):
+        for name, limit in (("tbptt", steps), ("batch_rows", batch_rows)):
+            if limit < 1:
+                raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")
+        self.rows = np.arange(len(lengths)) if rows is None else np.asarray(rows, dtype=np.int64)
+        self.lengths = np.asarray(lengths, dtype=np.int64)[self.rows] + 1
+        self.steps, self.batch_rows, self.seed = steps, batch_rows, seed
+
+    def epoch(self, number: int) -> list[Chunk]:
+        """The chunks of an epoch in the order of training."""
+        bits = np.random.PCG64(np.random.SeedSequence([self.seed, number]))
+        order = np.argsort(bits.random_raw(len(self.rows)), kind="stable")
+        lengths = self.lengths[order]
+        stream, start = self._dealt(lengths.tolist())
+        # Pieces of one row stand beside each other here, so that each goes on from its left neighbour.
+        chunks = (start + lengths - 1) // self.steps - start // self.steps + 1
+        row = np.repeat(np.arange(len(order)), chunks)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
+        chunk = start[row] // self.steps + nth
+        first = np.maximum(chunk * self.steps - start[row], 0)
+        last = np.minimum((chunk + 1) * self.steps - start[row], lengths[row])
+        sorted_ = np.lexsort((start[row] + first, stream[row], chunk))
+        ends = np.cumsum(np.bincount(chunk))
+        place = np.empty(len(row), dtype=np.int64)
+        place[sorted_] = np.arange(len(row)) - np.concatenate([[0], ends])[chunk[sorted_]]
+        before = np.where(nth > 0, np.roll(place, 1), -1)
+        whole = (self.rows[order][row], first, last, lengths[row], before)
+        parts = [np.split(one[sorted_], ends[:-1]) for one in whole]
+        return [Chunk(*one) for one in zip(*parts)] if len(row) else []
+
+    def _dealt(self, lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The stream of each row of an order, and the step of the stream at which it starts."""
+        stream, start = np.empty((2, len(lengths)), dtype=np.int64)
+        free = [(0, one) for one in range(min(self.batch_rows, max(1, len(lengths))))]
+        for place, length in enumerate(lengths):
+            at, first = free[0]
+            if at % self.steps + length > self.steps >= length:
+                at += -at % self.steps
+            stream[place], start[place] = first, at
+            heapq.heapreplace(free, (at + length, first))
+        return stream, start
+
+
+def pieces(dataset: Dataset, name: str, rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> Steps:
+    """The steps from `first` up to `last` of these rows, one column as a batch; no more of a row is read."""
+    values, offsets = dataset.mapped(name)
+    lengths = last - first
+    ends = np.cumsum(lengths)
+    index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(offsets[rows] + first - ends + lengths, lengths)
+    return to_steps(values[index], lengths)
