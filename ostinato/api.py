@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import weakref
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import files, judging, predicting, rivals
+from ostinato import comparing, files, judging, predicting, rivals, sweeping
 from ostinato import rows as row_sources
 from ostinato.data.batches import Batches
 from ostinato.data.read import Table
@@ -296,6 +297,61 @@ def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, di
                 values += [by_row.get(row) for row in range(len(chunk))]
         done += len(chunk)
     return found
+
+
+def sweep(
+    recipe: Path | str,
+    overs: Sequence[str],
+    folder: Path | str,
+    *,
+    seeds: int = 1,
+    jobs: int = 1,
+    overwrite: bool = False,
+    sets: Sequence[str] = (),
+    device: str = "auto",
+    data_root: str | None = None,
+    start: sweeping.Start | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Trains all combinations of some settings' values into a folder and compares them; what is finished there is not trained again.
+
+    Args:
+        recipe: the recipe's file.
+        overs: `PATH=VALUE,VALUE`, an axis each.
+        folder: of the runs, sweep.json, sweep.md and the pictures.
+        seeds: so many seeds of each combination.
+        jobs: runs at once.
+        overwrite: whether all is trained anew.
+        sets: `PATH=VALUE` for all runs.
+        device: to train and measure on.
+        data_root: folders of data sets, as the command line takes them.
+        start: what trains one run; a process of its own by default.
+        say: hears what is going on.
+
+    Errors:
+        ConfigError: an axis or one of the recipes is wrong, or a run that stands there was made otherwise.
+        Interrupted: Ctrl-C; the same call goes on.
+    """
+    from ostinato.probes.comparison import draw
+
+    device_of(device)
+    folder = Path(folder)
+    options = ["--device", device, *(["--data-root", data_root] if data_root else [])]
+    lines, planned = sweeping.plan(
+        Path(recipe), overs, seeds=seeds, folder=folder, sets=sets, options=options, overwrite=overwrite
+    )
+    start = start or sweeping.process(jobs)
+    failed = sweeping.train_all(planned, folder, jobs=jobs, start=start, say=say, overwrite=overwrite)
+    roots = [Path(one) for one in (data_root or "").split(os.pathsep) if one]
+    trained = [one for one in planned if one.name not in failed]
+    trials = {one.name: comparing.trial(one, folder, device=device_of(device), roots=roots, say=say) for one in trained}
+    report = {"recipe": str(recipe), **comparing.report(lines, planned, trials, failed, folder)}
+    if jobs > 1:
+        report["notes"].append(f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone")
+    report["pictures"] = draw(report, folder)
+    files.write(folder / "sweep.json", json.dumps(report, ensure_ascii=False, indent=1))
+    files.write(folder / "sweep.md", comparing.markdown(report))
+    return report
 
 
 def text_of(report: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def train_run(
     """
     began = _claim(folder, resume, overwrite)
     if began is not None:
-        recipe = _as_it_began(recipe, began, folder)
+        recipe = as_it_began(recipe, began, folder)
     prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, say=say)
     training = Training(**prepared.recipe.settings.training.arguments())
     if began is not None:
@@ -145,7 +145,7 @@ def _publish(folder: Path, run: Run) -> None:
     bundles.write_card(folder, run.bundle, run.graph.parts())
 
 
-def _as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
+def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     """The recipe with the sizes that were chosen when the run began.
 
     Errors:

@@ -47,6 +47,8 @@ ORDER = (
     "judging",
     "rivals",
     "runs",
+    "sweeping",
+    "comparing",
     "probes",
     "api",
     "",  # ostinato/__init__.py: the face, which hands on what api has

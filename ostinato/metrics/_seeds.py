@@ -51,8 +51,9 @@ def over_seeds(metric: Metric, runs: Runs, *, shared: bool, draws: int = 1000, s
         return Measured(mean, *ends, how)
     spread = _t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
     low, high = mean - ((mean - ends[0]) ** 2 + spread**2) ** 0.5, mean + ((ends[1] - mean) ** 2 + spread**2) ** 0.5
-    if metric.is_share:
-        low, high = max(0.0, low), min(100.0, high)
+    # Student's t knows nothing of where a share, a rate or an F1 ends.
+    low = max(0.0, low) if metric.unit == "%" else low
+    high = min(100.0, high) if metric.is_share else high
     return Measured(mean, low, high, f"{how} and Student's t over {len(runs)} seeds")
 
 

@@ -1,0 +1,59 @@
+"""Train all combinations of some settings' values, and compare them with intervals."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import data_root_option, device_option, json_option, note, seed_option, set_option, show, table
+
+
+@click.command("sweep")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--over", "overs", multiple=True, required=True, metavar="PATH=V,V", help="A setting and its values; several: all combinations.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Seeds of each combination.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the runs and the table; runs/RECIPE-sweep by default.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at once.")
+@click.option("--overwrite", is_flag=True, help="Train all runs anew; otherwise finished ones are kept and stopped ones go on.")
+@set_option
+@seed_option
+@device_option
+@data_root_option
+@json_option
+def sweep(
+    recipe: Path,
+    overs: tuple[str, ...],
+    seeds: int,
+    out: Path | None,
+    jobs: int,
+    overwrite: bool,
+    sets: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    data_root: str | None,
+    as_json: bool,
+) -> int:
+    """Train RECIPE with each value of a setting and compare: cost, quality with intervals, differences that are real.
+
+    Such as --over inputs.text.encoder.cell=rnn,lstm,gru --over data.fraction=0.1,0.3,1 --seeds 3. Values are YAML; brackets
+    hold one together. DIR then holds a run folder for each combination and seed, sweep.json, sweep.md and pictures. Called
+    again, the same command goes on where it stopped and trains nothing twice.
+    """
+    from ostinato import api
+
+    sets = (*sets, f"training.seed={seed}") if seed is not None else sets
+    folder = out or Path("runs") / f"{recipe.stem}-sweep"
+    found = api.sweep(
+        recipe, overs, folder, seeds=seeds, jobs=jobs, overwrite=overwrite, sets=sets, device=device, data_root=data_root, say=note
+    )
+    show(found, as_json, lambda: _text(found, folder))
+    return 2 if found["failed"] else 0
+
+
+def _text(found: dict, folder: Path) -> str:
+    from ostinato.comparing import footnotes, tables
+
+    parts = [table([tuple(row) for row in rows], tuple(heads)) for _, heads, rows in tables(found, briefly=True) if rows]
+    failed = [f"{name} failed: {why}" for name, why in found["failed"].items()]
+    written = [f"{folder / name}" for name in ("sweep.md", "sweep.json", *found["pictures"])]
+    more = ["differences in the other metrics are in sweep.md"] if found["differences"] else []
+    return "\n\n".join([*parts, "\n".join([*footnotes(found), *more, *failed, *written])])

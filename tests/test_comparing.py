@@ -1,0 +1,116 @@
+"""The table of a sweep: pairs along each axis, what cannot be paired is said, bins by length hold every example once."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ostinato import comparing
+from ostinato.comparing import Trial
+from ostinato.probes import comparison
+from ostinato.sweeping import Axis, Planned
+
+CELL = Axis("inputs.x.encoder.cell", ("rnn", "gru", "lstm"), "cell")
+PART = Axis("data.fraction", ("0.1", "1"), "fraction")
+
+
+def shares(rate, seed, number=300):
+    hits = np.random.default_rng(seed).random(number) < rate
+    return np.stack([hits, np.ones(number)], 1).astype(float)
+
+
+def trial(rate, seed, examples="same", steps="same", number=300):
+    bits = np.stack([np.full(number, -rate), np.ones(number)], 1)
+    return Trial(
+        parameters=1000,
+        split="test",
+        training_rows=50 if rate < 0.5 else 500,
+        statistics={"y": {"exact_match": shares(rate, seed, number), "perplexity": bits}},
+        lengths={"y": 1 + np.arange(number) % 23},
+        examples={"y": examples},
+        steps={"y": steps},
+    )
+
+
+def made(folder, lines, trials, failed=()):
+    """The report on trials by (values, seed)."""
+    planned = []
+    for (values, seed), _ in trials.items():
+        name = f"{'-'.join(values)}-{seed}"
+        run = folder / name
+        run.mkdir(exist_ok=True)
+        history = [{"event": "update"}, {"event": "epoch", "epoch": 2, "seconds": 4.0}]
+        (run / "history.jsonl").write_text("\n".join(map(json.dumps, history)))
+        planned.append(Planned(name, dict(zip((axis.label for axis in lines), values)), seed, None, ("train", name), run))
+    found = {one.name: each for one, each in zip(planned, trials.values()) if one.name not in failed}
+    return comparing.report(lines, planned, found, dict.fromkeys(failed, "DataError: no rows"), folder)
+
+
+def test_each_value_is_paired_with_the_first_of_its_axis_and_p_is_corrected_for_their_number(tmp_path):
+    trials = {((cell, part), seed): trial({"rnn": 0.3, "gru": 0.6, "lstm": 0.62}[cell], seed) for cell in CELL.values for part in PART.values for seed in (1, 2, 3)}
+    report = made(tmp_path, [CELL, PART], trials)
+    matches = [one for one in report["differences"] if one["metric"] == "exact_match"]
+    told = {(one["axis"], one["first"], one["second"], *one["others"].values()) for one in matches}
+    assert told == {("cell", "rnn", other, part) for other in ("gru", "lstm") for part in PART.values} | {
+        ("fraction", "0.1", "1", cell) for cell in CELL.values
+    }
+    cells = [one for one in matches if one["axis"] == "cell"]
+    assert all(one["real"] and one["better"] == "second" and one["difference"] > 20 for one in cells)
+    assert min(one["p_value"] for one in cells) >= 7 * 2 / 1001, "corrected for seven differences"
+    assert not any(one["real"] for one in matches if one["axis"] == "fraction")
+    row = report["rows"][0]
+    assert (row["seconds_per_epoch"], row["epochs"], row["parameters"], len(row["runs"])) == (2.0, 2.0, 1000, 3)
+    assert "Student's t over 3 seeds" in row["outputs"]["y"]["exact_match"]["method"]
+    assert not any("one seed" in note for note in report["notes"])
+
+
+def test_one_seed_compares_runs_and_says_so(tmp_path):
+    report = made(tmp_path, [CELL], {((cell,), 1): trial(0.5, 1) for cell in CELL.values})
+    assert any("one seed: these differences are between runs, not between methods" in note for note in report["notes"])
+    assert "not between methods" in comparing.markdown(report | {"recipe": "a.yaml", "pictures": []})
+
+
+def test_what_cannot_be_paired_is_left_out_and_told(tmp_path):
+    report = made(tmp_path, [CELL], {(("rnn",), 1): trial(0.5, 1), (("gru",), 1): trial(0.6, 1, steps="another tokenizer")})
+    assert [one["metric"] for one in report["differences"]] == ["exact_match"]
+    assert any(note.startswith("y.perplexity: ") and "one tokenizer" in note for note in report["notes"])
+    report = made(tmp_path, [CELL], {(("rnn",), 1): trial(0.5, 1), (("gru",), 1): trial(0.6, 1, examples="other")})
+    assert not report["differences"] and any("different examples" in note for note in report["notes"])
+
+
+def test_a_run_that_failed_is_named_and_the_others_stand(tmp_path):
+    trials = {((cell,), seed): trial(0.5, seed) for cell in CELL.values for seed in (1, 2)}
+    report = made(tmp_path, [CELL], trials, failed=("gru-1", "lstm-1", "lstm-2"))
+    assert [(row["values"]["cell"], len(row["runs"])) for row in report["rows"]] == [("rnn", 2), ("gru", 1)]
+    assert "3 of 6 runs failed and are left out" in report["notes"]
+    assert "lstm-2 failed: DataError: no rows" in comparing.markdown(report | {"recipe": "a.yaml", "pictures": []})
+    nothing = made(tmp_path, [CELL], {(("rnn",), 1): trial(0.5, 1)}, failed=("rnn-1",))
+    assert nothing["rows"] == [] and comparing.tables(nothing)[0][2] == []
+
+
+@pytest.mark.parametrize("examples", ["same", "by seed"])
+def test_bins_by_length_hold_every_example_once(tmp_path, examples):
+    trials = {((cell,), seed): trial(0.5, seed, examples if examples == "same" else str(seed)) for cell in CELL.values for seed in (1, 2)}
+    report = made(tmp_path, [CELL], trials)
+    for line in report["by_length"]["y"]:
+        assert sum(one["examples"] for one in line["bins"]) == 300 and len(line["bins"]) == 5
+        ends = [(one["from"], one["to"]) for one in line["bins"]]
+        assert ends[0][0] == 1 and ends[-1][1] == 23 and all(high + 1 == low for (_, high), (low, _) in zip(ends, ends[1:]))
+
+
+def test_where_data_are_varied_lengths_are_of_the_most_data_alone_and_both_pictures_are_drawn(tmp_path):
+    trials = {((cell, part), 1): trial(0.4 if part == "0.1" else 0.7, 1) for cell in ("rnn", "gru") for part in PART.values}
+    report = made(tmp_path, [CELL, PART], trials)
+    assert [line["values"] for line in report["by_length"]["y"]] == [{"cell": cell, "fraction": "1"} for cell in ("rnn", "gru")]
+    assert comparison.draw(report, tmp_path) == ["quality_by_data.png", "quality_by_length.png"]
+    for name in (comparison.BY_DATA, comparison.BY_LENGTH):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    alone = made(tmp_path, [CELL], {(("rnn",), 1): trial(0.5, 1)})
+    assert comparison.draw(alone, tmp_path) == ["quality_by_length.png"]
+
+
+def test_inputs_of_one_length_have_no_picture_by_length(tmp_path):
+    one = trial(0.5, 1)
+    one.lengths["y"][:] = 1
+    report = made(tmp_path, [CELL], {(("rnn",), 1): one})
+    assert report["by_length"] == {} and comparison.draw(report, tmp_path) == []
