@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.errors import ConfigError
+from ostinato.layers.dropout import keep_mask
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.recurrent import RecurrentStack
 from ostinato.modalities._contract import Spec
@@ -40,6 +41,8 @@ class Recurrent(Encoder):
         dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
         variational: whether that dropout has one mask per sequence, in place of one per step.
         recurrent_dropout: the probability of dropping a value of the hidden state inside the recurrence, one mask per sequence.
+        weight_drop: the probability of dropping a weight between hidden states, one mask per batch, in training.
+        word_dropout: the probability of dropping a symbol's whole embedding, wherever it stands in the batch, in training.
         reversed_source: whether one-way reading runs from the last step to the first.
         start: the state before the first step: zero, or learnt.
         embedding: learnt, or one-hot, which is as wide as there are symbols.
@@ -47,10 +50,13 @@ class Recurrent(Encoder):
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source` both ways;
-            `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a given size.
+            `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a given size;
+            `word_dropout` of real numbers.
         ValueError: a state is given to an encoder that is not causal.
 
-    Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014, arXiv:1409.2329.
+    Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014, arXiv:1409.2329;
+        weight drop: Merity 2018, arXiv:1708.02182, section 2; dropout of words: Gal 2016, arXiv:1512.05287, section 4.2, one mask per
+        batch as in Merity 2018, section 4.3.
     """
 
     def __init__(
@@ -65,6 +71,8 @@ class Recurrent(Encoder):
         dropout: Rate = 0.0,
         variational: bool = False,
         recurrent_dropout: Rate = 0.0,
+        weight_drop: Rate = 0.0,
+        word_dropout: Rate = 0.0,
         reversed_source: bool = False,
         start: Literal["zero", "learnt"] = "zero",
         embedding: Literal["learnt", "one_hot"] = "learnt",
@@ -88,6 +96,9 @@ class Recurrent(Encoder):
         self.look_ahead = 0 if self.causal else None
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
         self.embedding = Embedding(spec, width, kind=embedding)
+        if word_dropout and not self.embedding.numbered:
+            raise ConfigError("recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; use dropout")
+        self.word_dropout = word_dropout
         self.stack = RecurrentStack(
             cell,
             self.embedding.size,
@@ -97,6 +108,7 @@ class Recurrent(Encoder):
             dropout=dropout,
             variational=variational,
             recurrent_dropout=recurrent_dropout,
+            weight_drop=weight_drop,
             learnt_start=start == "learnt",
         )
         self.steps_size = self.summary_size = self.stack.output_size
@@ -105,5 +117,12 @@ class Recurrent(Encoder):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
             raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
-        read, final = self.stack(self.embedding(steps), state)
+        read, final = self.stack(self._without_words(steps.values, self.embedding(steps)), state)
         return Encoded(read, self.stack.last_hidden(final), final)
+
+    def _without_words(self, symbols: Tensor, embedded: Steps) -> Steps:
+        if not self.training or not self.word_dropout:
+            return embedded
+        keep = keep_mask(self.embedding.num_symbols, 1, self.word_dropout, embedded.values)
+        numbers = symbols if symbols.ndim == 1 else symbols[:, 0]
+        return embedded.with_values(embedded.values * keep.index_select(0, numbers.long().clamp(min=0)))

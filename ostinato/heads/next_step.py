@@ -16,7 +16,7 @@ from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
 from ostinato.layers.vocabulary import cross_entropy
 from ostinato.modalities._contract import Symbols
-from ostinato.registry import Rate
+from ostinato.registry import NonNegative, Rate
 from ostinato.steps import Layout, Steps
 
 
@@ -25,7 +25,9 @@ class NextStep(Head):
 
         h[t]      = the encoder's step after x[t], beside it the summaries of the other inputs read
         a[t]      = h[t]; tied: W_a h[t], as wide as the embedding
-        p(x[t+1]) = softmax(W_o a[t] + b_o)
+        p(x[t+1]) = softmax(W_o d[t] + b_o)                      d = dropout(a)
+
+        loss      = -sum log p(x[t+1]) + alpha sum mean(d[t]^2) + beta sum mean((h[t] - h[t-1])^2)
 
     The encoder hears the begin symbol and then the sequence, so that each symbol is predicted from those before it alone, the
     first from nothing and the end from all of them. While generating, the encoder goes on from its state.
@@ -37,18 +39,30 @@ class NextStep(Head):
         tied: whether the softmax shares the weights of the input's embedding.
         dropout: the probability of dropping a value of what the softmax reads.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
+        activation_regularization: alpha, which holds down the size of what the softmax reads, in training (AR).
+        temporal_activation_regularization: beta, which holds down its change from step to step of a sequence, in training (TAR).
 
     Errors:
         ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie to.
 
     Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017, arXiv:1611.01462.
+        AR and TAR: Merity 2017, arXiv:1708.01009, sections 3.2 and 3.3; all terms are divided by the number of targets, theirs of TAR by
+        that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in neither.
     """
 
     aligns = frozenset({"next"})
     generates = True
 
     def __init__(
-        self, spec: Symbols, sizes: Sequence[Sizes], *, tied: bool = False, dropout: Rate = 0.0, label_smoothing: Rate = 0.0
+        self,
+        spec: Symbols,
+        sizes: Sequence[Sizes],
+        *,
+        tied: bool = False,
+        dropout: Rate = 0.0,
+        label_smoothing: Rate = 0.0,
+        activation_regularization: NonNegative = 0.0,
+        temporal_activation_regularization: NonNegative = 0.0,
     ):
         super().__init__()
         if sizes[0].steps is None:
@@ -58,6 +72,8 @@ class NextStep(Head):
                 raise ConfigError(f"next_step: input {place} in `reads` gives no summary to stand beside each step; leave it out")
         self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
         self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing
+        self.activation_regularization = activation_regularization
+        self.temporal_activation_regularization = temporal_activation_regularization
         self.width = sizes[0].steps + sum(one.summary for one in sizes[1:])
         self.readout: nn.Linear | None = None
         self.output = nn.Linear(self.width, spec.size)
@@ -76,10 +92,18 @@ class NextStep(Head):
             self.readout = nn.Linear(self.width, embedding.embedding_dim)
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
-        truth = self._truth(targets)
+        return self.piece_loss(encoded, targets, None)
+
+    def piece_loss(self, encoded: Sequence[Encoded], targets: Steps, ends: Tensor | None) -> Loss:
+        """As `loss`, of parts of sequences: the end is a target only where `ends` (B,) is true; None: everywhere."""
+        truth = self._truth(targets, ends)
         features = self._dropped(self._features(encoded))
         smoothing = self.label_smoothing if self.training else 0.0
         total = cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing)
+        if self.training and self.activation_regularization:
+            total = total + self.activation_regularization * _size(features)
+        if self.training and self.temporal_activation_regularization:
+            total = total + self.temporal_activation_regularization * _size(_changes(encoded[0].steps))
         return Loss(total, len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
@@ -102,12 +126,23 @@ class NextStep(Head):
         read = torch.cat([steps.values, *(one.summary.index_select(0, steps.layout.rows) for one in encoded[1:])], 1)
         return read if self.readout is None else linear(read, self.readout.weight, self.readout.bias)
 
-    def _truth(self, targets: Steps) -> Tensor:
-        """The targets, each sequence followed by the end."""
-        layout: Layout = targets.layout.grow(1)
-        last = layout.offsets[1:].to(layout.device) - 1
+    def _truth(self, targets: Steps, ends: Tensor | None = None) -> Tensor:
+        """The targets, each sequence followed by the end, or those alone that `ends`."""
+        layout = targets.layout.grow(1) if ends is None else Layout(targets.layout.lengths + ends, targets.layout.device)
+        last = (layout.offsets[1:] if ends is None else layout.offsets[1:][ends]).to(layout.device) - 1
         inner = torch.ones(layout.total, dtype=torch.bool, device=layout.device).index_fill(0, last, False)
         return targets.values.new_full((layout.total,), self.end).masked_scatter(inner, targets.values)
 
     def _dropped(self, values: Tensor) -> Tensor:
         return dropped(values, self.dropout) if self.dropout and self.training else values
+
+
+def _size(values: Tensor) -> Tensor:
+    """The sum over steps of the mean square of each."""
+    return values.float().square().mean(1).sum() if values.dtype != torch.float64 else values.square().mean(1).sum()
+
+
+def _changes(steps: Steps) -> Tensor:
+    """From each step of a sequence to its next, (pairs, H)."""
+    later = (steps.layout.positions > 0).nonzero().squeeze(1)
+    return steps.values.index_select(0, later) - steps.values.index_select(0, later - 1)

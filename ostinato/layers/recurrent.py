@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
+from ostinato.cells._contract import Cell
 from ostinato.errors import ConfigError
 from ostinato.kernels import dispatch
-from ostinato.layers.dropout import Dropout, keep_mask
+from ostinato.layers.dropout import Dropout, dropped, keep_mask
 from ostinato.registry import Settings
 from ostinato.steps import Steps
 
@@ -41,13 +43,15 @@ class RecurrentStack(nn.Module):
         dropout: the probability of dropping a value of a layer's input, the first layer's too.
         variational: whether that dropout has one mask per sequence.
         recurrent_dropout: the probability of dropping a value of the hidden state that the products read, one mask per sequence.
+        weight_drop: the probability of dropping a weight between hidden states, one mask per batch.
         learnt_start: whether the start state is learnt, in place of zero.
 
     Errors:
         ConfigError: `residual` where no layer is as wide as its input.
         ValueError: the state given has another number of tensors.
 
-    Source: Schuster 1997, doi:10.1109/78.650093 (both ways); Gal 2016, arXiv:1512.05287 (variational and recurrent dropout).
+    Source: Schuster 1997, doi:10.1109/78.650093 (both ways); Gal 2016, arXiv:1512.05287 (variational and recurrent dropout);
+        Wan 2013 (ICML, DropConnect) and Merity 2018, arXiv:1708.02182, section 2 (weight drop).
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class RecurrentStack(nn.Module):
         dropout: float = 0.0,
         variational: bool = False,
         recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         learnt_start: bool = False,
     ):
         super().__init__()
@@ -76,6 +81,7 @@ class RecurrentStack(nn.Module):
             )
         self.dropout = Dropout(dropout, variational=variational)
         self.recurrent_dropout = recurrent_dropout
+        self.weight_drop = weight_drop
         self.cells = nn.ModuleList(
             registry.build(cell, "cells", below, size)
             for below, size in zip(widths, self.hidden_sizes)
@@ -103,17 +109,17 @@ class RecurrentStack(nn.Module):
         before = self._by_cell(self.start_state(len(layout)) if state is None else state)
         after: list[Tensor] = []
         for layer, adds_input in enumerate(self.adds_input):
-            dropped = self.dropout(steps)
+            heard = self.dropout(steps)
             first = layer * len(self.reversed)
-            cells = self.cells[first : first + len(self.reversed)]
+            cells = [self._with_dropped_weights(cell, steps) for cell in self.cells[first : first + len(self.reversed)]]
             states = before[first : first + len(self.reversed)]
             masks = [self._mask(cell, len(layout)) for cell in cells]
             if len(cells) == 2:
-                values, finals = dispatch.scan_both(cells, dropped.values, states, layout, state_masks=masks)
+                values, finals = dispatch.scan_both(cells, heard.values, states, layout, state_masks=masks)
                 after += [*finals[0], *finals[1]]
             else:
                 values, final = dispatch.scan(
-                    cells[0], dropped.values, states[0], layout, reverse=self.reversed[0], state_mask=masks[0]
+                    cells[0], heard.values, states[0], layout, reverse=self.reversed[0], state_mask=masks[0]
                 )
                 after += final
             steps = steps.with_values(values + steps.values if adds_input else values)
@@ -123,6 +129,15 @@ class RecurrentStack(nn.Module):
         if not self.training or not self.recurrent_dropout:
             return None
         return keep_mask(rows, cell.hidden_size, self.recurrent_dropout, cell.weight_h)
+
+    def _with_dropped_weights(self, cell: Cell, steps: Steps) -> Cell:
+        if not self.training or not self.weight_drop or not steps.layout.total:
+            return cell
+        # What an instance holds itself goes before a module's parameters: the copy computes with the masked weights, through
+        # whichever kernel, and their gradient goes on to the cell's own.
+        bound = copy.copy(cell)
+        vars(bound)["weight_h"] = dropped(cell.weight_h, self.weight_drop)
+        return bound
 
     def _by_cell(self, state: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
         counts = [cell.num_states for cell in self.cells]

@@ -56,6 +56,8 @@ EVERY_OPTION = {
             "dropout": [0.5],
             "variational": [True],
             "recurrent_dropout": [0.5],
+            "weight_drop": [0.5],
+            "word_dropout": [0.5],
             "reversed_source": [True],
             "start": ["learnt"],
             "embedding": ["one_hot"],

@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from ostinato import registry
 from ostinato.errors import ConfigError
+from ostinato.kernels.dispatch import forced, way
+from ostinato.layers import recurrent as recurrent_layer
 from ostinato.modalities._contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
@@ -129,6 +131,8 @@ OTHER = [
     ({"dropout": 0.5}, {}),
     ({"variational": True}, {"dropout": 0.5}),
     ({"recurrent_dropout": 0.5}, {}),
+    ({"weight_drop": 0.5}, {}),
+    ({"word_dropout": 0.5}, {}),
     ({"reversed_source": True}, {"both_ways": False}),
     ({"start": "learnt"}, {}),
     ({"embedding": "one_hot"}, {"embedding_size": None}),
@@ -173,3 +177,50 @@ def test_what_cannot_be_is_refused(options, message):
 def test_values_out_of_range_are_refused_by_the_settings(options):
     with pytest.raises((ValidationError, ConfigError)):
         make(**options)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", {"type": "gru", "reset": "before"}, "rnn"])
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("kernel", ["native", "reference"])
+def test_weight_drop_computes_with_masked_weights_and_their_gradient_is_masked(cell, both_ways, kernel, monkeypatch):
+    dropping, plain = make(cell=cell, both_ways=both_ways, weight_drop=0.5), make(cell=cell, both_ways=both_ways)
+    seen = []
+    real = recurrent_layer.dropped
+    monkeypatch.setattr(recurrent_layer, "dropped", lambda values, rate: seen.append(real(values, rate)) or seen[-1])
+    with forced(kernel):
+        found = dropping.train().encode(batch())
+        with torch.no_grad():
+            for one, masked in zip(plain.stack.cells, seen, strict=True):
+                one.weight_h.copy_(masked)
+        expected = plain.encode(batch())
+        torch.testing.assert_close(found.steps.values, expected.steps.values)
+        found.summary.sum().backward()
+        expected.summary.sum().backward()
+    for one, other, masked in zip(dropping.stack.cells, plain.stack.cells, seen):
+        assert 0 < (masked == 0).sum() < masked.numel()
+        torch.testing.assert_close(one.weight_h.grad, other.weight_h.grad * (masked != 0) * 2)
+        torch.testing.assert_close(one.weight_x.grad, other.weight_x.grad)
+
+
+def test_weight_drop_keeps_the_native_kernel_and_is_of_training_alone():
+    encoder, plain = make(weight_drop=0.5), make()
+    assert torch.equal(encoder.eval().encode(batch()).steps.values, plain.eval().encode(batch()).steps.values)
+    assert all(way(encoder.stack._with_dropped_weights(cell, batch()), cell.weight_h) == "native" for cell in encoder.train().stack.cells)
+    assert not encoder.stack._with_dropped_weights(encoder.stack.cells[0], batch()).weight_h.is_leaf
+    assert encoder.stack.cells[0].weight_h.is_leaf, "the cell itself keeps its weights"
+
+
+def test_word_dropout_takes_a_symbol_away_wherever_it_stands():
+    encoder = make(word_dropout=0.5).train()
+    steps = Steps(torch.arange(20).repeat(3), Layout([20, 40]))
+    torch.manual_seed(4)
+    found = encoder._without_words(steps.values, encoder.embedding(steps)).values.view(3, 20, -1)
+    whole = encoder.embedding.learnt.weight
+    gone = (found[0] == 0).all(1)
+    assert 0 < gone.sum() < 20 and torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    torch.testing.assert_close(found[0][~gone], 2 * whole[~gone])
+
+
+def test_word_dropout_is_refused_where_there_are_no_words():
+    with pytest.raises(ConfigError, match="word_dropout: .* no symbol; use dropout"):
+        make(Values(3), word_dropout=0.5)
