@@ -21,7 +21,7 @@ from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 Align = Literal["summary", "each", "next", "free"]
 
@@ -106,6 +106,22 @@ def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Which parts of their sequences the rows of a batch are, where it is a chunk of streams.
+
+    Shapes:
+        before, ends (B,), on the CPU
+
+    Args:
+        before: which row of the chunk before a row goes on from; -1 where its sequence starts.
+        ends: whether a row is the last part of its sequence.
+    """
+
+    before: Tensor
+    ends: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some rows of a data set as the graph takes them.
 
@@ -113,15 +129,17 @@ class Batch:
         inputs: the steps of each input.
         targets: the steps of each output; empty in prediction.
         given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these alone.
+        pieces: of a chunk of streams: what is read in parts stands in them without begin and end, and with no step twice.
     """
 
     inputs: dict[str, Steps]
     targets: dict[str, Steps]
     given: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    pieces: Pieces | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         move = lambda columns: {name: one.to(device) for name, one in columns.items()}  # noqa: E731
-        return Batch(move(self.inputs), move(self.targets), move(self.given))
+        return Batch(move(self.inputs), move(self.targets), move(self.given), self.pieces)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())).layout)
@@ -238,6 +256,37 @@ class Graph(nn.Module):
             losses[output] = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
         return losses
 
+    def losses_from(self, batch: Batch, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:
+        """The losses of a chunk of streams, and what the next chunk goes on from: the states after it, without their gradient.
+
+        Every output goes on from one input (`recipe` sees to that); the others that they read are read whole with each piece.
+
+        Args:
+            carried: what the chunk before gave; of no use, and perhaps empty, where no row goes on.
+        """
+        of = next(iter(self.goes_on.values()))
+        heads: dict[str, NextStep] = dict(self.heads.items())
+        read = _begun(batch.inputs[of], next(iter(heads.values())).begin, batch.pieces.before < 0)
+        encoded = {name: self.encoder(name).encode(one) for name, one in batch.inputs.items() if name != of}
+        encoded[of] = self.encoder(of).encode(read, self._taken_up(of, read, carried, batch.pieces.before))
+        ends = batch.pieces.ends
+        losses = {name: head.piece_loss(self._read(name, encoded), batch.targets[name], ends) for name, head in heads.items()}
+        return losses, tuple(one.detach() for one in encoded[of].state)
+
+    def _taken_up(self, name: str, steps: Steps, carried: tuple[Tensor, ...], before: Tensor) -> tuple[Tensor, ...] | None:
+        """The state of each row: the one that it goes on from, or the start state."""
+        starts = before < 0
+        if bool(starts.all()):
+            return None
+        fresh = ()
+        if bool(starts.any()):
+            # The state after nothing is the start state, learnt or not, of whatever encoder.
+            fresh = self.encoder(name).encode(Steps(steps.values[:0], Layout.equal(1, 0, steps.layout.device))).state
+        device = steps.values.device
+        rows = torch.where(starts, len(carried[0]), before).to(device)
+        state = carried if not fresh else tuple(torch.cat([one.to(new), new]) for one, new in zip(carried, fresh))
+        return tuple(one.index_select(0, rows) for one in state)
+
     @torch.no_grad()
     def score(self, output: str, batch: Batch) -> Scored:
         """The log-probability of the batch's targets: a row for each that has one."""
@@ -269,12 +318,12 @@ class Graph(nn.Module):
         return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
 
 
-def _begun(steps: Steps, begin: int | None) -> Steps:
-    """The sequences with the begin symbol in front."""
+def _begun(steps: Steps, begin: int | None, starts: Tensor | None = None) -> Steps:
+    """The sequences with the begin symbol in front; where `starts` (B,) is given, of those alone for which it is true."""
     if begin is None:
         return steps
-    layout = steps.layout.grow(1)
-    first = layout.offsets[:-1].to(layout.device)
+    layout = steps.layout.grow(1) if starts is None else Layout(steps.layout.lengths + starts, steps.layout.device)
+    first = (layout.offsets[:-1] if starts is None else layout.offsets[:-1][starts]).to(layout.device)
     inner = _others(first, layout.total)
     return Steps(steps.values.new_full((layout.total, *steps.values.shape[1:]), begin).index_copy(0, inner, steps.values), layout)
 
