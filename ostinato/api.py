@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import comparing, files, judging, predicting, rivals, sweeping
+from ostinato import comparing, files, judging, predicting, prompting, rivals, sweeping
 from ostinato import rows as row_sources
 from ostinato.data.batches import Batches
 from ostinato.data.read import Table
@@ -25,7 +26,7 @@ from ostinato.model import Graph
 from ostinato.predicting import Answer, Row, Run, answers
 from ostinato.preparing import Prepared, prepare
 from ostinato.recipe import Recipe, check as check_recipe, from_arguments, parse_set, set_path
-from ostinato.registry import Settings
+from ostinato.registry import Settings, build
 from ostinato.runs import train_run
 from ostinato.training.task import Progress
 
@@ -248,6 +249,37 @@ def predict(
         say(f"attention: {attention} is not drawn, since every input is empty")
 
 
+def stream(
+    run: Path | str,
+    text: str,
+    hear: Callable[[str], None],
+    *,
+    sets: Iterable[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+) -> str:
+    """The answer to one text, told piece by piece while it is said; returns the whole.
+
+    Errors:
+        ConfigError: the run reads several inputs, or its search follows several answers at once.
+    """
+    (loaded,) = _loaded(run, device)
+    (row,) = row_sources.asked(loaded, [text], None).rows
+    return prompting.streamed(loaded, row, build(_search(loaded, sets), "searches"), seed=seed, hear=hear)
+
+
+def suggest(
+    run: Path | str, texts: Sequence[str], *, words: int = 5, completions: int = 3, device: str = "auto"
+) -> list[dict[str, Any]]:
+    """For each text its likeliest next words and whole completions, each with its probability."""
+    (loaded,) = _loaded(run, device)
+    found = []
+    for text, row in zip(texts, row_sources.asked(loaded, texts, None).rows):
+        listed = {"words": prompting.next_words(loaded, row, words), "completions": prompting.completions(loaded, row, completions)}
+        found.append({"text": text} | {name: [one._asdict() for one in each] for name, each in listed.items()})
+    return found
+
+
 def _drawable(found: dict[str, list[Answer]]) -> tuple[str, Answer] | None:
     """The first output whose best answer attended to something."""
     best = ((output, listed[0]) for output, listed in found.items())
@@ -352,6 +384,90 @@ def sweep(
     files.write(folder / "sweep.json", json.dumps(report, ensure_ascii=False, indent=1))
     files.write(folder / "sweep.md", comparing.markdown(report))
     return report
+
+
+def embed(
+    run: Path | str,
+    texts: Sequence[str] | None = None,
+    *,
+    source: str | None = None,
+    of: str | None = None,
+    nearest: int = 0,
+    picture: Path | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """The summary vector of each row, what its encoder makes of the whole input; its nearest rows; a picture of all in a plane.
+
+    Args:
+        run: the run folder.
+        texts: the rows, where one input is read from lines of text.
+        source: a table or a file of lines, in their place; outputs whose columns it has come with the rows.
+        of: the input whose encoder is asked; needed where there are several.
+        nearest: so many neighbours of each row, by cosine.
+        picture: where the picture is written, coloured by the first such output that is a label or a number.
+        device: to compute on.
+
+    Errors:
+        ConfigError: no such input, or an encoder that sums nothing up.
+        DataError: a row cannot be read.
+    """
+    from ostinato.probes import summaries
+
+    (loaded,) = _loaded(run, device)
+    name = summaries.encoded_input(loaded, of)
+    with_outputs = row_sources.outputs_there(loaded, source)
+    given = row_sources.asked(loaded, texts, source, only=[f"inputs.{name}", *with_outputs])
+    rows = list(given.rows)
+    vectors = summaries.summaries(loaded, rows, name, given.place)
+    said = lambda place: [_said(loaded, place, row) for row in rows]  # noqa: E731
+    shown, outputs = said(f"inputs.{name}"), {place.partition(".")[2]: said(place) for place in with_outputs}
+    found: dict[str, Any] = {"input": name, "size": vectors.shape[1], "rows": []}
+    near = summaries.nearest(vectors, nearest) if nearest else [[] for _ in rows]
+    for at, text in enumerate(shown):
+        one = {"text": text, "outputs": {output: each[at] for output, each in outputs.items()}, "vector": vectors[at].tolist()}
+        found["rows"].append(one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]})
+    if picture is not None:
+        place = next((place for place in with_outputs if loaded.outputs[place.partition(".")[2]].type in ("category", "number")), None)
+        colours = None if place is None else [_coloured(loaded.raw(row, place)) for row in rows]
+        summaries.draw(vectors, shown, picture, colours=colours, name="" if place is None else place.partition(".")[2])
+        found["picture"] = str(picture)
+    return found
+
+
+def _said(run: Run, place: str, row: Row) -> str:
+    raw = run.raw(row, place)
+    return "" if raw is None else run.modalities[place].write(raw)
+
+
+def _coloured(raw: Any) -> Any:
+    return raw if raw is None or isinstance(raw, (int, float, str)) else str(raw)
+
+
+def write_table(found: Mapping[str, Any], path: Path | None = None) -> str:
+    """What `embed` found as csv text, or written to a csv or parquet file: the input, the outputs, then a column per component.
+
+    Errors:
+        ConfigError: the path has another ending.
+    """
+    import polars
+
+    components = [f"summary_{number}" for number in range(1, found["size"] + 1)]
+    outputs = found["rows"][0]["outputs"]
+    columns = {found["input"]: [one["text"] for one in found["rows"]]}
+    columns |= {output: [one["outputs"][output] for one in found["rows"]] for output in outputs}
+    vectors = polars.DataFrame(np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row")
+    frame = polars.concat([polars.DataFrame(columns), vectors], how="horizontal")
+    if path is None:
+        return frame.write_csv()
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        frame.write_parquet(buffer)
+    elif path.suffix == ".csv":
+        frame.write_csv(buffer)
+    else:
+        raise ConfigError(f"--output {path}: give a name that ends in .csv or .parquet")
+    files.write(path, buffer.getvalue())
+    return str(path)
 
 
 def text_of(report: dict[str, Any]) -> str:
@@ -471,6 +587,20 @@ class Model:
         run = self._fitted()
         table, _ = row_sources.of_split(run, "test", data, ())
         return judging.report(run, judging.examine([run], table), "test")
+
+    def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
+        """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.
+
+        Args:
+            rows: as `predict` takes them.
+            of: the input whose encoder is asked; needed where there are several.
+        """
+        from ostinato.probes import summaries
+
+        run = self._fitted()
+        name = summaries.encoded_input(run, of)
+        given = row_sources.of_python(run, rows)
+        return summaries.summaries(run, list(given.rows), name, given.place)
 
     def save(self, folder: Path | str) -> Path:
         """Copies the run, so that `ostinato.load(folder)` and every command take it."""

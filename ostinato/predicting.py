@@ -17,7 +17,7 @@ from ostinato import fitting
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.ensemble import Ensemble
 from ostinato.errors import BundleError, ConfigError, DataError
-from ostinato.heads._contract import Predicted, Scored
+from ostinato.heads._contract import Decoding, Generator, Predicted, Scored
 from ostinato.modalities._contract import Labels, Modality
 from ostinato.model import Batch, Graph
 from ostinato.recipe import Recipe, restore
@@ -202,19 +202,54 @@ def answers(
                 for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)):
                     found[row][output] = one
             continue
-        generators = [run.graph.generator(output) for run in runs]
-        generator = generators[0] if len(runs) == 1 else Ensemble(generators)
         for rows_now in batches:
-            inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
             with torch.inference_mode():
-                encoded, first_symbols = zip(*(run.graph.prompted(output, inputs) for run in runs))
-                state = generator.start(encoded if len(runs) > 1 else encoded[0])
-                longest = _longest(inputs, first.bundle.lengths[output])
-                seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows_now])
-                said = searcher.search(generator, state, longest, seeds, attention=attention, first=first_symbols[0])
+                begun = begin(runs, output, columns, rows_now, seed)
+                said = searcher.search(
+                    begun.generator, begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
+                )
             for row, hypotheses in zip(rows_now, said):
                 found[row][output] = [_answer(first, output, columns, row, one) for one in hypotheses]
     return found
+
+
+class Begun(NamedTuple):
+    """What a search is given for some rows.
+
+    Args:
+        generator: what it asks.
+        state: one hypothesis per row, a prompt heard.
+        first: what each row is told first, or None for the generator's own beginning.
+        longest: the most symbols of each answer.
+        seeds: of each row.
+    """
+
+    generator: Generator
+    state: Decoding
+    first: Tensor | None
+    longest: Tensor
+    seeds: Tensor
+
+
+def begin(runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarray]], rows: Sequence[int], seed: int) -> Begun:
+    """The beginning of an answer to each of these rows; several runs answer as an ensemble.
+
+    Args:
+        runs: one, or several of one vocabulary.
+        output: what is generated.
+        columns: the encoded rows of each input.
+        rows: which of them.
+        seed: each row's own is made from it and from the row's content.
+    """
+    run = runs[0]
+    read = run.graph.reads[output]
+    inputs = {name: _gathered(columns[name], rows, run.device) for name in read}
+    encoded, first = zip(*(one.graph.prompted(output, inputs) for one in runs))
+    generators = [one.graph.generator(output) for one in runs]
+    generator = generators[0] if len(runs) == 1 else Ensemble(generators)
+    state = generator.start(encoded if len(runs) > 1 else encoded[0])
+    seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
+    return Begun(generator, state, first[0], _longest(inputs, run.bundle.lengths[output]), seeds)
 
 
 def _batches(columns: Mapping[str, list[np.ndarray]], batch_rows: int) -> Iterator[list[int]]:

@@ -43,6 +43,7 @@ ORDER = (
     "forecasting",
     "preparing",
     "predicting",
+    "prompting",
     "rows",
     "judging",
     "rivals",

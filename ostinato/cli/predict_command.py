@@ -13,6 +13,7 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
 @click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
 @click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to.")
+@click.option("--stream", is_flag=True, help="Print one TEXT's answer while it is said (search greedy or sample).")
 @set_option
 @seed_option
 @device_option
@@ -23,6 +24,7 @@ def predict(
     source: str | None,
     n_best: int | None,
     attention: Path | None,
+    stream: bool,
     sets: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -43,6 +45,12 @@ def predict(
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
+    if stream:
+        if len(texts) != 1 or len(runs) > 1 or n_best or attention or as_json:
+            raise click.UsageError("--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json")
+        api.stream(run, texts[0], lambda piece: click.echo(piece, nl=False), sets=sets, seed=seed or 0, device=device)
+        click.echo()
+        return
     lines = api.predict(
         runs, list(texts) if source is None else None, source=source, n_best=n_best, sets=sets, seed=seed or 0, device=device,
         attention=attention, as_json=as_json, say=note,

@@ -67,7 +67,8 @@ class Metric(ABC):
     needs_log_probability: ClassVar[bool]
     """Whether it is made from the references' log-probability rather than from predictions."""
     needs: ClassVar[tuple[str, ...]] = ()
-    """Further columns of `Judged` that may be None and without which it cannot be measured: `quantiles`, `scales`."""
+    """Further columns of `Judged` without which it cannot be measured: `quantiles`, `scales`, which may be None; `expected` where it
+    reads the references themselves although it is made from their log-probability."""
 
     def __init__(self) -> None:
         """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""

@@ -27,6 +27,7 @@ class BitsPerCharacter(Metric):
     unit = "bits"
     is_share = False
     needs_log_probability = True
+    needs = ("expected",)
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.log_probability is None:

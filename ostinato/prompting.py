@@ -1,0 +1,177 @@
+"""What follows a prompt: symbol by symbol as it is said, as next words, as whole completions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato import fitting
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Decoding, Generator
+from ostinato.modalities._contract import Modality
+from ostinato.predicting import Begun, Row, Run, answers, begin
+from ostinato.registry import settings_class
+from ostinato.searches._contract import Search
+from ostinato.searches.greedy import Greedy
+from ostinato.searches.sample import Sample
+from ostinato.steps import Steps
+
+WIDTH = 64
+"""Beginnings of words that are followed: of a vocabulary of pieces few others reach a word that is worth showing."""
+NEGLIGIBLE = 0.01
+"""A beginning that is less likely than this share of the last word shown changes neither list nor probabilities to speak of."""
+LONGEST_WORD = 24
+"""Pieces of a word; longer ones are no suggestion."""
+UNFINISHED = "\ufffd"
+"""Stands at the end of a text whose last character is not whole yet."""
+
+
+class Suggestion(NamedTuple):
+    """What may follow, and how probable it is."""
+
+    text: str
+    probability: float
+
+
+class Listening(Generator):
+    """A generator that tells each symbol of its only row as soon as a search goes on with it.
+
+    Args:
+        generator: what is searched.
+        hear: is told the symbol's number.
+    """
+
+    def __init__(self, generator: Generator, hear: Callable[[int], None]):
+        self.generator, self.hear, self.began = generator, hear, False
+        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        return self.generator.start(encoded)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        return self.generator.extend(steps, state)
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        if self.began:
+            self.hear(int(symbols))
+        self.began = True
+        return self.generator.step(symbols, state)
+
+
+def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[str], None]) -> str:
+    """The answer to one row, its text told piece by piece while it is said; returns the whole.
+
+    Errors:
+        ConfigError: the run has several outputs or none that is generated, or the search follows several answers at once.
+    """
+    output = _generated(run)
+    if search.n_best != 1 or not isinstance(search, (Greedy, Sample)):
+        raise ConfigError("--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without --n-best")
+    modality, said, told = run.modalities[f"outputs.{output}"], [], ""
+
+    def tell(symbol: int) -> None:
+        nonlocal told
+        said.append(symbol)
+        text = modality.write(modality.decode(said))
+        if not text.endswith(UNFINISHED) and text.startswith(told):
+            hear(text[len(told) :])
+            told = text
+
+    with torch.inference_mode():
+        begun = _begun(run, row, output, seed)
+        listening = Listening(begun.generator, tell)
+        ((best, *_),) = search.search(listening, begun.state, begun.longest, begun.seeds, attention=False, first=begun.first)
+    whole = modality.write(modality.decode(best.symbols))
+    hear(whole[len(told) :] if whole.startswith(told) else "")
+    return whole
+
+
+def _begun(run: Run, row: Row, output: str, seed: int) -> Begun:
+    columns = {name: run.encoded([row], f"inputs.{name}", lambda _: "the prompt") for name in run.graph.reads[output]}
+    return begin([run], output, columns, [0], seed)
+
+
+def _generated(run: Run) -> str:
+    listed = [name for name in run.outputs if run.graph.heads[name].generates]
+    if len(run.outputs) != 1 or not listed:
+        raise ConfigError(f"{run.folder}: gives {', '.join(run.outputs)}; this needs a run of one output that is generated")
+    return listed[0]
+
+
+def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
+    """The likeliest whole answers, as a mail program shows them, by a beam of at least twice as many."""
+    output = _generated(run)
+    search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count)
+    (found,) = answers([run], [row], search=search)
+    return sorted((Suggestion(one.text, math.exp(one.log_probability)) for one in found[output]), key=lambda one: -one.probability)
+
+
+def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
+    """The likeliest next words, as a keyboard shows them; a prompt that ends within a word is completed.
+
+        p(word) = sum over the ways to say it in pieces of p(pieces) p(the next piece begins with white space, or the end)
+
+    The sum runs over the WIDTH likeliest beginnings at each piece. Where each symbol is a word, one step says it all.
+
+    Args:
+        run: of one output that an input goes on to.
+        row: the prompt.
+        count: how many, at most.
+    """
+    output = _generated(run)
+    settings, modality = run.outputs[output], run.modalities[f"outputs.{output}"]
+    if output not in run.graph.goes_on:
+        raise ConfigError(f"{run.folder}: {output} does not go on from its input; next words need an output of align 'next'")
+    with torch.inference_mode():
+        generator, state, said, _, _ = _begun(run, row, output, 0)
+    direction, _, name = fitting.vocabulary_owners(run.recipe.settings)[f"outputs.{output}"].partition(".")
+    if settings.type != "text" or getattr(run, direction)[name].tokenizer.type == "word":
+        return _next_symbols(generator, modality, state, said, count)
+    pieces = [modality.decode(np.array([number])) for number in range(generator.num_symbols)]
+    begins_with_space = torch.tensor([number == generator.end or piece[:1].isspace() for number, piece in enumerate(pieces)])
+    within = _last_word(str(row[settings.column]))
+    texts, totals, words = [""], torch.zeros(1), dict[str, float]()
+    with torch.inference_mode():
+        for _ in range(LONGEST_WORD):
+            logits, state = generator.step(said, state)
+            logs = torch.log_softmax(logits, 1).cpu()
+            logs[:, generator.begin] = -math.inf
+            started = torch.tensor([bool(text.strip()) for text in texts])
+            ends = torch.logsumexp(logs[:, begins_with_space], 1) + totals
+            for text, total in zip(texts, ends.tolist()):
+                if text.strip():
+                    word = text.strip() if text[:1].isspace() else within + text.strip()
+                    words[word] = words.get(word, 0.0) + math.exp(total)
+            open_ends = logs.masked_fill(started[:, None] & begins_with_space[None], -math.inf)
+            open_ends[:, generator.end] = -math.inf
+            best = (totals[:, None] + open_ends).flatten()
+            values, places = best.topk(min(WIDTH, len(best)))
+            kept = values > -math.inf
+            values, places = values[kept], places[kept]
+            enough = sorted(words.values(), reverse=True)[count - 1 : count]
+            if not len(values) or (enough and float(values[0].exp()) < NEGLIGIBLE * enough[0]):
+                break
+            rows, symbols = places // generator.num_symbols, places % generator.num_symbols
+            texts = [texts[at] + pieces[symbol] for at, symbol in zip(rows.tolist(), symbols.tolist())]
+            totals, said, state = values, symbols.to(said.device), state.reorder(rows.to(said.device))
+    return [Suggestion(*one) for one in sorted(words.items(), key=lambda one: -one[1])[:count]]
+
+
+def _next_symbols(generator: Generator, modality: Modality, state: Decoding, said: Tensor, count: int) -> list[Suggestion]:
+    with torch.inference_mode():
+        logits, _ = generator.step(said, state)
+    probabilities = torch.softmax(logits[0], 0)
+    probabilities[[generator.begin, generator.end]] = 0
+    values, numbers = probabilities.topk(min(count, len(probabilities) - 2))
+    return [Suggestion(*one) for one in zip(modality.labels(numbers.cpu().numpy()), values.tolist())]
+
+
+def _last_word(prompt: str) -> str:
+    """The word within which a prompt ends; empty after white space."""
+    return "" if not prompt or prompt[-1].isspace() else prompt.split()[-1]

@@ -1,0 +1,103 @@
+"""What follows a prompt: next words as counting every spelling gives them, completions, and text while it is said."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+import ostinato
+import ostinato.predicting
+import ostinato.registry
+import ostinato.steps
+from ostinato import prompting
+from ostinato.errors import ConfigError
+from ostinato.registry import make
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A model over a, b and the space that has learnt a little, so that no two words are equally likely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        model = ostinato.Model(
+            inputs={"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 8, "embedding_size": 4}}},
+            outputs={"on": {"of": "text", "align": "next"}},
+            training={"epochs": 2, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+        )
+        rows = [{"text": text} for text in ("ab a", "ab ab", "b ab a", "aab b", "ab") * 4]
+        model.fit(rows, rows[:5], folder=tmp_path_factory.mktemp("runs") / "run")
+        yield model.run
+
+
+def spelt(run, prompt, text):
+    """log p(text | prompt), symbol by symbol; None stands for white space or the end."""
+    modality, graph = run.modalities["outputs.on"], run.graph
+    total, said = 0.0, list(modality.encode(prompt))
+    with torch.no_grad():
+        for symbol in text:
+            heard = torch.tensor([graph.heads["on"].begin, *said])
+            read = graph.encoder("text").encode(ostinato.steps.Steps.of([heard])).steps.values[-1:]
+            logs = torch.log_softmax(graph.heads["on"].logits(read, None, None), 1)[0]
+            if symbol is None:
+                return total + float(torch.logaddexp(logs[graph.heads["on"].end], logs[modality.encode(" ")[0]]))
+            total += float(logs[modality.encode(symbol)[0]])
+            said.append(modality.encode(symbol)[0])
+    return total
+
+
+@pytest.mark.parametrize(("prompt", "before"), [("ab ", ""), ("", ""), ("b a", "a")])
+def test_next_words_are_as_likely_as_all_their_spellings(run, prompt, before, monkeypatch):
+    monkeypatch.setattr(prompting, "WIDTH", 500)
+    found = {one.text: one.probability for one in prompting.next_words(run, {"text": prompt}, 4)}
+    expected: dict[str, float] = {}
+    for length in range(1, 5):
+        for letters in itertools.product("ab", repeat=length):
+            word = "".join(letters)
+            expected[before + word] = expected.get(before + word, 0) + math.exp(spelt(run, prompt, [*letters, None]))
+            # any number of spaces may stand before a word; a space ends the word within which the prompt ended
+            for spaces in range(1, 4):
+                expected[word] = expected.get(word, 0) + math.exp(spelt(run, prompt, [" "] * spaces + [*letters, None]))
+    best = sorted(expected, key=expected.get, reverse=True)[:3]
+    assert [*found][:3] == best
+    for word in best:
+        assert found[word] == pytest.approx(expected[word], rel=0.02)
+
+
+def test_where_each_symbol_is_a_word_one_step_says_it(tmp_path):
+    rows = [{"x": ["one", "two", "three"]}, {"x": ["one", "two"]}] * 10
+    model = ostinato.Model(inputs={"x": "tokens"}, outputs={"y": {"of": "x"}}, training={"epochs": 4, "batch_rows": 4})
+    model.fit(rows, rows[:2], folder=tmp_path / "run")
+    found = prompting.next_words(model.run, {"x": ["one"]}, 3)
+    assert found[0].text == "two" and {one.text for one in found} == {"one", "two", "three"}
+    assert sum(one.probability for one in found) < 1
+
+
+def test_completions_are_the_likeliest_answers(run):
+    found = prompting.completions(run, {"text": "ab "}, 3)
+    assert len(found) == 3 and found == sorted(found, key=lambda one: -one.probability)
+    for one in found:
+        symbols = [*one.text]
+        end = run.graph.heads["on"].end
+        with torch.no_grad():
+            heard = torch.tensor([run.graph.heads["on"].begin, *run.modalities["outputs.on"].encode("ab " + one.text)])
+            read = run.graph.encoder("text").encode(ostinato.steps.Steps.of([heard])).steps.values[-1:]
+            ended = float(torch.log_softmax(run.graph.heads["on"].logits(read, None, None), 1)[0, end])
+        assert one.probability == pytest.approx(math.exp(spelt(run, "ab ", symbols) + ended), rel=1e-3)
+
+
+@pytest.mark.parametrize("search", ["greedy", "sample"])
+def test_what_is_told_while_it_is_said_is_the_answer(run, search):
+    pieces = []
+    built = make("searches", search, (), {"max_length": 9})
+    whole = prompting.streamed(run, {"text": "a"}, built, seed=3, hear=pieces.append)
+    assert "".join(pieces) == whole and len(pieces) > 1
+    plain = ostinato.predicting.answers([run], [{"text": "a"}], search=ostinato.registry.settings_class("searches", search)(type=search, max_length=9), seed=3)
+    assert whole == plain[0]["on"][0].text
+
+
+def test_several_answers_at_once_cannot_be_told(run):
+    with pytest.raises(ConfigError, match="--stream tells one answer"):
+        prompting.streamed(run, {"text": "a"}, make("searches", "beam"), seed=0, hear=print)
+    with pytest.raises(ConfigError, match="--stream tells one answer"):
+        prompting.streamed(run, {"text": "a"}, make("searches", "sample", (), {"n_best": 2}), seed=0, hear=print)
