@@ -1,7 +1,8 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, in folders that are whole or absent.
 
 A run's folder of checkpoints holds
-    checkpoint-EPOCHS-BATCHES/     state.json, model.safetensors, optimizer.safetensors, average.safetensors (a moving average)
+    checkpoint-EPOCHS-BATCHES/     state.json, model.safetensors, optimizer.safetensors, average.safetensors (a moving average),
+                                   carried.safetensors (what a chunk of streams hands to the next)
     best-EPOCHS.safetensors        the weights that validation liked best, after so many epochs
     epoch-EPOCHS.safetensors       the weights at the end of an epoch, kept while an average of the last ones needs them
 The two numbers of a checkpoint are the epochs done and the batches trained on in the next: its name is its position, and what

@@ -18,7 +18,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ostinato.data.streams import Chunk
 from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.heads._contract import Loss
 from ostinato.registry import Count, Positive, Rate, Room, Settings, build
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
@@ -33,7 +35,7 @@ from ostinato.training.checkpoints import (
 from ostinato.training.clip import clip
 from ostinato.training.history import History
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
-from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progress, Task
+from ostinato.training.task import Interrupted, Listeners, Outcome, Part, Place, Progress, Task
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming: more epochs touch the future only (a schedule over all updates is stretched), the rest nothing."""
@@ -49,9 +51,15 @@ class Training:
     An update is `accumulate` batches, exactly as if they were one. Validation judges the weights that would be kept: the
     average where there is one. Without `keep_best` the weights after the last epoch are kept.
 
+    With `tbptt` a batch is a chunk of streams (`data.streams`): `tbptt` steps of each of `batch_rows` streams, a sequence longer than
+    that going on in the next chunk from the state that it reached. The gradient ends where the chunk begins. What is carried from
+    chunk to chunk stands in the checkpoint.
+
     Args:
         batch_steps: real steps in a batch, all columns together.
-        batch_rows: examples in a batch, in place of `batch_steps`.
+        batch_rows: examples in a batch, in place of `batch_steps`; with `tbptt` the number of streams.
+        tbptt: the most steps through which a gradient goes back: batches are chunks of so many steps of `batch_rows` streams; for
+            outputs of align next on symbols. A sequence that is not longer is never cut.
         max_steps: the longest example trained on; longer ones are left out and counted.
         epochs: how often each example is seen.
         accumulate: batches per update.
@@ -80,6 +88,7 @@ class Training:
         *,
         batch_steps: Count | None = None,
         batch_rows: Count | None = None,
+        tbptt: Count | None = None,
         max_steps: Count | None = None,
         epochs: Count = 20,
         accumulate: Count = 1,
@@ -101,6 +110,10 @@ class Training:
     ):
         if batch_steps is not None and batch_rows is not None:
             raise ConfigError("training: batch_steps and batch_rows exclude each other; leave one of them out")
+        if tbptt is not None and batch_steps is not None:
+            raise ConfigError(
+                "training: with tbptt a batch is tbptt steps of each of batch_rows streams; leave batch_steps out, and give batch_rows"
+            )
         if average_decay is not None and average_last is not None:
             raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
         if watch != "loss" and not keep_best and patience is None and schedule.type != "plateau":
@@ -110,6 +123,7 @@ class Training:
             )
         self.batch_steps = batch_steps
         self.batch_rows = batch_rows
+        self.tbptt = tbptt
         self.max_steps = max_steps
         self.epochs = epochs
         self.accumulate = accumulate
@@ -168,6 +182,7 @@ class _Run:
         self.schedule = build(training.schedule, "schedules")
         self.moving = MovingAverage(self.named, training.average_decay) if training.average_decay is not None else None
         self.place = Place()
+        self.carried: tuple[Tensor, ...] = ()
         length = 0
         if saved is not None:
             refuse_changes(saved.state["facts"], task.facts, (*FREE, *task.free), folder)
@@ -179,6 +194,9 @@ class _Run:
             restore_optimizer(self.optimizer, self.named, saved.tensors["optimizer"])
             if self.moving is not None:
                 self.moving.restore(saved.tensors["average"])
+            if training.tbptt is not None:
+                found = saved.tensors["carried"]
+                self.carried = tuple(found[str(place)].to(self.device) for place in range(len(found)))
             length = saved.state["history_length"]
             if self.ended() is None:
                 listeners.notes(f"going on after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}")
@@ -240,12 +258,14 @@ class _Run:
         self.tick()
         self.report({"event": "epoch", **self.sums(place.whole_epoch), **valid, "seconds": place.seconds})
         place.epoch, place.batch, place.averaged_epochs = number, 0, averaged
+        self.carried = ()
         place.lately, place.whole_epoch = {}, {}
         self.save()
 
-    def update(self, parts: Sequence[np.ndarray]) -> None:
+    def update(self, parts: Sequence[Part]) -> None:
         """One step of the optimizer, on the gradient of all parts together."""
         place, training, model = self.place, self.training, self.model
+        carried = self.carried
         began = time.monotonic()
         place.learning_rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
         for group in self.optimizer.param_groups:
@@ -259,7 +279,7 @@ class _Run:
         for part, batch in enumerate(batches):
             draw_from(training.seed, place.updates, part, self.device)
             with self.autocast:
-                losses = model.losses(batch)
+                losses = self.losses(batch)
             real = {name: loss for name, loss in losses.items() if loss.count}
             divisors = known or {name: loss.count if len(parts) == 1 else 1 for name, loss in real.items()}
             if real:
@@ -272,21 +292,36 @@ class _Run:
         norm = clip(list(self.named.values()), norm=training.clip_norm, value=training.clip_value)
         *values, self.norm = torch.stack([*(one.float() for one in totals.values()), norm.float().to(self.device)]).tolist()
         if not all(map(math.isfinite, (*values, self.norm))):
-            self.blame(parts, batches, dict(zip(totals, values)))
+            self.blame(parts, batches, dict(zip(totals, values)), carried)
         self.optimizer.step()
         place.updates += 1
         if self.moving is not None:
             self.moving.update(place.updates)
-        self.tell(int(sum(self.task.row_steps[rows].sum() for rows in parts)), dict(zip(totals, values)), counts, began)
+        self.tell(sum(map(self.steps, parts)), dict(zip(totals, values)), counts, began)
+
+    def losses(self, batch: Any) -> dict[str, Loss]:
+        """The losses of a batch; of a chunk of streams, going on from the one before and carrying over to the next."""
+        if self.training.tbptt is None:
+            return self.model.losses(batch)
+        losses, self.carried = self.model.losses_from(batch, self.carried)
+        return losses
+
+    def steps(self, part: Part) -> int:
+        """Real steps of a batch, all columns together."""
+        if isinstance(part, Chunk):
+            return round(float((self.task.row_steps[part.rows] * part.shares).sum()))
+        return int(self.task.row_steps[part].sum())
 
     @torch.no_grad()
     def counted(self, batches: Sequence[Any]) -> Counter[str]:
         """Real targets of each output in a whole update: a forward pass more, in evaluation mode so that it leaves no trace."""
         self.model.eval()
         counts: Counter[str] = Counter()
+        carried = self.carried
         for batch in batches:
             with self.autocast:
-                counts.update({name: loss.count for name, loss in self.model.losses(batch).items()})
+                counts.update({name: loss.count for name, loss in self.losses(batch).items()})
+        self.carried = carried
         self.model.train()
         return counts
 
@@ -340,6 +375,8 @@ class _Run:
         tensors = {"model": model_tensors(self.model), "optimizer": optimizer_tensors(self.optimizer, self.named)}
         if self.moving is not None:
             tensors["average"] = self.moving.weights()
+        if self.training.tbptt is not None:
+            tensors["carried"] = {str(place): one for place, one in enumerate(self.carried)}
         self.checkpoints.save(self.place.epoch, self.place.batch, state, tensors)
         self.saved_at = time.monotonic()
 
@@ -381,14 +418,18 @@ class _Run:
         epochs, rate = self.training.epochs, place.learning_rate
         self.listeners.progress(Progress(place.updates, self.total, place.epoch + 1, epochs, loss, self.speed, rate, left))
 
-    def blame(self, parts: Sequence[np.ndarray], batches: Sequence[Any], totals: Mapping[str, float]) -> NoReturn:
+    def blame(
+        self, parts: Sequence[Part], batches: Sequence[Any], totals: Mapping[str, float], carried: tuple[Tensor, ...]
+    ) -> NoReturn:
         """Stops at a loss or gradient that is not finite, before it touches a weight, and says where it arose."""
-        place, rows = self.place, np.concatenate(parts).tolist()
+        place = self.place
+        rows = np.concatenate([part.rows if isinstance(part, Chunk) else part for part in parts]).tolist()
         arose = None
+        self.carried = carried
         for part, batch in enumerate(batches):
             draw_from(self.training.seed, place.updates, part, self.device)
             with self.autocast, torch.no_grad():
-                arose = arose or first_not_finite(self.model, self.model.losses, batch)
+                arose = arose or first_not_finite(self.model, self.losses, batch)
         norms = {name: one.grad.float().norm().item() for name, one in self.named.items() if one.grad is not None}
         bad = [name for name, norm in norms.items() if not math.isfinite(norm)]
         largest = sorted((name for name in norms if name not in bad), key=norms.__getitem__, reverse=True)[:3]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
+from ostinato.data.streams import Chunk
 from ostinato.heads._contract import Loss
 
 
@@ -20,11 +21,19 @@ class Trainable(Protocol):
 
     def losses(self, batch: Any) -> dict[str, Loss]: ...
 
+    def losses_from(self, batch: Any, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:
+        """Asked with `training.tbptt` alone: the losses of a chunk that goes on from what the chunk before carried over, and what
+        it carries over itself, without gradients."""
+
+
+Part = np.ndarray | Chunk
+"""The rows of a batch; with `training.tbptt` the pieces of rows of a chunk."""
+
 
 class Batches(Protocol):
-    """What the loop asks of the batches: the rows of each, a function of the epoch alone."""
+    """What the loop asks of the batches: what stands in each, a function of the epoch alone."""
 
-    def epoch(self, number: int) -> Sequence[np.ndarray]: ...
+    def epoch(self, number: int) -> Sequence[Part]: ...
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,8 @@ class Task:
 
     Args:
         model: on its device, with its first weights.
-        batches: the rows of each batch of an epoch.
-        fetch: rows to a batch on the model's device.
+        batches: what stands in each batch of an epoch.
+        fetch: rows, or a chunk, to a batch on the model's device.
         validate: the metrics of a model that stands in evaluation mode.
         higher: for each metric that `validate` gives, whether higher is better.
         row_steps: (rows,) real steps of each row, for the speed.
@@ -44,7 +53,7 @@ class Task:
 
     model: nn.Module
     batches: Batches
-    fetch: Callable[[np.ndarray], Any]
+    fetch: Callable[[Part], Any]
     validate: Callable[[nn.Module], Mapping[str, float]]
     higher: Mapping[str, bool]
     row_steps: np.ndarray

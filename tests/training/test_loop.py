@@ -76,6 +76,7 @@ JUDGED = {"validate_every": 2, "watch": "next.right", "patience": 1, "keep_best"
 """Tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
 ELSEWHERE = {
     "batch_steps": "how Batches is built", "batch_rows": "how Batches is built", "max_steps": "which rows are left in",
+    "tbptt": "test_tbptt",
     "checkpoint_seconds": "test_resume", "report_every": "below", "tensorboard": "below",
 }  # fmt: skip
 
