@@ -95,8 +95,10 @@ def default_split(run: Run, split: str | None, data: Any) -> str:
     return split
 
 
-def asked(run: Run, texts: Sequence[str] | None, source: str | None, *, outputs: bool = False) -> Rows:
-    """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too.
+def asked(
+    run: Run, texts: Sequence[str] | None, source: str | None, *, outputs: bool = False, only: Sequence[str] | None = None
+) -> Rows:
+    """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too, or `only` these places.
 
     Errors:
         ConfigError: lines of text cannot hold several columns.
@@ -104,7 +106,8 @@ def asked(run: Run, texts: Sequence[str] | None, source: str | None, *, outputs:
     """
     if forecasts(run.recipe.settings):
         return _series_asked(run, texts, source, outputs)
-    places = _places(run, outputs)
+    places = _places(run, outputs if only is None else True)
+    places = {place: one for place, one in places.items() if only is None or place in only}
     if source is not None and source != "-" and _is_table(source):
         return _of_table(run, source, places, "--input")
     if len(places) > 1:
@@ -184,6 +187,15 @@ def _at_the_end(run: Run, source: Any) -> Rows:
 
 def _places(run: Run, outputs: bool) -> dict[str, Any]:
     return {place: one for place, one in fitting.places(run.recipe.settings) if outputs or place.startswith("inputs.")}
+
+
+def outputs_there(run: Run, source: str | None) -> list[str]:
+    """The outputs whose columns a table has, as places; none where lines of text are given."""
+    if source is None or source == "-" or not _is_table(source):
+        return []
+    there = open_table(source, columns=None, base=Path.cwd(), data_root=(), where="--input").columns
+    places = {place: one for place, one in _places(run, True).items() if place.startswith("outputs.")}
+    return [place for place, column in zip(places, _columns(places)) if column in there]
 
 
 def _columns(places: Mapping[str, Any]) -> list[str]:

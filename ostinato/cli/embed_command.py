@@ -1,0 +1,57 @@
+"""Tell what an encoder makes of whole inputs: vectors, nearest neighbours, a picture."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import device_option, json_option, note, show
+
+
+@click.command("embed")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1)
+@click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table with the input's column.")
+@click.option("--of", metavar="INPUT", help="The input whose encoder is asked, where there are several.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the vectors to a .csv or .parquet file.")
+@click.option("--nearest", type=click.IntRange(min=1), metavar="N", help="The N nearest other rows of each row, by cosine.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw all rows in a plane.")
+@device_option
+@json_option
+def embed(
+    run: Path,
+    texts: tuple[str, ...],
+    source: str | None,
+    of: str | None,
+    output: Path | None,
+    nearest: int | None,
+    picture: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Tell the summary vector of each TEXT, or of each row of --input: what the encoder of a trained RUN makes of the whole.
+
+    They are printed as csv, or written to --output. --nearest prints neighbours in their place. --picture shows the two
+    directions in which the rows vary most (principal components), coloured by an output's column where the table has one.
+    """
+    from ostinato import api
+
+    if source is None and not texts:
+        raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
+    if source is not None and texts:
+        raise click.UsageError("give TEXT or --input, not both")
+    if output is not None and output.suffix not in (".csv", ".parquet"):
+        raise click.UsageError(f"--output {output}: give a name that ends in .csv or .parquet")
+    given = list(texts) if source is None else None
+    found = api.embed(run, given, source=source, of=of, nearest=nearest or 0, picture=picture, device=device)
+    if output is not None:
+        note(f"{len(found['rows']):,} vectors of {found['size']} numbers: {api.write_table(found, output)}")
+    if picture is not None:
+        note(f"picture: {picture}")
+    if as_json or nearest is not None:
+        show(found, as_json, lambda: "\n".join(line for at, one in enumerate(found["rows"], 1) for line in _lines(at, one)))
+    elif output is None and picture is None:
+        click.echo(api.write_table(found), nl=False)
+
+
+def _lines(number: int, one: dict) -> list[str]:
+    return [f"{number}\t{one['text']}", *(f"\t{near['similarity']:.3f}\t{near['row']}\t{near['text']}" for near in one["nearest"])]

@@ -1,0 +1,183 @@
+"""What an encoder makes of whole inputs: summary vectors, their nearest neighbours, and a picture in two dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from ostinato.data.cache import to_steps
+from ostinato.errors import ConfigError, DataError
+from ostinato.files import explained
+from ostinato.predicting import BATCH_STEPS, Place, Row, Run
+
+BATCH_ROWS = 64
+CHUNK_ROWS = 1024
+"""Rows whose neighbours are looked for at once."""
+MOST_WORDS = 40
+"""More points than these leave no room for their texts."""
+MOST_COLOURS = 10
+MOST_LETTERS = 24
+
+
+class Neighbour(NamedTuple):
+    """A row near another: its number, and the cosine of the angle between the two."""
+
+    row: int
+    similarity: float
+
+
+def encoded_input(run: Run, name: str | None) -> str:
+    """The input that is meant; the only one where none is named.
+
+    Errors:
+        ConfigError: there is no such input, or several and none is named.
+    """
+    told = ", ".join(run.inputs)
+    if name is None:
+        if len(run.inputs) > 1:
+            raise ConfigError(f"--of: this run reads several inputs, {told}; say which one's encoder to ask")
+        return next(iter(run.inputs))
+    if name not in run.inputs:
+        raise ConfigError(f"--of {name}: this run has no such input; inputs: {told}")
+    return name
+
+
+def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda row: f"row {row}") -> np.ndarray:
+    """The summary vector of one input of each row, in the rows' order whatever the batches are.
+
+    Shapes:
+        (rows, summary_size) float32
+
+    Errors:
+        ConfigError: the encoder sums nothing up.
+        DataError: a row lacks the input, or it cannot be encoded; or there is no row.
+    """
+    size = run.graph.encoder(name).summary_size
+    if size is None:
+        raise ConfigError(f"inputs.{name}.encoder: {run.inputs[name].encoder.type} gives no summary of the whole, only steps")
+    if not rows:
+        raise DataError("there is no row to embed; give at least one")
+    column = run.encoded(rows, f"inputs.{name}", place)
+    found = np.zeros((len(rows), size), dtype=np.float32)
+    order = sorted(range(len(rows)), key=lambda row: -len(column[row]))
+    while order:
+        count = max(1, min(BATCH_ROWS, BATCH_STEPS // max(1, len(column[order[0]]))))
+        now, order = order[:count], order[count:]
+        lengths = np.array([len(column[row]) for row in now], dtype=np.int64)
+        steps = to_steps(np.concatenate([column[row] for row in now]), lengths).to(run.device)
+        with torch.inference_mode():
+            found[now] = run.graph.encode({name: steps})[name].summary.float().cpu().numpy()
+    return found
+
+
+def nearest(vectors: np.ndarray, number: int) -> list[list[Neighbour]]:
+    """The nearest other rows of each row by cosine, nearest first; of equally near ones the earlier first.
+
+        cos(a, b) = a . b / (|a| |b|)      0 where one of the two is the zero vector
+    """
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    unit = vectors / np.where(lengths > 0, lengths, 1)
+    found: list[list[Neighbour]] = []
+    for start in range(0, len(unit), CHUNK_ROWS):
+        cosines = unit[start : start + CHUNK_ROWS] @ unit.T
+        own = np.arange(len(cosines))
+        cosines[own, start + own] = -np.inf
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, : min(number, len(unit) - 1)]
+        found += [[Neighbour(int(row), float(cosines[at, row])) for row in near] for at, near in enumerate(order)]
+    return found
+
+
+def plane(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The rows on the two directions in which they vary most, and the share of their variance along each.
+
+        C = (X - mean)^T (X - mean) = V diag(l) V^T,    points = (X - mean) V[:, :2],    shares = l[:2] / sum(l)
+
+    Each direction is turned so that its largest component is positive: the picture does not depend on the machine's signs.
+
+    Shapes:
+        points (rows, 2) float64
+
+    Source: Pearson 1901 (Philosophical Magazine 2:559).
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)
+    spread, directions = np.linalg.eigh(centred.T @ centred)
+    top = directions[:, ::-1][:, :2]
+    top = top * np.sign(top[np.abs(top).argmax(0), range(top.shape[1])])
+    points = centred @ top
+    spread = np.maximum(spread, 0)  # Rounding leaves a little below 0 where nothing varies.
+    shares = spread[::-1][:2] / max(float(spread.sum()), 1e-300)
+    missing = 2 - points.shape[1]
+    return np.pad(points, ((0, 0), (0, missing))), [*shares.tolist(), *[0.0] * missing]
+
+
+def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequence[Any] | None = None, name: str = "") -> Path:
+    """Writes the rows as points in a plane; a few with their texts, coloured by a column's labels or numbers.
+
+    Args:
+        vectors: (rows, size), by position.
+        texts: a row each, by position.
+        path: the picture, by position.
+        colours: of each row a label, a number, or None where it has neither.
+        name: of that column.
+
+    Errors:
+        DataError: the picture cannot be written.
+    """
+    points, shares = plane(vectors)
+    figure, axes = plt.subplots(figsize=(7.2, 5.4), layout="constrained")
+    try:
+        size = 26 if len(points) <= 500 else 7
+        if colours is None:
+            axes.scatter(*points.T, s=size, color="tab:blue", linewidths=0)
+        elif all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in colours if one is not None):
+            numbers = [np.nan if one is None else float(one) for one in colours]
+            image = axes.scatter(*points.T, s=size, c=numbers, cmap="viridis", linewidths=0, plotnonfinite=False)
+            figure.colorbar(image, ax=axes, label=_drawable(name), shrink=0.8)
+        else:
+            _by_label(axes, points, [None if one is None else str(one) for one in colours], size, name)
+        if len(points) <= MOST_WORDS:
+            for point, text in zip(points, texts):
+                axes.annotate(_drawable(text), point, xytext=(4, 3), textcoords="offset points", fontsize=7, color="0.25")
+        axes.set_xlabel(f"first direction, {100 * shares[0]:.0f} % of the variance")
+        axes.set_ylabel(f"second direction, {100 * shares[1]:.0f} %")
+        axes.margins(0.08)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=130)
+    finally:
+        plt.close(figure)
+    return path
+
+
+def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size: int, name: str) -> None:
+    """A colour for each of the commonest labels, grey for the others."""
+    counts: dict[str, int] = {}
+    for label in labels:
+        if label is not None:
+            counts[label] = counts.get(label, 0) + 1
+    shown = sorted(sorted(counts), key=lambda label: -counts[label])[:MOST_COLOURS]
+    rest = np.array([label not in shown for label in labels])
+    if rest.any():
+        axes.scatter(*points[rest].T, s=size, color="0.75", linewidths=0, label="others")
+    palette = plt.get_cmap("tab10").colors
+    for colour, label in zip(palette, sorted(shown)):
+        here = np.array([one == label for one in labels])
+        axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_drawable(label))
+    axes.legend(title=_drawable(name), frameon=False, fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _drawable(text: str) -> str:
+    """One line without a formula, cut where it is long."""
+    text = " ".join(text.split())
+    return (text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "\u2026").replace("$", r"\$")
