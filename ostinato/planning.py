@@ -9,7 +9,7 @@ from typing import Any
 
 from ostinato import fitting
 from ostinato.model import encoder_owner
-from ostinato.recipe import Recipe, align_of
+from ostinato.recipe import Recipe, align_of, streamed
 from ostinato.registry import Settings
 
 UPDATES_AN_EPOCH = 200
@@ -19,6 +19,9 @@ TOTAL_UPDATES = 5000
 
 SUBWORD = ("bpe", "unigram")
 """Tokenizers that cut words to reach the size that they are told; others take what the text has."""
+
+STREAMS = (8, 64)
+"""The fewest and the most streams that are chosen: products of fewer rows are slow, and more streams than rows run dry."""
 
 WINDOWS = 64
 """Windows in a batch: as many rows as keep the products of a recurrence wide."""
@@ -112,7 +115,16 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
     by_rows = amount.distinct is not None and not _given(recipe, "training.batch_steps") and not _given(recipe, "training.batch_rows")
-    if by_rows:
+    if training.tbptt is not None:
+        own = amount.steps[f"inputs.{streamed(recipe.settings)}"] + amount.rows
+        if not _given(recipe, "training.batch_rows"):
+            streams = round(min(4000, own / UPDATES_AN_EPOCH) / training.tbptt)
+            streams = max(1, min(amount.rows, STREAMS[1], max(STREAMS[0], streams)))
+            why = f"{many}: chunks of {training.tbptt} steps of each of so many streams, {streams * training.tbptt:,} steps at most"
+            chosen["training.batch_rows"] = (streams, why)
+        streams = chosen["training.batch_rows"][0] if "training.batch_rows" in chosen else training.batch_rows
+        updates = own / (training.tbptt * min(streams, amount.rows) * training.accumulate)
+    elif by_rows:
         chosen["training.batch_rows"] = (WINDOWS, "windows are equally long")
         updates = amount.rows / (WINDOWS * training.accumulate)
     elif _given(recipe, "training.batch_rows"):

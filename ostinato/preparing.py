@@ -13,14 +13,16 @@ import numpy as np
 import torch
 
 from ostinato import fitting, forecasting, planning
+from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, encode
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
-from ostinato.data.windows import Windows, check_training
+from ostinato.data.streams import Chunk, Streams, pieces
+from ostinato.data.windows import WindowBatches, Windows, check_training
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality
-from ostinato.model import Batch
-from ostinato.recipe import Recipe, align_of, forecasts
+from ostinato.model import Batch, Pieces
+from ostinato.recipe import Recipe, align_of, forecasts, streamed
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
@@ -65,8 +67,9 @@ class Prepared:
     sources: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
 
-    def batch(self, split: str, rows: np.ndarray) -> Batch:
-        return batch(self.recipe.settings, self.splits[split].dataset, rows)
+    def batch(self, split: str, rows: np.ndarray | Chunk) -> Batch:
+        make = chunk if isinstance(rows, Chunk) else batch
+        return make(self.recipe.settings, self.splits[split].dataset, rows)
 
 
 def batch(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> Batch:
@@ -79,6 +82,30 @@ def batch(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> Batch:
         if not here.all():
             given[name] = torch.from_numpy(np.flatnonzero(here))
     return Batch(inputs, targets, given)
+
+
+def chunk(recipe: Settings, dataset: Dataset, part: Chunk) -> Batch:
+    """A chunk of streams as the graph takes it: of begin + sequence a step and its target are one apart."""
+    of, place = streamed(recipe), lambda name: f"inputs.{name}"
+    first, last = np.maximum(part.first - 1, 0), part.last - 1
+    inputs = {name: dataset.steps(place(name), part.rows) for name in recipe.inputs if name != of}
+    inputs[of] = pieces(dataset, place(of), part.rows, first, last)
+    last = np.minimum(part.last, part.lengths - 1)
+    targets = {name: pieces(dataset, f"outputs.{name}", part.rows, part.first, last) for name in recipe.outputs}
+    return Batch(inputs, targets, pieces=Pieces(torch.from_numpy(part.before), torch.from_numpy(part.ends)))
+
+
+def training_batches(recipe: Settings, split: Split) -> Batches | Streams | WindowBatches:
+    """What stands in the batches of training, epoch by epoch."""
+    training = recipe.training
+    if training.tbptt is not None:
+        lengths = split.dataset.lengths[f"inputs.{streamed(recipe)}"]
+        return Streams(lengths, rows=split.rows, steps=training.tbptt, batch_rows=training.batch_rows, seed=training.seed)
+    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
+    if isinstance(split.dataset, Windows):
+        stride = next(iter(recipe.outputs.values())).stride
+        return WindowBatches(split.dataset, split.rows, stride=stride, **limits, seed=training.seed)
+    return Batches(split.dataset.lengths, rows=split.rows, **limits, seed=training.seed)
 
 
 def cache_folder() -> Path:

@@ -417,6 +417,8 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
     if recipe.training.watch not in watchable(recipe):
         yield "training.watch", f"'{recipe.training.watch}' is not measured{nearest(recipe.training.watch, watchable(recipe))}"
     yield from _forecast_mistakes(recipe)
+    if recipe.training.tbptt is not None:
+        yield from _stream_mistakes(recipe)
     if recipe.data.file is not None and recipe.data.train is not None:
         yield "data.file", "give `file` or `train`, not both"
     for direction in ("inputs", "outputs"):
@@ -443,6 +445,25 @@ def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterat
             yield place, f"true shows it the steps that {where} must predict; leave it out: under align 'next' it is read one way"
     if one.join is not None:
         yield f"{where}.join", "an output of align 'next' has the summaries of other inputs beside each step; leave the join out"
+
+
+def _stream_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """What cannot be read in chunks that go on from a state."""
+    said, of = "training.tbptt", streamed(recipe)
+    for name, one in recipe.outputs.items():
+        align, where = align_of(one), f"outputs.{name}"
+        if align != "next" or one.type == "series":
+            told = "windows of a series" if one.type == "series" and align == "next" else f"of align '{align}'"
+            yield said, f"cuts what goes on symbol by symbol (align 'next'), and {where} is {told}; leave tbptt out, or train it apart"
+        elif one.of != of:
+            yield said, f"all outputs must go on from one input, and {where} goes on from '{one.of}', another from '{of}'; train them apart"
+        elif one.of in recipe.inputs and (one.column or name) != (recipe.inputs[of].column or of):
+            yield said, f"{where} reads the column '{one.column or name}' and not that of '{of}'; leave its `column` out, or leave tbptt out"
+
+
+def streamed(recipe: Settings) -> str | None:
+    """The input that outputs go on from symbol by symbol; the first of them."""
+    return next((one.of for one in recipe.outputs.values() if align_of(one) == "next" and one.type != "series"), None)
 
 
 def forecasts(recipe: Settings) -> bool:

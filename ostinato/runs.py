@@ -13,13 +13,13 @@ import torch
 from ostinato import bundle as bundles
 from ostinato import judging
 from ostinato.data.batches import Batches
-from ostinato.data.windows import WindowBatches, Windows
+from ostinato.data.streams import Streams
 from ostinato.errors import ConfigError, DataError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.metrics._contract import Judged
 from ostinato.model import Graph
 from ostinato.predicting import Run
-from ostinato.preparing import Prepared, prepare
+from ostinato.preparing import Prepared, prepare, training_batches
 from ostinato.recipe import Recipe, at_path, set_path, watchable
 from ostinato.registry import settings_class
 from ostinato.training import repeatable
@@ -79,17 +79,14 @@ def train_run(
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph)
     split = prepared.splits["train"]
-    limits = {"batch_steps": settings.training.batch_steps, "batch_rows": settings.training.batch_rows}
-    if isinstance(split.dataset, Windows):
-        stride = next(iter(settings.outputs.values())).stride
-        batches = WindowBatches(split.dataset, split.rows, stride=stride, **limits, seed=settings.training.seed)
-    else:
-        batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=settings.training.seed)
+    batches = training_batches(settings, split)
+    if isinstance(batches, Streams) and len(split.rows) < settings.training.batch_rows:
+        say(f"note: {len(split.rows):,} rows make as many streams, fewer than training.batch_rows ({settings.training.batch_rows:,})")
     task = Task(
         model=graph,
         batches=batches,
         fetch=lambda rows: prepared.batch("train", rows).to(device),
-        validate=lambda _: _validate(run, prepared, limits, device),
+        validate=lambda _: _validate(run, prepared, device),
         higher=watchable(settings),
         row_steps=sum(split.dataset.lengths.values()),
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
@@ -196,9 +193,15 @@ def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
     )
 
 
-def _validate(run: Run, prepared: Prepared, limits: Mapping[str, int | None], device: str) -> dict[str, float]:
+def _validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
     """The validation loss of each output, and the metrics that come with it; others only where one of them is watched."""
     split, found = prepared.splits["valid"], {}
+    training = run.recipe.settings.training
+    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
+    if training.tbptt is not None:
+        # Whole sequences: about as many steps of each column as a chunk has, since that many have room.
+        columns = len(split.dataset.lengths)
+        limits = {"batch_steps": columns * training.tbptt * training.batch_rows, "batch_rows": None}
     batches = Batches(split.dataset.lengths, rows=split.rows, **limits).evaluation()
     scored: dict[str, list[np.ndarray]] = {output: [] for output in run.outputs}
     for rows in batches:
