@@ -18,13 +18,12 @@ import torch
 from ostinato import bundle as bundles
 from ostinato import comparing, files, judging, predicting, prompting, rivals, sweeping
 from ostinato import rows as row_sources
-from ostinato.data.batches import Batches
 from ostinato.data.read import Table
 from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.kernels import dispatch
 from ostinato.model import Graph
 from ostinato.predicting import Answer, Row, Run, answers
-from ostinato.preparing import Prepared, prepare
+from ostinato.preparing import Prepared, prepare, training_batches
 from ostinato.recipe import Recipe, check as check_recipe, from_arguments, parse_set, set_path
 from ostinato.registry import Settings, build
 from ostinato.runs import train_run
@@ -78,14 +77,17 @@ def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
     from torch.utils.flop_counter import FlopCounterMode
 
     training, split = prepared.recipe.settings.training, prepared.splits["train"]
-    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
-    batches = Batches(split.dataset.lengths, rows=split.rows, **limits, seed=training.seed).epoch(0)[: training.accumulate]
+    batches = training_batches(prepared.recipe.settings, split).epoch(0)[: training.accumulate]
+    steps, carried = 0, ()
     graph.train()
     # The counter sees torch's products alone: the native kernel does the same ones, out of its sight.
     with FlopCounterMode(display=False) as counter, dispatch.forced("reference"):
         for rows in batches:
-            sum(loss.total for loss in graph.losses(prepared.batch("train", rows)).values()).backward()
-    return sum(split.dataset.total_steps(rows) for rows in batches), counter.get_total_flops()
+            batch = prepared.batch("train", rows)
+            losses, carried = (graph.losses(batch), ()) if batch.pieces is None else graph.losses_from(batch, carried)
+            sum(loss.total for loss in losses.values()).backward()
+            steps += sum(one.layout.total for one in (*batch.inputs.values(), *batch.targets.values()))
+    return steps, counter.get_total_flops()
 
 
 def train(
