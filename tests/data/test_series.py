@@ -1,0 +1,93 @@
+"""Series gathered from long tables: in order, one step after the other, and every mistake with its place."""
+
+import numpy as np
+import pytest
+
+from ostinato.data.read import open_table
+from ostinato.data.series import Frequency, long_table, moment, shown
+from ostinato.errors import DataError
+
+
+def gathered(rows, *, series="site", numbers=None, constants=(), times=()):
+    table = open_table(rows, columns=None, base=None, data_root=(), where="data.file")
+    return long_table(table, time="t", series=series, numbers=numbers or {"y": ["y"]}, constants=constants, times=times)
+
+
+def hours(count, site="a", start="2013-01-01T00", **more):
+    begin = np.datetime64(start, "h")
+    return [{"t": str(begin + k).replace("T", " ") + ":00", "site": site, "y": str(k), **more} for k in range(count)]
+
+
+def test_each_series_is_one_row_in_the_order_of_time_even_where_rows_alternate():
+    rows = [one for both in zip(hours(3), hours(3, "b")) for one in both]
+    found = gathered(rows, times=("t",))
+    assert found.names == ["a", "b"] and [one.tolist() for one in found.cells["y"]] == [[0, 1, 2]] * 2
+    assert str(found.cells["t"][1][2]) == "2013-01-01T02:00:00"
+    assert found.frequency == Frequency("hour", 1) and found.frequency.season == 24
+    (block,) = found.blocks(("y",))
+    assert len(block) == 2 and block.place(1) == "data.file series b"
+
+
+def test_several_columns_are_channels_and_gaps_are_nan():
+    rows = [{"t": k, "y": "NA" if k == 1 else k, "z": None if k == 2 else 10 * k} for k in range(3)]
+    found = gathered(rows, series=None, numbers={"y, z": ["y", "z"]})
+    np.testing.assert_array_equal(found.cells["y, z"][0], [[0, 0], [np.nan, 10], [2, np.nan]])
+    assert found.frequency == Frequency("step", 1) and found.frequency.season is None
+
+
+def test_months_are_steps_though_their_days_differ():
+    rows = [{"t": f"1949-{k:02}", "y": k} for k in range(1, 13)]
+    found = gathered(rows, series=None).frequency
+    assert found == Frequency("month", 1) and found.season == 12
+    assert [shown(one) for one in found.after(np.datetime64("1949-12-01", "s"), 2)] == ["1950-01-01", "1950-02-01"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "count", "season"), [("day", 1, 7), ("day", 7, 52), ("month", 3, 4), ("minute", 30, 48), ("hour", 5, None), ("minute", 7, None)]
+)
+def test_the_usual_season(unit, count, season):
+    assert Frequency(unit, count).season == season
+
+
+def swapped(rows, at):
+    rows[at], rows[at + 1] = rows[at + 1], rows[at]
+    return rows
+
+
+def changed(rows, at, **more):
+    rows[at] = {**rows[at], **more}
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (swapped(hours(5), 2), "row 4: 2013-01-01 02:00 of series 'a' comes after 2013-01-01 03:00; sort the rows by 't'"),
+        (hours(3) + hours(5)[2:], "row 4: 2013-01-01 02:00 of series 'a' stands twice"),
+        (hours(4) + hours(9)[6:], "row 5: 2013-01-01 06:00 of series 'a' comes after 2013-01-01 03:00, and one step is one hour; add a row"),
+        (hours(4) + [{**one, "t": one["t"][:10]} for one in hours(80, "b")[::24]], "series 'b' has one step each day, and those before it each hour"),
+        (changed(hours(4), 2, t="01.02.2013"), "row 3, column 't': is '01.02.2013', and a date such as 2013-01-31 14:00"),
+        (changed(hours(4), 2, t="2013-02-30"), "row 3, column 't': there is no date '2013-02-30'"),
+        (changed(hours(4), 2, t=None), "row 3, column 't': is empty"),
+        (changed(hours(4), 2, y="inf"), "row 3, column 'y': a number is infinite"),
+        (changed(hours(4), 2, y="2,5"), "row 3, column 'y': a number is needed, not '2,5'; write a decimal point: 2.5"),
+        (changed(hours(4), 2, site=""), "row 3: 'site' is empty, and it says which series"),
+    ],
+)
+def test_what_breaks_the_order_of_time_is_named_with_its_place(rows, message):
+    with pytest.raises(DataError) as told:
+        gathered(rows)
+    assert message in str(told.value)
+
+
+def test_what_is_no_series_has_one_value_for_a_whole_series():
+    found = gathered(hours(3, kind="x") + hours(3, "b", kind="y"), constants=("kind",))
+    assert found.cells["kind"] == ["x", "y"]
+    with pytest.raises(DataError, match=r"row 3: 'kind' is 'z' and was 'x' in this series before"):
+        gathered(changed(hours(4, kind="x"), 2, kind="z"), constants=("kind",))
+
+
+def test_a_moment_of_a_recipe():
+    assert moment("2013-01-02 05:00") == np.datetime64("2013-01-02T05", "s")
+    with pytest.raises(DataError, match="'soon' is no date; write 2013-01-31"):
+        moment("soon")
