@@ -10,6 +10,7 @@ from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import keep_mask
 from ostinato.layers.embedding import Embedding
+from ostinato.layers.pooling import sum_up
 from ostinato.layers.recurrent import RecurrentStack
 from ostinato.modalities._contract import Spec
 from ostinato.registry import Count, Rate, Room, Settings
@@ -21,7 +22,8 @@ class Recurrent(Encoder):
 
         e[t]    = embedding(x[t])
         steps   = the top layer's hidden states; both ways: forward beside backward
-        summary = the top layer's state after its last step; both ways: forward after the last step, backward after the first
+        summary = the top layer's state after its last step; both ways: forward after the last step, backward after the first; or the
+                  mean or the largest over its steps
         state   = the final states of all cells: layer by layer, forward before backward, each (h, ...) in the cell's order
 
     It is causal when it reads one way and the source is not reversed. A reversed source is read from its last step to its first,
@@ -45,13 +47,15 @@ class Recurrent(Encoder):
         word_dropout: the probability of dropping a symbol's whole embedding, wherever it stands in the batch, in training.
         reversed_source: whether one-way reading runs from the last step to the first.
         start: the state before the first step: zero, or learnt.
+        summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins and heads
+            take for the whole.
         embedding: learnt, or one-hot, which is as wide as there are symbols.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source` both ways;
             `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a given size;
-            `word_dropout` of real numbers.
+            `word_dropout` of real numbers; a mean or largest `summary` of what reads one way.
         ValueError: a state is given to an encoder that is not causal.
 
     Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014, arXiv:1409.2329;
@@ -75,6 +79,7 @@ class Recurrent(Encoder):
         word_dropout: Rate = 0.0,
         reversed_source: bool = False,
         start: Literal["zero", "learnt"] = "zero",
+        summary: Literal["last", "mean", "max"] = "last",
         embedding: Literal["learnt", "one_hot"] = "learnt",
         embedding_size: Count | None = None,
     ):
@@ -93,6 +98,12 @@ class Recurrent(Encoder):
                 "set both_ways: false, or leave reversed_source out"
             )
         self.causal = not both_ways and not reversed_source
+        if summary != "last" and self.causal:
+            raise ConfigError(
+                f"recurrent: summary: {summary} looks at all steps, and one that reads one way may have more to come; "
+                "set both_ways: true, or let the output pool them (head: {pool: ...})"
+            )
+        self.summary = summary
         self.look_ahead = 0 if self.causal else None
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
         self.embedding = Embedding(spec, width, kind=embedding)
@@ -118,7 +129,8 @@ class Recurrent(Encoder):
         if state is not None and not self.causal:
             raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
         read, final = self.stack(self._without_words(steps.values, self.embedding(steps)), state)
-        return Encoded(read, self.stack.last_hidden(final), final)
+        summary = self.stack.last_hidden(final) if self.summary == "last" else sum_up(self.summary, read, None)[0]
+        return Encoded(read, summary, final)
 
     def _without_words(self, symbols: Tensor, embedded: Steps) -> Steps:
         if not self.training or not self.word_dropout:

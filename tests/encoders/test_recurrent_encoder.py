@@ -135,6 +135,7 @@ OTHER = [
     ({"word_dropout": 0.5}, {}),
     ({"reversed_source": True}, {"both_ways": False}),
     ({"start": "learnt"}, {}),
+    ({"summary": "max"}, {}),
     ({"embedding": "one_hot"}, {"embedding_size": None}),
     ({"embedding_size": 7}, {}),
 ]
