@@ -18,6 +18,7 @@
     m4-hourly (series.jsonl)            series, value: each series whole, its last 48 hours are the test
     etth1 (hours.tsv)                   date, channel, value: a row per hour and channel, scaled by the training part
     beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain, wind_nw, wind_ne, wind_se
+    shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
@@ -362,6 +363,23 @@ def beijing_air(root: Path) -> Tables:
     return {"hours": (("date", *BEIJING, *(f"wind_{one.lower()}" for one in WINDS)), found)}
 
 
+SHAKESPEARE_PIECE, SHAKESPEARE_TRAIN = 1_000, 0.9
+"""Characters of a row: of each the first few are guessed without what came before, and its end is guessed too. And the usual split."""
+
+
+def shakespeare(root: Path) -> Tables:
+    """Tiny Shakespeare: the first nine tenths to train, of the last tenth one half to valid and the other to test."""
+    path = root / "tiny-shakespeare" / "input.txt.gz"
+    _there(path)
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+        text = file.read()
+    train = int(SHAKESPEARE_TRAIN * len(text))
+    valid = (train + len(text)) // 2
+    parts = {"train": text[:train], "valid": text[train:valid], "test": text[valid:]}
+    starts = lambda part: range(0, len(part), SHAKESPEARE_PIECE)  # noqa: E731
+    return {split: (("text",), [(part[at : at + SHAKESPEARE_PIECE],) for at in starts(part)]) for split, part in parts.items()}
+
+
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
     "cmudict": cmudict,
@@ -380,9 +398,10 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "m4-hourly": m4_hourly,
     "etth1": etth1,
     "beijing-air": beijing_air,
+    "shakespeare": shakespeare,
 }
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly")
-"""Tasks whose cells are lists: their tables are JSON lines."""
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare")
+"""Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums")
 """Tasks made from a seed: they need no data set."""
 

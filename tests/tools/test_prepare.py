@@ -206,3 +206,17 @@ NAMES = "scan cmudict sst wili mrpc atis dna-splice-1 babi-1 sigmorphon-german j
 def test_missing_data_are_told_without_a_traceback(tmp_path, name):
     told = prepare(name, tmp_path, tmp_path)
     assert told.returncode == 1 and "no such file" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_shakespeare_is_cut_into_rows_that_put_together_are_the_text(tmp_path):
+    text = "".join(f"A:\nline {number}, \"said\" \t he.\n\n" for number in range(900))
+    packed(tmp_path / "tiny-shakespeare/input.txt.gz", text)
+    assert prepare("shakespeare", tmp_path, tmp_path).returncode == 0
+    parts = {}
+    for split in ("train", "valid", "test"):
+        lines = (tmp_path / f"prepared-shakespeare/{split}.jsonl").read_text().splitlines()
+        parts[split] = [json.loads(line)["text"] for line in lines]
+        assert all(len(one) == 1000 for one in parts[split][:-1])
+    assert "".join(sum(parts.values(), [])) == text
+    assert len("".join(parts["train"])) == int(0.9 * len(text))
+    assert abs(len("".join(parts["valid"])) - len("".join(parts["test"]))) <= 1
