@@ -147,7 +147,8 @@ def test_every_option_matters(option, beside):
     for options in (beside, beside | option):
         encoder = make(**options)
         torch.manual_seed(2)
-        found.append([encoder.encode(batch()).steps.values, *encoder.parameters()])
+        read = encoder.encode(batch())
+        found.append([read.steps.values, read.summary, *encoder.parameters()])
     assert len(found[0]) != len(found[1]) or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*found))
 
 
