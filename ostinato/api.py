@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import comparing, files, judging, predicting, prompting, rivals, sweeping
+from ostinato import comparing, files, guessing, judging, predicting, prompting, rivals, sweeping
 from ostinato import rows as row_sources
 from ostinato.data.read import Table
 from ostinato.errors import BundleError, ConfigError, DataError
@@ -386,6 +388,67 @@ def sweep(
     files.write(folder / "sweep.json", json.dumps(report, ensure_ascii=False, indent=1))
     files.write(folder / "sweep.md", comparing.markdown(report))
     return report
+
+
+def init(
+    data: str,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    *,
+    file: Path | None = None,
+    roots: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """A commented recipe for a file, from a look at it; written to `file` where that is given.
+
+    Args:
+        data: a table, or text with one example a line.
+        inputs: `COLUMN` or `COLUMN:TYPE`; what is missing is guessed.
+        outputs: likewise.
+        file: the recipe's file, which must not be there yet.
+        roots: folders where the data are looked for after the working folder.
+        say: hears each guess with its reason.
+
+    Errors:
+        ConfigError: a column or a type that there is not, or a recipe that is there already.
+        DataError: the file cannot be read.
+    """
+    if file is not None and file.exists():
+        raise ConfigError(f"{file}: is there already, and init writes over nothing; give another --recipe FILE, or delete it")
+    found = guessing.guess(data, inputs, outputs, data_root=roots)
+    found.recipe()
+    for line in found.told():
+        say(line)
+    path = Path(data)
+    if file is not None and path.exists() and not path.is_absolute():
+        # Paths are relative to the recipe.
+        path = Path(os.path.relpath(path, file.parent))
+    flags = [word for option, given in (("--in", inputs), ("--out", outputs)) for one in given for word in (option, one)]
+    text = found.yaml(path.as_posix(), shlex.join(["ostinato", "init", data, *flags]))
+    if file is not None:
+        files.write(file, text)
+    return text
+
+
+def guessed_recipe(
+    data: str,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    *,
+    sets: Sequence[str] = (),
+    roots: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Recipe:
+    """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
+    found = guessing.guess(data, inputs, outputs, data_root=roots)
+    for line in found.told():
+        say(line)
+    recipe = found.recipe()
+    plain = {**recipe.given}
+    for one in sets:
+        set_path(plain, *parse_set(one), recipe.settings)
+    origin = " ".join([data, *(f"--set {one}" for one in sets)])
+    return replace(recipe, settings=check_recipe(plain, origin), given=plain, origin=origin)
 
 
 def embed(

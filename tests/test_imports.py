@@ -50,6 +50,7 @@ ORDER = (
     "runs",
     "sweeping",
     "comparing",
+    "guessing",
     "probes",
     "api",
     "",  # ostinato/__init__.py: the face, which hands on what api has

@@ -8,9 +8,11 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 
 
 @click.command("train")
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE|DATA")
 @set_option
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/RECIPE by default.")
+@click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="Of DATA: an input; all other columns by default.")
+@click.option("--out", "outs", multiple=True, metavar="DIR|COLUMN[:TYPE]", help="Of a RECIPE: the run folder. Of DATA: an output; the last column by default.")
+@click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
 @click.option("--resume", is_flag=True, help="Go on where the run in the folder stopped; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")
 @seed_option
@@ -20,7 +22,9 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 def train(
     recipe: Path,
     sets: tuple[str, ...],
-    out: Path | None,
+    inputs: tuple[str, ...],
+    outs: tuple[str, ...],
+    folder: Path | None,
     resume: bool,
     overwrite: bool,
     seed: int | None,
@@ -28,17 +32,27 @@ def train(
     data_root: str | None,
     as_json: bool,
 ) -> None:
-    """Train the model of RECIPE, measure it and keep it as a run folder."""
+    """Train the model of RECIPE, measure it and keep it as a run folder.
+
+    In place of a recipe a table may stand, or text with one example a line: what --in and --out leave open is then guessed from
+    its first rows and told with the reason, as `ostinato init` does, which writes the recipe down.
+    """
     from ostinato import api
     from ostinato.cli.progress import Progress, going_on
+    from ostinato.guessing import is_data
     from ostinato.recipe import load
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
-    folder = out or Path("runs") / recipe.stem
+    is_recipe = not inputs and not is_data(str(recipe))
+    if is_recipe and (len(outs) > 1 or (outs and folder)):
+        raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
+    if is_recipe and outs:
+        folder = Path(outs[0])
+    made = load(recipe, sets) if is_recipe else api.guessed_recipe(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
     with Progress() as progress, going_on():
         found = api.train(
-            load(recipe, sets),
-            folder,
+            made,
+            folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0]),
             resume=resume,
             overwrite=overwrite,
             device=device,

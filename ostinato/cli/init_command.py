@@ -1,0 +1,29 @@
+"""Look at a file and write a commented recipe for it."""
+
+from pathlib import Path
+
+import click
+
+from ostinato.cli.options import data_root_option, json_option, note, roots, show
+
+
+@click.command("init")
+@click.argument("data")
+@click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="An input; all other columns by default.")
+@click.option("--out", "outputs", multiple=True, metavar="COLUMN[:TYPE]", help="An output; the last column by default.")
+@click.option("--recipe", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is written over.")
+@data_root_option
+@json_option
+def init(data: str, inputs: tuple[str, ...], outputs: tuple[str, ...], file: Path | None, data_root: str | None, as_json: bool) -> None:
+    """Look at DATA and write a commented recipe: which columns, of which types, and why.
+
+    What --in and --out leave open is guessed from the first rows, told with its reason on standard error, and where it is not
+    sure, with what to write instead. The recipe goes to standard output, or to --recipe FILE.
+    """
+    from ostinato import api
+
+    text = api.init(data, inputs, outputs, file=file, roots=roots(data_root), say=note)
+    if file is not None:
+        note(f"next: ostinato train {file}")
+    if file is None or as_json:
+        show({"recipe": text, "file": None if file is None else str(file)}, as_json, lambda: text.rstrip("\n"))

@@ -1,0 +1,366 @@
+"""A recipe from a look at a file: which columns go in and out, of what kind they are, each guess with its reason."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ostinato.data.read import TABLES, Roots, open_table
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.recipe import Recipe, from_arguments
+from ostinato.registry import names
+from ostinato.yaml_text import dump_yaml
+
+LOOKED_AT = 5000
+"""Rows that are looked at: enough to know a column's kind, few enough to be read at once."""
+EACH_LABEL = 5
+"""A label is seen so often on average; text and measurements mostly differ from row to row."""
+MOST_LABELS = 200
+MOST_RATINGS = 10
+SURE_ROWS = 50
+"""Fewer rows than these make no guess a sure one."""
+EACH_SYMBOL = 20
+"""Symbols of a small closed vocabulary are seen so often on average."""
+MOST_LETTERS = 26
+LONG_WORD = 12
+MISSING = frozenset({"", "na", "nan", "null"})
+LINES = "text"
+"""The column of a file that names none."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column is taken for.
+
+    Args:
+        settings: a modality's name, or a mapping as in a recipe.
+        reason: what was seen.
+        instead: what to write where the guess is wrong; None where it is sure or was told.
+    """
+
+    settings: Any
+    reason: str
+    instead: str | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.instead is None else f"{self.reason}; NOT SURE: {self.instead}"
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """A recipe that was guessed.
+
+    Args:
+        source: the file as it was named.
+        rows: how many rows were looked at.
+        inputs, outputs: the columns by name.
+        choice: why these columns; None where all were told.
+        left_out: columns that stand on neither side, and why.
+    """
+
+    source: str
+    rows: int
+    inputs: dict[str, Guess]
+    outputs: dict[str, Guess]
+    choice: str | None
+    left_out: dict[str, str]
+
+    def plain(self) -> dict[str, Any]:
+        sides = {"inputs": self.inputs, "outputs": self.outputs}
+        return {side: {name: one.settings for name, one in columns.items()} for side, columns in sides.items()}
+
+    def recipe(self) -> Recipe:
+        """Checked, its paths relative to the working folder.
+
+        Errors:
+            ConfigError: what was told or guessed cannot be together.
+        """
+        plain = self.plain()
+        return from_arguments(plain["inputs"], plain["outputs"], data={"train": self.source})
+
+    def told(self) -> list[str]:
+        """The guesses, a line each."""
+        lines = [] if self.choice is None else [self.choice]
+        for side, columns in (("input", self.inputs), ("output", self.outputs)):
+            for name, one in columns.items():
+                lines.append(f"{side} {name}: {_kind(one.settings)} ({one})")
+        return [*lines, *(f"left out: {name} ({why})" for name, why in self.left_out.items())]
+
+    def yaml(self, path: str, command: str) -> str:
+        """The recipe with a comment to each column.
+
+        Args:
+            path: the file as the recipe shall name it.
+            command: what made it.
+        """
+        rows = f"the first {self.rows:,} rows" if self.rows == LOOKED_AT else f"{self.rows:,} rows"
+        lines = [f"# Made by `{command}` from a look at {rows}.", "# `ostinato check RECIPE --full` prints all settings; `ostinato train RECIPE` trains."]
+        if self.choice is not None:
+            lines.append(f"# {_comment(self.choice)}")
+        lines += ["", _entry({"data": {"train": path}})]
+        lines.append("# No rows are named for valid: a tenth is set aside. With files of your own: valid: FILE, test: FILE.")
+        for side, columns in (("inputs", self.inputs), ("outputs", self.outputs)):
+            lines += ["", f"{side}:"]
+            for name, one in columns.items():
+                lines += [f"  # {_comment(str(one))}", *(f"  {line}" for line in _entry({name: one.settings}).splitlines())]
+        lines += [""] * bool(self.left_out) + [f"# left out: {_comment(f'{name} ({why})')}" for name, why in self.left_out.items()]
+        return "\n".join([*lines, ""])
+
+
+def _entry(plain: Mapping[str, Any]) -> str:
+    """One key with its value, as a line that others may follow."""
+    text = dump_yaml(dict(plain)).rstrip("\n")
+    return text[1:-1] if text.startswith("{") else text
+
+
+def _comment(text: str) -> str:
+    """One printable line: cells may hold anything."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _kind(settings: Any) -> str:
+    return settings if isinstance(settings, str) else dump_yaml(dict(settings)).strip().replace("\n", ", ")
+
+
+def guess(
+    source: str, inputs: Sequence[str], outputs: Sequence[str], *, base: Path | None = None, data_root: Roots = None
+) -> Guessed:
+    """Looks at a file and says what a recipe for it would be.
+
+    Args:
+        source: the file.
+        inputs: `COLUMN` or `COLUMN:TYPE`; with none, all columns that are no output.
+        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it.
+        base: the folder that the path is relative to; the working folder by default.
+        data_root: further folders.
+
+    Errors:
+        ConfigError: a column or a type that there is not, or a column told twice.
+        DataError: the file cannot be read, or one of its columns holds nothing.
+    """
+    columns = None if _is_table(source) else [LINES]
+    table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
+    cells: dict[str, list[Any]] = {name: [] for name in table.columns}
+    for block in islice(table.blocks(), LOOKED_AT):
+        for name in cells:
+            cells[name] += block.columns[name][: LOOKED_AT - len(cells[name])]
+        if len(cells[table.columns[0]]) == LOOKED_AT:
+            break
+    rows = len(cells[table.columns[0]])
+    told_inputs, told_outputs = _told("--in", inputs, table.columns), _told("--out", outputs, table.columns)
+    twice = next((name for name in told_inputs if name in told_outputs), None)
+    if twice is not None:
+        raise ConfigError(f"--out {twice}: '{twice}' is an input too; a model would only copy it. For what goes on from it write a recipe")
+    if len(table.columns) == 1 and not told_outputs:
+        return _going_on(source, rows, table.columns[0], told_inputs, cells)
+    choice, left_out = None, {}
+    if not told_outputs:
+        free = [name for name in table.columns if name not in told_inputs]
+        if not free:
+            raise ConfigError(f"--out: every column is an input ({', '.join(told_inputs)}); say which one is the output")
+        told_outputs = {free[-1]: None}
+        choice = f"NOT SURE: {free[-1]} is the output because it is the last column; say --out COLUMN for another"
+    if not told_inputs:
+        for name in table.columns:
+            if name not in told_outputs:
+                if _is_numbering(_present(cells[name])) and len(table.columns) - len(told_outputs) > 1:
+                    left_out[name] = "it only numbers the rows; say --in for each input to read it"
+                else:
+                    told_inputs[name] = None
+        if not told_inputs:
+            raise ConfigError(f"--in: every column is an output ({', '.join(told_outputs)}); say which one is the input")
+        others = f"the inputs are all other columns ({', '.join(told_inputs)})"
+        choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; say --in COLUMN for some of them"
+    left_out |= {name: "neither in --in nor in --out" for name in table.columns if name not in {**told_inputs, **told_outputs, **left_out}}
+    for name in (*told_inputs, *told_outputs):
+        if not _present(cells[name]):
+            raise DataError(f"DATA: the column '{name}' of {source} holds nothing in the first {rows:,} rows; leave it out, or name another")
+    made_inputs = {name: _input(kind, _present(cells[name]), rows) for name, kind in told_inputs.items()}
+    made_outputs: dict[str, Guess] = {}
+    for name, kind in told_outputs.items():
+        labels = None if kind is not None else _tags(name, told_inputs, cells)
+        if labels is None:
+            made_outputs[name] = _output(kind, _present(cells[name]), rows)
+            continue
+        made_outputs[name], read, settings = labels
+        if told_inputs[read] is None:
+            made_inputs[read] = Guess(settings, f"one step for each label of {name}", None)
+    return Guessed(source, rows, made_inputs, made_outputs, choice, left_out)
+
+
+def _is_table(source: str) -> bool:
+    return Path(source.lower().removesuffix(".gz")).suffix in TABLES
+
+
+def is_data(source: str) -> bool:
+    """Whether a name is that of a table or of text rather than of a recipe."""
+    return _is_table(source) or source.lower().removesuffix(".gz").endswith(".txt")
+
+
+def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+    """Column -> type or None."""
+    found: dict[str, str | None] = {}
+    for one in given:
+        name, sign, kind = one.rpartition(":")
+        if one in columns or not sign:
+            name, kind = one, ""
+        if name not in columns:
+            folder = "; with a table --out names an output, and --folder DIR the run's folder" if option == "--out" else ""
+            raise ConfigError(f"{option} {one}: there is no column '{name}'{nearest(name, columns)}{folder}")
+        if sign and name != one and kind not in names("modalities"):
+            raise ConfigError(f"{option} {one}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
+        if name in found:
+            raise ConfigError(f"{option} {one}: '{name}' is named twice")
+        found[name] = kind or None
+    return found
+
+
+def _going_on(source: str, rows: int, column: str, told: Mapping[str, str | None], cells: Mapping[str, list[Any]]) -> Guessed:
+    """A single column: a model of what goes on from it."""
+    present = _present(cells[column])
+    if not present:
+        raise DataError(f"DATA: {source} holds nothing in its first {rows:,} rows")
+    one = _input(told.get(column), present, rows)
+    if _kind(one.settings) in ("category", "number"):
+        raise ConfigError(f"DATA: {source} has one column, {column}, and it is a {_kind(one.settings)}: nothing goes on from it; give a table")
+    output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
+    return Guessed(source, rows, {column: one}, {"going_on": output}, f"one column, {column}: a model of what goes on from it", {})
+
+
+def _present(cells: Sequence[Any]) -> list[Any]:
+    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and cell.strip().lower() in MISSING)]
+
+
+def _input(kind: str | None, cells: Sequence[Any], rows: int) -> Guess:
+    return Guess(kind, "as told") if kind is not None else _guessed(cells, rows)
+
+
+def _output(kind: str | None, cells: Sequence[Any], rows: int) -> Guess:
+    made = _input(kind, cells, rows)
+    if made.settings == "series":
+        return Guess("tokens", made.reason, "lists of numbers cannot be an output of their own; write a recipe with align: next")
+    return made
+
+
+def _guessed(cells: Sequence[Any], rows: int) -> Guess:
+    """The kind of a column from its cells, none of them missing."""
+    if all(isinstance(cell, bool) for cell in cells):
+        return Guess("category", "true or false")
+    if any(isinstance(cell, (list, tuple)) for cell in cells):
+        return _of_lists([list(cell) for cell in cells if isinstance(cell, (list, tuple))])
+    if (numbers := _numbers(cells)) is not None:
+        return _of_numbers(numbers)
+    texts = [str(cell) for cell in cells]
+    different = Counter(text.strip() for text in texts)
+    share = f"{len(different):,} different values in {len(texts):,} rows"
+    if len(different) * EACH_LABEL <= len(texts) and len(different) <= MOST_LABELS:
+        shown = ", ".join(_short(label) for label, _ in different.most_common(3))
+        is_sure = len(texts) >= SURE_ROWS and len(different) * 2 * EACH_LABEL <= len(texts) and max(map(len, different)) <= 60
+        return Guess("category", f"{share}, such as {shown}", None if is_sure else "for free text write text")
+    words = [text.split() for text in texts]
+    letters = set("".join(texts))
+    mean = statistics.fmean(map(len, words))
+    if max(map(len, words)) == 1 and len(letters) <= MOST_LETTERS and statistics.fmean(map(len, texts)) >= LONG_WORD:
+        reason = f"no blanks and {len(letters)} different letters, as in DNA and protein: each letter is a step"
+        return Guess({"type": "tokens", "separator": ""}, reason, "for words write text")
+    vocabulary = Counter(word for row in words for word in row)
+    if mean >= 2 and len(vocabulary) * EACH_SYMBOL <= sum(vocabulary.values()) and not _is_prose(vocabulary):
+        reason = f"{len(vocabulary):,} different words over and over in {len(texts):,} rows"
+        return Guess("tokens", reason, "for sentences write text, whose pieces also cover words never seen")
+    return Guess("text", f"{share}, {mean:.1f} words each")
+
+
+def _of_lists(lists: Sequence[list[Any]]) -> Guess:
+    items = [item for one in lists for item in one if item is not None]
+    if items and all(isinstance(item, (int, float, list)) and not isinstance(item, bool) for item in items):
+        if any(isinstance(item, (float, list)) for item in items):
+            return Guess("series", "lists of numbers")
+        return Guess("tokens", "lists of whole numbers", "for measurements write series")
+    return Guess("tokens", "lists of symbols")
+
+
+def _numbers(cells: Sequence[Any]) -> list[float] | None:
+    found = []
+    for cell in cells:
+        try:
+            number = float(cell) if isinstance(cell, (int, float, str)) and not isinstance(cell, bool) else math.nan
+        except ValueError:
+            return None
+        if not math.isfinite(number) or (isinstance(cell, str) and "_" in cell):
+            return None
+        found.append(number)
+    return found
+
+
+def _of_numbers(numbers: Sequence[float]) -> Guess:
+    different = sorted(set(numbers))
+    few = len(different) * EACH_LABEL <= len(numbers) and len(different) <= MOST_RATINGS
+    if few and all(number.is_integer() for number in different):
+        shown = [int(number) for number in different]
+        if len(different) <= 2 and set(different) <= {0.0, 1.0}:
+            return Guess("category", "0 or 1")
+        ordered = f"{{type: category, ordered: [{', '.join(map(str, shown))}]}}"
+        instead = f"for ratings write {ordered}, for amounts number"
+        return Guess("category", f"few whole numbers: {', '.join(map(str, shown))}", instead)
+    reason = f"numbers from {different[0]:g} to {different[-1]:g}"
+    if all(number.is_integer() for number in numbers) and len(different) * EACH_LABEL <= len(numbers):
+        return Guess("number", reason, f"{len(different):,} different whole numbers; for codes write category")
+    return Guess("number", reason)
+
+
+def _is_numbering(cells: Sequence[Any]) -> bool:
+    """Whether a column counts the rows."""
+    numbers = _numbers(cells)
+    return bool(numbers) and len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
+
+
+def _is_prose(vocabulary: Counter[str]) -> bool:
+    """Whether words end with the marks of sentences."""
+    return any(word[-1] in ".,;:!?" for word in vocabulary if len(word) > 1)
+
+
+def _tags(output: str, inputs: Mapping[str, str | None], cells: Mapping[str, list[Any]]) -> tuple[Guess, str, Any] | None:
+    """Where the output has as many labels as an input has steps in every row: the labels, that input, and its settings."""
+    whole = [str(cell) for cell in _present(cells[output])]
+    few = len(set(whole)) * EACH_LABEL <= len(whole)
+    for name, kind in inputs.items():
+        if kind not in (None, "tokens", "text"):
+            continue
+        pairs = [(given, wanted) for given, wanted in zip(cells[name], cells[output]) if given is not None and wanted is not None]
+        for separator, settings in ((" ", "tokens"), ("", {"type": "tokens", "separator": ""})):
+            both = [(_cut(given, separator), _cut(wanted, separator)) for given, wanted in pairs]
+            if not both or any(len(given) != len(wanted) for given, wanted in both) or max(len(given) for given, _ in both) < 2:
+                continue
+            labels = Counter(label for _, wanted in both for label in wanted)
+            # Rows of one length prove nothing, nor do letters of a few labels of whole rows.
+            if not separator and (few or len({len(given) for given, _ in both}) == 1):
+                continue
+            if few and len({len(given) for given, _ in both}) == 1:
+                continue
+            if len(labels) * EACH_LABEL > sum(labels.values()):
+                continue
+            type_ = "tags" if separator else {"type": "tags", "separator": ""}
+            shown = ", ".join(_short(str(label)) for label, _ in labels.most_common(3))
+            reason = f"as many labels as {name} has {'words' if separator else 'letters'} in every row, {len(labels)} different, such as {shown}"
+            spans = "" if not any(str(label).startswith("B-") for label in labels) else "; for spans write {type: tags, scheme: bioes}"
+            told = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
+            instead = f"where it is not one label per step write tokens{told}{spans}"
+            is_sure = len(both) >= SURE_ROWS and kind != "text" and not spans
+            return Guess(type_, reason, None if is_sure else instead), name, settings
+    return None
+
+
+def _cut(cell: Any, separator: str) -> list[Any]:
+    if isinstance(cell, (list, tuple)):
+        return list(cell)
+    return str(cell).split() if separator else list(str(cell))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "\u2026"

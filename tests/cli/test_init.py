@@ -1,0 +1,51 @@
+"""The commands that begin with a file: `init` writes a recipe and `train DATA` trains it, the guesses told on standard error."""
+
+import pytest
+
+
+@pytest.fixture
+def orders(here):
+    lines = [f"{verb} {times}\t{' '.join([verb.upper()] * number)}" for verb in "abcdefgh" for times, number in (("twice", 2), ("thrice", 3))]
+    (here / "orders.tsv").write_text("\n".join(["order\tactions", *lines]) + "\n")
+    return here
+
+
+def test_the_recipe_goes_to_standard_output_and_the_reasons_beside_it(orders, cli):
+    said = cli("init", "orders.tsv", "--in", "order:tokens", "--out", "actions:tokens")
+    assert said.code == 0 and "input order: tokens (as told)" in said.err and "#" not in said.err
+    (orders / "own.yaml").write_text(said.out)
+    assert cli("check", "own.yaml").code == 0
+    found = cli("init", "orders.tsv", "--json").json
+    assert found["file"] is None and "NOT SURE" in found["recipe"]
+
+
+def test_a_recipe_is_written_beside_and_never_over(orders, cli, refused):
+    said = cli("init", "orders.tsv", "--recipe", "recipes/one.yaml")
+    assert (said.code, said.out) == (0, "") and "next: ostinato train recipes/one.yaml" in said.err
+    assert "../orders.tsv" in (orders / "recipes/one.yaml").read_text(), "paths are relative to the recipe"
+    assert cli("check", "recipes/one.yaml").code == 0
+    (orders / "mine.yaml").write_text("precious")
+    refused("init", "orders.tsv", "--recipe", "mine.yaml", says=["mine.yaml", "is there already", "writes over nothing"])
+    assert (orders / "mine.yaml").read_text() == "precious"
+    refused("init", "none.tsv", says=["no file none.tsv"])
+    refused("init", "orders.tsv", "--out", "action", says=["did you mean 'actions'"])
+
+
+def test_one_line_trains_what_init_would_write(orders, cli, refused):
+    sets = ["training.epochs=1", "inputs.order.encoder.hidden_size=4", "search=greedy"]
+    words = ["train", "orders.tsv", "--in", "order:tokens", "--out", "actions:tokens", *(word for one in sets for word in ("--set", one))]
+    said = cli(*words)
+    assert said.code == 0 and "output actions: tokens (as told)" in said.err
+    assert (orders / "runs/orders/weights.safetensors").is_file()
+    assert cli("predict", "runs/orders", "a twice").code == 0
+    assert "this run is finished" in cli(*words, "--resume").err
+    refused(*words, says=["holds a run already", "--resume"])
+    assert cli(*words, "--folder", "elsewhere").code == 0 and (orders / "elsewhere/bundle.json").is_file()
+    refused("train", "orders.tsv", "--out", "runs/here", says=["--folder DIR"])
+    refused("train", "orders.tsv", "--set", "training.epochz=1", says=["epochz", "did you mean"])
+
+
+def test_a_recipes_out_is_still_its_folder(here, refused):
+    refused("train", "tiny.yaml", "--out", "a", "--out", "b", says=["one run folder"])
+    refused("train", "tiny.yaml", "--out", "a", "--folder", "b", says=["one run folder"])
+    refused("train", "nowhere", says=["there is no recipe nowhere"])
