@@ -95,7 +95,7 @@ def train_run(
     outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
-        if began is not None and bundle.recipe["search"] != began.recipe["search"]:
+        if began is not None and bundle.recipe.get("search") != began.recipe.get("search"):
             say("the search has changed: the run takes it up and is measured anew")
             _publish(folder, run)
         return outcome
