@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ostinato import bundle as bundles
-from ostinato import fitting, judging
+from ostinato import judging
 from ostinato import rows as row_sources
 from ostinato.errors import DataError
 from ostinato.files import write
 from ostinato.metrics._contract import Metric
 from ostinato.metrics._intervals import Compared
 from ostinato.metrics._seeds import corrected, difference, over_seeds
-from ostinato.predicting import Run
+from ostinato.predicting import Row, Run
 from ostinato.registry import make
 from ostinato.sweeping import KEPT, Axis, Planned, peak_memory
 
@@ -91,7 +91,7 @@ def _judged(run: Run, roots: Sequence[Path], say: Callable[[str], None]) -> Tria
     split = row_sources.default_split(run, None, None)
     table, rows = row_sources.of_split(run, split, None, roots)
     examined = judging.examine([run], table, rows=rows, say=say)
-    long = {name: _lengths(run, name, table, rows) for name in run.inputs}
+    lengths_of = _lengths(run, row_sources.table_rows(run, table, rows))
     statistics: dict[str, dict[str, np.ndarray]] = {}
     lengths, examples, steps = {}, {}, {}
     for output, judged in examined.outputs.items():
@@ -99,19 +99,24 @@ def _judged(run: Run, roots: Sequence[Path], say: Callable[[str], None]) -> Tria
             name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
             for name, metric in judging.metrics_of(run, output).items()
             if all(getattr(judged, needed) is not None for needed in metric.needs)
+            and not (metric.needs_log_probability and judged.log_probability is None)
         }
         read = run.outputs[output].reads or list(run.inputs)
-        lengths[output] = np.max([long[name] for name in read], 0)[examined.numbers[output]]
+        lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
         examples[output] = _hash([judged.expected, judged.alternatives])
         steps[output] = _hash(judged.num_targets)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
     return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, examples, steps)
 
 
-def _lengths(run: Run, name: str, table: Any, rows: np.ndarray | None) -> np.ndarray:
-    modality = run.modalities[f"inputs.{name}"]
-    values = table.values(fitting.column_of(f"inputs.{name}", run.inputs[name]), modality, rows)
-    return np.array([0 if value is None else len(modality.encode(value)) for value in values], dtype=np.int64)
+def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
+    """Of each input, how many steps each row has."""
+    found: dict[str, list[int]] = {name: [] for name in run.inputs}
+    for row in rows:
+        for name, lengths in found.items():
+            raw = run.raw(row, f"inputs.{name}")
+            lengths.append(0 if raw is None else len(run.modalities[f"inputs.{name}"].encode(raw)))
+    return {name: np.array(lengths, dtype=np.int64) for name, lengths in found.items()}
 
 
 def _hash(values: Any) -> str:

@@ -7,7 +7,6 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def guess(
     columns = None if _is_table(source) else [LINES]
     table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
     cells: dict[str, list[Any]] = {name: [] for name in table.columns}
-    for block in islice(table.blocks(), LOOKED_AT):
+    for block in table.blocks():
         for name in cells:
             cells[name] += block.columns[name][: LOOKED_AT - len(cells[name])]
         if len(cells[table.columns[0]]) == LOOKED_AT:

@@ -421,6 +421,8 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         yield from _stream_mistakes(recipe)
     if recipe.data.file is not None and recipe.data.train is not None:
         yield "data.file", "give `file` or `train`, not both"
+    if recipe.data.fraction < 1 and forecasts(recipe):
+        yield "data.fraction", "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter series"
     for direction in ("inputs", "outputs"):
         for name in getattr(recipe, direction):
             # Names become names of torch modules, which have no dots and keep their own words.

@@ -46,6 +46,13 @@ def test_a_smaller_fraction_is_part_of_a_larger_one_and_valid_stays_the_same():
         recipe(0)
 
 
+def test_windows_of_series_have_no_fraction():
+    plain = {"load": "series"}, {"ahead": {"of": "load", "align": "next", "horizon": 3}}
+    from_arguments(*plain)
+    with pytest.raises(ConfigError, match="data.fraction: keeps a share of the rows, and here they are windows"):
+        from_arguments(*plain, data={"fraction": 0.5})
+
+
 def test_pieces_are_fitted_on_the_rows_that_are_kept_and_labels_on_all():
     data = {"train": rows(20), "valid": rows(20)}
     made = preparing.prepare(recipe(0.05, "category"), data=data)

@@ -110,7 +110,7 @@ def _finish(axes: Axes, output: str, metric: str, lines: int) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if lines > 1:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(lines, 3))
 
 
 def _name(values: Mapping[str, str]) -> str:
