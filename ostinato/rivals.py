@@ -74,7 +74,7 @@ def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> 
     place = f"outputs.{output}"
     seasons = {"persistence": 1} | ({f"seasonal naive, {windows.season} steps": windows.season} if windows.season > 1 else {})
     expected, scales = [row[place] for row in windows.rows(rows)], windows.scales(place, rows)
-    metrics = {name: one for name, one in metrics_of(run, output).items() if set(one.needs) <= {"scales"}}
+    metrics = {name: one for name, one in metrics_of(run, output).items() if set(one.needs) <= ({"scales"} if scales else set())}
     found = {}
     for name, season in seasons.items():
         judged = Judged(windows.naive(place, rows, season), expected, scales=scales)

@@ -156,14 +156,17 @@ class Windows:
         begin = origin if self.reach[place] == "target" else origin - self.lookback
         return cell[begin : begin + self._length(place)]
 
-    def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
-        """How large an error of this place's series is ordinary before the split begins; NaN where the past repeats itself."""
+    def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any] | None:
+        """How large an error of this place's series is ordinary before the split begins; NaN where the past repeats itself, None
+        where that is so everywhere."""
         cells = self.series.cells[self.columns[place]]
         numbers = np.arange(self.num_rows) if rows is None else rows
         own: dict[int, Any] = {}
         for series in np.unique(self.at(numbers)[0]).tolist():
             scale = ordinary_error(cells[series][: max(int(self.first[series]), self.season + 1)], self.season)
             own[series] = np.where(scale > 0, scale, np.nan)
+        if all(np.isnan(scale).all() for scale in own.values()):
+            return None
         return [own[series] for series in self.at(numbers)[0].tolist()]
 
     def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:

@@ -28,7 +28,7 @@ STEADY = 1e-5
 
 
 class Level(NamedTuple):
-    """From what and in what unit a window is predicted: (B, 1, C) each."""
+    """From what and in what unit a window is predicted: (B, 1, C) each, `last` step by step (B, horizon, C)."""
 
     mean: Tensor
     deviation: Tensor
@@ -40,12 +40,12 @@ class Forecast(Head, Predictor):
 
         m, d   = mean and deviation of the window that was read        normalize: window; else 0 and 1
         z      = (x - m) / d                                           what the encoder reads
-        l      = the window's last value of z                          relative: last; else 0
+        l      = the window's last value of z                          relative: last; else 0. Step by step: of z[k-1]
 
         direct         x       = the summaries of all inputs that end with the window
                        p[k]    = U_k x + b_k + V relu(W [x; a[k]] + c)          a[k]: the steps known ahead; without them no V
         step_by_step   h[k]    = the step of the encoder after z[k-1], its own answer where it predicts
-                       p[k]    = V relu(W [h[k]; a[k]; the other summaries] + c) + b
+                       p[k]    = U h[k] + b + V relu(W [h[k]; a[k]; the other summaries] + c)
         linear         p[k]   += sum over j < linear of L[k, j] (z[T-j] - l)    to its place, for each channel alike
 
         point       f = m + d (l + p)                                  squared: rho(r) = r^2 / 2; absolute: |r|
@@ -66,7 +66,7 @@ class Forecast(Head, Predictor):
         distribution: what is said of each value.
         loss: of a point: squared for the mean, absolute for the median.
         normalize: window: each window less its mean, divided by its deviation, on both sides.
-        relative: last: what is predicted is the difference from the window's last value.
+        relative: last: what is predicted is the difference from the window's last value, step by step from the value before.
         linear: a linear map of so many last steps is added, one for all channels; null: none. Direct only.
         hidden_size: the width of the layer that reads what is known ahead, or step by step the encoder's step.
         dropout: on what the layers read.
@@ -122,7 +122,7 @@ class Forecast(Head, Predictor):
         ahead = sum(one.steps for one, on in zip(sizes, span.ahead) if on)
         summaries = sum(one.summary for place, (one, on) in enumerate(zip(sizes, span.ahead)) if not on and not (stepwise and not place))
         answers = spec.channels * self.per_value
-        self.all_at_once = None if stepwise else nn.Linear(summaries, span.horizon * answers)
+        self.straight = nn.Linear(sizes[0].steps, answers) if stepwise else nn.Linear(summaries, span.horizon * answers)
         self.reader = self.output = None
         if stepwise or ahead:
             self.reader = nn.Linear(summaries + ahead + (sizes[0].steps if stepwise else 0), hidden_size)
@@ -131,7 +131,7 @@ class Forecast(Head, Predictor):
         with torch.no_grad():
             if self.linear is not None:
                 self.linear.weight.zero_()
-            self._spread(self.output if self.all_at_once is None else self.all_at_once)
+            self._spread(self.straight)
 
     def _spread(self, layer: nn.Linear) -> None:
         """Quantiles begin apart, as a normal distribution of deviation 1/2 has them: equal ones would be sorted at random."""
@@ -162,7 +162,7 @@ class Forecast(Head, Predictor):
     def predict(self, encoded: Sequence[Encoded]) -> Predicted:
         level = self._level(encoded[0].source.values)
         if self.stepwise:
-            answers, paths = self._said(encoded, level)
+            answers, level, paths = self._said(encoded, level)
         else:
             answers, paths = self._at_once(encoded, level), None
         said = self._quantiles(answers, paths, level)
@@ -221,7 +221,7 @@ class Forecast(Head, Predictor):
         """(B, horizon, C, P) in the unit of the window, relative to its last value."""
         ahead, summaries = self._beside(encoded)
         read = self._drop(torch.cat(summaries, 1))
-        answers = self.all_at_once(read).unflatten(1, (self.span.horizon, -1))
+        answers = self.straight(read).unflatten(1, (self.span.horizon, -1))
         if ahead is not None:
             beside = read.unsqueeze(1).expand(-1, self.span.horizon, -1)
             answers = answers + self.output(torch.relu(self.reader(torch.cat([beside, self._drop(ahead)], 2))))
@@ -236,7 +236,7 @@ class Forecast(Head, Predictor):
     def _of_step(self, hidden: Tensor, ahead: Tensor | None, summaries: Sequence[Tensor]) -> Tensor:
         """(..., C, P) from the encoder's steps (..., H), what is known ahead there and the summaries, all of one shape."""
         read = torch.cat([hidden, *summaries, *([] if ahead is None else [ahead])], -1)
-        answers = self.output(torch.relu(self.reader(self._drop(read))))
+        answers = self.straight(self._drop(hidden)) + self.output(torch.relu(self.reader(self._drop(read))))
         return answers.unflatten(-1, (self.spec.channels, self.per_value))
 
     def _taught(self, encoded: Sequence[Encoded], targets: Steps) -> tuple[Tensor, Level]:
@@ -250,13 +250,17 @@ class Forecast(Head, Predictor):
         if horizon > 1:
             told = targets.values.unflatten(0, (batch, horizon))[:, :-1].flatten(0, 1)
             steps = self._scaled(Steps(told, Layout.equal(batch, horizon - 1, told.device)), level)
+            if self.relative == "last":
+                values = steps.values.unflatten(0, (batch, -1))[..., : self.spec.channels]
+                level = level._replace(last=_carried(torch.cat([level.last, values], 1)))
             after = first.source.encoder.encode(steps, first.state).steps.values.unflatten(0, (batch, -1))
             hidden = torch.cat([hidden, after], 1)
         ahead, summaries = self._beside(encoded)
         return self._of_step(hidden, ahead, [one.unsqueeze(1).expand(-1, horizon, -1) for one in summaries]), level
 
-    def _said(self, encoded: Sequence[Encoded], level: Level) -> tuple[Tensor, Tensor | None]:
-        """The answers where each step is told its own before it, and of a t the paths, (B, horizon, C, samples)."""
+    def _said(self, encoded: Sequence[Encoded], level: Level) -> tuple[Tensor, Level, Tensor | None]:
+        """The answers where each step is told its own before it, what they are relative to, and of a t the paths of z,
+        (B, horizon, C, samples)."""
         first = encoded[0]
         batch, paths = len(level.mean), self.samples if self.distribution == "student_t" else 1
         spread = lambda one: one.repeat_interleave(paths, 0)  # noqa: E731
@@ -265,7 +269,7 @@ class Forecast(Head, Predictor):
         ahead, summaries = None if ahead is None else spread(ahead), [spread(one) for one in summaries]
         last = spread(level.last[:, 0])
         draws = self._draws(paths, last) if paths > 1 else None
-        answers, told = [], []
+        answers, told, before = [], [], []
         for k in range(self.span.horizon):
             answer = self._of_step(hidden, None if ahead is None else ahead[:, k], summaries)
             answers.append(answer)
@@ -274,16 +278,18 @@ class Forecast(Head, Predictor):
                 value = answer[..., 0] + scale * _drawn_t(freedom, draws[:, k].repeat(batch, 1, 1))
             else:
                 value = (self._sorted(answer)[..., LEVELS.index(0.5)] if self.per_value > 1 else answer[..., 0])
+            before.append(last)
+            value = value + last
             told.append(value)
             if k + 1 < self.span.horizon:
-                read = functional.pad(value + last, (0, self.spec.signs))
+                last = value if self.relative == "last" else last
+                read = functional.pad(value, (0, self.spec.signs))
                 after = first.source.encoder.encode(Steps(read, Layout.equal(len(read), 1, read.device)), state)
                 hidden, state = after.steps.values, after.state
-        whole = torch.stack(answers, 1)
-        if draws is None:
-            return whole, None
-        # What is scored is the distribution of the path in the middle of each example's.
-        return whole.unflatten(0, (batch, paths)).median(1).values, torch.stack(told, 1).unflatten(0, (batch, paths)).movedim(1, -1)
+        by_path = lambda steps: torch.stack(steps, 1).unflatten(0, (batch, paths))  # noqa: E731
+        # What is scored of a t is the distribution in the middle of an example's paths; of one path it is its own.
+        level = level._replace(last=by_path(before).median(1).values)
+        return by_path(answers).median(1).values, level, None if draws is None else by_path(told).movedim(1, -1)
 
     def _draws(self, paths: int, like: Tensor) -> Tensor:
         """(paths, horizon, C, 2) uniform numbers, the same for every example."""
@@ -298,21 +304,22 @@ class Forecast(Head, Predictor):
 
     def _quantiles(self, answers: Tensor, paths: Tensor | None, level: Level) -> Tensor:
         """(B, horizon, C, levels or 1) in the unit of the targets."""
+        unit = lambda one: one.unsqueeze(-1)  # noqa: E731
         if self.distribution == "point":
             found = answers
         elif self.distribution == "quantile":
             found = self._sorted(answers)
         elif paths is not None:
-            found = torch.quantile(paths, self.levels.to(paths), dim=-1).movedim(0, -1)
+            found = torch.quantile(paths, self.levels.to(paths), dim=-1).movedim(0, -1) - unit(level.last)
         else:
             scale, freedom = _t(answers)
             found = answers[..., :1] + scale.unsqueeze(-1) * t_quantile(freedom.unsqueeze(-1), self.levels.to(scale))
-        unit = lambda one: one.unsqueeze(-1)  # noqa: E731
         return unit(level.mean) + unit(level.deviation) * (found + unit(level.last))
 
     def _density(self, answers: Tensor, level: Level, truth: Tensor) -> Tensor:
-        """The logarithm of the density of each value, NaN where it is missing: (B, horizon, C)."""
-        wanted = (truth - level.mean) / level.deviation - level.last
+        """The logarithm of the density of each value, of any number where it is missing: (B, horizon, C)."""
+        # A gap that is only left out of the sum would still make the gradient NaN: 0 times NaN.
+        wanted = ((truth - level.mean) / level.deviation - level.last).nan_to_num()
         return self._log_density(answers, wanted) - level.deviation.log()
 
     def _log_density(self, answers: Tensor, wanted: Tensor) -> Tensor:
@@ -326,6 +333,13 @@ class Forecast(Head, Predictor):
         scale, freedom = _t(answers)
         normal = torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - (freedom * math.pi).log() / 2 - scale.log()
         return normal - (freedom + 1) / 2 * torch.log1p((apart / scale).square() / freedom)
+
+
+def _carried(values: Tensor) -> Tensor:
+    """(B, T, C), each gap filled with the value before it; the first step has none."""
+    places = torch.arange(values.shape[1], device=values.device)[:, None]
+    last = torch.where(values.isnan(), 0, places).cummax(1).values
+    return values.gather(1, last)
 
 
 def _t(answers: Tensor) -> tuple[Tensor, Tensor]:

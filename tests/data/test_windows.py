@@ -136,7 +136,10 @@ def test_the_plain_forecasts_repeat_the_last_step_and_the_last_season():
 def test_a_past_that_repeats_itself_has_no_scale():
     series = gathered()
     series.cells["y"][0][:] = 5
-    assert np.isnan(windows(series).scales("outputs.f", [0])[0])
+    found = windows(series)
+    assert found.scales("outputs.f", [0]) is None
+    (first, last) = found.scales("outputs.f", [0, found.num_rows - 1])
+    assert np.isnan(first) and last == 2
 
 
 def predicted(series, reach=None, **more):

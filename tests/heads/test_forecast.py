@@ -1,0 +1,342 @@
+"""The head forecast: its equations, what it may not see, and what it learns."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import distributions
+
+from ostinato.encoders._contract import Source
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Sizes, Span
+from ostinato.heads.forecast import LEVELS, Forecast, _drawn_t, t_quantile
+from ostinato.modalities._contract import Labels, Values
+from ostinato.registry import make
+from ostinato.steps import Layout, Steps
+
+LOOKBACK, HORIZON, HIDDEN = 6, 4, 5
+NAN = float("nan")
+
+
+class Case:
+    """A head above an encoder of the series, one of something known ahead, and a summary."""
+
+    def __init__(self, options=None, *, spec=Values(2), ahead=True, seed=0, dtype=torch.float32):
+        torch.manual_seed(seed)
+        build = lambda one, **more: make("encoders", "recurrent", (one,), {"both_ways": False, "hidden_size": HIDDEN, "cell": "gru", **more})  # noqa: E731
+        self.reader, self.beside = build(spec), build(Values(3))
+        sizes = [Sizes(HIDDEN, HIDDEN), Sizes(HIDDEN, HIDDEN), Sizes(None, 2)]
+        flags = (False, True, False)
+        self.ahead = ahead
+        if not ahead:
+            sizes, flags = [sizes[0], sizes[2]], (False, False)
+        self.head = make("heads", "forecast", (spec, sizes, Span(LOOKBACK, HORIZON, flags)), options or {}).to(dtype)
+        self.spec = spec
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.add_(torch.randn_like(parameter) / 5)
+        self.reader, self.beside = self.reader.to(dtype), self.beside.to(dtype)
+        self.head.eval()
+
+    def data(self, rows=3, seed=1, dtype=torch.float32):
+        random = torch.Generator().manual_seed(seed)
+        draw = lambda *shape: torch.randn(*shape, generator=random).to(dtype)  # noqa: E731
+        values = (draw(rows, LOOKBACK + HORIZON, self.spec.size) * 2 + 5)
+        if self.spec.signs:
+            values[..., self.spec.channels :] = 0
+        return values, draw(rows, LOOKBACK + HORIZON, 3), draw(rows, 2)
+
+    def encoded(self, data):
+        values, beside, whole = data
+        past = steps(values[:, :LOOKBACK])
+        first = self.reader.encode(self.head.seen(past))._replace(source=Source(past, self.reader))
+        second = self.beside.encode(steps(beside))
+        third = second._replace(steps=None, summary=whole, state=None)
+        return [first, second, third] if self.ahead else [first, third]
+
+    def targets(self, data):
+        return steps(data[0][:, LOOKBACK:])
+
+
+def steps(values):
+    return Steps(values.flatten(0, 1), Layout.equal(*values.shape[:2]))
+
+
+EVERY = [
+    {"how": how, "distribution": distribution, "normalize": normalize}
+    for how in ("direct", "step_by_step")
+    for distribution in ("point", "quantile", "student_t")
+    for normalize in ("none", "window")
+]
+
+
+def test_quantiles_of_student_t_are_those_of_the_table():
+    # Abramowitz and Stegun 1972, table 26.10.
+    freedom, level = torch.tensor([3.0, 5.0, 10.0, 120.0]), torch.tensor([0.95, 0.9, 0.95, 0.95])
+    assert t_quantile(freedom.double(), level.double()).tolist() == pytest.approx([2.353, 1.476, 1.812, 1.658], abs=6e-4)
+    low, high = (t_quantile(torch.tensor(4.0), torch.tensor(level)) for level in (0.05, 0.95))
+    assert float(low) == pytest.approx(-float(high), rel=1e-5)
+
+
+def test_draws_of_student_t_have_its_quantiles():
+    random = torch.Generator().manual_seed(0)
+    drawn = _drawn_t(torch.tensor(4.0), torch.rand(200_000, 2, generator=random).clamp(1e-6, 1 - 1e-6))
+    wanted = t_quantile(torch.tensor(4.0).expand(3), torch.tensor([0.05, 0.5, 0.9]))
+    np.testing.assert_allclose(np.quantile(drawn.numpy(), [0.05, 0.5, 0.9]), wanted, atol=0.03)
+
+
+@pytest.mark.parametrize("normalize", ["none", "window"])
+@pytest.mark.parametrize("distribution", ["point", "student_t"])
+@torch.no_grad()
+def test_a_score_is_the_density_in_the_unit_of_the_targets(distribution, normalize):
+    case = Case({"distribution": distribution, "normalize": normalize}, dtype=torch.float64)
+    data = case.data(dtype=torch.float64)
+    encoded, targets = case.encoded(data), case.targets(data)
+    head, level = case.head, case.head._level(encoded[0].source.values)
+    answers = head._at_once(encoded, level)
+    place = level.mean + level.deviation * (answers[..., 0] + level.last)
+    if distribution == "point":
+        said = distributions.Normal(place, level.deviation)
+    else:
+        scale = torch.nn.functional.softplus(answers[..., 1]) + 1e-4
+        said = distributions.StudentT(2 + torch.nn.functional.softplus(answers[..., 2]), place, level.deviation * scale)
+    expected = said.log_prob(data[0][:, LOOKBACK:]).sum((1, 2))
+    torch.testing.assert_close(head.score(encoded, targets).log_probability, expected)
+
+
+@torch.no_grad()
+def test_a_quantile_costs_its_pinball_loss():
+    case = Case({"distribution": "quantile", "relative": "none"}, spec=Values(1), dtype=torch.float64)
+    data = case.data(rows=1, dtype=torch.float64)
+    encoded = case.encoded(data)
+    said = case.head.predict(encoded).quantiles
+    truth = data[0][0, LOOKBACK:, 0]
+    expected = 0.0
+    for level in LEVELS:
+        apart = truth - said[level][:, 0]
+        expected += (torch.where(apart >= 0, level * apart, (level - 1) * apart) - math.log(level * (1 - level))).sum() / len(LEVELS)
+    loss = case.head.loss(encoded, case.targets(data))
+    assert loss.count == HORIZON
+    torch.testing.assert_close(loss.total, expected)
+
+
+@pytest.mark.parametrize("options", EVERY)
+@torch.no_grad()
+def test_quantiles_never_cross_and_the_answer_is_the_median(options):
+    case = Case(options)
+    predicted = case.head.predict(case.encoded(case.data()))
+    assert predicted.steps.values.shape == (3 * HORIZON, 2) and predicted.steps.layout == Layout.equal(3, HORIZON)
+    if options["distribution"] == "point":
+        assert predicted.quantiles is None
+        return
+    stacked = torch.stack(list(predicted.quantiles.values()))
+    assert list(predicted.quantiles) == list(LEVELS) and (stacked.diff(dim=0) >= 0).all()
+    assert torch.equal(predicted.quantiles[0.5], predicted.steps.values)
+
+
+@pytest.mark.parametrize("options", EVERY)
+@torch.no_grad()
+def test_company_changes_nothing(options):
+    case = Case(options)
+    data = case.data(4)
+    whole = case.head.predict(case.encoded(data)).steps.split()
+    score = case.head.score(case.encoded(data), case.targets(data))
+    for row in range(4):
+        own = tuple(one[row : row + 1] for one in data)
+        (alone,) = case.head.predict(case.encoded(own)).steps.split()
+        torch.testing.assert_close(alone, whole[row], rtol=1e-4, atol=1e-5)
+        one = case.head.score(case.encoded(own), case.targets(own))
+        torch.testing.assert_close(one.log_probability[0], score.log_probability[row], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", EVERY)
+@torch.no_grad()
+def test_a_forecast_is_told_no_later_truth(options):
+    case = Case(options)
+    data = case.data()
+    before = case.head.predict(case.encoded(data)).steps.values
+    values = data[0].clone()
+    values[:, LOOKBACK:] += 9
+    assert torch.equal(case.head.predict(case.encoded((values, *data[1:]))).steps.values, before)
+
+
+@pytest.mark.parametrize("distribution", ["point", "quantile", "student_t"])
+@torch.no_grad()
+def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(distribution):
+    case = Case({"how": "step_by_step", "distribution": distribution})
+    data = case.data()
+    encoded = case.encoded(data)
+    answers, _ = case.head._taught(encoded, case.targets(data))
+    for k in range(HORIZON):
+        values = data[0].clone()
+        values[:, LOOKBACK + k :] += 3
+        changed, _ = case.head._taught(encoded, steps(values[:, LOOKBACK:]))
+        torch.testing.assert_close(changed[:, : k + 1], answers[:, : k + 1])
+        if k + 1 < HORIZON:
+            assert not torch.allclose(changed[:, k + 1], answers[:, k + 1])
+
+
+@pytest.mark.parametrize("distribution", ["point", "quantile"])
+@torch.no_grad()
+def test_told_its_own_answers_it_says_them_again(distribution):
+    case = Case({"how": "step_by_step", "distribution": distribution, "normalize": "window"})
+    data = case.data()
+    encoded = case.encoded(data)
+    own = case.head.predict(encoded).steps
+    answers, level = case.head._taught(encoded, own)
+    said = case.head._quantiles(answers, None, level)
+    middle = said[..., LEVELS.index(0.5) if distribution == "quantile" else 0]
+    torch.testing.assert_close(middle.flatten(0, 1), own.values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", EVERY)
+@torch.no_grad()
+def test_what_is_known_ahead_matters_at_its_step(options):
+    case = Case(options)
+    data = case.data()
+    before = case.head.predict(case.encoded(data)).steps.values.view(3, HORIZON, -1)
+    beside = data[1].clone()
+    beside[:, -2] += 2
+    after = case.head.predict(case.encoded((data[0], beside, data[2]))).steps.values.view(3, HORIZON, -1)
+    assert torch.equal(after[:, : HORIZON - 2], before[:, : HORIZON - 2]) and not torch.allclose(after[:, -2], before[:, -2])
+
+
+@pytest.mark.parametrize("how", ["direct", "step_by_step"])
+@torch.no_grad()
+def test_a_window_in_other_units_has_the_forecast_in_those_units(how):
+    case = Case({"how": how, "distribution": "point", "normalize": "window"}, spec=Values(1))
+    data = case.data()
+    before = case.head.predict(case.encoded(data)).steps.values
+    after = case.head.predict(case.encoded((data[0] * 1000 - 7, *data[1:]))).steps.values
+    torch.testing.assert_close(after, before * 1000 - 7, rtol=1e-4, atol=1e-1)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_a_window_that_never_changes_is_not_divided_by_zero(value):
+    case = Case({"normalize": "window"}, spec=Values(1))
+    data = (torch.full((2, LOOKBACK + HORIZON, 1), value), *case.data(2)[1:])
+    assert torch.isfinite(case.head.loss(case.encoded(data), case.targets(data)).total)
+    assert torch.isfinite(case.head.predict(case.encoded(data)).steps.values).all()
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_gaps_are_neither_summed_nor_counted(options):
+    case = Case(options, spec=Values(3, signs=1))
+    data = case.data()
+    data[0][0, LOOKBACK + HORIZON - 1, 1] = NAN
+    data[0][1, 2, 0] = NAN
+    data[0][1, 2, 2] = 1
+    encoded, targets = case.encoded(data), case.targets(data)
+    loss, score = case.head.loss(encoded, targets), case.head.score(encoded, targets)
+    assert loss.count == 3 * HORIZON * 2 - 1 == int(score.num_targets.sum()) and torch.isfinite(loss.total)
+    torch.testing.assert_close(loss.total, -score.log_probability.sum())
+    loss.total.backward()
+    parameters = [*case.head.parameters(), *case.reader.parameters()]
+    assert all(torch.isfinite(one.grad).all() for one in parameters if one.grad is not None)
+    predicted = case.head.predict(encoded).steps.values
+    assert torch.isfinite(predicted).all() and predicted.shape[1] == 3 and not predicted[:, 2].any()
+
+
+@torch.no_grad()
+def test_the_linear_map_alone_is_the_last_steps_weighted():
+    case = Case({"distribution": "point", "linear": 3}, spec=Values(2), ahead=False)
+    for parameter in case.head.straight.parameters():
+        parameter.zero_()
+    case.head.linear.weight.zero_()
+    case.head.linear.weight[:, 0] = 1.0
+    data = case.data()
+    said = case.head.predict(case.encoded(data)).steps.values.view(3, HORIZON, 2)
+    torch.testing.assert_close(said, data[0][:, LOOKBACK - 3].unsqueeze(1).expand(-1, HORIZON, -1))
+
+
+@torch.no_grad()
+def test_without_weights_it_is_persistence_or_the_windows_mean():
+    for relative, normalize, expected in [("last", "none", lambda x: x[:, -1]), ("none", "window", lambda x: x.mean(1))]:
+        case = Case({"distribution": "point", "relative": relative, "normalize": normalize})
+        for parameter in case.head.parameters():
+            parameter.zero_()
+        data = case.data()
+        said = case.head.predict(case.encoded(data)).steps.values.view(3, HORIZON, 2)
+        torch.testing.assert_close(said, expected(data[0][:, :LOOKBACK]).unsqueeze(1).expand(-1, HORIZON, -1))
+
+
+@torch.no_grad()
+def test_the_last_value_is_the_last_that_was_measured():
+    case = Case({"distribution": "point"}, spec=Values(1))
+    for parameter in case.head.parameters():
+        parameter.zero_()
+    data = case.data(1)
+    data[0][0, LOOKBACK - 1] = NAN
+    assert torch.equal(case.head.predict(case.encoded(data)).steps.values, data[0][0, LOOKBACK - 2].expand(HORIZON, 1))
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_gradients_are_those_of_finite_differences(options):
+    case = Case(options, spec=Values(1), dtype=torch.float64)
+    data = case.data(2, dtype=torch.float64)
+    parameters = [one for one in case.head.parameters() if one.numel()][:2]
+    inputs = tuple(one.detach().clone().requires_grad_() for one in parameters)
+
+    def total(*values):
+        named = dict(zip([name for name, one in case.head.named_parameters() if any(one is other for other in parameters)], values))
+        return torch.func.functional_call(_Loss(case.head), {f"head.{name}": one for name, one in named.items()}, (case.encoded(data), case.targets(data)))
+
+    assert torch.autograd.gradcheck(total, inputs, fast_mode=True)
+
+
+class _Loss(torch.nn.Module):
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, encoded, targets):
+        return self.head.loss(encoded, targets).total
+
+
+@pytest.mark.parametrize("how", ["direct", "step_by_step"])
+def test_it_learns_a_wave(how):
+    torch.manual_seed(0)
+    case = Case({"how": how, "distribution": "quantile", "hidden_size": 16}, spec=Values(1), ahead=False)
+    parameters = [*case.head.parameters(), *case.reader.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-2)
+
+    def drawn():
+        phase = torch.rand(64, 1) * 2 * math.pi
+        wave = torch.sin(phase + torch.arange(LOOKBACK + HORIZON) * 0.7).unsqueeze(2)
+        return wave, torch.zeros(64, LOOKBACK + HORIZON, 3), torch.zeros(64, 2)
+
+    for _ in range(150):
+        data = drawn()
+        loss = case.head.loss(case.encoded(data), case.targets(data))
+        optimizer.zero_grad()
+        (loss.total / loss.count).backward()
+        optimizer.step()
+    data = drawn()
+    said = case.head.predict(case.encoded(data)).steps.values.view(64, HORIZON)
+    naive = data[0][:, LOOKBACK - 1 : LOOKBACK, 0]
+    wrong = lambda one: float((one - data[0][:, LOOKBACK:, 0]).abs().mean().detach())  # noqa: E731
+    assert wrong(said) < wrong(naive) / 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"distribution": "quantile", "loss": "absolute"}, "loss: absolute is of a point"),
+        ({"samples": 50}, "samples are drawn of a t, step by step"),
+        ({"linear": 7}, "linear: 7 is more than the lookback, 6"),
+        ({"linear": 2, "how": "step_by_step"}, "linear: is of direct forecasts"),
+    ],
+)
+def test_settings_that_could_do_nothing_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Case(options)
+
+
+def test_what_cannot_be_forecast_is_refused():
+    with pytest.raises(ConfigError, match="forecast says numbers, and a step of this output is one of 3 labels; choose next_step"):
+        Forecast(Labels(3), [Sizes(2, 2)], Span(3, 2, (False,)))
+    with pytest.raises(ConfigError, match="input 2 that it reads gives no steps"):
+        Forecast(Values(1), [Sizes(2, 2), Sizes(None, 2)], Span(3, 2, (False, True)))
+    with pytest.raises(ConfigError, match="input 1 that it reads gives no steps"):
+        Forecast(Values(1), [Sizes(None, 2)], Span(3, 2, (False,)), how="step_by_step")

@@ -1,0 +1,170 @@
+"""Forecasts from a recipe: trained, measured on every window, asked for what comes next; and what is wrong with a recipe or its data."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ostinato
+from ostinato import api
+from ostinato import recipe as recipes
+from ostinato.errors import ConfigError, DataError
+
+SMALL = {"cell": "gru", "hidden_size": 4, "embedding_size": 3}
+TRAINING = {"epochs": 1, "batch_rows": 32, "seed": 1}
+
+
+def plain(file="load.csv", head=None, **more):
+    data = {"file": str(file), "time": "date", "series": "site", "split": {"valid": "2013-01-08", "test": "2013-01-10 00:00"}}
+    return {
+        "data": data | more.pop("data", {}),
+        "inputs": {
+            "load": {"type": "series", "encoder": SMALL},
+            "weather": {"type": "series", "known": "ahead", "encoder": SMALL},
+            "when": {"type": "calendar", "cycles": ["hour"], "encoder": SMALL},
+            "site": {"type": "category", "encoder": {"hidden_size": 3, "embedding_size": 3}},
+        }
+        | more.pop("inputs", {}),
+        "outputs": {"ahead": {"of": "load", "align": "next", "horizon": 6, "lookback": 12, "stride": 4, "head": {"hidden_size": 5, **(head or {})}} | more.pop("output", {})},
+        "training": TRAINING,
+        **more,
+    }
+
+
+def table(path, hours=270, changed=None, future=0):
+    """Two sites, hour by hour; the load lacks its last `future` hours."""
+    begin, lines = np.datetime64("2013-01-01T00"), ["date,site,load,weather"]
+    for site, size in (("a", 1.0), ("b", 50.0)):
+        for k in range(hours):
+            load = size * (5 + np.sin(2 * np.pi * k / 24) + k * 7919 % 13 / 200)
+            load = changed(k, load) if changed else load
+            told = "" if k == 40 or k >= hours - future else f"{load:.4f}"
+            lines.append(f"{str(begin + k).replace('T', ' ')}:00,{site},{told},{k % 7}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def trained(folder, recipe):
+    origin = folder / "recipe.json"
+    origin.write_text(json.dumps(recipe))
+    return api.train(recipes.load(origin), folder / "run", device="cpu"), folder / "run"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [{}, {"how": "step_by_step", "distribution": "student_t", "samples": 20}, {"distribution": "point", "normalize": "window", "linear": 4}],
+)
+def test_train_evaluate_and_predict(tmp_path, head):
+    report, run = trained(tmp_path, plain(table(tmp_path / "load.csv"), head))
+    # 2013-01-10 00:00 is hour 216: 54 hours of two sites, 49 windows of 6 each.
+    assert report["split"] == "test" and report["examples"] == 2 * 49
+    metrics = report["outputs"]["ahead"]
+    assert {"mae", "mse", "rmse", "smape", "mase"} <= set(metrics)
+    assert ("interval_coverage" in metrics) == ("crps" in metrics) == (head.get("distribution") != "point")
+    rivals = report["rivals"]["ahead"]
+    assert rivals["seasonal naive, 24 steps"]["mae"]["value"] < rivals["persistence"]["mae"]["value"] / 2
+    assert api.evaluate(run, split="valid", device="cpu")["examples"] == 2 * 43
+    grouped = api.evaluate(run, split="test", by="site", device="cpu")
+    assert json.dumps(grouped)
+
+    lines = list(api.predict(run, source=str(table(tmp_path / "future.csv", hours=60, future=6)), as_json=True, device="cpu"))
+    assert len(lines) == 2
+    answer = json.loads(lines[1])["outputs"]["ahead"][0]
+    assert len(answer["value"]) == 6 and np.isfinite(answer["value"]).all()
+    if head.get("distribution") != "point":
+        assert answer["quantiles"]["0.5"] == pytest.approx(answer["value"], rel=1e-5) and len(answer["quantiles"]) == 19
+    (first, second) = api.predict(run, source=str(tmp_path / "future.csv"), device="cpu")
+    assert [float(one) for one in second.split()] == answer["value"]
+
+
+def test_what_comes_after_the_border_changes_nothing_that_is_learnt(tmp_path):
+    runs = []
+    for name, changed in (("one", None), ("two", lambda k, load: load if k < 7 * 24 else 1000 * load)):
+        (tmp_path / name).mkdir()
+        recipe = plain(table(tmp_path / name / "load.csv", changed=changed), training={**TRAINING, "keep_best": False})
+        _, run = trained(tmp_path / name, recipe)
+        runs.append(run)
+    facts = [json.loads((run / "bundle.json").read_text())["modalities"] for run in runs]
+    weights = [(run / "weights.safetensors").read_bytes() for run in runs]
+    assert facts[0] == facts[1] and weights[0] == weights[1]
+
+
+def test_whole_series_in_lists_and_lines_of_text(tmp_path):
+    wave = [10 + np.sin(k / 3) for k in range(80)]
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps({"name": name, "y": wave[: 80 - 5 * k]}) + "\n" for k, name in enumerate("abc")))
+    recipe = {
+        "data": {"file": str(tmp_path / "all.jsonl"), "series": "name", "season": 19, "split": {"valid": 8, "test": 4}},
+        "inputs": {"y": {"type": "series", "encoder": SMALL}},
+        "outputs": {"ahead": {"of": "y", "align": "next", "horizon": 4, "head": {"distribution": "point"}}},
+        "training": TRAINING,
+    }
+    report, run = trained(tmp_path, recipe)
+    assert report["examples"] == 3, "one window of each series"
+    assert "seasonal naive, 19 steps" in report["rivals"]["ahead"]
+    assert json.loads((run / "bundle.json").read_text())["recipe"]["outputs"]["ahead"]["lookback"] == 38
+    (told,) = api.predict(run, [" ".join(map(str, wave))], device="cpu")
+    model = ostinato.load(run, device="cpu")
+    (found,) = model.predict([{"name": "x", "y": wave}])
+    assert [float(one) for one in told.split()] == found and len(found) == 4
+    with pytest.raises(DataError, match="series text: has 3 steps, and the forecast looks back at 38"):
+        list(api.predict(run, ["1 2 3"], device="cpu"))
+
+
+def test_several_columns_are_channels(tmp_path):
+    lines = ["t,u,v", *(f"{k},{np.sin(k / 4):.3f},{'' if k == 9 else k}" for k in range(90))]
+    (tmp_path / "two.csv").write_text("\n".join(lines) + "\n")
+    recipe = {
+        "data": {"file": str(tmp_path / "two.csv"), "time": "t", "split": {"test": 20}},
+        "inputs": {"both": {"type": "series", "column": ["u", "v"], "encoder": SMALL}},
+        "outputs": {"ahead": {"of": "both", "align": "next", "horizon": 3, "lookback": 5}},
+        "training": TRAINING,
+    }
+    report, run = trained(tmp_path, recipe)
+    assert report["examples"] == 18
+    (line,) = api.predict(run, source=str(tmp_path / "two.csv"), as_json=True, device="cpu")
+    assert np.shape(json.loads(line)["outputs"]["ahead"][0]["value"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {"fraction": 0.5}}, "data.fraction: is of rows, and a forecast learns from windows"),
+        ({"data": {"test": "other.csv"}}, "data.split: divides one file by time, and `valid` or `test` names another"),
+        ({"data": {"split": {"valid": 0}}}, "data.split.valid: "),
+        ({"inputs": {"load": {"type": "series", "known": "ahead"}}}, "outputs.ahead.of: 'load' is known ahead"),
+        ({"inputs": {"load": {"type": "series", "scale": "row"}}}, "outputs.ahead.scale: row scales each series by itself"),
+        ({"inputs": {"load": {"type": "series", "encoder": {"both_ways": True}}}}, "inputs.load.encoder.both_ways: true shows it the steps"),
+        ({"inputs": {"when": {"type": "calendar", "column": "day"}}}, "inputs.when: a calendar reads the column of dates that data.time names"),
+        ({"inputs": {"site": {"type": "category", "column": ["a", "b"]}}}, "inputs.site.column: several columns are the channels of a series"),
+        ({"output": {"column": "other"}}, "outputs.ahead.column: is what 'load' reads; leave it out"),
+        ({"training": {"max_steps": 5}}, "training.max_steps: all windows of a forecast are equally long"),
+    ],
+)
+def test_what_cannot_be_forecast_is_said_before_any_data_is_read(change, message):
+    with pytest.raises(ConfigError) as told:
+        recipes.check(plain(**change), "recipe.yaml")
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"data": {"time": "date"}}, "data.time: belongs to a forecast"),
+        ({"inputs": {"x": {"type": "series", "known": "ahead"}}}, "inputs.x: is known ahead, and nothing here looks ahead"),
+        ({"inputs": {"x": {"type": "series", "column": ["a", "b"]}}}, "inputs.x.column: several columns make the channels of a series that is forecast"),
+        ({"outputs": {"y": {"type": "category", "lookback": 3}}}, "outputs.y.lookback: `lookback` belongs to the forecast of a series"),
+    ],
+)
+def test_what_belongs_to_a_forecast_alone_is_refused_elsewhere(recipe, message):
+    with pytest.raises(ConfigError) as told:
+        recipes.check({"inputs": {"x": "series"}, "outputs": {"y": "category"}} | recipe, "recipe.yaml")
+    assert message in str(told.value)
+
+
+def test_series_too_short_and_covariates_that_end_are_named(tmp_path):
+    table(tmp_path / "load.csv")
+    with pytest.raises(DataError, match=r"load.csv series a: has 168 steps for training, and lookback 200 \+ horizon 6 need 206 \(2 series"):
+        trained(tmp_path, plain(tmp_path / "load.csv", output={"lookback": 200}))
+    _, run = trained(tmp_path, plain(tmp_path / "load.csv"))
+    with pytest.raises(DataError, match="series a: inputs.weather is known ahead and missing at 2013-01-03 11:00; give it for 6 steps from 2013-01-03 06:00"):
+        list(api.predict(run, source=str(table(tmp_path / "short.csv", hours=59, future=5)), device="cpu"))
