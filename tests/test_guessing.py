@@ -8,6 +8,7 @@ import pytest
 from ostinato import guessing, recipe
 from ostinato.errors import ConfigError, DataError
 from ostinato.guessing import guess
+from ostinato.yaml_text import parse_yaml
 
 DRAW = random.Random(3)
 WORDS = "the cat sat on a red mat and saw no dog today but heard many birds near some old house".split()
@@ -116,8 +117,9 @@ def test_the_written_recipe_is_the_one_that_was_guessed(tmp_path, monkeypatch, o
 
 
 def test_no_cell_breaks_out_of_a_comment(tmp_path):
-    made = guess(table(tmp_path, {"x": PROSE, "y": ["a\nb: c", "\x85d # e"] * 50}), [], [])
+    made = guess(table(tmp_path, {"x": PROSE, "y": ["a\nb: c", "\x85d # \x1b e"] * 50}), [], [])
     lines = made.yaml("a.jsonl", "ostinato init").splitlines()
+    assert parse_yaml("\n".join(lines), "a")["outputs"] == {"y": "category"}
     assert [line for line in lines if "b: c" in line] == [line for line in lines if "b: c" in line and line.startswith("  # ")] != []
 
 

@@ -63,8 +63,9 @@ def test_all_combinations_are_planned_seed_by_seed_with_the_recipes_own_seed_fir
 
 def test_names_of_odd_values_are_plain_and_stay_apart(recipe, tmp_path):
     _, planned = plan(recipe, ["inputs.x.encoder.cell={type: gru, reset: before},{type: gru, reset: after}"], seeds=1, folder=tmp_path)
-    names = [one.name for one in planned]
-    assert len(set(names)) == 2 and all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.+-_~") for name in names)
+    _, others = plan(recipe, ["inputs.x.separator=' ','|',','"], seeds=1, folder=tmp_path)
+    names = [one.name for one in [*planned, *others]]
+    assert len(set(names)) == 5 and all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.+-_~") for name in names)
 
 
 def test_every_recipe_is_checked_before_anything_is_trained(recipe, tmp_path):
