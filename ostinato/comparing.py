@@ -149,7 +149,8 @@ def report(
     rows = []
     for values, found in by.items():
         runs = [one for one in planned if tuple(one.values.values()) == values and one.name in trials]
-        rows.append({"values": runs[0].values, "runs": [one.name for one in runs], **_cost(runs, found, folder), "outputs": _quality(found)})
+        about = {"values": runs[0].values, "runs": [one.name for one in runs]}
+        rows.append({**about, **_cost(runs, found, folder), "outputs": _quality(found)})
     differences = _differences(lines, by, notes)
     if len(seeds) == 1:
         notes.append("one seed: these differences are between runs, not between methods; --seeds 3 tells them apart")
@@ -196,13 +197,13 @@ def _shared(found: Mapping[int, Trial], output: str) -> bool:
 
 def _quality(found: Mapping[int, Trial]) -> dict[str, Any]:
     first = next(iter(found.values()))
-    return {
-        output: {
-            name: asdict(over_seeds(make("metrics", name), [one.statistics[output][name] for one in found.values()], shared=_shared(found, output)))
-            for name in metrics
-        }
-        for output, metrics in first.statistics.items()
-    }
+    measured: dict[str, Any] = {}
+    for output, metrics in first.statistics.items():
+        shared, measured[output] = _shared(found, output), {}
+        for name in metrics:
+            runs = [one.statistics[output][name] for one in found.values()]
+            measured[output][name] = asdict(over_seeds(make("metrics", name), runs, shared=shared))
+    return measured
 
 
 def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[dict[str, Any]]:
@@ -221,7 +222,8 @@ def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[di
                 found = _compared(metric, by[first], by[second], output, name)
                 if isinstance(found, Compared):
                     others = {one.label: value for one, value in zip(lines, second) if one is not axis}
-                    told.append({"axis": axis.label, "first": first[at], "second": second[at], "others": others, "output": output, "metric": name})
+                    sides = {"axis": axis.label, "first": first[at], "second": second[at], "others": others}
+                    told.append({**sides, "output": output, "metric": name})
                     compared.append(found)
                 elif (note := f"{output}.{name}: {found}") not in notes:
                     notes.append(note)
@@ -300,7 +302,8 @@ def _measured(metric: Metric, cut: Sequence[np.ndarray], shared: bool) -> dict[s
 def tables(report: Mapping[str, Any], *, briefly: bool = False) -> list[tuple[str, list[str], list[list[str]]]]:
     """The report as tables of text: title, heads, rows; `briefly` with the differences in each output's first metric alone."""
     labels = list(report["axes"])
-    quality = [(output, name) for output, metrics in (report["rows"][0]["outputs"] if report["rows"] else {}).items() for name in metrics]
+    outputs = report["rows"][0]["outputs"] if report["rows"] else {}
+    quality = [(output, name) for output, metrics in outputs.items() for name in metrics]
     several = len({output for output, _ in quality}) > 1
     heads = [*labels, "seeds", "rows", "parameters", "s/epoch", "peak memory", *(f"{o}.{n}" if several else n for o, n in quality)]
     rows = []
@@ -322,7 +325,8 @@ def tables(report: Mapping[str, Any], *, briefly: bool = False) -> list[tuple[st
             what = f"{one['axis']}: {one['second']} - {one['first']}" + (f" ({where})" if where else "")
             metric = f"{one['output']}.{one['metric']}" if several else one["metric"]
             sure = "real" if one["real"] else "may be chance"
-            told.append([what, metric, f"{one['difference']:+.4g}", f"[{one['low']:+.4g}, {one['high']:+.4g}]", f"{one['p_value']:.3f}", sure])
+            span = f"[{one['low']:+.4g}, {one['high']:+.4g}]"
+            told.append([what, metric, f"{one['difference']:+.4g}", span, f"{one['p_value']:.3f}", sure])
         made.append(("differences", ["difference", "metric", "by", "95 % interval", "p (Holm)", "difference is"], told))
     return made
 
@@ -352,6 +356,8 @@ def footnotes(report: Mapping[str, Any]) -> list[str]:
         f"measured on {report['split']}, seed{'s' * (len(report['seeds']) > 1)} {seeds}; intervals of 95 %",
         "s/epoch with validation; memory is the most that the process held, libraries counted",
     ]
-    counts = [sum(one["metric"] == report["differences"][0]["metric"] for one in report["differences"])] if report["differences"] else []
-    told += [f"{report['differences'][0]['method']}; p corrected (Holm) for the {number} differences of each metric" for number in counts]
+    if report["differences"]:
+        first = report["differences"][0]
+        number = sum((one["output"], one["metric"]) == (first["output"], first["metric"]) for one in report["differences"])
+        told.append(f"{first['method']}; p corrected (Holm) for the {number} differences of each metric")
     return told + report["notes"]

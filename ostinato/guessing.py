@@ -99,7 +99,10 @@ class Guessed:
             command: what made it.
         """
         rows = f"the first {self.rows:,} rows" if self.rows == LOOKED_AT else f"{self.rows:,} rows"
-        lines = [f"# Made by `{command}` from a look at {rows}.", "# `ostinato check RECIPE --full` prints all settings; `ostinato train RECIPE` trains."]
+        lines = [
+            f"# Made by `{command}` from a look at {rows}.",
+            "# `ostinato check RECIPE --full` prints all settings; `ostinato train RECIPE` trains.",
+        ]
         if self.choice is not None:
             lines.append(f"# {_comment(self.choice)}")
         lines += ["", _entry({"data": {"train": path}})]
@@ -346,7 +349,8 @@ def _tags(output: str, inputs: Mapping[str, str | None], cells: Mapping[str, lis
                 continue
             type_ = "tags" if separator else {"type": "tags", "separator": ""}
             shown = ", ".join(_short(str(label)) for label, _ in labels.most_common(3))
-            reason = f"as many labels as {name} has {'words' if separator else 'letters'} in every row, {len(labels)} different, such as {shown}"
+            unit = "words" if separator else "letters"
+            reason = f"as many labels as {name} has {unit} in every row, {len(labels)} different, such as {shown}"
             spans = "" if not any(str(label).startswith("B-") for label in labels) else "; for spans write {type: tags, scheme: bioes}"
             told = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
             instead = f"where it is not one label per step write tokens{told}{spans}"

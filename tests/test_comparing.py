@@ -1,5 +1,6 @@
 """The table of a sweep: pairs along each axis, what cannot be paired is said, bins by length hold every example once."""
 
+import itertools
 import json
 
 import numpy as np
@@ -47,7 +48,9 @@ def made(folder, lines, trials, failed=()):
 
 
 def test_each_value_is_paired_with_the_first_of_its_axis_and_p_is_corrected_for_their_number(tmp_path):
-    trials = {((cell, part), seed): trial({"rnn": 0.3, "gru": 0.6, "lstm": 0.62}[cell], seed) for cell in CELL.values for part in PART.values for seed in (1, 2, 3)}
+    rates = {"rnn": 0.3, "gru": 0.6, "lstm": 0.62}
+    names = itertools.product(rates, PART.values, (1, 2, 3))
+    trials = {((cell, part), seed): trial(rates[cell], seed) for cell, part, seed in names}
     report = made(tmp_path, [CELL, PART], trials)
     matches = [one for one in report["differences"] if one["metric"] == "exact_match"]
     told = {(one["axis"], one["first"], one["second"], *one["others"].values()) for one in matches}

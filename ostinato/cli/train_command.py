@@ -11,7 +11,9 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE|DATA")
 @set_option
 @click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="Of DATA: an input; all other columns by default.")
-@click.option("--out", "outs", multiple=True, metavar="DIR|COLUMN[:TYPE]", help="Of a RECIPE: the run folder. Of DATA: an output; the last column by default.")
+@click.option(
+    "--out", "outs", multiple=True, metavar="DIR|COLUMN[:TYPE]", help="Of a RECIPE: the run folder. Of DATA: an output; by default the last."
+)
 @click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
 @click.option("--resume", is_flag=True, help="Go on where the run in the folder stopped; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")

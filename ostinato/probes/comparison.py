@@ -99,7 +99,8 @@ def _line(axes: Axes, places: Sequence[float], measured: Sequence[Mapping[str, f
     values = [one["value"] for one in measured]
     errors = [[one["value"] - one["low"] for one in measured], [one["high"] - one["value"] for one in measured]]
     errors = [[max(0.0, error) for error in side] for side in errors]
-    axes.errorbar(places, values, yerr=errors, color=colour, label=name, marker="o", markersize=4, linewidth=1.6, elinewidth=1, capsize=2.5)
+    look = {"marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 2.5}
+    axes.errorbar(places, values, yerr=errors, color=colour, label=name, **look)
 
 
 def _finish(axes: Axes, output: str, metric: str, lines: int) -> None:
