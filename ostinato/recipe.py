@@ -28,7 +28,7 @@ Source = str | list[str] | dict[str, str]
 
 
 def _as_text(value: Any) -> Any:
-    """YAML reads an unquoted date as one."""
+    """A date of Python's own is written out."""
     return str(value) if isinstance(value, date) else value
 
 
@@ -508,8 +508,6 @@ def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             if (one.scale, one.known) != (source.scale, source.known) or source.scale == "row":
                 told = "row scales each series by itself, and what it was is then not known" if source.scale == "row" else "must be that of its input"
                 yield f"outputs.{name}.scale", f"{told}; leave it out, or set the input's scale to dataset and head.normalize to window"
-    if data.fraction != 1:
-        yield "data.fraction", "is of rows, and a forecast learns from windows of series; leave it out, or raise the output's stride"
     if recipe.training.max_steps is not None:
         yield "training.max_steps", "all windows of a forecast are equally long; leave it out"
     if data.split is not None and (data.valid is not None or data.test is not None):

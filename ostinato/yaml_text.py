@@ -9,16 +9,23 @@ from ostinato.errors import ConfigError
 
 
 def parse_yaml(text: str, origin: str) -> Any:
-    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too."""
+    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too. A date is a text, as 1.2 has it."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.events import AliasEvent
 
+    class Undated(SafeConstructor):
+        """ruamel makes dates of what looks like them in 1.2 too, whose core schema knows none."""
+
+    Undated.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             if isinstance(event, AliasEvent):
                 raise ConfigError(f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it out")
-        return YAML(typ="safe", pure=True).load(text)
+        loader = YAML(typ="safe", pure=True)
+        loader.Constructor = Undated
+        return loader.load(text)
     except MarkedYAMLError as why:
         mark = why.problem_mark or why.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -1,6 +1,7 @@
 """Forecasts from a recipe: trained, measured on every window, asked for what comes next; and what is wrong with a recipe or its data."""
 
 import json
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import ostinato
 from ostinato import api
 from ostinato import recipe as recipes
 from ostinato.errors import ConfigError, DataError
+from ostinato.yaml_text import parse_yaml
 
 SMALL = {"cell": "gru", "hidden_size": 4, "embedding_size": 3}
 TRAINING = {"epochs": 1, "batch_rows": 32, "seed": 1}
@@ -128,7 +130,7 @@ def test_several_columns_are_channels(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": {"fraction": 0.5}}, "data.fraction: is of rows, and a forecast learns from windows"),
+        ({"data": {"fraction": 0.5}}, "data.fraction: keeps a share of the rows, and here they are windows of series"),
         ({"data": {"test": "other.csv"}}, "data.split: divides one file by time, and `valid` or `test` names another"),
         ({"data": {"split": {"valid": 0}}}, "data.split.valid: "),
         ({"inputs": {"load": {"type": "series", "known": "ahead"}}}, "outputs.ahead.of: 'load' is known ahead"),
@@ -144,6 +146,12 @@ def test_what_cannot_be_forecast_is_said_before_any_data_is_read(change, message
     with pytest.raises(ConfigError) as told:
         recipes.check(plain(**change), "recipe.yaml")
     assert message in str(told.value)
+
+
+def test_a_date_is_a_text_in_yaml_and_one_of_pythons_own_is_written_out():
+    assert parse_yaml("a: {valid: 2013-01-01, test: 2013-01-01 05:00}", "") == {"a": {"valid": "2013-01-01", "test": "2013-01-01 05:00"}}
+    ends = recipes.check(plain(data={"split": {"valid": datetime(2013, 1, 1, 5)}}), "arguments").data.split
+    assert ends.valid == "2013-01-01 05:00:00"
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_wilson_covers_the_truth_about_95_times_in_100_even_near_the_edge():
 
 TEXT = Judged(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
 NUMBERS = Judged([[1.0, 2.0]], [[1.5, 2.0]], quantiles=[{0.05: [0.0, 0.0], 0.95: [3.0, 3.0]}], scales=[0.5])
-OF_NUMBERS = ("mae", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
+OF_NUMBERS = ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
 
 
 def test_one_example_works_for_every_metric_and_says_what_it_is_worth():

@@ -12,7 +12,7 @@ from ostinato.metrics._intervals import measure
 from ostinato.metrics.mase import ordinary_error
 from ostinato.registry import make
 
-ALL = ("mae", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
+ALL = ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
 
 
 def value(name: str, judged: Judged, **options: object) -> float:
@@ -25,6 +25,7 @@ def test_errors_by_hand():
     judged = Judged([2.5, 0.0, 2, 8], [3, -0.5, 2, 7])
     assert value("mae", judged) == pytest.approx(0.5)
     assert value("rmse", judged) == pytest.approx(math.sqrt(0.375))
+    assert value("mse", judged) == pytest.approx(0.375)
 
 
 def test_smape_is_m4s():
