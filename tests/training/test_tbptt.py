@@ -246,6 +246,24 @@ def test_chunks_accumulated_are_one_update_as_large(tmp_path):
         assert (weight - other).abs().max() <= 1e-5 * weight.abs().max(), name
 
 
+def test_counting_the_targets_of_several_outputs_leaves_the_carried_state_alone(tmp_path):
+    """With `accumulate` the targets of several outputs are counted first, in a forward pass that must leave no trace."""
+    again = {"again": {"of": "text", "align": "next", "reads": ["text"], "head": {"dropout": 0.0}, "weight": 0.5}}
+    prepared, graph = made(4, others=again)
+    expected, carried, said = [], (), []
+    for _, batch in chunks_of(prepared):
+        losses, carried = graph.losses_from(batch, carried)
+        expected.append({name: (one.total.item(), one.count) for name, one in losses.items()})
+    still = {"type": "sgd", "learning_rate": 1e-30}
+    trained(tmp_path, prepared, graph, Listeners(progress=said.append), epochs=1, accumulate=2, optimizer=still)
+    for one, first in zip(said, range(0, len(expected), 2), strict=True):
+        means = {
+            name: sum(chunk[name][0] for chunk in expected[first : first + 2]) / sum(chunk[name][1] for chunk in expected[first : first + 2])
+            for name in ("on", "again")
+        }
+        assert one.loss == pytest.approx(means["on"] + 0.5 * means["again"], rel=1e-5)
+
+
 def test_progress_counts_the_real_steps_of_all_columns(tmp_path):
     prepared, graph = made(5)
     trained(tmp_path, prepared, graph, epochs=1)
