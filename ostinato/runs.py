@@ -20,7 +20,7 @@ from ostinato.metrics._contract import Judged
 from ostinato.model import Graph
 from ostinato.predicting import Run
 from ostinato.preparing import Prepared, prepare, training_batches
-from ostinato.recipe import Recipe, at_path, set_path, watchable
+from ostinato.recipe import Recipe, at_path, restore, set_path, watchable
 from ostinato.registry import settings_class
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import model_tensors, refuse_changes
@@ -91,6 +91,7 @@ def train_run(
         row_steps=sum(split.dataset.lengths.values()),
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
         free=("search",),
+        filled=lambda facts: {**_filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
     outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
@@ -153,10 +154,18 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     for path, (value, _) in chosen.items():
         set_path(now, path, value)
     # The files may lie elsewhere now; what they hold is compared once they are read.
-    data = {"fraction": 1.0, **began.recipe["data"]}
-    before, now = {**began.recipe, "data": data}, {**now, "data": {**data, "fraction": recipe.settings.data.fraction}}
+    before = _filled(began.recipe)
+    now = {**now, "data": {**before["data"], "fraction": recipe.settings.data.fraction}}
     refuse_changes(before, now, (*FREE, "search"), folder)
     return recipe.with_chosen(chosen)
+
+
+def _filled(plain: dict[str, Any]) -> dict[str, Any]:
+    """A full recipe that an earlier version kept, with the settings that have been added since: by default they change nothing."""
+    try:
+        return restore(plain, "kept").plain()
+    except ConfigError:
+        return plain  # what is no longer known is named where the two are compared
 
 
 def _given(recipe: Recipe, path: str) -> bool:

@@ -116,3 +116,20 @@ def test_compare_needs_an_output_in_common(tmp_path):
         runs.append(model.fit(rows(24), rows(8), folder=tmp_path / name, device="cpu").run)
     with pytest.raises(DataError, match="gives y, .* gives z: none in common"):
         judging.compare(*runs, (None, None), "test")
+
+
+def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path):
+    """A setting that has been added since stands at its default."""
+    rows = [{"x": list("abc"), "y": list("cba")}] * 8
+    model = ostinato.Model(inputs={"x": "tokens"}, outputs={"y": "tokens"}, training={"epochs": 1, "batch_rows": 4})
+    model.fit(rows, rows[:2], folder=tmp_path / "run")
+    kept = tmp_path / "run" / "bundle.json"
+    plain = json.loads(kept.read_text())
+    del plain["recipe"]["inputs"]["x"]["encoder"]["word_dropout"], plain["recipe"]["training"]["tbptt"]
+    kept.write_text(json.dumps(plain))
+    model.fit(rows, rows[:2], folder=tmp_path / "run", resume=True)
+    model.recipe = from_arguments(
+        {"x": {"type": "tokens", "encoder": {"word_dropout": 0.5}}}, {"y": "tokens"}, training={"epochs": 1, "batch_rows": 4}
+    )
+    with pytest.raises(ConfigError, match="word_dropout was 0.0, is 0.5"):
+        model.fit(rows, rows[:2], folder=tmp_path / "run", resume=True)

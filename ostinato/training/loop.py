@@ -185,7 +185,8 @@ class _Run:
         self.carried: tuple[Tensor, ...] = ()
         length = 0
         if saved is not None:
-            refuse_changes(saved.state["facts"], task.facts, (*FREE, *task.free), folder)
+            before = saved.state["facts"] if task.filled is None else task.filled(saved.state["facts"])
+            refuse_changes(before, task.facts, (*FREE, *task.free), folder)
             for line in differences(saved.state["surroundings"], self.surroundings):
                 listeners.notes(line)
             self.place = Place(**saved.state["place"])

@@ -49,6 +49,7 @@ class Task:
         row_steps: (rows,) real steps of each row, for the speed.
         facts: what decides the run, as JSON values: the recipe (its training under `training`) and hashes of its data.
         free: dotted paths in `facts` that may change on resuming, beside `FREE`.
+        filled: facts that a checkpoint kept, with what settings have been added since; None leaves them as they are.
     """
 
     model: nn.Module
@@ -59,6 +60,7 @@ class Task:
     row_steps: np.ndarray
     facts: Mapping[str, Any]
     free: tuple[str, ...] = ()
+    filled: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 class Progress(NamedTuple):
