@@ -248,7 +248,7 @@ def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
     made, read = dict(outputs), set()
     for name, value in outputs.items():
         one = _opened(value)
-        if not isinstance(one, dict) or not ("of" in one or one.get("align") == "next"):
+        if not isinstance(one, dict) or not (("of" in one and "type" not in one) or one.get("align") == "next"):
             continue
         alike = [
             key
@@ -407,7 +407,7 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             if one.horizon != 1 and align == "next":
                 yield f"{where}.horizon", "what is said symbol by symbol has no horizon; leave it out"
         if one.of is not None and align != "next":
-            yield f"{where}.of", f"`of` belongs to align 'next', this output's is '{align}'; leave it out"
+            yield f"{where}.of", f"`of` belongs to align 'next', this output's is '{align}'; say `align: next`, or leave it out"
         if one.horizon != 1 and align != "next":
             yield f"{where}.horizon", f"`horizon` belongs to align 'next', this output's is '{align}'; leave it out"
         if len(set(one.reads or ())) < len(one.reads or ()):
