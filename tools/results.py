@@ -303,7 +303,7 @@ def draw(results: dict[str, dict[str, Any]]) -> bool:
         axes.plot([int(length) for length in by_length], [100 * share for share in by_length.values()], label=_how(row))
     axes.axvline(TRAINED_LENGTH, color="grey", linestyle=":", label="longest in training")
     axes.set(xlabel="symbols to copy", ylabel="copied exactly, %", ylim=(-3, 103))
-    axes.legend()
+    axes.legend(loc="upper right", fontsize="small")
     figure.tight_layout()
     figure.savefig(PLOT, dpi=150, metadata={"Software": None})
     pyplot.close(figure)
