@@ -90,9 +90,7 @@ def native_is_allowed(tensors: Sequence[Tensor]) -> bool:
     for one in tensors:
         if not one.is_cpu or one.dtype is not kind:
             return False
-    if kind not in native.DTYPES or library() is None or torch.is_autocast_enabled("cpu"):
-        return False
-    return (_forced.get() or os.environ.get(VARIABLE, "")) in ("", "native")
+    return kind in native.DTYPES and not torch.is_autocast_enabled("cpu") and _native_is_chosen()
 
 
 def way(cell: Recurrence, x: Tensor) -> str:
