@@ -1,6 +1,6 @@
 """Real numbers beside real numbers: one, a list, or steps with several channels, some of them missing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,11 @@ def pairs(judged: Judged) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for example, (said, right) in enumerate(zip(judged.predicted, judged.expected, strict=True)):
         expected = _expected(right, example)
         yield fitted(said, expected, example, "the prediction"), expected
+
+
+def summed(judged: Judged, error: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[Sequence[float]]:
+    """Of each example the sum of `error(predicted, expected)` over its true values, and their number."""
+    return [[np.nansum(error(said, right)), np.isfinite(right).sum()] for said, right in pairs(judged)]
 
 
 def distributions(judged: Judged, metric: str) -> Iterator[tuple[Mapping[float, np.ndarray], np.ndarray]]:
@@ -44,6 +49,14 @@ def distributions(judged: Judged, metric: str) -> Iterator[tuple[Mapping[float, 
             raise DataError(f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5 % quantile")
         expected = _expected(right, example)
         yield {level: fitted(given[level], expected, example, f"the {level:g} quantile") for level in own}, expected
+
+
+def pinball_losses(judged: Judged, metric: str) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """(levels, pinball loss at each summed over the true values, their number) of each example; errors as in `distributions`."""
+    for quantiles, right in distributions(judged, metric):
+        apart = {level: right - said for level, said in quantiles.items()}
+        losses = [np.nansum(np.maximum(level * one, (level - 1) * one)) for level, one in apart.items()]
+        yield np.array(list(quantiles)), np.array(losses), int(np.isfinite(right).sum())
 
 
 def fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarray:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import distributions
+from ostinato.metrics._numbers import pinball_losses
 from ostinato.metrics._raw import ratio
-from ostinato.metrics.pinball_loss import pinball
 
 
 class CRPS(Metric):
@@ -39,11 +38,9 @@ class CRPS(Metric):
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         rows = []
-        for quantiles, right in distributions(judged, "crps"):
-            levels = np.array(list(quantiles))
+        for levels, losses, count in pinball_losses(judged, "crps"):
             widths = np.diff([0, *(levels[1:] + levels[:-1]) / 2, 1])
-            losses = [np.nansum(pinball(right, said, level)) for level, said in quantiles.items()]
-            rows.append([2 * widths @ losses, np.isfinite(right).sum()])
+            rows.append([2 * widths @ losses, count])
         return rows
 
     def value(self, total: Sequence[float]) -> float:

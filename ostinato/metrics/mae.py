@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import pairs
+from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
 
 
@@ -29,7 +27,7 @@ class MAE(Metric):
     needs_log_probability = False
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return [[np.nansum(abs(said - right)), np.isfinite(right).sum()] for said, right in pairs(judged)]
+        return summed(judged, lambda said, right: abs(said - right))
 
     def value(self, total: Sequence[float]) -> float:
         return ratio(total[0], total[1], "mae", "true value")

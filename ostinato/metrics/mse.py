@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import pairs
+from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
 
 
@@ -30,7 +28,7 @@ class MSE(Metric):
     needs_log_probability = False
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return [[np.nansum((said - right) ** 2), np.isfinite(right).sum()] for said, right in pairs(judged)]
+        return summed(judged, lambda said, right: (said - right) ** 2)
 
     def value(self, total: Sequence[float]) -> float:
         return ratio(total[0], total[1], "mse", "true value")

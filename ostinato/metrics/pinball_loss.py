@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import distributions
+from ostinato.metrics._numbers import pinball_losses
 from ostinato.metrics._raw import ratio
 
 
@@ -36,19 +36,10 @@ class PinballLoss(Metric):
     needs = ("quantiles",)
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        rows = []
-        for quantiles, right in distributions(judged, "pinball_loss"):
-            losses = [np.nansum(pinball(right, said, level)) for level, said in quantiles.items()]
-            rows.append([np.mean(losses), np.isfinite(right).sum()])
-        return rows
+        return [[np.mean(losses), count] for _, losses, count in pinball_losses(judged, "pinball_loss")]
 
     def value(self, total: Sequence[float]) -> float:
         return ratio(total[0], total[1], "pinball_loss", "true value")
 
     def signature(self) -> str:
         return "mean over the predicted levels and values, missing ones left out"
-
-
-def pinball(right: np.ndarray, said: np.ndarray, level: float) -> np.ndarray:
-    """The pinball loss of each value."""
-    return np.maximum(level * (right - said), (level - 1) * (right - said))

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import pairs
+from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
 
 
@@ -30,7 +28,7 @@ class RMSE(Metric):
     needs_log_probability = False
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return [[np.nansum((said - right) ** 2), np.isfinite(right).sum()] for said, right in pairs(judged)]
+        return summed(judged, lambda said, right: (said - right) ** 2)
 
     def value(self, total: Sequence[float]) -> float:
         return math.sqrt(ratio(total[0], total[1], "rmse", "true value"))

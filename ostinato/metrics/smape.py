@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._contract import Judged, Metric
-from ostinato.metrics._numbers import pairs
+from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
 
 
@@ -29,14 +29,15 @@ class SMAPE(Metric):
     needs_log_probability = False
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        rows = []
-        for said, right in pairs(judged):
-            size = abs(said) + abs(right)
-            rows.append([np.nansum(abs(said - right) / np.where(size == 0, 1, size)), np.isfinite(right).sum()])
-        return rows
+        return summed(judged, _share)
 
     def value(self, total: Sequence[float]) -> float:
         return 200 * ratio(total[0], total[1], "smape", "true value")
 
     def signature(self) -> str:
         return "M4: 200 |f - y| / (|f| + |y|), mean over values, missing ones left out"
+
+
+def _share(said: np.ndarray, right: np.ndarray) -> np.ndarray:
+    size = abs(said) + abs(right)
+    return abs(said - right) / np.where(size == 0, 1, size)
