@@ -240,9 +240,8 @@ class Graph(nn.Module):
             return self.read(output, inputs), None
         heard = _begun(inputs[of], self.heads[output].begin)
         last = heard.layout.offsets[1:].to(heard.values.device) - 1
-        prompt = Steps(heard.values[_others(last, heard.layout.total)], inputs[of].layout)
         others = self.encode({name: inputs[name] for name in self.reads[output] if name != of})
-        return [self.encoder(of).encode(prompt), *others.values()], heard.values[last]
+        return [self.encoder(of).encode(heard.without_last()), *others.values()], heard.values[last]
 
     def _joined(self, output: str, encoded: list[Encoded]) -> list[Encoded]:
         return [self.joins[output].join(encoded)] if output in self.joins else encoded
@@ -320,27 +319,12 @@ class Graph(nn.Module):
 
 def _begun(steps: Steps, begin: int | None, starts: Tensor | None = None) -> Steps:
     """The sequences with the begin symbol in front; where `starts` (B,) is given, of those alone for which it is true."""
-    if begin is None:
-        return steps
-    layout = steps.layout.grow(1) if starts is None else Layout(steps.layout.lengths + starts, steps.layout.device)
-    first = (layout.offsets[:-1] if starts is None else layout.offsets[:-1][starts]).to(layout.device)
-    inner = _others(first, layout.total)
-    return Steps(steps.values.new_full((layout.total, *steps.values.shape[1:]), begin).index_copy(0, inner, steps.values), layout)
-
-
-def _others(places: Tensor, total: int) -> Tensor:
-    """The numbers below `total` that are not among these."""
-    kept = torch.ones(total, dtype=torch.bool, device=places.device).index_fill(0, places, False)
-    return kept.nonzero().squeeze(1)
+    return steps if begin is None else steps.prepended(begin, starts)
 
 
 def _without_first(encoded: Encoded) -> Encoded:
     """For an output that knows nothing of the begin symbol."""
-    if encoded.steps is None:
-        return encoded
-    layout = encoded.steps.layout
-    inner = _others(layout.offsets[:-1].to(layout.device), layout.total)
-    return encoded._replace(steps=Steps(encoded.steps.values.index_select(0, inner), layout.grow(-1)))
+    return encoded if encoded.steps is None else encoded._replace(steps=encoded.steps.without_first())
 
 
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:

@@ -192,6 +192,39 @@ class Steps:
     def with_values(self, values: Tensor) -> Steps:
         return Steps(values, self.layout)
 
+    def prepended(self, value: float, rows: Tensor | None = None) -> Steps:
+        """Each sequence with a step of `value` before its first; with `rows` (B,), on the CPU, those alone where it is true."""
+        more = torch.ones_like(self.layout.lengths) if rows is None else rows.long()
+        return self._grown(value, more, more.cumsum(0))
+
+    def appended(self, value: float, rows: Tensor | None = None) -> Steps:
+        """Each sequence with a step of `value` after its last; with `rows` (B,), on the CPU, those alone where it is true."""
+        more = torch.ones_like(self.layout.lengths) if rows is None else rows.long()
+        return self._grown(value, more, more.cumsum(0) - more)
+
+    def without_first(self) -> Steps:
+        """Each sequence but its first step; one without steps stays so."""
+        less = (self.layout.lengths > 0).long()
+        return self._shrunk(less.cumsum(0))
+
+    def without_last(self) -> Steps:
+        """Each sequence but its last step; one without steps stays so."""
+        less = (self.layout.lengths > 0).long()
+        return self._shrunk(less.cumsum(0) - less)
+
+    def _grown(self, value: float, more: Tensor, shift: Tensor) -> Steps:
+        """With `more` (B,) steps of `value` in each sequence, whose own steps move on by `shift` (B,)."""
+        layout = Layout(self.layout.lengths + more, self.layout.device)
+        places = torch.arange(self.layout.total) + shift[self.layout._rows]
+        grown = self.values.new_full((layout.total, *self.values.shape[1:]), value)
+        return Steps(grown.index_copy(0, places.to(self.values.device), self.values), layout)
+
+    def _shrunk(self, shift: Tensor) -> Steps:
+        """With a step less in each sequence that has one; the steps that stay move back by `shift` (B,)."""
+        layout = self.layout.grow(-1)
+        places = torch.arange(layout.total) + shift[layout._rows]
+        return Steps(self.values.index_select(0, places.to(self.values.device)), layout)
+
     def select(self, rows: Tensor) -> Steps:
         """These sequences alone, in this order; `rows` (R,) may name one twice."""
         chosen = rows.cpu()

@@ -81,6 +81,31 @@ def test_reversed_turns_each_sequence_round_and_twice_is_nothing(lengths):
 
 
 @settings
+@hypothesis.given(LENGTHS, strategies.data())
+def test_a_step_is_put_before_or_after_the_sequences_that_are_named_and_taken_away_again(lengths, data):
+    steps, value = steps_of(lengths), torch.full((1, 2), -1.0)
+    some = data.draw(strategies.lists(strategies.booleans(), min_size=len(lengths), max_size=len(lengths)))
+    for rows in (None, torch.tensor(some, dtype=torch.bool)):
+        named = [True] * len(lengths) if rows is None else some
+        before, after = steps.prepended(-1, rows), steps.appended(-1, rows)
+        for row, sequence in enumerate(steps.split()):
+            more = [value] if named[row] else []
+            assert torch.equal(before.split()[row], torch.cat([*more, sequence]))
+            assert torch.equal(after.split()[row], torch.cat([sequence, *more]))
+    for shorter, own in ((steps.without_first(), lambda one: one[1:]), (steps.without_last(), lambda one: one[:-1])):
+        for row, sequence in enumerate(steps.split()):
+            assert torch.equal(shorter.split()[row], own(sequence))
+
+
+def test_steps_put_in_keep_the_type_and_let_gradients_through():
+    steps = Steps(torch.tensor([5, 6, 7]), Layout([2, 1]))
+    assert steps.appended(1).values.tolist() == [5, 6, 1, 7, 1] and steps.prepended(0).values.dtype == torch.int64
+    values = torch.randn(3, 2, requires_grad=True)
+    (4 * Steps(values, Layout([2, 1])).prepended(9).without_last().values.sum()).backward()
+    assert values.grad.tolist() == [[4, 4], [0, 0], [0, 0]]
+
+
+@settings
 @hypothesis.given(LENGTHS.filter(bool))
 def test_split_and_of_are_each_others_inverse(lengths):
     steps = steps_of(lengths)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator, Head, Loss, Scored, Sizes
+from ostinato.heads._symbols import scored
 from ostinato.kernels import decoder
 from ostinato.kernels._contract import State
 from ostinato.kernels.deferred import DeferredLinear
@@ -124,23 +125,11 @@ class Autoregressive(Head, Generator):
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         heard, truth = self._shifted(targets)
-        logits = self._logits(self._features(encoded, heard, 0.0))
-        zeros = logits.new_zeros(len(targets.layout))
-        summed = lambda values: zeros.index_add(0, heard.layout.rows, values)  # noqa: E731
-        return Scored(
-            summed(-functional.cross_entropy(logits, truth, reduction="none")),
-            heard.layout.lengths,
-            summed((logits.argmax(1) == truth).to(zeros)),
-        )
+        return scored(self._logits(self._features(encoded, heard, 0.0)), truth, heard.layout)
 
     def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
         """What is heard (begin, then the targets) and what is to be said after each (the targets, then end)."""
-        layout = targets.layout.grow(1)
-        first, last = layout.positions == 0, layout.offsets[1:].to(layout.device) - 1
-        heard = targets.values.new_full((layout.total,), self.begin).masked_scatter(~first, targets.values)
-        inner = torch.ones(layout.total, dtype=torch.bool, device=layout.device).index_fill(0, last, False)
-        truth = targets.values.new_full((layout.total,), self.end).masked_scatter(inner, targets.values)
-        return Steps(heard, layout), truth
+        return targets.prepended(self.begin), targets.appended(self.end).values
 
     # Generation.
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Head, Loss, Scored, Sizes
+from ostinato.heads._symbols import scored
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
 from ostinato.layers.vocabulary import cross_entropy
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import NonNegative, Rate
-from ostinato.steps import Layout, Steps
+from ostinato.steps import Steps
 
 
 class NextStep(Head):
@@ -96,7 +96,7 @@ class NextStep(Head):
 
     def piece_loss(self, encoded: Sequence[Encoded], targets: Steps, ends: Tensor | None) -> Loss:
         """As `loss`, of parts of sequences: the end is a target only where `ends` (B,) is true; None: everywhere."""
-        truth = self._truth(targets, ends)
+        truth = targets.appended(self.end, ends).values
         features = self._dropped(self._features(encoded))
         smoothing = self.label_smoothing if self.training else 0.0
         total = cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing)
@@ -107,12 +107,9 @@ class NextStep(Head):
         return Loss(total, len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        truth, layout = self._truth(targets), encoded[0].steps.layout
+        truth = targets.appended(self.end)
         logits = linear(self._features(encoded), self.output.weight, self.output.bias)
-        zeros = logits.new_zeros(len(layout))
-        summed = lambda values: zeros.index_add(0, layout.rows, values)  # noqa: E731
-        right = (logits.argmax(1) == truth).to(zeros)
-        return Scored(summed(-functional.cross_entropy(logits, truth, reduction="none")), layout.lengths, summed(right))
+        return scored(logits, truth.values, truth.layout)
 
     def logits(self, steps: Tensor, beside: Tensor | None, packed: Packed) -> Tensor:
         """Scores (R, V) of what follows, for one step (R, H) each, with the other inputs' summaries (R, S) beside it."""
@@ -125,13 +122,6 @@ class NextStep(Head):
         steps = encoded[0].steps
         read = torch.cat([steps.values, *(one.summary.index_select(0, steps.layout.rows) for one in encoded[1:])], 1)
         return read if self.readout is None else linear(read, self.readout.weight, self.readout.bias)
-
-    def _truth(self, targets: Steps, ends: Tensor | None = None) -> Tensor:
-        """The targets, each sequence followed by the end, or those alone that `ends`."""
-        layout = targets.layout.grow(1) if ends is None else Layout(targets.layout.lengths + ends, targets.layout.device)
-        last = (layout.offsets[1:] if ends is None else layout.offsets[1:][ends]).to(layout.device) - 1
-        inner = torch.ones(layout.total, dtype=torch.bool, device=layout.device).index_fill(0, last, False)
-        return targets.values.new_full((layout.total,), self.end).masked_scatter(inner, targets.values)
 
     def _dropped(self, values: Tensor) -> Tensor:
         return dropped(values, self.dropout) if self.dropout and self.training else values
