@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
-from ostinato.errors import ConfigError, DataError
+from ostinato.encoders._sizes import sizes_of
+from ostinato.errors import DataError
 from ostinato.layers.dense import Dense
 from ostinato.layers.embedding import Embedding
 from ostinato.modalities._contract import Spec
@@ -51,12 +52,7 @@ class FeedForward(Encoder):
         embedding_size: Count | None = None,
     ):
         super().__init__()
-        sizes = [hidden_size] * layers if isinstance(hidden_size, int) else list(hidden_size)
-        if len(sizes) != layers:
-            raise ConfigError(
-                f"feed_forward: hidden_size lists {len(sizes)} sizes and layers is {layers}; "
-                f"set layers: {len(sizes)}, or give one hidden_size for all layers"
-            )
+        sizes = sizes_of("feed_forward", hidden_size, layers)
         self.causal = True
         self.look_ahead = 0
         self.embedding = Embedding(spec, 256 if embedding_size is None else embedding_size)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
+from ostinato.encoders._sizes import sizes_of
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import keep_mask
 from ostinato.layers.embedding import Embedding
@@ -84,12 +85,7 @@ class Recurrent(Encoder):
         embedding_size: Count | None = None,
     ):
         super().__init__()
-        sizes = [hidden_size] * layers if isinstance(hidden_size, int) else list(hidden_size)
-        if len(sizes) != layers:
-            raise ConfigError(
-                f"recurrent: hidden_size lists {len(sizes)} sizes and layers is {layers}; "
-                f"set layers: {len(sizes)}, or give one hidden_size for all layers"
-            )
+        sizes = sizes_of("recurrent", hidden_size, layers)
         if variational and not dropout:
             raise ConfigError("recurrent: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out")
         if reversed_source and both_ways:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.encoders._contract import Encoded, Encoder
+from ostinato.encoders._sizes import sizes_of
 from ostinato.errors import ConfigError
 from ostinato.layers.convolution import Convolution
 from ostinato.layers.dense import ACTIVATIONS, Dense
@@ -69,12 +70,7 @@ class Windowed(Encoder):
         embedding_size: Count | None = None,
     ):
         super().__init__()
-        sizes = [hidden_size] * layers if isinstance(hidden_size, int) else list(hidden_size)
-        if len(sizes) != layers:
-            raise ConfigError(
-                f"windowed: hidden_size lists {len(sizes)} sizes and layers is {layers}; "
-                f"set layers: {len(sizes)}, or give one hidden_size for all layers"
-            )
+        sizes = sizes_of("windowed", hidden_size, layers)
         if both_ways and window % 2 == 0:
             raise ConfigError(
                 f"windowed: window: {window} with both_ways: true has no middle; set window: {window + 1}, or both_ways: false"
