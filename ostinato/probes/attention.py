@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.files import explained
 from ostinato.predicting import Answer
+from ostinato.probes._pictures import picture
 
 
 MOST_LETTERS = 24
@@ -37,8 +32,8 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
     # Inches: a cell and the frame, and the letters of the longest label beside them.
     height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, heard)))
     width = max(2.2, 0.27 * weights.shape[1] + 1.1 + 0.09 * max(map(len, said)))
-    figure, axes = plt.subplots(figsize=(min(width, 40), min(height, 40)), layout="constrained")
-    try:
+    path = Path(path)
+    with picture(path, (min(width, 40), min(height, 40))) as (figure, (axes,)):
         image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(heard)), heard, rotation=90 if turned else 0)
         axes.set_yticks(range(len(said)), said)
@@ -50,12 +45,6 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
         for side in axes.spines.values():
             side.set_visible(False)
         figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
-        path = Path(path)
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=130)
-    finally:
-        plt.close(figure)
     return path
 
 

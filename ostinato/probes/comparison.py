@@ -6,15 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from ostinato.files import explained
+from ostinato.probes._pictures import picture
 
 MOST_LINES = 10
 """As many colours as are told apart; more lines take theirs from one scale."""
@@ -31,38 +27,21 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
     fraction = next((label for label, axis in report["axes"].items() if axis["path"] == "data.fraction"), None)
     if fraction is not None and report["rows"]:
         outputs = {output: next(iter(metrics)) for output, metrics in report["rows"][0]["outputs"].items()}
-        with _figure(len(outputs), folder / BY_DATA) as panels:
+        with picture(folder / BY_DATA, _size(len(outputs)), len(outputs)) as (_, panels):
             for axes, (output, metric) in zip(panels, outputs.items()):
                 _by_data(axes, report, fraction, output, metric)
         made.append(BY_DATA)
     by_length = {output: lines for output, lines in report["by_length"].items() if any(one["bins"] for one in lines)}
     if by_length:
-        with _figure(len(by_length), folder / BY_LENGTH) as panels:
+        with picture(folder / BY_LENGTH, _size(len(by_length)), len(by_length)) as (_, panels):
             for axes, (output, lines) in zip(panels, by_length.items()):
                 _by_length(axes, output, lines)
         made.append(BY_LENGTH)
     return made
 
 
-class _figure:
-    """Panels side by side, written to a file at the end of the block."""
-
-    def __init__(self, panels: int, path: Path):
-        self._panels, self._path = panels, path
-
-    def __enter__(self) -> Sequence[Axes]:
-        size = (5.4 * self._panels + 0.4, 3.9)
-        self._figure, axes = plt.subplots(1, self._panels, figsize=size, layout="constrained", squeeze=False)
-        return axes[0]
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        try:
-            if kind is None:
-                with explained(self._path):
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                    self._figure.savefig(self._path, dpi=130)
-        finally:
-            plt.close(self._figure)
+def _size(panels: int) -> tuple[float, float]:
+    return 5.4 * panels + 0.4, 3.9
 
 
 def _by_data(axes: Axes, report: Mapping[str, Any], fraction: str, output: str, metric: str) -> None:
@@ -120,6 +99,6 @@ def _name(values: Mapping[str, str]) -> str:
 
 def _colours(lines: int) -> Iterator[Any]:
     if lines <= MOST_LINES:
-        return iter(plt.get_cmap("tab10").colors)
-    scale = plt.get_cmap("viridis")
+        return iter(colormaps["tab10"].colors)
+    scale = colormaps["viridis"]
     return (scale(0.95 * number / (lines - 1)) for number in range(lines))

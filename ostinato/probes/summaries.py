@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import colormaps
 
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError, DataError
-from ostinato.files import explained
 from ostinato.predicting import BATCH_STEPS, Place, Row, Run
+from ostinato.probes._pictures import picture
 
 BATCH_ROWS = 64
 CHUNK_ROWS = 1024
@@ -133,8 +129,7 @@ def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequ
         DataError: the picture cannot be written.
     """
     points, shares = plane(vectors)
-    figure, axes = plt.subplots(figsize=(7.2, 5.4), layout="constrained")
-    try:
+    with picture(path, (7.2, 5.4)) as (figure, (axes,)):
         size = 26 if len(points) <= 500 else 7
         if colours is None:
             axes.scatter(*points.T, s=size, color="tab:blue", linewidths=0)
@@ -152,11 +147,6 @@ def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequ
         axes.margins(0.08)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=130)
-    finally:
-        plt.close(figure)
     return path
 
 
@@ -170,7 +160,7 @@ def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size:
     rest = np.array([label not in shown for label in labels])
     if rest.any():
         axes.scatter(*points[rest].T, s=size, color="0.75", linewidths=0, label="others")
-    palette = plt.get_cmap("tab10").colors
+    palette = colormaps["tab10"].colors
     for colour, label in zip(palette, sorted(shown)):
         here = np.array([one == label for one in labels])
         axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_drawable(label))
