@@ -9,9 +9,9 @@ __all__ = ["Model", "load", "nn", "settings"]
 def __getattr__(name: str) -> Any:
     # Torch is imported when a model or a module is asked for, not before.
     if name in ("Model", "load"):
-        from ostinato import api
+        from ostinato import estimator
 
-        return getattr(api, name)
+        return getattr(estimator, name)
     if name == "nn":
         return importlib.import_module("ostinato.nn")
     raise AttributeError(f"module 'ostinato' has no attribute '{name}'")

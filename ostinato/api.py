@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shlex
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +15,16 @@ from ostinato import bundle as bundles
 from ostinato import comparing, files, guessing, judging, predicting, prompting, rivals, sweeping
 from ostinato import rows as row_sources
 from ostinato.data.read import Table
-from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato.errors import ConfigError, DataError
 from ostinato.kernels import dispatch
 from ostinato.model import Graph
 from ostinato.predicting import Answer, Row, Run, answers
 from ostinato.preparing import Prepared, prepare, training_batches
-from ostinato.recipe import Recipe, check as check_recipe, from_arguments, parse_set, set_path
+from ostinato.recipe import Recipe, check as check_recipe, parse_set, set_path
 from ostinato.registry import Settings, build
 from ostinato.runs import train_run
 from ostinato.training.task import Progress
 
-SHOWN_LABELS = 12
-"""A table of more labels does not fit a terminal."""
 Runs = Path | str | Sequence[Path | str]
 
 
@@ -149,7 +141,7 @@ def _rivals(
         return {}
 
 
-def _search(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:
+def search_of(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:
     """The run's search with `search.x=y` overrides, for so many answers.
 
     Errors:
@@ -195,7 +187,7 @@ def evaluate(
     """
     loaded, sets = _loaded(runs, device), list(sets)
     run = loaded[0]
-    search, split = _search(run, sets), row_sources.default_split(run, split, data)
+    search, split = search_of(run, sets), row_sources.default_split(run, split, data)
     table, rows = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
     examined = judging.examine(loaded, table, rows=rows, search=search, say=say)
     found = judging.report(run, examined, split) | _rivals(run, (table, rows), roots, say)
@@ -234,7 +226,7 @@ def predict(
 ) -> Iterator[str]:
     """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each."""
     loaded = _loaded(runs, device)
-    search = _search(loaded[0], sets, n_best)
+    search = search_of(loaded[0], sets, n_best)
     given = row_sources.asked(loaded[0], texts, source)
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
         raise ConfigError(f"--attention: {loaded[0].folder} has no attention, so there is nothing to draw; leave the option out")
@@ -270,7 +262,7 @@ def stream(
     """
     (loaded,) = _loaded(run, device)
     (row,) = row_sources.asked(loaded, [text], None).rows
-    return prompting.streamed(loaded, row, build(_search(loaded, sets), "searches"), seed=seed, hear=hear)
+    return prompting.streamed(loaded, row, build(search_of(loaded, sets), "searches"), seed=seed, hear=hear)
 
 
 def suggest(
@@ -416,40 +408,10 @@ def init(
     """
     if file is not None and file.exists():
         raise ConfigError(f"{file}: is there already, and init writes over nothing; give another --recipe FILE, or delete it")
-    found = guessing.guess(data, inputs, outputs, data_root=roots)
-    found.recipe()
-    for line in found.told():
-        say(line)
-    path = Path(data)
-    if file is not None and path.exists() and not path.is_absolute():
-        # Paths are relative to the recipe.
-        path = Path(os.path.relpath(path, file.parent))
-    flags = [word for option, given in (("--in", inputs), ("--out", outputs)) for one in given for word in (option, one)]
-    text = found.yaml(path.as_posix(), shlex.join(["ostinato", "init", data, *flags]))
+    text = guessing.text_of(guessing.guess_aloud(data, inputs, outputs, roots=roots, say=say), inputs, outputs, file)
     if file is not None:
         files.write(file, text)
     return text
-
-
-def guessed_recipe(
-    data: str,
-    inputs: Sequence[str] = (),
-    outputs: Sequence[str] = (),
-    *,
-    sets: Sequence[str] = (),
-    roots: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
-) -> Recipe:
-    """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
-    found = guessing.guess(data, inputs, outputs, data_root=roots)
-    for line in found.told():
-        say(line)
-    recipe = found.recipe()
-    plain = {**recipe.given}
-    for one in sets:
-        set_path(plain, *parse_set(one), recipe.settings)
-    origin = " ".join([data, *(f"--set {one}" for one in sets)])
-    return replace(recipe, settings=check_recipe(plain, origin), given=plain, origin=origin)
 
 
 def embed(
@@ -483,205 +445,4 @@ def embed(
     name = summaries.encoded_input(loaded, of)
     with_outputs = row_sources.outputs_there(loaded, source)
     given = row_sources.asked(loaded, texts, source, only=[f"inputs.{name}", *with_outputs])
-    rows = list(given.rows)
-    vectors = summaries.summaries(loaded, rows, name, given.place)
-    said = lambda place: [_said(loaded, place, row) for row in rows]  # noqa: E731
-    shown, outputs = said(f"inputs.{name}"), {place.partition(".")[2]: said(place) for place in with_outputs}
-    found: dict[str, Any] = {"input": name, "size": vectors.shape[1], "rows": []}
-    near = summaries.nearest(vectors, nearest) if nearest else [[] for _ in rows]
-    for at, text in enumerate(shown):
-        one = {"text": text, "outputs": {output: each[at] for output, each in outputs.items()}, "vector": vectors[at].tolist()}
-        found["rows"].append(one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]})
-    if picture is not None:
-        place = next((place for place in with_outputs if loaded.outputs[place.partition(".")[2]].type in ("category", "number")), None)
-        colours = None if place is None else [_coloured(loaded.raw(row, place)) for row in rows]
-        summaries.draw(vectors, shown, picture, colours=colours, name="" if place is None else place.partition(".")[2])
-        found["picture"] = str(picture)
-    return found
-
-
-def _said(run: Run, place: str, row: Row) -> str:
-    raw = run.raw(row, place)
-    return "" if raw is None else run.modalities[place].write(raw)
-
-
-def _coloured(raw: Any) -> Any:
-    return raw if raw is None or isinstance(raw, (int, float, str)) else str(raw)
-
-
-def write_table(found: Mapping[str, Any], path: Path | None = None) -> str:
-    """What `embed` found as csv text, or written to a csv or parquet file: the input, the outputs, then a column per component.
-
-    Errors:
-        ConfigError: the path has another ending.
-    """
-    import polars
-
-    components = [f"summary_{number}" for number in range(1, found["size"] + 1)]
-    outputs = found["rows"][0]["outputs"]
-    columns = {found["input"]: [one["text"] for one in found["rows"]]}
-    columns |= {output: [one["outputs"][output] for one in found["rows"]] for output in outputs}
-    vectors = polars.DataFrame(np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row")
-    frame = polars.concat([polars.DataFrame(columns), vectors], how="horizontal")
-    if path is None:
-        return frame.write_csv()
-    buffer = io.BytesIO()
-    if path.suffix == ".parquet":
-        frame.write_parquet(buffer)
-    elif path.suffix == ".csv":
-        frame.write_csv(buffer)
-    else:
-        raise ConfigError(f"--output {path}: give a name that ends in .csv or .parquet")
-    files.write(path, buffer.getvalue())
-    return str(path)
-
-
-def text_of(report: dict[str, Any]) -> str:
-    """A report as a person reads it."""
-    lines = []
-    for output, metrics in report["outputs"].items():
-        width = max(map(len, metrics))
-        for name, one in metrics.items():
-            lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}")
-        for rival, own in report.get("rivals", {}).get(output, {}).items():
-            for name, one in own.items():
-                lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
-    lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
-    lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
-    return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
-
-
-def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
-    """A row for each true label, a column for what it was taken for; larger tables are for --json."""
-    lines = []
-    for output, one in tables.items():
-        if len(one["labels"]) > SHOWN_LABELS:
-            continue
-        cells = [["true \\ said", *one["labels"]], *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"]))]
-        widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
-        lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
-    return lines
-
-
-def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
-    lines = []
-    for group, found in (by or {}).get("groups", {}).items():
-        for output, metrics in found["outputs"].items():
-            for name, one in metrics.items():
-                is_worst = by["worst"].get(output, {}).get(name) == group
-                told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
-                lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
-    return lines
-
-
-class Model:
-    """A model from named inputs and outputs, with scikit-learn's habits: fit, predict, evaluate, save.
-
-    Args:
-        inputs: name -> a modality's name, a mapping as in a recipe, or a class of `ostinato.settings`.
-        outputs: likewise.
-        search: how answers are looked for.
-        training: settings of training, as in a recipe.
-
-    Errors:
-        ConfigError: what a recipe of the same words would be told.
-    """
-
-    def __init__(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, search: Any = None, training: Any = None
-    ):
-        self.recipe = from_arguments(inputs, outputs, search=search, training=training)
-        self.run: Run | None = None
-
-    def fit(
-        self,
-        train: Any,
-        valid: Any = None,
-        *,
-        folder: Path | str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        device: str = "auto",
-        on_event: Callable[[Progress], None] = lambda _: None,
-    ) -> Model:
-        """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
-
-        Args:
-            train: the training rows.
-            valid: rows to judge by; set aside from `train` if not given.
-            folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
-        """
-        if folder is None:
-            folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        where = Path(folder)
-        data = {"train": train, "valid": valid}
-        train_run(
-            self.recipe, where, resume=resume, overwrite=overwrite, device=device_of(device), roots=(), data=data, say=lambda _: None,
-            on_event=on_event,
-        )
-        self.run = Run.load(where, device_of(device))
-        return self
-
-    def _fitted(self) -> Run:
-        if self.run is None:
-            raise ConfigError("this model is not trained yet; call fit(train) or load a run with ostinato.load(folder)")
-        return self.run
-
-    def predict(self, rows: Any, *, n_best: int | None = None, seed: int = 0) -> list[Any]:
-        """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each.
-
-        Args:
-            rows: dicts by column, a data frame, a path, or with one input its raw values.
-            n_best: answers to each row.
-            seed: of a search that draws at random.
-        """
-        run = self._fitted()
-        given = row_sources.of_python(run, rows)
-        search, found, done = _search(run, (), n_best), [], 0
-        for chunk in judging.chunks(given.rows):
-            place = lambda row, done=done: given.place(done + row)  # noqa: E731
-            found += answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place)
-            done += len(chunk)
-        pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
-        if len(run.outputs) == 1:
-            return [pick(next(iter(one.values()))) for one in found]
-        return [{output: pick(listed) for output, listed in one.items()} for one in found]
-
-    def evaluate(self, data: Any) -> dict[str, Any]:
-        """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints."""
-        run = self._fitted()
-        table, _ = row_sources.of_split(run, "test", data, ())
-        return judging.report(run, judging.examine([run], table), "test")
-
-    def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
-        """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.
-
-        Args:
-            rows: as `predict` takes them.
-            of: the input whose encoder is asked; needed where there are several.
-        """
-        from ostinato.probes import summaries
-
-        run = self._fitted()
-        name = summaries.encoded_input(run, of)
-        given = row_sources.of_python(run, rows)
-        return summaries.summaries(run, list(given.rows), name, given.place)
-
-    def save(self, folder: Path | str) -> Path:
-        """Copies the run, so that `ostinato.load(folder)` and every command take it."""
-        run, folder = self._fitted(), Path(folder)
-        if folder.exists():
-            raise BundleError(f"{folder}: is there already; choose another folder or delete it")
-        with files.new_folder(folder) as new:
-            shutil.copytree(run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True)
-        self.run = Run.load(folder)
-        return folder
-
-
-def load(folder: Path | str, *, device: str = "auto") -> Model:
-    """A trained model from its run folder."""
-    run = Run.load(folder, device_of(device))
-    model = object.__new__(Model)
-    model.recipe, model.run = run.recipe, run
-    return model
+    return summaries.described(loaded, list(given.rows), name, with_outputs, given.place, neighbours=nearest, picture_to=picture)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ostinato.data.read import TABLES, Roots, open_table
 from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.recipe import Recipe, from_arguments
+from ostinato.recipe import Recipe, check, from_arguments, parse_set, set_path
 from ostinato.registry import names
 from ostinato.yaml_text import dump_yaml
 
@@ -194,6 +196,50 @@ def guess(
         if told_inputs[read] is None:
             made_inputs[read] = Guess(settings, f"one step for each label of {name}", None)
     return Guessed(source, rows, made_inputs, made_outputs, choice, left_out)
+
+
+def guess_aloud(
+    source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
+) -> Guessed:
+    """As `guess`, each guess said with its reason; its columns can be one recipe."""
+    found = guess(source, inputs, outputs, data_root=roots)
+    found.recipe()
+    for line in found.told():
+        say(line)
+    return found
+
+
+def text_of(found: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:
+    """The recipe as `init` prints it, or writes it to `file`.
+
+    Args:
+        found: what was guessed.
+        inputs, outputs: what was told.
+        file: paths are relative to it.
+    """
+    path = Path(found.source)
+    if file is not None and path.exists() and not path.is_absolute():
+        path = Path(os.path.relpath(path, file.parent))
+    flags = [word for option, given in (("--in", inputs), ("--out", outputs)) for one in given for word in (option, one)]
+    return found.yaml(path.as_posix(), shlex.join(["ostinato", "init", found.source, *flags]))
+
+
+def recipe_of(
+    data: str,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    *,
+    sets: Sequence[str] = (),
+    roots: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Recipe:
+    """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
+    recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say).recipe()
+    plain = {**recipe.given}
+    for one in sets:
+        set_path(plain, *parse_set(one), recipe.settings)
+    origin = " ".join([data, *(f"--set {one}" for one in sets)])
+    return replace(recipe, settings=check(plain, origin), given=plain, origin=origin)
 
 
 def _is_table(source: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 import ostinato
 from ostinato import api
+from ostinato.cli.reports import text_of
 from ostinato.errors import ConfigError, DataError
 
 ENCODER = {"hidden_size": 16, "embedding_size": 8, "dropout": 0.0}
@@ -112,7 +113,7 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)
     assert rivals["winner"]["commonest label"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
-    assert "plain rival: commonest label" in api.text_of(found)
+    assert "plain rival: commonest label" in text_of(found)
     assert api.train(recipe, tmp_path / "run", resume=True)["outputs"] == found["outputs"], "a finished run says what it found"
 
     grouped = api.evaluate(tmp_path / "run", by="site")["by"]

@@ -34,6 +34,7 @@ def embed(
     directions in which the rows vary most (principal components), coloured by an output's column where the table has one.
     """
     from ostinato import api
+    from ostinato.probes.summaries import write_table
 
     if source is None and not texts:
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
@@ -44,13 +45,13 @@ def embed(
     given = list(texts) if source is None else None
     found = api.embed(run, given, source=source, of=of, nearest=nearest or 0, picture=picture, device=device)
     if output is not None:
-        note(f"{len(found['rows']):,} vectors of {found['size']} numbers: {api.write_table(found, output)}")
+        note(f"{len(found['rows']):,} vectors of {found['size']} numbers: {write_table(found, output)}")
     if picture is not None:
         note(f"picture: {picture}")
     if as_json or nearest is not None:
         show(found, as_json, lambda: "\n".join(line for at, one in enumerate(found["rows"], 1) for line in _lines(at, one)))
     elif output is None and picture is None:
-        click.echo(api.write_table(found), nl=False)
+        click.echo(write_table(found), nl=False)
 
 
 def _lines(number: int, one: dict) -> list[str]:

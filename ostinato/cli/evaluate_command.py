@@ -28,6 +28,7 @@ def evaluate(
 ) -> None:
     """Measure RUN on held-out rows: every metric with a 95 % interval. Several RUNS are measured as an ensemble."""
     from ostinato import api
+    from ostinato.cli.reports import text_of
 
     found = api.evaluate(runs, split=split, data=data, by=by, sets=sets, roots=roots(data_root), device=device, say=note)
-    show(found, as_json, lambda: api.text_of(found))
+    show(found, as_json, lambda: text_of(found))

@@ -41,7 +41,8 @@ def train(
     """
     from ostinato import api
     from ostinato.cli.progress import Progress, going_on
-    from ostinato.guessing import is_data
+    from ostinato.cli.reports import text_of
+    from ostinato.guessing import is_data, recipe_of
     from ostinato.recipe import load
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
@@ -50,7 +51,7 @@ def train(
         raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:
         folder = Path(outs[0])
-    made = load(recipe, sets) if is_recipe else api.guessed_recipe(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
+    made = load(recipe, sets) if is_recipe else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
     with Progress() as progress, going_on():
         found = api.train(
             made,
@@ -62,4 +63,4 @@ def train(
             say=note,
             on_event=progress.event,
         )
-    show(found, as_json, lambda: api.text_of(found))
+    show(found, as_json, lambda: text_of(found))

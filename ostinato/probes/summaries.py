@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars
 import torch
 from matplotlib import colormaps
 
+from ostinato import files
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError, DataError
 from ostinato.predicting import BATCH_STEPS, Place, Row, Run
@@ -148,6 +151,70 @@ def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequ
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     return path
+
+
+def described(
+    run: Run, rows: Sequence[Row], name: str, outputs: Sequence[str], place: Place, *, neighbours: int, picture_to: Path | None
+) -> dict[str, Any]:
+    """What `ostinato embed --json` prints; its errors are those of `summaries` and `draw`.
+
+    Args:
+        run: that is asked.
+        rows: raw values by column.
+        name: the input whose encoder is asked.
+        outputs: places of outputs whose values come with the rows.
+        place: where a row stands, for messages.
+        neighbours: so many of each row.
+        picture_to: where the picture is written, coloured by the first output that is a label or a number.
+    """
+    vectors = summaries(run, rows, name, place)
+    said = lambda where: [_said(run, where, row) for row in rows]  # noqa: E731
+    shown, told = said(f"inputs.{name}"), {where.partition(".")[2]: said(where) for where in outputs}
+    found: dict[str, Any] = {"input": name, "size": vectors.shape[1], "rows": []}
+    near = nearest(vectors, neighbours) if neighbours else [[] for _ in rows]
+    for at, text in enumerate(shown):
+        one = {"text": text, "outputs": {output: each[at] for output, each in told.items()}, "vector": vectors[at].tolist()}
+        found["rows"].append(one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]})
+    if picture_to is not None:
+        by = next((where for where in outputs if run.outputs[where.partition(".")[2]].type in ("category", "number")), None)
+        colours = None if by is None else [_coloured(run.raw(row, by)) for row in rows]
+        draw(vectors, shown, picture_to, colours=colours, name="" if by is None else by.partition(".")[2])
+        found["picture"] = str(picture_to)
+    return found
+
+
+def _said(run: Run, place: str, row: Row) -> str:
+    raw = run.raw(row, place)
+    return "" if raw is None else run.modalities[place].write(raw)
+
+
+def _coloured(raw: Any) -> Any:
+    return raw if raw is None or isinstance(raw, (int, float, str)) else str(raw)
+
+
+def write_table(found: Mapping[str, Any], path: Path | None = None) -> str:
+    """What `embed` found as csv text, or written to a csv or parquet file: the input, the outputs, then a column per component.
+
+    Errors:
+        ConfigError: the path has another ending.
+    """
+    components = [f"summary_{number}" for number in range(1, found["size"] + 1)]
+    outputs = found["rows"][0]["outputs"]
+    columns = {found["input"]: [one["text"] for one in found["rows"]]}
+    columns |= {output: [one["outputs"][output] for one in found["rows"]] for output in outputs}
+    vectors = polars.DataFrame(np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row")
+    frame = polars.concat([polars.DataFrame(columns), vectors], how="horizontal")
+    if path is None:
+        return frame.write_csv()
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        frame.write_parquet(buffer)
+    elif path.suffix == ".csv":
+        frame.write_csv(buffer)
+    else:
+        raise ConfigError(f"--output {path}: give a name that ends in .csv or .parquet")
+    files.write(path, buffer.getvalue())
+    return str(path)
 
 
 def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size: int, name: str) -> None:

@@ -1,0 +1,47 @@
+"""A report of what was measured, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SHOWN_LABELS = 12
+"""A table of more labels does not fit a terminal."""
+
+
+def text_of(report: dict[str, Any]) -> str:
+    """A report as a person reads it."""
+    lines = []
+    for output, metrics in report["outputs"].items():
+        width = max(map(len, metrics))
+        for name, one in metrics.items():
+            lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}")
+        for rival, own in report.get("rivals", {}).get(output, {}).items():
+            for name, one in own.items():
+                lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
+    lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
+    lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
+    return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
+
+
+def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
+    """A row for each true label, a column for what it was taken for; larger tables are for --json."""
+    lines = []
+    for output, one in tables.items():
+        if len(one["labels"]) > SHOWN_LABELS:
+            continue
+        cells = [["true \\ said", *one["labels"]], *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"]))]
+        widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
+        lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
+    return lines
+
+
+def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
+    lines = []
+    for group, found in (by or {}).get("groups", {}).items():
+        for output, metrics in found["outputs"].items():
+            for name, one in metrics.items():
+                is_worst = by["worst"].get(output, {}).get(name) == group
+                told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
+                lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
+    return lines

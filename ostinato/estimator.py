@@ -1,0 +1,134 @@
+"""`ostinato.Model`: a recipe in Python's words, with scikit-learn's habits."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import files, judging
+from ostinato import rows as row_sources
+from ostinato.api import device_of, search_of
+from ostinato.errors import BundleError, ConfigError
+from ostinato.predicting import Run, answers
+from ostinato.recipe import from_arguments
+from ostinato.runs import train_run
+from ostinato.training.task import Progress
+
+
+class Model:
+    """A model from named inputs and outputs, with scikit-learn's habits: fit, predict, evaluate, save.
+
+    Args:
+        inputs: name -> a modality's name, a mapping as in a recipe, or a class of `ostinato.settings`.
+        outputs: likewise.
+        search: how answers are looked for.
+        training: settings of training, as in a recipe.
+
+    Errors:
+        ConfigError: what a recipe of the same words would be told.
+    """
+
+    def __init__(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, search: Any = None, training: Any = None
+    ):
+        self.recipe = from_arguments(inputs, outputs, search=search, training=training)
+        self.run: Run | None = None
+
+    def fit(
+        self,
+        train: Any,
+        valid: Any = None,
+        *,
+        folder: Path | str | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        device: str = "auto",
+        on_event: Callable[[Progress], None] = lambda _: None,
+    ) -> Model:
+        """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
+
+        Args:
+            train: the training rows.
+            valid: rows to judge by; set aside from `train` if not given.
+            folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
+        """
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        where = Path(folder)
+        data = {"train": train, "valid": valid}
+        train_run(
+            self.recipe, where, resume=resume, overwrite=overwrite, device=device_of(device), roots=(), data=data, say=lambda _: None,
+            on_event=on_event,
+        )
+        self.run = Run.load(where, device_of(device))
+        return self
+
+    def _fitted(self) -> Run:
+        if self.run is None:
+            raise ConfigError("this model is not trained yet; call fit(train) or load a run with ostinato.load(folder)")
+        return self.run
+
+    def predict(self, rows: Any, *, n_best: int | None = None, seed: int = 0) -> list[Any]:
+        """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each.
+
+        Args:
+            rows: dicts by column, a data frame, a path, or with one input its raw values.
+            n_best: answers to each row.
+            seed: of a search that draws at random.
+        """
+        run = self._fitted()
+        given = row_sources.of_python(run, rows)
+        search, found, done = search_of(run, (), n_best), [], 0
+        for chunk in judging.chunks(given.rows):
+            place = lambda row, done=done: given.place(done + row)  # noqa: E731
+            found += answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place)
+            done += len(chunk)
+        pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
+        if len(run.outputs) == 1:
+            return [pick(next(iter(one.values()))) for one in found]
+        return [{output: pick(listed) for output, listed in one.items()} for one in found]
+
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints."""
+        run = self._fitted()
+        table, _ = row_sources.of_split(run, "test", data, ())
+        return judging.report(run, judging.examine([run], table), "test")
+
+    def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
+        """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.
+
+        Args:
+            rows: as `predict` takes them.
+            of: the input whose encoder is asked; needed where there are several.
+        """
+        from ostinato.probes import summaries
+
+        run = self._fitted()
+        name = summaries.encoded_input(run, of)
+        given = row_sources.of_python(run, rows)
+        return summaries.summaries(run, list(given.rows), name, given.place)
+
+    def save(self, folder: Path | str) -> Path:
+        """Copies the run, so that `ostinato.load(folder)` and every command take it."""
+        run, folder = self._fitted(), Path(folder)
+        if folder.exists():
+            raise BundleError(f"{folder}: is there already; choose another folder or delete it")
+        with files.new_folder(folder) as new:
+            shutil.copytree(run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True)
+        self.run = Run.load(folder)
+        return folder
+
+
+def load(folder: Path | str, *, device: str = "auto") -> Model:
+    """A trained model from its run folder."""
+    run = Run.load(folder, device_of(device))
+    model = object.__new__(Model)
+    model.recipe, model.run = run.recipe, run
+    return model
