@@ -10,7 +10,7 @@
     wili                                text, language
     mrpc                                first, second, paraphrase
     atis                                words, slots, intent, first_intent
-    dna-splice-1, dna-splice-2          sequence, junction
+    dna-splice-1, dna-splice-2          upstream, downstream, junction
     babi-1, -2, -4, -6, -20             story, question, answer
     sigmorphon-german                   lemma, features, form
     japanese-vowels (.jsonl)            series, speaker
@@ -50,7 +50,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COPY_SEED, COPY_ROWS = 20150101, 30_000
 ADDING_SEED, ADDING_STEPS, SUMS_SEED = 4, 200, 5
 SPLIT_SEED, VALID_SHARE = 20150101, 0.1
-FOLDS = 10
+FOLDS, SPLICED_AT = 10, 30
 COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
 """Training rows have lengths uniform from 1 to the first; the test has so many rows of every length from 1 to the second."""
 
@@ -206,7 +206,7 @@ def _atis_rows(path: Path) -> Iterator[Row]:
 
 
 def dna_splice(root: Path, *, fold: int) -> Tables:
-    """60 letters of DNA around a junction: exon to intron (EI), intron to exon (IE) or neither (N).
+    """30 letters of DNA before a junction and 30 after it: exon to intron (EI), intron to exon (IE) or neither (N).
 
     Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the test, the
     one after it valid.
@@ -227,7 +227,11 @@ def dna_splice(root: Path, *, fold: int) -> Tables:
     split: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
     for row in rows:
         split[side.get(fold_of[row[0]], "train")].append(row)
-    return {name: (("sequence", "junction"), chosen) for name, chosen in split.items()}
+    columns = ("upstream", "downstream", "junction")
+    return {
+        name: (columns, [(sequence[:SPLICED_AT], sequence[SPLICED_AT:], label) for sequence, label in chosen])
+        for name, chosen in split.items()
+    }
 
 
 def babi(root: Path, *, task: int) -> Tables:

@@ -139,17 +139,18 @@ def test_slots_and_intents_lose_their_borders_and_unknown_labels_are_counted(tmp
 
 def test_folds_of_dna_share_labels_out_evenly_and_no_sequence(tmp_path):
     names = {"EI": 100, "IE": 50, "N": 200}
-    lines = [f"{label}, x,   {label}{place % (count - 9):03}" for label, count in names.items() for place in range(count)]
+    lines = [f"{label}, x,   {label + str(place % (count - 9)):30}GT" for label, count in names.items() for place in range(count)]
     packed(tmp_path / "dna-splice-junctions/splice.csv.gz", "label,instance_name,sequence\n" + "\n".join(lines))
     made = {}
     for name in ("dna-splice-1", "dna-splice-2"):
         assert prepare(name, tmp_path, tmp_path).returncode == 0
         made[name] = tables(name, tmp_path)
         assert sum(map(len, made[name].values())) == 350
-        sequences = [{row["sequence"] for row in split} for split in made[name].values()]
+        assert {row["downstream"] for split in made[name].values() for row in split} == {"GT"}
+        sequences = [{row["upstream"] for row in split} for split in made[name].values()]
         assert not (sequences[0] & sequences[1] or sequences[0] & sequences[2] or sequences[1] & sequences[2])
         for label, count in names.items():
-            assert abs(sum(row["sequence"].startswith(label) for row in made[name]["test"]) - count / 10) <= 3
+            assert abs(sum(row["upstream"].startswith(label) for row in made[name]["test"]) - count / 10) <= 3
     first, second = made.values()
     assert first["valid"] == second["test"] and first["test"] != second["test"]
 
