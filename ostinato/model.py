@@ -19,6 +19,7 @@ from ostinato.heads._contract import Generator, Head, Loss, Predicted, Scored, S
 from ostinato.heads.forecast import Forecast
 from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
+from ostinato.layers.embedding import Embedding
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
 from ostinato.steps import Layout, Steps
@@ -198,6 +199,10 @@ class Graph(nn.Module):
                 head.tie(embedding)
             except ConfigError as why:
                 raise ConfigError(f"outputs.{name}.head: {why}") from None
+
+    def start_from(self, name: str, vectors: Tensor) -> None:
+        """Puts these vectors into the embedding of an input, one for each of its symbols."""
+        next(one for one in self.encoder(name).modules() if isinstance(one, Embedding)).start_from(vectors)
 
     def encoder(self, name: str) -> nn.Module:
         return self.encoders[self._owner[name]]

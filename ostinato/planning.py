@@ -65,6 +65,11 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
     return chosen
 
 
+def widths(of_vectors: Mapping[str, int]) -> Chosen:
+    """The widths of embeddings that start from a file of vectors, by input; before the other sizes."""
+    return {f"inputs.{name}.encoder.embedding_size": (width, "the width of its vectors") for name, width in of_vectors.items()}
+
+
 def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     """Widths, dropout, batch and epochs, after encoding; what the user set is taken as it is and the others follow from it."""
     chosen: Chosen = {}

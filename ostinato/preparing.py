@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato import fitting, forecasting, planning
+from ostinato import fitting, forecasting, planning, vectors
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, encode
 from ostinato.data.read import Table, open_table
@@ -58,6 +58,7 @@ class Prepared:
         lengths: longest training target of each output, in steps.
         sources: split -> where its rows came from, for the bundle.
         notes: what was done that the user did not ask for.
+        starts: what the embeddings of inputs start from; empty where nothing starts.
     """
 
     recipe: Recipe
@@ -66,6 +67,7 @@ class Prepared:
     lengths: dict[str, int]
     sources: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
+    starts: dict[str, vectors.Start] = field(default_factory=dict)
 
     def batch(self, split: str, rows: np.ndarray | Chunk) -> Batch:
         make = chunk if isinstance(rows, Chunk) else batch
@@ -145,6 +147,7 @@ def prepare(
     data: Mapping[str, Any] | None = None,
     facts: Mapping[str, dict] | None = None,
     folder: Path | None = None,
+    start: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Reads, splits, fits, chooses and encodes.
@@ -155,6 +158,7 @@ def prepare(
         data: tables in memory or other sources by split, in place of the recipe's.
         facts: of modalities fitted before, to resume from; None fits them.
         folder: of the cache; the user's cache by default.
+        start: whether files of vectors are read: not where trained weights will take their place.
         say: hears what is going on.
     """
     data = data or {}
@@ -201,6 +205,9 @@ def prepare(
     train = _usable(recipe.settings, dataset, rows, limit, "train", notes)
     valid = _usable(recipe.settings, valid_dataset, valid_rows, limit, "valid", notes)
     steps = {place: int(dataset.lengths[place][train].sum()) for place in columns}
+    starts = _starts(recipe, modalities, roots, say) if start else {}
+    recipe = recipe.with_chosen(planning.widths({name: one.table.shape[1] for name, one in starts.items()}))
+    notes += [one.note for one in starts.values()]
     recipe = recipe.with_chosen(planning.sizes(recipe, planning.Amount(len(train), characters, steps)))
     lengths = {name: int(dataset.lengths[f"outputs.{name}"][train].max()) for name in recipe.settings.outputs}
     sources = {
@@ -210,7 +217,19 @@ def prepare(
     if valid_table is table:
         sources["valid"]["source"] = f"set aside from {sources['train']['source']}"
     splits = {"train": Split(table, dataset, train), "valid": Split(valid_table, valid_dataset, valid)}
-    return Prepared(recipe, modalities, splits, lengths, sources, notes)
+    return Prepared(recipe, modalities, splits, lengths, sources, notes, starts)
+
+
+def _starts(
+    recipe: Recipe, modalities: Mapping[str, Modality], roots: Sequence[Path], say: Callable[[str], None]
+) -> dict[str, vectors.Start]:
+    if not vectors.asked(recipe.settings):
+        return {}
+    say("reading the vectors of words")
+    inputs = recipe.settings.inputs
+    given = {name: inputs[name].encoder.embedding_size for name in vectors.asked(recipe.settings)}
+    given = {name: size for name, size in given.items() if size is not None}
+    return vectors.starts(recipe.settings, modalities, base=recipe.base, roots=roots, given=given)
 
 
 def _windows(

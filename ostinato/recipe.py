@@ -516,9 +516,10 @@ def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
 
 def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
     """What a component says against its own settings when it is built, before any data is read."""
-    from ostinato import fitting
+    from ostinato import fitting, vectors
     from ostinato.training.loop import Training
 
+    refused = False
     builds: dict[str, typing.Callable[[], object]] = {
         "search": lambda: build(recipe.search, "searches"),
         "training": lambda: Training(**recipe.training.arguments()),
@@ -530,7 +531,10 @@ def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         try:
             make()
         except ConfigError as why:
+            refused = True
             yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
+    if not refused:
+        yield from vectors.mistakes(recipe)
 
 
 def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> typing.Iterator[tuple[str, str]]:

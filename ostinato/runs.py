@@ -23,14 +23,15 @@ from ostinato.preparing import Prepared, prepare, training_batches
 from ostinato.recipe import Recipe, at_path, restore, set_path, watchable
 from ostinato.registry import settings_class
 from ostinato.training import repeatable
-from ostinato.training.checkpoints import model_tensors, refuse_changes
+from ostinato.training.checkpoints import Checkpoints, model_tensors, refuse_changes
 from ostinato.training.loop import FREE, Training
 from ostinato.training.task import Listeners, Outcome, Progress, Task
 
 Say = Callable[[str], None]
 VALID_ROWS = 1000
 """Rows decoded after each epoch where a metric of predictions is watched: enough to rank epochs, few enough to wait for."""
-KEPT = ("checkpoints", "tensorboard", "history.jsonl", "log.txt", "attention.png")
+CHECKPOINTS = "checkpoints"
+KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
 
 
 def train_run(
@@ -54,7 +55,8 @@ def train_run(
     began = _claim(folder, resume, overwrite)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
-    prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, say=say)
+    start = began is None or Checkpoints(folder / CHECKPOINTS).newest() is None
+    prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
     training = Training(**prepared.recipe.settings.training.arguments())
     if began is not None:
         _same_data(began, prepared, folder)
@@ -67,6 +69,8 @@ def train_run(
     settings = prepared.recipe.settings
     repeatable.prepare(settings.training.seed)
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
+    for name, vectors in prepared.starts.items():
+        graph.start_from(name, vectors.table)
     bundle = _bundle(prepared, roots)
     if began is None:
         if overwrite:
@@ -184,6 +188,12 @@ def _same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:
                 f"data.{split}: {source['source']} is not what {folder} was trained on (its content changed since);"
                 " bring the old file back, or start anew with --overwrite"
             )
+    for name, vectors in prepared.starts.items():
+        if began.data["vectors"][name] != vectors.digest:
+            raise DataError(
+                f"inputs.{name}.encoder.embedding: the vectors are not those that {folder} began with (the file's content changed);"
+                " bring the old file back, or start anew with --overwrite"
+            )
 
 
 def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
@@ -196,6 +206,7 @@ def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
             "roots": [str(root.resolve()) for root in roots],
             "splits": prepared.sources,
             "notes": prepared.notes,
+            "vectors": {name: one.digest for name, one in prepared.starts.items()},
         },
         reasons=prepared.recipe.reasons,
         versions=bundles.versions(),

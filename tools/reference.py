@@ -22,7 +22,7 @@ from ostinato.errors import ConfigError
 from ostinato.files import write
 from ostinato.model import InputFields, OutputFields
 from ostinato.recipe import Data, from_arguments, recipe_class
-from ostinato.registry import ROOMS, Room, component, keyword_only, names
+from ostinato.registry import ROOMS, Room, Settings, component, keyword_only, names
 from ostinato.training.loop import Training
 
 HOME = Path(__file__).resolve().parent.parent
@@ -94,6 +94,8 @@ def kind(annotation: Any) -> str:
         return f"list of {kind(arguments[0])}"
     if origin is dict:
         return "mapping from column to text"
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return f"mapping with {' and '.join(f'`{name}`' for name in annotation.model_fields)}"
     return KINDS[annotation]
 
 

@@ -188,7 +188,7 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
                     f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files are given; "
                     "name the columns of one alone, or give each file one column"
                 )
-            return Conll(_found(name, base, data_root, where), str(name), where, column.split())
+            return Conll(found_file(name, base, data_root, where), str(name), where, column.split())
         if kind in TABLES and kind not in FASTA:
             raise DataError(
                 f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a line; "
@@ -200,7 +200,7 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
     wanted = [column for column in source if columns is None or column in columns]
     if not wanted:
         raise DataError(f"{where} names no file; give {{column: text file}}")
-    files = {column: (_found(source[column], base, data_root, where), str(source[column])) for column in wanted}
+    files = {column: (found_file(source[column], base, data_root, where), str(source[column])) for column in wanted}
     kinds = {_kind(Path(name)) in FASTA for name in source.values()}
     if kinds == {True, False}:
         raise DataError(f"{where} names FASTA files beside text with one example a line; give all of them in one form")
@@ -208,7 +208,7 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
 
 
 def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
-    path, shown, kind = _found(name, base, data_root, where), str(name), _kind(Path(name))
+    path, shown, kind = found_file(name, base, data_root, where), str(name), _kind(Path(name))
     if kind in SEPARATORS:
         return Delimited(path, shown, where, SEPARATORS[kind], kind == ".csv")
     if kind in JSON_LINES:
@@ -238,7 +238,12 @@ def _kind(path: Path) -> str:
     return Path(name).suffix
 
 
-def _found(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
+def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
+    """The file of this name, looked for in the base folder and then in the data roots; `where` is the path in the recipe.
+
+    Errors:
+        DataError: there is none, or it is a folder.
+    """
     given = Path(name).expanduser()
     roots = [data_root] if isinstance(data_root, Path) else list(data_root or ())
     places = [base / given] + ([] if given.is_absolute() else [root / given for root in roots])

@@ -10,7 +10,7 @@ from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.convolution import ConvolutionBlock
 from ostinato.layers.dropout import Dropout
-from ostinato.layers.embedding import Embedding
+from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.modalities._contract import Spec
 from ostinato.registry import Count, Rate
@@ -43,7 +43,8 @@ class Convolutional(Encoder):
         summary: the last step's vector, or the mean or the largest of each number over all steps.
         dropout: the probability of dropping a value of the embedding, and after each convolution.
         variational: whether that dropout has one mask per sequence, in place of one per step.
-        embedding: learnt, or one-hot, which is as wide as there are symbols.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
+            in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
@@ -66,7 +67,7 @@ class Convolutional(Encoder):
         summary: Literal["last", "mean", "max"] = "max",
         dropout: Rate = 0.0,
         variational: bool = False,
-        embedding: Literal["learnt", "one_hot"] = "learnt",
+        embedding: Kind = "learnt",
         embedding_size: Count | None = None,
     ):
         super().__init__()

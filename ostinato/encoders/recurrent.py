@@ -10,7 +10,7 @@ from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.encoders._sizes import sizes_of
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import keep_mask
-from ostinato.layers.embedding import Embedding
+from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.layers.recurrent import RecurrentStack
 from ostinato.modalities._contract import Spec
@@ -50,7 +50,8 @@ class Recurrent(Encoder):
         start: the state before the first step: zero, or learnt.
         summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins and heads
             take for the whole.
-        embedding: learnt, or one-hot, which is as wide as there are symbols.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
+            in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
@@ -81,7 +82,7 @@ class Recurrent(Encoder):
         reversed_source: bool = False,
         start: Literal["zero", "learnt"] = "zero",
         summary: Literal["last", "mean", "max"] = "last",
-        embedding: Literal["learnt", "one_hot"] = "learnt",
+        embedding: Kind = "learnt",
         embedding_size: Count | None = None,
     ):
         super().__init__()

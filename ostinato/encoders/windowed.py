@@ -13,7 +13,7 @@ from ostinato.errors import ConfigError
 from ostinato.layers.convolution import Convolution
 from ostinato.layers.dense import ACTIVATIONS, Dense
 from ostinato.layers.dropout import Dropout
-from ostinato.layers.embedding import Embedding
+from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.modalities._contract import Spec
 from ostinato.registry import Count, Rate
@@ -44,7 +44,8 @@ class Windowed(Encoder):
         activation: what each layer ends in.
         dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
         start: what stands outside the sequence: zero, or a learnt vector.
-        embedding: learnt, or one-hot, which is as wide as there are symbols.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
+            in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
@@ -66,7 +67,7 @@ class Windowed(Encoder):
         activation: Literal["relu", "tanh", "gelu"] = "relu",
         dropout: Rate = 0.0,
         start: Literal["zero", "learnt"] = "zero",
-        embedding: Literal["learnt", "one_hot"] = "learnt",
+        embedding: Kind = "learnt",
         embedding_size: Count | None = None,
     ):
         super().__init__()

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, Union
 
 import torch
+from pydantic import BeforeValidator, Discriminator, Tag
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError
 from ostinato.layers.characters import Characters
 from ostinato.modalities._contract import MISSING, Labels, Spec, Symbols
+from ostinato.registry import Settings
 from ostinato.steps import Steps
+
+KINDS = ("learnt", "one_hot")
+
+
+class Vectors(Settings):
+    """Vectors of words that somebody has trained before: what a learnt embedding starts from.
+
+    Args:
+        file: text as GloVe or word2vec write it, also .gz: a word a line and its numbers; relative to the recipe, then to the data root.
+        frozen: whether the embedding stays as it starts, also where the file has no vector of a word.
+    """
+
+    file: str
+    frozen: bool = False
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, str) and value not in KINDS:
+        raise ValueError(f"input should be {', '.join(KINDS)} or a mapping {{file: PATH}} that names vectors of words")
+    return value
+
+
+Kind = Annotated[
+    Union[Annotated[Literal["learnt", "one_hot"], Tag("kind")], Annotated[Vectors, Tag("vectors")]],
+    Discriminator(lambda value: "vectors" if isinstance(value, (dict, Vectors)) else "kind"),
+    BeforeValidator(_known),
+]
+"""What an embedding is made of: learnt from nothing, one-hot, or learnt from these vectors on."""
 
 
 class Embedding(nn.Module):
@@ -21,6 +51,7 @@ class Embedding(nn.Module):
         learnt, values:     e[t] = W x[t] + b
         one-hot, symbols:   e[t] = 1 at x[t], 0 elsewhere       no parameters, as wide as there are symbols
 
+    A learnt table may start from vectors of words; who builds it gives them to `start_from`, since the file is needed but once.
     Labels, one each, are symbols; several at once are values. A step that nobody gave a label is zeros; of several, none is set.
     A missing value is 0.
     Words with their spelling have a vector of their characters beside (`Characters`): E is then as much wider.
@@ -31,22 +62,29 @@ class Embedding(nn.Module):
     Args:
         spec: what one step is.
         size: E without characters; None: as wide as there are symbols, or values.
-        kind: learnt, or one-hot.
+        kind: learnt, one-hot, or the vectors that it starts from.
 
     The attribute `size` is the whole E.
 
     Errors:
-        ConfigError: one-hot steps of real numbers, or of another size than there are symbols.
+        ConfigError: one-hot steps of real numbers, or of another size than there are symbols; vectors of words where steps are
+            no symbols, or without their size.
     """
 
-    def __init__(self, spec: Spec, size: int | None, *, kind: Literal["learnt", "one_hot"] = "learnt"):
+    def __init__(self, spec: Spec, size: int | None, *, kind: Literal["learnt", "one_hot"] | Vectors = "learnt"):
         super().__init__()
+        if isinstance(kind, Vectors) and not isinstance(spec, Symbols):
+            raise ConfigError(f"embedding: {kind.file}: the steps of this input are no words; allowed here: learnt")
+        if isinstance(kind, Vectors) and size is None:
+            raise ConfigError(
+                f"embedding: {kind.file}: embedding_size is that of the vectors, which a recipe reads from the file; give it here"
+            )
         width = spec.size if size is None else size
         self.num_symbols = spec.size
         self.learnt = None
         self.numbered = spec.stored[0] == "int32"
         self.may_miss = not isinstance(spec, Symbols)
-        if kind == "learnt":
+        if kind != "one_hot":
             self.learnt = nn.Embedding(spec.size, width) if self.numbered else nn.Linear(spec.size, width)
         elif not self.numbered:
             raise ConfigError("embedding: one_hot: each step of this input is a vector of real numbers; allowed here: learnt")
@@ -55,10 +93,24 @@ class Embedding(nn.Module):
                 f"embedding_size: {size} with embedding: one_hot, which is as wide as there are symbols ({spec.size}); "
                 "leave embedding_size out, or set embedding: learnt"
             )
+        if isinstance(kind, Vectors):
+            self.learnt.weight.requires_grad_(not kind.frozen)
         self.characters = Characters(spec.characters) if isinstance(spec, Symbols) and spec.characters else None
         self.size = width if self.characters is None else width + self.characters.size
         # A one-hot embedding has no parameters; this tells the type that the module was moved to.
         self.register_buffer("one", torch.ones(()), persistent=False)
+
+    @torch.no_grad()
+    def start_from(self, vectors: Tensor) -> None:
+        """Puts these vectors, one for each symbol, in the place of those that were drawn.
+
+        Shapes:
+            vectors (V, size without characters)
+        """
+        if self.learnt is None or vectors.shape != self.learnt.weight.shape:
+            own = None if self.learnt is None else tuple(self.learnt.weight.shape)
+            raise ValueError(f"vectors of shape {tuple(vectors.shape)} cannot stand in an embedding of shape {own}")
+        self.learnt.weight.copy_(vectors)
 
     def forward(self, steps: Steps) -> Steps:
         values = steps.values

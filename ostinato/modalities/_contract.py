@@ -144,3 +144,15 @@ class Modality(ABC):
     @abstractmethod
     def write(self, raw: Any) -> str:
         """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""
+
+
+class Worded(ABC):
+    """A modality whose symbols can be words: what has a spelling, and may have a vector in a file."""
+
+    @abstractmethod
+    def words(self) -> list[str | None]:
+        """The word that each symbol is, as others spell it; None where it is none.
+
+        Errors:
+            ConfigError: the symbols are pieces of words.
+        """

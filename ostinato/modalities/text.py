@@ -11,16 +11,16 @@ import numpy as np
 from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Symbols
+from ostinato.modalities._contract import Modality, Symbols, Worded
 from ostinato.modalities._fields import one_line, shown
 from ostinato.registry import Room, SameAs, Settings, build
-from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers._contract import Spelt, Tokenizer
 from ostinato.tokenizers._words import pattern
 
 BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
 
 
-class Text(Modality):
+class Text(Modality, Worded):
     """A text, as the pieces that a tokenizer finds in it.
 
         prepared = normalize(lowercase(text)) without stop words
@@ -152,6 +152,15 @@ class Text(Modality):
     @property
     def spec(self) -> Symbols:
         return Symbols(self._tokenizer.size + FIRST_PIECE, BEGIN, END, UNKNOWN)
+
+    def words(self) -> list[str | None]:
+        return [None] * FIRST_PIECE + self._spelt().words()
+
+    def _spelt(self) -> Spelt:
+        """The tokenizer, whose pieces must be words."""
+        if not isinstance(self._tokenizer, Spelt):
+            raise ConfigError(f"the pieces of {type(self._tokenizer).__name__.lower()} are parts of words; set tokenizer: word")
+        return self._tokenizer
 
     def facts(self) -> dict:
         return {"tokenizer": self._tokenizer.facts()}

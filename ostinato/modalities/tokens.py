@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Modality, Symbols
+from ostinato.modalities._contract import Modality, Symbols, Worded
 from ostinato.modalities._fields import one_line, shown
 from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
@@ -19,7 +19,7 @@ LONGEST_SPELLING = 20
 """Longer words are links and numbers more than words, and every word of a batch takes as much room as the longest."""
 
 
-class Tokens(Modality):
+class Tokens(Modality, Worded):
     """A list of symbols: commands, phonemes, bases of DNA, codes; one step each, the most frequent numbered first.
 
         ids = 3 + symbol; 0 begins, 1 ends, 2 is a symbol that training did not know
@@ -143,6 +143,9 @@ class Tokens(Modality):
         if not self._spelt:
             return Symbols(size, BEGIN, END, UNKNOWN)
         return Symbols(size, BEGIN, END, UNKNOWN, characters=len(self._characters) + FIRST_CHARACTER, longest=self._longest)
+
+    def words(self) -> list[str | None]:
+        return [None] * FIRST_SYMBOL + self._symbols
 
     def facts(self) -> dict:
         spelling = {"characters": list(self._characters), "longest": self._longest} if self._spelt else {}

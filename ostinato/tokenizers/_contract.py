@@ -42,3 +42,15 @@ class Tokenizer(ABC):
     @abstractmethod
     def restore(self, facts: dict) -> None:
         """Takes up facts that were saved, in place of fitting."""
+
+
+class Spelt(ABC):
+    """A tokenizer whose pieces are words or punctuation marks: what has a spelling of its own, and may have a vector."""
+
+    @abstractmethod
+    def spellings(self, text: str) -> list[str]:
+        """Each piece of a text, known or not, as it is spelt there: as many as `encode` gives."""
+
+    @abstractmethod
+    def words(self) -> list[str]:
+        """Every known piece as it is spelt, by number."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers._contract import Spelt, Tokenizer
 from ostinato.tokenizers._vocabulary import most_frequent
 from ostinato.tokenizers._words import pattern
 
@@ -15,7 +15,7 @@ from ostinato.tokenizers._words import pattern
 JOINED = "\x1f"
 
 
-class Word(Tokenizer):
+class Word(Tokenizer, Spelt):
     """Each word is a piece, the most frequent first; a text of known pieces comes back with single spaces between words.
 
     A word is letters and digits of any script with their marks, with the apostrophes and hyphens inside it. Punctuation marks
@@ -63,7 +63,13 @@ class Word(Tokenizer):
         return text.replace(f" {JOINED}", "").replace(f"{JOINED} ", "").replace(JOINED, "")
 
     def pieces(self) -> list[str]:
-        return [readable(piece.strip(JOINED)) for piece in self._pieces]
+        return list(map(readable, self.words()))
+
+    def spellings(self, text: str) -> list[str]:
+        return [piece.strip(JOINED) for piece in self._split(text)]
+
+    def words(self) -> list[str]:
+        return [piece.strip(JOINED) for piece in self._pieces]
 
     def facts(self) -> dict:
         return {"pieces": list(self._pieces)}

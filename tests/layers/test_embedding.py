@@ -5,7 +5,7 @@ import torch
 
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import Dropout
-from ostinato.layers.embedding import Embedding
+from ostinato.layers.embedding import Embedding, Vectors
 from ostinato.modalities._contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
@@ -55,3 +55,20 @@ def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
     steps = Steps(torch.ones(3, 4), Layout([3]))
     assert Dropout(0.5).eval()(steps) is steps
     assert Dropout(0.0)(steps) is steps
+
+
+def test_it_starts_from_vectors_of_its_own_shape_and_is_frozen_where_that_is_said():
+    given = torch.randn(7, 5)
+    for frozen in (False, True):
+        embedding = Embedding(SYMBOLS, 5, kind=Vectors(file="v.txt", frozen=frozen))
+        embedding.start_from(given)
+        assert torch.equal(embedding.learnt.weight, given) and embedding.learnt.weight.requires_grad is not frozen
+    with pytest.raises(ValueError, match="shape .7, 4. cannot stand in an embedding of shape .7, 5."):
+        embedding.start_from(given[:, :4])
+
+
+def test_vectors_need_symbols_and_their_width():
+    with pytest.raises(ConfigError, match="v.txt: the steps of this input are no words; allowed here: learnt"):
+        Embedding(Values(3), 5, kind=Vectors(file="v.txt"))
+    with pytest.raises(ConfigError, match="v.txt: embedding_size is that of the vectors"):
+        Embedding(SYMBOLS, None, kind=Vectors(file="v.txt"))
