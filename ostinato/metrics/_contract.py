@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 
@@ -24,6 +24,27 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Order:
+    """Examples that come one after the other in a series or a text, and so are not independent of each other.
+
+    Args:
+        stretch: of each example the series or text it is of, by number; those of one stand in the order of time.
+        least: so many neighbours have values in common, as windows that overlap.
+        unit: what an example is, such as `window`.
+        whole: what a stretch is, in the plural: `series`, `texts`.
+    """
+
+    stretch: Sequence[int]
+    least: int
+    unit: str
+    whole: str
+
+    def pick(self, examples: Sequence[int]) -> "Order":
+        """The same of these examples, in rising order."""
+        return replace(self, stretch=[self.stretch[at] for at in examples])
+
+
+@dataclass(frozen=True)
 class Judged:
     """What is known of one output on one split, an entry per example.
 
@@ -38,6 +59,7 @@ class Judged:
             reference; or None where predictions are points.
         scales: for each example how large an error is ordinary, or one number per channel: the mean absolute error of the
             seasonal naive forecast within the series' past (`mase.ordinary_error`), NaN where it is not known; or None.
+        order: which examples are neighbours in time, so that intervals are made over blocks; None where examples are independent.
     """
 
     predicted: Sequence[Any]
@@ -48,6 +70,13 @@ class Judged:
     num_right: Sequence[int] | None = None
     quantiles: Sequence[Mapping[float, Any]] | None = None
     scales: Sequence[Any] | None = None
+    order: Order | None = None
+
+    def pick(self, examples: Sequence[int]) -> "Judged":
+        """The same of these examples alone, in rising order."""
+        columns = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "order"}
+        picked = {name: None if column is None else [column[at] for at in examples] for name, column in columns.items()}
+        return Judged(**picked, order=None if self.order is None else self.order.pick(examples))
 
 
 class Metric(ABC):

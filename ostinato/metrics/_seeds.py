@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Measured, Metric
-from ostinato.metrics._intervals import LEVEL, Compared, resampled, wilson
-
-_TAIL = (1 - LEVEL) / 2
-_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-"""97.5 % points of Student's t with 1 to 10 degrees of freedom."""
+from ostinato.metrics._blocks import Blocks, blocks, influence
+from ostinato.metrics._contract import Measured, Metric, Order
+from ostinato.metrics._intervals import LEVEL, Compared, ends, resampled, students_t, wilson
 
 Runs = Sequence[np.ndarray]
 """Of each run, in the order of seeds: (examples, width), the metric's statistics."""
+Orders = Sequence[Order]
 
 
-def over_seeds(metric: Metric, runs: Runs, *, shared: bool, draws: int = 1000, seed: int = 0) -> Measured:
+def over_seeds(
+    metric: Metric, runs: Runs, *, shared: bool, orders: Orders = (), draws: int = 1000, seed: int = 0
+) -> Measured:
     """The mean of a metric over runs, with a 95 % interval for both what varies: the examples, and the seeds.
 
         low  = mean - sqrt((mean - e_low)^2  + s^2)      e: Wilson's interval for shares, else a bootstrap over examples
@@ -29,6 +29,7 @@ def over_seeds(metric: Metric, runs: Runs, *, shared: bool, draws: int = 1000, s
         metric: what is measured.
         runs: their statistics, by position.
         shared: whether all runs were judged on the same examples.
+        orders: of each run which examples are neighbours in time, so that blocks of them are drawn; empty where none are.
         draws: bootstrap samples.
         seed: of the draws.
 
@@ -39,25 +40,28 @@ def over_seeds(metric: Metric, runs: Runs, *, shared: bool, draws: int = 1000, s
     """
     values = [metric.value(one.sum(0).tolist()) for one in runs]
     mean, number = statistics.fmean(values), len(runs[0]) if shared else sum(map(len, runs))
-    if metric.is_share:
+    if metric.is_share and not orders:
         hits, examples = (runs[0] if len(runs) == 1 else np.concatenate(runs)).sum(0).tolist()
         kept = examples / len(runs) if shared else examples
-        ends = [100 * end for end in wilson(hits / examples * kept, kept)]
+        low, high = (100 * end for end in wilson(hits / examples * kept, kept))
         how = f"wilson over {number} examples"
     else:
-        ends = np.quantile(_means(metric, [runs], shared, draws, seed)[0], [_TAIL, 1 - _TAIL]).tolist()
-        how = f"bootstrap over {number} examples"
+        drawn = _drawn(metric, [runs], shared, orders)
+        low, high = ends(_means(metric, [runs], shared, drawn, draws, seed)[0], _number(drawn))
+        how = f"block bootstrap over {_told(drawn)}" if drawn else f"bootstrap over {number} examples"
     if len(runs) == 1:
-        return Measured(mean, *ends, how)
-    spread = _t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
-    low, high = mean - ((mean - ends[0]) ** 2 + spread**2) ** 0.5, mean + ((ends[1] - mean) ** 2 + spread**2) ** 0.5
+        return Measured(mean, low, high, how)
+    spread = students_t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
+    low, high = mean - ((mean - low) ** 2 + spread**2) ** 0.5, mean + ((high - mean) ** 2 + spread**2) ** 0.5
     # Student's t knows nothing of where a share, a rate or an F1 ends.
     low = max(0.0, low) if metric.unit == "%" else low
     high = min(100.0, high) if metric.is_share else high
     return Measured(mean, low, high, f"{how} and Student's t over {len(runs)} seeds")
 
 
-def difference(metric: Metric, first: Runs, second: Runs, *, shared: bool, draws: int = 1000, seed: int = 0) -> Compared:
+def difference(
+    metric: Metric, first: Runs, second: Runs, *, shared: bool, orders: Orders = (), draws: int = 1000, seed: int = 0
+) -> Compared:
     """How far the second runs are from the first, run by run of one seed and example by example.
 
         draw = mean over seeds of (second - first) on the drawn examples  +  t(k - 1) sd(second - first) / sqrt(k)
@@ -65,13 +69,14 @@ def difference(metric: Metric, first: Runs, second: Runs, *, shared: bool, draws
 
     The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k seeds would
     give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is never below
-    2^(1 - k) for k examples that differ.
+    2^(1 - k) for k examples, or blocks of neighbours, that differ.
 
     Args:
         metric: what to compare by.
         first: the statistics of one side, by position.
         second: of the other, for the same seeds and the same examples, by position.
         shared: whether all seeds were judged on the same examples.
+        orders: as in `over_seeds`.
         draws: bootstrap samples.
         seed: of the draws.
 
@@ -83,16 +88,19 @@ def difference(metric: Metric, first: Runs, second: Runs, *, shared: bool, draws
     sides = [[metric.value(one.sum(0).tolist()) for one in runs] for runs in (first, second)]
     differences = [other - one for one, other in zip(*sides)]
     mean = statistics.fmean(differences)
-    drawn = np.subtract(*_means(metric, [second, first], shared, draws, seed))
-    how = "paired bootstrap over examples"
+    parts = _drawn(metric, [second, first], shared, orders)
+    drawn = np.subtract(*_means(metric, [second, first], shared, parts, draws, seed))
+    how = f"paired block bootstrap over {_told(parts)}" if parts else "paired bootstrap over examples"
     if len(first) > 1:
         error = statistics.stdev(differences) / len(first) ** 0.5
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
-    low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL]).tolist()
+    low, high = ends(drawn, _number(parts))
     smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
-    num_differing = int(np.any(differ, 0).sum()) if shared else int(sum(one.sum() for one in differ))
+    told_apart = [np.any(differ, 0)] if shared else differ
+    counted = zip(parts, told_apart) if parts else ((None, one) for one in told_apart)
+    num_differing = sum(int(one.sum()) if part is None else part.differing(one) for part, one in counted)
     p_value = min(1.0, max(2 * (smaller_side + 1) / (len(drawn) + 1), 2.0 ** (1 - num_differing)))
     real = (low > 0 or high < 0) and p_value < 1 - LEVEL
     return Compared(
@@ -124,24 +132,39 @@ def _better(metric: Metric, mean: float, real: bool) -> str | None:
     return "second" if (mean > 0) == metric.higher_is_better else "first"
 
 
-def _means(metric: Metric, sides: Sequence[Runs], shared: bool, draws: int, seed: int) -> np.ndarray:
+def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) -> list[Blocks]:
+    """The blocks that are drawn of each run, one and the same for all where they share their examples; empty: single examples.
+
+    Of two sides it is their difference whose neighbours are asked whether they are alike.
+    """
+    if not orders:
+        return []
+    signs = (1, -1)
+    moved = [sum(sign * influence(metric, one) for sign, one in zip(signs, of_seed)) for of_seed in zip(*sides)]
+    if shared:
+        return [blocks(orders[0], np.mean(moved, 0))]
+    return [blocks(order, one) for order, one in zip(orders, moved)]
+
+
+def _number(drawn: Sequence[Blocks]) -> int | None:
+    return sum(one.number for one in drawn) if drawn else None
+
+
+def _told(drawn: Sequence[Blocks]) -> str:
+    return drawn[0].told if len(drawn) == 1 else f"{_number(drawn)} blocks of {len(drawn)} splits"
+
+
+def _means(
+    metric: Metric, sides: Sequence[Runs], shared: bool, drawn: Sequence[Blocks], draws: int, seed: int
+) -> np.ndarray:
     """(sides, draws): the mean over runs on drawn examples, all sides on the same ones; all runs too where they share them."""
     if shared:
         flat = [one for runs in sides for one in runs]
-        values = np.array(resampled(metric, flat, draws, seed))
+        values = np.array(resampled(metric, flat, draws, seed, drawn[0] if drawn else None))
         return values.reshape(len(values), len(sides), -1).mean(2).T
-    each = [np.array(resampled(metric, one, draws, seed + number)) for number, one in enumerate(map(list, zip(*sides)))]
+    each = [
+        np.array(resampled(metric, one, draws, seed + number, drawn[number] if drawn else None))
+        for number, one in enumerate(map(list, zip(*sides)))
+    ]
     least = min(map(len, each))
     return np.mean([one[:least] for one in each], 0).T
-
-
-def _t(freedom: int) -> float:
-    """The 97.5 % point of Student's t.
-
-    Source: from 11 degrees of freedom up the series 26.7.5 of Abramowitz and Stegun 1964.
-    """
-    if freedom <= len(_T):
-        return _T[freedom - 1]
-    z = statistics.NormalDist().inv_cdf(1 - _TAIL)
-    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))

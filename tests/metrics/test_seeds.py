@@ -8,8 +8,8 @@ import pytest
 
 from ostinato.errors import DataError
 from ostinato.metrics._contract import Judged
-from ostinato.metrics._intervals import measure, paired
-from ostinato.metrics._seeds import _t, corrected, difference, over_seeds
+from ostinato.metrics._intervals import measure, paired, students_t
+from ostinato.metrics._seeds import corrected, difference, over_seeds
 from ostinato.registry import make
 
 MATCH, STEPS = make("metrics", "exact_match"), make("metrics", "token_accuracy")
@@ -47,7 +47,7 @@ def test_the_interval_holds_what_the_seeds_vary_by():
 def test_students_t_is_the_tables():
     # Abramowitz and Stegun 1964, table 26.10.
     for freedom, known in ((1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000)):
-        assert _t(freedom) == pytest.approx(known, abs=6e-4)
+        assert students_t(freedom) == pytest.approx(known, abs=6e-4)
 
 
 @pytest.mark.parametrize("shared", [True, False])
