@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ostinato import judging
 from ostinato import rows as row_sources
 from ostinato.errors import DataError
 from ostinato.files import write
-from ostinato.metrics._contract import Metric
+from ostinato.metrics._contract import Metric, Order
 from ostinato.metrics._intervals import Compared
 from ostinato.metrics._seeds import corrected, difference, over_seeds
 from ostinato.predicting import Row, Run
@@ -43,6 +43,7 @@ class Trial:
         lengths: output -> (examples,) steps of the longest input that it reads.
         examples: output -> a hash of the references: equal ones are the same examples.
         steps: output -> a hash of the steps of each reference, where log-probabilities are known.
+        orders: output -> which examples are neighbours in time, where they are not independent.
     """
 
     parameters: int
@@ -52,6 +53,7 @@ class Trial:
     lengths: dict[str, np.ndarray]
     examples: dict[str, str]
     steps: dict[str, str]
+    orders: dict[str, Order] = field(default_factory=dict)
 
 
 def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
@@ -73,16 +75,25 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
         pass  # Never kept, or damaged: it is made anew.
     say(f"judging {one.name} row by row")
     made = _judged(Run.load(one.folder, device), roots, say)
-    arrays = {f"{output}/{name}": rows for output, metrics in made.statistics.items() for name, rows in metrics.items()}
-    arrays |= {f"{output}//lengths": steps for output, steps in made.lengths.items()}
-    facts = {name: getattr(made, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
-    facts |= {"key": key, "metrics": {output: list(metrics) for output, metrics in made.statistics.items()}}
+    arrays, facts = _packed(made, key)
     write(path, save(arrays, {"facts": json.dumps(facts)}))
     return made
 
 
+def _packed(made: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What is kept of a trial, for `_unpacked`."""
+    arrays = {f"{output}/{name}": rows for output, metrics in made.statistics.items() for name, rows in metrics.items()}
+    arrays |= {f"{output}//lengths": steps for output, steps in made.lengths.items()}
+    arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in made.orders.items()}
+    facts = {name: getattr(made, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
+    facts |= {"key": key, "metrics": {output: list(metrics) for output, metrics in made.statistics.items()}}
+    facts |= {"orders": {output: (one.least, one.unit, one.whole) for output, one in made.orders.items()}}
+    return arrays, facts
+
+
 def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trial:
-    told = {name: value for name, value in facts.items() if name not in ("key", "metrics")}
+    told = {name: value for name, value in facts.items() if name not in ("key", "metrics", "orders")}
+    told["orders"] = {output: Order(arrays[f"{output}//stretch"].tolist(), *one) for output, one in facts["orders"].items()}
     statistics = {output: {name: arrays[f"{output}/{name}"] for name in metrics} for output, metrics in facts["metrics"].items()}
     return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
 
@@ -106,7 +117,8 @@ def _judged(run: Run, roots: Sequence[Path], say: Callable[[str], None]) -> Tria
         examples[output] = _hash([judged.expected, judged.alternatives])
         steps[output] = _hash(judged.num_targets)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
-    return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, examples, steps)
+    orders = {output: judged.order for output, judged in examined.outputs.items() if judged.order is not None}
+    return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, examples, steps, orders)
 
 
 def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
@@ -195,6 +207,10 @@ def _shared(found: Mapping[int, Trial], output: str) -> bool:
     return len({one.examples[output] for one in found.values()}) == 1
 
 
+def _orders(found: Iterable[Trial], output: str) -> list[Order]:
+    return [one.orders[output] for one in found if output in one.orders]
+
+
 def _quality(found: Mapping[int, Trial]) -> dict[str, Any]:
     first = next(iter(found.values()))
     measured: dict[str, Any] = {}
@@ -202,7 +218,8 @@ def _quality(found: Mapping[int, Trial]) -> dict[str, Any]:
         shared, measured[output] = _shared(found, output), {}
         for name in metrics:
             runs = [one.statistics[output][name] for one in found.values()]
-            measured[output][name] = asdict(over_seeds(make("metrics", name), runs, shared=shared))
+            orders = _orders(found.values(), output)
+            measured[output][name] = asdict(over_seeds(make("metrics", name), runs, shared=shared, orders=orders))
     return measured
 
 
@@ -246,7 +263,7 @@ def _compared(metric: Metric, first: Mapping[int, Trial], second: Mapping[int, T
     sides = [[one.statistics[output][name] for one in side] for side in zip(*pairs)]
     shared = len({one.examples[output] for one, _ in pairs}) == 1
     try:
-        return difference(metric, *sides, shared=shared)
+        return difference(metric, *sides, shared=shared, orders=_orders((one for one, _ in pairs), output))
     except DataError as why:
         return str(why)
 
@@ -275,26 +292,31 @@ def _by_length(lines: Sequence[Axis], by: Trials) -> dict[str, list[dict[str, An
             for number, (low, high) in enumerate(itertools.pairwise(edges.tolist())):
                 cut = _cut(found, ruler, output, name, low + (number > 0), high)
                 if cut and (told := _measured(make("metrics", name), cut, _shared(found, output))):
-                    bins.append({"from": low + (number > 0), "to": high, "examples": len(cut[0]), **told})
+                    bins.append({"from": low + (number > 0), "to": high, "examples": len(cut[0][0]), **told})
             told_values = {axis.label: value for axis, value in zip(lines, values)}
             made.setdefault(output, []).append({"values": told_values, "metric": name, "bins": bins})
     return made
 
 
-def _cut(found: Mapping[int, Trial], ruler: Mapping[int, Trial], output: str, name: str, low: int, high: int) -> list[np.ndarray]:
+def _cut(
+    found: Mapping[int, Trial], ruler: Mapping[int, Trial], output: str, name: str, low: int, high: int
+) -> list[tuple[np.ndarray, Order | None]]:
     """The statistics of each run for the examples of this length, as the first combination's tokenizer counts it."""
     cut = []
     for seed, one in found.items():
         if seed not in ruler or ruler[seed].examples[output] != one.examples[output]:
             return []
         lengths = ruler[seed].lengths[output]
-        cut.append(one.statistics[output][name][(lengths >= low) & (lengths <= high)])
-    return cut if all(map(len, cut)) else []
+        chosen = np.flatnonzero((lengths >= low) & (lengths <= high))
+        order = one.orders.get(output)
+        cut.append((one.statistics[output][name][chosen], None if order is None else order.pick(chosen.tolist())))
+    return cut if all(len(rows) for rows, _ in cut) else []
 
 
-def _measured(metric: Metric, cut: Sequence[np.ndarray], shared: bool) -> dict[str, Any] | None:
+def _measured(metric: Metric, cut: Sequence[tuple[np.ndarray, Order | None]], shared: bool) -> dict[str, Any] | None:
+    orders = [order for _, order in cut if order is not None]
     try:
-        return asdict(over_seeds(metric, cut, shared=shared))
+        return asdict(over_seeds(metric, [rows for rows, _ in cut], shared=shared, orders=orders))
     except DataError:
         return None  # Nothing to divide by among these examples: the picture has a gap there.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ from ostinato.data.read import Table
 from ostinato.data.windows import Windows
 from ostinato.errors import DataError
 from ostinato.metrics._confusion import confusion
-from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics._contract import Judged, Metric, Order
 from ostinato.metrics._intervals import measure, paired
 from ostinato.predicting import Row, Run, answers, scores
 from ostinato.recipe import align_of
@@ -111,11 +111,15 @@ def examine(
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
         unknown |= {"log_probability", "num_targets", "num_right"} if len(runs) > 1 else set()
         unknown |= {"quantiles"} if None in kept["quantiles"] else set()
-        scales = None
+        scales = order = None
         if isinstance(table, Windows):
             numbers = np.array(stand[output]) if rows is None else np.asarray(rows)[stand[output]]
-            scales = table.scales(f"outputs.{output}", numbers)
-        judged[output] = Judged(**{name: None if name in unknown else values for name, values in kept.items()}, scales=scales)
+            scales, order = table.scales(f"outputs.{output}", numbers), table.order(numbers)
+        elif align_of(run.outputs[output]) == "next":
+            # Rows of a file that is read on and on are often pieces of one text; where they are not, blocks come out short.
+            order = Order([0] * len(kept["expected"]), 1, "row", "texts")
+        known = {name: None if name in unknown else values for name, values in kept.items()}
+        judged[output] = Judged(**known, scales=scales, order=order)
     return Examined(total, len(runs) == 1, judged, stand)
 
 
@@ -163,10 +167,8 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
         for output, judged in examined.outputs.items():
             chosen = [at for at, number in enumerate(examined.numbers[output]) if str(groups[number]) == group]
             if chosen:
-                pick = lambda values, chosen=chosen: None if values is None else [values[at] for at in chosen]  # noqa: E731
-                part = Judged(**{one.name: pick(getattr(judged, one.name)) for one in fields(Judged)})
                 try:
-                    outputs[output] = _measured(run, output, part, examined.scored)
+                    outputs[output] = _measured(run, output, judged.pick(chosen), examined.scored)
                 except DataError as why:
                     raise DataError(f"--by {column}: the {len(chosen)} rows of '{group}' cannot be judged alone: {why}") from None
         made[group] = {"examples": sum(str(one) == group for one in groups), "outputs": outputs}

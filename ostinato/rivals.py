@@ -74,10 +74,11 @@ def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> 
     place = f"outputs.{output}"
     seasons = {"persistence": 1} | ({f"seasonal naive, {windows.season} steps": windows.season} if windows.season > 1 else {})
     expected, scales = [row[place] for row in windows.rows(rows)], windows.scales(place, rows)
+    order = windows.order(np.arange(windows.num_rows) if rows is None else rows)
     metrics = {name: one for name, one in metrics_of(run, output).items() if set(one.needs) <= ({"scales"} if scales else set())}
     found = {}
     for name, season in seasons.items():
-        judged = Judged(windows.naive(place, rows, season), expected, scales=scales)
+        judged = Judged(windows.naive(place, rows, season), expected, scales=scales, order=order)
         found[name] = {key: asdict(measure(metric, judged)) for key, metric in metrics.items()}
     return found
 

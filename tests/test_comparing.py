@@ -8,6 +8,7 @@ import pytest
 
 from ostinato import comparing
 from ostinato.comparing import Trial
+from ostinato.metrics._contract import Order
 from ostinato.probes import comparison
 from ostinato.sweeping import Axis, Planned
 
@@ -20,7 +21,7 @@ def shares(rate, seed, number=300):
     return np.stack([hits, np.ones(number)], 1).astype(float)
 
 
-def trial(rate, seed, examples="same", steps="same", number=300):
+def trial(rate, seed, examples="same", steps="same", number=300, order=None):
     bits = np.stack([np.full(number, -rate), np.ones(number)], 1)
     return Trial(
         parameters=1000,
@@ -30,6 +31,7 @@ def trial(rate, seed, examples="same", steps="same", number=300):
         lengths={"y": 1 + np.arange(number) % 23},
         examples={"y": examples},
         steps={"y": steps},
+        orders={} if order is None else {"y": order},
     )
 
 
@@ -71,6 +73,21 @@ def test_one_seed_compares_runs_and_says_so(tmp_path):
     report = made(tmp_path, [CELL], {((cell,), 1): trial(0.5, 1) for cell in CELL.values})
     assert any("one seed: these differences are between runs, not between methods" in note for note in report["notes"])
     assert "not between methods" in comparing.markdown(report | {"recipe": "a.yaml", "pictures": []})
+
+
+def test_neighbours_in_time_are_drawn_in_blocks(tmp_path):
+    order = Order([0] * 300, 20, "window", "series")
+    report = made(tmp_path, [CELL], {((cell,), 1): trial(0.5, seed, order=order) for seed, cell in enumerate(CELL.values)})
+    assert report["rows"][0]["outputs"]["y"]["exact_match"]["method"] == "block bootstrap over 15 blocks of 20 windows"
+    assert {one["method"] for one in report["differences"]} == {"paired block bootstrap over 15 blocks of 20 windows"}
+    assert all("block bootstrap" in one["method"] for one in report["by_length"]["y"][0]["bins"])
+
+
+def test_what_is_kept_of_a_run_is_what_was_judged():
+    whole = trial(0.5, 1, order=Order([0] * 200 + [3] * 100, 4, "window", "series"))
+    arrays, facts = comparing._packed(whole, "key")
+    assert comparing._unpacked(json.loads(json.dumps(facts)), arrays).orders == whole.orders
+    assert comparing._unpacked(*reversed(comparing._packed(trial(0.5, 1), "key"))).orders == {}
 
 
 def test_what_cannot_be_paired_is_left_out_and_told(tmp_path):

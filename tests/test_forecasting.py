@@ -1,6 +1,7 @@
 """Forecasts from a recipe: trained, measured on every window, asked for what comes next; and what is wrong with a recipe or its data."""
 
 import json
+import re
 from datetime import datetime
 
 import numpy as np
@@ -67,6 +68,9 @@ def test_train_evaluate_and_predict(tmp_path, head):
     assert rivals["seasonal naive, 24 steps"]["mae"]["value"] < rivals["persistence"]["mae"]["value"] / 2
     assert api.evaluate(run, split="valid", device="cpu")["examples"] == 2 * 43
     grouped = api.evaluate(run, split="test", by="site", device="cpu")
+    methods = [one["method"] for one in (metrics["mae"], rivals["persistence"]["mae"])]
+    assert all(re.fullmatch(r"block bootstrap over \d+ blocks of \d+ windows in 2 series.*", one) for one in methods), methods
+    assert "blocks of" in (one := grouped["by"]["groups"]["a"]["outputs"]["ahead"]["mae"]["method"]) and "series" not in one
     assert json.dumps(grouped)
 
     lines = list(api.predict(run, source=str(table(tmp_path / "future.csv", hours=60, future=6)), as_json=True, device="cpu"))

@@ -11,6 +11,7 @@ from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, to_steps
 from ostinato.data.series import Gathered, moment, shown
 from ostinato.errors import DataError
+from ostinato.metrics._contract import Order
 from ostinato.metrics.mase import ordinary_error
 from ostinato.steps import Steps
 
@@ -168,6 +169,10 @@ class Windows:
         if all(np.isnan(scale).all() for scale in own.values()):
             return None
         return [own[series] for series in self.at(numbers)[0].tolist()]
+
+    def order(self, rows: Sequence[int] | np.ndarray) -> Order:
+        """Which windows are neighbours: those of one series, of which so many have steps in common as the horizon is long."""
+        return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series")
 
     def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:
         """The forecasts that repeat the last `season` steps before each window; a gap there is filled from a season before."""

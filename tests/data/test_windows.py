@@ -133,6 +133,13 @@ def test_the_plain_forecasts_repeat_the_last_step_and_the_last_season():
     assert found.scales("outputs.f", [0])[0] == 2
 
 
+def test_windows_of_one_series_are_neighbours():
+    found = windows().order([0, 1, 2, 8])
+    series = windows().at([0, 1, 2, 8])[0].tolist()
+    assert (found.stretch, found.least, found.unit, found.whole) == (series, 2, "window", "series")
+    assert len(set(series)) == 2, "windows of both"
+
+
 def test_a_past_that_repeats_itself_has_no_scale():
     series = gathered()
     series.cells["y"][0][:] = 5
