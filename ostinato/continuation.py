@@ -36,13 +36,13 @@ class Continuation(Generator):
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
         if not steps.layout.total:
-            return steps.values.new_zeros(0, self.num_symbols, dtype=self.head.output.weight.dtype), state
+            return steps.values.new_zeros(0, self.num_symbols, dtype=next(self.head.output.parameters()).dtype), state
         read = self.encoder.encode(steps, tuple(state.values[f"state.{k}"] for k in range(len(state.values))))
         beside = None
         if state.memory:
             rows = state.rows.index_select(0, read.steps.layout.rows)
             beside = torch.cat([one.index_select(0, rows) for one in state.memory], 1)
-        logits = self.head.logits(read.steps.values, beside, state.packed["output"])
+        logits = self.head.logits(read.steps.values, beside, state.packed)
         after = {f"state.{k}": one for k, one in enumerate(read.state)}
         return logits, Decoding(state.memory, state.rows, after, (), state.packed)
 

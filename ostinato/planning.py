@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ostinato import fitting
+from ostinato.layers.vocabulary import COVERED, cutoffs_of
 from ostinato.model import encoder_owner
 from ostinato.recipe import Recipe, align_of, streamed
 from ostinato.registry import Settings
@@ -144,6 +145,21 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     if not _given(recipe, "training.epochs"):
         epochs = min(200, max(2, math.ceil(TOTAL_UPDATES / max(1.0, updates))))
         chosen["training.epochs"] = (epochs, f"{max(1, round(updates)):,} updates an epoch, about {TOTAL_UPDATES:,} in all")
+    return chosen
+
+
+def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:
+    """Where the parts of each adaptive softmax begin, after encoding.
+
+    Args:
+        counted: how often each symbol of an output, named by its place, is a target.
+    """
+    chosen: Chosen = {}
+    for name, settings in recipe.settings.outputs.items():
+        place = f"outputs.{name}"
+        if getattr(settings.head, "softmax", "full") == "adaptive" and not _given(recipe, f"{place}.head.cutoffs"):
+            shares = " and ".join(f"{100 * share:.0f} %" for share in COVERED)
+            chosen[f"{place}.head.cutoffs"] = (cutoffs_of(counted(place)), f"{shares} of the training targets stand before")
     return chosen
 
 

@@ -28,6 +28,8 @@ from ostinato.registry import Settings
 CACHE_VARIABLE = "OSTINATO_CACHE"
 LABELLED = ("category", "tags")
 """Modalities whose labels belong to the task: known from all training rows, also where a fraction of them is trained on."""
+COUNTED_ROWS = 10_000
+"""Rows whose symbols are counted at a time: memory must not grow with the data."""
 
 
 @dataclass
@@ -209,6 +211,7 @@ def prepare(
     recipe = recipe.with_chosen(planning.widths({name: one.table.shape[1] for name, one in starts.items()}))
     notes += [one.note for one in starts.values()]
     recipe = recipe.with_chosen(planning.sizes(recipe, planning.Amount(len(train), characters, steps)))
+    recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, dataset, modalities, train)))
     lengths = {name: int(dataset.lengths[f"outputs.{name}"][train].max()) for name in recipe.settings.outputs}
     sources = {
         split: {"source": _named(data.get(split), source_of(recipe.settings, split)), "rows": len(part), "digest": one.digest()}
@@ -301,6 +304,16 @@ def _named(given: Any, written: Any) -> str:
 
 def _present(table: Table, column: str, modality: Modality, rows: np.ndarray):
     return (value for value in table.values(column, modality, rows) if value is not None)
+
+
+def _counted(dataset: Dataset, modalities: Mapping[str, Modality], rows: np.ndarray, place: str) -> np.ndarray:
+    """How often each symbol of an output is a target in these rows, the end once in each."""
+    spec = modalities[place].spec
+    counts = np.zeros(spec.size, np.int64)
+    for part in np.array_split(rows, -(-len(rows) // COUNTED_ROWS)):
+        counts += np.bincount(dataset.steps(place, part).values, minlength=spec.size)
+    counts[spec.end] += len(rows)
+    return counts
 
 
 def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:

@@ -47,7 +47,10 @@ def by_hand(model, symbols):
     return total
 
 
-@pytest.mark.parametrize("head", [{}, {"tied": True}])
+ADAPTIVE = {"softmax": "adaptive", "cutoffs": [3, 6]}
+
+
+@pytest.mark.parametrize("head", [{}, {"tied": True}, ADAPTIVE])
 @torch.no_grad()
 def test_a_score_is_the_sum_over_prefixes(head):
     model, text = graph(head), drawn()
@@ -67,9 +70,10 @@ def test_tied_weights_are_the_embeddings():
     assert graph({"tied": True}, {"embedding_size": 6}).heads["on"].readout is None
 
 
+@pytest.mark.parametrize("head", [{}, ADAPTIVE])
 @torch.no_grad()
-def test_what_is_said_step_by_step_is_what_is_scored():
-    model, text = graph(), drawn()
+def test_what_is_said_step_by_step_is_what_is_scored(head):
+    model, text = graph(head), drawn()
     generator = model.generator("on")
     encoded, first = model.prompted("on", {"text": drawn(lengths=(0, 0, 0, 0))})
     assert first.tolist() == [generator.begin] * 4
@@ -84,9 +88,10 @@ def test_what_is_said_step_by_step_is_what_is_scored():
     torch.testing.assert_close(totals, scored.log_probability, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("head", [{}, ADAPTIVE])
 @torch.no_grad()
-def test_a_prompt_at_once_is_the_prompt_step_by_step():
-    model, text = graph(), drawn()
+def test_a_prompt_at_once_is_the_prompt_step_by_step(head):
+    model, text = graph(head), drawn()
     generator = model.generator("on")
     encoded, first = model.prompted("on", {"text": text})
     logits, _ = generator.step(first, generator.start(encoded))
@@ -96,9 +101,10 @@ def test_a_prompt_at_once_is_the_prompt_step_by_step():
         torch.testing.assert_close(logits[row : row + 1], model.heads["on"].logits(read, None, None), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("head", [{}, ADAPTIVE])
 @torch.no_grad()
-def test_the_future_changes_nothing():
-    model, text = graph(), drawn()
+def test_the_future_changes_nothing(head):
+    model, text = graph(head), drawn()
     head = model.heads["on"]
     before = head._features(model.read("on", {"text": text}))
     changed = text.values.clone()

@@ -137,3 +137,17 @@ def test_planning_twice_changes_nothing():
     places = ("inputs.de", "outputs.en")
     amount = Amount(9, dict.fromkeys(places, 9), dict.fromkeys(places, 9))
     assert planning.tokenizers(recipe, amount) == {} and planning.sizes(recipe, amount) == {}
+
+
+def test_parts_of_an_adaptive_softmax_begin_where_the_targets_say():
+    counts = [0, 5, 0, 40, 40, 6, 5, 4]
+    asked = []
+    for head, expected in (
+        ({"softmax": "adaptive"}, [5, 7]),
+        ({"softmax": "adaptive", "cutoffs": [2]}, [2]),
+        ({}, []),
+    ):
+        recipe = from_arguments({"x": "text"}, {"y": {"of": "x", "align": "next", "head": head}})
+        chosen = recipe.with_chosen(planning.cutoffs(recipe, lambda place: asked.append(place) or counts))
+        assert list(chosen.settings.outputs["y"].head.cutoffs) == expected
+    assert asked == ["outputs.y"], "counted where nobody asks"

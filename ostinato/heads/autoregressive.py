@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
+from pydantic import Strict
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,7 +22,7 @@ from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
-from ostinato.layers.vocabulary import cross_entropy
+from ostinato.layers.vocabulary import softmax_of
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
 from ostinato.steps import Layout, Steps
@@ -57,13 +58,18 @@ class Autoregressive(Head, Generator):
         tied: whether the softmax shares the embedding's weights; the readout is then as wide as the embedding.
         dropout: on embeddings, between layers and before the softmax.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
+        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and are
+            looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied: false.
+        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts of
+            rare ones begin; by default where 85 % and 95 % of the training targets stand before.
         scheduled_sampling: share of steps that hear the model's own best symbol in place of the truth (Bengio 2015).
 
     Errors:
         ConfigError: nothing would reach the head, or options exclude each other.
 
     Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (there the readout reads s[i-1], and has maxout
-    in place of tanh); Luong 2015, arXiv:1508.04025.
+    in place of tanh); Luong 2015, arXiv:1508.04025;
+    adaptive softmax: Grave 2017, arXiv:1609.04309.
     """
 
     aligns = frozenset({"free"})
@@ -85,12 +91,14 @@ class Autoregressive(Head, Generator):
         tied: bool = False,
         dropout: Rate = 0.0,
         label_smoothing: Rate = 0.0,
+        softmax: Literal["full", "adaptive"] = "full",
+        cutoffs: Annotated[tuple[Count, ...], Strict(False)] = (),
         scheduled_sampling: Rate = 0.0,
     ):
         super().__init__()
         self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
         self.hidden_size, self.embedding_size, self.tied = hidden_size, embedding_size, tied
-        self.dropout, self.label_smoothing, self.scheduled_sampling = dropout, label_smoothing, scheduled_sampling
+        self.dropout, self.scheduled_sampling = dropout, scheduled_sampling
         self.attended = [place for place, one in enumerate(sizes) if one.steps is not None and attention is not None]
         self.attentions = nn.ModuleList(build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended)
         contexts = sum(sizes[place].steps for place in self.attended)
@@ -100,7 +108,7 @@ class Autoregressive(Head, Generator):
         self.input_feeding = input_feeding
         _check(self.attended, widths, attention, context, input_feeding, bridge)
 
-        readout_size = embedding_size if tied else hidden_size
+        self.readout_size = readout_size = embedding_size if tied else hidden_size
         self.fed_size = contexts if self.context_first else readout_size if input_feeding else 0
         self.embedding = nn.Embedding(spec.size, embedding_size)
         nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
@@ -110,7 +118,7 @@ class Autoregressive(Head, Generator):
         self.bridge = nn.Linear(sum(widths), starts) if bridge and sum(widths) else None
         read = hidden_size + contexts + (embedding_size if self.context_first else 0)
         self.readout = nn.Linear(read, readout_size) if contexts or readout_size != hidden_size else None
-        self.output = nn.Linear(readout_size, spec.size)
+        self.output = softmax_of(softmax, readout_size, spec.size, cutoffs, label_smoothing=label_smoothing, tied=tied)
         if tied:
             self.output.weight = self.embedding.weight
         self.stepwise = bool(self.fed_size) or any(one.needs_previous for one in self.attentions)
@@ -119,13 +127,12 @@ class Autoregressive(Head, Generator):
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         heard, truth = self._shifted(targets)
-        smoothing, sampled = (self.label_smoothing, self.scheduled_sampling) if self.training else (0.0, 0.0)
-        features = self._dropped(self._features(encoded, heard, sampled))
-        return Loss(cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing), len(truth))
+        features = self._dropped(self._features(encoded, heard, self.scheduled_sampling if self.training else 0.0))
+        return Loss(self.output.loss(features, truth), len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         heard, truth = self._shifted(targets)
-        return scored(self._logits(self._features(encoded, heard, 0.0)), truth, heard.layout)
+        return scored(self.output, self._features(encoded, heard, 0.0), truth, heard.layout)
 
     def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
         """What is heard (begin, then the targets) and what is to be said after each (the targets, then end)."""
@@ -139,13 +146,13 @@ class Autoregressive(Head, Generator):
         values = self._start_values(encoded)
         for k, attention in enumerate(self.attentions):
             if attention.needs_previous:
-                values[f"previous.{k}"] = self.output.weight.new_zeros(rows, memory[k].values.shape[1])
-        return Decoding(memory, torch.arange(rows, device=self.output.weight.device), values)
+                values[f"previous.{k}"] = self.embedding.weight.new_zeros(rows, memory[k].values.shape[1])
+        return Decoding(memory, torch.arange(rows, device=self.embedding.weight.device), values)
 
     def _start_values(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
         """The cells' states before the first step and, with input feeding, what is fed at it."""
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
-        weight = self.output.weight
+        weight = self.embedding.weight
         names = [f"{layer}.{k}" for layer, cell in enumerate(self.cells) for k in range(cell.num_states)]
         if self.bridge is None:
             starts = [weight.new_zeros(rows, self.hidden_size) for _ in names]
@@ -208,8 +215,7 @@ class Autoregressive(Head, Generator):
         return self._logits(self._read_out([top]), state), replace(state, values=values)
 
     def _logits(self, features: Tensor, state: Decoding | None = None) -> Tensor:
-        packed = None if state is None else state.packed["output"]
-        return linear(self._dropped(features), self.output.weight, self.output.bias, packed)
+        return self.output(self._dropped(features), None if state is None else state.packed)
 
     # The decoder.
 
@@ -256,14 +262,14 @@ class Autoregressive(Head, Generator):
     def _run(self, heard: Steps, state: Decoding, sampled: float = 0.0) -> tuple[Tensor, Decoding]:
         """Readouts (N, A) after each step heard, and the state after the last; a sequence without steps keeps its state."""
         if not heard.layout.total:
-            return self.output.weight.new_zeros(0, self.output.in_features), state
+            return self.embedding.weight.new_zeros(0, self.readout_size), state
         if self.stepwise or sampled:
             return self._run_stepwise(heard, state, sampled)
         return self._run_whole(heard, state)
 
     def _looked(self, state: Decoding) -> tuple[Tensor, ...]:
         """The weights of the step before, zeros where there was none."""
-        fresh = self.output.weight.new_zeros
+        fresh = self.embedding.weight.new_zeros
         return state.attention or tuple(fresh(len(state.rows), one.values.shape[1]) for one in state.memory)
 
     def _run_whole(self, heard: Steps, state: Decoding) -> tuple[Tensor, Decoding]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Strict
 from torch import Tensor, nn
 
 from ostinato.encoders._contract import Encoded
@@ -14,9 +16,9 @@ from ostinato.heads._symbols import scored
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
-from ostinato.layers.vocabulary import cross_entropy
+from ostinato.layers.vocabulary import FullSoftmax, softmax_of
 from ostinato.modalities._contract import Symbols
-from ostinato.registry import NonNegative, Rate
+from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
 
@@ -25,7 +27,7 @@ class NextStep(Head):
 
         h[t]      = the encoder's step after x[t], beside it the summaries of the other inputs read
         a[t]      = h[t]; tied: W_a h[t], as wide as the embedding
-        p(x[t+1]) = softmax(W_o d[t] + b_o)                      d = dropout(a)
+        p(x[t+1]) = softmax(W_o d[t] + b_o)                      d = dropout(a); softmax: adaptive: see `layers.vocabulary`
 
         loss      = -sum log p(x[t+1]) + alpha sum mean(d[t]^2) + beta sum mean((h[t] - h[t-1])^2)
 
@@ -39,13 +41,19 @@ class NextStep(Head):
         tied: whether the softmax shares the weights of the input's embedding.
         dropout: the probability of dropping a value of what the softmax reads.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
+        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and are
+            looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied: false.
+        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts of
+            rare ones begin; by default where 85 % and 95 % of the training targets stand before.
         activation_regularization: alpha, which holds down the size of what the softmax reads, in training (AR).
         temporal_activation_regularization: beta, which holds down its change from step to step of a sequence, in training (TAR).
 
     Errors:
-        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie to.
+        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie to;
+            an adaptive softmax that is tied or smoothed, or cutoffs outside the vocabulary.
 
-    Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017, arXiv:1611.01462.
+    Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017, arXiv:1611.01462;
+        adaptive softmax: Grave 2017, arXiv:1609.04309.
         AR and TAR: Merity 2017, arXiv:1708.01009, sections 3.2 and 3.3; all terms are divided by the number of targets, theirs of TAR by
         that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in neither.
     """
@@ -61,6 +69,8 @@ class NextStep(Head):
         tied: bool = False,
         dropout: Rate = 0.0,
         label_smoothing: Rate = 0.0,
+        softmax: Literal["full", "adaptive"] = "full",
+        cutoffs: Annotated[tuple[Count, ...], Strict(False)] = (),
         activation_regularization: NonNegative = 0.0,
         temporal_activation_regularization: NonNegative = 0.0,
     ):
@@ -76,7 +86,7 @@ class NextStep(Head):
         self.temporal_activation_regularization = temporal_activation_regularization
         self.width = sizes[0].steps + sum(one.summary for one in sizes[1:])
         self.readout: nn.Linear | None = None
-        self.output = nn.Linear(self.width, spec.size)
+        self.output = softmax_of(softmax, self.width, spec.size, cutoffs, label_smoothing=label_smoothing, tied=tied)
 
     def tie(self, embedding: nn.Module) -> None:
         """Shares the weights of the embedding of the input that the output goes on from.
@@ -86,7 +96,7 @@ class NextStep(Head):
         """
         if not isinstance(embedding, nn.Embedding) or embedding.num_embeddings != self.num_symbols:
             raise ConfigError("next_step: tied: the input has no learnt embedding of these symbols; set tied: false")
-        self.output = nn.Linear(embedding.embedding_dim, self.num_symbols)
+        self.output = FullSoftmax(embedding.embedding_dim, self.num_symbols, self.label_smoothing)
         self.output.weight = embedding.weight
         if embedding.embedding_dim != self.width:
             self.readout = nn.Linear(self.width, embedding.embedding_dim)
@@ -98,8 +108,7 @@ class NextStep(Head):
         """As `loss`, of parts of sequences: the end is a target only where `ends` (B,) is true; None: everywhere."""
         truth = targets.appended(self.end, ends).values
         features = self._dropped(self._features(encoded))
-        smoothing = self.label_smoothing if self.training else 0.0
-        total = cross_entropy(features, self.output.weight, self.output.bias, truth, label_smoothing=smoothing)
+        total = self.output.loss(features, truth)
         if self.training and self.activation_regularization:
             total = total + self.activation_regularization * _size(features)
         if self.training and self.temporal_activation_regularization:
@@ -108,15 +117,14 @@ class NextStep(Head):
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         truth = targets.appended(self.end)
-        logits = linear(self._features(encoded), self.output.weight, self.output.bias)
-        return scored(logits, truth.values, truth.layout)
+        return scored(self.output, self._features(encoded), truth.values, truth.layout)
 
-    def logits(self, steps: Tensor, beside: Tensor | None, packed: Packed) -> Tensor:
+    def logits(self, steps: Tensor, beside: Tensor | None, packed: Mapping[str, Packed] | None) -> Tensor:
         """Scores (R, V) of what follows, for one step (R, H) each, with the other inputs' summaries (R, S) beside it."""
         read = steps if beside is None else torch.cat([steps, beside], 1)
         if self.readout is not None:
             read = linear(read, self.readout.weight, self.readout.bias)
-        return linear(read, self.output.weight, self.output.bias, packed)
+        return self.output(read, packed)
 
     def _features(self, encoded: Sequence[Encoded]) -> Tensor:
         steps = encoded[0].steps

@@ -1,17 +1,152 @@
-"""The loss over a vocabulary in pieces: the scores of all steps and all symbols never stand in memory at once."""
+"""Which symbol of a vocabulary: the softmax, full or adaptive, and its loss in pieces, so that the scores of all steps and all
+symbols never stand in memory at once."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping, Sequence
 
+import torch
+from torch import Tensor, nn
+
+from ostinato.errors import ConfigError
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.packed import Packed
-from ostinato.kernels.products import NN, NT, TN, multiply
+from ostinato.kernels.products import NN, NT, TN, linear, multiply
 
 PIECE = 1 << 22
 """Scores at a time: 16 MB of float32, which the products of a few hundred rows hardly notice."""
+COVERED = (0.85, 0.95)
+"""Shares of the targets that stand before each cutoff of an adaptive softmax: its first part holds a fifth of a vocabulary of
+words, as those of Grave 2017 do (section 4.4: a fifth covers 87 %)."""
+NARROWING = 4
+"""Each further part of an adaptive softmax reads so many times fewer numbers (Grave 2017, section 4.4)."""
+
+
+class FullSoftmax(nn.Module):
+    """Scores every symbol with a vector of its own.
+
+        p(v) = softmax(W x + b)
+
+    Shapes:
+        x (N, I); W (V, I); scores (N, V)
+
+    Args:
+        width: I.
+        size: V.
+        label_smoothing: of the loss while it trains: the share of each target that is spread over all symbols.
+    """
+
+    def __init__(self, width: int, size: int, label_smoothing: float = 0.0):
+        super().__init__()
+        made = nn.Linear(width, size)
+        self.size, self.weight, self.bias, self.label_smoothing = size, made.weight, made.bias, label_smoothing
+
+    def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
+        """The scores of every symbol, whose softmax is p; `packed` keeps weights between the steps of a generation."""
+        return linear(x, self.weight, self.bias, None if packed is None else packed["output"])
+
+    def loss(self, x: Tensor, truth: Tensor, *, piece: int = PIECE) -> Tensor:
+        """The sum of -log p at the true symbols (N,), smoothed in training; `piece`: the most scores at a time."""
+        smoothing = self.label_smoothing if self.training else 0.0
+        return cross_entropy(x, self.weight, self.bias, truth, label_smoothing=smoothing, piece=piece)
+
+
+class AdaptiveSoftmax(nn.Module):
+    """Scores frequent symbols as a full softmax does, and rare ones in parts, with shorter vectors and only where one is meant.
+
+        p(v) = p_0(v)                     v among the first c_1 symbols;  p_0 = softmax(W_0 x + b_0) over these and the parts
+        p(v) = p_0(part k) p_k(v)         c_k <= v < c_(k+1);  p_k = softmax(W_k P_k x + b_k), P_k x of I / 4^k numbers
+
+    What it gives are exact log-probabilities over the whole vocabulary. Symbols are numbered from the most frequent to the
+    rarest, or nearly so: a frequent one in a late part costs time, and has a shorter vector than it deserves.
+
+    Shapes:
+        x (N, I); W_0 (c_1 + K, I); P_k (I / 4^k, I); log-probabilities (N, V)
+
+    Args:
+        width: I.
+        size: V.
+        cutoffs: c_1 ... c_K, rising, where each part begins.
+
+    Errors:
+        ConfigError: cutoffs that do not rise, or do not stand within the vocabulary.
+
+    Source: Grave 2017, arXiv:1609.04309, section 4, as torch.nn.AdaptiveLogSoftmaxWithLoss; the biases are ours.
+    """
+
+    def __init__(self, width: int, size: int, cutoffs: Sequence[int]):
+        super().__init__()
+        edges = [*cutoffs, size]
+        if len(edges) < 2 or edges[0] < 1 or any(one >= other for one, other in zip(edges, edges[1:])):
+            raise ConfigError(
+                f"cutoffs: {list(cutoffs)} must be whole numbers that rise from 1 up and stay below the {size} symbols of the"
+                " vocabulary; leave them out to have them chosen, or set softmax: full"
+            )
+        self.size, self.edges = size, edges
+        self.first = nn.Linear(width, edges[0] + len(cutoffs))
+        widths = [max(1, width // NARROWING**part) for part in range(1, len(edges))]
+        self.narrow = nn.ModuleList(nn.Linear(width, one, bias=False) for one in widths)
+        self.rest = nn.ModuleList(nn.Linear(one, last - first) for one, first, last in zip(widths, edges, edges[1:]))
+        self.register_buffer("starts", torch.tensor(edges[:-1]), persistent=False)
+
+    def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
+        """The log-probabilities of every symbol; `packed` keeps weights between the steps of a generation."""
+        kept = lambda name: None if packed is None else packed[f"output.{name}"]  # noqa: E731
+        first = linear(x, self.first.weight, self.first.bias, kept("first")).log_softmax(-1)
+        parts = [first[:, : self.edges[0]]]
+        for part, (narrow, rest) in enumerate(zip(self.narrow, self.rest)):
+            read = linear(x, narrow.weight, None, kept(f"narrow.{part}"))
+            within = linear(read, rest.weight, rest.bias, kept(f"rest.{part}")).log_softmax(-1)
+            parts.append(within + first[:, self.edges[0] + part, None])
+        return torch.cat(parts, 1)
+
+    def loss(self, x: Tensor, truth: Tensor, *, piece: int = PIECE) -> Tensor:
+        """The sum of -log p at the true symbols (N,); `piece`: the most scores at a time."""
+        part = torch.bucketize(truth, self.starts, right=True)
+        first = torch.where(part == 0, truth, self.edges[0] - 1 + part)
+        total = cross_entropy(x, self.first.weight, self.first.bias, first, piece=piece)
+        for k, (narrow, rest) in enumerate(zip(self.narrow, self.rest)):
+            rows = (part == k + 1).nonzero().squeeze(1)
+            read = linear(x.index_select(0, rows), narrow.weight)
+            within = truth.index_select(0, rows) - self.edges[k]
+            total = total + cross_entropy(read, rest.weight, rest.bias, within, piece=piece)
+        return total
+
+
+def cutoffs_of(counts: Sequence[float]) -> list[int]:
+    """Where the parts of an adaptive softmax begin: the fewest symbols in their order that make COVERED of all targets.
+
+    Args:
+        counts: how often each symbol is a target.
+    """
+    share = torch.as_tensor(counts, dtype=torch.float64).cumsum(0)
+    found = torch.searchsorted(share, torch.tensor(COVERED, dtype=torch.float64) * share[-1]) + 1
+    return sorted({one for one in found.tolist() if one < len(counts)})
+
+
+def softmax_of(
+    kind: str, width: int, size: int, cutoffs: Sequence[int], *, label_smoothing: float, tied: bool
+) -> FullSoftmax | AdaptiveSoftmax:
+    """The softmax that a head's settings name; without cutoffs an adaptive one takes those of Zipf's law (1/n).
+
+    Errors:
+        ConfigError: settings that exclude each other.
+    """
+    if kind == "full":
+        if cutoffs:
+            raise ConfigError("cutoffs: parts of an adaptive softmax; set softmax: adaptive, or leave them out")
+        return FullSoftmax(width, size, label_smoothing)
+    if tied:
+        raise ConfigError(
+            "tied: an adaptive softmax gives rare symbols shorter vectors than the embedding; set tied: false, or softmax: full"
+        )
+    if label_smoothing:
+        raise ConfigError(
+            "label_smoothing: asks for the score of every symbol at every step, which an adaptive softmax is there to spare;"
+            " set it to 0, or softmax: full"
+        )
+    return AdaptiveSoftmax(width, size, cutoffs or cutoffs_of([1 / rank for rank in range(1, size + 1)]))
 
 
 def cross_entropy(

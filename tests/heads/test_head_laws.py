@@ -22,6 +22,8 @@ SETS = [
     {"tied": True, "context": "before"},
     {"tied": True, "input_feeding": True},
     {"tied": True, "attention": "none"},
+    {"softmax": "adaptive"},
+    {"softmax": "adaptive", "cutoffs": [3, 5], "input_feeding": True},
     {"bridge": False},
     {"bridge": False, "context": "before", "attention": "location"},
 ]
@@ -68,10 +70,12 @@ def test_every_option_matters():
         "tied": [True],
         "dropout": [0.5],
         "label_smoothing": [0.1],
+        "softmax": ["adaptive"],
+        "cutoffs": [[3], [3, 5]],
         "scheduled_sampling": [0.5],
     }
-    laws.options_matter(NAME, values, {})
-    for beside in ({"attention": "none"}, {"context": "before"}, {"input_feeding": True}, {"tied": True}, {"layers": 2}):
+    laws.options_matter(NAME, values, {"cutoffs": {"softmax": "adaptive"}})
+    for beside in ({"attention": "none"}, {"context": "before"}, {"input_feeding": True}, {"tied": True}, {"layers": 2}, {"softmax": "adaptive"}):
         laws.options_matter(NAME, values, dict.fromkeys(set(values) - set(beside), beside))
 
 

@@ -5,6 +5,7 @@ import torch
 
 from ostinato import registry
 from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
 from ostinato.heads._contract import Sizes
 from ostinato.modalities._contract import Symbols
 from ostinato.steps import Layout, Steps
@@ -77,6 +78,7 @@ def test_regularisers_are_of_training_alone():
 OTHER = {
     "dropout": 0.5,
     "label_smoothing": 0.1,
+    "softmax": "adaptive",
     "activation_regularization": 2.0,
     "temporal_activation_regularization": 1.0,
 }
@@ -90,13 +92,34 @@ def test_every_option_changes_the_loss(option):
 
 
 def test_every_option_is_tried_here_or_in_test_continuation():
-    assert set(registry.settings_class("heads", "next_step").model_fields) - {"type"} == {*OTHER, "tied"}
+    assert set(registry.settings_class("heads", "next_step").model_fields) - {"type"} == {*OTHER, "tied", "cutoffs"}
 
 
 @torch.no_grad()
-def test_parts_of_sequences_have_the_losses_of_the_whole():
+def test_cutoffs_change_the_loss():
     encoded, targets = read()
-    head, whole, parts = made().eval(), 0.0, 0.0
+    assert len({loss(encoded, targets, softmax="adaptive", cutoffs=cutoffs).total.item() for cutoffs in ((), [3], [3, 4])}) == 3
+
+
+@pytest.mark.parametrize("options", [{"tied": True}, {"label_smoothing": 0.1}])
+def test_what_an_adaptive_softmax_cannot_do_is_refused(options):
+    with pytest.raises(ConfigError, match="softmax: full"):
+        made(softmax="adaptive", **options)
+
+
+def test_gradients_of_an_adaptive_softmax_agree_with_finite_differences():
+    encoded, targets = read()
+    head = made(softmax="adaptive", cutoffs=[3, 5]).double()
+    values = encoded[0].steps.values.double().requires_grad_()
+    again = [encoded[0]._replace(steps=encoded[0].steps.with_values(values))]
+    assert torch.autograd.gradcheck(lambda *_: head.loss(again, targets).total, (values, *head.parameters()), fast_mode=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("softmax", ["full", "adaptive"])
+def test_parts_of_sequences_have_the_losses_of_the_whole(softmax):
+    encoded, targets = read()
+    head, whole, parts = made(softmax=softmax).eval(), 0.0, 0.0
     whole = head.loss(encoded, targets)
     for cut, ends in ((slice(0, 2), [False, True, True, False]), (slice(2, 9), [True, False, False, True])):
         steps = [one[cut] for one in encoded[0].steps.split()]
