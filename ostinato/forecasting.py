@@ -13,7 +13,6 @@ from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.windows import Border, Reach, Windows, borders
 from ostinato.modalities._contract import Modality
-from ostinato.modalities.series import as_array
 from ostinato.model import known_ahead
 from ostinato.recipe import Recipe
 from ostinato.registry import Settings
@@ -91,8 +90,6 @@ def gather(
         return found
     values: dict[str, Any] = {column: table.values(column, modality) for column, modality in by_column.items()}
     values |= {column: iter(table.column(column)) for column in extra if column not in by_column}
-    for column in numbers:
-        values[column] = (None if one is None else as_array(one) for one in values[column])
     return whole_series(table, values, series=data.series, numbers=list(numbers))
 
 

@@ -67,7 +67,8 @@ def examine(
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Examined:
-    """Answers and scores for every row of a table; a row that lacks an output is left out there.
+    """Answers and scores for every row of a table; a row that lacks an output is left out there, one that lacks an input that is
+    no sequence everywhere, with a count.
 
     Errors:
         DataError: there is an output that no row has.
@@ -81,13 +82,23 @@ def examine(
     }
     stand: dict[str, list[int]] = {output: [] for output in run.outputs}
     listed = enumerate(table_rows(run, table, rows))
-    whole = ((number, row) for number, row in listed if any(has(row, output) for output in needed))
+    left_out: dict[str, list[int]] = {}
+
+    def usable() -> Iterator[tuple[int, Row]]:
+        for number, row in listed:
+            lack = run.lacks(row)
+            if lack is not None:
+                left_out.setdefault(lack, []).append(number)
+            elif any(has(row, output) for output in needed):
+                yield number, row
+
+    where = lambda number: table.place(int(number if rows is None else rows[number]))  # noqa: E731
     # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
     answered = [name for name in run.outputs if not all(one.needs_log_probability for one in metrics_of(run, name).values())]
     total = 0
-    for pairs in chunks(whole):
+    for pairs in chunks(usable()):
         numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
-        place = lambda at, numbers=numbers: table.place(int(numbers[at] if rows is None else rows[numbers[at]]))  # noqa: E731
+        place = lambda at, numbers=numbers: where(numbers[at])  # noqa: E731
         told = answers(runs, chunk, search=search, seed=seed, outputs=answered, place=place, say=say)
         scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
         for output, settings in run.outputs.items():
@@ -101,6 +112,8 @@ def examine(
             for key in ("log_probability", "num_targets", "num_right") if scored else ():
                 kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
+    for lack, numbers in left_out.items():
+        say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {where(numbers[0])})")
     if len(runs) > 1:
         say("an ensemble is measured by its answers; metrics of log-probabilities are left out")
     lacking = [column for column, kept in zip(needed.values(), found.values()) if not kept["expected"]]

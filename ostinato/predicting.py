@@ -20,7 +20,7 @@ from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.heads._contract import Decoding, Generator, Predicted, Scored
 from ostinato.modalities._contract import Labels, Modality
 from ostinato.model import Batch, Graph
-from ostinato.recipe import Recipe, restore
+from ostinato.recipe import Recipe, align_of, restore
 from ostinato.registry import Settings, build
 from ostinato.searches._contract import Hypothesis
 from ostinato.steps import Steps
@@ -133,10 +133,24 @@ class Run:
             raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
         return row[column]
 
+    def lacks(self, row: Row) -> str | None:
+        """The first input that is missing in a row although its encoder reads no sequence, which alone can be empty; or None."""
+        places = (f"inputs.{name}" for name in self.inputs if self.graph.encoder(name).steps_size is None)
+        return next((place for place in places if self.raw(row, place) is None), None)
+
     def encoded(self, rows: Sequence[Row], place: str, told: Place) -> list[np.ndarray]:
-        """The steps of one column of these rows, each row's own."""
+        """The steps of one column of these rows, each row's own.
+
+        Errors:
+            DataError: a value cannot be encoded, or is missing where the row has no answer without it.
+        """
         where = lambda row: f"{told(row)}, {place}"  # noqa: E731
         values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows), where)
+        direction, _, name = place.partition(".")
+        if direction == "inputs" and self.graph.encoder(name).steps_size is None and not lengths.all():
+            raise DataError(
+                f"{where(int(lengths.argmin()))}: is missing, and only a sequence can be empty; fill it in, or leave the row out"
+            )
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
@@ -339,6 +353,15 @@ def _answers_at_once(modality: Modality, predicted: Predicted, n_best: int) -> I
         yield listed
 
 
+def _demand_one_each(output: str, read: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
+    for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
+        if len(steps) != len(labels):
+            raise DataError(
+                f"{place(row)}: outputs.{output} has {len(labels)} labels and inputs.{read} {len(steps)} steps;"
+                " align: each needs one label per step"
+            )
+
+
 class Given(NamedTuple):
     """What a model says of the outputs that rows give.
 
@@ -359,6 +382,8 @@ def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place 
         given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
         targets = run.encoded([rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at]))
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
+        if align_of(run.outputs[output]) == "each":
+            _demand_one_each(output, run.graph.reads[output][0], columns, lambda at, given=given: place(given[at]))
         batches = list(_batches(columns, batch_rows))
         back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
         parts: list[Scored] = []

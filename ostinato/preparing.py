@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -190,11 +190,17 @@ def prepare(
     if facts is None:
         say("fitting the vocabularies")
         kinds = {place: settings.type for place, settings in fitting.places(recipe.settings)}
+        at: list[int] = []
         readers = {
-            place: partial(_present, table, column, modalities[place], all_rows if kinds[place] in LABELLED else rows)
+            place: partial(_present, table, column, modalities[place], all_rows if kinds[place] in LABELLED else rows, at)
             for place, column in columns.items()
         }
-        fitting.fit(recipe.settings, modalities, readers)
+        try:
+            fitting.fit(recipe.settings, modalities, readers)
+        except DataError as why:
+            if not at:
+                raise
+            raise DataError(f"{table.place(at[0])}, {why}") from None
     else:
         fitting.restore(modalities, facts)
 
@@ -294,6 +300,7 @@ def _windows(
         }
         for split in splits
     }
+    sources["train"]["frequency"] = None if whole.frequency is None else str(whole.frequency)
     lengths = {name: settings.horizon for name, settings in recipe.settings.outputs.items()}
     return Prepared(recipe, modalities, splits, lengths, sources, notes)
 
@@ -302,8 +309,13 @@ def _named(given: Any, written: Any) -> str:
     return f"{type(given).__name__} in memory" if given is not None and not isinstance(given, (str, Path)) else str(given or written)
 
 
-def _present(table: Table, column: str, modality: Modality, rows: np.ndarray):
-    return (value for value in table.values(column, modality, rows) if value is not None)
+def _present(table: Table, column: str, modality: Modality, rows: np.ndarray, at: list[int]) -> Iterator[Any]:
+    """The values of these rows that are not missing; while one is looked at, `at` holds its row."""
+    for row, value in zip(rows.tolist(), table.values(column, modality, rows)):
+        if value is not None:
+            at.append(row)
+            yield value
+            at.clear()
 
 
 def _counted(dataset: Dataset, modalities: Mapping[str, Modality], rows: np.ndarray, place: str) -> np.ndarray:

@@ -23,8 +23,8 @@ from ostinato.yaml_text import dump_yaml, line_numbers, parse_yaml
 VERSION = 1
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
-Source = str | list[str] | dict[str, str]
-"""A file, several files one after the other, or one text file per column."""
+Source = str | list[str] | dict[str, str | list[str]]
+"""A file, several files one after the other, or one text file per column; of these several too."""
 
 
 def _as_text(value: Any) -> Any:
@@ -532,6 +532,8 @@ def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             make()
         except ConfigError as why:
             refused = True
+            place = re.match(r"(?:inputs|outputs)\.[^:]+(?=: )", str(why)) if path == "recipe" else None
+            path = place[0] if place else path
             yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
     if not refused:
         yield from vectors.mistakes(recipe)

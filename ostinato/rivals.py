@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from ostinato.data.windows import Windows
 from ostinato.judging import metrics_of
 from ostinato.metrics._contract import Judged
 from ostinato.metrics._intervals import measure
+from ostinato.modalities.series import as_array
 from ostinato.predicting import Row, Run
 from ostinato.rows import table_rows
 
@@ -46,16 +47,19 @@ def measured(
     """
     if isinstance(test[0], Windows):
         return {output: _naive(run, output, *test) for output in run.outputs}
-    learnt = [row for row in islice(_rows(run, *train), MOST_ROWS)]
-    judged_rows = list(_rows(run, *test))
+    answered = {output: _OF[kind] for output, one in run.outputs.items() if (kind := (one.type, one.align)) in _OF}
+    if not answered:
+        return {}
+    learnt = list(islice(table_rows(run, *train), MOST_ROWS))
+    judged_rows = list(table_rows(run, *test))
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
-    for output, settings in run.outputs.items():
-        answer = _OF.get((settings.type, settings.align))
-        if answer is None:
-            continue
+    for output, answer in answered.items():
+        settings = run.outputs[output]
         column = fitting.column_of(f"outputs.{output}", settings)
-        known = [row for row in learnt if row[column] is not None]
-        asked = [row for row in judged_rows if row[column] is not None]
+        known = [row for row in learnt if row[column] is not None and _is_whole(run, row)]
+        asked = [row for row in judged_rows if row[column] is not None and run.lacks(row) is None]
+        if not known or not asked:
+            continue
         expected = [row[column] for row in asked]
         metrics = {name: one for name, one in metrics_of(run, output).items() if not one.needs_log_probability and not one.needs}
         found[output] = {
@@ -65,8 +69,10 @@ def measured(
     return {output: rivals for output, rivals in found.items() if rivals}
 
 
-def _rows(run: Run, table: Table, rows: np.ndarray | None) -> Iterable[Row]:
-    return table_rows(run, table, rows)
+def _is_whole(run: Run, row: Row) -> bool:
+    """Whether a row has every input, as each row that is trained on has."""
+    cells = (row[fitting.column_of(f"inputs.{name}", settings)] for name, settings in run.inputs.items())
+    return all(cell is not None and (not isinstance(cell, (str, list, np.ndarray)) or len(cell) > 0) for cell in cells)
 
 
 def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> dict[str, dict[str, dict[str, Any]]]:
@@ -110,13 +116,14 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
     for name in run.graph.reads[output]:
         settings = run.inputs[name]
         column = fitting.column_of(f"inputs.{name}", settings)
-        cells = lambda rows, column=column: [row[column] for row in rows]  # noqa: E731
+        # A row that is judged may lack a sequence: it is read as an empty one.
+        cells = lambda rows, column=column: [[] if row[column] is None else row[column] for row in rows]  # noqa: E731
         if settings.type == "text":
             parts = [
                 TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
                 TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=2 if len(known) > 100 else 1),
             ]
-            read = cells
+            read = lambda rows, cells=cells: [one or "" for one in cells(rows)]  # noqa: E731
         elif settings.type == "tokens":
             parts = [TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)]
             read = cells
@@ -125,7 +132,8 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
             read = lambda rows, cells=cells: [[str(one)] for one in cells(rows)]  # noqa: E731
         elif settings.type in ("number", "series"):
             parts = [StandardScaler()]
-            read = lambda rows, cells=cells: np.nan_to_num(np.stack([_numbers(one) for one in cells(rows)]))  # noqa: E731
+            size = len(_numbers(known[0][column], 0))
+            read = lambda rows, cells=cells, size=size: np.nan_to_num(np.stack([_numbers(one, size) for one in cells(rows)]))  # noqa: E731
         else:
             continue
         given = read(known)
@@ -141,13 +149,13 @@ def _symbol_ngrams(symbols: Sequence[str]) -> list[str]:
     return [" ".join(listed[at : at + n]) for n in range(shortest, longest + 1) for at in range(len(listed) - n + 1)]
 
 
-def _numbers(raw: Any) -> np.ndarray:
-    """A number as it is; of a series what a person would look at first, channel by channel."""
-    values = np.asarray(raw, dtype=float)
-    if values.ndim == 0:
-        return values[None]
+def _numbers(raw: Any, size: int) -> np.ndarray:
+    """A number as it is; of a series what a person would look at first, channel by channel; `size` zeros for one without steps."""
+    if isinstance(raw, float):
+        return np.array([raw])
+    values = as_array(raw)
     if not len(values):
-        raise ValueError("a series without steps has no mean")
+        return np.zeros(size)
     return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
 
 

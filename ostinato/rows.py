@@ -12,6 +12,7 @@ import numpy as np
 from ostinato import fitting, forecasting
 from ostinato.data._memory import is_frame
 from ostinato.data.read import TABLES, Table, open_table
+from ostinato.data.series import Gathered
 from ostinato.data.windows import Windows, to_predict
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
@@ -73,6 +74,7 @@ def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], ex
     )
     if not own:
         series = read(split, data)
+        _demand_frequency(run, series)
         border = forecasting.entire(series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs])
     else:
         divided = forecasting.divide(settings, read, {}, (split,))
@@ -170,6 +172,7 @@ def _at_the_end(run: Run, source: Any) -> Rows:
     """What follows the last known step of each series."""
     settings = run.recipe.settings
     series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where="--input")
+    _demand_frequency(run, series)
     columns, reach = forecasting.places(settings)
     output = next(iter(settings.outputs.values()))
     found = to_predict(
@@ -183,6 +186,15 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         where="--input",
     )
     return Rows(found.rows(), found.place)
+
+
+def _demand_frequency(run: Run, series: Gathered) -> None:
+    learnt = run.bundle.data["splits"]["train"].get("frequency")
+    if learnt is not None and series.frequency is not None and str(series.frequency) != learnt:
+        raise DataError(
+            f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one {learnt};"
+            " give steps as far apart as those, or train on these"
+        )
 
 
 def _places(run: Run, outputs: bool) -> dict[str, Any]:

@@ -122,7 +122,8 @@ def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     """One column of a block as raw values of a modality.
 
     A field of text is parsed. A string among raw values (JSON, parquet, memory) stands for itself where the modality's raw
-    values are strings, and is parsed as a field where they are not, so that `"a b c"` serves as a list of tokens.
+    values are strings, and is parsed as a field where they are not, so that `"a b c"` serves as a list of tokens; what is no
+    string the modality takes as it is.
     """
     cells = block.columns[name]
     values: list[Any] = []
@@ -131,7 +132,7 @@ def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
         if first is not None and isinstance(modality.parse(first), str):
             return cells
         for cell in cells:
-            values.append(modality.parse(cell) if isinstance(cell, str) else cell)
+            values.append(modality.parse(cell) if isinstance(cell, str) else modality.take(cell))
     except DataError as error:
         raise DataError(f"{block.place(len(values))}, column '{name}': {error}") from error
     return values
@@ -144,7 +145,8 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
         source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list
             of files, their rows one after the other; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
             sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right, `_` for
-            each that is not read; or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
+            each that is not read (in both a list of files in place of each file); or data in memory: an iterable of dicts, a
+            pandas or Polars frame, a Hugging Face data set.
         columns: the columns to read; None reads all.
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
@@ -168,10 +170,21 @@ def _sources(source: Any, columns: Sequence[str] | None, base: Path, data_root: 
     if is_frame(source):
         return [Memory(source, where)]
     if isinstance(source, Mapping):
-        return [_parallel(source, columns, base, data_root, where)]
+        return [_parallel(part, columns, base, data_root, where) for part in _parts(source, where)]
     if isinstance(source, (list, tuple)) and source and all(isinstance(part, (str, Path)) for part in source):
         return [_file(part, columns, base, data_root, where) for part in source]
     return [Memory(source, where)]
+
+
+def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
+    """`{column: file}` for each place in lists of files: their rows come one after the other."""
+    counts = {column: len(files) for column, files in source.items() if isinstance(files, (list, tuple))}
+    if not counts:
+        return [source]
+    if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
+        told = ", ".join(f"{column} {counts[column] if column in counts else 'one that is in no list'}" for column in source)
+        raise DataError(f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file n of all")
+    return [dict(zip(source, files)) for files in zip(*source.values())]
 
 
 def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:

@@ -16,6 +16,7 @@ from ostinato.data._contract import Block, Source
 from ostinato.data.read import Table
 from ostinato.errors import DataError
 from ostinato.modalities._numbers import as_number
+from ostinato.modalities.series import as_array
 
 DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -134,7 +135,7 @@ def long_table(
     kept: dict[str, list[Any]] = {column: [] for column in constants}
     row = 0
     for block in table.blocks():
-        own = block.columns[series] if series is not None else [""] * len(block)
+        own = block.columns[series] if series is not None else [1] * len(block)
         for at, one in enumerate(own):
             if series is not None and (one is None or one == ""):
                 raise DataError(f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in")
@@ -179,20 +180,33 @@ def whole_series(table: Table, columns: Mapping[str, Iterator[Any]], *, series: 
         numbers: which of the columns hold a list of numbers.
 
     Errors:
-        DataError: a row lacks a series.
+        DataError: a row lacks a series, or has one that cannot be read or is infinite.
     """
-    cells = {column: list(values) for column, values in columns.items()}
-    for column in numbers:
-        for row, one in enumerate(cells[column]):
-            if one is None:
-                raise DataError(f"{table.place(row)}: '{column}' is empty, and a series is needed; leave that row out")
-            cells[column][row] = np.asarray(one, dtype=np.float64)
+    cells = {
+        column: [_whole(table, column, row, one) for row, one in enumerate(values)] if column in numbers else list(values)
+        for column, values in columns.items()
+    }
     count = len(next(iter(cells.values()), []))
     named = table.column(series) if series is not None else range(1, count + 1)
     first = next(table.blocks(), None)
     if first is None:
         raise DataError(f"{table.where}: has no rows; give at least one series")
     return Gathered(first.source, list(map(str, named)), cells, None, None, table.digest())
+
+
+def _whole(table: Table, column: str, row: int, raw: Any) -> np.ndarray:
+    """The series of one row as an array."""
+    if raw is None:
+        raise DataError(f"{table.place(row)}: '{column}' is empty, and a series is needed; leave that row out")
+    try:
+        array = as_array(raw)
+    except DataError as why:
+        raise DataError(f"{table.place(row)}, column '{column}': {why}") from None
+    infinite = np.argwhere(np.isinf(array))
+    if len(infinite):
+        told = f"step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
+        raise DataError(f"{table.place(row)}, column '{column}': {told}")
+    return array
 
 
 def _column(block: Block, column: str) -> list[float]:

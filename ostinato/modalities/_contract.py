@@ -142,6 +142,11 @@ class Modality(ABC):
         """The raw value that a table's text field, a line of a file or an argument on the command line stands for."""
 
     @abstractmethod
+    def take(self, raw: Any) -> Any:
+        """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is missing, also
+        within a list."""
+
+    @abstractmethod
     def write(self, raw: Any) -> str:
         """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""
 

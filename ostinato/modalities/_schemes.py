@@ -141,47 +141,21 @@ class Detector:
 
     def __init__(self) -> None:
         self._faults: Counter[Scheme] = Counter()
-        self._first: dict[Scheme, tuple[int, Fault]] = {}
 
-    def add(self, number: int, tags: Sequence[str | None]) -> None:
-        """Looks at one sequence; `number` counts from 0, for the message."""
-        for scheme in PREFIXES:
-            found = fault(tags, scheme)
-            if found is not None:
-                self._faults[scheme] += 1
-                self._first.setdefault(scheme, (number, found))
-
-    def scheme(self) -> Scheme:
-        """The scheme with the fewest faults so far."""
-        return min(PREFIXES, key=lambda scheme: self._faults[scheme])
-
-    def demand_legal(self, scheme: Scheme) -> None:
-        """Refuses sequences that are not legal in a scheme.
+    def add(self, tags: Sequence[str | None]) -> None:
+        """Looks at one sequence.
 
         Errors:
-            DataError: there was one.
+            DataError: a tag belongs to no scheme.
         """
-        if scheme in self._first:
-            number, (step, reason) = self._first[scheme]
-            more = self._faults[scheme] - 1
-            others = f" ({more} other sequence{'s are' if more > 1 else ' is'} not legal either)" if more else ""
-            raise DataError(f"sequence {number + 1}, step {step + 1}: {reason}{others}; {ADVICE}")
+        self._faults.update(scheme for scheme in PREFIXES if fault(tags, scheme) is not None)
+
+    def scheme(self) -> Scheme:
+        """The scheme with the fewest faults so far; iob2 where no sequence holds a span."""
+        return min(PREFIXES, key=lambda scheme: self._faults[scheme])
 
 
 ADVICE = "mend the data, set lenient: true to read spans as conlleval does, or scheme: none to take tags as plain labels"
-
-
-def detect(column: Iterable[Sequence[str | None]]) -> Scheme:
-    """The scheme in which all sequences of a column are legal; iob2 where no sequence holds a span.
-
-    Errors:
-        DataError: there is none, or a tag belongs to no scheme.
-    """
-    detector = Detector()
-    for number, tags in enumerate(column):
-        detector.add(number, tags)
-    detector.demand_legal(detector.scheme())
-    return detector.scheme()
 
 
 def _parts(tags: Sequence[str | None]) -> list[tuple[str, str]]:

@@ -99,5 +99,8 @@ class Calendar(Modality):
     def parse(self, field: str) -> list[str]:
         return [one for one in field.split(";") if one]
 
+    def take(self, raw: Any) -> Any:
+        return raw
+
     def write(self, raw: Any) -> str:
         return ";".join(str(one) for one in raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -160,6 +161,9 @@ class Category(Modality):
         if self._several:
             return [label for part in field.split(self._separator) if (label := part.strip())]
         return field.strip() or None
+
+    def take(self, raw: Any) -> Any:
+        return None if isinstance(raw, float) and math.isnan(raw) else raw
 
     def write(self, raw: str | list[str] | None) -> str:
         """The label; with `several` the labels with the separator between them."""

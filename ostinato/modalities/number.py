@@ -135,5 +135,8 @@ class Number(Modality):
     def parse(self, field: str) -> float | None:
         return as_number(field)
 
+    def take(self, raw: Any) -> float | None:
+        return as_number(raw)
+
     def write(self, raw: float | None) -> str:
         return "" if raw is None else repr(float(raw))

@@ -156,6 +156,9 @@ class Series(Modality):
         parts = field.split(None if self._separator.isspace() else self._separator) if field.strip() else []
         return [_number(part, f"number {place}") for place, part in enumerate(parts, 1)]
 
+    def take(self, raw: Any) -> Any:
+        return raw
+
     def write(self, raw: Any) -> str:
         """One channel as numbers with the separator between them, `NA` where one is missing; several as JSON."""
         array = as_array(self.parse(raw) if isinstance(raw, str) else raw)

@@ -102,12 +102,12 @@ class Tags(Modality):
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
         detector = _schemes.Detector()
-        for number, raw in enumerate(column):
+        for raw in column:
             if raw is None:
                 continue
             read = self._read(raw)
             if self._scheme is not None:
-                detector.add(number, read)
+                detector.add(read)
                 read = self._written(read, _schemes.spans(read), self._scheme)
             counts.update(label for label in read if label is not None)
         if not counts:
@@ -116,9 +116,8 @@ class Tags(Modality):
                 " check that this is the right column, or leave it out of the recipe"
             )
         if self._scheme is not None:
+            # What is not legal in it is refused when it is encoded, where its place is known.
             self._reads = self._asked or detector.scheme()
-            if not self._lenient:
-                detector.demand_legal(self._reads)
         for label in counts:
             if self.parse(label) != [label]:
                 raise DataError(
@@ -177,6 +176,9 @@ class Tags(Modality):
         if self._missing != "":
             labels = [label for label in labels if label]
         return [None if label == self._missing else label for label in labels] if field else []
+
+    def take(self, raw: Any) -> list[str | None] | None:
+        return None if raw is None else self._read(raw)
 
     def write(self, raw: list[str | None]) -> str:
         """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not undo.

@@ -172,6 +172,9 @@ class Text(Modality, Worded):
     def parse(self, field: str) -> str:
         return field
 
+    def take(self, raw: Any) -> Any:
+        return raw
+
     def write(self, raw: str) -> str:
         """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that, since what
         people type is plain text, in which a backslash is a backslash."""

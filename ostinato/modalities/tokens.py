@@ -157,6 +157,9 @@ class Tokens(Modality, Worded):
     def parse(self, field: str) -> list[str]:
         return [symbol for symbol in field.split(self._separator) if symbol] if self._separator else list(field)
 
+    def take(self, raw: Any) -> list[str] | None:
+        return None if raw is None else self._read(raw)
+
     def write(self, raw: list[str]) -> str:
         """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not undo."""
         return one_line(self._separator.join(raw))

@@ -30,6 +30,9 @@ class Letters:
     def parse(self, field):
         return field
 
+    def take(self, raw):
+        return raw
+
     def encode(self, raw):
         self.calls += 1
         if "!" in raw:

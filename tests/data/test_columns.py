@@ -40,6 +40,14 @@ def test_a_key_of_several_names_names_the_columns_of_a_file(tmp_path, name, chan
     assert opened(tmp_path, {"word _ _ tag": name}, ["tag"]).column("tag") == [["I-ORG", "O"], ["I-PER", "O"]]
 
 
+def test_a_key_of_several_names_serves_a_list_of_files(tmp_path):
+    written(tmp_path, "a.txt", SPACES)
+    written(tmp_path, "b.txt.gz", SPACES)
+    table = opened(tmp_path, {"word _ _ tag": ["a.txt", "b.txt.gz"]}, ["word", "tag"])
+    assert rows_of(table) == [*SENTENCES, *SENTENCES]
+    assert [table.place(row) for row in (1, 2)] == ["a.txt line 7", "b.txt.gz line 3"]
+
+
 @pytest.mark.parametrize("ending", [".conll", ".iob", ".bio", ".conll.gz"])
 def test_the_first_line_of_a_file_may_name_its_columns(tmp_path, ending):
     header = "# global.columns = word pos chunk tag\n"
@@ -155,6 +163,7 @@ BAD = {
     "none named": ({"_ _": "t.x"}, "a b\n", "every column is _"),
     "no rows": ({"w t": "t.x"}, "\n\n-DOCSTART- O\n\n", "t.x has no rows"),
     "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n", "'w t' names the columns of one file in CoNLL's form, and 2 files are given"),
+    "an empty list": ({"w t": []}, "", "each column needs a list of as many files, and there are: w t 0"),
     "latin-1": ({"w t": "t.x"}, b"a b\n\xe9 b\n", "t.x line 2 is not UTF-8"),
     "universal columns": ("t.conllu", U + "2\tb\tb\n", "t.conllu line 2 has 3 columns apart by tabs, and 10 are named"),
     "universal id": ("t.conllu", U + U.replace("1\t", "x\t", 1), "t.conllu line 2: the id 'x' is not like 1, 2-3 or 4.1"),
@@ -181,7 +190,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_says_the_file_the_line_and_what_to_do(tmp_path, case):
     source, content, message = BAD[case]
-    name = source if isinstance(source, str) else next(iter(source.values()))
+    name = (source if isinstance(source, str) else next(iter(source.values()))) or "t.x"
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError) as error:
         opened(tmp_path, source, ["lable"] if case == "missing column" else None).num_rows

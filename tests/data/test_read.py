@@ -37,6 +37,9 @@ class Upper:
             raise DataError("'bad' is no text")
         return field.upper()
 
+    def take(self, raw):
+        return raw
+
 
 class Words(Upper):
     """Raw values are lists."""
@@ -96,6 +99,20 @@ def test_parallel_files_give_line_n_beside_line_n(tmp_path, change):
     assert rows_of(table) == rows
     assert table.place(2) == "t.de + t.en.gz line 3"
     assert opened(tmp_path, {"de": "t.de", "en": "t.en.gz"}, ["en"]).column("en") == [row[1] for row in rows]
+
+
+def test_parallel_lists_of_files_give_file_n_beside_file_n(tmp_path):
+    for name, text in (("a.de", "eins\nzwei\n"), ("b.de", "drei\n"), ("a.en", "one\ntwo\n"), ("b.en", "three\n")):
+        written(tmp_path, name, text)
+    table = opened(tmp_path, {"de": ["a.de", "b.de"], "en": ["a.en", "b.en"]})
+    assert rows_of(table) == [("eins", "one"), ("zwei", "two"), ("drei", "three")]
+    assert table.place(2) == "b.de + b.en line 1"
+    with pytest.raises(DataError, match="data.train: a.de has 2 lines, b.en has 1 lines"):
+        opened(tmp_path, {"de": ["a.de", "b.de"], "en": ["b.en", "a.en"]}).num_rows
+    with pytest.raises(DataError, match="as many files, and there are: de 2, en 1; file n of one"):
+        opened(tmp_path, {"de": ["a.de", "b.de"], "en": ["a.en"]})
+    with pytest.raises(DataError, match="de 1, en one that is in no list"):
+        opened(tmp_path, {"de": ["a.de"], "en": "a.en"})
 
 
 def test_parquet_gives_its_rows_and_none_for_null(tmp_path, monkeypatch):
@@ -280,7 +297,7 @@ def test_parallel_files_of_unequal_length_name_both_counts(tmp_path, monkeypatch
     [
         ({"de": "t.tsv"}, "data.train.de: t.tsv is a table"),
         ({"de": "t.de", "fr": "t.de"}, "data.train has no column 'en'"),
-        ({"de": ["a"], "en": "t.de"}, "data.train.de is a list.*list of dicts or a frame"),
+        ({"de": [1], "en": [2]}, "data.train.de is a int.*list of dicts or a frame"),
         ([], "data.train has no rows"),
         ([{"de": "a", "en": "b"}, "c"], "data.train row 2 is a str"),
         ([{"de": "a"}], "has no column 'en'"),

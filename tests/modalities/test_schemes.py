@@ -135,13 +135,18 @@ def test_what_is_no_tag_of_any_scheme_is_refused(tag):
         _schemes.spans(["O", tag])
 
 
+def found(column):
+    detector = _schemes.Detector()
+    for tags in column:
+        detector.add(tags)
+    return detector.scheme()
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_scheme_of_a_column_is_found(scheme):
-    assert _schemes.detect([["O"], SAME[scheme].split(), []]) == scheme
+    assert found([["O"], SAME[scheme].split(), []]) == scheme
 
 
-def test_a_column_without_spans_is_iob2_and_one_that_fits_nothing_is_refused_by_place():
-    assert _schemes.detect([["O", "O"], []]) == "iob2"
-    column = [SAME["iob2"].split()] * 3 + [["O", "O", "I-PER"], ["I-PER"]]
-    with pytest.raises(DataError, match=r"sequence 4, step 3: 'I-PER' follows 'O', which iob2 does not allow \(1 other .*lenient: true"):
-        _schemes.detect(column)
+def test_a_column_without_spans_is_iob2_and_one_that_fits_nothing_has_the_scheme_with_the_fewest_faults():
+    assert found([["O", "O"], []]) == "iob2"
+    assert found([SAME["iob2"].split()] * 3 + [["O", "O", "I-PER"], ["I-PER"]]) == "iob2"
