@@ -1,0 +1,50 @@
+"""The spelling of words beside their numbers, so that what training did not know is still told by its letters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+UNKNOWN_CHARACTER, FIRST_CHARACTER = 1, 2
+LONGEST_SPELLING = 20
+"""Longer words are links and numbers more than words, and every word of a batch takes as much room as the longest."""
+
+
+class Spelling:
+    """The characters of words as numbers: 0 after the last, 1 for one that training did not know, the others in sorted order."""
+
+    def __init__(self) -> None:
+        self.restore({"characters": [], "longest": 0})
+
+    def fit(self, words: Collection[str]) -> None:
+        longest = min(LONGEST_SPELLING, max(map(len, words), default=0))
+        self.restore({"characters": sorted(set().union(*words)), "longest": longest})
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, 0 included."""
+        return len(self._characters) + FIRST_CHARACTER
+
+    def beside(self, ids: Sequence[int] | np.ndarray, words: Sequence[str]) -> np.ndarray:
+        """The steps (T, 1 + L) of words with these numbers, spelt so."""
+        encoded = np.zeros((len(ids), 1 + self.longest), dtype=np.int32)
+        encoded[:, 0] = ids
+        number = self._number.get
+        for row, word in enumerate(words):
+            spelling = [number(one, UNKNOWN_CHARACTER) for one in word[: self.longest]]
+            encoded[row, 1 : 1 + len(spelling)] = spelling
+        return encoded
+
+    def facts(self) -> dict:
+        return {"characters": list(self._characters), "longest": self.longest}
+
+    def restore(self, facts: dict) -> None:
+        self._characters, self.longest = list(facts["characters"]), facts["longest"]
+        self._number = {character: number for number, character in enumerate(self._characters, FIRST_CHARACTER)}
+
+
+def numbers(steps: Sequence[int] | np.ndarray) -> list[int]:
+    """The numbers of the words, with a spelling beside them or without."""
+    array = np.asarray(steps)
+    return (array[:, 0] if array.ndim == 2 else array).tolist()
