@@ -27,5 +27,7 @@ def clip(parameters: Sequence[nn.Parameter], *, norm: float | None, value: float
         torch.nn.utils.clip_grad_value_(parameters, value)
     if norm is not None:
         now = before if value is None else torch.nn.utils.get_total_norm(gradients)
-        torch.nn.utils.clip_grads_with_norm_(parameters, norm, now)
+        # Torch multiplies by 1 where nothing is too large: a pass over all gradients. On a GPU the question would wait for them.
+        if now.device.type != "cpu" or not bool(now <= norm):
+            torch.nn.utils.clip_grads_with_norm_(parameters, norm, now)
     return before
