@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ostinato import bundle as bundles
-from ostinato import comparing, files, guessing, judging, predicting, prompting, rivals, sweeping
+from ostinato import backtesting, comparing, files, guessing, judging, predicting, prompting, rivals, sweeping
 from ostinato import rows as row_sources
 from ostinato.data.read import Table
 from ostinato.errors import ConfigError, DataError
@@ -175,6 +175,7 @@ def evaluate(
     split: str | None = None,
     data: Any = None,
     by: str | None = None,
+    origins: int | None = None,
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
@@ -184,16 +185,21 @@ def evaluate(
 
     Args:
         by: a column of the data: every metric for each of its values too, and which of them is worst.
+        origins: of forecasts: a backtest from so many origins (`backtesting.backtest`).
     """
     loaded, sets = _loaded(runs, device), list(sets)
     run = loaded[0]
     search, split = search_of(run, sets), row_sources.default_split(run, split, data)
     table, rows = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
+    if origins is not None:
+        backtesting.check(run, table, origins)
     examined = judging.examine(loaded, table, rows=rows, search=search, say=say)
     found = judging.report(run, examined, split) | _rivals(run, (table, rows), roots, say)
     if by is not None:
         found["by"] = judging.by_group(run, examined, by, table.column(by, rows))
-    if len(loaded) == 1 and data is None and not sets and by is None:
+    if origins is not None:
+        found["backtest"] = backtesting.backtest(run, examined, table, origins)
+    if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
         _keep(run, found)
     return found
 

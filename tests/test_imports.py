@@ -48,6 +48,7 @@ ORDER = (
     "rows",
     "judging",
     "rivals",
+    "backtesting",
     "runs",
     "sweeping",
     "comparing",

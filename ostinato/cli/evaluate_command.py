@@ -12,6 +12,7 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.option("--split", type=click.Choice(["valid", "test"]), help="test where there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
 @click.option("--by", metavar="COLUMN", help="Every metric for each value of this column too, and which is worst.")
+@click.option("--origins", type=click.IntRange(min=2), metavar="N", help="Of forecasts: a backtest from N origins in the split.")
 @set_option
 @data_root_option
 @device_option
@@ -21,6 +22,7 @@ def evaluate(
     split: str | None,
     data: str | None,
     by: str | None,
+    origins: int | None,
     sets: tuple[str, ...],
     data_root: str | None,
     device: str,
@@ -30,5 +32,7 @@ def evaluate(
     from ostinato import api
     from ostinato.cli.reports import text_of
 
-    found = api.evaluate(runs, split=split, data=data, by=by, sets=sets, roots=roots(data_root), device=device, say=note)
+    found = api.evaluate(
+        runs, split=split, data=data, by=by, origins=origins, sets=sets, roots=roots(data_root), device=device, say=note
+    )
     show(found, as_json, lambda: text_of(found))

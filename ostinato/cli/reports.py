@@ -20,6 +20,7 @@ def text_of(report: dict[str, Any]) -> str:
             for name, one in own.items():
                 lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
     lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
+    lines += _origin_lines(report.get("backtest"))
     lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
     return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
 
@@ -34,6 +35,28 @@ def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
         widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
         lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
     return lines
+
+
+def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
+    """A line for each origin and metric, then a line for each metric over all origins."""
+    if backtest is None:
+        return []
+    lines = []
+    for number, part in enumerate(backtest["origins"], 1):
+        lines.append(f"origin {number}: forecasts from {part['from']} to {part['to']}, {part['examples']:,} windows")
+        for output, metrics in part["outputs"].items():
+            for name, one in metrics.items():
+                beside = [f"{rival} {own[name]['value']:.4g}" for rival, own in part["rivals"].get(output, {}).items() if name in own]
+                is_worst = backtest["summary"][output][name].get("worst") == part["from"]
+                told = "; ".join([f"{one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]", *beside])
+                lines.append(f"origin {number}  {output}  {name}  {told}{'  (the worst)' if is_worst else ''}")
+    spread = lambda one: f"{one['mean']:.4g}, deviation {one['deviation']:.4g}"  # noqa: E731
+    for output, metrics in backtest["summary"].items():
+        for name, one in metrics.items():
+            beside = [f"{rival} {spread(own)}" for rival, own in one.get("rivals", {}).items()]
+            worst = [f"worst from {one['worst']}"] if "worst" in one else []
+            lines.append(f"{len(backtest['origins'])} origins  {output}  {name}  mean {'; '.join([spread(one), *worst, *beside])}")
+    return [*lines, "each origin: the model as it was trained, not trained anew with what lies before"]
 
 
 def _group_lines(by: Mapping[str, Any] | None) -> list[str]:

@@ -174,6 +174,19 @@ class Windows:
         """Which windows are neighbours: those of one series, of which so many have steps in common as the horizon is long."""
         return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series")
 
+    def parts(self, count: int) -> np.ndarray:
+        """(windows,) which of so many parts each is in: those of a series are cut in the order of time, as equal as can be."""
+        counts = np.diff(self.starts)
+        within = np.arange(self.num_rows) - np.repeat(self.starts[:-1], counts)
+        return within * count // np.repeat(counts, counts)
+
+    def extent(self, rows: Sequence[int] | np.ndarray) -> tuple[str, str]:
+        """The first and the last step from which one of these windows is predicted, over all series, as a person reads it."""
+        series, origins = self.at(rows)
+        pairs = [(one, int(end)) for one in np.unique(series).tolist() for end in (origins[series == one].min(), origins[series == one].max())]
+        when = (lambda at: at[1]) if self.series.times is None else (lambda at: self.series.times[at[0]][at[1]])
+        return self.series.told(*min(pairs, key=when)), self.series.told(*max(pairs, key=when))
+
     def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:
         """The forecasts that repeat the last `season` steps before each window; a gap there is filled from a season before."""
         cells = self.series.cells[self.columns[place]]
