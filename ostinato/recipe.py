@@ -400,6 +400,8 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             yield f"{where}.join", "align 'each' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others"
         if align == "next":
             yield from _next_mistakes(where, one, recipe)
+        elif getattr(one, "characters", False):
+            yield f"{where}.characters", "an output says symbols, and their spelling with them; characters belong to an input, leave them out"
         if one.type != "series":
             for word in ("lookback", "stride"):
                 if getattr(one, word) is not None:
@@ -445,6 +447,9 @@ def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterat
         if getattr(source.encoder, word, False):
             place = f"inputs.{one.of}.encoder.{word}"
             yield place, f"true shows it the steps that {where} must predict; leave it out: under align 'next' it is read one way"
+    if getattr(source, "characters", False):
+        told = f"{where} goes on from what it said itself, symbol by symbol, and no spelling stands beside that; leave characters out"
+        yield f"inputs.{one.of}.characters", told
     if one.join is not None:
         yield f"{where}.join", "an output of align 'next' has the summaries of other inputs beside each step; leave the join out"
 
@@ -537,6 +542,22 @@ def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
     if not refused:
         yield from vectors.mistakes(recipe)
+        yield from _spelling_mistakes(recipe)
+
+
+def _spelling_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """Words that are spelt beside words that are not, of one vocabulary or one encoder."""
+    from ostinato import fitting
+
+    columns, spelt = dict(fitting.places(recipe)), lambda one: getattr(one, "characters", False)
+    for place, owner in fitting.vocabulary_owners(recipe).items():
+        one, other = columns[place], columns[owner]
+        one_encoder = place.startswith("inputs.") and isinstance(one.encoder, SameAs)
+        if spelt(one) and not spelt(other):
+            way = "set it there too" if owner.startswith("inputs.") else f"let {owner} share the vocabulary of {place}"
+            yield f"{place}.characters", f"true, and {owner}, which has the vocabulary, has no spelling; {way}, or give {place} its own"
+        elif spelt(other) and not spelt(one) and one_encoder:
+            yield f"{place}.characters", f"false, and {owner}, whose encoder reads it, is true; set it here too, or give {place} its own"
 
 
 def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> typing.Iterator[tuple[str, str]]:

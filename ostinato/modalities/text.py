@@ -13,6 +13,7 @@ from pydantic import Strict
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality, Symbols, Worded
 from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers._contract import Spelt, Tokenizer
 from ostinato.tokenizers._words import pattern
@@ -29,14 +30,21 @@ class Text(Modality, Worded):
     Special symbols are numbers that no text can produce: a typed `<s>` is three characters of text. Unless lower-casing,
     normalisation or stop words change it, or the tokenizer is `word` or `char`, a text comes back exactly as it went in.
 
+    With `characters` a step is a word and its spelling, as for `tokens`, so that what training did not know is still told by its
+    letters; the spelling is that of the prepared text.
+
     Args:
         tokenizer: what the pieces are; `{same_as: NAME}` shares the vocabulary of another input or output.
         lowercase: whether the model sees (and says) lower case only.
         normalize: Unicode's form to bring each text into, such as NFC for composed characters; null leaves it alone.
         stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or punctuation.
+        characters: whether each word comes with its spelling: for an input whose tokenizer is `word`.
+
+    Shapes:
+        encoded (T,), with `characters` (T, 1 + L)
 
     Errors:
-        ConfigError: a stop word is not one word, or a shared tokenizer's owner was not looked up.
+        ConfigError: a stop word is not one word, a shared tokenizer's owner was not looked up, or `characters` of pieces of words.
         DataError: a value is no text or holds half of a surrogate pair; or the training split holds no text at all.
     """
 
@@ -67,6 +75,7 @@ class Text(Modality, Worded):
         lowercase: bool = False,
         normalize: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = None,
         stop_words: Annotated[tuple[str, ...], Strict(False)] = (),
+        characters: bool = False,
     ):
         if isinstance(tokenizer, SameAs):
             raise ConfigError(
@@ -81,6 +90,9 @@ class Text(Modality, Worded):
             if found is None or found[1] is None:
                 raise ConfigError(f"stop_words: {word!r} is not one word; give words without white space or punctuation around")
         self._tokenizer: Tokenizer = build(tokenizer, "tokenizers")
+        self._characters = Spelling() if characters else None
+        if characters and not isinstance(self._tokenizer, Spelt):
+            raise ConfigError(f"characters: true: {self._not_words()}, or leave characters out")
         self._labels: list[str] | None = None
 
     def _spelling(self, text: str) -> str:
@@ -128,30 +140,44 @@ class Text(Modality, Worded):
                 "nothing to learn: every text of the training split is empty; "
                 "check that this is the right column, or leave it out of the recipe"
             )
-        self._tokenizer.fit(chain((first,), texts))
+        words: set[str] = set()
+        self._tokenizer.fit(self._listened(chain((first,), texts), words))
+        if self._characters is not None:
+            self._characters.fit(words)
         self._labels = None
+
+    def _listened(self, texts: Iterable[str], words: set[str]) -> Iterator[str]:
+        """The texts; the words in them are kept where their spelling counts."""
+        for text in texts:
+            if self._characters is not None:
+                words.update(self._spelt().spellings(text))
+            yield text
 
     def _texts(self, column: Iterable[Any]) -> Iterator[str]:
         return filter(None, (self.prepared(raw) for raw in column if raw is not None))
 
     def encode(self, raw: Any) -> np.ndarray:
-        pieces = self._tokenizer.encode(self.prepared(raw))
+        text = self.prepared(raw)
+        pieces = self._tokenizer.encode(text)
         if None in pieces:
             pieces = [UNKNOWN - FIRST_PIECE if piece is None else piece for piece in pieces]
-        return np.array(pieces, dtype=np.int32) + np.int32(FIRST_PIECE)
+        ids = np.array(pieces, dtype=np.int32) + np.int32(FIRST_PIECE)
+        return ids if self._characters is None else self._characters.beside(ids, self._spelt().spellings(text))
 
     def decode(self, array: Sequence[int] | np.ndarray) -> str:
-        ids = np.asarray(array).tolist()
-        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)])
+        ids = [one for one in numbers(array) if one not in (BEGIN, END)]
+        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids])
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
             self._labels = ["<begin>", "<end>", "<unknown>", *self._tokenizer.pieces()]
-        return [self._labels[one] for one in np.asarray(array).tolist()]
+        return [self._labels[one] for one in numbers(array)]
 
     @property
     def spec(self) -> Symbols:
-        return Symbols(self._tokenizer.size + FIRST_PIECE, BEGIN, END, UNKNOWN)
+        spelling = self._characters
+        size = self._tokenizer.size + FIRST_PIECE
+        return Symbols(size, BEGIN, END, UNKNOWN, *((spelling.size, spelling.longest) if spelling is not None else ()))
 
     def words(self) -> list[str | None]:
         return [None] * FIRST_PIECE + self._spelt().words()
@@ -159,14 +185,19 @@ class Text(Modality, Worded):
     def _spelt(self) -> Spelt:
         """The tokenizer, whose pieces must be words."""
         if not isinstance(self._tokenizer, Spelt):
-            raise ConfigError(f"the pieces of {type(self._tokenizer).__name__.lower()} are parts of words; set tokenizer: word")
+            raise ConfigError(self._not_words())
         return self._tokenizer
 
+    def _not_words(self) -> str:
+        return f"the pieces of {type(self._tokenizer).__name__.lower()} are parts of words; set tokenizer: word"
+
     def facts(self) -> dict:
-        return {"tokenizer": self._tokenizer.facts()}
+        return {"tokenizer": self._tokenizer.facts(), **(self._characters.facts() if self._characters is not None else {})}
 
     def restore(self, facts: dict) -> None:
         self._tokenizer.restore(facts["tokenizer"])
+        if self._characters is not None:
+            self._characters.restore(facts)
         self._labels = None
 
     def parse(self, field: str) -> str:

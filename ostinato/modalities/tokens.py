@@ -10,13 +10,11 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Modality, Symbols, Worded
 from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
 
 BEGIN, END, UNKNOWN, FIRST_SYMBOL = 0, 1, 2, 3
-UNKNOWN_CHARACTER, FIRST_CHARACTER = 1, 2
-LONGEST_SPELLING = 20
-"""Longer words are links and numbers more than words, and every word of a batch takes as much room as the longest."""
 
 
 class Tokens(Modality, Worded):
@@ -68,14 +66,12 @@ class Tokens(Modality, Worded):
         self._limit = size
         self._min_count = min_count
         self._lowercase = lowercase
-        self._spelt = characters
-        self._set([], [], 0)
+        self._spelling = Spelling() if characters else None
+        self._set([])
 
-    def _set(self, symbols: list[str], characters: list[str], longest: int) -> None:
+    def _set(self, symbols: list[str]) -> None:
         self._symbols = symbols
         self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST_SYMBOL)}
-        self._characters, self._longest = characters, longest
-        self._character_number = {character: number for number, character in enumerate(characters, FIRST_CHARACTER)}
 
     def _read(self, raw: Any) -> list[str]:
         if isinstance(raw, str):
@@ -98,7 +94,7 @@ class Tokens(Modality, Worded):
             for raw in column:
                 if raw is not None:
                     symbols = self._read(raw)
-                    if self._spelt:
+                    if self._spelling is not None:
                         spellings.update(symbols)
                     yield self._cased(symbols)
 
@@ -109,50 +105,39 @@ class Tokens(Modality, Worded):
                     f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: {self._separator!r}; "
                     "choose a separator that stands in no symbol"
                 )
-        longest = min(LONGEST_SPELLING, max(map(len, spellings), default=0))
-        self._set(symbols, sorted(set().union(*spellings)), longest)
+        self._set(symbols)
+        if self._spelling is not None:
+            self._spelling.fit(spellings)
 
     def encode(self, raw: Any) -> np.ndarray:
         number, symbols = self._number.get, self._read(raw)
         ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
-        if not self._spelt:
-            return np.array(ids, dtype=np.int32)
-        encoded = np.zeros((len(ids), 1 + self._longest), dtype=np.int32)
-        encoded[:, 0] = ids
-        character = self._character_number.get
-        for row, symbol in enumerate(symbols):
-            spelling = [character(one, UNKNOWN_CHARACTER) for one in symbol[: self._longest]]
-            encoded[row, 1 : 1 + len(spelling)] = spelling
-        return encoded
-
-    def _ids(self, array: Sequence[int] | np.ndarray) -> list[int]:
-        steps = np.asarray(array)
-        return (steps[:, 0] if steps.ndim == 2 else steps).tolist()
+        return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        ids = self._ids(array)
-        return ["\ufffd" if one == UNKNOWN else self._symbols[one - FIRST_SYMBOL] for one in ids if one not in (BEGIN, END)]
+        ids = [one for one in numbers(array) if one not in (BEGIN, END)]
+        return ["\ufffd" if one == UNKNOWN else self._symbols[one - FIRST_SYMBOL] for one in ids]
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         special = ("<begin>", "<end>", "<unknown>")
-        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in self._ids(array)]
+        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in numbers(array)]
 
     @property
     def spec(self) -> Symbols:
         size = len(self._symbols) + FIRST_SYMBOL
-        if not self._spelt:
-            return Symbols(size, BEGIN, END, UNKNOWN)
-        return Symbols(size, BEGIN, END, UNKNOWN, characters=len(self._characters) + FIRST_CHARACTER, longest=self._longest)
+        spelling = self._spelling
+        return Symbols(size, BEGIN, END, UNKNOWN, *((spelling.size, spelling.longest) if spelling is not None else ()))
 
     def words(self) -> list[str | None]:
         return [None] * FIRST_SYMBOL + self._symbols
 
     def facts(self) -> dict:
-        spelling = {"characters": list(self._characters), "longest": self._longest} if self._spelt else {}
-        return {"symbols": list(self._symbols), **spelling}
+        return {"symbols": list(self._symbols), **(self._spelling.facts() if self._spelling is not None else {})}
 
     def restore(self, facts: dict) -> None:
-        self._set(list(facts["symbols"]), list(facts.get("characters", [])), facts.get("longest", 0))
+        self._set(list(facts["symbols"]))
+        if self._spelling is not None:
+            self._spelling.restore(facts)
 
     def parse(self, field: str) -> list[str]:
         return [symbol for symbol in field.split(self._separator) if symbol] if self._separator else list(field)
