@@ -326,7 +326,7 @@ def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, di
     found: dict[str, dict[str, list]] = {output: {"log_probability": [], "num_targets": []} for output in loaded.outputs}
     done = 0
     for chunk in judging.chunks(given.rows):
-        for output, one in predicting.scores(loaded, chunk, place=lambda row, done=done: given.place(done + row)).items():
+        for output, one in predicting.scores([loaded], chunk, place=lambda row, done=done: given.place(done + row)).items():
             for name, values in found[output].items():
                 by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))
                 values += [by_row.get(row) for row in range(len(chunk))]

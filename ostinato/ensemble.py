@@ -1,16 +1,110 @@
-"""Several trained heads of one vocabulary that generate as one."""
+"""Several trained runs as one: which may answer together, and heads of one vocabulary that generate as one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Decoding, Generator, Scored
+from ostinato.heads._losses import sums
+from ostinato.modalities._contract import Modality
+from ostinato.registry import Settings, settings_class
 from ostinato.steps import Steps
+
+ALIKE = ("align", "of", "horizon", "lookback")
+"""Of an output: what every member must have."""
+COUNTED = "counts"
+"""The fact of labels that training alone reads."""
+MOST_SHOWN = 60
+
+
+class Member(NamedTuple):
+    """What has to be alike in all members.
+
+    Args:
+        name: for messages.
+        modalities: by place.
+        columns: the settings of each input and output, by place.
+    """
+
+    name: str
+    modalities: Mapping[str, Modality]
+    columns: Mapping[str, Settings]
+
+
+def refuse_unlike(members: Sequence[Member]) -> None:
+    """Says nothing where all read and answer in the same symbols, labels and scales.
+
+    Errors:
+        ConfigError: one differs from the first; which, where and how.
+    """
+    first = members[0]
+    for other in members[1:]:
+        for place in sorted(first.columns.keys() | other.columns.keys()):
+            why = _difference(first, other, place)
+            if why is not None:
+                raise ConfigError(
+                    f"{other.name}: an ensemble needs runs of one vocabulary, the same labels and scales, and {place} differs from"
+                    f" {first.name}'s: {why}; train the runs on the same data, data.valid named, with only the seed changed"
+                )
+
+
+def _difference(first: Member, other: Member, place: str) -> str | None:
+    missing = next((one.name for one in (first, other) if place not in one.columns), None)
+    if missing is not None:
+        return f"{missing} has none"
+    mine, theirs = first.columns[place], other.columns[place]
+    if mine.type != theirs.type:
+        return f"type {theirs.type}, and there {mine.type}"
+    names = [*settings_class("modalities", mine.type).model_fields]
+    if place.startswith("outputs."):
+        names += ALIKE
+        if mine.head.type != theirs.head.type:
+            return f"head {theirs.head.type}, and there {mine.head.type}"
+    for name in names:
+        if getattr(mine, name) != getattr(theirs, name):
+            return f"{name} {_shown(getattr(theirs, name))}, and there {_shown(getattr(mine, name))}"
+    facts, others = first.modalities[place].facts(), other.modalities[place].facts()
+    name = next((name for name in facts | others if name != COUNTED and facts.get(name) != others.get(name)), None)
+    return None if name is None else _told(name, facts.get(name), others.get(name))
+
+
+def _told(name: str, mine: Any, theirs: Any) -> str:
+    if all(isinstance(one, list) and all(isinstance(each, str) for each in one) for one in (mine, theirs)):
+        alone = {"here": set(theirs) - set(mine), "there": set(mine) - set(theirs)}
+        sides = [f"{_shown(sorted(more))} only {where}" for where, more in alone.items() if more]
+        return f"{name}: {', '.join(sides) or 'the same in another order'}"
+    return f"{name} {_shown(theirs)}, and there {_shown(mine)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}\u2026"
+
+
+def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) -> Scored:
+    """What a generator says of given symbols, an example each.
+
+    Shapes:
+        truth (N,): what follows each step of `heard`
+
+    Args:
+        generator: that is asked.
+        state: nothing said yet.
+        heard: the begin symbol, then what is given but for the end.
+        truth: what is given, then the end.
+    """
+    logits, _ = generator.extend(heard, state)
+    said = logits.log_softmax(1).gather(1, truth.long().unsqueeze(1)).squeeze(1)
+    right = (logits.argmax(1) == truth).to(said)
+    return Scored(sums(said, heard.layout), heard.layout.lengths, sums(right, heard.layout))
 
 
 class Ensemble(Generator):

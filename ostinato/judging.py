@@ -33,13 +33,11 @@ class Examined:
 
     Args:
         rows: how many.
-        scored: whether log-probabilities are known; those of an ensemble are not.
         outputs: what is known of each output.
         numbers: of each output, where its examples stand among all rows of the split.
     """
 
     rows: int
-    scored: bool
     outputs: dict[str, Judged]
     numbers: dict[str, list[int]]
 
@@ -100,7 +98,7 @@ def examine(
         numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
         place = lambda at, numbers=numbers: where(numbers[at])  # noqa: E731
         told = answers(runs, chunk, search=search, seed=seed, outputs=answered, place=place, say=say)
-        scored = scores(run, chunk, place=place) if len(runs) == 1 else {}
+        scored = scores(runs, chunk, place=place)
         for output, settings in run.outputs.items():
             kept = found[output]
             given = [at for at, row in enumerate(chunk) if has(row, output)]
@@ -109,20 +107,17 @@ def examine(
             kept["quantiles"] += [told[at][output][0].quantiles if output in answered else None for at in given]
             kept["expected"] += [run.raw(chunk[at], f"outputs.{output}") for at in given]
             kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
-            for key in ("log_probability", "num_targets", "num_right") if scored else ():
+            for key in ("log_probability", "num_targets", "num_right"):
                 kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
     for lack, numbers in left_out.items():
         say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {where(numbers[0])})")
-    if len(runs) > 1:
-        say("an ensemble is measured by its answers; metrics of log-probabilities are left out")
     lacking = [column for column, kept in zip(needed.values(), found.values()) if not kept["expected"]]
     if lacking:
         raise DataError(f"{table.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
     judged = {}
     for output, kept in found.items():
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
-        unknown |= {"log_probability", "num_targets", "num_right"} if len(runs) > 1 else set()
         unknown |= {"quantiles"} if None in kept["quantiles"] else set()
         scales = order = None
         if isinstance(table, Windows):
@@ -133,7 +128,7 @@ def examine(
             order = Order([0] * len(kept["expected"]), 1, "row", "texts")
         known = {name: None if name in unknown else values for name, values in kept.items()}
         judged[output] = Judged(**known, scales=scales, order=order)
-    return Examined(total, len(runs) == 1, judged, stand)
+    return Examined(total, judged, stand)
 
 
 def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[Any]:
@@ -145,7 +140,7 @@ def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[A
 
 def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     """What `evaluate --json` prints; for labels with the table of what was taken for what."""
-    outputs = {output: _measured(run, output, judged, examined.scored) for output, judged in examined.outputs.items()}
+    outputs = {output: _measured(run, output, judged) for output, judged in examined.outputs.items()}
     found = {"split": split, "examples": examined.rows, "outputs": outputs}
     tables = {}
     for output, judged in examined.outputs.items():
@@ -157,11 +152,11 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     return found | ({"confusion": tables} if tables else {})
 
 
-def _measured(run: Run, output: str, judged: Judged, scored: bool) -> dict[str, Any]:
+def _measured(run: Run, output: str, judged: Judged) -> dict[str, Any]:
     return {
         name: asdict(measure(metric, judged))
         for name, metric in metrics_of(run, output).items()
-        if (scored or not metric.needs_log_probability) and _is_known(metric, judged)
+        if _is_known(metric, judged)
     }
 
 
@@ -181,7 +176,7 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
             chosen = [at for at, number in enumerate(examined.numbers[output]) if str(groups[number]) == group]
             if chosen:
                 try:
-                    outputs[output] = _measured(run, output, judged.pick(chosen), examined.scored)
+                    outputs[output] = _measured(run, output, judged.pick(chosen))
                 except DataError as why:
                     raise DataError(f"--by {column}: the {len(chosen)} rows of '{group}' cannot be judged alone: {why}") from None
         made[group] = {"examples": sum(str(one) == group for one in groups), "outputs": outputs}

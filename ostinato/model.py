@@ -15,7 +15,7 @@ from ostinato.cells._contract import Cell
 from ostinato.continuation import Continuation
 from ostinato.encoders._contract import Encoded, Source
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Generator, Head, Loss, Predicted, Scored, Sizes, Span
+from ostinato.heads._contract import Belief, Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.heads.forecast import Forecast
 from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
@@ -298,9 +298,9 @@ class Graph(nn.Module):
         return self.heads[output].score(_of_rows(read, batch.given.get(output)), batch.targets[output])
 
     @torch.no_grad()
-    def predict(self, output: str, inputs: Mapping[str, Steps]) -> Predicted:
-        """What an output that needs no search says of these inputs."""
-        return self.heads[output].predict(self.read(output, inputs))
+    def believe(self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None) -> Belief:
+        """What an output that needs no search thinks of these inputs, and of true `targets` before each step of an answer."""
+        return self.heads[output].believe(self.read(output, inputs), targets)
 
     def parts(self) -> dict[str, int]:
         """Number of parameters of each encoder, join and head, by its place in the recipe."""

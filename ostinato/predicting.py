@@ -15,15 +15,16 @@ from torch import Tensor
 from ostinato import bundle as bundles
 from ostinato import fitting
 from ostinato.data.cache import encode_values, to_steps
-from ostinato.ensemble import Ensemble
+from ostinato.ensemble import Ensemble, Member, refuse_unlike
+from ostinato.ensemble import score as score_generated
 from ostinato.errors import BundleError, ConfigError, DataError
-from ostinato.heads._contract import Decoding, Generator, Predicted, Scored
+from ostinato.heads._contract import Belief, Decoding, Generator, Predicted, Scored
 from ostinato.modalities._contract import Labels, Modality
 from ostinato.model import Batch, Graph
 from ostinato.recipe import Recipe, align_of, restore
 from ostinato.registry import Settings, build
 from ostinato.searches._contract import Hypothesis
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 from ostinato.training.checkpoints import restore_model
 
 Row = Mapping[str, Any]
@@ -32,6 +33,8 @@ Place = Callable[[int], str]
 """Where a row stands, by its number among those given: for messages."""
 BATCH_STEPS = 16_384
 """Steps computed at once, padding counted: one huge example must not make a whole batch as long as itself."""
+ENSEMBLE_ROWS = 8
+"""Rows of targets that several runs score at once."""
 TARGET = ""
 """Stands beside the names of inputs, none of which is empty."""
 LONGEST_ANSWER = 4
@@ -107,6 +110,10 @@ class Run:
         restore_model(graph, bundles.load_weights(folder), folder)
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
+    def member(self) -> Member:
+        """What has to be alike in runs that answer together."""
+        return Member(str(self.folder or "this model"), self.modalities, dict(fitting.places(self.recipe.settings)))
+
     @property
     def inputs(self) -> dict[str, Settings]:
         return self.recipe.settings.inputs
@@ -154,16 +161,6 @@ class Run:
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
-def _same_vocabulary(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    for other in runs[1:]:
-        if first.bundle.modalities != other.bundle.modalities:
-            raise ConfigError(
-                f"{other.folder}: an ensemble needs runs of one vocabulary, and this one's differs from {first.folder}'s;"
-                " train the runs on the same data with the same tokenizers, only the seed changed"
-            )
-
-
 def answers(
     runs: Sequence[Run],
     rows: Sequence[Row],
@@ -192,9 +189,9 @@ def answers(
         say: hears of rows that are longer than any the model was trained on.
 
     Errors:
-        ConfigError: an ensemble of runs that differ, or of outputs that are not generated.
+        ConfigError: an ensemble of runs whose symbols, labels or scales differ.
     """
-    _same_vocabulary(runs)
+    refuse_unlike([run.member() for run in runs])
     first = runs[0]
     searcher = build(search or first.recipe.settings.search, "searches")
     found: list[dict[str, list[Answer]]] = [{} for _ in rows]
@@ -205,14 +202,12 @@ def answers(
     batches = list(_batches(columns, batch_rows))
     for output in outputs or first.outputs:
         head = first.graph.heads[output]
-        read = first.graph.reads[output]
+        read = _read_by_any(runs, output)
         if not head.generates:
-            if len(runs) > 1:
-                raise ConfigError(f"outputs.{output}: an ensemble answers what is generated; give one run")
             for rows_now in batches:
                 inputs = {name: _gathered(columns[name], rows_now, first.device) for name in read}
                 with torch.inference_mode():
-                    predicted = first.graph.predict(output, inputs)
+                    predicted = _believed(runs, output, inputs).answer()
                 for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)):
                     found[row][output] = one
             continue
@@ -225,6 +220,24 @@ def answers(
             for row, hypotheses in zip(rows_now, said):
                 found[row][output] = [_answer(first, output, columns, row, one) for one in hypotheses]
     return found
+
+
+def _read_by_any(runs: Sequence[Run], output: str) -> list[str]:
+    """The inputs that an output reads, in the first run's order."""
+    return list(dict.fromkeys(name for run in runs for name in run.graph.reads[output]))
+
+
+def _believed(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps | None = None) -> Belief:
+    """What one run thinks of an output that needs no search, or several on average.
+
+    Errors:
+        ConfigError: what they think has no average.
+    """
+    own, *others = (run.graph.believe(output, inputs, targets) for run in runs)
+    try:
+        return own.mean(others)
+    except ConfigError as why:
+        raise ConfigError(f"{', '.join(str(run.folder) for run in runs)}: outputs.{output}: {why}") from None
 
 
 class Begun(NamedTuple):
@@ -256,14 +269,19 @@ def begin(runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarra
         seed: each row's own is made from it and from the row's content.
     """
     run = runs[0]
-    read = run.graph.reads[output]
+    read = _read_by_any(runs, output)
     inputs = {name: _gathered(columns[name], rows, run.device) for name in read}
+    generator, state, first = _prompted(runs, output, inputs)
+    seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
+    return Begun(generator, state, first, _longest(inputs, run.bundle.lengths[output]), seeds)
+
+
+def _prompted(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps]) -> tuple[Generator, Decoding, Tensor | None]:
+    """The generator, its state with the prompt heard, and what it is told first; see `Graph.prompted`."""
     encoded, first = zip(*(one.graph.prompted(output, inputs) for one in runs))
     generators = [one.graph.generator(output) for one in runs]
     generator = generators[0] if len(runs) == 1 else Ensemble(generators)
-    state = generator.start(encoded if len(runs) > 1 else encoded[0])
-    seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
-    return Begun(generator, state, first[0], _longest(inputs, run.bundle.lengths[output]), seeds)
+    return generator, generator.start(encoded if len(runs) > 1 else encoded[0]), first[0]
 
 
 def _batches(columns: Mapping[str, list[np.ndarray]], batch_rows: int) -> Iterator[list[int]]:
@@ -374,8 +392,22 @@ class Given(NamedTuple):
     scored: Scored
 
 
-def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place = _number) -> dict[str, Given]:
-    """The log-probability of each row's own outputs, by output; a row that lacks an output is left out there."""
+def scores(
+    runs: Sequence[Run], rows: Sequence[Row], *, batch_rows: int = 64, place: Place = _number
+) -> dict[str, Given]:
+    """The log-probability of each row's own outputs, by output; a row that lacks an output is left out there.
+
+    Args:
+        runs: one, or several that score as the ensemble that they answer as.
+        rows: raw values by column.
+        batch_rows: rows computed at once, fewer where they are long.
+        place: where a row stands, for messages.
+
+    Errors:
+        ConfigError: an ensemble of runs whose symbols, labels or scales differ.
+    """
+    refuse_unlike([run.member() for run in runs])
+    run = runs[0]
     inputs = {name: run.encoded(rows, f"inputs.{name}", place) for name in run.inputs}
     found = {}
     for output in run.outputs:
@@ -384,17 +416,35 @@ def scores(run: Run, rows: Sequence[Row], *, batch_rows: int = 64, place: Place 
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
         if align_of(run.outputs[output]) == "each":
             _demand_one_each(output, run.graph.reads[output][0], columns, lambda at, given=given: place(given[at]))
-        batches = list(_batches(columns, batch_rows))
+        # Each run of an ensemble tells the scores of all symbols at every step.
+        at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)
+        batches = list(_batches(columns, at_once))
         back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
         parts: list[Scored] = []
         for rows_now in batches:
             steps = {name: _gathered(column, rows_now, run.device) for name, column in columns.items()}
             target = steps.pop(TARGET)
             with torch.inference_mode():
-                parts.append(run.graph.score(output, Batch(steps, {output: target})))
+                parts.append(_scored(runs, output, steps, target))
         fields = Scored.__dataclass_fields__
         nothing = torch.zeros(0)
         found[output] = Given(
             given, Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
         )
     return found
+
+
+def _scored(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps) -> Scored:
+    graph = runs[0].graph
+    if not graph.heads[output].generates:
+        return _believed(runs, output, inputs, targets).score(targets)
+    if len(runs) == 1:
+        return graph.score(output, Batch(inputs, {output: targets}))
+    of = graph.goes_on.get(output)
+    heard = targets if of is None else inputs[of]
+    if of is not None:
+        # Nothing is heard before the beginning, which `extend` is told.
+        nothing = Steps(heard.values[:0], Layout.equal(len(heard.layout), 0, heard.layout.device))
+        inputs = {**inputs, of: nothing}
+    generator, state, _ = _prompted(runs, output, inputs)
+    return score_generated(generator, state, heard.prepended(generator.begin), targets.appended(generator.end).values)

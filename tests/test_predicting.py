@@ -52,9 +52,9 @@ def test_answers_are_the_same_alone_in_any_batch_and_in_any_order(run, search):
 
 def test_scores_are_the_same_alone_and_in_any_batch(run):
     given = rows(17, seed=3)
-    alone = [scores(run, [row])["y"].scored.log_probability.item() for row in given]
+    alone = [scores([run], [row])["y"].scored.log_probability.item() for row in given]
     for batch_rows in (3, 64):
-        assert scores(run, given, batch_rows=batch_rows)["y"].scored.log_probability.tolist() == pytest.approx(alone, rel=1e-5)
+        assert scores([run], given, batch_rows=batch_rows)["y"].scored.log_probability.tolist() == pytest.approx(alone, rel=1e-5)
 
 
 def test_one_huge_row_is_computed_without_company(monkeypatch):

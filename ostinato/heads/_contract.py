@@ -139,12 +139,32 @@ class Decoding:
         )
 
 
-class Predictor(ABC):
-    """A head whose answer is computed at once."""
+class Belief(ABC):
+    """What a head thinks of the answers to a batch, a distribution for each: its own, or the mean of several heads' of its kind."""
 
     @abstractmethod
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+    def mean(self, others: Sequence[Any]) -> Belief:
+        """The average of this and others of its class; its docstring says of what. Beside equal ones it is what it was."""
+
+    @abstractmethod
+    def answer(self) -> Predicted:
         """The best answer for each example; for `each` one label per step of the input."""
+
+    @abstractmethod
+    def score(self, targets: Steps) -> Scored:
+        """What it says of given targets, by the same distribution."""
+
+
+class Predictor(ABC):
+    """A head whose answer is computed at once, from what it believes."""
+
+    @abstractmethod
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> Belief:
+        """What it thinks of each example; with `targets`, a step that goes on from answers goes on from the true ones."""
+
+    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+        """The best answer for each example."""
+        return self.believe(encoded).answer()
 
 
 class Generator(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Loss, Predicted, Scored
+from ostinato.heads._contract import Belief, Loss, Predicted, Scored
 from ostinato.heads._features import mapped
 from ostinato.modalities._contract import MISSING, Labels
 from ostinato.steps import Layout, Steps
@@ -99,7 +100,7 @@ class LabelLayer(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def loss(self, features: Tensor, values: Tensor) -> Loss:
-        log_probabilities, answers = self._asked(features, values)
+        log_probabilities, answers = self.log_probabilities(features), _answers(values, self.several)
         real = answers != MISSING
         smoothing, focal, weights = (self.smoothing, self.focal, self.weights) if self.training else (0.0, 0.0, None)
         if weights is not None:
@@ -107,23 +108,8 @@ class LabelLayer(nn.Module):
         total = cross_entropy(log_probabilities[real], answers[real], smoothing=smoothing, focal=focal, weights=weights)
         return Loss(total, int(_of_steps(real).sum()))
 
-    def score(self, features: Tensor, targets: Steps) -> Scored:
-        log_probabilities, answers = self._asked(features, targets.values)
-        real = answers != MISSING
-        given = log_probabilities.gather(-1, answers.clamp(min=0).unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0)
-        counted = _of_steps(real)
-        right = (log_probabilities.argmax(-1) == answers) | ~real
-        right = (right.all(1) if self.several else right) & counted
-        given = given.sum(1) if self.several else given
-        return Scored(*(sums(one, targets.layout) for one in (given, counted.long(), right.to(given.dtype))))
-
-    def predict(self, features: Tensor, layout: Layout) -> Predicted:
-        log_probabilities = self.log_probabilities(features)
-        best, answers = log_probabilities.max(-1)
-        if self.several:
-            probabilities = log_probabilities[..., 1].exp()
-            return Predicted(Steps(answers.to(best.dtype), layout), sums(best.sum(1), layout), probabilities)
-        return Predicted(Steps(answers, layout), sums(best, layout), log_probabilities.exp())
+    def believe(self, features: Tensor, layout: Layout) -> LabelBelief:
+        return LabelBelief(self.log_probabilities(features), layout, self.several)
 
     def log_probabilities(self, features: Tensor) -> Tensor:
         """(N, V), or with several at once (N, V, 2): of no and of yes."""
@@ -143,10 +129,52 @@ class LabelLayer(nn.Module):
         inner = above[:, :-1] + below[:, 1:] + functional.logsigmoid(gaps)
         return torch.cat((below[:, :1], inner, above[:, -1:]), 1)
 
-    def _asked(self, features: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The log-probabilities of the answers to each question, (N, V) or (N, V, 2), and which was given, (N,) or (N, V)."""
-        answers = torch.where(values.isnan(), MISSING, values).long() if self.several else values.long()
-        return self.log_probabilities(features), answers
+
+@dataclass(frozen=True)
+class LabelBelief(Belief):
+    """The probability of each label; of several heads the mean of theirs, for each step and, with several at once, each label.
+
+        p[k] = mean over heads i of p_i[k]
+
+    Shapes:
+        log_probabilities (N, V), or with several at once (N, V, 2): of no and of yes
+
+    Source: Lakshminarayanan 2017, arXiv:1612.01474, section 2.4.
+    """
+
+    log_probabilities: Tensor
+    layout: Layout
+    several: bool
+
+    def mean(self, others: Sequence[LabelBelief]) -> LabelBelief:
+        return replace(self, log_probabilities=mean_of_logs([one.log_probabilities for one in (self, *others)]))
+
+    def answer(self) -> Predicted:
+        best, answers = self.log_probabilities.max(-1)
+        if self.several:
+            probabilities = self.log_probabilities[..., 1].exp()
+            return Predicted(Steps(answers.to(best.dtype), self.layout), sums(best.sum(1), self.layout), probabilities)
+        return Predicted(Steps(answers, self.layout), sums(best, self.layout), self.log_probabilities.exp())
+
+    def score(self, targets: Steps) -> Scored:
+        answers = _answers(targets.values, self.several)
+        real = answers != MISSING
+        given = self.log_probabilities.gather(-1, answers.clamp(min=0).unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0)
+        counted = _of_steps(real)
+        right = (self.log_probabilities.argmax(-1) == answers) | ~real
+        right = (right.all(1) if self.several else right) & counted
+        given = given.sum(1) if self.several else given
+        return Scored(*(sums(one, targets.layout) for one in (given, counted.long(), right.to(given.dtype))))
+
+
+def mean_of_logs(logs: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean of what these are logarithms of; of one alone itself."""
+    return logs[0] if len(logs) == 1 else torch.stack(tuple(logs)).logsumexp(0) - math.log(len(logs))
+
+
+def _answers(values: Tensor, several: bool) -> Tensor:
+    """Which answer was given to each question, (N,) or (N, V), MISSING where none was."""
+    return torch.where(values.isnan(), MISSING, values).long() if several else values.long()
 
 
 def _of_steps(real: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.heads._contract import Head, Loss, Predictor, Scored, Sizes
 from ostinato.heads._features import Pool, Summaries, single
-from ostinato.heads._losses import LabelLayer, wants_labels
+from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
 from ostinato.modalities._contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
@@ -71,10 +71,8 @@ class Classifier(Head, Predictor):
         return self.labels.loss(features, targets.values)
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        features = self.features(encoded)
-        single(len(features), features.device, targets)
-        return self.labels.score(features, targets)
+        return self.believe(encoded, targets).score(targets)
 
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> LabelBelief:
         features = self.features(encoded)
-        return self.labels.predict(features, single(len(features), features.device))
+        return self.labels.believe(features, single(len(features), features.device, targets))

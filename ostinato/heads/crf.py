@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import DataError
-from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import mapped, steps_read, width_of_steps
 from ostinato.heads._losses import sums, wants_labels
 from ostinato.layers.crf import CRF as Chain
@@ -62,35 +63,13 @@ class CRF(Head, Predictor):
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         """Labels that are not legal score -infinity; right is each step on which the best sequence agrees."""
-        emissions = self._emissions(steps_read(encoded, 0.0, targets))
-        labels, layout = targets.values.long(), targets.layout
-        best, _ = self._best(emissions)
-        dtype = emissions.values.dtype
-        return Scored(
-            self.chain.log_probability(emissions, labels).to(dtype),
-            sums((labels != MISSING).long(), layout),
-            sums((best == labels).to(dtype), layout),
-        )
+        return self.believe(encoded, targets).score(targets)
 
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
-        emissions = self._emissions(steps_read(encoded, 0.0))
-        dtype = emissions.values.dtype
-        labels, score = self._best(emissions)
-        log_probability = (score - self.chain.log_partition(emissions)).to(dtype)
-        return Predicted(Steps(labels, emissions.layout), log_probability, self.chain.marginals(emissions).to(dtype))
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> ChainBelief:
+        return ChainBelief(self._emissions(steps_read(encoded, 0.0, targets)), self.chain)
 
     def _emissions(self, steps: Steps) -> Steps:
         return steps.with_values(mapped(steps.values, self.output))
-
-    def _best(self, emissions: Steps) -> tuple[Tensor, Tensor]:
-        labels, score = self.chain.best(emissions)
-        if bool((score == -torch.inf).any()):
-            row = int((score == -torch.inf).nonzero()[0])
-            raise DataError(
-                f"no labels are legal for the {int(emissions.layout.lengths[row])} steps of example {row + 1} of the batch:"
-                " what may begin, follow and end leaves none of this length; use the head tagger, or another scheme of tags"
-            )
-        return labels, score
 
     def _refuse(self, scores: Tensor, targets: Steps) -> None:
         """Raises where labels that are given cannot be: their loss would be infinite."""
@@ -102,3 +81,52 @@ class CRF(Head, Predictor):
                 f"the labels of example {row + 1} of the batch are not legal, numbered {shown}:"
                 " one begins, ends or follows another where it may not; mend the data, or use the head tagger"
             )
+
+
+@dataclass(frozen=True)
+class ChainBelief(Belief):
+    """The scores of all sequences of labels; of several heads the mean of theirs, emission by emission and move by move.
+
+        s(y) = mean over heads i of s_i(y),  so that  p(y) = product over heads of p_i(y)^(1 / heads) / Z
+
+    The mean of the probabilities of sequences has no best one that Viterbi's algorithm finds.
+
+    Source: Smith, Cohn and Osborne 2005, aclanthology.org/P05-1003, equation 3, with equal weights.
+    """
+
+    emissions: Steps
+    chain: Chain
+
+    def mean(self, others: Sequence[ChainBelief]) -> ChainBelief:
+        every = [self, *others]
+        if len(every) == 1:
+            return self
+        emissions = torch.stack([one.emissions.values for one in every]).mean(0)
+        return ChainBelief(self.emissions.with_values(emissions), Chain.mean([one.chain for one in every]))
+
+    def answer(self) -> Predicted:
+        dtype = self.emissions.values.dtype
+        labels, score = self._best()
+        log_probability = (score - self.chain.log_partition(self.emissions)).to(dtype)
+        marginals = self.chain.marginals(self.emissions).to(dtype)
+        return Predicted(Steps(labels, self.emissions.layout), log_probability, marginals)
+
+    def score(self, targets: Steps) -> Scored:
+        labels, layout = targets.values.long(), targets.layout
+        best, _ = self._best()
+        dtype = self.emissions.values.dtype
+        return Scored(
+            self.chain.log_probability(self.emissions, labels).to(dtype),
+            sums((labels != MISSING).long(), layout),
+            sums((best == labels).to(dtype), layout),
+        )
+
+    def _best(self) -> tuple[Tensor, Tensor]:
+        labels, score = self.chain.best(self.emissions)
+        if bool((score == -torch.inf).any()):
+            row = int((score == -torch.inf).nonzero()[0])
+            raise DataError(
+                f"no labels are legal for the {int(self.emissions.layout.lengths[row])} steps of example {row + 1} of the batch:"
+                " what may begin, follow and end leaves none of this length; use the head tagger, or another scheme of tags"
+            )
+        return labels, score

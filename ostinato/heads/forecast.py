@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -13,8 +15,8 @@ from torch.nn import functional
 
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes, Span
-from ostinato.heads._losses import described
+from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes, Span
+from ostinato.heads._losses import described, mean_of_logs
 from ostinato.layers.dropout import dropped
 from ostinato.modalities._contract import Values
 from ostinato.registry import Count, Rate
@@ -154,24 +156,18 @@ class Forecast(Head, Predictor):
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         """The logarithm of the density; nothing counts as right, since no value is met exactly."""
-        truth = self._truth(targets)
-        real = ~truth.isnan()
-        density = self._density(*self._taught(encoded, targets), truth).masked_fill(~real, 0)
-        return Scored(density.sum((1, 2)), real.sum((1, 2)), torch.zeros(len(truth), device=truth.device))
+        return self.believe(encoded, targets).score(targets)
 
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
-        level = self._level(encoded[0].source.values)
-        if self.stepwise:
-            answers, level, paths = self._said(encoded, level)
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> ForecastBelief:
+        if targets is not None:
+            (answers, level), paths = self._taught(encoded, targets), None
+        elif self.stepwise:
+            answers, level, paths = self._said(encoded, self._level(encoded[0].source.values))
         else:
-            answers, paths = self._at_once(encoded, level), None
-        said = self._quantiles(answers, paths, level)
-        middle = said[:, :, :, LEVELS.index(0.5)] if said.shape[3] > 1 else said[:, :, :, 0]
-        density = self._density(answers, level, middle).sum((1, 2))
-        layout = Layout.equal(len(middle), self.span.horizon, middle.device)
-        form = lambda values: functional.pad(values, (0, self.spec.signs)).flatten(0, 1)  # noqa: E731
-        quantiles = {one: form(said[:, :, :, k]) for k, one in enumerate(LEVELS)} if said.shape[3] > 1 else None
-        return Predicted(Steps(form(middle), layout), density, quantiles=quantiles)
+            level, paths = self._level(encoded[0].source.values), None
+            answers = self._at_once(encoded, level)
+        density = partial(self._density, answers, level)
+        return ForecastBelief(self._quantiles(answers, paths, level), (density,), self.spec.signs)
 
     # --- what is predicted from
 
@@ -333,6 +329,57 @@ class Forecast(Head, Predictor):
         scale, freedom = _t(answers)
         normal = torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - (freedom * math.pi).log() / 2 - scale.log()
         return normal - (freedom + 1) / 2 * torch.log1p((apart / scale).square() / freedom)
+
+
+@dataclass(frozen=True)
+class ForecastBelief(Belief):
+    """The quantiles of each value, or a point; of several heads the mean of theirs level by level, whatever their distributions.
+
+        q(level) = mean over heads i of q_i(level)
+        p(y)     = mean over heads i of p_i(y)
+
+    A mean of quantiles is as sharp as its members are on average, where a mixture is wider; of distributions that differ in place
+    and scale alone it has the mean place and the mean scale. Its density has no closed form, so that of the mixture is told.
+
+    Args:
+        quantiles: (B, horizon, C, levels), rising, or of points (B, horizon, C, 1).
+        densities: of each head the logarithm of the density of values (B, horizon, C).
+        signs: of gaps, which are told beside the values as 0.
+
+    Errors:
+        ConfigError: points are averaged with quantiles.
+
+    Source: Lichtendahl, Grushka-Cockayne and Winkler 2013, doi:10.1287/mnsc.1120.1667.
+    """
+
+    quantiles: Tensor
+    densities: tuple[Callable[[Tensor], Tensor], ...]
+    signs: int
+
+    def mean(self, others: Sequence[ForecastBelief]) -> ForecastBelief:
+        every = [self, *others]
+        if len({one.quantiles.shape[3] for one in every}) > 1:
+            raise ConfigError("forecast: points cannot be averaged with quantiles; give runs of one distribution")
+        quantiles = torch.stack([one.quantiles for one in every]).mean(0)
+        return replace(self, quantiles=quantiles, densities=sum((one.densities for one in others), self.densities))
+
+    def answer(self) -> Predicted:
+        rows, horizon, _, levels = self.quantiles.shape
+        middle = self.quantiles[..., LEVELS.index(0.5) if levels > 1 else 0]
+        layout = Layout.equal(rows, horizon, middle.device)
+        form = lambda values: functional.pad(values, (0, self.signs)).flatten(0, 1)  # noqa: E731
+        quantiles = {one: form(self.quantiles[..., k]) for k, one in enumerate(LEVELS)} if levels > 1 else None
+        return Predicted(Steps(form(middle), layout), self._log_density(middle).sum((1, 2)), quantiles=quantiles)
+
+    def score(self, targets: Steps) -> Scored:
+        rows, horizon, channels, _ = self.quantiles.shape
+        truth = targets.values[:, :channels].unflatten(0, (rows, horizon))
+        real = ~truth.isnan()
+        density = self._log_density(truth).masked_fill(~real, 0)
+        return Scored(density.sum((1, 2)), real.sum((1, 2)), torch.zeros(rows, device=truth.device))
+
+    def _log_density(self, values: Tensor) -> Tensor:
+        return mean_of_logs([density(values) for density in self.densities])
 
 
 def _carried(values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,12 +13,12 @@ from torch.nn import functional
 
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import Pool, Summaries, mapped, single
-from ostinato.heads._losses import described, sums
+from ostinato.heads._losses import described, mean_of_logs, sums
 from ostinato.modalities._contract import Values
 from ostinato.registry import Count, Rate
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 _LOSSES = {
     "squared": lambda apart: apart**2 / 2,
@@ -86,26 +87,59 @@ class Regressor(Head, Predictor):
         found = self._found(encoded, self.dropout if self.training else 0.0)
         single(len(found), found.device, targets)
         real = ~targets.values.isnan()
-        losses = self._losses(targets.values[real].to(found.dtype) - found[real])
+        losses = -_log_density(self.kind, targets.values[real].to(found.dtype) - found[real])
         return Loss(losses.sum(), losses.numel())
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         """The logarithm of the density; right is a number that is met exactly, where the density is highest."""
-        found = self._found(encoded)
-        layout = single(len(found), found.device, targets)
-        real = ~targets.values.isnan()
-        truth = torch.where(real, targets.values.to(found.dtype), found)
-        density = -self._losses(truth - found).masked_fill(~real, 0).sum(1)
-        right = ((truth == found) & real).sum(1).to(found.dtype)
-        return Scored(sums(density, layout), sums(real.sum(1), layout), sums(right, layout))
+        return self.believe(encoded, targets).score(targets)
 
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> NumberBelief:
         found = self._found(encoded)
-        layout = single(len(found), found.device)
-        return Predicted(Steps(found, layout), self._losses(torch.zeros_like(found)).neg().sum(1))
+        return NumberBelief(single(len(found), found.device, targets), ((found, self.kind),))
 
     def _found(self, encoded: Sequence[Encoded], dropout: float = 0.0) -> Tensor:
         return mapped(self.features(encoded, dropout), self.output)
 
-    def _losses(self, apart: Tensor) -> Tensor:
-        return _LOSSES[self.kind](apart) + _NORMALISERS[self.kind]
+
+@dataclass(frozen=True)
+class NumberBelief(Belief):
+    """A density around each number; of several heads the mean of their numbers, and the mean of their densities.
+
+        f = mean over heads i of f_i
+        p(y) = mean over heads i of p_i(y)
+
+    Args:
+        layout: of one answer for each example.
+        members: the numbers (B, C) of each head, and the loss that its density is made of.
+
+    Source: Lakshminarayanan 2017, arXiv:1612.01474, section 2.4.
+    """
+
+    layout: Layout
+    members: tuple[tuple[Tensor, str], ...]
+
+    def mean(self, others: Sequence[NumberBelief]) -> NumberBelief:
+        return replace(self, members=sum((one.members for one in others), self.members))
+
+    def answer(self) -> Predicted:
+        found = self._found()
+        return Predicted(Steps(found, self.layout), self._log_densities(found).sum(1))
+
+    def score(self, targets: Steps) -> Scored:
+        found = self._found()
+        real = ~targets.values.isnan()
+        truth = torch.where(real, targets.values.to(found.dtype), found)
+        density = self._log_densities(truth).masked_fill(~real, 0).sum(1)
+        right = ((truth == found) & real).sum(1).to(found.dtype)
+        return Scored(sums(density, self.layout), sums(real.sum(1), self.layout), sums(right, self.layout))
+
+    def _found(self) -> Tensor:
+        return torch.stack([found for found, _ in self.members]).mean(0)
+
+    def _log_densities(self, truth: Tensor) -> Tensor:
+        return mean_of_logs([_log_density(kind, truth - found) for found, kind in self.members])
+
+
+def _log_density(kind: str, apart: Tensor) -> Tensor:
+    return -_LOSSES[kind](apart) - _NORMALISERS[kind]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.heads._contract import Head, Loss, Predictor, Scored, Sizes
 from ostinato.heads._features import steps_read, width_of_steps
-from ostinato.heads._losses import LabelLayer, wants_labels
+from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
 from ostinato.modalities._contract import Labels
 from ostinato.registry import NonNegative, Rate
 from ostinato.steps import Steps
@@ -62,8 +62,8 @@ class Tagger(Head, Predictor):
         return self.labels.loss(steps.values, targets.values)
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        return self.labels.score(steps_read(encoded, 0.0, targets).values, targets)
+        return self.believe(encoded, targets).score(targets)
 
-    def predict(self, encoded: Sequence[Encoded]) -> Predicted:
-        steps = steps_read(encoded, 0.0)
-        return self.labels.predict(steps.values, steps.layout)
+    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> LabelBelief:
+        steps = steps_read(encoded, 0.0, targets)
+        return self.labels.believe(steps.values, steps.layout)

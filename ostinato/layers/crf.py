@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,14 @@ class CRF(nn.Module):
         rules = (None, None, None) if legal is None else (legal.starts, legal.ends, legal.follows)
         for name, rule in zip(("barred_starts", "barred_ends", "barred_follows"), rules):
             self.register_buffer(name, None if rule is None else ~torch.tensor(rule), persistent=False)
+
+    @staticmethod
+    def mean(chains: Sequence[CRF]) -> CRF:
+        """The chain whose scores are the mean of these; what may follow what is that of the first."""
+        made = copy.deepcopy(chains[0]).requires_grad_(False)
+        for name, own in made.named_parameters():
+            own.copy_(torch.stack([chain.get_parameter(name) for chain in chains]).mean(0))
+        return made
 
     def log_partition(self, emissions: Steps) -> Tensor:
         """log Z of each sequence (B,), float64; -infinity where no sequence of labels is legal."""

@@ -247,6 +247,22 @@ def probabilities_are_shares_of_all_answers(make: Make, spec: Spec, num_inputs: 
 
 
 @torch.no_grad()
+def beside_itself_it_is_the_same(make: Make, spec: Spec, num_inputs: int) -> None:
+    """The mean of what a head believes and of the same once and twice more gives its own scores and answers."""
+    head, encoded = _case(make, spec, num_inputs)
+    truth = without(targets(head, spec), [1])
+    for targets_told in (None, truth):
+        own = head.believe(encoded, targets_told)
+        for others in ([], [own], [own, own]):
+            one, other = own.answer(), own.mean(others).answer()
+            near(other.steps.values.double(), one.steps.values.double(), "answers")
+            near(other.log_probability, one.log_probability, "how likely they are")
+            if one.probabilities is not None:
+                near(other.probabilities, one.probabilities, "probabilities")
+            near(own.mean(others).score(truth).log_probability, own.score(truth).log_probability, "scores")
+
+
+@torch.no_grad()
 def every_input_is_read(make: Make, spec: Spec, num_inputs: int) -> None:
     """Another first input, or another second, gives another score."""
     head, encoded = _case(make, spec, num_inputs)
@@ -314,6 +330,7 @@ LAWS = (
     what_is_missing_counts_nothing,
     the_answer_is_the_best,
     probabilities_are_shares_of_all_answers,
+    beside_itself_it_is_the_same,
     every_input_is_read,
     same_seed_same_bits,
     weights_are_all_there_is,

@@ -10,7 +10,7 @@ from ostinato import registry
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError, DataError
 from ostinato.heads._contract import Sizes
-from ostinato.heads._losses import LabelLayer, balanced, cross_entropy
+from ostinato.heads._losses import LabelBelief, LabelLayer, balanced, cross_entropy
 from ostinato.modalities._contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
@@ -225,13 +225,13 @@ def test_more_than_one_answer_an_example_is_refused():
 
 
 def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
-    honest = LabelLayer.predict
+    honest = LabelBelief.answer
 
-    def wrong(self, features, layout):
-        said = honest(self, features, layout)
+    def wrong(self):
+        said = honest(self)
         return type(said)(said.steps.with_values((said.steps.values + 1) % 3), said.log_probability, said.probabilities)
 
-    monkeypatch.setattr(LabelLayer, "predict", wrong)
+    monkeypatch.setattr(LabelBelief, "answer", wrong)
     with pytest.raises(AssertionError, match="the score of the answer"):
         laws.the_answer_is_the_best(laws.maker("classifier"), SPECS["one"], 1)
     monkeypatch.undo()

@@ -86,6 +86,34 @@ def test_draws_of_student_t_have_its_quantiles():
     np.testing.assert_allclose(np.quantile(drawn.numpy(), [0.05, 0.5, 0.9]), wanted, atol=0.03)
 
 
+@pytest.mark.parametrize("options", EVERY, ids=str)
+@torch.no_grad()
+def test_several_heads_have_the_mean_of_their_quantiles_and_of_their_densities(options):
+    cases = [Case(options, seed=seed, dtype=torch.float64) for seed in (0, 1, 2)]
+    data = cases[0].data(dtype=torch.float64)
+    read = [case.encoded(data) for case in cases]
+    own, *others = (case.head.believe(one) for case, one in zip(cases, read))
+    said, alone = own.mean(others).answer(), [case.head.predict(one) for case, one in zip(cases, read)]
+    torch.testing.assert_close(said.steps.values, torch.stack([one.steps.values for one in alone]).mean(0))
+    for level in said.quantiles or ():
+        torch.testing.assert_close(said.quantiles[level], torch.stack([one.quantiles[level] for one in alone]).mean(0))
+    targets = cases[0].targets(data)
+    own, *others = (case.head.believe(one, targets) for case, one in zip(cases, read))
+    each = [case.head._density(*case.head._taught(one, targets), case.head._truth(targets)) for case, one in zip(cases, read)]
+    expected = torch.stack(each).exp().mean(0).log().sum((1, 2))
+    torch.testing.assert_close(own.mean(others).score(targets).log_probability, expected)
+    torch.testing.assert_close(own.mean([own]).score(targets).log_probability, own.score(targets).log_probability)
+    torch.testing.assert_close(own.mean([own]).answer().steps.values, own.answer().steps.values)
+
+
+@torch.no_grad()
+def test_points_and_quantiles_have_no_mean():
+    point, quantile = Case({"distribution": "point"}), Case({"distribution": "quantile"})
+    data = point.data()
+    with pytest.raises(ConfigError, match="points cannot be averaged with quantiles"):
+        point.head.believe(point.encoded(data)).mean([quantile.head.believe(quantile.encoded(data))])
+
+
 @pytest.mark.parametrize("normalize", ["none", "window"])
 @pytest.mark.parametrize("distribution", ["point", "student_t"])
 @torch.no_grad()
