@@ -27,6 +27,9 @@ STREAMS = (8, 64)
 WINDOWS = 64
 """Windows in a batch: as many rows as keep the products of a recurrence wide."""
 
+STEADY = 0.0, "a number is a sum over all that the head reads: what is dropped moves it"
+"""No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive it."""
+
 Chosen = dict[str, tuple[Any, str]]
 
 
@@ -108,12 +111,12 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             embedding = directions * sizes_up[0] if residual else sizes_up[-1]
             why = "as wide as the first layer, which adds it" if residual else "as wide as the encoder"
             _choose(recipe, chosen, encoder, place, "embedding_size", embedding, why)
-        _choose(recipe, chosen, encoder, place, "dropout", _dropout(amount), f"{amount.rows:,} rows")
+        _choose(recipe, chosen, encoder, place, "dropout", *_dropout(amount))
     for name, head in heads.items():
         place = f"outputs.{name}.head"
         _choose(recipe, chosen, head, place, "hidden_size", max(read[one] for one in reads[name]), "the steps of the widest encoder")
         _choose(recipe, chosen, head, place, "embedding_size", max(own[one] for one in reads[name]), "as wide as the encoder")
-        _choose(recipe, chosen, head, place, "dropout", _dropout(amount), f"{amount.rows:,} rows")
+        _choose(recipe, chosen, head, place, "dropout", *(STEADY if head.type == "regressor" else _dropout(amount)))
 
     aligns = {align_of(settings) for settings in recipe.settings.outputs.values()}
     if "next" in aligns and "free" not in aligns and amount.distinct is None and not _given(recipe, "search"):
@@ -173,11 +176,11 @@ def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name
     return value
 
 
-def _dropout(amount: Amount) -> float:
+def _dropout(amount: Amount) -> tuple[float, str]:
     # Windows of a series are few symbols' worth of noise in themselves: what helps sentences blurs their level.
     if amount.distinct is not None:
-        return 0.0
-    return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1
+        return 0.0, "windows of a series, whose level it blurs"
+    return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1, f"{amount.rows:,} rows"
 
 
 def _round(number: float) -> int:

@@ -151,3 +151,13 @@ def test_parts_of_an_adaptive_softmax_begin_where_the_targets_say():
         chosen = recipe.with_chosen(planning.cutoffs(recipe, lambda place: asked.append(place) or counts))
         assert list(chosen.settings.outputs["y"].head.cutoffs) == expected
     assert asked == ["outputs.y"], "counted where nobody asks"
+
+
+def test_nothing_is_dropped_right_before_a_number():
+    label, number = ({"y": one} for one in ("category", "number"))
+    for outputs, expected in ((label, 0.3), (number, 0.0)):
+        recipe = planned({"x": "text"}, outputs, 2_000)
+        assert recipe.settings.outputs["y"].head.dropout == expected and recipe.settings.inputs["x"].encoder.dropout == 0.3
+        assert ("what is dropped moves it" in recipe.reasons["outputs.y.head.dropout"]) == (expected == 0)
+    asked = {"y": {"type": "number", "head": {"type": "regressor", "dropout": 0.2}}}
+    assert planned({"x": "text"}, asked, 2_000).settings.outputs["y"].head.dropout == 0.2
