@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,28 +14,38 @@ from ostinato.metrics._contract import Metric, Order
 MANY_SERIES = 30
 """From so many series up each is one draw: what holds within a series then needs no model."""
 FEW_BLOCKS = 10
+_MOST_COUNTS = 1 << 22
+"""Counts at a time: 32 MB, whatever the number of examples."""
 _NORMAL = 1.959964
 
 
 class Blocks(NamedTuple):
     """What a bootstrap draws in place of single examples.
 
-        stretch longer than `length`:  a block begins at each of its examples, in a circle; `length` draws stand for one block
+        stretch longer than `length`:  a block begins at each of its examples, in a circle
         another stretch:               is one block
 
-    so that every example is drawn equally often.
+    From few series that give two blocks or more each, blocks are drawn within each series, which then has the share that it
+    has; else from all, so that every example is drawn equally often.
 
     Args:
         stretches: the examples of each stretch, in order.
         length: examples of a block.
         number: blocks of a draw.
+        within: whether so many as belong to a stretch are drawn from it.
         told: what they are, for the name of a method.
     """
 
     stretches: list[np.ndarray]
     length: int
     number: int
+    within: bool
     told: str
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of the blocks' spread."""
+        return self.number - (len(self.stretches) if self.within else 1)
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """(units, width): the rows of every block that can be drawn, summed."""
@@ -47,13 +57,21 @@ class Blocks(NamedTuple):
         through = np.concatenate([np.zeros((1, rows.shape[1])), rows, rows[: self.length - 1]]).cumsum(0)
         return through[self.length :] - through[: -self.length]
 
-    def chances(self) -> np.ndarray | None:
-        """(units,) how likely each is drawn; None: all alike."""
-        if all(len(one) > self.length for one in self.stretches) or all(len(one) <= self.length for one in self.stretches):
-            return None
-        weights = [np.full(len(one), 1 / self.length) if len(one) > self.length else np.ones(1) for one in self.stretches]
-        found = np.concatenate(weights)
-        return found / found.sum()
+    def counts(self, draws: int, seed: int) -> Iterator[np.ndarray]:
+        """(some draws, units): how often each unit is drawn."""
+        generator = np.random.default_rng(seed)
+        sizes = np.array([len(one) if len(one) > self.length else 1 for one in self.stretches])
+        lengths = np.array([len(one) for one in self.stretches])
+        some = max(1, _MOST_COUNTS // int(sizes.sum()))
+        for start in range(0, draws, some):
+            rows = min(some, draws - start)
+            if not self.within:
+                weights = np.repeat(np.where(sizes > 1, 1 / self.length, 1.0), sizes)
+                yield counted(generator, int(sizes.sum()), rows, self.number, weights)
+                continue
+            numbers = _numbers_within(lengths, self.length)
+            parts = [counted(generator, size, rows, number) for size, number in zip(sizes.tolist(), numbers.tolist())]
+            yield np.concatenate([part * share for part, share in zip(parts, lengths / (numbers * self.length))], 1)
 
     def differing(self, differ: np.ndarray) -> int:
         """How many blocks, end to end, hold an example that differs."""
@@ -81,16 +99,35 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
     sorted_by = np.argsort(numbers, kind="stable")
     ends = np.flatnonzero(np.diff(numbers[sorted_by])) + 1
     stretches = np.split(sorted_by, ends)
-    count, longest = len(numbers), max(map(len, stretches))
-    length = longest if len(stretches) >= MANY_SERIES else min(longest, max(order.least, automatic([influence[one] for one in stretches])))
-    number = round(sum(max(1.0, len(one) / length) for one in stretches))
+    lengths = np.array([len(one) for one in stretches])
+    count, longest = len(numbers), int(lengths.max())
+    length = longest
+    if len(stretches) < MANY_SERIES:
+        length = min(longest, max(order.least, automatic([influence[one] for one in stretches])))
+    within = 1 < len(stretches) < MANY_SERIES and lengths.min() >= 2 * length
+    number = int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
     few = ", few to judge by" if 1 < number < FEW_BLOCKS else ""
     if length == longest and len(stretches) > 1:
-        return Blocks(stretches, length, number, f"{len(stretches)} {order.whole}{few}")
+        return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{few}")
     size = length if number > 1 else count
     among = f" in {len(stretches)} {order.whole}" if len(stretches) > 1 else ""
     told = f"{number} block{'s' * (number > 1)} of {size} {order.unit}{'s' * (size > 1)}{among}{few}"
-    return Blocks(stretches, length, number, told)
+    return Blocks(stretches, length, number, within, told)
+
+
+def _numbers_within(lengths: np.ndarray, length: int) -> np.ndarray:
+    """How many blocks each stretch gives."""
+    return np.maximum(1, np.round(lengths / length)).astype(int)
+
+
+def counted(generator: np.random.Generator, units: int, draws: int, size: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """(draws, units): how often each unit is among `size` drawn with replacement."""
+    if weights is None or (weights == weights[0]).all():
+        drawn = generator.integers(0, units, (draws, size))
+    else:
+        drawn = generator.choice(units, (draws, size), p=weights / weights.sum())
+    drawn = drawn + units * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
 
 
 def influence(metric: Metric, rows: np.ndarray) -> np.ndarray:
@@ -107,10 +144,9 @@ def influence(metric: Metric, rows: np.ndarray) -> np.ndarray:
 
 
 def automatic(parts: Sequence[np.ndarray]) -> int:
-    """The block length of `blocks` for numbers whose neighbours stand within parts; 1 where they tell nothing of each other."""
+    """The block length of `blocks` for numbers whose neighbours stand within parts, each about its own mean; 1 where they tell nothing of each other."""
     count = sum(map(len, parts))
-    mean = np.concatenate(parts).mean()
-    centred = [one - mean for one in parts]
+    centred = [one - one.mean() for one in parts]
     near = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))
     most = min(math.ceil(math.sqrt(count)) + near, max(map(len, parts)) - 1)
     if most < 1:

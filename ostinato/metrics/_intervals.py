@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.metrics._blocks import Blocks, blocks, check, influence
+from ostinato.metrics._blocks import Blocks, blocks, check, counted, influence
 from ostinato.metrics._contract import Judged, Measured, Metric
 from ostinato.metrics._raw import same
 
@@ -76,7 +76,7 @@ def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0)
         low, high = wilson(*rows.sum(0).tolist())
         return Measured(value, 100 * low, 100 * high, f"wilson over {_examples(rows)}")
     values = np.array([value for (value,) in resampled(metric, [rows], draws, seed, drawn)])
-    low, high = ends(values, None if drawn is None else drawn.number)
+    low, high = ends(values, None if drawn is None else drawn.freedom)
     return Measured(value, low, high, f"{bootstrap_name(rows, drawn)}, {_draws_name(draws, len(values), seed)}")
 
 
@@ -107,7 +107,7 @@ def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, 
     if first.order is not None:
         drawn = blocks(first.order, influence(metric, rows[1]) - influence(metric, rows[0]))
     differences = np.array([second - first for first, second in resampled(metric, rows, draws, seed, drawn)])
-    low, high = ends(differences, None if drawn is None else drawn.number)
+    low, high = ends(differences, None if drawn is None else drawn.freedom)
     smaller_side = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     differing = (rows[0] != rows[1]).any(1)
     num_differing = int(differing.sum()) if drawn is None else drawn.differing(differing)
@@ -170,7 +170,7 @@ def resampled(
         every = _counts(len(matrices[0]), draws, seed)
     else:
         matrices = [drawn.sums(one) for one in matrices]
-        every = _counts(len(matrices[0]), draws, seed, drawn.number, drawn.chances())
+        every = drawn.counts(draws, seed)
     for counts in every:
         sums = [(counts @ matrix).tolist() for matrix in matrices]
         for totals in zip(*sums, strict=True):
@@ -185,34 +185,24 @@ def resampled(
     return values
 
 
-def _counts(
-    examples: int, draws: int, seed: int, size: int | None = None, chances: np.ndarray | None = None
-) -> Iterator[np.ndarray]:
-    """(draws, examples), in blocks: how often each example was drawn with replacement, `size` at a time: all by default."""
+def _counts(examples: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """(draws, examples), in blocks: how often each example was drawn with replacement."""
     generator = np.random.default_rng(seed)
-    size = size or examples
     per_block = max(1, _BLOCK // examples)
     for start in range(0, draws, per_block):
-        number = min(per_block, draws - start)
-        if chances is None:
-            drawn = generator.integers(0, examples, (number, size))
-        else:
-            drawn = generator.choice(examples, (number, size), p=chances)
-        drawn = drawn + examples * np.arange(number)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=number * examples).reshape(number, examples).astype(np.float64)
+        yield counted(generator, examples, min(per_block, draws - start), examples)
 
 
-def ends(values: np.ndarray, number: int | None) -> tuple[float, float]:
-    """The 95 % interval of draws: their percentiles; of `number` k blocks further out, since few of them show too little spread.
+def ends(values: np.ndarray, freedom: int | None) -> tuple[float, float]:
+    """The 95 % interval of draws: their percentiles; of blocks further out, since few of them show too little spread.
 
-        alpha = Phi(- sqrt(k / (k - 1)) t(k - 1))     in place of 2.5 %
+        alpha = Phi(- sqrt((f + 1) / f) t(f))     in place of 2.5 %, f: degrees of freedom
 
     Source: Hesterberg 2015 (The American Statistician 69:371), expanded percentile intervals.
     """
     tail = _TAIL
-    if number is not None and number > 1:
-        out = (number / (number - 1)) ** 0.5 * students_t(number - 1)
-        tail = statistics.NormalDist().cdf(-out)
+    if freedom:
+        tail = statistics.NormalDist().cdf(-(((freedom + 1) / freedom) ** 0.5) * students_t(freedom))
     low, high = np.quantile(values, [tail, 1 - tail]).tolist()
     return low, high
 

@@ -47,7 +47,7 @@ def over_seeds(
         how = f"wilson over {number} examples"
     else:
         drawn = _drawn(metric, [runs], shared, orders)
-        low, high = ends(_means(metric, [runs], shared, drawn, draws, seed)[0], _number(drawn))
+        low, high = ends(_means(metric, [runs], shared, drawn, draws, seed)[0], _freedom(drawn))
         how = f"block bootstrap over {_told(drawn)}" if drawn else f"bootstrap over {number} examples"
     if len(runs) == 1:
         return Measured(mean, low, high, how)
@@ -95,7 +95,7 @@ def difference(
         error = statistics.stdev(differences) / len(first) ** 0.5
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
-    low, high = ends(drawn, _number(parts))
+    low, high = ends(drawn, _freedom(parts))
     smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
     told_apart = [np.any(differ, 0)] if shared else differ
@@ -146,12 +146,12 @@ def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) 
     return [blocks(order, one) for order, one in zip(orders, moved)]
 
 
-def _number(drawn: Sequence[Blocks]) -> int | None:
-    return sum(one.number for one in drawn) if drawn else None
+def _freedom(drawn: Sequence[Blocks]) -> int | None:
+    return sum(one.freedom for one in drawn) if drawn else None
 
 
 def _told(drawn: Sequence[Blocks]) -> str:
-    return drawn[0].told if len(drawn) == 1 else f"{_number(drawn)} blocks of {len(drawn)} splits"
+    return drawn[0].told if len(drawn) == 1 else f"{sum(one.number for one in drawn)} blocks of {len(drawn)} splits"
 
 
 def _means(
