@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ostinato.data.read import TABLES, Roots, open_table
+import numpy as np
+
+from ostinato.data.read import Roots, is_table, open_table
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.recipe import Recipe, check, from_arguments, parse_set, set_path
 from ostinato.registry import names
@@ -148,12 +150,13 @@ def guess(
         ConfigError: a column or a type that there is not, or a column told twice.
         DataError: the file cannot be read, or one of its columns holds nothing.
     """
-    columns = None if _is_table(source) else [LINES]
+    columns = None if is_table(source) else [LINES]
     table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
     cells: dict[str, list[Any]] = {name: [] for name in table.columns}
     for block in table.blocks():
         for name in cells:
-            cells[name] += block.columns[name][: LOOKED_AT - len(cells[name])]
+            looked_at = block.columns[name][: LOOKED_AT - len(cells[name])]
+            cells[name] += [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in looked_at]
         if len(cells[table.columns[0]]) == LOOKED_AT:
             break
     rows = len(cells[table.columns[0]])
@@ -242,13 +245,9 @@ def recipe_of(
     return replace(recipe, settings=check(plain, origin), given=plain, origin=origin)
 
 
-def _is_table(source: str) -> bool:
-    return Path(source.lower().removesuffix(".gz")).suffix in TABLES
-
-
 def is_data(source: str) -> bool:
     """Whether a name is that of a table or of text rather than of a recipe."""
-    return _is_table(source) or source.lower().removesuffix(".gz").endswith(".txt")
+    return is_table(source) or source.lower().removesuffix(".gz").endswith(".txt")
 
 
 def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:

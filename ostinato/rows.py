@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato import fitting, forecasting
 from ostinato.data._memory import is_frame
-from ostinato.data.read import TABLES, Table, open_table
+from ostinato.data.read import Table, is_table, open_table
 from ostinato.data.series import Gathered
 from ostinato.data.windows import Windows, to_predict
 from ostinato.data.split import set_aside, share_of
@@ -110,7 +110,7 @@ def asked(
         return _series_asked(run, texts, source, outputs)
     places = _places(run, outputs if only is None else True)
     places = {place: one for place, one in places.items() if only is None or place in only}
-    if source is not None and source != "-" and _is_table(source):
+    if source is not None and source != "-" and is_table(source):
         return _of_table(run, source, places, "--input")
     if len(places) > 1:
         columns = ", ".join(_columns(places))
@@ -203,7 +203,7 @@ def _places(run: Run, outputs: bool) -> dict[str, Any]:
 
 def outputs_there(run: Run, source: str | None) -> list[str]:
     """The outputs whose columns a table has, as places; none where lines of text are given."""
-    if source is None or source == "-" or not _is_table(source):
+    if source is None or source == "-" or not is_table(source):
         return []
     there = open_table(source, columns=None, base=Path.cwd(), data_root=(), where="--input").columns
     places = {place: one for place, one in _places(run, True).items() if place.startswith("outputs.")}
@@ -219,10 +219,6 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     table = open_table(source, columns=list(columns), base=Path.cwd(), data_root=(), where=where)
     values = [table.values(column, run.modalities[place]) for column, place in columns.items()]
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
-
-
-def _is_table(source: str) -> bool:
-    return Path(source.lower().removesuffix(".gz")).suffix in TABLES
 
 
 def _decoded(line: bytes, number: int) -> str:

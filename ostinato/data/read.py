@@ -16,6 +16,7 @@ import numpy as np
 from ostinato.data._columns import Conll, Fasta, TimeSeries
 from ostinato.data._contract import Block, Source
 from ostinato.data._files import Delimited, JsonLines, Lines, Parquet
+from ostinato.data._manifest import Manifest
 from ostinato.data._memory import Memory, is_frame
 from ostinato.errors import DataError, nearest
 
@@ -29,6 +30,7 @@ FASTA = (".fasta", ".fa")
 SERIES = ".ts"
 TABLES = (*SEPARATORS, *JSON_LINES, ".parquet", *CONLL, CONLLU, *FASTA, SERIES)
 """Endings of files that name their columns, also before `.gz`."""
+MANIFESTS = (*SEPARATORS, *JSON_LINES, ".parquet")
 Roots = Path | Sequence[Path] | None
 
 
@@ -143,7 +145,7 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
 
     Args:
         source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list
-            of files, their rows one after the other; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
+            of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
             sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right, `_` for
             each that is not read (in both a list of files in place of each file); or data in memory: an iterable of dicts, a
             pandas or Polars frame, a Hugging Face data set.
@@ -159,7 +161,7 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     wanted = tuple(dict.fromkeys(columns if columns is not None else sources[0].columns))
     for part in sources:
         for column in wanted:
-            if column not in part.columns and not (isinstance(part, JsonLines) and part.has(column)):
+            if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
                 raise DataError(f"{where}: {part.name} has no column '{column}'{nearest(column, part.columns)}")
     return Table(sources, wanted, where)
 
@@ -221,6 +223,9 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
 
 
 def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
+    folder = next((place for place in _looked_at(name, base, data_root) if place.exists()), None)
+    if folder is not None and folder.is_dir():
+        return Manifest(_file(_manifest(Path(name), folder, where), columns, base, data_root, where), folder, where)
     path, shown, kind = found_file(name, base, data_root, where), str(name), _kind(Path(name))
     if kind in SEPARATORS:
         return Delimited(path, shown, where, SEPARATORS[kind], kind == ".csv")
@@ -245,10 +250,35 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
     return Lines({columns[0]: (path, shown)}, where)
 
 
+def _manifest(name: Path, folder: Path, where: str) -> Path:
+    """The manifest of a folder, named as the folder was."""
+    there = [path.name for path in folder.iterdir()]
+    found = [f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there]
+    if len(found) != 1:
+        told = f"with {' and '.join(found)}; leave one of them" if found else "without a manifest"
+        raise DataError(
+            f"{where}: {name} is a folder {told}; in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} is a table of the"
+            " rows, whose columns NAME:file hold paths of files; or name a file in the folder"
+        )
+    return name / found[0]
+
+
+def is_table(source: str) -> bool:
+    """Whether a name is that of a table, or of a folder with a manifest."""
+    return _kind(Path(source)) in TABLES or Path(source).is_dir()
+
+
 def _kind(path: Path) -> str:
     """The ending that says what a file holds, without `.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
+
+
+def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:
+    """Where a path may be: in the base folder, then in each of the data roots."""
+    given = Path(name).expanduser()
+    roots = [data_root] if isinstance(data_root, Path) else list(data_root or ())
+    return [base / given] + ([] if given.is_absolute() else [root / given for root in roots])
 
 
 def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
@@ -257,9 +287,7 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     Errors:
         DataError: there is none, or it is a folder.
     """
-    given = Path(name).expanduser()
-    roots = [data_root] if isinstance(data_root, Path) else list(data_root or ())
-    places = [base / given] + ([] if given.is_absolute() else [root / given for root in roots])
+    given, places = Path(name), _looked_at(name, base, data_root)
     for place in places:
         if place.is_dir():
             raise DataError(f"{where}: {name} is a folder; name a file in it")
@@ -269,7 +297,7 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     beside = [path.name for place in places if place.parent.is_dir() for path in place.parent.iterdir()]
     close = difflib.get_close_matches(given.name, beside, n=1)
     hint = f"did you mean '{given.with_name(close[0])}'? " if close else ""
-    root = "" if roots else ", or name the folder of the data sets with --data-root"
+    root = "" if data_root else ", or name the folder of the data sets with --data-root"
     raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the recipe{root}")
 
 

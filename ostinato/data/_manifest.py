@@ -1,0 +1,180 @@
+"""A folder with a manifest: a table some of whose columns name files, whose content stands in the rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.data._contract import Block, Source
+from ostinato.data._files import JsonLines
+from ostinato.data._lines import BLOCK_BYTES, decoded, file_digest, line_blocks
+from ostinato.errors import DataError, nearest
+from ostinato.modalities._numbers import as_number
+
+MARK = ":file"
+"""What the name of a column ends in whose cells are paths."""
+TEXT, NUMBERS, LIST, ARRAY = ".txt", {".csv": ",", ".tsv": "\t"}, ".json", ".npy"
+READ = f"{', '.join([TEXT, *NUMBERS, LIST])} (also .gz) and {ARRAY}"
+
+
+class Manifest(Source):
+    """The rows of a table; a column `NAME:file` gives the column NAME, each cell the content of the file that it names.
+
+        .txt         a text, without its last line break
+        .csv, .tsv   numbers: a step a line, a channel a column; a first line without a number names the channels
+        .json        a list
+        .npy         an array (steps,) or (steps, channels)
+
+    Paths are relative to the manifest and stay in its folder. A file is read when its row is, and again in each pass.
+
+    Args:
+        table: the manifest's rows.
+        folder: where it stands.
+        where: the path in the recipe that named it.
+
+    Errors:
+        DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form, or damaged.
+    """
+
+    def __init__(self, table: Source, folder: Path, where: str):
+        self.table, self.folder, self.where = table, folder.resolve(), where
+        self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
+        self.name = table.name
+        for column in self.columns:
+            if not column or self.columns.count(column) > 1:
+                told = f"'{column}' stands beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
+                raise DataError(f"{where}: {self.name}: the column {told}; rename one of them")
+
+    def has(self, column: str) -> bool:
+        """Whether any row has this column; reads on only as far as needed."""
+        later = isinstance(self.table, JsonLines) and (self.table.has(column) or self.table.has(column + MARK))
+        return column in self.columns or later
+
+    def _own(self, column: str) -> str:
+        """The manifest's own name of a column."""
+        if column in self.table.columns:
+            return column
+        marked = column + MARK
+        is_file = marked in self.table.columns or isinstance(self.table, JsonLines) and self.table.has(marked)
+        return marked if is_file else column
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        own = {column: self._own(column) for column in columns}
+        files = [column for column, name in own.items() if name.endswith(MARK)]
+        for block in self.table.blocks(tuple(own.values())):
+            cells = {column: block.columns[name] for column, name in own.items()}
+            if not files:
+                yield Block(block.source, block.unit, block.lines, cells, block.text)
+                continue
+            begin, size = 0, 0
+            read: dict[str, list[Any]] = {column: [] for column in files}
+            for row in range(len(block)):
+                for column in files:
+                    path = self._path(block, row, column, cells[column][row])
+                    read[column].append(None if path is None else _content(path, self._title(block, row, column, path)))
+                    size += 0 if path is None else path.stat().st_size
+                # Many rows of a manifest fit into a block, and not all of their files.
+                if size >= BLOCK_BYTES or row == len(block) - 1:
+                    part = slice(begin, row + 1)
+                    kept = {column: read[column] if column in read else list(cells[column][part]) for column in own}
+                    yield Block(block.source, block.unit, block.lines[part], kept, block.text)
+                    begin, size, read = row + 1, 0, {column: [] for column in files}
+
+    def _path(self, block: Block, row: int, column: str, cell: Any) -> Path | None:
+        if cell is None or cell == "":
+            return None
+        place = f"{self.where}: {block.place(row)}, column '{column}{MARK}'"
+        if not isinstance(cell, str):
+            raise DataError(f"{place}: a path is needed, not {type(cell).__name__} {cell!r:.40}")
+        path = (self.folder / cell).resolve()
+        if not path.is_relative_to(self.folder):
+            raise DataError(f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the manifest")
+        if _kind(path) not in (TEXT, *NUMBERS, LIST, ARRAY):
+            raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}")
+        if not path.is_file():
+            beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+            hint = nearest(path.name, beside).partition(" allowed here")[0].rstrip(";")
+            raise DataError(f"{place}: there is no file {cell}{hint}; paths are relative to the manifest's folder {self.folder}")
+        return path
+
+    def _title(self, block: Block, row: int, column: str, path: Path) -> str:
+        return f"{self.where}: {block.place(row)}, column '{column}{MARK}': {path.relative_to(self.folder)}"
+
+    def digest(self, columns: Sequence[str]) -> str:
+        own = {column: self._own(column) for column in columns}
+        files = [column for column, name in own.items() if name.endswith(MARK)]
+        content = hashlib.sha256()
+        for block in self.table.blocks(tuple(own[column] for column in files)):
+            for row in range(len(block)):
+                for column in files:
+                    path = self._path(block, row, column, block.columns[own[column]][row])
+                    content.update(b"-" if path is None else file_digest(path).encode())
+        return json.dumps(["manifest", self.table.digest(tuple(own.values())), files, content.hexdigest()])
+
+
+def _kind(path: Path) -> str:
+    """The ending that says what a file holds; an array is not unpacked."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz") if not name.endswith(f"{ARRAY}.gz") else name).suffix
+
+
+def _content(path: Path, title: str) -> Any:
+    kind = _kind(path)
+    if kind == ARRAY:
+        return _array(path, title)
+    text = "" if not path.stat().st_size else "".join(decoded(data, title, line) for data, line in line_blocks(path, title, size=BLOCK_BYTES))
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    if kind == TEXT:
+        return text
+    return _list(text, title) if kind == LIST else _numbers(text, NUMBERS[kind], title)
+
+
+def _array(path: Path, title: str) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as why:
+        raise DataError(f"{title} is no whole array of numbers ({why}); write it again with numpy.save") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
+        told = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
+        raise DataError(f"{title} holds {told}; real numbers of shape (steps,) or (steps, channels) are needed")
+    return array
+
+
+def _list(text: str, title: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as why:
+        raise DataError(f"{title} is no JSON: {why}; give a list, such as [1, 2.5, null]") from None
+    if not isinstance(found, list):
+        raise DataError(f"{title} holds a JSON {type(found).__name__}; a list is needed, an item for each step")
+    return found
+
+
+def _numbers(text: str, separator: str, title: str) -> list[list[float | None]]:
+    """A step a line; a first line without a number is the header."""
+    rows = [line.split(separator) for line in text.split("\n")] if text else []
+    steps: list[list[float | None]] = []
+    for number, cells in enumerate(rows, 1):
+        if len(cells) != len(rows[0]):
+            raise DataError(f"{title} line {number} has {len(cells)} cells, and the first line {len(rows[0])}; all steps need as many")
+        if number == 1 and not any(map(_is_number, cells)):
+            continue
+        try:
+            steps.append([as_number(cell) for cell in cells])
+        except DataError as why:
+            raise DataError(f"{title} line {number}: {why}") from None
+    return steps
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, or stands for one that is missing."""
+    try:
+        as_number(cell)
+    except DataError:
+        return False
+    return True
