@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _sweep_rows import SWEEPS, Swept
+
 from ostinato.files import write
 
 HOME = Path(__file__).resolve().parent.parent
@@ -29,7 +31,7 @@ RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", H
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
-GENERATED = ("copy", "sums")
+GENERATED = ("copy",)
 """Preparations that need no data set."""
 TRAINED_LENGTH = 40
 """The longest string that the copying models were trained on."""
@@ -121,11 +123,6 @@ def _splice(fold: int) -> Row:
     return _accuracy(f"dna-splice-{fold}", "junction", f"DNA splice junctions, fold {fold} of ten held out", published, 95.0)
 
 
-def _sums() -> Row:
-    measured = "the sum of 6 to 10 numbers, trained on 2 to 5, a relu recurrence that starts at the identity"
-    return Row("sums", measured, (Shown("sum", "mae", most=0.5),), "none: the training lengths end before the test's begin", "sums")
-
-
 ROWS = (
     _accuracy(
         "japanese-vowels", "speaker", "Japanese vowels, 9 speakers, 370 recordings of 12 features",
@@ -189,7 +186,6 @@ ROWS = (
         "none canonical; beside it the last value said again, in the result's file",
         "beijing-air",
     ),
-    _sums(),
     Row(
         "shakespeare-char",
         "Tiny Shakespeare by characters, the last tenth, in rows of 1,000",
@@ -250,6 +246,21 @@ def measure(row: Row, data_root: str) -> dict[str, Any]:
         **report,
     }
     return found | ({"exact_by_length": _by_length(row, data_root)} if row.prepared == "copy" else {})
+
+
+def measure_sweep(row: Swept, data_root: str) -> dict[str, Any]:
+    """Prepares and sweeps; runs that are finished are not trained again.
+
+    Errors:
+        CalledProcessError: a command failed; it has told why.
+    """
+    run = RUNS / row.name
+    commands = row.commands(run.as_posix())
+    if not list((HOME / RUNS / f"prepared-{row.name}").glob("test.*")):
+        _run(commands["prepare"], data_root)
+    _run(commands["sweep"], data_root)
+    about = {"row": row.name, "machine": machine(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
+    return about | row.found(HOME / run)
 
 
 def _run(words: Sequence[str], data_root: str, *, keep: bool = False) -> str:
@@ -331,9 +342,13 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
             lead = f"[{row.name}](#{row.name})" if place == 0 else ""
             cells = [lead, shown.metric, shown.bar(), *_cells(shown, results.get(row.name), place)]
             lines.append(f"| {' | '.join(cells)} |")
+    for row in SWEEPS:
+        lines += row.overview(results.get(row.name))
     lines += ["", *_speed(speed)]
     for row in ROWS:
         lines += ["", *_section(row, results.get(row.name))]
+    for row in SWEEPS:
+        lines += ["", *row.section(results.get(row.name), (RUNS / row.name).as_posix())]
     lines += ["", *_bottleneck(results)]
     return "\n".join(lines) + "\n"
 
@@ -402,7 +417,7 @@ def readme_block(results: dict[str, dict[str, Any]]) -> list[str]:
         value, interval, _, minutes = _cells(row.shown[0], results.get(row.name), 0)
         what = f"[{row.measured.partition(';')[0]}](docs/results.md#{row.name})"
         lines.append(f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only {row.name}` |")
-    return lines
+    return lines + [row.for_readme(results.get(row.name)) for row in SWEEPS]
 
 
 def demo_block() -> list[str]:
@@ -425,7 +440,7 @@ def filled(text: str, name: str, lines: Sequence[str]) -> str:
 
 def load() -> dict[str, dict[str, Any]]:
     """The results that there are, by row."""
-    paths = {row.name: RESULTS / f"{row.name}.json" for row in ROWS}
+    paths = {row.name: RESULTS / f"{row.name}.json" for row in (*ROWS, *SWEEPS)}
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
 
 
@@ -437,7 +452,7 @@ def render() -> None:
     if readme.is_file():
         text = filled(readme.read_text(encoding="utf-8"), "results", readme_block(results))
         write(readme, filled(text, "demo", demo_block()))
-    print(f"{PAGE.relative_to(HOME)}: {len(results)} of {len(ROWS)} rows measured")
+    print(f"{PAGE.relative_to(HOME)}: {len(results)} of {len(ROWS) + len(SWEEPS)} rows measured")
 
 
 def main() -> int:
@@ -446,17 +461,18 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="write the page from the results that there are")
     parser.add_argument("--data-root", default=os.environ.get("OSTINATO_DATA", "data"), metavar="DATA")
     chosen = parser.parse_args()
-    exact = [row for row in ROWS if row.name == chosen.only]
-    rows = exact or [row for row in ROWS if chosen.only is None or row.name.startswith(f"{chosen.only}-")]
+    known = (*ROWS, *SWEEPS)
+    exact = [row for row in known if row.name == chosen.only]
+    rows = exact or [row for row in known if chosen.only is None or row.name.startswith(f"{chosen.only}-")]
     if not rows:
-        parser.error(f"there is no row {chosen.only}; rows: {', '.join(row.name for row in ROWS)}")
+        parser.error(f"there is no row {chosen.only}; rows: {', '.join(row.name for row in known)}")
     data_root = os.pathsep.join(str(Path(root).resolve()) for root in chosen.data_root.split(os.pathsep))
     failed = []
     for row in rows if not chosen.render else ():
         if (RESULTS / f"{row.name}.json").is_file():
             continue
         try:
-            found = measure(row, data_root)
+            found = measure_sweep(row, data_root) if isinstance(row, Swept) else measure(row, data_root)
         except subprocess.CalledProcessError as why:
             if why.returncode == 130:
                 return 130

@@ -1,7 +1,9 @@
 """The results driver: what it writes of results that it has, and a whole row run small."""
 
+import dataclasses
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ HOME = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """tools/results.py with a home of its own."""
+    monkeypatch.syspath_prepend(HOME / "tools")
     spec = importlib.util.spec_from_file_location("results_tool", HOME / "tools" / "results.py")
     tool = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "results_tool", tool)
@@ -114,3 +117,38 @@ def test_a_row_that_fails_is_told_and_leaves_no_result(results, tmp_path, monkey
     results.PAGE.parent.mkdir(parents=True)
     assert results.main() == 1
     assert not (results.RESULTS / "multi30k-en-fr.json").exists() and "not yet run" in results.PAGE.read_text()
+
+
+def test_a_sweep_meets_a_bar_only_with_all_its_seeds(results):
+    row = results.SWEEPS[0]
+    each = {bar.value: [0.001, 0.002, 0.02 if bar.value == "gru" else 0.003] for bar in row.bars}
+    rows = [{"value": value, "parameters": 7, "seconds_per_epoch": 2.0, "each": one} for value, one in each.items()]
+    machine = result(results.ROWS[0], 1.0)["machine"]
+    page = results.page({row.name: {"rows": rows, "seeds": [1, 2, 3], "minutes": 4.0, "machine": machine, "date": "2026-01-02"}}, None)
+    assert "| [adding](#adding), LSTM | mean squared error, worst seed | < 0.01 | 0.003 | 0.001 to 0.003, 3 seeds | met | 4 |" in page
+    assert "| GRU | 7 | 2 | 0.001 | 0.002 | 0.02 | < 0.01 | missed by 1 of 3 seeds |" in page
+    assert "> 0.1 | 0.001 | 0.001 to 0.003, 3 seeds | missed by 3 of 3 seeds |" in page
+    assert "not yet run" in "\n".join(row.section(None, "runs/adding"))
+
+
+def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
+    row = dataclasses.replace(results.SWEEPS[0], name="sums", seeds=2, bars=results.SWEEPS[0].bars[1:3], over="inputs.numbers.encoder.cell")
+    monkeypatch.setattr(results, "SWEEPS", (row,))
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "docs").mkdir()
+    recipe = (HOME / "recipes/sums.yaml").read_text()
+    (tmp_path / "recipes/sums.yaml").write_text(re.sub(r"epochs: \d+", "epochs: 1", recipe))
+    folder = tmp_path / results.RUNS / "prepared-sums"
+    folder.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        rows = [{"numbers": [place, 1], "sum": place + 1.0, "length": 2} for place in range(20)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    monkeypatch.setattr(sys, "argv", ["results.py", "--only", "sums", "--data-root", str(tmp_path)])
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(results, "ROWS", ())
+    assert results.main() == 0
+    written = (results.RESULTS / "sums.json").read_text()
+    found = json.loads(written)
+    assert [one["value"] for one in found["rows"]] == ["gru", "{type: rnn}"] and found["seeds"] == [1, 2]
+    own = json.loads((tmp_path / results.RUNS / "sums/cell-gru_seed-2/metrics.json").read_text())["test"]["outputs"]["sum"]["rmse"]["value"]
+    assert found["rows"][0]["each"][1] == own**2 and str(tmp_path) not in written

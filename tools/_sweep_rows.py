@@ -1,0 +1,172 @@
+"""Rows of docs/results.md that are a sweep: one recipe trained over and over, each value of a setting with several seeds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What every seed of a value should reach.
+
+    Args:
+        value: of the setting, as the sweep names it.
+        label: of the value, for the page.
+        least: what the metric should reach.
+        most: what it should not pass.
+    """
+
+    value: str
+    label: str
+    least: float | None = None
+    most: float | None = None
+
+    def told(self) -> str:
+        return f"> {self.least:g}" if self.least is not None else f"< {self.most:g}" if self.most is not None else ""
+
+    def verdict(self, values: list[float]) -> str:
+        if not self.told():
+            return ""
+        held = [(self.least is None or one > self.least) and (self.most is None or one < self.most) for one in values]
+        return "met" if all(held) else f"missed by {len(held) - sum(held)} of {len(held)} seeds"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep and what each of its values should reach.
+
+    Args:
+        name: of the recipe.
+        measured: on what, in a few words.
+        over: the setting.
+        bars: its values, in order.
+        seeds: how many of each.
+        output: what is judged.
+        metric: by what; its square is shown where `squared`.
+        squared: whether the square is shown, in `metric_name`.
+        metric_name: how the page calls it.
+        published: what others report.
+    """
+
+    name: str
+    measured: str
+    over: str
+    bars: tuple[Bar, ...]
+    seeds: int
+    output: str
+    metric: str
+    squared: bool
+    metric_name: str
+    published: str
+
+    def commands(self, run: str) -> dict[str, list[str]]:
+        """What is run; DIR stands for a folder of the machine."""
+        over = f"{self.over}={','.join(bar.value for bar in self.bars)}"
+        sweep = ["ostinato", "sweep", f"recipes/{self.name}.yaml", "--seeds", str(self.seeds), "--over", over]
+        return {
+            "prepare": ["python", "tools/prepare.py", self.name, "--out", "DIR"],
+            "sweep": [*sweep, "--out", run, "--data-root", "DIR"],
+        }
+
+    def found(self, folder: Path) -> dict[str, Any]:
+        """What the sweep in this folder found: each seed of each value by itself."""
+        report = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        rows = []
+        for row in report["rows"]:
+            measured = []
+            for name in row["runs"]:
+                metrics = json.loads((folder / name / "metrics.json").read_text(encoding="utf-8"))
+                value = metrics[report["split"]]["outputs"][self.output][self.metric]["value"]
+                measured.append(value**2 if self.squared else value)
+            kept = ("parameters", "epochs", "seconds_per_epoch", "peak_memory")
+            rows.append({"value": next(iter(row["values"].values())), **{name: row[name] for name in kept}, "each": measured})
+        minutes = sum(row["epochs"] * row["seconds_per_epoch"] * len(row["each"]) for row in rows) / 60
+        return {"seeds": report["seeds"], "split": report["split"], "minutes": round(minutes, 1), "rows": rows}
+
+    def _rows(self, result: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+        return {row["value"]: row for row in result["rows"]} if result else {}
+
+    def overview(self, result: dict[str, Any] | None) -> list[str]:
+        """Lines of the page's first table."""
+        rows, lines = self._rows(result), []
+        for place, bar in enumerate(self.bars):
+            lead = f"[{self.name}](#{self.name}), {bar.label}"
+            cells = ["not yet run", "", ""]
+            if bar.value in rows:
+                each = rows[bar.value]["each"]
+                worst = min(each) if bar.least is not None else max(each)
+                cells = [f"{worst:.2g}", f"{min(each):.2g} to {max(each):.2g}, {len(each)} seeds", bar.verdict(each)]
+            minutes = f"{result['minutes']:.0f}" if result and place == 0 else ""
+            lines.append(f"| {' | '.join([lead, f'{self.metric_name}, worst seed', bar.told(), *cells, minutes])} |")
+        return lines
+
+    def section(self, result: dict[str, Any] | None, run: str) -> list[str]:
+        lines = [f"## {self.name}", "", f"{self.measured[0].upper()}{self.measured[1:]}. Published: {self.published}.", "", "```"]
+        lines += [*(_shell(words) for words in self.commands(run).values()), "```", ""]
+        if result is None:
+            return [*lines, "not yet run"]
+        heads = ["", "parameters", "s/epoch", *(f"{self.metric_name}, seed {seed}" for seed in result["seeds"]), "bar", ""]
+        lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        rows = self._rows(result)
+        for bar in (bar for bar in self.bars if bar.value in rows):
+            row = rows[bar.value]
+            cells = [bar.label, f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.3g}", *(f"{one:.2g}" for one in row["each"])]
+            lines.append(f"| {' | '.join([*cells, bar.told(), bar.verdict(row['each'])])} |")
+        on = result["machine"]
+        return [
+            *lines,
+            "",
+            f"{result['minutes']} minutes in all on {on['cores']} cores ({on['processor']}, {on['capability']}, {on['threads']} threads,"
+            f" torch {on['torch']}), {result['date']}.",
+        ]
+
+    def for_readme(self, result: dict[str, Any] | None) -> str:
+        rows, bar = self._rows(result), self.bars[0]
+        each = rows[bar.value]["each"] if bar.value in rows else None
+        told = [f"{max(each):.2g}", f"{len(each)} seeds", f"{result['minutes']:.0f}"] if each else ["not yet run", "", ""]
+        what = f"[{self.measured.partition(';')[0]}: {bar.label}](docs/results.md#{self.name})"
+        return f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only {self.name}` |"
+
+
+def _shell(words: list[str]) -> str:
+    return " ".join(f'"{word}"' if " " in word or "{" in word else word for word in words)
+
+
+ADDING = Swept(
+    name="adding",
+    measured="the adding problem, two marked numbers among 200; always saying the mean has 0.16",
+    over="inputs.series.encoder.cell",
+    bars=(
+        Bar("lstm", "LSTM", most=0.01),
+        Bar("gru", "GRU", most=0.01),
+        Bar("{type: rnn}", "tanh RNN", least=0.1),
+        Bar("{type: rnn, activation: relu, start: identity}", "relu RNN that starts at the identity"),
+    ),
+    seeds=3,
+    output="sum",
+    metric="rmse",
+    squared=True,
+    metric_name="mean squared error",
+    published="LSTM and the relu RNN that starts at the identity solve it, the tanh RNN does not (Le et al. 2015, arXiv:1504.00941, figure 2)",
+)
+SUMS = Swept(
+    name="sums",
+    measured="the sum of 6 to 10 numbers from 0 to 9, trained on sums of 2 to 5",
+    over="inputs.numbers.encoder",
+    bars=(
+        Bar(
+            "{cell: {type: rnn, activation: relu, start: identity}, both_ways: false, hidden_size: 32, embedding_size: 8, dropout: 0}",
+            "relu RNN that starts at the identity",
+            most=0.5,
+        ),
+        Bar("{type: windowed, window: 5, hidden_size: 64}", "feed-forward net over five numbers", least=2.0),
+    ),
+    seeds=3,
+    output="sum",
+    metric="mae",
+    squared=False,
+    metric_name="mean error",
+    published="none: the training lengths end before the test's begin",
+)
+SWEEPS = (ADDING, SUMS)
