@@ -302,10 +302,11 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     change_lines(folder / "load.csv", cell(31, 2, "NA"))
     finite(train(FORECAST).json)
     rows = curves(20)
-    rows[3]["curve"][2], rows[4]["curve"], rows[5]["curve"] = None, None, []
+    rows[3]["curve"][2], rows[0]["curve"], rows[5]["curve"] = None, None, []
     write_rows(folder / "curves.jsonl", rows)
-    said = train(CURVES, "curves")
+    said = train(CURVES.replace("{train: curves.jsonl}", "{train: curves.jsonl, valid: curves.jsonl}"), "curves")
     finite(said.json)
+    assert "n-gram" not in str(said.json["rivals"]) and "logistic regression" in said.json["rivals"]["label"]
     assert "1 rows left out, inputs.curve is missing" in said.err and "1 rows left out, inputs.curve is empty" in said.err
     finite(cli("evaluate", "curves", "--data", "curves.jsonl", "--json").json)
 
