@@ -24,6 +24,7 @@ from ostinato.model import Batch, Graph
 from ostinato.recipe import Recipe, align_of, restore
 from ostinato.registry import Settings, build
 from ostinato.searches._contract import Hypothesis
+from ostinato.searches._stops import Stops
 from ostinato.steps import Layout, Steps
 from ostinato.training.checkpoints import restore_model
 
@@ -211,14 +212,15 @@ def answers(
                 for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)):
                     found[row][output] = one
             continue
+        stops = Stops(searcher.stop, first.modalities[f"outputs.{output}"])
         for rows_now in batches:
             with torch.inference_mode():
                 begun = begin(runs, output, columns, rows_now, seed)
                 said = searcher.search(
-                    begun.generator, begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
+                    stops.over(begun.generator), begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
                 )
             for row, hypotheses in zip(rows_now, said):
-                found[row][output] = [_answer(first, output, columns, row, one) for one in hypotheses]
+                found[row][output] = [_answer(first, output, columns, row, one, stops) for one in hypotheses]
     return found
 
 
@@ -328,9 +330,11 @@ def _row_seed(seed: int, sequences: Iterable[np.ndarray]) -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-def _answer(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis) -> Answer:
+def _answer(
+    run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis, stops: Stops
+) -> Answer:
     modality = run.modalities[f"outputs.{output}"]
-    value = modality.decode(one.symbols)
+    value = stops.cut(modality.decode(one.symbols))
     said, heard = [], []
     if one.attention is not None:
         said = [*modality.labels(one.symbols), "end"][: len(one.attention)]

@@ -18,6 +18,7 @@ from ostinato.modalities._contract import Modality
 from ostinato.predicting import Begun, Row, Run, answers, begin
 from ostinato.registry import settings_class
 from ostinato.searches._contract import Search
+from ostinato.searches._stops import Stops
 from ostinato.searches.greedy import Greedy
 from ostinato.searches.sample import Sample
 from ostinato.steps import Steps
@@ -67,6 +68,8 @@ class Listening(Generator):
 def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[str], None]) -> str:
     """The answer to one row, its text told piece by piece while it is said; returns the whole.
 
+    What may be the beginning of a stop is held back until it is none.
+
     Errors:
         ConfigError: the run has several outputs or none that is generated, or the search follows several answers at once.
     """
@@ -75,19 +78,21 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
         raise ConfigError("--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without --n-best")
     modality, said, told = run.modalities[f"outputs.{output}"], [], ""
 
+    stops = Stops(search.stop, modality)
+
     def tell(symbol: int) -> None:
         nonlocal told
         said.append(symbol)
-        text = modality.write(modality.decode(said))
+        text = modality.write(stops.sure(modality.decode(said)))
         if not text.endswith(UNFINISHED) and text.startswith(told):
             hear(text[len(told) :])
             told = text
 
     with torch.inference_mode():
         begun = _begun(run, row, output, seed)
-        listening = Listening(begun.generator, tell)
+        listening = Listening(stops.over(begun.generator), tell)
         ((best, *_),) = search.search(listening, begun.state, begun.longest, begun.seeds, attention=False, first=begun.first)
-    whole = modality.write(modality.decode(best.symbols))
+    whole = modality.write(stops.cut(modality.decode(best.symbols)))
     hear(whole[len(told) :] if whole.startswith(told) else "")
     return whole
 
@@ -105,9 +110,10 @@ def _generated(run: Run) -> str:
 
 
 def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
-    """The likeliest whole answers, as a mail program shows them, by a beam of at least twice as many."""
+    """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops hold."""
     output = _generated(run)
-    search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count)
+    stop = run.recipe.settings.search.stop
+    search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count, stop=stop)
     (found,) = answers([run], [row], search=search)
     return sorted((Suggestion(one.text, math.exp(one.log_probability)) for one in found[output]), key=lambda one: -one.probability)
 

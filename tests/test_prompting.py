@@ -1,5 +1,6 @@
 """What follows a prompt: next words as counting every spelling gives them, completions, and text while it is said."""
 
+import dataclasses
 import itertools
 import math
 
@@ -94,6 +95,40 @@ def test_what_is_told_while_it_is_said_is_the_answer(run, search):
     assert "".join(pieces) == whole and len(pieces) > 1
     plain = ostinato.predicting.answers([run], [{"text": "a"}], search=ostinato.registry.settings_class("searches", search)(type=search, max_length=9), seed=3)
     assert whole == plain[0]["on"][0].text
+
+
+@pytest.mark.parametrize("name", ["greedy", "sample", "beam"])
+def test_an_answer_ends_before_the_first_stop(run, name):
+    settings = ostinato.registry.settings_class("searches", name)
+    rows = [{"text": text} for text in ("a", "ab ", "", "b a")]
+    said = ostinato.predicting.answers([run], rows, search=settings(type=name, max_length=12), seed=5)
+    before = [one["on"][0].text for one in said]
+    stops = ["bb", next(one[1:3] for one in before if len(one) > 3)]
+    found = ostinato.predicting.answers([run], rows, search=settings(type=name, max_length=12, stop=stops), seed=5)
+    after = [one["on"][0].text for one in found]
+    assert not any(stop in one for one in after for stop in stops)
+    if name != "beam":  # with a stop another beginning may be the best
+        assert after == [min((one.split(stop)[0] for stop in stops), key=len) for one in before] != before
+
+
+@pytest.mark.parametrize("search", ["greedy", "sample"])
+def test_nothing_of_a_stop_is_told_while_it_is_said(run, search):
+    for seed in range(6):
+        pieces = []
+        built = make("searches", search, (), {"max_length": 30, "stop": [" a", "bb b"]})
+        whole = prompting.streamed(run, {"text": "a"}, built, seed=seed, hear=pieces.append)
+        assert "".join(pieces) == whole and " a" not in whole and "bb b" not in whole
+        settings = ostinato.registry.settings_class("searches", search)(type=search, max_length=30, stop=(" a", "bb b"))
+        assert whole == ostinato.predicting.answers([run], [{"text": "a"}], search=settings, seed=seed)[0]["on"][0].text
+
+
+def test_completions_keep_the_stops_of_the_recipe(run, monkeypatch):
+    before = prompting.completions(run, {"text": "ab"}, 3)
+    stop = next(one.text[1] for one in before if len(one.text) > 1)
+    search = ostinato.registry.settings_class("searches", "sample")(type="sample", stop=[stop])
+    settings = run.recipe.settings.model_copy(update={"search": search})
+    monkeypatch.setattr(run, "recipe", dataclasses.replace(run.recipe, settings=settings))
+    assert not any(stop in one.text for one in prompting.completions(run, {"text": "ab"}, 3))
 
 
 def test_several_answers_at_once_cannot_be_told(run):

@@ -1,5 +1,6 @@
 """Answer with a trained run: one line in, one prediction out."""
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,10 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
 @click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
 @click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to.")
+@click.option(
+    "--stop", "stops", multiple=True, metavar="TEXT",
+    help="End the answer before TEXT, in which \\n and \\t are a line break and a tab; for several give it again.",
+)
 @click.option("--stream", is_flag=True, help="Print one TEXT's answer while it is said (search greedy or sample).")
 @set_option
 @seed_option
@@ -24,6 +29,7 @@ def predict(
     source: str | None,
     n_best: int | None,
     attention: Path | None,
+    stops: tuple[str, ...],
     stream: bool,
     sets: tuple[str, ...],
     seed: int | None,
@@ -45,6 +51,9 @@ def predict(
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
+    if stops:
+        plain = [one.replace("\\n", "\n").replace("\\t", "\t") for one in stops]
+        sets = (*sets, f"search.stop={json.dumps(plain, ensure_ascii=False)}")
     if stream:
         if len(texts) != 1 or len(runs) > 1 or n_best or attention or as_json:
             raise click.UsageError("--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json")

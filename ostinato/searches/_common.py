@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, Strict
 from torch import Tensor
 
 from ostinato.errors import BundleError, ConfigError
@@ -16,6 +16,8 @@ from ostinato.layers.attend import Memory
 
 Whole = Annotated[int, Field(ge=0)]
 """A whole number from 0 up."""
+StopTexts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
+"""Texts that end an answer."""
 Choose = Callable[[Tensor, Tensor, int], Tensor]
 """(scores (R, V) log-probabilities with -inf where a symbol may not be said, numbers (R,) of the rows, step) -> symbols (R,)."""
 

@@ -1,6 +1,7 @@
 """What a search is: it speaks only start / step / reorder and finds what a generator would say."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +41,8 @@ class Search(ABC):
 
     n_best: int
     """Answers per example."""
+    stop: Sequence[str] = ()
+    """Texts that end an answer. A search knows symbols alone: whoever knows texts lets it search `Stops.over` a generator."""
     random: ClassVar[bool]
     """Whether `seeds` are read."""
 

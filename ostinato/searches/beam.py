@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator
 from ostinato.registry import Count, NonNegative
 from ostinato.searches._common import (
+    StopTexts,
     Whole,
     attended,
     best,
@@ -53,6 +54,7 @@ class Beam(Search):
             input that is attended to.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not said before so many symbols.
+        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
         no_repeat_ngrams: no sequence of so many symbols is said twice in an answer; 0 allows all.
 
     Errors:
@@ -75,6 +77,7 @@ class Beam(Search):
         coverage_penalty: NonNegative = 0.0,
         max_length: Count | None = None,
         min_length: Whole = 0,
+        stop: StopTexts = (),
         no_repeat_ngrams: Whole = 0,
     ):
         check_lengths("beam", min_length, max_length)
@@ -94,6 +97,7 @@ class Beam(Search):
         self.coverage_penalty = coverage_penalty
         self.max_length = max_length
         self.min_length = min_length
+        self.stop = stop
         self.no_repeat_ngrams = no_repeat_ngrams
 
     def divisor(self, length: Tensor | int) -> Tensor | float:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ostinato.heads._contract import Decoding, Generator
 from ostinato.registry import Count
-from ostinato.searches._common import Whole, bounds, check_lengths, cut_weights, source_lengths, unroll
+from ostinato.searches._common import StopTexts, Whole, bounds, check_lengths, cut_weights, source_lengths, unroll
 from ostinato.searches._contract import Hypothesis, Search
 
 
@@ -22,6 +22,7 @@ class Greedy(Search):
     Args:
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not said before so many symbols.
+        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
 
     Errors:
         ConfigError: min_length is above max_length.
@@ -29,11 +30,12 @@ class Greedy(Search):
 
     random: ClassVar[bool] = False
 
-    def __init__(self, *, max_length: Count | None = None, min_length: Whole = 0):
+    def __init__(self, *, max_length: Count | None = None, min_length: Whole = 0, stop: StopTexts = ()):
         check_lengths("greedy", min_length, max_length)
         self.n_best = 1
         self.max_length = max_length
         self.min_length = min_length
+        self.stop = stop
 
     @torch.no_grad()
     def search(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ostinato.heads._contract import Decoding, Generator
 from ostinato.registry import Count, Positive, Share
-from ostinato.searches._common import Whole, best, bounds, check_lengths, cut_weights, source_lengths, unroll
+from ostinato.searches._common import StopTexts, Whole, best, bounds, check_lengths, cut_weights, source_lengths, unroll
 from ostinato.searches._contract import Hypothesis, Search
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -38,6 +38,7 @@ class Sample(Search):
         n_best: samples per example, the most probable first; one may come twice.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not drawn before so many symbols.
+        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
         seed: another seed gives other samples.
 
     Errors:
@@ -59,6 +60,7 @@ class Sample(Search):
         n_best: Count = 1,
         max_length: Count | None = None,
         min_length: Whole = 0,
+        stop: StopTexts = (),
         seed: int = 0,
     ):
         check_lengths("sample", min_length, max_length)
@@ -69,6 +71,7 @@ class Sample(Search):
         self.n_best = n_best
         self.max_length = max_length
         self.min_length = min_length
+        self.stop = stop
         self.seed = seed
 
     def kept(self, scores: Tensor) -> Tensor:

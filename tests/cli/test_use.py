@@ -83,6 +83,19 @@ def test_n_best_prints_rank_score_text_and_says_what_to_set(trained, cli, refuse
     refused("predict", trained, "ein", "--n-best", "3", "--set", "search=greedy", says=["'greedy' gives one answer", "search=beam"])
 
 
+def test_an_answer_stops_where_it_is_told_to(trained, cli, refused):
+    texts = ["ein zwei drei vier", "neun neun neun acht", "drei sechs"]
+    plain = cli("predict", trained, *texts).out.splitlines()
+    stop = next(word for line in plain for word in line.split()[1:])
+    found = cli("predict", trained, *texts, "--set", "search=greedy", "--stop", stop, "--stop", "one one").out.splitlines()
+    assert len(found) == 3 and not any(stop in line for line in found)
+    same = cli("predict", trained, *texts, "--set", "search=greedy", "--set", f"search.stop=[{stop}, one one]").out.splitlines()
+    assert same == found
+    assert not any(stop in line for line in cli("predict", trained, *texts, "--n-best", "2", "--stop", stop).out.splitlines())
+    refused("predict", trained, *texts, "--stop", r"\n\n", says=[r"stop: '\n\n'", r"never says '\n'", "leave it out"])
+    refused("predict", trained, *texts, "--stop", "", says=["search.stop.0", "at least 1 character"])
+
+
 def test_predict_refuses_what_it_cannot_read(trained, refused, cli):
     refused("predict", trained, says=["give TEXT, or --input"])
     refused("predict", trained, "a", "--input", "b.txt", says=["not both"])

@@ -1,0 +1,118 @@
+"""Texts that end an answer before the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.encoders._contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._contract import Decoding, Generator
+from ostinato.modalities._contract import Modality
+from ostinato.steps import Steps
+
+LAST = "last said"
+"""The name of the value in a state that holds the last symbols of each hypothesis, -1 where there are fewer."""
+
+
+class Stops:
+    """The texts that end an answer and are no part of it; of an output of symbols, one symbol or several in a row.
+
+    What is searched is what the answer alone says: a text that begins in the prompt is not seen.
+
+    Args:
+        texts: as a user gives them.
+        modality: of the output, which turns symbols into what is searched.
+
+    Errors:
+        ConfigError: one can never be said.
+    """
+
+    def __init__(self, texts: Sequence[str], modality: Modality):
+        self.modality = modality
+        self.texts = [self._sayable(text, modality.parse(text)) for text in texts]
+        # Each symbol says at least a byte of text, so a stop that ends within the last symbol begins within so many.
+        self.reach = max((len(one.encode() if isinstance(one, str) else one) for one in self.texts), default=0) + 1
+
+    def _sayable(self, text: str, parsed: Any) -> Any:
+        if not parsed:
+            raise ConfigError(f"stop: {text!r} holds no symbol of this output; give one, or leave it out")
+        if self.modality.decode(self.modality.encode(parsed)) == parsed:
+            return parsed
+        known = {part for number in range(self.modality.spec.size) for part in self.modality.decode(np.array([number]))}
+        # A text has spaces between its pieces, whatever these are.
+        never = [part for part in parsed if part not in known and not (isinstance(parsed, str) and part == " ")]
+        if never:
+            told = ", ".join(map(repr, dict.fromkeys(never)))
+            raise ConfigError(
+                f"stop: {text!r} would end no answer, since this output never says {told}: the model knows what it has seen in"
+                " training alone, in its modality's spelling; give another stop, or leave it out"
+            )
+        return parsed
+
+    def over(self, generator: Generator) -> Generator:
+        """The generator that says its end after a stop; itself where there are none."""
+        return _Stopping(generator, self) if self.texts else generator
+
+    def cut(self, said: Any) -> Any:
+        """What was said, up to the first stop."""
+        return said[: min(self._places(said), default=len(said))]
+
+    def sure(self, said: Any) -> Any:
+        """What was said, up to the first stop, or to where one may have begun that is not whole yet."""
+        cut = self.cut(said)
+        if len(cut) < len(said):
+            return cut
+        begun = (size for one in self.texts for size in range(1, len(one)) if said[-size:] == one[:size])
+        return said[: len(said) - max(begun, default=0)]
+
+    def in_last(self, last: Sequence[int]) -> bool:
+        """Whether the last symbols said, -1 before the first, hold a stop."""
+        return bool(self._places(self.modality.decode(np.array([symbol for symbol in last if symbol >= 0], np.int64))))
+
+    def _places(self, said: Any) -> list[int]:
+        return [place for place in (_first(said, one) for one in self.texts) if place >= 0]
+
+
+class _Stopping(Generator):
+    """A generator that can say nothing but its end once a hypothesis holds a stop, for any search.
+
+        p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
+    """
+
+    def __init__(self, generator: Generator, stops: Stops):
+        self.generator, self.stops = generator, stops
+        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        return self.generator.start(encoded)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """A prompt, in which nothing stops."""
+        return self.generator.extend(steps, state)
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        values = dict(state.values)
+        last = values.pop(LAST, None)
+        logits, after = self.generator.step(symbols, replace(state, values=values))
+        if last is None:  # the begin symbol, or the last of a prompt: nothing of the answer
+            last = symbols.new_full((len(symbols), self.stops.reach), -1)
+        else:
+            last = torch.cat([last[:, 1:], symbols.unsqueeze(1)], 1)
+            ended = torch.tensor([self.stops.in_last(row) for row in last.tolist()], dtype=torch.bool, device=logits.device)
+            only_end = torch.full_like(logits[:1], -torch.inf)
+            only_end[:, self.end] = 0
+            logits = torch.where(ended.unsqueeze(1), only_end, logits)
+        return logits, replace(after, values=after.values | {LAST: last})
+
+
+def _first(said: Any, part: Any) -> int:
+    """Where a part of a text, or of a list, stands in it first; -1 where it does not."""
+    if isinstance(said, str):
+        return said.find(part)
+    return next((place for place in range(len(said) - len(part) + 1) if said[place : place + len(part)] == part), -1)
