@@ -104,7 +104,8 @@ def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) ->
     logits, _ = generator.extend(heard, state)
     said = logits.log_softmax(1).gather(1, truth.long().unsqueeze(1)).squeeze(1)
     right = (logits.argmax(1) == truth).to(said)
-    return Scored(sums(said, heard.layout), heard.layout.lengths, sums(right, heard.layout))
+    by_step = heard.with_values(torch.stack([said, right], 1))
+    return Scored(sums(said, heard.layout), heard.layout.lengths, sums(right, heard.layout), by_step)
 
 
 class Ensemble(Generator):

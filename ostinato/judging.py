@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from ostinato.rows import table_rows
 
 MOST_LABELS = 50
 """A table of what was taken for what is read by people."""
+FEW_TEXTS, PIECES, LEAST_PIECE = 100, 1000, 50
+"""Fewer texts than that are cut into about so many pieces, each of so many characters or items at least."""
 CHUNK_ROWS = 4096
 """Rows taken up at once: enough to sort by length, few enough to stay small."""
 
@@ -79,6 +81,7 @@ def examine(
         for output in run.outputs
     }
     stand: dict[str, list[int]] = {output: [] for output in run.outputs}
+    by_step: dict[str, list] = {output: [] for output, one in run.outputs.items() if align_of(one) == "next"}
     listed = enumerate(table_rows(run, table, rows))
     left_out: dict[str, list[int]] = {}
 
@@ -107,6 +110,8 @@ def examine(
             kept["quantiles"] += [told[at][output][0].quantiles if output in answered else None for at in given]
             kept["expected"] += [run.raw(chunk[at], f"outputs.{output}") for at in given]
             kept["alternatives"] += [_alternatives(run, output, settings, chunk[at]) for at in given]
+            if output in by_step and output in scored:
+                by_step[output] += scored[output].by_step or [None] * len(given)
             for key in ("log_probability", "num_targets", "num_right"):
                 kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
@@ -125,10 +130,45 @@ def examine(
             scales, order = table.scales(f"outputs.{output}", numbers), table.order(numbers)
         elif align_of(run.outputs[output]) == "next":
             # Rows of a file that is read on and on are often pieces of one text; where they are not, blocks come out short.
-            order = Order([0] * len(kept["expected"]), 1, "row", "texts")
+            rows_there = len(stand[output])
+            kept, stand[output] = _in_pieces(kept, by_step[output], stand[output])
+            order = Order([0] * len(stand[output]), 1, "row" if len(stand[output]) == rows_there else "piece", "texts")
         known = {name: None if name in unknown else values for name, values in kept.items()}
         judged[output] = Judged(**known, scales=scales, order=order)
     return Examined(total, judged, stand)
+
+
+def _in_pieces(kept: dict[str, list], by_step: Sequence[np.ndarray | None], numbers: list[int]) -> tuple[dict[str, list], list[int]]:
+    """A few long texts as many short pieces, whose neighbours a bootstrap can draw in blocks; more texts as they are.
+
+    Each text is cut at equal shares of its characters (of a list: items), and the same shares of its steps. Sums over all pieces are those
+    over all texts; where a step has many characters a cut may be off by one step, which an interval does not notice.
+
+    Args:
+        kept: of each text what is judged, by name.
+        by_step: of each text the log-probability of every target and whether it scored best, or None.
+        numbers: where the texts stand.
+    """
+    lengths = [len(one) for one in kept["expected"]]
+    if not 0 < len(lengths) < FEW_TEXTS or any(one is None for one in by_step):
+        return kept, numbers
+    whole = sum(lengths)
+    made: dict[str, list] = {name: [] for name in kept}
+    stand: list[int] = []
+    for text, (length, steps) in enumerate(zip(lengths, by_step)):
+        count = max(1, min(length // LEAST_PIECE, round(PIECES * length / max(1, whole))))
+        cut, cut_steps = (np.linspace(0, size, count + 1).round().astype(int).tolist() for size in (length, len(steps)))
+        parts = [steps[slice(*ends)].astype(np.float64) for ends in pairwise(cut_steps)]
+        own = {
+            "expected": [kept["expected"][text][slice(*ends)] for ends in pairwise(cut)],
+            "log_probability": [float(one[:, 0].sum()) for one in parts],
+            "num_targets": [len(one) for one in parts],
+            "num_right": [float(one[:, 1].sum()) for one in parts],
+        }
+        for name, values in made.items():
+            values += own.get(name) or [kept[name][text]] * count
+        stand += [numbers[text]] * count
+    return made, stand
 
 
 def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[Any]:

@@ -390,10 +390,12 @@ class Given(NamedTuple):
     Args:
         rows: which of the rows have the output, in order.
         scored: a number for each of these.
+        by_step: for each the log-probability of every target and whether it scored best, (steps, 2), where the head tells them.
     """
 
     rows: list[int]
     scored: Scored
+    by_step: list[np.ndarray] | None
 
 
 def scores(
@@ -430,11 +432,14 @@ def scores(
             target = steps.pop(TARGET)
             with torch.inference_mode():
                 parts.append(_scored(runs, output, steps, target))
-        fields = Scored.__dataclass_fields__
+        fields = ("log_probability", "num_targets", "num_right")
         nothing = torch.zeros(0)
-        found[output] = Given(
-            given, Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
-        )
+        scored = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
+        by_step = None
+        if all(one.by_step is not None for one in parts):
+            steps = [each.cpu().numpy() for one in parts for each in one.by_step.split()]
+            by_step = [steps[at] for at in back.tolist()]
+        found[output] = Given(given, scored, by_step)
     return found
 
 

@@ -49,12 +49,14 @@ class Scored:
     """What a model says of given targets, a number per example.
 
     Shapes:
-        log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored targets
+        log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored targets;
+        by_step (N, 2) log-probability of each target and whether it scored best, where it is told
     """
 
     log_probability: Tensor
     num_targets: Tensor
     num_right: Tensor
+    by_step: Steps | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ostinato.heads._contract import Scored
 from ostinato.heads._losses import sums
 from ostinato.layers.vocabulary import PIECE, AdaptiveSoftmax, FullSoftmax
-from ostinato.steps import Layout
+from ostinato.steps import Layout, Steps
 
 
 def scored(
@@ -33,4 +33,5 @@ def scored(
         logits = softmax(read[part])
         said[part] = logits.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1)
         right[part] = logits.argmax(1) == true
-    return Scored(sums(said, layout), layout.lengths, sums(right.to(said), layout))
+    by_step = Steps(torch.stack([said, right.to(said)], 1), layout)
+    return Scored(sums(said, layout), layout.lengths, sums(right.to(said), layout), by_step)
