@@ -32,6 +32,11 @@ def columns_of(place: str, settings: Settings) -> list[str]:
     return [column] if isinstance(column, str) else list(column)
 
 
+def by_words(settings: Settings) -> bool:
+    """Whether a column is read in pieces of words that have labels, so that its unit is the word."""
+    return getattr(settings, "subword_pooling", "none") != "none"
+
+
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
     """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of a raw value."""
     made = {}

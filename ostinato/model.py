@@ -20,7 +20,8 @@ from ostinato.heads.forecast import Forecast
 from ostinato.heads.next_step import NextStep
 from ostinato.kernels.dispatch import way
 from ostinato.layers.embedding import Embedding
-from ostinato.modalities._contract import Modality
+from ostinato.layers.pooling import by_words
+from ostinato.modalities._contract import Modality, Symbols
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, build, component, derive, field, keyword_only
 from ostinato.steps import Layout, Steps
 
@@ -164,9 +165,14 @@ class Graph(nn.Module):
         self.goes_on = {name: settings.of for name, settings in outputs.items() if settings.align == "next"}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
         self._owner = {name: encoder_owner(name, inputs) for name in inputs}
+        specs = {name: modalities[f"inputs.{name}"].spec for name in inputs}
+        self._pooling = {name: one.pooling for name, one in specs.items() if isinstance(one, Symbols) and one.pooling != "none"}
+        self._each = {name for name, settings in outputs.items() if settings.align == "each"}
         for name, settings in inputs.items():
             if self._owner[name] == name:
                 spec = modalities[f"inputs.{name}"].spec
+                if isinstance(spec, Symbols):
+                    spec = dataclasses.replace(spec, pooling="none")
                 self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
             self.reads[name] = sorted(settings.reads or inputs, key=lambda one, of=settings.of: one != of)
@@ -218,6 +224,8 @@ class Graph(nn.Module):
         forecasts = {of: self.heads[name] for name, of in self.goes_on.items() if isinstance(self.heads[name], Forecast)}
         found = {}
         for name, one in inputs.items():
+            if name in self._pooling:
+                one = one.with_values(_pieces(one.values))
             if name in forecasts:
                 read = self.encoder(name).encode(forecasts[name].seen(one))
                 found[name] = read._replace(source=Source(one, self.encoder(name)))
@@ -227,12 +235,16 @@ class Graph(nn.Module):
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
-        return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}))
+        return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}), inputs)
 
-    def _read(self, output: str, encoded: Mapping[str, Encoded]) -> list[Encoded]:
+    def _read(self, output: str, encoded: Mapping[str, Encoded], inputs: Mapping[str, Steps]) -> list[Encoded]:
         own = self.goes_on.get(output)
         begun = {of for name, of in self.goes_on.items() if isinstance(self.heads[name], NextStep)}
         read = [_without_first(encoded[one]) if one in begun and one != own else encoded[one] for one in self.reads[output]]
+        labelled = self.reads[output][0]
+        if output in self._each and labelled in self._pooling and read[0].steps is not None:
+            pooled = by_words(self._pooling[labelled], read[0].steps, inputs[labelled].values[:, -1])
+            read[0] = read[0]._replace(steps=pooled)
         return self._joined(output, read)
 
     def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
@@ -256,7 +268,7 @@ class Graph(nn.Module):
         encoded = self.encode(batch.inputs)
         losses = {}
         for output, head in self.heads.items():
-            read = self._read(output, encoded)
+            read = self._read(output, encoded, batch.inputs)
             losses[output] = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
         return losses
 
@@ -274,7 +286,9 @@ class Graph(nn.Module):
         encoded = {name: self.encoder(name).encode(one) for name, one in batch.inputs.items() if name != of}
         encoded[of] = self.encoder(of).encode(read, self._taken_up(of, read, carried, batch.pieces.before))
         ends = batch.pieces.ends
-        losses = {name: head.piece_loss(self._read(name, encoded), batch.targets[name], ends) for name, head in heads.items()}
+        losses = {}
+        for name, head in heads.items():
+            losses[name] = head.piece_loss(self._read(name, encoded, batch.inputs), batch.targets[name], ends)
         return losses, tuple(one.detach() for one in encoded[of].state)
 
     def _taken_up(self, name: str, steps: Steps, carried: tuple[Tensor, ...], before: Tensor) -> tuple[Tensor, ...] | None:
@@ -320,6 +334,11 @@ class Graph(nn.Module):
     def _places(self) -> dict[str, nn.Module]:
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
         return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
+
+
+def _pieces(values: Tensor) -> Tensor:
+    """Pieces of words without the sign that tells where a word begins."""
+    return values[:, 0] if values.shape[1] == 2 else values[:, :-1]
 
 
 def _begun(steps: Steps, begin: int | None, starts: Tensor | None = None) -> Steps:

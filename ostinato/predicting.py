@@ -375,12 +375,16 @@ def _answers_at_once(modality: Modality, predicted: Predicted, n_best: int) -> I
         yield listed
 
 
-def _demand_one_each(output: str, read: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
+def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
+    read = run.graph.reads[output][0]
+    by_words = fitting.by_words(run.inputs[read])
+    unit = "word" if by_words else "step"
     for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
-        if len(steps) != len(labels):
+        number = int(steps[:, -1].sum()) if by_words else len(steps)
+        if number != len(labels):
             raise DataError(
-                f"{place(row)}: outputs.{output} has {len(labels)} labels and inputs.{read} {len(steps)} steps;"
-                " align: each needs one label per step"
+                f"{place(row)}: outputs.{output} has {len(labels)} labels and inputs.{read} {number} {unit}s;"
+                f" align: each needs one label per {unit}"
             )
 
 
@@ -421,7 +425,7 @@ def scores(
         targets = run.encoded([rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at]))
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
         if align_of(run.outputs[output]) == "each":
-            _demand_one_each(output, run.graph.reads[output][0], columns, lambda at, given=given: place(given[at]))
+            _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
         # Each run of an ensemble tells the scores of all symbols at every step.
         at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)
         batches = list(_batches(columns, at_once))

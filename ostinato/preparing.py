@@ -20,9 +20,10 @@ from ostinato.data.split import set_aside, share_of
 from ostinato.data.streams import Chunk, Streams, pieces
 from ostinato.data.windows import WindowBatches, Windows, check_training
 from ostinato.errors import ConfigError, DataError
+from ostinato.layers.pooling import words_of
 from ostinato.modalities._contract import Modality
 from ostinato.model import Batch, Pieces
-from ostinato.recipe import Recipe, align_of, forecasts, streamed
+from ostinato.recipe import Recipe, forecasts, labelled, streamed
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
@@ -184,6 +185,8 @@ def prepare(
         notes.append(f"data.fraction {fraction:g}: {len(rows):,} of {len(all_rows):,} training rows kept, drawn by seed")
 
     columns = columns_of(recipe.settings)
+    if facts is None:
+        recipe = recipe.with_chosen(planning.words(recipe))
     characters = _characters(table, columns, rows)
     recipe = recipe.with_chosen(planning.tokenizers(recipe, planning.Amount(len(rows), characters, {})))
     modalities = fitting.build(recipe.settings)
@@ -329,7 +332,7 @@ def _counted(dataset: Dataset, modalities: Mapping[str, Modality], rows: np.ndar
 
 
 def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:
-    """Characters of text in the training rows of each column; what is not text counts nothing."""
+    """Characters of text in the training rows of each column, lists of words included; what is not text counts nothing."""
     used = np.zeros(table.num_rows, dtype=bool)
     used[rows] = True
     counts = dict.fromkeys(columns.values(), 0)
@@ -337,9 +340,15 @@ def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> d
     for block in table.blocks():
         here = used[start : start + len(block)]
         for column in counts:
-            counts[column] += sum(len(cell) for cell, use in zip(block.columns[column], here) if use and isinstance(cell, str))
+            counts[column] += sum(_length(cell) for cell, use in zip(block.columns[column], here) if use)
         start += len(block)
     return {place: counts[column] for place, column in columns.items()}
+
+
+def _length(cell: Any) -> int:
+    if isinstance(cell, (list, tuple)):
+        return sum(len(one) + 1 for one in cell if isinstance(one, str))
+    return len(cell) if isinstance(cell, str) else 0
 
 
 def _usable(
@@ -365,14 +374,23 @@ def _usable(
 
 def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
     for name, settings in recipe.outputs.items():
-        if align_of(settings) != "each":
+        read = labelled(settings, recipe)
+        if read is None:
             continue
-        read = (settings.reads or list(recipe.inputs))[0]
-        labels, steps = dataset.lengths[f"outputs.{name}"][rows], dataset.lengths[f"inputs.{read}"][rows]
+        by_words = fitting.by_words(recipe.inputs[read])
+        unit = "word" if by_words else "step"
+        labels = dataset.lengths[f"outputs.{name}"][rows]
+        steps = _words(dataset, f"inputs.{read}", rows) if by_words else dataset.lengths[f"inputs.{read}"][rows]
         bad = np.flatnonzero((labels > 0) & (labels != steps))
         if len(bad):
             first = int(bad[0])
             raise DataError(
-                f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} steps"
-                f" ({len(bad):,} rows like this); align: each needs one label per step"
+                f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} {unit}s"
+                f" ({len(bad):,} rows like this); align: each needs one label per {unit}"
             )
+
+
+def _words(dataset: Dataset, place: str, rows: np.ndarray) -> np.ndarray:
+    """How many words each of these rows has in a column of pieces."""
+    parts = (dataset.steps(place, part) for part in np.array_split(rows, -(-len(rows) // COUNTED_ROWS)))
+    return np.concatenate([words_of(one.values[:, -1], one.layout)[1].lengths.numpy() for one in parts])

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, create_model
 from torch import nn
 
+from ostinato import fitting, vectors
 from ostinato.errors import ConfigError, nearest
 from ostinato.mistakes import explained, kind
 from ostinato.model import input_settings, output_settings
@@ -378,6 +379,11 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         for name, one in getattr(recipe, direction).items():
             if "tokenizer" in type(one).model_fields:
                 yield from _dangling(f"{direction}.{name}.tokenizer.same_as", one.tokenizer, tokenizers, "input or output")
+    have_labels = {labelled(one, recipe) for one in recipe.outputs.values()}
+    for name, one in recipe.inputs.items():
+        if fitting.by_words(one) and name not in have_labels:
+            told = "pools what words are read in, for their labels, and no output labels them; leave it out, or add one of align 'each'"
+            yield f"inputs.{name}.subword_pooling", told
     both = set(recipe.inputs) & set(recipe.outputs)
     for name in sorted(both):
         yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and say `column: {name}`"
@@ -402,6 +408,8 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             yield from _next_mistakes(where, one, recipe)
         elif getattr(one, "characters", False):
             yield f"{where}.characters", "an output says symbols, and their spelling with them; characters belong to an input, leave them out"
+        if align != "next" and fitting.by_words(one):
+            yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
         if one.type != "series":
             for word in ("lookback", "stride"):
                 if getattr(one, word) is not None:
@@ -450,6 +458,8 @@ def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterat
     if getattr(source, "characters", False):
         told = f"{where} goes on from what it said itself, symbol by symbol, and no spelling stands beside that; leave characters out"
         yield f"inputs.{one.of}.characters", told
+    if fitting.by_words(source):
+        yield f"inputs.{one.of}.subword_pooling", f"{where} goes on from pieces, and this input is read by words; set none, or name another input"
     if one.join is not None:
         yield f"{where}.join", "an output of align 'next' has the summaries of other inputs beside each step; leave the join out"
 
@@ -471,6 +481,11 @@ def _stream_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
 def streamed(recipe: Settings) -> str | None:
     """The input that outputs go on from symbol by symbol; the first of them."""
     return next((one.of for one in recipe.outputs.values() if align_of(one) == "next" and one.type != "series"), None)
+
+
+def labelled(output: Settings, recipe: Settings) -> str | None:
+    """The input whose steps an output labels, or None where it labels none."""
+    return (output.reads or list(recipe.inputs))[0] if align_of(output) == "each" else None
 
 
 def forecasts(recipe: Settings) -> bool:
@@ -521,7 +536,6 @@ def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
 
 def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
     """What a component says against its own settings when it is built, before any data is read."""
-    from ostinato import fitting, vectors
     from ostinato.training.loop import Training
 
     refused = False
@@ -547,8 +561,6 @@ def _refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
 
 def _spelling_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
     """Words that are spelt beside words that are not, of one vocabulary or one encoder."""
-    from ostinato import fitting
-
     columns, spelt = dict(fitting.places(recipe)), lambda one: getattr(one, "characters", False)
     for place, owner in fitting.vocabulary_owners(recipe).items():
         one, other = columns[place], columns[owner]

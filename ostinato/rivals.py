@@ -123,7 +123,7 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
                 TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
                 TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=2 if len(known) > 100 else 1),
             ]
-            read = lambda rows, cells=cells: [one or "" for one in cells(rows)]  # noqa: E731
+            read = lambda rows, cells=cells: [" ".join(one) if isinstance(one, list) else one or "" for one in cells(rows)]  # noqa: E731
         elif settings.type == "tokens":
             parts = [TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)]
             read = cells
@@ -165,7 +165,7 @@ def _mean(run: Run, output: str, column: str, known: Sequence[Row], asked: Seque
 
 def _label_of_symbol(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
     name = run.graph.reads[output][0]
-    if run.inputs[name].type != "tokens":
+    if run.inputs[name].type != "tokens" and not fitting.by_words(run.inputs[name]):
         return {}
     source = fitting.column_of(f"inputs.{name}", run.inputs[name])
     counts: dict[str, Counter] = defaultdict(Counter)

@@ -93,4 +93,4 @@ def test_a_column_without_anything_to_learn_is_named():
 def test_own_settings_are_plain_and_hold_what_decides_an_encoding():
     own = fitting.own_settings(recipe({"a": {**WORD, "lowercase": True}}, {"b": WORD}))
     assert own["inputs.a"]["lowercase"] is True and own["inputs.a"]["tokenizer"]["type"] == "word"
-    assert set(own["inputs.a"]) == {"tokenizer", "lowercase", "normalize", "stop_words", "characters"}
+    assert set(own["inputs.a"]) == {"tokenizer", "lowercase", "normalize", "stop_words", "characters", "subword_pooling"}

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 
 class Read(Protocol):
@@ -95,6 +95,35 @@ def last(steps: Steps) -> Tensor:
     values, layout = steps.values, steps.layout
     ends = torch.where(layout.lengths > 0, layout.offsets[1:] - 1, layout.total)
     return torch.cat([values, values.new_zeros(1, values.shape[1])]).index_select(0, ends.to(values.device))
+
+
+def words_of(begins: Tensor, layout: Layout) -> tuple[Layout, Layout]:
+    """The layout of the pieces of each word, words being sequences, and that of the words of each sequence.
+
+    Args:
+        begins: (N,), 1 at a word's first piece, else 0; a sequence begins with one.
+        layout: of the pieces.
+    """
+    marks = begins.cpu() != 0
+    so_far = torch.cat([torch.zeros(1, dtype=torch.int64), marks.cumsum(0)])
+    first = marks.nonzero().squeeze(1)
+    pieces = torch.diff(first, append=torch.tensor([len(marks)]))
+    return Layout(pieces, layout.device), Layout(torch.diff(so_far[layout.offsets]), layout.device)
+
+
+def by_words(kind: Literal["first", "last", "mean"], steps: Steps, begins: Tensor) -> Steps:
+    """One step per word: its first piece, its last, or the mean of its pieces.
+
+    Shapes:
+        steps (N, H); begins (N,), 1 at a word's first piece, else 0; returns (W, H)
+
+    Source: Ács, Kádár and Kornai 2021, arXiv:2102.10864, section 3.
+    """
+    pieces, words = words_of(begins, steps.layout)
+    if kind == "first":
+        return Steps(steps.values.index_select(0, pieces.offsets[:-1].to(steps.values.device)), words)
+    each = Steps(steps.values, pieces)
+    return Steps(last(each) if kind == "last" else mean(each), words)
 
 
 def sum_up(kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -12,12 +12,19 @@ MISSING = -1
 """A step of `Labels` that nobody gave a label; losses and metrics leave it out. In values it is NaN."""
 
 
+Subwords = Literal["none", "first", "last", "mean"]
+"""What of a word's pieces stands for it where words have labels; none: pieces are steps of their own."""
+
+
 @dataclass(frozen=True)
 class Symbols:
     """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples: heads add them.
 
     With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its characters
     from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
+
+    With `pooling` each step is a piece of a word: one number more stands at the end of its values, 1 where a word begins, else 0.
+    Encoders never see that number; what has a label for each word sees one step per word, its first or last piece's or their mean.
     """
 
     size: int
@@ -26,11 +33,13 @@ class Symbols:
     unknown: int
     characters: int = 0
     longest: int = 0
+    pooling: Subwords = "none"
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:
         """The type and shape of one encoded step."""
-        return "int32", (1 + self.longest,) if self.characters else ()
+        beside = (self.longest if self.characters else 0) + (self.pooling != "none")
+        return "int32", (1 + beside,) if self.characters or self.pooling != "none" else ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
+from ostinato.errors import DataError
+
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -13,3 +17,23 @@ def one_line(text: str) -> str:
 def shown(raw: Any) -> str:
     """A raw value of the wrong kind, for a message: its kind and how it begins."""
     return "a missing value" if raw is None else f"{type(raw).__name__} {repr(raw)[:40]}"
+
+
+def strings(raw: Any, noun: str) -> list[str]:
+    """A list, tuple or array of strings as a list; whole numbers in it count as their digits.
+
+    Errors:
+        DataError: it is none, or something else stands in it; `noun` is what stands in it by right.
+    """
+    if not isinstance(raw, (list, tuple, np.ndarray)):
+        raise DataError(f"a list of {noun}s is needed, not {shown(raw)}")
+    found = raw.tolist() if isinstance(raw, np.ndarray) else raw
+    return list(found) if all(isinstance(one, str) for one in found) else [_string(one, noun) for one in found]
+
+
+def _string(raw: Any, noun: str) -> str:
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        return str(raw)
+    if not isinstance(raw, str):
+        raise DataError(f"a {noun} must be a string or a whole number, not {shown(raw)}")
+    return raw

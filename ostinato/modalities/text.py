@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Symbols, Worded
-from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._contract import Modality, Subwords, Symbols, Worded
+from ostinato.modalities._fields import one_line, shown, strings
 from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers._contract import Spelt, Tokenizer
@@ -33,19 +33,26 @@ class Text(Modality, Worded):
     With `characters` a step is a word and its spelling, as for `tokens`, so that what training did not know is still told by its
     letters; the spelling is that of the prepared text.
 
+    With `subword_pooling` the text is a list of words, or a field that white space divides, and what has a label for each word
+    sees one step per word. A word's pieces are those that it has after a space, wherever it stands:
+
+        step = piece, and 1 where a word begins, else 0
+
     Args:
         tokenizer: what the pieces are; `{same_as: NAME}` shares the vocabulary of another input or output.
         lowercase: whether the model sees (and says) lower case only.
         normalize: Unicode's form to bring each text into, such as NFC for composed characters; null leaves it alone.
         stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or punctuation.
         characters: whether each word comes with its spelling: for an input whose tokenizer is `word`.
+        subword_pooling: which of a word's pieces stands for it where words have labels, or their mean; none: pieces are steps.
 
     Shapes:
-        encoded (T,), with `characters` (T, 1 + L)
+        encoded (T,), with `characters` (T, 1 + L), with `subword_pooling` one wider
 
     Errors:
-        ConfigError: a stop word is not one word, a shared tokenizer's owner was not looked up, or `characters` of pieces of words.
-        DataError: a value is no text or holds half of a surrogate pair; or the training split holds no text at all.
+        ConfigError: a stop word is not one word, or stands beside `subword_pooling`; a shared tokenizer's owner was not looked
+            up; or `characters` of pieces of words.
+        DataError: a value is no text (or no list of words) or holds half of a surrogate pair; or the training split holds no text at all.
     """
 
     aligns = frozenset({"free", "next"})
@@ -76,6 +83,7 @@ class Text(Modality, Worded):
         normalize: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = None,
         stop_words: Annotated[tuple[str, ...], Strict(False)] = (),
         characters: bool = False,
+        subword_pooling: Subwords = "none",
     ):
         if isinstance(tokenizer, SameAs):
             raise ConfigError(
@@ -93,6 +101,9 @@ class Text(Modality, Worded):
         self._characters = Spelling() if characters else None
         if characters and not isinstance(self._tokenizer, Spelt):
             raise ConfigError(f"characters: true: {self._not_words()}, or leave characters out")
+        if stop_words and subword_pooling != "none":
+            raise ConfigError("stop_words: every word has a label where words have labels; leave stop_words out")
+        self._pooling = subword_pooling
         self._labels: list[str] | None = None
 
     def _spelling(self, text: str) -> str:
@@ -154,19 +165,51 @@ class Text(Modality, Worded):
             yield text
 
     def _texts(self, column: Iterable[Any]) -> Iterator[str]:
-        return filter(None, (self.prepared(raw) for raw in column if raw is not None))
+        given = (raw for raw in column if raw is not None)
+        return filter(None, ("".join(self._words(raw)) if self._by_words else self.prepared(raw) for raw in given))
+
+    @property
+    def _by_words(self) -> bool:
+        return self._pooling != "none"
+
+    def _words(self, raw: Any) -> list[str]:
+        """Each word as the tokenizer sees it, with a space in front."""
+        return [f" {self.prepared(word)}" for word in self._listed(raw)]
+
+    def _listed(self, raw: Any) -> list[str]:
+        return raw.split() if isinstance(raw, str) else strings(raw, "word")
 
     def encode(self, raw: Any) -> np.ndarray:
-        text = self.prepared(raw)
-        pieces = self._tokenizer.encode(text)
-        if None in pieces:
-            pieces = [UNKNOWN - FIRST_PIECE if piece is None else piece for piece in pieces]
-        ids = np.array(pieces, dtype=np.int32) + np.int32(FIRST_PIECE)
-        return ids if self._characters is None else self._characters.beside(ids, self._spelt().spellings(text))
+        ids: list[int | None] = []
+        begins: list[int] = []
+        spellings: list[str] = []
+        for text in self._words(raw) if self._by_words else (self.prepared(raw),):
+            pieces = self._tokenizer.encode(text)
+            if self._by_words:
+                # What a tokenizer finds nothing in has a label too: one unknown piece.
+                pieces = pieces or [None]
+                begins += [1, *[0] * (len(pieces) - 1)]
+            if self._characters is not None:
+                spellings += self._spelt().spellings(text) or [""] * len(pieces)
+            ids += pieces
+        if None in ids:
+            ids = [UNKNOWN - FIRST_PIECE if piece is None else piece for piece in ids]
+        encoded = np.array(ids, dtype=np.int32) + np.int32(FIRST_PIECE)
+        if self._characters is not None:
+            encoded = self._characters.beside(encoded, spellings)
+        return np.column_stack([encoded, np.array(begins, np.int32)]) if self._by_words else encoded
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> str:
-        ids = [one for one in numbers(array) if one not in (BEGIN, END)]
-        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids])
+    def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str]:
+        """The text; with `subword_pooling` the list of words."""
+        if not self._by_words:
+            return self._said(numbers(array))
+        steps = np.asarray(array).reshape(-1, *self.spec.stored[1])
+        firsts = np.flatnonzero(steps[:, -1]).tolist()
+        ids = numbers(steps)
+        return [self._said(ids[first:after]).removeprefix(" ") for first, after in zip(firsts, [*firsts[1:], len(ids)])]
+
+    def _said(self, ids: list[int]) -> str:
+        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)])
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
@@ -177,7 +220,8 @@ class Text(Modality, Worded):
     def spec(self) -> Symbols:
         spelling = self._characters
         size = self._tokenizer.size + FIRST_PIECE
-        return Symbols(size, BEGIN, END, UNKNOWN, *((spelling.size, spelling.longest) if spelling is not None else ()))
+        beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
+        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST_PIECE + self._spelt().words()
@@ -200,13 +244,13 @@ class Text(Modality, Worded):
             self._characters.restore(facts)
         self._labels = None
 
-    def parse(self, field: str) -> str:
-        return field
+    def parse(self, field: str) -> str | list[str]:
+        return self._listed(field) if self._by_words else field
 
     def take(self, raw: Any) -> Any:
-        return raw
+        return self._listed(raw) if self._by_words and raw is not None else raw
 
-    def write(self, raw: str) -> str:
+    def write(self, raw: str | list[str]) -> str:
         """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that, since what
         people type is plain text, in which a backslash is a backslash."""
-        return one_line(raw)
+        return one_line(" ".join(self._listed(raw)) if self._by_words else raw)

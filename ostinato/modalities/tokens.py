@@ -9,7 +9,7 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Modality, Symbols, Worded
-from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._fields import one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
@@ -74,15 +74,7 @@ class Tokens(Modality, Worded):
         self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST_SYMBOL)}
 
     def _read(self, raw: Any) -> list[str]:
-        if isinstance(raw, str):
-            symbols = self.parse(raw)
-        elif isinstance(raw, (list, tuple, np.ndarray)):
-            symbols = raw.tolist() if isinstance(raw, np.ndarray) else raw
-            if not all(isinstance(symbol, str) for symbol in symbols):
-                symbols = [_as_string(symbol) for symbol in symbols]
-        else:
-            raise DataError(f"a list of symbols is needed, not {shown(raw)}")
-        return symbols
+        return self.parse(raw) if isinstance(raw, str) else strings(raw, "symbol")
 
     def _cased(self, symbols: list[str]) -> list[str]:
         return [symbol.lower() for symbol in symbols] if self._lowercase else symbols
@@ -148,11 +140,3 @@ class Tokens(Modality, Worded):
     def write(self, raw: list[str]) -> str:
         """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not undo."""
         return one_line(self._separator.join(raw))
-
-
-def _as_string(symbol: Any) -> str:
-    if isinstance(symbol, str):
-        return symbol
-    if isinstance(symbol, int) and not isinstance(symbol, bool):
-        return str(symbol)
-    raise DataError(f"a symbol must be a string or a whole number, not {shown(symbol)}")

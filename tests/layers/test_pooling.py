@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ostinato.encoders._contract import Encoded
-from ostinato.layers.pooling import Pooling, sum_up
+from ostinato.layers.pooling import Pooling, by_words, sum_up
 from ostinato.steps import Layout, Steps
 
 KINDS = ["last", "mean", "max", "attention"]
@@ -99,3 +99,26 @@ def test_a_sequence_in_parts_is_summed_up_as_at_once(kind):
             torch.testing.assert_close(one, other)
     assert whole[1].flatten().tolist() == [4, 0, 3, 2]
     assert torch.equal(whole[0][1], torch.zeros(3, dtype=torch.float64))
+
+
+BEGINS = torch.tensor([1, 0, 1, 1, 1, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("kind", ["first", "last", "mean"])
+def test_each_word_is_its_first_or_last_piece_or_their_mean(kind):
+    layout = Layout([3, 0, 5, 1])
+    h = torch.randn(9, 4, dtype=torch.float64, requires_grad=True)
+    found = by_words(kind, Steps(h, layout), BEGINS)
+    words = [(0, 2), (2, 3), (3, 4), (4, 7), (7, 8), (8, 9)]
+    pooled = {"first": lambda first, after: h[first], "last": lambda first, after: h[after - 1]}
+    pooled["mean"] = lambda first, after: sum(h[first:after]) / (after - first)
+    torch.testing.assert_close(found.values, torch.stack([pooled[kind](*word) for word in words]))
+    assert found.layout == Layout([2, 0, 3, 1])
+    assert torch.autograd.gradcheck(lambda x: by_words(kind, Steps(x, layout), BEGINS).values, h)
+
+
+def test_no_words_are_pooled_to_nothing():
+    nothing = Steps(torch.zeros(0, 4), Layout([0, 0]))
+    for kind in ("first", "last", "mean"):
+        found = by_words(kind, nothing, BEGINS[:0])
+        assert found.values.shape == (0, 4) and found.layout == Layout([0, 0])
