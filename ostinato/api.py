@@ -166,6 +166,9 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None) -> Setti
         else:
             set_path(plain, "search.n_best", n_best)
             origin.append(f"--n-best {n_best}")
+    elif n_best is not None and n_best > 1 and not any(predicting.has_rivals(one) for one in run.outputs.values()):
+        told = ", ".join(run.outputs)
+        raise ConfigError(f"--n-best {n_best}: {told}: one answer to each row, since it is no label and nothing is searched; leave it out")
     return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
 

@@ -128,6 +128,8 @@ def examine(
         if isinstance(table, Windows):
             numbers = np.array(stand[output]) if rows is None else np.asarray(rows)[stand[output]]
             scales, order = table.scales(f"outputs.{output}", numbers), table.order(numbers)
+            if scales is None:
+                say(f"outputs.{output}: mase is left out, since the past of every series is too short, or repeats itself season by season")
         elif align_of(run.outputs[output]) == "next":
             # Rows of a file that is read on and on are often pieces of one text; where they are not, blocks come out short.
             rows_there = len(stand[output])

@@ -162,6 +162,11 @@ class Run:
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
+def has_rivals(settings: Settings) -> bool:
+    """Whether an output that nothing is searched for has a second best answer: where it is one label."""
+    return settings.type == "category" and not settings.several
+
+
 def answers(
     runs: Sequence[Run],
     rows: Sequence[Row],

@@ -99,6 +99,37 @@ def test_origins_that_cannot_be_are_refused(run, tmp_path):
         api.evaluate(run, data=str(tmp_path / "gap.csv"), origins=2, device="cpu")
 
 
+def test_a_forecast_is_scored_window_by_window_and_has_one_answer(run):
+    source = str(run.parent / "load.csv")
+    found = api.score(run, source, device="cpu")["ahead"]
+    # 192 hours of two sites: the first window is read from 8 of them, and 4 follow.
+    assert len(found["log_probability"]) == 2 * (192 - 8 - 4 + 1) and set(found["num_targets"]) == {4}
+    assert np.isfinite(found["log_probability"]).all()
+    assert len(list(api.predict(run, source=source, n_best=1, device="cpu"))) == 2
+    with pytest.raises(ConfigError, match="--n-best 3: ahead: one answer to each row"):
+        list(api.predict(run, source=source, n_best=3, device="cpu"))
+
+
+def test_a_gap_is_scored_as_nothing(run, tmp_path):
+    lines = (run.parent / "load.csv").read_text().splitlines()[:25]
+    whole, gap = tmp_path / "whole.csv", tmp_path / "gap.csv"
+    whole.write_text("\n".join(lines))
+    gap.write_text("\n".join([*lines[:24], f"{lines[24].rpartition(',')[0]},"]))
+    told, less = (api.score(run, str(one), device="cpu")["ahead"] for one in (whole, gap))
+    assert less["log_probability"][:-4] == pytest.approx(told["log_probability"][:-4], rel=1e-5)
+    assert told["num_targets"][-4:] == [4, 4, 4, 4] and less["num_targets"][-4:] == [4, 4, 4, 3]
+
+
+def test_a_constant_series_has_numbers_and_no_scale(run, tmp_path):
+    lines = (run.parent / "load.csv").read_text().splitlines()[:49]
+    (tmp_path / "flat.csv").write_text("\n".join([lines[0], *(f"{line.rpartition(',')[0]},7.5" for line in lines[1:])]))
+    said = []
+    found = api.evaluate(run, data=str(tmp_path / "flat.csv"), device="cpu", say=said.append)
+    assert any("outputs.ahead: mase is left out" in one for one in said) and "mase" not in found["outputs"]["ahead"]
+    assert all(np.isfinite([one["value"], one["low"], one["high"]]).all() for one in found["outputs"]["ahead"].values())
+    assert found["rivals"]["ahead"]["persistence"]["mae"]["value"] == 0
+
+
 def test_what_is_no_forecast_has_no_origins(tmp_path):
     rows = [{"x": one, "y": "long" if len(one) > 3 else "short"} for one in ("a b", "a b c d e", "a", "a b c d") * 5]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -64,7 +64,7 @@ def test_one_text_has_an_interval_over_blocks_of_its_pieces(run):
 
 
 def test_many_texts_are_judged_as_they_are(run):
-    rows = [{"text": "ab cd ef"}] * 120
+    rows = [{"text": "ab cd ef " * 30}] * 120
     found = examined(run, rows)
     assert found.numbers["on"] == list(range(120))
     assert " row" in report(run, found, "test")["outputs"]["on"]["perplexity"]["method"]
