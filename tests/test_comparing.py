@@ -10,6 +10,7 @@ from ostinato import comparing
 from ostinato.comparing import Trial
 from ostinato.metrics._contract import Order
 from ostinato.probes import comparison
+from ostinato.probes._pictures import picture
 from ostinato.sweeping import Axis, Planned
 
 CELL = Axis("inputs.x.encoder.cell", ("rnn", "gru", "lstm"), "cell")
@@ -127,6 +128,16 @@ def test_where_data_are_varied_lengths_are_of_the_most_data_alone_and_both_pictu
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     alone = made(tmp_path, [CELL], {(("rnn",), 1): trial(0.5, 1)})
     assert comparison.draw(alone, tmp_path) == ["quality_by_length.png"]
+
+
+def test_a_line_without_a_number_for_one_bin_has_a_gap_there_and_no_axis_ends_below_zero(tmp_path):
+    bins = [{"from": start, "to": start + 1, "examples": 9, "value": 1.0, "low": -5.0, "high": 7.0} for start in (1, 3, 5)]
+    lines = [{"values": {"cell": "rnn"}, "metric": "mae", "bins": bins}, {"values": {"cell": "gru"}, "metric": "mae", "bins": bins[::2]}]
+    with picture(tmp_path / "one.png", (5, 4)) as (_, (axes,)):
+        comparison._by_length(axes, "y", lines, {})
+        assert [[round(place) for place in one.lines[0].get_xdata()] for one in axes.containers] == [[0, 1, 2], [0, 2]]
+        assert [text.get_text().split("\n")[0] for text in axes.get_xticklabels()] == ["1–2", "3–4", "5–6"]
+        assert axes.get_ylim()[0] == 0 and [text.get_text() for text in axes.get_legend().get_texts()] == ["cell rnn", "cell gru"]
 
 
 def test_inputs_of_one_length_have_no_picture_by_length(tmp_path):

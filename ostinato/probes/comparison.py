@@ -14,6 +14,8 @@ from ostinato.probes._pictures import picture
 
 MOST_LINES = 10
 """As many colours as are told apart; more lines take theirs from one scale."""
+LETTERS = 80
+"""As many as fit over a panel."""
 BY_DATA, BY_LENGTH = "quality_by_data.png", "quality_by_length.png"
 
 
@@ -27,51 +29,67 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
     fraction = next((label for label, axis in report["axes"].items() if axis["path"] == "data.fraction"), None)
     if fraction is not None and report["rows"]:
         outputs = {output: next(iter(metrics)) for output, metrics in report["rows"][0]["outputs"].items()}
-        with picture(folder / BY_DATA, _size(len(outputs)), len(outputs)) as (_, panels):
+        lines: dict[str, list[Mapping[str, Any]]] = {}
+        for row in report["rows"]:
+            lines.setdefault(_name(_without(row["values"], fraction)), []).append(row)
+        lines = {name: sorted(rows, key=lambda row: row["training_rows"]) for name, rows in lines.items()}
+        with picture(folder / BY_DATA, _size(len(outputs), [*lines]), len(outputs)) as (_, panels):
             for axes, (output, metric) in zip(panels, outputs.items()):
-                _by_data(axes, report, fraction, output, metric)
+                _by_data(axes, lines, output, metric)
         made.append(BY_DATA)
-    by_length = {output: lines for output, lines in report["by_length"].items() if any(one["bins"] for one in lines)}
+    by_length = {output: each for output, each in report["by_length"].items() if any(one["bins"] for one in each)}
     if by_length:
-        with picture(folder / BY_LENGTH, _size(len(by_length)), len(by_length)) as (_, panels):
-            for axes, (output, lines) in zip(panels, by_length.items()):
-                _by_length(axes, output, lines)
+        every = [one["values"] for each in by_length.values() for one in each]
+        shared = {label: value for label, value in every[0].items() if len(every) > 1 and all(one[label] == value for one in every)}
+        names = [_name(_without(one, *shared)) for one in every]
+        with picture(folder / BY_LENGTH, _size(len(by_length), names), len(by_length)) as (_, panels):
+            for axes, (output, each) in zip(panels, by_length.items()):
+                _by_length(axes, output, each, shared)
         made.append(BY_LENGTH)
     return made
 
 
-def _size(panels: int) -> tuple[float, float]:
-    return 5.4 * panels + 0.4, 3.9
+def _without(values: Mapping[str, str], *labels: str) -> dict[str, str]:
+    return {label: value for label, value in values.items() if label not in labels}
 
 
-def _by_data(axes: Axes, report: Mapping[str, Any], fraction: str, output: str, metric: str) -> None:
-    lines: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
-    for row in report["rows"]:
-        name = _name({label: value for label, value in row["values"].items() if label != fraction})
-        lines.setdefault(name, []).append((row["training_rows"], row["outputs"][output][metric]))
-    for number, (colour, (name, points)) in enumerate(zip(_colours(len(lines)), lines.items())):
-        points.sort(key=lambda point: point[0])
+def _size(panels: int, names: Sequence[str]) -> tuple[float, float]:
+    """Inches, with room for the rows of the legend."""
+    rows = -(-len(set(names)) // _columns(names))
+    return 5.4 * panels + 0.4, 3.9 + 0.17 * (rows - 1)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Of the legend: as many names side by side as a panel is wide."""
+    return max(1, min(3, len(set(names)), LETTERS // (6 + max(map(len, names)))))
+
+
+def _by_data(axes: Axes, lines: Mapping[str, Sequence[Mapping[str, Any]]], output: str, metric: str) -> None:
+    for number, (colour, (name, rows)) in enumerate(zip(_colours(len(lines)), lines.items())):
         # Side by side, so that no interval hides another.
-        aside = 1.03 ** (number - (len(lines) - 1) / 2)
-        _line(axes, [rows * aside for rows, _ in points], [one for _, one in points], colour, name)
+        aside = min(1.03, 1.12 ** (1 / max(1, len(lines) - 1))) ** (number - (len(lines) - 1) / 2)
+        _line(axes, [row["training_rows"] * aside for row in rows], [row["outputs"][output][metric] for row in rows], colour, name)
     axes.set_xscale("log")
-    shown = sorted({rows for points in lines.values() for rows, _ in points})
+    shown = sorted({row["training_rows"] for rows in lines.values() for row in rows})
     axes.set_xticks(shown, [f"{rows:,}" for rows in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("training rows")
-    _finish(axes, output, metric, len(lines))
+    _finish(axes, output, metric, [*lines])
 
 
-def _by_length(axes: Axes, output: str, lines: Sequence[Mapping[str, Any]]) -> None:
+def _by_length(axes: Axes, output: str, lines: Sequence[Mapping[str, Any]], shared: Mapping[str, str]) -> None:
     spread = 0.12 / max(1, len(lines) - 1)
-    for number, (colour, one) in enumerate(zip(_colours(len(lines)), lines)):
-        places = [at + spread * (number - (len(lines) - 1) / 2) * 2 for at in range(len(one["bins"]))]
-        _line(axes, places, one["bins"], colour, _name(one["values"]))
-    most = max(lines, key=lambda one: len(one["bins"]))["bins"]
-    ends = [f"{one['from']}" if one["from"] == one["to"] else f"{one['from']}–{one['to']}" for one in most]
-    axes.set_xticks(range(len(most)), [f"{end}\n{one['examples']:,} ex." for end, one in zip(ends, most)])
-    axes.set_xlabel("steps of the input, and examples")
-    _finish(axes, output, lines[0]["metric"], len(lines))
+    # A line may have no number for one of the bins.
+    bins = {one["from"]: one for line in lines for one in line["bins"]}
+    places = {start: place for place, start in enumerate(sorted(bins))}
+    names = [_name(_without(one["values"], *shared)) for one in lines]
+    for number, (colour, one, name) in enumerate(zip(_colours(len(lines)), lines, names)):
+        aside = spread * (number - (len(lines) - 1) / 2) * 2
+        _line(axes, [places[each["from"]] + aside for each in one["bins"]], one["bins"], colour, name)
+    ends = {start: f"{start}" if start == bins[start]["to"] else f"{start}\u2013{bins[start]['to']}" for start in places}
+    axes.set_xticks(range(len(places)), [f"{ends[start]}\n{bins[start]['examples']:,} ex." for start in places])
+    axes.set_xlabel("steps of the input, and examples" + (f" ({_name(shared)})" if shared else ""))
+    _finish(axes, output, lines[0]["metric"], names)
 
 
 def _line(axes: Axes, places: Sequence[float], measured: Sequence[Mapping[str, float]], colour: Any, name: str) -> None:
@@ -82,19 +100,23 @@ def _line(axes: Axes, places: Sequence[float], measured: Sequence[Mapping[str, f
     axes.errorbar(places, values, yerr=errors, color=colour, label=name, **look)
 
 
-def _finish(axes: Axes, output: str, metric: str, lines: int) -> None:
+def _finish(axes: Axes, output: str, metric: str, names: Sequence[str]) -> None:
     axes.set_ylabel(f"{output}: {metric}".replace("$", r"\$"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if lines > 1:
-        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(lines, 3))
+    if all(min(one.lines[0].get_ydata(), default=0) >= 0 for one in axes.containers):
+        # Student's t over few seeds knows nothing of the bound that errors and shares have.
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+    if len(names) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=_columns(names))
 
 
 def _name(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{label} {value}" for label, value in values.items()).replace("$", r"\$")
+    name = ", ".join(f"{label} {value}" for label, value in values.items())
+    return (name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}\u2026").replace("$", r"\$")
 
 
 def _colours(lines: int) -> Iterator[Any]:
