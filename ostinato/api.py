@@ -92,10 +92,14 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     roots: Sequence[Path] = (),
+    examples: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     on_event: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Trains the model of a recipe into a run folder and measures it on the test split, or on valid where there is none.
+
+    Args:
+        examples: a .safetensors file for what the metrics are made of, example by example.
 
     Errors:
         ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
@@ -110,8 +114,10 @@ def train(
         say("measuring")
         split = row_sources.default_split(run, None, None)
         rows = row_sources.of_split(run, split, None, roots)
-        found = judging.report(run, judging.examine([run], rows[0], rows=rows[1], say=say), split)
-        _keep(run, found | _rivals(run, rows, roots, say))
+        examined = judging.examine([run], rows[0], rows=rows[1], say=say)
+        _keep(run, judging.report(run, examined, split) | _rivals(run, rows, roots, say))
+        if examples is not None:
+            comparing.keep(run, split, *rows, examined, examples)
     split, found = list(run.bundle.metrics.items())[-1]
     return {**found, "run": str(folder)}
 
@@ -247,9 +253,12 @@ def predict(
         )
         for row, one in zip(chunk, found):
             yield from _lines(row, one, n_best, as_json)
-            if attention is not None and not drawn and (shown := _drawable(one)) is not None:
-                say(f"attention: {_draw(*shown, attention)}")
-                drawn = True
+            if attention is not None and not drawn:
+                from ostinato.probes.attention import draw_first
+
+                drawn = draw_first(one, attention)
+                if drawn:
+                    say(f"attention: {attention}")
         done += len(chunk)
     if attention is not None and not drawn:
         say(f"attention: {attention} is not drawn, since every input is empty")
@@ -284,18 +293,6 @@ def suggest(
         listed = {"words": prompting.next_words(loaded, row, words), "completions": prompting.completions(loaded, row, completions)}
         found.append({"text": text} | {name: [one._asdict() for one in each] for name, each in listed.items()})
     return found
-
-
-def _drawable(found: dict[str, list[Answer]]) -> tuple[str, Answer] | None:
-    """The first output whose best answer attended to something."""
-    best = ((output, listed[0]) for output, listed in found.items())
-    return next(((output, one) for output, one in best if one.attention is not None and one.heard), None)
-
-
-def _draw(output: str, answer: Answer, path: Path) -> Path:
-    from ostinato.probes.attention import draw
-
-    return draw(answer, path, output)
 
 
 def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json: bool) -> Iterator[str]:

@@ -17,6 +17,8 @@ from safetensors.numpy import save
 from ostinato import bundle as bundles
 from ostinato import judging
 from ostinato import rows as row_sources
+from ostinato.data.read import Table
+from ostinato.data.windows import Windows
 from ostinato.errors import DataError
 from ostinato.files import write
 from ostinato.metrics._contract import Metric, Order
@@ -24,7 +26,7 @@ from ostinato.metrics._intervals import Compared
 from ostinato.metrics._seeds import corrected, difference, over_seeds
 from ostinato.predicting import Row, Run
 from ostinato.registry import make
-from ostinato.sweeping import KEPT, Axis, Planned, peak_memory
+from ostinato.sweeping import Axis, Planned, examples_file, peak_memory
 
 BINS = 5
 """Groups of inputs by length, each with as many examples as far as lengths allow."""
@@ -62,22 +64,43 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
     Errors:
         DataError: the split's files are not there, or cannot be measured.
     """
-    path = folder / KEPT / f"{one.name}.safetensors"
-    bundle = bundles.load(one.folder)
-    known = [(one.folder / f"{bundles.WEIGHTS}.sha256").read_text(), bundle.recipe.get("search"), bundle.recipe["data"]]
-    key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    path = examples_file(folder, one.name)
     try:
         with safe_open(path, "numpy") as kept:
             facts = json.loads(kept.metadata()["facts"])
-            if facts["key"] == key:
+            if facts["key"] == _key(one.folder):
                 return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         pass  # Never kept, or damaged: it is made anew.
     say(f"judging {one.name} row by row")
-    made = _judged(Run.load(one.folder, device), roots, say)
-    arrays, facts = _packed(made, key)
+    run = Run.load(one.folder, device)
+    split = row_sources.default_split(run, None, None)
+    table, rows = row_sources.of_split(run, split, None, roots)
+    return keep(run, split, table, rows, judging.examine([run], table, rows=rows, say=say), path)
+
+
+def keep(run: Run, split: str, table: Table | Windows, rows: np.ndarray | None, examined: judging.Examined, path: Path) -> Trial:
+    """Writes what the metrics of a run are made of, example by example, so that no comparison has to decode the split again.
+
+    Args:
+        run: that was judged.
+        split: on what.
+        table: its rows.
+        rows: which of them, None for all.
+        examined: its answers.
+        path: a file for `trial`.
+    """
+    made = _judged(run, split, table, rows, examined)
+    arrays, facts = _packed(made, _key(run.folder))
     write(path, save(arrays, {"facts": json.dumps(facts)}))
     return made
+
+
+def _key(run: Path) -> str:
+    """What a run's answers depend on."""
+    recipe = bundles.load(run).recipe
+    known = [(run / f"{bundles.WEIGHTS}.sha256").read_text(), recipe.get("search"), recipe["data"]]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def _packed(made: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -98,10 +121,7 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
     return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
 
 
-def _judged(run: Run, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
-    split = row_sources.default_split(run, None, None)
-    table, rows = row_sources.of_split(run, split, None, roots)
-    examined = judging.examine([run], table, rows=rows, say=say)
+def _judged(run: Run, split: str, table: Table | Windows, rows: np.ndarray | None, examined: judging.Examined) -> Trial:
     lengths_of = _lengths(run, row_sources.table_rows(run, table, rows))
     statistics: dict[str, dict[str, np.ndarray]] = {}
     lengths, examples, steps = {}, {}, {}
@@ -110,7 +130,6 @@ def _judged(run: Run, roots: Sequence[Path], say: Callable[[str], None]) -> Tria
             name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
             for name, metric in judging.metrics_of(run, output).items()
             if all(getattr(judged, needed) is not None for needed in metric.needs)
-            and not (metric.needs_log_probability and judged.log_probability is None)
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]

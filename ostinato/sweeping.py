@@ -253,6 +253,11 @@ def train_all(
     return failed
 
 
+def examples_file(folder: Path, name: str) -> Path:
+    """What is known of each example that a run of a sweep was judged on."""
+    return folder / KEPT / f"{name}.safetensors"
+
+
 def peak_memory(folder: Path, name: str) -> int | None:
     """The most resident memory of a run's processes in bytes, where it is known."""
     try:
@@ -266,11 +271,13 @@ def process(jobs: int) -> Start:
     several = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
 
     def start(one: Planned, say: Callable[[str], None]) -> Ended:
+        # What the run measures of each example at its end is kept for the table, which would decode the split once more.
+        keep = ("--examples", str(examples_file(one.folder.parent, one.name)))
         # A terminal shows one run's live line as it is.
         is_live = jobs == 1 and sys.stderr.isatty()
         with explained(one.folder):
             child = subprocess.Popen(
-                [sys.executable, "-c", MAIN, *one.words],
+                [sys.executable, "-c", MAIN, *one.words, *keep],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=None if is_live else subprocess.PIPE,

@@ -115,7 +115,7 @@ def test_jobs_train_at_once(recipe, tmp_path):
 
 def test_a_process_tells_its_status_its_last_words_and_its_memory(recipe, tmp_path):
     _, (one,) = plan(recipe, ["inputs.x.encoder.cell=rnn"], seeds=1, folder=tmp_path)
-    wrong = dataclasses.replace(one, words=("list", "nowhere"))
+    wrong = dataclasses.replace(one, words=("train", "nowhere.yaml"))
     ended = sweeping.process(1)(wrong, lambda _: None)
-    assert ended.code == 2 and ended.notes.startswith("ConfigError: no room is called 'nowhere'")
+    assert ended.code == 2 and "ConfigError: there is no recipe nowhere.yaml" in ended.notes
     assert ended.peak_memory > 1 << 20

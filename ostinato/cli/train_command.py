@@ -17,6 +17,7 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
 @click.option("--resume", is_flag=True, help="Go on where the run in the folder stopped; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")
+@click.option("--examples", type=click.Path(path_type=Path), metavar="FILE", help="Keep what the metrics are made of, example by example.")
 @seed_option
 @device_option
 @data_root_option
@@ -29,6 +30,7 @@ def train(
     folder: Path | None,
     resume: bool,
     overwrite: bool,
+    examples: Path | None,
     seed: int | None,
     device: str,
     data_root: str | None,
@@ -60,6 +62,7 @@ def train(
             overwrite=overwrite,
             device=device,
             roots=roots(data_root),
+            examples=examples,
             say=note,
             on_event=progress.event,
         )

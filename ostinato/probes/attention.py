@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -46,6 +47,15 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
             side.set_visible(False)
         figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
     return path
+
+
+def draw_first(found: Mapping[str, Sequence[Answer]], path: Path) -> bool:
+    """Writes the map of the first output whose best answer attended to something; whether there is one."""
+    best = ((output, listed[0]) for output, listed in found.items())
+    shown = next(((answer, output) for output, answer in best if answer.attention is not None and answer.heard), None)
+    if shown is not None:
+        draw(shown[0], path, shown[1])
+    return shown is not None
 
 
 def _drawable(word: str) -> str:

@@ -21,6 +21,7 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
     said = cli(*WORDS, "--jobs", "2", "--device", "cpu")
     assert said.code == 0, said.err
     assert "cell: gru - rnn" in said.out and "not between methods" in said.out and "2 runs at once slow each other" in said.out
+    assert "judging" not in said.err, "what a run measures at its end is not decoded again"
     kept = {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()}
     again = cli(*WORDS, "--device", "cpu", "--json")
     assert "2 of 2 runs are finished" in again.err and "judging" not in again.err
