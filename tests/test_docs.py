@@ -228,6 +228,7 @@ def results_tool(monkeypatch):
 
 def tool(name: str, monkeypatch) -> types.ModuleType:
     """A script of tools/ as a module."""
+    monkeypatch.syspath_prepend(HOME / "tools")
     spec = importlib.util.spec_from_file_location(f"{name}_tool", HOME / "tools" / f"{name}.py")
     made = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, f"{name}_tool", made)
