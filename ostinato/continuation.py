@@ -1,16 +1,27 @@
-"""An input that goes on: a causal encoder and the head above it as one generator."""
+"""An input that goes on: a causal encoder and the head above it as one generator, and what is said again of a prompt."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.heads._contract import Decoding, Generator
 from ostinato.heads.next_step import NextStep
+from ostinato.modalities._contract import Modality
 from ostinato.steps import Layout, Steps
+
+MOST_RESAID = 8
+"""Pieces at the end of a prompt that are said again at most: a cut word has few, and a text without spaces has no end."""
+RESAID = "resaid"
+"""The name of the value in a state: the example of each hypothesis, and how many characters it has said again."""
+KEPT = "resaid, kept"
+"""The name of the value in a state: the logarithm of what was left, at its last step, of the model's probability."""
 
 
 class Continuation(Generator):
@@ -48,3 +59,95 @@ class Continuation(Generator):
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+
+
+class Pieces:
+    """The texts of a modality's symbols, and which of them may be said where a text is given.
+
+    Args:
+        modality: a fitted one of text.
+    """
+
+    def __init__(self, modality: Modality):
+        self.modality = modality
+        self.texts = [modality.decode(np.array([number])) for number in range(modality.spec.size)]
+        self.lengths = torch.tensor([len(text) for text in self.texts])
+        self.cross_words = any(len(text) > 1 and text[0].isspace() for text in self.texts)
+        self._allowed: dict[str, Tensor] = {}
+
+    def cut(self, prompt: np.ndarray) -> tuple[np.ndarray, str]:
+        """A prompt without the pieces that may be the beginning of another one, and their text.
+
+        Where pieces begin with the space before a word, "The c" ends with " c", after which " cat" is never said as "at". A
+        text whose pieces never reach over the border of a word is left as it is, and so is one that whole characters cannot
+        spell.
+        """
+        if not self.cross_words or not len(prompt):
+            return prompt, ""
+        count = 1
+        while count < min(len(prompt), MOST_RESAID) and not self.texts[prompt[-count]][:1].isspace():
+            count += 1
+        head = prompt[: len(prompt) - count]
+        before, whole = self.modality.decode(head), self.modality.decode(prompt)
+        rest = whole[len(before) :]
+        if not whole.startswith(before) or not rest or not bool(self.allowed(rest).any()):
+            return prompt, ""
+        return head, rest
+
+    def allowed(self, rest: str) -> Tensor:
+        """(V,) which symbols begin this text, so that others can say what is left, or begin with it."""
+        if rest not in self._allowed:
+            self._allowed[rest] = torch.tensor([bool(text) and self._begins(rest, text) for text in self.texts])
+        return self._allowed[rest]
+
+    def _begins(self, rest: str, text: str) -> bool:
+        return text.startswith(rest) or (rest.startswith(text) and bool(self.allowed(rest[len(text) :]).any()))
+
+
+@functools.lru_cache(maxsize=8)
+def pieces_of(modality: Modality) -> Pieces:
+    """Made once for a fitted modality: the texts of a large vocabulary take a moment."""
+    return Pieces(modality)
+
+
+class Resuming(Generator):
+    """A generator that first says again, in any pieces, the text that was cut off its prompts; the last may go beyond it.
+
+        p(v) = 0 where v neither begins what is left of the text nor begins with it; the others' p divided by their sum
+
+    Args:
+        generator: whose prompts were cut.
+        pieces: the texts of its symbols.
+        rests: what was cut off the prompt of each example; may be empty.
+    """
+
+    def __init__(self, generator: Generator, pieces: Pieces, rests: Sequence[str]):
+        self.generator, self.pieces, self.rests = generator, pieces, rests
+        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        return self.generator.start(encoded)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """A prompt, of which nothing is said again."""
+        return self.generator.extend(steps, state)
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        values = dict(state.values)
+        resaid = values.pop(RESAID, None)
+        values.pop(KEPT, None)
+        logits, after = self.generator.step(symbols, replace(state, values=values))
+        if resaid is None:
+            resaid = torch.stack([state.rows, torch.zeros_like(state.rows)], 1)
+        else:
+            resaid = torch.stack([resaid[:, 0], resaid[:, 1] + self.pieces.lengths.to(symbols.device)[symbols]], 1)
+        left = [self.rests[example][said:] for example, said in resaid.tolist()]
+        kept = logits.new_zeros(len(logits))
+        open_rows = [row for row, rest in enumerate(left) if rest]
+        if open_rows:
+            allowed = torch.stack([self.pieces.allowed(left[row]) for row in open_rows]).to(logits.device)
+            logits, rows = logits.log_softmax(1), torch.tensor(open_rows, device=logits.device)
+            masked = logits[rows].masked_fill(~allowed, -torch.inf)
+            kept = kept.index_copy(0, rows, masked.logsumexp(1))
+            logits = logits.index_copy(0, rows, masked)
+        return logits, replace(after, values=after.values | {RESAID: resaid, KEPT: kept})

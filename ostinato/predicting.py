@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ostinato import bundle as bundles
 from ostinato import fitting
+from ostinato.continuation import Resuming, pieces_of
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.ensemble import Ensemble, Member, refuse_unlike
 from ostinato.ensemble import score as score_generated
@@ -221,11 +222,12 @@ def answers(
         for rows_now in batches:
             with torch.inference_mode():
                 begun = begin(runs, output, columns, rows_now, seed)
+                generator = stops.over(begun.generator, begun.resaid)
                 said = searcher.search(
-                    stops.over(begun.generator), begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
+                    generator, begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
                 )
-            for row, hypotheses in zip(rows_now, said):
-                found[row][output] = [_answer(first, output, columns, row, one, stops) for one in hypotheses]
+            for row, hypotheses, resaid in zip(rows_now, said, begun.resaid):
+                found[row][output] = [_answer(first, output, columns, row, one, resaid, stops) for one in hypotheses]
     return found
 
 
@@ -256,6 +258,7 @@ class Begun(NamedTuple):
         first: what each row is told first, or None for the generator's own beginning.
         longest: the most symbols of each answer.
         seeds: of each row.
+        resaid: what each row's answer says again of its prompt first; it is no part of the answer.
     """
 
     generator: Generator
@@ -263,6 +266,7 @@ class Begun(NamedTuple):
     first: Tensor | None
     longest: Tensor
     seeds: Tensor
+    resaid: list[str]
 
 
 def begin(runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarray]], rows: Sequence[int], seed: int) -> Begun:
@@ -278,9 +282,17 @@ def begin(runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarra
     run = runs[0]
     read = _read_by_any(runs, output)
     inputs = {name: _gathered(columns[name], rows, run.device) for name in read}
+    longest, rests = _longest(inputs, run.bundle.lengths[output]), [""] * len(rows)
+    of = run.graph.goes_on.get(output)
+    if of is not None and run.outputs[output].type == "text":
+        pieces = pieces_of(run.modalities[f"outputs.{output}"])
+        heads, rests = zip(*(pieces.cut(columns[of][row]) for row in rows))
+        inputs[of] = _gathered(heads, range(len(rows)), run.device)
     generator, state, first = _prompted(runs, output, inputs)
+    if any(rests):
+        generator = Resuming(generator, pieces, rests)
     seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
-    return Begun(generator, state, first, _longest(inputs, run.bundle.lengths[output]), seeds)
+    return Begun(generator, state, first, longest, seeds, list(rests))
 
 
 def _prompted(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps]) -> tuple[Generator, Decoding, Tensor | None]:
@@ -336,10 +348,10 @@ def _row_seed(seed: int, sequences: Iterable[np.ndarray]) -> int:
 
 
 def _answer(
-    run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis, stops: Stops
+    run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis, resaid: str, stops: Stops
 ) -> Answer:
     modality = run.modalities[f"outputs.{output}"]
-    value = stops.cut(modality.decode(one.symbols))
+    value = stops.cut(modality.decode(one.symbols)[len(resaid) :])
     said, heard = [], []
     if one.attention is not None:
         said = [*modality.labels(one.symbols), "end"][: len(one.attention)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ostinato import fitting
+from ostinato.continuation import KEPT, pieces_of
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator
@@ -83,16 +85,17 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
     def tell(symbol: int) -> None:
         nonlocal told
         said.append(symbol)
-        text = modality.write(stops.sure(modality.decode(said)))
+        text = modality.write(stops.sure(modality.decode(said)[len(resaid) :]))
         if not text.endswith(UNFINISHED) and text.startswith(told):
             hear(text[len(told) :])
             told = text
 
     with torch.inference_mode():
         begun = _begun(run, row, output, seed)
-        listening = Listening(stops.over(begun.generator), tell)
+        (resaid,) = begun.resaid
+        listening = Listening(stops.over(begun.generator, begun.resaid), tell)
         ((best, *_),) = search.search(listening, begun.state, begun.longest, begun.seeds, attention=False, first=begun.first)
-    whole = modality.write(stops.cut(modality.decode(best.symbols)))
+    whole = modality.write(stops.cut(modality.decode(best.symbols)[len(resaid) :]))
     hear(whole[len(told) :] if whole.startswith(told) else "")
     return whole
 
@@ -123,7 +126,9 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
 
         p(word) = sum over the ways to say it in pieces of p(pieces) p(the next piece begins with white space, or the end)
 
-    The sum runs over the WIDTH likeliest beginnings at each piece. Where each symbol is a word, one step says it all.
+    The sum runs over the WIDTH likeliest beginnings at each piece. Where pieces reach over the border of a word, the last word
+    of the prompt is said again in every way that spells it, and p divided by the sum over these. Where each symbol is a word,
+    one step says it all; an unknown word at the end of the prompt is completed, if known ones begin with it.
 
     Args:
         run: of one output that an input goes on to.
@@ -134,24 +139,37 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     settings, modality = run.outputs[output], run.modalities[f"outputs.{output}"]
     if output not in run.graph.goes_on:
         raise ConfigError(f"{run.folder}: {output} does not go on from its input; next words need an output of align 'next'")
-    with torch.inference_mode():
-        generator, state, said, _, _ = _begun(run, row, output, 0)
     direction, _, name = fitting.vocabulary_owners(run.recipe.settings)[f"outputs.{output}"].partition(".")
-    if settings.type != "text" or getattr(run, direction)[name].tokenizer.type == "word":
-        return _next_symbols(generator, modality, state, said, count)
-    pieces = [modality.decode(np.array([number])) for number in range(generator.num_symbols)]
+    if settings.type != "text":
+        return _next_symbols(run, row, output, count, "")
+    if getattr(run, direction)[name].tokenizer.type == "word":
+        begun = _unknown_end(modality, str(row[settings.column]))
+        head = str(row[settings.column])[: -len(begun)] if begun else row[settings.column]
+        return _next_symbols(run, {**row, settings.column: head}, output, count, begun)
+    with torch.inference_mode():
+        generator, state, said, _, _, (resaid,) = _begun(run, row, output, 0)
+    pieces = pieces_of(modality).texts
     begins_with_space = torch.tensor([number == generator.end or piece[:1].isspace() for number, piece in enumerate(pieces)])
     within = _last_word(str(row[settings.column]))
-    texts, totals, words = [""], torch.zeros(1), dict[str, float]()
+    spelt: list[list[int]] = [[]]
+    totals, words, whole = torch.zeros(1), dict[str, float](), 0.0
     with torch.inference_mode():
-        for _ in range(LONGEST_WORD):
+        for _ in range(LONGEST_WORD + len(resaid)):
             logits, state = generator.step(said, state)
             logs = torch.log_softmax(logits, 1).cpu()
+            if resaid:
+                logs = logs + state.values[KEPT].cpu()[:, None]
             logs[:, generator.begin] = -math.inf
+            said_so_far = [modality.decode(np.array(one, np.int64)) for one in spelt]
+            texts = [one[len(resaid) :] for one in said_so_far]
+            for one, row_logs, total in zip(said_so_far, logs, totals.tolist()):
+                if len(one) < len(resaid):
+                    over = torch.tensor([len(one) + len(piece) >= len(resaid) for piece in pieces])
+                    whole += math.exp(total + float(row_logs[over].logsumexp(0)))
             started = torch.tensor([bool(text.strip()) for text in texts])
             ends = torch.logsumexp(logs[:, begins_with_space], 1) + totals
             for text, total in zip(texts, ends.tolist()):
-                if text.strip():
+                if text.strip() and not text.endswith(UNFINISHED):
                     word = text.strip() if text[:1].isspace() else within + text.strip()
                     words[word] = words.get(word, 0.0) + math.exp(total)
             open_ends = logs.masked_fill(started[:, None] & begins_with_space[None], -math.inf)
@@ -164,18 +182,34 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
             if not len(values) or (enough and float(values[0].exp()) < NEGLIGIBLE * enough[0]):
                 break
             rows, symbols = places // generator.num_symbols, places % generator.num_symbols
-            texts = [texts[at] + pieces[symbol] for at, symbol in zip(rows.tolist(), symbols.tolist())]
+            spelt = [[*spelt[at], symbol] for at, symbol in zip(rows.tolist(), symbols.tolist())]
             totals, said, state = values, symbols.to(said.device), state.reorder(rows.to(said.device))
-    return [Suggestion(*one) for one in sorted(words.items(), key=lambda one: -one[1])[:count]]
+    listed = sorted(words.items(), key=lambda one: -one[1])[:count]
+    return [Suggestion(word, probability / whole if resaid else probability) for word, probability in listed]
 
 
-def _next_symbols(generator: Generator, modality: Modality, state: Decoding, said: Tensor, count: int) -> list[Suggestion]:
+def _next_symbols(run: Run, row: Row, output: str, count: int, begun: str) -> list[Suggestion]:
+    """The likeliest symbols after a prompt; of those that begin with `begun` alone, if it is not empty."""
+    modality = run.modalities[f"outputs.{output}"]
     with torch.inference_mode():
+        generator, state, said, *_ = _begun(run, row, output, 0)
         logits, _ = generator.step(said, state)
+    if begun:
+        fits = [text.startswith(begun) for text in pieces_of(modality).texts]
+        logits = logits.masked_fill(~torch.tensor(fits, device=logits.device), -math.inf)
     probabilities = torch.softmax(logits[0], 0)
     probabilities[[generator.begin, generator.end]] = 0
     values, numbers = probabilities.topk(min(count, len(probabilities) - 2))
-    return [Suggestion(*one) for one in zip(modality.labels(numbers.cpu().numpy()), values.tolist())]
+    found = zip(modality.labels(numbers.cpu().numpy()), values.tolist())
+    return [Suggestion(*one) for one in found if one[1] > 0 or not begun]
+
+
+def _unknown_end(modality: Modality, prompt: str) -> str:
+    """What a prompt ends with and no word is, but the beginning of a known one; or nothing."""
+    found = re.search(r"\w[\w'’-]*$", prompt)
+    if found is None or modality.encode(prompt)[-1] != modality.spec.unknown:
+        return ""
+    return found[0] if any(text.startswith(found[0]) for text in pieces_of(modality).texts) else ""
 
 
 def _last_word(prompt: str) -> str:

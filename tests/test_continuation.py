@@ -6,6 +6,7 @@ import torch
 import ostinato
 from ostinato import fitting
 from ostinato import recipe as recipes
+from ostinato.continuation import Pieces
 from ostinato.errors import ConfigError
 from ostinato.heads.autoregressive import Autoregressive
 from ostinato.model import Batch, Graph
@@ -189,3 +190,40 @@ def test_the_head_can_be_made_by_name():
 
     with pytest.raises(ConfigError, match="gives no steps"):
         make("heads", "next_step", (Symbols(5, 0, 1, 2), [Sizes(None, 4)]))
+
+
+def fitted(tokenizer, texts=("the cat sees Zoë again", "a catalogue\n")):
+    one = make("modalities", "text", (), {"tokenizer": tokenizer})
+    one.fit(texts)
+    return one
+
+
+def test_what_is_said_again_begins_with_the_space_before_the_last_word_and_is_short():
+    modality = fitted({"type": "bpe", "size": 300})
+    pieces = Pieces(modality)
+    for prompt, rest in (("the c", " c"), ("the cat", " cat"), ("the ", " "), ("the", "the"), ("", ""), ("a\n", "\n")):
+        head, found = pieces.cut(modality.encode(prompt))
+        assert (modality.decode(head), found) == (prompt[: len(prompt) - len(rest)], rest)
+    head, found = pieces.cut(modality.encode("x" * 30))
+    assert len(found) == 8 and modality.decode(head) + found == "x" * 30
+    for prompt in ("a 猫", "see Zoë"):
+        head, found = pieces.cut(modality.encode(prompt))
+        assert found == "" and modality.decode(head) == prompt, "no piece says the last character, whose bytes are pieces"
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word"])
+def test_of_pieces_within_words_nothing_is_said_again(tokenizer):
+    modality = fitted(tokenizer)
+    for prompt in ("the c", "the ", "the cat"):
+        head, rest = Pieces(modality).cut(modality.encode(prompt))
+        assert rest == "" and head.tolist() == modality.encode(prompt).tolist()
+
+
+def test_a_symbol_that_leaves_what_none_can_say_is_not_allowed():
+    pieces = Pieces(fitted({"type": "bpe", "size": 300}))
+    pieces.texts = ["", "", "", " ", " c", " ca", "c", "a", "cat", " cab"]
+    pieces._allowed.clear()
+    allowed = lambda rest: [pieces.texts[number] for number in pieces.allowed(rest).nonzero().flatten().tolist()]  # noqa: E731
+    assert allowed(" c") == [" ", " c", " ca", " cab"] and allowed("a") == ["a"]
+    assert allowed(" cat") == [" "], "nothing says the t after ' c' or ' ca'"
+    assert allowed("x") == []

@@ -12,6 +12,7 @@ import ostinato.predicting
 import ostinato.registry
 import ostinato.steps
 from ostinato import prompting
+from ostinato.continuation import pieces_of
 from ostinato.errors import ConfigError
 from ostinato.registry import make
 
@@ -136,3 +137,133 @@ def test_several_answers_at_once_cannot_be_told(run):
         prompting.streamed(run, {"text": "a"}, make("searches", "beam"), seed=0, hear=print)
     with pytest.raises(ConfigError, match="--stream tells one answer"):
         prompting.streamed(run, {"text": "a"}, make("searches", "sample", (), {"n_best": 2}), seed=0, hear=print)
+
+
+ENCODER = {"hidden_size": 32, "embedding_size": 16}
+SENTENCES = ("the cat sees Zoë again", "nobody runs from a catalogue")
+
+
+@pytest.fixture(scope="module", params=[{"type": "bpe", "size": 300}, {"type": "byte"}], ids=lambda one: one["type"])
+def two_sentences(request, tmp_path_factory):
+    """A model that has learnt two sentences by heart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        model = ostinato.Model(
+            inputs={"text": {"type": "text", "tokenizer": request.param, "encoder": ENCODER | {"dropout": 0.0}}},
+            outputs={"on": {"of": "text", "align": "next", "head": {"dropout": 0.0}}},
+            training={"epochs": 60, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+        )
+        rows = [{"text": text} for text in SENTENCES * 6]
+        model.fit(rows, rows[:2], folder=tmp_path_factory.mktemp("runs") / "run")
+        yield model.run
+
+
+def cuts():
+    return [(sentence, place) for sentence in SENTENCES for place in range(1, len(sentence))]
+
+
+@pytest.mark.parametrize("name", ["greedy", "beam"])
+def test_a_prompt_may_end_anywhere_even_within_a_piece(two_sentences, name):
+    settings = ostinato.registry.settings_class("searches", name)(type=name)
+    rows = [{"text": sentence[:place]} for sentence, place in cuts()]
+    for one, (sentence, place) in zip(ostinato.predicting.answers([two_sentences], rows, search=settings), cuts()):
+        assert one["on"][0].text == sentence[place:], sentence[:place]
+
+
+def test_what_is_said_again_of_a_prompt_is_neither_told_nor_a_stop(two_sentences):
+    built = make("searches", "greedy", (), {"stop": [" a", "at"]})
+    settings = ostinato.registry.settings_class("searches", "greedy")(type="greedy", stop=(" a", "at"))
+    rows = [{"text": sentence[:place]} for sentence, place in cuts()]
+    for one, row, (sentence, place) in zip(ostinato.predicting.answers([two_sentences], rows, search=settings), rows, cuts()):
+        pieces = []
+        whole = prompting.streamed(two_sentences, row, built, seed=0, hear=pieces.append)
+        left = sentence[place:]
+        assert one["on"][0].text == whole == "".join(pieces) == min((left.split(stop)[0] for stop in (" a", "at")), key=len)
+
+
+def test_suggestions_complete_the_word_within_which_a_prompt_ends(two_sentences):
+    words = {"the cat se": "sees", "the c": "cat", "nobody ": "runs"}
+    words |= {"the cat sees Z": "Zoë", "nobody runs from a c": "catalogue"}
+    for prompt, word in words.items():
+        best = prompting.next_words(two_sentences, {"text": prompt}, 3)[0]
+        assert best.text == word and 0.5 < best.probability <= 1
+        whole = next(one for one in SENTENCES if one.startswith(prompt))
+        (likeliest, *_) = prompting.completions(two_sentences, {"text": prompt}, 2)
+        assert prompt + likeliest.text == whole
+
+
+def test_an_unknown_word_at_the_end_of_a_prompt_is_completed_where_known_ones_begin_with_it(tmp_path):
+    rows = [{"text": text} for text in ("the cat sees a bird (carefully)", "a bird sees the cat", "the bird is a canary") * 4]
+    model = ostinato.Model(
+        inputs={"text": {"type": "text", "tokenizer": "word", "encoder": ENCODER}},
+        outputs={"on": {"of": "text", "align": "next"}},
+        training={"epochs": 3, "batch_rows": 4},
+    )
+    model.fit(rows, rows[:3], folder=tmp_path / "run")
+    asked = lambda prompt: [one.text for one in prompting.next_words(model.run, {"text": prompt}, 20)]  # noqa: E731
+    found = prompting.next_words(model.run, {"text": "the ca"}, 20)
+    assert {one.text for one in found} == {"cat", "canary", "carefully"} and sum(one.probability for one in found) == pytest.approx(1)
+    assert set(asked("sees (care")) == {"carefully"}
+    assert len(asked("the cat")) == len(asked("the ca ")) == len(asked("the xy")) == len(asked("")) > 8
+    whole = {one.text: one.probability for one in prompting.next_words(model.run, {"text": "the "}, 20)}
+    share = whole["cat"] / (whole["cat"] + whole["canary"] + whole["carefully"])
+    assert {one.text: one.probability for one in found}["cat"] == pytest.approx(share, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def pieces_run(tmp_path_factory):
+    """As `run`, in pieces that begin with the space before a word."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        model = ostinato.Model(
+            inputs={"text": {"type": "text", "tokenizer": {"type": "bpe", "size": 260}, "encoder": ENCODER}},
+            outputs={"on": {"of": "text", "align": "next"}},
+            training={"epochs": 25, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+        )
+        rows = [{"text": text} for text in ("ab a", "ab ab", "b ab a", "aab b", "ab") * 4]
+        model.fit(rows, rows[:5], folder=tmp_path_factory.mktemp("runs") / "run")
+        yield model.run
+
+
+@pytest.mark.parametrize(("prompt", "rest"), [("b a", " a"), ("ab ", " "), ("ab", "ab")])
+def test_words_are_as_likely_as_all_spellings_of_what_is_said_again_and_of_them(pieces_run, prompt, rest, monkeypatch):
+    monkeypatch.setattr(prompting, "WIDTH", 3000)
+    graph, modality = pieces_run.graph, pieces_run.modalities["outputs.on"]
+    texts = pieces_of(modality).texts
+    head = modality.encode(prompt[: len(prompt) - len(rest)]).tolist()
+
+    @torch.no_grad()
+    def after(said):
+        read = graph.encoder("text").encode(ostinato.steps.Steps.of([torch.tensor([0, *head, *said])])).steps.values[-1:]
+        return torch.softmax(graph.heads["on"].logits(read, None, None)[0].double(), 0)
+
+    def spellings(text, said=()):
+        """(p, pieces) of each way to say exactly this text."""
+        if not text:
+            yield 1.0, said
+            return
+        follows = after(said)
+        for number, piece in enumerate(texts):
+            if piece and text.startswith(piece):
+                for probability, whole in spellings(text[len(piece) :], (*said, number)):
+                    yield float(follows[number]) * probability, whole
+
+    def begins(text, said=()):
+        """p(what is said begins with this text)."""
+        follows, total = after(said), 0.0
+        for number, piece in enumerate(texts):
+            if piece.startswith(text):
+                total += float(follows[number])
+            elif piece and text.startswith(piece):
+                total += float(follows[number]) * begins(text[len(piece) :], (*said, number))
+        return total
+
+    space = torch.tensor([number == 1 or piece[:1] == " " for number, piece in enumerate(texts)])
+    found = {one.text: one.probability for one in prompting.next_words(pieces_run, {"text": prompt}, 60)}
+    within = prompting._last_word(prompt)
+    words = [*found][:4]
+    for word in words:
+        ways = [f"{spaces}{word}" for spaces in ((" ", "  ", "   ") if within else ("", " ", "  "))]
+        ways += [word[len(within) :]] if within and word.startswith(within) and word != within else []
+        expected = sum(p * float(after(whole)[space].sum()) for way in ways for p, whole in spellings(rest + way)) / begins(rest)
+        assert found[word] == pytest.approx(expected, rel=0.03), word

@@ -17,7 +17,7 @@ from ostinato.modalities._contract import Modality
 from ostinato.steps import Steps
 
 LAST = "last said"
-"""The name of the value in a state that holds the last symbols of each hypothesis, -1 where there are fewer."""
+"""The name of the value in a state: the example of each hypothesis and its last symbols, -1 where there are fewer."""
 
 
 class Stops:
@@ -55,9 +55,14 @@ class Stops:
             )
         return parsed
 
-    def over(self, generator: Generator) -> Generator:
-        """The generator that says its end after a stop; itself where there are none."""
-        return _Stopping(generator, self) if self.texts else generator
+    def over(self, generator: Generator, resaid: Sequence[str] = ()) -> Generator:
+        """The generator that says its end after a stop; itself where there are none.
+
+        Args:
+            generator: that is searched.
+            resaid: of each example the text that it says first and that is no part of the answer; none by default.
+        """
+        return _Stopping(generator, self, resaid) if self.texts else generator
 
     def cut(self, said: Any) -> Any:
         """What was said, up to the first stop."""
@@ -71,9 +76,12 @@ class Stops:
         begun = (size for one in self.texts for size in range(1, len(one)) if said[-size:] == one[:size])
         return said[: len(said) - max(begun, default=0)]
 
-    def in_last(self, last: Sequence[int]) -> bool:
-        """Whether the last symbols said, -1 before the first, hold a stop."""
-        return bool(self._places(self.modality.decode(np.array([symbol for symbol in last if symbol >= 0], np.int64))))
+    def in_last(self, last: Sequence[int], resaid: str = "") -> bool:
+        """Whether the last symbols said, -1 before the first, hold a stop after what they say again."""
+        from_first = last[0] < 0
+        said = [symbol for symbol in last if symbol >= 0] if from_first else last[-self.reach :]
+        text = self.modality.decode(np.array(said, np.int64))
+        return bool(self._places(text[len(resaid) :] if from_first else text))
 
     def _places(self, said: Any) -> list[int]:
         return [place for place in (_first(said, one) for one in self.texts) if place >= 0]
@@ -85,8 +93,10 @@ class _Stopping(Generator):
         p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
     """
 
-    def __init__(self, generator: Generator, stops: Stops):
-        self.generator, self.stops = generator, stops
+    def __init__(self, generator: Generator, stops: Stops, resaid: Sequence[str]):
+        self.generator, self.stops, self.resaid = generator, stops, resaid
+        # What is said again has a character in each symbol: beyond so many the last `reach` are of the answer alone.
+        self.size = stops.reach + max(map(len, resaid), default=0) + 1
         self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
@@ -101,10 +111,11 @@ class _Stopping(Generator):
         last = values.pop(LAST, None)
         logits, after = self.generator.step(symbols, replace(state, values=values))
         if last is None:  # the begin symbol, or the last of a prompt: nothing of the answer
-            last = symbols.new_full((len(symbols), self.stops.reach), -1)
+            last = torch.cat([state.rows.unsqueeze(1), symbols.new_full((len(symbols), self.size), -1)], 1)
         else:
-            last = torch.cat([last[:, 1:], symbols.unsqueeze(1)], 1)
-            ended = torch.tensor([self.stops.in_last(row) for row in last.tolist()], dtype=torch.bool, device=logits.device)
+            last = torch.cat([last[:, :1], last[:, 2:], symbols.unsqueeze(1)], 1)
+            held = [self.stops.in_last(row, self.resaid[example] if self.resaid else "") for example, *row in last.tolist()]
+            ended = torch.tensor(held, dtype=torch.bool, device=logits.device)
             only_end = torch.full_like(logits[:1], -torch.inf)
             only_end[:, self.end] = 0
             logits = torch.where(ended.unsqueeze(1), only_end, logits)

@@ -175,3 +175,16 @@ def test_every_search_has_the_setting_and_refuses_an_empty_text(name):
     assert list(made.stop) == ["\n\n", "END"]
     with pytest.raises(ValueError, match="at least 1 character"):
         make("searches", name, (), {"stop": [""]})
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_what_is_said_again_of_a_prompt_is_no_stop_however_long_it_is(count):
+    stops = Stops(["ab", "c"], Letters())
+    resaid = "abcabcab"[:count]
+    over = stops.over(laws.TableGenerator(6, 4, end_bias=-9.0), [resaid])
+    for said, expected in (("", False), ("a", False), ("dbad", False), ("ab", True), ("ddddddddddc", True), ("dddddddddda", False)):
+        state, held = over.start(laws.encode([[1, 2]])), []
+        for symbol in [over.begin, *Letters().encode(resaid + said)]:
+            logits, state = over.step(torch.tensor([symbol]), state)
+            held.append(bool(torch.isinf(logits[0, 2:]).all()))
+        assert held[-1] == expected and not any(held[:-1]), (resaid, said)
