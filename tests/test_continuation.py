@@ -6,12 +6,13 @@ import torch
 import ostinato
 from ostinato import fitting
 from ostinato import recipe as recipes
-from ostinato.continuation import Pieces
+from ostinato.continuation import KEPT, Pieces, Resuming
 from ostinato.errors import ConfigError
 from ostinato.heads.autoregressive import Autoregressive
 from ostinato.model import Batch, Graph
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
+from ostinato.testing import searches as laws
 
 LENGTHS = (4, 0, 7, 1)
 
@@ -227,3 +228,23 @@ def test_a_symbol_that_leaves_what_none_can_say_is_not_allowed():
     assert allowed(" c") == [" ", " c", " ca", " cab"] and allowed("a") == ["a"]
     assert allowed(" cat") == [" "], "nothing says the t after ' c' or ' ca'"
     assert allowed("x") == []
+
+
+@torch.no_grad()
+def test_of_what_is_said_again_only_what_spells_it_is_left_and_its_share_is_kept():
+    plain, pieces = laws.TableGenerator(7, 3), Pieces(fitted({"type": "bpe", "size": 300}))
+    pieces.texts, pieces.lengths = ["", "", "a", "ab", "b", "c", " a"], torch.tensor([0, 0, 1, 2, 1, 1, 2])
+    over = Resuming(plain, pieces, ["abc", "", " a"])
+    examples = laws.encode([[1, 2], [5], [7, 3]])
+    state, own, said = over.start(examples), plain.start(examples), torch.zeros(3, dtype=torch.int64)
+    steps = [([{2, 3}, None, {6}], [2, 5, 6]), ([{4}, None, None], [4, 2, 5]), ([{5}, None, None], [5, 4, 2]), ([None] * 3, [2, 2, 2])]
+    for allowed, following in steps:
+        logits, state = over.step(said, state)
+        plainly, own = plain.step(said, own)
+        for row, fits in enumerate(allowed):
+            share = plainly[row].softmax(0)[sorted(fits)].sum().log() if fits else torch.tensor(0.0)
+            torch.testing.assert_close(state.values[KEPT][row], share)
+            left = torch.tensor([fits is None or symbol in fits for symbol in range(7)])
+            expected = plainly[row].masked_fill(~left, -torch.inf).log_softmax(0)
+            torch.testing.assert_close(logits[row].log_softmax(0), expected)
+        said = torch.tensor(following)
