@@ -11,8 +11,7 @@ from ostinato import fitting
 from ostinato.layers.vocabulary import COVERED, cutoffs_of
 from ostinato.model import encoder_owner
 from ostinato.recipe import Recipe, align_of, labelled, streamed
-from ostinato.registry import Settings, component
-from ostinato.tokenizers._contract import Spelt
+from ostinato.registry import Settings
 
 UPDATES_AN_EPOCH = 200
 """Fewer updates learn little from an epoch, many more cost more than they teach: the middle that small and large sets share."""
@@ -56,7 +55,10 @@ class Amount:
 
 
 def words(recipe: Recipe) -> Chosen:
-    """How pieces become words where words have labels, before fitting: for each text that a tokenizer cuts finer than words."""
+    """How pieces become words where words have labels, before fitting: for each text whose tokenizer cuts words to sub-words.
+
+    A text of single characters or bytes is left alone: its characters may be what has labels.
+    """
     chosen: Chosen = {}
     owners, columns = fitting.vocabulary_owners(recipe.settings), dict(fitting.places(recipe.settings))
     for name, output in recipe.settings.outputs.items():
@@ -65,7 +67,7 @@ def words(recipe: Recipe) -> Chosen:
         if read is None or "subword_pooling" not in type(columns[place]).model_fields or _given(recipe, f"{place}.subword_pooling"):
             continue
         tokenizer = columns[owners[place]].tokenizer.type
-        if issubclass(component("tokenizers", tokenizer), Spelt) or any(one.of == read for one in recipe.settings.outputs.values()):
+        if tokenizer not in SUBWORD or any(one.of == read for one in recipe.settings.outputs.values()):
             continue
         why = f"outputs.{name} has a label for each word, and {tokenizer} cuts words to pieces"
         chosen[f"{place}.subword_pooling"] = (SUBWORD_POOLING, why)

@@ -386,8 +386,19 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
             first = int(bad[0])
             raise DataError(
                 f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} {unit}s"
-                f" ({len(bad):,} rows like this); align: each needs one label per {unit}"
+                f" ({len(bad):,} rows like this); align: each needs one label per {unit}{_other_unit(recipe, read)}"
             )
+
+
+def _other_unit(recipe: Settings, read: str) -> str:
+    """What to set where a text's labels are of words and not of its pieces, or the other way round."""
+    tokenizer = getattr(dict(fitting.places(recipe))[fitting.vocabulary_owners(recipe)[f"inputs.{read}"]], "tokenizer", None)
+    if tokenizer is None or (tokenizer.type == "word" and not fitting.by_words(recipe.inputs[read])):
+        return ""
+    where, kind = f"inputs.{read}.subword_pooling", tokenizer.type
+    if fitting.by_words(recipe.inputs[read]):
+        return f"; where each piece that {kind} finds has one, set {where}: none"
+    return f"; where each word has one, set {where}: mean"
 
 
 def _words(dataset: Dataset, place: str, rows: np.ndarray) -> np.ndarray:

@@ -110,6 +110,26 @@ def test_unequal_numbers_of_words_and_labels_name_the_row(model, tmp_path):
         model.evaluate(given)
 
 
+def test_characters_have_labels_of_their_own_where_nothing_else_is_said():
+    told = [{"words": word, "kinds": ["vowel" if one in "aeiou" else "other" for one in word]} for word in ("a cat", "dogs", "no idea")]
+    model = made("char", ("kinds",)).fit(told, told, device="cpu")
+    assert list(map(len, model.predict(["an ox"]))) == [5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"tokenizer": "char"}, "one label per step; where each word has one, set inputs.words.subword_pooling: mean"),
+        ({"tokenizer": "bpe"}, "one label per word; where each piece that bpe finds has one, set inputs.words.subword_pooling: none"),
+        ({"tokenizer": "word"}, "one label per step$"),
+    ],
+)
+def test_labels_of_another_unit_are_told_which_setting_reads_them(settings, advice):
+    given = [{"words": "a cat", "kinds": ["x", "y", "x"]}, {"words": "a dog", "kinds": ["x", "y", "y"]}]
+    with pytest.raises(DataError, match=advice):
+        ostinato.Model(inputs={"words": {"type": "text", **settings}}, outputs={"kinds": "tags"}).fit(given, given, device="cpu")
+
+
 def test_an_encoder_is_shared_with_a_text_that_is_read_whole():
     encoder = {"hidden_size": 6, "embedding_size": 5}
     told = [{**row, "title": " ".join(row["words"][:2])} for row in rows(24)]
@@ -130,7 +150,9 @@ def test_an_encoder_is_shared_with_a_text_that_is_read_whole():
     ("settings", "outputs", "chosen"),
     [
         ({}, {"kinds": "tags"}, "mean"),
-        ({"tokenizer": "char", "subword_pooling": "none"}, {"kinds": "tags"}, "none"),
+        ({"subword_pooling": "none"}, {"kinds": "tags"}, "none"),
+        ({"tokenizer": "char"}, {"kinds": "tags"}, "none"),
+        ({"tokenizer": "byte"}, {"kinds": "tags"}, "none"),
         ({"tokenizer": "word"}, {"kinds": "tags"}, "none"),
         ({"tokenizer": "word", "subword_pooling": "last"}, {"kinds": "tags"}, "last"),
         ({}, {"first": "category"}, "none"),
