@@ -139,8 +139,7 @@ def _rivals(
 ) -> dict[str, Any]:
     """What plain rivals make of the same rows, if the rows that the run learnt from are still there."""
     try:
-        train = row_sources.of_split(run, "train", None, roots)
-        found = rivals.measured(run, train, rows)
+        found = rivals.measured(run, lambda: row_sources.of_split(run, "train", None, roots), rows)
         return {"rivals": found} if found else {}
     except (ConfigError, DataError) as why:
         say(f"no plain rival is measured, since the training rows cannot be read: {why}")

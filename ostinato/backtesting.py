@@ -54,7 +54,7 @@ def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> di
         chosen = {output: np.flatnonzero(np.isin(numbers, rows)).tolist() for output, numbers in examined.numbers.items()}
         part = replace(examined, rows=len(rows), outputs={output: one.pick(chosen[output]) for output, one in examined.outputs.items()})
         try:
-            outputs, plain = report(run, part, windows.where)["outputs"], rivals.measured(run, (windows, None), (windows, rows))
+            outputs, plain = report(run, part, windows.where)["outputs"], rivals.measured(run, lambda: (windows, None), (windows, rows))
         except DataError as why:
             raise DataError(f"--origins {origins}: the windows from {begins} to {ends} cannot be judged alone: {why}") from None
         parts.append({"from": begins, "to": ends, "examples": len(rows), "outputs": outputs, "rivals": plain})

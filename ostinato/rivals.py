@@ -30,7 +30,7 @@ Predictions = dict[str, list[Any]]
 
 
 def measured(
-    run: Run, train: tuple[Table, np.ndarray | None], test: tuple[Table, np.ndarray | None]
+    run: Run, train: Callable[[], tuple[Table, np.ndarray | None]], test: tuple[Table, np.ndarray | None]
 ) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
     """Each output's rivals by name, each with the output's metrics that need predictions alone.
 
@@ -42,7 +42,8 @@ def measured(
 
     Args:
         run: whose outputs they stand beside.
-        train: the rows that the run learnt from: the table and which of its rows, None for all.
+        train: opens the rows that the run learnt from: the table and which of its rows, None for all; asked only where a rival
+            learns from them.
         test: the rows that it is measured on.
     """
     if isinstance(test[0], Windows):
@@ -50,7 +51,7 @@ def measured(
     answered = {output: _OF[kind] for output, one in run.outputs.items() if (kind := (one.type, one.align)) in _OF}
     if not answered:
         return {}
-    learnt = list(islice(table_rows(run, *train), MOST_ROWS))
+    learnt = list(islice(table_rows(run, *train()), MOST_ROWS))
     judged_rows = list(table_rows(run, *test))
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for output, answer in answered.items():

@@ -36,7 +36,7 @@ KEPT = "kept"
 """The folder of what is known of runs beside their own folders."""
 HEARD = ("epoch ", "note: ", "going on ", "trained ")
 """Notes of a run that differ from those of the next."""
-ROOM_OF_MESSAGE = 5
+ROOM_OF_MESSAGE = 20
 """Last lines of a run's notes that are kept where it failed."""
 
 

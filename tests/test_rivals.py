@@ -13,8 +13,12 @@ class Unread:
         raise AssertionError(f"{name} of a table is asked for, and no output has a rival")
 
 
+def unopened():
+    raise AssertionError("the training rows are opened, and no output has a rival that learns from them")
+
+
 def test_where_no_output_has_a_rival_no_row_is_read():
     settings = from_arguments({"de": "text"}, {"en": "text"}).settings
     run = SimpleNamespace(outputs=settings.outputs, inputs=settings.inputs, recipe=SimpleNamespace(settings=settings))
     assert align_of(settings.outputs["en"]) == "free"
-    assert rivals.measured(run, (Unread(), None), (Unread(), None)) == {}
+    assert rivals.measured(run, unopened, (Unread(), None)) == {}

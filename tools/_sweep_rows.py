@@ -25,10 +25,12 @@ class Bar:
     def told(self) -> str:
         return f"> {self.least:g}" if self.least is not None else f"< {self.most:g}" if self.most is not None else ""
 
-    def verdict(self, values: list[float]) -> str:
+    def verdict(self, values: list[float | None]) -> str:
         if not self.told():
             return ""
-        held = [(self.least is None or one > self.least) and (self.most is None or one < self.most) for one in values]
+        held = [
+            one is not None and (self.least is None or one > self.least) and (self.most is None or one < self.most) for one in values
+        ]
         return "met" if all(held) else f"missed by {len(held) - sum(held)} of {len(held)} seeds"
 
 
@@ -74,14 +76,18 @@ class Swept:
         report = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
         rows = []
         for row in report["rows"]:
-            measured = []
-            for name in row["runs"]:
+            measured: list[float | None] = []
+            for seed in report["seeds"]:
+                name = next((one for one in row["runs"] if one.endswith(f"_seed-{seed}")), None)
+                if name is None:  # It failed: null.
+                    measured.append(None)
+                    continue
                 metrics = json.loads((folder / name / "metrics.json").read_text(encoding="utf-8"))
                 value = metrics[report["split"]]["outputs"][self.output][self.metric]["value"]
                 measured.append(value**2 if self.squared else value)
             kept = ("parameters", "epochs", "seconds_per_epoch", "peak_memory")
             rows.append({"value": next(iter(row["values"].values())), **{name: row[name] for name in kept}, "each": measured})
-        minutes = sum(row["epochs"] * row["seconds_per_epoch"] * len(row["each"]) for row in rows) / 60
+        minutes = sum(row["epochs"] * row["seconds_per_epoch"] * len(_known(row["each"])) for row in rows) / 60
         return {"seeds": report["seeds"], "split": report["split"], "minutes": round(minutes, 1), "rows": rows}
 
     def _rows(self, result: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -95,8 +101,10 @@ class Swept:
             cells = ["not yet run", "", ""]
             if bar.value in rows:
                 each = rows[bar.value]["each"]
-                worst = min(each) if bar.least is not None else max(each)
-                cells = [f"{worst:.2g}", f"{min(each):.2g} to {max(each):.2g}, {len(each)} seeds", bar.verdict(each)]
+                known = _known(each)
+                worst = min(known) if bar.least is not None else max(known)
+                told = f"{len(each)} seeds" if known == each else f"{len(known)} of {len(each)} seeds, the others diverged"
+                cells = [f"{worst:.2g}", f"{min(known):.2g} to {max(known):.2g}, {told}", bar.verdict(each)]
             minutes = f"{result['minutes']:.0f}" if result and place == 0 else ""
             lines.append(f"| {' | '.join([lead, f'{self.metric_name}, worst seed', bar.told(), *cells, minutes])} |")
         return lines
@@ -111,7 +119,7 @@ class Swept:
         rows = self._rows(result)
         for bar in (bar for bar in self.bars if bar.value in rows):
             row = rows[bar.value]
-            cells = [bar.label, f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.3g}", *(f"{one:.2g}" for one in row["each"])]
+            cells = [bar.label, f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.3g}", *map(_cell, row["each"])]
             lines.append(f"| {' | '.join([*cells, bar.told(), bar.verdict(row['each'])])} |")
         on = result["machine"]
         return [
@@ -124,9 +132,17 @@ class Swept:
     def for_readme(self, result: dict[str, Any] | None) -> str:
         rows, bar = self._rows(result), self.bars[0]
         each = rows[bar.value]["each"] if bar.value in rows else None
-        told = [f"{max(each):.2g}", f"{len(each)} seeds", f"{result['minutes']:.0f}"] if each else ["not yet run", "", ""]
+        told = [f"{max(_known(each)):.2g}", f"{len(_known(each))} seeds", f"{result['minutes']:.0f}"] if each else ["not yet run", "", ""]
         what = f"[{self.measured.partition(';')[0]}: {bar.label}](docs/results.md#{self.name})"
         return f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only {self.name}` |"
+
+
+def _known(each: list[float | None]) -> list[float]:
+    return [one for one in each if one is not None]
+
+
+def _cell(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.2g}"
 
 
 def _shell(words: list[str]) -> str:

@@ -131,6 +131,21 @@ def test_a_sweep_meets_a_bar_only_with_all_its_seeds(results):
     assert "not yet run" in "\n".join(row.section(None, "runs/adding"))
 
 
+def test_a_seed_that_failed_keeps_its_column_and_misses_the_bar(results, tmp_path):
+    row, names = dataclasses.replace(results.SWEEPS[0], squared=False), ("a_seed-1", "a_seed-3")
+    for name, value in zip(names, (0.25, 0.5)):
+        (tmp_path / name).mkdir()
+        metrics = {"test": {"outputs": {row.output: {row.metric: {"value": value}}}}}
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    swept = {"values": {"cell": "lstm"}, "runs": names, "parameters": 7, "epochs": 6, "seconds_per_epoch": 5.0, "peak_memory": None}
+    (tmp_path / "sweep.json").write_text(json.dumps({"seeds": [1, 2, 3], "split": "test", "rows": [swept]}))
+    found = row.found(tmp_path)
+    assert found["rows"][0]["each"] == [0.25, None, 0.5] and found["minutes"] == 1.0
+    page = results.page({row.name: {**found, "machine": result(results.ROWS[0], 1.0)["machine"], "date": "2026-01-02"}}, None)
+    assert "| LSTM | 7 | 5 | 0.25 | diverged | 0.5 | < 0.01 | missed by 3 of 3 seeds |" in page
+    assert "| 0.25 to 0.5, 2 of 3 seeds, the others diverged | missed by 3 of 3 seeds |" in page
+
+
 def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
     row = dataclasses.replace(results.SWEEPS[0], name="sums", seeds=2, bars=results.SWEEPS[0].bars[1:3], over="inputs.numbers.encoder.cell")
     monkeypatch.setattr(results, "SWEEPS", (row,))
