@@ -129,7 +129,7 @@ def _judged(run: Run, split: str, table: Table | Windows, rows: np.ndarray | Non
         statistics[output] = {
             name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
             for name, metric in judging.metrics_of(run, output).items()
-            if all(getattr(judged, needed) is not None for needed in metric.needs)
+            if judging.is_known(metric, judged)
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
@@ -275,7 +275,7 @@ def _compared(metric: Metric, first: Mapping[int, Trial], second: Mapping[int, T
     pairs = [(first[seed], second[seed]) for seed in seeds]
     if any(one.examples[output] != other.examples[output] for one, other in pairs):
         return "judged on different examples, so that differences cannot be paired and are left out"
-    if metric.needs_log_probability and any(one.steps[output] != other.steps[output] for one, other in pairs):
+    if metric.per_step and any(one.steps[output] != other.steps[output] for one, other in pairs):
         return "numbers per step compare only where references have the same steps (one tokenizer); differences are left out"
     if not seeds:
         return "no seed was trained on both sides"

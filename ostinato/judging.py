@@ -198,7 +198,7 @@ def _measured(run: Run, output: str, judged: Judged) -> dict[str, Any]:
     return {
         name: asdict(measure(metric, judged))
         for name, metric in metrics_of(run, output).items()
-        if _is_known(metric, judged)
+        if is_known(metric, judged)
     }
 
 
@@ -234,27 +234,40 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
     return {"column": column, "groups": made, "worst": worst}
 
 
-def _is_known(metric: Metric, judged: Judged) -> bool:
+def is_known(metric: Metric, judged: Judged) -> bool:
+    """Whether there is all that the metric needs."""
     return all(getattr(judged, name) is not None for name in metric.needs)
 
 
 def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split: str) -> dict[str, Any]:
-    """Each metric that both runs have, with the difference and whether it is real.
+    """Each metric that both runs have, with the difference and whether it is real; what cannot be paired is left out with a note.
 
     Errors:
-        DataError: the runs share no output.
+        DataError: the runs share no output, or nothing of it can be paired.
     """
     shared = [name for name in first.outputs if name in second.outputs]
     if not shared:
         told = (f"{run.folder} gives {', '.join(run.outputs)}" for run in (first, second))
         raise DataError(f"{', '.join(told)}: none in common; compare runs of one task")
-    outputs, method = {}, ""
+    outputs, method, notes = {}, "", []
     for output in shared:
         both = metrics_of(first, output).keys() & metrics_of(second, output).keys()
+        judged = [one.outputs[output] for one in examined]
         outputs[output] = {}
         for name, metric in metrics_of(first, output).items():
-            if name in both:
-                found = asdict(paired(metric, examined[0].outputs[output], examined[1].outputs[output]))
-                method = found.pop("method")
-                outputs[output][name] = found
-    return {"split": split, "examples": examined[0].rows, "outputs": outputs, "method": method}
+            known = [is_known(metric, one) for one in judged]
+            if name not in both or not any(known):
+                continue
+            try:
+                if not all(known):
+                    lacking, needed = (first, second)[known.index(False)], " and ".join(metric.needs)
+                    raise DataError(f"{name}: {lacking.folder} gives no {needed}, which it is made from; compare by the others")
+                found = asdict(paired(metric, *judged))
+            except DataError as why:
+                notes.append(f"{output}.{name} is left out: {why}")
+                continue
+            method = found.pop("method")
+            outputs[output][name] = found
+    if not any(outputs.values()):
+        raise DataError(notes[0] if notes else f"{', '.join(shared)}: the runs have no metric in common; compare runs of one task")
+    return {"split": split, "examples": examined[0].rows, "outputs": outputs, "method": method, "notes": notes}

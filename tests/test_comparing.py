@@ -99,6 +99,16 @@ def test_what_cannot_be_paired_is_left_out_and_told(tmp_path):
     assert not report["differences"] and any("different examples" in note for note in report["notes"])
 
 
+def test_bits_per_character_compare_runs_of_different_tokenizers(tmp_path):
+    rows = np.stack([np.full(300, -9.0), np.full(300, 4.0)], 1)
+    trials = {((cell,), 1): trial(0.5, at, steps=cell) for at, cell in enumerate(("rnn", "gru"))}
+    for one in trials.values():
+        one.statistics["y"]["bits_per_character"] = rows
+    report = made(tmp_path, [CELL], trials)
+    assert {one["metric"] for one in report["differences"]} == {"exact_match", "bits_per_character"}
+    assert len(report["notes"]) == 2 and report["notes"][0].startswith("y.perplexity: ")
+
+
 def test_a_run_that_failed_is_named_and_the_others_stand(tmp_path):
     trials = {((cell,), seed): trial(0.5, seed) for cell in CELL.values for seed in (1, 2)}
     report = made(tmp_path, [CELL], trials, failed=("gru-1", "lstm-1", "lstm-2"))

@@ -1,12 +1,16 @@
 """Long texts are judged in pieces: their sums are those of the texts, and one text has an interval."""
 
 import random
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import ostinato
-from ostinato.judging import _in_pieces, examine, metrics_of, report
+from ostinato.errors import DataError
+from ostinato.judging import Examined, _in_pieces, compare, examine, metrics_of, report
+from ostinato.metrics._contract import Judged
 from ostinato.predicting import scores
 from ostinato.rows import of_split
 
@@ -92,3 +96,47 @@ def test_what_is_short_empty_or_not_told_by_step_stays_whole():
     assert _in_pieces(long, [None], [3]) == (long, [3])
     nothing = kept()
     assert _in_pieces(nothing, [], []) == (nothing, [])
+
+
+def known(name, kind, align):
+    """As much of a run as judgement asks for."""
+    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": SimpleNamespace(type=kind, align=align)})
+
+
+def forecasts(quantiles=True, scales=True):
+    draw = np.random.default_rng(0)
+    expected = [draw.normal(size=4) for _ in range(40)]
+    said = [one + draw.normal(size=4) for one in expected]
+    levels = [{level: one + shift for level, shift in ((0.25, -0.6), (0.75, 0.6))} for one in said]
+    judged = Judged(said, expected, quantiles=levels if quantiles else None, scales=[1.0] * 40 if scales else None)
+    return Examined(40, {"y": judged}, {"y": list(range(40))})
+
+
+def test_forecasts_without_quantiles_or_scales_are_compared_by_what_both_have():
+    runs = [known(name, "series", "next") for name in ("a", "b")]
+    neither = compare(*runs, (forecasts(False, False), forecasts(False, False)), "test")
+    assert set(neither["outputs"]["y"]) == {"mae", "mse", "rmse", "smape"} and neither["notes"] == []
+    one = compare(*runs, (forecasts(), forecasts(quantiles=False)), "test")
+    assert set(one["outputs"]["y"]) == {"mae", "mse", "rmse", "smape", "mase"}
+    assert one["notes"][0] == "y.pinball_loss is left out: pinball_loss: runs/b gives no quantiles, which it is made from; compare by the others"
+    assert [note.split()[0] for note in one["notes"]] == ["y.pinball_loss", "y.crps", "y.interval_coverage"]
+
+
+def translations(num_targets, expected="abcdefgh"):
+    columns = {"log_probability": [-5.0] * 40, "num_targets": [num_targets] * 40, "num_right": [num_targets - 1] * 40}
+    return Examined(40, {"y": Judged(["abcd"] * 40, [expected] * 40, **columns)}, {"y": list(range(40))})
+
+
+def test_texts_of_two_tokenizers_are_compared_by_what_does_not_count_their_steps():
+    runs = [known(name, "text", "free") for name in ("a", "b")]
+    found = compare(*runs, (translations(5), translations(3)), "test")
+    assert set(metrics_of(runs[0], "y")) - set(found["outputs"]["y"]) == {"perplexity", "token_accuracy"}
+    assert len(found["notes"]) == 2 and all("has 5 steps for the first system and 3 for the second" in note for note in found["notes"])
+    runs = [known(name, "text", "next") for name in ("a", "b")]
+    assert set(compare(*runs, (translations(5), translations(3)), "test")["outputs"]["y"]) == {"bits_per_character"}
+
+
+def test_runs_that_have_nothing_to_pair_are_refused():
+    runs = [known(name, "text", "free") for name in ("a", "b")]
+    with pytest.raises(DataError, match="y.bleu is left out: bleu: expected of example 1 is 'abcdefgh'"):
+        compare(*runs, (translations(5), translations(5, "other")), "test")

@@ -38,4 +38,4 @@ def _text(found: dict) -> str:
         for metric, one in metrics.items()
     ]
     shown = table(rows, ("metric", "first", "second", "difference", "95 % interval", "p", "difference is"))
-    return f"{shown}\n{found['examples']:,} examples of {found['split']}; {found['method']}"
+    return "\n".join([shown, *found["notes"], f"{found['examples']:,} examples of {found['split']}; {found['method']}"])

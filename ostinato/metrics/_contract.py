@@ -95,6 +95,9 @@ class Metric(ABC):
     times the first sum over the second."""
     needs_log_probability: ClassVar[bool]
     """Whether it is made from the references' log-probability rather than from predictions."""
+    per_step: ClassVar[bool] = False
+    """Whether it is a mean over the steps that the model reads references in (`num_targets`): two systems then compare only where
+    each reference has the same number of them, under one tokenizer."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Further columns of `Judged` without which it cannot be measured: `quantiles`, `scales`, which may be None; `expected` where it
     reads the references themselves although it is made from their log-probability."""

@@ -239,12 +239,12 @@ def _demand_same_examples(metric: Metric, first: Judged, second: Judged) -> None
                     f"{_name(metric)}: {column} of example {example + 1} is {one!r} for the first system and {other!r} for the"
                     " second; evaluate both on the same split, in the same order"
                 )
-    if metric.needs_log_probability and first.num_targets is not None and second.num_targets is not None:
+    if metric.per_step and first.num_targets is not None and second.num_targets is not None:
         for example, (one, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
             if one != other:
                 raise DataError(
                     f"{_name(metric)}: reference {example + 1} has {one} steps for the first system and {other} for the second;"
-                    " numbers per step compare only under one tokenizer: compare by a metric made from predictions"
+                    " numbers per step compare only under one tokenizer: compare by bits_per_character, or by a metric made from predictions"
                 )
 
 

@@ -26,6 +26,7 @@ class LogLoss(Metric):
     unit = "nats"
     is_share = False
     needs_log_probability = True
+    per_step = True
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.log_probability is None or judged.num_targets is None:

@@ -25,6 +25,7 @@ class Perplexity(Metric):
     unit = ""
     is_share = False
     needs_log_probability = True
+    per_step = True
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.log_probability is None or judged.num_targets is None:

@@ -17,6 +17,7 @@ class TokenAccuracy(Metric):
     unit = "%"
     is_share = False
     needs_log_probability = True
+    per_step = True
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.num_right is None or judged.num_targets is None:
