@@ -181,7 +181,7 @@ def report(
     for values, found in by.items():
         runs = [one for one in planned if tuple(one.values.values()) == values and one.name in trials]
         about = {"values": runs[0].values, "runs": [one.name for one in runs]}
-        rows.append({**about, **_cost(runs, found, folder), "outputs": _quality(found)})
+        rows.append({**about, **_cost(runs, found, folder), "outputs": _quality(found, runs[0].values, notes)})
     differences = _differences(lines, by, notes)
     if len(seeds) == 1:
         notes.append("one seed: these differences are between runs, not between methods; --seeds 3 tells them apart")
@@ -230,16 +230,41 @@ def _orders(found: Iterable[Trial], output: str) -> list[Order]:
     return [one.orders[output] for one in found if output in one.orders]
 
 
-def _quality(found: Mapping[int, Trial]) -> dict[str, Any]:
-    first = next(iter(found.values()))
+def _quality(found: Mapping[int, Trial], values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    """Each metric that the runs of all seeds have; what cannot be measured is left out with a note."""
     measured: dict[str, Any] = {}
-    for output, metrics in first.statistics.items():
-        shared, measured[output] = _shared(found, output), {}
+    for output, metrics in _names(found.values()).items():
+        measured[output] = {}
         for name in metrics:
+            if not all(_has(one, output, name) for one in found.values()):
+                continue
             runs = [one.statistics[output][name] for one in found.values()]
             orders = _orders(found.values(), output)
-            measured[output][name] = asdict(over_seeds(make("metrics", name), runs, shared=shared, orders=orders))
+            try:
+                told = over_seeds(make("metrics", name), runs, shared=_shared(found, output), orders=orders)
+            except DataError as why:
+                notes.append(f"{output}.{name}: {', '.join(f'{label} {value}' for label, value in values.items())}: {why}")
+                continue
+            measured[output][name] = asdict(told)
     return measured
+
+
+def _names(trials: Iterable[Trial]) -> dict[str, list[str]]:
+    """Outputs and metrics that some of these runs have: a setting that is varied may change which there are."""
+    made: dict[str, list[str]] = {}
+    for one in trials:
+        for output, metrics in one.statistics.items():
+            listed = made.setdefault(output, [])
+            listed += [name for name in metrics if name not in listed]
+    return made
+
+
+def _has(one: Trial, output: str, name: str) -> bool:
+    return name in one.statistics.get(output, {})
+
+
+def _every(by: Trials) -> list[Trial]:
+    return [one for found in by.values() for one in found.values()]
 
 
 def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[dict[str, Any]]:
@@ -251,7 +276,7 @@ def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[di
             if values[at] != axis.values[0] and beside in by:
                 pairs.append((at, axis, beside, values))
     made: list[dict[str, Any]] = []
-    for output, metrics in _any(by).items():
+    for output, metrics in _names(_every(by)).items():
         for name in metrics:
             metric, compared, told = make("metrics", name), [], []
             for at, axis, first, second in pairs:
@@ -273,6 +298,8 @@ def _compared(metric: Metric, first: Mapping[int, Trial], second: Mapping[int, T
     """The difference, or why there is none."""
     seeds = [seed for seed in first if seed in second]
     pairs = [(first[seed], second[seed]) for seed in seeds]
+    if not all(_has(one, output, name) for pair in pairs for one in pair):
+        return "not every run has it; differences from those that have none are left out"
     if any(one.examples[output] != other.examples[output] for one, other in pairs):
         return "judged on different examples, so that differences cannot be paired and are left out"
     if metric.per_step and any(one.steps[output] != other.steps[output] for one, other in pairs):
@@ -287,22 +314,20 @@ def _compared(metric: Metric, first: Mapping[int, Trial], second: Mapping[int, T
         return str(why)
 
 
-def _any(by: Trials) -> Mapping[str, Mapping[str, np.ndarray]]:
-    """Outputs and metrics, those of all runs; none where no run was trained."""
-    return next((one.statistics for found in by.values() for one in found.values()), {})
-
-
 def _by_length(lines: Sequence[Axis], by: Trials) -> dict[str, list[dict[str, Any]]]:
-    """The main metric of each output in bins of the input's length; where data are varied, of the most data alone."""
+    """The first metric of each output that all runs have, in bins of the input's length; where data are varied, of the most data
+    alone."""
     made: dict[str, list[dict[str, Any]]] = {}
-    for output in _any(by):
+    for output, metrics in _names(_every(by)).items():
+        name = next((name for name in metrics if all(_has(one, output, name) for one in _every(by))), None)
+        if name is None:
+            continue
         ruler = next(iter(by.values()))
         edges = np.unique(np.quantile(np.concatenate([one.lengths[output] for one in ruler.values()]), np.linspace(0, 1, BINS + 1)))
         # Whole steps: each bin takes its upper end, the first its lower end too.
         edges = np.unique(np.floor(edges).astype(int))
         if len(edges) < 2:
             continue
-        name = next(iter(_any(by)[output]))
         for values, found in by.items():
             at = next((at for at, axis in enumerate(lines) if axis.path == FRACTION), None)
             if at is not None and float(values[at]) != max(map(float, lines[at].values)):
@@ -343,22 +368,22 @@ def _measured(metric: Metric, cut: Sequence[tuple[np.ndarray, Order | None]], sh
 def tables(report: Mapping[str, Any], *, briefly: bool = False) -> list[tuple[str, list[str], list[list[str]]]]:
     """The report as tables of text: title, heads, rows; `briefly` with the differences in each output's first metric alone."""
     labels = list(report["axes"])
-    outputs = report["rows"][0]["outputs"] if report["rows"] else {}
-    quality = [(output, name) for output, metrics in outputs.items() for name in metrics]
+    every = ((output, name) for row in report["rows"] for output, metrics in row["outputs"].items() for name in metrics)
+    quality = list(dict.fromkeys(every))
     several = len({output for output, _ in quality}) > 1
     heads = [*labels, "seeds", "rows", "parameters", "s/epoch", "peak memory", *(f"{o}.{n}" if several else n for o, n in quality)]
     rows = []
     for one in report["rows"]:
-        measured = [one["outputs"][output][name] for output, name in quality]
+        measured = [one["outputs"].get(output, {}).get(name) for output, name in quality]
         memory = "?" if one["peak_memory"] is None else f"{one['peak_memory'] / 2**20:,.0f} MiB"
         rows.append([
             *(one["values"][label] for label in labels), str(len(one["runs"])), f"{one['training_rows']:,}", f"{one['parameters']:,}",
-            f"{one['seconds_per_epoch']:.3g}", memory, *(f"{m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for m in measured),
+            f"{one['seconds_per_epoch']:.3g}", memory, *(f"{m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" if m else "" for m in measured),
         ])  # fmt: skip
     made = [("", heads, rows)]
     if report["differences"]:
         told = []
-        first = dict(reversed(quality))
+        first = {one["output"]: one["metric"] for one in reversed(report["differences"])}
         for one in report["differences"]:
             if briefly and first[one["output"]] != one["metric"]:
                 continue

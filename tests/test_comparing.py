@@ -109,6 +109,31 @@ def test_bits_per_character_compare_runs_of_different_tokenizers(tmp_path):
     assert len(report["notes"]) == 2 and report["notes"][0].startswith("y.perplexity: ")
 
 
+@pytest.mark.parametrize("cells", [("rnn", "gru", "lstm"), ("gru", "rnn", "lstm")])
+def test_a_metric_that_some_combinations_lack_has_empty_cells_and_a_note(tmp_path, cells):
+    """As with --over outputs.y.head.distribution=quantile,point: what has no quantiles has no CRPS."""
+    trials = {((cell,), 1): trial(0.3 + 0.3 * at, at) for at, cell in enumerate(cells)}
+    for (cell,), _ in trials:
+        if cell != "gru":
+            trials[(cell,), 1].statistics["y"]["crps"] = np.stack([np.arange(300.0), np.ones(300)], 1)
+    report = made(tmp_path, [Axis(CELL.path, cells, "cell")], trials)
+    assert ["crps" in row["outputs"]["y"] for row in report["rows"]] == [cell != "gru" for cell in cells]
+    assert [(one["first"], one["second"]) for one in report["differences"] if one["metric"] == "crps"] == [("rnn", "lstm")][cells[0] == "gru":]
+    assert report["notes"][0] == "y.crps: not every run has it; differences from those that have none are left out"
+    (_, heads, rows), *_ = comparing.tables(report)
+    assert heads[-1] == "crps" and [row[-1] == "" for row in rows] == [cell == "gru" for cell in cells]
+    assert {line["metric"] for line in report["by_length"]["y"]} == {"exact_match"}
+    assert comparison.draw(report, tmp_path) == ["quality_by_length.png"]
+
+
+def test_what_a_combination_cannot_be_measured_by_is_told(tmp_path):
+    trials = {((cell,), 1): trial(0.5, 1) for cell in ("rnn", "gru")}
+    trials[("gru",), 1].statistics["y"]["perplexity"] = np.stack([np.full(300, -1e6), np.ones(300)], 1)
+    report = made(tmp_path, [CELL], trials)
+    assert [list(row["outputs"]["y"]) for row in report["rows"]] == [["exact_match", "perplexity"], ["exact_match"]]
+    assert report["notes"][0].startswith("y.perplexity: cell gru: perplexity: the mean of 1e+06 nats a step is too large")
+
+
 def test_a_run_that_failed_is_named_and_the_others_stand(tmp_path):
     trials = {((cell,), seed): trial(0.5, seed) for cell in CELL.values for seed in (1, 2)}
     report = made(tmp_path, [CELL], trials, failed=("gru-1", "lstm-1", "lstm-2"))
@@ -148,6 +173,15 @@ def test_a_line_without_a_number_for_one_bin_has_a_gap_there_and_no_axis_ends_be
         assert [[round(place) for place in one.lines[0].get_xdata()] for one in axes.containers] == [[0, 1, 2], [0, 2]]
         assert [text.get_text().split("\n")[0] for text in axes.get_xticklabels()] == ["1–2", "3–4", "5–6"]
         assert axes.get_ylim()[0] == 0 and [text.get_text() for text in axes.get_legend().get_texts()] == ["cell rnn", "cell gru"]
+
+
+def test_pictures_are_of_a_metric_that_every_combination_has(tmp_path):
+    trials = {((cell, part), 1): trial(0.4 if part == "0.1" else 0.7, 1) for cell in ("rnn", "gru") for part in PART.values}
+    for part in PART.values:
+        del trials[("gru", part), 1].statistics["y"]["exact_match"]
+    report = made(tmp_path, [CELL, PART], trials)
+    assert comparison.draw(report, tmp_path) == ["quality_by_data.png", "quality_by_length.png"]
+    assert {line["metric"] for line in report["by_length"]["y"]} == {"perplexity"}
 
 
 def test_inputs_of_one_length_have_no_picture_by_length(tmp_path):

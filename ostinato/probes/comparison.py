@@ -27,8 +27,8 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
     """
     made = []
     fraction = next((label for label, axis in report["axes"].items() if axis["path"] == "data.fraction"), None)
-    if fraction is not None and report["rows"]:
-        outputs = {output: next(iter(metrics)) for output, metrics in report["rows"][0]["outputs"].items()}
+    outputs = _first_metrics(report["rows"])
+    if fraction is not None and outputs:
         lines: dict[str, list[Mapping[str, Any]]] = {}
         for row in report["rows"]:
             lines.setdefault(_name(_without(row["values"], fraction)), []).append(row)
@@ -47,6 +47,16 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
                 _by_length(axes, output, each, shared)
         made.append(BY_LENGTH)
     return made
+
+
+def _first_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each output the first metric that every row has: a setting that is varied may change which there are."""
+    found: dict[str, str] = {}
+    for output, metrics in rows[0]["outputs"].items() if rows else ():
+        for name in metrics:
+            if output not in found and all(name in row["outputs"].get(output, {}) for row in rows):
+                found[output] = name
+    return found
 
 
 def _without(values: Mapping[str, str], *labels: str) -> dict[str, str]:
