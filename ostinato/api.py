@@ -305,7 +305,8 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             ]
             for output, listed in found.items()
         }
-        yield json.dumps({"inputs": dict(row), "outputs": plain}, ensure_ascii=False, default=_as_json)
+        inputs = {place.partition(".")[2]: raw for place, raw in row.items()}
+        yield json.dumps({"inputs": inputs, "outputs": plain}, ensure_ascii=False, default=_as_json)
     elif n_best is None:
         yield "\t".join(listed[0].text for listed in found.values())
     else:

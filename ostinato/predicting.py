@@ -30,7 +30,7 @@ from ostinato.steps import Layout, Steps
 from ostinato.training.checkpoints import restore_model
 
 Row = Mapping[str, Any]
-"""Raw values by column."""
+"""Raw values by place, as each modality reads them, or by column, as Python gives them."""
 Place = Callable[[int], str]
 """Where a row stands, by its number among those given: for messages."""
 BATCH_STEPS = 16_384
@@ -134,7 +134,7 @@ class Run:
         Errors:
             DataError: the row has no such column.
         """
-        if place in row:  # a window of a series, where one column is both what was and what comes
+        if place in row:
             return row[place]
         direction, _, name = place.partition(".")
         column = fitting.column_of(place, getattr(self, direction)[name])
@@ -185,7 +185,7 @@ def answers(
 
     Args:
         runs: one, or several of one vocabulary that answer as an ensemble.
-        rows: raw values by column.
+        rows: raw values by place or column.
         search: in place of the recipe's.
         seed: of sampling; each row's own is made from it and from the row's content.
         batch_rows: rows computed at once, fewer where they are long; changes no answer.
@@ -426,7 +426,7 @@ def scores(
 
     Args:
         runs: one, or several that score as the ensemble that they answer as.
-        rows: raw values by column.
+        rows: raw values by place or column.
         batch_rows: rows computed at once, fewer where they are long.
         place: where a row stands, for messages.
 

@@ -142,15 +142,16 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     direction, _, name = fitting.vocabulary_owners(run.recipe.settings)[f"outputs.{output}"].partition(".")
     if settings.type != "text":
         return _next_symbols(run, row, output, count, "")
+    heard = f"inputs.{run.graph.goes_on[output]}"
+    prompt = str(run.raw(row, heard))
     if getattr(run, direction)[name].tokenizer.type == "word":
-        begun = _unknown_end(modality, str(row[settings.column]))
-        head = str(row[settings.column])[: -len(begun)] if begun else row[settings.column]
-        return _next_symbols(run, {**row, settings.column: head}, output, count, begun)
+        begun = _unknown_end(modality, prompt)
+        return _next_symbols(run, {**row, heard: prompt.removesuffix(begun)}, output, count, begun)
     with torch.inference_mode():
         generator, state, said, _, _, (resaid,) = _begun(run, row, output, 0)
     pieces = pieces_of(modality).texts
     begins_with_space = torch.tensor([number == generator.end or piece[:1].isspace() for number, piece in enumerate(pieces)])
-    within = _last_word(str(row[settings.column]))
+    within = _last_word(prompt)
     spelt: list[list[int]] = [[]]
     totals, words, whole = torch.zeros(1), dict[str, float](), 0.0
     with torch.inference_mode():

@@ -55,24 +55,23 @@ def measured(
     judged_rows = list(table_rows(run, *test))
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for output, answer in answered.items():
-        settings = run.outputs[output]
-        column = fitting.column_of(f"outputs.{output}", settings)
-        known = [row for row in learnt if row[column] is not None and _is_whole(run, row)]
-        asked = [row for row in judged_rows if row[column] is not None and run.lacks(row) is None]
+        place = f"outputs.{output}"
+        known = [row for row in learnt if row[place] is not None and _is_whole(run, row)]
+        asked = [row for row in judged_rows if row[place] is not None and run.lacks(row) is None]
         if not known or not asked:
             continue
-        expected = [row[column] for row in asked]
+        expected = [row[place] for row in asked]
         metrics = {name: one for name, one in metrics_of(run, output).items() if not one.needs_log_probability and not one.needs}
         found[output] = {
             name: {key: asdict(measure(metric, Judged(predicted, expected))) for key, metric in metrics.items()}
-            for name, predicted in answer(run, output, column, known, asked).items()
+            for name, predicted in answer(run, output, known, asked).items()
         }
     return {output: rivals for output, rivals in found.items() if rivals}
 
 
 def _is_whole(run: Run, row: Row) -> bool:
     """Whether a row has every input, as each row that is trained on has."""
-    cells = (row[fitting.column_of(f"inputs.{name}", settings)] for name, settings in run.inputs.items())
+    cells = (row[f"inputs.{name}"] for name in run.inputs)
     return all(cell is not None and (not isinstance(cell, (str, list, np.ndarray)) or len(cell) > 0) for cell in cells)
 
 
@@ -90,10 +89,10 @@ def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> 
     return found
 
 
-def _labels(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
     if run.outputs[output].several:
         return {}
-    truth = [row[column] for row in known]
+    truth = [row[f"outputs.{output}"] for row in known]
     (commonest, _), *_ = Counter(truth).most_common(1)
     found = {"commonest label": [commonest] * len(asked)}
     features = _features(run, output, known)
@@ -116,9 +115,9 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
     made: list[Callable[[Sequence[Row]], Any]] = []
     for name in run.graph.reads[output]:
         settings = run.inputs[name]
-        column = fitting.column_of(f"inputs.{name}", settings)
+        place = f"inputs.{name}"
         # A row that is judged may lack a sequence: it is read as an empty one.
-        cells = lambda rows, column=column: [[] if row[column] is None else row[column] for row in rows]  # noqa: E731
+        cells = lambda rows, place=place: [[] if row[place] is None else row[place] for row in rows]  # noqa: E731
         if settings.type == "text":
             parts = [
                 TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
@@ -133,7 +132,7 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
             read = lambda rows, cells=cells: [[str(one)] for one in cells(rows)]  # noqa: E731
         elif settings.type in ("number", "series"):
             parts = [StandardScaler()]
-            size = len(_numbers(known[0][column], 0))
+            size = len(_numbers(known[0][place], 0))
             read = lambda rows, cells=cells, size=size: np.nan_to_num(np.stack([_numbers(one, size) for one in cells(rows)]))  # noqa: E731
         else:
             continue
@@ -160,18 +159,18 @@ def _numbers(raw: Any, size: int) -> np.ndarray:
     return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
 
 
-def _mean(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
-    return {"mean": [float(np.mean([row[column] for row in known]))] * len(asked)}
+def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+    return {"mean": [float(np.mean([row[f"outputs.{output}"] for row in known]))] * len(asked)}
 
 
-def _label_of_symbol(run: Run, output: str, column: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
     name = run.graph.reads[output][0]
     if run.inputs[name].type != "tokens" and not fitting.by_words(run.inputs[name]):
         return {}
-    source = fitting.column_of(f"inputs.{name}", run.inputs[name])
+    source = f"inputs.{name}"
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in known:
-        for symbol, label in zip(row[source], row[column]):
+        for symbol, label in zip(row[source], row[f"outputs.{output}"]):
             if label is not None:
                 counts[str(symbol)][label] += 1
     (commonest, _), *_ = sum(counts.values(), Counter()).most_common(1)

@@ -22,7 +22,7 @@ from ostinato.recipe import forecasts
 
 
 class Rows(NamedTuple):
-    """Raw values by column, row after row, and where a row stands by its number."""
+    """Raw values by place (by column as Python gives them), row after row, and where a row stands by its number."""
 
     rows: Iterator[dict[str, Any]]
     place: Callable[[int], str]
@@ -112,19 +112,18 @@ def asked(
     places = {place: one for place, one in places.items() if only is None or place in only}
     if source is not None and source != "-" and is_table(source):
         return _of_table(run, source, places, "--input")
-    if len(places) > 1:
-        columns = ", ".join(_columns(places))
+    if len(columns := dict.fromkeys(_columns(places))) > 1:
+        told = ", ".join(columns)
         raise ConfigError(
-            f"lines of text hold one column, and this needs {columns}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
+            f"lines of text hold one column, and this needs {told}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
         )
     if source is not None and source != "-":
         return _of_table(run, source, places, "--input")
-    ((place, column),) = zip(places, _columns(places))
-    modality = run.modalities[place]
+    parsed = lambda text: {place: run.modalities[place].parse(text) for place in places}  # noqa: E731
     if source is None:
-        return Rows(({column: modality.parse(text)} for text in texts or ()), lambda row: f"text {row + 1}")
+        return Rows(map(parsed, texts or ()), lambda row: f"text {row + 1}")
     lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
-    return Rows(({column: modality.parse(line)} for line in lines), lambda row: f"standard input line {row + 1}")
+    return Rows(map(parsed, lines), lambda row: f"standard input line {row + 1}")
 
 
 def of_python(run: Run, rows: Any) -> Rows:
@@ -134,7 +133,7 @@ def of_python(run: Run, rows: Any) -> Rows:
         ConfigError: one value stands where several rows are needed.
     """
     places = _places(run, outputs=False)
-    columns = _columns(places)
+    columns = list(dict.fromkeys(_columns(places)))
     if forecasts(run.recipe.settings):
         listed = rows if is_frame(rows) or isinstance(rows, (str, Path)) else [
             row if isinstance(row, Mapping) else {columns[0]: row} for row in rows
@@ -215,9 +214,9 @@ def _columns(places: Mapping[str, Any]) -> list[str]:
 
 
 def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
-    columns = dict(zip(_columns(places), places))
-    table = open_table(source, columns=list(columns), base=Path.cwd(), data_root=(), where=where)
-    values = [table.values(column, run.modalities[place]) for column, place in columns.items()]
+    columns = dict(zip(places, _columns(places)))
+    table = open_table(source, columns=list(dict.fromkeys(columns.values())), base=Path.cwd(), data_root=(), where=where)
+    values = [table.values(column, run.modalities[place]) for place, column in columns.items()]
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
 
 
@@ -233,22 +232,24 @@ def _decoded(line: bytes, number: int) -> str:
 
 
 def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[Row]:
-    """The first rows of a split, as raw values by column."""
+    """The first rows of a split, as raw values by place."""
     table, rows = of_split(run, split, None, roots)
     return [row for _, row in zip(range(count), table_rows(run, table, rows))]
 
 
 def table_rows(run: Run, table: Table | Windows, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """The raw values of a table's rows by column, inputs and outputs, in the table's order; of windows by place."""
+    """The raw values of a table's rows by place, inputs and outputs, in the table's order; alternatives by column.
+
+    Two places may stand on one column, which each modality reads in its own way.
+    """
     if isinstance(table, Windows):
         yield from table.rows(rows)
         return
-    columns: dict[str, Any] = {}
+    cells: dict[str, Any] = {}
     for place, settings in fitting.places(run.recipe.settings):
-        column = fitting.column_of(place, settings)
-        columns.setdefault(column, table.values(column, run.modalities[place], rows))
+        cells[place] = table.values(fitting.column_of(place, settings), run.modalities[place], rows)
         extra = getattr(settings, "alternatives", None)
         if extra is not None:
-            columns[extra] = iter([one or "" for one in table.column(extra, rows)])
-    for values in zip(*columns.values()):
-        yield dict(zip(columns, values))
+            cells[extra] = iter([one or "" for one in table.column(extra, rows)])
+    for values in zip(*cells.values()):
+        yield dict(zip(cells, values))

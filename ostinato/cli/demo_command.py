@@ -31,10 +31,10 @@ def demo(out: Path, overwrite: bool, device: str, as_json: bool) -> None:
     rows = first_rows(run, "test", 2000)[::200]
     found = api.answers([run], rows, attention=True)
     shown = [
-        (row["written"], answer.text, row["iso"], "" if answer.value == row["iso"] else "  <- wrong")
+        (row["inputs.written"], answer.text, row["outputs.iso"], "" if answer.value == row["outputs.iso"] else "  <- wrong")
         for row, answer in ((row, one["iso"][0]) for row, one in zip(rows, found))
     ]
-    picture = draw(next(one["iso"][0] for row, one in zip(rows, found) if row["written"].isascii()), out / "attention.png")
+    picture = draw(next(one["iso"][0] for row, one in zip(rows, found) if row["inputs.written"].isascii()), out / "attention.png")
     following = f'ostinato predict {out} "3 October 1990"'
     result = {"line": line, **report, "picture": str(picture), "next": following}
     text = [line, "", table(shown, ("written", "answer", "truth", "")), "", f"attention picture: {picture}", f"run: {out}", f"next: {following}"]

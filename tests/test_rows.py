@@ -1,0 +1,64 @@
+"""Rows for a trained run: each place reads its column in its own way, wherever the rows come from."""
+
+import json
+
+import pytest
+
+import ostinato
+from ostinato import api
+from ostinato import rows as row_sources
+from ostinato.recipe import from_arguments
+
+LINES = ["ab ba cc,p,1", "ba ba ab,n,2", "cc ab ba,p,0", "ab cc cc,n,1"] * 5
+WORDS, CHARACTERS = {"type": "tokens", "column": "s"}, {"type": "tokens", "separator": "", "column": "s"}
+TRAINING = {"epochs": 1, "batch_rows": 10}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    path.write_text("\n".join(["s,y,stars", *LINES]) + "\n")
+    return path
+
+
+def fitted(table, inputs, outputs, monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    recipe = from_arguments(inputs, outputs, data={"train": str(table), "test": str(table)}, training=TRAINING)
+    report = api.train(recipe, tmp_path / "run", device="cpu")
+    return ostinato.load(tmp_path / "run", device="cpu"), report
+
+
+@pytest.mark.parametrize("inputs", [{"words": WORDS, "chars": CHARACTERS}, {"a": {"type": "text", "column": "s"}, "b": CHARACTERS}], ids=list)
+def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, monkeypatch, tmp_path):
+    model, report = fitted(table, inputs, {"y": "category"}, monkeypatch, tmp_path)
+    run, first, second = model.run, *(f"inputs.{name}" for name in inputs)
+    whole = ["ab", "ba", "cc"] if "words" in inputs else "ab ba cc"
+    listed = [
+        next(row_sources.asked(run, None, str(table)).rows),
+        next(row_sources.asked(run, ["ab ba cc"], None).rows),
+        next(row_sources.table_rows(run, row_sources.of_split(run, "train", table, ())[0])),
+    ]
+    for row in listed:
+        assert (row[first], row[second]) == (whole, list("ab ba cc"))
+    (line,) = api.predict(tmp_path / "run", ["ab ba cc"], as_json=True, device="cpu")
+    assert json.loads(line)["inputs"] == dict(zip(inputs, (whole, list("ab ba cc"))))
+    texts = [line.split(",")[0] for line in LINES]
+    told = list(api.predict(tmp_path / "run", source=str(table), n_best=1, device="cpu"))
+    assert told == list(api.predict(tmp_path / "run", texts, n_best=1, device="cpu"))
+    answers = model.predict(table, n_best=1)
+    assert [f"1\t{one.score:.6f}\t{one.text}" for (one,) in answers] == told
+    for rows in (texts, [{"s": text} for text in texts]):
+        assert model.predict(rows, n_best=1) == answers
+    scored = api.score(tmp_path / "run", str(table), device="cpu")["y"]["log_probability"]
+    for found in (report, model.evaluate(table)):
+        assert found["outputs"]["y"]["log_loss"]["value"] == pytest.approx(-sum(scored) / len(scored), rel=1e-5)
+
+
+def test_two_outputs_on_one_column_are_each_measured_on_their_own_values(table, monkeypatch, tmp_path):
+    outputs = {"which": {"type": "category", "column": "stars"}, "stars": "number"}
+    model, report = fitted(table, {"s": "tokens"}, outputs, monkeypatch, tmp_path)
+    row = next(row_sources.table_rows(model.run, row_sources.of_split(model.run, "valid", table, ())[0]))
+    assert (row["outputs.which"], row["outputs.stars"]) == ("1", 1.0)
+    assert report["rivals"]["which"]["commonest label"]["accuracy"]["value"] == 50
+    # The rows' own mean, 1: off by 1 in half of them.
+    assert report["rivals"]["stars"]["mean"]["mae"]["value"] == pytest.approx(0.5, abs=0.1)
