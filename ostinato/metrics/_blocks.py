@@ -100,18 +100,21 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
     ends = np.flatnonzero(np.diff(numbers[sorted_by])) + 1
     stretches = np.split(sorted_by, ends)
     lengths = np.array([len(one) for one in stretches])
-    count, longest = len(numbers), int(lengths.max())
+    longest = int(lengths.max())
     length = longest
     if len(stretches) < MANY_SERIES:
         length = min(longest, max(order.least, automatic([influence[one] for one in stretches])))
     within = 1 < len(stretches) < MANY_SERIES and lengths.min() >= 2 * length
     number = int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
+    if number == 1:
+        # Blocks that are longer than half of the only stretch and begin anywhere in it have most in common: they would show a spread
+        # far too small.
+        length = longest
     few = ", few to judge by" if 1 < number < FEW_BLOCKS else ""
     if length == longest and len(stretches) > 1:
         return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{few}")
-    size = length if number > 1 else count
     among = f" in {len(stretches)} {order.whole}" if len(stretches) > 1 else ""
-    told = f"{number} block{'s' * (number > 1)} of {size} {order.unit}{'s' * (size > 1)}{among}{few}"
+    told = f"{number} block{'s' * (number > 1)} of {length} {order.unit}{'s' * (length > 1)}{among}{few}"
     return Blocks(stretches, length, number, within, told)
 
 

@@ -114,9 +114,17 @@ def test_methods_say_what_was_drawn():
     assert told(48) == "block bootstrap over 2 blocks of 48 windows, few to judge by, 1000 draws, seed 0"
     assert told(8, 2) == "block bootstrap over 12 blocks of 8 windows in 2 series, 1000 draws, seed 0"
     assert told(48, 2) == "block bootstrap over 2 series, few to judge by, 1000 draws, seed 0"
-    alone = measure(MAE, judged(losses, order(96, 200)))
-    assert alone.method == "block bootstrap over 1 block of 96 windows, which shows no spread, 1000 draws, seed 0"
-    assert alone.low == pytest.approx(alone.value) == alone.high
+    assert told(96) == told(200) == "block bootstrap over 1 block of 96 windows, which shows no spread, 1000 draws, seed 0"
+
+
+@pytest.mark.parametrize("least", [65, 80, 95, 96, 200])
+def test_one_block_shows_no_spread(least):
+    """96 windows that a horizon of 80 makes 1.2 blocks of: wherever such blocks begin they are nearly the same."""
+    losses = np.random.default_rng(5).normal(size=96)
+    alone = measure(MAE, judged(losses, order(96, least)))
+    assert alone.low == pytest.approx(alone.value) == alone.high and ", which shows no spread" in alone.method
+    pair = paired(MAE, judged(losses, order(96, least)), judged(losses + 5, order(96, least)))
+    assert pair.low == pytest.approx(pair.difference) == pair.high and not pair.real
 
 
 def test_dependent_shares_have_no_interval_of_wilsons():
