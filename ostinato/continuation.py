@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.heads._contract import ANSWERED, Decoding, Generator
 from ostinato.heads.next_step import NextStep
 from ostinato.modalities._contract import Modality
 from ostinato.steps import Layout, Steps
@@ -115,6 +115,8 @@ class Resuming(Generator):
 
         p(v) = 0 where v neither begins what is left of the text nor begins with it; the others' p divided by their sum
 
+    Its states tell what is `ANSWERED`: a symbol that goes beyond the text is the first of the answer.
+
     Args:
         generator: whose prompts were cut.
         pieces: the texts of its symbols.
@@ -134,14 +136,17 @@ class Resuming(Generator):
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         values = dict(state.values)
-        resaid = values.pop(RESAID, None)
+        resaid, answered = values.pop(RESAID, None), values.pop(ANSWERED, torch.full_like(state.rows, -1))
         values.pop(KEPT, None)
         logits, after = self.generator.step(symbols, replace(state, values=values))
         if resaid is None:
             resaid = torch.stack([state.rows, torch.zeros_like(state.rows)], 1)
         else:
             resaid = torch.stack([resaid[:, 0], resaid[:, 1] + self.pieces.lengths.to(symbols.device)[symbols]], 1)
-        left = [self.rests[example][said:] for example, said in resaid.tolist()]
+        listed = resaid.tolist()
+        left = [self.rests[example][said:] for example, said in listed]
+        beyond = torch.tensor([said - len(self.rests[example]) for example, said in listed], device=symbols.device)
+        answered = torch.where(answered < 0, beyond.clamp(-1, 1), answered + 1)
         kept = logits.new_zeros(len(logits))
         open_rows = [row for row, rest in enumerate(left) if rest]
         if open_rows:
@@ -150,4 +155,4 @@ class Resuming(Generator):
             masked = logits[rows].masked_fill(~allowed, -torch.inf)
             kept = kept.index_copy(0, rows, masked.logsumexp(1))
             logits = logits.index_copy(0, rows, masked)
-        return logits, replace(after, values=after.values | {RESAID: resaid, KEPT: kept})
+        return logits, replace(after, values=after.values | {RESAID: resaid, KEPT: kept, ANSWERED: answered})

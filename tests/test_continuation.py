@@ -1,5 +1,7 @@
 """What goes on from an input: each symbol from those before it alone, step by step as at once, with other inputs beside."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -248,3 +250,77 @@ def test_of_what_is_said_again_only_what_spells_it_is_left_and_its_share_is_kept
             expected = plainly[row].masked_fill(~left, -torch.inf).log_softmax(0)
             torch.testing.assert_close(logits[row].log_softmax(0), expected)
         said = torch.tensor(following)
+
+
+def toy_resuming(seed, bias=0.0):
+    """A small language whose first example says "aba" again, the second nothing, the third "b"."""
+    pieces = Pieces(fitted({"type": "bpe", "size": 300}))
+    pieces.texts, pieces.lengths = ["", "", "a", "ab", "b", "ba"], torch.tensor([0, 0, 1, 2, 1, 2])
+    return Resuming(laws.TableGenerator(6, seed, end_bias=bias), pieces, ["aba", "", "b"])
+
+
+EXAMPLES = [[4, 9], [3], [11, 2, 5]]
+
+
+def answered(over, example, symbols):
+    """The symbols that say more than what is said again."""
+    whole = 0
+    for place, symbol in enumerate(symbols):
+        whole += len(over.pieces.texts[symbol])
+        if whole > len(over.rests[example]):
+            return symbols[place:]
+    return []
+
+
+@torch.no_grad()
+def all_resumed(over, example, longest, shortest, divisor, repeats):
+    """Every answer by its score, of which what is said again has its probability and no length."""
+    found = []
+
+    def grow(said, total, logits, state):
+        text = "".join(over.pieces.texts[one] for one in said)
+        rest, own = over.rests[example], answered(over, example, said)
+        logs = logits[0].double().log_softmax(0)
+        if text.startswith(rest) and len(own) >= shortest and not laws.repeats(own, repeats):
+            found.append(((total + float(logs[1])) / divisor(len(own) + 1), list(said)))
+        for symbol in range(2, 6):
+            more = [*said, symbol]
+            fits = text + over.pieces.texts[symbol]
+            if len(answered(over, example, more)) <= longest and (fits.startswith(rest) or rest.startswith(fits)):
+                grow(more, total + float(logs[symbol]), *over.step(torch.tensor([symbol]), state))
+
+    state = over.start(laws.encode(EXAMPLES)).reorder(torch.tensor([example]))
+    grow([], 0.0, *over.step(torch.tensor([0]), state))
+    return sorted(found, key=lambda one: -one[0])
+
+
+LIMITS = [{"max_length": 1}, {"max_length": 2, "min_length": 2}, {"max_length": 3, "no_repeat_ngrams": 1}, {"max_length": 2, "alpha": 0.4}]
+LIMITS += [{"max_length": 2, "min_length": 1, "normalization": "gnmt"}, {"max_length": 2, "normalization": "none"}]
+
+
+@pytest.mark.parametrize("options", LIMITS, ids=str)
+def test_what_is_said_again_has_no_length(options):
+    alpha = options.get("alpha", 1.0)
+    divisors = {"none": lambda _: 1.0, "average": lambda length: length**alpha, "gnmt": lambda length: (5 + length) / 6}
+    divisor, longest = divisors[options.get("normalization", "average")], options["max_length"]
+    for seed in range(3):
+        over = toy_resuming(seed)
+        found = laws.found(make("searches", "beam", (), {"width": 500, "n_best": 5, **options}), over, EXAMPLES, [9, 9, 9])
+        for example, answers in enumerate(found):
+            every = all_resumed(over, example, longest, options.get("min_length", 0), divisor, options.get("no_repeat_ngrams", 0))
+            assert [one.symbols for one in answers] == [symbols for _, symbols in every[:5]]
+            assert [one.score for one in answers] == pytest.approx([score for score, _ in every[:5]], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["greedy", "sample", "beam"])
+def test_no_limit_ends_an_answer_while_a_prompt_is_said_again(name):
+    for seed, bias in itertools.product(range(4), (-3.0, 3.0)):
+        over = toy_resuming(seed, bias)
+        for length in (1, 2, 3):
+            found = laws.found(make("searches", name, (), {"max_length": length, "min_length": length}), over, EXAMPLES, [9, 9, 9])
+            for example, (one, *_) in enumerate(found):
+                assert len(answered(over, example, one.symbols)) == length and one.log_probability > -100
+        zero = laws.found(make("searches", name), over, EXAMPLES, [0, 0, 0])
+        for example, (one, *_) in enumerate(zero):
+            text = "".join(over.pieces.texts[symbol] for symbol in one.symbols)
+            assert text.startswith(over.rests[example]) and one.log_probability > -100

@@ -112,6 +112,11 @@ class Head(nn.Module, ABC):
         logarithm of its density."""
 
 
+ANSWERED = "answered"
+"""The name of a value in the state of a generator that first says a prompt's end again: how many of the symbols said are of the
+answer; -1 before it begins. Without it all are."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """The state of a generation: one row per hypothesis.

@@ -11,7 +11,7 @@ from pydantic import Field, Strict
 from torch import Tensor
 
 from ostinato.errors import BundleError, ConfigError
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.heads._contract import ANSWERED, Decoding, Generator
 from ostinato.layers.attend import Memory
 
 Whole = Annotated[int, Field(ge=0)]
@@ -107,6 +107,11 @@ def _taken(memory: Any, examples: Tensor) -> Any:
     return None if memory is None else memory.index_select(0, examples)
 
 
+def answered(state: Decoding, step: int) -> Tensor:
+    """(R,) how many of the `step` symbols that each hypothesis has said are of its answer, -1 where it has yet to begin."""
+    return state.values.get(ANSWERED, torch.full_like(state.rows, step))
+
+
 def first_symbols(generator: Generator, state: Decoding, first: Tensor | None) -> Tensor:
     return torch.full_like(state.rows, generator.begin) if first is None else first.to(state.rows)
 
@@ -159,14 +164,15 @@ def unroll(
         end_scores = scores[:, end].clone()
         if generator.begin != end:
             scores[:, generator.begin] = -torch.inf
-        if step < longest_least:
-            scores[:, end].masked_fill_(step < least, -torch.inf)
+        length = answered(state, step)
+        if step < longest_least or ANSWERED in state.values:
+            scores[:, end].masked_fill_(length < least, -torch.inf)
             stuck = scores.amax(1) == -torch.inf
             scores[:, end] = torch.where(stuck, end_scores, scores[:, end])
             wanted = torch.where(stuck, end, choose(scores, numbers, step))
         else:
             wanted = choose(scores, numbers, step)
-        said = torch.where(step >= most, end, wanted)
+        said = torch.where(length >= most, end, wanted)
         ended = said == end
         now = torch.where(ended, end_scores, scores.gather(1, said.unsqueeze(1)).squeeze(1)).double()
         totals[numbers] += torch.where(alive, now, 0)

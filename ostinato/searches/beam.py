@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.heads._contract import ANSWERED, Decoding, Generator
 from ostinato.registry import Count, NonNegative
 from ostinato.searches._common import (
     StopTexts,
     Whole,
+    answered,
     attended,
     best,
     bounds,
@@ -40,7 +41,7 @@ class Beam(Search):
     At each step all beginnings grow by one symbol, and those that grew are ranked by log p. What has said its end among the
     first `width` is an answer, kept from then on unless n_best others score higher; the first `width` of the rest go on. An
     example is done when none of these can still pass the last of its n_best answers: growing only lowers log p, so no score
-    can be above log p / n(longest)^alpha.
+    can be above log p / n(longest)^alpha. Symbols that only say the end of a prompt again count in no length.
 
     A width of 1 without normalization is greedy search; with it, a beginning goes on past its end while a longer answer
     could have the higher score. Of equals the one that grew from the better beginning comes first, then the lower symbol.
@@ -135,16 +136,16 @@ class Beam(Search):
         while num_left:
             slots = alive.shape[1]
             logits, state = generator.step(said, state)
-            scores = log_probabilities(logits)
+            scores, length = log_probabilities(logits), answered(state, step)
             end_scores = scores[:, end].clone()
             if generator.begin != end:
                 scores[:, generator.begin] = -torch.inf
             if self.no_repeat_ngrams:
-                _forbid_repeats(scores, history, self.no_repeat_ngrams)
-            cut = (step >= most[examples]).repeat_interleave(slots)
+                _forbid_repeats(scores, history, step - length, self.no_repeat_ngrams)
+            cut = length >= most[examples].repeat_interleave(slots)
             forced = cut
-            if step < longest_least:
-                scores[:, end].masked_fill_((step < least[examples]).repeat_interleave(slots), -torch.inf)
+            if step < longest_least or ANSWERED in state.values:
+                scores[:, end].masked_fill_(length < least[examples].repeat_interleave(slots), -torch.inf)
                 forced = cut | (scores.amax(1) == -torch.inf)
 
             # width + 1 symbols of each beginning: whether or not the end is one of them, `width` others can go on
@@ -165,7 +166,7 @@ class Beam(Search):
             enters = is_end & (ranked > -torch.inf)
             enters[:, self.width :] = False
             if bool(enters.any()):
-                answer_scores = ranked / self.divisor(step + 1)
+                answer_scores = ranked / self.divisor((length + 1).double().view(-1, slots).gather(1, parents))
                 if covered is not None:
                     answer_scores = answer_scores + self._coverage(covered, state).view(-1, slots).gather(1, parents)
                 natural = natural.view(-1, slots).gather(1, parents)
@@ -213,14 +214,18 @@ def _first_weights(state: Decoding) -> Tensor:
     return state.attention[0]
 
 
-def _forbid_repeats(scores: Tensor, history: Tensor, size: int) -> None:
-    """Sets to -inf, in place, each symbol that would end a sequence of `size` symbols that the row's history (R, t) holds."""
+def _forbid_repeats(scores: Tensor, history: Tensor, before: Tensor, size: int) -> None:
+    """Sets to -inf, in place, each symbol that would end a sequence of `size` symbols that the row's history (R, t) holds.
+
+    The first `before` (R,) symbols of a history are no part of the answer.
+    """
     said = history.shape[1]
     if said < size:
         return
     windows = history.unfold(1, size, 1)
     last = history[:, said - size + 1 :]
-    rows, places = (windows[..., :-1] == last.unsqueeze(1)).all(2).nonzero(as_tuple=True)
+    own = torch.arange(windows.shape[1], device=before.device) >= before.unsqueeze(1)
+    rows, places = ((windows[..., :-1] == last.unsqueeze(1)).all(2) & own).nonzero(as_tuple=True)
     scores[rows, windows[rows, places, -1]] = -torch.inf
 
 
