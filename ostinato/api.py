@@ -198,6 +198,8 @@ def evaluate(
     loaded, sets = _loaded(runs, device), list(sets)
     run = loaded[0]
     search, split = search_of(run, sets), row_sources.default_split(run, split, data)
+    if data is None:
+        row_sources.refuse_other_rows(run, loaded[1:], split)
     table, rows = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
     if origins is not None:
         backtesting.check(run, table, origins)
@@ -218,6 +220,9 @@ def compare(
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
     both = _loaded([first, second], device)
     split = row_sources.default_split(both[0], split, data)
+    if data is None:
+        row_sources.refuse_other_rows(both[0], both[1:], split)
+        row_sources.refuse_other_rows(both[1], both[:1], split)
     examined = []
     for run in both:
         table, rows = row_sources.of_split(run, split, data, roots)

@@ -89,6 +89,39 @@ def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], ex
     return found
 
 
+def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
+    """Refuses to judge `others` on a split of `run` that was set aside from its training rows, where they set aside others.
+
+    Errors:
+        ConfigError: one of them learnt from some of these rows.
+    """
+    held_out = _held_out(run, split)
+    if held_out is None:
+        return
+    for other in others:
+        if _held_out(other, split) != held_out:
+            seeded = not forecasts(run.recipe.settings)
+            by, way = ("training.seed", "data.valid named") if seeded else ("data.split", "the same data.split")
+            unspoilt = " or --split test" if run.recipe.settings.data.test is not None and split == "valid" else ""
+            raise ConfigError(
+                f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows (another {by},"
+                f" other data, or none), so it learnt from some of these; give --data FILE{unspoilt}, or train both on the same data"
+                f" with {way}"
+            )
+
+
+def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
+    """What decides which rows of its training data a run did not learn from; None where the split is no part of them."""
+    settings, known = run.recipe.settings, run.bundle.data["splits"]
+    if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
+        return None
+    if not forecasts(settings):
+        return ("seed", settings.training.seed, known["train"]["digest"]) if split == "valid" else None
+    ends = settings.data.split.plain() if settings.data.split else {}
+    horizon = next(iter(settings.outputs.values())).horizon
+    return ("time", ends, None if ends.get(split) else horizon, known["train"]["digest"])
+
+
 def default_split(run: Run, split: str | None, data: Any) -> str:
     """What was asked for; else test where there is one, else valid."""
     if split is None:

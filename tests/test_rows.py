@@ -7,9 +7,10 @@ import pytest
 import ostinato
 from ostinato import api
 from ostinato import rows as row_sources
+from ostinato.errors import ConfigError
 from ostinato.recipe import from_arguments
 
-LINES = ["ab ba cc,p,1", "ba ba ab,n,2", "cc ab ba,p,0", "ab cc cc,n,1"] * 5
+LINES = ["ab ba cc,p,1", "ba ba ab,n,2", "cc ab ba,p,0", "ab ab cc,n,1"] * 5
 WORDS, CHARACTERS = {"type": "tokens", "column": "s"}, {"type": "tokens", "separator": "", "column": "s"}
 TRAINING = {"epochs": 1, "batch_rows": 10}
 
@@ -62,3 +63,28 @@ def test_two_outputs_on_one_column_are_each_measured_on_their_own_values(table, 
     assert report["rivals"]["which"]["commonest label"]["accuracy"]["value"] == 50
     # The rows' own mean, 1: off by 1 in half of them.
     assert report["rivals"]["stars"]["mean"]["mae"]["value"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a_comparison(table, monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def train(name, **changed):
+        data = {"train": str(table), **changed.pop("data", {})}
+        api.train(from_arguments({"s": "tokens"}, {"y": "category"}, data=data, training={**TRAINING, **changed}), name, device="cpu")
+        return name
+
+    first, alike, other = train("first", seed=1), train("alike", seed=1, clip_norm=0.5), train("other", seed=2)
+    named = train("named", seed=1, data={"valid": str(table)})
+    found = api.evaluate([first, alike], device="cpu")
+    assert (found["split"], found["examples"]) == ("valid", 2)
+    assert api.compare(first, alike, device="cpu")["examples"] == 2
+    for second in (other, named):
+        for judge in (lambda: api.evaluate([first, second], device="cpu"), lambda: api.compare(first, second, device="cpu")):
+            with pytest.raises(ConfigError, match=rf"valid of first was set aside.*and {second} set aside other rows.*--data FILE"):
+                judge()
+        assert api.evaluate([first, second], data=str(table), device="cpu")["examples"] == len(LINES)
+        assert api.compare(first, second, data=str(table), device="cpu")["examples"] == len(LINES)
+    assert api.evaluate([named, other], device="cpu")["examples"] == len(LINES), "named by a file: nobody set it aside"
+    with pytest.raises(ConfigError, match="valid of other was set aside.*and named"):
+        api.compare(named, other, device="cpu")
