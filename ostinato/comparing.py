@@ -110,13 +110,20 @@ def _packed(made: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any
     arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in made.orders.items()}
     facts = {name: getattr(made, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
     facts |= {"key": key, "metrics": {output: list(metrics) for output, metrics in made.statistics.items()}}
-    facts |= {"orders": {output: (one.least, one.unit, one.whole) for output, one in made.orders.items()}}
+    timed = {output: one.time for output, one in made.orders.items() if one.time is not None}
+    arrays |= {f"{output}//time": np.asarray(time, dtype=np.int64) for output, time in timed.items()}
+    facts |= {"orders": {output: (one.least, one.unit, one.whole, output in timed) for output, one in made.orders.items()}}
     return arrays, facts
 
 
 def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trial:
     told = {name: value for name, value in facts.items() if name not in ("key", "metrics", "orders")}
-    told["orders"] = {output: Order(arrays[f"{output}//stretch"].tolist(), *one) for output, one in facts["orders"].items()}
+    told["orders"] = {
+        output: Order(
+            arrays[f"{output}//stretch"].tolist(), least, unit, whole, arrays[f"{output}//time"].tolist() if is_timed else None
+        )
+        for output, (least, unit, whole, is_timed) in facts["orders"].items()
+    }
     statistics = {output: {name: arrays[f"{output}/{name}"] for name in metrics} for output, metrics in facts["metrics"].items()}
     return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
 

@@ -85,9 +85,10 @@ def test_neighbours_in_time_are_drawn_in_blocks(tmp_path):
 
 
 def test_what_is_kept_of_a_run_is_what_was_judged():
-    whole = trial(0.5, 1, order=Order([0] * 200 + [3] * 100, 4, "window", "series"))
-    arrays, facts = comparing._packed(whole, "key")
-    assert comparing._unpacked(json.loads(json.dumps(facts)), arrays).orders == whole.orders
+    for time in (None, [*range(200), *range(100)]):
+        whole = trial(0.5, 1, order=Order([0] * 200 + [3] * 100, 4, "window", "series", time))
+        arrays, facts = comparing._packed(whole, "key")
+        assert comparing._unpacked(json.loads(json.dumps(facts)), arrays).orders == whole.orders
     assert comparing._unpacked(*reversed(comparing._packed(trial(0.5, 1), "key"))).orders == {}
 
 

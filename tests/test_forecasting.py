@@ -69,7 +69,7 @@ def test_train_evaluate_and_predict(tmp_path, head):
     assert api.evaluate(run, split="valid", device="cpu")["examples"] == 2 * 43
     grouped = api.evaluate(run, split="test", by="site", device="cpu")
     methods = [one["method"] for one in (metrics["mae"], rivals["persistence"]["mae"])]
-    assert all(re.fullmatch(r"block bootstrap over \d+ blocks of \d+ windows in 2 series.*", one) for one in methods), methods
+    assert all(re.fullmatch(r"block bootstrap over \d+ blocks of \d+ windows, the same times in 2 series.*", one) for one in methods), methods
     assert "blocks of" in (one := grouped["by"]["groups"]["a"]["outputs"]["ahead"]["mae"]["method"]) and "series" not in one
     assert json.dumps(grouped)
 

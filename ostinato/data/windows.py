@@ -172,7 +172,15 @@ class Windows:
 
     def order(self, rows: Sequence[int] | np.ndarray) -> Order:
         """Which windows are neighbours: those of one series, of which so many have steps in common as the horizon is long."""
-        return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series")
+        return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series", self.times(rows))
+
+    def times(self, rows: Sequence[int] | np.ndarray) -> list[int] | None:
+        """When each forecast begins, as a number that compares between series; None where nothing tells the time."""
+        if self.series.times is None:
+            return None
+        series, origins = self.at(rows)
+        begins = np.cumsum([0, *map(len, self.series.times)])[series]
+        return np.concatenate(self.series.times)[begins + origins].astype(np.int64).tolist()
 
     def parts(self, count: int) -> np.ndarray:
         """(windows,) which of so many parts each is in: those of a series are cut in the order of time, as equal as can be."""

@@ -1,4 +1,5 @@
-"""Intervals where examples depend on their neighbours: what is drawn is a block of consecutive ones, or a whole series."""
+"""Intervals where examples depend on their neighbours: what is drawn is a block of consecutive ones, a stretch of time in all series, or a
+whole series."""
 
 from __future__ import annotations
 
@@ -25,15 +26,19 @@ class Blocks(NamedTuple):
         stretch longer than `length`:  a block begins at each of its examples, in a circle
         another stretch:               is one block
 
+    Where series have times in common, what is drawn are blocks of time, the same in all series: the examples of one time are added up
+    first, and stand in one stretch.
+
     From few series that give two blocks or more each, blocks are drawn within each series, which then has the share that it
     has; else from all, so that every example is drawn equally often.
 
     Args:
-        stretches: the examples of each stretch, in order.
+        stretches: the examples, or the times, of each stretch, in order.
         length: examples of a block.
         number: blocks of a draw.
         within: whether so many as belong to a stretch are drawn from it.
         told: what they are, for the name of a method.
+        times: the number of each example's time, where those of one time are drawn together.
     """
 
     stretches: list[np.ndarray]
@@ -41,6 +46,7 @@ class Blocks(NamedTuple):
     number: int
     within: bool
     told: str
+    times: np.ndarray | None = None
 
     @property
     def freedom(self) -> int:
@@ -49,6 +55,7 @@ class Blocks(NamedTuple):
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """(units, width): the rows of every block that can be drawn, summed."""
+        rows = rows if self.times is None else _by_time(self.times, rows)
         return np.concatenate([self._sums(rows[one]) for one in self.stretches])
 
     def _sums(self, rows: np.ndarray) -> np.ndarray:
@@ -75,25 +82,31 @@ class Blocks(NamedTuple):
 
     def differing(self, differ: np.ndarray) -> int:
         """How many blocks, end to end, hold an example that differs."""
+        differ = differ if self.times is None else np.bincount(self.times, differ) > 0
         return sum(
             int(np.logical_or.reduceat(differ[one], np.arange(0, len(one), self.length)).sum()) for one in self.stretches
         )
 
 
 def blocks(order: Order, influence: np.ndarray) -> Blocks:
-    """Whole series where there are many, else blocks of at least `order.least` examples, longer where neighbours are alike.
+    """Blocks of time where series have times in common, whole series where there are many, else blocks of at least `order.least` examples, longer where neighbours are alike.
 
         length = max(least, (2 G^2 / D)^(1/3) n^(1/3))     G = sum over k of lambda(k / M) |k| R(k),  D = 4/3 (sum of lambda(k / M) R(k))^2
         R(k)      autocovariance of the influence at lag k, within stretches
         lambda(t) = 1 up to 1/2, then 2 (1 - t) down to 0
         M         twice the lag after which autocorrelations are no more than chance
 
+    What happens at one time happens to all series: errors that they share average out where blocks are drawn in each series by
+    itself, and in the mean they do not. So blocks are drawn of the sums over series; nothing is said of other series then.
+    Where all of that time is one block, series are drawn whole, as if they shared nothing.
+
     Args:
         order: which examples are neighbours.
         influence: (examples,) how much each moves the metric.
 
     Source: Kunsch 1989 (Annals of Statistics 17:1217); in a circle: Politis and Romano 1992; the length: Politis and White 2004
-        (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372).
+        (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372). Sums over series: Driscoll and Kraay 1998
+        (Review of Economics and Statistics 80:549); Goncalves 2011 (Econometric Theory 27:1048) for drawing them.
     """
     numbers = np.asarray(order.stretch)
     sorted_by = np.argsort(numbers, kind="stable")
@@ -101,8 +114,20 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
     stretches = np.split(sorted_by, ends)
     lengths = np.array([len(one) for one in stretches])
     longest = int(lengths.max())
+    times, is_shared = None, False
+    if order.time is not None:
+        distinct, times = np.unique(np.asarray(order.time), return_inverse=True)
+        is_shared = len(distinct) < len(numbers)
+    if is_shared:
+        moved = _by_time(times, influence[:, None])[:, 0]
+        length = max(order.least, automatic([moved]))
+        number = round(len(moved) / length)
+        if number > 1:
+            few = ", few to judge by" if number < FEW_BLOCKS else ""
+            told = f"{number} blocks of {length} {order.unit}{'s' * (length > 1)}, the same times in {len(stretches)} {order.whole}{few}"
+            return Blocks([np.arange(len(moved))], length, number, False, told, times)
     length = longest
-    if len(stretches) < MANY_SERIES:
+    if len(stretches) < MANY_SERIES and not is_shared:
         length = min(longest, max(order.least, automatic([influence[one] for one in stretches])))
     within = 1 < len(stretches) < MANY_SERIES and lengths.min() >= 2 * length
     number = int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
@@ -112,10 +137,15 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         length = longest
     few = ", few to judge by" if 1 < number < FEW_BLOCKS else ""
     if length == longest and len(stretches) > 1:
-        return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{few}")
+        return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{' of the same times' * is_shared}{few}")
     among = f" in {len(stretches)} {order.whole}" if len(stretches) > 1 else ""
     told = f"{number} block{'s' * (number > 1)} of {length} {order.unit}{'s' * (length > 1)}{among}{few}"
     return Blocks(stretches, length, number, within, told)
+
+
+def _by_time(times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(times, width): the rows of each time, summed."""
+    return np.stack([np.bincount(times, column) for column in rows.T], 1)
 
 
 def _numbers_within(lengths: np.ndarray, length: int) -> np.ndarray:

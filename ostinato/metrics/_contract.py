@@ -32,16 +32,19 @@ class Order:
         least: so many neighbours have values in common, as windows that overlap.
         unit: what an example is, such as `window`.
         whole: what a stretch is, in the plural: `series`, `texts`.
+        time: of each example when it is, as a number that compares between stretches; None where nothing tells it.
     """
 
     stretch: Sequence[int]
     least: int
     unit: str
     whole: str
+    time: Sequence[int] | None = None
 
     def pick(self, examples: Sequence[int]) -> "Order":
         """The same of these examples, in rising order."""
-        return replace(self, stretch=[self.stretch[at] for at in examples])
+        time = None if self.time is None else [self.time[at] for at in examples]
+        return replace(self, stretch=[self.stretch[at] for at in examples], time=time)
 
 
 @dataclass(frozen=True)
