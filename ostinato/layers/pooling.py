@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from ostinato.steps import Layout, Steps
 
+BLOCK = 64
+"""Steps that are added one to the other: the sums of so many are added in turn, or in float32 thousands of steps would lose digits."""
+
 
 class Read(Protocol):
     """What is pooled: the part of an encoder's `Encoded` that is read here, whose room stands above this one."""
@@ -77,8 +80,8 @@ class Pooling(nn.Module):
 
 def mean(steps: Steps) -> Tensor:
     """The mean over the steps of each sequence, (B, H); zeros where there are none."""
-    lengths = steps.layout.lengths.clamp(min=1).to(steps.values.device)
-    return steps.padded().sum(1) / lengths.unsqueeze(1).to(steps.values.dtype)
+    total = _total(steps)
+    return (total / steps.layout.lengths.clamp(min=1).to(total).unsqueeze(1)).to(steps.values.dtype)
 
 
 def largest(steps: Steps) -> Tensor:
@@ -143,6 +146,17 @@ def sum_up(kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Ten
         together = torch.maximum(earlier, found) if kind == "max" else found
     together = torch.where(count == 0, earlier, torch.where(seen == 0, found, together))
     return together, seen + count
+
+
+def _total(steps: Steps) -> Tensor:
+    """The sum over the steps of each sequence, (B, H), in float32 or float64; nothing is padded."""
+    values, layout = steps.values, steps.layout
+    values = values if values.dtype in (torch.float32, torch.float64) else values.float()
+    while layout.longest > BLOCK:
+        blocks = Layout(-(-layout.lengths // BLOCK), layout.device)
+        index = blocks.offsets[:-1].to(layout.device)[layout.rows] + layout.positions // BLOCK
+        values, layout = values.new_zeros(blocks.total, values.shape[1]).index_add(0, index, values), blocks
+    return values.new_zeros(len(layout), values.shape[1]).index_add(0, layout.rows, values)
 
 
 def _none(steps: Steps) -> Tensor:

@@ -122,3 +122,25 @@ def test_no_words_are_pooled_to_nothing():
     for kind in ("first", "last", "mean"):
         found = by_words(kind, nothing, BEGINS[:0])
         assert found.values.shape == (0, 4) and found.layout == Layout([0, 0])
+
+
+def test_a_long_word_does_not_make_every_other_as_long(monkeypatch):
+    """Each word padded to the longest would be 3,001 times 3,000 steps here."""
+    monkeypatch.setattr(Steps, "padded", lambda *_: pytest.fail("something was padded"))
+    torch.manual_seed(0)
+    lengths = [1] * 2000 + [3000] + [2] * 1000
+    h = torch.randn(sum(lengths), 2)
+    begins = torch.cat([torch.tensor([1] + [0] * (length - 1)) for length in lengths])
+    found = by_words("mean", Steps(h, Layout([len(h)])), begins)
+    expected = torch.stack([one.double().mean(0).float() for one in h.split(lengths)])
+    torch.testing.assert_close(found.values, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_mean_of_many_steps_is_exact(dtype):
+    torch.manual_seed(0)
+    steps = Steps(torch.rand(300_000, 1).to(dtype), Layout([0, 299_999, 1]))
+    found = Pooling("mean", 1)(Encoded(steps, None, None))
+    assert found.dtype == dtype
+    expected = torch.stack([torch.zeros(1), *(one.double().mean(0).float() for one in steps.split()[1:])]).to(dtype)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
