@@ -183,8 +183,9 @@ def _of_steps(real: Tensor) -> Tensor:
 
 
 def sums(values: Tensor, layout: Layout) -> Tensor:
-    """The sum over the steps of each sequence, (N,) to (B,)."""
-    return values.new_zeros(len(layout)).index_add(0, layout.rows, values)
+    """The sum over the steps of each sequence, (N,) to (B,); of real numbers in float64, since a sequence may have millions."""
+    exact = values.double() if values.is_floating_point() else values
+    return exact.new_zeros(len(layout)).index_add(0, layout.rows, exact).to(values.dtype)
 
 
 def wants_labels(head: str, spec: object, *, several: bool = True) -> Labels:

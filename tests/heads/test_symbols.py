@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ostinato.heads._losses import sums
 from ostinato.heads._symbols import scored
 from ostinato.kernels.dispatch import forced
 from ostinato.layers.vocabulary import AdaptiveSoftmax, FullSoftmax
@@ -37,3 +38,11 @@ def test_memory_does_not_grow_with_rows_times_symbols(made):
     with Largest() as seen, forced("reference"):
         scored(made, torch.randn(600, 8), torch.zeros(600, dtype=torch.int64), Layout([600]), piece=5_000)
     assert seen.largest <= 5_000
+
+
+def test_millions_of_log_probabilities_are_summed_without_losing_digits():
+    said = torch.tensor([-0.3, -0.7, -2.1]).repeat(1_000_000)
+    found = sums(said, Layout([2_999_999, 0, 1]))
+    assert found.dtype == torch.float32
+    assert found.tolist() == pytest.approx([float(said[:-1].double().sum()), 0, -2.1], rel=1e-6)
+    assert sums(torch.ones(3, dtype=torch.int64), Layout([1, 2])).tolist() == [1, 2]
