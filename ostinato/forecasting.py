@@ -90,7 +90,8 @@ def gather(
         return found
     values: dict[str, Any] = {column: table.values(column, modality) for column, modality in by_column.items()}
     values |= {column: iter(table.column(column)) for column in extra if column not in by_column}
-    return whole_series(table, values, series=data.series, numbers=list(numbers))
+    ahead = [fitting.column_of(place, settings) for place, settings in fitting.places(recipe) if known_ahead(settings)]
+    return whole_series(table, values, series=data.series, numbers=list(numbers), ahead=ahead)
 
 
 class Divided(NamedTuple):

@@ -170,7 +170,9 @@ def long_table(
     return Gathered(source, list(names), columns, whole, frequency, hashlib.sha256(said.encode()).hexdigest())
 
 
-def whole_series(table: Table, columns: Mapping[str, Iterator[Any]], *, series: str | None, numbers: Sequence[str]) -> Gathered:
+def whole_series(
+    table: Table, columns: Mapping[str, Iterator[Any]], *, series: str | None, numbers: Sequence[str], ahead: Sequence[str] = ()
+) -> Gathered:
     """The series of a table with a row for each: its lists of numbers as arrays.
 
     Args:
@@ -178,15 +180,18 @@ def whole_series(table: Table, columns: Mapping[str, Iterator[Any]], *, series: 
         columns: column -> its raw values, row after row.
         series: the column that names them; None: they are counted.
         numbers: which of the columns hold a list of numbers.
+        ahead: which of these are known ahead, and may go on after the others.
 
     Errors:
-        DataError: a row lacks a series, or has one that cannot be read or is infinite.
+        DataError: a row lacks a series, has one that cannot be read or is infinite, or its series are not equally long.
     """
     cells = {
         column: [_whole(table, column, row, one) for row, one in enumerate(values)] if column in numbers else list(values)
         for column, values in columns.items()
     }
     count = len(next(iter(cells.values()), []))
+    for row in range(count):
+        _demand_equal_steps(table, row, {column: len(cells[column][row]) for column in numbers}, ahead)
     named = table.column(series) if series is not None else range(1, count + 1)
     first = next(table.blocks(), None)
     if first is None:
@@ -207,6 +212,17 @@ def _whole(table: Table, column: str, row: int, raw: Any) -> np.ndarray:
         told = f"step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
         raise DataError(f"{table.place(row)}, column '{column}': {told}")
     return array
+
+
+def _demand_equal_steps(table: Table, row: int, counts: Mapping[str, int], ahead: Sequence[str]) -> None:
+    """Step n of each series of a row is the same time."""
+    first, steps = next(((column, count) for column, count in counts.items() if column not in ahead), ("", 0))
+    for column, count in counts.items():
+        told = f"{count} steps, and '{first}' {steps}"
+        if column not in ahead and count != steps:
+            raise DataError(f"{table.place(row)}: '{column}' has {told}; give both as many, null where a number is missing")
+        if count < steps:
+            raise DataError(f"{table.place(row)}: '{column}' is known ahead and has {told}; give at least as many")
 
 
 def _column(block: Block, column: str) -> list[float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ostinato.data.read import open_table
-from ostinato.data.series import Frequency, long_table, moment, shown
+from ostinato.data.series import Frequency, long_table, moment, shown, whole_series
 from ostinato.errors import DataError
 
 
@@ -91,3 +91,21 @@ def test_a_moment_of_a_recipe():
     assert moment("2013-01-02 05:00") == np.datetime64("2013-01-02T05", "s")
     with pytest.raises(DataError, match="'soon' is no date; write 2013-01-31"):
         moment("soon")
+
+
+def whole(rows, numbers=("y", "w"), ahead=()):
+    table = open_table(rows, columns=None, base=None, data_root=(), where="data.file")
+    return whole_series(table, {column: iter(table.column(column)) for column in numbers}, series=None, numbers=numbers, ahead=ahead)
+
+
+def test_the_lists_of_a_row_are_equally_long_save_what_is_known_ahead():
+    rows = [{"y": [1, 2, 3], "w": [4, 5, 6]}, {"y": [1, 2, 3], "w": [4, 5]}]
+    with pytest.raises(DataError, match="data.file row 2: 'w' has 2 steps, and 'y' 3; give both as many, null where a number is missing"):
+        whole(rows)
+    with pytest.raises(DataError, match="data.file row 2: 'w' is known ahead and has 2 steps, and 'y' 3; give at least as many"):
+        whole(rows, ahead=("w",))
+    with pytest.raises(DataError, match="row 1: 'w' has 4 steps, and 'y' 3"):
+        whole([{"y": [1, 2, 3], "w": [4, 5, 6, 7]}])
+    longer = whole([{"w": [4, 5, 6, 7], "y": [1, 2, 3]}], numbers=("w", "y"), ahead=("w",))
+    assert [len(longer.cells[column][0]) for column in "yw"] == [3, 4]
+    assert len(whole([{"w": [4, 5, 6, 7]}], numbers=("w",), ahead=("w",))) == 1
