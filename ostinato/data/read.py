@@ -123,18 +123,17 @@ class Table:
 def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     """One column of a block as raw values of a modality.
 
-    A field of text is parsed. A string among raw values (JSON, parquet, memory) stands for itself where the modality's raw
-    values are strings, and is parsed as a field where they are not, so that `"a b c"` serves as a list of tokens; what is no
-    string the modality takes as it is.
+    A field of text is parsed. A string among raw values (JSON, parquet, memory) stands for itself where the modality would parse
+    it to a string, and for what it is parsed to otherwise: `"a b c"` serves as a list of tokens, and `""` is a missing label or an
+    empty text as in a field. What is no string the modality takes as it is. Each cell is read alike whatever stands beside it.
     """
     cells = block.columns[name]
     values: list[Any] = []
     try:
-        first = None if block.text else next((cell for cell in cells if isinstance(cell, str)), None)
-        if first is not None and isinstance(modality.parse(first), str):
-            return cells
         for cell in cells:
-            values.append(modality.parse(cell) if isinstance(cell, str) else modality.take(cell))
+            is_string = isinstance(cell, str)
+            found = modality.parse(cell) if is_string else modality.take(cell)
+            values.append(cell if is_string and not block.text and isinstance(found, str) else found)
     except DataError as error:
         raise DataError(f"{block.place(len(values))}, column '{name}': {error}") from error
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -248,7 +249,9 @@ class Text(Modality, Worded):
         return self._listed(field) if self._by_words else field
 
     def take(self, raw: Any) -> Any:
-        return self._listed(raw) if self._by_words and raw is not None else raw
+        if raw is None or isinstance(raw, float) and math.isnan(raw):
+            return None
+        return self._listed(raw) if self._by_words else raw
 
     def write(self, raw: str | list[str]) -> str:
         """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that, since what

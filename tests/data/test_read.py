@@ -16,6 +16,7 @@ from ostinato.data import _files, _lines, _memory
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Symbols
+from ostinato.registry import make
 
 ROWS = [("Ein Hund.", "A dog."), ('Er sagt "ja".', "He says 'yes'."), ("नमस्ते \u2028 x", "🙂\x0b"), ("", "empty")]
 CHANGES = [lambda b: b, lambda b: b.replace(b"\n", b"\r\n"), lambda b: b"\xef\xbb\xbf" + b, lambda b: b[:-1]]
@@ -400,6 +401,14 @@ def test_fields_are_parsed_and_raw_values_stand_for_themselves(tmp_path):
     rows = [{"de": None, "en": ["c"]}, {"de": "a b", "en": "x y"}]
     assert list(opened(tmp_path, rows).values("de", Upper())) == [None, "a b"]
     assert list(opened(tmp_path, rows).values("en", Words())) == [["c"], ["x", "y"]]
+
+
+@pytest.mark.parametrize("first", ["a", "", None, 3, float("nan")])
+def test_each_cell_is_read_alike_whatever_stands_beside_it(tmp_path, first):
+    cells = ["a", "", float("nan"), None, 7, "b"]
+    for kind, expected in (("category", ["a", None, None, None, 7, "b"]), ("text", ["a", "", None, None, 7, "b"])):
+        table = opened(tmp_path, [{"x": first}, *({"x": cell} for cell in cells)], ["x"])
+        assert list(table.values("x", make("modalities", kind)))[1:] == expected
 
 
 def test_a_field_that_cannot_be_parsed_names_its_place(tmp_path):
