@@ -115,9 +115,12 @@ def train(
         split = row_sources.default_split(run, None, None)
         rows = row_sources.of_split(run, split, None, roots)
         examined = judging.examine([run], rows[0], rows=rows[1], say=say)
-        _keep(run, judging.report(run, examined, split) | _rivals(run, rows, roots, say))
+        found = judging.report(run, examined, split)
+        _keep(run, found)
         if examples is not None:
             comparing.keep(run, split, *rows, examined, examples)
+        # Last, since whoever is stopped here has lost nothing of the run's own.
+        _keep(run, found | _rivals(run, rows, roots, say))
     split, found = list(run.bundle.metrics.items())[-1]
     return {**found, "run": str(folder)}
 
@@ -140,10 +143,10 @@ def _rivals(
     """What plain rivals make of the same rows, if the rows that the run learnt from are still there."""
     try:
         found = rivals.measured(run, lambda: row_sources.of_split(run, "train", None, roots), rows)
-        return {"rivals": found} if found else {}
-    except (ConfigError, DataError) as why:
-        say(f"no plain rival is measured, since the training rows cannot be read: {why}")
+    except DataError as why:
+        say(f"no plain rival is measured: {why}")
         return {}
+    return {"rivals": found} if found else {}
 
 
 def search_of(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ostinato import fitting
 from ostinato.data.read import Table
+from ostinato.data.split import share_of
 from ostinato.data.windows import Windows
+from ostinato.errors import ConfigError, DataError
 from ostinato.judging import metrics_of
 from ostinato.metrics._contract import Judged
 from ostinato.metrics._intervals import measure
@@ -22,6 +23,8 @@ from ostinato.rows import table_rows
 
 MOST_ROWS = 50_000
 """Training rows that a rival learns from: more change a linear model of n-grams little."""
+MOST_WEIGHTS = 10_000_000
+"""Features times labels of a logistic regression, of which its solver holds some 25 copies of 8 bytes each: 2 GB."""
 WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
 """Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
 
@@ -40,18 +43,27 @@ def measured(
     - a series: its last value, and its last season, again and again;
     - a label per step: the label that the step's symbol has most often in training, the commonest label where it is new.
 
+    Where there are more than MOST_ROWS training rows so many are drawn by the run's seed, and where features times labels are
+    more than MOST_WEIGHTS only the commonest n-grams are read; a rival's name then says so.
+
     Args:
         run: whose outputs they stand beside.
         train: opens the rows that the run learnt from: the table and which of its rows, None for all; asked only where a rival
             learns from them.
         test: the rows that it is measured on.
+
+    Errors:
+        DataError: the training rows cannot be read, or a metric cannot be measured; which.
     """
     if isinstance(test[0], Windows):
         return {output: _naive(run, output, *test) for output in run.outputs}
     answered = {output: _OF[kind] for output, one in run.outputs.items() if (kind := (one.type, one.align)) in _OF}
     if not answered:
         return {}
-    learnt = list(islice(table_rows(run, *train()), MOST_ROWS))
+    try:
+        learnt, cut = _learnt(run, *train())
+    except (ConfigError, DataError) as why:
+        raise DataError(f"the training rows cannot be read: {why}") from None
     judged_rows = list(table_rows(run, *test))
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for output, answer in answered.items():
@@ -62,11 +74,24 @@ def measured(
             continue
         expected = [row[place] for row in asked]
         metrics = {name: one for name, one in metrics_of(run, output).items() if not one.needs_log_probability and not one.needs}
-        found[output] = {
-            name: {key: asdict(measure(metric, Judged(predicted, expected))) for key, metric in metrics.items()}
-            for name, predicted in answer(run, output, known, asked).items()
-        }
+        try:
+            found[output] = {
+                f"{name}{cut}": {key: asdict(measure(metric, Judged(predicted, expected))) for key, metric in metrics.items()}
+                for name, predicted in answer(run, output, known, asked).items()
+            }
+        except DataError as why:
+            raise DataError(f"that of {place} cannot be measured: {why}") from None
     return {output: rivals for output, rivals in found.items() if rivals}
+
+
+def _learnt(run: Run, table: Table, rows: np.ndarray | None) -> tuple[list[Row], str]:
+    """The rows that rivals learn from, and what their names say where these are not all."""
+    number = table.num_rows if rows is None else len(rows)
+    if number <= MOST_ROWS:
+        return list(table_rows(run, table, rows)), ""
+    # The first ones would not do: files are often sorted by label or by date.
+    rows = share_of(np.arange(number) if rows is None else rows, MOST_ROWS / number, seed=run.recipe.settings.training.seed)
+    return list(table_rows(run, table, rows)), f", {len(rows):,} of {number:,} rows"
 
 
 def _is_whole(run: Run, row: Row) -> bool:
@@ -95,24 +120,27 @@ def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -
     truth = [row[f"outputs.{output}"] for row in known]
     (commonest, _), *_ = Counter(truth).most_common(1)
     found = {"commonest label": [commonest] * len(asked)}
-    features = _features(run, output, known)
-    if features is not None and len(set(map(str, truth))) > 1:
+    labels = len(set(map(str, truth)))
+    # Of two labels one has weights.
+    features, cut = _features(run, output, known, MOST_WEIGHTS // (labels if labels > 2 else 1))
+    if features is not None and labels > 1:
         from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression(max_iter=300, C=10.0).fit(features(known), list(map(str, truth)))
         raw = {str(one): one for one in truth}
         reads_symbols = any(run.inputs[name].type in ("text", "tokens") for name in run.graph.reads[output])
-        found[f"{'n-gram ' if reads_symbols else ''}logistic regression"] = [raw[one] for one in model.predict(features(asked))]
+        found[f"{'n-gram ' if reads_symbols else ''}logistic regression{cut}"] = [raw[one] for one in model.predict(features(asked))]
     return found
 
 
-def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence[Row]], Any] | None:
-    """Rows to a sparse matrix, fitted on the known rows; None where no input has a form that is known here."""
+def _features(run: Run, output: str, known: Sequence[Row], most: int) -> tuple[Callable[[Sequence[Row]], Any] | None, str]:
+    """Rows to a sparse matrix of about `most` columns, fitted on the known rows, and what a name says where columns were left out;
+    None where no input has a form that is known here."""
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    made: list[Callable[[Sequence[Row]], Any]] = []
+    read_by: list[tuple[list[Any], Callable[[Sequence[Row]], Any]]] = []
     for name in run.graph.reads[output]:
         settings = run.inputs[name]
         place = f"inputs.{name}"
@@ -139,8 +167,19 @@ def _features(run: Run, output: str, known: Sequence[Row]) -> Callable[[Sequence
         given = read(known)
         for part in parts:
             part.fit(given)
-        made.append(lambda rows, parts=parts, read=read: hstack([csr_matrix(part.transform(read(rows))) for part in parts]))
-    return (lambda rows: hstack([one(rows) for one in made]).tocsr()) if made else None
+        read_by.append((parts, read))
+    if not read_by:
+        return None, ""
+    widths = {part: part.transform(read(known[:1])).shape[1] for parts, read in read_by for part in parts}
+    whole = sum(widths.values())
+    for parts, read in read_by if whole > most else ():
+        for part in parts:
+            if isinstance(part, (TfidfVectorizer, OneHotEncoder)):
+                limit = "max_features" if isinstance(part, TfidfVectorizer) else "max_categories"
+                part.set_params(**{limit: max(1, most * widths[part] // whole)}).fit(read(known))
+    cut = f", the commonest {most:,} of {whole:,} features" if whole > most else ""
+    made = [(part, read) for parts, read in read_by for part in parts]
+    return lambda rows: hstack([csr_matrix(part.transform(read(rows))) for part, read in made]).tocsr(), cut
 
 
 def _symbol_ngrams(symbols: Sequence[str]) -> list[str]:
@@ -170,12 +209,14 @@ def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequenc
     source = f"inputs.{name}"
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in known:
-        for symbol, label in zip(row[source], row[f"outputs.{output}"]):
+        for symbol, label in zip(row[source] or (), row[f"outputs.{output}"]):
             if label is not None:
                 counts[str(symbol)][label] += 1
+    if not counts:
+        return {}
     (commonest, _), *_ = sum(counts.values(), Counter()).most_common(1)
     best = {symbol: of.most_common(1)[0][0] for symbol, of in counts.items()}
-    return {"commonest label of the symbol": [[best.get(str(symbol), commonest) for symbol in row[source]] for row in asked]}
+    return {"commonest label of the symbol": [[best.get(str(symbol), commonest) for symbol in row[source] or ()] for row in asked]}
 
 
 _OF: dict[tuple[str, str | None], Callable[..., Predictions]] = {
