@@ -12,10 +12,11 @@ from ostinato import fitting
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.windows import Border, Reach, Windows, borders
+from ostinato.errors import DataError
 from ostinato.modalities._contract import Modality
 from ostinato.model import known_ahead
 from ostinato.recipe import Recipe
-from ostinato.registry import Settings
+from ostinato.registry import Settings, component
 
 WINDOWS_AN_EPOCH = 20_000
 """Windows of one series overlap: more of them in an epoch cost more than they teach."""
@@ -85,8 +86,8 @@ def gather(
         found = long_table(table, time=data.time, series=data.series, numbers=numbers, constants=constants, times=times)
         for column in constants:
             if column in by_column:
-                parse = by_column[column].parse
-                found.cells[column] = [parse(one) if isinstance(one, str) else one for one in found.cells[column]]
+                parse, take = by_column[column].parse, by_column[column].take
+                found.cells[column] = [parse(one) if isinstance(one, str) else take(one) for one in found.cells[column]]
         return found
     values: dict[str, Any] = {column: table.values(column, modality) for column, modality in by_column.items()}
     values |= {column: iter(table.column(column)) for column in extra if column not in by_column}
@@ -150,10 +151,14 @@ def season(recipe: Settings, series: Gathered) -> int:
 
 
 def windows(recipe: Settings, series: Gathered, border: Border, where: str, dataset: Any = None) -> Windows:
-    """The windows of a split of a full recipe."""
+    """The windows of a split of a full recipe.
+
+    Errors:
+        DataError: a series that is encoded lacks an input that is no sequence.
+    """
     output = next(iter(recipe.outputs.values()))
     found = places(recipe)
-    return Windows(
+    made = Windows(
         series,
         found.reach,
         found.columns,
@@ -164,6 +169,13 @@ def windows(recipe: Settings, series: Gathered, border: Border, where: str, data
         where=where,
         dataset=dataset,
     )
+    for place, settings in fitting.places(recipe) if dataset is not None else ():
+        bad = np.flatnonzero(dataset.lengths[place] == 0)
+        if len(bad) and component("modalities", settings.type).default_encoder == "feed_forward":
+            raise DataError(
+                f"{made.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the series out"
+            )
+    return made
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:

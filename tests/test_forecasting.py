@@ -11,6 +11,7 @@ import ostinato
 from ostinato import api
 from ostinato import recipe as recipes
 from ostinato.errors import ConfigError, DataError
+from ostinato.preparing import prepare
 from ostinato.yaml_text import parse_yaml
 
 SMALL = {"cell": "gru", "hidden_size": 4, "embedding_size": 3}
@@ -180,3 +181,53 @@ def test_series_too_short_and_covariates_that_end_are_named(tmp_path):
     _, run = trained(tmp_path, plain(tmp_path / "load.csv"))
     with pytest.raises(DataError, match="series a: inputs.weather is known ahead and missing at 2013-01-03 11:00; give it for 6 steps from 2013-01-03 06:00"):
         list(api.predict(run, source=str(table(tmp_path / "short.csv", hours=59, future=5)), device="cpu"))
+
+
+def in_lists(path, rows, **inputs):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {
+        "data": {"file": str(path), "split": {"valid": 8}},
+        "inputs": {"y": {"type": "series", "encoder": SMALL}, **inputs},
+        "outputs": {"ahead": {"of": "y", "align": "next", "horizon": 4, "lookback": 6, "head": {"distribution": "point"}}},
+        "training": TRAINING,
+    }
+
+
+WAVE = [10 + np.sin(k / 3) for k in range(40)]
+
+
+@pytest.mark.parametrize(("known", "told"), [("past", "'w' has 35 steps"), ("ahead", "'w' is known ahead and has 35 steps")])
+def test_lists_of_unequal_length_are_refused_by_row(tmp_path, known, told):
+    rows = [{"y": WAVE, "w": WAVE}, {"y": WAVE, "w": WAVE[:35]}, {"y": WAVE, "w": WAVE}]
+    recipe = in_lists(tmp_path / "all.jsonl", rows, w={"type": "series", "known": known, "encoder": SMALL})
+    with pytest.raises(DataError, match=rf"all.jsonl line 2: {told}, and 'y' 40; give"):
+        trained(tmp_path, recipe)
+
+
+@pytest.mark.parametrize("gap", [None, "", float("nan")])
+@pytest.mark.parametrize("kind", ["category", "number"])
+def test_a_series_that_lacks_what_is_no_series_is_named(tmp_path, kind, gap):
+    names = {"category": ["north", "south", gap, "north"], "number": [1.5, 2.5, gap, 3.5]}[kind]
+    rows = [{"y": WAVE, "region": name} for name in names]
+    recipe = in_lists(tmp_path / "all.jsonl", rows, region={"type": kind, "encoder": {"hidden_size": 3}})
+    with pytest.raises(DataError, match=r"all.jsonl series 3: inputs.region is missing \(1 series like this\); fill it in, or leave the series out"):
+        trained(tmp_path, recipe)
+
+
+def test_a_text_beside_a_series_is_read_whole_in_training_as_in_prediction(tmp_path):
+    texts = ["a long text of a site", "b", "", "a text"]
+    rows = [{"y": WAVE, "about": text} for text in texts]
+    recipe = in_lists(tmp_path / "all.jsonl", rows, about={"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 3, "embedding_size": 3}})
+    recipe["outputs"]["ahead"]["stride"] = 1
+    origin = tmp_path / "recipe.json"
+    origin.write_text(json.dumps(recipe))
+    prepared = prepare(recipes.load(origin), folder=tmp_path / "cache")
+    windows = prepared.splits["train"].dataset
+    firsts = windows.starts[:-1]
+    steps = windows.steps("inputs.about", firsts)
+    modality = prepared.modalities["inputs.about"]
+    assert [modality.decode(one.numpy()) for one in steps.split()] == texts
+    assert windows.lengths["inputs.about"][firsts].tolist() == [len(text) for text in texts]
+    _, run = trained(tmp_path, recipe)
+    found = [list(api.predict(run, source=str(tmp_path / "all.jsonl"), device="cpu"))]
+    assert len(found[0]) == 4

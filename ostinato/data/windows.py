@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -86,17 +87,25 @@ class Windows:
         """The series without a window."""
         return np.flatnonzero(np.diff(self.starts) == 0)
 
-    @property
+    @cached_property
     def lengths(self) -> dict[str, np.ndarray]:
-        """Steps of each place in every window, one number kept for all."""
-        return {place: np.broadcast_to(np.int64(self._length(place)), (self.num_rows,)) for place in self.reach}
+        """Steps of each place in every window; one number kept for all where they are equal."""
+        return {place: self._lengths(place) for place in self.reach}
+
+    def _lengths(self, place: str) -> np.ndarray:
+        if self.reach[place] == "whole" and self.dataset is not None:
+            own = self.dataset.lengths[place]
+            if (own != own[0]).any():
+                return np.repeat(own, np.diff(self.starts))
+            return np.broadcast_to(own[0], (self.num_rows,))
+        return np.broadcast_to(np.int64(self._length(place)), (self.num_rows,))
 
     def _length(self, place: str) -> int:
         past, after = {"past": (1, 0), "ahead": (1, 1), "target": (0, 1), "whole": (0, 0)}[self.reach[place]]
         return past * self.lookback + after * self.horizon or 1
 
     def total_steps(self, rows: np.ndarray) -> int:
-        return len(rows) * sum(map(self._length, self.reach))
+        return int(sum(lengths[rows].sum() for lengths in self.lengths.values()))
 
     def at(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(series, origin) of these windows."""
@@ -104,13 +113,15 @@ class Windows:
         series = np.searchsorted(self.starts, rows, side="right") - 1
         return series, self.first[series] + rows - self.starts[series]
 
-    def _begin(self, place: str, origins: np.ndarray) -> np.ndarray:
+    def _begin(self, place: str, origins: Any) -> Any:
         reach = self.reach[place]
-        return origins * 0 if reach == "whole" else origins if reach == "target" else origins - self.lookback
+        return origins if reach == "target" else origins - self.lookback
 
     def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
         """The encoded steps of one place in these windows."""
         series, origins = self.at(rows)
+        if self.reach[name] == "whole":
+            return self.dataset.steps(name, series)
         values, offsets = self.dataset.mapped(name)
         length = self._length(name)
         begins = offsets[series] + self._begin(name, origins)
@@ -118,7 +129,7 @@ class Windows:
         return to_steps(values[index], np.full(len(series), length, dtype=np.int64))
 
     def present(self, name: str, rows: np.ndarray) -> np.ndarray:
-        return np.ones(len(rows), dtype=bool)
+        return self.dataset.present(name, self.at(rows)[0])
 
     def with_target(self) -> np.ndarray:
         """The windows whose target has a number for some output."""
@@ -154,7 +165,7 @@ class Windows:
         cell = self.series.cells[self.columns[place]][series]
         if self.reach[place] == "whole":
             return cell
-        begin = origin if self.reach[place] == "target" else origin - self.lookback
+        begin = self._begin(place, origin)
         return cell[begin : begin + self._length(place)]
 
     def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any] | None:
@@ -251,7 +262,7 @@ class WindowBatches:
         cycle, turn = divmod(number, self.stride)
         offset = (int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn) % self.stride
         rows = self.rows[offset :: self.stride]
-        lengths = {place: one[: len(rows)] for place, one in self.windows.lengths.items()}
+        lengths = {place: one[rows] for place, one in self.windows.lengths.items()}
         batches = Batches(lengths, **self.limits, seed=self.seed).epoch(number)
         return [np.sort(rows[batch]) for batch in batches]
 
