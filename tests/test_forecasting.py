@@ -231,3 +231,13 @@ def test_a_text_beside_a_series_is_read_whole_in_training_as_in_prediction(tmp_p
     _, run = trained(tmp_path, recipe)
     found = [list(api.predict(run, source=str(tmp_path / "all.jsonl"), device="cpu"))]
     assert len(found[0]) == 4
+
+
+def test_rows_at_the_end_whose_target_is_empty_are_forecast(tmp_path):
+    recipe = plain(table(tmp_path / "load.csv"))
+    recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
+    _, run = trained(tmp_path, recipe)
+    told = []
+    for name, hours, future in (("past.csv", 54, 0), ("future.csv", 60, 6)):
+        told.append(list(api.predict(run, source=str(table(tmp_path / name, hours=hours, future=future)), device="cpu")))
+    assert told[0] == told[1] and "nan" not in "".join(told[1])

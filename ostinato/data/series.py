@@ -101,8 +101,13 @@ class Gathered(Source):
         return self._content
 
     def told(self, series: int, step: int) -> str:
-        """A step of a series as a person reads it: by its time, or counted from 1."""
-        return f"step {step + 1}" if self.times is None else shown(self.times[series][step])
+        """A step of a series as a person reads it, also one after its last: by its time, or counted from 1."""
+        times = None if self.times is None else self.times[series]
+        if times is not None and step < len(times):
+            return shown(times[step])
+        if times is None or self.frequency is None:
+            return f"step {step + 1}"
+        return shown(self.frequency.after(times[-1], step - len(times) + 1)[-1])
 
 
 def shown(time: Any) -> str:

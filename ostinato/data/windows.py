@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, to_steps
-from ostinato.data.series import Gathered, moment, shown
+from ostinato.data.series import Gathered, moment
 from ostinato.errors import DataError
 from ostinato.metrics._contract import Order
 from ostinato.metrics.mase import ordinary_error
@@ -329,8 +329,10 @@ def to_predict(
 ) -> Windows:
     """One window for each series, whose forecast begins after its last known step.
 
-    With inputs known ahead the table goes on for `horizon` steps, where the cells of what is predicted are empty; dates go on by
-    themselves.
+        origin = 1 + the last step at which some channel of what is predicted has a number
+
+    Rows at the end where that is empty are what is forecast, whether anything is known ahead or not, and so are missing numbers at
+    the end of a list. With series known ahead the table goes on for `horizon` steps; dates go on by themselves.
 
     Errors:
         DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.
@@ -341,9 +343,7 @@ def to_predict(
     cells = {column: list(values) for column, values in series.cells.items()}
     for number, values in enumerate(series.cells[columns[of]]):
         known = ~np.isnan(values) if values.ndim == 1 else ~np.isnan(values).all(1)
-        origin = len(values)
-        if numbers and (not known.all() or series.times is not None):
-            origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
+        origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
         told = f"{series.name} series {series.names[number]}"
         if origin < lookback:
             raise DataError(f"{told}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past")
@@ -359,17 +359,8 @@ def to_predict(
             missing = missing if missing.ndim == 1 else missing.any(1)
             if missing.any() or len(cell) < origin + horizon:
                 at = origin + int(missing.argmax()) if missing.any() else len(cell)
-                raise DataError(f"{told}: {place} is known ahead and missing at {_step(series, number, at)}; give it for {horizon} steps from {_step(series, number, origin)}")
+                raise DataError(f"{told}: {place} is known ahead and missing at {series.told(number, at)}; give it for {horizon} steps from {series.told(number, origin)}")
     begins = np.array(origins, dtype=np.int64)
     given = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
     left = {place: one for place, one in reach.items() if one != "target"}
     return Windows(given, left, columns, Border(begins, begins + horizon), lookback=lookback, horizon=horizon, season=season, where=where)
-
-
-def _step(series: Gathered, number: int, step: int) -> str:
-    if series.times is None:
-        return f"step {step + 1}"
-    times = series.times[number]
-    if step < len(times):
-        return shown(times[step])
-    return shown(series.frequency.after(times[-1], step - len(times) + 1)[-1]) if series.frequency is not None else f"step {step + 1}"

@@ -184,3 +184,24 @@ def test_the_first_missing_date_of_what_is_known_ahead_is_named():
 def test_too_short_a_past_is_named():
     with pytest.raises(DataError, match="series b: has 9 steps, and the forecast looks back at 10"):
         predicted(gathered(), {place: one for place, one in REACH.items() if place != "inputs.w"}, lookback=10)
+
+
+@pytest.mark.parametrize("dated", [True, False])
+@pytest.mark.parametrize("known", [(), ("times",)])
+def test_empty_cells_at_the_end_are_forecast_without_anything_known_ahead(dated, known):
+    if known and not dated:
+        return
+    series = gathered((12, 9), dated=dated)
+    series.cells["y"][0][-4:] = NAN
+    reach = {place: one for place, one in REACH.items() if place != "inputs.w" or known}
+    if known:
+        series.cells["w"] = series.times
+    found = predicted(series, reach)
+    rows = list(found.rows())
+    assert [row["inputs.y"].tolist() for row in rows] == [[5, 6, 7], [106, 107, 108]]
+    assert [found.place(at) for at in range(2)] == (
+        ["f.csv series a, from 2013-01-01 08:00", "f.csv series b, from 2013-01-01 09:00"]
+        if dated else ["f.csv series a, from step 9", "f.csv series b, from step 10"]
+    )
+    if known:
+        assert [str(row["inputs.w"][-1]) for row in rows] == ["2013-01-01T09:00:00", "2013-01-01T10:00:00"]
