@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality
+from ostinato.modalities._contract import Modality, Tokenized
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 Column = Callable[[], Iterable[Any]]
@@ -94,12 +94,19 @@ def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) 
 
 
 def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[str, Column]) -> None:
-    """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts."""
+    """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts.
+
+    Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values say.
+    """
     owners = vocabulary_owners(recipe)
     for owner in dict.fromkeys(owners.values()):
         sharing = [place for place, own in owners.items() if own == owner]
         try:
-            modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
+            if isinstance(modalities[owner], Tokenized):
+                texts = (modalities[place].texts(columns[place]()) for place in sharing)
+                modalities[owner].learn(chain.from_iterable(texts))
+            else:
+                modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
         except DataError as why:
             raise DataError(f"{', '.join(sharing)}: {why}") from None
         for place in sharing:

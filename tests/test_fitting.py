@@ -94,3 +94,29 @@ def test_own_settings_are_plain_and_hold_what_decides_an_encoding():
     own = fitting.own_settings(recipe({"a": {**WORD, "lowercase": True}}, {"b": WORD}))
     assert own["inputs.a"]["lowercase"] is True and own["inputs.a"]["tokenizer"]["type"] == "word"
     assert set(own["inputs.a"]) == {"tokenizer", "lowercase", "normalize", "stop_words", "characters", "subword_pooling"}
+
+
+WORDS = {"type": "text", "subword_pooling": "mean"}
+
+
+@pytest.mark.parametrize("shared", ["encoder", "tokenizer"])
+@pytest.mark.parametrize("tokenizer", ["word", {"type": "bpe", "size": 300}])
+@pytest.mark.parametrize("owner", ["title", "words"])
+def test_each_who_shares_a_vocabulary_reads_its_own_values(shared, tokenizer, owner):
+    """One reads a text in one piece, the other a list of words, whichever of them has the vocabulary."""
+    inputs = {"title": {"type": "text"}, "words": WORDS}
+    for name in inputs:
+        inputs[name] = inputs[name] | ({"tokenizer": tokenizer} if name == owner else {shared: {"same_as": owner}})
+    settings = recipe(inputs, {"kinds": {"type": "tags", "reads": ["words"]}})
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_title=["red green"], inputs_words=[["blue", "red"]], outputs_kinds=[["A", "B"]]))
+    assert made["inputs.title"].facts() == made["inputs.words"].facts()
+    assert made["inputs.title"].decode(made["inputs.title"].encode("blue green")) == "blue green"
+    assert made["inputs.words"].decode(made["inputs.words"].encode(["green", "blue"])) == ["green", "blue"]
+
+
+def test_each_who_shares_a_vocabulary_prepares_its_own_texts():
+    settings = recipe({"a": WORD}, {"b": {"type": "text", "lowercase": True, "tokenizer": {"same_as": "a"}}})
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["Red"], outputs_b=["Blue"]))
+    assert made["outputs.b"].decode(made["outputs.b"].encode("Blue")) == "blue", "what it says is lower case, and known"

@@ -1,7 +1,7 @@
 """What a modality is: the way between a column's raw values and tensors, with the facts fitted on the training split."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -158,6 +158,21 @@ class Modality(ABC):
     @abstractmethod
     def write(self, raw: Any) -> str:
         """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""
+
+
+class Tokenized(ABC):
+    """A modality that learns from texts, whose vocabulary others of its type may share though each reads raw values in its own way.
+
+    fit(column) is learn(texts(column)).
+    """
+
+    @abstractmethod
+    def texts(self, column: Iterable[Any]) -> Iterator[str]:
+        """What a tokenizer reads of these raw training values."""
+
+    @abstractmethod
+    def learn(self, texts: Iterable[str]) -> None:
+        """Learns the facts from such texts, of its own column and of those that share them (read once)."""
 
 
 class Worded(ABC):

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Subwords, Symbols, Worded
+from ostinato.modalities._contract import Modality, Subwords, Symbols, Tokenized, Worded
 from ostinato.modalities._fields import one_line, shown, strings
 from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Room, SameAs, Settings, build
@@ -22,7 +22,7 @@ from ostinato.tokenizers._words import pattern
 BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
 
 
-class Text(Modality, Worded):
+class Text(Modality, Tokenized, Worded):
     """A text, as the pieces that a tokenizer finds in it.
 
         prepared = normalize(lowercase(text)) without stop words
@@ -145,7 +145,10 @@ class Text(Modality, Worded):
         return "".join(kept) if text[start:] else "".join(kept).rstrip()
 
     def fit(self, column: Iterable[Any]) -> None:
-        texts = self._texts(column)
+        self.learn(self.texts(column))
+
+    def learn(self, texts: Iterable[str]) -> None:
+        texts = iter(texts)
         first = next(texts, None)
         if first is None:
             raise DataError(
@@ -165,7 +168,7 @@ class Text(Modality, Worded):
                 words.update(self._spelt().spellings(text))
             yield text
 
-    def _texts(self, column: Iterable[Any]) -> Iterator[str]:
+    def texts(self, column: Iterable[Any]) -> Iterator[str]:
         given = (raw for raw in column if raw is not None)
         return filter(None, ("".join(self._words(raw)) if self._by_words else self.prepared(raw) for raw in given))
 
