@@ -322,8 +322,7 @@ def _compared(metric: Metric, first: Mapping[int, Trial], second: Mapping[int, T
 
 
 def _by_length(lines: Sequence[Axis], by: Trials) -> dict[str, list[dict[str, Any]]]:
-    """The first metric of each output that all runs have, in bins of the input's length; where data are varied, of the most data
-    alone."""
+    """The first metric that all runs have of each output, in bins of the input's length; where data are varied, of the most."""
     made: dict[str, list[dict[str, Any]]] = {}
     for output, metrics in _names(_every(by)).items():
         name = next((name for name in metrics if all(_has(one, output, name) for one in _every(by))), None)

@@ -1,5 +1,4 @@
-"""Intervals where examples depend on their neighbours: what is drawn is a block of consecutive ones, a stretch of time in all series, or a
-whole series."""
+"""Intervals where examples depend on their neighbours: drawn are blocks of consecutive ones, of time, or whole series."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ class Blocks(NamedTuple):
         stretch longer than `length`:  a block begins at each of its examples, in a circle
         another stretch:               is one block
 
-    Where series have times in common, what is drawn are blocks of time, the same in all series: the examples of one time are added up
-    first, and stand in one stretch.
+    Where series have times in common, drawn are blocks of time, the same in all series: the examples of one time are added up first,
+    and stand in one stretch.
 
     From few series that give two blocks or more each, blocks are drawn within each series, which then has the share that it
     has; else from all, so that every example is drawn equally often.
@@ -49,9 +48,19 @@ class Blocks(NamedTuple):
     times: np.ndarray | None = None
 
     @property
+    def strata(self) -> int:
+        """Parts from each of which as many are drawn as belong to it; what they differ by among themselves no draw shows."""
+        return len(self.stretches) if self.within else 1
+
+    @property
     def freedom(self) -> int:
         """Degrees of freedom of the blocks' spread."""
-        return self.number - (len(self.stretches) if self.within else 1)
+        return self.number - self.strata
+
+    @property
+    def worth(self) -> float:
+        """How many blocks there are end to end, with the part of one that may be left."""
+        return sum(max(1.0, len(one) / self.length) for one in self.stretches)
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """(units, width): the rows of every block that can be drawn, summed."""
@@ -81,15 +90,18 @@ class Blocks(NamedTuple):
             yield np.concatenate([part * share for part, share in zip(parts, lengths / (numbers * self.length))], 1)
 
     def differing(self, differ: np.ndarray) -> int:
-        """How many blocks, end to end, hold an example that differs."""
+        """How many blocks, end to end, hold an example that differs; a part of one that is left is none of its own."""
         differ = differ if self.times is None else np.bincount(self.times, differ) > 0
-        return sum(
+        found = sum(
             int(np.logical_or.reduceat(differ[one], np.arange(0, len(one), self.length)).sum()) for one in self.stretches
         )
+        return min(found, self.number)
 
 
 def blocks(order: Order, influence: np.ndarray) -> Blocks:
-    """Blocks of time where series have times in common, whole series where there are many, else blocks of at least `order.least` examples, longer where neighbours are alike.
+    """Blocks of time where series have times in common, whole series where there are many, else blocks of neighbours.
+
+    A block has at least `order.least` examples or times, more where neighbours are alike:
 
         length = max(least, (2 G^2 / D)^(1/3) n^(1/3))     G = sum over k of lambda(k / M) |k| R(k),  D = 4/3 (sum of lambda(k / M) R(k))^2
         R(k)      autocovariance of the influence at lag k, within stretches
@@ -105,8 +117,8 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         influence: (examples,) how much each moves the metric.
 
     Source: Kunsch 1989 (Annals of Statistics 17:1217); in a circle: Politis and Romano 1992; the length: Politis and White 2004
-        (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372). Sums over series: Driscoll and Kraay 1998
-        (Review of Economics and Statistics 80:549); Goncalves 2011 (Econometric Theory 27:1048) for drawing them.
+        (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372). Sums over series: Driscoll and Kraay
+        1998 (Review of Economics and Statistics 80:549); Goncalves 2011 (Econometric Theory 27:1048) for drawing them.
     """
     numbers = np.asarray(order.stretch)
     sorted_by = np.argsort(numbers, kind="stable")
@@ -124,7 +136,8 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         number = round(len(moved) / length)
         if number > 1:
             few = ", few to judge by" if number < FEW_BLOCKS else ""
-            told = f"{number} blocks of {length} {order.unit}{'s' * (length > 1)}, the same times in {len(stretches)} {order.whole}{few}"
+            among = f"the same times in {len(stretches)} {order.whole}{few}"
+            told = f"{number} blocks of {length} {order.unit}{'s' * (length > 1)}, {among}"
             return Blocks([np.arange(len(moved))], length, number, False, told, times)
     length = longest
     if len(stretches) < MANY_SERIES and not is_shared:
@@ -132,12 +145,12 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
     within = 1 < len(stretches) < MANY_SERIES and lengths.min() >= 2 * length
     number = int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
     if number == 1:
-        # Blocks that are longer than half of the only stretch and begin anywhere in it have most in common: they would show a spread
-        # far too small.
+        # Blocks that are longer than half of the only stretch have most in common, wherever they begin: they show too little spread.
         length = longest
     few = ", few to judge by" if 1 < number < FEW_BLOCKS else ""
     if length == longest and len(stretches) > 1:
-        return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{' of the same times' * is_shared}{few}")
+        alike = " of the same times" if is_shared else ""
+        return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{alike}{few}")
     among = f" in {len(stretches)} {order.whole}" if len(stretches) > 1 else ""
     told = f"{number} block{'s' * (number > 1)} of {length} {order.unit}{'s' * (length > 1)}{among}{few}"
     return Blocks(stretches, length, number, within, told)

@@ -10,7 +10,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.metrics._blocks import Blocks, blocks, influence
 from ostinato.metrics._contract import Measured, Metric, Order
-from ostinato.metrics._intervals import LEVEL, Compared, ends, resampled, students_t, wilson
+from ostinato.metrics._intervals import LEVEL, Compared, ends, resampled, students_t, widened, wilson, within_range
 
 Runs = Sequence[np.ndarray]
 """Of each run, in the order of seeds: (examples, width), the metric's statistics."""
@@ -47,7 +47,8 @@ def over_seeds(
         how = f"wilson over {number} examples"
     else:
         drawn = _drawn(metric, [runs], shared, orders)
-        low, high = ends(_means(metric, [runs], shared, drawn, draws, seed)[0], _freedom(drawn))
+        means = _means(metric, [runs], shared, drawn, draws, seed)[0]
+        low, high = within_range(metric, means, *ends(widened(means, drawn)))
         how = f"block bootstrap over {_told(drawn)}" if drawn else f"bootstrap over {number} examples"
     if len(runs) == 1:
         return Measured(mean, low, high, how)
@@ -65,6 +66,7 @@ def difference(
     """How far the second runs are from the first, run by run of one seed and example by example.
 
         draw = mean over seeds of (second - first) on the drawn examples  +  t(k - 1) sd(second - first) / sqrt(k)
+               the first part of few blocks as far out as `_intervals.widened` says
         p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each
 
     The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k seeds would
@@ -89,13 +91,13 @@ def difference(
     differences = [other - one for one, other in zip(*sides)]
     mean = statistics.fmean(differences)
     parts = _drawn(metric, [second, first], shared, orders)
-    drawn = np.subtract(*_means(metric, [second, first], shared, parts, draws, seed))
+    drawn = widened(np.subtract(*_means(metric, [second, first], shared, parts, draws, seed)), parts)
     how = f"paired block bootstrap over {_told(parts)}" if parts else "paired bootstrap over examples"
     if len(first) > 1:
         error = statistics.stdev(differences) / len(first) ** 0.5
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
-    low, high = ends(drawn, _freedom(parts))
+    low, high = ends(drawn)
     smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
     told_apart = [np.any(differ, 0)] if shared else differ
@@ -144,10 +146,6 @@ def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) 
     if shared:
         return [blocks(orders[0], np.mean(moved, 0))]
     return [blocks(order, one) for order, one in zip(orders, moved)]
-
-
-def _freedom(drawn: Sequence[Blocks]) -> int | None:
-    return sum(one.freedom for one in drawn) if drawn else None
 
 
 def _told(drawn: Sequence[Blocks]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from ostinato.errors import DataError
 from ostinato.metrics._blocks import MANY_SERIES, Blocks, automatic, blocks
 from ostinato.metrics._contract import Judged, Order
-from ostinato.metrics._intervals import measure, paired
+from ostinato.metrics._intervals import measure, paired, students_t
 from ostinato.metrics._seeds import difference, over_seeds
 from ostinato.registry import make
 
@@ -153,6 +153,57 @@ def test_series_whose_times_are_one_block_are_drawn_whole():
     assert blocks(panel(5, 12, least=10), losses[:60]).told == "5 series of the same times, few to judge by"
 
 
+def stretches(draw, series, length, number):
+    """(series * windows,) losses around 10 that stay for `length` windows; where they change is not where blocks begin."""
+    values = np.repeat(draw.normal(size=(series, int(number) + 2)), length, 1)
+    begin = draw.integers(0, length)
+    return 10 + values[:, begin : begin + int(number * length)].ravel()
+
+
+def sums(losses):
+    return np.stack([losses, np.ones(len(losses))], 1)
+
+
+@pytest.mark.parametrize(("series", "number", "before"), [(1, 2, 52), (1, 1.5, 24), (2, 2, 63), (3, 2, 69), (7, 2, 82)])
+def test_intervals_of_few_blocks_hold_the_truth(series, number, before):
+    """Percentiles taken further out held `before` % of the truths."""
+    draw, held = np.random.default_rng(0), 0
+    placed = order(int(number * 10) * series, 10, series)
+    for world in range(400):
+        runs = [sums(stretches(draw, series, 10, number))]
+        found = over_seeds(MAE, runs, shared=True, orders=[placed], draws=200, seed=world)
+        held += found.low <= 10 <= found.high
+    assert 0.84 <= held / 400 <= 0.99 and held / 4 > before + 4
+
+
+def test_few_blocks_in_each_series_seldom_call_chance_real():
+    """2 blocks in each of 3 series: 31 % of equal pairs were called real, and p, which was not widened, below 5 % in 44 %."""
+    draw, called, small = np.random.default_rng(1), 0, 0
+    for world in range(150):
+        sides = [[sums(stretches(draw, 3, 10, 2))] for _ in range(2)]
+        found = difference(MAE, *sides, shared=True, orders=[order(60, 10, 3)], draws=200, seed=world)
+        called, small = called + found.real, small + (found.p_value < 0.05)
+    assert called <= 21 and small <= 21
+
+
+def test_seeds_are_widened_once():
+    """Two seeds and 8 blocks: their t of 12.7 was taken at 0.57 % in place of 2.5 %, four times as far out."""
+    draw = np.random.default_rng(2)
+    base = stretches(draw, 1, 10, 8)
+    first, second = [sums(base), sums(base)], [sums(base + shift + 0.01 * draw.normal(size=80)) for shift in (0.0, 1.0)]
+    found = difference(MAE, first, second, shared=True, orders=[order(80, 10)], draws=20000)
+    half = students_t(1) * 0.5 ** 0.5 / 2 ** 0.5
+    assert found.high - found.difference == pytest.approx(half, rel=0.1) == found.difference - found.low
+
+
+def test_no_interval_goes_where_the_metric_cannot():
+    hits = np.repeat([1.0, 1.0, 1.0, 0.0], 10)
+    said = Judged(["y" if hit else "n" for hit in hits], ["y"] * 40, order=order(40, 10))
+    error = make("metrics", "sequence_error")
+    for one in (measure(MATCH, said), measure(error, said), measure(MAE, judged(1 - hits, order(40, 10)))):
+        assert 0 <= one.low < one.value < one.high <= 100
+
+
 def test_methods_say_what_was_drawn():
     losses = np.random.default_rng(5).normal(size=96)
     told = lambda least, series=1: measure(MAE, judged(losses, order(96, least, series))).method  # noqa: E731
@@ -238,3 +289,5 @@ def test_examples_and_their_places_go_together():
 def test_a_block_that_differs_is_counted_once():
     found = Blocks([np.arange(10)], 4, 3, False, "")
     assert found.differing(np.isin(np.arange(10), [0, 3, 9])) == 2
+    left = Blocks([np.arange(103)], 20, 5, False, "")
+    assert left.differing(np.ones(103, dtype=bool)) == 5, "103 windows are 5 blocks of 20 and three windows"
