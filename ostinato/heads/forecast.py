@@ -56,6 +56,8 @@ class Forecast(Head, Predictor):
                     pinball((y - q) / d) - log(level (1 - level)) + log d       of Laplace densities with two slopes
         student_t   location m + d (l + p_1), scale d softplus(p_2), 2 + softplus(p_3) degrees of freedom
 
+    Of a window that never changes d is 1, the unit of a scaled series; of an unscaled one |m|.
+
     The summary of the input that goes on is its encoder's last step. A forecast of several answers is their median: of a t its
     location. Step by step, a t is sampled: `samples` paths for each example, with the same draws for every example, so that
     company changes nothing; the median and the quantiles are those of the paths. Quantiles and points are read again as they are.
@@ -180,7 +182,9 @@ class Forecast(Head, Predictor):
         deviation = torch.where(there, values - mean, 0).square().sum(1, keepdim=True).div(count).sqrt()
         size = mean.abs()
         steady = deviation <= STEADY * size
-        deviation = torch.where(steady | (deviation == 0), torch.where(size > 0, size, torch.ones_like(size)), deviation)
+        # What is scaled has lost its own size: near the data set's mean |m| would make a steady window's next move enormous.
+        unit = torch.where(size > 0, size, 1) if self.spec.unscaled else torch.ones_like(size)
+        deviation = torch.where(steady | (deviation == 0), unit, deviation)
         if self.normalize == "none":
             mean, deviation = torch.zeros_like(mean), torch.ones_like(deviation)
         place = torch.where(there, torch.arange(values.shape[1], device=values.device)[:, None], -1).amax(1, keepdim=True)

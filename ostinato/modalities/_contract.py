@@ -46,11 +46,13 @@ class Symbols:
 class Values:
     """Each step is a vector of `size` real numbers; values are (N, size) float32, NaN where a number is missing.
 
-    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted.
+    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted. The numbers are
+    in units of their spread over the data set, or the row, save those that are `unscaled`.
     """
 
     size: int
     signs: int = 0
+    unscaled: bool = False
 
     @property
     def channels(self) -> int:

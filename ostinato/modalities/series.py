@@ -139,7 +139,8 @@ class Series(Modality):
 
     @property
     def spec(self) -> Values:
-        return Values(len(self._mean) + int(self._gaps.sum()), int(self._gaps.sum()))
+        signs = int(self._gaps.sum())
+        return Values(len(self._mean) + signs, signs, unscaled=self._scale == "none")
 
     def facts(self) -> dict:
         return {"mean": self._mean.tolist(), "deviation": self._deviation.tolist(), "gaps": self._gaps.tolist()}

@@ -248,6 +248,34 @@ def test_a_window_that_never_changes_is_not_divided_by_zero(value):
     assert torch.isfinite(case.head.predict(case.encoded(data)).steps.values).all()
 
 
+def after_steady(case, value, move):
+    """The loss, and the point that is said, where a window of one value moves on by so much."""
+    data = (torch.full((1, LOOKBACK + HORIZON, 1), value), *case.data(1)[1:])
+    data[0][:, LOOKBACK:] += move
+    encoded = case.encoded(data)
+    return case.head.loss(encoded, case.targets(data)).total, case.head.predict(encoded).steps.values
+
+
+@pytest.mark.parametrize("value", [1e-3, 0.2, 30.0])
+@torch.no_grad()
+def test_after_a_steady_window_a_move_costs_the_same_wherever_it_stood(value):
+    """A scaled series is in units of its spread: what stands near the data set's mean has no smaller unit than what is far from it."""
+    case = Case({"normalize": "window"}, spec=Values(1))
+    loss, said = after_steady(case, value, 0.5)
+    expected, beyond = after_steady(case, 0.0, 0.5)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(said - value, beyond, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_steady_window_of_an_unscaled_series_is_in_units_of_its_size():
+    case = Case({"normalize": "window"}, spec=Values(1, unscaled=True))
+    loss, said = after_steady(case, 2.0, 0.5)
+    larger, beyond = after_steady(case, 2000.0, 500.0)
+    torch.testing.assert_close(beyond, said * 1000, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(larger, loss + HORIZON * torch.tensor(1000.0).log(), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("options", EVERY)
 def test_gaps_are_neither_summed_nor_counted(options):
     case = Case(options, spec=Values(3, signs=1))

@@ -36,7 +36,7 @@ def test_numbers_and_gaps_come_back(raw):
 
 def test_each_channel_has_its_own_mean_and_deviation():
     series = fitted(TWO)
-    assert series.spec == Values(2)
+    assert series.spec == Values(2) and fitted(TWO, scale="none").spec == Values(2, unscaled=True)
     values = np.concatenate(TWO)
     expected = (values - values.mean(0)) / values.std(0)
     np.testing.assert_allclose(np.concatenate([series.encode(row) for row in TWO]), expected, rtol=1e-6)
