@@ -404,11 +404,14 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
                 yield f"{where}.reads", f"there is no input '{read}'{nearest(read, recipe.inputs)}"
         if align == "each" and len(one.reads or recipe.inputs) > 1 and (one.join is None or one.join.type != "attend"):
             yield f"{where}.join", "align 'each' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others"
+        # A `next` output that says nothing has both from its input, whose own mistake they are then.
+        source = None
         if align == "next":
             yield from _next_mistakes(where, one, recipe)
-        elif getattr(one, "characters", False):
+            source = recipe.inputs.get(one.of)
+        if getattr(one, "characters", False) and not getattr(source, "characters", False):
             yield f"{where}.characters", "an output says symbols, and their spelling with them; characters belong to an input, leave them out"
-        if align != "next" and fitting.by_words(one):
+        if fitting.by_words(one) and not fitting.by_words(source):
             yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
         if one.type != "series":
             for word in ("lookback", "stride"):

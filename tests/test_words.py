@@ -176,6 +176,8 @@ def test_it_is_chosen_where_words_have_labels_and_a_tokenizer_cuts_them(settings
             "inputs.words.subword_pooling: outputs.going_on goes on from pieces",
         ),
         ({}, {"said": {"type": "text", "subword_pooling": "first"}}, "outputs.said.subword_pooling: belongs to an input"),
+        ({}, {"on": {"of": "words", "subword_pooling": "first"}}, "^[^\\n]*outputs.on.subword_pooling: belongs to an input[^\\n]*$"),
+        ({}, {"on": {"of": "words", "characters": True}}, "^[^\\n]*outputs.on.characters: .*belong to an input[^\\n]*$"),
         ({"subword_pooling": "max"}, {"kinds": "tags"}, "inputs.words.subword_pooling: .*'mean'"),
     ],
 )
