@@ -9,8 +9,10 @@ import pytest
 from ostinato import comparing
 from ostinato.comparing import Trial
 from ostinato.metrics._contract import Order
+from ostinato.metrics._seeds import difference
 from ostinato.probes import comparison
 from ostinato.probes._pictures import picture
+from ostinato.registry import make
 from ostinato.sweeping import Axis, Planned
 
 CELL = Axis("inputs.x.encoder.cell", ("rnn", "gru", "lstm"), "cell")
@@ -62,12 +64,23 @@ def test_each_value_is_paired_with_the_first_of_its_axis_and_p_is_corrected_for_
     }
     cells = [one for one in matches if one["axis"] == "cell"]
     assert all(one["real"] and one["better"] == "second" and one["difference"] > 20 for one in cells)
-    assert min(one["p_value"] for one in cells) >= 7 * 2 / 1001, "corrected for seven differences"
+    apart = [trials[(cell, "1"), seed].statistics["y"]["exact_match"] for cell in ("rnn", "gru") for seed in (1, 2, 3)]
+    known = difference(make("metrics", "exact_match"), apart[:3], apart[3:], shared=True).p_value
+    (told,) = (one["p_value"] for one in cells if one["second"] == "gru" and one["others"] == {"fraction": "1"})
+    assert 4 * known <= told <= 7 * known, "corrected for seven differences"
     assert not any(one["real"] for one in matches if one["axis"] == "fraction")
     row = report["rows"][0]
     assert (row["seconds_per_epoch"], row["epochs"], row["parameters"], len(row["runs"])) == (2.0, 2.0, 1000, 3)
     assert "Student's t over 3 seeds" in row["outputs"]["y"]["exact_match"]["method"]
     assert not any("one seed" in note for note in report["notes"])
+
+
+def test_what_is_real_stays_so_among_many(tmp_path):
+    """With p of 2 / 1001 at least none of 26 differences could be real."""
+    rates = {str(number): 0.3 for number in range(28)} | {"27": 0.6}
+    trials = {((cell,), 1): trial(rate, int(cell)) for cell, rate in rates.items()}
+    found = made(tmp_path, [Axis(CELL.path, tuple(rates), "cell")], trials)["differences"]
+    assert [one["second"] for one in found if one["metric"] == "exact_match" and one["real"]] == ["27"]
 
 
 def test_one_seed_compares_runs_and_says_so(tmp_path):

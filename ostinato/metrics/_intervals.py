@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from ostinato.errors import DataError
 from ostinato.metrics._blocks import Blocks, blocks, check, counted, influence
@@ -14,8 +15,8 @@ from ostinato.metrics._raw import same
 LEVEL = 0.95
 _TAIL = (1 - LEVEL) / 2
 _NORMAL = statistics.NormalDist().inv_cdf(1 - _TAIL)
-_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-"""97.5 % points of Student's t with 1 to 10 degrees of freedom."""
+FEW_DRAWS = 10
+"""Fewer draws than that on one side of 0 are too few to count."""
 _BLOCK = 1 << 22
 """Drawn examples at a time: 32 MB of counts, whatever the number of examples."""
 
@@ -83,7 +84,8 @@ def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0)
 def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, seed: int = 0) -> Compared:
     """How far the second system is from the first, by a paired bootstrap: both are judged on the same drawn examples.
 
-        p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each
+        p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each; `chance` where these
+            are too few to count
 
     With k examples on which the two differ, chance alone points them all the same way with probability 2^(1-k); p is never
     given as less, so that fewer than six can make no difference real; where examples are neighbours in time, k counts blocks.
@@ -109,13 +111,12 @@ def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, 
     differences = np.array([second - first for first, second in resampled(metric, rows, draws, seed, drawn)])
     differences = widened(differences, [] if drawn is None else [drawn])
     low, high = ends(differences)
-    smaller_side = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     differing = (rows[0] != rows[1]).any(1)
     num_differing = int(differing.sum()) if drawn is None else drawn.differing(differing)
-    by_draws = 2 * (smaller_side + 1) / (len(differences) + 1)
-    p_value = min(1.0, max(by_draws, 2.0 ** (1 - num_differing)))
-    real = (low > 0 or high < 0) and p_value < 1 - LEVEL
     difference = values[1] - values[0]
+    errors = [standard_error(differences, [] if drawn is None else [drawn], len(rows[0]) - 1)]
+    p_value = chance(differences, difference, errors, num_differing)
+    real = (low > 0 or high < 0) and p_value < 1 - LEVEL
     better = None
     if real and metric.higher_is_better is not None:
         better = "second" if (difference > 0) == metric.higher_is_better else "first"
@@ -224,6 +225,61 @@ def ends(values: np.ndarray) -> tuple[float, float]:
     return low, high
 
 
+def standard_error(values: np.ndarray, drawn: Sequence[Blocks], freedom: int) -> tuple[float, int]:
+    """That of what was drawn and widened, with its degrees of freedom; `freedom` where examples were drawn."""
+    if not drawn:
+        return float(values.std()), freedom
+    freedom = sum(one.freedom for one in drawn)
+    return (float(values.std()) * _NORMAL / students_t(freedom), freedom) if freedom else (0.0, 0)
+
+
+def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, int]], num_differing: int) -> float:
+    """Two-sided p: how often chance alone would make a difference as far from 0.
+
+        p = 2 (k + 1) / (draws + 1)          k = draws on the other side of 0, 0 counted: where there are ten
+        p = 2 P(sum of e T(f) > |difference|)    else; e: a standard error, T(f): Student's t with its degrees of freedom
+
+    A thousand draws say no more of a p below one in a hundred than that it is small, and Holm's correction multiplies it by the
+    number of differences: from 26 up nothing could be real. More draws would not do: few blocks have no tails to draw from, as
+    Student's t has. p is never below 2^(1 - n) where n examples or blocks differ, all of which may point one way.
+
+    Measured on 1500 pairs of equal systems: p was below 5, 1 and 0.2 % in 4.3, 1.1 and 0.3 % of those of 30 examples, and in
+    2.7, 0.7 and 0.0 % of those of 100 examples and three seeds.
+
+    Args:
+        drawn: differences.
+        difference: of all examples.
+        errors: what it is uncertain by: one or two standard errors, each with its degrees of freedom.
+        num_differing: examples or blocks that differ.
+
+    Source: Efron and Tibshirani 1993, chapters 15 (counted) and 12.2 (Student's t with the bootstrap's standard error); two: 
+        Fisher 1935 (Annals of Eugenics 6:391), since one t with Satterthwaite's f was below 0.2 % in 1.4 % of those with three seeds.
+    """
+    smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    found = 2 * (smaller_side + 1) / (len(drawn) + 1)
+    if smaller_side < FEW_DRAWS:
+        # Without a spread all draws are one number, not 0: what is left to say is how many differ.
+        found = 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0])
+    return min(1.0, max(found, 2.0 ** (1 - num_differing)))
+
+
+def _beyond(distance: float, errors: Sequence[tuple[float, int]]) -> float:
+    """P(sum of e T(f) > distance) of none, one or two (e, f)."""
+    if not errors:
+        return 0.0
+    # The larger one last, whose probabilities are smooth beside the steps of the other.
+    (error, freedom), *others = sorted(errors)
+    if not others:
+        return float(stdtr(freedom, -distance / error))
+    # The integral over the first one's probability, by its logit, so that tails are as finely cut as the middle.
+    logits = np.linspace(-36.0, 0.0, 721)
+    below = 1 / (1 + np.exp(-logits))
+    weights = below * (1 - below) * (logits[1] - logits[0]) / np.where(logits == 0, 2, 1)
+    moved = error * stdtrit(freedom, below)
+    ((other, left),) = others
+    return float(sum(weights @ stdtr(left, -(distance + sign * moved) / other) for sign in (1, -1)))
+
+
 def within_range(metric: Metric, values: np.ndarray, low: float, high: float) -> tuple[float, float]:
     """An interval without what the metric cannot be: below 0 where no draw is, above 100 %."""
     if (values >= 0).all():
@@ -234,15 +290,8 @@ def within_range(metric: Metric, values: np.ndarray, low: float, high: float) ->
 
 
 def students_t(freedom: int) -> float:
-    """The 97.5 % point of Student's t.
-
-    Source: from 11 degrees of freedom up the series 26.7.5 of Abramowitz and Stegun 1964.
-    """
-    if freedom <= len(_T):
-        return _T[freedom - 1]
-    z = _NORMAL
-    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+    """The 97.5 % point of Student's t."""
+    return float(stdtrit(freedom, 1 - _TAIL))
 
 
 def _demand_same_examples(metric: Metric, first: Judged, second: Judged) -> None:

@@ -10,7 +10,18 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.metrics._blocks import Blocks, blocks, influence
 from ostinato.metrics._contract import Measured, Metric, Order
-from ostinato.metrics._intervals import LEVEL, Compared, ends, resampled, students_t, widened, wilson, within_range
+from ostinato.metrics._intervals import (
+    LEVEL,
+    Compared,
+    chance,
+    ends,
+    resampled,
+    standard_error,
+    students_t,
+    widened,
+    wilson,
+    within_range,
+)
 
 Runs = Sequence[np.ndarray]
 """Of each run, in the order of seeds: (examples, width), the metric's statistics."""
@@ -67,7 +78,7 @@ def difference(
 
         draw = mean over seeds of (second - first) on the drawn examples  +  t(k - 1) sd(second - first) / sqrt(k)
                the first part of few blocks as far out as `_intervals.widened` says
-        p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each
+        p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each; `chance` where these are few
 
     The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k seeds would
     give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is never below
@@ -93,17 +104,19 @@ def difference(
     parts = _drawn(metric, [second, first], shared, orders)
     drawn = widened(np.subtract(*_means(metric, [second, first], shared, parts, draws, seed)), parts)
     how = f"paired block bootstrap over {_told(parts)}" if parts else "paired bootstrap over examples"
+    freedom = sum(len(one) - 1 for one in (first[:1] if shared else first))
+    errors = [standard_error(drawn, parts, freedom)]
     if len(first) > 1:
         error = statistics.stdev(differences) / len(first) ** 0.5
+        errors.append((error, len(first) - 1))
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
     low, high = ends(drawn)
-    smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
     told_apart = [np.any(differ, 0)] if shared else differ
     counted = zip(parts, told_apart) if parts else ((None, one) for one in told_apart)
     num_differing = sum(int(one.sum()) if part is None else part.differing(one) for part, one in counted)
-    p_value = min(1.0, max(2 * (smaller_side + 1) / (len(drawn) + 1), 2.0 ** (1 - num_differing)))
+    p_value = chance(drawn, mean, errors, num_differing)
     real = (low > 0 or high < 0) and p_value < 1 - LEVEL
     return Compared(
         statistics.fmean(sides[0]), statistics.fmean(sides[1]), mean, low, high, p_value, real, _better(metric, mean, real), how

@@ -5,10 +5,12 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import t
 
 from ostinato.errors import DataError
 from ostinato.metrics._contract import Judged
-from ostinato.metrics._intervals import measure, paired, students_t
+from ostinato.metrics._intervals import _beyond, measure, paired, students_t
 from ostinato.metrics._seeds import corrected, difference, over_seeds
 from ostinato.registry import make
 
@@ -69,6 +71,42 @@ def test_chance_alone_is_called_real_about_once_in_twenty():
         found = difference(MATCH, [make_run() for _ in range(3)], [make_run() for _ in range(3)], shared=True, draws=200)
         called += found.real
     assert called <= 20
+
+
+def test_small_probabilities_are_as_seldom_as_they_say():
+    """600 pairs of equal methods, of three seeds and of one: 6 to be expected below 1 %."""
+    for seeds in (1, 3):
+        small = 0
+        for trial in range(600):
+            draw = np.random.default_rng(trial)
+            hard = draw.random(60)
+            rows = lambda hits: np.stack([hits, np.ones(60)], 1).astype(float)  # noqa: E731
+            alone = lambda: rows(draw.random(60) < 0.6)  # noqa: B023, E731
+            seeded = lambda: rows(hard < 0.6 + 0.05 * draw.standard_normal())  # noqa: B023, E731
+            sides = [[alone()] if seeds == 1 else [seeded() for _ in range(3)] for _ in range(2)]
+            small += difference(MATCH, *sides, shared=True, draws=200).p_value < 0.01
+        assert small <= 14
+
+
+def test_a_probability_too_small_to_count_is_students_ts():
+    draw = np.random.default_rng(0)
+    first, second = (np.stack([10 + draw.normal(size=400), np.ones(400)], 1) for _ in range(2))
+    second[:, 0] += 0.4
+    apart = second[:, 0] - first[:, 0]
+    known = 2 * t.sf(apart.mean() / (apart.std() / 20), 399)
+    mae = make("metrics", "mae")
+    told = difference(mae, [first], [second], shared=True)
+    assert known < 1e-5 and np.log(told.p_value) == pytest.approx(np.log(known), rel=0.1)
+    # With two seeds that agree by chance no p is small: t(1) of 100 standard errors is 0.6 %.
+    both = difference(mae, [first, first], [second, second + [0.01, 0]], shared=True)
+    assert 1e-3 < both.p_value < 0.05
+
+
+def test_the_sum_of_two_errors_is_the_integral():
+    for distance in (0.0, 1.0, 3.0, 9.0, 100.0):
+        known, _ = quad(lambda x, to=distance: t.pdf(x, 7) * t.sf((to - x) / 0.5, 2), -np.inf, np.inf)
+        assert _beyond(distance, [(1.0, 7), (0.5, 2)]) == pytest.approx(known, rel=1e-3)
+        assert _beyond(distance, [(1.0, 7), (1e-9, 2)]) == pytest.approx(_beyond(distance, [(1.0, 7)]), rel=1e-6)
 
 
 def test_lower_is_better_where_the_metric_says_so():
