@@ -119,6 +119,9 @@ def divide(
         read: a split's name and its source to series.
         given: sources in place of the recipe's, by split.
         wanted: the splits that are read where each has a file.
+
+    Errors:
+        DataError: the steps of one file are not as far apart as those of training.
     """
     source = lambda split: given.get(split) if given.get(split) is not None else getattr(recipe.data, split)  # noqa: E731
     whole = read("train", given.get("train") if given.get("train") is not None else recipe.data.train or recipe.data.file)
@@ -134,8 +137,16 @@ def divide(
     for name in wanted:
         if name != "train" and source(name) is not None:
             found[name] = read(name, source(name))
+            _demand_frequency(name, found[name], whole)
             limits[name] = entire(found[name], targets)
     return Divided(found, limits, notes)
+
+
+def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
+    own, learnt = series.frequency, train.frequency
+    if own is None or learnt is None or own == learnt or all(map(learnt.fits, series.times or ())):
+        return
+    raise DataError(f"data.{split}: {series.name}: one step is one {own}, and one {learnt} in data.train; give steps as far apart as those")
 
 
 def entire(series: Gathered, columns: Sequence[str]) -> Border:

@@ -241,3 +241,22 @@ def test_rows_at_the_end_whose_target_is_empty_are_forecast(tmp_path):
     for name, hours, future in (("past.csv", 54, 0), ("future.csv", 60, 6)):
         told.append(list(api.predict(run, source=str(table(tmp_path / name, hours=hours, future=future)), device="cpu")))
     assert told[0] == told[1] and "nan" not in "".join(told[1])
+
+
+def test_a_split_whose_steps_are_further_apart_than_those_of_training_is_refused(tmp_path):
+    table(tmp_path / "load.csv")
+    days = [f"{np.datetime64('2014-01-01') + k},a,{k % 5},1" for k in range(60)]
+    (tmp_path / "daily.csv").write_text("\n".join(["date,site,load,weather", *days]) + "\n")
+    recipe = plain(tmp_path / "load.csv")
+    del recipe["data"]["split"], recipe["data"]["file"]
+    recipe["data"] |= {"train": str(tmp_path / "load.csv"), "valid": str(tmp_path / "daily.csv")}
+    with pytest.raises(DataError, match=r"data.valid: .*daily.csv: one step is one day, and one hour in data.train; give steps as far apart"):
+        trained(tmp_path, recipe)
+
+
+def test_a_single_step_does_not_tell_when_the_next_one_is(tmp_path):
+    recipe = plain(table(tmp_path / "load.csv"), output={"lookback": 1})
+    recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
+    _, run = trained(tmp_path, recipe)
+    with pytest.raises(DataError, match="series a: has one step, and nothing tells how far the next one is; give at least two"):
+        list(api.predict(run, source=str(table(tmp_path / "past.csv", hours=1)), device="cpu"))

@@ -51,16 +51,30 @@ class Frequency:
         seconds = self.count * {"hour": 3600, "minute": 60, "second": 1}.get(self.unit, 0)
         return 86_400 // seconds if seconds and seconds < 86_400 and 86_400 % seconds == 0 else None
 
-    def after(self, last: Any, steps: int) -> Times:
-        """The times of so many steps after the last one."""
+    @property
+    def _size(self) -> int:
+        """What one of its units is as a number: seconds, or a step that is counted."""
+        return next((size for size, unit in UNITS.items() if unit == self.unit), 1)
+
+    def after(self, times: Times, steps: int) -> Times:
+        """The times of so many steps after these; months go on from last day to last day where all of these are last days."""
         ahead = np.arange(1, steps + 1) * self.count
+        last = times[-1]
         if self.unit == "step":
             return int(last) + ahead
         if self.unit == "month":
-            month = np.datetime64(last, "M")
-            return (month + ahead).astype("datetime64[s]") + (np.datetime64(last, "s") - month.astype("datetime64[s]"))
-        seconds = next(size for size, unit in UNITS.items() if unit == self.unit)
-        return np.datetime64(last, "s") + (ahead * seconds).astype("timedelta64[s]")
+            months = last.astype("datetime64[M]") + ahead
+            if _are_last_days(times):
+                return (months + 1).astype("datetime64[s]") - ((last.astype("datetime64[M]") + 1).astype("datetime64[s]") - last)
+            return months.astype("datetime64[s]") + (last - last.astype("datetime64[M]").astype("datetime64[s]"))
+        return last + (ahead * self._size).astype("timedelta64[s]")
+
+    def fits(self, times: Times) -> bool:
+        """Whether each of these is one step after the one before, which few of them can be in several ways: 28 days, a month."""
+        if (self.unit == "step") == (times.dtype.kind == "M"):
+            return False
+        steps = _months_apart(times) if self.unit == "month" else np.diff(times).astype(np.int64)
+        return steps is not None and bool((steps == self.count * (1 if self.unit == "month" else self._size)).all())
 
 
 class Gathered(Source):
@@ -107,7 +121,7 @@ class Gathered(Source):
             return shown(times[step])
         if times is None or self.frequency is None:
             return f"step {step + 1}"
-        return shown(self.frequency.after(times[-1], step - len(times) + 1)[-1])
+        return shown(self.frequency.after(times, step - len(times) + 1)[-1])
 
 
 def shown(time: Any) -> str:
@@ -286,8 +300,8 @@ def _same(block: Block, column: str, rows: np.ndarray, value: Any) -> None:
 
 
 def _frequency(table: Table, time: str, names: list[str], clock: list[Times], lines: list[np.ndarray], named: bool) -> Frequency | None:
-    """What all series share: the commonest distance; the first that differs is named."""
-    found: Frequency | None = None
+    """What all series share: the commonest distance in the longest of them; the first that does not fit is named."""
+    frequencies: list[Frequency | None] = []
     for name, times, rows in zip(names, clock, lines):
         of = f" of series '{name}'" if named else ""
         apart = np.diff(times).astype(np.int64)
@@ -298,6 +312,7 @@ def _frequency(table: Table, time: str, names: list[str], clock: list[Times], li
             raise DataError(
                 f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'"
             )
+        frequencies.append(None)
         if not len(apart):
             continue
         own, wrong = _own_frequency(times, apart)
@@ -306,27 +321,42 @@ def _frequency(table: Table, time: str, names: list[str], clock: list[Times], li
                 f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])}, and one step is one"
                 f" {own}; add a row for each missing time, its cells empty, or leave out what is between"
             )
-        if found is not None and own != found:
+        frequencies[-1] = own
+    longest = max(range(len(clock)), key=lambda one: len(clock[one]))
+    found = frequencies[longest]
+    for name, times, rows, own in zip(names, clock, lines, frequencies):
+        if own is not None and found is not None and own != found and not found.fits(times):
             raise DataError(
-                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and those before it each {found}; train them apart"
+                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and series '{names[longest]}' each {found};"
+                " train them apart"
             )
-        found = own
     return found
 
 
 def _own_frequency(times: Times, apart: np.ndarray) -> tuple[Frequency, int | None]:
     """The frequency of one series, and the first step that is not one of it from the step before."""
     counted = times.dtype.kind != "M"
-    if not counted and (apart[0] != apart).any():
-        months = times.astype("datetime64[M]")
-        within = (times - months.astype("datetime64[s]")).astype(np.int64)
-        steps = np.diff(months.astype(np.int64))
-        if (within == within[0]).all() and (apart >= 28 * 86_400).all():
-            common = int(np.bincount(steps).argmax())
-            bad = steps != common
-            return Frequency("month", common), int(bad.argmax()) if bad.any() else None
+    steps = None if counted else _months_apart(times)
+    if steps is not None:
+        common = int(np.bincount(steps).argmax())
+        bad = steps != common
+        return Frequency("month", common), int(bad.argmax()) if bad.any() else None
     sizes, counts = np.unique(apart, return_counts=True)
     common = int(sizes[counts.argmax()])
     size, unit = (1, "step") if counted else next((size, unit) for size, unit in UNITS.items() if common % size == 0)
     bad = apart != common
     return Frequency(unit, common // size), int(bad.argmax()) if bad.any() else None
+
+
+def _months_apart(times: Times) -> np.ndarray | None:
+    """Months from each time to the next where all stand at the same day and hour of a month, or of its last day; else None."""
+    months = times.astype("datetime64[M]")
+    within = times - months.astype("datetime64[s]")
+    same = bool((within == within[:1]).all())
+    return np.diff(months.astype(np.int64)) if same or _are_last_days(times) else None
+
+
+def _are_last_days(times: Times) -> bool:
+    """Whether all are the last day of their month, at one hour."""
+    left = (times.astype("datetime64[M]") + 1).astype("datetime64[s]") - times
+    return bool((left == left[:1]).all()) and bool((left <= np.timedelta64(86_400, "s")).all())

@@ -352,8 +352,10 @@ def to_predict(
             column = columns[place]
             cell = cells[column][number]
             if place not in numbers:
+                if series.frequency is None:
+                    raise DataError(f"{told}: has one step, and nothing tells how far the next one is; give at least two")
                 there = cell[:origin]
-                cells[column][number] = np.concatenate([there, series.frequency.after(there[-1], horizon).astype(there.dtype)])
+                cells[column][number] = np.concatenate([there, series.frequency.after(there, horizon).astype(there.dtype)])
                 continue
             missing = np.isnan(cell[origin : origin + horizon])
             missing = missing if missing.ndim == 1 else missing.any(1)

@@ -39,7 +39,7 @@ def test_months_are_steps_though_their_days_differ():
     rows = [{"t": f"1949-{k:02}", "y": k} for k in range(1, 13)]
     found = gathered(rows, series=None).frequency
     assert found == Frequency("month", 1) and found.season == 12
-    assert [shown(one) for one in found.after(np.datetime64("1949-12-01", "s"), 2)] == ["1950-01-01", "1950-02-01"]
+    assert [shown(one) for one in found.after(np.array(["1949-12-01"], "datetime64[s]"), 2)] == ["1950-01-01", "1950-02-01"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,43 @@ def test_months_are_steps_though_their_days_differ():
 )
 def test_the_usual_season(unit, count, season):
     assert Frequency(unit, count).season == season
+
+
+def dates(*days, site="a"):
+    return [{"t": day, "site": site, "y": k} for k, day in enumerate(days)]
+
+
+@pytest.mark.parametrize(
+    ("days", "unit", "count", "after"),
+    [
+        (("2013-01-31", "2013-02-28", "2013-03-31"), "month", 1, "2013-04-30"),
+        (("2013-03-31", "2013-06-30"), "month", 3, "2013-09-30"),
+        (("2012-01-31 12:00", "2012-02-29 12:00"), "month", 1, "2012-03-31 12:00"),
+        (("2013-07-31", "2013-08-31"), "month", 1, "2013-09-30"),
+        (("2013-01-01", "2014-01-01", "2015-01-01", "2016-01-01"), "month", 12, "2017-01-01"),
+        (("2013-07-01", "2013-08-01", "2013-09-01"), "month", 1, "2013-10-01"),
+        (("2013-04-30", "2013-05-30"), "month", 1, "2013-06-30"),
+        (("2013-01-01", "2013-01-29", "2013-02-26"), "day", 28, "2013-03-26"),
+        (("2013-01-31", "2013-03-02", "2013-04-01"), "day", 30, "2013-05-01"),
+    ],
+)
+def test_months_quarters_and_years_are_known_by_their_days_and_by_their_last_days(days, unit, count, after):
+    found = gathered(dates(*days))
+    assert found.frequency == Frequency(unit, count)
+    assert shown(found.frequency.after(found.times[0], 1)[0]) == after and found.told(0, len(days)) == after
+
+
+def test_a_gap_within_last_days_of_months_is_named():
+    with pytest.raises(DataError, match="row 4: 2013-05-31 of series 'a' comes after 2013-03-31, and one step is one month"):
+        gathered(dates("2013-01-31", "2013-02-28", "2013-03-31", "2013-05-31"))
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_a_short_series_whose_steps_fit_has_the_frequency_of_the_others(first):
+    long = dates("2013-01-04", "2013-02-01", "2013-03-01", "2013-03-29", site="a")
+    short = dates("2013-02-01", "2013-03-01", site="b")
+    found = gathered(long + short if first == "a" else short + long)
+    assert found.frequency == Frequency("day", 28)
 
 
 def swapped(rows, at):
@@ -65,7 +102,7 @@ def changed(rows, at, **more):
         (swapped(hours(5), 2), "row 4: 2013-01-01 02:00 of series 'a' comes after 2013-01-01 03:00; sort the rows by 't'"),
         (hours(3) + hours(5)[2:], "row 4: 2013-01-01 02:00 of series 'a' stands twice"),
         (hours(4) + hours(9)[6:], "row 5: 2013-01-01 06:00 of series 'a' comes after 2013-01-01 03:00, and one step is one hour; add a row"),
-        (hours(4) + [{**one, "t": one["t"][:10]} for one in hours(80, "b")[::24]], "series 'b' has one step each day, and those before it each hour"),
+        (hours(4) + [{**one, "t": one["t"][:10]} for one in hours(80, "b")[::24]], "row 5: series 'b' has one step each day, and series 'a' each hour; train them apart"),
         (changed(hours(4), 2, t="01.02.2013"), "row 3, column 't': is '01.02.2013', and a date such as 2013-01-31 14:00"),
         (changed(hours(4), 2, t="2013-02-30"), "row 3, column 't': there is no date '2013-02-30'"),
         (changed(hours(4), 2, t=None), "row 3, column 't': is empty"),
