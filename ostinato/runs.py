@@ -30,6 +30,8 @@ from ostinato.training.task import Listeners, Outcome, Progress, Task
 Say = Callable[[str], None]
 VALID_ROWS = 1000
 """Rows decoded after each epoch where a metric of predictions is watched: enough to rank epochs, few enough to wait for."""
+SOURCES = ("train", "valid", "test", "file")
+"""Settings of data that name files; what they hold decides, not where they lie."""
 CHECKPOINTS = "checkpoints"
 KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
 
@@ -95,13 +97,17 @@ def train_run(
         row_steps=sum(split.dataset.lengths.values()),
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
         free=("search",),
-        filled=lambda facts: {**_filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
+        filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
     outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
-        if began is not None and bundle.recipe.get("search") != began.recipe.get("search"):
-            say("the search has changed: the run takes it up and is measured anew")
+        searched = began is None or bundle.recipe.get("search") == began.recipe.get("search")
+        named = began is None or named_alike(prepared.recipe, began)
+        for is_alike, what in ((searched, "the search has changed"), (named, "the data are named otherwise, or lie elsewhere")):
+            if not is_alike:
+                say(f"{what}: the run takes it up and is measured anew")
+        if not (searched and named):
             _publish(folder, run)
         return outcome
     _publish(folder, run)
@@ -158,13 +164,19 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     for path, (value, _) in chosen.items():
         set_path(now, path, value)
     # The files may lie elsewhere now; what they hold is compared once they are read.
-    before = _filled(began.recipe)
-    now = {**now, "data": {**before["data"], "fraction": recipe.settings.data.fraction}}
+    before = filled(began.recipe)
+    now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}
     refuse_changes(before, now, (*FREE, "search"), folder)
     return recipe.with_chosen(chosen)
 
 
-def _filled(plain: dict[str, Any]) -> dict[str, Any]:
+def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:
+    """Whether a recipe names its data as the run does: the same names below the same folder."""
+    now, before = recipe.plain()["data"], filled(began.recipe)["data"]
+    return now == before and (all(now[name] is None for name in SOURCES) or str(recipe.base.resolve()) == began.data["base"])
+
+
+def filled(plain: dict[str, Any]) -> dict[str, Any]:
     """A full recipe that an earlier version kept, with the settings that have been added since: by default they change nothing."""
     try:
         return restore(plain, "kept").plain()

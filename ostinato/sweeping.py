@@ -22,7 +22,7 @@ from ostinato import bundle as bundles
 from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.files import explained, write
 from ostinato.recipe import Recipe, load, parse_set
-from ostinato.runs import as_it_began
+from ostinato.runs import as_it_began, filled, named_alike
 from ostinato.training.task import Interrupted
 
 MAIN = "from ostinato.cli.main import main; main()"
@@ -191,15 +191,19 @@ def _word(value: str) -> str:
 
 
 def is_finished(one: Planned) -> bool:
-    """Whether the run stands there as it is planned, trained and measured; data whose content changed are not looked at."""
+    """Whether the run stands there as it is planned, trained and measured; data whose content changed are not looked at.
+
+    Data that are named otherwise make a run unfinished: whoever goes on with it reads them, and refuses others than it learnt from.
+    """
     try:
         began = bundles.load(one.folder)
     except BundleError:
         return False
     if not began.metrics or not (one.folder / bundles.WEIGHTS).is_file():
         return False
-    now = as_it_began(one.recipe, began, one.folder).plain()
-    return all(now.get(part) == began.recipe.get(part) for part in ("training", "search"))
+    recipe = as_it_began(one.recipe, began, one.folder)
+    now, before = recipe.plain(), filled(began.recipe)
+    return all(now.get(part) == before.get(part) for part in ("training", "search")) and named_alike(recipe, began)
 
 
 def train_all(

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import ostinato
-from ostinato import judging, preparing
+from ostinato import api, judging, preparing
 from ostinato.data.read import open_table
 from ostinato.errors import ConfigError, DataError
 from ostinato.recipe import from_arguments
+from ostinato.sweeping import Planned, is_finished
 
 SMALL = {"type": "text", "tokenizer": "char"}
 
@@ -133,3 +134,32 @@ def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path):
     )
     with pytest.raises(ConfigError, match="word_dropout was 0.0, is 0.5"):
         model.fit(rows, rows[:2], folder=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"split": {"valid": 12, "test": 6}}, r"data\.split\.test was 12, is 6"),
+        ({"season": 6}, r"data\.season was None, is 6"),
+        ({"time": None, "split": {"valid": 12, "test": 12}}, r"data\.time was 'hour', is None"),
+    ],
+    ids=str,
+)
+def test_a_run_that_divides_its_series_otherwise_is_another_run(changed, says, tmp_path):
+    (tmp_path / "load.csv").write_text("\n".join(["hour,load", *(f"{hour},{hour % 6}" for hour in range(60))]) + "\n")
+    data = {"file": str(tmp_path / "load.csv"), "time": "hour", "split": {"valid": 12, "test": 12}}
+
+    def planned(**changed):
+        encoder = {"hidden_size": 4, "embedding_size": 4}
+        made = from_arguments(
+            {"load": {"type": "series", "encoder": encoder}}, {"ahead": {"of": "load", "align": "next", "horizon": 3, "lookback": 6}},
+            data={**data, **changed}, training={"epochs": 1},
+        )
+        return Planned("run", {}, 1, made, (), tmp_path / "run")
+
+    api.train(planned().recipe, tmp_path / "run", device="cpu")
+    assert is_finished(planned())
+    with pytest.raises(ConfigError, match=says):
+        is_finished(planned(**changed))
+    with pytest.raises(ConfigError, match=says):
+        api.train(planned(**changed).recipe, tmp_path / "run", resume=True, device="cpu")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ostinato import api
+from ostinato.errors import DataError
 from ostinato.sweeping import Ended
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,32 @@ def test_runs_that_fail_are_told_and_the_exit_status_is_2(here, cli, monkeypatch
     said = cli(*WORDS)
     assert said.code == 2 and "cell-gru_seed-1 failed: DataError: data.test: no file" in said.out, said
     assert "2 of 2 runs failed" in (here / "all/sweep.md").read_text()
+
+
+def test_runs_whose_data_are_named_otherwise_are_measured_anew_or_refused(here, cli):
+    began, heard = [], []
+
+    def start(one, say):
+        began.append(one.name)
+        try:
+            api.train(one.recipe, one.folder, resume=True, device="cpu", say=heard.append)
+        except DataError as why:
+            return Ended(2, str(why), None)
+        return Ended(0, "", None)
+
+    def swept(**sets):
+        given = [f"data.{name}={value}" for name, value in sets.items()] + ["training.epochs=1"]
+        return api.sweep("tiny.yaml", ["inputs.de.encoder.cell=gru"], "all", sets=given, device="cpu", start=start)
+
+    first = swept()["rows"][0]["outputs"]["en"]
+    lines = (here / "test.tsv").read_text().splitlines()
+    (here / "longer.tsv").write_text("\n".join([*lines, *(["neun\tone"] * 20)]) + "\n")
+    swept()
+    assert len(began) == 1
+    assert swept(test="longer.tsv")["rows"][0]["outputs"]["en"] != first
+    assert len(began) == 2 and any("the data are named otherwise" in line for line in heard)
+    assert not any(line.startswith("trained") for line in heard[heard.index("measuring") + 1 :])
+    swept(test="longer.tsv")
+    assert len(began) == 2
+    failed = swept(test="longer.tsv", valid="test.tsv")["failed"]
+    assert "data.valid: test.tsv is not what" in failed["cell-gru_seed-1"]
