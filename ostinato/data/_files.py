@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ RECORD_BYTES = 256 << 20
 """A csv record longer than this is a quote that nobody closed."""
 PARQUET_ROWS = 1 << 16
 NEWLINE, RETURN, QUOTE = 10, 13, 34
+FASTA_NAME, FASTA_LETTERS = re.compile(r">\s*\S"), re.compile(r"[A-Za-z*.-]+")
 
 
 class Lines(Source):
@@ -36,7 +38,12 @@ class Lines(Source):
         self.columns = tuple(files)
         self.name = " + ".join(shown for _, shown in files.values())
         for column in self.columns:
-            next(self._texts(column, GLANCE_BYTES))
+            first, *others = next(self._texts(column, GLANCE_BYTES))
+            if others and FASTA_NAME.match(first) and FASTA_LETTERS.fullmatch(others[0]):
+                raise DataError(
+                    f"{where}: {files[column][1]} begins as FASTA does ({first[:40]!r}), and would be read as text with one example a line;"
+                    " name it .fasta, or give the text as a column of a table"
+                )
 
     def _texts(self, column: str, size: int) -> Iterator[list[str]]:
         path, shown = self.files[column]

@@ -26,10 +26,19 @@ if TYPE_CHECKING:
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 CONLL, CONLLU = (".conll", ".iob", ".bio"), ".conllu"
-FASTA = (".fasta", ".fa")
+FASTA = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
 SERIES = ".ts"
 TABLES = (*SEPARATORS, *JSON_LINES, ".parquet", *CONLL, CONLLU, *FASTA, SERIES)
 """Endings of files that name their columns, also before `.gz`."""
+FOREIGN = {
+    "write one JSON object a line, {column: value}, and name the file .jsonl": (".json",),
+    "save it as .csv or .tsv": (".xlsx", ".xls", ".ods", ".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
+    "write it as .parquet": (".arrow", ".feather", ".ipc", ".orc", ".avro", ".h5", ".hdf5", ".sqlite", ".db", ".pkl", ".pickle"),
+    "name it in a folder's manifest, or give the array from Python": (".npy", ".npz", ".mat"),
+    "unpack it, or pack it with gzip": (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
+    "save it as plain text": (".pdf", ".doc", ".docx", ".odt", ".rtf"),
+}
+"""Endings that would be taken for text with one example a line, and what to do instead."""
 MANIFESTS = (*SEPARATORS, *JSON_LINES, ".parquet")
 Roots = Path | Sequence[Path] | None
 
@@ -216,6 +225,8 @@ def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Pa
         raise DataError(f"{where} names no file; give {{column: text file}}")
     files = {column: (found_file(source[column], base, data_root, where), str(source[column])) for column in wanted}
     kinds = {_kind(Path(name)) in FASTA for name in source.values()}
+    for column, (_, name) in files.items():
+        _demand_known(name, f"{where}.{column}")
     if kinds == {True, False}:
         raise DataError(f"{where} names FASTA files beside text with one example a line; give all of them in one form")
     return Fasta(files, where) if True in kinds else Lines(files, where)
@@ -240,6 +251,7 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
         return Fasta({None: (path, shown)}, where)
     if kind == SERIES:
         return TimeSeries(path, shown, where)
+    _demand_known(shown, where)
     if columns is None or len(set(columns)) != 1:
         given = "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
         raise DataError(
@@ -247,6 +259,17 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
             f"give a table ({', '.join(TABLES)}, also .gz) or one text file per column, {{column: file}}"
         )
     return Lines({columns[0]: (path, shown)}, where)
+
+
+def _demand_known(name: str, where: str) -> None:
+    """What is no table is text, unless its ending says that it is neither."""
+    kind = _kind(Path(name))
+    advice = next((told for told, kinds in FOREIGN.items() if kind in kinds), None)
+    if advice is not None:
+        raise DataError(
+            f"{where}: {name} is of a kind ({kind}) that is not read; {advice}; read are tables ({', '.join(TABLES)}) and, with any"
+            " other ending, text with one example a line, also .gz"
+        )
 
 
 def _manifest(name: Path, folder: Path, where: str) -> Path:

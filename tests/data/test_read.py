@@ -315,6 +315,41 @@ def test_a_source_of_the_wrong_kind_is_refused(tmp_path, source, message):
         opened(tmp_path, source)
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("data.json", "write one JSON object a line, {column: value}, and name the file .jsonl"),
+        ("data.JSON.gz", "write one JSON object a line"),
+        ("data.xlsx", "save it as .csv or .tsv"),
+        ("data.arrow", "write it as .parquet"),
+        ("data.npy", "name it in a folder's manifest"),
+        ("data.txt.zip", "unpack it, or pack it with gzip"),
+    ],
+)
+def test_what_is_neither_a_table_nor_text_is_refused_with_what_to_do(tmp_path, name, advice):
+    written(tmp_path, name, '[{"de": "a"}]\n')
+    with pytest.raises(DataError, match=f"data.train: {name} is of a kind .* that is not read; {advice}.*; read are tables .*jsonl"):
+        opened(tmp_path, name, ["de"])
+    with pytest.raises(DataError, match=f"data.train.de: {name} is of a kind"):
+        opened(tmp_path, {"de": name}, ["de"])
+
+
+@pytest.mark.parametrize("name", ["a.en", "a.de", "a.src", "a", "a.2", "corpus.v1.5", "a.tok.bpe", "> a.log"])
+def test_text_is_read_whatever_its_ending(tmp_path, name):
+    written(tmp_path, name, "> said he\nand she\n>\nno\n")
+    assert opened(tmp_path, name, ["x"]).column("x") == ["> said he", "and she", ">", "no"]
+
+
+def test_fasta_is_known_by_all_its_endings_and_refused_as_text(tmp_path):
+    for kind in ("fasta", "fa", "faa", "fna", "ffn", "fas", "faa.gz"):
+        written(tmp_path, f"a.{kind}", ">one\nACGT\nAC\n>two\nMK*\n")
+        assert opened(tmp_path, f"a.{kind}", ["sequence"]).column("sequence") == ["ACGTAC", "MK*"]
+    for source in ("a.seq", {"x": "a.seq"}):
+        written(tmp_path, "a.seq", ">one\nACGT\n>two\nAC\n")
+        with pytest.raises(DataError, match="a.seq begins as FASTA does .'>one'., and would be read as text.*name it .fasta"):
+            opened(tmp_path, source, ["x"])
+
+
 class Dataset:
     """Speaks as a Hugging Face data set does, whose package need not be installed."""
 
