@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+import bisect
+import itertools
+import weakref
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -69,11 +72,14 @@ class Pieces:
     """
 
     def __init__(self, modality: Modality):
-        self.modality = modality
+        self._modality = weakref.proxy(modality)  # which these are kept for, and no longer
         self.texts = [modality.decode(np.array([number])) for number in range(modality.spec.size)]
         self.lengths = torch.tensor([len(text) for text in self.texts])
         self.cross_words = any(len(text) > 1 and text[0].isspace() for text in self.texts)
-        self._allowed: dict[str, Tensor] = {}
+        self._numbers: defaultdict[str, list[int]] = defaultdict(list)
+        for number, text in enumerate(self.texts):
+            self._numbers[text].append(number)
+        self._sorted = sorted(self._numbers)
 
     def cut(self, prompt: np.ndarray) -> tuple[np.ndarray, str]:
         """A prompt without the pieces that may be the beginning of another one, and their text.
@@ -88,26 +94,35 @@ class Pieces:
         while count < min(len(prompt), MOST_RESAID) and not self.texts[prompt[-count]][:1].isspace():
             count += 1
         head = prompt[: len(prompt) - count]
-        before, whole = self.modality.decode(head), self.modality.decode(prompt)
+        before, whole = self._modality.decode(head), self._modality.decode(prompt)
         rest = whole[len(before) :]
-        if not whole.startswith(before) or not rest or not bool(self.allowed(rest).any()):
+        if not whole.startswith(before) or not rest or not self.allowed(rest):
             return prompt, ""
         return head, rest
 
-    def allowed(self, rest: str) -> Tensor:
-        """(V,) which symbols begin this text, so that others can say what is left, or begin with it."""
-        if rest not in self._allowed:
-            self._allowed[rest] = torch.tensor([bool(text) and self._begins(rest, text) for text in self.texts])
-        return self._allowed[rest]
+    def allowed(self, rest: str) -> list[int]:
+        """The symbols that begin this text, so that others can say what is left, or that begin with it; rising."""
+        sayable, texts = [False] * len(rest), []
+        for start in reversed(range(len(rest))):
+            parts = (rest[start:end] for end in range(start + 1, len(rest)) if sayable[end])
+            texts = [part for part in parts if part in self._numbers]
+            sayable[start] = bool(texts) or next(self._beginning_with(rest[start:]), None) is not None
+        texts += self._beginning_with(rest) if rest else ()
+        return sorted(number for text in texts for number in self._numbers[text])
 
-    def _begins(self, rest: str, text: str) -> bool:
-        return text.startswith(rest) or (rest.startswith(text) and bool(self.allowed(rest[len(text) :]).any()))
+    def _beginning_with(self, text: str) -> Iterator[str]:
+        after = (self._sorted[place] for place in range(bisect.bisect_left(self._sorted, text), len(self._sorted)))
+        return itertools.takewhile(lambda one: one.startswith(text), after)
 
 
-@functools.lru_cache(maxsize=8)
+_PIECES: weakref.WeakKeyDictionary[Modality, Pieces] = weakref.WeakKeyDictionary()
+
+
 def pieces_of(modality: Modality) -> Pieces:
-    """Made once for a fitted modality: the texts of a large vocabulary take a moment."""
-    return Pieces(modality)
+    """Made once for a fitted modality, and kept as long as it is: the texts of a large vocabulary take a moment."""
+    if modality not in _PIECES:
+        _PIECES[modality] = Pieces(modality)
+    return _PIECES[modality]
 
 
 class Resuming(Generator):
@@ -125,6 +140,7 @@ class Resuming(Generator):
 
     def __init__(self, generator: Generator, pieces: Pieces, rests: Sequence[str]):
         self.generator, self.pieces, self.rests = generator, pieces, rests
+        self._allowed: dict[str, Tensor] = {}
         self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
@@ -150,9 +166,18 @@ class Resuming(Generator):
         kept = logits.new_zeros(len(logits))
         open_rows = [row for row, rest in enumerate(left) if rest]
         if open_rows:
-            allowed = torch.stack([self.pieces.allowed(left[row]) for row in open_rows]).to(logits.device)
             logits, rows = logits.log_softmax(1), torch.tensor(open_rows, device=logits.device)
-            masked = logits[rows].masked_fill(~allowed, -torch.inf)
+            masked = logits[rows].masked_fill(~self._fitting([left[row] for row in open_rows], logits.device), -torch.inf)
             kept = kept.index_copy(0, rows, masked.logsumexp(1))
             logits = logits.index_copy(0, rows, masked)
         return logits, replace(after, values=after.values | {RESAID: resaid, KEPT: kept, ANSWERED: answered})
+
+    def _fitting(self, rests: Sequence[str], device: torch.device) -> Tensor:
+        """(len(rests), V) which symbols may be said where each of these is left; what was asked is kept while this searches."""
+        place = {rest: place for place, rest in enumerate(dict.fromkeys(rests))}
+        fits = torch.zeros(len(place), self.num_symbols, dtype=torch.bool)
+        for rest, row in place.items():
+            if rest not in self._allowed:
+                self._allowed[rest] = torch.tensor(self.pieces.allowed(rest))
+            fits[row, self._allowed[rest]] = True
+        return fits[[place[rest] for rest in rests]].to(device)

@@ -1,16 +1,21 @@
 """What goes on from an input: each symbol from those before it alone, step by step as at once, with other inputs beside."""
 
+import gc
 import itertools
+import tracemalloc
+import weakref
 
+import numpy as np
 import pytest
 import torch
 
 import ostinato
 from ostinato import fitting
 from ostinato import recipe as recipes
-from ostinato.continuation import KEPT, Pieces, Resuming
+from ostinato.continuation import KEPT, Pieces, Resuming, pieces_of
 from ostinato.errors import ConfigError
 from ostinato.heads.autoregressive import Autoregressive
+from ostinato.modalities._contract import Symbols
 from ostinato.model import Batch, Graph
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
@@ -222,20 +227,58 @@ def test_of_pieces_within_words_nothing_is_said_again(tokenizer):
         assert rest == "" and head.tolist() == modality.encode(prompt).tolist()
 
 
+class Spelling:
+    """As much of a modality as `Pieces` asks."""
+
+    def __init__(self, texts):
+        self.texts, self.spec = texts, Symbols(len(texts), 0, 1, 2)
+
+    def decode(self, numbers):
+        return "".join(self.texts[one] for one in numbers)
+
+
 def test_a_symbol_that_leaves_what_none_can_say_is_not_allowed():
-    pieces = Pieces(fitted({"type": "bpe", "size": 300}))
-    pieces.texts = ["", "", "", " ", " c", " ca", "c", "a", "cat", " cab"]
-    pieces._allowed.clear()
-    allowed = lambda rest: [pieces.texts[number] for number in pieces.allowed(rest).nonzero().flatten().tolist()]  # noqa: E731
+    pieces = Pieces(Spelling(["", "", "", " ", " c", " ca", "c", "a", "cat", " cab"]))
+    allowed = lambda rest: [pieces.texts[number] for number in pieces.allowed(rest)]  # noqa: E731
     assert allowed(" c") == [" ", " c", " ca", " cab"] and allowed("a") == ["a"]
     assert allowed(" cat") == [" "], "nothing says the t after ' c' or ' ca'"
     assert allowed("x") == []
 
 
+def test_which_symbols_begin_a_text_is_what_trying_all_of_them_says():
+    random = np.random.default_rng(0)
+    draw = lambda longest: "".join(random.choice(list("ab "), random.integers(1, longest)))  # noqa: E731
+    for _ in range(30):
+        texts = ["", "", *(draw(5) for _ in range(8))]
+        pieces = Pieces(Spelling(texts))
+
+        def begins(text, rest):
+            return text.startswith(rest) or (text != "" and rest.startswith(text) and any(begins(one, rest[len(text) :]) for one in texts))
+
+        for rest in (draw(9) for _ in range(20)):
+            assert pieces.allowed(rest) == [number for number, text in enumerate(texts) if begins(text, rest)]
+
+
+def test_a_vocabulary_is_kept_no_longer_than_its_model():
+    modality = fitted({"type": "bpe", "size": 300})
+    kept = weakref.ref(pieces_of(modality))
+    assert pieces_of(modality) is kept()
+    prompts = (modality.encode(f"the cat {place}") for place in range(500))
+    gc.collect()
+    tracemalloc.start()
+    for prompt in prompts:
+        kept().cut(prompt)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 10_000, "what was asked before is not kept"
+    del modality
+    gc.collect()
+    assert kept() is None
+
+
 @torch.no_grad()
 def test_of_what_is_said_again_only_what_spells_it_is_left_and_its_share_is_kept():
-    plain, pieces = laws.TableGenerator(7, 3), Pieces(fitted({"type": "bpe", "size": 300}))
-    pieces.texts, pieces.lengths = ["", "", "a", "ab", "b", "c", " a"], torch.tensor([0, 0, 1, 2, 1, 1, 2])
+    plain, pieces = laws.TableGenerator(7, 3), Pieces(Spelling(["", "", "a", "ab", "b", "c", " a"]))
     over = Resuming(plain, pieces, ["abc", "", " a"])
     examples = laws.encode([[1, 2], [5], [7, 3]])
     state, own, said = over.start(examples), plain.start(examples), torch.zeros(3, dtype=torch.int64)
@@ -254,8 +297,7 @@ def test_of_what_is_said_again_only_what_spells_it_is_left_and_its_share_is_kept
 
 def toy_resuming(seed, bias=0.0):
     """A small language whose first example says "aba" again, the second nothing, the third "b"."""
-    pieces = Pieces(fitted({"type": "bpe", "size": 300}))
-    pieces.texts, pieces.lengths = ["", "", "a", "ab", "b", "ba"], torch.tensor([0, 0, 1, 2, 1, 2])
+    pieces = Pieces(Spelling(["", "", "a", "ab", "b", "ba"]))
     return Resuming(laws.TableGenerator(6, seed, end_bias=bias), pieces, ["aba", "", "b"])
 
 
