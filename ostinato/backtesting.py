@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from ostinato import rivals
 from ostinato.data.read import Table
 from ostinato.data.windows import Windows
 from ostinato.errors import ConfigError, DataError
-from ostinato.judging import Examined, metrics_of, report
+from ostinato.judging import Examined, measured_alone, metrics_of
 from ostinato.predicting import Run
 
 
@@ -33,7 +32,8 @@ def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> di
 
         origin k of K = the windows of each series from the share k / K of them up to (k + 1) / K, in the order of time
 
-    The model stays as it was trained: it is not trained anew with what lies before an origin.
+    The model stays as it was trained: it is not trained anew with what lies before an origin. A metric that the windows of an
+    origin cannot be judged by is left out there and from the summary, with a note.
 
     Args:
         run: whose forecasts they are.
@@ -41,24 +41,27 @@ def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> di
         windows: of a split.
         origins: how many.
 
-    Errors:
-        DataError: the windows of one part cannot be judged alone.
-
     Source: Tashman 2000 (International Journal of Forecasting 16:437), rolling origins of fixed coefficients.
     """
     part_of = windows.parts(origins)
-    parts = []
+    parts: list[dict[str, Any]] = []
+    notes: list[str] = []
     for number in range(origins):
         rows = np.flatnonzero(part_of == number)
         begins, ends = windows.extent(rows)
         chosen = {output: np.flatnonzero(np.isin(numbers, rows)).tolist() for output, numbers in examined.numbers.items()}
-        part = replace(examined, rows=len(rows), outputs={output: one.pick(chosen[output]) for output, one in examined.outputs.items()})
-        try:
-            outputs, plain = report(run, part, windows.where)["outputs"], rivals.measured(run, lambda: (windows, None), (windows, rows))
-        except DataError as why:
-            raise DataError(f"--origins {origins}: the windows from {begins} to {ends} cannot be judged alone: {why}") from None
+        who = f"--origins {origins}: the windows from {begins} to {ends}"
+        picked = {output: judged.pick(chosen[output]) for output, judged in examined.outputs.items()}
+        outputs = {output: measured_alone(run, output, judged, who, notes) for output, judged in picked.items()}
+        plain: dict[str, Any] = {}
+        if all(outputs.values()):
+            try:
+                plain = rivals.measured(run, lambda: (windows, None), (windows, rows))
+            except DataError as why:
+                notes.append(f"{who}: plain rivals are left out: {why}")
         parts.append({"from": begins, "to": ends, "examples": len(rows), "outputs": outputs, "rivals": plain})
-    return {"origins": parts, "summary": {output: _summary(run, output, parts) for output in run.outputs}, "refitted": False}
+    summary = {output: _summary(run, output, parts) for output in run.outputs}
+    return {"origins": parts, "summary": summary, "refitted": False, "notes": notes}
 
 
 def _summary(run: Run, output: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,7 +75,8 @@ def _summary(run: Run, output: str, parts: list[dict[str, Any]]) -> dict[str, An
         if metric.higher_is_better is not None:
             pick = min if metric.higher_is_better else max
             found[name]["worst"] = parts[values.index(pick(values))]["from"]
-        by_rival = {rival: [part["rivals"][output][rival].get(name) for part in parts] for rival in parts[0]["rivals"][output]}
+        by_part = [part["rivals"].get(output, {}) for part in parts]
+        by_rival = {rival: [one.get(rival, {}).get(name) for one in by_part] for rival in by_part[0]}
         told = {rival: _over([one["value"] for one in each]) for rival, each in by_rival.items() if None not in each}
         if told:
             found[name]["rivals"] = told

@@ -181,9 +181,20 @@ def _alternatives(run: Run, output: str, settings: Settings, row: Row) -> list[A
 
 
 def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
-    """What `evaluate --json` prints; for labels with the table of what was taken for what."""
-    outputs = {output: _measured(run, output, judged) for output, judged in examined.outputs.items()}
-    found = {"split": split, "examples": examined.rows, "outputs": outputs}
+    """What `evaluate --json` prints; for labels with the table of what was taken for what.
+
+    A metric that these examples cannot be judged by, such as spans where there is none, is left out with a note.
+
+    Errors:
+        DataError: an output cannot be judged by any metric.
+    """
+    outputs, notes = {}, []
+    for output, judged in examined.outputs.items():
+        outputs[output], refused = measured(run, output, judged)
+        if refused and not outputs[output]:
+            raise next(iter(refused.values()))
+        notes += [f"{output}.{name} is left out: {why}" for name, why in refused.items()]
+    found = {"split": split, "examples": examined.rows, "outputs": outputs} | ({"notes": notes} if notes else {})
     tables = {}
     for output, judged in examined.outputs.items():
         settings = run.outputs[output]
@@ -194,16 +205,30 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     return found | ({"confusion": tables} if tables else {})
 
 
-def _measured(run: Run, output: str, judged: Judged) -> dict[str, Any]:
-    return {
-        name: asdict(measure(metric, judged))
-        for name, metric in metrics_of(run, output).items()
-        if is_known(metric, judged)
-    }
+def measured(run: Run, output: str, judged: Judged) -> tuple[dict[str, Any], dict[str, DataError]]:
+    """Every metric that there is all for, and why one cannot be measured on these examples."""
+    found, refused = {}, {}
+    for name, metric in metrics_of(run, output).items():
+        if is_known(metric, judged):
+            try:
+                found[name] = asdict(measure(metric, judged))
+            except DataError as why:
+                refused[name] = why
+    return found, refused
+
+
+def measured_alone(run: Run, output: str, judged: Judged, who: str, notes: list[str]) -> dict[str, Any]:
+    """Every metric of some of the examples; what these cannot be judged by is left out with a note that names them."""
+    found, refused = measured(run, output, judged)
+    if refused and not found:
+        notes.append(f"{who} cannot be judged alone: {next(iter(refused.values()))}")
+    else:
+        notes += [f"{who}: {output}.{name} is left out: {why}" for name, why in refused.items()]
+    return found
 
 
 def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -> dict[str, Any]:
-    """Every metric for the rows of each group alone, and which group is worst by each.
+    """Every metric for the rows of each group alone, and which group is worst by each; notes of what cannot be judged alone.
 
     Args:
         run: whose outputs they are.
@@ -212,15 +237,14 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
         groups: the group of each row of the split.
     """
     made: dict[str, Any] = {}
+    notes: list[str] = []
     for group in sorted({str(one) for one in groups}):
         outputs = {}
         for output, judged in examined.outputs.items():
             chosen = [at for at, number in enumerate(examined.numbers[output]) if str(groups[number]) == group]
             if chosen:
-                try:
-                    outputs[output] = _measured(run, output, judged.pick(chosen))
-                except DataError as why:
-                    raise DataError(f"--by {column}: the {len(chosen)} rows of '{group}' cannot be judged alone: {why}") from None
+                who = f"--by {column}: the {len(chosen)} row{'s' * (len(chosen) > 1)} of '{group}'"
+                outputs[output] = measured_alone(run, output, judged.pick(chosen), who, notes)
         made[group] = {"examples": sum(str(one) == group for one in groups), "outputs": outputs}
     worst: dict[str, dict[str, str]] = {}
     for output in examined.outputs:
@@ -231,7 +255,7 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
             if values and metric.higher_is_better is not None:
                 pick = min if metric.higher_is_better else max
                 worst.setdefault(output, {})[name] = pick(values, key=values.get)
-    return {"column": column, "groups": made, "worst": worst}
+    return {"column": column, "groups": made, "worst": worst, "notes": notes}
 
 
 def is_known(metric: Metric, judged: Judged) -> bool:

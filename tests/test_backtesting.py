@@ -96,9 +96,17 @@ def test_origins_that_cannot_be_are_refused(run, tmp_path):
     (tmp_path / "one.csv").write_text("\n".join(lines[:13]))
     with pytest.raises(ConfigError, match="begin at 1 steps of a series at most; leave it out"):
         api.evaluate(run, data=str(tmp_path / "one.csv"), origins=2, device="cpu")
+
+
+def test_an_origin_that_cannot_be_judged_is_left_out_with_a_note(run, tmp_path):
+    lines = (run.parent / "load.csv").read_text().splitlines()
     (tmp_path / "gap.csv").write_text("\n".join([*lines[:41], *(f"{line.rpartition(',')[0]}," for line in lines[41:81])]))
-    with pytest.raises(DataError, match="--origins 2: the windows from 2013-01-02 19:00 to 2013-01-04 04:00 cannot be judged alone: "):
-        api.evaluate(run, data=str(tmp_path / "gap.csv"), origins=2, device="cpu")
+    found = api.evaluate(run, data=str(tmp_path / "gap.csv"), origins=2, device="cpu")
+    backtest = found["backtest"]
+    assert "mae" in backtest["origins"][0]["outputs"]["ahead"] and backtest["origins"][1]["outputs"] == {"ahead": {}}
+    (note,) = backtest["notes"]
+    assert note.startswith("--origins 2: the windows from 2013-01-02 19:00 to 2013-01-04 04:00 cannot be judged alone: ")
+    assert backtest["summary"] == {"ahead": {}} and note in text_of(found).splitlines()
 
 
 def test_a_forecast_is_scored_window_by_window_and_has_one_answer(run):

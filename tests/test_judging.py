@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import ostinato
+from ostinato.cli.reports import text_of
 from ostinato.errors import DataError
-from ostinato.judging import Examined, _in_pieces, compare, examine, metrics_of, report
+from ostinato.judging import Examined, _in_pieces, by_group, compare, examine, metrics_of, report
 from ostinato.metrics._contract import Judged
 from ostinato.predicting import scores
 from ostinato.rows import of_split
@@ -107,7 +108,7 @@ def forecasts(quantiles=True, scales=True):
     draw = np.random.default_rng(0)
     expected = [draw.normal(size=4) for _ in range(40)]
     said = [one + draw.normal(size=4) for one in expected]
-    levels = [{level: one + shift for level, shift in ((0.25, -0.6), (0.75, 0.6))} for one in said]
+    levels = [{level: one + shift for level, shift in ((0.05, -1.6), (0.95, 1.6))} for one in said]
     judged = Judged(said, expected, quantiles=levels if quantiles else None, scales=[1.0] * 40 if scales else None)
     return Examined(40, {"y": judged}, {"y": list(range(40))})
 
@@ -140,3 +141,45 @@ def test_runs_that_have_nothing_to_pair_are_refused():
     runs = [known(name, "text", "free") for name in ("a", "b")]
     with pytest.raises(DataError, match="y.bleu is left out: bleu: expected of example 1 is 'abcdefgh'"):
         compare(*runs, (translations(5), translations(5, "other")), "test")
+
+
+def test_a_group_that_one_metric_cannot_judge_keeps_the_others():
+    run = known("a", "tags", "each")
+    tags = [["B-x", "O"], ["O", "O"], ["B-x"]]
+    found = Examined(3, {"y": Judged(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 2]})
+    by = by_group(run, found, "source", ["mail", "web", "mail"])
+    assert set(by["groups"]["mail"]["outputs"]["y"]) == set(metrics_of(run, "y"))
+    assert set(metrics_of(run, "y")) - set(by["groups"]["web"]["outputs"]["y"]) == {"span_precision", "span_recall", "span_f1"}
+    assert [note.split(" is left out: ")[0] for note in by["notes"]][-1] == "--by source: the 1 row of 'web': y.span_f1"
+    told = text_of(report(run, found, "test") | {"by": by})
+    assert "source=mail  y  span_f1" in told and "source=web  y  step_accuracy" in told and by["notes"][0] in told.splitlines()
+
+
+def test_a_group_of_series_without_a_scale_has_no_mase():
+    run, found = known("a", "series", "next"), forecasts()
+    found.outputs["y"].scales[:10] = [np.nan] * 10
+    by = by_group(run, found, "site", ["flat"] * 10 + ["lively"] * 30)
+    assert "mase" in by["groups"]["lively"]["outputs"]["y"] and "mase" not in by["groups"]["flat"]["outputs"]["y"]
+    assert "mae" in by["groups"]["flat"]["outputs"]["y"] and by["worst"]["y"]["mase"] == "lively"
+    assert len(by["notes"]) == 1 and by["notes"][0].startswith("--by site: the 10 rows of 'flat': y.mase is left out: ")
+
+
+def test_a_split_that_one_metric_cannot_judge_keeps_the_others():
+    run = known("a", "tags", "each")
+    nothing = Judged([["O"]], [["O"]], log_probability=[-1.0], num_targets=[1])
+    told = report(run, Examined(1, {"y": nothing}, {"y": [0]}), "test")
+    assert "span_f1" not in told["outputs"]["y"] and "step_accuracy" in told["outputs"]["y"]
+    assert told["notes"][0] in text_of(told)
+    impossible = Judged([], ["ab"], log_probability=[-np.inf], num_targets=[2], num_right=None)
+    with pytest.raises(DataError, match="perplexity: the log-probability of reference 1 is -inf"):
+        report(known("a", "text", "next"), Examined(1, {"y": impossible}, {"y": [0]}), "test")
+
+
+def test_an_origin_that_lacks_a_metric_is_read_beside_those_that_have_it():
+    one = {"value": 1.0, "low": 0.5, "high": 1.5}
+    known = {"a": {"mae": one, "mase": one}, "b": {"mae": one}}
+    parts = [{"from": at, "to": at, "examples": 3, "outputs": {"y": each}, "rivals": {}} for at, each in known.items()]
+    summary = {"y": {"mae": {"mean": 1.0, "deviation": 0.0, "worst": "a"}}}
+    backtest = {"origins": parts, "summary": summary, "refitted": False, "notes": ["the windows from b to b: y.mase is left out"]}
+    lines = text_of({"split": "test", "examples": 6, "outputs": {"y": {}}, "backtest": backtest}).splitlines()
+    assert "origin 1  y  mase  1  [0.5, 1.5]" in lines and backtest["notes"][0] in lines

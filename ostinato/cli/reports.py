@@ -13,12 +13,13 @@ def text_of(report: dict[str, Any]) -> str:
     """A report as a person reads it."""
     lines = []
     for output, metrics in report["outputs"].items():
-        width = max(map(len, metrics))
+        width = max(map(len, metrics), default=0)
         for name, one in metrics.items():
             lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}")
         for rival, own in report.get("rivals", {}).get(output, {}).items():
             for name, one in own.items():
                 lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
+    lines += report.get("notes", [])
     lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
     lines += _origin_lines(report.get("backtest"))
     lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
@@ -47,7 +48,7 @@ def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
         for output, metrics in part["outputs"].items():
             for name, one in metrics.items():
                 beside = [f"{rival} {own[name]['value']:.4g}" for rival, own in part["rivals"].get(output, {}).items() if name in own]
-                is_worst = backtest["summary"][output][name].get("worst") == part["from"]
+                is_worst = backtest["summary"][output].get(name, {}).get("worst") == part["from"]
                 told = "; ".join([f"{one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]", *beside])
                 lines.append(f"origin {number}  {output}  {name}  {told}{'  (the worst)' if is_worst else ''}")
     spread = lambda one: f"{one['mean']:.4g}, deviation {one['deviation']:.4g}"  # noqa: E731
@@ -56,7 +57,7 @@ def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
             beside = [f"{rival} {spread(own)}" for rival, own in one.get("rivals", {}).items()]
             worst = [f"worst from {one['worst']}"] if "worst" in one else []
             lines.append(f"{len(backtest['origins'])} origins  {output}  {name}  mean {'; '.join([spread(one), *worst, *beside])}")
-    return [*lines, "each origin: the model as it was trained, not trained anew with what lies before"]
+    return [*lines, *backtest["notes"], "each origin: the model as it was trained, not trained anew with what lies before"]
 
 
 def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
@@ -67,4 +68,4 @@ def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
                 is_worst = by["worst"].get(output, {}).get(name) == group
                 told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
                 lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
-    return lines
+    return [*lines, *by["notes"]] if by else lines
