@@ -211,3 +211,14 @@ def test_parallel_fasta_that_does_not_belong_together_is_refused(tmp_path):
         assert "a.fa has 2" in str(error.value) and "c.fa has 3" in str(error.value)
     with pytest.raises(DataError, match="FASTA files beside text"):
         opened(tmp_path, {"x": "a.fa", "y": "d.txt"})
+
+
+def test_blocks_of_lists_and_sequences_hold_so_many_values_at_most(tmp_path, monkeypatch):
+    monkeypatch.setattr(_columns, "BLOCK_VALUES", 60)
+    steps = [5, 40, 7, 100, 3, 3, 3]
+    written(tmp_path, "a.ts", "@data\n" + "".join(":".join([",".join("1" * one)] * 2) + "\n" for one in steps))
+    written(tmp_path, "a.fasta", "".join(f">{at}\n{'A' * 32 * one}\n" for at, one in enumerate(steps)))
+    for name, column, size in (("a.ts", "series", lambda cell: 2 * len(cell)), ("a.fasta", "sequence", lambda cell: len(cell) // 32)):
+        blocks = [[size(cell) for cell in block.columns[column]] for block in opened(tmp_path, name).blocks()]
+        assert len(blocks) > 1 and all(sum(one[:-1]) < 60 for one in blocks), "the row that reaches the limit is the last"
+        assert sum(blocks, []) == [size([0] * one) if column == "series" else one for one in steps]

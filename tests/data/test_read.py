@@ -126,6 +126,28 @@ def test_parquet_gives_its_rows_and_none_for_null(tmp_path, monkeypatch):
     assert opened(tmp_path, "t.parquet", None).columns == ("x", "de", "en")
 
 
+def test_blocks_of_parquet_hold_so_many_values_of_lists_at_most(tmp_path, monkeypatch):
+    lengths = [3, 0, 50, 7, 100, 1, 1, 1] * 20
+    frame = polars.DataFrame({
+        "x": [list(range(one)) for one in lengths],
+        "two": [[[1.0, 2.0]] * one for one in lengths],
+        "array": polars.Series([[1, 2]] * len(lengths), dtype=polars.Array(polars.Int64, 2)),
+        "n": lengths,
+    })  # fmt: skip
+    frame.write_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(_files, "LIST_ROWS", 5)
+    monkeypatch.setattr(_files, "LIST_VALUES", 1000)
+    monkeypatch.setattr(_files, "BLOCK_VALUES", 60)
+    for columns, each in ((("x",), 1), (("two",), 2), (("x", "two", "array"), 3), (("array",), 0)):
+        table = opened(tmp_path, "t.parquet", [*columns, "n"])
+        blocks = list(table.blocks())
+        assert rows_of(table) == list(zip(*(frame[column].to_list() for column in columns), lengths))
+        assert max(each * sum(one.columns["n"]) for one in blocks if len(one) > 1) <= 60
+        assert table.place(100) == "t.parquet row 101"
+    assert max(map(len, opened(tmp_path, "t.parquet", ["array"]).blocks())) == 30
+    assert len(list(opened(tmp_path, "t.parquet", ["n"]).blocks())) == 1
+
+
 def test_a_text_file_is_one_column_of_any_name(tmp_path):
     written(tmp_path, "a.txt", "one\n\ntwo")
     written(tmp_path, "b.corpus.gz", "three\n")
