@@ -147,10 +147,11 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         chosen["search.type"] = ("sample", "the likeliest continuation of a text repeats itself")
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
-    by_rows = amount.distinct is not None and not _given(recipe, "training.batch_steps") and not _given(recipe, "training.batch_rows")
+    # The values decide, not what was written: `--set training.batch_rows=null` takes a recipe's back.
+    by_rows = amount.distinct is not None and training.batch_steps is None and training.batch_rows is None
     if training.tbptt is not None:
         own = amount.steps[f"inputs.{streamed(recipe.settings)}"] + amount.rows
-        if not _given(recipe, "training.batch_rows"):
+        if training.batch_rows is None:
             streams = round(min(4000, own / UPDATES_AN_EPOCH) / training.tbptt)
             streams = max(1, min(amount.rows, STREAMS[1], max(STREAMS[0], streams)))
             why = f"{many}: chunks of {training.tbptt} steps of each of so many streams, {streams * training.tbptt:,} steps at most"
@@ -160,9 +161,9 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     elif by_rows:
         chosen["training.batch_rows"] = (WINDOWS, "windows are equally long")
         updates = amount.rows / (WINDOWS * training.accumulate)
-    elif _given(recipe, "training.batch_rows"):
+    elif training.batch_rows is not None:
         updates = amount.rows / (training.batch_rows * training.accumulate)
-    elif _given(recipe, "training.batch_steps"):
+    elif training.batch_steps is not None:
         updates = total / (training.batch_steps * training.accumulate)
     else:
         most, least = max(4000.0, 8 * row), 8 * row

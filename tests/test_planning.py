@@ -161,3 +161,13 @@ def test_nothing_is_dropped_right_before_a_number():
         assert ("what is dropped moves it" in recipe.reasons["outputs.y.head.dropout"]) == (expected == 0)
     asked = {"y": {"type": "number", "head": {"type": "regressor", "dropout": 0.2}}}
     assert planned({"x": "text"}, asked, 2_000).settings.outputs["y"].head.dropout == 0.2
+
+
+def test_a_batch_that_was_taken_back_with_null_is_none():
+    assert planned(*TWO, 1000, training={"batch_rows": None, "batch_steps": 8000}).settings.training.batch_steps == 8000
+    assert planned(*TWO, 1000, training={"batch_steps": None, "batch_rows": 20}).settings.training.batch_steps is None
+    plain, taken_back = (planned(*TWO, 1000, training=one).settings.training for one in ({}, {"batch_rows": None, "batch_steps": None}))
+    assert taken_back == plain and plain.batch_steps
+    goes_on = {"x": "text"}, {"y": {"of": "x", "align": "next"}}
+    plain, taken_back = (planned(*goes_on, 1000, training={"tbptt": 9, **one}) for one in ({}, {"batch_rows": None}))
+    assert taken_back.settings.training == plain.settings.training and plain.settings.training.batch_rows
