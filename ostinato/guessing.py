@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import statistics
@@ -16,6 +15,7 @@ import numpy as np
 
 from ostinato.data.read import Roots, is_table, open_table
 from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.modalities._numbers import as_number
 from ostinato.recipe import Recipe, check, from_arguments, parse_set, set_path
 from ostinato.registry import names
 from ostinato.yaml_text import dump_yaml
@@ -32,7 +32,6 @@ EACH_SYMBOL = 20
 """Symbols of a small closed vocabulary are seen so often on average."""
 MOST_LETTERS = 26
 LONG_WORD = 12
-MISSING = frozenset({"", "na", "nan", "null"})
 LINES = "text"
 """The column of a file that names none."""
 
@@ -281,7 +280,9 @@ def _going_on(source: str, rows: int, column: str, told: Mapping[str, str | None
 
 
 def _present(cells: Sequence[Any]) -> list[Any]:
-    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and cell.strip().lower() in MISSING)]
+    """The cells that hold something; among numbers and nothing else words such as NA hold nothing, elsewhere they may be labels."""
+    there = [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell.strip())]
+    return there if _numbers(there) is None else [cell for cell in there if as_number(cell) is not None]
 
 
 def _input(kind: str | None, cells: Sequence[Any], rows: int) -> Guess:
@@ -333,16 +334,11 @@ def _of_lists(lists: Sequence[list[Any]]) -> Guess:
 
 
 def _numbers(cells: Sequence[Any]) -> list[float] | None:
-    found = []
-    for cell in cells:
-        try:
-            number = float(cell) if isinstance(cell, (int, float, str)) and not isinstance(cell, bool) else math.nan
-        except ValueError:
-            return None
-        if not math.isfinite(number) or (isinstance(cell, str) and "_" in cell):
-            return None
-        found.append(number)
-    return found
+    """The numbers among cells that are numbers or say that one is missing, as the modality reads them; None where one is neither."""
+    try:
+        return [number for cell in cells if (number := as_number(cell)) is not None]
+    except DataError:
+        return None
 
 
 def _of_numbers(numbers: Sequence[float]) -> Guess:

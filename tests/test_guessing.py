@@ -156,3 +156,16 @@ def test_only_the_first_rows_are_looked_at(tmp_path, monkeypatch):
     made = guess(table(tmp_path, {"x": [*PRICES[:60], *PROSE[:40]], "y": TOPICS}), [], [])
     assert made.rows == 60 and made.inputs["x"].settings == "number"
     assert "a look at the first 60 rows" in made.yaml("a", "ostinato init a")
+
+
+@pytest.mark.parametrize("word", ["?", "N/A", "none", "NA", "null", "nan"])
+@pytest.mark.parametrize("form", ["a.jsonl", "a.tsv"])
+def test_what_says_that_a_number_is_missing_makes_no_text_of_numbers(tmp_path, word, form):
+    cells = [word if row % 9 == 4 else price for row, price in enumerate(PRICES)]
+    made = guess(table(tmp_path, {"x": cells, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
+    assert made.settings == "number" and made.instead is None, made
+    stances = [word if row % 3 == 1 else "against" for row in range(100)]
+    made = guess(table(tmp_path, {"x": stances, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
+    assert made.settings == "category" and made.reason.startswith("2 different values"), "beside words it is a label"
+    with pytest.raises(DataError, match="'x'.*holds nothing"):
+        guess(table(tmp_path, {"x": [word] * 100, "y": TOPICS}, form), ["x"], ["y"])
