@@ -16,7 +16,7 @@ from ostinato.continuation import KEPT, pieces_of
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator
-from ostinato.modalities._contract import Modality
+from ostinato.modalities.text import Text
 from ostinato.predicting import Begun, Row, Run, answers, begin
 from ostinato.registry import settings_class
 from ostinato.searches._contract import Search
@@ -143,9 +143,10 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     if settings.type != "text":
         return _next_symbols(run, row, output, count, "")
     heard = f"inputs.{run.graph.goes_on[output]}"
-    prompt = str(run.raw(row, heard))
+    raw = str(run.raw(row, heard))
+    prompt = modality.prepared(raw)
     if getattr(run, direction)[name].tokenizer.type == "word":
-        begun = _unknown_end(modality, prompt)
+        begun = _unknown_end(modality, raw, prompt)
         return _next_symbols(run, {**row, heard: prompt.removesuffix(begun)}, output, count, begun)
     with torch.inference_mode():
         generator, state, said, _, _, (resaid,) = _begun(run, row, output, 0)
@@ -160,7 +161,7 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
             logs = torch.log_softmax(logits, 1).cpu()
             if resaid:
                 logs = logs + state.values[KEPT].cpu()[:, None]
-            logs[:, generator.begin] = -math.inf
+            logs[:, [generator.begin, modality.spec.unknown]] = -math.inf
             said_so_far = [modality.decode(np.array(one, np.int64)) for one in spelt]
             texts = [one[len(resaid) :] for one in said_so_far]
             for one, row_logs, total in zip(said_so_far, logs, totals.tolist()):
@@ -190,7 +191,7 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
 
 
 def _next_symbols(run: Run, row: Row, output: str, count: int, begun: str) -> list[Suggestion]:
-    """The likeliest symbols after a prompt; of those that begin with `begun` alone, if it is not empty."""
+    """The likeliest symbols after a prompt that can be said; of those that begin with `begun` alone, if it is not empty."""
     modality = run.modalities[f"outputs.{output}"]
     with torch.inference_mode():
         generator, state, said, *_ = _begun(run, row, output, 0)
@@ -199,18 +200,26 @@ def _next_symbols(run: Run, row: Row, output: str, count: int, begun: str) -> li
         fits = [text.startswith(begun) for text in pieces_of(modality).texts]
         logits = logits.masked_fill(~torch.tensor(fits, device=logits.device), -math.inf)
     probabilities = torch.softmax(logits[0], 0)
-    probabilities[[generator.begin, generator.end]] = 0
-    values, numbers = probabilities.topk(min(count, len(probabilities) - 2))
+    never = sorted({generator.begin, generator.end, modality.spec.unknown})
+    probabilities[never] = 0
+    values, numbers = probabilities.topk(min(count, len(probabilities) - len(never)))
     found = zip(modality.labels(numbers.cpu().numpy()), values.tolist())
     return [Suggestion(*one) for one in found if one[1] > 0 or not begun]
 
 
-def _unknown_end(modality: Modality, prompt: str) -> str:
-    """What a prompt ends with and no word is, but the beginning of a known one; or nothing."""
-    found = re.search(r"\w[\w'’-]*$", prompt)
-    if found is None or modality.encode(prompt)[-1] != modality.spec.unknown:
+def _unknown_end(modality: Text, raw: str, prompt: str) -> str:
+    """What a prompt ends with and no word is, but the beginning of a known one; or nothing. It is spelt as the model hears it.
+
+    Args:
+        modality: of the prompt.
+        raw: the prompt as it was typed, whose last word may be one that is left out.
+        prompt: as it is prepared.
+    """
+    found = re.search(r"\w[\w'’-]*$", raw)
+    begun = "" if found is None else modality.prepared(found[0])
+    if not begun or not prompt.endswith(begun) or modality.encode(prompt)[-1] != modality.spec.unknown:
         return ""
-    return found[0] if any(text.startswith(found[0]) for text in pieces_of(modality).texts) else ""
+    return begun if any(text.startswith(begun) for text in pieces_of(modality).texts) else ""
 
 
 def _last_word(prompt: str) -> str:

@@ -210,6 +210,41 @@ def test_an_unknown_word_at_the_end_of_a_prompt_is_completed_where_known_ones_be
     assert {one.text: one.probability for one in found}["cat"] == pytest.approx(share, rel=1e-4)
 
 
+def of_words(folder, **settings):
+    """A model of whole words that has read a little of birds and cats."""
+    rows = [{"text": text} for text in ("The Hello cat sees a bird", "a bird sees the cat", "Help the canary") * 4]
+    model = ostinato.Model(
+        inputs={"text": {"type": "text", "encoder": ENCODER} | {"tokenizer": "word"} | settings},
+        outputs={"on": {"of": "text", "align": "next"}},
+        training={"epochs": 3, "batch_rows": 4},
+    )
+    model.fit(rows, rows[:3], folder=folder / "run")
+    return lambda prompt, count=30: {one.text: one.probability for one in prompting.next_words(model.run, {"text": prompt}, count)}
+
+
+def test_a_prompt_that_is_left_out_altogether_has_next_words(tmp_path):
+    asked = of_words(tmp_path, stop_words=["the"])
+    assert asked("the") == asked("The ") == asked("") and "cat" in asked("the")
+    assert asked("the ca").keys() == {"cat", "canary"}
+    assert len(asked("ca the")) > 2, "the word that was typed last is whole, and known"
+    assert asked("ca the").keys() >= {"cat", "bird"}
+
+
+@pytest.mark.parametrize("tokenizer", ["word", {"type": "bpe", "size": 280}])
+def test_a_word_is_completed_as_the_model_hears_it(tmp_path, tokenizer):
+    asked = of_words(tmp_path, lowercase=True, tokenizer=tokenizer)
+    assert asked("Hel") == asked("hel") and [*asked("Hel")][0].startswith("hel")
+    if tokenizer == "word":
+        assert asked("The Hel").keys() == {"hello", "help"} and sum(asked("Hel").values()) == pytest.approx(1)
+
+
+def test_only_what_is_known_is_offered_and_the_rest_is_the_end_or_unknown(tmp_path):
+    asked = of_words(tmp_path, tokenizer={"type": "word", "size": 5})
+    found = asked("the cat ", 1000)
+    assert set(found) == {"a", "bird", "cat", "sees", "the"} and len(asked("the", 2)) == 2
+    assert 0 < sum(found.values()) < 1 and all(found.values())
+
+
 @pytest.fixture(scope="module")
 def pieces_run(tmp_path_factory):
     """As `run`, in pieces that begin with the space before a word."""
