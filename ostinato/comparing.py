@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,8 +140,8 @@ def _judged(run: Run, split: str, table: Table | Windows, rows: np.ndarray | Non
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
-        examples[output] = _hash([judged.expected, judged.alternatives])
-        steps[output] = _hash(judged.num_targets)
+        examples[output] = _hash([judged.expected, judged.alternatives], 2)
+        steps[output] = _hash(judged.num_targets, 1)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
     orders = {output: judged.order for output, judged in examined.outputs.items() if judged.order is not None}
     return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, examples, steps, orders)
@@ -157,9 +157,24 @@ def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
     return {name: np.array(lengths, dtype=np.int64) for name, lengths in found.items()}
 
 
-def _hash(values: Any) -> str:
-    plain = lambda one: one.tolist() if isinstance(one, (np.ndarray, np.generic)) else str(one)  # noqa: E731
-    return hashlib.sha256(json.dumps(values, default=plain).encode()).hexdigest()
+def _hash(values: Any, depth: int) -> str:
+    """Of values as JSON, lists of so many levels item by item: the text of all references at once has no room."""
+    digest = hashlib.sha256()
+    for piece in _pieces(values, depth):
+        digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+def _pieces(values: Any, depth: int) -> Iterator[str]:
+    if depth == 0 or not isinstance(values, list):
+        plain = lambda one: one.tolist() if isinstance(one, (np.ndarray, np.generic)) else str(one)  # noqa: E731
+        yield json.dumps(values, default=plain)
+        return
+    yield "["
+    for at, one in enumerate(values):
+        yield ", " if at else ""
+        yield from _pieces(one, depth - 1)
+    yield "]"
 
 
 Combination = tuple[str, ...]

@@ -1,5 +1,6 @@
 """The table of a sweep: pairs along each axis, what cannot be paired is said, bins by length hold every example once."""
 
+import hashlib
 import itertools
 import json
 
@@ -103,6 +104,13 @@ def test_what_is_kept_of_a_run_is_what_was_judged():
         arrays, facts = comparing._packed(whole, "key")
         assert comparing._unpacked(json.loads(json.dumps(facts)), arrays).orders == whole.orders
     assert comparing._unpacked(*reversed(comparing._packed(trial(0.5, 1), "key"))).orders == {}
+
+
+def test_references_are_hashed_example_by_example_as_the_whole_was():
+    values = [[np.array([[1.0, np.nan]]), "ä", ["a", None], np.float32(0.5)], None, [[], ["b"]]]
+    plain = lambda one: one.tolist()  # noqa: E731
+    known = hashlib.sha256(json.dumps(values, default=plain).encode()).hexdigest()
+    assert {comparing._hash(values, depth) for depth in range(4)} == {known}
 
 
 def test_what_cannot_be_paired_is_left_out_and_told(tmp_path):
