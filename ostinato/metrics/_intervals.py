@@ -237,7 +237,8 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
     """Two-sided p: how often chance alone would make a difference as far from 0.
 
         p = 2 (k + 1) / (draws + 1)          k = draws on the other side of 0, 0 counted: where there are ten
-        p = 2 P(sum of e T(f) > |difference|)    else; e: a standard error, T(f): Student's t with its degrees of freedom
+        p = 2 P(sum of e T(f) > |difference|)    else, and no more than with ten; e: a standard error, T(f): Student's t with its
+                                                 degrees of freedom
 
     A thousand draws say no more of a p below one in a hundred than that it is small, and Holm's correction multiplies it by the
     number of differences: from 26 up nothing could be real. More draws would not do: few blocks have no tails to draw from, as
@@ -259,7 +260,8 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
     found = 2 * (smaller_side + 1) / (len(drawn) + 1)
     if smaller_side < FEW_DRAWS:
         # Without a spread all draws are one number, not 0: what is left to say is how many differ.
-        found = 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0])
+        at_most = 2 * (FEW_DRAWS + 1) / (len(drawn) + 1)
+        found = min(at_most, 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0]))
     return min(1.0, max(found, 2.0 ** (1 - num_differing)))
 
 
@@ -318,8 +320,8 @@ def _demand_same_examples(metric: Metric, first: Judged, second: Judged) -> None
         for example, (one, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
             if one != other:
                 raise DataError(
-                    f"{_name(metric)}: reference {example + 1} has {one} steps for the first system and {other} for the second;"
-                    " numbers per step compare only under one tokenizer: compare by bits_per_character, or by a metric made from predictions"
+                    f"{_name(metric)}: reference {example + 1} has {one:g} steps for the first system and {other:g} for the second;"
+                    " numbers per step compare only under one tokenizer: compare by the other metrics"
                 )
 
 

@@ -102,6 +102,13 @@ def test_a_probability_too_small_to_count_is_students_ts():
     assert 1e-3 < both.p_value < 0.05
 
 
+def test_p_and_the_interval_agree_where_draws_are_skewed():
+    """Few examples make most of a difference: no draw is below 0, and a symmetric error would put 0 within two of it."""
+    rows = np.stack([np.array([0.5] * 10 + [1.0, 30.0]), np.ones(12)], 1)
+    told = difference(make("metrics", "mae"), [rows * [0, 1]], [rows], shared=True)
+    assert told.low > 0 and told.p_value == pytest.approx(2 * 11 / 1001) and told.real
+
+
 def test_the_sum_of_two_errors_is_the_integral():
     for distance in (0.0, 1.0, 3.0, 9.0, 100.0):
         known, _ = quad(lambda x, to=distance: t.pdf(x, 7) * t.sf((to - x) / 0.5, 2), -np.inf, np.inf)
