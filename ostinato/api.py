@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -314,7 +313,7 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             for output, listed in found.items()
         }
         inputs = {place.partition(".")[2]: raw for place, raw in row.items()}
-        yield json.dumps({"inputs": inputs, "outputs": plain}, ensure_ascii=False, default=_as_json)
+        yield files.as_json(_plain({"inputs": inputs, "outputs": plain}))
     elif n_best is None:
         yield "\t".join(listed[0].text for listed in found.values())
     else:
@@ -323,8 +322,15 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             yield from (f"{lead}{rank}\t{one.score:.6f}\t{one.text}" for rank, one in enumerate(listed, 1))
 
 
-def _as_json(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else str(value)
+def _plain(value: Any) -> Any:
+    """Raw values as JSON has them: arrays as lists, dates as text."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 
 def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
@@ -392,7 +398,7 @@ def sweep(
     if jobs > 1:
         report["notes"].append(f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone")
     report["pictures"] = draw(report, folder)
-    files.write(folder / "sweep.json", json.dumps(report, ensure_ascii=False, indent=1))
+    files.write(folder / "sweep.json", files.as_json(report, indent=1))
     files.write(folder / "sweep.md", comparing.markdown(report))
     return report
 

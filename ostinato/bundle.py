@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ostinato.errors import BundleError
-from ostinato.files import write
+from ostinato.files import as_json, write
 
 VERSION = 1
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -70,7 +71,12 @@ def save_weights(folder: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    write(folder / METRICS, json.dumps(metrics, ensure_ascii=False, indent=1).encode())
+    write(folder / METRICS, as_json(metrics, indent=1))
+
+
+def _measured(report: dict[str, Any]) -> dict[str, Any]:
+    """A part of the metrics as it was before it was written: null stands for a number that is not finite."""
+    return {name: math.nan if value is None else value for name, value in report.items()}
 
 
 def exists(folder: Path) -> bool:
@@ -103,7 +109,8 @@ def load(folder: Path) -> Bundle:
     plain.pop("version")
     metrics = folder / METRICS
     try:
-        found = Bundle(**plain, metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {})
+        kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if metrics.is_file() else {}
+        found = Bundle(**plain, metrics=kept)
         wrong = [name for name, value in vars(found).items() if not isinstance(value, dict)]
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")

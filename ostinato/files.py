@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ostinato.errors import DataError
 
 PARTIAL = ".partial"
 """The ending of temporary names; what bears it was never finished and may be deleted."""
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON as every reader takes it, which has no word for numbers that are not finite: null stands for them."""
+    return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(path: str | Path, data: bytes | str) -> None:

@@ -1,6 +1,7 @@
 """The bundle: whole, or refused with what to do."""
 
 import json
+import math
 import random
 import shutil
 
@@ -115,3 +116,13 @@ def test_the_card_says_what_it_is_how_good_and_with_what(copy):
     text = (copy / bundles.CARD).read_text()
     for part in ("`x` (text)", "`y` (text)", "parameters", "train: 15 rows", "set aside", "torch", "Not measured yet"):
         assert part in text
+
+
+def test_metrics_that_are_not_finite_are_null_in_the_file_and_themselves_when_it_is_read(copy):
+    report = {"outputs": {"y": {"perplexity": {"value": math.inf, "low": 2.0, "high": math.nan, "method": "bootstrap"}}}}
+    bundles.save_metrics(copy, {"test": report})
+    text = (copy / bundles.METRICS).read_text()
+    one = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["test"]["outputs"]["y"]["perplexity"]
+    assert (one["value"], one["low"], one["high"]) == (None, 2.0, None)
+    kept = bundles.load(copy).metrics["test"]["outputs"]["y"]["perplexity"]
+    assert math.isnan(kept["value"]) and math.isnan(kept["high"]) and (kept["low"], kept["method"]) == (2.0, "bootstrap")

@@ -85,3 +85,8 @@ def test_sweeping_deletes_what_was_never_finished_and_nothing_else(tmp_path):
     (tmp_path / "partial").write_text("")
     assert files.sweep(tmp_path) == 2 and [path.name for path in tmp_path.iterdir()] == ["partial"]
     assert files.sweep(tmp_path / "not there") == 0
+
+
+def test_json_has_null_for_what_is_not_finite_at_any_depth():
+    text = files.as_json({"a": [1.5, float("nan"), ("grün", float("-inf"))], "b": {"c": float("inf")}})
+    assert text == '{"a": [1.5, null, ["grün", null]], "b": {"c": null}}'

@@ -88,3 +88,12 @@ def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a
     assert api.evaluate([named, other], device="cpu")["examples"] == len(LINES), "named by a file: nobody set it aside"
     with pytest.raises(ConfigError, match="valid of other was set aside.*and named"):
         api.compare(named, other, device="cpu")
+
+
+def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    rows = [{"x": [1.0, 2.0, float(number)], "y": "ab"[number % 2]} for number in range(20)]
+    ostinato.Model({"x": "series"}, {"y": "category"}, training=TRAINING).fit(rows, folder=tmp_path / "run", device="cpu")
+    (line,) = api.predict(tmp_path / "run", ["1 NA 3"], as_json=True, device="cpu")
+    found = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert found["inputs"] == {"x": [1.0, None, 3.0]} and found["outputs"]["y"][0]["value"] in ("a", "b")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from ostinato.files import as_json as as_json_text
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of text.")
 data_root_option = click.option(
@@ -30,16 +30,7 @@ def roots(text: str | None) -> list[Path]:
 
 def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
     """Prints a result on standard output, as JSON or as text."""
-    click.echo(json.dumps(_finite(result), ensure_ascii=False, allow_nan=False) if as_json else text())
-
-
-def _finite(result: Any) -> Any:
-    """JSON has no word for numbers that are not finite: null."""
-    if isinstance(result, dict):
-        return {key: _finite(value) for key, value in result.items()}
-    if isinstance(result, (list, tuple)):
-        return [_finite(value) for value in result]
-    return None if isinstance(result, float) and not math.isfinite(result) else result
+    click.echo(as_json_text(result) if as_json else text())
 
 
 def note(text: str) -> None:
