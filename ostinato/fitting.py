@@ -96,17 +96,20 @@ def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) 
 def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[str, Column]) -> None:
     """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts.
 
-    Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values say.
+    Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values say. What
+    several read in one way, as an output reads the input that it goes on from, is counted once.
     """
-    owners = vocabulary_owners(recipe)
+    owners, own = vocabulary_owners(recipe), own_settings(recipe)
+    read = {place: (columns_of(place, one), one.type, own[place] | {"tokenizer": None}) for place, one in places(recipe)}
     for owner in dict.fromkeys(owners.values()):
-        sharing = [place for place, own in owners.items() if own == owner]
+        sharing = [place for place, its in owners.items() if its == owner]
+        heard = [place for k, place in enumerate(sharing) if read[place] not in [read[one] for one in sharing[:k]]]
         try:
             if isinstance(modalities[owner], Tokenized):
-                texts = (modalities[place].texts(columns[place]()) for place in sharing)
+                texts = (modalities[place].texts(columns[place]()) for place in heard)
                 modalities[owner].learn(chain.from_iterable(texts))
             else:
-                modalities[owner].fit(chain.from_iterable(columns[place]() for place in sharing))
+                modalities[owner].fit(chain.from_iterable(columns[place]() for place in heard))
         except DataError as why:
             raise DataError(f"{', '.join(sharing)}: {why}") from None
         for place in sharing:

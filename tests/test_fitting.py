@@ -120,3 +120,10 @@ def test_each_who_shares_a_vocabulary_prepares_its_own_texts():
     made = fitting.build(settings)
     fitting.fit(settings, made, columns(inputs_a=["Red"], outputs_b=["Blue"]))
     assert made["outputs.b"].decode(made["outputs.b"].encode("Blue")) == "blue", "what it says is lower case, and known"
+
+
+def test_a_column_that_goes_on_is_counted_once():
+    settings = recipe({"a": {"type": "text", "tokenizer": {"type": "word", "min_count": 2}}}, {"b": {"of": "a"}})
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=["red red green"], outputs_b=["red red green"]))
+    assert made["outputs.b"].facts() == made["inputs.a"].facts() == {"tokenizer": {"pieces": ["red"]}}
