@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -148,14 +149,22 @@ def _rivals(
     return {"rivals": found} if found else {}
 
 
-def search_of(run: Run, sets: Iterable[str], n_best: int | None = None) -> Settings:
+def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Sequence[str] = ()) -> Settings:
     """The run's search with `search.x=y` overrides, for so many answers.
+
+    Args:
+        run: whose search it is.
+        sets: `search.x=y`, as --set takes them.
+        n_best: answers to each row; None: as the search says.
+        stop: texts before which an answer ends; none: as the search says.
 
     Errors:
         ConfigError: a setting that cannot change once a model is trained, or a search that cannot give so many answers.
     """
     plain, origin = run.recipe.plain(), []
-    for one in sets:
+    if isinstance(stop, str):
+        raise ConfigError(f"stop: {stop!r} is one text; give a list of texts: [{stop!r}]")
+    for one in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
         path, value = parse_set(one)
         if path.split(".")[0] != "search":
             raise ConfigError(f"--set {one}: of a trained run only the search can be changed: search.width=5, search=greedy ...")
@@ -238,6 +247,7 @@ def predict(
     *,
     source: str | None = None,
     n_best: int | None = None,
+    stop: Sequence[str] = (),
     sets: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
@@ -245,9 +255,12 @@ def predict(
     as_json: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each."""
+    """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each.
+
+    `stop` and `sets` as `search_of` takes them.
+    """
     loaded = _loaded(runs, device)
-    search = search_of(loaded[0], sets, n_best)
+    search = search_of(loaded[0], sets, n_best, stop)
     given = row_sources.asked(loaded[0], texts, source)
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
         raise ConfigError(f"--attention: {loaded[0].folder} has no attention, so there is nothing to draw; leave the option out")
@@ -275,6 +288,7 @@ def stream(
     text: str,
     hear: Callable[[str], None],
     *,
+    stop: Sequence[str] = (),
     sets: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
@@ -286,7 +300,7 @@ def stream(
     """
     (loaded,) = _loaded(run, device)
     (row,) = row_sources.asked(loaded, [text], None).rows
-    return prompting.streamed(loaded, row, build(search_of(loaded, sets), "searches"), seed=seed, hear=hear)
+    return prompting.streamed(loaded, row, build(search_of(loaded, sets, stop=stop), "searches"), seed=seed, hear=hear)
 
 
 def suggest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +75,21 @@ class Model:
             raise ConfigError("this model is not trained yet; call fit(train) or load a run with ostinato.load(folder)")
         return self.run
 
-    def predict(self, rows: Any, *, n_best: int | None = None, seed: int = 0) -> list[Any]:
+    def predict(
+        self, rows: Any, *, n_best: int | None = None, stop: Sequence[str] = (), sets: Iterable[str] = (), seed: int = 0
+    ) -> list[Any]:
         """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each.
 
         Args:
             rows: dicts by column, a data frame, a path, or with one input its raw values.
             n_best: answers to each row.
+            stop: texts before which an answer ends, in place of the search's own.
+            sets: `search.x=y`, as `ostinato predict --set` takes them: `search=sample`, `search.width=5`.
             seed: of a search that draws at random.
         """
         run = self._fitted()
         given = row_sources.of_python(run, rows)
-        search, found, done = search_of(run, (), n_best), [], 0
+        search, found, done = search_of(run, sets, n_best, stop), [], 0
         for chunk in judging.chunks(given.rows):
             place = lambda row, done=done: given.place(done + row)  # noqa: E731
             found += answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place)

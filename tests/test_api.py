@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ostinato
+from ostinato import api
 from ostinato.errors import BundleError, ConfigError, DataError
 
 WORDS = dict(zip("ein zwei drei vier".split(), "one two three four".split()))
@@ -80,6 +81,19 @@ def test_n_best_gives_answers_with_scores(fitted):
     (listed,) = fitted.predict(["ein"], n_best=3)
     assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True) and len(listed) == 3
     assert listed[0].value == fitted.predict(["ein"])[0]
+
+
+def test_a_trained_model_takes_stops_and_another_search(fitted):
+    texts = ["ein zwei drei vier", "neun neun neun acht", "drei sechs"]
+    stop = next(word for line in fitted.predict(texts, sets=["search=greedy"]) for word in line.split())
+    found = fitted.predict(texts, stop=[stop], sets=["search=greedy"])
+    assert not any(stop in line for line in found) and found != fitted.predict(texts, sets=["search=greedy"])
+    said = list(api.predict(fitted.run.folder, texts, stop=[stop], sets=["search=greedy"], device="cpu"))
+    assert said == list(api.predict(fitted.run.folder, texts, sets=["search=greedy", f"search.stop=[{stop}]"], device="cpu")) == found
+    with pytest.raises(ConfigError, match=r"stop: 'one' is one text.*\['one'\]"):
+        fitted.predict(texts, stop="one")
+    with pytest.raises(ConfigError, match="never says"):
+        fitted.predict(texts, stop=["\n\n"])
 
 
 def test_what_is_no_list_of_rows_is_refused(fitted):

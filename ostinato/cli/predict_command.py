@@ -1,6 +1,5 @@
 """Answer with a trained run: one line in, one prediction out."""
 
-import json
 from pathlib import Path
 
 import click
@@ -51,18 +50,16 @@ def predict(
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
-    if stops:
-        plain = [one.replace("\\n", "\n").replace("\\t", "\t") for one in stops]
-        sets = (*sets, f"search.stop={json.dumps(plain, ensure_ascii=False)}")
+    stop = [one.replace("\\n", "\n").replace("\\t", "\t") for one in stops]
     if stream:
         if len(texts) != 1 or len(runs) > 1 or n_best or attention or as_json:
             raise click.UsageError("--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json")
-        api.stream(run, texts[0], lambda piece: click.echo(piece, nl=False), sets=sets, seed=seed or 0, device=device)
+        api.stream(run, texts[0], lambda piece: click.echo(piece, nl=False), stop=stop, sets=sets, seed=seed or 0, device=device)
         click.echo()
         return
     lines = api.predict(
-        runs, list(texts) if source is None else None, source=source, n_best=n_best, sets=sets, seed=seed or 0, device=device,
-        attention=attention, as_json=as_json, say=note,
+        runs, list(texts) if source is None else None, source=source, n_best=n_best, stop=stop, sets=sets, seed=seed or 0,
+        device=device, attention=attention, as_json=as_json, say=note,
     )
     for line in lines:
         click.echo(line)
