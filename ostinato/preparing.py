@@ -392,12 +392,15 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
 
 def _other_unit(recipe: Settings, read: str) -> str:
     """What to set where a text's labels are of words and not of its pieces, or the other way round."""
-    tokenizer = getattr(dict(fitting.places(recipe))[fitting.vocabulary_owners(recipe)[f"inputs.{read}"]], "tokenizer", None)
+    owner = fitting.vocabulary_owners(recipe)[f"inputs.{read}"]
+    tokenizer = getattr(dict(fitting.places(recipe))[owner], "tokenizer", None)
     if tokenizer is None or (tokenizer.type == "word" and not fitting.by_words(recipe.inputs[read])):
         return ""
     where, kind = f"inputs.{read}.subword_pooling", tokenizer.type
     if fitting.by_words(recipe.inputs[read]):
         return f"; where each piece that {kind} finds has one, set {where}: none"
+    if any(output.of == read for output in recipe.outputs.values()):  # which says pieces, and refuses a text that is pooled
+        return f"; where each word has one, set {owner}.tokenizer: word"
     return f"; where each word has one, set {where}: mean"
 
 

@@ -130,6 +130,15 @@ def test_labels_of_another_unit_are_told_which_setting_reads_them(settings, advi
         ostinato.Model(inputs={"words": {"type": "text", **settings}}, outputs={"kinds": "tags"}).fit(given, given, device="cpu")
 
 
+def test_where_an_output_goes_on_from_the_pieces_the_advice_is_one_that_can_be_followed():
+    given = [{"words": "a cat", "kinds": ["x", "y"]}, {"words": "some dogs", "kinds": ["x", "y"]}]
+    outputs = {"kinds": {"type": "tags", "reads": ["words"]}, "on": {"of": "words"}}
+    made = lambda **more: ostinato.Model(inputs={"words": {"type": "text", **more}}, outputs=outputs, training={"epochs": 1})  # noqa: E731
+    with pytest.raises(DataError, match="one label per step; where each word has one, set inputs.words.tokenizer: word$"):
+        made().fit(given, given, device="cpu")
+    assert list(map(len, (one["kinds"] for one in made(tokenizer="word").fit(given, given, device="cpu").predict(["a dog"])))) == [2]
+
+
 def test_an_encoder_is_shared_with_a_text_that_is_read_whole():
     encoder = {"hidden_size": 6, "embedding_size": 5}
     told = [{**row, "title": " ".join(row["words"][:2])} for row in rows(24)]
