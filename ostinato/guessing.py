@@ -16,7 +16,7 @@ import numpy as np
 from ostinato.data.read import Roots, is_table, open_table
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._numbers import as_number
-from ostinato.recipe import Recipe, check, from_arguments, parse_set, set_path
+from ostinato.recipe import Recipe, can_be_name, check, from_arguments, parse_set, set_path
 from ostinato.registry import names
 from ostinato.yaml_text import dump_yaml
 
@@ -204,11 +204,36 @@ def guess_aloud(
     source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
 ) -> Guessed:
     """As `guess`, each guess said with its reason; its columns can be one recipe."""
-    found = guess(source, inputs, outputs, data_root=roots)
+    found = _nameable(guess(source, inputs, outputs, data_root=roots))
     found.recipe()
     for line in found.told():
         say(line)
     return found
+
+
+def _nameable(found: Guessed) -> Guessed:
+    """The guess with names that a recipe can have; a column that is called otherwise is named beside."""
+    there = [*found.inputs, *found.outputs]
+    names_of: dict[str, str] = {}
+    for column in there:
+        name = column.replace(".", "_")
+        while not can_be_name(name) or (name != column and (name in there or name in names_of.values())):
+            name += "_"
+        names_of[column] = name
+
+    def named(columns: Mapping[str, Guess]) -> dict[str, Guess]:
+        made = {}
+        for column, one in columns.items():
+            plain = {"type": one.settings} if isinstance(one.settings, str) else dict(one.settings)
+            if names_of.get(plain.get("of")) not in (None, plain.get("of")):
+                made[names_of[column]] = replace(one, settings={**plain, "of": names_of[plain["of"]]})
+            elif names_of[column] != column and "of" not in plain:
+                made[names_of[column]] = replace(one, settings={**plain, "column": column})
+            else:
+                made[names_of[column]] = one
+        return made
+
+    return replace(found, inputs=named(found.inputs), outputs=named(found.outputs))
 
 
 def text_of(found: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:

@@ -438,9 +438,13 @@ def _impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "data.fraction", "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter series"
     for direction in ("inputs", "outputs"):
         for name in getattr(recipe, direction):
-            # Names become names of torch modules, which have no dots and keep their own words.
-            if not name or "." in name or name in _TAKEN:
+            if not can_be_name(name):
                 yield f"{direction}.{name}", f"'{name}' cannot be a name here; choose another and say `column: {name}`"
+
+
+def can_be_name(name: str) -> bool:
+    """Whether an input or output can be called so: names become names of torch modules, which have no dots and keep their own words."""
+    return bool(name) and "." not in name and name not in _TAKEN
 
 
 def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterator[tuple[str, str]]:

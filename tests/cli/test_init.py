@@ -2,6 +2,8 @@
 
 import pytest
 
+from ostinato.recipe import load
+
 
 @pytest.fixture
 def orders(here):
@@ -49,3 +51,37 @@ def test_a_recipes_out_is_still_its_folder(here, refused):
     refused("train", "tiny.yaml", "--out", "a", "--out", "b", says=["one run folder"])
     refused("train", "tiny.yaml", "--out", "a", "--folder", "b", says=["one run folder"])
     refused("train", "nowhere", says=["there is no recipe nowhere"])
+
+
+def test_columns_whose_names_a_recipe_cannot_have_are_named_beside(here, cli, refused):
+    heads = ["sepal.length", "sepal_length", "values", "type"]
+    lines = [f"{number / 7:.3f},{number * 37 % 100},{number % 5},{'ab'[number % 2]}" for number in range(100)]
+    (here / "iris.csv").write_text("\n".join([",".join(heads), *lines]) + "\n")
+    said = cli("init", "iris.csv", "--recipe", "iris.yaml")
+    assert said.code == 0, said.err
+    found = load(here / "iris.yaml").settings
+    columns = {name: one.column for name, one in [*found.inputs.items(), *found.outputs.items()]}
+    assert columns == {"sepal_length_": "sepal.length", "sepal_length": None, "values_": "values", "type_": "type"}
+    words = ("train", "iris.csv", "--in", "sepal.length", "--in", "values:number", "--out", "type")
+    assert cli(*words, "--set", "inputs.sepal_length.encoder.hidden_size=4", "--set", "training.epochs=1").code == 0
+    (here / "asked.jsonl").write_text('{"sepal.length": 1.5, "values": 3}\n')
+    said = cli("predict", "runs/iris", "--input", "asked.jsonl")
+    assert said.out.strip() in ("a", "b"), said.err
+    refused("init", "iris.csv", "--in", "sepal_lenght", says=["did you mean 'sepal_length'"])
+
+
+def test_a_single_column_whose_name_a_recipe_cannot_have_goes_on(here, cli):
+    (here / "one.csv").write_text("\n".join(["items", *(f"a {'b' * number} c." for number in range(60))]) + "\n")
+    assert cli("init", "one.csv", "--recipe", "one.yaml").code == 0
+    found = load(here / "one.yaml").settings
+    assert found.inputs["items_"].column == "items" and (found.outputs["going_on"].of, found.outputs["going_on"].column) == ("items_", "items")
+
+
+def test_a_table_by_date_is_forecast_in_one_line(here, cli, refused):
+    lines = [f"2024-01-{1 + row // 24:02d} {row % 24:02d}:00,{10 + row % 24},{row % 7}" for row in range(400)]
+    (here / "load.csv").write_text("\n".join(["hour,load,heat", *lines]) + "\n")
+    sets = ["training.epochs=1", "outputs.forecast.horizon=6", "inputs.load.encoder.hidden_size=4"]
+    said = cli("train", "load.csv", "--in", "load,heat", "--out", "load", *(word for one in sets for word in ("--set", one)))
+    assert said.code == 0 and "the time is hour, one hour from row to row" in said.err
+    assert len(cli("predict", "runs/load", "--input", "load.csv").out.split()) == 6
+    refused("train", "load.csv", "--in", "load", "--out", "load", "--set", "data.time=heat", "--folder", "b", says=["sort the rows by 'heat'"])
