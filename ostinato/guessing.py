@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ostinato.clocks import Clock, clock_of
 from ostinato.data.read import Roots, is_table, open_table
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._numbers import as_number
@@ -32,6 +34,8 @@ EACH_SYMBOL = 20
 """Symbols of a small closed vocabulary are seen so often on average."""
 MOST_LETTERS = 26
 LONG_WORD = 12
+HORIZON = 10
+"""Steps that are forecast where times have no season."""
 LINES = "text"
 """The column of a file that names none."""
 
@@ -64,6 +68,7 @@ class Guessed:
         inputs, outputs: the columns by name.
         choice: why these columns; None where all were told.
         left_out: columns that stand on neither side, and why.
+        clock: of a forecast, how its rows follow one another.
     """
 
     source: str
@@ -72,6 +77,12 @@ class Guessed:
     outputs: dict[str, Guess]
     choice: str | None
     left_out: dict[str, str]
+    clock: Clock | None = None
+
+    def data(self, path: str) -> dict[str, Any]:
+        """What the recipe says of its data, with this path."""
+        clock = {} if self.clock is None else {"time": self.clock.time} | ({"series": self.clock.series} if self.clock.series else {})
+        return {"train": path, **clock}
 
     def plain(self) -> dict[str, Any]:
         sides = {"inputs": self.inputs, "outputs": self.outputs}
@@ -84,11 +95,13 @@ class Guessed:
             ConfigError: what was told or guessed cannot be together.
         """
         plain = self.plain()
-        return from_arguments(plain["inputs"], plain["outputs"], data={"train": self.source})
+        return from_arguments(plain["inputs"], plain["outputs"], data=self.data(self.source))
 
     def told(self) -> list[str]:
         """The guesses, a line each."""
         lines = [] if self.choice is None else [self.choice]
+        if self.clock is not None:
+            lines.append(str(self.clock))
         for side, columns in (("input", self.inputs), ("output", self.outputs)):
             for name, one in columns.items():
                 lines.append(f"{side} {name}: {_kind(one.settings)} ({one})")
@@ -108,8 +121,13 @@ class Guessed:
         ]
         if self.choice is not None:
             lines.append(f"# {_comment(self.choice)}")
-        lines += ["", _entry({"data": {"train": path}})]
-        lines.append("# No rows are named for valid: a tenth is set aside. With files of your own: valid: FILE, test: FILE.")
+        if self.clock is not None:
+            lines.append(f"# {_comment(str(self.clock))}")
+        lines += ["", _entry({"data": self.data(path)})]
+        if any("horizon" in one.settings for one in self.outputs.values() if isinstance(one.settings, dict)):
+            lines.append("# The end is set aside for valid. To choose, and for a test: split: {valid: 2013-01-01, test: 2014-01-01}, or steps.")
+        else:
+            lines.append("# No rows are named for valid: a tenth is set aside. With files of your own: valid: FILE, test: FILE.")
         for side, columns in (("inputs", self.inputs), ("outputs", self.outputs)):
             lines += ["", f"{side}:"]
             for name, one in columns.items():
@@ -140,8 +158,9 @@ def guess(
 
     Args:
         source: the file.
-        inputs: `COLUMN` or `COLUMN:TYPE`; with none, all columns that are no output.
-        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it.
+        inputs: `COLUMN` or `COLUMN:TYPE`, or several with commas between; with none, all columns that are no output.
+        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it. A column of
+            numbers that is told to be a `series`, or is an input too, is forecast.
         base: the folder that the path is relative to; the working folder by default.
         data_root: further folders.
 
@@ -160,11 +179,16 @@ def guess(
             break
     rows = len(cells[table.columns[0]])
     told_inputs, told_outputs = _told("--in", inputs, table.columns), _told("--out", outputs, table.columns)
-    twice = next((name for name in told_inputs if name in told_outputs), None)
-    if twice is not None:
-        raise ConfigError(f"--out {twice}: '{twice}' is an input too; a model would only copy it. For what goes on from it write a recipe")
+    ahead = [name for name, kind in told_outputs.items() if name in told_inputs or kind == "series"]
+    if ahead:
+        return _forecast(source, rows, told_inputs, told_outputs, ahead[0], cells)
     if len(table.columns) == 1 and not told_outputs:
         return _going_on(source, rows, table.columns[0], told_inputs, cells)
+    if not told_outputs and not told_inputs and (clock := clock_of(cells)) is not None and clock.dates:
+        free = [name for name in table.columns if name not in (clock.time, clock.series)]
+        if free and all(_is_series(_present(cells[name]), False) for name in free):
+            choice = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column; say --out COLUMN:series for another"
+            return _forecast(source, rows, {}, {free[-1]: None}, free[-1], cells, choice)
     choice, left_out = None, {}
     if not told_outputs:
         free = [name for name in table.columns if name not in told_inputs]
@@ -277,7 +301,8 @@ def is_data(source: str) -> bool:
 def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
     """Column -> type or None."""
     found: dict[str, str | None] = {}
-    for one in given:
+    is_one = lambda one: one in columns or one.rpartition(":")[0] in columns  # noqa: E731
+    for one in itertools.chain.from_iterable([one] if is_one(one) else one.split(",") for one in given):
         name, sign, kind = one.rpartition(":")
         if one in columns or not sign:
             name, kind = one, ""
@@ -304,6 +329,75 @@ def _going_on(source: str, rows: int, column: str, told: Mapping[str, str | None
     return Guessed(source, rows, {column: one}, {"going_on": output}, f"one column, {column}: a model of what goes on from it", {})
 
 
+def _forecast(
+    source: str,
+    rows: int,
+    told_inputs: Mapping[str, str | None],
+    told_outputs: Mapping[str, str | None],
+    target: str,
+    cells: Mapping[str, list[Any]],
+    choice: str | None = None,
+) -> Guessed:
+    """What goes on from a column of numbers, a row a step or a list of them in each row."""
+    whole = _present(cells[target])
+    in_lists = bool(whole) and all(isinstance(cell, (list, tuple)) for cell in whole)
+    if not in_lists and (not whole or _numbers(whole) is None):
+        raise ConfigError(
+            f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers is forecast, and these"
+            " are none; name another column, or write a recipe"
+            if target in told_inputs
+            else f"--out {target}:series: a series is of numbers, and '{target}' holds others; name another column or another type"
+        )
+    if len(told_outputs) > 1:
+        listed = ", ".join(told_outputs)
+        raise ConfigError(
+            f"--out: {listed}: one column is forecast at a time; for several at once write a recipe, such as"
+            f" {target}: {{type: series, column: [{listed}]}}"
+        )
+    if told_inputs.get(target) not in (None, "series"):
+        raise ConfigError(f"--in {target}:{told_inputs[target]}: what is forecast is read as a series; write --in {target}")
+    clock = None if in_lists else clock_of(cells, {target, *told_inputs})
+    if clock is None and not in_lists:
+        raise ConfigError(
+            f"--out {target}: a forecast needs the order of the rows, and no column of {source} has times that rise from row to row, or within"
+            " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time, or add the column"
+        )
+    steps = {clock.time, clock.series} if clock is not None else set()
+    left_out, reads = {}, dict(told_inputs)
+    if not told_inputs:
+        for name in cells:
+            if name in {target, *steps}:
+                continue
+            if _is_series(_present(cells[name]), in_lists):
+                reads[name] = None
+            else:
+                left_out[name] = "it is no series; say --in for what is one value for a whole series"
+    read = {target: Guess("series", "what is forecast")}
+    past = Guess("series", "numbers, of which the past is read", "for what is known ahead write {type: series, known: ahead}")
+    for name, kind in reads.items():
+        if name != target:
+            is_series = kind is None and _is_series(_present(cells[name]), in_lists)
+            read[name] = past if is_series else _input(kind, _present(cells[name]), rows)
+    if clock is not None and clock.dates:
+        read[_free("when", cells)] = Guess("calendar", f"hour, weekday and day of the year of {clock.time}")
+    season = None if clock is None else clock.frequency.season
+    horizon, why = (season, "a season") if clock is not None and season else (HORIZON, "a few")
+    output = Guess({"of": target, "align": "next", "horizon": horizon}, f"{horizon} steps ahead, {why}", "horizon: as many as you need")
+    left_out |= {name: "neither in --in nor in --out" for name in cells if name not in {**reads, **left_out, target: None} and name not in steps}
+    return Guessed(source, rows, read, {_free("forecast", cells): output}, choice, left_out, clock)
+
+
+def _is_series(cells: Sequence[Any], in_lists: bool) -> bool:
+    if in_lists:
+        return bool(cells) and all(isinstance(cell, (list, tuple)) for cell in cells) and _of_lists(cells).settings == "series"
+    return bool(cells) and _numbers(cells) is not None
+
+
+def _free(name: str, columns: Collection[str]) -> str:
+    """A name that no column has."""
+    return name if name not in columns else _free(f"{name}_", columns)
+
+
 def _present(cells: Sequence[Any]) -> list[Any]:
     """The cells that hold something; among numbers and nothing else words such as NA hold nothing, elsewhere they may be labels."""
     there = [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell.strip())]
@@ -317,7 +411,7 @@ def _input(kind: str | None, cells: Sequence[Any], rows: int) -> Guess:
 def _output(kind: str | None, cells: Sequence[Any], rows: int) -> Guess:
     made = _input(kind, cells, rows)
     if made.settings == "series":
-        return Guess("tokens", made.reason, "lists of numbers cannot be an output of their own; write a recipe with align: next")
+        return Guess("tokens", made.reason, "lists of numbers are forecast where you say --out COLUMN:series")
     return made
 
 

@@ -169,3 +169,63 @@ def test_what_says_that_a_number_is_missing_makes_no_text_of_numbers(tmp_path, w
     assert made.settings == "category" and made.reason.startswith("2 different values"), "beside words it is a label"
     with pytest.raises(DataError, match="'x'.*holds nothing"):
         guess(table(tmp_path, {"x": [word] * 100, "y": TOPICS}, form), ["x"], ["y"])
+
+
+HOURS = [f"2024-01-{1 + row // 24:02d} {row % 24:02d}:00" for row in range(100)]
+
+
+def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path):
+    found = guess(table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), [], ["load:series"])
+    assert found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"}
+    assert found.plain()["outputs"] == {"forecast": {"of": "load", "align": "next", "horizon": 24}}
+    assert found.data("a") == {"train": "a", "time": "hour"} and list(found.left_out) == ["note"]
+    written = parse_yaml(found.yaml("a.jsonl", "ostinato init"), "written")
+    assert written["data"] == {"train": "a.jsonl", "time": "hour"} and written["outputs"] == found.plain()["outputs"]
+    assert found.recipe().settings.outputs["forecast"].horizon == 24
+
+
+def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
+    columns = {"site": ["a"] * 50 + ["b"] * 50, "t": [*range(50)] * 2, "load": PRICES, "note": PROSE}
+    found = guess(table(tmp_path, columns), ["load"], ["load"])
+    assert found.plain() == {"inputs": {"load": "series"}, "outputs": {"forecast": {"of": "load", "align": "next", "horizon": guessing.HORIZON}}}
+    assert found.data("a") == {"train": "a", "time": "t", "series": "site"} and "one step from row to row within each site" in found.told()[0]
+    found.recipe()
+
+
+def test_rows_of_numbers_by_date_are_forecast_where_nothing_is_told(tmp_path):
+    columns = {"hour": HOURS, "when": PRICES, "load": PRICES[::-1]}
+    found = guess(table(tmp_path, columns), [], [])
+    assert found.plain()["inputs"] == {"load": "series", "when": "series", "when_": "calendar"} and "NOT SURE" in found.choice
+    assert guess(table(tmp_path, {**columns, "kind": TOPICS}), [], []).clock is None
+
+
+def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
+    lists = [[float(step + row) for step in range(40)] for row in range(20)]
+    found = guess(table(tmp_path, {"load": lists, "heat": lists, "id": list(range(20))}), [], ["load:series"])
+    assert found.plain()["inputs"] == {"load": "series", "heat": "series"} and found.clock is None and found.data("a") == {"train": "a"}
+    found.recipe()
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ((["note"], ["note"]), "would only copy it"),
+        (([], ["note:series"]), "a series is of numbers"),
+        (([], ["load:series", "price"]), "one column is forecast at a time"),
+        ((["load:number"], ["load"]), "write --in load"),
+        ((["hour"], ["load:series"]), "no column of .* has times that rise"),
+    ],
+)
+def test_what_cannot_be_forecast_is_told(tmp_path, told, says):
+    with pytest.raises(ConfigError, match=says):
+        guess(table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), *told)
+
+
+def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
+    columns = {"a": PROSE, "b": STARS, "a,b": TOPICS}
+    path = table(tmp_path, columns)
+    assert list(guess(path, ["a,b:category"], ["a"]).inputs) == ["a,b"]
+    path = table(tmp_path, {"a": PROSE, "b": STARS, "c": TOPICS})
+    assert guess(path, ["a:text,b:number"], ["c"]).plain()["inputs"] == {"a": "text", "b": "number"}
+    with pytest.raises(ConfigError, match="--in d: there is no column 'd'"):
+        guess(path, ["a,d"], ["c"])

@@ -52,6 +52,7 @@ ORDER = (
     "runs",
     "sweeping",
     "comparing",
+    "clocks",
     "guessing",
     "probes",
     "api",

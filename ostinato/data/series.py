@@ -256,24 +256,42 @@ def _column(block: Block, column: str) -> list[float]:
 
 
 def _times(block: Block, time: str) -> Times:
-    cells = [one.isoformat() if isinstance(one, date) else one for one in block.columns[time]]
-    if all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) or isinstance(one, str) and WHOLE.fullmatch(one.strip()) for one in cells):
-        return np.array([int(one) for one in cells], dtype=np.int64)
-    for at, one in enumerate(cells):
+    cells = block.columns[time]
+    found = times_of(cells)
+    if found is not None:
+        return found
+    for at, one in enumerate(map(_as_text, cells)):
         if not isinstance(one, str) or not DATE.fullmatch(one.strip()):
             told = "is empty" if one is None or one == "" else f"is {str(one)[:40]!r}"
             raise DataError(
                 f"{block.place(at)}, column '{time}': {told}, and a date such as 2013-01-31 14:00 (without a zone) or a whole number is needed"
             )
+        if times_of([one]) is None:
+            raise DataError(f"{block.place(at)}, column '{time}': there is no date {one!r}; mend it")
+    raise AssertionError("each cell is a time, and all together are none")
+
+
+def times_of(cells: Sequence[Any]) -> Times | None:
+    """The times that cells tell, all dates or all whole numbers; None where one tells none."""
+    listed = [_as_text(one) for one in cells]
+    if all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) or isinstance(one, str) and WHOLE.fullmatch(one.strip()) for one in listed):
+        return np.array([int(one) for one in listed], dtype=np.int64)
+    if not all(isinstance(one, str) and DATE.fullmatch(one.strip()) for one in listed):
+        return None
     try:
-        return np.array([one.strip().replace(" ", "T") for one in cells], dtype="datetime64[s]")
+        return np.array([one.strip().replace(" ", "T") for one in listed], dtype="datetime64[s]")
     except ValueError:
-        for at, one in enumerate(cells):
-            try:
-                np.datetime64(one.strip().replace(" ", "T"), "s")
-            except ValueError:
-                raise DataError(f"{block.place(at)}, column '{time}': there is no date {one!r}; mend it") from None
-        raise
+        return None
+
+
+def frequency_of(times: Times) -> Frequency | None:
+    """The commonest distance of rising times; None where they do not rise, or are fewer than two."""
+    apart = np.diff(times).astype(np.int64)
+    return _own_frequency(times, apart)[0] if len(apart) and (apart > 0).all() else None
+
+
+def _as_text(cell: Any) -> Any:
+    return cell.isoformat() if isinstance(cell, date) else cell
 
 
 def moment(text: str) -> np.datetime64:
