@@ -14,13 +14,17 @@ import torch
 from torch import Tensor
 
 from ostinato.encoders._contract import Encoded, Encoder
-from ostinato.heads._contract import ANSWERED, Decoding, Generator
+from ostinato.heads._contract import ANSWERED, Decoding, Generator, Scored
+from ostinato.heads._symbols import of_parts, parts
 from ostinato.heads.next_step import NextStep
 from ostinato.modalities._contract import Modality
 from ostinato.steps import Layout, Steps
 
 MOST_RESAID = 8
 """Pieces at the end of a prompt that are said again at most: a cut word has few, and a text without spaces has no end."""
+PART = 4096
+"""Steps of a sequence that are scored at a time. A row of a million through an LSTM of 128 on one core: 47 s and 0.4 GB; at once 55 s
+and 3.1 GB."""
 RESAID = "resaid"
 """The name of the value in a state: the example of each hypothesis, and how many characters it has said again."""
 KEPT = "resaid, kept"
@@ -62,6 +66,25 @@ class Continuation(Generator):
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+
+
+def score(encoder: Encoder, head: NextStep, heard: Steps, others: Sequence[Encoded], targets: Steps) -> Scored:
+    """What is said of given sequences, an example each, part after part: the encoder goes on from its state.
+
+    Args:
+        encoder: a causal one.
+        head: what it predicts with.
+        heard: the begin symbol and each sequence.
+        others: what the other inputs say, whose summaries stand beside each step.
+        targets: each sequence.
+    """
+    truth, state, found = targets.appended(head.end), None, []
+    for part, places in parts(heard.layout, PART):
+        read = encoder.encode(Steps(heard.values[places], part), state)
+        scored = head.piece_score([read, *others], Steps(truth.values[places], part))
+        state = read.state
+        found.append((places, scored.by_step.values))
+    return of_parts(found, truth.layout)
 
 
 class Pieces:

@@ -13,7 +13,8 @@ from torch import Tensor
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator, Scored
-from ostinato.heads._losses import sums
+from ostinato.heads._symbols import of_parts, parts
+from ostinato.layers.vocabulary import PIECE
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Settings, settings_class
 from ostinato.steps import Steps
@@ -23,6 +24,8 @@ ALIKE = ("align", "of", "horizon", "lookback")
 COUNTED = "counts"
 """The fact of labels that training alone reads."""
 MOST_SHOWN = 60
+LEAST_PART = 16
+"""Steps of each example that are scored at a time at least, however many symbols there are."""
 
 
 class Member(NamedTuple):
@@ -90,7 +93,7 @@ def _shown(value: Any) -> str:
 
 
 def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) -> Scored:
-    """What a generator says of given symbols, an example each.
+    """What a generator says of given symbols, an example each, part after part: the scores of all symbols take room.
 
     Shapes:
         truth (N,): what follows each step of `heard`
@@ -101,11 +104,13 @@ def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) ->
         heard: the begin symbol, then what is given but for the end.
         truth: what is given, then the end.
     """
-    logits, _ = generator.extend(heard, state)
-    said = logits.log_softmax(1).gather(1, truth.long().unsqueeze(1)).squeeze(1)
-    right = (logits.argmax(1) == truth).to(said)
-    by_step = heard.with_values(torch.stack([said, right], 1))
-    return Scored(sums(said, heard.layout), heard.layout.lengths, sums(right, heard.layout), by_step)
+    layout, found = heard.layout, []
+    for part, places in parts(layout, max(LEAST_PART, PIECE // (generator.num_symbols * max(1, len(layout))))):
+        logits, state = generator.extend(Steps(heard.values[places], part), state)
+        true = truth[places].long()
+        said = logits.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1)
+        found.append((places, torch.stack([said, (logits.argmax(1) == true).to(said)], 1)))
+    return of_parts(found, layout)
 
 
 class Ensemble(Generator):

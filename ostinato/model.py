@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ostinato.cells._contract import Cell
 from ostinato.continuation import Continuation
+from ostinato.continuation import score as score_in_parts
 from ostinato.encoders._contract import Encoded, Source
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Belief, Generator, Head, Loss, Scored, Sizes, Span
@@ -308,8 +309,14 @@ class Graph(nn.Module):
     @torch.no_grad()
     def score(self, output: str, batch: Batch) -> Scored:
         """The log-probability of the batch's targets: a row for each that has one."""
-        read = self.read(output, batch.inputs)
-        return self.heads[output].score(_of_rows(read, batch.given.get(output)), batch.targets[output])
+        head, rows, targets = self.heads[output], batch.given.get(output), batch.targets[output]
+        if not isinstance(head, NextStep):
+            return head.score(_of_rows(self.read(output, batch.inputs), rows), targets)
+        of = self.goes_on[output]
+        others = self.encode({name: batch.inputs[name] for name in self.reads[output] if name != of})
+        heard = _begun(batch.inputs[of], head.begin)
+        heard = heard if rows is None else heard.select(rows)
+        return score_in_parts(self.encoder(of), head, heard, _of_rows([*others.values()], rows), targets)
 
     @torch.no_grad()
     def believe(self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None) -> Belief:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ostinato
-from ostinato import fitting
+from ostinato import continuation, fitting
 from ostinato import recipe as recipes
 from ostinato.continuation import KEPT, Pieces, Resuming, pieces_of
 from ostinato.errors import ConfigError
@@ -22,6 +22,7 @@ from ostinato.steps import Layout, Steps
 from ostinato.testing import searches as laws
 
 LENGTHS = (4, 0, 7, 1)
+STYLE = {"style": {"type": "tokens", "encoder": {"hidden_size": 3, "embedding_size": 3}}}
 
 
 def graph(head=None, encoder=None, inputs=None, **more):
@@ -70,6 +71,38 @@ def test_a_score_is_the_sum_over_prefixes(head):
     loss = model.losses(Batch({"text": text}, {"on": text}))["on"]
     assert loss.count == sum(LENGTHS) + len(LENGTHS)
     torch.testing.assert_close(loss.total, -scored.log_probability.sum(), rtol=1e-5, atol=1e-5)
+
+
+READERS = [{}, {"cell": "gru", "layers": 2}, {"type": "convolutional"}, {"type": "windowed", "window": 3}]
+
+
+@pytest.mark.parametrize("encoder", READERS, ids=lambda one: one.get("type", one.get("cell", "recurrent")))
+@pytest.mark.parametrize("part", [1, 3, 4])
+@torch.no_grad()
+def test_a_score_in_parts_is_that_of_whole_sequences(encoder, part, monkeypatch):
+    model, text = graph(encoder=encoder, inputs=STYLE), drawn()
+    style = Steps(torch.arange(8) % 2 + 3, Layout([2] * 4))
+    given = torch.tensor([3, 2, 0])
+    batches = [Batch({"text": text, "style": style}, {"on": text}), Batch({"text": text, "style": style}, {"on": text.select(given)}, {"on": given})]
+    for batch in batches:
+        monkeypatch.setattr(continuation, "PART", 100)
+        whole = model.score("on", batch)
+        monkeypatch.setattr(continuation, "PART", part)
+        found = model.score("on", batch)
+        torch.testing.assert_close(found.log_probability, whole.log_probability, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(found.by_step.values, whole.by_step.values, rtol=1e-5, atol=1e-5)
+        assert torch.equal(found.num_right, whole.num_right) and torch.equal(found.num_targets, whole.num_targets)
+        assert found.by_step.layout == whole.by_step.layout
+
+
+@torch.no_grad()
+def test_scoring_a_long_row_never_reads_more_than_a_part_at_once(monkeypatch):
+    monkeypatch.setattr(continuation, "PART", 50)
+    model, text, read = graph(), drawn(lengths=(1000, 3)), []
+    encode = model.encoder("text").encode
+    monkeypatch.setattr(model.encoder("text"), "encode", lambda steps, state=None: (read.append(steps.layout.longest), encode(steps, state))[1])
+    model.score("on", Batch({"text": text}, {"on": text}))
+    assert max(read) == 50 and sum(read) == 1001
 
 
 def test_tied_weights_are_the_embeddings():
@@ -126,8 +159,7 @@ def test_the_future_changes_nothing(head):
 
 
 def test_other_inputs_stand_beside_each_step_and_learn():
-    tokens = {"type": "tokens", "encoder": {"hidden_size": 3, "embedding_size": 3}}
-    model, text = graph(inputs={"style": tokens}), drawn()
+    model, text = graph(inputs=STYLE), drawn()
     style = Steps(torch.full((12,), 3), Layout([3] * 4))
     model.losses(Batch({"text": text, "style": style}, {"on": text}))["on"].total.backward()
     assert all(one.grad is not None and one.grad.any() for name, one in model.named_parameters() if "bias" not in name)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import distributions
 
-from ostinato import api, registry
+from ostinato import api, ensemble, registry
 from ostinato.ensemble import Ensemble, Member, refuse_unlike, score
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Head, Loss, Predictor
@@ -122,8 +122,11 @@ def test_members_that_look_at_different_things_give_no_weights():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("part", [1, 2, 100])
 @pytest.mark.parametrize("members", [1, 3])
-def test_scores_are_those_of_what_is_said_step_by_step(members):
+def test_scores_are_those_of_what_is_said_step_by_step(members, part, monkeypatch):
+    monkeypatch.setattr(ensemble, "LEAST_PART", part)
+    monkeypatch.setattr(ensemble, "PIECE", 1)
     heads = [member({"cell": "gru"}, seed)[0] for seed in range(members)]
     encoded, prompt = laws.read("one"), laws.targets()
     many = Ensemble(heads)

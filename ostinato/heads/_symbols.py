@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor
 
@@ -33,5 +35,25 @@ def scored(
         logits = softmax(read[part])
         said[part] = logits.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1)
         right[part] = logits.argmax(1) == true
-    by_step = Steps(torch.stack([said, right.to(said)], 1), layout)
-    return Scored(sums(said, layout), layout.lengths, sums(right.to(said), layout), by_step)
+    return _of_steps(torch.stack([said, right.to(said)], 1), layout)
+
+
+def of_parts(found: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Scored:
+    """The scores of whole sequences from each part's places and scores by step, (n,) and (n, 2)."""
+    places, by_step = (torch.cat(one) for one in zip(*found))
+    return _of_steps(torch.empty_like(by_step).index_copy(0, places, by_step), layout)
+
+
+def _of_steps(by_step: Tensor, layout: Layout) -> Scored:
+    return Scored(sums(by_step[:, 0], layout), layout.lengths, sums(by_step[:, 1], layout), Steps(by_step, layout))
+
+
+def parts(layout: Layout, longest: int) -> Iterator[tuple[Layout, Tensor]]:
+    """Every sequence cut into parts of at most so many steps, first parts first: the layout of each and the places of its steps.
+
+    A sequence that has ended has no step in a part.
+    """
+    starts = layout.offsets[:-1].to(layout.device)
+    for start in range(0, max(1, layout.longest), longest):
+        part = Layout((layout.lengths - start).clamp(0, longest), layout.device)
+        yield part, starts[part.rows] + start + part.positions

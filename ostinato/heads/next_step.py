@@ -116,7 +116,10 @@ class NextStep(Head):
         return Loss(total, len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        truth = targets.appended(self.end)
+        return self.piece_score(encoded, targets.appended(self.end))
+
+    def piece_score(self, encoded: Sequence[Encoded], truth: Steps) -> Scored:
+        """As `score`, of parts of sequences: `truth` has the end where it is a target."""
         return scored(self.output, self._features(encoded), truth.values, truth.layout)
 
     def logits(self, steps: Tensor, beside: Tensor | None, packed: Mapping[str, Packed] | None) -> Tensor:
