@@ -65,9 +65,8 @@ def over_seeds(
         return Measured(mean, low, high, how)
     spread = students_t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
     low, high = mean - ((mean - low) ** 2 + spread**2) ** 0.5, mean + ((high - mean) ** 2 + spread**2) ** 0.5
-    # Student's t knows nothing of where a share, a rate or an F1 ends.
-    low = max(0.0, low) if metric.unit == "%" else low
-    high = min(100.0, high) if metric.is_share else high
+    # Student's t knows nothing of where a share, a rate, an error or an F1 ends.
+    low, high = within_range(metric, np.array(values), low, high)
     return Measured(mean, low, high, f"{how} and Student's t over {len(runs)} seeds")
 
 

@@ -46,6 +46,15 @@ def test_the_interval_holds_what_the_seeds_vary_by():
     assert over_seeds(MATCH, runs, shared=False).low > told.low, "other examples for each seed say more than the same ones"
 
 
+@pytest.mark.parametrize("name", ["exact_match", "macro_f1", "mae"])
+def test_no_interval_over_seeds_ends_where_the_metric_cannot_be(name):
+    metric, examples = make("metrics", name), 20
+    said = [["a"] * examples, ["a", "b"] * (examples // 2)] if name != "mae" else [[1.0] * examples, [9.0] * examples]
+    truth = ["a", "b"] * (examples // 2) if name != "mae" else [1.0] * examples
+    told = over_seeds(metric, [np.array(metric.statistics(Judged(one, truth)), dtype=float) for one in said], shared=True)
+    assert told.low == 0 and (told.high == 100 or name == "mae" and told.high > 100 / 9), told
+
+
 def test_students_t_is_the_tables():
     # Abramowitz and Stegun 1964, table 26.10.
     for freedom, known in ((1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000)):
