@@ -136,9 +136,12 @@ def asked(
     """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too, or `only` these places.
 
     Errors:
-        ConfigError: lines of text cannot hold several columns.
+        ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
         DataError: a line or the file cannot be read.
     """
+    named = next((text for text in texts or () if source is None and is_table(text) and Path(text).is_file()), None)
+    if named is not None:
+        raise ConfigError(f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself --input -")
     if forecasts(run.recipe.settings):
         return _series_asked(run, texts, source, outputs)
     places = _places(run, outputs if only is None else True)
