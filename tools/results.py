@@ -258,7 +258,14 @@ def measure_sweep(row: Swept, data_root: str) -> dict[str, Any]:
     commands = row.commands(run.as_posix())
     if not list((HOME / RUNS / f"prepared-{row.name}").glob("test.*")):
         _run(commands["prepare"], data_root)
-    _run(commands["sweep"], data_root)
+    table = HOME / run / "sweep.json"
+    table.unlink(missing_ok=True)
+    try:
+        _run(commands["sweep"], data_root)
+    except subprocess.CalledProcessError:
+        # Runs that diverged have no value, and the table is of the others.
+        if not table.exists():
+            raise
     about = {"row": row.name, "machine": machine(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
     return about | row.found(HOME / run)
 

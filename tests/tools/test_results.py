@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,6 +145,26 @@ def test_a_seed_that_failed_keeps_its_column_and_misses_the_bar(results, tmp_pat
     page = results.page({row.name: {**found, "machine": result(results.ROWS[0], 1.0)["machine"], "date": "2026-01-02"}}, None)
     assert "| LSTM | 7 | 5 | 0.25 | diverged | 0.5 | < 0.01 | missed by 3 of 3 seeds |" in page
     assert "| 0.25 to 0.5, 2 of 3 seeds, the others diverged | missed by 3 of 3 seeds |" in page
+
+
+def test_a_sweep_with_a_run_that_diverged_is_a_result_and_one_without_a_table_is_none(results, tmp_path, monkeypatch):
+    row, made = results.SWEEPS[0], tmp_path / results.RUNS / results.SWEEPS[0].name
+    (tmp_path / results.RUNS / f"prepared-{row.name}").mkdir(parents=True)
+    (tmp_path / results.RUNS / f"prepared-{row.name}/test.jsonl").touch()
+    made.mkdir()
+    (made / "sweep.json").write_text("of another time")
+    writes = False
+
+    def run(words, data_root):
+        if writes:
+            (made / "sweep.json").write_text(json.dumps({"seeds": [1], "split": "test", "rows": []}))
+        raise subprocess.CalledProcessError(2, words)
+
+    monkeypatch.setattr(results, "_run", run)
+    with pytest.raises(subprocess.CalledProcessError):
+        results.measure_sweep(row, "")
+    writes = True
+    assert results.measure_sweep(row, "")["rows"] == []
 
 
 def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
