@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -139,7 +140,7 @@ def asked(
         ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
         DataError: a line or the file cannot be read.
     """
-    named = next((text for text in texts or () if source is None and is_table(text) and Path(text).is_file()), None)
+    named = next((text for text in texts or () if source is None and is_table(text) and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself --input -")
     if forecasts(run.recipe.settings):

@@ -1,5 +1,6 @@
 """Answer with a trained run: one line in, one prediction out."""
 
+import os
 from pathlib import Path
 
 import click
@@ -43,7 +44,7 @@ def predict(
     from ostinato import api
 
     runs = [run]
-    while texts and (Path(texts[0]) / "bundle.json").is_file():
+    while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # of a long text pathlib makes an error
         runs.append(Path(texts[0]))
         texts = texts[1:]
     if source is None and not texts:

@@ -7,6 +7,7 @@ import difflib
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -287,7 +288,8 @@ def _manifest(name: Path, folder: Path, where: str) -> Path:
 
 def is_table(source: str) -> bool:
     """Whether a name is that of a table, or of a folder with a manifest."""
-    return _kind(Path(source)) in TABLES or Path(source).is_dir()
+    # Any text may be asked about; of one that is too long for a name pathlib makes an error.
+    return _kind(Path(source)) in TABLES or os.path.isdir(source)
 
 
 def _kind(path: Path) -> str:

@@ -66,6 +66,11 @@ def test_predict_prints_one_line_an_example_and_nothing_else(here, trained, cli,
     assert cli("predict", trained, "--input", "-").out == said.out
 
 
+def test_predict_takes_a_text_that_is_too_long_for_the_name_of_a_file(trained, cli):
+    for text in ("eins " * 100, "eins " * 100 + "zwei.csv"):
+        assert cli("predict", trained, text).out.count("\n") == 1
+
+
 def test_predict_json_is_one_object_a_line(trained, cli):
     lines = [json.loads(line) for line in cli("predict", trained, "ein", "zwei", "--json", "--n-best", "2").out.splitlines()]
     assert [line["inputs"] for line in lines] == [{"de": "ein"}, {"de": "zwei"}]
