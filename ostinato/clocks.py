@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ostinato.data.series import Frequency, Times, frequency_of, times_of
+from ostinato.data.series import Frequency, frequency_of, times_of
 
 STEPS_A_SERIES = 3
 """Rows that a series has at least, in the mean: any order of fewer seems to rise."""
@@ -47,26 +46,36 @@ def clock_of(cells: Mapping[str, Sequence[Any]], taken: Collection[str] = ()) ->
     """
     read = {name: times_of(column) for name, column in cells.items() if name not in taken and len(column) >= STEPS_A_SERIES}
     clocks = {name: times for name, times in read.items() if times is not None}
+    apart = _told_apart({name: cells[name] for name in cells if name not in taken}) if clocks else {}
     for dates in (True, False):
-        for name, times in clocks.items():
-            if (times.dtype.kind == "M") == dates and (frequency := frequency_of(times)) is not None:
+        these = {name: times for name, times in clocks.items() if (times.dtype.kind == "M") == dates}
+        for name, times in these.items():
+            if (frequency := frequency_of(times)) is not None:
                 return Clock(name, None, frequency, dates)
-        for name, times in clocks.items():
-            if (times.dtype.kind == "M") != dates:
-                continue
-            for series in cells:
-                if series != name and series not in taken and (frequency := _within(times, cells[series])) is not None:
-                    return Clock(name, series, frequency, dates)
+        for name, times in these.items():
+            counted = times.astype(np.int64).tolist()
+            for series, numbers in apart.items():
+                if series != name and _rise(counted, numbers):
+                    return Clock(name, series, frequency_of(times[np.equal(numbers, np.bincount(numbers).argmax())]), dates)
     return None
 
 
-def _within(times: Times, series: Sequence[Any]) -> Frequency | None:
-    """How far apart the times of each series are, if they rise in every one of them."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, one in enumerate(series):
-        rows[str(one)].append(row)
-    if None in series or len(rows) * STEPS_A_SERIES > len(series):
-        return None
-    if any((np.diff(times[part]).astype(np.int64) <= 0).any() for part in rows.values()):
-        return None
-    return frequency_of(times[max(rows.values(), key=len)])
+def _told_apart(cells: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+    """Of each column that may tell series apart, the number of each row's series."""
+    found = {}
+    for name, column in cells.items():
+        number: dict[str, int] = {}
+        numbers = [number.setdefault(str(one), len(number)) for one in column]
+        if None not in column and len(number) * STEPS_A_SERIES <= len(numbers):
+            found[name] = numbers
+    return found
+
+
+def _rise(times: Sequence[int], series: Sequence[int]) -> bool:
+    """Whether the times of each series rise. It ends at the first that does not: each column is asked beside each other one."""
+    last: dict[int, int] = {}
+    for time, one in zip(times, series):
+        if time <= last.get(one, time - 1):
+            return False
+        last[one] = time
+    return True

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from ostinato.clocks import clock_of
+from ostinato.clocks import _rise, clock_of
 from ostinato.data.series import Frequency
 
 DAYS = [f"2024-01-{day:02d}" for day in range(1, 13)]
@@ -44,3 +44,13 @@ def test_what_is_taken_is_no_time_and_gaps_do_not_change_the_step():
     assert told(cells, {"t"}) == ("u", None, "step", False)
     assert told(cells, {"t", "u"}) is None
     assert clock_of({"day": [*DAYS[:3], *DAYS[5:]]}).frequency == Frequency("day", 1)
+
+
+def test_a_column_is_read_beside_another_only_up_to_the_first_time_that_does_not_rise():
+    """A table of pixels has a million such pairs."""
+
+    def falling():
+        yield from (5, 5)
+        pytest.fail("read on")
+
+    assert not _rise(falling(), [0, 0, 0]) and not _rise([1, 9, 2, 8], [0, 1, 0, 1]) and _rise([1, 8, 2, 9], [0, 1, 0, 1])
