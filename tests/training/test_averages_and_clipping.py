@@ -51,6 +51,12 @@ def test_a_small_gradient_is_not_clipped():
     assert [parameter.grad.item() for parameter in parameters[:2]] == pytest.approx([0.3, 0.4])
 
 
+def test_what_is_not_finite_is_left_as_it_arose():
+    parameters = given([3.0, torch.inf], [4.0])
+    assert clip(parameters, norm=1.0, value=2.0).item() == torch.inf
+    assert [one.grad.tolist() for one in parameters[:2]] == [[3.0, torch.inf], [4.0]]
+
+
 def test_clipping_by_value_comes_first_and_the_norm_told_is_that_before_it():
     parameters = given([-30.0], [0.0, 4.0])
     assert clip(parameters, norm=1.0, value=3.0).item() == pytest.approx(916**0.5)

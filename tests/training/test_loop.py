@@ -204,6 +204,9 @@ def test_it_stops_when_validation_stands_still_and_keeps_the_best(tmp_path, watc
     assert f"best-{best:04d}.safetensors" in kept and len(kept) <= 2
 
 
+SPOILT = {"gradient": torch.inf, "squares": 1e30}
+
+
 def poisoned(at, what):
     """A toy whose forward pass or gradient breaks at an update."""
 
@@ -216,8 +219,8 @@ def poisoned(at, what):
             losses = super().losses(batch)
             if count == at and what == "loss":
                 losses["next"] = Loss(losses["next"].total / 0, losses["next"].count)
-            if count == at and what == "gradient":
-                losses["next"].total.register_hook(lambda gradient: gradient * torch.inf)
+            if count == at and what in SPOILT:
+                losses["next"].total.register_hook(lambda gradient: gradient * SPOILT[what])
             return losses
 
     prepare(1)
@@ -230,6 +233,7 @@ def poisoned(at, what):
         ("layer", r"the loss of next is nan.*first layer: drop \(Dropout\)"),
         ("loss", r"the loss of next is inf.*first layer: none"),
         ("gradient", r"its gradient is not.*gradients not finite: embedding\.weight"),
+        ("squares", r"its gradient is not.*gradient norms: \S+ [1-9.]+e\+\d\d.*gradients not finite: none, but the sum of their squares"),
     ],
 )
 def test_what_is_not_finite_stops_and_is_named_and_the_last_checkpoint_is_kept(tmp_path, what, said):
