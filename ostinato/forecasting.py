@@ -143,10 +143,11 @@ def divide(
 
 
 def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
-    own, learnt = series.frequency, train.frequency
-    if own is None or learnt is None or own == learnt or all(map(learnt.fits, series.times or ())):
-        return
-    raise DataError(f"data.{split}: {series.name}: one step is one {own}, and one {learnt} in data.train; give steps as far apart as those")
+    if not series.goes_by(train.frequency):
+        raise DataError(
+            f"data.{split}: {series.name}: one step is one {series.frequency}, and one {train.frequency} in data.train; give steps as far"
+            " apart as those"
+        )
 
 
 def entire(series: Gathered, columns: Sequence[str]) -> Border:

@@ -13,7 +13,7 @@ import numpy as np
 from ostinato import fitting, forecasting
 from ostinato.data._memory import is_frame
 from ostinato.data.read import Table, is_table, open_table
-from ostinato.data.series import Gathered
+from ostinato.data.series import Frequency, Gathered
 from ostinato.data.windows import Windows, to_predict
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
@@ -226,7 +226,7 @@ def _at_the_end(run: Run, source: Any) -> Rows:
 
 def _demand_frequency(run: Run, series: Gathered) -> None:
     learnt = run.bundle.data["splits"]["train"].get("frequency")
-    if learnt is not None and series.frequency is not None and str(series.frequency) != learnt:
+    if learnt is not None and not series.goes_by(Frequency.read(learnt)):
         raise DataError(
             f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one {learnt};"
             " give steps as far apart as those, or train on these"

@@ -10,7 +10,9 @@ import pytest
 import ostinato
 from ostinato import api
 from ostinato import recipe as recipes
+from ostinato import rows as row_sources
 from ostinato.errors import ConfigError, DataError
+from ostinato.predicting import Run
 from ostinato.preparing import prepare
 from ostinato.yaml_text import parse_yaml
 
@@ -243,6 +245,21 @@ def test_rows_at_the_end_whose_target_is_empty_are_forecast(tmp_path):
     assert told[0] == told[1] and "nan" not in "".join(told[1])
 
 
+def test_a_short_past_whose_steps_fit_those_of_training_goes_on_by_them(tmp_path):
+    begin = np.datetime64("2011-01-01")
+    (tmp_path / "load.csv").write_text("\n".join(["day,load", *(f"{begin + 28 * step},{step % 5}" for step in range(40))]) + "\n")
+    recipe = plain(output={"horizon": 1, "lookback": 2})
+    recipe["data"] = {"file": str(tmp_path / "load.csv"), "time": "day", "split": {"valid": 6}}
+    recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
+    _, folder = trained(tmp_path, recipe)
+    run = Run.load(folder, "cpu")
+    past = [{"day": "2013-02-01", "load": 1.0}, {"day": "2013-03-01", "load": 2.0}]  # 28 days, and a month
+    (row,) = row_sources.of_python(run, past).rows
+    assert str(row["inputs.when"][-1]).startswith("2013-03-29")
+    with pytest.raises(DataError, match="one step is one month, and .* was trained on steps of one 28 days"):
+        row_sources.of_python(run, [{"day": "2013-01-01", "load": 1.0}, {"day": "2013-02-01", "load": 1.0}])
+
+
 def test_a_split_whose_steps_are_further_apart_than_those_of_training_is_refused(tmp_path):
     table(tmp_path / "load.csv")
     days = [f"{np.datetime64('2014-01-01') + k},a,{k % 5},1" for k in range(60)]
@@ -254,9 +271,13 @@ def test_a_split_whose_steps_are_further_apart_than_those_of_training_is_refused
         trained(tmp_path, recipe)
 
 
-def test_a_single_step_does_not_tell_when_the_next_one_is(tmp_path):
+def test_a_single_step_goes_on_by_the_steps_of_training_where_these_are_known(tmp_path):
     recipe = plain(table(tmp_path / "load.csv"), output={"lookback": 1})
     recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
-    _, run = trained(tmp_path, recipe)
+    _, folder = trained(tmp_path, recipe)
+    run, past = Run.load(folder, "cpu"), table(tmp_path / "past.csv", hours=1)
+    first, _ = row_sources.of_python(run, past).rows
+    assert str(first["inputs.when"][-1]) == "2013-01-01T06:00:00"
+    del run.bundle.data["splits"]["train"]["frequency"]
     with pytest.raises(DataError, match="series a: has one step, and nothing tells how far the next one is; give at least two"):
-        list(api.predict(run, source=str(table(tmp_path / "past.csv", hours=1)), device="cpu"))
+        row_sources.of_python(run, past)

@@ -43,6 +43,12 @@ class Frequency:
     def __str__(self) -> str:
         return self.unit if self.count == 1 else f"{self.count} {self.unit}s"
 
+    @staticmethod
+    def read(text: str) -> Frequency:
+        """What `str` wrote."""
+        count, _, unit = text.rpartition(" ")
+        return Frequency(unit.removesuffix("s"), int(count or 1))
+
     @property
     def season(self) -> int | None:
         """Steps of the usual season: a day of hours or minutes, a week of days, a year of weeks, months or quarters."""
@@ -113,6 +119,14 @@ class Gathered(Source):
 
     def digest(self, columns: Sequence[str]) -> str:
         return self._content
+
+    def goes_by(self, learnt: Frequency | None) -> bool:
+        """Whether its steps are as far apart as those of training. Its frequency is then that one: few times fit several, one time all."""
+        if self.times is None or learnt is None:
+            return True
+        if all(map(learnt.fits, self.times)):
+            self.frequency = learnt
+        return self.frequency in (None, learnt)
 
     def told(self, series: int, step: int) -> str:
         """A step of a series as a person reads it, also one after its last: by its time, or counted from 1."""
