@@ -1,5 +1,6 @@
 """Raw values as one field of one line, and in a message."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ def one_line(text: str) -> str:
 def shown(raw: Any) -> str:
     """A raw value of the wrong kind, for a message: its kind and how it begins."""
     return "a missing value" if raw is None else f"{type(raw).__name__} {repr(raw)[:40]}"
+
+
+def is_missing(raw: Any) -> bool:
+    """Whether a raw value says that there is none: None, or NaN, which frames have in its place."""
+    return raw is None or isinstance(raw, (float, np.floating)) and math.isnan(raw)
 
 
 def strings(raw: Any, noun: str) -> list[str]:

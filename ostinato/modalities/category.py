@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._contract import MISSING, Labels, Modality
-from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._fields import is_missing, one_line, shown
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -163,7 +162,7 @@ class Category(Modality):
         return field.strip() or None
 
     def take(self, raw: Any) -> Any:
-        return None if isinstance(raw, float) and math.isnan(raw) else raw
+        return None if is_missing(raw) else raw
 
     def write(self, raw: str | list[str] | None) -> str:
         """The label; with `several` the labels with the separator between them."""

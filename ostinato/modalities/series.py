@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality, Values
-from ostinato.modalities._fields import shown
+from ostinato.modalities._fields import is_missing, shown
 from ostinato.modalities._numbers import FLOAT32_MAX, as_number
 
 
@@ -158,7 +158,7 @@ class Series(Modality):
         return [_number(part, f"number {place}") for place, part in enumerate(parts, 1)]
 
     def take(self, raw: Any) -> Any:
-        return raw
+        return None if is_missing(raw) else raw
 
     def write(self, raw: Any) -> str:
         """One channel as numbers with the separator between them, `NA` where one is missing; several as JSON."""

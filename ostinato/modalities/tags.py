@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities import _schemes
 from ostinato.modalities._contract import MISSING, Labels, Modality
-from ostinato.modalities._fields import one_line, shown
+from ostinato.modalities._fields import is_missing, one_line, shown
 
 
 class Tags(Modality):
@@ -95,7 +95,9 @@ class Tags(Modality):
     def _label(self, label: Any) -> str | None:
         if isinstance(label, int) and not isinstance(label, bool):
             label = str(label)
-        if label is not None and not isinstance(label, str):
+        if is_missing(label):
+            return None
+        if not isinstance(label, str):
             raise DataError(f"a label must be a string or a whole number, not {shown(label)}")
         return None if label == self._missing else label
 
@@ -178,7 +180,7 @@ class Tags(Modality):
         return [None if label == self._missing else label for label in labels] if field else []
 
     def take(self, raw: Any) -> list[str | None] | None:
-        return None if raw is None else self._read(raw)
+        return None if is_missing(raw) else self._read(raw)
 
     def write(self, raw: list[str | None]) -> str:
         """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not undo.

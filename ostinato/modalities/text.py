@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -13,7 +12,7 @@ from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._contract import Modality, Subwords, Symbols, Tokenized, Worded
-from ostinato.modalities._fields import one_line, shown, strings
+from ostinato.modalities._fields import is_missing, one_line, shown, strings
 from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers._contract import Spelt, Tokenizer
@@ -252,7 +251,7 @@ class Text(Modality, Tokenized, Worded):
         return self._listed(field) if self._by_words else field
 
     def take(self, raw: Any) -> Any:
-        if raw is None or isinstance(raw, float) and math.isnan(raw):
+        if is_missing(raw):
             return None
         return self._listed(raw) if self._by_words else raw
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Modality, Symbols, Worded
-from ostinato.modalities._fields import one_line, strings
+from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
 from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
@@ -135,7 +135,7 @@ class Tokens(Modality, Worded):
         return [symbol for symbol in field.split(self._separator) if symbol] if self._separator else list(field)
 
     def take(self, raw: Any) -> list[str] | None:
-        return None if raw is None else self._read(raw)
+        return None if is_missing(raw) else self._read(raw)
 
     def write(self, raw: list[str]) -> str:
         """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not undo."""

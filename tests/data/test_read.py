@@ -16,7 +16,7 @@ from ostinato.data import _files, _lines, _memory
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.modalities._contract import Symbols
-from ostinato.registry import make
+from ostinato.registry import make, names
 
 ROWS = [("Ein Hund.", "A dog."), ('Er sagt "ja".', "He says 'yes'."), ("नमस्ते \u2028 x", "🙂\x0b"), ("", "empty")]
 CHANGES = [lambda b: b, lambda b: b.replace(b"\n", b"\r\n"), lambda b: b"\xef\xbb\xbf" + b, lambda b: b[:-1]]
@@ -466,6 +466,17 @@ def test_each_cell_is_read_alike_whatever_stands_beside_it(tmp_path, first):
     for kind, expected in (("category", ["a", None, None, None, 7, "b"]), ("text", ["a", "", None, None, 7, "b"])):
         table = opened(tmp_path, [{"x": first}, *({"x": cell} for cell in cells)], ["x"])
         assert list(table.values("x", make("modalities", kind)))[1:] == expected
+
+
+@pytest.mark.parametrize("kind", [kind for kind in names("modalities") if kind != "calendar"])
+def test_nan_stands_for_a_missing_value_in_every_column(tmp_path, kind):
+    cells = [None, float("nan"), numpy.float64("nan"), numpy.float32("nan")]
+    table = opened(tmp_path, [{"x": cell} for cell in cells], ["x"])
+    assert list(table.values("x", make("modalities", kind))) == [None] * 4
+
+
+def test_a_step_of_tags_is_missing_where_a_list_has_nan():
+    assert make("modalities", "tags").take(["A", float("nan"), 3]) == ["A", None, "3"]
 
 
 def test_a_field_that_cannot_be_parsed_names_its_place(tmp_path):
