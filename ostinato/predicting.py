@@ -399,9 +399,11 @@ def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarra
     for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
         number = int(steps[:, -1].sum()) if by_words else len(steps)
         if number != len(labels):
+            align = align_of(run.outputs[output])
+            noun = "label" if align == "each" else "symbol"
             raise DataError(
-                f"{place(row)}: outputs.{output} has {len(labels)} labels and inputs.{read} {number} {unit}s;"
-                f" align: each needs one label per {unit}"
+                f"{place(row)}: outputs.{output} has {len(labels)} {noun}s and inputs.{read} {number} {unit}s;"
+                f" align: {align} needs one {noun} per {unit}"
             )
 
 
@@ -441,7 +443,7 @@ def scores(
         given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
         targets = run.encoded([rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at]))
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
-        if align_of(run.outputs[output]) == "each":
+        if align_of(run.outputs[output]) in ("each", "next") and run.outputs[output].type != "series":
             _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
         # Each run of an ensemble tells the scores of all symbols at every step.
         at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)

@@ -23,7 +23,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.layers.pooling import words_of
 from ostinato.modalities._contract import Modality
 from ostinato.model import Batch, Pieces
-from ostinato.recipe import Recipe, forecasts, labelled, streamed
+from ostinato.recipe import Recipe, align_of, forecasts, labelled, streamed
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
@@ -369,6 +369,7 @@ def _usable(
         if count == len(usable):
             raise DataError(f"data.{split}: no row has {place}; give it in some rows, or leave this output out")
     _demand_one_label_per_step(recipe, dataset, usable)
+    _demand_one_symbol_per_step(recipe, dataset, usable)
     return usable
 
 
@@ -387,6 +388,23 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
             raise DataError(
                 f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} {unit}s"
                 f" ({len(bad):,} rows like this); align: each needs one label per {unit}{_other_unit(recipe, read)}"
+            )
+
+
+def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
+    """What goes on from an input may stand in a column of its own, step beside step."""
+    for name, settings in recipe.outputs.items():
+        if align_of(settings) != "next" or settings.type == "series":
+            continue
+        there = rows[dataset.present(f"outputs.{name}", rows)]
+        said, heard = (dataset.lengths[place][there] for place in (f"outputs.{name}", f"inputs.{settings.of}"))
+        bad = np.flatnonzero(said != heard)
+        if len(bad):
+            first = int(bad[0])
+            raise DataError(
+                f"{dataset.table.place(int(there[first]))}: outputs.{name} has {said[first]} steps and inputs.{settings.of} {heard[first]}"
+                f" ({len(bad):,} rows like this); align: next says what follows each step; leave outputs.{name}.column out, or set"
+                " align: free"
             )
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from ostinato import preparing
 from ostinato.data.split import set_aside
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
+from ostinato.predicting import Run, scores
 from ostinato.recipe import from_arguments
 from ostinato.rows import of_split
 from ostinato.runs import train_run
@@ -80,3 +81,18 @@ def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
     assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).before
     with pytest.raises(ConfigError, match="data.fraction was 0.5, is 1.0"):
         train_run(recipe(1.0), tmp_path / "run", **given, **listeners)
+
+
+def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path):
+    text = {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}
+    made = from_arguments({"x": text}, {"y": {"of": "x", "align": "next", "column": "y"}}, training={"epochs": 1, "batch_rows": 8})
+    shifted = [{"x": row["x"], "y": row["x"][1:] + "a"} for row in rows(2)]
+    data = {"train": shifted}
+    train_run(made, tmp_path / "run", resume=False, overwrite=False, device="cpu", roots=(), data=data, say=print, on_event=print)
+    run = Run.load(tmp_path / "run", "cpu")
+    uneven = [*shifted[:3], {"x": "abc", "y": "ab"}, *shifted[3:]]
+    with pytest.raises(DataError, match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(1 rows like this\); align: next says what follows"):
+        preparing.prepare(made, data={"train": shifted, "valid": uneven})
+    assert len(scores([run], shifted[:3])["y"].rows) == 3
+    with pytest.raises(DataError, match="row 3: outputs.y has 2 symbols and inputs.x 3 steps; align: next needs one symbol per step"):
+        scores([run], uneven)
