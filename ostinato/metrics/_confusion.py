@@ -97,8 +97,12 @@ def steps(predicted: Any, expected: Any, example: int) -> list[tuple[str, str]]:
     return [(told or "", was) for told, was in pairs if was is not None]
 
 
-def by_class(examples: Iterable[Sequence[Pair]]) -> list[Sequence[float]]:
-    """Of each example, for each label that stands in the references (sorted): right, wrongly predicted, missed."""
+def by_class(examples: Iterable[Sequence[Pair]]) -> np.ndarray:
+    """Of each example, for each label that stands in the references (sorted): right, wrongly predicted, missed.
+
+    Shapes:
+        (examples, 3 V) float64: as it is read on, since with many labels there is no room for it twice
+    """
     listed = list(examples)
     number = {one: at for at, one in enumerate(sorted({one for pairs in listed for _, right in pairs for one in right}))}
     rows = np.zeros((len(listed), len(number), 3))
@@ -107,7 +111,7 @@ def by_class(examples: Iterable[Sequence[Pair]]) -> list[Sequence[float]]:
             for one in said | right:
                 if one in number:
                     row[number[one], 0 if one in said and one in right else 1 if one in said else 2] += 1
-    return list(rows.reshape(len(listed), -1))
+    return rows.reshape(len(listed), len(number) * 3)
 
 
 def macro(total: Sequence[float], metric: str) -> float:

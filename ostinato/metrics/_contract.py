@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -109,8 +111,8 @@ class Metric(ABC):
         """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""
 
     @abstractmethod
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        """One row of sufficient statistics per example, all of one width."""
+    def statistics(self, judged: Judged) -> list[Sequence[float]] | np.ndarray:
+        """One row of sufficient statistics per example, all of one width; an array where they are many."""
 
     @abstractmethod
     def value(self, total: Sequence[float]) -> float:

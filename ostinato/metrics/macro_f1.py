@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ostinato.metrics._confusion import by_class, chosen, macro
 from ostinato.metrics._contract import Judged, Metric
 
@@ -24,7 +26,7 @@ class MacroF1(Metric):
     is_share = False
     needs_log_probability = False
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+    def statistics(self, judged: Judged) -> np.ndarray:
         return by_class([] if pair is None else [pair] for pair in chosen(judged))
 
     def value(self, total: Sequence[float]) -> float:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ostinato.metrics._confusion import by_class, macro, steps
 from ostinato.metrics._contract import Judged, Metric
 
@@ -26,7 +28,7 @@ class StepMacroF1(Metric):
     is_share = False
     needs_log_probability = False
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+    def statistics(self, judged: Judged) -> np.ndarray:
         both = enumerate(zip(judged.predicted, judged.expected, strict=True))
         return by_class(
             [(frozenset([said]), frozenset([right])) for said, right in steps(predicted, expected, example)]

@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ def test_of_some_of_the_examples_only_their_own_labels_count():
     metric = make("metrics", "macro_f1")
     rows = metric.statistics(Judged(["x", "y", "y"], ["x", "x", "y"]))
     assert metric.value(np.sum(rows[:2], axis=0).tolist()) == pytest.approx(200 / 3)
+
+
+def test_counts_of_many_labels_are_held_once():
+    labels = [str(at % 200) for at in range(4000)]
+    tracemalloc.start()
+    try:
+        measure(make("metrics", "macro_f1"), Judged(labels, labels), draws=2)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * 4000 * 200 * 3 * 8
 
 
 def test_two_systems_that_invent_different_labels_are_compared():
