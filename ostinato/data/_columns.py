@@ -46,7 +46,7 @@ def _gathered(
         lines.append(line)
         for column in columns:
             cells[column].append(row[column])
-            values += _values(row[column])
+            values += values_in(row[column])
         if len(lines) == BLOCK_ROWS or values >= BLOCK_VALUES:
             yield Block(name, unit, lines, cells, text)
             lines, cells, values = [], {column: [] for column in columns}, 0
@@ -54,7 +54,7 @@ def _gathered(
         yield Block(name, unit, lines, cells, text)
 
 
-def _values(cell: Any) -> int:
+def values_in(cell: Any) -> int:
     """Values in a list, or in a list of steps of several channels; of letters as many as take the room of one."""
     if isinstance(cell, list):
         return len(cell) * (len(cell[0]) if cell and isinstance(cell[0], list) else 1)

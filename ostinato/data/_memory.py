@@ -6,15 +6,20 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 
+from ostinato.data._columns import values_in
 from ostinato.data._contract import Block, Source
+from ostinato.data._files import BLOCK_VALUES
 from ostinato.errors import DataError
 
 BLOCK_ROWS = 1 << 14
+FIRST_ROWS = 64
+"""Rows that are read before anything tells how long lists are."""
 LIBRARIES = ("pandas", "polars", "datasets")
 
 
@@ -99,14 +104,33 @@ class Memory(Source):
         self._cells = lambda start, stop, columns: {column: [row.get(column) for row in rows[start:stop]] for column in columns}
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        for start in range(0, self.num_rows, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, self.num_rows)
-            yield Block(self.name, "row", range(start + 1, stop + 1), self._cells(start, stop, columns), False)
+        for begin, end, cells in self._slices(columns, 0, self.num_rows):
+            yield Block(self.name, "row", range(begin + 1, end + 1), cells, False)
+
+    def _slices(self, columns: Sequence[str], begin: int, end: int) -> Iterator[tuple[int, int, dict[str, list[Any]]]]:
+        """The cells of rows one after the other, with their (begin, end): as few as the lists before them were long, since frames
+        make Python's objects of them."""
+        size = FIRST_ROWS
+        while begin < end:
+            stop = min(end, begin + min(size, BLOCK_ROWS))
+            cells = self._cells(begin, stop, columns)
+            yield begin, stop, cells
+            values = sum(map(values_in, chain.from_iterable(cells.values())))
+            size = max(1, min(4 * size, BLOCK_VALUES * (stop - begin) // max(1, values)))
+            begin = stop
 
     def digest(self, columns: Sequence[str]) -> str:
+        """Of the JSON of {column: cells} of BLOCK_ROWS rows after BLOCK_ROWS rows, made slice by slice: runs have kept it."""
         content = hashlib.sha256()
-        for block in self.blocks(columns):
-            content.update(json.dumps(block.columns, default=self._plain, sort_keys=True).encode())
+        for begin in range(0, self.num_rows, BLOCK_ROWS):
+            end = min(begin + BLOCK_ROWS, self.num_rows)
+            for number, column in enumerate(sorted(set(columns))):
+                content.update(f"{', ' if number else '{'}{json.dumps(column)}: [".encode())
+                for start, _, cells in self._slices([column], begin, end):
+                    text = json.dumps(cells[column], default=self._plain, sort_keys=True)[1:-1]
+                    content.update(f"{', ' if start > begin else ''}{text}".encode())
+                content.update(b"]")
+            content.update(b"}" if columns else b"{}")
         return json.dumps(["memory", content.hexdigest()])
 
     def _plain(self, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 
@@ -146,6 +147,26 @@ def test_blocks_of_parquet_hold_so_many_values_of_lists_at_most(tmp_path, monkey
         assert table.place(100) == "t.parquet row 101"
     assert max(map(len, opened(tmp_path, "t.parquet", ["array"]).blocks())) == 30
     assert len(list(opened(tmp_path, "t.parquet", ["n"]).blocks())) == 1
+
+
+def test_lists_of_a_frame_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(_memory, "BLOCK_VALUES", 1000)
+    frame = polars.DataFrame({"n": range(400), "x": [[float(row)] * 100 for row in range(400)]})
+    table = opened(tmp_path, frame, ["n", "x"])
+    assert rows_of(table) == list(zip(frame["n"].to_list(), frame["x"].to_list()))
+    assert [len(one) for one in table.blocks()][1:] == [10] * 33 + [6]
+    assert [len(one) for one in opened(tmp_path, frame, ["n"]).blocks()] == [64, 256, 80]
+
+
+def test_the_digest_of_rows_in_memory_is_what_runs_have_kept(tmp_path, monkeypatch):
+    rows = [{"b": [row, None, "é"], "a": numpy.float32(row), "c": {"z": 1, "y": row}} for row in range(300)]
+    for size in (100, 1 << 14):
+        monkeypatch.setattr(_memory, "BLOCK_ROWS", size)
+        kept = hashlib.sha256()
+        for start in range(0, 300, size):
+            cells = {name: [row[name] for row in rows[start : start + size]] for name in "bac"}
+            kept.update(json.dumps(cells, default=lambda one: one.item(), sort_keys=True).encode())
+        assert _memory.Memory(rows, "data").digest(["b", "a", "c"]) == json.dumps(["memory", kept.hexdigest()])
 
 
 def test_a_text_file_is_one_column_of_any_name(tmp_path):
