@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -95,6 +96,8 @@ class Metric(ABC):
     """None where neither end is good, as with a ratio whose best value lies in the middle."""
     unit: ClassVar[str]
     """`%`, `nats`, `bits` or empty."""
+    greatest: ClassVar[float] = inf
+    """What no value is above, where `unit` and direction do not tell: an error in % may be above 100, a score may not."""
     is_share: ClassVar[bool]
     """Whether each example counts 0 or 1, so that Wilson's interval is right; its rows are then (0 or 1, 1), the metric 100
     times the first sum over the second."""

@@ -288,7 +288,7 @@ def within_range(metric: Metric, values: np.ndarray, low: float, high: float) ->
         low = max(0.0, low)
     if metric.is_share or (metric.unit == "%" and metric.higher_is_better):
         high = min(100.0, high)
-    return low, high
+    return low, min(metric.greatest, high)
 
 
 def students_t(freedom: int) -> float:

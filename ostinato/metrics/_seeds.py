@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ from ostinato.metrics._intervals import (
 Runs = Sequence[np.ndarray]
 """Of each run, in the order of seeds: (examples, width), the metric's statistics."""
 Orders = Sequence[Order]
+ROUNDING = 1e-12
+"""A difference of two values is none where it is so much smaller than they."""
 
 
 def over_seeds(
@@ -100,6 +103,8 @@ def difference(
     sides = [[metric.value(one.sum(0).tolist()) for one in runs] for runs in (first, second)]
     differences = [other - one for one, other in zip(*sides)]
     mean = statistics.fmean(differences)
+    nothing = ROUNDING * max(map(abs, itertools.chain(*sides)))
+    mean = mean if abs(mean) > nothing else 0.0
     parts = _drawn(metric, [second, first], shared, orders)
     drawn = widened(np.subtract(*_means(metric, [second, first], shared, parts, draws, seed)), parts)
     how = f"paired block bootstrap over {_told(parts)}" if parts else "paired bootstrap over examples"
@@ -110,7 +115,7 @@ def difference(
         errors.append((error, len(first) - 1))
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
-    low, high = ends(drawn)
+    low, high = (end if abs(end) > nothing else 0.0 for end in ends(drawn))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
     told_apart = [np.any(differ, 0)] if shared else differ
     counted = zip(parts, told_apart) if parts else ((None, one) for one in told_apart)

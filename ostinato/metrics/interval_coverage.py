@@ -30,6 +30,7 @@ class IntervalCoverage(Metric):
 
     higher_is_better = None
     unit = "%"
+    greatest = 100.0
     is_share = False
     needs_log_probability = False
     needs = ("quantiles",)

@@ -39,6 +39,8 @@ from ostinato.training.task import Interrupted, Listeners, Outcome, Part, Place,
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming: more epochs touch the future only (a schedule over all updates is stretched), the rest nothing."""
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a run to stop: a person, and a machine that ends its processes."""
 
 
 class Training:
@@ -154,7 +156,7 @@ class Training:
                 not finite. (There is no class of its own for that: what helps is a change of the recipe.)
             DataError: the folder holds a run and `resume` was not said, or the disk refuses.
             BundleError: no checkpoint is whole.
-            Interrupted: Ctrl-C, after a checkpoint was written.
+            Interrupted: Ctrl-C or SIGTERM, after a checkpoint was written.
         """
         return _Run(self, task, Path(folder), listeners or Listeners(), resume).go()
 
@@ -431,7 +433,7 @@ class _Run:
             draw_from(self.training.seed, place.updates, part, self.device)
             with self.autocast, torch.no_grad():
                 arose = arose or first_not_finite(self.model, self.losses, batch)
-        norms = {name: one.grad.float().norm().item() for name, one in self.named.items() if one.grad is not None}
+        norms = {name: one.grad.double().norm().item() for name, one in self.named.items() if one.grad is not None}
         bad = [name for name, norm in norms.items() if not math.isfinite(norm)]
         largest = sorted((name for name in norms if name not in bad), key=norms.__getitem__, reverse=True)[:3]
         wrong = [f"the loss of {name} is {total}" for name, total in totals.items() if not math.isfinite(total)]
@@ -442,7 +444,7 @@ class _Run:
             f"\n  rows of the batch: {', '.join(map(str, rows[:20]))}{f' and {len(rows) - 20} more' if len(rows) > 20 else ''}"
             f"\n  first layer: {arose or 'none has an output that is not finite; it arose in the loss or on the way back'}"
             f"\n  gradient norms: {', '.join(f'{name} {norms[name]:.3g}' for name in largest) or 'none is finite'}"
-            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none'}{f' and {len(bad) - 5} more' if len(bad) > 5 else ''}"
+            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none, but the sum of their squares is'}{f' and {len(bad) - 5} more' if len(bad) > 5 else ''}"
             f"\n  last good checkpoint, kept: {last or 'none was written yet'}"
             f"\n  what helps: a smaller learning_rate (now {place.learning_rate:.3g}), a smaller clip_norm"
             f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the data"
@@ -455,7 +457,7 @@ class _Run:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C asks the run to stop after its step; once more, or during validation, breaks what is going on."""
+        """Ctrl-C, or SIGTERM, asks the run to stop after its step; once more, or during validation, breaks what is going on."""
         if threading.current_thread() is not threading.main_thread():
             yield  # Signals belong to the main thread.
             return
@@ -465,8 +467,9 @@ class _Run:
                 raise KeyboardInterrupt
             self.interrupted = True
 
-        before = signal.signal(signal.SIGINT, heard)
+        before = {number: signal.signal(number, heard) for number in STOPS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+            for number, handler in before.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)

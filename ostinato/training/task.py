@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was heard, the step was finished and a checkpoint written: resuming goes on from there."""
+    """Ctrl-C or SIGTERM was heard, the step was finished and a checkpoint written: resuming goes on from there."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
+from ostinato.metrics._contract import Judged, Order
 from ostinato.metrics._intervals import measure
 from ostinato.metrics.mase import ordinary_error
 from ostinato.registry import make
@@ -173,3 +173,11 @@ def test_the_order_in_which_levels_are_given_changes_nothing():
     one, other = {0.05: 0.0, 0.5: 1.0, 0.95: 4.0}, {0.95: 4.0, 0.05: 0.0, 0.5: 1.0}
     for name in ("pinball_loss", "crps", "interval_coverage"):
         assert value(name, Judged([1.0], [2.0], quantiles=[one])) == value(name, Judged([1.0], [2.0], quantiles=[other]))
+
+
+def test_no_interval_of_a_coverage_is_above_all():
+    metric, few = make("metrics", "interval_coverage"), Order([0] * 12, 4, "window", "series")
+    quantiles = [{0.05: np.zeros(4), 0.95: np.full(4, 2.0)}] * 12
+    judged = Judged([[1.0] * 4] * 12, [[1.0] * 4] * 9 + [[1.0, 1.0, 3.0, 3.0]] * 3, quantiles=quantiles, order=few)
+    found = measure(metric, judged)
+    assert found.value == 87.5 and found.low < 80 and found.high == 100, found

@@ -125,6 +125,12 @@ def test_the_sum_of_two_errors_is_the_integral():
         assert _beyond(distance, [(1.0, 7), (1e-9, 2)]) == pytest.approx(_beyond(distance, [(1.0, 7)]), rel=1e-6)
 
 
+def test_a_difference_that_only_rounding_makes_is_none():
+    first, second = ([np.array([[hits, 10.0]] * 4)] for hits in (0.1 + 0.2, 0.3))
+    found = difference(STEPS, first, second, shared=True)
+    assert found.first != found.second and (found.difference, found.low, found.high, found.real) == (0, 0, 0, False)
+
+
 def test_lower_is_better_where_the_metric_says_so():
     error = make("metrics", "sequence_error")
     assert difference(error, [shares(0.5, 1)], [shares(0.9, 2)], shared=True).better == "first"

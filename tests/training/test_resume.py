@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato.training.loop import STOPS
 from ostinato.training.task import Interrupted, Listeners
 from tests.training.toy_run import Toy, digest, facts, task, training
 
@@ -74,10 +75,11 @@ def test_killed_at_each_moment_of_the_first_epochs_end(run, tmp_path):
         assert history(folder) == history(tmp_path / "whole"), moment
 
 
-def test_ctrl_c_finishes_the_step_saves_and_its_checkpoint_enters_no_average(run, tmp_path):
+@pytest.mark.parametrize("number", STOPS)
+def test_ctrl_c_and_sigterm_finish_the_step_and_save_and_their_checkpoint_enters_no_average(run, tmp_path, number):
     options = BOTH | {"average_last": 2, "keep_best": False}
     assert run(tmp_path / "whole", options) == 0
-    assert run(tmp_path / "broken", {**options, "stop_at": 5, "signal": signal.SIGINT}) == 130
+    assert run(tmp_path / "broken", {**options, "stop_at": 5, "signal": number}) == 130
     (stopped,) = (tmp_path / "broken" / "checkpoints").iterdir()
     assert stopped.name == "checkpoint-0000-0000006", "the update is finished, and only the end of an epoch enters the average"
     assert run(tmp_path / "broken", options) == 0
