@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -104,24 +105,39 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) and value.isprintable() and value.strip() else json.dumps(value)
 
 
+HEADED = {
+    "text": ({"type": "text"}, {"type": "category"}, {"type": "number"}, {"of": "read", "align": "next"}),
+    "tokens": ({"type": "tags"},),
+    "series": ({"of": "read", "align": "next", "horizon": 2, "lookback": 2},),
+}
+"""Outputs beside an input that each head serves one of."""
+
+
 def chosen_from_data() -> dict[type, set[str]]:
     """The settings that are chosen from the data where a recipe leaves them out, by the class that has them."""
     found: dict[type, set[str]] = {}
-    slots = {"tokenizers": "tokenizer", "encoders": "encoder", "heads": "head"}
-    for room, name in ((room, name) for room in slots for name in names(room)):
-        given = slots[room]
-        read, said = ({"type": "text", given: name} if given != other else "text" for other in ("head", "encoder"))
-        try:
-            recipe = from_arguments({"read": read}, {"said": said})
-        except ConfigError:
-            continue  # This member cannot stand beside a text; what is chosen for it is chosen for the others.
-        counted = dict.fromkeys(("inputs.read", "outputs.said"), 10**6)
-        amount = planning.Amount(10**4, counted, counted)
-        for path in (*planning.tokenizers(recipe, amount), *planning.sizes(recipe, amount)):
-            *place, setting = path.split(".")
-            owner = {"training": Training, given: component(room, name)}.get(place[-1])
-            if owner is not None:
-                found.setdefault(owner, set()).add(setting)
+    text = {"type": "text"}
+    pairs = {
+        "tokenizers": ("tokenizer", [(text, text)]),
+        "encoders": ("encoder", [(text, text)]),
+        "heads": ("head", [({"type": read}, said) for read, outputs in HEADED.items() for said in outputs]),
+    }
+    for room, (slot, served) in pairs.items():
+        for name, (read, said) in itertools.product(names(room), served):
+            given = {slot: name}
+            try:
+                recipe = from_arguments(
+                    {"read": read if slot == "head" else read | given}, {"said": said if slot == "encoder" else said | given}
+                )
+            except ConfigError:
+                continue  # This member cannot stand there; what is chosen for it is chosen for the others.
+            counted = dict.fromkeys(("inputs.read", "outputs.said"), 10**6)
+            amount = planning.Amount(10**4, counted, counted)
+            for path in (*planning.tokenizers(recipe, amount), *planning.sizes(recipe, amount)):
+                *place, setting = path.split(".")
+                owner = {"training": Training, slot: component(room, name)}.get(place[-1])
+                if owner is not None:
+                    found.setdefault(owner, set()).add(setting)
     return found
 
 
@@ -158,7 +174,7 @@ def member(room: str, name: str, chosen: Mapping[type, set[str]]) -> list[str]:
         lines += [_spaced(parts["body"]), ""]
     if room == "modalities":
         aligns = ", ".join(f"`{align}`" for align in sorted(cls.aligns & _served()))
-        lines += [f"As an output: align {aligns}; metrics {', '.join(_metrics(cls))}.", ""]
+        lines += [f"As an output: align {aligns}; metrics {', '.join(_metrics(cls))}." if aligns else "An input alone.", ""]
     lines += [*settings_table(cls, chosen), ""]
     if "Source" in parts:
         lines += [f"Source: {' '.join(parts['Source'].split())}", ""]
