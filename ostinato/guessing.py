@@ -358,12 +358,16 @@ def _forecast(
         raise ConfigError(f"--in {target}:{told_inputs[target]}: what is forecast is read as a series; write --in {target}")
     clock = None if in_lists else clock_of(cells, {target, *told_inputs})
     if clock is None and not in_lists:
+        # Whoever names the dates among the inputs means the time, which is read as a calendar.
+        named = clock_of(cells, {target, *(name for name, kind in told_inputs.items() if kind is not None)})
+        clock = named if named is not None and named.dates else None
+    if clock is None and not in_lists:
         raise ConfigError(
             f"--out {target}: a forecast needs the order of the rows, and no column of {source} has times that rise from row to row, or within"
             " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time, or add the column"
         )
     steps = {clock.time, clock.series} if clock is not None else set()
-    left_out, reads = {}, dict(told_inputs)
+    left_out, reads = {}, {name: kind for name, kind in told_inputs.items() if clock is None or name != clock.time}
     if not told_inputs:
         for name in cells:
             if name in {target, *steps}:

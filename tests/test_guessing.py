@@ -184,6 +184,15 @@ def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path)
     assert found.recipe().settings.outputs["forecast"].horizon == 24
 
 
+def test_dates_that_are_told_to_be_an_input_are_the_time(tmp_path):
+    made = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
+    found = guess(made, ["hour", "price"], ["load:series"])
+    assert found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"} and found.clock.time == "hour"
+    found.recipe()
+    with pytest.raises(ConfigError, match="a forecast needs the order of the rows"):
+        guess(made, ["hour:text"], ["load:series"])
+
+
 def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
     columns = {"site": ["a"] * 50 + ["b"] * 50, "t": [*range(50)] * 2, "load": PRICES, "note": PROSE}
     found = guess(table(tmp_path, columns), ["load"], ["load"])
