@@ -12,6 +12,8 @@ from ostinato.registry import SameAs, Settings, component, keyword_only
 
 Column = Callable[[], Iterable[Any]]
 """The raw training values of one column, readable again and again."""
+OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known", "unit", "characters"})
+"""Settings that say how a column's own values are read and shown: who share a vocabulary may differ in them."""
 
 
 def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
@@ -81,6 +83,13 @@ def vocabulary_owners(recipe: Settings) -> dict[str, str]:
             raise ConfigError(f"{place}: same_as joins {columns[place].type} and {columns[seen[-1]].type}; both must be of one type")
         owners[place] = seen[-1]
     return owners
+
+
+def of_vocabulary(kind: str) -> tuple[str, ...]:
+    """The settings of a modality that decide what its symbols or numbers are, which all who share a vocabulary have in common."""
+    cls = component("modalities", kind)
+    own = [parameter.name for parameter in keyword_only(cls)]
+    return ("tokenizer",) if issubclass(cls, Tokenized) else tuple(name for name in own if name not in OWN_READING)
 
 
 def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) -> str | None:

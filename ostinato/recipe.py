@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -282,7 +283,7 @@ def _one_way(source: dict[str, Any]) -> dict[str, Any]:
 
 def restore(plain: dict[str, Any], origin: str) -> Recipe:
     """A full recipe that was saved with a model."""
-    return Recipe(check(plain, origin), plain, Path.cwd(), origin)
+    return Recipe(check(plain, origin, is_trained=True), plain, Path.cwd(), origin)
 
 
 def _plain(value: Any) -> Any:
@@ -344,8 +345,14 @@ def _generates(settings: Settings) -> bool:
     return any(component("heads", head.type).generates for head in heads if head is not None)
 
 
-def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settings:
+def check(plain: dict[str, Any], origin: str, text: str | None = None, *, is_trained: bool = False) -> Settings:
     """Plain values to settings.
+
+    Args:
+        plain: the whole recipe.
+        origin: its name for messages.
+        text: as it was written, for the lines of mistakes.
+        is_trained: whether a model was made of just these settings: they are taken as they stand.
 
     Errors:
         ConfigError: all mistakes together, a line each.
@@ -357,9 +364,9 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None) -> Settin
     except ValidationError as why:
         mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
-        mistakes = list(_impossible(settings)) or list(_refused(settings))
+        mistakes = list(_impossible(settings)) or list(_refused(settings)) or ([] if is_trained else list(_sharing_mistakes(settings)))
         if not mistakes:
-            return settings
+            return settings if is_trained else _shared(settings)
     marks = line_numbers(text) if text else {}
     shown = []
     for path, message in dict.fromkeys(mistakes):
@@ -577,6 +584,55 @@ def _spelling_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             yield f"{place}.characters", f"true, and {owner}, which has the vocabulary, has no spelling; {way}, or give {place} its own"
         elif spelt(other) and not spelt(one) and one_encoder:
             yield f"{place}.characters", f"false, and {owner}, whose encoder reads it, is true; set it here too, or give {place} its own"
+
+
+def _sharing_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+    """Settings of a vocabulary that were given to an input which uses another's, and are not that one's."""
+    columns, owners = dict(fitting.places(recipe)), fitting.vocabulary_owners(recipe)
+    for place, owner in owners.items():
+        one, encoder = columns[place], getattr(columns[place], "encoder", None)
+        if not isinstance(encoder, SameAs):
+            continue
+        read_by = f"inputs.{encoder.same_as}"
+        if owners[read_by] != owner:
+            told = f"the vocabulary of {owner}, and the encoder of {read_by} reads by that of {owners[read_by]}; leave it out"
+            yield f"{place}.tokenizer.same_as", f"{told}, or give {place} an encoder of its own"
+            continue
+        for word in fitting.of_vocabulary(one.type):
+            given = getattr(one, word)
+            if word not in one.model_fields_set or isinstance(given, SameAs):
+                continue
+            differing = _differing(word, given, getattr(columns[owner], word))
+            if differing is not None:
+                path, ours, theirs = differing
+                told = f"{json.dumps(ours)}, and {owner}, whose vocabulary is read here too (same_as), has {json.dumps(theirs)}"
+                yield f"{place}.{path}", f"{told}; leave it out, set it in {owner}, or give {place} an encoder of its own"
+
+
+def _differing(path: str, given: Any, other: Any) -> tuple[str, Any, Any] | None:
+    """The first setting that was given and is not the other's: its path and both values."""
+    if not isinstance(given, Settings) or not isinstance(other, Settings):
+        return None if given == other else (path, given, other)
+    if type(given) is not type(other):
+        return path, given.type, other.type
+    found = (_differing(f"{path}.{name}", getattr(given, name), getattr(other, name)) for name in sorted(given.model_fields_set))
+    return next(filter(None, found), None)
+
+
+def _shared(recipe: Settings) -> Settings:
+    """The recipe in which inputs that read by another's vocabulary, and outputs that go on from them, say what that is."""
+    columns, made, outputs = dict(fitting.places(recipe)), {}, dict(recipe.outputs)
+    for place, owner in fitting.vocabulary_owners(recipe).items():
+        one = columns[place]
+        if place != owner and isinstance(getattr(one, "encoder", None), SameAs):
+            taken = {word: getattr(columns[owner], word) for word in fitting.of_vocabulary(one.type)}
+            if "tokenizer" in taken:
+                taken["tokenizer"] = SameAs(same_as=one.encoder.same_as)
+            name = place.partition(".")[2]
+            made[name] = one.model_copy(update=taken)
+            own = {word: value for word, value in taken.items() if word != "tokenizer"}
+            outputs |= {key: other.model_copy(update=own) for key, other in outputs.items() if other.of == name}
+    return recipe.model_copy(update={"inputs": {**recipe.inputs, **made}, "outputs": outputs}) if made else recipe
 
 
 def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> typing.Iterator[tuple[str, str]]:

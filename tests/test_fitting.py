@@ -4,7 +4,7 @@ import pytest
 
 from ostinato import fitting
 from ostinato.errors import ConfigError, DataError
-from ostinato.recipe import from_arguments
+from ostinato.recipe import from_arguments, restore
 
 WORD = {"type": "text", "tokenizer": "word"}
 
@@ -127,3 +127,48 @@ def test_a_column_that_goes_on_is_counted_once():
     made = fitting.build(settings)
     fitting.fit(settings, made, columns(inputs_a=["red red green"], outputs_b=["red red green"]))
     assert made["outputs.b"].facts() == made["inputs.a"].facts() == {"tokenizer": {"pieces": ["red"]}}
+
+
+def test_who_reads_by_anothers_encoder_takes_what_its_vocabulary_is():
+    settings = recipe({"a": WORD, "b": {"type": "text", "lowercase": True, "encoder": {"same_as": "a"}}}, {"c": "category"})
+    assert settings.inputs["b"].tokenizer.same_as == "a" and settings.inputs["b"].lowercase
+    settings = recipe(
+        {"a": {"type": "tokens", "lowercase": True}, "b": {"type": "tokens", "separator": "", "encoder": {"same_as": "a"}}}, {"c": "category"}
+    )
+    made = fitting.build(settings)
+    fitting.fit(settings, made, columns(inputs_a=[["Red"]], inputs_b=[["Blue"]], outputs_c=["x", "y"]))
+    assert made["inputs.b"].labels(made["inputs.b"].encode(["BLUE", "red"])) == ["blue", "red"]
+    assert settings.inputs["b"].separator == ""
+    settings = recipe({"a": {"type": "series", "scale": "none"}, "b": {"type": "series", "encoder": {"same_as": "a"}}}, {"c": {"of": "b"}})
+    assert settings.inputs["b"].scale == settings.outputs["c"].scale == "none"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        (WORD, {"type": "text", "tokenizer": "char"}, r'inputs\.b\.tokenizer: "char", and inputs\.a, .* has "word"; leave it out, set it in'),
+        ({"type": "text", "tokenizer": {"type": "bpe", "size": 300}}, {"type": "text", "tokenizer": {"size": 400}}, r"b\.tokenizer\.size: 400, .* 300"),
+        ("tokens", {"type": "tokens", "min_count": 2}, r"inputs\.b\.min_count: 2, .* has 1"),
+        ({"type": "tokens", "lowercase": True}, {"type": "tokens", "lowercase": False}, r"inputs\.b\.lowercase: false, .* true"),
+        ("number", {"type": "number", "log": True}, r"inputs\.b\.log: true"),
+        ("category", {"type": "category", "several": True}, r"inputs\.b\.several: true"),
+    ],
+)
+def test_another_vocabulary_than_the_one_that_is_shared_is_refused(a, b, says):
+    with pytest.raises(ConfigError, match=says):
+        recipe({"a": a, "b": {**b, "encoder": {"same_as": "a"}}}, {"c": "category"})
+
+
+def test_one_column_cannot_have_the_vocabularies_of_two():
+    inputs = {"a": WORD, "b": {"type": "text", "tokenizer": {"same_as": "c"}, "encoder": {"same_as": "a"}}, "c": WORD}
+    with pytest.raises(ConfigError, match=r"inputs\.b\.tokenizer\.same_as: the vocabulary of inputs\.c, and .* inputs\.a reads by .*inputs\.a; leave"):
+        recipe(inputs, {"d": "category"})
+
+
+def test_the_same_said_twice_is_no_mistake_and_a_trained_model_keeps_what_it_was_made_of():
+    inputs = {"a": {"type": "text", "tokenizer": {"type": "bpe", "size": 300}}, "b": {"type": "text", "tokenizer": "bpe", "encoder": {"same_as": "a"}}}
+    made = from_arguments(inputs, {"c": "category"})
+    assert recipe(made.plain()["inputs"], {"c": "category"}) == made.settings
+    assert recipe({**inputs, "a": {**inputs["a"]}}, {"c": "category"}).inputs["b"].tokenizer.same_as == "a"
+    saved = {"inputs": {**inputs, "b": {**inputs["b"], "tokenizer": "char"}}, "outputs": {"c": "category"}}
+    assert restore(saved, "run").settings.inputs["b"].tokenizer.type == "char"
