@@ -28,6 +28,11 @@ LIST_VALUES = 1 << 22
 BLOCK_VALUES = 1 << 20
 """Values of lists in a block: as Python's own objects they take 30 bytes and more."""
 NEWLINE, RETURN, QUOTE = 10, 13, 34
+OTHER_SEPARATORS = {
+    ";": "not by semicolons; write it with commas, numbers with a point (1.5), or with tabs and name it .tsv",
+    "\t": "not by tabs; name it .tsv, or write it with commas",
+}
+"""What divides fields in other files that are called csv, and what to do with these."""
 FASTA_NAME, FASTA_LETTERS = re.compile(r">\s*\S"), re.compile(r"[A-Za-z*.-]+")
 
 
@@ -107,12 +112,21 @@ class Delimited(Source):
         self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
+        self._demand_commas(header)
         twice = [column for column, count in Counter(self.columns).items() if count > 1]
         if twice:
             raise DataError(f"{self.title} line 1: the header names column '{twice[0]}' twice; rename one of them")
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
             raise DataError(f"{self.title} has a header ({header}) and no rows; give a file with at least one row")
+
+    def _demand_commas(self, header: str) -> None:
+        """Refuses a csv header of one field that holds what divides fields in other files that are called csv too."""
+        bare = re.sub(r'"[^"]*"', "", header)
+        there = next((way for letter, way in OTHER_SEPARATORS.items() if letter in bare), None)
+        if self.quoted and "," not in bare and there is not None:
+            told = f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, {there}"
+            raise DataError(f"{self.title} line 1: {told}; a name that holds such a sign itself stands in quotes")
 
     def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
         """Blocks of whole records with the number of their first line; without `header` from the second record on."""
@@ -136,6 +150,8 @@ class Delimited(Source):
             closing[~np.isin(raw[closing + 1], (separator, NEWLINE, RETURN, QUOTE))],
         ])  # fmt: skip
         if len(stray):
+            if line == 1:
+                self._demand_commas(decoded(data.partition(b"\n")[0], self.title, 1))
             at = line + data.count(b"\n", 0, int(stray.min()))
             raise DataError(
                 f'{self.title} line {at}: a quote (") inside a field; in csv, quote the whole field '
@@ -183,6 +199,7 @@ class Delimited(Source):
             raise DataError(
                 f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names {len(self.columns)} "
                 f"({', '.join(self.columns)}); "
+                + ("fields are divided by commas and not by ';': " if self.quoted and ";" in "".join(self.columns) else "")
                 + ("quote a field that holds a comma" if self.quoted else "a field of a tsv file cannot hold a tab")
                 + ", and write an empty field for a missing value"
             )

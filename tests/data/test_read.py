@@ -224,6 +224,11 @@ def test_a_block_is_no_longer_than_asked_and_a_longer_line_is_whole(tmp_path, mo
     assert table.place(50) == "t.txt line 51"
 
 
+def test_a_name_in_quotes_holds_any_sign(tmp_path):
+    written(tmp_path, "t.csv", '"a;b"\n"x;y"\n')
+    assert opened(tmp_path, "t.csv", None).column("a;b") == ["x;y"]
+
+
 def test_a_blank_line_is_a_row_of_empty_fields_so_that_lines_still_match(tmp_path):
     for kind, separator in (("csv", ","), ("tsv", "\t")):
         written(tmp_path, f"t.{kind}", f"de{separator}en\na{separator}b\n\r\n\nc{separator}d\n")
@@ -275,6 +280,11 @@ BAD = {
     "short row": ("t.tsv", b"de\ten\na\tb\nc\n", r"t.tsv line 3 has 1 field, and the header names 2 \(de, en\).*empty field"),
     "long row": ("t.tsv", b"de\ten\na\tb\n\nc\td\te\n", "t.tsv line 4 has 3 fields"),
     "long row after a break": ("t.csv", b'de,en\n"a\n\nb",c\n1,2,3\n', "t.csv line 5 has 3 fields.*quote a field"),
+    "semicolons": ("t.csv", b"a;b\nx y;p\nz;q\n", r"t.csv line 1: the header \('a;b'\) names one column.*not by semicolons; write it with commas"),
+    "semicolons and decimal commas": ("t.csv", b"a;b\n1,5;2,5\n", "t.csv line 1: .*numbers with a point"),
+    "semicolons and quotes": ("t.csv", b'"a";"b"\n"x";"p"\n', "t.csv line 1: the header.*not by semicolons"),
+    "tabs in csv": ("t.csv", b"a\tb\nx\tp\n", "t.csv line 1: the header.*not by tabs; name it .tsv"),
+    "semicolons around a comma": ("t.csv", b"de,en,a;b\nx;p\n", "t.csv line 2 has 1 field.*not by ';': quote a field"),
     "stray quote": ("t.csv", b'de,en\na,b\n5" pipe,x\n', "t.csv line 3: a quote .* inside a field"),
     "text after a quote": ("t.csv", b'de,en\n"a"b,x\n', "t.csv line 2: a quote .* inside a field"),
     "open quote": ("t.csv", b'de,en\na,b\nc,"d\ne,f\n', "t.csv line 3: a quote .* never closed"),
