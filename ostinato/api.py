@@ -220,6 +220,8 @@ def evaluate(
         found["by"] = judging.by_group(run, examined, by, table.column(by, rows))
     if origins is not None:
         found["backtest"] = backtesting.backtest(run, examined, table, origins)
+    if data is not None:
+        found = judging.noted(found, row_sources.learnt_from(loaded, table))
     if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
         _keep(run, found)
     return found
@@ -234,11 +236,12 @@ def compare(
     if data is None:
         row_sources.refuse_other_rows(both[0], both[1:], split)
         row_sources.refuse_other_rows(both[1], both[:1], split)
-    examined = []
+    examined, notes = [], []
     for run in both:
         table, rows = row_sources.of_split(run, split, data, roots)
         examined.append(judging.examine([run], table, rows=rows))
-    return judging.compare(both[0], both[1], (examined[0], examined[1]), split)
+        notes += row_sources.learnt_from([run], table) if data is not None else []
+    return judging.noted(judging.compare(both[0], both[1], (examined[0], examined[1]), split), notes)
 
 
 def predict(
@@ -257,11 +260,14 @@ def predict(
 ) -> Iterator[str]:
     """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each.
 
+    As JSON a forecast has beside its outputs the name of its `series` and the `times` of its steps, null where nothing tells them.
     `stop` and `sets` as `search_of` takes them.
     """
     loaded = _loaded(runs, device)
     search = search_of(loaded[0], sets, n_best, stop)
     given = row_sources.asked(loaded[0], texts, source)
+    for told in given.notes:
+        say(f"note: {told}")
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
         raise ConfigError(f"--attention: {loaded[0].folder} has no attention, so there is nothing to draw; leave the option out")
     drawn, done = False, 0
@@ -270,8 +276,8 @@ def predict(
         found = answers(
             loaded, chunk, search=search, seed=seed, n_best=n_best or 1, attention=attention is not None, place=place, say=say
         )
-        for row, one in zip(chunk, found):
-            yield from _lines(row, one, n_best, as_json)
+        for row, one in zip(chunk, given.dated(found, done)):
+            yield from _lines(row, one, n_best, as_json, given.ahead is not None)
             if attention is not None and not drawn:
                 from ostinato.probes.attention import draw_first
 
@@ -315,7 +321,7 @@ def suggest(
     return found
 
 
-def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json: bool) -> Iterator[str]:
+def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json: bool, in_time: bool) -> Iterator[str]:
     if as_json:
         plain = {
             output: [
@@ -327,7 +333,9 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
             for output, listed in found.items()
         }
         inputs = {place.partition(".")[2]: raw for place, raw in row.items()}
-        yield files.as_json(_plain({"inputs": inputs, "outputs": plain}))
+        first = next(iter(found.values()))[0]
+        when = {"series": first.series, "times": first.times} if in_time else {}
+        yield files.as_json(_plain({"inputs": inputs, **when, "outputs": plain}))
     elif n_best is None:
         yield "\t".join(listed[0].text for listed in found.values())
     else:

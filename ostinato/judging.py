@@ -205,6 +205,11 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     return found | ({"confusion": tables} if tables else {})
 
 
+def noted(report: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+    """A report with further notes."""
+    return report | {"notes": [*report.get("notes", []), *notes]} if notes else report
+
+
 def measured(run: Run, output: str, judged: Judged) -> tuple[dict[str, Any], dict[str, DataError]]:
     """Every metric that there is all for, and why one cannot be measured on these examples."""
     found, refused = {}, {}

@@ -62,6 +62,8 @@ class Answer:
         heard: one word per step of the first input that is attended to.
         probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
         quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
+        series: of a forecast the name of its series, where the data name it.
+        times: of a forecast the time of each step, where the data tell it.
     """
 
     value: Any
@@ -74,6 +76,8 @@ class Answer:
     heard: list[str]
     probabilities: dict[str, float] | None = None
     quantiles: dict[float, np.ndarray] | None = None
+    series: str | None = None
+    times: np.ndarray | None = None
 
 
 class Run:

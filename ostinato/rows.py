@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +14,39 @@ import numpy as np
 from ostinato import fitting, forecasting
 from ostinato.data._memory import is_frame
 from ostinato.data.read import Table, is_table, open_table
-from ostinato.data.series import Frequency, Gathered
+from ostinato.data.series import Frequency, Gathered, Times
 from ostinato.data.windows import Windows, to_predict
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
-from ostinato.predicting import Row, Run
+from ostinato.predicting import Answer, Row, Run
 from ostinato.preparing import columns_of
 from ostinato.recipe import forecasts
 
+IN_MEMORY = "a list of dicts, one for each row, or a data frame"
+
 
 class Rows(NamedTuple):
-    """Raw values by place (by column as Python gives them), row after row, and where a row stands by its number."""
+    """Raw values by place (by column as Python gives them), row after row, and where a row stands by its number.
+
+    Args:
+        ahead: of a forecast the series of a row and the times of its steps, None for each that nothing tells; else None.
+        notes: what was done that the user did not ask for.
+    """
 
     rows: Iterator[dict[str, Any]]
     place: Callable[[int], str]
+    ahead: Callable[[int], tuple[str | None, Times | None]] | None = None
+    notes: Sequence[str] = ()
+
+    def dated(self, found: list[dict[str, list[Answer]]], done: int) -> list[dict[str, list[Answer]]]:
+        """Answers to the rows after the first `done`, with series and times where they are forecasts."""
+        if self.ahead is None:
+            return found
+        named = [self.ahead(done + row) for row in range(len(found))]
+        return [
+            {output: [replace(answer, series=series, times=times) for answer in listed] for output, listed in one.items()}
+            for one, (series, times) in zip(found, named)
+        ]
 
 
 def of_split(
@@ -88,6 +108,30 @@ def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], ex
             f"{found.where}: no series has a window of {found.horizon} steps with {found.lookback} before it; give longer ones"
         )
     return found
+
+
+def refuse_columns(source: Any, where: str) -> None:
+    """Refuses a dict of columns, which would be taken for one of files.
+
+    Errors:
+        DataError: it is one.
+    """
+    is_file = lambda one: isinstance(one, (str, Path)) and os.path.exists(os.path.expanduser(one))  # noqa: E731
+    for column, listed in source.items() if isinstance(source, Mapping) else ():
+        if isinstance(listed, (list, tuple, np.ndarray)) and not all(map(is_file, listed)):
+            wrong = next(one for one in listed if not is_file(one))
+            raise DataError(
+                f"{where}: a dict names a text file for each column, and {wrong!r:.40} of '{column}' is none; to give the columns"
+                f" themselves, give {IN_MEMORY}"
+            )
+
+
+def learnt_from(runs: Sequence[Run], table: Table | Windows) -> list[str]:
+    """A note for each run that learnt from these very rows."""
+    digest = table.digest()
+    learnt = [run for run in runs if run.bundle.data.get("splits", {}).get("train", {}).get("digest") == digest]
+    told = "these rows are those that {} learnt from; how good it is on others they cannot tell"
+    return [told.format(run.folder or "the model") for run in learnt]
 
 
 def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
@@ -171,15 +215,15 @@ def of_python(run: Run, rows: Any) -> Rows:
     """
     places = _places(run, outputs=False)
     columns = list(dict.fromkeys(_columns(places)))
-    if forecasts(run.recipe.settings):
-        listed = rows if is_frame(rows) or isinstance(rows, (str, Path)) else [
-            row if isinstance(row, Mapping) else {columns[0]: row} for row in rows
-        ]
-        return _at_the_end(run, listed)
-    if is_frame(rows) or isinstance(rows, Path):
-        return _of_table(run, rows, places, "rows")
+    in_time = forecasts(run.recipe.settings)
+    if is_frame(rows) or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
+        return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")
     if isinstance(rows, (str, bytes, Mapping)):
-        raise ConfigError(f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]")
+        in_lists = isinstance(rows, Mapping) and any(isinstance(one, (list, tuple, np.ndarray)) for one in rows.values())
+        columns_told = f"; where it holds columns, give {IN_MEMORY}" if in_lists else ""
+        raise ConfigError(f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]{columns_told}")
+    if in_time:
+        return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows])
     listed = list(rows)
     if len(columns) > 1 and (wrong := next((row for row in listed if not isinstance(row, Mapping)), None)) is not None:
         raise ConfigError(f"rows: this model reads {', '.join(columns)}, so each row is a dict with these keys, not {wrong!r:.40}")
@@ -221,7 +265,9 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         season=forecasting.season(settings, series),
         where="--input",
     )
-    return Rows(found.rows(), found.place)
+    # Where no column names series they are numbered for messages; those numbers are nobody's names.
+    ahead = lambda row: found.steps_ahead(row) if settings.data.series is not None else (None, found.steps_ahead(row)[1])  # noqa: E731
+    return Rows(found.rows(), found.place, ahead, found.notes)
 
 
 def _demand_frequency(run: Run, series: Gathered) -> None:

@@ -281,3 +281,42 @@ def test_a_single_step_goes_on_by_the_steps_of_training_where_these_are_known(tm
     del run.bundle.data["splits"]["train"]["frequency"]
     with pytest.raises(DataError, match="series a: has one step, and nothing tells how far the next one is; give at least two"):
         row_sources.of_python(run, past)
+
+
+def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_path):
+    recipe = plain(table(tmp_path / "load.csv"))
+    recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
+    _, run = trained(tmp_path, recipe)
+    asked = {"past": 0, "even": 6, "more": 8, "fewer": 2}
+    notes, lines = {}, {}
+    for name, future in asked.items():
+        source, notes[name] = table(tmp_path / f"{name}.csv", hours=54 + future, future=future), []
+        lines[name] = list(api.predict(run, source=str(source), as_json=True, device="cpu", say=notes[name].append))
+    assert notes["past"] == notes["even"] == []
+    assert len(notes["more"]) == len(notes["fewer"]) == 1
+    told = r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6 are forecast \(the horizon\) \(2 series like this\)"
+    assert re.fullmatch(told, notes["more"][0])
+    assert "fewer.csv series a: 2 rows at the end are empty, and 6 steps are forecast all the same" in notes["fewer"][0]
+    for found in lines.values():
+        rows = [json.loads(line) for line in found]
+        assert [row["series"] for row in rows] == ["a", "b"]
+        assert rows[1]["times"] == [f"2013-01-03 {hour:02}:00:00" for hour in range(6, 12)]
+        assert rows[1]["outputs"] == json.loads(lines["past"][1])["outputs"]
+
+
+def test_what_no_column_tells_is_null_in_the_json_of_a_forecast(tmp_path):
+    recipe = in_lists(tmp_path / "all.jsonl", [{"y": WAVE}] * 3)
+    _, run = trained(tmp_path, recipe)
+    found = [json.loads(line) for line in api.predict(run, source=str(tmp_path / "all.jsonl"), as_json=True, device="cpu")]
+    assert [(row["series"], row["times"]) for row in found] == [(None, None)] * 3
+
+
+def test_judging_a_run_on_what_it_learnt_from_is_said(tmp_path):
+    _, run = trained(tmp_path, plain(path := table(tmp_path / "load.csv")))
+    said = f"these rows are those that {run} learnt from"
+    copied = tmp_path / "copied.csv"
+    copied.write_bytes(path.read_bytes())
+    assert said in api.evaluate(run, data=str(copied), device="cpu")["notes"][0]
+    assert [said in note for note in api.compare(run, run, data=str(copied), device="cpu")["notes"]] == [True, True]
+    other = str(table(tmp_path / "other.csv", hours=200))
+    assert "notes" not in api.evaluate(run, data=other, device="cpu") and not api.compare(run, run, data=other, device="cpu")["notes"]

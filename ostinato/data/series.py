@@ -130,12 +130,18 @@ class Gathered(Source):
 
     def told(self, series: int, step: int) -> str:
         """A step of a series as a person reads it, also one after its last: by its time, or counted from 1."""
+        times = self.span(series, step, 1)
+        return f"step {step + 1}" if times is None else shown(times[0])
+
+    def span(self, series: int, begin: int, count: int) -> Times | None:
+        """The times of so many steps of a series, also after its last; None where nothing tells them."""
         times = None if self.times is None else self.times[series]
-        if times is not None and step < len(times):
-            return shown(times[step])
-        if times is None or self.frequency is None:
-            return f"step {step + 1}"
-        return shown(self.frequency.after(times, step - len(times) + 1)[-1])
+        if times is None or len(there := times[begin : begin + count]) == count:
+            return None if times is None else there
+        if self.frequency is None:
+            return None
+        ahead = self.frequency.after(times, begin + count - len(times)).astype(times.dtype)
+        return np.concatenate([there, ahead[len(ahead) - count + len(there) :]])
 
 
 def shown(time: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, to_steps
-from ostinato.data.series import Gathered, moment
+from ostinato.data.series import Gathered, Times, moment, shown
 from ostinato.errors import DataError
 from ostinato.metrics._contract import Order
 from ostinato.metrics.mase import ordinary_error
@@ -181,6 +181,11 @@ class Windows:
             return None
         return [own[series] for series in self.at(numbers)[0].tolist()]
 
+    def steps_ahead(self, row: int) -> tuple[str, Times | None]:
+        """The name of a window's series, and the times of the steps that are forecast, where anything tells them."""
+        (series,), (origin,) = self.at([row])
+        return self.series.names[int(series)], self.series.span(int(series), int(origin), self.horizon)
+
     def order(self, rows: Sequence[int] | np.ndarray) -> Order:
         """Which windows are neighbours: those of one series, of which so many have steps in common as the horizon is long."""
         return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series", self.times(rows))
@@ -332,7 +337,8 @@ def to_predict(
         origin = 1 + the last step at which some channel of what is predicted has a number
 
     Rows at the end where that is empty are what is forecast, whether anything is known ahead or not, and so are missing numbers at
-    the end of a list. With series known ahead the table goes on for `horizon` steps; dates go on by themselves.
+    the end of a list. With series known ahead the table goes on for `horizon` steps; dates go on by themselves. A note says where
+    these rows are more or fewer than the steps that are forecast.
 
     Errors:
         DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.
@@ -363,6 +369,22 @@ def to_predict(
                 at = origin + int(missing.argmax()) if missing.any() else len(cell)
                 raise DataError(f"{told}: {place} is known ahead and missing at {series.told(number, at)}; give it for {horizon} steps from {series.told(number, origin)}")
     begins = np.array(origins, dtype=np.int64)
+    empty = np.array([len(one) for one in series.cells[columns[of]]], dtype=np.int64) - begins
     given = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
     left = {place: one for place, one in reach.items() if one != "target"}
-    return Windows(given, left, columns, Border(begins, begins + horizon), lookback=lookback, horizon=horizon, season=season, where=where)
+    found = Windows(given, left, columns, Border(begins, begins + horizon), lookback=lookback, horizon=horizon, season=season, where=where)
+    found.notes += _unequal(found, empty)
+    return found
+
+
+def _unequal(windows: Windows, empty: np.ndarray) -> Iterator[str]:
+    """A note where more rows at the end of series are empty than are forecast, and one where fewer are."""
+    kind = "rows" if windows.series.times is not None else "numbers"
+    for here, told in (
+        (empty > windows.horizon, "only the first {0} are forecast (the horizon)"),
+        ((empty > 0) & (empty < windows.horizon), "{0} steps are forecast all the same (the horizon)"),
+    ):
+        if here.any():
+            first = int(here.argmax())
+            others = f" ({int(here.sum()):,} series like this)" if here.sum() > 1 else ""
+            yield f"{windows.told(first)}: {empty[first]:,} {kind} at the end are empty, and {told.format(windows.horizon)}{others}"
