@@ -16,8 +16,8 @@ from ostinato import rows as row_sources
 from ostinato.api import device_of, search_of
 from ostinato.errors import BundleError, ConfigError
 from ostinato.predicting import Run, answers
-from ostinato.recipe import from_arguments
-from ostinato.runs import train_run
+from ostinato.recipe import forecasts, from_arguments
+from ostinato.runs import SOURCES, train_run
 from ostinato.training.task import Progress
 
 
@@ -27,6 +27,8 @@ class Model:
     Args:
         inputs: name -> a modality's name, a mapping as in a recipe, or a class of `ostinato.settings`.
         outputs: likewise.
+        data: the words of a recipe's `data:`, such as `{"time": "date", "series": "site", "split": {...}}`; rows that it does not
+            name come to `fit`.
         search: how answers are looked for.
         training: settings of training, as in a recipe.
 
@@ -35,14 +37,14 @@ class Model:
     """
 
     def __init__(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, search: Any = None, training: Any = None
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, data: Any = None, search: Any = None, training: Any = None
     ):
-        self.recipe = from_arguments(inputs, outputs, search=search, training=training)
+        self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training)
         self.run: Run | None = None
 
     def fit(
         self,
-        train: Any,
+        train: Any = None,
         valid: Any = None,
         *,
         folder: Path | str | None = None,
@@ -54,21 +56,41 @@ class Model:
         """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
 
         Args:
-            train: the training rows.
-            valid: rows to judge by; set aside from `train` if not given.
+            train: the training rows; left out where the model's `data` names them.
+            valid: rows to judge by; set aside from `train` if neither this nor `data` gives any.
             folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
+
+        Errors:
+            ConfigError: rows are given twice, or not at all.
         """
+        data = self._rows(train, valid)
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         where = Path(folder)
-        data = {"train": train, "valid": valid}
         train_run(
             self.recipe, where, resume=resume, overwrite=overwrite, device=device_of(device), roots=(), data=data, say=lambda _: None,
             on_event=on_event,
         )
         self.run = Run.load(where, device_of(device))
         return self
+
+    def _rows(self, train: Any, valid: Any) -> dict[str, Any]:
+        """What `fit` was given, by split, if it fits what the model's `data` says."""
+        named, given = self.recipe.settings.data, {"train": train, "valid": valid}
+        own = {"train": "train" if named.train is not None else "file", "valid": "valid"}
+        for split, source in given.items():
+            if source is None:
+                continue
+            if getattr(named, own[split]) is not None:
+                told = f"fit: {split} rows are given, and the model's data.{own[split]} names {getattr(named, own[split])!r}"
+                raise ConfigError(f"{told}; leave one of them out")
+            row_sources.refuse_columns(source, f"data.{split}")
+        if train is None and getattr(named, own["train"]) is None:
+            raise ConfigError(f"fit: there are no rows to learn from; give fit(train) a path, {row_sources.IN_MEMORY}")
+        if valid is not None and named.split is not None:
+            raise ConfigError("fit: valid rows are given, and the model's data.split divides the training rows by time; leave one of them out")
+        return given
 
     def _fitted(self) -> Run:
         if self.run is None:
@@ -92,18 +114,31 @@ class Model:
         search, found, done = search_of(run, sets, n_best, stop), [], 0
         for chunk in judging.chunks(given.rows):
             place = lambda row, done=done: given.place(done + row)  # noqa: E731
-            found += answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place)
+            found += given.dated(answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place), done)
             done += len(chunk)
         pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
         if len(run.outputs) == 1:
             return [pick(next(iter(one.values()))) for one in found]
         return [{output: pick(listed) for output, listed in one.items()} for one in found]
 
-    def evaluate(self, data: Any) -> dict[str, Any]:
-        """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints."""
+    def evaluate(self, data: Any = None) -> dict[str, Any]:
+        """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints.
+
+        Args:
+            data: as `fit` takes it; without it the model's own `data` are measured, test where there is one, else valid.
+
+        Errors:
+            ConfigError: neither is there.
+        """
         run = self._fitted()
-        table, _ = row_sources.of_split(run, "test", data, ())
-        return judging.report(run, judging.examine([run], table), "test")
+        settings = run.recipe.settings
+        if data is None and all(getattr(settings.data, one) is None for one in (("train", "file") if forecasts(settings) else SOURCES)):
+            raise ConfigError(f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}")
+        row_sources.refuse_columns(data, "data")
+        split = row_sources.default_split(run, None, data)
+        table, rows = row_sources.of_split(run, split, data, ())
+        found = judging.report(run, judging.examine([run], table, rows=rows), split)
+        return judging.noted(found, row_sources.learnt_from([run], table) if data is not None else [])
 
     def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
         """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.

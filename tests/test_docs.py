@@ -146,6 +146,17 @@ def test_the_recipes_page_runs_in_python(tmp_path, capsys):
     assert "width: 3" in capsys.readouterr().out
 
 
+def test_the_forecast_of_the_recipes_page_runs_in_python(tmp_path, monkeypatch, capsys):
+    written(RECIPES, tmp_path, {})
+    hours = [f"2024-01-{day:02} {hour:02}:00" for day in range(1, 10) for hour in range(24)]
+    lines = [f"{date},{site},{int(date[11:13]) * size}" for site, size in (("a", 1), ("b", 9)) for date in hours]
+    (tmp_path / "load.csv").write_text("\n".join(["date,site,load", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    runpy.run_path("forecast.py")
+    assert [line.rsplit(" ", 1)[0] for line in capsys.readouterr().out.splitlines()] == [f"{site} 2024-01-10T00:00:00" for site in "ab"]
+
+
 def recipes() -> list:
     """Every whole recipe on the pages, but those that need the page's own package."""
     found = []

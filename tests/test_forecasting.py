@@ -283,6 +283,43 @@ def test_a_single_step_goes_on_by_the_steps_of_training_where_these_are_known(tm
         row_sources.of_python(run, past)
 
 
+def in_python(**data):
+    words = {"time": "date", "series": "site", "split": {"valid": "2013-01-08"}} | data
+    output = {"of": "load", "horizon": 6, "lookback": 12, "stride": 4, "head": {"distribution": "point", "hidden_size": 5}}
+    inputs = {"load": {"type": "series", "encoder": SMALL}, "site": {"type": "category", "encoder": {"hidden_size": 3}}}
+    return ostinato.Model(inputs, {"ahead": output}, data={key: one for key, one in words.items() if one is not None}, training=TRAINING)
+
+
+def test_in_python_the_words_of_data_stand_in_the_model_and_the_rows_come_to_fit(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    path = table(tmp_path / "load.csv")
+    frame = pandas.read_csv(path, parse_dates=["date"])
+    from_path, from_frame = in_python().fit(path, device="cpu"), in_python().fit(frame, device="cpu")
+    assert from_path.run.bundle.data["splits"]["valid"]["rows"] == from_frame.run.bundle.data["splits"]["valid"]["rows"] == 2 * 97
+    first, second = from_path.predict("load.csv", n_best=1), from_frame.predict(frame, n_best=1)
+    for (one,), (other,), name in zip(first, second, "ab"):
+        assert one.value == pytest.approx(other.value) and one.series == other.series == name
+        assert [str(time) for time in one.times[:2]] == ["2013-01-12T06:00:00", "2013-01-12T07:00:00"] and len(other.times) == 6
+    assert from_path.predict(frame) == [one.value for (one,) in first]
+
+    named = in_python(file="load.csv", split={"valid": 40, "test": 30}).fit(device="cpu")
+    assert named.evaluate()["split"] == "test" and named.evaluate()["examples"] == 2 * 25
+    assert "notes" not in named.evaluate() and "learnt from" in named.evaluate(path)["notes"][0]
+    with pytest.raises(ConfigError, match=r"fit: train rows are given, and the model's data.file names 'load.csv'; leave one"):
+        named.fit(path)
+    with pytest.raises(ConfigError, match=r"fit: there are no rows to learn from; give fit\(train\) a path, a list of dicts"):
+        in_python().fit()
+    with pytest.raises(ConfigError, match="valid rows are given, and the model's data.split divides"):
+        in_python().fit(path, path)
+    with pytest.raises(ConfigError, match="evaluate: the model's data name no file"):
+        from_path.evaluate()
+    with pytest.raises(ConfigError, match="a list of rows is needed, not dict.*where it holds columns, give a list of dicts"):
+        from_path.predict({"date": ["2013-01-01"], "load": [1.0]})
+    with pytest.raises(DataError, match="data.train: a dict names a text file for each column, and 1.5 of 'load' is none; to give the columns"):
+        in_python().fit({"load": [1.5, 2.5], "date": ["2013-01-01", "2013-01-02"]})
+
+
 def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_path):
     recipe = plain(table(tmp_path / "load.csv"))
     recipe["inputs"] = {name: recipe["inputs"][name] for name in ("load", "when")}
