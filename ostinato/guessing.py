@@ -18,7 +18,7 @@ from ostinato.clocks import Clock, clock_of
 from ostinato.data.read import Roots, is_table, open_table
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._numbers import as_number
-from ostinato.recipe import Recipe, can_be_name, check, from_arguments, parse_set, set_path
+from ostinato.recipe import Recipe, can_be_name, check, from_arguments, set_all
 from ostinato.registry import names
 from ostinato.yaml_text import dump_yaml
 
@@ -287,15 +287,9 @@ def recipe_of(
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
     recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say).recipe()
     plain = {**recipe.given}
-    for one in sets:
-        set_path(plain, *parse_set(one), recipe.settings)
     origin = " ".join([data, *(f"--set {one}" for one in sets)])
-    return replace(recipe, settings=check(plain, origin), given=plain, origin=origin)
-
-
-def is_data(source: str) -> bool:
-    """Whether a name is that of a table or of text rather than of a recipe."""
-    return is_table(source) or source.lower().removesuffix(".gz").endswith(".txt")
+    set_all(plain, sets, origin, recipe.settings)
+    return replace(recipe, settings=check(plain, origin, to_train=True), given=plain, origin=origin)
 
 
 def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:

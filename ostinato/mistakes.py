@@ -11,6 +11,8 @@ from pydantic import Tag
 from ostinato.errors import nearest
 from ostinato.registry import Settings
 
+SHOWN_LETTERS = 60
+
 
 def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[str, str]:
     """The path as written in the file, and what is wrong there."""
@@ -59,7 +61,11 @@ def _elsewhere(name: str, places: Sequence[Any], recipe: type[Settings]) -> str:
 
 
 def kind(value: Any) -> str:
-    names_of = {dict: "a mapping", list: "a list", type(None): "nothing", bool: str(value).lower(), str: f"the text '{value}'"}
+    """What a value is, for a message: a text by its first letters, since a whole file may have been taken for one."""
+    if isinstance(value, str):
+        short = " ".join(value[:SHOWN_LETTERS].split()) + "\u2026"
+        return f"the text '{value if len(value) <= SHOWN_LETTERS else short}'"
+    names_of = {dict: "a mapping", list: "a list", type(None): "nothing", bool: str(value).lower()}
     return names_of.get(type(value), repr(value))
 
 

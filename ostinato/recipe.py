@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shlex
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 from torch import nn
 
 from ostinato import fitting, vectors
+from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, nearest
 from ostinato.mistakes import explained, kind
 from ostinato.model import input_settings, output_settings
@@ -176,7 +178,7 @@ class Recipe:
         for path, (value, _) in chosen.items():
             set_path(given, path, value, self.settings)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
-        return Recipe(check(given, self.origin), given, self.base, self.origin, reasons)
+        return Recipe(check(given, self.origin, to_train=True), given, self.base, self.origin, reasons)
 
     def yaml(self, *, reasons: bool = True) -> str:
         """The recipe as YAML, with the reason behind each value that was chosen from the data."""
@@ -195,6 +197,9 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
         ConfigError: every mistake of the file, each with its line.
     """
     path = Path(path)
+    if is_data(str(path)) and path.is_file():
+        asked = shlex.join(["ostinato", "init", str(path), "--recipe", f"{path.name.split('.')[0]}.yaml"])
+        raise ConfigError(f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and writes one")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -207,10 +212,9 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     plain = parse_yaml(text, str(path))
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {kind(plain)}")
-    for one in sets:
-        set_path(plain, *parse_set(one))
     origin = " ".join([str(path), *(f"--set {one}" for one in sets)])
-    return Recipe(check(plain, origin, text), plain, path.parent, origin)
+    set_all(plain, sets, origin)
+    return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin)
 
 
 def parse_set(text: str) -> tuple[str, Any]:
@@ -225,6 +229,22 @@ def parse_set(text: str) -> tuple[str, Any]:
     return path, parse_yaml(value, f"--set {text}")
 
 
+def set_all(plain: dict[str, Any], sets: Sequence[str], origin: str, settings: Settings | None = None) -> None:
+    """Applies `path=value` overrides in turn.
+
+    Errors:
+        ConfigError: one has not this form, or sets something of an input or output that there is not.
+    """
+    known = {side: list(one) if isinstance(one := plain.get(side), dict) else [] for side in ("inputs", "outputs")}
+    pairs = [parse_set(one) for one in sets]
+    for path, value in pairs:
+        set_path(plain, path, value, settings)
+    for side, name, *rest in (path.split(".") for path, _ in pairs if "." in path):
+        # A new input or output may be set word by word: its type is one of them.
+        if rest and name not in known.get(side, (name,)) and not {"type", "of"} & set(plain[side][name]):
+            raise ConfigError(f"{origin}: {side}.{name}: there is no {side.removesuffix('s')} '{name}'{nearest(name, known[side])}")
+
+
 def from_arguments(
     inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, data: Any = None, search: Any = None, training: Any = None
 ) -> Recipe:
@@ -233,7 +253,7 @@ def from_arguments(
     for name, value in {"data": data, "search": search, "training": training}.items():
         if value is not None:
             plain[name] = _plain(value)
-    return Recipe(check(plain, "arguments"), plain, Path.cwd(), "arguments")
+    return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments")
 
 
 def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
@@ -283,7 +303,7 @@ def _one_way(source: dict[str, Any]) -> dict[str, Any]:
 
 def restore(plain: dict[str, Any], origin: str) -> Recipe:
     """A full recipe that was saved with a model."""
-    return Recipe(check(plain, origin, is_trained=True), plain, Path.cwd(), origin)
+    return Recipe(check(plain, origin), plain, Path.cwd(), origin)
 
 
 def _plain(value: Any) -> Any:
@@ -345,14 +365,15 @@ def _generates(settings: Settings) -> bool:
     return any(component("heads", head.type).generates for head in heads if head is not None)
 
 
-def check(plain: dict[str, Any], origin: str, text: str | None = None, *, is_trained: bool = False) -> Settings:
+def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_train: bool = False) -> Settings:
     """Plain values to settings.
 
     Args:
         plain: the whole recipe.
         origin: its name for messages.
         text: as it was written, for the lines of mistakes.
-        is_trained: whether a model was made of just these settings: they are taken as they stand.
+        to_train: whether a model shall be made of it: what is shared is then filled in, and what differs there refused. Of settings
+            that were saved with a model all are said, also those that never counted.
 
     Errors:
         ConfigError: all mistakes together, a line each.
@@ -364,9 +385,9 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None, *, is_tra
     except ValidationError as why:
         mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
-        mistakes = list(_impossible(settings)) or list(_refused(settings)) or ([] if is_trained else list(_sharing_mistakes(settings)))
+        mistakes = list(_impossible(settings)) or list(_refused(settings)) or (list(_sharing_mistakes(settings)) if to_train else [])
         if not mistakes:
-            return settings if is_trained else _shared(settings)
+            return _shared(settings) if to_train else settings
     marks = line_numbers(text) if text else {}
     shown = []
     for path, message in dict.fromkeys(mistakes):

@@ -44,7 +44,8 @@ def train(
     from ostinato import api
     from ostinato.cli.progress import Progress, going_on
     from ostinato.cli.reports import text_of
-    from ostinato.guessing import is_data, recipe_of
+    from ostinato.data.read import is_data
+    from ostinato.guessing import recipe_of
     from ostinato.recipe import load
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets

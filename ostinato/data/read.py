@@ -292,6 +292,11 @@ def is_table(source: str) -> bool:
     return _kind(Path(source)) in TABLES or os.path.isdir(source)
 
 
+def is_data(source: str) -> bool:
+    """Whether a name is that of a table or of text rather than of a recipe."""
+    return is_table(source) or _kind(Path(source)) == ".txt"
+
+
 def _kind(path: Path) -> str:
     """The ending that says what a file holds, without `.gz`."""
     name = path.name.lower().removesuffix(".gz")

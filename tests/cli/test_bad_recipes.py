@@ -79,11 +79,35 @@ def test_what_is_no_recipe_is_refused(here, refused, content, says):
         ("=3", ["PATH=VALUE"]),
         ("training..epochs=3", ["PATH=VALUE"]),
         ("training.epochs=[", ["--set training.epochs=["]),
-        ("inputs.xx.encoder.layers=2", ["inputs.xx", "type"]),
+        ("inputs.dee.encoder.layers=2", ["tiny.yaml --set inputs.dee", "there is no input 'dee'; did you mean 'de'?", "allowed here: de"]),
+        ("outputs.enn.head.dropout=0", ["outputs.enn: there is no output 'enn'; did you mean 'en'?"]),
+        ("outputs.de.horizon=48", ["outputs.de: there is no output 'de'", "allowed here: en"]),
     ],
 )
 def test_a_set_that_fits_nowhere_is_told(here, refused, one, says):
     refused("check", "tiny.yaml", "--set", one, says=says)
+
+
+def test_a_sweep_over_what_is_not_there_is_told(here, refused):
+    refused("sweep", "tiny.yaml", "--over", "outputs.enn.head.dropout=0,0.1", says=["outputs.enn: there is no output 'enn'; did you mean 'en'?"])
+
+
+def test_an_output_may_be_added_word_by_word(here, cli):
+    sets = ["outputs.more.column=en", "outputs.more.type=text", "outputs.more.tokenizer=word"]
+    assert cli("check", "tiny.yaml", *(word for one in sets for word in ("--set", one))).code == 0
+
+
+@pytest.mark.parametrize("verb", [["check"], ["sweep", "--over", "training.epochs=1,2"]])
+@pytest.mark.parametrize("name", ["load.csv", "a.jsonl", "dna.fasta", "a.txt"])
+def test_data_in_place_of_a_recipe_are_told_by_their_name_and_not_printed(here, refused, verb, name):
+    (here / name).write_text("a,b\n" * 5000)
+    said = refused(verb[0], name, *verb[1:], says=[name, "a recipe is needed", f"`ostinato init {name} --recipe {name.split('.')[0]}.yaml`"])
+    assert len(said) < 400
+
+
+def test_a_long_text_in_place_of_a_recipe_is_cut(here, refused):
+    (here / "notes.yaml").write_text("and so on\n" * 5000)
+    assert len(refused("check", "notes.yaml", says=["a recipe is a mapping", "this is the text 'and so on and so on", "\u2026'"])) < 300
 
 
 def test_set_opens_bare_names_and_takes_the_slots_default(here, cli):
