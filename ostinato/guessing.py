@@ -16,6 +16,7 @@ import numpy as np
 
 from ostinato.clocks import Clock, clock_of
 from ostinato.data.read import Roots, is_table, open_table
+from ostinato.data.series import times_of
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities._numbers import as_number
 from ostinato.recipe import Recipe, can_be_name, check, from_arguments, set_all
@@ -181,14 +182,14 @@ def guess(
     told_inputs, told_outputs = _told("--in", inputs, table.columns), _told("--out", outputs, table.columns)
     ahead = [name for name, kind in told_outputs.items() if name in told_inputs or kind == "series"]
     if ahead:
-        return _forecast(source, rows, told_inputs, told_outputs, ahead[0], cells)
+        return _forecast(source, rows, told_inputs, told_outputs, ahead[0], cells, table.place)
     if len(table.columns) == 1 and not told_outputs:
         return _going_on(source, rows, table.columns[0], told_inputs, cells)
     if not told_outputs and not told_inputs and (clock := clock_of(cells)) is not None and clock.dates:
         free = [name for name in table.columns if name not in (clock.time, clock.series)]
         if free and all(_is_series(_present(cells[name]), False) for name in free):
             choice = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column; say --out COLUMN:series for another"
-            return _forecast(source, rows, {}, {free[-1]: None}, free[-1], cells, choice)
+            return _forecast(source, rows, {}, {free[-1]: None}, free[-1], cells, table.place, choice)
     choice, left_out = None, {}
     if not told_outputs:
         free = [name for name in table.columns if name not in told_inputs]
@@ -201,8 +202,14 @@ def guess(
             if name not in told_outputs:
                 if _is_numbering(_present(cells[name])) and len(table.columns) - len(told_outputs) > 1:
                     left_out[name] = "it only numbers the rows; say --in for each input to read it"
+                elif _is_dates(_present(cells[name])):
+                    left_out[name] = "dates, which say little as words; say --in for each input to read them"
                 else:
                     told_inputs[name] = None
+        if not told_inputs and left_out:
+            way = "".join(f"for a forecast write --out {name}:series; " for name in told_outputs if _is_series(_present(cells[name]), False))
+            told = f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
+            raise ConfigError(f"{told}; {way}say --in COLUMN for what is read")
         if not told_inputs:
             raise ConfigError(f"--in: every column is an output ({', '.join(told_outputs)}); say which one is the input")
         others = f"the inputs are all other columns ({', '.join(told_inputs)})"
@@ -217,6 +224,8 @@ def guess(
         labels = None if kind is not None else _tags(name, told_inputs, cells)
         if labels is None:
             made_outputs[name] = _output(kind, _present(cells[name]), rows)
+            if kind is None and made_outputs[name].settings == "number" and (clock := clock_of(cells, {name})) is not None and clock.dates:
+                made_outputs[name] = replace(made_outputs[name], instead=f"for a forecast by {clock.time} write --out {name}:series")
             continue
         made_outputs[name], read, settings = labels
         if told_inputs[read] is None:
@@ -330,17 +339,20 @@ def _forecast(
     told_outputs: Mapping[str, str | None],
     target: str,
     cells: Mapping[str, list[Any]],
+    place: Callable[[int], str],
     choice: str | None = None,
 ) -> Guessed:
     """What goes on from a column of numbers, a row a step or a list of them in each row."""
     whole = _present(cells[target])
     in_lists = bool(whole) and all(isinstance(cell, (list, tuple)) for cell in whole)
     if not in_lists and (not whole or _numbers(whole) is None):
+        first = next(((row, why) for row, cell in enumerate(cells[target]) if (why := _no_number(cell))), None)
+        seen = f"'{target}' holds nothing" if first is None else f"{place(first[0])}, column '{target}': {first[1]}"
         raise ConfigError(
             f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers is forecast, and these"
-            " are none; name another column, or write a recipe"
+            f" are none ({seen}); mend that, name another column, or write a recipe"
             if target in told_inputs
-            else f"--out {target}:series: a series is of numbers, and '{target}' holds others; name another column or another type"
+            else f"--out {target}:series: a series is of numbers, and {seen}; mend that, or name another column or another type"
         )
     if len(told_outputs) > 1:
         listed = ", ".join(told_outputs)
@@ -458,6 +470,15 @@ def _numbers(cells: Sequence[Any]) -> list[float] | None:
         return None
 
 
+def _no_number(cell: Any) -> str:
+    """Why a cell cannot be read as a number or as a missing one; nothing where it can."""
+    try:
+        as_number(cell)
+    except DataError as why:
+        return str(why)
+    return ""
+
+
 def _of_numbers(numbers: Sequence[float]) -> Guess:
     different = sorted(set(numbers))
     few = len(different) * EACH_LABEL <= len(numbers) and len(different) <= MOST_RATINGS
@@ -478,6 +499,12 @@ def _is_numbering(cells: Sequence[Any]) -> bool:
     """Whether a column counts the rows."""
     numbers = _numbers(cells)
     return bool(numbers) and len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
+
+
+def _is_dates(cells: Sequence[Any]) -> bool:
+    """Whether a column holds dates alone."""
+    times = times_of(cells) if cells else None
+    return times is not None and times.dtype.kind == "M"
 
 
 def _is_prose(vocabulary: Counter[str]) -> bool:

@@ -217,7 +217,7 @@ def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
     ("told", "says"),
     [
         ((["note"], ["note"]), "would only copy it"),
-        (([], ["note:series"]), "a series is of numbers"),
+        (([], ["note:series"]), "a series is of numbers, and .*a.jsonl line 1, column 'note': .*; mend that, or name another column"),
         (([], ["load:series", "price"]), "one column is forecast at a time"),
         ((["load:number"], ["load"]), "write --in load"),
         ((["hour:text"], ["load:series"]), "no column of .* has times that rise"),
@@ -226,6 +226,29 @@ def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
 def test_what_cannot_be_forecast_is_told(tmp_path, told, says):
     with pytest.raises(ConfigError, match=says):
         guess(table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), *told)
+
+
+def test_the_cell_that_is_no_number_is_named(tmp_path):
+    cells = [price if row != 41 else "inf" for row, price in enumerate(PRICES)]
+    with pytest.raises(ConfigError, match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*inf.*; mend that"):
+        guess(table(tmp_path, {"hour": HOURS, "load": cells}, "a.tsv"), [], ["load:series"])
+
+
+def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path):
+    path = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
+    found = guess(path, [], ["load"])
+    assert found.plain() == {"inputs": {"price": "number"}, "outputs": {"load": "number"}}
+    assert "NOT SURE: for a forecast by hour write --out load:series" in str(found.outputs["load"])
+    assert "dates" in found.left_out["hour"]
+    assert guess(path, [], ["load:number"]).outputs["load"].instead is None, "who says number is not asked again"
+    assert guess(path, ["hour", "price"], ["load"]).plain()["inputs"]["hour"] in ("text", "tokens"), "what is told is done"
+
+
+@pytest.mark.parametrize("output, says", [("load", "for a forecast write --out load:series; say --in COLUMN"), ("note", "say --in COLUMN")])
+def test_dates_alone_are_no_input(tmp_path, output, says):
+    columns = {"hour": HOURS, "load": PRICES, "note": PROSE}
+    with pytest.raises(ConfigError, match=rf"--in: what is no output is left out: hour \(dates.*\); {says}"):
+        guess(table(tmp_path, {name: columns[name] for name in ("hour", output)}), [], [output])
 
 
 def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
