@@ -241,7 +241,7 @@ def compare(
         table, rows = row_sources.of_split(run, split, data, roots)
         examined.append(judging.examine([run], table, rows=rows))
         notes += row_sources.learnt_from([run], table) if data is not None else []
-    return judging.noted(judging.compare(both[0], both[1], (examined[0], examined[1]), split), notes)
+    return judging.noted(judging.compare(both[0], both[1], (examined[0], examined[1]), split), list(dict.fromkeys(notes)))
 
 
 def predict(

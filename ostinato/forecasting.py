@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ostinato import fitting
+from ostinato.clocks import clock_of
+from ostinato.data._memory import is_frame
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.windows import Border, Reach, Windows, borders
@@ -21,6 +24,8 @@ from ostinato.registry import Settings, component
 WINDOWS_AN_EPOCH = 20_000
 """Windows of one series overlap: more of them in an epoch cost more than they teach."""
 VALID_WINDOWS = 4_000
+LOOKED_AT = 100_000
+"""Rows among which the column that tells series apart is looked for, where nothing names it and times do not rise."""
 
 
 class Places(NamedTuple):
@@ -80,10 +85,15 @@ def gather(
     constants = list(dict.fromkeys([*constants, *extra]))
     named = [one for one in (data.time, data.series) if one is not None]
     read = list(dict.fromkeys([*named, *(one for channels in numbers.values() for one in channels), *constants]))
-    table = open_table(source, columns=read, base=base, data_root=roots, where=where)
+    opened = partial(open_table, source, base=base, data_root=roots, where=where)
+    _demand_no_index(source, data.time, where)
+    table = opened(columns=read)
     by_column = {column: modalities[place] for place, column in places(recipe).columns.items()}
     if data.time is not None:
-        found = long_table(table, time=data.time, series=data.series, numbers=numbers, constants=constants, times=times)
+        several = (lambda: _several(opened, source, data.time)) if data.series is None else (lambda: "")
+        found = long_table(
+            table, time=data.time, series=data.series, numbers=numbers, constants=constants, times=times, several=several
+        )
         for column in constants:
             if column in by_column:
                 parse, take = by_column[column].parse, by_column[column].take
@@ -93,6 +103,31 @@ def gather(
     values |= {column: iter(table.column(column)) for column in extra if column not in by_column}
     ahead = [fitting.column_of(place, settings) for place, settings in fitting.places(recipe) if known_ahead(settings)]
     return whole_series(table, values, series=data.series, numbers=list(numbers), ahead=ahead)
+
+
+def _demand_no_index(source: Any, time: str | None, where: str) -> None:
+    """Names the step that brings the dates of a pandas frame from its index into a column."""
+    index = getattr(source, "index", None) if is_frame(source) else None
+    if index is None or time is None or time in source.columns:
+        return
+    if time in index.names or np.dtype(index.dtype).kind == "M":
+        advice = "frame.reset_index()" if time in index.names else f"frame.reset_index(names={time!r})"
+        raise DataError(f"{where}: the times stand in the frame's index, and the column '{time}' is needed; give {advice}")
+
+
+def _several(opened: Callable[..., Table], source: Any, time: str) -> str:
+    """What to do if rows are of several series; with the column that tells them apart, where one does."""
+    advice, clock = "; rows of several series need data.series, the column that tells them apart", None
+    if not isinstance(source, Iterator):
+        table = opened(columns=None)
+        cells: dict[str, list[Any]] = {column: [] for column in table.columns}
+        for block in table.blocks():
+            for column, listed in cells.items():
+                listed += block.columns[column]
+            if len(cells[time]) >= LOOKED_AT:
+                break
+        clock = clock_of(cells)
+    return f"{advice}: {clock.series}" if clock is not None and clock.time == time and clock.series is not None else advice
 
 
 class Divided(NamedTuple):

@@ -178,7 +178,7 @@ def test_what_belongs_to_a_forecast_alone_is_refused_elsewhere(recipe, message):
 
 def test_series_too_short_and_covariates_that_end_are_named(tmp_path):
     table(tmp_path / "load.csv")
-    with pytest.raises(DataError, match=r"load.csv series a: has 168 steps for training, and lookback 200 \+ horizon 6 need 206 \(2 series"):
+    with pytest.raises(DataError, match=r"series a: has 270 steps, 168 of them for training, and lookback 200 \+ horizon 6 need 206 \(2.*at most 162,"):
         trained(tmp_path, plain(tmp_path / "load.csv", output={"lookback": 200}))
     _, run = trained(tmp_path, plain(tmp_path / "load.csv"))
     with pytest.raises(DataError, match="series a: inputs.weather is known ahead and missing at 2013-01-03 11:00; give it for 6 steps from 2013-01-03 06:00"):
@@ -331,9 +331,9 @@ def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_pat
         lines[name] = list(api.predict(run, source=str(source), as_json=True, device="cpu", say=notes[name].append))
     assert notes["past"] == notes["even"] == []
     assert len(notes["more"]) == len(notes["fewer"]) == 1
-    told = r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6 are forecast \(the horizon\) \(2 series like this\)"
+    told = r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6, the horizon, are forecast \(2 series like this\)"
     assert re.fullmatch(told, notes["more"][0])
-    assert "fewer.csv series a: 2 rows at the end are empty, and 6 steps are forecast all the same" in notes["fewer"][0]
+    assert "fewer.csv series a: 2 rows at the end are empty, and 6 steps, the horizon, are forecast all the same" in notes["fewer"][0]
     for found in lines.values():
         rows = [json.loads(line) for line in found]
         assert [row["series"] for row in rows] == ["a", "b"]
@@ -354,6 +354,28 @@ def test_judging_a_run_on_what_it_learnt_from_is_said(tmp_path):
     copied = tmp_path / "copied.csv"
     copied.write_bytes(path.read_bytes())
     assert said in api.evaluate(run, data=str(copied), device="cpu")["notes"][0]
-    assert [said in note for note in api.compare(run, run, data=str(copied), device="cpu")["notes"]] == [True, True]
+    assert [said in note for note in api.compare(run, run, data=str(copied), device="cpu")["notes"]] == [True]
     other = str(table(tmp_path / "other.csv", hours=200))
     assert "notes" not in api.evaluate(run, data=other, device="cpu") and not api.compare(run, run, data=other, device="cpu")["notes"]
+
+
+@pytest.mark.parametrize("index", ["date", None])
+def test_dates_in_the_index_of_a_frame_are_asked_for_as_a_column(tmp_path, index):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(table(tmp_path / "load.csv"), parse_dates=["date"]).set_index("date").rename_axis(index)
+    advice = r"reset_index\(\)" if index else r"reset_index\(names='date'\)"
+    with pytest.raises(DataError, match=f"data.train: the times stand in the frame's index, and the column 'date' is needed; give frame.{advice}"):
+        in_python().fit(frame, device="cpu")
+
+
+@pytest.mark.parametrize(("order", "told"), [("site", "2013-01-01 comes after 2013-01-12 05:00; sort"), ("date", "2013-01-01 stands twice")])
+@pytest.mark.parametrize("kind", ["file", "rows", "iterator"])
+def test_rows_of_several_series_are_told_from_rows_out_of_order(tmp_path, order, told, kind):
+    head, *lines = table(tmp_path / "load.csv").read_text().splitlines()
+    lines.sort(key=lambda line: line.split(",")[order == "site"])
+    (tmp_path / "load.csv").write_text("\n".join([head, *lines]) + "\n")
+    rows = [dict(zip(head.split(","), line.split(","))) for line in lines]
+    model = ostinato.Model({"load": "series"}, {"ahead": {"of": "load", "horizon": 6}}, data={"time": "date"})
+    advice = "" if kind == "iterator" else ": site$"
+    with pytest.raises(DataError, match=rf"{told}.*; rows of several series need data.series, the column that tells them apart{advice}"):
+        model.fit({"file": tmp_path / "load.csv", "rows": rows, "iterator": iter(rows)}[kind], device="cpu")

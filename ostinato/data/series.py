@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -150,7 +150,14 @@ def shown(time: Any) -> str:
 
 
 def long_table(
-    table: Table, *, time: str, series: str | None, numbers: Mapping[str, Sequence[str]], constants: Sequence[str], times: Sequence[str] = ()
+    table: Table,
+    *,
+    time: str,
+    series: str | None,
+    numbers: Mapping[str, Sequence[str]],
+    constants: Sequence[str],
+    times: Sequence[str] = (),
+    several: Callable[[], str] = lambda: "",
 ) -> Gathered:
     """The series of a table with a row per step.
 
@@ -161,6 +168,7 @@ def long_table(
         numbers: column of the result -> the columns of the table that are its channels.
         constants: columns with one value for the whole series.
         times: columns of the result that hold the times themselves.
+        several: what to do if rows that are taken for one series are of several, for messages.
 
     Errors:
         DataError: a time cannot be read, is out of order, stands twice, or is not one step after the one before; a number cannot be
@@ -188,7 +196,7 @@ def long_table(
                 for column in constants:
                     kept[column].append(block.columns[column][here[0]])
             for column in constants:
-                _same(block, column, here, kept[column][group])
+                _same(block, column, here, kept[column][group], several)
             clock[group].append(stamps[here]), values[group].append(array[here]), lines[group].append(here + row)
         row += len(block)
     if not names:
@@ -197,7 +205,7 @@ def long_table(
         raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
     whole = [np.concatenate(parts) for parts in clock]
     arrays = [np.concatenate(parts) for parts in values]
-    frequency = _frequency(table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None)
+    frequency = _frequency(table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None, several)
     columns: dict[str, list[Any]] = dict(kept)
     for column, channels in numbers.items():
         index = [wanted.index(one) for one in channels]
@@ -328,16 +336,18 @@ def moment(text: str) -> np.datetime64:
     raise DataError(f"{text!r} is no date; write 2013-01-31, or 2013-01-31 14:00")
 
 
-def _same(block: Block, column: str, rows: np.ndarray, value: Any) -> None:
+def _same(block: Block, column: str, rows: np.ndarray, value: Any, several: Callable[[], str]) -> None:
     for at in rows.tolist():
         if block.columns[column][at] != value:
             raise DataError(
                 f"{block.place(at)}: '{column}' is {str(block.columns[column][at])[:40]!r} and was {str(value)[:40]!r} in this series before;"
-                " an input that is no series has one value for a whole series; make it a series, or mend the row"
+                f" an input that is no series has one value for a whole series; make it a series, or mend the row{several()}"
             )
 
 
-def _frequency(table: Table, time: str, names: list[str], clock: list[Times], lines: list[np.ndarray], named: bool) -> Frequency | None:
+def _frequency(
+    table: Table, time: str, names: list[str], clock: list[Times], lines: list[np.ndarray], named: bool, several: Callable[[], str]
+) -> Frequency | None:
     """What all series share: the commonest distance in the longest of them; the first that does not fit is named."""
     frequencies: list[Frequency | None] = []
     for name, times, rows in zip(names, clock, lines):
@@ -346,9 +356,9 @@ def _frequency(table: Table, time: str, names: list[str], clock: list[Times], li
         if (apart <= 0).any():
             at = int((apart <= 0).argmax()) + 1
             if apart[at - 1] == 0:
-                raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time")
+                raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time{several()}")
             raise DataError(
-                f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'"
+                f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
             )
         frequencies.append(None)
         if not len(apart):

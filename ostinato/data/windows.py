@@ -284,7 +284,7 @@ def borders(
         horizon: steps of a forecast: what is set aside where nothing is said has at least as many.
 
     Errors:
-        DataError: a date where nothing tells the time, or splits that lie in the wrong order.
+        DataError: a date where nothing tells the time, or after or before all of it; or splits that lie in the wrong order.
     """
     ends = np.array([len(one) for one in series.cells[columns[0]]], dtype=np.int64)
     notes = []
@@ -307,6 +307,12 @@ def borders(
                 begins[name] = np.array([np.searchsorted(one, moment(said)) for one in series.times], dtype=np.int64)
             except DataError as why:
                 raise DataError(f"data.split.{name}: {why}, or so many steps") from None
+            outside = "comes after" if (begins[name] >= ends).all() else "leaves no step before it, since it comes before"
+            if (begins[name] >= ends).all() or (begins[name] <= 0).all():
+                first, last = min(one[0] for one in series.times), max(one[-1] for one in series.times)
+                raise DataError(
+                    f"data.split.{name}: {said} {outside} all steps, which go from {shown(first)} to {shown(last)}; name a date among them"
+                )
         end = begins[name]
     found = {"train": Border(np.zeros_like(ends), begins["valid"]), "valid": Border(begins["valid"], begins.get("test", ends))}
     if "test" in begins:
@@ -323,9 +329,13 @@ def check_training(windows: Windows) -> None:
     if len(windows.empty):
         first = int(windows.empty[0])
         steps = max(0, int(windows.border.ends[first]))
+        target = next(windows.columns[place] for place, reach in windows.reach.items() if reach == "target")
+        most = steps - windows.horizon
+        way = f"set a lookback of at most {most}, or a smaller horizon" if most > 0 else "set a smaller horizon, or let valid begin later"
         raise DataError(
-            f"{windows.told(first)}: has {steps} steps for training, and lookback {windows.lookback} + horizon {windows.horizon} need"
-            f" {windows.lookback + windows.horizon} ({len(windows.empty):,} series like this); leave it out, or lower one of them"
+            f"{windows.told(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for training, and lookback"
+            f" {windows.lookback} + horizon {windows.horizon} need {windows.lookback + windows.horizon} ({len(windows.empty):,} series like"
+            f" this); {way}, or leave the series out"
         )
 
 
@@ -381,8 +391,8 @@ def _unequal(windows: Windows, empty: np.ndarray) -> Iterator[str]:
     """A note where more rows at the end of series are empty than are forecast, and one where fewer are."""
     kind = "rows" if windows.series.times is not None else "numbers"
     for here, told in (
-        (empty > windows.horizon, "only the first {0} are forecast (the horizon)"),
-        ((empty > 0) & (empty < windows.horizon), "{0} steps are forecast all the same (the horizon)"),
+        (empty > windows.horizon, "only the first {0}, the horizon, are forecast"),
+        ((empty > 0) & (empty < windows.horizon), "{0} steps, the horizon, are forecast all the same"),
     ):
         if here.any():
             first = int(here.argmax())

@@ -108,6 +108,9 @@ def test_borders_at_dates_and_what_is_wrong_with_them():
         borders(gathered(), ["y"], {"valid": "2013-01-01"}, horizon=1)
     with pytest.raises(DataError, match="test begins at 2013-01-01 03:00 before valid"):
         borders(gathered(dated=True), ["y"], {"valid": "2013-01-01 05:00", "test": "2013-01-01 03:00"}, horizon=1)
+    for date, told in (("2014-01-01", "comes after all steps"), ("2012-01-01", "leaves no step before it, since it comes before all steps")):
+        with pytest.raises(DataError, match=f"data.split.valid: {date} {told}, which go from 2013-01-01 to 2013-01-01 11:00; name a date"):
+            borders(gathered(dated=True), ["y"], {"valid": date}, horizon=1)
     with pytest.raises(DataError, match="data.split.test: 'May' is no date"):
         borders(gathered(dated=True), ["y"], {"test": "May"}, horizon=1)
 
@@ -119,8 +122,11 @@ def test_windows_of_test_look_back_over_the_border():
 
 def test_a_series_shorter_than_its_window_is_named():
     short = windows(border=Border(np.array([0, 0]), np.array([8, 4])))
-    with pytest.raises(DataError, match=r"f.csv series b: has 4 steps for training, and lookback 3 \+ horizon 2 need 5 \(1 series"):
+    with pytest.raises(DataError, match=r"f.csv series b: has 9 steps, 4 of them for training, and lookback 3 \+ horizon 2 need 5 \(1 series.*at most 2"):
         check_training(short)
+    none = windows(border=Border(np.array([0, 0]), np.array([0, 0])), horizon=20)
+    with pytest.raises(DataError, match="f.csv series a: has 12 steps, 0 of them for training, .*; set a smaller horizon, or let valid begin later, or leave"):
+        check_training(none)
 
 
 def test_the_plain_forecasts_repeat_the_last_step_and_the_last_season():
