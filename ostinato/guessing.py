@@ -350,9 +350,9 @@ def _forecast(
         seen = f"'{target}' holds nothing" if first is None else f"{place(first[0])}, column '{target}': {first[1]}"
         raise ConfigError(
             f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers is forecast, and these"
-            f" are none ({seen}); mend that, name another column, or write a recipe"
+            f" are none ({seen}); name another column, or write a recipe"
             if target in told_inputs
-            else f"--out {target}:series: a series is of numbers, and {seen}; mend that, or name another column or another type"
+            else f"--out {target}:series: a series is of numbers, and {seen}; name another column or another type where these are no numbers"
         )
     if len(told_outputs) > 1:
         listed = ", ".join(told_outputs)

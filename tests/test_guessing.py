@@ -217,7 +217,7 @@ def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
     ("told", "says"),
     [
         ((["note"], ["note"]), "would only copy it"),
-        (([], ["note:series"]), "a series is of numbers, and .*a.jsonl line 1, column 'note': .*; mend that, or name another column"),
+        (([], ["note:series"]), "a series is of numbers, and .*a.jsonl line 1, column 'note': [^;]*; name another column or another type"),
         (([], ["load:series", "price"]), "one column is forecast at a time"),
         ((["load:number"], ["load"]), "write --in load"),
         ((["hour:text"], ["load:series"]), "no column of .* has times that rise"),
@@ -230,7 +230,7 @@ def test_what_cannot_be_forecast_is_told(tmp_path, told, says):
 
 def test_the_cell_that_is_no_number_is_named(tmp_path):
     cells = [price if row != 41 else "inf" for row, price in enumerate(PRICES)]
-    with pytest.raises(ConfigError, match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*inf.*; mend that"):
+    with pytest.raises(ConfigError, match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*infinite.*mend it.*; name another column"):
         guess(table(tmp_path, {"hour": HOURS, "load": cells}, "a.tsv"), [], ["load:series"])
 
 
