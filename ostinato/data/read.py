@@ -171,7 +171,9 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     for part in sources:
         for column in wanted:
             if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
-                raise DataError(f"{where}: {part.name} has no column '{column}'{nearest(column, part.columns)}")
+                way = "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column and labels in another"
+                told = f"has no column '{column}'{nearest(column, part.columns)}{way if isinstance(part, Fasta) else ''}"
+                raise DataError(f"{where}: {part.name} {told}")
     return Table(sources, wanted, where)
 
 

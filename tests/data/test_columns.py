@@ -99,6 +99,12 @@ def test_fasta_is_names_and_sequences_over_any_number_of_lines(tmp_path):
     assert list(table.values("sequence", bases)) == [list("ACGTACGT"), ["N", "N"]]
 
 
+def test_labels_that_fasta_has_not_are_told_where_they_may_stand(tmp_path):
+    path = written(tmp_path, "a.fasta", ">a\nAC\n")
+    with pytest.raises(DataError, match="a.fasta has no column 'label'; allowed here: name, sequence; FASTA holds no more: .* give a table"):
+        open_table(path, columns=["sequence", "label"], base=tmp_path, data_root=None, where="data.train")
+
+
 def test_parallel_fasta_gives_sequence_n_beside_sequence_n(tmp_path):
     written(tmp_path, "a.fa", ">p1\nMK\nV\n>p2\nM\n")
     written(tmp_path, "b.fasta", ">p1 SET=train\nHHC\n>p2 SET=test\nC\n")
