@@ -387,7 +387,8 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
             first = int(bad[0])
             raise DataError(
                 f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} {unit}s"
-                f" ({len(bad):,} rows like this); align: each needs one label per {unit}{_other_unit(recipe, read)}"
+                f" ({_rows(len(bad))} like this); align: each needs one label per {unit}: mend or leave out what has another number"
+                f"{_other_unit(recipe, read)}"
             )
 
 
@@ -403,9 +404,13 @@ def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.nda
             first = int(bad[0])
             raise DataError(
                 f"{dataset.table.place(int(there[first]))}: outputs.{name} has {said[first]} steps and inputs.{settings.of} {heard[first]}"
-                f" ({len(bad):,} rows like this); align: next says what follows each step; leave outputs.{name}.column out, or set"
+                f" ({_rows(len(bad))} like this); align: next says what follows each step; leave outputs.{name}.column out, or set"
                 " align: free"
             )
+
+
+def _rows(count: int) -> str:
+    return "one row" if count == 1 else f"{count:,} rows"
 
 
 def _other_unit(recipe: Settings, read: str) -> str:

@@ -131,7 +131,7 @@ def test_as_many_labels_as_steps_are_demanded_with_the_place():
     given = rows(20)
     given[7]["kinds"] = given[7]["kinds"][:-1]
     model = ostinato.Model(inputs={"letters": "tokens"}, outputs={"kinds": "tags"}, training={"epochs": 1})
-    with pytest.raises(DataError, match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps.*one label per step"):
+    with pytest.raises(DataError, match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps \(one row like this\).*one label per step: mend or leave out"):
         model.fit(given, rows(5))
 
 

@@ -91,7 +91,7 @@ def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path
     train_run(made, tmp_path / "run", resume=False, overwrite=False, device="cpu", roots=(), data=data, say=print, on_event=print)
     run = Run.load(tmp_path / "run", "cpu")
     uneven = [*shifted[:3], {"x": "abc", "y": "ab"}, *shifted[3:]]
-    with pytest.raises(DataError, match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(1 rows like this\); align: next says what follows"):
+    with pytest.raises(DataError, match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(one row like this\); align: next says what follows"):
         preparing.prepare(made, data={"train": shifted, "valid": uneven})
     assert len(scores([run], shifted[:3])["y"].rows) == 3
     with pytest.raises(DataError, match="row 3: outputs.y has 2 symbols and inputs.x 3 steps; align: next needs one symbol per step"):
