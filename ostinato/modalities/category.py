@@ -131,7 +131,7 @@ class Category(Modality):
         close = nearest(label, self._labels).partition(" allowed here")[0].rstrip(";")
         return DataError(
             f"the label {label!r} was not known in training{close}; known: {', '.join(known)}; "
-            "mend the label, leave the cell empty, train on rows that have it, or set unknown: missing"
+            "mend the label, leave the cell empty, or train on rows that have it or with unknown: missing; a trained model cannot take it"
         )
 
     def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:

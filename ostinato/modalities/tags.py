@@ -145,7 +145,7 @@ class Tags(Modality):
             label = tag if self._scheme is None else tag.partition("-")[2]
             raise DataError(
                 f"step {step + 1}: the label '{label}' does not stand in the training split{nearest(label, self._labels)};"
-                " mend it, train on data that have it, or set unknown: missing to leave such steps out"
+                " mend it, leave the row out, or train on data that have it or with unknown: missing, which leaves such steps out"
             )
         return MISSING if number is None else number
 
