@@ -59,6 +59,7 @@ ORDER = (
     "estimator",
     "",  # ostinato/__init__.py: the face, which hands on what estimator has
     "cli",
+    "__main__",
     "testing",
 )
 """Files and folders of the package, lowest first: each may import only itself and what stands before it."""
@@ -115,6 +116,13 @@ def test_the_init_of_every_room_is_empty():
     for path in ROOT.rglob("__init__.py"):
         if path.parent not in (ROOT, ROOT / "nn"):
             assert path.read_text(encoding="utf-8") == "", path
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "ostinato", "list", "cells"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "lstm" in done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-m", "ostinato", "trian"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "python -m ostinato" in done.stderr, done.stderr
 
 
 def test_every_folder_of_code_is_a_package():
