@@ -89,7 +89,9 @@ class Model:
         if train is None and getattr(named, own["train"]) is None:
             raise ConfigError(f"fit: there are no rows to learn from; give fit(train) a path, {row_sources.IN_MEMORY}")
         if valid is not None and named.split is not None:
-            raise ConfigError("fit: valid rows are given, and the model's data.split divides the training rows by time; leave one of them out")
+            raise ConfigError(
+                "fit: valid rows are given, and the model's data.split divides the training rows by time; leave one of them out"
+            )
         return given
 
     def _fitted(self) -> Run:
@@ -131,9 +133,12 @@ class Model:
             ConfigError: neither is there.
         """
         run = self._fitted()
-        settings = run.recipe.settings
-        if data is None and all(getattr(settings.data, one) is None for one in (("train", "file") if forecasts(settings) else SOURCES)):
-            raise ConfigError(f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}")
+        # What is forecast is divided by time: its test begins where the training rows say.
+        sources = ("train", "file") if forecasts(run.recipe.settings) else SOURCES
+        if data is None and all(getattr(run.recipe.settings.data, one) is None for one in sources):
+            raise ConfigError(
+                f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}"
+            )
         row_sources.refuse_columns(data, "data")
         split = row_sources.default_split(run, None, data)
         table, rows = row_sources.of_split(run, split, data, ())

@@ -266,7 +266,12 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         where="--input",
     )
     # Where no column names series they are numbered for messages; those numbers are nobody's names.
-    ahead = lambda row: found.steps_ahead(row) if settings.data.series is not None else (None, found.steps_ahead(row)[1])  # noqa: E731
+    named = settings.data.series is not None
+
+    def ahead(row: int) -> tuple[str | None, Times | None]:
+        name, times = found.steps_ahead(row)
+        return name if named else None, times
+
     return Rows(found.rows(), found.place, ahead, found.notes)
 
 

@@ -251,7 +251,7 @@ def test_lists_of_whole_numbers_are_learnt_and_judged_as_symbols(folder, train):
 
 def test_a_series_shorter_than_its_window_is_named_with_what_it_needs(folder, refuses, train, refused):
     load_table(folder / "load.csv", hours=30)
-    says = ["load.csv series 1: has 6 steps for training", "lookback 8 + horizon 4 need 12", "lower one of them"]
+    says = ["series 1: has 30 steps, 6 of them for training", "lookback 8 + horizon 4 need 12", "set a lookback of at most 2"]
     refuses(FORECAST, says)
     load_table(folder / "load.csv")
     train(FORECAST)
