@@ -119,9 +119,9 @@ def test_characters_have_labels_of_their_own_where_nothing_else_is_said():
 @pytest.mark.parametrize(
     ("settings", "advice"),
     [
-        ({"tokenizer": "char"}, "one label per step; where each word has one, set inputs.words.subword_pooling: mean"),
-        ({"tokenizer": "bpe"}, "one label per word; where each piece that bpe finds has one, set inputs.words.subword_pooling: none"),
-        ({"tokenizer": "word"}, "one label per step$"),
+        ({"tokenizer": "char"}, "one label per step: .*; where each word has one, set inputs.words.subword_pooling: mean"),
+        ({"tokenizer": "bpe"}, "one label per word: .*; where each piece that bpe finds has one, set inputs.words.subword_pooling: none"),
+        ({"tokenizer": "word"}, "one label per step: mend or leave out what has another number$"),
     ],
 )
 def test_labels_of_another_unit_are_told_which_setting_reads_them(settings, advice):
@@ -134,7 +134,7 @@ def test_where_an_output_goes_on_from_the_pieces_the_advice_is_one_that_can_be_f
     given = [{"words": "a cat", "kinds": ["x", "y"]}, {"words": "some dogs", "kinds": ["x", "y"]}]
     outputs = {"kinds": {"type": "tags", "reads": ["words"]}, "on": {"of": "words"}}
     made = lambda **more: ostinato.Model(inputs={"words": {"type": "text", **more}}, outputs=outputs, training={"epochs": 1})  # noqa: E731
-    with pytest.raises(DataError, match="one label per step; where each word has one, set inputs.words.tokenizer: word$"):
+    with pytest.raises(DataError, match="one label per step: .*; where each word has one, set inputs.words.tokenizer: word$"):
         made().fit(given, given, device="cpu")
     assert list(map(len, (one["kinds"] for one in made(tokenizer="word").fit(given, given, device="cpu").predict(["a dog"])))) == [2]
 
