@@ -199,7 +199,9 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     for output, judged in examined.outputs.items():
         settings = run.outputs[output]
         if settings.type == "category" and not settings.several and align_of(settings) == "summary":
-            labels, counts = confusion(judged.expected, judged.predicted)
+            modality = run.modalities[f"outputs.{output}"]
+            order = modality.labels(np.arange(modality.spec.size)) if modality.spec.ordered else ()
+            labels, counts = confusion(judged.expected, judged.predicted, order)
             if len(labels) <= MOST_LABELS:
                 tables[output] = {"labels": list(labels), "counts": np.asarray(counts).tolist()}
     return found | ({"confusion": tables} if tables else {})

@@ -17,7 +17,7 @@ class Confusion(NamedTuple):
     """Which label was taken for which.
 
     Args:
-        labels: all labels that were expected or predicted, in sorted order.
+        labels: all labels that were expected or predicted, in order.
         counts: how often `labels[row]` was expected and `labels[column]` predicted.
 
     Shapes:
@@ -28,10 +28,10 @@ class Confusion(NamedTuple):
     counts: np.ndarray
 
 
-def confusion(expected: Sequence[Any], predicted: Sequence[Any]) -> Confusion:
+def confusion(expected: Sequence[Any], predicted: Sequence[Any], order: Sequence[str] = ()) -> Confusion:
     """Counts of each expected label beside what was predicted: one label per example, or a list with one label per step.
 
-    What has no expected label is left out.
+    What has no expected label is left out. Labels stand as in `order`, then others sorted, numbers by what they are worth.
 
     Errors:
         DataError: the two are of unequal number.
@@ -44,12 +44,21 @@ def confusion(expected: Sequence[Any], predicted: Sequence[Any]) -> Confusion:
             pairs += [(was, told) for told, was in steps(said, right, example)]
         elif (was := label(right, example)) is not None:
             pairs.append((was, label(said, example) or ""))
-    labels = sorted({one for pair in pairs for one in pair})
+    place = {one: at for at, one in enumerate(order)}
+    labels = sorted({one for pair in pairs for one in pair}, key=lambda one: (place.get(one, len(place)), _worth(one), one))
     number = {one: at for at, one in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     for was, told in pairs:
         counts[number[was], number[told]] += 1
     return Confusion(labels, counts)
+
+
+def _worth(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return math.inf
+    return value if math.isfinite(value) else math.inf
 
 
 def label(raw: Any, example: int) -> str | None:

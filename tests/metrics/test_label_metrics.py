@@ -163,6 +163,15 @@ def test_the_confusion_matrix_by_hand():
     assert counts.tolist() == [[2, 0, 0], [0, 0, 1], [1, 0, 2]]
 
 
+def test_labels_of_the_confusion_matrix_stand_in_their_order():
+    said = ["low", "high", "mid", "2"]
+    assert confusion(said, said).labels == ["2", "high", "low", "mid"]
+    found = confusion(said, said[1:] + said[:1], ["low", "mid", "high"])
+    assert found.labels == ["low", "mid", "high", "2"]
+    assert found.counts.tolist() == [[0, 0, 1, 0], [0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0]]
+    assert confusion(["10", "9", "-1"], ["10", "9", "-1"]).labels == ["-1", "9", "10"]
+
+
 def test_the_confusion_matrix_of_steps_leaves_out_what_nobody_labelled():
     labels, counts = confusion([["a", "b"], ["b", None]], [["a", "a"], ["c", "c"]])
     assert labels == ["a", "b", "c"]
