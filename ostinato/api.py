@@ -269,7 +269,7 @@ def predict(
     for told in given.notes:
         say(f"note: {told}")
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
-        raise ConfigError(f"--attention: {loaded[0].folder} has no attention, so there is nothing to draw; leave the option out")
+        raise ConfigError(f"--attention: {loaded[0].folder} has no answer that is said step by step with attention, which alone is drawn; leave the option out")
     drawn, done = False, 0
     for chunk in judging.chunks(given.rows):
         place = lambda row, done=done: given.place(done + row)  # noqa: E731

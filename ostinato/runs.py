@@ -117,6 +117,9 @@ def train_run(
     return outcome
 
 
+ANOTHER = "another folder: --out with a recipe, --folder with a table"
+
+
 def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
     """The bundle to go on from, if there is one; otherwise the folder is free for a new run."""
     if resume and overwrite:
@@ -125,9 +128,9 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
         if resume:
             return bundles.load(folder)
         if not overwrite:
-            raise ConfigError(f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose another --out")
+            raise ConfigError(f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose {ANOTHER}")
     elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
-        raise ConfigError(f"{folder}: is there and is no run; choose another --out")
+        raise ConfigError(f"{folder}: is there and is no run; choose {ANOTHER}")
     return None
 
 
