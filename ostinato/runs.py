@@ -34,6 +34,7 @@ SOURCES = ("train", "valid", "test", "file")
 """Settings of data that name files; what they hold decides, not where they lie."""
 CHECKPOINTS = "checkpoints"
 KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
+ANOTHER = "another folder: --out with a recipe, --folder with a table"
 
 
 def train_run(
@@ -115,9 +116,6 @@ def train_run(
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
     return outcome
-
-
-ANOTHER = "another folder: --out with a recipe, --folder with a table"
 
 
 def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
