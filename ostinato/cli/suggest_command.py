@@ -30,5 +30,5 @@ def _lines(found: list[dict]) -> list[str]:
     for one in found:
         lines += [one["text"]] if len(found) > 1 else []
         for what in ("words", "completions"):
-            lines += [f"{each['probability']:.4f}\t{what.removesuffix('s')}\t{each['text']}" for each in one[what]]
+            lines += [f"{each['probability']:.3g}\t{what.removesuffix('s')}\t{each['text']}" for each in one[what]]
     return lines
