@@ -20,6 +20,18 @@ def test_learnt_symbols_are_rows_of_a_table():
     assert torch.equal(found.values, embedding.learnt.weight[[3, 6, 3]])
 
 
+@pytest.mark.parametrize("size", [7, 3000])
+def test_rows_and_their_gradient_are_torchs_to_the_bit(size):
+    torch.manual_seed(size)
+    embedding, numbers = Embedding(Symbols(size, 0, 1, 2), 33), torch.randint(0, size, (4000,))
+    found = embedding(Steps(numbers, Layout([4000]))).values
+    known = torch.nn.functional.embedding(numbers, embedding.learnt.weight)
+    wanted = torch.randn_like(found)
+    assert torch.equal(found, known)
+    gradients = [torch.autograd.grad(one, embedding.learnt.weight, wanted)[0] for one in (found, known)]
+    assert torch.equal(*gradients) and gradients[0].any()
+
+
 def test_one_hot_symbols_have_no_parameters_and_follow_the_modules_type():
     embedding = Embedding(SYMBOLS, None, kind="one_hot").double()
     assert embedding.size == 7 and not list(embedding.parameters()) and not embedding.state_dict()
