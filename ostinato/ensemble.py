@@ -13,7 +13,7 @@ from torch import Tensor
 from ostinato.encoders._contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._contract import Decoding, Generator, Scored
-from ostinato.heads._symbols import of_parts, parts
+from ostinato.heads._symbols import by_symbols, of_parts, parts
 from ostinato.layers.vocabulary import PIECE
 from ostinato.modalities._contract import Modality
 from ostinato.registry import Settings, settings_class
@@ -107,9 +107,7 @@ def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) ->
     layout, found = heard.layout, []
     for part, places in parts(layout, max(LEAST_PART, PIECE // (generator.num_symbols * max(1, len(layout))))):
         logits, state = generator.extend(Steps(heard.values[places], part), state)
-        true = truth[places].long()
-        said = logits.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1)
-        found.append((places, torch.stack([said, (logits.argmax(1) == true).to(said)], 1)))
+        found.append((places, by_symbols(logits, truth[places].long())))
     return of_parts(found, layout)
 
 

@@ -119,14 +119,7 @@ def _several(opened: Callable[..., Table], source: Any, time: str) -> str:
     """What to do if rows are of several series; with the column that tells them apart, where one does."""
     advice, clock = "; rows of several series need data.series, the column that tells them apart", None
     if not isinstance(source, Iterator):
-        table = opened(columns=None)
-        cells: dict[str, list[Any]] = {column: [] for column in table.columns}
-        for block in table.blocks():
-            for column, listed in cells.items():
-                listed += block.columns[column]
-            if len(cells[time]) >= LOOKED_AT:
-                break
-        clock = clock_of(cells)
+        clock = clock_of(opened(columns=None).first(LOOKED_AT))
     return f"{advice}: {clock.series}" if clock is not None and clock.time == time and clock.series is not None else advice
 
 

@@ -289,10 +289,12 @@ def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split:
             known = [is_known(metric, one) for one in judged]
             if name not in both or not any(known):
                 continue
+            if not all(known):
+                lacking, needed = (first, second)[known.index(False)], " and ".join(metric.needs)
+                told = f"{name}: {lacking.folder} gives no {needed}, which it is made from; compare by the others"
+                notes.append(f"{output}.{name} is left out: {told}")
+                continue
             try:
-                if not all(known):
-                    lacking, needed = (first, second)[known.index(False)], " and ".join(metric.needs)
-                    raise DataError(f"{name}: {lacking.folder} gives no {needed}, which it is made from; compare by the others")
                 found = asdict(paired(metric, *judged))
             except DataError as why:
                 notes.append(f"{output}.{name} is left out: {why}")

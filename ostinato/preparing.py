@@ -384,12 +384,9 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
         steps = _words(dataset, f"inputs.{read}", rows) if by_words else dataset.lengths[f"inputs.{read}"][rows]
         bad = np.flatnonzero((labels > 0) & (labels != steps))
         if len(bad):
-            first = int(bad[0])
-            raise DataError(
-                f"{dataset.table.place(int(rows[first]))}: outputs.{name} has {labels[first]} labels and inputs.{read} {steps[first]} {unit}s"
-                f" ({_rows(len(bad))} like this); align: each needs one label per {unit}: mend or leave out what has another number"
-                f"{_other_unit(recipe, read)}"
-            )
+            told = f"outputs.{name} has {labels[bad[0]]} labels and inputs.{read} {steps[bad[0]]} {unit}s"
+            way = f"align: each needs one label per {unit}: mend or leave out what has another number{_other_unit(recipe, read)}"
+            raise _refused(dataset, rows[bad], told, way)
 
 
 def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
@@ -401,16 +398,15 @@ def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.nda
         said, heard = (dataset.lengths[place][there] for place in (f"outputs.{name}", f"inputs.{settings.of}"))
         bad = np.flatnonzero(said != heard)
         if len(bad):
-            first = int(bad[0])
-            raise DataError(
-                f"{dataset.table.place(int(there[first]))}: outputs.{name} has {said[first]} steps and inputs.{settings.of} {heard[first]}"
-                f" ({_rows(len(bad))} like this); align: next says what follows each step; leave outputs.{name}.column out, or set"
-                " align: free"
-            )
+            told = f"outputs.{name} has {said[bad[0]]} steps and inputs.{settings.of} {heard[bad[0]]}"
+            way = f"align: next says what follows each step; leave outputs.{name}.column out, or set align: free"
+            raise _refused(dataset, there[bad], told, way)
 
 
-def _rows(count: int) -> str:
-    return "one row" if count == 1 else f"{count:,} rows"
+def _refused(dataset: Dataset, rows: np.ndarray, told: str, way: str) -> DataError:
+    """What is wrong with the first of these rows, how many are like it, and what to do."""
+    number = "one row" if len(rows) == 1 else f"{len(rows):,} rows"
+    return DataError(f"{dataset.table.place(int(rows[0]))}: {told} ({number} like this); {way}")
 
 
 def _other_unit(recipe: Settings, read: str) -> str:

@@ -121,9 +121,11 @@ def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -
     (commonest, _), *_ = Counter(truth).most_common(1)
     found = {"commonest label": [commonest] * len(asked)}
     labels = len(set(map(str, truth)))
+    if labels < 2:
+        return found
     # Of two labels one has weights.
     features, cut = _features(run, output, known, MOST_WEIGHTS // (labels if labels > 2 else 1))
-    if features is not None and labels > 1:
+    if features is not None:
         from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression(max_iter=300, C=10.0).fit(features(known), list(map(str, truth)))

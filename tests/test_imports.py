@@ -53,6 +53,7 @@ ORDER = (
     "runs",
     "sweeping",
     "comparing",
+    "kinds",
     "guessing",
     "probes",
     "api",

@@ -10,16 +10,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ostinato.data._contract import Block, Source
-from ostinato.data._files import BLOCK_VALUES
+from ostinato.data._contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.errors import DataError, nearest
 from ostinato.modalities._numbers import as_number
 
 BLOCK_ROWS = 1024
 """Sentences and series are lists, which take several times the room of their text."""
-LETTERS = 32
-"""Letters of a text that take the room of one value in a list."""
 UNIVERSAL = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 """The columns of CoNLL-U. Source: universaldependencies.org/format.html."""
 HEADER = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
@@ -52,13 +49,6 @@ def _gathered(
             lines, cells, values = [], {column: [] for column in columns}, 0
     if lines:
         yield Block(name, unit, lines, cells, text)
-
-
-def values_in(cell: Any) -> int:
-    """Values in a list, or in a list of steps of several channels; of letters as many as take the room of one."""
-    if isinstance(cell, list):
-        return len(cell) * (len(cell[0]) if cell and isinstance(cell[0], list) else 1)
-    return len(cell) // LETTERS if isinstance(cell, str) else 0
 
 
 class Conll(Source):

@@ -9,6 +9,18 @@ from typing import Any
 
 import numpy as np
 
+BLOCK_VALUES = 1 << 20
+"""Values of lists in a block: as Python's own objects they take 30 bytes and more."""
+LETTERS = 32
+"""Letters of a text that take the room of one value in a list."""
+
+
+def values_in(cell: Any) -> int:
+    """Values in a list, or in a list of steps of several channels; of letters as many as take the room of one."""
+    if isinstance(cell, list):
+        return len(cell) * (len(cell[0]) if cell and isinstance(cell[0], list) else 1)
+    return len(cell) // LETTERS if isinstance(cell, str) else 0
+
 
 @dataclass(frozen=True)
 class Block:

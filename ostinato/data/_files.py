@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars
 
-from ostinato.data._contract import Block, Source
+from ostinato.data._contract import BLOCK_VALUES, Block, Source
 from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.errors import DataError
 
@@ -25,8 +25,6 @@ LIST_ROWS = 1 << 10
 """Rows of lists that are read before anything tells how long these are."""
 LIST_VALUES = 1 << 22
 """Values of lists that are read at once: each slice of a parquet file is unpacked anew, which took half the time of the whole file."""
-BLOCK_VALUES = 1 << 20
-"""Values of lists in a block: as Python's own objects they take 30 bytes and more."""
 NEWLINE, RETURN, QUOTE = 10, 13, 34
 OTHER_SEPARATORS = {
     ";": "not by semicolons; write it with commas, numbers with a point (1.5), or with tabs and name it .tsv",

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato.data._columns import values_in
-from ostinato.data._contract import Block, Source
-from ostinato.data._files import BLOCK_VALUES
+from ostinato.data._contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.errors import DataError
 
 BLOCK_ROWS = 1 << 14

@@ -100,6 +100,17 @@ class Table:
                 return block.place(row - start)
         raise IndexError(f"no row {row} in a table of {self.num_rows} rows")
 
+    def first(self, count: int) -> dict[str, list[Any]]:
+        """The cells of the first rows, so many at most, by column; arrays as lists."""
+        found: dict[str, list[Any]] = {name: [] for name in self.columns}
+        for block in self.blocks():
+            for name, cells in found.items():
+                listed = block.columns[name][: count - len(cells)]
+                cells += [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in listed]
+            if len(cells) == count:
+                break
+        return found
+
     def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
         """The cells of one column as they stand, of all rows or of `rows` (in their order)."""
         cells = (cell for _, block in self._pass((name,)) for cell in block.columns[name])

@@ -29,13 +29,17 @@ def scored(
         piece: the most scores at a time.
     """
     rows = max(1, piece // softmax.size)
-    said, right = read.new_empty(len(read)), torch.empty(len(read), dtype=torch.bool, device=read.device)
+    by_step = read.new_empty(len(read), 2)
     for start in range(0, len(read), rows):
-        part, true = slice(start, start + rows), truth[start : start + rows]
-        logits = softmax(read[part])
-        said[part] = logits.log_softmax(1).gather(1, true.unsqueeze(1)).squeeze(1)
-        right[part] = logits.argmax(1) == true
-    return _of_steps(torch.stack([said, right.to(said)], 1), layout)
+        part = slice(start, start + rows)
+        by_step[part] = by_symbols(softmax(read[part]), truth[part])
+    return _of_steps(by_step, layout)
+
+
+def by_symbols(logits: Tensor, truth: Tensor) -> Tensor:
+    """(N, 2) log p of the true symbol of each step, and 1 where it has the highest, else 0."""
+    said = logits.log_softmax(1).gather(1, truth.unsqueeze(1)).squeeze(1)
+    return torch.stack([said, (logits.argmax(1) == truth).to(said)], 1)
 
 
 def of_parts(found: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Scored:

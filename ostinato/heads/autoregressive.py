@@ -22,6 +22,7 @@ from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
+from ostinato.layers.embedding import rows_of
 from ostinato.layers.vocabulary import softmax_of
 from ostinato.modalities._contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
@@ -170,7 +171,7 @@ class Autoregressive(Head, Generator):
         return self._logits(features), state
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        embedded = self._dropped(self.embedding(symbols))
+        embedded = self._dropped(rows_of(self.embedding, symbols))
         if self._steps_natively(embedded, state):
             return self._native_step(embedded, state)
         if not self.attentions:
@@ -241,7 +242,7 @@ class Autoregressive(Head, Generator):
             return self._run(heard, self.start(encoded), sampled)[0]
         attention, memory = self.attentions[0], encoded[self.attended[0]].steps
         values = self._start_values(encoded)
-        x = self._dropped(self.embedding(heard.values))
+        x = self._dropped(rows_of(self.embedding, heard.values))
         num_layers = range(len(self.cells))
         ones = x.new_ones(len(x), self.hidden_size)
         masks = [self._dropped(ones) if self.dropout and self.training else None for _ in num_layers[1:]]

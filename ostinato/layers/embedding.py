@@ -126,7 +126,10 @@ class Embedding(nn.Module):
     def _numbered(self, numbers: Tensor) -> Tensor:
         if self.learnt is None:
             return functional.one_hot(numbers.long(), self.num_symbols).to(self.one.dtype)
-        if numbers.device.type == "cpu":
-            # The same rows and, to the bit, the same gradient in less time; on a GPU its sums would have no order.
-            return self.learnt.weight.index_select(0, numbers)
-        return self.learnt(numbers)
+        return rows_of(self.learnt, numbers)
+
+
+def rows_of(table: nn.Embedding, numbers: Tensor) -> Tensor:
+    """The rows (N, E) of a learnt table at these numbers (N,)."""
+    # On a CPU the same rows and, to the bit, the same gradient in less time; on a GPU its sums would have no order.
+    return table.weight.index_select(0, numbers) if numbers.device.type == "cpu" else table(numbers)
