@@ -58,7 +58,10 @@ class Build(build_ext):
     def build_library(self, ext, library):
         sets = SETS.get(platform.machine().lower(), {})
         with ThreadPoolExecutor() as pool:
-            pending = {name: pool.submit(self.compiled, ext, name, flags) for name, flags in {"plain": [], "threads": [], **sets}.items()}
+            pending = {
+                name: pool.submit(self.compiled, ext, name, flags)
+                for name, flags in {"plain": [], "threads": [], **sets}.items()
+            }
         objects, defined = [], []
         for name, one in pending.items():
             try:
@@ -77,7 +80,11 @@ class Build(build_ext):
         source, flags = f"native/{name}.cpp", [*COMMON, *flags]
         command = self.compiler.compiler_so_cxx
         version = subprocess.run([*command, "--version"], capture_output=True, check=True).stdout
-        made_from = [" ".join([*command, *flags]).encode(), version, *(Path(one).read_bytes() for one in (source, *ext.depends))]
+        made_from = [
+            " ".join([*command, *flags]).encode(),
+            version,
+            *(Path(one).read_bytes() for one in (source, *ext.depends)),
+        ]
         kept = OBJECTS / f"{name}-{hashlib.sha256(b'|'.join(made_from)).hexdigest()[:16]}.o"
         if not kept.exists():
             (made,) = self.compiler.compile([source], output_dir=self.build_temp, extra_postargs=flags)

@@ -25,7 +25,9 @@ def parameters(cell: str, given: Any) -> dict[str, Any]:
     gates = {"rnn": [""], "lstm": ["i", "f", "g", "o"], "gru": ["r", "z", "n"]}[cell]
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     made: dict[str, Any] = {}
-    for gate, weight_x, weight_h, bias_x, bias_h in zip(gates, *(numpy.split(given[name], len(gates)) for name in names)):
+    for gate, weight_x, weight_h, bias_x, bias_h in zip(
+        gates, *(numpy.split(given[name], len(gates)) for name in names)
+    ):
         x, h = {"kernel": weight_x.T}, {"kernel": weight_h.T}
         if cell == "lstm":
             h["bias"] = bias_x + bias_h

@@ -42,7 +42,9 @@ def whole(case: Case, numbers: Numbers) -> dict[str, Call]:
     x, d_hidden = numbers.cut(case.lengths)
     lengths = torch.tensor(case.lengths)
     layout = Layout(lengths)
-    values, d_values = (Steps.from_padded(one.transpose(0, 1).contiguous(), layout).values.clone() for one in (x, d_hidden))
+    values, d_values = (
+        Steps.from_padded(one.transpose(0, 1).contiguous(), layout).values.clone() for one in (x, d_hidden)
+    )
     own, peer = module(OURS, case, numbers), module(TORCHS, case, numbers)
     given = lengths if case.ragged else None
 

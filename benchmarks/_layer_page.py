@@ -87,7 +87,12 @@ def _others(rows: Sequence[Row]) -> list[str]:
 
 def _table(rows: Sequence[Row], what: str, peaks: dict[str, Any]) -> list[str]:
     others = _others(rows)
-    lines = [f"## {WORDS[what].capitalize()}", "", "Milliseconds of ours, per cent of both peaks on real steps, ratios.", ""]
+    lines = [
+        f"## {WORDS[what].capitalize()}",
+        "",
+        "Milliseconds of ours, per cent of both peaks on real steps, ratios.",
+        "",
+    ]
     lines += _head("cell", "T,B,I,H", "lengths", "ours, ms", *(f"% of {of}" for of in peaks), *map(title, others))
     for row in rows:
         shares = [percent(share(row, peaks, of)) for of in peaks]
@@ -102,7 +107,9 @@ def _streaming(rows: Sequence[Row]) -> list[str]:
     lines += _head("cell", "H", "ours, us", "GB/s", *map(title, others))
     for row in rows:
         ratios = [_ratio(row["ratio"].get(other)) for other in others]
-        lines.append(_cells(row["cell"], str(row["shape"][3]), f"{1e6 * seconds(row):.1f}", f"{rate(row):.1f}", *ratios))
+        lines.append(
+            _cells(row["cell"], str(row["shape"][3]), f"{1e6 * seconds(row):.1f}", f"{rate(row):.1f}", *ratios)
+        )
     return lines
 
 
@@ -172,7 +179,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
         for axes in grid[-1]:
             axes.set_xlabel("times the time of ours", fontsize=9)
         handles = {text: handle for axes in grid.flat for handle, text in zip(*axes.get_legend_handles_labels())}
-        figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles), fontsize=9, frameon=False)
+        figure.legend(
+            handles.values(), handles, loc="outside upper center", ncols=len(handles), fontsize=9, frameon=False
+        )
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -37,7 +37,9 @@ def install() -> None:
         print(f"{TITLES[name]}: {', '.join(peer.packages)} into .peers/{peer.folder} ...", flush=True)
         try:
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            subprocess.run([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *peer.packages], check=True)
+            subprocess.run(
+                [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *peer.packages], check=True
+            )
         except subprocess.CalledProcessError as why:
             print(f"{TITLES[name]} could not be installed ({why}); it will be measured without")
 

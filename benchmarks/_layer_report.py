@@ -140,7 +140,9 @@ def summary(found: dict[str, Any]) -> list[Row]:
             large = {name(row): share(row, found["peaks"], of) for row in rows if is_large(row)}
             what = f"{kind} training, H >= {WIDE}, B >= {MANY}: lowest share of the peak of {told}"
             lowest = min(large, key=large.__getitem__, default=None)
-            more = f"{lowest}; {sum(one >= bar for one in large.values())} of {len(large)} rows reach it" if large else ""
+            more = (
+                f"{lowest}; {sum(one >= bar for one in large.values())} of {len(large)} rows reach it" if large else ""
+            )
             needs.append(Need(what, bar, large.get(lowest), " %", more))
     return [need.plain() for need in [*needs, *_beside_peers(found)]]
 
@@ -176,7 +178,9 @@ def _beside_peers(found: dict[str, Any]) -> list[Need]:
             ):
                 if kept:
                     what = f"{kind}{words} against {title(peer)}"
-                    told.append(Need(what, None, _mean(kept, _against(peer)), more=f"geometric mean of {len(kept)} rows"))
+                    told.append(
+                        Need(what, None, _mean(kept, _against(peer)), more=f"geometric mean of {len(kept)} rows")
+                    )
     return told
 
 
@@ -190,12 +194,12 @@ def name(row: Row) -> str:
 def parts(row: Row, peaks: dict[str, Any], threads: int) -> dict[str, float]:
     """Where the time of a row must have gone, as shares of it, by the rates that were measured in the same run.
 
-        products      2 (inference) or 6 operations a weight and real step, at the best peak that was seen
-        weights       reading W_h at each step of the longest sequence, forward and backward: where that takes longer than the
-                      recurrent products do, in their place. Each thread reads all of it for its own sequences, or its part
-                      where there are fewer sequences than threads
-        activations   one sigmoid or tanh each, forward
-        rest          what a step costs whatever its size, threads that wait for the longest, gates written and read
+    products      2 (inference) or 6 operations a weight and real step, at the best peak that was seen
+    weights       reading W_h at each step of the longest sequence, forward and backward: where that takes longer than the
+                  recurrent products do, in their place. Each thread reads all of it for its own sequences, or its part
+                  where there are fewer sequences than threads
+    activations   one sigmoid or tanh each, forward
+    rest          what a step costs whatever its size, threads that wait for the longest, gates written and read
     """
     steps, sequences, size, gates = row["steps"], row["shape"][1], row["shape"][3], GATES[row["cell"]]
     passes = 2 if row["what"] == "train" else 1
@@ -252,10 +256,14 @@ def line(row: Row, peaks: dict[str, Any]) -> str:
     """A row as it is told during the run: ours, then how many times that the others take."""
     others = ", ".join(f"{title(other)} {one['median']:.2f} ({between(one)})" for other, one in row["ratio"].items())
     if row["what"] == "stream":
-        head = f"{row['cell']:4} H {row['shape'][3]:<3} one step: ours {1e6 * seconds(row):.1f} us, {rate(row):.1f} GB/s"
+        head = (
+            f"{row['cell']:4} H {row['shape'][3]:<3} one step: ours {1e6 * seconds(row):.1f} us, {rate(row):.1f} GB/s"
+        )
     else:
         shares = " and ".join(f"{percent(share(row, peaks, of))} % of {of}" for of in peaks)
-        head = f"{row['cell']:4} {sizes(row):14} {row['lengths']:8} {row['what']:9}: ours {milliseconds(row)} ms, {shares}"
+        head = (
+            f"{row['cell']:4} {sizes(row):14} {row['lengths']:8} {row['what']:9}: ours {milliseconds(row)} ms, {shares}"
+        )
     return f"{head}; times that: {others}"
 
 
@@ -265,5 +273,7 @@ def told(found: dict[str, Any]) -> list[str]:
     lines = [f"peak of {PEAKS[of]}: {gigaflops(one)} GFLOP/s ({between(one, 1e-9, 0)})" for of, one in peaks]
     widest = max(len(need["what"]) for need in found["summary"])
     for need in found["summary"]:
-        lines.append(f"{need['what']:{widest}} {bar(need):7} {value(need):>8}  {need['verdict']:17} {need['more']}".rstrip())
+        lines.append(
+            f"{need['what']:{widest}} {bar(need):7} {value(need):>8}  {need['verdict']:17} {need['more']}".rstrip()
+        )
     return [*lines, f"{found['seconds']} seconds{'' if found['finished'] else ', and not finished'}"]

@@ -39,10 +39,17 @@ def session(cell: str, arrays: dict[str, Any], streams: bool) -> onnxruntime.Inf
     outputs = ["", *after] if streams else ["hidden"]
     options = {"hidden_size": size} | ({"linear_before_reset": 1} if cell == "gru" else {})
     node = helper.make_node(cell.upper(), inputs, outputs, **options)
-    told = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 3) for name in ("x", *(before if streams else []))]
+    told = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 3)
+        for name in ("x", *(before if streams else []))
+    ]
     if not streams:
         told.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, [None]))
-    found = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * (3 if streams else 4)) for name in outputs if name]
+    found = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * (3 if streams else 4))
+        for name in outputs
+        if name
+    ]
     constants = [numpy_helper.from_array(one, name) for name, one in weights.items()]
     graph = helper.make_graph([node], cell, told, found, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

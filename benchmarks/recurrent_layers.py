@@ -58,7 +58,7 @@ from _layer_report import short, spread
 from _peer_service import timed
 
 from ostinato.files import write
-from ostinato.kernels.library import library, why_not
+from ostinato.kernels.native_library import library, why_not
 from ostinato.kernels.products import NT, multiply
 from ostinato.training.repeatable import surroundings, warm
 
@@ -227,7 +227,9 @@ def check_peer(case: Case, name: str, expected: dict[str, float], told: dict[str
     for what, ours in expected.items():
         if not abs(told[what] - ours) <= 1e-3 * abs(ours):
             theirs = told[what]
-            sys.exit(f"{case}: the mean square of {what} is {ours:.6g}, {name} has {theirs:.6g}: it computes something else")
+            sys.exit(
+                f"{case}: the mean square of {what} is {ours:.6g}, {name} has {theirs:.6g}: it computes something else"
+            )
 
 
 def measure(
@@ -247,7 +249,10 @@ def measure(
     warm()
     threads = torch.get_num_threads()
     real = RealLengths.read(data_root)
-    with tempfile.TemporaryDirectory() as folder, _layer_peers.started(list(peer_names), threads, Path(folder)) as peers:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _layer_peers.started(list(peer_names), threads, Path(folder)) as peers,
+    ):
         found: dict[str, Any] = {
             "command": command,
             "date": datetime.now(UTC).date().isoformat(),
@@ -270,7 +275,9 @@ def measure(
         for shape in shapes:
             kinds = lengths_of(shape, real).items()
             for cell in cells:
-                cases = [Case(cell, shape, kind, what, lengths) for kind, lengths in kinds for what in ("train", "inference")]
+                cases = [
+                    Case(cell, shape, kind, what, lengths) for kind, lengths in kinds for what in ("train", "inference")
+                ]
                 run.group(cell, shape, cases)
         found["finished"] = True
         run.keep()
@@ -288,7 +295,9 @@ def main() -> None:
     parser.add_argument("--stream-sizes", nargs="*", type=int, metavar="H", help="in place of the usual ones")
     names = ", ".join(_layer_peers.KNOWN)
     parser.add_argument("--peers", nargs="*", choices=_layer_peers.KNOWN, metavar="PEER", help=f"of {names}")
-    parser.add_argument("--out", type=Path, help="the folder of the result (default docs; runs/recurrent_layers if quick)")
+    parser.add_argument(
+        "--out", type=Path, help="the folder of the result (default docs; runs/recurrent_layers if quick)"
+    )
     chosen = parser.parse_args()
     if chosen.install_peers:
         return _layer_peers.install()

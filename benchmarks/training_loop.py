@@ -34,9 +34,9 @@ from _layer_calls import OURS
 
 from ostinato import api
 from ostinato.files import write
-from ostinato.kernels.library import library
-from ostinato.preparing import prepare, training_batches
-from ostinato.recipe import from_arguments
+from ostinato.kernels.native_library import library
+from ostinato.preprocessing.prepare import prepare, training_batches
+from ostinato.recipe.read import from_arguments
 from ostinato.steps import Layout, Steps
 from ostinato.training.repeatable import surroundings
 from ostinato.training.task import Progress
@@ -116,8 +116,13 @@ class Turns:
 
 
 def measured(cell: str, size: int, task: str, batch_steps: int, data: list[dict[str, Any]]) -> dict[str, Any]:
-    encoder = {"cell": cell, "hidden_size": size, "embedding_size": EMBEDDED, "both_ways": False, "dropout": 0}
-    training = {"batch_steps": batch_steps * (1 if task == "summary" else 2), "epochs": EPOCHS, "precision": "float32", "keep_best": False}
+    encoder = {"cell": cell, "hidden_size": size, "embedding_size": EMBEDDED, "bidirectional": False, "dropout": 0}
+    training = {
+        "batch_steps": batch_steps * (1 if task == "summary" else 2),
+        "epochs": EPOCHS,
+        "precision": "float32",
+        "keep_best": False,
+    }
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "rows.jsonl"
         write(table, "".join(json.dumps(one) + "\n" for one in data))
@@ -131,7 +136,11 @@ def measured(cell: str, size: int, task: str, batch_steps: int, data: list[dict[
         split, settings = prepared.splits["train"], prepared.recipe.settings
         epochs = [training_batches(settings, split).epoch(number) for number in range(EPOCHS)]
         extra = 1 if task == "next" else 0
-        lengths = [torch.from_numpy(split.dataset.lengths["inputs.symbols"][part]).long() + extra for one in epochs for part in one]
+        lengths = [
+            torch.from_numpy(split.dataset.lengths["inputs.symbols"][part]).long() + extra
+            for one in epochs
+            for part in one
+        ]
         turns = Turns(OURS[cell](EMBEDDED, size), lengths).drawn((EMBEDDED, size))
         api.train(recipe, Path(folder) / "run", device="cpu", on_event=turns.hear)
     loop, alone = turns.loop[1:], turns.alone[1:]
@@ -160,22 +169,35 @@ def told(rows: Sequence[dict[str, Any]]) -> str:
     """How many rows of each cell and batch size meet the bar."""
     lines = []
     for cell, steps in itertools.product(CELLS, BATCHES):
-        ours = [row for row in rows if row["cell"] == cell and row["hidden_size"] >= LEAST and steps / 2 < row["steps_a_batch"] < 2 * steps]
+        ours = [
+            row
+            for row in rows
+            if row["cell"] == cell and row["hidden_size"] >= LEAST and steps / 2 < row["steps_a_batch"] < 2 * steps
+        ]
         if ours:
             met = sum(row["overhead"] <= BAR for row in ours)
             worst = max(ours, key=lambda row: row["overhead"])
             where = f"H {worst['hidden_size']}, {worst['task']}"
-            lines.append(f"- {cell}, {steps:,} steps: {met} of {len(ours)}, the worst {100 * worst['overhead']:.0f} % ({where})")
+            lines.append(
+                f"- {cell}, {steps:,} steps: {met} of {len(ours)}, the worst {100 * worst['overhead']:.0f} % ({where})"
+            )
     return "\n".join(lines)
 
 
 def line(row: dict[str, Any]) -> str:
     """A row of the page's table."""
     held = row["hidden_size"] >= LEAST
-    verdict = "" if not held else "met" if row["overhead"] <= BAR else f"missed by {100 * (row['overhead'] - BAR):.0f} points"
+    verdict = (
+        "" if not held else "met" if row["overhead"] <= BAR else f"missed by {100 * (row['overhead'] - BAR):.0f} points"
+    )
     cells = [row["cell"], f"{row['hidden_size']}", row["task"], f"{row['steps_a_batch']:,}"]
     cells += [f"{row[f'{name}_steps_per_second']:,}" for name in ("layer", "loop")]
-    cells += [f"{beside(row):.1f}", f"{100 * row['overhead']:.0f} %", f"{100 * row['least']:.0f} to {100 * row['most']:.0f} %", verdict]
+    cells += [
+        f"{beside(row):.1f}",
+        f"{100 * row['overhead']:.0f} %",
+        f"{100 * row['least']:.0f} to {100 * row['most']:.0f} %",
+        verdict,
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -221,7 +243,10 @@ def main() -> None:
     found: dict[str, Any] = {
         "command": "python benchmarks/training_loop.py" + (" --quick" if chosen.quick else ""),
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": {"cores": os.cpu_count(), **{name: on[name] for name in ("processor", "capability", "threads", "torch")}},
+        "machine": {
+            "cores": os.cpu_count(),
+            **{name: on[name] for name in ("processor", "capability", "threads", "torch")},
+        },
         "rows": [],
     }
     data = rows()

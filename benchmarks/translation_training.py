@@ -36,12 +36,14 @@ import torch
 
 from ostinato.data.batches import Batches
 from ostinato.data.read import open_table
+from ostinato.evaluation.validate import validate
 from ostinato.files import write
-from ostinato.predicting import Run, answers
-from ostinato.preparing import prepare
-from ostinato.recipe import Recipe, from_arguments
+from ostinato.preprocessing.prepare import prepare
+from ostinato.recipe.read import Recipe, from_arguments
 from ostinato.registry import Settings, make, settings_class
-from ostinato.runs import train_run
+from ostinato.run.predict import answers
+from ostinato.run.run import Run
+from ostinato.run.train import train_run
 from ostinato.training.repeatable import surroundings
 from ostinato.training.task import Progress
 
@@ -71,12 +73,18 @@ def prepare_data(root: Path, updates: int, sentences: int) -> dict[str, int]:
         texts = {split: _texts(root, name, language) for split, name in SPLITS.items()}
         tokenizer.fit(texts["train"])
         for split, raw in texts.items():
-            lines.setdefault(split, {})[language] = [" ".join(f"p{one}" for one in tokenizer.encode(text)) for text in raw]
+            lines.setdefault(split, {})[language] = [
+                " ".join(f"p{one}" for one in tokenizer.encode(text)) for text in raw
+            ]
     sizes = {}
     for split, limit in (("train", updates * ROWS), ("dev", ROWS), ("test", sentences)):
-        pairs = [pair for pair in zip(lines[split]["de"], lines[split]["en"]) if max(map(_length, pair)) <= LONGEST][:limit]
+        pairs = [pair for pair in zip(lines[split]["de"], lines[split]["en"]) if max(map(_length, pair)) <= LONGEST][
+            :limit
+        ]
         if len(pairs) < limit:
-            sys.exit(f"{split}: {len(pairs):,} usable sentences, {limit:,} are needed; lower --rounds, --piece or --sentences")
+            sys.exit(
+                f"{split}: {len(pairs):,} usable sentences, {limit:,} are needed; lower --rounds, --piece or --sentences"
+            )
         for language, column in zip(("de", "en"), zip(*pairs)):
             write(FOLDER / f"{split}.{language}", "\n".join(column) + "\n")
             if split == "train":
@@ -143,7 +151,18 @@ def measure_training(piece: int, rounds: int, run: Path, peer: Order | None) -> 
         began = time.perf_counter()
 
     nothing: Callable[[str], None] = lambda _: None  # noqa: E731
-    train_run(given, run, resume=False, overwrite=False, device="cpu", roots=[], data={}, say=nothing, on_event=heard)
+    train_run(
+        given,
+        run,
+        resume=False,
+        overwrite=False,
+        device="cpu",
+        roots=[],
+        data={},
+        validate=validate,
+        say=nothing,
+        on_event=heard,
+    )
     return {name: one[1:] for name, one in rates.items()}
 
 
@@ -197,7 +216,12 @@ def start_peer(threads: int) -> tuple[Order | None, dict[str, Any]]:
     script = str(HOME / "benchmarks" / "_joeynmt_peer.py")
     with (FOLDER / "joeynmt.log").open("w") as log:
         process = subprocess.Popen(
-            [str(python), script, str(threads)], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            [str(python), script, str(threads)],
+            cwd=FOLDER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
 
     def answer() -> dict[str, Any]:
@@ -225,7 +249,9 @@ def main() -> None:
         return install_peer()
     torch.set_num_threads(chosen.threads)
     vocabulary = prepare_data(chosen.data_root.resolve(), chosen.piece * (chosen.rounds + 1), chosen.sentences)
-    steps = round(statistics.mean(_length(line) + 1 for line in (FOLDER / "test.en").read_text(encoding="utf-8").splitlines()))
+    steps = round(
+        statistics.mean(_length(line) + 1 for line in (FOLDER / "test.en").read_text(encoding="utf-8").splitlines())
+    )
     peer, its = start_peer(chosen.threads)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"

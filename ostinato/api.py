@@ -11,18 +11,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato import bundle as bundles
-from ostinato import backtesting, comparing, files, guessing, judging, predicting, prompting, rivals, sweeping
-from ostinato import rows as row_sources
+from ostinato import files
 from ostinato.data.read import Table
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation import backtest as backtesting
+from ostinato.evaluation import baselines as rivals
+from ostinato.evaluation import evaluate as judging
+from ostinato.evaluation.validate import validate
 from ostinato.kernels import dispatch
-from ostinato.model import Graph
-from ostinato.predicting import Answer, Row, Run, answers
-from ostinato.preparing import Prepared, prepare, training_batches
-from ostinato.recipe import Recipe, check as check_recipe, parse_set, set_path
+from ostinato.model.graph import Graph
+from ostinato.preprocessing.prepare import Prepared, prepare, training_batches
+from ostinato.recipe import infer as guessing
+from ostinato.recipe.paths import parse_set, set_path
+from ostinato.recipe.read import Recipe
+from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build
-from ostinato.runs import train_run
+from ostinato.run import bundle as bundles
+from ostinato.run import complete as prompting
+from ostinato.run import predict as run_predict
+from ostinato.run import rows as row_sources
+from ostinato.run import score as run_score
+from ostinato.run.predict import Answer, answers
+from ostinato.run.run import Row, Run
+from ostinato.run.train import train_run
+from ostinato.sweeps import sweep as sweeping
+from ostinato.sweeps import table as comparing
 from ostinato.training.task import Progress
 
 Runs = Path | str | Sequence[Path | str]
@@ -107,7 +120,16 @@ def train(
     """
     folder = Path(folder)
     train_run(
-        recipe, folder, resume=resume, overwrite=overwrite, device=device_of(device), roots=roots, data={}, say=say, on_event=on_event
+        recipe,
+        folder,
+        resume=resume,
+        overwrite=overwrite,
+        device=device_of(device),
+        roots=roots,
+        data={},
+        validate=validate,
+        say=say,
+        on_event=on_event,
     )
     run = Run.load(folder, device_of(device))
     if not run.bundle.metrics:
@@ -167,7 +189,9 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     for one in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
         path, value = parse_set(one)
         if path.split(".")[0] != "search":
-            raise ConfigError(f"--set {one}: of a trained run only the search can be changed: search.width=5, search=greedy ...")
+            raise ConfigError(
+                f"--set {one}: of a trained run only the search can be changed: search.width=5, search=greedy ..."
+            )
         if path == "search.type":
             plain["search"] = {"type": value}
         else:
@@ -182,9 +206,11 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
         else:
             set_path(plain, "search.n_best", n_best)
             origin.append(f"--n-best {n_best}")
-    elif n_best is not None and n_best > 1 and not any(predicting.has_rivals(one) for one in run.outputs.values()):
+    elif n_best is not None and n_best > 1 and not any(run_predict.has_rivals(one) for one in run.outputs.values()):
         told = ", ".join(run.outputs)
-        raise ConfigError(f"--n-best {n_best}: {told}: one answer to each row, since it is no label and nothing is searched; leave it out")
+        raise ConfigError(
+            f"--n-best {n_best}: {told}: one answer to each row, since it is no label and nothing is searched; leave it out"
+        )
     return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
 
@@ -228,7 +254,13 @@ def evaluate(
 
 
 def compare(
-    first: Path, second: Path, *, split: str | None = None, data: Any = None, roots: Sequence[Path] = (), device: str = "auto"
+    first: Path,
+    second: Path,
+    *,
+    split: str | None = None,
+    data: Any = None,
+    roots: Sequence[Path] = (),
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
     both = _loaded([first, second], device)
@@ -241,7 +273,9 @@ def compare(
         table, rows = row_sources.of_split(run, split, data, roots)
         examined.append(judging.examine([run], table, rows=rows))
         notes += row_sources.learnt_from([run], table) if data is not None else []
-    return judging.noted(judging.compare(both[0], both[1], (examined[0], examined[1]), split), list(dict.fromkeys(notes)))
+    return judging.noted(
+        judging.compare(both[0], both[1], (examined[0], examined[1]), split), list(dict.fromkeys(notes))
+    )
 
 
 def predict(
@@ -269,12 +303,21 @@ def predict(
     for told in given.notes:
         say(f"note: {told}")
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
-        raise ConfigError(f"--attention: {loaded[0].folder} has no answer that is said step by step with attention, which alone is drawn; leave the option out")
+        raise ConfigError(
+            f"--attention: {loaded[0].folder} has no answer that is said step by step with attention, which alone is drawn; leave the option out"
+        )
     drawn, done = False, 0
     for chunk in judging.chunks(given.rows):
         place = lambda row, done=done: given.place(done + row)  # noqa: E731
         found = answers(
-            loaded, chunk, search=search, seed=seed, n_best=n_best or 1, attention=attention is not None, place=place, say=say
+            loaded,
+            chunk,
+            search=search,
+            seed=seed,
+            n_best=n_best or 1,
+            attention=attention is not None,
+            place=place,
+            say=say,
         )
         for row, one in zip(chunk, given.dated(found, done)):
             yield from _lines(row, one, n_best, as_json, given.ahead is not None)
@@ -316,7 +359,10 @@ def suggest(
     (loaded,) = _loaded(run, device)
     found = []
     for text, row in zip(texts, row_sources.asked(loaded, texts, None).rows):
-        listed = {"words": prompting.next_words(loaded, row, words), "completions": prompting.completions(loaded, row, completions)}
+        listed = {
+            "words": prompting.next_words(loaded, row, words),
+            "completions": prompting.completions(loaded, row, completions),
+        }
         found.append({"text": text} | {name: [one._asdict() for one in each] for name, each in listed.items()})
     return found
 
@@ -325,9 +371,19 @@ def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json
     if as_json:
         plain = {
             output: [
-                {"rank": rank, "score": one.score, "log_probability": one.log_probability, "finished": one.finished, "value": one.value}
+                {
+                    "rank": rank,
+                    "score": one.score,
+                    "log_probability": one.log_probability,
+                    "finished": one.finished,
+                    "value": one.value,
+                }
                 | ({} if one.probabilities is None else {"probabilities": one.probabilities})
-                | ({} if one.quantiles is None else {"quantiles": {f"{level:g}": said for level, said in one.quantiles.items()}})
+                | (
+                    {}
+                    if one.quantiles is None
+                    else {"quantiles": {f"{level:g}": said for level, said in one.quantiles.items()}}
+                )
                 for rank, one in enumerate(listed, 1)
             ]
             for output, listed in found.items()
@@ -359,10 +415,14 @@ def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, di
     """The log-probability of the outputs that a file gives, a number per row; null where the row has none."""
     (loaded,) = _loaded(run, device)
     given = row_sources.asked(loaded, None, source, outputs=True)
-    found: dict[str, dict[str, list]] = {output: {"log_probability": [], "num_targets": []} for output in loaded.outputs}
+    found: dict[str, dict[str, list]] = {
+        output: {"log_probability": [], "num_targets": []} for output in loaded.outputs
+    }
     done = 0
     for chunk in judging.chunks(given.rows):
-        for output, one in predicting.scores([loaded], chunk, place=lambda row, done=done: given.place(done + row)).items():
+        for output, one in run_score.scores(
+            [loaded], chunk, place=lambda row, done=done: given.place(done + row)
+        ).items():
             for name, values in found[output].items():
                 by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))
                 values += [by_row.get(row) for row in range(len(chunk))]
@@ -403,7 +463,7 @@ def sweep(
         ConfigError: an axis or one of the recipes is wrong, or a run that stands there was made otherwise.
         Interrupted: Ctrl-C; the same call goes on.
     """
-    from ostinato.probes.comparison import draw
+    from ostinato.sweeps.pictures import draw
 
     device_of(device)
     folder = Path(folder)
@@ -449,7 +509,9 @@ def init(
         DataError: the file cannot be read.
     """
     if file is not None and file.exists():
-        raise ConfigError(f"{file}: is there already, and init writes over nothing; give another --recipe FILE, or delete it")
+        raise ConfigError(
+            f"{file}: is there already, and init writes over nothing; give another --recipe FILE, or delete it"
+        )
     text = guessing.text_of(guessing.guess_aloud(data, inputs, outputs, roots=roots, say=say), inputs, outputs, file)
     if file is not None:
         files.write(file, text)
@@ -487,4 +549,6 @@ def embed(
     name = summaries.encoded_input(loaded, of)
     with_outputs = row_sources.outputs_there(loaded, source)
     given = row_sources.asked(loaded, texts, source, only=[f"inputs.{name}", *with_outputs])
-    return summaries.described(loaded, list(given.rows), name, with_outputs, given.place, neighbours=nearest, picture_to=picture)
+    return summaries.described(
+        loaded, list(given.rows), name, with_outputs, given.place, neighbours=nearest, picture_to=picture
+    )

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class OstinatoError(Exception):
@@ -39,3 +40,8 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"{hint}{';' if not hint else ''} allowed here: {', '.join(names)}" if names else hint
+
+
+def shown(raw: Any) -> str:
+    """A raw value of the wrong kind, for a message: its kind and how it begins."""
+    return "a missing value" if raw is None else f"{type(raw).__name__} {repr(raw)[:40]}"

@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ostinato import files, judging
-from ostinato import rows as row_sources
+from ostinato import files
 from ostinato.api import device_of, search_of
 from ostinato.errors import BundleError, ConfigError
-from ostinato.predicting import Run, answers
-from ostinato.recipe import forecasts, from_arguments
-from ostinato.runs import SOURCES, train_run
+from ostinato.evaluation import evaluate as judging
+from ostinato.evaluation.validate import validate
+from ostinato.recipe.read import from_arguments
+from ostinato.recipe.rules import forecasts
+from ostinato.run import rows as row_sources
+from ostinato.run.predict import answers
+from ostinato.run.resume import SOURCES
+from ostinato.run.run import Run
+from ostinato.run.train import train_run
 from ostinato.training.task import Progress
 
 
@@ -37,7 +42,13 @@ class Model:
     """
 
     def __init__(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, data: Any = None, search: Any = None, training: Any = None
+        self,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+        *,
+        data: Any = None,
+        search: Any = None,
+        training: Any = None,
     ):
         self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training)
         self.run: Run | None = None
@@ -69,7 +80,15 @@ class Model:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         where = Path(folder)
         train_run(
-            self.recipe, where, resume=resume, overwrite=overwrite, device=device_of(device), roots=(), data=data, say=lambda _: None,
+            self.recipe,
+            where,
+            resume=resume,
+            overwrite=overwrite,
+            device=device_of(device),
+            roots=(),
+            data=data,
+            validate=validate,
+            say=lambda _: None,
             on_event=on_event,
         )
         self.run = Run.load(where, device_of(device))
@@ -165,7 +184,9 @@ class Model:
         if folder.exists():
             raise BundleError(f"{folder}: is there already; choose another folder or delete it")
         with files.new_folder(folder) as new:
-            shutil.copytree(run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True)
+            shutil.copytree(
+                run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True
+            )
         self.run = Run.load(folder)
         return folder
 

@@ -119,7 +119,9 @@ def _advice(problem: OSError, path: Path) -> str:
         return "the folder is read-only for this user; choose another or change its permissions. What stood there is intact"
     if problem.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"a part of the path is a file, not a folder ({problem.filename}); choose another folder"
-    return f"{problem.strerror or problem}; choose another folder, or look at the disk. What was written before is intact"
+    return (
+        f"{problem.strerror or problem}; choose another folder, or look at the disk. What was written before is intact"
+    )
 
 
 def _room_left(path: Path) -> str:

@@ -32,6 +32,9 @@ ROOMS = {
     "schedules": "ostinato.training.schedules",
 }
 
+CONTRACT = "contract"
+"""The file of a room that holds its abstract class, and no member."""
+
 Count = Annotated[int, Field(ge=1)]
 """A whole number from 1 up: sizes, layers, widths."""
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -100,7 +103,7 @@ def _outside(room: str) -> dict[str, importlib.metadata.EntryPoint]:
 @functools.cache
 def names(room: str) -> tuple[str, ...]:
     """The members of a room, in alphabetical order; imports none of them."""
-    own = {path.stem for path in folder(room).glob("*.py") if not path.stem.startswith("_")}
+    own = {path.stem for path in folder(room).glob("*.py") if not path.stem.startswith("_") and path.stem != CONTRACT}
     outside = _outside(room)
     for name in sorted(own & set(outside)):
         raise ConfigError(

@@ -8,7 +8,7 @@ def __getattr__(name: str) -> type:
         for member in names(room):
             if member.replace("_", "") == name.lower() and component(room, member).__name__ == name:
                 if room == "modalities":
-                    from ostinato.model import column_settings
+                    from ostinato.model.columns import column_settings
 
                     return column_settings(member)
                 return settings_class(room, member)

@@ -45,7 +45,9 @@ class Layout:
         offsets = torch.zeros(len(own) + 1, dtype=torch.int64)
         torch.cumsum(own, 0, out=offsets[1:])
         longest = int(own.max()) if len(own) else 0
-        vars(self).update(lengths=own, device=torch.device(device), offsets=offsets, total=int(offsets[-1]), longest=longest)
+        vars(self).update(
+            lengths=own, device=torch.device(device), offsets=offsets, total=int(offsets[-1]), longest=longest
+        )
 
     @staticmethod
     def equal(rows: int, steps: int, device: torch.device | str = "cpu") -> Layout:
@@ -160,7 +162,9 @@ class Steps:
     def __post_init__(self) -> None:
         shape = getattr(self.values, "shape", None)
         if isinstance(self.values, Tensor) and (not shape or shape[0] != self.layout.total):
-            raise ValueError(f"values of shape {tuple(shape or ())} do not fit a layout of {self.layout.total} steps {self.layout}")
+            raise ValueError(
+                f"values of shape {tuple(shape or ())} do not fit a layout of {self.layout.total} steps {self.layout}"
+            )
 
     @staticmethod
     def of(sequences: list[Tensor]) -> Steps:
@@ -174,14 +178,22 @@ class Steps:
             raise ValueError(f"a padded batch of shape {tuple(values.shape)} does not hold {layout}")
         if layout.full and values.shape[1] == layout.longest:
             return Steps(values.flatten(0, 1), layout)
-        index = layout.padded_index if values.shape[1] == layout.longest else layout.rows * values.shape[1] + layout.positions
+        index = (
+            layout.padded_index
+            if values.shape[1] == layout.longest
+            else layout.rows * values.shape[1] + layout.positions
+        )
         return Steps(values.flatten(0, 1).index_select(0, index), layout)
 
     def padded(self, fill: float = 0.0) -> Tensor:
         """The batch as (B, T, ...), with `fill` where a sequence has ended."""
         size = (len(self.layout), self.layout.longest)
         if self.layout.full:
-            return self.values.unflatten(0, size) if self.layout.total else self.values.new_empty(size + self.values.shape[1:])
+            return (
+                self.values.unflatten(0, size)
+                if self.layout.total
+                else self.values.new_empty(size + self.values.shape[1:])
+            )
         flat = self.values.new_full((size[0] * size[1], *self.values.shape[1:]), fill)
         return flat.index_copy(0, self.layout.padded_index, self.values).unflatten(0, size)
 

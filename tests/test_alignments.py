@@ -9,6 +9,7 @@ import ostinato
 from ostinato import api
 from ostinato.cli.reports import text_of
 from ostinato.errors import ConfigError, DataError
+from ostinato.recipe.read import from_arguments
 
 ENCODER = {"hidden_size": 16, "embedding_size": 8, "dropout": 0.0}
 
@@ -20,8 +21,15 @@ def rows(count, seed=0):
     for _ in range(count):
         letters = [drawn.choice("abcd") for _ in range(drawn.choice([3, 5, 7]))]
         winner = "first" if letters[0] in "ab" else "other"
-        made.append({"letters": letters, "winner": winner, "kinds": ["early" if one in "ab" else "late" for one in letters],
-                     "length": float(len(letters)), "site": drawn.choice(["north", "south"])})
+        made.append(
+            {
+                "letters": letters,
+                "winner": winner,
+                "kinds": ["early" if one in "ab" else "late" for one in letters],
+                "length": float(len(letters)),
+                "site": drawn.choice(["north", "south"]),
+            }
+        )
     return made
 
 
@@ -99,7 +107,7 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
     train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
     train.write_text("".join(json.dumps(row) + "\n" for row in rows(150)))
     test.write_text("".join(json.dumps(row) + "\n" for row in rows(40, seed=8)))
-    recipe = ostinato.recipe.from_arguments(
+    recipe = from_arguments(
         {"letters": {"type": "tokens", "encoder": ENCODER}},
         {"winner": "category", "kinds": "tags", "length": "number"},
         data={"train": str(train), "test": str(test)},
@@ -112,9 +120,13 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
     assert rivals["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)
-    assert rivals["winner"]["commonest label"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
+    assert rivals["winner"]["commonest label"]["accuracy"]["value"] == pytest.approx(
+        100 * winners.count(commonest) / 40
+    )
     assert "plain rival: commonest label" in text_of(found)
-    assert api.train(recipe, tmp_path / "run", resume=True)["outputs"] == found["outputs"], "a finished run says what it found"
+    assert api.train(recipe, tmp_path / "run", resume=True)["outputs"] == found["outputs"], (
+        "a finished run says what it found"
+    )
 
     grouped = api.evaluate(tmp_path / "run", by="site")["by"]
     assert set(grouped["groups"]) == {"north", "south"}
@@ -131,7 +143,10 @@ def test_as_many_labels_as_steps_are_demanded_with_the_place():
     given = rows(20)
     given[7]["kinds"] = given[7]["kinds"][:-1]
     model = ostinato.Model(inputs={"letters": "tokens"}, outputs={"kinds": "tags"}, training={"epochs": 1})
-    with pytest.raises(DataError, match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps \(one row like this\).*one label per step: mend or leave out"):
+    with pytest.raises(
+        DataError,
+        match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps \(one row like this\).*one label per step: mend or leave out",
+    ):
         model.fit(given, rows(5))
 
 
@@ -152,7 +167,9 @@ def test_what_cannot_be_is_told(inputs, outputs, said):
 
 def test_one_to_one_on_a_plain_table(tmp_path):
     """Two columns that are no sequences: exclusive or, which no linear model can tell."""
-    table = [{"left": left, "right": right, "same": str(left == right)} for left in ("x", "y") for right in ("x", "y")] * 20
+    table = [
+        {"left": left, "right": right, "same": str(left == right)} for left in ("x", "y") for right in ("x", "y")
+    ] * 20
     model = ostinato.Model(
         inputs={"left": "category", "right": "category"},
         outputs={"same": {"type": "category", "join": {"type": "compare"}, "head": {"dropout": 0.0}}},

@@ -36,7 +36,11 @@ def model(**training):
 
     return ostinato.Model(
         inputs={"de": Text(tokenizer=Word(), encoder=Recurrent(cell=GRU(), hidden_size=8, embedding_size=8))},
-        outputs={"en": Text(tokenizer=Word(), head=Autoregressive(cell=GRU(), hidden_size=8, embedding_size=8, attention=General()))},
+        outputs={
+            "en": Text(
+                tokenizer=Word(), head=Autoregressive(cell=GRU(), hidden_size=8, embedding_size=8, attention=General())
+            )
+        },
         search=Beam(width=3),
         training={"epochs": 3, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.03}, **training},
     )
@@ -89,7 +93,11 @@ def test_a_trained_model_takes_stops_and_another_search(fitted):
     found = fitted.predict(texts, stop=[stop], sets=["search=greedy"])
     assert not any(stop in line for line in found) and found != fitted.predict(texts, sets=["search=greedy"])
     said = list(api.predict(fitted.run.folder, texts, stop=[stop], sets=["search=greedy"], device="cpu"))
-    assert said == list(api.predict(fitted.run.folder, texts, sets=["search=greedy", f"search.stop=[{stop}]"], device="cpu")) == found
+    assert (
+        said
+        == list(api.predict(fitted.run.folder, texts, sets=["search=greedy", f"search.stop=[{stop}]"], device="cpu"))
+        == found
+    )
     with pytest.raises(ConfigError, match=r"stop: 'one' is one text.*\['one'\]"):
         fitted.predict(texts, stop="one")
     with pytest.raises(ConfigError, match="never says"):

@@ -14,11 +14,12 @@ from pathlib import Path
 import click
 import pytest
 
-from ostinato import planning, registry
+from ostinato import registry
 from ostinato.cli.main import VERBS, group
-from ostinato.recipe import check, from_arguments
+from ostinato.preprocessing import sizes as planning
+from ostinato.recipe.read import check, from_arguments
+from ostinato.recipe.yaml_text import parse_yaml
 from ostinato.training.loop import FREE
-from ostinato.yaml_text import parse_yaml
 from tests.test_imports import ORDER
 
 HOME = Path(__file__).resolve().parents[1]
@@ -48,7 +49,11 @@ def files(page: Path) -> dict[str, str]:
 def commands(page: Path) -> list[list[str]]:
     """The command lines of a page: after `$ ` in a block, or in backticks; what stands after two blanks is a remark."""
     text = page.read_text(encoding="utf-8")
-    lines = [line for block in blocks(page, "console") for line in re.findall(r"^\$ (.*?)(?:\s{2,}.*)?$", block, re.MULTILINE)]
+    lines = [
+        line
+        for block in blocks(page, "console")
+        for line in re.findall(r"^\$ (.*?)(?:\s{2,}.*)?$", block, re.MULTILINE)
+    ]
     return [shlex.split(line) for line in [*lines, *re.findall(r"`((?:ostinato|make|python) [^`]+)`", text)]]
 
 
@@ -86,7 +91,11 @@ print(json.dumps([said(words) for words in json.loads(sys.stdin.read())]))
 
 def run(lines: list[str], folder: Path) -> dict[str, str]:
     """Standard output of commands in a folder; all of them must end well."""
-    environment = {**os.environ, "OSTINATO_CACHE": str(folder / "cache"), "PYTHONPATH": os.pathsep.join([str(folder), str(HOME)])}
+    environment = {
+        **os.environ,
+        "OSTINATO_CACHE": str(folder / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(HOME)]),
+    }
     words = json.dumps([shlex.split(line) for line in lines])
     driver = [sys.executable, "-c", DRIVER]
     done = subprocess.run(driver, cwd=folder, env=environment, input=words, capture_output=True, text=True)
@@ -133,7 +142,9 @@ def test_an_outside_package_written_from_the_page_joins_by_its_entry_points(tmp_
     metadata = (tmp_path / "pyproject.toml").read_text()
     points = re.findall(r'^\[project\.entry-points\."(.*)"\]\n((?:\w+ = ".*"\n?)+)', metadata, re.MULTILINE)
     assert points
-    (package / "entry_points.txt").write_text("\n".join(f"[{room}]\n" + lines.replace('"', "") for room, lines in points))
+    (package / "entry_points.txt").write_text(
+        "\n".join(f"[{room}]\n" + lines.replace('"', "") for room, lines in points)
+    )
     scripts = [f"python {name}" for name in names if name.endswith(".py") and "/" not in name]
     said = run([*scripts, "ostinato list cells"], tmp_path)
     assert re.search(r"^ *mgu +The minimal gated unit", said["ostinato list cells"], re.MULTILINE)
@@ -154,7 +165,9 @@ def test_the_forecast_of_the_recipes_page_runs_in_python(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
     runpy.run_path("forecast.py")
-    assert [line.rsplit(" ", 1)[0] for line in capsys.readouterr().out.splitlines()] == [f"{site} 2024-01-10T00:00:00" for site in "ab"]
+    assert [line.rsplit(" ", 1)[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"{site} 2024-01-10T00:00:00" for site in "ab"
+    ]
 
 
 def recipes() -> list:
@@ -206,7 +219,9 @@ def test_every_command_is_named():
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     headings = {
-        re.sub(r"[^\w\- ]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in text.splitlines() if line.startswith("#")
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ")).lower().replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
     }
     for target in re.findall(r"\]\(([^)]+)\)", text):
         path, _, anchor = target.partition("#")
@@ -280,7 +295,9 @@ def test_the_order_of_imports_is_the_one_that_is_tested():
 
 
 def test_sizes_chosen_from_the_data_are_those_on_the_page():
-    (told,) = re.findall(r"^\| `hidden_size` of an encoder \| (.*) \|$", RECIPES.read_text(encoding="utf-8"), re.MULTILINE)
+    (told,) = re.findall(
+        r"^\| `hidden_size` of an encoder \| (.*) \|$", RECIPES.read_text(encoding="utf-8"), re.MULTILINE
+    )
     *limits, widest = re.findall(r"(\d+)(?: below ([\d,]+))?", re.sub(r"else ", "", told))
     recipe = from_arguments({"a": "tokens"}, {"b": "tokens"})
 
@@ -294,12 +311,17 @@ def test_sizes_chosen_from_the_data_are_those_on_the_page():
         assert width(limit - 1) == int(size) != width(limit)
     assert width(10**9) == int(widest[0])
     text = " ".join(RECIPES.read_text(encoding="utf-8").split())
-    for said in (f"about {planning.UPDATES_AN_EPOCH} updates an epoch", f"about {planning.TOTAL_UPDATES:,} updates in all"):
+    for said in (
+        f"about {planning.UPDATES_AN_EPOCH} updates an epoch",
+        f"about {planning.TOTAL_UPDATES:,} updates in all",
+    ):
         assert said in text
 
 
 def test_what_may_change_on_resuming_is_told():
-    (told,) = re.findall(r"On resuming these may change: (.*?),\s+the\s+search", RECIPES.read_text(encoding="utf-8"), re.DOTALL)
+    (told,) = re.findall(
+        r"On resuming these may change: (.*?),\s+the\s+search", RECIPES.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert set(re.findall(r"`([\w.]+)`", told)) == set(FREE)
 
 

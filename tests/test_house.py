@@ -12,11 +12,12 @@ import jsonschema
 import pytest
 
 import ostinato
-from ostinato import recipe as recipes
 from ostinato import registry
-from ostinato.model import InputFields, OutputFields
+from ostinato.model.columns import InputFields, OutputFields
+from ostinato.recipe import read as recipe_read
+from ostinato.recipe import schema as recipe_schema
+from ostinato.recipe.yaml_text import parse_yaml
 from ostinato.training.loop import Training
-from ostinato.yaml_text import parse_yaml
 
 ROOT = Path(ostinato.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -61,7 +62,7 @@ def test_a_file_in_a_room_names_its_class(room, name):
 
 @pytest.mark.parametrize(("room", "name"), MEMBERS)
 def test_a_member_keeps_its_rooms_contract_and_is_never_a_base(room, name):
-    contract = __import__(f"{registry.ROOMS[room]}._contract", fromlist=["_"])
+    contract = __import__(f"{registry.ROOMS[room]}.contract", fromlist=["_"])
     cls = registry.component(room, name)
     own = [base for base in cls.__mro__[1:] if base.__module__ == contract.__name__]
     assert own and not inspect.isabstract(cls)
@@ -72,13 +73,17 @@ def test_a_member_keeps_its_rooms_contract_and_is_never_a_base(room, name):
 @pytest.mark.parametrize(("room", "name"), MEMBERS)
 def test_settings_are_frozen_strict_and_complete(room, name):
     settings = registry.settings_class(room, name)
-    assert settings.model_config["frozen"] and settings.model_config["strict"] and settings.model_config["extra"] == "forbid"
+    assert (
+        settings.model_config["frozen"]
+        and settings.model_config["strict"]
+        and settings.model_config["extra"] == "forbid"
+    )
     wanted = [parameter.name for parameter in registry.keyword_only(registry.component(room, name))]
     assert list(settings.model_fields) == ["type", *wanted]
 
 
 def test_no_room_is_outside_the_registry():
-    rooms = {path.parent for path in ROOT.rglob("_contract.py")}
+    rooms = {path.parent for path in ROOT.rglob("contract.py")}
     listed = {registry.folder(room) for room in registry.ROOMS}
     assert rooms - listed == {ROOT / "kernels", ROOT / "data"}, "these two are chosen by the machine and by the file"
     assert not listed - rooms
@@ -91,16 +96,24 @@ def functions(tree):
 def test_no_function_takes_whatever_comes():
     for path in FILES:
         for node in functions(ast.parse(path.read_text(encoding="utf-8"))):
-            assert node.args.kwarg is None, f"{path}:{node.lineno}: name every setting in place of **{node.args.kwarg.arg}"
+            assert node.args.kwarg is None, (
+                f"{path}:{node.lineno}: name every setting in place of **{node.args.kwarg.arg}"
+            )
 
 
 def test_nothing_asks_hasattr_or_catches_everything():
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            asks = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "eval", "exec")
+            asks = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("hasattr", "eval", "exec")
+            )
             assert not asks, f"{path}:{node.lineno}: {node.func.id}"
             if isinstance(node, ast.ExceptHandler):
-                broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+                broad = node.type is None or (
+                    isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+                )
                 raises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
                 assert not broad or raises, f"{path}:{node.lineno}: a broad except that does not raise again"
 
@@ -134,7 +147,7 @@ def test_the_line_that_list_shows_is_the_docstrings_first(room, name):
 
 @pytest.fixture(scope="module")
 def validator():
-    schema = recipes.schema()
+    schema = recipe_schema.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -150,14 +163,14 @@ def test_there_are_recipes_to_judge():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_schema_and_the_recipe_take_every_recipe_that_is_shipped(validator, path):
     validator.validate(read(path))
-    recipes.load(path)
+    recipe_read.load(path)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_schema_takes_every_full_recipe(validator, path):
-    full = recipes.load(path).plain()
+    full = recipe_read.load(path).plain()
     validator.validate(full)
-    assert recipes.restore(full, "full").plain() == full, "what is kept with a model reads back as itself"
+    assert recipe_read.restore(full, "full").plain() == full, "what is kept with a model reads back as itself"
 
 
 def places(plain, path=()):
@@ -179,7 +192,7 @@ def test_the_schema_and_the_recipe_refuse_a_misspelt_key_anywhere(validator, pat
         here["hiden_size"] = 3
         assert not validator.is_valid(plain), f"the schema takes a misspelt key at {'.'.join(place) or 'the top'}"
         with pytest.raises(ostinato.errors.ConfigError, match="hiden_size"):
-            recipes.check(plain, "test")
+            recipe_read.check(plain, "test")
 
 
 WRONG = {
@@ -202,16 +215,18 @@ def test_what_the_recipe_refuses_the_schema_refuses_too(validator, path, value):
         here = here.setdefault(key, {})
     here[last] = value
     with pytest.raises(ostinato.errors.ConfigError):
-        recipes.check(plain, "test")
+        recipe_read.check(plain, "test")
     assert not validator.is_valid(plain), f"the schema takes {path}: {value}"
 
 
 def test_the_schema_takes_the_short_forms(validator):
-    for encoder, attention in itertools.product(("recurrent", {"cell": "gru"}, {"same_as": "a"}), ("none", None, "dot", {"size": 4})):
+    for encoder, attention in itertools.product(
+        ("recurrent", {"cell": "gru"}, {"same_as": "a"}), ("none", None, "dot", {"size": 4})
+    ):
         plain = {
             "inputs": {"a": "text", "b": {"type": "text", "encoder": encoder}},
             "outputs": {"c": {"type": "text", "tokenizer": {"same_as": "a"}, "head": {"attention": attention}}},
             "search": "greedy",
         }
         validator.validate(plain)
-        recipes.check(plain, "test")
+        recipe_read.check(plain, "test")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 import ostinato.settings
 from ostinato import registry
 from ostinato.errors import ConfigError
-from ostinato.recipe import from_arguments
+from ostinato.recipe.read import from_arguments
 from ostinato.registry import Count, Rate, Room, SameAs, Settings
 
 
@@ -61,7 +61,9 @@ def test_a_mapping_without_a_type_is_the_slots_default():
 
 
 def test_a_slot_that_may_be_empty_takes_none_by_word_too():
-    assert THING(extra="none").extra is None and THING(extra=None).extra is None and THING(extra="gru").extra.type == "gru"
+    assert (
+        THING(extra="none").extra is None and THING(extra=None).extra is None and THING(extra="gru").extra.type == "gru"
+    )
     with pytest.raises(ValidationError):
         THING(cell="none")
 
@@ -79,7 +81,9 @@ def test_a_reference_is_told_apart_by_having_no_type():
         THING(cell={"same_as": "a"})
 
 
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"size": "3"}, {"size": 2.0}, {"size": True}, {"rate": 1.0}, {"rate": -0.1}, {"sise": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"size": 0}, {"size": "3"}, {"size": 2.0}, {"size": True}, {"rate": 1.0}, {"rate": -0.1}, {"sise": 3}]
+)
 def test_limits_types_and_names_are_strict(wrong):
     with pytest.raises(ValidationError):
         THING(**wrong)
@@ -113,7 +117,9 @@ def test_settings_classes_make_the_recipe_that_the_words_make():
     settings = ostinato.settings
     head = settings.Autoregressive(cell=settings.GRU(reset="before"), attention=settings.Additive(size=8))
     by_class = from_arguments(
-        {"a": settings.Text(encoder=settings.Recurrent(cell=settings.GRU()))}, {"b": settings.Text(head=head)}, search=settings.Greedy()
+        {"a": settings.Text(encoder=settings.Recurrent(cell=settings.GRU()))},
+        {"b": settings.Text(head=head)},
+        search=settings.Greedy(),
     )
     by_words = from_arguments(
         {"a": {"type": "text", "encoder": {"cell": "gru"}}},
@@ -172,7 +178,11 @@ def installed(monkeypatch):
     points = []
 
     def entry_points(group):
-        return [importlib.metadata.EntryPoint(name, module, group) for where, name, module in points if group == f"ostinato.{where}"]
+        return [
+            importlib.metadata.EntryPoint(name, module, group)
+            for where, name, module in points
+            if group == f"ostinato.{where}"
+        ]
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     for name in ("names", "component", "settings_class"):

@@ -187,7 +187,12 @@ def test_steps_pass_through_a_pytree_a_copy_and_a_pickle(lengths):
 @pytest.mark.parametrize(("rows", "steps"), [(3, 4), (1, 1), (0, 3), (2, 0), (0, 0)])
 def test_a_layout_of_equal_lengths_is_that_of_the_list(rows, steps):
     one, other = Layout.equal(rows, steps), Layout([steps] * rows)
-    assert one == other and (len(one), one.total, one.longest, one.full) == (len(other), other.total, other.longest, other.full)
+    assert one == other and (len(one), one.total, one.longest, one.full) == (
+        len(other),
+        other.total,
+        other.longest,
+        other.full,
+    )
     for name in ("offsets", "rows", "positions", "padded_index", "mask", "order", "time_major", "packed", "reversed"):
         assert torch.equal(getattr(one, name), getattr(other, name)), name
         assert getattr(one, name).dtype == getattr(other, name).dtype

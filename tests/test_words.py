@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import ostinato
-from ostinato import api, planning
+from ostinato import api
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.errors import ConfigError, DataError
-from ostinato.recipe import from_arguments, load
+from ostinato.preprocessing import sizes as planning
+from ostinato.recipe.read import from_arguments, load
 from ostinato.steps import Layout, Steps
 
 ENDINGS = {"ing": "verb", "ness": "noun", "ly": "adverb"}
@@ -36,7 +37,10 @@ def alone(tmp_path_factory, monkeypatch):
 
 def made(tokenizer="bpe", outputs=("kinds", "first"), **settings):
     encoder = {"hidden_size": 12, "embedding_size": 8, "dropout": 0.0}
-    heads = {"kinds": {"type": "tags", "head": {"dropout": 0.0}}, "first": {"type": "category", "head": {"dropout": 0.0, "pool": "max"}}}
+    heads = {
+        "kinds": {"type": "tags", "head": {"dropout": 0.0}},
+        "first": {"type": "category", "head": {"dropout": 0.0, "pool": "max"}},
+    }
     return ostinato.Model(
         inputs={"words": {"type": "text", "tokenizer": tokenizer, "encoder": encoder, **settings}},
         outputs={name: heads[name] for name in outputs},
@@ -58,14 +62,19 @@ def test_words_are_labelled_beside_an_answer_for_the_whole(model):
     for row, answer in zip(asked, model.predict(asked)):
         assert len(answer["kinds"]) == len(row["words"])
     assert model.run.recipe.settings.inputs["words"].subword_pooling == "mean"
-    assert model.run.bundle.reasons["inputs.words.subword_pooling"] == "outputs.kinds has a label for each word, and bpe cuts words to pieces"
+    assert (
+        model.run.bundle.reasons["inputs.words.subword_pooling"]
+        == "outputs.kinds has a label for each word, and bpe cuts words to pieces"
+    )
     assert model.embed(["baing", "eoly coness"]).shape == (2, 24)
 
 
 def test_company_order_and_saving_change_no_answer(model, tmp_path):
     asked = rows(20, seed=3)
     asked.insert(4, {"words": []})
-    answers = lambda one, listed: [(each["kinds"][0].value, each["kinds"][0].log_probability) for each in one.predict(listed, n_best=1)]  # noqa: E731
+    answers = lambda one, listed: [
+        (each["kinds"][0].value, each["kinds"][0].log_probability) for each in one.predict(listed, n_best=1)
+    ]  # noqa: E731
     together = answers(model, asked)
     same = lambda found: [(kinds, pytest.approx(score, abs=1e-5)) for kinds, score in found]  # noqa: E731
     assert [answers(model, [row])[0] for row in asked] == same(together)
@@ -111,7 +120,10 @@ def test_unequal_numbers_of_words_and_labels_name_the_row(model, tmp_path):
 
 
 def test_characters_have_labels_of_their_own_where_nothing_else_is_said():
-    told = [{"words": word, "kinds": ["vowel" if one in "aeiou" else "other" for one in word]} for word in ("a cat", "dogs", "no idea")]
+    told = [
+        {"words": word, "kinds": ["vowel" if one in "aeiou" else "other" for one in word]}
+        for word in ("a cat", "dogs", "no idea")
+    ]
     model = made("char", ("kinds",)).fit(told, told, device="cpu")
     assert list(map(len, model.predict(["an ox"]))) == [5]
 
@@ -119,24 +131,38 @@ def test_characters_have_labels_of_their_own_where_nothing_else_is_said():
 @pytest.mark.parametrize(
     ("settings", "advice"),
     [
-        ({"tokenizer": "char"}, "one label per step: .*; where each word has one, set inputs.words.subword_pooling: mean"),
-        ({"tokenizer": "bpe"}, "one label per word: .*; where each piece that bpe finds has one, set inputs.words.subword_pooling: none"),
+        (
+            {"tokenizer": "char"},
+            "one label per step: .*; where each word has one, set inputs.words.subword_pooling: mean",
+        ),
+        (
+            {"tokenizer": "bpe"},
+            "one label per word: .*; where each piece that bpe finds has one, set inputs.words.subword_pooling: none",
+        ),
         ({"tokenizer": "word"}, "one label per step: mend or leave out what has another number$"),
     ],
 )
 def test_labels_of_another_unit_are_told_which_setting_reads_them(settings, advice):
     given = [{"words": "a cat", "kinds": ["x", "y", "x"]}, {"words": "a dog", "kinds": ["x", "y", "y"]}]
     with pytest.raises(DataError, match=advice):
-        ostinato.Model(inputs={"words": {"type": "text", **settings}}, outputs={"kinds": "tags"}).fit(given, given, device="cpu")
+        ostinato.Model(inputs={"words": {"type": "text", **settings}}, outputs={"kinds": "tags"}).fit(
+            given, given, device="cpu"
+        )
 
 
 def test_where_an_output_goes_on_from_the_pieces_the_advice_is_one_that_can_be_followed():
     given = [{"words": "a cat", "kinds": ["x", "y"]}, {"words": "some dogs", "kinds": ["x", "y"]}]
     outputs = {"kinds": {"type": "tags", "reads": ["words"]}, "on": {"of": "words"}}
-    made = lambda **more: ostinato.Model(inputs={"words": {"type": "text", **more}}, outputs=outputs, training={"epochs": 1})  # noqa: E731
-    with pytest.raises(DataError, match="one label per step: .*; where each word has one, set inputs.words.tokenizer: word$"):
+    made = lambda **more: ostinato.Model(
+        inputs={"words": {"type": "text", **more}}, outputs=outputs, training={"epochs": 1}
+    )  # noqa: E731
+    with pytest.raises(
+        DataError, match="one label per step: .*; where each word has one, set inputs.words.tokenizer: word$"
+    ):
         made().fit(given, given, device="cpu")
-    assert list(map(len, (one["kinds"] for one in made(tokenizer="word").fit(given, given, device="cpu").predict(["a dog"])))) == [2]
+    assert list(
+        map(len, (one["kinds"] for one in made(tokenizer="word").fit(given, given, device="cpu").predict(["a dog"])))
+    ) == [2]
 
 
 def test_an_encoder_is_shared_with_a_text_that_is_read_whole():
@@ -147,7 +173,10 @@ def test_an_encoder_is_shared_with_a_text_that_is_read_whole():
             "words": {"type": "text", "encoder": encoder},
             "title": {"type": "text", "encoder": {"same_as": "words"}},
         },
-        outputs={"kinds": {"type": "tags", "reads": ["words", "title"], "join": "attend"}, "first": {"type": "category"}},
+        outputs={
+            "kinds": {"type": "tags", "reads": ["words", "title"], "join": "attend"},
+            "first": {"type": "category"},
+        },
         training={"epochs": 1, "batch_rows": 8},
     ).fit(told, told[:6], device="cpu")
     specs = [model.run.modalities[f"inputs.{name}"].spec.pooling for name in ("words", "title")]
@@ -178,15 +207,31 @@ def test_it_is_chosen_where_words_have_labels_and_a_tokenizer_cuts_them(settings
 @pytest.mark.parametrize(
     ("settings", "outputs", "says"),
     [
-        ({"subword_pooling": "mean"}, {"first": "category"}, "inputs.words.subword_pooling: .*no output labels them; leave it out"),
+        (
+            {"subword_pooling": "mean"},
+            {"first": "category"},
+            "inputs.words.subword_pooling: .*no output labels them; leave it out",
+        ),
         (
             {"subword_pooling": "mean"},
             {"kinds": "tags", "going_on": {"of": "words", "align": "next"}},
             "inputs.words.subword_pooling: outputs.going_on goes on from pieces",
         ),
-        ({}, {"said": {"type": "text", "subword_pooling": "first"}}, "outputs.said.subword_pooling: belongs to an input"),
-        ({}, {"on": {"of": "words", "subword_pooling": "first"}}, "^[^\\n]*outputs.on.subword_pooling: belongs to an input[^\\n]*$"),
-        ({}, {"on": {"of": "words", "characters": True}}, "^[^\\n]*outputs.on.characters: .*belong to an input[^\\n]*$"),
+        (
+            {},
+            {"said": {"type": "text", "subword_pooling": "first"}},
+            "outputs.said.subword_pooling: belongs to an input",
+        ),
+        (
+            {},
+            {"on": {"of": "words", "subword_pooling": "first"}},
+            "^[^\\n]*outputs.on.subword_pooling: belongs to an input[^\\n]*$",
+        ),
+        (
+            {},
+            {"on": {"of": "words", "characters": True}},
+            "^[^\\n]*outputs.on.characters: .*belong to an input[^\\n]*$",
+        ),
         ({"subword_pooling": "max"}, {"kinds": "tags"}, "inputs.words.subword_pooling: .*'mean'"),
     ],
 )
@@ -226,7 +271,12 @@ def test_a_table_of_text_gives_words_and_sizes_are_counted_from_lists_too(tmp_pa
         given = [{**row, "words": " ".join(row["words"]) if kind == "field" else row["words"]} for row in rows(300)]
         said = []
         (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given))
-        (tmp_path / "r.yaml").write_text(RECIPE.replace("{type: bpe, size: 280}", "bpe").replace(", valid: valid.jsonl", ""))
+        (tmp_path / "r.yaml").write_text(
+            RECIPE.replace("{type: bpe, size: 280}", "bpe").replace(", valid: valid.jsonl", "")
+        )
         report = api.check(load("r.yaml"), say=said.append)
-        heard[kind] = re.search(r"'?inputs.words.tokenizer.size'?, (\d+)", str(report["chosen"]))[1], report["parameters"]
+        heard[kind] = (
+            re.search(r"'?inputs.words.tokenizer.size'?, (\d+)", str(report["chosen"]))[1],
+            report["parameters"],
+        )
     assert heard["field"] == heard["list"]

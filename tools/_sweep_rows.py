@@ -29,7 +29,8 @@ class Bar:
         if not self.told():
             return ""
         held = [
-            one is not None and (self.least is None or one > self.least) and (self.most is None or one < self.most) for one in values
+            one is not None and (self.least is None or one > self.least) and (self.most is None or one < self.most)
+            for one in values
         ]
         return "met" if all(held) else f"missed by {len(held) - sum(held)} of {len(held)} seeds"
 
@@ -86,7 +87,9 @@ class Swept:
                 value = metrics[report["split"]]["outputs"][self.output][self.metric]["value"]
                 measured.append(value**2 if self.squared else value)
             kept = ("parameters", "epochs", "seconds_per_epoch", "peak_memory")
-            rows.append({"value": next(iter(row["values"].values())), **{name: row[name] for name in kept}, "each": measured})
+            rows.append(
+                {"value": next(iter(row["values"].values())), **{name: row[name] for name in kept}, "each": measured}
+            )
         minutes = sum(row["epochs"] * row["seconds_per_epoch"] * len(_known(row["each"])) for row in rows) / 60
         return {"seeds": report["seeds"], "split": report["split"], "minutes": round(minutes, 1), "rows": rows}
 
@@ -103,18 +106,33 @@ class Swept:
                 each = rows[bar.value]["each"]
                 known = _known(each)
                 worst = min(known) if bar.least is not None else max(known)
-                told = f"{len(each)} seeds" if known == each else f"{len(known)} of {len(each)} seeds, the others diverged"
+                told = (
+                    f"{len(each)} seeds" if known == each else f"{len(known)} of {len(each)} seeds, the others diverged"
+                )
                 cells = [f"{worst:.2g}", f"{min(known):.2g} to {max(known):.2g}, {told}", bar.verdict(each)]
             minutes = f"{result['minutes']:.0f}" if result and place == 0 else ""
             lines.append(f"| {' | '.join([lead, f'{self.metric_name}, worst seed', bar.told(), *cells, minutes])} |")
         return lines
 
     def section(self, result: dict[str, Any] | None, run: str) -> list[str]:
-        lines = [f"## {self.name}", "", f"{self.measured[0].upper()}{self.measured[1:]}. Published: {self.published}.", "", "```"]
+        lines = [
+            f"## {self.name}",
+            "",
+            f"{self.measured[0].upper()}{self.measured[1:]}. Published: {self.published}.",
+            "",
+            "```",
+        ]
         lines += [*(_shell(words) for words in self.commands(run).values()), "```", ""]
         if result is None:
             return [*lines, "not yet run"]
-        heads = ["", "parameters", "s/epoch", *(f"{self.metric_name}, seed {seed}" for seed in result["seeds"]), "bar", ""]
+        heads = [
+            "",
+            "parameters",
+            "s/epoch",
+            *(f"{self.metric_name}, seed {seed}" for seed in result["seeds"]),
+            "bar",
+            "",
+        ]
         lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         rows = self._rows(result)
         for bar in (bar for bar in self.bars if bar.value in rows):
@@ -132,7 +150,11 @@ class Swept:
     def for_readme(self, result: dict[str, Any] | None) -> str:
         rows, bar = self._rows(result), self.bars[0]
         each = rows[bar.value]["each"] if bar.value in rows else None
-        told = [f"{max(_known(each)):.2g}", f"{len(_known(each))} seeds", f"{result['minutes']:.0f}"] if each else ["not yet run", "", ""]
+        told = (
+            [f"{max(_known(each)):.2g}", f"{len(_known(each))} seeds", f"{result['minutes']:.0f}"]
+            if each
+            else ["not yet run", "", ""]
+        )
         what = f"[{self.measured.partition(';')[0]}: {bar.label}](docs/results.md#{self.name})"
         return f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only {self.name}` |"
 
@@ -172,7 +194,7 @@ SUMS = Swept(
     over="inputs.numbers.encoder",
     bars=(
         Bar(
-            "{cell: {type: rnn, activation: relu, start: identity}, both_ways: false, hidden_size: 32, embedding_size: 8, dropout: 0}",
+            "{cell: {type: rnn, activation: relu, start: identity}, bidirectional: false, hidden_size: 32, embedding_size: 8, dropout: 0}",
             "relu RNN that starts at the identity",
             most=0.5,
         ),

@@ -117,7 +117,10 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print a day in every language and form")
     arguments = parser.parse_args()
     if babel.__version__ != MADE_WITH:
-        print(f"Babel {babel.__version__} is installed, the files were made with {MADE_WITH}: expect other rows", file=sys.stderr)
+        print(
+            f"Babel {babel.__version__} is installed, the files were made with {MADE_WITH}: expect other rows",
+            file=sys.stderr,
+        )
     if arguments.show:
         show()
     elif arguments.check:

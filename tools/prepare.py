@@ -58,14 +58,19 @@ COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
 def scan(root: Path) -> Tables:
     """The simple split of SCAN: commands and the actions they ask for."""
     columns = ("command", "actions")
-    return {name: (columns, _scan_rows(root / "scan-commands" / f"tasks_{name}_simple.txt.gz")) for name in ("train", "test")}
+    return {
+        name: (columns, _scan_rows(root / "scan-commands" / f"tasks_{name}_simple.txt.gz"))
+        for name in ("train", "test")
+    }
 
 
 def _scan_rows(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(_lines(path), 1):
         found = re.fullmatch(r"IN: (.+) OUT: (.+)", line)
         if not found:
-            sys.exit(f"{path} line {number}: expected `IN: command OUT: actions`, got {line[:80]!r}; fetch the file again")
+            sys.exit(
+                f"{path} line {number}: expected `IN: command OUT: actions`, got {line[:80]!r}; fetch the file again"
+            )
         yield found[1], found[2]
 
 
@@ -87,7 +92,9 @@ def cmudict(root: Path) -> Tables:
     for place, word in enumerate(sorted(listed)):
         side = {0: "test", 1: "valid"}.get(place % 20, "train")
         variants = list(listed[word])
-        split[side] += [(word, sounds, " | ".join(variants)) for sounds in (variants if side == "train" else variants[:1])]
+        split[side] += [
+            (word, sounds, " | ".join(variants)) for sounds in (variants if side == "train" else variants[:1])
+        ]
     return {side: (("word", "sounds", "variants"), rows) for side, rows in split.items()}
 
 
@@ -96,7 +103,9 @@ def copy(root: Path | None) -> Tables:
     draw = random.Random(COPY_SEED)
     trained = [draw.randint(1, COPY_TRAINED) for _ in range(COPY_ROWS)]
     tested = [length for length in range(1, COPY_TESTED + 1) for _ in range(COPY_EACH)]
-    made = {name: [_copied(draw, length) for length in lengths] for name, lengths in (("train", trained), ("test", tested))}
+    made = {
+        name: [_copied(draw, length) for length in lengths] for name, lengths in (("train", trained), ("test", tested))
+    }
     return {name: (("given", "copied", "length"), rows) for name, rows in made.items()}
 
 
@@ -110,7 +119,10 @@ def adding(root: Path | None) -> Tables:
     the sum of the two marked numbers. Always saying 1 has a mean squared error of 1/6. Le 2015, arXiv:1504.00941, section 4.1."""
     draw = random.Random(ADDING_SEED)
     sizes = {"train": 20_000, "valid": 500, "test": 1_000}
-    return {split: (("series", "sum"), [_marked(draw, ADDING_STEPS) for _ in range(count)]) for split, count in sizes.items()}
+    return {
+        split: (("series", "sum"), [_marked(draw, ADDING_STEPS) for _ in range(count)])
+        for split, count in sizes.items()
+    }
 
 
 def _marked(draw: random.Random, steps: int) -> tuple[list[list[float]], float]:
@@ -123,7 +135,11 @@ def sums(root: Path | None) -> Tables:
     """The sum of so many whole numbers from 0 to 9: of 2 to 5 in training, of 6 to 10 in the test."""
     draw = random.Random(SUMS_SEED)
     made = {}
-    for split, count, lengths in (("train", 5_000, range(2, 6)), ("valid", 500, range(2, 6)), ("test", 1_000, range(6, 11))):
+    for split, count, lengths in (
+        ("train", 5_000, range(2, 6)),
+        ("valid", 500, range(2, 6)),
+        ("test", 1_000, range(6, 11)),
+    ):
         numbers = [[draw.randint(0, 9) for _ in range(draw.choice(lengths))] for _ in range(count)]
         made[split] = (("numbers", "sum", "length"), [(one, float(sum(one)), len(one)) for one in numbers])
     return made
@@ -172,7 +188,9 @@ def _mrpc_rows(path: Path) -> Iterator[Row]:
     for place, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
         if len(fields) != 5:
-            sys.exit(f"{path} line {place}: expected five fields apart by tabs, got {len(fields)}; fetch the file again")
+            sys.exit(
+                f"{path} line {place}: expected five fields apart by tabs, got {len(fields)}; fetch the file again"
+            )
         if place > 1:
             yield fields[3].strip(), fields[4].strip(), fields[0]
 
@@ -260,7 +278,9 @@ def _babi_stories(path: Path, task: int, split: str) -> Iterator[list[Row]]:
     for place, line in enumerate(text.splitlines(), 1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdecimal() or not rest:
-            sys.exit(f"{path}: {name} line {place}: expected a number and a sentence, got {line[:80]!r}; fetch it again")
+            sys.exit(
+                f"{path}: {name} line {place}: expected a number and a sentence, got {line[:80]!r}; fetch it again"
+            )
         if number == "1":
             if rows:
                 yield rows
@@ -282,7 +302,9 @@ def sigmorphon_german(root: Path) -> Tables:
         for place, line in enumerate(_lines(path), 1):
             fields = line.split("\t")
             if len(fields) != 3:
-                sys.exit(f"{path} line {place}: expected lemma, form and features, got {line[:80]!r}; fetch the file again")
+                sys.exit(
+                    f"{path} line {place}: expected lemma, form and features, got {line[:80]!r}; fetch the file again"
+                )
             rows.append((fields[0], fields[2], fields[1]))
         tables[split] = (("lemma", "features", "form"), rows)
     return tables
@@ -306,10 +328,15 @@ def _series(root: Path, folder: str, name: str, label: str, share: float) -> Tab
         blocks = TimeSeries(path, str(path), folder).blocks(("series", "label"))
         sides[split] = [row for block in blocks for row in zip(block.columns["series"], block.columns["label"])]
     train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]], share=share)
-    return {split: (("series", label), rows) for split, rows in (("train", train), ("valid", valid), ("test", sides["test"]))}
+    return {
+        split: (("series", label), rows)
+        for split, rows in (("train", train), ("valid", valid), ("test", sides["test"]))
+    }
 
 
-def set_aside(rows: Sequence[Any], strata: Sequence[Hashable], *, share: float = VALID_SHARE) -> tuple[list[Any], list[Any]]:
+def set_aside(
+    rows: Sequence[Any], strata: Sequence[Hashable], *, share: float = VALID_SHARE
+) -> tuple[list[Any], list[Any]]:
     """(the rest, a share of each stratum chosen by seed), both in the order of the rows."""
     members: dict[Hashable, list[int]] = defaultdict(list)
     for place, stratum in enumerate(strata):
@@ -349,7 +376,15 @@ def etth1(root: Path) -> Tables:
     return {"hours": (("date", "channel", "value"), found)}
 
 
-BEIJING = {"pm25": "pm2.5", "dew_point": "DEWP", "temperature": "TEMP", "pressure": "PRES", "wind_speed": "Iws", "snow": "Is", "rain": "Ir"}
+BEIJING = {
+    "pm25": "pm2.5",
+    "dew_point": "DEWP",
+    "temperature": "TEMP",
+    "pressure": "PRES",
+    "wind_speed": "Iws",
+    "snow": "Is",
+    "rain": "Ir",
+}
 WINDS = ("NW", "NE", "SE")
 """The fourth, calm and variable, is none of them."""
 
@@ -381,7 +416,10 @@ def shakespeare(root: Path) -> Tables:
     valid = (train + len(text)) // 2
     parts = {"train": text[:train], "valid": text[train:valid], "test": text[valid:]}
     starts = lambda part: range(0, len(part), SHAKESPEARE_PIECE)  # noqa: E731
-    return {split: (("text",), [(part[at : at + SHAKESPEARE_PIECE],) for at in starts(part)]) for split, part in parts.items()}
+    return {
+        split: (("text",), [(part[at : at + SHAKESPEARE_PIECE],) for at in starts(part)])
+        for split, part in parts.items()
+    }
 
 
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
@@ -428,7 +466,9 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
 
 def _there(path: Path) -> None:
     if not path.is_file():
-        sys.exit(f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data list`)")
+        sys.exit(
+            f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data list`)"
+        )
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -440,7 +480,9 @@ def _lines(path: Path) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(TASKS))
-    parser.add_argument("--data-root", type=Path, help=f"the folder that holds the data sets' folders; {', '.join(GENERATED)} need none")
+    parser.add_argument(
+        "--data-root", type=Path, help=f"the folder that holds the data sets' folders; {', '.join(GENERATED)} need none"
+    )
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     if chosen.data_root is None and chosen.name not in GENERATED:

@@ -1,7 +1,7 @@
 """Writes docs/reference.md: every member of every room, its settings, their types, defaults and meaning, from the constructors.
 
-    python tools/reference.py            writes the page
-    python tools/reference.py --check    says whether the page is up to date; exit code 1 if it is not
+python tools/reference.py            writes the page
+python tools/reference.py --check    says whether the page is up to date; exit code 1 if it is not
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from ostinato import planning
 from ostinato.errors import ConfigError
 from ostinato.files import write
-from ostinato.model import InputFields, OutputFields
-from ostinato.recipe import Data, from_arguments, recipe_class
+from ostinato.model.columns import InputFields, OutputFields
+from ostinato.preprocessing import sizes as planning
+from ostinato.recipe.read import from_arguments
+from ostinato.recipe.schema import Data, recipe_class
 from ostinato.registry import ROOMS, Room, Settings, component, keyword_only, names
 from ostinato.training.loop import Training
 
@@ -34,7 +35,7 @@ ABOUT = {
     " [these](#every-output).",
     "tokenizers": "`tokenizer` of a text.",
     "metrics": "What `evaluate` measures. A modality names its metrics, which then have their defaults; the settings below are"
-    " for Python. `training.watch: OUTPUT.METRIC` watches one.",
+    " for Python. `training.monitor: OUTPUT.METRIC` watches one.",
     "cells": "`cell` of an encoder or head.",
     "attentions": "`attention` of a head.",
     "encoders": "`encoder` of an input.",
@@ -84,7 +85,9 @@ def kind(annotation: Any) -> str:
         if rooms:
             return f"one of [{rooms[0].name}](#{rooms[0].name})" + (", or `{same_as: NAME}`" if rooms[0].shared else "")
         limits = [mark for outer in arguments[1:] for mark in getattr(outer, "metadata", [outer])]
-        said = [BOUNDS[key].format(f"{getattr(limit, key):g}") for limit in limits for key in BOUNDS if hasattr(limit, key)]
+        said = [
+            BOUNDS[key].format(f"{getattr(limit, key):g}") for limit in limits for key in BOUNDS if hasattr(limit, key)
+        ]
         return ", ".join([kind(arguments[0]), " and ".join(said)] if said else [kind(arguments[0])])
     if origin in (Union, types.UnionType):
         said = list(dict.fromkeys("none" if part is type(None) else kind(part) for part in arguments))
@@ -127,7 +130,8 @@ def chosen_from_data() -> dict[type, set[str]]:
             given = {slot: name}
             try:
                 recipe = from_arguments(
-                    {"read": read if slot == "head" else read | given}, {"said": said if slot == "encoder" else said | given}
+                    {"read": read if slot == "head" else read | given},
+                    {"said": said if slot == "encoder" else said | given},
                 )
             except ConfigError:
                 continue  # This member cannot stand there; what is chosen for it is chosen for the others.
@@ -141,7 +145,9 @@ def chosen_from_data() -> dict[type, set[str]]:
     return found
 
 
-def settings_table(cls: type, chosen: Mapping[type, set[str]], *, defaults: Mapping[str, str] | None = None) -> list[str]:
+def settings_table(
+    cls: type, chosen: Mapping[type, set[str]], *, defaults: Mapping[str, str] | None = None
+) -> list[str]:
     """The settings of a class: name, type, default, meaning."""
     parameters, said = keyword_only(cls), meanings(cls)
     if not parameters:
@@ -174,7 +180,10 @@ def member(room: str, name: str, chosen: Mapping[type, set[str]]) -> list[str]:
         lines += [_spaced(parts["body"]), ""]
     if room == "modalities":
         aligns = ", ".join(f"`{align}`" for align in sorted(cls.aligns & _served()))
-        lines += [f"As an output: align {aligns}; metrics {', '.join(_metrics(cls))}." if aligns else "An input alone.", ""]
+        lines += [
+            f"As an output: align {aligns}; metrics {', '.join(_metrics(cls))}." if aligns else "An input alone.",
+            "",
+        ]
     lines += [*settings_table(cls, chosen), ""]
     if "Source" in parts:
         lines += [f"Source: {' '.join(parts['Source'].split())}", ""]

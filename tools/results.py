@@ -59,7 +59,9 @@ class Shown:
         return f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}" if self.most is not None else ""
 
     def verdict(self, value: float) -> str:
-        missed = max(self.least - value if self.least is not None else 0, value - self.most if self.most is not None else 0)
+        missed = max(
+            self.least - value if self.least is not None else 0, value - self.most if self.most is not None else 0
+        )
         return "" if not self.bar() else "met" if missed <= 0 else f"missed by {missed:.2f}"
 
 
@@ -115,12 +117,20 @@ def _accuracy(name: str, output: str, measured: str, published: str, least: floa
 
 def _babi(task: int, what: str, least: float | None = None) -> Row:
     published = "mean error of all tasks: LSTM 36.4 %, MemN2N 4.2 to 6.6 % (Sukhbaatar et al. 2015, arXiv:1503.08895)"
-    return _accuracy(f"babi-{task}", "answer", f"bAbI task {task} ({what}), 10,000 training questions, 1,000 for test", published, least)
+    return _accuracy(
+        f"babi-{task}",
+        "answer",
+        f"bAbI task {task} ({what}), 10,000 training questions, 1,000 for test",
+        published,
+        least,
+    )
 
 
 def _splice(fold: int) -> Row:
     published = "error with 1,000 training examples: KBANN EI 7.6, IE 8.5, N 4.6 % (Noordewier et al. 1991)"
-    return _accuracy(f"dna-splice-{fold}", "junction", f"DNA splice junctions, fold {fold} of ten held out", published, 95.0)
+    return _accuracy(
+        f"dna-splice-{fold}", "junction", f"DNA splice junctions, fold {fold} of ten held out", published, 95.0
+    )
 
 
 ROWS = (
@@ -276,7 +286,9 @@ def _run(words: Sequence[str], data_root: str, *, keep: bool = False) -> str:
     own = {"DATA": data_root, "DIR": str(RUNS), "python": sys.executable, "ostinato": ostinato}
     print("+", *words, flush=True)
     filled = [own.get(word, word) for word in words]
-    return subprocess.run(filled, cwd=HOME, check=True, text=True, stdout=subprocess.PIPE if keep else None).stdout or ""
+    return (
+        subprocess.run(filled, cwd=HOME, check=True, text=True, stdout=subprocess.PIPE if keep else None).stdout or ""
+    )
 
 
 def _seconds(run: Path) -> float:
@@ -393,7 +405,12 @@ def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
 
 
 def _bottleneck(results: dict[str, dict[str, Any]]) -> list[str]:
-    lines = ["## The bottleneck", "", "`python tools/results.py --only copy`: strings copied exactly, %, by their length.", ""]
+    lines = [
+        "## The bottleneck",
+        "",
+        "`python tools/results.py --only copy`: strings copied exactly, %, by their length.",
+        "",
+    ]
     lengths = [str(length) for length in range(10, 61, 10)]
     lines += ["| | " + " | ".join(lengths) + " |", "|---" * (len(lengths) + 1) + "|"]
     for row in (row for row in ROWS if row.name in COPY):
@@ -401,18 +418,28 @@ def _bottleneck(results: dict[str, dict[str, Any]]) -> list[str]:
         cells = [f"{100 * shares[length]:.0f}" if shares else "not yet run" for length in lengths]
         lines.append(f"| {_how(row)} | {' | '.join(cells)} |")
     if any(name in results for name in COPY):
-        lines += ["", f"![Strings copied exactly, by length; the longest in training have {TRAINED_LENGTH} symbols]({PLOT.name})"]
+        lines += [
+            "",
+            f"![Strings copied exactly, by length; the longest in training have {TRAINED_LENGTH} symbols]({PLOT.name})",
+        ]
     return lines
 
 
 def _speed(speed: dict[str, Any] | None) -> list[str]:
-    lines = ["| speed beside JoeyNMT 2.3.0, the same shapes in one run | bar | ratio | spread | |", "|---|---|---|---|---|"]
+    lines = [
+        "| speed beside JoeyNMT 2.3.0, the same shapes in one run | bar | ratio | spread | |",
+        "|---|---|---|---|---|",
+    ]
     for name, what, least in (("training", "training, target tokens/s", 2.5), ("decoding", "beam 5, sentences/s", 4.0)):
         ratio = speed and speed[name].get("ratio")
         cells = ["not yet run", "", ""]
         if ratio:
             shown = Shown("", name, least=least)
-            cells = [f"{ratio['median']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}", shown.verdict(ratio["median"])]
+            cells = [
+                f"{ratio['median']:.2f}",
+                f"{ratio['low']:.2f} to {ratio['high']:.2f}",
+                shown.verdict(ratio["median"]),
+            ]
         lines.append(f"| {what} | >= {least:g} | {' | '.join(cells)} |")
     return [*lines, "", "By `python benchmarks/translation_training.py`, which says what is compared and how."]
 
@@ -423,7 +450,9 @@ def readme_block(results: dict[str, dict[str, Any]]) -> list[str]:
     for row in ROWS:
         value, interval, _, minutes = _cells(row.shown[0], results.get(row.name), 0)
         what = f"[{row.measured.partition(';')[0]}](docs/results.md#{row.name})"
-        lines.append(f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only {row.name}` |")
+        lines.append(
+            f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only {row.name}` |"
+        )
     return lines + [row.for_readme(results.get(row.name)) for row in SWEEPS]
 
 

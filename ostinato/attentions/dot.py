@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ostinato.attentions._contract import Attention
+from ostinato.attentions.contract import Attention
 from ostinato.errors import ConfigError
 from ostinato.kernels.decoder import Scores
 

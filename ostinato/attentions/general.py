@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ostinato.attentions._contract import Attention
+from ostinato.attentions.contract import Attention
 from ostinato.kernels.decoder import Scores
 from ostinato.kernels.products import linear
 

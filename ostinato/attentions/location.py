@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ostinato.attentions._contract import Attention
+from ostinato.attentions.contract import Attention
 from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
@@ -30,7 +30,9 @@ class Location(Attention):
 
     needs_previous: ClassVar[bool] = True
 
-    def __init__(self, query_size: int, memory_size: int, *, size: Count | None = None, filters: Count = 10, reach: Count = 5):
+    def __init__(
+        self, query_size: int, memory_size: int, *, size: Count | None = None, filters: Count = 10, reach: Count = 5
+    ):
         super().__init__(query_size, memory_size)
         self.pair_size = size or query_size
         self.query = nn.Linear(query_size, self.pair_size)

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.cells._contract import Biases, Cell
+from ostinato.cells.contract import Biases, Cell
 from ostinato.errors import ConfigError
-from ostinato.kernels._contract import Native, State
+from ostinato.kernels.contract import Native, State
 
 
 class LSTM(Cell):

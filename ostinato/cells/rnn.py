@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells._contract import Biases, Cell
-from ostinato.kernels._contract import Native, State
+from ostinato.cells.contract import Biases, Cell
+from ostinato.kernels.contract import Native, State
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "leaky_relu": nn.functional.leaky_relu}
 

@@ -20,7 +20,7 @@ def check(recipe: Path, full: bool, sets: tuple[str, ...], data_root: str | None
     backward: two operations per multiplication. Look-ahead: steps of an input to wait for before the first answer can begin.
     """
     from ostinato import api
-    from ostinato.recipe import load
+    from ostinato.recipe.read import load
 
     found = api.check(load(recipe, sets), roots=roots(data_root), say=note)
     show(found, as_json, lambda: found["yaml"] if full else _text(found))
@@ -31,8 +31,14 @@ def _text(found: dict) -> str:
         *((f"parameters of {place}", f"{number:,}") for place, number in found["parameters"].items()),
         ("parameters in all", f"{sum(found['parameters'].values()):,}"),
         *((f"kernel of {place}", name) for place, name in found["kernels"].items()),
-        ("one update", f"{found['update_steps']:,} steps, about {found['update_flops'] / 1e9:.3g} GFLOP forward and backward"),
-        *((f"look-ahead of {name}", "the whole input" if steps is None else f"{steps} steps") for name, steps in found["look_ahead"].items()),
+        (
+            "one update",
+            f"{found['update_steps']:,} steps, about {found['update_flops'] / 1e9:.3g} GFLOP forward and backward",
+        ),
+        *(
+            (f"look-ahead of {name}", "the whole input" if steps is None else f"{steps} steps")
+            for name, steps in found["look_ahead"].items()
+        ),
     ]
     chosen = [(path, str(value), why) for path, value, why in found["chosen"]]
     lines = [f"{found['recipe']}: good", "", table(rows)]

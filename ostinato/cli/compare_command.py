@@ -15,7 +15,9 @@ from ostinato.cli.options import data_root_option, device_option, json_option, r
 @data_root_option
 @device_option
 @json_option
-def compare(first: Path, second: Path, split: str | None, data: str | None, data_root: str | None, device: str, as_json: bool) -> None:
+def compare(
+    first: Path, second: Path, split: str | None, data: str | None, data_root: str | None, device: str, as_json: bool
+) -> None:
     """Compare RUN and RUN by a paired bootstrap over the same examples."""
     from ostinato import api
 

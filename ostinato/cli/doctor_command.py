@@ -13,11 +13,16 @@ def doctor(as_json: bool) -> None:
 
     import torch
 
-    from ostinato import bundle
-    from ostinato.kernels import dispatch, library
-    from ostinato.preparing import cache_folder
+    from ostinato.kernels import dispatch
+    from ostinato.kernels import native_library as library
+    from ostinato.preprocessing.prepare import cache_folder
+    from ostinato.run import bundle
 
-    gpus = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    gpus = (
+        [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     native = library.library()
     facts = {
         **bundle.versions(),

@@ -12,8 +12,12 @@ from ostinato.cli.options import device_option, json_option, note, show
 @click.argument("texts", nargs=-1)
 @click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table with the input's column.")
 @click.option("--of", metavar="INPUT", help="The input whose encoder is asked, where there are several.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the vectors to a .csv or .parquet file.")
-@click.option("--nearest", type=click.IntRange(min=1), metavar="N", help="The N nearest other rows of each row, by cosine.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the vectors to a .csv or .parquet file."
+)
+@click.option(
+    "--nearest", type=click.IntRange(min=1), metavar="N", help="The N nearest other rows of each row, by cosine."
+)
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw all rows in a plane.")
 @device_option
 @json_option
@@ -49,10 +53,17 @@ def embed(
     if picture is not None:
         note(f"picture: {picture}")
     if as_json or nearest is not None:
-        show(found, as_json, lambda: "\n".join(line for at, one in enumerate(found["rows"], 1) for line in _lines(at, one)))
+        show(
+            found,
+            as_json,
+            lambda: "\n".join(line for at, one in enumerate(found["rows"], 1) for line in _lines(at, one)),
+        )
     elif output is None and picture is None:
         click.echo(write_table(found), nl=False)
 
 
 def _lines(number: int, one: dict) -> list[str]:
-    return [f"{number}\t{one['text']}", *(f"\t{near['similarity']:.3f}\t{near['row']}\t{near['text']}" for near in one["nearest"])]
+    return [
+        f"{number}\t{one['text']}",
+        *(f"\t{near['similarity']:.3f}\t{near['row']}\t{near['text']}" for near in one["nearest"]),
+    ]

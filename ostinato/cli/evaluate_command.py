@@ -12,7 +12,9 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.option("--split", type=click.Choice(["valid", "test"]), help="test where there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
 @click.option("--by", metavar="COLUMN", help="Every metric for each value of this column too, and which is worst.")
-@click.option("--origins", type=click.IntRange(min=2), metavar="N", help="Of forecasts: a backtest from N origins in the split.")
+@click.option(
+    "--origins", type=click.IntRange(min=2), metavar="N", help="Of forecasts: a backtest from N origins in the split."
+)
 @set_option
 @data_root_option
 @device_option

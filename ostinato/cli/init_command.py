@@ -11,10 +11,19 @@ from ostinato.cli.options import data_root_option, json_option, note, roots, sho
 @click.argument("data")
 @click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="An input; all other columns by default.")
 @click.option("--out", "outputs", multiple=True, metavar="COLUMN[:TYPE]", help="An output; the last column by default.")
-@click.option("--recipe", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is written over.")
+@click.option(
+    "--recipe", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is written over."
+)
 @data_root_option
 @json_option
-def init(data: str, inputs: tuple[str, ...], outputs: tuple[str, ...], file: Path | None, data_root: str | None, as_json: bool) -> None:
+def init(
+    data: str,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    file: Path | None,
+    data_root: str | None,
+    as_json: bool,
+) -> None:
     """Look at DATA and write a commented recipe: which columns, of which types, and why.
 
     What --in and --out leave open is guessed from the first rows, told with its reason on standard error, and where it is not

@@ -11,7 +11,23 @@ import click
 
 from ostinato.errors import OstinatoError
 
-VERBS = ("demo", "doctor", "list", "schema", "init", "check", "train", "sweep", "evaluate", "predict", "suggest", "score", "compare", "embed", "data")
+VERBS = (
+    "demo",
+    "doctor",
+    "list",
+    "schema",
+    "init",
+    "check",
+    "train",
+    "sweep",
+    "evaluate",
+    "predict",
+    "suggest",
+    "score",
+    "compare",
+    "embed",
+    "data",
+)
 
 
 class Verbs(click.Group):

@@ -18,9 +18,13 @@ data_root_option = click.option(
     metavar="DIR",
     help=f"Folder that holds the data sets' folders; several separated by '{os.pathsep}'. Also OSTINATO_DATA.",
 )
-device_option = click.option("--device", default="auto", show_default=True, metavar="D", help="cpu, cuda, cuda:1 ..., or auto.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="D", help="cpu, cuda, cuda:1 ..., or auto."
+)
 seed_option = click.option("--seed", type=int, metavar="N", help="Of everything random; the recipe's by default.")
-set_option = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5.")
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
+)
 
 
 def roots(text: str | None) -> list[Path]:

@@ -11,11 +11,21 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
 @click.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("texts", nargs=-1)
-@click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.")
-@click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
-@click.option("--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to.")
 @click.option(
-    "--stop", "stops", multiple=True, metavar="TEXT",
+    "--input",
+    "source",
+    metavar="FILE|-",
+    help="One example a line, or a table (csv, tsv, jsonl, parquet) with the inputs' columns.",
+)
+@click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
+@click.option(
+    "--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to."
+)
+@click.option(
+    "--stop",
+    "stops",
+    multiple=True,
+    metavar="TEXT",
     help="End the answer before TEXT, in which \\n and \\t are a line break and a tab; for several give it again.",
 )
 @click.option("--stream", is_flag=True, help="Print one TEXT's answer while it is said (search greedy or sample).")
@@ -54,13 +64,32 @@ def predict(
     stop = [one.replace("\\n", "\n").replace("\\t", "\t") for one in stops]
     if stream:
         if len(texts) != 1 or len(runs) > 1 or n_best or attention or as_json:
-            raise click.UsageError("--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json")
-        api.stream(run, texts[0], lambda piece: click.echo(piece, nl=False), stop=stop, sets=sets, seed=seed or 0, device=device)
+            raise click.UsageError(
+                "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
+            )
+        api.stream(
+            run,
+            texts[0],
+            lambda piece: click.echo(piece, nl=False),
+            stop=stop,
+            sets=sets,
+            seed=seed or 0,
+            device=device,
+        )
         click.echo()
         return
     lines = api.predict(
-        runs, list(texts) if source is None else None, source=source, n_best=n_best, stop=stop, sets=sets, seed=seed or 0,
-        device=device, attention=attention, as_json=as_json, say=note,
+        runs,
+        list(texts) if source is None else None,
+        source=source,
+        n_best=n_best,
+        stop=stop,
+        sets=sets,
+        seed=seed or 0,
+        device=device,
+        attention=attention,
+        as_json=as_json,
+        say=note,
     )
     for line in lines:
         click.echo(line)

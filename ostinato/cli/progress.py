@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
 
 from ostinato.training.task import Interrupted
 from ostinato.training.task import Progress as Event
@@ -24,7 +25,11 @@ class Progress:
     def __init__(self) -> None:
         console = Console(file=sys.stderr)
         self.live = console.is_terminal
-        columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(bar_width=None), TextColumn("{task.fields[told]}"))
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[told]}"),
+        )
         self.bar = Bar(*columns, console=console, transient=True)
         self.task: TaskID | None = None
         self.last = 0.0
@@ -46,7 +51,9 @@ class Progress:
             self.bar.update(self.task, completed=event.update, total=event.total_updates, epoch=epoch, told=told)
         elif time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
-            print(f"epoch {epoch}  update {event.update:,}/{event.total_updates:,}  {told}", file=sys.stderr, flush=True)
+            print(
+                f"epoch {epoch}  update {event.update:,}/{event.total_updates:,}  {told}", file=sys.stderr, flush=True
+            )
 
 
 @contextmanager

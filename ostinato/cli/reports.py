@@ -15,10 +15,14 @@ def text_of(report: dict[str, Any]) -> str:
     for output, metrics in report["outputs"].items():
         width = max(map(len, metrics), default=0)
         for name, one in metrics.items():
-            lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}")
+            lines.append(
+                f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}"
+            )
         for rival, own in report.get("rivals", {}).get(output, {}).items():
             for name, one in own.items():
-                lines.append(f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}")
+                lines.append(
+                    f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}"
+                )
     lines += report.get("notes", [])
     lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
     lines += _origin_lines(report.get("backtest"))
@@ -32,7 +36,10 @@ def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
     for output, one in tables.items():
         if len(one["labels"]) > SHOWN_LABELS:
             continue
-        cells = [["true \\ said", *one["labels"]], *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"]))]
+        cells = [
+            ["true \\ said", *one["labels"]],
+            *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"])),
+        ]
         widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
         lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
     return lines
@@ -47,7 +54,11 @@ def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"origin {number}: forecasts from {part['from']} to {part['to']}, {part['examples']:,} windows")
         for output, metrics in part["outputs"].items():
             for name, one in metrics.items():
-                beside = [f"{rival} {own[name]['value']:.4g}" for rival, own in part["rivals"].get(output, {}).items() if name in own]
+                beside = [
+                    f"{rival} {own[name]['value']:.4g}"
+                    for rival, own in part["rivals"].get(output, {}).items()
+                    if name in own
+                ]
                 is_worst = backtest["summary"][output].get(name, {}).get("worst") == part["from"]
                 told = "; ".join([f"{one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]", *beside])
                 lines.append(f"origin {number}  {output}  {name}  {told}{'  (the worst)' if is_worst else ''}")
@@ -56,8 +67,14 @@ def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
         for name, one in metrics.items():
             beside = [f"{rival} {spread(own)}" for rival, own in one.get("rivals", {}).items()]
             worst = [f"worst from {one['worst']}"] if "worst" in one else []
-            lines.append(f"{len(backtest['origins'])} origins  {output}  {name}  mean {'; '.join([spread(one), *worst, *beside])}")
-    return [*lines, *backtest["notes"], "each origin: the model as it was trained, not trained anew with what lies before"]
+            lines.append(
+                f"{len(backtest['origins'])} origins  {output}  {name}  mean {'; '.join([spread(one), *worst, *beside])}"
+            )
+    return [
+        *lines,
+        *backtest["notes"],
+        "each origin: the model as it was trained, not trained anew with what lies before",
+    ]
 
 
 def _group_lines(by: Mapping[str, Any] | None) -> list[str]:

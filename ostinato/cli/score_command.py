@@ -9,7 +9,9 @@ from ostinato.cli.options import device_option, json_option, show
 
 @click.command("score")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--input", "source", required=True, metavar="FILE", help="A table or JSONL with the inputs' and outputs' columns.")
+@click.option(
+    "--input", "source", required=True, metavar="FILE", help="A table or JSONL with the inputs' and outputs' columns."
+)
 @device_option
 @json_option
 def score(run: Path, source: str, device: str, as_json: bool) -> None:
@@ -17,5 +19,7 @@ def score(run: Path, source: str, device: str, as_json: bool) -> None:
     from ostinato import api
 
     found = api.score(run, source, device=device)
-    lines = zip(*(["" if value is None else f"{value:.6f}" for value in column["log_probability"]] for column in found.values()))
+    lines = zip(
+        *(["" if value is None else f"{value:.6f}" for value in column["log_probability"]] for column in found.values())
+    )
     show({"outputs": found}, as_json, lambda: "\n".join("\t".join(line) for line in lines))

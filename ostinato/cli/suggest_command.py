@@ -10,8 +10,16 @@ from ostinato.cli.options import device_option, json_option, show
 @click.command("suggest")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("texts", nargs=-1, required=True)
-@click.option("--words", type=click.IntRange(min=1), default=5, show_default=True, help="Next words, as a keyboard shows them.")
-@click.option("--completions", type=click.IntRange(min=1), default=3, show_default=True, help="Whole continuations, as a mail program does.")
+@click.option(
+    "--words", type=click.IntRange(min=1), default=5, show_default=True, help="Next words, as a keyboard shows them."
+)
+@click.option(
+    "--completions",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Whole continuations, as a mail program does.",
+)
 @device_option
 @json_option
 def suggest(run: Path, texts: tuple[str, ...], words: int, completions: int, device: str, as_json: bool) -> None:

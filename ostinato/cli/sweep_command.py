@@ -4,16 +4,41 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, note, seed_option, set_option, show, table
+from ostinato.cli.options import (
+    data_root_option,
+    device_option,
+    json_option,
+    note,
+    seed_option,
+    set_option,
+    show,
+    table,
+)
 
 
 @click.command("sweep")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--over", "overs", multiple=True, required=True, metavar="PATH=V,V", help="A setting and its values; several: all combinations.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Seeds of each combination.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the runs and the table; runs/RECIPE-sweep by default.")
+@click.option(
+    "--over",
+    "overs",
+    multiple=True,
+    required=True,
+    metavar="PATH=V,V",
+    help="A setting and its values; several: all combinations.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Seeds of each combination."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the runs and the table; runs/RECIPE-sweep by default.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at once.")
-@click.option("--overwrite", is_flag=True, help="Train all runs anew; otherwise finished ones are kept and stopped ones go on.")
+@click.option(
+    "--overwrite", is_flag=True, help="Train all runs anew; otherwise finished ones are kept and stopped ones go on."
+)
 @set_option
 @seed_option
 @device_option
@@ -43,16 +68,27 @@ def sweep(
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     folder = out or Path("runs") / f"{recipe.stem}-sweep"
     found = api.sweep(
-        recipe, overs, folder, seeds=seeds, jobs=jobs, overwrite=overwrite, sets=sets, device=device, data_root=data_root, say=note
+        recipe,
+        overs,
+        folder,
+        seeds=seeds,
+        jobs=jobs,
+        overwrite=overwrite,
+        sets=sets,
+        device=device,
+        data_root=data_root,
+        say=note,
     )
     show(found, as_json, lambda: _text(found, folder))
     return 2 if found["failed"] else 0
 
 
 def _text(found: dict, folder: Path) -> str:
-    from ostinato.comparing import footnotes, tables
+    from ostinato.sweeps.table import footnotes, tables
 
-    parts = [table([tuple(row) for row in rows], tuple(heads)) for _, heads, rows in tables(found, briefly=True) if rows]
+    parts = [
+        table([tuple(row) for row in rows], tuple(heads)) for _, heads, rows in tables(found, briefly=True) if rows
+    ]
     failed = [f"{name} failed: {why}" for name, why in found["failed"].items()]
     written = [f"{folder / name}" for name in ("sweep.md", "sweep.json", *found["pictures"])]
     more = ["differences in the other metrics are in sweep.md"] if found["differences"] else []

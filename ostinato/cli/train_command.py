@@ -4,20 +4,40 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, note, roots, seed_option, set_option, show
+from ostinato.cli.options import (
+    data_root_option,
+    device_option,
+    json_option,
+    note,
+    roots,
+    seed_option,
+    set_option,
+    show,
+)
 
 
 @click.command("train")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE|DATA")
 @set_option
-@click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="Of DATA: an input; all other columns by default.")
 @click.option(
-    "--out", "outs", multiple=True, metavar="DIR|COLUMN[:TYPE]", help="Of a RECIPE: the run folder. Of DATA: an output; by default the last."
+    "--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="Of DATA: an input; all other columns by default."
+)
+@click.option(
+    "--out",
+    "outs",
+    multiple=True,
+    metavar="DIR|COLUMN[:TYPE]",
+    help="Of a RECIPE: the run folder. Of DATA: an output; by default the last.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
 @click.option("--resume", is_flag=True, help="Go on where the run in the folder stopped; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")
-@click.option("--examples", type=click.Path(path_type=Path), metavar="FILE", help="Keep what the metrics are made of, example by example.")
+@click.option(
+    "--examples",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep what the metrics are made of, example by example.",
+)
 @seed_option
 @device_option
 @data_root_option
@@ -45,8 +65,8 @@ def train(
     from ostinato.cli.progress import Progress, going_on
     from ostinato.cli.reports import text_of
     from ostinato.data.read import is_data
-    from ostinato.guessing import recipe_of
-    from ostinato.recipe import load
+    from ostinato.recipe.infer import recipe_of
+    from ostinato.recipe.read import load
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     is_recipe = not inputs and not is_data(str(recipe))
@@ -54,7 +74,11 @@ def train(
         raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:
         folder = Path(outs[0])
-    made = load(recipe, sets) if is_recipe else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
+    made = (
+        load(recipe, sets)
+        if is_recipe
+        else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
+    )
     with Progress() as progress, going_on():
         found = api.train(
             made,

@@ -10,10 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ostinato.data._contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
+from ostinato.data.contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.errors import DataError, nearest
-from ostinato.modalities._numbers import as_number
+from ostinato.numbers import as_number
 
 BLOCK_ROWS = 1024
 """Sentences and series are lists, which take several times the room of their text."""
@@ -87,7 +87,9 @@ class Conll(Source):
         self.columns = tuple(name for name in self.names if name != UNNAMED)
         twice = [column for column, count in Counter(self.columns).items() if count > 1]
         if twice:
-            raise DataError(f"{self.title}: column '{twice[0]}' is named twice; rename one of them, or write {UNNAMED} for it")
+            raise DataError(
+                f"{self.title}: column '{twice[0]}' is named twice; rename one of them, or write {UNNAMED} for it"
+            )
         if not self.columns:
             raise DataError(f"{self.title}: every column is {UNNAMED}; name at least one")
 
@@ -100,7 +102,9 @@ class Conll(Source):
         # A tab alone is a blank line too: WNUT 17 ends most of its rows so.
         if not text.strip() or self.tabs and text.startswith("#") and "\t" not in text:
             return True
-        return text.startswith("-DOCSTART-") or HEADER.match(text) is not None or self.universal and text.startswith("#")
+        return (
+            text.startswith("-DOCSTART-") or HEADER.match(text) is not None or self.universal and text.startswith("#")
+        )
 
     def _fields(self, text: str) -> list[str]:
         return text.split("\t") if self.tabs else [field for field in re.split("[ \t]+", text) if field]
@@ -118,7 +122,9 @@ class Conll(Source):
                 raise self._wrong(line, fields)
             if self.universal and not fields[0].isdecimal():
                 if not re.fullmatch(r"\d+[-.]\d+", fields[0]):
-                    raise DataError(f"{self.title} line {line}: the id {fields[0][:20]!r} is not like 1, 2-3 or 4.1; mend it")
+                    raise DataError(
+                        f"{self.title} line {line}: the id {fields[0][:20]!r} is not like 1, 2-3 or 4.1; mend it"
+                    )
                 continue
             begin = begin if words else line
             words.append(fields)
@@ -171,7 +177,9 @@ class Fasta(Source):
                 begin, name, parts = line, text[1:].strip(), []
             elif text.strip():
                 if not begin:
-                    raise DataError(f"{title} line {line} stands before the first name; give each sequence a line >name")
+                    raise DataError(
+                        f"{title} line {line} stands before the first name; give each sequence a line >name"
+                    )
                 parts.append("".join(text.split()))
         if not begin:
             raise DataError(f"{title} has no rows; each sequence needs a line >name before it")
@@ -203,7 +211,9 @@ class Fasta(Source):
     def _uneven(self, number: int, there: list[bool], streams: list[Iterator]) -> None:
         counts = [number - 1 + more + sum(1 for _ in stream) for more, stream in zip(there, streams)]
         told = ", ".join(f"{self.files[column][1]} has {count:,}" for column, count in zip(self.columns, counts))
-        raise DataError(f"{self.where}: {told} sequences; record n of one file belongs to record n of all, so all need as many")
+        raise DataError(
+            f"{self.where}: {told} sequences; record n of one file belongs to record n of all, so all need as many"
+        )
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         return _gathered(self._rows(), self.name, columns, unit="line" if self.alone else "record", text=True)
@@ -237,12 +247,16 @@ class TimeSeries(Source):
         for line, text in _numbered(self.path, self.title, GLANCE_BYTES):
             if not text.startswith("@"):
                 if text.strip() and not text.startswith("#"):
-                    raise DataError(f"{self.title} line {line} stands before @data, which must come before the first series")
+                    raise DataError(
+                        f"{self.title} line {line} stands before @data, which must come before the first series"
+                    )
                 continue
             word, *values = text.split()
             word, said = word.lower(), [value.lower() for value in values[:1]] == ["true"]
             if word == "@timestamps" and said:
-                raise DataError(f"{self.title} line {line}: series with time stamps are not read; give equal steps without stamps")
+                raise DataError(
+                    f"{self.title} line {line}: series with time stamps are not read; give equal steps without stamps"
+                )
             if word in ("@classlabel", "@targetlabel") and said:
                 self.columns = ("series", "label")
                 self.labels = tuple(values[1:]) if word == "@classlabel" else None
@@ -257,7 +271,9 @@ class TimeSeries(Source):
                 continue
             series, *label = text.rsplit(":", 1) if "label" in self.columns else [text]
             if len(self.columns) != 1 + len(label):
-                raise DataError(f"{self.title} line {line} has no label after its last `:`; write channel:channel:label")
+                raise DataError(
+                    f"{self.title} line {line} has no label after its last `:`; write channel:channel:label"
+                )
             cells = {"label": self._label(line, label[0].strip())} if label else {}
             steps = self._steps(line, series)
             channels = channels or len(steps[0])

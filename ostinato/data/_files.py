@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import polars
 
-from ostinato.data._contract import BLOCK_VALUES, Block, Source
 from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
+from ostinato.data.contract import BLOCK_VALUES, Block, Source
 from ostinato.errors import DataError
 
 RECORD_BYTES = 256 << 20
@@ -78,7 +78,9 @@ class Lines(Source):
             waiting = {column: lines[size:] for column, lines in waiting.items()}
             line += size
         if any(waiting.values()):
-            counts = {column: line - 1 + len(lines) + sum(map(len, streams[column])) for column, lines in waiting.items()}
+            counts = {
+                column: line - 1 + len(lines) + sum(map(len, streams[column])) for column, lines in waiting.items()
+            }
             told = ", ".join(f"{self.files[column][1]} has {count:,} lines" for column, count in counts.items())
             raise DataError(
                 f"{self.where}: {told}; line n of one file belongs to line n of the others, so all need as many; "
@@ -175,7 +177,9 @@ class Delimited(Source):
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
         if not len(ends) and len(data) > RECORD_BYTES:
             at = line + data.count(b"\n", 0, int(quotes[-1]))
-            raise DataError(f'{self.title} line {at}: a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it')
+            raise DataError(
+                f'{self.title} line {at}: a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it'
+            )
         return int(ends[-1]) + 1 if len(ends) else 0
 
     def _lines(self, data: bytes, line: int) -> Sequence[int] | np.ndarray:
@@ -197,7 +201,11 @@ class Delimited(Source):
             raise DataError(
                 f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names {len(self.columns)} "
                 f"({', '.join(self.columns)}); "
-                + ("fields are divided by commas and not by ';': " if self.quoted and ";" in "".join(self.columns) else "")
+                + (
+                    "fields are divided by commas and not by ';': "
+                    if self.quoted and ";" in "".join(self.columns)
+                    else ""
+                )
                 + ("quote a field that holds a comma" if self.quoted else "a field of a tsv file cannot hold a tab")
                 + ", and write an empty field for a missing value"
             )
@@ -223,7 +231,9 @@ class Delimited(Source):
                     )
                 except polars.exceptions.PolarsError as error:
                     last = line + data.count(b"\n") - 1
-                    raise DataError(f"{self.title} lines {line} to {last}: Polars cannot read them ({error}); mend them") from error
+                    raise DataError(
+                        f"{self.title} lines {line} to {last}: Polars cannot read them ({error}); mend them"
+                    ) from error
                 assert frame.height == len(lines), f"Polars reads {frame.height} rows where {len(lines)} stand"
                 cells = {column: frame[column].fill_null("").to_list() for column in columns}
             yield Block(self.name, "line", lines, cells, True)
@@ -267,10 +277,14 @@ class JsonLines(Source):
                 'each line must be one whole object, such as {"de": "Hund", "en": "dog"}'
             ) from error
         except RecursionError as error:
-            raise DataError(f"{self.title} line {line} is nested too deeply; each line must be one flat object") from error
+            raise DataError(
+                f"{self.title} line {line} is nested too deeply; each line must be one flat object"
+            ) from error
         if not isinstance(row, dict):
             kind = type(row).__name__
-            raise DataError(f"{self.title} line {line} is a JSON {kind}; each line must be one object {{column: value}}")
+            raise DataError(
+                f"{self.title} line {line} is a JSON {kind}; each line must be one object {{column: value}}"
+            )
         return row
 
     def _rows(self, data: bytes, line: int) -> list[dict[str, Any]]:

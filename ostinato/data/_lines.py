@@ -68,7 +68,9 @@ def decoded(data: bytes, title: str, line: int) -> str:
         ) from error
     if "\0" in text:
         at = line + text.count("\n", 0, text.index("\0"))
-        raise DataError(f"{title} line {at} has a NUL byte; files must be text, so remove it, for example with `tr -d '\\000'`")
+        raise DataError(
+            f"{title} line {at} has a NUL byte; files must be text, so remove it, for example with `tr -d '\\000'`"
+        )
     return text
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data._contract import Block, Source
 from ostinato.data._files import JsonLines
 from ostinato.data._lines import BLOCK_BYTES, decoded, file_digest, line_blocks
+from ostinato.data.contract import Block, Source
 from ostinato.errors import DataError, nearest
-from ostinato.modalities._numbers import as_number
+from ostinato.numbers import as_number
 
 MARK = ":file"
 """What the name of a column ends in whose cells are paths."""
@@ -47,7 +47,9 @@ class Manifest(Source):
         self.name = table.name
         for column in self.columns:
             if not column or self.columns.count(column) > 1:
-                told = f"'{column}' stands beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
+                told = (
+                    f"'{column}' stands beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
+                )
                 raise DataError(f"{where}: {self.name}: the column {told}; rename one of them")
 
     def has(self, column: str) -> bool:
@@ -93,13 +95,17 @@ class Manifest(Source):
             raise DataError(f"{place}: a path is needed, not {type(cell).__name__} {cell!r:.40}")
         path = (self.folder / cell).resolve()
         if not path.is_relative_to(self.folder):
-            raise DataError(f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the manifest")
+            raise DataError(
+                f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the manifest"
+            )
         if _kind(path) not in (TEXT, *NUMBERS, LIST, ARRAY):
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}")
         if not path.is_file():
             beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
             hint = nearest(path.name, beside).partition(" allowed here")[0].rstrip(";")
-            raise DataError(f"{place}: there is no file {cell}{hint}; paths are relative to the manifest's folder {self.folder}")
+            raise DataError(
+                f"{place}: there is no file {cell}{hint}; paths are relative to the manifest's folder {self.folder}"
+            )
         return path
 
     def _title(self, block: Block, row: int, column: str, path: Path) -> str:
@@ -127,7 +133,11 @@ def _content(path: Path, title: str) -> Any:
     kind = _kind(path)
     if kind == ARRAY:
         return _array(path, title)
-    text = "" if not path.stat().st_size else "".join(decoded(data, title, line) for data, line in line_blocks(path, title, size=BLOCK_BYTES))
+    text = (
+        ""
+        if not path.stat().st_size
+        else "".join(decoded(data, title, line) for data, line in line_blocks(path, title, size=BLOCK_BYTES))
+    )
     text = text.replace("\r\n", "\n").removesuffix("\n")
     if kind == TEXT:
         return text
@@ -161,7 +171,9 @@ def _numbers(text: str, separator: str, title: str) -> list[list[float | None]]:
     steps: list[list[float | None]] = []
     for number, cells in enumerate(rows, 1):
         if len(cells) != len(rows[0]):
-            raise DataError(f"{title} line {number} has {len(cells)} cells, and the first line {len(rows[0])}; all steps need as many")
+            raise DataError(
+                f"{title} line {number} has {len(cells)} cells, and the first line {len(rows[0])}; all steps need as many"
+            )
         if number == 1 and not any(map(_is_number, cells)):
             continue
         try:

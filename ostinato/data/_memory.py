@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato.data._contract import BLOCK_VALUES, Block, Source, values_in
+from ostinato.data.contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.errors import DataError
 
 BLOCK_ROWS = 1 << 14
@@ -54,7 +54,9 @@ class Memory(Source):
                 raise self._refused(source)
             frame = source.collect() if kind == "LazyFrame" else source
             self._take(frame.columns, frame.height)
-            self._cells = lambda start, stop, columns: {column: frame[column][start:stop].to_list() for column in columns}
+            self._cells = lambda start, stop, columns: {
+                column: frame[column][start:stop].to_list() for column in columns
+            }
         elif library == "pandas":
             if kind != "DataFrame":
                 raise self._refused(source)
@@ -93,13 +95,17 @@ class Memory(Source):
         columns: dict[str, None] = {}
         for at, row in enumerate(rows, start=1):
             if not isinstance(row, Mapping):
-                raise DataError(f"{self.where} row {at} is a {type(row).__name__}; each row must be a dict {{column: value}}")
+                raise DataError(
+                    f"{self.where} row {at} is a {type(row).__name__}; each row must be a dict {{column: value}}"
+                )
             columns.update(dict.fromkeys(row))
         names = [name for name in columns if not isinstance(name, str)]
         if names:
             raise DataError(f"{self.where} names a column {names[0]!r}; names of columns must be strings")
         self._take(columns, len(rows))
-        self._cells = lambda start, stop, columns: {column: [row.get(column) for row in rows[start:stop]] for column in columns}
+        self._cells = lambda start, stop, columns: {
+            column: [row.get(column) for row in rows[start:stop]] for column in columns
+        }
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for begin, end, cells in self._slices(columns, 0, self.num_rows):

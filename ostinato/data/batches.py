@@ -40,7 +40,9 @@ class Batches:
         seed: int = 0,
     ):
         if batch_steps is None and batch_rows is None:
-            raise ConfigError("batches need a limit; give batch_steps (steps of a batch) or batch_rows (rows of a batch)")
+            raise ConfigError(
+                "batches need a limit; give batch_steps (steps of a batch) or batch_rows (rows of a batch)"
+            )
         for name, limit in (("batch_steps", batch_steps), ("batch_rows", batch_rows)):
             if limit is not None and limit < 1:
                 raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")

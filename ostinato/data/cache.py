@@ -21,7 +21,7 @@ import torch
 
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Modality
+from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
 FORMAT = 1
@@ -61,7 +61,9 @@ class Dataset:
         self.names = tuple(kept["columns"])
         self._values, self._offsets, self._missing = {}, {}, {}
         for at, (name, column) in enumerate(kept["columns"].items()):
-            self._values[name] = _mapped(folder / f"{at}.values.bin", column["dtype"], (column["num_steps"], *column["shape"]))
+            self._values[name] = _mapped(
+                folder / f"{at}.values.bin", column["dtype"], (column["num_steps"], *column["shape"])
+            )
             self._offsets[name] = _mapped(folder / f"{at}.offsets.bin", "int64", (self.num_rows + 1,))
             self._missing[name] = _mapped(folder / f"{at}.missing.bin", "int64", (column["num_missing"],))
 
@@ -218,7 +220,12 @@ class _Writer:
             file.close()
 
     def facts(self) -> dict[str, Any]:
-        return {"dtype": self.dtype, "shape": list(self.shape), "num_steps": self.num_steps, "num_missing": self.num_missing}
+        return {
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "num_steps": self.num_steps,
+            "num_missing": self.num_missing,
+        }
 
 
 def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[str, str], entry: Path) -> None:
@@ -240,7 +247,11 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
                     place = lambda at, block=block, column=column: f"{block.place(at)}, column '{column}'"  # noqa: E731
                     writer.write(raw_values(block, column, writer.modality), row, place)
                 row += len(block)
-        kept = {"format": FORMAT, "num_rows": row, "columns": {name: writer.facts() for name, writer in writers.items()}}
+        kept = {
+            "format": FORMAT,
+            "num_rows": row,
+            "columns": {name: writer.facts() for name, writer in writers.items()},
+        }
         (made / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
         for path in (*made.iterdir(), made):
             _sync(path)

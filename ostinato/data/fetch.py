@@ -34,7 +34,15 @@ Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that are here, and the bytes it will have (0: not known)."""
 
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError, NotImplementedError)
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,9 @@ def fetch(name: str, root: Path, *, connection: Connection = Connection(), progr
     return fetch_entry(find(name), root, connection=connection, progress=progress)
 
 
-def fetch_entry(entry: Entry, root: Path, *, connection: Connection = Connection(), progress: Progress | None = None) -> Path:
+def fetch_entry(
+    entry: Entry, root: Path, *, connection: Connection = Connection(), progress: Progress | None = None
+) -> Path:
     """The same for an entry of any catalogue."""
     folder = entry.folder(root)
     if entry.builtin:
@@ -134,7 +144,9 @@ def _bring(url: str, files: list[File], folder: Path, connection: Connection, pr
                 _put(source, first, folder, url)
     except DAMAGED as error:
         part.unlink()
-        raise DataError(f"{url} is a damaged {first.archive} archive ({error}) and was thrown away; fetch again") from error
+        raise DataError(
+            f"{url} is a damaged {first.archive} archive ({error}) and was thrown away; fetch again"
+        ) from error
     except _Useless as error:
         part.unlink(missing_ok=True)
         raise DataError(str(error)) from error
@@ -233,7 +245,9 @@ def _receive(url: str, part: Path, have: int, size: int, connection: Connection,
     headers = {"User-Agent": "ostinato"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=connection.timeout_seconds) as response:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers), timeout=connection.timeout_seconds
+    ) as response:
         goes_on = response.status == 206
         if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             part.unlink(missing_ok=True)

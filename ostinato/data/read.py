@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ostinato.data._columns import Conll, Fasta, TimeSeries
-from ostinato.data._contract import Block, Source
 from ostinato.data._files import Delimited, JsonLines, Lines, Parquet
 from ostinato.data._manifest import Manifest
 from ostinato.data._memory import Memory, is_frame
+from ostinato.data.contract import Block, Source
 from ostinato.errors import DataError, nearest
 
 if TYPE_CHECKING:
-    from ostinato.modalities._contract import Modality
+    from ostinato.modalities.contract import Modality
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -34,7 +34,19 @@ TABLES = (*SEPARATORS, *JSON_LINES, ".parquet", *CONLL, CONLLU, *FASTA, SERIES)
 FOREIGN = {
     "write one JSON object a line, {column: value}, and name the file .jsonl": (".json",),
     "save it as .csv or .tsv": (".xlsx", ".xls", ".ods", ".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
-    "write it as .parquet": (".arrow", ".feather", ".ipc", ".orc", ".avro", ".h5", ".hdf5", ".sqlite", ".db", ".pkl", ".pickle"),
+    "write it as .parquet": (
+        ".arrow",
+        ".feather",
+        ".ipc",
+        ".orc",
+        ".avro",
+        ".h5",
+        ".hdf5",
+        ".sqlite",
+        ".db",
+        ".pkl",
+        ".pickle",
+    ),
     "name it in a folder's manifest, or give the array from Python": (".npy", ".npz", ".mat"),
     "unpack it, or pack it with gzip": (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
     "save it as plain text": (".pdf", ".doc", ".docx", ".odt", ".rtf"),
@@ -183,7 +195,9 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
         for column in wanted:
             if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
                 way = "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column and labels in another"
-                told = f"has no column '{column}'{nearest(column, part.columns)}{way if isinstance(part, Fasta) else ''}"
+                told = (
+                    f"has no column '{column}'{nearest(column, part.columns)}{way if isinstance(part, Fasta) else ''}"
+                )
                 raise DataError(f"{where}: {part.name} {told}")
     return Table(sources, wanted, where)
 
@@ -206,12 +220,18 @@ def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     if not counts:
         return [source]
     if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
-        told = ", ".join(f"{column} {counts[column] if column in counts else 'one that is in no list'}" for column in source)
-        raise DataError(f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file n of all")
+        told = ", ".join(
+            f"{column} {counts[column] if column in counts else 'one that is in no list'}" for column in source
+        )
+        raise DataError(
+            f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file n of all"
+        )
     return [dict(zip(source, files)) for files in zip(*source.values())]
 
 
-def _parallel(source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
+def _parallel(
+    source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str
+) -> Source:
     for column, name in source.items():
         if not isinstance(name, (str, Path)):
             raise DataError(
@@ -257,7 +277,9 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
         return JsonLines(path, shown, where)
     if kind == ".parquet":
         if path.suffix.lower() == ".gz":
-            raise DataError(f"{where}: {shown} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`")
+            raise DataError(
+                f"{where}: {shown} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`"
+            )
         return Parquet(path, shown, where)
     if kind in CONLL or kind == CONLLU:
         return Conll(path, shown, where, None, universal=kind == CONLLU)
@@ -267,7 +289,9 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
         return TimeSeries(path, shown, where)
     _demand_known(shown, where)
     if columns is None or len(set(columns)) != 1:
-        given = "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
+        given = (
+            "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
+        )
         raise DataError(
             f"{where}: {shown} is read as text with one example a line, which gives one column, and {given}; "
             f"give a table ({', '.join(TABLES)}, also .gz) or one text file per column, {{column: file}}"
@@ -289,7 +313,9 @@ def _demand_known(name: str, where: str) -> None:
 def _manifest(name: Path, folder: Path, where: str) -> Path:
     """The manifest of a folder, named as the folder was."""
     there = [path.name for path in folder.iterdir()]
-    found = [f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there]
+    found = [
+        f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there
+    ]
     if len(found) != 1:
         told = f"with {' and '.join(found)}; leave one of them" if found else "without a manifest"
         raise DataError(

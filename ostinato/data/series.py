@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data._contract import Block, Source
+from ostinato.data.contract import Block, Source
 from ostinato.data.read import Table
 from ostinato.errors import DataError
-from ostinato.modalities._numbers import as_number
 from ostinato.modalities.series import as_array
+from ostinato.numbers import as_number
 
 DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -71,7 +71,9 @@ class Frequency:
         if self.unit == "month":
             months = last.astype("datetime64[M]") + ahead
             if _are_last_days(times):
-                return (months + 1).astype("datetime64[s]") - ((last.astype("datetime64[M]") + 1).astype("datetime64[s]") - last)
+                return (months + 1).astype("datetime64[s]") - (
+                    (last.astype("datetime64[M]") + 1).astype("datetime64[s]") - last
+                )
             return months.astype("datetime64[s]") + (last - last.astype("datetime64[M]").astype("datetime64[s]"))
         return last + (ahead * self._size).astype("timedelta64[s]")
 
@@ -185,10 +187,14 @@ def long_table(
         own = block.columns[series] if series is not None else [1] * len(block)
         for at, one in enumerate(own):
             if series is not None and (one is None or one == ""):
-                raise DataError(f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in")
+                raise DataError(
+                    f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in"
+                )
         groups = np.array([names.setdefault(str(one), len(names)) for one in own], dtype=np.int64)
         stamps = _times(block, time)
-        array = np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
+        array = (
+            np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
+        )
         for group in np.unique(groups).tolist():
             here = np.flatnonzero(groups == group)
             if group == len(clock):
@@ -205,20 +211,29 @@ def long_table(
         raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
     whole = [np.concatenate(parts) for parts in clock]
     arrays = [np.concatenate(parts) for parts in values]
-    frequency = _frequency(table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None, several)
+    frequency = _frequency(
+        table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None, several
+    )
     columns: dict[str, list[Any]] = dict(kept)
     for column, channels in numbers.items():
         index = [wanted.index(one) for one in channels]
         columns[column] = [array[:, index[0]] if len(index) == 1 else array[:, index] for array in arrays]
     for column in times:
         columns[column] = whole
-    said = json.dumps([table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)])
+    said = json.dumps(
+        [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
+    )
     source = next(table.blocks()).source
     return Gathered(source, list(names), columns, whole, frequency, hashlib.sha256(said.encode()).hexdigest())
 
 
 def whole_series(
-    table: Table, columns: Mapping[str, Iterator[Any]], *, series: str | None, numbers: Sequence[str], ahead: Sequence[str] = ()
+    table: Table,
+    columns: Mapping[str, Iterator[Any]],
+    *,
+    series: str | None,
+    numbers: Sequence[str],
+    ahead: Sequence[str] = (),
 ) -> Gathered:
     """The series of a table with a row for each: its lists of numbers as arrays.
 
@@ -233,7 +248,9 @@ def whole_series(
         DataError: a row lacks a series, has one that cannot be read or is infinite, or its series are not equally long.
     """
     cells = {
-        column: [_whole(table, column, row, one) for row, one in enumerate(values)] if column in numbers else list(values)
+        column: [_whole(table, column, row, one) for row, one in enumerate(values)]
+        if column in numbers
+        else list(values)
         for column, values in columns.items()
     }
     count = len(next(iter(cells.values()), []))
@@ -267,7 +284,9 @@ def _demand_equal_steps(table: Table, row: int, counts: Mapping[str, int], ahead
     for column, count in counts.items():
         told = f"{count} steps, and '{first}' {steps}"
         if column not in ahead and count != steps:
-            raise DataError(f"{table.place(row)}: '{column}' has {told}; give both as many, null where a number is missing")
+            raise DataError(
+                f"{table.place(row)}: '{column}' has {told}; give both as many, null where a number is missing"
+            )
         if count < steps:
             raise DataError(f"{table.place(row)}: '{column}' is known ahead and has {told}; give at least as many")
 
@@ -302,7 +321,13 @@ def _times(block: Block, time: str) -> Times:
 def times_of(cells: Sequence[Any]) -> Times | None:
     """The times that cells tell, all dates or all whole numbers; None where one tells none."""
     listed = [_as_text(one) for one in cells]
-    if all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) or isinstance(one, str) and WHOLE.fullmatch(one.strip()) for one in listed):
+    if all(
+        isinstance(one, (int, np.integer))
+        and not isinstance(one, bool)
+        or isinstance(one, str)
+        and WHOLE.fullmatch(one.strip())
+        for one in listed
+    ):
         return np.array([int(one) for one in listed], dtype=np.int64)
     if not all(isinstance(one, str) and DATE.fullmatch(one.strip()) for one in listed):
         return None
@@ -346,7 +371,13 @@ def _same(block: Block, column: str, rows: np.ndarray, value: Any, several: Call
 
 
 def _frequency(
-    table: Table, time: str, names: list[str], clock: list[Times], lines: list[np.ndarray], named: bool, several: Callable[[], str]
+    table: Table,
+    time: str,
+    names: list[str],
+    clock: list[Times],
+    lines: list[np.ndarray],
+    named: bool,
+    several: Callable[[], str],
 ) -> Frequency | None:
     """What all series share: the commonest distance in the longest of them; the first that does not fit is named."""
     frequencies: list[Frequency | None] = []
@@ -356,7 +387,9 @@ def _frequency(
         if (apart <= 0).any():
             at = int((apart <= 0).argmax()) + 1
             if apart[at - 1] == 0:
-                raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time{several()}")
+                raise DataError(
+                    f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time{several()}"
+                )
             raise DataError(
                 f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
             )

@@ -22,7 +22,9 @@ def set_aside(num_rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         DataError: fewer than two rows.
     """
     if num_rows < 2:
-        raise DataError(f"{num_rows} row{'s' * (num_rows != 1)} cannot be divided; give at least 2 rows, or name `valid`")
+        raise DataError(
+            f"{num_rows} row{'s' * (num_rows != 1)} cannot be divided; give at least 2 rows, or name `valid`"
+        )
     size = min(MOST_VALID, max(1, num_rows // VALID_SHARE))
     valid = np.zeros(num_rows, dtype=bool)
     valid[_drawn([seed, num_rows], num_rows)[:size]] = True

@@ -71,7 +71,9 @@ class Streams:
         ConfigError: `steps` or `batch_rows` is below 1.
     """
 
-    def __init__(self, lengths: np.ndarray, *, rows: np.ndarray | None = None, steps: int, batch_rows: int, seed: int = 0):
+    def __init__(
+        self, lengths: np.ndarray, *, rows: np.ndarray | None = None, steps: int, batch_rows: int, seed: int = 0
+    ):
         for name, limit in (("tbptt", steps), ("batch_rows", batch_rows)):
             if limit < 1:
                 raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")

@@ -12,7 +12,7 @@ from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, to_steps
 from ostinato.data.series import Gathered, Times, moment, shown
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Order
+from ostinato.metrics.contract import Order
 from ostinato.metrics.mase import ordinary_error
 from ostinato.steps import Steps
 
@@ -207,7 +207,11 @@ class Windows:
     def extent(self, rows: Sequence[int] | np.ndarray) -> tuple[str, str]:
         """The first and the last step from which one of these windows is predicted, over all series, as a person reads it."""
         series, origins = self.at(rows)
-        pairs = [(one, int(end)) for one in np.unique(series).tolist() for end in (origins[series == one].min(), origins[series == one].max())]
+        pairs = [
+            (one, int(end))
+            for one in np.unique(series).tolist()
+            for end in (origins[series == one].min(), origins[series == one].max())
+        ]
         when = (lambda at: at[1]) if self.series.times is None else (lambda at: self.series.times[at[0]][at[1]])
         return self.series.told(*min(pairs, key=when)), self.series.told(*max(pairs, key=when))
 
@@ -216,7 +220,9 @@ class Windows:
         cells = self.series.cells[self.columns[place]]
         back = season - np.arange(self.horizon) % season
         found, filled = [], {}
-        for series, origin in zip(*(one.tolist() for one in self.at(np.arange(self.num_rows) if rows is None else rows))):
+        for series, origin in zip(
+            *(one.tolist() for one in self.at(np.arange(self.num_rows) if rows is None else rows))
+        ):
             if series not in filled:
                 filled = {series: _filled(cells[series], season)}
             found.append(filled[series][np.maximum(origin - back, 0)])
@@ -258,14 +264,23 @@ class WindowBatches:
     """
 
     def __init__(
-        self, windows: Windows, rows: np.ndarray, *, stride: int, batch_steps: int | None, batch_rows: int | None, seed: int
+        self,
+        windows: Windows,
+        rows: np.ndarray,
+        *,
+        stride: int,
+        batch_steps: int | None,
+        batch_rows: int | None,
+        seed: int,
     ):
         self.windows, self.rows, self.stride, self.seed = windows, rows, min(stride, len(rows)), seed
         self.limits = {"batch_steps": batch_steps, "batch_rows": batch_rows}
 
     def epoch(self, number: int) -> list[np.ndarray]:
         cycle, turn = divmod(number, self.stride)
-        offset = (int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn) % self.stride
+        offset = (
+            int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn
+        ) % self.stride
         rows = self.rows[offset :: self.stride]
         lengths = {place: one[rows] for place, one in self.windows.lengths.items()}
         batches = Batches(lengths, **self.limits, seed=self.seed).epoch(number)
@@ -297,28 +312,39 @@ def borders(
         if said is None:
             size = np.maximum(end // VALID_SHARE, horizon)
             begins[name] = end - size
-            notes.append(f"no valid split given: the last tenth of each series before {'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation")
+            notes.append(
+                f"no valid split given: the last tenth of each series before {'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation"
+            )
         elif isinstance(said, int):
             begins[name] = end - said
         elif series.times is None or series.times[0].dtype.kind != "M":
-            raise DataError(f"data.split.{name}: {said} is a date, and nothing tells the dates of these series; name their column in data.time, or give so many steps")
+            raise DataError(
+                f"data.split.{name}: {said} is a date, and nothing tells the dates of these series; name their column in data.time, or give so many steps"
+            )
         else:
             try:
                 begins[name] = np.array([np.searchsorted(one, moment(said)) for one in series.times], dtype=np.int64)
             except DataError as why:
                 raise DataError(f"data.split.{name}: {why}, or so many steps") from None
-            outside = "comes after" if (begins[name] >= ends).all() else "leaves no step before it, since it comes before"
+            outside = (
+                "comes after" if (begins[name] >= ends).all() else "leaves no step before it, since it comes before"
+            )
             if (begins[name] >= ends).all() or (begins[name] <= 0).all():
                 first, last = min(one[0] for one in series.times), max(one[-1] for one in series.times)
                 raise DataError(
                     f"data.split.{name}: {said} {outside} all steps, which go from {shown(first)} to {shown(last)}; name a date among them"
                 )
         end = begins[name]
-    found = {"train": Border(np.zeros_like(ends), begins["valid"]), "valid": Border(begins["valid"], begins.get("test", ends))}
+    found = {
+        "train": Border(np.zeros_like(ends), begins["valid"]),
+        "valid": Border(begins["valid"], begins.get("test", ends)),
+    }
     if "test" in begins:
         found["test"] = Border(begins["test"], ends)
         if (begins["test"] < begins["valid"]).any():
-            raise DataError(f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in time")
+            raise DataError(
+                f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in time"
+            )
     return found, notes
 
 
@@ -331,7 +357,11 @@ def check_training(windows: Windows) -> None:
         steps = max(0, int(windows.border.ends[first]))
         target = next(windows.columns[place] for place, reach in windows.reach.items() if reach == "target")
         most = steps - windows.horizon
-        way = f"set a lookback of at most {most}, or a smaller horizon" if most > 0 else "set a smaller horizon, or let valid begin later"
+        way = (
+            f"set a lookback of at most {most}, or a smaller horizon"
+            if most > 0
+            else "set a smaller horizon, or let valid begin later"
+        )
         raise DataError(
             f"{windows.told(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for training, and lookback"
             f" {windows.lookback} + horizon {windows.horizon} need {windows.lookback + windows.horizon} ({len(windows.empty):,} series like"
@@ -340,7 +370,15 @@ def check_training(windows: Windows) -> None:
 
 
 def to_predict(
-    series: Gathered, reach: Mapping[str, Reach], columns: Mapping[str, str], *, of: str, lookback: int, horizon: int, season: int, where: str
+    series: Gathered,
+    reach: Mapping[str, Reach],
+    columns: Mapping[str, str],
+    *,
+    of: str,
+    lookback: int,
+    horizon: int,
+    season: int,
+    where: str,
 ) -> Windows:
     """One window for each series, whose forecast begins after its last known step.
 
@@ -362,27 +400,44 @@ def to_predict(
         origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
         told = f"{series.name} series {series.names[number]}"
         if origin < lookback:
-            raise DataError(f"{told}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past")
+            raise DataError(
+                f"{told}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past"
+            )
         origins.append(origin)
         for place in ahead:
             column = columns[place]
             cell = cells[column][number]
             if place not in numbers:
                 if series.frequency is None:
-                    raise DataError(f"{told}: has one step, and nothing tells how far the next one is; give at least two")
+                    raise DataError(
+                        f"{told}: has one step, and nothing tells how far the next one is; give at least two"
+                    )
                 there = cell[:origin]
-                cells[column][number] = np.concatenate([there, series.frequency.after(there, horizon).astype(there.dtype)])
+                cells[column][number] = np.concatenate(
+                    [there, series.frequency.after(there, horizon).astype(there.dtype)]
+                )
                 continue
             missing = np.isnan(cell[origin : origin + horizon])
             missing = missing if missing.ndim == 1 else missing.any(1)
             if missing.any() or len(cell) < origin + horizon:
                 at = origin + int(missing.argmax()) if missing.any() else len(cell)
-                raise DataError(f"{told}: {place} is known ahead and missing at {series.told(number, at)}; give it for {horizon} steps from {series.told(number, origin)}")
+                raise DataError(
+                    f"{told}: {place} is known ahead and missing at {series.told(number, at)}; give it for {horizon} steps from {series.told(number, origin)}"
+                )
     begins = np.array(origins, dtype=np.int64)
     empty = np.array([len(one) for one in series.cells[columns[of]]], dtype=np.int64) - begins
     given = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
     left = {place: one for place, one in reach.items() if one != "target"}
-    found = Windows(given, left, columns, Border(begins, begins + horizon), lookback=lookback, horizon=horizon, season=season, where=where)
+    found = Windows(
+        given,
+        left,
+        columns,
+        Border(begins, begins + horizon),
+        lookback=lookback,
+        horizon=horizon,
+        season=season,
+        where=where,
+    )
     found.notes += _unequal(found, empty)
     return found
 

@@ -6,13 +6,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded, Encoder
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.convolution import ConvolutionBlock
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
-from ostinato.modalities._contract import Spec
+from ostinato.modalities.contract import Spec
 from ostinato.registry import Count, Rate
 from ostinato.steps import Steps
 
@@ -26,7 +26,7 @@ class Convolutional(Encoder):
         summary = its last step, or the mean or the largest over its steps; zeros where there is none
         state   = what each convolution still needs of what it read, the summary, and the number of steps read
 
-    A step of the top layer sees the last R steps, or with `both_ways` (R - 1) / 2 before it and as many after it:
+    A step of the top layer sees the last R steps, or with `bidirectional` (R - 1) / 2 before it and as many after it:
 
         R = 1 + 2 (kernel_size - 1) (2^layers - 1)      61 with 4 layers of kernel_size 3
 
@@ -38,8 +38,8 @@ class Convolutional(Encoder):
     Args:
         hidden_size: H of every layer.
         layers: the number of blocks.
-        kernel_size: how many steps each convolution reads; odd with `both_ways`.
-        both_ways: whether convolutions are centred on their step, in place of ending there.
+        kernel_size: how many steps each convolution reads; odd with `bidirectional`.
+        bidirectional: whether convolutions are centred on their step, in place of ending there.
         summary: the last step's vector, or the mean or the largest of each number over all steps.
         dropout: the probability of dropping a value of the embedding, and after each convolution.
         variational: whether that dropout has one mask per sequence, in place of one per step.
@@ -63,7 +63,7 @@ class Convolutional(Encoder):
         hidden_size: Count = 256,
         layers: Count = 4,
         kernel_size: Count = 3,
-        both_ways: bool = True,
+        bidirectional: bool = True,
         summary: Literal["last", "mean", "max"] = "max",
         dropout: Rate = 0.0,
         variational: bool = False,
@@ -72,17 +72,19 @@ class Convolutional(Encoder):
     ):
         super().__init__()
         if kernel_size == 1:
-            raise ConfigError("convolutional: kernel_size: 1 never sees a second step; set 2 or more, or choose windowed")
-        if both_ways and kernel_size % 2 == 0:
             raise ConfigError(
-                f"convolutional: kernel_size: {kernel_size} with both_ways: true has no middle; "
-                f"set kernel_size: {kernel_size + 1}, or both_ways: false"
+                "convolutional: kernel_size: 1 never sees a second step; set 2 or more, or choose windowed"
+            )
+        if bidirectional and kernel_size % 2 == 0:
+            raise ConfigError(
+                f"convolutional: kernel_size: {kernel_size} with bidirectional: true has no middle; "
+                f"set kernel_size: {kernel_size + 1}, or bidirectional: false"
             )
         if variational and not dropout:
             raise ConfigError(
                 "convolutional: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out"
             )
-        self.causal = not both_ways
+        self.causal = not bidirectional
         self.kind = summary
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
         self.embedding = Embedding(spec, width, kind=embedding)
@@ -93,7 +95,7 @@ class Convolutional(Encoder):
                 hidden_size,
                 kernel_size=kernel_size,
                 dilation=2**layer,
-                centred=both_ways,
+                centred=bidirectional,
                 dropout=dropout,
                 variational=variational,
             )
@@ -101,12 +103,14 @@ class Convolutional(Encoder):
         )
         reach = 2 * (kernel_size - 1) * (2**layers - 1)
         self.receptive_field = 1 + reach
-        self.look_ahead = reach // 2 if both_ways else 0
+        self.look_ahead = reach // 2 if bidirectional else 0
         self.steps_size = self.summary_size = hidden_size
 
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
-            raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
+            raise ValueError(
+                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+            )
         read, after = self.dropout(self.embedding(steps)), []
         for place, block in enumerate(self.blocks):
             read, last = block(read, None if state is None else state[2 * place : 2 * place + 2])

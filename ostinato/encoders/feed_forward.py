@@ -6,12 +6,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.encoders._sizes import sizes_of
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import DataError
 from ostinato.layers.dense import Dense
 from ostinato.layers.embedding import Embedding
-from ostinato.modalities._contract import Spec
+from ostinato.modalities.contract import Spec
 from ostinato.registry import Count, Rate
 from ostinato.steps import Steps
 

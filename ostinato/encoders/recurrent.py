@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.encoders._sizes import sizes_of
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import keep_mask
 from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.layers.recurrent import RecurrentStack
-from ostinato.modalities._contract import Spec
+from ostinato.modalities.contract import Spec
 from ostinato.registry import Count, Rate, Room, Settings
 from ostinato.steps import Steps
 
@@ -39,7 +39,7 @@ class Recurrent(Encoder):
         cell: the recurrence.
         hidden_size: H per direction: one number, or a list of one per layer from the embedding up.
         layers: the number of layers; with a list of sizes, its length.
-        both_ways: whether each layer reads backward too.
+        bidirectional: whether each layer reads backward too.
         residual: whether a layer's input is added to its output, at each layer where both are equally wide.
         dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
         variational: whether that dropout has one mask per sequence, in place of one per step.
@@ -72,7 +72,7 @@ class Recurrent(Encoder):
         cell: Annotated[Settings, Room("cells")] = "lstm",
         hidden_size: Count | list[Count] = 256,
         layers: Count = 1,
-        both_ways: bool = True,
+        bidirectional: bool = True,
         residual: bool = False,
         dropout: Rate = 0.0,
         variational: bool = False,
@@ -88,30 +88,34 @@ class Recurrent(Encoder):
         super().__init__()
         sizes = sizes_of("recurrent", hidden_size, layers)
         if variational and not dropout:
-            raise ConfigError("recurrent: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out")
-        if reversed_source and both_ways:
             raise ConfigError(
-                "recurrent: reversed_source: true has no meaning with both_ways: true, which reads the source in both orders; "
-                "set both_ways: false, or leave reversed_source out"
+                "recurrent: variational: true has no effect with dropout: 0; set dropout above 0, or leave it out"
             )
-        self.causal = not both_ways and not reversed_source
+        if reversed_source and bidirectional:
+            raise ConfigError(
+                "recurrent: reversed_source: true has no meaning with bidirectional: true, which reads the source in both orders; "
+                "set bidirectional: false, or leave reversed_source out"
+            )
+        self.causal = not bidirectional and not reversed_source
         if summary != "last" and self.causal:
             raise ConfigError(
                 f"recurrent: summary: {summary} looks at all steps, and one that reads one way may have more to come; "
-                "set both_ways: true, or let the output pool them (head: {pool: ...})"
+                "set bidirectional: true, or let the output pool them (head: {pool: ...})"
             )
         self.summary = summary
         self.look_ahead = 0 if self.causal else None
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
         self.embedding = Embedding(spec, width, kind=embedding)
         if word_dropout and not self.embedding.numbered:
-            raise ConfigError("recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; use dropout")
+            raise ConfigError(
+                "recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; use dropout"
+            )
         self.word_dropout = word_dropout
         self.stack = RecurrentStack(
             cell,
             self.embedding.size,
             sizes,
-            reads="both" if both_ways else "backward" if reversed_source else "forward",
+            reads="both" if bidirectional else "backward" if reversed_source else "forward",
             residual=residual,
             dropout=dropout,
             variational=variational,
@@ -124,7 +128,9 @@ class Recurrent(Encoder):
 
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
-            raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
+            raise ValueError(
+                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+            )
         read, final = self.stack(self._without_words(steps.values, self.embedding(steps)), state)
         summary = self.stack.last_hidden(final) if self.summary == "last" else sum_up(self.summary, read, None)[0]
         return Encoded(read, summary, final)

@@ -7,15 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded, Encoder
 from ostinato.encoders._sizes import sizes_of
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.convolution import Convolution
 from ostinato.layers.dense import ACTIVATIONS, Dense
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
-from ostinato.modalities._contract import Spec
+from ostinato.modalities.contract import Spec
 from ostinato.registry import Count, Rate
 from ostinato.steps import Steps
 
@@ -37,10 +37,10 @@ class Windowed(Encoder):
         steps (N,) symbols or (N, C) values; steps_size = summary_size = H of the top layer
 
     Args:
-        window: how many steps the net sees; odd with `both_ways`.
+        window: how many steps the net sees; odd with `bidirectional`.
         hidden_size: H: one number, or a list of one per layer from the window up.
         layers: the number of layers; with a list of sizes, its length.
-        both_ways: whether the window is centred on its step, in place of ending there.
+        bidirectional: whether the window is centred on its step, in place of ending there.
         activation: what each layer ends in.
         dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
         start: what stands outside the sequence: zero, or a learnt vector.
@@ -49,7 +49,7 @@ class Windowed(Encoder):
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
-        ConfigError: a list of sizes of another length than `layers`; an even window both ways; `start: learnt` or `both_ways` with
+        ConfigError: a list of sizes of another length than `layers`; an even window both ways; `start: learnt` or `bidirectional` with
             a window of one step; a one-hot embedding of real numbers or of a given size.
         ValueError: a state is given to an encoder that is not causal.
 
@@ -63,7 +63,7 @@ class Windowed(Encoder):
         window: Count = 5,
         hidden_size: Count | list[Count] = 256,
         layers: Count = 1,
-        both_ways: bool = False,
+        bidirectional: bool = False,
         activation: Literal["relu", "tanh", "gelu"] = "relu",
         dropout: Rate = 0.0,
         start: Literal["zero", "learnt"] = "zero",
@@ -72,27 +72,29 @@ class Windowed(Encoder):
     ):
         super().__init__()
         sizes = sizes_of("windowed", hidden_size, layers)
-        if both_ways and window % 2 == 0:
+        if bidirectional and window % 2 == 0:
             raise ConfigError(
-                f"windowed: window: {window} with both_ways: true has no middle; set window: {window + 1}, or both_ways: false"
+                f"windowed: window: {window} with bidirectional: true has no middle; set window: {window + 1}, or bidirectional: false"
             )
-        if window == 1 and (both_ways or start == "learnt"):
-            asked = "both_ways: true" if both_ways else "start: learnt"
+        if window == 1 and (bidirectional or start == "learnt"):
+            asked = "bidirectional: true" if bidirectional else "start: learnt"
             raise ConfigError(f"windowed: {asked} has no effect with window: 1; set a larger window, or leave it out")
-        self.causal = not both_ways
-        self.look_ahead = window // 2 if both_ways else 0
+        self.causal = not bidirectional
+        self.look_ahead = window // 2 if bidirectional else 0
         self.activation = activation
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
         self.embedding = Embedding(spec, width, kind=embedding)
         self.outside = nn.Parameter(torch.zeros(self.embedding.size)) if start == "learnt" else None
         self.dropout = Dropout(dropout)
-        self.first = Convolution(self.embedding.size, sizes[0], kernel_size=window, centred=both_ways)
+        self.first = Convolution(self.embedding.size, sizes[0], kernel_size=window, centred=bidirectional)
         self.net = Dense(sizes[0], sizes[1:], activation=activation, dropout=dropout)
         self.steps_size = self.summary_size = self.net.output_size
 
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
-            raise ValueError("this encoder sees later steps before earlier ones, so it cannot go on from a state: give none")
+            raise ValueError(
+                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+            )
         past, *so_far = [None] if state is None else state
         read, past = self.first(self.dropout(self.embedding(steps)), past, self.outside)
         read = read.with_values(self.net(ACTIVATIONS[self.activation](read.values)))

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Sizes
+from ostinato.heads.contract import Sizes
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
 from ostinato.layers.pooling import Pooling

@@ -12,14 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Belief, Loss, Predicted, Scored
 from ostinato.heads._features import mapped
-from ostinato.modalities._contract import MISSING, Labels
+from ostinato.heads.contract import Belief, Loss, Predicted, Scored
+from ostinato.modalities.contract import MISSING, Labels
 from ostinato.steps import Layout, Steps
 
 
 def cross_entropy(
-    log_probabilities: Tensor, answers: Tensor, *, smoothing: float = 0.0, focal: float = 0.0, weights: Tensor | None = None
+    log_probabilities: Tensor,
+    answers: Tensor,
+    *,
+    smoothing: float = 0.0,
+    focal: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """The sum of weighted, focal and smoothed cross entropies; no more than minus the log-probability where all three are off.
 
@@ -80,12 +85,14 @@ class LabelLayer(nn.Module):
     Source: ordered: McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x, equation 2.1 with its sign of w turned.
     """
 
-    def __init__(self, size: int, spec: Labels, *, smoothing: float, weighted: Literal["none", "balanced"], focal: float):
+    def __init__(
+        self, size: int, spec: Labels, *, smoothing: float, weighted: Literal["none", "balanced"], focal: float
+    ):
         super().__init__()
-        self.several, self.ordered = spec.several, spec.ordered and not spec.several
+        self.multilabel, self.ordinal = spec.multilabel, spec.ordinal and not spec.multilabel
         self.smoothing, self.focal = smoothing, focal
-        self.output = nn.Linear(size, 1 if self.ordered else spec.size, bias=not self.ordered)
-        if self.ordered:
+        self.output = nn.Linear(size, 1 if self.ordinal else spec.size, bias=not self.ordinal)
+        if self.ordinal:
             # at the start, features of zero make every label equally likely
             cuts = [math.log(k / (spec.size - k)) for k in range(1, spec.size)]
             gaps = [math.log(math.expm1(after - before)) for before, after in zip(cuts, cuts[1:])]
@@ -93,14 +100,16 @@ class LabelLayer(nn.Module):
         weights = None
         if weighted == "balanced":
             if not sum(spec.counts):
-                raise ConfigError("class_weights: balanced: how often each label stands in training is unknown; set it to none")
+                raise ConfigError(
+                    "class_weights: balanced: how often each label stands in training is unknown; set it to none"
+                )
             weights = torch.tensor(balanced(spec.counts))
-            weights = weights.unsqueeze(1) if self.several else weights
+            weights = weights.unsqueeze(1) if self.multilabel else weights
         # the modality keeps the counts, so the weights follow from it and need no place among the model's
         self.register_buffer("weights", weights, persistent=False)
 
     def loss(self, features: Tensor, values: Tensor) -> Loss:
-        log_probabilities, answers = self.log_probabilities(features), _answers(values, self.several)
+        log_probabilities, answers = self.log_probabilities(features), _answers(values, self.multilabel)
         real = answers != MISSING
         smoothing, focal, weights = (self.smoothing, self.focal, self.weights) if self.training else (0.0, 0.0, None)
         if weights is not None:
@@ -109,14 +118,14 @@ class LabelLayer(nn.Module):
         return Loss(total, int(_of_steps(real).sum()))
 
     def believe(self, features: Tensor, layout: Layout) -> LabelBelief:
-        return LabelBelief(self.log_probabilities(features), layout, self.several)
+        return LabelBelief(self.log_probabilities(features), layout, self.multilabel)
 
     def log_probabilities(self, features: Tensor) -> Tensor:
         """(N, V), or with several at once (N, V, 2): of no and of yes."""
         logits = mapped(features, self.output)
-        if self.several:
+        if self.multilabel:
             return functional.logsigmoid(torch.stack((-logits, logits), 2))
-        if not self.ordered:
+        if not self.ordinal:
             return logits.log_softmax(1)
         first, gaps = self.cuts[:1], self.cuts[1:]
         if not len(first):
@@ -144,26 +153,26 @@ class LabelBelief(Belief):
 
     log_probabilities: Tensor
     layout: Layout
-    several: bool
+    multilabel: bool
 
     def mean(self, others: Sequence[LabelBelief]) -> LabelBelief:
         return replace(self, log_probabilities=mean_of_logs([one.log_probabilities for one in (self, *others)]))
 
     def answer(self) -> Predicted:
         best, answers = self.log_probabilities.max(-1)
-        if self.several:
+        if self.multilabel:
             probabilities = self.log_probabilities[..., 1].exp()
             return Predicted(Steps(answers.to(best.dtype), self.layout), sums(best.sum(1), self.layout), probabilities)
         return Predicted(Steps(answers, self.layout), sums(best, self.layout), self.log_probabilities.exp())
 
     def score(self, targets: Steps) -> Scored:
-        answers = _answers(targets.values, self.several)
+        answers = _answers(targets.values, self.multilabel)
         real = answers != MISSING
         given = self.log_probabilities.gather(-1, answers.clamp(min=0).unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0)
         counted = _of_steps(real)
         right = (self.log_probabilities.argmax(-1) == answers) | ~real
-        right = (right.all(1) if self.several else right) & counted
-        given = given.sum(1) if self.several else given
+        right = (right.all(1) if self.multilabel else right) & counted
+        given = given.sum(1) if self.multilabel else given
         return Scored(*(sums(one, targets.layout) for one in (given, counted.long(), right.to(given.dtype))))
 
 
@@ -172,9 +181,9 @@ def mean_of_logs(logs: Sequence[Tensor]) -> Tensor:
     return logs[0] if len(logs) == 1 else torch.stack(tuple(logs)).logsumexp(0) - math.log(len(logs))
 
 
-def _answers(values: Tensor, several: bool) -> Tensor:
+def _answers(values: Tensor, multilabel: bool) -> Tensor:
     """Which answer was given to each question, (N,) or (N, V), MISSING where none was."""
-    return torch.where(values.isnan(), MISSING, values).long() if several else values.long()
+    return torch.where(values.isnan(), MISSING, values).long() if multilabel else values.long()
 
 
 def _of_steps(real: Tensor) -> Tensor:
@@ -188,20 +197,24 @@ def sums(values: Tensor, layout: Layout) -> Tensor:
     return exact.new_zeros(len(layout)).index_add(0, layout.rows, exact).to(values.dtype)
 
 
-def wants_labels(head: str, spec: object, *, several: bool = True) -> Labels:
-    """The spec, where it is one of labels; `several`: whether any number of them may stand together.
+def wants_labels(head: str, spec: object, *, multilabel: bool = True) -> Labels:
+    """The spec, where it is one of labels; `multilabel`: whether any number of them may stand together.
 
     Errors:
         ConfigError: it is something else.
     """
     if not isinstance(spec, Labels):
-        raise ConfigError(f"{head} says labels, and a step of this output is {described(spec)}; choose a head that says those")
-    if spec.several and not several:
+        raise ConfigError(
+            f"{head} says labels, and a step of this output is {described(spec)}; choose a head that says those"
+        )
+    if spec.multilabel and not multilabel:
         raise ConfigError(f"{head} says one label for each step, and this output has several at once; choose tagger")
     return spec
 
 
 def described(spec: object) -> str:
     """What one step is, in words."""
-    kind = {"Symbols": "one of {} symbols", "Values": "{} real number(s)", "Labels": "one of {} labels"}[type(spec).__name__]
+    kind = {"Symbols": "one of {} symbols", "Values": "{} real number(s)", "Labels": "one of {} labels"}[
+        type(spec).__name__
+    ]
     return kind.format(spec.size)

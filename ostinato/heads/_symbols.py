@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ostinato.heads._contract import Scored
 from ostinato.heads._losses import sums
+from ostinato.heads.contract import Scored
 from ostinato.layers.vocabulary import PIECE, AdaptiveSoftmax, FullSoftmax
 from ostinato.steps import Layout, Steps
 

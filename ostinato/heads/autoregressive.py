@@ -11,12 +11,12 @@ from pydantic import Strict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Decoding, Generator, Head, Loss, Scored, Sizes
 from ostinato.heads._symbols import scored
+from ostinato.heads.contract import Decoding, Generator, Head, Loss, Scored, Sizes
 from ostinato.kernels import decoder
-from ostinato.kernels._contract import State
+from ostinato.kernels.contract import State
 from ostinato.kernels.deferred import DeferredLinear
 from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.products import linear
@@ -24,7 +24,7 @@ from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
 from ostinato.layers.embedding import rows_of
 from ostinato.layers.vocabulary import softmax_of
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
 from ostinato.steps import Layout, Steps
 
@@ -101,7 +101,9 @@ class Autoregressive(Head, Generator):
         self.hidden_size, self.embedding_size, self.tied = hidden_size, embedding_size, tied
         self.dropout, self.scheduled_sampling = dropout, scheduled_sampling
         self.attended = [place for place, one in enumerate(sizes) if one.steps is not None and attention is not None]
-        self.attentions = nn.ModuleList(build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended)
+        self.attentions = nn.ModuleList(
+            build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended
+        )
         contexts = sum(sizes[place].steps for place in self.attended)
         widths = [sum(one.state) or one.summary or 0 for one in sizes]
         self.starts_from_state = [bool(one.state) for one in sizes]
@@ -143,7 +145,9 @@ class Autoregressive(Head, Generator):
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
-        memory = tuple(Memory.of(attention, encoded[place].steps) for attention, place in zip(self.attentions, self.attended))
+        memory = tuple(
+            Memory.of(attention, encoded[place].steps) for attention, place in zip(self.attentions, self.attended)
+        )
         values = self._start_values(encoded)
         for k, attention in enumerate(self.attentions):
             if attention.needs_previous:
@@ -192,7 +196,9 @@ class Autoregressive(Head, Generator):
 
     def _native_step(self, embedded: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         attention, (memory, keys) = self.attentions[0], state.memory[0].packed
-        states = [tuple(state.values[f"{layer}.{k}"] for k in range(cell.num_states)) for layer, cell in enumerate(self.cells)]
+        states = [
+            tuple(state.values[f"{layer}.{k}"] for k in range(cell.num_states)) for layer, cell in enumerate(self.cells)
+        ]
         readout = None
         if not self.context_first:
             readout = self._readout(state.values.get("fed"), len(embedded))
@@ -251,7 +257,14 @@ class Autoregressive(Head, Generator):
         if not self.context_first:
             readout = self._readout(values.get("fed"), len(heard.layout))
         found, contexts = decoder.decode(
-            self.cells, Steps(x, heard.layout), states, attention.prepare(memory.values), memory, attention.native(), readout, masks
+            self.cells,
+            Steps(x, heard.layout),
+            states,
+            attention.prepare(memory.values),
+            memory,
+            attention.native(),
+            readout,
+            masks,
         )
         return self._read_out([found, contexts, x]) if self.context_first else found
 
@@ -324,12 +337,21 @@ class Autoregressive(Head, Generator):
         features = [torch.cat(column).index_select(0, layout.packed) for column in zip(*parts)]
         last = values | {f"weights.{k}": one for k, one in enumerate(weights)}
         back = torch.argsort(order)
-        after = {name: torch.cat([last[name], *(one[name] for one in reversed(ended))]).index_select(0, back) for name in last}
+        after = {
+            name: torch.cat([last[name], *(one[name] for one in reversed(ended))]).index_select(0, back)
+            for name in last
+        }
         attention = tuple(after.pop(f"weights.{k}") for k in range(len(weights)))
         return self._read_out(features), replace(state, values=after, attention=attention)
 
     def _one(
-        self, loop: _Loop, gates: Tensor, embedded: Tensor, values: dict[str, Tensor], memory: tuple[Memory, ...], rows: Tensor | None
+        self,
+        loop: _Loop,
+        gates: Tensor,
+        embedded: Tensor,
+        values: dict[str, Tensor],
+        memory: tuple[Memory, ...],
+        rows: Tensor | None,
     ) -> tuple[list[Tensor], dict[str, Tensor], tuple[Tensor, ...]]:
         """One step: what the readout reads, the values after it, the weights of each attention."""
         values, contexts, weights = dict(values), [], ()
@@ -408,7 +430,9 @@ def _check(
                 " its last state; set bridge: true, or an attention where it has steps"
             )
     if input_feeding and context == "before":
-        raise ConfigError("input_feeding: needs context: after; with the context before the cell it enters the cell already")
+        raise ConfigError(
+            "input_feeding: needs context: after; with the context before the cell it enters the cell already"
+        )
     if input_feeding and attention is None:
         raise ConfigError("input_feeding: feeds back what attention found; set an attention, or input_feeding: false")
     if attention is None and context == "before":

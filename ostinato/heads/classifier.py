@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.encoders.contract import Encoded
 from ostinato.heads._features import Pool, Summaries, single
 from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
-from ostinato.modalities._contract import Labels
+from ostinato.heads.contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.modalities.contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
@@ -63,7 +63,9 @@ class Classifier(Head, Predictor):
         spec = wants_labels("classifier", spec)
         self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
         self.dropout = dropout
-        self.labels = LabelLayer(self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
+        self.labels = LabelLayer(
+            self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal
+        )
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         features = self.features(encoded, self.dropout if self.training else 0.0)

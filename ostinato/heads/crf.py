@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import DataError
-from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import mapped, steps_read, width_of_steps
 from ostinato.heads._losses import sums, wants_labels
+from ostinato.heads.contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.layers.crf import CRF as Chain
-from ostinato.modalities._contract import MISSING, Labels
+from ostinato.modalities.contract import MISSING, Labels
 from ostinato.registry import Rate
 from ostinato.steps import Steps
 
@@ -48,7 +48,7 @@ class CRF(Head, Predictor):
 
     def __init__(self, spec: Labels, sizes: Sequence[Sizes], *, dropout: Rate = 0.0):
         super().__init__()
-        spec = wants_labels("crf", spec, several=False)
+        spec = wants_labels("crf", spec, multilabel=False)
         self.output = nn.Linear(width_of_steps("crf", sizes), spec.size)
         self.chain = Chain(spec.size, spec.legal)
         self.dropout = dropout

@@ -13,12 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes, Span
 from ostinato.heads._losses import described, mean_of_logs
+from ostinato.heads.contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes, Span
 from ostinato.layers.dropout import dropped
-from ostinato.modalities._contract import Values
+from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Rate
 from ostinato.steps import Layout, Steps
 
@@ -106,9 +106,13 @@ class Forecast(Head, Predictor):
     ):
         super().__init__()
         if not isinstance(spec, Values):
-            raise ConfigError(f"forecast says numbers, and a step of this output is {described(spec)}; choose next_step")
+            raise ConfigError(
+                f"forecast says numbers, and a step of this output is {described(spec)}; choose next_step"
+            )
         if distribution != "point" and loss != "squared":
-            raise ConfigError(f"forecast: loss: {loss} is of a point, and distribution: {distribution} has its own; leave it out")
+            raise ConfigError(
+                f"forecast: loss: {loss} is of a point, and distribution: {distribution} has its own; leave it out"
+            )
         if samples != 100 and (how, distribution) != ("step_by_step", "student_t"):
             raise ConfigError("forecast: samples are drawn of a t, step by step; leave them out")
         stepwise = how == "step_by_step"
@@ -118,13 +122,25 @@ class Forecast(Head, Predictor):
         for place, (one, ahead) in enumerate(zip(sizes, span.ahead), 1):
             if (one.steps if ahead or stepwise and place == 1 else one.summary) is None:
                 what = "steps" if ahead or stepwise and place == 1 else "summary"
-                raise ConfigError(f"forecast: input {place} that it reads gives no {what}; choose a recurrent or convolutional encoder")
+                raise ConfigError(
+                    f"forecast: input {place} that it reads gives no {what}; choose a recurrent or convolutional encoder"
+                )
         self.spec, self.span, self.stepwise, self.distribution = spec, span, stepwise, distribution
-        self.kind, self.normalize, self.relative, self.dropout, self.samples = loss, normalize, relative, dropout, samples
+        self.kind, self.normalize, self.relative, self.dropout, self.samples = (
+            loss,
+            normalize,
+            relative,
+            dropout,
+            samples,
+        )
         self.per_value = {"point": 1, "quantile": len(LEVELS), "student_t": 3}[distribution]
         self.register_buffer("levels", torch.tensor(LEVELS), persistent=False)
         ahead = sum(one.steps for one, on in zip(sizes, span.ahead) if on)
-        summaries = sum(one.summary for place, (one, on) in enumerate(zip(sizes, span.ahead)) if not on and not (stepwise and not place))
+        summaries = sum(
+            one.summary
+            for place, (one, on) in enumerate(zip(sizes, span.ahead))
+            if not on and not (stepwise and not place)
+        )
         answers = spec.channels * self.per_value
         self.straight = nn.Linear(sizes[0].steps, answers) if stepwise else nn.Linear(summaries, span.horizon * answers)
         self.reader = self.output = None
@@ -187,7 +203,9 @@ class Forecast(Head, Predictor):
         deviation = torch.where(steady | (deviation == 0), unit, deviation)
         if self.normalize == "none":
             mean, deviation = torch.zeros_like(mean), torch.ones_like(deviation)
-        place = torch.where(there, torch.arange(values.shape[1], device=values.device)[:, None], -1).amax(1, keepdim=True)
+        place = torch.where(there, torch.arange(values.shape[1], device=values.device)[:, None], -1).amax(
+            1, keepdim=True
+        )
         last = torch.where(place < 0, mean, known.gather(1, place.clamp(min=0)))
         last = (last - mean) / deviation if self.relative == "last" else torch.zeros_like(mean)
         return Level(mean, deviation, last)
@@ -277,7 +295,7 @@ class Forecast(Head, Predictor):
                 scale, freedom = _t(answer)
                 value = answer[..., 0] + scale * _drawn_t(freedom, draws[:, k].repeat(batch, 1, 1))
             else:
-                value = (self._sorted(answer)[..., LEVELS.index(0.5)] if self.per_value > 1 else answer[..., 0])
+                value = self._sorted(answer)[..., LEVELS.index(0.5)] if self.per_value > 1 else answer[..., 0]
             before.append(last)
             value = value + last
             told.append(value)
@@ -329,9 +347,15 @@ class Forecast(Head, Predictor):
             return ((levels * (1 - levels)).log() - torch.maximum(levels * apart, (levels - 1) * apart)).mean(-1)
         apart = wanted - answers[..., 0]
         if self.distribution == "point":
-            return -apart.square() / 2 - math.log(2 * math.pi) / 2 if self.kind == "squared" else -apart.abs() - math.log(2)
+            return (
+                -apart.square() / 2 - math.log(2 * math.pi) / 2
+                if self.kind == "squared"
+                else -apart.abs() - math.log(2)
+            )
         scale, freedom = _t(answers)
-        normal = torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - (freedom * math.pi).log() / 2 - scale.log()
+        normal = (
+            torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - (freedom * math.pi).log() / 2 - scale.log()
+        )
         return normal - (freedom + 1) / 2 * torch.log1p((apart / scale).square() / freedom)
 
 
@@ -422,6 +446,8 @@ def t_quantile(freedom: Tensor, level: Tensor) -> Tensor:
     c = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c
     inner = (((((0.4 * near + 6.3) * near + 36) * near + 94.5) / c - near - 3) / b + 1) * x
     large = torch.expm1(a * inner**2)
-    small = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (n + 2) + 1 / y
+    small = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
+        n + 2
+    ) + 1 / y
     found = (n * torch.where(y > 0.05 + a, large, small)).clamp(min=0).sqrt()
     return torch.where(level < 0.5, -found, torch.where(level > 0.5, found, torch.zeros_like(found)))

@@ -9,15 +9,15 @@ import torch
 from pydantic import Strict
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Loss, Scored, Sizes
 from ostinato.heads._symbols import scored
+from ostinato.heads.contract import Head, Loss, Scored, Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
 from ostinato.layers.vocabulary import FullSoftmax, softmax_of
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
@@ -76,10 +76,14 @@ class NextStep(Head):
     ):
         super().__init__()
         if sizes[0].steps is None:
-            raise ConfigError("next_step: the input it goes on from gives no steps; choose a recurrent or convolutional encoder")
+            raise ConfigError(
+                "next_step: the input it goes on from gives no steps; choose a recurrent or convolutional encoder"
+            )
         for place, one in enumerate(sizes[1:], 2):
             if one.summary is None:
-                raise ConfigError(f"next_step: input {place} in `reads` gives no summary to stand beside each step; leave it out")
+                raise ConfigError(
+                    f"next_step: input {place} in `reads` gives no summary to stand beside each step; leave it out"
+                )
         self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
         self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing
         self.activation_regularization = activation_regularization

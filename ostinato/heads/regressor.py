@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
 from ostinato.heads._features import Pool, Summaries, mapped, single
 from ostinato.heads._losses import described, mean_of_logs, sums
-from ostinato.modalities._contract import Values
+from ostinato.heads.contract import Belief, Head, Loss, Predicted, Predictor, Scored, Sizes
+from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Rate
 from ostinato.steps import Layout, Steps
 
@@ -77,7 +77,9 @@ class Regressor(Head, Predictor):
     ):
         super().__init__()
         if not isinstance(spec, Values):
-            raise ConfigError(f"regressor says real numbers, and a step of this output is {described(spec)}; choose another head")
+            raise ConfigError(
+                f"regressor says real numbers, and a step of this output is {described(spec)}; choose another head"
+            )
         self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
         self.dropout = dropout
         self.output = nn.Linear(self.features.size, spec.size)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.encoders.contract import Encoded
 from ostinato.heads._features import steps_read, width_of_steps
 from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
-from ostinato.modalities._contract import Labels
+from ostinato.heads.contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.modalities.contract import Labels
 from ostinato.registry import NonNegative, Rate
 from ostinato.steps import Steps
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
-from ostinato.joins._contract import Join
+from ostinato.encoders.contract import Encoded
 from ostinato.joins._parts import at_each_step, summaries, the_one_with_steps
+from ostinato.joins.contract import Join
 from ostinato.registry import Count
 
 
@@ -30,7 +30,9 @@ class Add(Join):
         ConfigError: an input that gives no summary.
     """
 
-    def __init__(self, steps_sizes: Sequence[int | None], summary_sizes: Sequence[int | None], *, size: Count | None = None):
+    def __init__(
+        self, steps_sizes: Sequence[int | None], summary_sizes: Sequence[int | None], *, size: Count | None = None
+    ):
         super().__init__()
         widths = summaries("add", summary_sizes)
         self.summary_size = size = size or max(widths)
@@ -48,7 +50,9 @@ class Add(Join):
         maps = list(self.maps)
         if self.steps_map is not None:
             maps[self.place] = self.steps_map
-        return Encoded(encoded[self.place].steps.with_values(_sum(maps, at_each_step(encoded, self.place))), summary, None)
+        return Encoded(
+            encoded[self.place].steps.with_values(_sum(maps, at_each_step(encoded, self.place))), summary, None
+        )
 
 
 def _map(width: int, size: int) -> nn.Module:

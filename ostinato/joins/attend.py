@@ -8,9 +8,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.joins._contract import Join
+from ostinato.joins.contract import Join
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.registry import Count, Room, Settings, build
@@ -53,10 +53,14 @@ class Attend(Join):
     ):
         super().__init__()
         if len(steps_sizes) < 2:
-            raise ConfigError("attend: needs two inputs, the one that asks and one to look into; name both under `reads`")
+            raise ConfigError(
+                "attend: needs two inputs, the one that asks and one to look into; name both under `reads`"
+            )
         query_size, memory_sizes = summary_sizes[0], steps_sizes[1:]
         if query_size is None:
-            raise ConfigError("attend: the first input gives no summary to ask with; name one that does first under `reads`")
+            raise ConfigError(
+                "attend: the first input gives no summary to ask with; name one that does first under `reads`"
+            )
         if None in memory_sizes:
             raise ConfigError(
                 f"attend: input {list(memory_sizes).index(None) + 2} of {len(steps_sizes)} gives no steps to look into;"

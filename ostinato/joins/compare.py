@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.joins._contract import Join
 from ostinato.joins._parts import summaries
+from ostinato.joins.contract import Join
 from ostinato.registry import Count
 
 Feature = Literal["first", "second", "difference", "product"]
@@ -62,7 +62,9 @@ class Compare(Join):
         if len(set(features)) < len(features):
             raise ConfigError(f"compare: features names one twice: {', '.join(features)}; name each once")
         if not features and bilinear is None:
-            raise ConfigError("compare: nothing is taken; name a feature (first, second, difference, product), or set bilinear")
+            raise ConfigError(
+                "compare: nothing is taken; name a feature (first, second, difference, product), or set bilinear"
+            )
         self.features = frozenset(features)
         self.bilinear = None if bilinear is None else nn.Bilinear(first, second, bilinear, bias=False)
         if self.bilinear is not None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.joins._contract import Join
+from ostinato.joins.contract import Join
 from ostinato.steps import Layout, Steps
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._contract import Encoded
-from ostinato.joins._contract import Join
+from ostinato.encoders.contract import Encoded
 from ostinato.joins._parts import at_each_step, summaries, the_one_with_steps
+from ostinato.joins.contract import Join
 from ostinato.kernels.products import linear
 from ostinato.registry import Count
 
@@ -36,7 +36,9 @@ class Gate(Join):
         a number may stay large, and with biases.
     """
 
-    def __init__(self, steps_sizes: Sequence[int | None], summary_sizes: Sequence[int | None], *, size: Count | None = None):
+    def __init__(
+        self, steps_sizes: Sequence[int | None], summary_sizes: Sequence[int | None], *, size: Count | None = None
+    ):
         super().__init__()
         widths = summaries("gate", summary_sizes)
         self.summary_size = size = size or max(widths)

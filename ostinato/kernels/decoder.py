@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ostinato.kernels._contract import Native, Recurrence, State
+from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.kernels.library import library
 from ostinato.kernels.native import Direction, array, biases_of, pointer, scan_words
+from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 from ostinato.steps import Layout, Steps
 
@@ -120,7 +120,9 @@ def step(
         readout: what the softmax reads, or None.
         packed: keeps the weights between the calls of one generation.
     """
-    plan = _Plan(tuple(cell.native() for cell in cells), _ones(len(x)), memory.layout, readout is not None, scores.scale, rows)
+    plan = _Plan(
+        tuple(cell.native() for cell in cells), _ones(len(x)), memory.layout, readout is not None, scores.scale, rows
+    )
     tensors = _tensors(cells, plan.natives, x, states, keys, memory, scores, readout, [None] * (len(cells) - 1))
     call = _Call(plan, tensors)
     call.forward(packed)
@@ -222,7 +224,9 @@ class _Call:
             x = self.x if number == 0 else self.hidden[number - 1]
             stride = layer[0].shape[1] if number == 0 and self.fed_back else 0
             buffers = (self.hidden[number], self.gates[number], self.extra[number], None, None)
-            words += scan_words(Direction(native, False, self.plan.layout), 0, x, layer, self.biases[number], buffers, stride)
+            words += scan_words(
+                Direction(native, False, self.plan.layout), 0, x, layer, self.biases[number], buffers, stride
+            )
         return words
 
     def _words(self, layers: ctypes.Array, gradients: Sequence[int], packed: tuple[int, int] = (0, 0)) -> ctypes.Array:
@@ -255,7 +259,9 @@ class _Call:
         # The gates are needed no more after a graph's last pass: their gradients take their place.
         again = torch._C._autograd._get_current_graph_task_keep_graph()
         new = lambda one: None if one is None else torch.empty_like(one)  # noqa: E731
-        copied = lambda given, like: torch.zeros_like(like) if given is None else given.clone(memory_format=torch.contiguous_format)  # noqa: E731
+        copied = lambda given, like: (
+            torch.zeros_like(like) if given is None else given.clone(memory_format=torch.contiguous_format)
+        )  # noqa: E731
         rows = len(self.plan.layout)
         d_features = copied(d_out, self.features) if self.plan.feeding else None
         d_hidden = None if self.plan.feeding or d_out is None else d_out.contiguous()

@@ -41,7 +41,11 @@ class DeferredLinear:
 
 def _dtype_under_autocast(weight: Tensor) -> torch.dtype:
     kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) and weight.dtype == torch.float32 else weight.dtype
+    return (
+        torch.get_autocast_dtype(kind)
+        if torch.is_autocast_enabled(kind) and weight.dtype == torch.float32
+        else weight.dtype
+    )
 
 
 class _Tape:
@@ -83,7 +87,11 @@ class _Start(torch.autograd.Function):
             return None, None, None
         h = torch.cat([one for one, _ in entries])
         dy = torch.cat([one for _, one in entries])
-        return (dy.t().mm(h) if ctx.needs_input_grad[0] else None), (dy.sum(0) if ctx.needs_input_grad[1] else None), None
+        return (
+            (dy.t().mm(h) if ctx.needs_input_grad[0] else None),
+            (dy.sum(0) if ctx.needs_input_grad[1] else None),
+            None,
+        )
 
 
 class _Step(torch.autograd.Function):

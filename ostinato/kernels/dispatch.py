@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import KernelError, nearest
-from ostinato.kernels import native, operators, reference, vendor
-from ostinato.kernels._contract import Kernel, Recurrence, State
-from ostinato.kernels.library import library, why_not
+from ostinato.kernels import cudnn as vendor
+from ostinato.kernels import native, operators, reference
+from ostinato.kernels.contract import Kernel, Recurrence, State
+from ostinato.kernels.native_library import library, why_not
 from ostinato.steps import Layout
 
 VARIABLE = "OSTINATO_KERNEL"
@@ -71,7 +72,11 @@ def chosen(cell: Recurrence, x: Tensor) -> str:
         return "reference"
     if asked not in KNOWN:
         raise KernelError(f"{VARIABLE}={asked}: no kernel has this name{nearest(asked, KNOWN)}")
-    why = None if asked in available() else f"this build has no {asked} kernel{'; ' + why_not() if asked == 'native' else ''}"
+    why = (
+        None
+        if asked in available()
+        else f"this build has no {asked} kernel{'; ' + why_not() if asked == 'native' else ''}"
+    )
     if asked == "native" and why is None:
         why = _obstacle(cell, x)
     if asked == "library":
@@ -105,7 +110,9 @@ def _obstacle(cell: Recurrence, x: Tensor) -> str | None:
     if x.device.type != "cpu":
         return f"its input is on {x.device}, the native kernel works on the CPU"
     if x.dtype not in native.DTYPES or cell.weight_h.dtype != x.dtype:
-        return f"its input is {x.dtype} and its weights {cell.weight_h.dtype}; the native kernel has float32 and float64"
+        return (
+            f"its input is {x.dtype} and its weights {cell.weight_h.dtype}; the native kernel has float32 and float64"
+        )
     if torch.is_autocast_enabled("cpu"):
         return "autocast asks for 16 bits, the native kernel has 32"
     own = cell.native()
@@ -134,7 +141,13 @@ def _has_operator(cell: Recurrence, x: Tensor) -> bool:
 
 
 def scan(
-    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+    cell: Recurrence,
+    x: Tensor,
+    state: State,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """The hidden states of all steps and the state after the last step of each sequence; see `Kernel`."""
     if operators.is_traced(x) and _has_operator(cell, x):

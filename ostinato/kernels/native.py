@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import KernelError
-from ostinato.kernels._contract import Native, Recurrence, State
+from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 from ostinato.steps import Layout
 
 CELLS = ("rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before")
@@ -40,7 +40,13 @@ class Direction(NamedTuple):
 
 
 def scan(
-    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+    cell: Recurrence,
+    x: Tensor,
+    state: State,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """As `Kernel` says, computed natively; the cell must have a native step, and x lie on the CPU.
 
@@ -118,7 +124,11 @@ def are_alike(cells: Sequence[Recurrence]) -> bool:
 
 
 def scan_both(
-    cells: Sequence[Recurrence], x: Tensor, states: Sequence[State], layout: Layout, state_masks: Sequence[Tensor | None]
+    cells: Sequence[Recurrence],
+    x: Tensor,
+    states: Sequence[State],
+    layout: Layout,
+    state_masks: Sequence[Tensor | None],
 ) -> tuple[Tensor, tuple[State, State]]:
     """Two cells of one kind and size over the same steps, the second from the last step on: hidden (N, 2 H) beside each other."""
     natives = [cell.native() for cell in cells]
@@ -192,7 +202,16 @@ def _check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]
         own = tensors[begin : begin + _PER_DIRECTION]
         size = own[1].shape[-1]
         rows, states = GATES[native.cell] * size, (len(layout), size)
-        shapes = ((rows, x.shape[1]), (rows, size), (rows,), (rows,), (GATES[native.cell] - 1, size), states, states, states)
+        shapes = (
+            (rows, x.shape[1]),
+            (rows, size),
+            (rows,),
+            (rows,),
+            (GATES[native.cell] - 1, size),
+            states,
+            states,
+            states,
+        )
         for name, one, shape in zip(_NAMES, own, shapes):
             if one is None:
                 continue
@@ -325,7 +344,9 @@ def _backward(
     words = [
         0 if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
         0 if d_hidden is None else row_stride(d_hidden),
-        *map(pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
+        *map(
+            pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)
+        ),
     ]
     library().call("backward", array(of_scan), array(words))
     d_bias_h = None

@@ -21,9 +21,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from ostinato.errors import KernelError, nearest
 from ostinato.kernels import native
-from ostinato.kernels._contract import Native, Recurrence, State
-from ostinato.kernels.library import library, why_not
+from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.native import Direction
+from ostinato.kernels.native_library import library, why_not
 from ostinato.steps import Layout
 
 _OWN = (
@@ -53,7 +53,13 @@ def is_traced(x: Tensor) -> bool:
 
 
 def scan(
-    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+    cell: Recurrence,
+    x: Tensor,
+    state: State,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """As `Kernel` says, as one operator; the cell must have a native step."""
     kind = cell.native()
@@ -177,7 +183,9 @@ def _fake_scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> 
 
 
 def _no_second_derivative(ctx: torch.autograd.function.FunctionCtx, *_: Tensor | None) -> None:
-    raise RuntimeError("a recurrence has no second derivative: a gradient of its gradient was asked; leave create_graph out")
+    raise RuntimeError(
+        "a recurrence has no second derivative: a gradient of its gradient was asked; leave create_graph out"
+    )
 
 
 _LIBRARY.impl("scan", _scan, "CPU")

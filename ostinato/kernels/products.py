@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
-from ostinato.kernels.library import library
 from ostinato.kernels.native import DTYPES, array, dense_rows, has_dense_rows, pointer, row_stride
+from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 
 NT, NN, TN = range(3)
@@ -31,7 +31,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
         packed: where no gradient is recorded, keeps W as the kernel reads it for the next call with the same W.
     """
     tensors = (x, weight) if bias is None else (x, weight, bias)
-    fits = weight.ndim == 2 and has_dense_rows(weight) and (bias is None or (bias.is_contiguous() and bias.shape == weight.shape[:1]))
+    fits = (
+        weight.ndim == 2
+        and has_dense_rows(weight)
+        and (bias is None or (bias.is_contiguous() and bias.shape == weight.shape[:1]))
+    )
     if not fits or not x.numel() or not native_is_allowed(tensors):
         return functional.linear(x, weight, bias)
     flat = dense_rows(x.reshape(-1, x.shape[-1]))

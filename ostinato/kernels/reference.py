@@ -6,12 +6,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ostinato.kernels._contract import Product, Recurrence, State
+from ostinato.kernels.contract import Product, Recurrence, State
 from ostinato.steps import Layout
 
 
 def scan(
-    cell: Recurrence, x: Tensor, state: State, layout: Layout, *, reverse: bool = False, state_mask: Tensor | None = None
+    cell: Recurrence,
+    x: Tensor,
+    state: State,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """A whole ragged batch, sequences from longest to shortest, each step over those still alive; see `Kernel`.
 
@@ -24,7 +30,11 @@ def scan(
     into, back = layout.time_major, layout.packed
     if reverse:
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
-    gates = functional.linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x).to(state[0].dtype).split(layout.alive)
+    gates = (
+        functional.linear(_Permuted.apply(x, into, back), cell.weight_x, cell.bias_x)
+        .to(state[0].dtype)
+        .split(layout.alive)
+    )
     products = step_products = cell.products()
     mask = None if state_mask is None else state_mask.index_select(0, order)
     ended: list[State] = []

@@ -33,7 +33,9 @@ class Convolution(nn.Module):
         centred: whether the window reaches as far ahead as back.
     """
 
-    def __init__(self, input_size: int, output_size: int, *, kernel_size: int, dilation: int = 1, centred: bool = False):
+    def __init__(
+        self, input_size: int, output_size: int, *, kernel_size: int, dilation: int = 1, centred: bool = False
+    ):
         super().__init__()
         self.input_size = input_size
         self.kernel_size = kernel_size
@@ -42,7 +44,9 @@ class Convolution(nn.Module):
         self.past = (kernel_size - 1) * dilation // (2 if centred else 1)
         self.map = nn.Linear(kernel_size * input_size, output_size)
 
-    def forward(self, steps: Steps, before: Tensor | None = None, outside: Tensor | None = None) -> tuple[Steps, Tensor | None]:
+    def forward(
+        self, steps: Steps, before: Tensor | None = None, outside: Tensor | None = None
+    ) -> tuple[Steps, Tensor | None]:
         layout, device = steps.layout, steps.values.device
         blank = steps.values.new_zeros(1, self.input_size) if outside is None else outside.unsqueeze(0)
         source = torch.cat([steps.values, blank if before is None else before.view(-1, self.input_size)])

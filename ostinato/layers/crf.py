@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.modalities._contract import MISSING, Legal
+from ostinato.modalities.contract import MISSING, Legal
 from ostinato.steps import Layout, Steps
 
 # Scores that lie further apart than this are not added up through a matrix product: exp of twice it still fits float64.
@@ -107,7 +107,9 @@ class CRF(nn.Module):
             said[t] = torch.cat((came, said[t][alive:]))
         labels = torch.cat(said).index_select(0, layout.packed) if said else final
         _, last = _borders(layout)
-        score = highest.new_zeros(len(layout)).index_add(0, layout.rows[last], highest.index_select(0, layout.packed[last]))
+        score = highest.new_zeros(len(layout)).index_add(
+            0, layout.rows[last], highest.index_select(0, layout.packed[last])
+        )
         return labels, score
 
     @torch.no_grad()
@@ -124,7 +126,9 @@ class CRF(nn.Module):
     def _moves(self) -> tuple[Tensor, Tensor, Tensor]:
         """Starts, ends and what follows, -infinity where it is not legal."""
         pairs = (self.starts, self.barred_starts), (self.ends, self.barred_ends), (self.follows, self.barred_follows)
-        return tuple(one.double() if barred is None else one.double().masked_fill(barred, -math.inf) for one, barred in pairs)
+        return tuple(
+            one.double() if barred is None else one.double().masked_fill(barred, -math.inf) for one, barred in pairs
+        )
 
 
 def _borders(layout: Layout) -> tuple[Tensor, Tensor]:
@@ -195,7 +199,9 @@ class _Chain:
         weights = weights[starting:]
         if self.wide:
             total = torch.zeros_like(self.follows)
-            for one, other, each in zip(left.split(self.alive[1:]), right.split(self.alive[1:]), weights.split(self.alive[1:])):
+            for one, other, each in zip(
+                left.split(self.alive[1:]), right.split(self.alive[1:]), weights.split(self.alive[1:])
+            ):
                 expected = (one.unsqueeze(2) + self.follows + other.unsqueeze(1)).exp()
                 total += (expected * each.unsqueeze(2)).sum(0)
             return total

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ostinato.errors import ConfigError
 from ostinato.layers.characters import Characters
-from ostinato.modalities._contract import MISSING, Labels, Spec, Symbols
+from ostinato.modalities.contract import MISSING, Spec, Symbols
 from ostinato.registry import Settings
 from ostinato.steps import Steps
 
@@ -87,7 +87,9 @@ class Embedding(nn.Module):
         if kind != "one_hot":
             self.learnt = nn.Embedding(spec.size, width) if self.numbered else nn.Linear(spec.size, width)
         elif not self.numbered:
-            raise ConfigError("embedding: one_hot: each step of this input is a vector of real numbers; allowed here: learnt")
+            raise ConfigError(
+                "embedding: one_hot: each step of this input is a vector of real numbers; allowed here: learnt"
+            )
         elif width != spec.size:
             raise ConfigError(
                 f"embedding_size: {size} with embedding: one_hot, which is as wide as there are symbols ({spec.size}); "

@@ -129,7 +129,9 @@ def by_words(kind: Literal["first", "last", "mean"], steps: Steps, begins: Tenso
     return Steps(last(each) if kind == "last" else mean(each), words)
 
 
-def sum_up(kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+def sum_up(
+    kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
     """The last step of each sequence, or the mean or the largest of all, and how many there were: what it goes on from.
 
     Shapes:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
-from ostinato.cells._contract import Cell
+from ostinato.cells.contract import Cell
 from ostinato.errors import ConfigError
 from ostinato.kernels import dispatch
 from ostinato.layers.dropout import Dropout, dropped, keep_mask

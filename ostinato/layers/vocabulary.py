@@ -184,7 +184,9 @@ def cross_entropy(
     return _run(x, weight, bias, truth, label_smoothing, piece, (False, False, False))[0]
 
 
-def _product(kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None, packed: Packed | None = None) -> Tensor:
+def _product(
+    kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None, packed: Packed | None = None
+) -> Tensor:
     if left.numel() and native_is_allowed((left, right)):
         return multiply(kind, left, right, bias, packed=packed)
     found = (left.t() if kind == TN else left) @ (right.t() if kind == NT else right)
@@ -192,7 +194,13 @@ def _product(kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None,
 
 
 def _run(
-    x: Tensor, weight: Tensor, bias: Tensor | None, truth: Tensor, smoothing: float, piece: int, wanted: tuple[bool, bool, bool]
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    truth: Tensor,
+    smoothing: float,
+    piece: int,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """The loss, and the gradients that are wanted of x, weight and bias."""
     size = len(weight)
@@ -230,7 +238,9 @@ def _run(
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, truth: Tensor, smoothing: float, piece: int) -> Tensor:
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, truth: Tensor, smoothing: float, piece: int
+    ) -> Tensor:
         total, *gradients = _run(x, weight, bias, truth, smoothing, piece, ctx.needs_input_grad[:3])
         kinds = [None if one is None else one.dtype for one in (x, weight, bias)]
         ctx.save_for_backward(*(None if one is None else one.to(kind) for one, kind in zip(gradients, kinds)))

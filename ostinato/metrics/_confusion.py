@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
+from ostinato.metrics.contract import Judged
 
 Pair = tuple[frozenset[str], frozenset[str]]
 """The predicted and the expected labels of one example or one step."""
@@ -37,7 +37,9 @@ def confusion(expected: Sequence[Any], predicted: Sequence[Any], order: Sequence
         DataError: the two are of unequal number.
     """
     if len(expected) != len(predicted):
-        raise DataError(f"confusion: there are {len(expected)} references and {len(predicted)} predictions; give one for each")
+        raise DataError(
+            f"confusion: there are {len(expected)} references and {len(predicted)} predictions; give one for each"
+        )
     pairs: list[tuple[str, str]] = []
     for example, (said, right) in enumerate(zip(predicted, expected, strict=True)):
         if isinstance(right, list | tuple | np.ndarray):
@@ -45,7 +47,9 @@ def confusion(expected: Sequence[Any], predicted: Sequence[Any], order: Sequence
         elif (was := label(right, example)) is not None:
             pairs.append((was, label(said, example) or ""))
     place = {one: at for at, one in enumerate(order)}
-    labels = sorted({one for pair in pairs for one in pair}, key=lambda one: (place.get(one, len(place)), _worth(one), one))
+    labels = sorted(
+        {one for pair in pairs for one in pair}, key=lambda one: (place.get(one, len(place)), _worth(one), one)
+    )
     number = {one: at for at, one in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     for was, told in pairs:
@@ -113,7 +117,9 @@ def by_class(examples: Iterable[Sequence[Pair]]) -> np.ndarray:
         (examples, 3 V) float64: as it is read on, since with many labels there is no room for it twice
     """
     listed = list(examples)
-    number = {one: at for at, one in enumerate(sorted({one for pairs in listed for _, right in pairs for one in right}))}
+    number = {
+        one: at for at, one in enumerate(sorted({one for pairs in listed for _, right in pairs for one in right}))
+    }
     rows = np.zeros((len(listed), len(number), 3))
     for row, pairs in zip(rows, listed, strict=True):
         for said, right in pairs:

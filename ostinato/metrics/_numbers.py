@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
+from ostinato.metrics.contract import Judged
 
 
 def pairs(judged: Judged) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -44,9 +44,13 @@ def distributions(judged: Judged, metric: str) -> Iterator[tuple[Mapping[float, 
         levels = own if levels is None else levels
         if own != levels or not own:
             listed = ", ".join(f"{level:g}" for level in own) or "none"
-            raise DataError(f"{metric}: the quantile levels of example {example + 1} ({listed}) are not those of the first; give all the same")
+            raise DataError(
+                f"{metric}: the quantile levels of example {example + 1} ({listed}) are not those of the first; give all the same"
+            )
         if not 0 < own[0] <= own[-1] < 1:
-            raise DataError(f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5 % quantile")
+            raise DataError(
+                f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5 % quantile"
+            )
         expected = _expected(right, example)
         yield {level: fitted(given[level], expected, example, f"the {level:g} quantile") for level in own}, expected
 
@@ -63,16 +67,22 @@ def fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarra
     """What stands beside a reference, in its shape."""
     array = _array(raw, example, what)
     if array.shape != expected.shape:
-        raise DataError(f"example {example + 1}: {what} has shape {array.shape}, the reference {expected.shape}; they must be equal")
+        raise DataError(
+            f"example {example + 1}: {what} has shape {array.shape}, the reference {expected.shape}; they must be equal"
+        )
     if not np.isfinite(array[~np.isnan(expected)]).all():
-        raise DataError(f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower learning rate")
+        raise DataError(
+            f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower learning rate"
+        )
     return array
 
 
 def _expected(raw: Any, example: int) -> np.ndarray:
     array = _array(raw, example, "the reference")
     if np.isinf(array).any():
-        raise DataError(f"example {example + 1}: the reference is infinite; mend it, or leave it empty where nobody knows it")
+        raise DataError(
+            f"example {example + 1}: the reference is infinite; mend it, or leave it empty where nobody knows it"
+        )
     return array
 
 

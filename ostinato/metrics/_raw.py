@@ -7,7 +7,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
+from ostinato.metrics.contract import Judged
 
 
 def text(raw: Any, example: int) -> str:

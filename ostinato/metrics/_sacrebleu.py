@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from sacrebleu.metrics import BLEU
 
-from ostinato.metrics._contract import Judged
 from ostinato.metrics._raw import text
+from ostinato.metrics.contract import Judged
 
 ORDERS = 4
 

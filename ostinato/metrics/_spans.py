@@ -5,7 +5,7 @@ from typing import Any
 
 from ostinato.errors import DataError
 from ostinato.metrics._confusion import label, steps
-from ostinato.metrics._contract import Judged
+from ostinato.metrics.contract import Judged
 from ostinato.modalities._schemes import OUTSIDE, Span, spans, split
 
 

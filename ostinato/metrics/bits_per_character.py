@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import ratio, text
+from ostinato.metrics.contract import Judged, Metric
 
 
 class BitsPerCharacter(Metric):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ostinato.metrics import _sacrebleu
-from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics.contract import Judged, Metric
 
 
 class BLEU(Metric):

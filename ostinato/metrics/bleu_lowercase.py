@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ostinato.metrics import _sacrebleu
-from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics.contract import Judged, Metric
 
 
 class BLEULowercase(Metric):

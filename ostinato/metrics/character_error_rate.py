@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import rapidfuzz
 
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import edits, ratio, text
+from ostinato.metrics.contract import Judged, Metric
 
 
 class CharacterErrorRate(Metric):

@@ -5,8 +5,8 @@ from typing import Literal
 
 import sacrebleu.metrics
 
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import text
+from ostinato.metrics.contract import Judged, Metric
 
 
 class ChrF(Metric):

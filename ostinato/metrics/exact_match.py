@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import ratio, same
+from ostinato.metrics.contract import Judged, Metric
 
 
 class ExactMatch(Metric):

@@ -7,9 +7,9 @@ import numpy as np
 from pydantic import Field
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._numbers import distributions
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class IntervalCoverage(Metric):

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class LogLoss(Metric):
@@ -30,7 +30,9 @@ class LogLoss(Metric):
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.log_probability is None or judged.num_targets is None:
-            raise DataError("log_loss needs the reference's scores; this model or output gives none: leave the metric out")
+            raise DataError(
+                "log_loss needs the reference's scores; this model or output gives none: leave the metric out"
+            )
         for example, log_probability in enumerate(judged.log_probability):
             if not math.isfinite(log_probability):
                 raise DataError(

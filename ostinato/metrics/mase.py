@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._numbers import pairs
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class MASE(Metric):
@@ -35,7 +35,9 @@ class MASE(Metric):
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.scales is None:
-            raise DataError("mase needs the past of each series, and these examples have none; leave the metric out, or use mae")
+            raise DataError(
+                "mase needs the past of each series, and these examples have none; leave the metric out, or use mae"
+            )
         rows = []
         for example, (said, right) in enumerate(pairs(judged)):
             scaled = abs(said - right) / _checked(judged.scales[example], right, example)
@@ -68,7 +70,9 @@ def ordinary_error(past: Any, season: int) -> np.ndarray:
 def _checked(raw: Any, right: np.ndarray, example: int) -> np.ndarray:
     scale = np.asarray(raw, dtype=np.float64)
     if scale.shape not in ((), right.shape[-1:] if right.ndim == 2 else ()):
-        raise DataError(f"mase: example {example + 1} has a scale of shape {scale.shape} for values of shape {right.shape}; give one per channel")
+        raise DataError(
+            f"mase: example {example + 1} has a scale of shape {scale.shape} for values of shape {right.shape}; give one per channel"
+        )
     wrong = scale[np.isinf(scale) | (scale <= 0)]
     if wrong.size:
         raise DataError(

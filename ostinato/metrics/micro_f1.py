@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ostinato.metrics._confusion import chosen
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class MicroF1(Metric):

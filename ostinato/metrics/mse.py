@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class MSE(Metric):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._numbers import summed
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class SMAPE(Metric):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._confusion import by_class, macro, steps
-from ostinato.metrics._contract import Judged, Metric
+from ostinato.metrics.contract import Judged, Metric
 
 
 class StepMacroF1(Metric):

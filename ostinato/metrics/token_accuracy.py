@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Metric
 from ostinato.metrics._raw import ratio
+from ostinato.metrics.contract import Judged, Metric
 
 
 class TokenAccuracy(Metric):
@@ -21,7 +21,9 @@ class TokenAccuracy(Metric):
 
     def statistics(self, judged: Judged) -> list[Sequence[float]]:
         if judged.num_right is None or judged.num_targets is None:
-            raise DataError("token_accuracy needs the reference's scores; this model or output gives none: leave the metric out")
+            raise DataError(
+                "token_accuracy needs the reference's scores; this model or output gives none: leave the metric out"
+            )
         return [[right, targets] for right, targets in zip(judged.num_right, judged.num_targets, strict=True)]
 
     def value(self, total: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Legal
+from ostinato.modalities.contract import Legal
 
 Scheme = Literal["iob1", "iob2", "bioes"]
 
@@ -155,7 +155,9 @@ class Detector:
         return min(PREFIXES, key=lambda scheme: self._faults[scheme])
 
 
-ADVICE = "mend the data, set lenient: true to read spans as conlleval does, or scheme: none to take tags as plain labels"
+ADVICE = (
+    "mend the data, set lenient: true to read spans as conlleval does, or scheme: none to take tags as plain labels"
+)
 
 
 def _parts(tags: Sequence[str | None]) -> list[tuple[str, str]]:

@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Values
-from ostinato.modalities._fields import shown
+from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities.contract import Modality, Values
 
 Cycle = Literal["hour", "weekday", "month", "yearday"]
 
@@ -46,7 +45,9 @@ class Calendar(Modality):
 
     def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
         if not cycles or len(set(cycles)) < len(cycles):
-            raise ConfigError(f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each once")
+            raise ConfigError(
+                f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each once"
+            )
         self.cycles = list(cycles)
 
     def fit(self, column: Iterable[Any]) -> None:
@@ -59,7 +60,9 @@ class Calendar(Modality):
         if isinstance(raw, np.ndarray) and raw.dtype.kind == "M":
             return raw.astype("datetime64[s]")
         if not isinstance(raw, (list, tuple)):
-            raise DataError(f"dates are needed, and there is {shown(raw)}; name the column of dates, not of a counted time")
+            raise DataError(
+                f"dates are needed, and there is {shown(raw)}; name the column of dates, not of a counted time"
+            )
         try:
             return np.array([str(one).strip().replace(" ", "T") for one in raw], dtype="datetime64[s]")
         except ValueError as why:
@@ -84,7 +87,9 @@ class Calendar(Modality):
         return (np.arctan2(circle[..., 0], circle[..., 1]) / (2 * np.pi) % 1).tolist()
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        return [" ".join(f"{name} {place:.2f}" for name, place in zip(self.cycles, step)) for step in self.decode(array)]
+        return [
+            " ".join(f"{name} {place:.2f}" for name, place in zip(self.cycles, step)) for step in self.decode(array)
+        ]
 
     @property
     def spec(self) -> Values:

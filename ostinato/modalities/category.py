@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.modalities._contract import MISSING, Labels, Modality
-from ostinato.modalities._fields import is_missing, one_line, shown
+from ostinato.errors import ConfigError, DataError, nearest, shown
+from ostinato.modalities._fields import is_missing, one_line
+from ostinato.modalities.contract import MISSING, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -20,24 +20,24 @@ SHOWN_LABELS = 20
 class Category(Modality):
     """A label for the whole row: a topic, a language, a rating, yes or no; or any number of labels at once.
 
-        one label:  (1,)       its number, labels in sorted order (`ordered`: in that order)
-        `several`:  (1, size)  1 for each label that the row has, 0 for the others
+        one label:  (1,)       its number, labels in sorted order (`ordinal`: in that order)
+        `multilabel`:  (1, size)  1 for each label that the row has, 0 for the others
 
     A raw value is a string, a whole number or a truth value (`true`, `false`), which stands for its text; white space around it
-    does not count. With `several` it is a list of these, or a field that the separator splits. An empty field is a missing
-    value, with `several` a row that has none of the labels.
+    does not count. With `multilabel` it is a list of these, or a field that the separator splits. An empty field is a missing
+    value, with `multilabel` a row that has none of the labels.
 
     Args:
-        several: whether a row may have any number of labels.
-        separator: what stands between two labels of a field, with `several`.
-        ordered: all labels from the lowest to the highest, such as ratings; null: they have no order.
+        multilabel: whether a row may have any number of labels.
+        separator: what stands between two labels of a field, with `multilabel`.
+        ordinal: all labels from the lowest to the highest, such as ratings; null: they have no order.
         unknown: what to do with a label that training did not have: refuse it, or count it as missing. Metrics made from
             predictions read the data themselves and count it as wrong.
 
     Errors:
-        ConfigError: `ordered` names a label twice or fewer than two, or stands beside `several`; or the separator is blank, or
-            given without `several`.
-        DataError: a value is no label, a label was not known in training or is not in `ordered`, a label holds the separator, or
+        ConfigError: `ordinal` names a label twice or fewer than two, or stands beside `multilabel`; or the separator is blank, or
+            given without `multilabel`.
+        DataError: a value is no label, a label was not known in training or is not in `ordinal`, a label holds the separator, or
             all rows of the training split have the same.
     """
 
@@ -50,23 +50,29 @@ class Category(Modality):
     def __init__(
         self,
         *,
-        several: bool = False,
+        multilabel: bool = False,
         separator: str = "|",
-        ordered: list[str | int | bool] | None = None,
+        ordinal: list[str | int | bool] | None = None,
         unknown: Literal["error", "missing"] = "error",
     ):
         if not separator.strip():
-            raise ConfigError(f"separator: {separator!r} is blank, as what stands around a label may be; give a sign such as '|'")
-        if separator != "|" and not several:
-            raise ConfigError(f"separator: {separator!r} splits a field into several labels; say `several: true` or leave it out")
-        if ordered is not None and several:
-            raise ConfigError("ordered: labels in an order exclude each other, and `several` is set; leave out one of the two")
-        self._several = several
+            raise ConfigError(
+                f"separator: {separator!r} is blank, as what stands around a label may be; give a sign such as '|'"
+            )
+        if separator != "|" and not multilabel:
+            raise ConfigError(
+                f"separator: {separator!r} splits a field into several labels; say `multilabel: true` or leave it out"
+            )
+        if ordinal is not None and multilabel:
+            raise ConfigError(
+                "ordinal: labels in an order exclude each other, and `multilabel` is set; leave out one of the two"
+            )
+        self._several = multilabel
         self._separator = separator
-        self._ordered = None if ordered is None else tuple(_text(label) for label in ordered)
-        if self._ordered is not None and len(set(self._ordered)) < max(2, len(self._ordered)):
-            told = ", ".join(self._ordered) or "none"
-            raise ConfigError(f"ordered: needs at least two labels, each once, from low to high, not {told}")
+        self._ordinal = None if ordinal is None else tuple(_text(label) for label in ordinal)
+        if self._ordinal is not None and len(set(self._ordinal)) < max(2, len(self._ordinal)):
+            told = ", ".join(self._ordinal) or "none"
+            raise ConfigError(f"ordinal: needs at least two labels, each once, from low to high, not {told}")
         self._lenient = unknown == "missing"
         self._set([], [])
 
@@ -92,16 +98,20 @@ class Category(Modality):
                 counts.update(self._read(raw))
                 num_rows += 1
         if not counts:
-            raise DataError("nothing to learn: no row of the training split has a label; check that this is the right column")
+            raise DataError(
+                "nothing to learn: no row of the training split has a label; check that this is the right column"
+            )
         self._check(counts, num_rows)
-        labels = sorted(counts) if self._ordered is None else list(self._ordered)
+        labels = sorted(counts) if self._ordinal is None else list(self._ordinal)
         self._set(labels, [counts[label] for label in labels])
 
     def _check(self, counts: Counter[str], num_rows: int) -> None:
-        if self._ordered is not None:
+        if self._ordinal is not None:
             for label in counts:
-                if label not in self._ordered:
-                    raise DataError(f"{label!r} is not in `ordered`{nearest(label, self._ordered)}; add it, or mend the data")
+                if label not in self._ordinal:
+                    raise DataError(
+                        f"{label!r} is not in `ordinal`{nearest(label, self._ordinal)}; add it, or mend the data"
+                    )
         if self._several:
             for label in counts:
                 if self._separator in label:
@@ -135,7 +145,7 @@ class Category(Modality):
         )
 
     def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:
-        """The label, or None where nobody gave one; with `several` a list."""
+        """The label, or None where nobody gave one; with `multilabel` a list."""
         numbers = np.asarray(array).reshape(-1)
         if self._several:
             return [label for label, chosen in zip(self._labels, numbers.tolist()) if chosen >= 0.5]
@@ -148,7 +158,7 @@ class Category(Modality):
 
     @property
     def spec(self) -> Labels:
-        return Labels(len(self._labels), self._several, self._ordered is not None, tuple(self._counts))
+        return Labels(len(self._labels), self._several, self._ordinal is not None, tuple(self._counts))
 
     def facts(self) -> dict:
         return {"labels": list(self._labels), "counts": list(self._counts)}
@@ -165,7 +175,7 @@ class Category(Modality):
         return None if is_missing(raw) else raw
 
     def write(self, raw: str | list[str] | None) -> str:
-        """The label; with `several` the labels with the separator between them."""
+        """The label; with `multilabel` the labels with the separator between them."""
         if self._several:
             return one_line(self._separator.join(self._read(raw)))
         return "" if raw is None else one_line(_text(raw))
@@ -185,4 +195,4 @@ def _text(label: Any) -> str:
         raise DataError("a label is empty; leave the cell out (null) where a row has none")
     if isinstance(label, float):
         raise DataError(f"{ALLOWED}, not {label}; a column of real numbers is a `number`")
-    raise DataError(f"{ALLOWED}, not {shown(label)}; `several: true` takes lists")
+    raise DataError(f"{ALLOWED}, not {shown(label)}; `multilabel: true` takes lists")

@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import DataError
-from ostinato.modalities._contract import Modality, Values
-from ostinato.modalities._fields import shown
-from ostinato.modalities._numbers import FLOAT32_MAX, as_number
+from ostinato.errors import DataError, shown
+from ostinato.modalities.contract import Modality, Values
+from ostinato.numbers import FLOAT32_MAX, as_number
 
 
 class Number(Modality):
@@ -75,13 +74,17 @@ class Number(Modality):
                 squares += step * (value - mean)
                 low, high = min(low, value), max(high, value)
         if not count:
-            raise DataError("nothing to learn: no row of the training split has a number; check that this is the right column")
+            raise DataError(
+                "nothing to learn: no row of the training split has a number; check that this is the right column"
+            )
         constant = low == high
         if not (math.isfinite(squares) and math.isfinite(high - low)):
             raise DataError(f"numbers from {low:g} to {high:g} are too far apart to be scaled; mend the largest")
         deviation = 0.0 if constant else math.sqrt(squares / count)
         mean = low if constant else mean
-        self._set({"count": count, "mean": mean, "deviation": deviation, "low": low, "high": high, "constant": constant})
+        self._set(
+            {"count": count, "mean": mean, "deviation": deviation, "low": low, "high": high, "constant": constant}
+        )
 
     def _set(self, facts: dict[str, Any]) -> None:
         self._facts = facts
@@ -96,7 +99,9 @@ class Number(Modality):
     def encode(self, raw: Any) -> np.ndarray:
         value = (self._read(raw) - self._shift) / self._spread
         if abs(value) > FLOAT32_MAX:
-            raise DataError(f"{raw} lies {value:g} times the training split's spread away, too far for float32; mend the value")
+            raise DataError(
+                f"{raw} lies {value:g} times the training split's spread away, too far for float32; mend the value"
+            )
         return np.array([[value]], dtype=np.float32)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> float | None:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Values
-from ostinato.modalities._fields import is_missing, shown
-from ostinato.modalities._numbers import FLOAT32_MAX, as_number
+from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities._fields import is_missing
+from ostinato.modalities.contract import Modality, Values
+from ostinato.numbers import FLOAT32_MAX, as_number
 
 
 class Series(Modality):
@@ -58,7 +58,9 @@ class Series(Modality):
         separator: str = " ",
     ):
         if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
-            raise ConfigError(f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'")
+            raise ConfigError(
+                f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'"
+            )
         self._scale, self.known = scale, known
         self._separator = separator
         self._set([], [], [])
@@ -75,11 +77,15 @@ class Series(Modality):
         array = array[:, None] if array.ndim == 1 else array
         if array.shape[1] != (channels or max(1, array.shape[1])):
             wanted = f"rows of the training split have {_counted(channels)}" if channels else "at least one is needed"
-            raise DataError(f"each step has {_counted(array.shape[1])}, and {wanted}; give all rows the same, in one order")
+            raise DataError(
+                f"each step has {_counted(array.shape[1])}, and {wanted}; give all rows the same, in one order"
+            )
         infinite = np.argwhere(np.isinf(array))
         if len(infinite):
             step, channel = infinite[0] + 1
-            raise DataError(f"step {step}, channel {channel} is infinite; mend it, or leave it out (null) where it is missing")
+            raise DataError(
+                f"step {step}, channel {channel} is infinite; mend it, or leave it out (null) where it is missing"
+            )
         return array
 
     def fit(self, column: Iterable[Any]) -> None:
@@ -91,10 +97,14 @@ class Series(Modality):
                     found = found or _Moments(array.shape[1])
                     found.add(array)
         if found is None:
-            raise DataError("nothing to learn: no row of the training split has a step; check that this is the right column")
+            raise DataError(
+                "nothing to learn: no row of the training split has a step; check that this is the right column"
+            )
         for channel, (count, squares) in enumerate(zip(found.count, found.squares), 1):
             if not count:
-                raise DataError(f"channel {channel} has no number in the training split, only missing values; leave it out")
+                raise DataError(
+                    f"channel {channel} has no number in the training split, only missing values; leave it out"
+                )
             if not np.isfinite(squares):
                 raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
         mean, deviation = _scaling(found.mean, np.sqrt(found.squares / found.count), found.low, found.high)
@@ -114,7 +124,11 @@ class Series(Modality):
         return np.concatenate([scaled, missing[:, self._gaps]], axis=1).astype(np.float32)
 
     def _of_dataset(self) -> tuple[np.ndarray, np.ndarray]:
-        return (np.zeros_like(self._mean), np.ones_like(self._mean)) if self._scale == "none" else (self._mean, self._deviation)
+        return (
+            (np.zeros_like(self._mean), np.ones_like(self._mean))
+            if self._scale == "none"
+            else (self._mean, self._deviation)
+        )
 
     @staticmethod
     def _of_row(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +209,9 @@ class _Moments:
         self.gaps |= ~there.all(0)
 
 
-def _scaling(mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scaling(
+    mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of them."""
     constant = low >= high
     return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.errors import ConfigError, DataError, nearest, shown
 from ostinato.modalities import _schemes
-from ostinato.modalities._contract import MISSING, Labels, Modality
-from ostinato.modalities._fields import is_missing, one_line, shown
+from ostinato.modalities._fields import is_missing, one_line
+from ostinato.modalities.contract import MISSING, Labels, Modality
 
 
 class Tags(Modality):
@@ -62,10 +62,18 @@ class Tags(Modality):
     ):
         for name, given in (("data_scheme", data_scheme != "auto"), ("lenient", lenient)):
             if given and scheme == "none":
-                raise ConfigError(f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out")
+                raise ConfigError(
+                    f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out"
+                )
         if missing is not None and (len(missing) != 1 if not separator else separator in missing):
-            allowed = "one character, since each stands for a label" if not separator else f"a text without {separator!r} in it"
-            raise ConfigError(f"missing: {missing!r} cannot stand in a field with separator: {separator!r}; give {allowed}")
+            allowed = (
+                "one character, since each stands for a label"
+                if not separator
+                else f"a text without {separator!r} in it"
+            )
+            raise ConfigError(
+                f"missing: {missing!r} cannot stand in a field with separator: {separator!r}; give {allowed}"
+            )
         self._separator = separator
         self._scheme = None if scheme == "none" else scheme
         self._asked = None if data_scheme == "auto" else data_scheme
@@ -149,7 +157,9 @@ class Tags(Modality):
             )
         return MISSING if number is None else number
 
-    def _written(self, read: Sequence[str | None], spans: list[_schemes.Span], scheme: _schemes.Scheme) -> list[str | None]:
+    def _written(
+        self, read: Sequence[str | None], spans: list[_schemes.Span], scheme: _schemes.Scheme
+    ) -> list[str | None]:
         tags = _schemes.tags_of(spans, len(read), scheme)
         return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
 
@@ -189,7 +199,9 @@ class Tags(Modality):
             DataError: a step has no label, and no setting says how to write that.
         """
         if None in raw and self._missing is None:
-            raise DataError(f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such as '_'")
+            raise DataError(
+                f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such as '_'"
+            )
         return one_line(self._separator.join(self._missing if label is None else label for label in raw))
 
 

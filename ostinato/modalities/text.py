@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Strict
 
-from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Modality, Subwords, Symbols, Tokenized, Worded
-from ostinato.modalities._fields import is_missing, one_line, shown, strings
+from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
+from ostinato.modalities.contract import Modality, Subwords, Symbols, Tokenized, Worded
 from ostinato.registry import Room, SameAs, Settings, build
-from ostinato.tokenizers._contract import Spelt, Tokenizer
 from ostinato.tokenizers._words import pattern
+from ostinato.tokenizers.contract import Spelt, Tokenizer
 
 BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
 
@@ -72,7 +72,7 @@ class Text(Modality, Tokenized, Worded):
             "character_error_rate",
             "length_ratio",
             "repeated_ngrams",
-        )
+        ),
     }
 
     def __init__(
@@ -96,7 +96,9 @@ class Text(Modality, Tokenized, Worded):
         for word in stop_words:
             found = pattern().fullmatch(word)
             if found is None or found[1] is None:
-                raise ConfigError(f"stop_words: {word!r} is not one word; give words without white space or punctuation around")
+                raise ConfigError(
+                    f"stop_words: {word!r} is not one word; give words without white space or punctuation around"
+                )
         self._tokenizer: Tokenizer = build(tokenizer, "tokenizers")
         self._characters = Spelling() if characters else None
         if characters and not isinstance(self._tokenizer, Spelt):
@@ -212,7 +214,9 @@ class Text(Modality, Tokenized, Worded):
         return [self._said(ids[first:after]).removeprefix(" ") for first, after in zip(firsts, [*firsts[1:], len(ids)])]
 
     def _said(self, ids: list[int]) -> str:
-        return self._tokenizer.decode([None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)])
+        return self._tokenizer.decode(
+            [None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)]
+        )
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
@@ -239,7 +243,10 @@ class Text(Modality, Tokenized, Worded):
         return f"the pieces of {type(self._tokenizer).__name__.lower()} are parts of words; set tokenizer: word"
 
     def facts(self) -> dict:
-        return {"tokenizer": self._tokenizer.facts(), **(self._characters.facts() if self._characters is not None else {})}
+        return {
+            "tokenizer": self._tokenizer.facts(),
+            **(self._characters.facts() if self._characters is not None else {}),
+        }
 
     def restore(self, facts: dict) -> None:
         self._tokenizer.restore(facts["tokenizer"])

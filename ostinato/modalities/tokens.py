@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Modality, Symbols, Worded
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
+from ostinato.modalities.contract import Modality, Symbols, Worded
 from ostinato.registry import Count
 from ostinato.tokenizers._vocabulary import most_frequent
 
@@ -49,7 +49,14 @@ class Tokens(Modality, Worded):
     default_encoder = "recurrent"
     default_head = {"free": "autoregressive", "next": "next_step"}
     metrics = {
-        "free": ("exact_match", "sequence_error", "sequence_error_first", "token_error_rate", "token_accuracy", "perplexity"),
+        "free": (
+            "exact_match",
+            "sequence_error",
+            "sequence_error_first",
+            "token_error_rate",
+            "token_accuracy",
+            "perplexity",
+        ),
         "next": ("perplexity", "token_accuracy"),
     }
 

@@ -51,14 +51,20 @@ def convert(model: nn.Module) -> Conversion:
     done = Conversion()
     if (why := _why_not(model)) is not None or _replacement(model) is not None:
         ours = f"ostinato.nn.{type(model).__name__}"
-        how = f"make {ours} with the same arguments and load_state_dict(model.state_dict()), or convert what contains it"
-        done.kept["(the model)"] = why or f"the model itself is a torch.nn.{type(model).__name__}, which nothing holds: {how}"
+        how = (
+            f"make {ours} with the same arguments and load_state_dict(model.state_dict()), or convert what contains it"
+        )
+        done.kept["(the model)"] = (
+            why or f"the model itself is a torch.nn.{type(model).__name__}, which nothing holds: {how}"
+        )
         return done
     _descend(model, "", done, {}, set())
     return done
 
 
-def _descend(parent: nn.Module, place: str, done: Conversion, made: dict[nn.Module, Recurrent], seen: set[nn.Module]) -> None:
+def _descend(
+    parent: nn.Module, place: str, done: Conversion, made: dict[nn.Module, Recurrent], seen: set[nn.Module]
+) -> None:
     """Swaps among the children of a module. One that stands in two places becomes one that stands in both."""
     if parent in seen:
         return

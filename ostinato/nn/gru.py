@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from ostinato.cells import gru
-from ostinato.cells._contract import Cell
+from ostinato.cells.contract import Cell
 from ostinato.errors import nearest
 from ostinato.nn.recurrent import Recurrent
 
@@ -49,7 +49,9 @@ class GRU(Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
         self.reset = reset
         self.mode = "GRU"
-        self.make_parameters(lambda width: gru.GRU(width, hidden_size, reset=reset, biases=2 if bias else 0), device, dtype)
+        self.make_parameters(
+            lambda width: gru.GRU(width, hidden_size, reset=reset, biases=2 if bias else 0), device, dtype
+        )
 
     def set_first_values(self, cell: Cell) -> None:
         """Torch's are all."""

@@ -6,7 +6,7 @@ import numbers
 import operator
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from ostinato.cells._contract import Cell
+from ostinato.cells.contract import Cell
 from ostinato.kernels import dispatch, operators
-from ostinato.kernels.library import library
 from ostinato.kernels.native import FEW_STEPS, Prepared
+from ostinato.kernels.native_library import library
 from ostinato.nn import batches
 from ostinato.nn.batches import Batch, Lengths, Sequences
 from ostinato.registry import keyword_only
@@ -160,7 +160,9 @@ class Recurrent(nn.Module, ABC):
                     setattr(self, names[-1][1], nn.Parameter(torch.empty(parameter.shape, device=device, dtype=dtype)))
                 for own, norm in cell.named_children():
                     names.append((own, f"{own}_l{layer}{way}"))
-                    made = nn.LayerNorm(norm.normalized_shape, norm.eps, bias=norm.bias is not None, device=device, dtype=dtype)
+                    made = nn.LayerNorm(
+                        norm.normalized_shape, norm.eps, bias=norm.bias is not None, device=device, dtype=dtype
+                    )
                     setattr(self, names[-1][1], made)
                 for own in [*cell._parameters, *cell._modules]:
                     delattr(cell, own)
@@ -314,7 +316,9 @@ class Recurrent(nn.Module, ABC):
     def _batch(self, input: Sequences, lengths: Lengths | None) -> Batch:
         if isinstance(input, Tensor):
             if input.dim() not in (2, 3):
-                raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D tensor instead")
+                raise ValueError(
+                    f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D tensor instead"
+                )
             self._check(input)
             if lengths is None and not input.shape[0 if input.dim() == 2 or not self.batch_first else 1]:
                 raise RuntimeError(
@@ -324,10 +328,14 @@ class Recurrent(nn.Module, ABC):
             if input.dim() == 3:
                 return batches.of_padded(input, self.batch_first, lengths)
         elif not isinstance(input, (PackedSequence, Steps)):
-            raise TypeError(f"{type(self).__name__} reads a tensor, a PackedSequence or Steps, got {type(input).__name__}")
+            raise TypeError(
+                f"{type(self).__name__} reads a tensor, a PackedSequence or Steps, got {type(input).__name__}"
+            )
         if lengths is not None:
             kind = "an input without a batch dimension" if isinstance(input, Tensor) else type(input).__name__
-            raise ValueError(f"{type(self).__name__}: lengths= is for a padded batch; {kind} has its own: leave lengths out")
+            raise ValueError(
+                f"{type(self).__name__}: lengths= is for a padded batch; {kind} has its own: leave lengths out"
+            )
         if isinstance(input, Tensor):
             return batches.of_single(input)
         data = input.data if isinstance(input, PackedSequence) else input.values
@@ -379,10 +387,14 @@ class Recurrent(nn.Module, ABC):
             if one.shape != wanted:
                 raise RuntimeError(f"Expected {what} of size {wanted}, got {tuple(one.shape)}")
             if one.device != weight.device:
-                raise RuntimeError(f"{what} is on {one.device} and the module on {weight.device}; move one with .to(...)")
+                raise RuntimeError(
+                    f"{what} is on {one.device} and the module on {weight.device}; move one with .to(...)"
+                )
             if one.dtype != weight.dtype:
                 if not torch.is_autocast_enabled(one.device.type):
-                    raise RuntimeError(f"{what} is {one.dtype} and the module {weight.dtype}; convert one with .to(...)")
+                    raise RuntimeError(
+                        f"{what} is {one.dtype} and the module {weight.dtype}; convert one with .to(...)"
+                    )
                 one = one.to(weight.dtype)
             if batch.single:
                 one = one.unsqueeze(1)

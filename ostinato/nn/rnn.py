@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from ostinato.cells import rnn
-from ostinato.cells._contract import Cell
+from ostinato.cells.contract import Cell
 from ostinato.errors import nearest
 from ostinato.nn.recurrent import Recurrent
 
@@ -49,7 +49,9 @@ class RNN(Recurrent):
         self.nonlinearity = nonlinearity
         self.mode = f"RNN_{nonlinearity.upper()}"
         biases = 2 if bias else 0
-        self.make_parameters(lambda width: rnn.RNN(width, hidden_size, activation=nonlinearity, biases=biases), device, dtype)
+        self.make_parameters(
+            lambda width: rnn.RNN(width, hidden_size, activation=nonlinearity, biases=biases), device, dtype
+        )
 
     def set_first_values(self, cell: Cell) -> None:
         """Torch's are all."""

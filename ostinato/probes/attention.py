@@ -8,9 +8,8 @@ from pathlib import Path
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.predicting import Answer
-from ostinato.probes._pictures import picture
-
+from ostinato.probes.pictures import picture
+from ostinato.run.predict import Answer
 
 MOST_LETTERS = 24
 """Of one label: a longer one would leave no room for the map."""
@@ -61,6 +60,8 @@ def draw_first(found: Mapping[str, Sequence[Answer]], path: Path) -> bool:
 def _drawable(word: str) -> str:
     """The word, blanks made visible; a letter that the font lacks as its code point."""
     known = get_font(findfont(FontProperties())).get_charmap()
-    shown = "".join(letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423"))
+    shown = "".join(
+        letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423")
+    )
     shown = shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "\u2026"
     return shown.replace("$", r"\$")

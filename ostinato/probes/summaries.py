@@ -15,8 +15,9 @@ from matplotlib import colormaps
 from ostinato import files
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError, DataError
-from ostinato.predicting import BATCH_STEPS, Place, Row, Run
-from ostinato.probes._pictures import picture
+from ostinato.probes.pictures import picture
+from ostinato.run.predict import BATCH_STEPS
+from ostinato.run.run import Place, Row, Run
 
 BATCH_ROWS = 64
 CHUNK_ROWS = 1024
@@ -62,7 +63,9 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
     """
     size = run.graph.encoder(name).summary_size
     if size is None:
-        raise ConfigError(f"inputs.{name}.encoder: {run.inputs[name].encoder.type} gives no summary of the whole, only steps")
+        raise ConfigError(
+            f"inputs.{name}.encoder: {run.inputs[name].encoder.type} gives no summary of the whole, only steps"
+        )
     if not rows:
         raise DataError("there is no row to embed; give at least one")
     column = run.encoded(rows, f"inputs.{name}", place)
@@ -81,7 +84,7 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
 def nearest(vectors: np.ndarray, number: int) -> list[list[Neighbour]]:
     """The nearest other rows of each row by cosine, nearest first; of equally near ones the earlier first.
 
-        cos(a, b) = a . b / (|a| |b|)      0 where one of the two is the zero vector
+    cos(a, b) = a . b / (|a| |b|)      0 where one of the two is the zero vector
     """
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit = vectors / np.where(lengths > 0, lengths, 1)
@@ -118,7 +121,9 @@ def plane(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
     return np.pad(points, ((0, 0), (0, missing))), [*shares.tolist(), *[0.0] * missing]
 
 
-def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequence[Any] | None = None, name: str = "") -> Path:
+def draw(
+    vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequence[Any] | None = None, name: str = ""
+) -> Path:
     """Writes the rows as points in a plane; a few with their texts, coloured by a column's labels or numbers.
 
     Args:
@@ -144,7 +149,9 @@ def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequ
             _by_label(axes, points, [None if one is None else str(one) for one in colours], size, name)
         if len(points) <= MOST_WORDS:
             for point, text in zip(points, texts):
-                axes.annotate(_drawable(text), point, xytext=(4, 3), textcoords="offset points", fontsize=7, color="0.25")
+                axes.annotate(
+                    _drawable(text), point, xytext=(4, 3), textcoords="offset points", fontsize=7, color="0.25"
+                )
         axes.set_xlabel(f"first direction, {100 * shares[0]:.0f} % of the variance")
         axes.set_ylabel(f"second direction, {100 * shares[1]:.0f} %")
         axes.margins(0.08)
@@ -154,7 +161,14 @@ def draw(vectors: np.ndarray, texts: Sequence[str], path: Path, *, colours: Sequ
 
 
 def described(
-    run: Run, rows: Sequence[Row], name: str, outputs: Sequence[str], place: Place, *, neighbours: int, picture_to: Path | None
+    run: Run,
+    rows: Sequence[Row],
+    name: str,
+    outputs: Sequence[str],
+    place: Place,
+    *,
+    neighbours: int,
+    picture_to: Path | None,
 ) -> dict[str, Any]:
     """What `ostinato embed --json` prints; its errors are those of `summaries` and `draw`.
 
@@ -173,10 +187,18 @@ def described(
     found: dict[str, Any] = {"input": name, "size": vectors.shape[1], "rows": []}
     near = nearest(vectors, neighbours) if neighbours else [[] for _ in rows]
     for at, text in enumerate(shown):
-        one = {"text": text, "outputs": {output: each[at] for output, each in told.items()}, "vector": vectors[at].tolist()}
-        found["rows"].append(one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]})
+        one = {
+            "text": text,
+            "outputs": {output: each[at] for output, each in told.items()},
+            "vector": vectors[at].tolist(),
+        }
+        found["rows"].append(
+            one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]}
+        )
     if picture_to is not None:
-        by = next((where for where in outputs if run.outputs[where.partition(".")[2]].type in ("category", "number")), None)
+        by = next(
+            (where for where in outputs if run.outputs[where.partition(".")[2]].type in ("category", "number")), None
+        )
         colours = None if by is None else [_coloured(run.raw(row, by)) for row in rows]
         draw(vectors, shown, picture_to, colours=colours, name="" if by is None else by.partition(".")[2])
         found["picture"] = str(picture_to)
@@ -202,7 +224,9 @@ def write_table(found: Mapping[str, Any], path: Path | None = None) -> str:
     outputs = found["rows"][0]["outputs"]
     columns = {found["input"]: [one["text"] for one in found["rows"]]}
     columns |= {output: [one["outputs"][output] for one in found["rows"]] for output in outputs}
-    vectors = polars.DataFrame(np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row")
+    vectors = polars.DataFrame(
+        np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row"
+    )
     frame = polars.concat([polars.DataFrame(columns), vectors], how="horizontal")
     if path is None:
         return frame.write_csv()
@@ -231,7 +255,14 @@ def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size:
     for colour, label in zip(palette, sorted(shown)):
         here = np.array([one == label for one in labels])
         axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_drawable(label))
-    axes.legend(title=_drawable(name), frameon=False, fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(
+        title=_drawable(name),
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+    )
 
 
 def _drawable(text: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, Strict
 from torch import Tensor
 
 from ostinato.errors import BundleError, ConfigError
-from ostinato.heads._contract import ANSWERED, Decoding, Generator
+from ostinato.heads.contract import ANSWERED, Decoding, Generator
 from ostinato.layers.attend import Memory
 
 Whole = Annotated[int, Field(ge=0)]
@@ -199,7 +199,9 @@ def unroll(
     )
 
 
-def cut_weights(weights: Tensor | None, row: int, length: int, sources: list[int] | None, example: int) -> Tensor | None:
+def cut_weights(
+    weights: Tensor | None, row: int, length: int, sources: list[int] | None, example: int
+) -> Tensor | None:
     """(length + 1, S): the weights of one answer over its own source steps; a copy, so that it does not keep the batch."""
     if weights is None:
         return None

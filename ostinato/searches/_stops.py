@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Decoding, Generator
-from ostinato.modalities._contract import Modality
+from ostinato.heads.contract import Decoding, Generator
+from ostinato.modalities.contract import Modality
 from ostinato.steps import Steps
 
 LAST = "last said"
@@ -90,7 +90,7 @@ class Stops:
 class _Stopping(Generator):
     """A generator that can say nothing but its end once a hypothesis holds a stop, for any search.
 
-        p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
+    p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
     """
 
     def __init__(self, generator: Generator, stops: Stops, resaid: Sequence[str]):
@@ -114,7 +114,9 @@ class _Stopping(Generator):
             last = torch.cat([state.rows.unsqueeze(1), symbols.new_full((len(symbols), self.size), -1)], 1)
         else:
             last = torch.cat([last[:, :1], last[:, 2:], symbols.unsqueeze(1)], 1)
-            held = [self.stops.in_last(row, self.resaid[example] if self.resaid else "") for example, *row in last.tolist()]
+            held = [
+                self.stops.in_last(row, self.resaid[example] if self.resaid else "") for example, *row in last.tolist()
+            ]
             ended = torch.tensor(held, dtype=torch.bool, device=logits.device)
             only_end = torch.full_like(logits[:1], -torch.inf)
             only_end[:, self.end] = 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import ANSWERED, Decoding, Generator
+from ostinato.heads.contract import ANSWERED, Decoding, Generator
 from ostinato.registry import Count, NonNegative
 from ostinato.searches._common import (
     StopTexts,
@@ -25,7 +25,7 @@ from ostinato.searches._common import (
     log_probabilities,
     source_lengths,
 )
-from ostinato.searches._contract import Hypothesis, Search
+from ostinato.searches.contract import Hypothesis, Search
 
 # Stands for log 0 where an answer must end though its model gives the end no probability: below any other, above -inf, which
 # marks what is not there.
@@ -251,7 +251,14 @@ class _Answers:
         self.finished = torch.zeros(size, dtype=torch.bool, device=device)
 
     def take_in(
-        self, examples: Tensor, enters: Tensor, scores: Tensor, totals: Tensor, slots: Tensor, finished: Tensor, step: int
+        self,
+        examples: Tensor,
+        enters: Tensor,
+        scores: Tensor,
+        totals: Tensor,
+        slots: Tensor,
+        finished: Tensor,
+        step: int,
     ) -> None:
         """Keeps the best of what is there and what enters, all (E, candidates); of equals what is there."""
         merged = torch.cat([self.scores[examples], scores.masked_fill(~enters, -torch.inf)], 1)

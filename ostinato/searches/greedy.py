@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.heads.contract import Decoding, Generator
 from ostinato.registry import Count
 from ostinato.searches._common import StopTexts, Whole, bounds, check_lengths, cut_weights, source_lengths, unroll
-from ostinato.searches._contract import Hypothesis, Search
+from ostinato.searches.contract import Hypothesis, Search
 
 
 class Greedy(Search):
@@ -50,7 +50,9 @@ class Greedy(Search):
     ) -> list[list[Hypothesis]]:
         most, least = bounds(max_length, self.max_length, self.min_length)
         sources = source_lengths(state)
-        said = unroll(generator, state, most, least, lambda scores, *_: scores.argmax(1), attention=attention, first=first)
+        said = unroll(
+            generator, state, most, least, lambda scores, *_: scores.argmax(1), attention=attention, first=first
+        )
         symbols, lengths = said.symbols.tolist(), said.lengths.tolist()
         totals, finished = said.log_probability.tolist(), said.finished.tolist()
         return [

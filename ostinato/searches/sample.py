@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.heads.contract import Decoding, Generator
 from ostinato.registry import Count, Positive, Share
 from ostinato.searches._common import StopTexts, Whole, best, bounds, check_lengths, cut_weights, source_lengths, unroll
-from ostinato.searches._contract import Hypothesis, Search
+from ostinato.searches.contract import Hypothesis, Search
 
 _GOLDEN = 0x9E3779B97F4A7C15
 

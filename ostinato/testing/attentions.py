@@ -7,14 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ostinato.attentions._contract import Attention
+from ostinato.attentions.contract import Attention
 from ostinato.layers.attend import Memory, attend
 from ostinato.steps import Layout, Steps
 
 LENGTHS = (5, 1, 3, 0, 5)
 
 
-def batch(attention: Attention, num_queries: int, seed: int, lengths: tuple[int, ...] = LENGTHS) -> tuple[Tensor, Steps, Tensor]:
+def batch(
+    attention: Attention, num_queries: int, seed: int, lengths: tuple[int, ...] = LENGTHS
+) -> tuple[Tensor, Steps, Tensor]:
     """Queries (B, K, Q), a memory, and weights of a step before (B, K, S), of the attention's type."""
     random = torch.Generator().manual_seed(seed)
     dtype = next((parameter.dtype for parameter in attention.parameters()), torch.float64)

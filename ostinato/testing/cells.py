@@ -1,7 +1,7 @@
 """The laws of cells, as plain functions: each takes a way to make the cell, and fails by AssertionError with what it found.
 
-    from ostinato.testing import cells as laws
-    laws.all_of("gru", {"reset": "before"})
+from ostinato.testing import cells as laws
+laws.all_of("gru", {"reset": "before"})
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
-from ostinato.cells._contract import Cell
+from ostinato.cells.contract import Cell
 from ostinato.errors import ConfigError
 from ostinato.kernels.dispatch import scan
 from ostinato.steps import Layout
@@ -61,7 +61,9 @@ def company_changes_nothing(make: Make) -> None:
     for rows in ([row] for row in range(len(LENGTHS))), ([4, 2, 0, 3, 1],), ([1, 2],):
         for chosen in rows:
             some = torch.cat([x.split(list(LENGTHS))[row] for row in chosen])
-            again, last = scan(cell, some, tuple(part[chosen] for part in state), Layout([LENGTHS[row] for row in chosen]))
+            again, last = scan(
+                cell, some, tuple(part[chosen] for part in state), Layout([LENGTHS[row] for row in chosen])
+            )
             _near(again, torch.cat([parts[row] for row in chosen]), f"hidden states of sequences {chosen}")
             for k in range(len(last)):
                 _near(last[k], final[k][chosen], f"final state {k} of sequences {chosen}")
@@ -194,4 +196,6 @@ def _fingerprint(make: Make) -> list[Tensor]:
 def _near(found: Tensor, expected: Tensor, what: str) -> None:
     largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
     apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
+        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    )

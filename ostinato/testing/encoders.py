@@ -1,8 +1,8 @@
 """The laws of encoders, as plain functions: each takes a way to make the encoder, and fails by AssertionError.
 
-    from ostinato.testing import encoders as laws
-    laws.all_of("recurrent", {"both_ways": False})
-    laws.all_of("feed_forward", lengths=(1, 1, 1))      an encoder of what is no sequence
+from ostinato.testing import encoders as laws
+laws.all_of("recurrent", {"bidirectional": False})
+laws.all_of("feed_forward", lengths=(1, 1, 1))      an encoder of what is no sequence
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded, Encoder
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
-from ostinato.modalities._contract import Labels, Spec, Symbols, Values
+from ostinato.modalities.contract import Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
 
 Make = Callable[[Spec], Encoder]
@@ -28,7 +28,7 @@ SPECS: dict[str, Spec] = {
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4),
     "values": Values(3),
     "labels": Labels(4),
-    "several labels": Labels(3, several=True),
+    "multilabel": Labels(3, multilabel=True),
 }
 LENGTHS = (4, 0, 7, 1, 4)
 """Unequal lengths in no order, with a tie, a single step and no step at all."""
@@ -68,10 +68,12 @@ def batch(spec: Spec, lengths: Sequence[int] = LENGTHS, *, seed: int = 1, dtype:
     draw = lambda size, *shape: torch.randint(size, (layout.total, *shape), generator=random)  # noqa: E731
     if isinstance(spec, Values):
         return Steps(torch.randn(layout.total, spec.size, generator=random, dtype=torch.float64).to(dtype), layout)
-    if isinstance(spec, Labels) and spec.several:
+    if isinstance(spec, Labels) and spec.multilabel:
         return Steps(draw(2, spec.size).to(dtype), layout)
     if isinstance(spec, Symbols) and spec.characters:
-        characters = (1 + draw(spec.characters - 1, spec.longest)) * (torch.arange(spec.longest) < draw(spec.longest + 1, 1))
+        characters = (1 + draw(spec.characters - 1, spec.longest)) * (
+            torch.arange(spec.longest) < draw(spec.longest + 1, 1)
+        )
         return Steps(torch.cat([draw(spec.size, 1), characters], 1).int(), layout)
     return Steps(draw(spec.size).int(), layout)
 
@@ -81,7 +83,9 @@ def sizes_are_what_it_says(make: Make, spec: Spec, lengths: Sequence[int] = LENG
     """Widths are as announced, rows are the input's; what is announced as nothing is nothing."""
     encoder, steps = _case(make, spec, lengths)
     encoded = encoder.encode(steps)
-    assert (encoded.steps is None) == (encoder.steps_size is None) and (encoded.summary is None) == (encoder.summary_size is None)
+    assert (encoded.steps is None) == (encoder.steps_size is None) and (encoded.summary is None) == (
+        encoder.summary_size is None
+    )
     if encoded.steps is not None:
         assert encoded.steps.values.shape[1] == encoder.steps_size and len(encoded.steps.layout) == len(lengths)
     if encoded.summary is not None:
@@ -149,7 +153,11 @@ def company_changes_nothing(make: Make, spec: Spec, lengths: Sequence[int] = LEN
     encoder, steps = _case(make, spec, lengths)
     whole, rows = encoder.encode(steps), list(range(len(lengths)))
     for chosen in [*([row] for row in rows), rows[::-1], rows[2:] + rows[:1], [0, 0]]:
-        _same(encoder.encode(steps.select(torch.tensor(chosen))), whole.select(torch.tensor(chosen)), f"of sequences {chosen}")
+        _same(
+            encoder.encode(steps.select(torch.tensor(chosen))),
+            whole.select(torch.tensor(chosen)),
+            f"of sequences {chosen}",
+        )
 
 
 @torch.no_grad()
@@ -166,9 +174,13 @@ def what_comes_later_changes_nothing(make: Make, spec: Spec, lengths: Sequence[i
         after = encoder.encode(steps.with_values(torch.where(later, others, steps.values))).steps.values
         if encoder.look_ahead is not None:
             early = positions < place - encoder.look_ahead
-            assert torch.equal(before[early], after[early]), f"a step more than {encoder.look_ahead} before {place} is another"
+            assert torch.equal(before[early], after[early]), (
+                f"a step more than {encoder.look_ahead} before {place} is another"
+            )
         changed = (steps.values != others).view(len(positions), -1).any(1) & (positions == place)
-        assert not changed.any() or not torch.equal(before[changed], after[changed]), f"the steps at {place} are not read"
+        assert not changed.any() or not torch.equal(before[changed], after[changed]), (
+            f"the steps at {place} are not read"
+        )
 
 
 @torch.no_grad()
@@ -181,7 +193,9 @@ def sequences_without_steps_are_read(make: Make, spec: Spec, lengths: Sequence[i
         encoded = encoder.encode(Steps(steps.values[:0], Layout([0] * rows)))
         assert encoded.steps is None or encoded.steps.layout.total == 0
         for one in (encoded.summary, *(encoded.state or ())):
-            assert one is None or (len(one) == rows and bool(one.isfinite().all())), f"{rows} empty sequences give {one}"
+            assert one is None or (len(one) == rows and bool(one.isfinite().all())), (
+                f"{rows} empty sequences give {one}"
+            )
 
 
 def gradients_are_right(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS) -> None:
@@ -196,7 +210,9 @@ def gradients_are_right(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS
     def outputs(*_: Tensor) -> tuple[Tensor, ...]:
         first = encoder.encode(steps)
         again = encoder.encode(steps, first.state) if encoder.causal else first
-        return tuple(one for one in (first.steps and first.steps.values, first.summary, again.summary) if one is not None)
+        return tuple(
+            one for one in (first.steps and first.steps.values, first.summary, again.summary) if one is not None
+        )
 
     assert torch.autograd.gradcheck(outputs, tuple(given), fast_mode=True)
     sum(one.square().sum() for one in outputs()).backward()
@@ -263,7 +279,9 @@ def near(found: Tensor, expected: Tensor, what: str) -> None:
     assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
     largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
     apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
+        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    )
 
 
 def _same(found: Encoded, expected: Encoded, what: str) -> None:

@@ -1,7 +1,7 @@
 """The laws of heads that generate, as plain functions: each takes a way to make the head, and fails by AssertionError.
 
-    from ostinato.testing import heads as laws
-    laws.all_of("autoregressive", {"context": "before"})
+from ostinato.testing import heads as laws
+laws.all_of("autoregressive", {"context": "before"})
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Decoding, Head, Sizes
-from ostinato.modalities._contract import Symbols
+from ostinato.heads.contract import Decoding, Head, Sizes
+from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
 
 Make = Callable[[Symbols, Sequence[Sizes]], Head]
@@ -64,7 +64,11 @@ def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list
 
 def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
     return [
-        Sizes(one.steps and one.steps.values.shape[1], one.summary.shape[1], tuple(part.shape[1] for part in one.state or ()))
+        Sizes(
+            one.steps and one.steps.values.shape[1],
+            one.summary.shape[1],
+            tuple(part.shape[1] for part in one.state or ()),
+        )
         for one in encoded
     ]
 
@@ -269,7 +273,9 @@ def near(found: Tensor, expected: Tensor, what: str) -> None:
     assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
     largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
     apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
+        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    )
 
 
 def _case(make: Make, inputs: str, dtype: torch.dtype = torch.float32) -> tuple[Head, list[Encoded]]:

@@ -1,7 +1,7 @@
 """The laws of joins, as plain functions: each takes a way to make the join, and fails by AssertionError with what it found.
 
-    from ostinato.testing import joins as laws
-    laws.all_of("attend", {"hops": 2})
+from ostinato.testing import joins as laws
+laws.all_of("attend", {"hops": 2})
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.joins._contract import Join
+from ostinato.joins.contract import Join
 from ostinato.steps import Layout, Steps
 from ostinato.testing.encoders import near
 
@@ -74,12 +74,16 @@ def sizes_are_what_it_says(make: Make, case: str) -> None:
     """Widths are as announced, and what is announced as nothing is nothing."""
     join, encoded = _case(make, case)
     joined = join.join(encoded)
-    assert (joined.steps is None) == (join.steps_size is None) and (joined.summary is None) == (join.summary_size is None)
+    assert (joined.steps is None) == (join.steps_size is None) and (joined.summary is None) == (
+        join.summary_size is None
+    )
     if joined.steps is not None:
         assert joined.steps.values.shape[1] == join.steps_size and len(joined.steps.layout) == len(SHORT)
     if joined.summary is not None:
         assert joined.summary.shape == (len(SHORT), join.summary_size)
-    assert all(bool(one.isfinite().all()) for one in _outputs(joined)), "a row without steps gives numbers that are not finite"
+    assert all(bool(one.isfinite().all()) for one in _outputs(joined)), (
+        "a row without steps gives numbers that are not finite"
+    )
 
 
 @torch.no_grad()
@@ -100,10 +104,14 @@ def gradients_are_right(make: Make, case: str) -> None:
     inputs = [[one.summary, *([] if one.steps is None else [one.steps.values])] for one in encoded]
     given = [tensor.requires_grad_() for each in inputs for tensor in each]
     # gradcheck moves its inputs in place, so they need not travel as arguments.
-    assert torch.autograd.gradcheck(lambda *_: tuple(_outputs(join.join(encoded))), (*given, *join.parameters()), fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda *_: tuple(_outputs(join.join(encoded))), (*given, *join.parameters()), fast_mode=True
+    )
     sum(one.square().sum() for one in _outputs(join.join(encoded))).backward()
     for place, each in enumerate(inputs):
-        assert any(one.grad is not None and bool(one.grad.any()) for one in each), f"no gradient reaches input {place + 1}"
+        assert any(one.grad is not None and bool(one.grad.any()) for one in each), (
+            f"no gradient reaches input {place + 1}"
+        )
         assert all(one.grad is None or bool(one.grad.isfinite().all()) for one in each), f"input {place + 1}"
     for name, parameter in join.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any()), name
@@ -124,7 +132,9 @@ LAWS = (sizes_are_what_it_says, company_changes_nothing, gradients_are_right, sa
 
 
 @torch.no_grad()
-def options_matter(name: str, values: dict[str, Sequence[Any]], further: dict[str, dict[str, Any]] | None = None) -> None:
+def options_matter(
+    name: str, values: dict[str, Sequence[Any]], further: dict[str, dict[str, Any]] | None = None
+) -> None:
     """Law g: each value of each option changes parameters or what is joined, or is refused by ConfigError.
 
     Args:

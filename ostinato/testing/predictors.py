@@ -1,8 +1,8 @@
 """The laws of heads that predict at once, as plain functions: each takes a way to make the head, and fails by AssertionError.
 
-    from ostinato.modalities._contract import Labels
-    from ostinato.testing import predictors as laws
-    laws.all_of("classifier", Labels(3, several=True), {"pool": "mean"})
+from ostinato.modalities.contract import Labels
+from ostinato.testing import predictors as laws
+laws.all_of("classifier", Labels(3, multilabel=True), {"pool": "mean"})
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Head, Sizes
-from ostinato.modalities._contract import MISSING, Labels, Spec, Symbols, Values
+from ostinato.heads.contract import Head, Sizes
+from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
 
 Make = Callable[[Spec, Sequence[Sizes]], Head]
@@ -71,10 +71,10 @@ def rows_of(encoded: Sequence[Encoded], rows: Sequence[int]) -> list[Encoded]:
 
 def answers(spec: Labels, length: int) -> Tensor:
     """All answers of `length` steps, (K, length) or with several (K, length, V); illegal ones too."""
-    step = list(itertools.product((0.0, 1.0), repeat=spec.size)) if spec.several else range(spec.size)
+    step = list(itertools.product((0.0, 1.0), repeat=spec.size)) if spec.multilabel else range(spec.size)
     every = list(itertools.product(step, repeat=length))
-    made = torch.tensor(every, dtype=torch.float32 if spec.several else torch.int64)
-    return made.view(len(every), length, *((spec.size,) if spec.several else ()))
+    made = torch.tensor(every, dtype=torch.float32 if spec.multilabel else torch.int64)
+    return made.view(len(every), length, *((spec.size,) if spec.multilabel else ()))
 
 
 def is_legal(spec: Labels, labels: Sequence[int]) -> bool:
@@ -93,7 +93,7 @@ def targets(head: Head, spec: Spec, *, seed: int = 1) -> Steps:
         return Steps(torch.randn(sum(lengths), spec.size, generator=random), Layout(list(lengths)))
     drawn = []
     for length in lengths:
-        possible = [one for one in answers(spec, length) if spec.several or is_legal(spec, one.tolist())]
+        possible = [one for one in answers(spec, length) if spec.multilabel or is_legal(spec, one.tolist())]
         drawn.append(possible[int(torch.randint(len(possible), (), generator=random))])
     return Steps.of(drawn)
 
@@ -204,13 +204,19 @@ def what_is_missing_counts_nothing(make: Make, spec: Spec, num_inputs: int) -> N
         gradients = [one.grad for one in head.parameters() if one.grad is not None]
         assert loss.count == (len(truth.values) - len(steps)) * numbers
         assert all(bool(one.isfinite().all()) for one in gradients), "a step without a target makes gradients infinite"
-        assert loss.count or (not float(loss.total.detach()) and not any(bool((one.abs() > 1e-6).any()) for one in gradients))
+        assert loss.count or (
+            not float(loss.total.detach()) and not any(bool((one.abs() > 1e-6).any()) for one in gradients)
+        )
         scored = head.score(encoded, some)
         expected = torch.zeros(len(some.layout), dtype=torch.int64)
         kept = torch.tensor([step not in steps for step in range(len(truth.values))]) * numbers
         assert torch.equal(scored.num_targets, expected.index_add(0, some.layout.rows, kept))
         assert bool((scored.num_right <= scored.num_targets).all())
-        near(scored.log_probability[scored.num_targets == 0], expected[scored.num_targets == 0].float(), "scores of no targets")
+        near(
+            scored.log_probability[scored.num_targets == 0],
+            expected[scored.num_targets == 0].float(),
+            "scores of no targets",
+        )
 
 
 @torch.no_grad()
@@ -226,7 +232,9 @@ def the_answer_is_the_best(make: Make, spec: Spec, num_inputs: int) -> None:
         others = mine + nearby if isinstance(spec, Values) else answers(spec, len(mine))
         scores = _scores(head, encoded, row, others)
         best = float(scores.max())
-        assert best <= float(said.log_probability[row]) + TOLERANCE * max(1.0, abs(best)), f"row {row} has a better answer"
+        assert best <= float(said.log_probability[row]) + TOLERANCE * max(1.0, abs(best)), (
+            f"row {row} has a better answer"
+        )
 
 
 @torch.no_grad()
@@ -242,7 +250,7 @@ def probabilities_are_shares_of_all_answers(make: Make, spec: Spec, num_inputs: 
         every = answers(spec, len(mine))
         odds = _scores(head, encoded, row, every).exp()
         near(odds.sum(), torch.ones_like(odds.sum()), f"the sum over all answers to row {row}")
-        labels = every if spec.several else nn.functional.one_hot(every.long(), spec.size)
+        labels = every if spec.multilabel else nn.functional.one_hot(every.long(), spec.size)
         near(mine, (odds.view(-1, 1, 1) * labels).sum(0), f"the probabilities of row {row}")
 
 
@@ -269,7 +277,9 @@ def every_input_is_read(make: Make, spec: Spec, num_inputs: int) -> None:
     truth = targets(head, spec)
     before = head.score(encoded, truth).log_probability
     for place in range(num_inputs):
-        changed = [other if place == k else one for k, (one, other) in enumerate(zip(encoded, read(num_inputs, seed=7)))]
+        changed = [
+            other if place == k else one for k, (one, other) in enumerate(zip(encoded, read(num_inputs, seed=7)))
+        ]
         assert not torch.allclose(head.score(changed, truth).log_probability, before), f"input {place} is not read"
 
 
@@ -340,7 +350,9 @@ LAWS = (
 
 
 @torch.no_grad()
-def options_matter(name: str, spec: Spec, values: dict[str, Sequence[Any]], beside: dict[str, Any] | None = None) -> None:
+def options_matter(
+    name: str, spec: Spec, values: dict[str, Sequence[Any]], beside: dict[str, Any] | None = None
+) -> None:
     """Law g: each value of each option changes parameters or the training loss, or is refused by ConfigError.
 
     Args:
@@ -363,7 +375,12 @@ def options_matter(name: str, spec: Spec, values: dict[str, Sequence[Any]], besi
 
 
 def learns(
-    name: str, spec: Spec, answer: Callable[[Tensor], Tensor], options: dict[str, Any] | None = None, *, updates: int = 150
+    name: str,
+    spec: Spec,
+    answer: Callable[[Tensor], Tensor],
+    options: dict[str, Any] | None = None,
+    *,
+    updates: int = 150,
 ) -> float:
     """Law j: trained over a small recurrent encoder on sequences of 4 symbols, says what `answer` makes of new ones.
 
@@ -375,7 +392,9 @@ def learns(
     """
     torch.manual_seed(0)
     symbols = Symbols(7, 0, 1, 2)
-    encoder = registry.make("encoders", "recurrent", (symbols,), {"cell": "gru", "hidden_size": 24, "embedding_size": 12})
+    encoder = registry.make(
+        "encoders", "recurrent", (symbols,), {"cell": "gru", "hidden_size": 24, "embedding_size": 12}
+    )
     head = registry.make("heads", name, (spec, [Sizes(encoder.steps_size, encoder.summary_size)]), options)
     model = nn.ModuleList([encoder, head])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -398,7 +417,9 @@ def near(found: Tensor, expected: Tensor, what: str) -> None:
     assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
     largest = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
     apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
+        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    )
 
 
 def _case(make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.float32) -> tuple[Head, list[Encoded]]:
@@ -421,7 +442,14 @@ def _undropped(head: Head) -> Head:
 def _said(head: Head, encoded: Sequence[Encoded], truth: Steps) -> list[Tensor]:
     scored, said = head.score(encoded, truth), head.predict(encoded)
     odds = [] if said.probabilities is None else [said.probabilities]
-    return [scored.log_probability, scored.num_targets, scored.num_right, said.steps.values, said.log_probability, *odds]
+    return [
+        scored.log_probability,
+        scored.num_targets,
+        scored.num_right,
+        said.steps.values,
+        said.log_probability,
+        *odds,
+    ]
 
 
 def _scores(head: Head, encoded: Sequence[Encoded], row: int, every: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Decoding, Generator
+from ostinato.encoders.contract import Encoded
+from ostinato.heads.contract import Decoding, Generator
 from ostinato.layers.attend import Memory
-from ostinato.searches._contract import Hypothesis, Search
+from ostinato.searches.contract import Hypothesis, Search
 from ostinato.steps import Steps
 
 _STATES = 1009
@@ -66,7 +66,9 @@ class TableGenerator(Generator):
         values = steps.padded()
         memory = Memory(values, values, steps.layout)
         rows = torch.arange(len(steps.layout))
-        return Decoding((memory,), rows, {"state": torch.zeros_like(rows)}, self._weights(torch.zeros_like(rows), memory, rows))
+        return Decoding(
+            (memory,), rows, {"state": torch.zeros_like(rows)}, self._weights(torch.zeros_like(rows), memory, rows)
+        )
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         self.num_steps += 1
@@ -85,7 +87,9 @@ class TableGenerator(Generator):
             here, after = self.step(symbols[:, place], state)
             more = place < lengths
             values = {"state": torch.where(more, after.values["state"], state.values["state"])}
-            attention = tuple(torch.where(more.unsqueeze(1), new, old) for new, old in zip(after.attention, state.attention))
+            attention = tuple(
+                torch.where(more.unsqueeze(1), new, old) for new, old in zip(after.attention, state.attention)
+            )
             state = replace(after, values=values, attention=attention)
             logits.append(here)
         return Steps.from_padded(torch.stack(logits, 1), steps.layout).values, state
@@ -125,7 +129,9 @@ def found(
     return search.search(generator, state, torch.tensor(max_lengths), seeds, attention=attention)
 
 
-def said_one_by_one(generator: Generator, example: Sequence[int], symbols: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
+def said_one_by_one(
+    generator: Generator, example: Sequence[int], symbols: Sequence[int]
+) -> tuple[list[Tensor], list[Tensor]]:
     """Log-probabilities (V,) before each of these symbols and the end, and the weights (S,) of each step."""
     state = generator.start(encode([example]))
     scores, weights = [], []
@@ -207,7 +213,9 @@ def beam_one_by_one(
 def check_company(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
     """Answers are the same alone, together and in another order: symbols equal, numbers to 1e-5 of their size."""
     together = found(search, generator, examples, max_lengths, attention=True)
-    alone = [found(search, generator, [one], [longest], attention=True)[0] for one, longest in zip(examples, max_lengths)]
+    alone = [
+        found(search, generator, [one], [longest], attention=True)[0] for one, longest in zip(examples, max_lengths)
+    ]
     order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(1)).tolist()
     shuffled = found(search, generator, [examples[i] for i in order], [max_lengths[i] for i in order], attention=True)
     for place, example in enumerate(order):
@@ -217,7 +225,9 @@ def check_company(search: Search, generator: Generator, examples: list[list[int]
 
 def check_answers(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
     """One to n_best answers, the best first, with the model's own log-probability and the weights of each step."""
-    for answers, example, longest in zip(found(search, generator, examples, max_lengths, attention=True), examples, max_lengths):
+    for answers, example, longest in zip(
+        found(search, generator, examples, max_lengths, attention=True), examples, max_lengths
+    ):
         assert 1 <= len(answers) <= search.n_best
         assert [one.score for one in answers] == sorted((one.score for one in answers), reverse=True)
         for one in answers:

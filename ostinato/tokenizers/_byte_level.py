@@ -16,7 +16,9 @@ def readable(piece: bytes | str) -> str:
             piece = piece.decode("utf-8")
         except UnicodeDecodeError:
             return "".join(f"\\x{byte:02x}" for byte in piece)
-    return "".join("▁" if one == " " else one if one.isprintable() or one in "\u200c\u200d" else _escaped(one) for one in piece)
+    return "".join(
+        "▁" if one == " " else one if one.isprintable() or one in "\u200c\u200d" else _escaped(one) for one in piece
+    )
 
 
 def _escaped(character: str) -> str:
@@ -58,7 +60,11 @@ class ByteLevel:
         self._library = Library.from_str(self._written)
         # Read from the text, for get_vocab() knows numbers and letters only in a random order.
         vocabulary = json.loads(self._written)["model"]["vocab"]
-        letters = [letter for letter, _ in vocabulary] if isinstance(vocabulary, list) else sorted(vocabulary, key=vocabulary.get)
+        letters = (
+            [letter for letter, _ in vocabulary]
+            if isinstance(vocabulary, list)
+            else sorted(vocabulary, key=vocabulary.get)
+        )
         self.pieces = [bytes(BYTES[letter] for letter in piece) for piece in letters]
 
     def facts(self) -> dict:

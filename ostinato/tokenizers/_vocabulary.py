@@ -15,7 +15,9 @@ def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_cou
     counts: Counter[str] = Counter()
     for sequence in sequences:
         counts.update(sequence)
-    known = sorted((symbol for symbol, count in counts.items() if count >= min_count), key=lambda one: (-counts[one], one))
+    known = sorted(
+        (symbol for symbol, count in counts.items() if count >= min_count), key=lambda one: (-counts[one], one)
+    )
     if not known and counts:
         raise DataError(
             f"nothing to learn: no {noun} occurs min_count = {min_count} times in the training split (the most frequent, "

@@ -24,7 +24,9 @@ def pattern() -> re.Pattern[str]:
     two digits, belong to it. Any other character is a symbol, with its marks; emoji joined by U+200D and flags are one symbol.
     """
     # Python's \w leaves combining marks out, which would tear words of Devanagari, Thai or Arabic with vowels apart.
-    marks = _ranges([one for one in [*range(0x20000), *range(0xE0100, 0xE01F0)] if unicodedata.category(chr(one))[0] == "M"])
+    marks = _ranges(
+        [one for one in [*range(0x20000), *range(0xE0100, 0xE01F0)] if unicodedata.category(chr(one))[0] == "M"]
+    )
     letters = rf"\w[\w{marks}\u200c\u200d]*"
     word = rf"{letters}(?:(?:['’\-\u2010\u2011]|(?<=\d)[.,:](?=\d)){letters})*"
     mark = rf"[{marks}\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"

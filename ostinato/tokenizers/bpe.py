@@ -8,7 +8,7 @@ from tokenizers import models, trainers
 
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import ByteLevel, alphabet, readable
-from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers.contract import Tokenizer
 
 
 class BPE(Tokenizer):

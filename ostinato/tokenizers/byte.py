@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers.contract import Tokenizer
 
 
 class Byte(Tokenizer):

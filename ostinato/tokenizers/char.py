@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._contract import Tokenizer
 from ostinato.tokenizers._vocabulary import most_frequent
+from ostinato.tokenizers.contract import Tokenizer
 
 
 class Char(Tokenizer):

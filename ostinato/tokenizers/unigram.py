@@ -8,7 +8,7 @@ from tokenizers import models, trainers
 
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import ByteLevel, alphabet, readable
-from ostinato.tokenizers._contract import Tokenizer
+from ostinato.tokenizers.contract import Tokenizer
 
 
 class Unigram(Tokenizer):
@@ -34,7 +34,11 @@ class Unigram(Tokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         # Below 256 the library refuses, and at 256 it stops pruning early (447 pieces were seen).
         trainer = trainers.UnigramTrainer(
-            vocab_size=max(257, self._limit), initial_alphabet=alphabet(), special_tokens=[], unk_token=None, show_progress=False
+            vocab_size=max(257, self._limit),
+            initial_alphabet=alphabet(),
+            special_tokens=[],
+            unk_token=None,
+            show_progress=False,
         )
         self._model.fit(texts, models.Unigram(), trainer)
 

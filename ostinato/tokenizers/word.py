@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._contract import Spelt, Tokenizer
 from ostinato.tokenizers._vocabulary import most_frequent
 from ostinato.tokenizers._words import pattern
+from ostinato.tokenizers.contract import Spelt, Tokenizer
 
 # White space for str.split, so that no text can hold it in a piece.
 JOINED = "\x1f"

@@ -55,7 +55,9 @@ def mean(saved: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
                 total[name] = tensor
             else:
                 total[name] = total[name] + tensor.double() if name in total else tensor.double()
-    real = {name: (tensor / number).to(weights[name].dtype) for name, tensor in total.items() if tensor.is_floating_point()}
+    real = {
+        name: (tensor / number).to(weights[name].dtype) for name, tensor in total.items() if tensor.is_floating_point()
+    }
     return total | real
 
 

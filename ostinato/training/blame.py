@@ -19,7 +19,9 @@ def first_not_finite(model: nn.Module, compute: Callable[[Any], Any], batch: Any
     names = {module: name for name, module in model.named_modules() if module is not model}
 
     def look(module: nn.Module, given: Any, output: Any) -> None:
-        tensors = [leaf for leaf in _pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+        tensors = [
+            leaf for leaf in _pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()
+        ]
         if not found and not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
             found.append(f"{names[module]} ({type(module).__name__})")
 

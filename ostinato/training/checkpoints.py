@@ -60,7 +60,9 @@ class Checkpoints:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def save(self, epoch: int, batch: int, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def save(
+        self, epoch: int, batch: int, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+    ) -> None:
         """Writes the checkpoint of a position, then deletes what no checkpoint needs any more."""
         path = self.folder / f"checkpoint-{epoch:04d}-{batch:07d}"
         if path.exists():
@@ -68,7 +70,9 @@ class Checkpoints:
         with files.new_folder(path) as new:
             digests = {}
             for name, group in tensors.items():
-                data = safetensors.torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in group.items()})
+                data = safetensors.torch.save(
+                    {key: tensor.detach().cpu().contiguous() for key, tensor in group.items()}
+                )
                 digests[name] = hashlib.sha256(data).hexdigest()
                 files.write_synced(new / f"{name}.safetensors", data)
             whole = {"version": VERSION, "sha256": digests, **state}
@@ -149,7 +153,9 @@ def _free(path: Path) -> Path:
 
 def _read(path: Path) -> Checkpoint:
     state = _state(path)
-    return Checkpoint(state, {name: _tensors(path / f"{name}.safetensors", digest) for name, digest in state["sha256"].items()})
+    return Checkpoint(
+        state, {name: _tensors(path / f"{name}.safetensors", digest) for name, digest in state["sha256"].items()}
+    )
 
 
 def _state(path: Path) -> dict[str, Any]:
@@ -160,7 +166,9 @@ def _state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
         raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
     if state["version"] > VERSION:
-        raise BundleError(f"{path}: of checkpoint version {state['version']}, known are those up to {VERSION}; update Ostinato")
+        raise BundleError(
+            f"{path}: of checkpoint version {state['version']}, known are those up to {VERSION}; update Ostinato"
+        )
     return state
 
 
@@ -214,7 +222,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.P
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]
+) -> None:
     """Takes up a saved state; `named` in the order in which the optimizer was given the parameters."""
     places = {name: place for place, name in enumerate(named)}
     state: dict[int, dict[str, Tensor]] = {}

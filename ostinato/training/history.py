@@ -44,7 +44,10 @@ class History:
 
     def append(self, report: Mapping[str, Any]) -> None:
         # JSON has no word for infinity or for what is no number.
-        plain = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in report.items()}
+        plain = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in report.items()
+        }
         with files.explained(self._path):
             self._file.write(json.dumps(plain, ensure_ascii=False).encode() + b"\n")
             self._file.flush()

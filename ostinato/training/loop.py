@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ostinato.data.streams import Chunk
 from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.heads._contract import Loss
+from ostinato.heads.contract import Loss
 from ostinato.registry import Count, Positive, Rate, Room, Settings, build
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
@@ -72,7 +72,7 @@ class Training:
         average_decay: keep a moving average of the weights, which counts older updates less by this factor.
         average_last: keep the mean of the weights after this many last epochs.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
-        watch: the metric that says which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
+        monitor: the metric that says which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
         patience: stop after so many validations in a row without a better one.
         keep_best: keep the weights of the best validation, not of the end.
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
@@ -101,7 +101,7 @@ class Training:
         average_decay: Rate | None = None,
         average_last: Count | None = None,
         validate_every: Count = 1,
-        watch: str = "loss",
+        monitor: str = "loss",
         patience: Count | None = None,
         keep_best: bool = True,
         checkpoint_seconds: Positive = 60.0,
@@ -118,9 +118,9 @@ class Training:
             )
         if average_decay is not None and average_last is not None:
             raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
-        if watch != "loss" and not keep_best and patience is None and schedule.type != "plateau":
+        if monitor != "loss" and not keep_best and patience is None and schedule.type != "plateau":
             raise ConfigError(
-                f"training.watch: '{watch}' would decide nothing with keep_best false, no patience and schedule {schedule.type};"
+                f"training.monitor: '{monitor}' would decide nothing with keep_best false, no patience and schedule {schedule.type};"
                 " leave it out, or set keep_best, patience or schedule plateau"
             )
         self.batch_steps = batch_steps
@@ -136,7 +136,7 @@ class Training:
         self.average_decay = average_decay
         self.average_last = average_last
         self.validate_every = validate_every
-        self.watch = watch
+        self.monitor = monitor
         self.patience = patience
         self.keep_best = keep_best
         self.checkpoint_seconds = checkpoint_seconds
@@ -145,14 +145,16 @@ class Training:
         self.seed = seed
         self.precision = precision
 
-    def run(self, task: Task, folder: str | Path, listeners: Listeners | None = None, *, resume: bool = False) -> Outcome:
+    def run(
+        self, task: Task, folder: str | Path, listeners: Listeners | None = None, *, resume: bool = False
+    ) -> Outcome:
         """Trains, or goes on training, and leaves the weights to keep in the model.
 
         Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with `resume`
         and a run that has ended, nothing is trained.
 
         Errors:
-            ConfigError: the watched metric is not measured, a changed setting would change the past, or a loss or gradient is
+            ConfigError: the monitored metric is not measured, a changed setting would change the past, or a loss or gradient is
                 not finite. (There is no class of its own for that: what helps is a change of the recipe.)
             DataError: the folder holds a run and `resume` was not said, or the disk refuses.
             BundleError: no checkpoint is whole.
@@ -165,8 +167,10 @@ class _Run:
     """One session of a run: from a start or a checkpoint to the end or an interruption."""
 
     def __init__(self, training: Training, task: Task, folder: Path, listeners: Listeners, resume: bool):
-        if training.watch not in task.higher:
-            raise ConfigError(f"training.watch: '{training.watch}' is not measured{nearest(training.watch, task.higher)}")
+        if training.monitor not in task.higher:
+            raise ConfigError(
+                f"training.monitor: '{training.monitor}' is not measured{nearest(training.monitor, task.higher)}"
+            )
         self.training, self.task, self.listeners = training, task, listeners
         self.checkpoints = Checkpoints(folder / "checkpoints")
         saved = self.checkpoints.latest(listeners.notes)
@@ -202,7 +206,9 @@ class _Run:
                 self.carried = tuple(found[str(place)].to(self.device) for place in range(len(found)))
             length = saved.state["history_length"]
             if self.ended() is None:
-                listeners.notes(f"going on after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}")
+                listeners.notes(
+                    f"going on after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}"
+                )
         listeners.notes(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}")
         board = folder / "tensorboard" if training.tensorboard else None
         self.history = History(folder / "history.jsonl", length, self.place.updates, board, listeners.notes)
@@ -293,7 +299,9 @@ class _Run:
         if len(parts) > 1 and known is None and counts:
             torch._foreach_mul_([one.grad for one in self.named.values() if one.grad is not None], 1 / counts.total())
         norm = clip(list(self.named.values()), norm=training.clip_norm, value=training.clip_value)
-        *values, self.norm = torch.stack([*(one.float() for one in totals.values()), norm.float().to(self.device)]).tolist()
+        *values, self.norm = torch.stack(
+            [*(one.float() for one in totals.values()), norm.float().to(self.device)]
+        ).tolist()
         if not all(map(math.isfinite, (*values, self.norm))):
             self.blame(parts, batches, dict(zip(totals, values)), carried)
         self.optimizer.step()
@@ -337,7 +345,7 @@ class _Run:
     def validate(self, number: int, averaged: Sequence[int]) -> dict[str, Any]:
         """Measures the weights that would be kept, and remembers and keeps them if they are the best so far."""
         place, training = self.place, self.training
-        higher = self.task.higher[training.watch]
+        higher = self.task.higher[training.monitor]
         with worn(self.model, self.judged(averaged)):
             self.model.eval()
             try:
@@ -350,7 +358,7 @@ class _Run:
                 self.may_break = False
                 self.model.train()
             if not self.interrupted:
-                value, best = valid[training.watch], place.best_value
+                value, best = valid[training.monitor], place.best_value
                 better = math.isfinite(value) and (best is None or (value > best if higher else value < best))
                 if better and training.keep_best:
                     self.checkpoints.save_weights("best", number, model_tensors(self.model))
@@ -419,7 +427,9 @@ class _Run:
         left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
         loss = sum(self.model.weights[name] * total / counts[name] for name, total in totals.items())
         epochs, rate = self.training.epochs, place.learning_rate
-        self.listeners.progress(Progress(place.updates, self.total, place.epoch + 1, epochs, loss, self.speed, rate, left))
+        self.listeners.progress(
+            Progress(place.updates, self.total, place.epoch + 1, epochs, loss, self.speed, rate, left)
+        )
 
     def blame(
         self, parts: Sequence[Part], batches: Sequence[Any], totals: Mapping[str, float], carried: tuple[Tensor, ...]

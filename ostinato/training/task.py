@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ostinato.data.streams import Chunk
-from ostinato.heads._contract import Loss
+from ostinato.heads.contract import Loss
 
 
 class Trainable(Protocol):

@@ -24,7 +24,9 @@ def check(attention, equation, num_parameters):
     for example in range(2):
         for place in range(2):
             for step in range(4):
-                expected = equation(query[example, place], padded[example, step], previous[example, place], step).detach()
+                expected = equation(
+                    query[example, place], padded[example, step], previous[example, place], step
+                ).detach()
                 assert float(scores[example, place, step]) == pytest.approx(float(expected), rel=1e-10)
     assert sum(one.numel() for one in attention.parameters()) == num_parameters
 
@@ -54,7 +56,9 @@ def test_location_is_chorowskis_equation():
 
     def equation(q, m, previous, step):
         seen = a.around.weight[:, 0] @ torch.nn.functional.pad(previous, (1, 1))[step : step + 3]
-        return a.energy.weight[0] @ torch.tanh(a.query.weight @ q + a.query.bias + a.key.weight @ m + a.place.weight @ seen)
+        return a.energy.weight[0] @ torch.tanh(
+            a.query.weight @ q + a.query.bias + a.key.weight @ m + a.place.weight @ seen
+        )
 
     check(a, equation, 4 * (5 + 3 + 1 + 2 + 1) + 2 * 3)
 

@@ -18,7 +18,9 @@ FURTHER = {
 """Combinations beyond one option at a time."""
 
 CASES = [
-    pytest.param(name, options, id=f"{name}-{'-'.join(f'{option}={value}' for option, value in options.items()) or 'default'}")
+    pytest.param(
+        name, options, id=f"{name}-{'-'.join(f'{option}={value}' for option, value in options.items()) or 'default'}"
+    )
     for name in registry.names("cells")
     for options in [
         {},

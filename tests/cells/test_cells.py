@@ -20,7 +20,11 @@ def test_parameter_counts_of_the_textbook():
     assert count(GRU(x, h, biases=1)) == 3 * ((x + h) * h + h)
     assert count(RNN(32, 5, biases=1)) == 190
     assert 2 * count(RNN(32, 5, biases=1)) == 380
-    assert count(LSTM(x, h, biases=2)) == 4 * ((x + h) * h + 2 * h) == sum(p.numel() for p in torch.nn.LSTM(x, h).parameters())
+    assert (
+        count(LSTM(x, h, biases=2))
+        == 4 * ((x + h) * h + 2 * h)
+        == sum(p.numel() for p in torch.nn.LSTM(x, h).parameters())
+    )
     assert count(GRU(x, h, biases=0, reset="before")) == 3 * (x + h) * h
 
 
@@ -119,7 +123,10 @@ def test_lstm_with_layer_norm_is_ba_2016():
         cell.norm_c.bias.uniform_(-1, 1)
 
     def norm(a, layer):
-        return layer.weight * (a - a.mean(1, keepdim=True)) / (a.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt() + layer.bias
+        return (
+            layer.weight * (a - a.mean(1, keepdim=True)) / (a.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+            + layer.bias
+        )
 
     x, h, c = (torch.randn(2, size, dtype=torch.float64) for size in (3, 4, 4))
     i, f, g, o = (norm(x @ cell.weight_x.T, cell.norm_x) + norm(h @ cell.weight_h.T, cell.norm_h)).split(4, 1)

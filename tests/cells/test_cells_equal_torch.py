@@ -93,8 +93,11 @@ def test_a_projected_lstm_equals_torchs(reverse):
     cell, theirs = LSTM(6, 16, 5, forget_bias=0.0).double(), nn.LSTM(6, 16, proj_size=5, bidirectional=True, **wide)
     suffix = "_reverse" if reverse else ""
     named = {
-        "weight_x": "weight_ih", "weight_h": "weight_hh",
-        "bias_x": "bias_ih", "bias_h": "bias_hh", "weight_r": "weight_hr"
+        "weight_x": "weight_ih",
+        "weight_h": "weight_hh",
+        "bias_x": "bias_ih",
+        "bias_h": "bias_hh",
+        "weight_r": "weight_hr",
     }
     pairs = [(getattr(cell, own), getattr(theirs, f"{other}_l0{suffix}")) for own, other in named.items()]
     with torch.no_grad():

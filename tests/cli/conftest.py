@@ -101,7 +101,7 @@ def here(tmp_path, monkeypatch):
 def trained(tmp_path_factory, cache):
     """A run of the tiny recipe: tests read it and leave it as it is."""
     from ostinato import api
-    from ostinato.recipe import load
+    from ostinato.recipe.read import load
 
     folder = tmp_path_factory.mktemp("trained")
     write_data(folder)

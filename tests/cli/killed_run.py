@@ -14,7 +14,7 @@ import torch._inductor  # noqa: F401
 
 from ostinato import api  # noqa: F401
 from ostinato.cli.main import main
-from ostinato.preparing import Prepared
+from ostinato.preprocessing.prepare import Prepared
 
 
 def deadly(stop_at):

@@ -17,7 +17,10 @@ TRAIN = "de\ten\nein\tone\nzwei\ttwo\ndrei zwei\tthree two\nein ein\tone one\n"
         (b"de\ten\nein\tone\nzw\xffei\ttwo\n", ["train.tsv line 3 is not UTF-8", "byte 3", "0xff", "iconv"]),
         (b"de\ten\nein\tone\nzw\0ei\ttwo\n", ["train.tsv line 3 has a NUL byte", "remove"]),
         (b"de\ten\nein\tone\nzwei\n", ["train.tsv line 3"]),
-        (b"de\ten\n\tone\nzwei\t\n", ["1 rows: inputs.de is empty (the first: train.tsv line 2)", "1 rows: outputs.en is empty"]),
+        (
+            b"de\ten\n\tone\nzwei\t\n",
+            ["1 rows: inputs.de is empty (the first: train.tsv line 2)", "1 rows: outputs.en is empty"],
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_with_its_line(here, refused, content, says):

@@ -130,14 +130,24 @@ def finite(report):
 
 def test_a_label_that_training_never_saw_is_named_with_its_line(folder, refuses):
     write_labels(folder / "valid.csv", [*labels(6), ("abc", "yees")])
-    says = ["valid.csv line 8", "column 'label'", "'yees' was not known in training", "did you mean 'yes'", "known: no, yes", "unknown: missing"]
+    says = [
+        "valid.csv line 8",
+        "column 'label'",
+        "'yees' was not known in training",
+        "did you mean 'yes'",
+        "known: no, yes",
+        "unknown: missing",
+    ]
     refuses(LABELS, says)
 
 
 def test_a_bad_test_split_does_not_cost_the_training(folder, cli, refused):
     (folder / "recipe.yaml").write_text(LABELS)
     for content, says in (
-        ("text,label\nabc,no\nabc,yees\n", ["test.csv line 3, outputs.label", "'yees' was not known", "did you mean 'yes'"]),
+        (
+            "text,label\nabc,no\nabc,yees\n",
+            ["test.csv line 3, outputs.label", "'yees' was not known", "did you mean 'yes'"],
+        ),
         ("text,label\n", ["data.test: test.csv has a header (text, label) and no rows", "at least one row"]),
     ):
         (folder / "test.csv").write_text(content)
@@ -154,7 +164,9 @@ def test_an_unknown_label_is_counted_as_wrong_where_the_recipe_says_so(folder, t
     write_labels(folder / "test.csv", [("abcd", "never")] * 3)
     found = cli("evaluate", "run", "--data", "test.csv", "--json").json
     assert found["outputs"]["label"]["accuracy"]["value"] == 0 and "log_loss" not in found["outputs"]["label"]
-    assert any("log_loss" in note and "to divide by" in note for note in found["notes"]), "labels that nobody knows have no log-probability"
+    assert any("log_loss" in note and "to divide by" in note for note in found["notes"]), (
+        "labels that nobody knows have no log-probability"
+    )
     write_labels(folder / "test.csv", [("abcd", "never")] * 3 + [("abcd", "no"), ("abcd", "yes")])
     found = cli("evaluate", "run", "--data", "test.csv", "--json").json["outputs"]["label"]
     assert found["accuracy"]["value"] == 20 and found["accuracy"]["method"] == "wilson over 5 examples"
@@ -164,7 +176,13 @@ def test_an_unknown_label_of_an_input_is_named_at_prediction(folder, train, refu
     write_rows(folder / "table.jsonl", priced(20))
     train(TABLE)
     write_labels(folder / "in.csv", [("1", "a"), ("2", "c")], "size,kind")
-    refused("predict", "run", "--input", "in.csv", says=["in.csv line 3, inputs.kind", "'c' was not known in training", "known: a, b"])
+    refused(
+        "predict",
+        "run",
+        "--input",
+        "in.csv",
+        says=["in.csv line 3, inputs.kind", "'c' was not known in training", "known: a, b"],
+    )
 
 
 def test_rows_without_a_label_are_left_out_of_training_and_counted(folder, train):
@@ -220,7 +238,9 @@ def test_a_step_without_a_label_is_missing_in_training_and_in_the_references(fol
         row["tags"][1] = missing
     write_rows(folder / "train.jsonl", rows)
     write_rows(folder / "test.jsonl", rows)
-    recipe = TAGS.replace(", scheme: bioes", f", missing: {missing}" if missing else "").replace("epochs: 1", "epochs: 40")
+    recipe = TAGS.replace(", scheme: bioes", f", missing: {missing}" if missing else "").replace(
+        "epochs: 1", "epochs: 40"
+    )
     said = train(recipe.replace("batch_rows: 8", "batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.05}"))
     assert json.loads((folder / "run/bundle.json").read_text())["modalities"]["outputs.tags"]["counts"] != []
     assert said.json["outputs"]["tags"]["step_accuracy"]["value"] == 100, "a missing step is no wrong one"
@@ -230,9 +250,14 @@ def test_a_step_without_a_label_is_missing_in_training_and_in_the_references(fol
 def test_several_files_of_columns_are_named_once(folder, train, refuses):
     for name, text in (("a.txt", "x _ O\ny _ B-X\n\nz _ O\ny _ B-X\n\n" * 5), ("b.txt", "z _ O\n\nx _ O\ny _ B-X\n")):
         (folder / name).write_text(text)
-    recipe = TAGS.replace("train: train.jsonl, test: test.jsonl", "train: {word _ tags: [a.txt, b.txt]}").replace("words:", "word:")
+    recipe = TAGS.replace("train: train.jsonl, test: test.jsonl", "train: {word _ tags: [a.txt, b.txt]}").replace(
+        "words:", "word:"
+    )
     (folder / "c.txt").write_text("z _ O\n\nx O\n")
-    refuses(recipe.replace("b.txt", "c.txt"), ["c.txt line 3 has 2 columns apart by spaces, and 3 are named (word, _, tags)"])
+    refuses(
+        recipe.replace("b.txt", "c.txt"),
+        ["c.txt line 3 has 2 columns apart by spaces, and 3 are named (word, _, tags)"],
+    )
     said = train(recipe)
     splits = json.loads((folder / "run/bundle.json").read_text())["data"]["splits"]
     assert sum(one["rows"] for one in splits.values()) == 12
@@ -242,7 +267,9 @@ def test_several_files_of_columns_are_named_once(folder, train, refuses):
 def test_lists_of_whole_numbers_are_learnt_and_judged_as_symbols(folder, train):
     write_rows(folder / "train.jsonl", [{"a": [1, 2, 3], "b": [3, 2, 1]}] * 20)
     recipe = f"data: {{train: train.jsonl}}\ninputs: {{a: {{type: tokens, encoder: {ENCODER}}}}}\n"
-    said = train(recipe + "outputs: {b: {type: tokens, head: {cell: gru, hidden_size: 4}}}\nsearch: greedy\n" + TRAINING)
+    said = train(
+        recipe + "outputs: {b: {type: tokens, head: {cell: gru, hidden_size: 4}}}\nsearch: greedy\n" + TRAINING
+    )
     finite(said.json)
 
 
@@ -251,12 +278,22 @@ def test_lists_of_whole_numbers_are_learnt_and_judged_as_symbols(folder, train):
 
 def test_a_series_shorter_than_its_window_is_named_with_what_it_needs(folder, refuses, train, refused):
     load_table(folder / "load.csv", hours=30)
-    says = ["series 1: has 30 steps, 6 of them for training", "lookback 8 + horizon 4 need 12", "set a lookback of at most 2"]
+    says = [
+        "series 1: has 30 steps, 6 of them for training",
+        "lookback 8 + horizon 4 need 12",
+        "set a lookback of at most 2",
+    ]
     refuses(FORECAST, says)
     load_table(folder / "load.csv")
     train(FORECAST)
     load_table(folder / "short.csv", hours=9, future=4)
-    refused("predict", "run", "--input", "short.csv", says=["short.csv series 1: has 5 steps", "looks back at 8", "longer past"])
+    refused(
+        "predict",
+        "run",
+        "--input",
+        "short.csv",
+        says=["short.csv series 1: has 5 steps", "looks back at 8", "longer past"],
+    )
 
 
 def test_a_constant_series_trains_and_gives_finite_numbers(folder, train, cli):
@@ -291,7 +328,9 @@ def test_infinite_numbers_in_lists_and_cells_are_named_with_their_lines(folder, 
     rows[5]["size"] = float("-inf")
     write_rows(folder / "table.jsonl", rows)
     refuses(TABLE, ["table.jsonl line 6, column 'size'", "infinite"])
-    forecast = f"data: {{file: curves.jsonl, split: {{valid: 5}}}}\ninputs: {{y: {{type: series, encoder: {ENCODER}}}}}\n"
+    forecast = (
+        f"data: {{file: curves.jsonl, split: {{valid: 5}}}}\ninputs: {{y: {{type: series, encoder: {ENCODER}}}}}\n"
+    )
     forecast += "outputs: {ahead: {of: y, align: next, horizon: 2, lookback: 3}}\n" + TRAINING
     write_rows(folder / "curves.jsonl", [{"y": [1.0] * 20}, {"y": [1.0, 2.0, float("inf"), *[0.0] * 17]}])
     refuses(forecast, ["curves.jsonl line 2, column 'y'", "step 3 is infinite"])
@@ -308,7 +347,9 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     said = train(CURVES.replace("{train: curves.jsonl}", "{train: curves.jsonl, valid: curves.jsonl}"), "curves")
     finite(said.json)
     assert "n-gram" not in str(said.json["rivals"]) and "logistic regression" in said.json["rivals"]["label"]
-    assert "1 rows left out, inputs.curve is missing" in said.err and "1 rows left out, inputs.curve is empty" in said.err
+    assert (
+        "1 rows left out, inputs.curve is missing" in said.err and "1 rows left out, inputs.curve is empty" in said.err
+    )
     finite(cli("evaluate", "curves", "--data", "curves.jsonl", "--json").json)
 
     rows = priced(20)
@@ -318,7 +359,9 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     for place, line in (("inputs.size", 3), ("inputs.kind", 5), ("outputs.price", 7)):
         assert f"train: 1 rows left out, {place} is missing (the first: table.jsonl line {line})" in said.err
     assert said.json["examples"] == 17
-    assert "1 rows left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("measuring")[2]
+    assert (
+        "1 rows left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("measuring")[2]
+    )
     finite(said.json)
     says = ["table.jsonl line 3, inputs.size: is missing", "only a sequence can be empty", "leave the row out"]
     refused("predict", "table", "--input", "table.jsonl", says=says)
@@ -329,19 +372,37 @@ def test_a_covariate_known_ahead_that_is_missing_is_named_by_its_first_date(fold
     train(FORECAST)
     load_table(folder / "in.csv", hours=40, future=4)
     change_lines(folder / "in.csv", cell(39, 2, ""))
-    says = ["in.csv series 1: inputs.weather is known ahead and missing at 2013-01-02 13:00", "give it for 4 steps from 2013-01-02 12:00"]
+    says = [
+        "in.csv series 1: inputs.weather is known ahead and missing at 2013-01-02 13:00",
+        "give it for 4 steps from 2013-01-02 12:00",
+    ]
     refused("predict", "run", "--input", "in.csv", says=says)
     load_table(folder / "in.csv", hours=40, future=2)
-    refused("predict", "run", "--input", "in.csv", says=["missing at 2013-01-02 16:00", "give it for 4 steps from 2013-01-02 14:00"])
+    refused(
+        "predict",
+        "run",
+        "--input",
+        "in.csv",
+        says=["missing at 2013-01-02 16:00", "give it for 4 steps from 2013-01-02 14:00"],
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda lines: [*lines[:5], lines[6], lines[5], *lines[7:]], ["line 7: 2013-01-01 04:00 comes after 2013-01-01 05:00", "sort the rows by 'date'"]),
+        (
+            lambda lines: [*lines[:5], lines[6], lines[5], *lines[7:]],
+            ["line 7: 2013-01-01 04:00 comes after 2013-01-01 05:00", "sort the rows by 'date'"],
+        ),
         (lambda lines: [*lines[:5], lines[4], *lines[5:]], ["line 6: 2013-01-01 03:00 stands twice", "keep one row"]),
-        (lambda lines: lines[:60] + lines[60::2], ["line 62: 2013-01-03 13:00 comes after 2013-01-03 11:00", "one step is one hour", "add a row"]),
-        (lambda lines: lines[:60] + lines[62:], ["line 61: 2013-01-03 13:00 comes after 2013-01-03 10:00", "one step is one hour"]),
+        (
+            lambda lines: lines[:60] + lines[60::2],
+            ["line 62: 2013-01-03 13:00 comes after 2013-01-03 11:00", "one step is one hour", "add a row"],
+        ),
+        (
+            lambda lines: lines[:60] + lines[62:],
+            ["line 61: 2013-01-03 13:00 comes after 2013-01-03 10:00", "one step is one hour"],
+        ),
         (cell(11, 0, "01.02.2013"), ["line 11, column 'date'", "'01.02.2013'", "a date such as 2013-01-31 14:00"]),
     ],
 )
@@ -366,11 +427,15 @@ def test_a_forecast_of_steps_further_apart_than_those_of_training_is_refused(fol
 def test_two_inputs_with_different_numbers_of_rows_are_refused(folder, refuses, refused, train):
     (folder / "a.txt").write_text("a\nb\nc\n")
     (folder / "b.txt").write_text("x\ny\n")
-    recipe = "data: {train: {a: a.txt, b: b.txt, c: a.txt}}\ninputs: {a: text, b: text}\noutputs: {c: text}\n" + TRAINING
+    recipe = (
+        "data: {train: {a: a.txt, b: b.txt, c: a.txt}}\ninputs: {a: text, b: text}\noutputs: {c: text}\n" + TRAINING
+    )
     refuses(recipe, ["data.train", "a.txt has 3 lines", "b.txt has 2 lines", "line n of one"])
 
 
-@pytest.mark.parametrize(("content", "says"), [("", ["is empty"]), ("text,label\n", ["has a header (text, label) and no rows"])])
+@pytest.mark.parametrize(
+    ("content", "says"), [("", ["is empty"]), ("text,label\n", ["has a header (text, label) and no rows"])]
+)
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_an_empty_file_and_a_header_alone_are_refused(folder, refuses, split, content, says):
     (folder / f"{split}.csv").write_text(content)
@@ -378,11 +443,16 @@ def test_an_empty_file_and_a_header_alone_are_refused(folder, refuses, split, co
 
 
 def test_a_column_that_is_not_there_is_named_with_the_nearest(folder, refuses, train, refused):
-    refuses(LABELS.replace("{label:", "{lable:"), ["data.train: train.csv has no column 'lable'", "did you mean 'label'", "allowed here: label, text"])
+    refuses(
+        LABELS.replace("{label:", "{lable:"),
+        ["data.train: train.csv has no column 'lable'", "did you mean 'label'", "allowed here: label, text"],
+    )
     load_table(folder / "load.csv", header="date,load,wether")
     refuses(FORECAST, ["data.train: load.csv has no column 'weather'", "did you mean 'wether'"])
     train(LABELS)
-    refused("evaluate", "run", "--by", "lable", says=["data.test: test.csv has no column 'lable'", "did you mean 'label'"])
+    refused(
+        "evaluate", "run", "--by", "lable", says=["data.test: test.csv has no column 'lable'", "did you mean 'label'"]
+    )
 
 
 def test_rows_to_predict_that_lack_an_input_are_refused(folder, train, refused):
@@ -409,9 +479,11 @@ def test_rows_to_predict_that_lack_an_input_are_refused(folder, train, refused):
         ("{a: tokens}", "{y: {type: text, tokenizer: {same_as: a}}}", ["outputs.y", "same_as joins text and tokens"]),
         ("{a: text, b: {type: text, encoder: {same_as: c}}}", "{y: category}", ["line 2, inputs.b.encoder.same_as", "no input 'c'"]),
         ("{a: text}", "{y: {type: category, reads: []}}", ["line 3, outputs.y.reads", "must read an input", "inputs: a"]),
-        ("{a: {type: text, encoder: {both_ways: true}}}", "{y: {of: a, align: next}}", ["line 2, inputs.a.encoder.both_ways", "outputs.y", "leave it out"]),
-        ("{a: {type: series, encoder: {both_ways: true}}}", "{y: {of: a, align: next, horizon: 2}}", ["line 2, inputs.a.encoder.both_ways", "outputs.y"]),
+        ("{a: {type: text, encoder: {bidirectional: true}}}", "{y: {of: a, align: next}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y", "leave it out"]),
+        ("{a: {type: series, encoder: {bidirectional: true}}}", "{y: {of: a, align: next, horizon: 2}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y"]),
     ],
 )  # fmt: skip
-def test_what_refers_in_a_circle_or_to_another_type_reads_nothing_or_looks_ahead_is_refused(refuses, inputs, outputs, says):
+def test_what_refers_in_a_circle_or_to_another_type_reads_nothing_or_looks_ahead_is_refused(
+    refuses, inputs, outputs, says
+):
     refuses(f"data: {{train: train.csv}}\ninputs: {inputs}\noutputs: {outputs}\n", ["recipe.yaml", *says])

@@ -59,7 +59,9 @@ def test_several_inputs_need_of_and_only_its_column(here, cli, refused):
     refused("embed", "run", "x", "--of", "d", says=["--of d", "inputs: a, b"])
     assert cli("embed", "run", "xy", "--of", "b", "--json").json["size"] == 6
     (here / "only.csv").write_text("b,c\nx,z\ny,zz\n")
-    assert [one["outputs"] for one in cli("embed", "run", "--input", "only.csv", "--of", "b", "--json").json["rows"]] == [{"c": "z"}, {"c": "zz"}]
+    assert [
+        one["outputs"] for one in cli("embed", "run", "--input", "only.csv", "--of", "b", "--json").json["rows"]
+    ] == [{"c": "z"}, {"c": "zz"}]
 
 
 def test_what_it_cannot_read_or_write_is_refused(here, trained, refused):

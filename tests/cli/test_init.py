@@ -2,12 +2,16 @@
 
 import pytest
 
-from ostinato.recipe import load
+from ostinato.recipe.read import load
 
 
 @pytest.fixture
 def orders(here):
-    lines = [f"{verb} {times}\t{' '.join([verb.upper()] * number)}" for verb in "abcdefgh" for times, number in (("twice", 2), ("thrice", 3))]
+    lines = [
+        f"{verb} {times}\t{' '.join([verb.upper()] * number)}"
+        for verb in "abcdefgh"
+        for times, number in (("twice", 2), ("thrice", 3))
+    ]
     (here / "orders.tsv").write_text("\n".join(["order\tactions", *lines]) + "\n")
     return here
 
@@ -27,7 +31,9 @@ def test_a_recipe_is_written_beside_and_never_over(orders, cli, refused):
     assert "../orders.tsv" in (orders / "recipes/one.yaml").read_text(), "paths are relative to the recipe"
     assert cli("check", "recipes/one.yaml").code == 0
     (orders / "mine.yaml").write_text("precious")
-    refused("init", "orders.tsv", "--recipe", "mine.yaml", says=["mine.yaml", "is there already", "writes over nothing"])
+    refused(
+        "init", "orders.tsv", "--recipe", "mine.yaml", says=["mine.yaml", "is there already", "writes over nothing"]
+    )
     assert (orders / "mine.yaml").read_text() == "precious"
     refused("init", "none.tsv", says=["no file none.tsv"])
     refused("init", "orders.tsv", "--out", "action", says=["did you mean 'actions'"])
@@ -35,7 +41,15 @@ def test_a_recipe_is_written_beside_and_never_over(orders, cli, refused):
 
 def test_one_line_trains_what_init_would_write(orders, cli, refused):
     sets = ["training.epochs=1", "inputs.order.encoder.hidden_size=4", "search=greedy"]
-    words = ["train", "orders.tsv", "--in", "order:tokens", "--out", "actions:tokens", *(word for one in sets for word in ("--set", one))]
+    words = [
+        "train",
+        "orders.tsv",
+        "--in",
+        "order:tokens",
+        "--out",
+        "actions:tokens",
+        *(word for one in sets for word in ("--set", one)),
+    ]
     said = cli(*words)
     assert said.code == 0 and "output actions: tokens (as told)" in said.err
     assert (orders / "runs/orders/weights.safetensors").is_file()
@@ -74,14 +88,31 @@ def test_a_single_column_whose_name_a_recipe_cannot_have_goes_on(here, cli):
     (here / "one.csv").write_text("\n".join(["items", *(f"a {'b' * number} c." for number in range(60))]) + "\n")
     assert cli("init", "one.csv", "--recipe", "one.yaml").code == 0
     found = load(here / "one.yaml").settings
-    assert found.inputs["items_"].column == "items" and (found.outputs["going_on"].of, found.outputs["going_on"].column) == ("items_", "items")
+    assert found.inputs["items_"].column == "items" and (
+        found.outputs["going_on"].of,
+        found.outputs["going_on"].column,
+    ) == ("items_", "items")
 
 
 def test_a_table_by_date_is_forecast_in_one_line(here, cli, refused):
     lines = [f"2024-01-{1 + row // 24:02d} {row % 24:02d}:00,{10 + row % 24},{row % 7}" for row in range(400)]
     (here / "load.csv").write_text("\n".join(["hour,load,heat", *lines]) + "\n")
     sets = ["training.epochs=1", "outputs.forecast.horizon=6", "inputs.load.encoder.hidden_size=4"]
-    said = cli("train", "load.csv", "--in", "load,heat", "--out", "load", *(word for one in sets for word in ("--set", one)))
+    said = cli(
+        "train", "load.csv", "--in", "load,heat", "--out", "load", *(word for one in sets for word in ("--set", one))
+    )
     assert said.code == 0 and "the time is hour, one hour from row to row" in said.err
     assert len(cli("predict", "runs/load", "--input", "load.csv").out.split()) == 6
-    refused("train", "load.csv", "--in", "load", "--out", "load", "--set", "data.time=heat", "--folder", "b", says=["sort the rows by 'heat'"])
+    refused(
+        "train",
+        "load.csv",
+        "--in",
+        "load",
+        "--out",
+        "load",
+        "--set",
+        "data.time=heat",
+        "--folder",
+        "b",
+        says=["sort the rows by 'heat'"],
+    )

@@ -23,7 +23,9 @@ def letters(folder, count, start=0):
     lines = ["letter:file,label"]
     for number in range(start, start + count):
         label = ("cold", "warm")[number % 2]
-        (folder / f"{number}.txt").write_text(f"letter {number}:\nthe {'sun' if label == 'warm' else 'snow'} is here,\nand more\n")
+        (folder / f"{number}.txt").write_text(
+            f"letter {number}:\nthe {'sun' if label == 'warm' else 'snow'} is here,\nand more\n"
+        )
         lines.append(f"{number}.txt,{label}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
 
@@ -61,7 +63,15 @@ def test_a_folder_of_texts_with_labels(folder, cli, refused):
     (folder / "others/103.txt").unlink()
     says = ["--input: others/manifest.csv line 5, column 'letter:file'", "there is no file 103.txt", "did you mean '10"]
     refused("predict", "run", "--input", "others", says=says)
-    refused("train", "recipe.yaml", "--out", "new", "--set", "data.train=others", says=["data.train: others/manifest.csv line 5"])
+    refused(
+        "train",
+        "recipe.yaml",
+        "--out",
+        "new",
+        "--set",
+        "data.train=others",
+        says=["data.train: others/manifest.csv line 5"],
+    )
     assert not (folder / "new").exists()
 
 
@@ -86,7 +96,9 @@ def test_a_folder_is_guessed_like_a_file(folder, cli):
 
 
 def test_a_parquet_file_of_lists_and_labels(folder, cli):
-    rows = [{"curve": [math.sin(k * (1 + number % 2)) for k in range(9)], "kind": "ab"[number % 2]} for number in range(40)]
+    rows = [
+        {"curve": [math.sin(k * (1 + number % 2)) for k in range(9)], "kind": "ab"[number % 2]} for number in range(40)
+    ]
     polars.DataFrame(rows).write_parquet(folder / "curves.parquet")
     recipe = f"data: {{train: curves.parquet}}\ninputs: {{curve: {{type: series, encoder: {ENCODER}}}}}\noutputs: {{kind: category}}\n"
     (folder / "recipe.yaml").write_text(recipe + TRAINING)

@@ -6,7 +6,8 @@ import pytest
 
 from ostinato import api
 from ostinato.errors import DataError
-from ostinato.sweeping import Ended
+from ostinato.sweeps.sweep import Ended
+
 
 @pytest.fixture(autouse=True)
 def symbols(here):
@@ -21,7 +22,11 @@ WORDS = ("sweep", "tiny.yaml", "--over", "inputs.de.encoder.cell=rnn,gru", "--se
 def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cli):
     said = cli(*WORDS, "--jobs", "2", "--device", "cpu")
     assert said.code == 0, said.err
-    assert "cell: gru - rnn" in said.out and "not between methods" in said.out and "2 runs at once slow each other" in said.out
+    assert (
+        "cell: gru - rnn" in said.out
+        and "not between methods" in said.out
+        and "2 runs at once slow each other" in said.out
+    )
     assert "judging" not in said.err, "what a run measures at its end is not decoded again"
     kept = {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()}
     again = cli(*WORDS, "--device", "cpu", "--json")
@@ -35,7 +40,9 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
     told = report["rows"][0]["outputs"]["en"]
     assert list(told) == list(own)
     for name, one in own.items():
-        assert [told[name][end] for end in ("value", "low", "high")] == pytest.approx([one[end] for end in ("value", "low", "high")]), name
+        assert [told[name][end] for end in ("value", "low", "high")] == pytest.approx(
+            [one[end] for end in ("value", "low", "high")]
+        ), name
     text = (here / "all/sweep.md").read_text()
     assert "| rnn | 1 | 40 |" in text and "(quality_by_length.png)" in text and "ostinato train tiny.yaml --set" in text
 
@@ -61,7 +68,16 @@ def test_a_longer_sweep_trains_only_what_is_new_and_a_changed_recipe_is_refused(
     # Further epochs go on, whatever was finished.
     api.sweep("tiny.yaml", ["data.fraction=0.5"], "all", sets=["training.epochs=2"], device="cpu", start=start)
     assert began[2:] == ["fraction-0.5_seed-1"]
-    words = ("sweep", "tiny.yaml", "--over", "data.fraction=0.5", "--set", "inputs.de.encoder.hidden_size=4", "--out", "all")
+    words = (
+        "sweep",
+        "tiny.yaml",
+        "--over",
+        "data.fraction=0.5",
+        "--set",
+        "inputs.de.encoder.hidden_size=4",
+        "--out",
+        "all",
+    )
     refused(*words, says=["hidden_size was 8, is 4", "--overwrite"])
 
 
@@ -74,7 +90,9 @@ def test_mistakes_are_told_before_anything_is_trained(here, refused):
 
 
 def test_runs_that_fail_are_told_and_the_exit_status_is_2(here, cli, monkeypatch):
-    monkeypatch.setattr("ostinato.sweeping.process", lambda jobs: lambda one, say: Ended(2, "DataError: data.test: no file", None))
+    monkeypatch.setattr(
+        "ostinato.sweeps.sweep.process", lambda jobs: lambda one, say: Ended(2, "DataError: data.test: no file", None)
+    )
     said = cli(*WORDS)
     assert said.code == 2 and "cell-gru_seed-1 failed: DataError: data.test: no file" in said.out, said
     assert "2 of 2 runs failed" in (here / "all/sweep.md").read_text()

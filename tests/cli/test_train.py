@@ -22,9 +22,19 @@ def test_json_is_one_object_alone_and_the_run_can_be_used(here, cli):
     assert said.code == 0
     assert said.json["split"] == "test" and said.json["examples"] == 10 and said.json["run"] == "runs/tiny"
     assert "parameters" in said.err and "chosen:" in said.err
-    for name in ("bundle.json", "weights.safetensors", "recipe.yaml", "metrics.json", "README.md", "history.jsonl", "checkpoints"):
+    for name in (
+        "bundle.json",
+        "weights.safetensors",
+        "recipe.yaml",
+        "metrics.json",
+        "README.md",
+        "history.jsonl",
+        "checkpoints",
+    ):
         assert (here / "runs/tiny" / name).exists()
-    assert cli("evaluate", "runs/tiny", "--json").json == {name: said.json[name] for name in ("split", "examples", "outputs")}
+    assert cli("evaluate", "runs/tiny", "--json").json == {
+        name: said.json[name] for name in ("split", "examples", "outputs")
+    }
     # The run's recipe is a whole one: from the folder its paths are relative to, it trains the same model.
     shutil.copy(here / "runs/tiny/recipe.yaml", here / "again.yaml")
     cli("train", "again.yaml", "--out", "again")
@@ -77,7 +87,9 @@ def test_resume_refuses_what_would_change_the_past_by_name_and_leaves_the_run_wh
     assert cli("train", "tiny.yaml", "--out", "run").code == 0
     kept = {path.name: path.read_bytes() for path in (here / "run").iterdir() if path.is_file()}
     resume = ("train", "tiny.yaml", "--out", "run", "--resume", "--set")
-    refused(*resume, "training.clip_norm=3", says=["training.clip_norm was 1.0, is 3", "--overwrite", "training.epochs"])
+    refused(
+        *resume, "training.clip_norm=3", says=["training.clip_norm was 1.0, is 3", "--overwrite", "training.epochs"]
+    )
     refused(*resume, "inputs.de.tokenizer=char", says=["inputs.de.tokenizer.type was 'word', is 'char'"])
     refused(*resume, "inputs.de.encoder.hidden_size=9", says=["inputs.de.encoder.hidden_size was 8, is 9"])
     refused("train", "tiny.yaml", "--out", "run", "--resume", "--seed", "5", says=["training.seed was 1, is 5"])
@@ -107,7 +119,7 @@ def test_sizes_chosen_when_a_run_began_are_kept_when_it_goes_on(here, cli, monke
     )
     assert cli("train", "short.yaml", "--out", "run").code == 0
     chosen = json.loads((here / "run/bundle.json").read_text())["recipe"]["training"]["batch_steps"]
-    monkeypatch.setattr("ostinato.planning.UPDATES_AN_EPOCH", 3)
+    monkeypatch.setattr("ostinato.preprocessing.sizes.UPDATES_AN_EPOCH", 3)
     assert cli("train", "short.yaml", "--out", "run", "--resume", "--set", "training.epochs=2").code == 0
     assert json.loads((here / "run/bundle.json").read_text())["recipe"]["training"]["batch_steps"] == chosen
 
@@ -138,7 +150,7 @@ def test_ctrl_c_before_training_exits_130_too(here, cli, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ostinato.runs.prepare", stop)
+    monkeypatch.setattr("ostinato.run.train.prepare", stop)
     said = cli("train", "tiny.yaml", "--out", "run")
     assert (said.code, said.out) == (130, "") and "Stopped." in said.err
     assert not (here / "run").exists()

@@ -26,7 +26,13 @@ def test_evaluate_takes_other_data_and_another_search_and_refuses_the_rest(here,
     assert other["examples"] == 8
     assert cli("evaluate", trained, "--set", "search=greedy", "--json").code == 0
     assert (trained / "metrics.json").read_bytes() == kept, "measured otherwise, not kept"
-    refused("evaluate", trained, "--set", "training.epochs=3", says=["--set training.epochs=3", "only the search", "search.width=5"])
+    refused(
+        "evaluate",
+        trained,
+        "--set",
+        "training.epochs=3",
+        says=["--set training.epochs=3", "only the search", "search.width=5"],
+    )
     refused("evaluate", trained, "--set", "search.widht=3", says=["search.widht", "did you mean 'width'"])
     refused("evaluate", trained, "--data", "none.tsv", says=["no file none.tsv"])
 
@@ -72,7 +78,9 @@ def test_predict_takes_a_text_that_is_too_long_for_the_name_of_a_file(trained, c
 
 
 def test_predict_json_is_one_object_a_line(trained, cli):
-    lines = [json.loads(line) for line in cli("predict", trained, "ein", "zwei", "--json", "--n-best", "2").out.splitlines()]
+    lines = [
+        json.loads(line) for line in cli("predict", trained, "ein", "zwei", "--json", "--n-best", "2").out.splitlines()
+    ]
     assert [line["inputs"] for line in lines] == [{"de": "ein"}, {"de": "zwei"}]
     for line in lines:
         assert [one["rank"] for one in line["outputs"]["en"]] == [1, 2]
@@ -85,18 +93,33 @@ def test_n_best_prints_rank_score_text_and_says_what_to_set(trained, cli, refuse
     assert rows[0][2] == cli("predict", trained, "ein").out.rstrip("\n")
     refused("predict", trained, "ein", "--n-best", "3", says=["--n-best 3", "above width 2", "set width: 3"])
     assert cli("predict", trained, "ein", "--n-best", "3", "--set", "search.width=3").out.count("\n") == 3
-    refused("predict", trained, "ein", "--n-best", "3", "--set", "search=greedy", says=["'greedy' gives one answer", "search=beam"])
+    refused(
+        "predict",
+        trained,
+        "ein",
+        "--n-best",
+        "3",
+        "--set",
+        "search=greedy",
+        says=["'greedy' gives one answer", "search=beam"],
+    )
 
 
 def test_an_answer_stops_where_it_is_told_to(trained, cli, refused):
     texts = ["ein zwei drei vier", "neun neun neun acht", "drei sechs"]
     plain = cli("predict", trained, *texts).out.splitlines()
     stop = next(word for line in plain for word in line.split()[1:])
-    found = cli("predict", trained, *texts, "--set", "search=greedy", "--stop", stop, "--stop", "one one").out.splitlines()
+    found = cli(
+        "predict", trained, *texts, "--set", "search=greedy", "--stop", stop, "--stop", "one one"
+    ).out.splitlines()
     assert len(found) == 3 and not any(stop in line for line in found)
-    same = cli("predict", trained, *texts, "--set", "search=greedy", "--set", f"search.stop=[{stop}, one one]").out.splitlines()
+    same = cli(
+        "predict", trained, *texts, "--set", "search=greedy", "--set", f"search.stop=[{stop}, one one]"
+    ).out.splitlines()
     assert same == found
-    assert not any(stop in line for line in cli("predict", trained, *texts, "--n-best", "2", "--stop", stop).out.splitlines())
+    assert not any(
+        stop in line for line in cli("predict", trained, *texts, "--n-best", "2", "--stop", stop).out.splitlines()
+    )
     refused("predict", trained, *texts, "--stop", r"\n\n", says=[r"stop: '\n\n'", r"never says '\n'", "leave it out"])
     refused("predict", trained, *texts, "--stop", "", says=["search.stop.0", "at least 1 character"])
 
@@ -115,7 +138,13 @@ def test_several_runs_answer_as_an_ensemble_and_need_one_vocabulary(here, traine
     assert found.json["outputs"]["en"]["perplexity"]["value"] == pytest.approx(alone["perplexity"]["value"], rel=1e-6)
     (here / "train.tsv").write_text("de\ten\n" + "ein\tuno\nzwei\tdue\n" * 6)
     assert cli("train", "tiny.yaml", "--out", "other").code == 0
-    refused("predict", trained, "other", "ein", says=["other: an ensemble needs runs of one vocabulary", "only the seed changed"])
+    refused(
+        "predict",
+        trained,
+        "other",
+        "ein",
+        says=["other: an ensemble needs runs of one vocabulary", "only the seed changed"],
+    )
 
 
 def test_attention_is_drawn_and_its_path_is_told(here, trained, cli):
@@ -145,7 +174,9 @@ def test_several_inputs_and_outputs_come_from_a_table_and_leave_tab_separated(he
     assert said.code == 0
     lines = said.out.split("\n")
     assert len(lines) == 3 and all(line.count("\t") == 1 for line in lines[:2])
-    assert set(said.out.replace("\\t", "").replace("\\n", "")) <= {"\t", "\n"}, "tabs and breaks of an answer are escaped"
+    assert set(said.out.replace("\\t", "").replace("\\n", "")) <= {"\t", "\n"}, (
+        "tabs and breaks of an answer are escaped"
+    )
     assert cli("predict", "run", "--input", "in.jsonl", "--n-best", "1").out.split("\n")[0].startswith("c\t1\t-")
 
 
@@ -188,7 +219,10 @@ def test_a_full_recipe_keeps_what_was_switched_off(here, cli):
     words = [word for one in sets for word in ("--set", one)]
     first = cli("check", "tiny.yaml", *words, "--full").out
     (here / "full.yaml").write_text(first)
-    assert cli("check", "full.yaml", "--json").json["parameters"] == cli("check", "tiny.yaml", *words, "--json").json["parameters"]
+    assert (
+        cli("check", "full.yaml", "--json").json["parameters"]
+        == cli("check", "tiny.yaml", *words, "--json").json["parameters"]
+    )
     assert "clip_norm:\n" in first or "clip_norm: null" in first
 
 

@@ -44,7 +44,10 @@ def test_equal_seed_and_epoch_give_equal_batches_in_another_process():
         "batches = Batches(numpy.random.default_rng(0).integers(1, 60, 5000), batch_steps=800, seed=7).epoch(3);"
         "print(hashlib.sha256(b''.join(b.tobytes() + b'|' for b in batches)).hexdigest())"
     )
-    told = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    told = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert told[0] == told[1] != ""
     made = Batches(LENGTHS, batch_steps=800, seed=7)
     assert same(made.epoch(3), made.epoch(3)), "what was asked before changes nothing"

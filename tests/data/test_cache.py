@@ -16,7 +16,7 @@ from ostinato.data import cache
 from ostinato.data.cache import LeftOut, encode, encode_values, to_steps
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Symbols, Values
+from ostinato.modalities.contract import Symbols, Values
 
 
 class Letters:
@@ -166,7 +166,9 @@ def test_a_cell_that_cannot_be_encoded_names_its_place_and_leaves_nothing(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number, message", [(errno.ENOSPC, "no room left for the cache"), (errno.EROFS, "cannot be written in")])
+@pytest.mark.parametrize(
+    "number, message", [(errno.ENOSPC, "no room left for the cache"), (errno.EROFS, "cannot be written in")]
+)
 def test_a_full_disk_and_a_read_only_folder_are_told_and_leave_nothing(tmp_path, monkeypatch, number, message):
     def refuse(path):
         raise OSError(number, os.strerror(number))

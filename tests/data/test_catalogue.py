@@ -46,7 +46,9 @@ def test_the_facts_of_every_file_fit_together(entry):
         assert not NOT_SAFE.search(file.name) and "/" not in file.name
         assert bool(file.path) is (entry.free and not entry.builtin)
         assert not NOT_SAFE.search(file.path)
-        assert file.store in ("", "gz") and (file.store == "gz") is bool(file.original_sha256) is bool(file.original_bytes)
+        assert file.store in ("", "gz") and (file.store == "gz") is bool(file.original_sha256) is bool(
+            file.original_bytes
+        )
         assert file.store == "" or (file.name.endswith(".gz") and re.fullmatch(r"[0-9a-f]{64}", file.original_sha256))
         assert file.archive in ("", "zip", "tar") and bool(file.archive) is bool(file.member)
 

@@ -27,7 +27,13 @@ def rows_of(table):
 
 SPACES = "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\n# SYM O O\n\n \nPeter NNP I-NP I-PER\nsays  VBZ I-VP O\n"
 SENTENCES = [{"word": ["EU", "#"], "tag": ["I-ORG", "O"]}, {"word": ["Peter", "says"], "tag": ["I-PER", "O"]}]
-CHANGES = [lambda t: t, lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t, lambda t: t + "\n\n", lambda t: t[:-1]]
+CHANGES = [
+    lambda t: t,
+    lambda t: t.replace("\n", "\r\n"),
+    lambda t: "\ufeff" + t,
+    lambda t: t + "\n\n",
+    lambda t: t[:-1],
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -65,7 +71,9 @@ def test_lists_of_words_and_tags_serve_tokens_as_they_are(tmp_path):
     table = opened(tmp_path, {"word _ _ tag": written(tmp_path, "t.conll", SPACES)})
     tokens = make("modalities", "tokens")
     tokens.fit(table.values("word", tokens))
-    assert [tokens.decode(tokens.encode(raw)) for raw in table.values("word", tokens)] == [row["word"] for row in SENTENCES]
+    assert [tokens.decode(tokens.encode(raw)) for raw in table.values("word", tokens)] == [
+        row["word"] for row in SENTENCES
+    ]
 
 
 UNIVERSAL = """# sent_id = 1
@@ -101,7 +109,10 @@ def test_fasta_is_names_and_sequences_over_any_number_of_lines(tmp_path):
 
 def test_labels_that_fasta_has_not_are_told_where_they_may_stand(tmp_path):
     path = written(tmp_path, "a.fasta", ">a\nAC\n")
-    with pytest.raises(DataError, match="a.fasta has no column 'label'; allowed here: name, sequence; FASTA holds no more: .* give a table"):
+    with pytest.raises(
+        DataError,
+        match="a.fasta has no column 'label'; allowed here: name, sequence; FASTA holds no more: .* give a table",
+    ):
         open_table(path, columns=["sequence", "label"], base=tmp_path, data_root=None, where="data.train")
 
 
@@ -118,7 +129,10 @@ SERIES = "#A\n@problemName x\n@timeStamps false\n@classLabel true low high\n@dat
 
 def test_series_are_lists_of_steps_and_their_label(tmp_path):
     table = opened(tmp_path, written(tmp_path, "t.ts.gz", SERIES))
-    assert rows_of(table) == [{"series": [[1, 4], [2, 5], [None, 6.5]], "label": "low"}, {"series": [[-1, 0]], "label": "high"}]
+    assert rows_of(table) == [
+        {"series": [[1, 4], [2, 5], [None, 6.5]], "label": "low"},
+        {"series": [[-1, 0]], "label": "high"},
+    ]
     assert table.place(1) == "t.ts.gz line 8"
     series, category = make("modalities", "series"), make("modalities", "category")
     series.fit(table.values("series", series))
@@ -153,7 +167,11 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path, monkeypatch, size):
 def test_the_digest_follows_content_and_names(tmp_path):
     written(tmp_path, "t.conll", "a b\n")
     digest = opened(tmp_path, {"word tag": "t.conll"}).digest()
-    assert digest == opened(tmp_path, {"word tag": "t.conll"}).digest() != opened(tmp_path, {"tag word": "t.conll"}).digest()
+    assert (
+        digest
+        == opened(tmp_path, {"word tag": "t.conll"}).digest()
+        != opened(tmp_path, {"tag word": "t.conll"}).digest()
+    )
     for name, text in (("t.conllu", UNIVERSAL), ("t.fa", ">a\nA\n"), ("t.ts", SERIES)):
         before = opened(tmp_path, written(tmp_path, name, text)).digest()
         assert opened(tmp_path, written(tmp_path, name, text + text[-6:])).digest() != before
@@ -224,7 +242,12 @@ def test_blocks_of_lists_and_sequences_hold_so_many_values_at_most(tmp_path, mon
     steps = [5, 40, 7, 100, 3, 3, 3]
     written(tmp_path, "a.ts", "@data\n" + "".join(":".join([",".join("1" * one)] * 2) + "\n" for one in steps))
     written(tmp_path, "a.fasta", "".join(f">{at}\n{'A' * 32 * one}\n" for at, one in enumerate(steps)))
-    for name, column, size in (("a.ts", "series", lambda cell: 2 * len(cell)), ("a.fasta", "sequence", lambda cell: len(cell) // 32)):
+    for name, column, size in (
+        ("a.ts", "series", lambda cell: 2 * len(cell)),
+        ("a.fasta", "sequence", lambda cell: len(cell) // 32),
+    ):
         blocks = [[size(cell) for cell in block.columns[column]] for block in opened(tmp_path, name).blocks()]
-        assert len(blocks) > 1 and all(sum(one[:-1]) < 60 for one in blocks), "the row that reaches the limit is the last"
+        assert len(blocks) > 1 and all(sum(one[:-1]) < 60 for one in blocks), (
+            "the row that reaches the limit is the last"
+        )
         assert sum(blocks, []) == [size([0] * one) if column == "series" else one for one in steps]

@@ -103,14 +103,18 @@ def test_every_month_of_every_form_is_seen_in_training(splits):
 
 
 def test_written_forms_hold_what_a_keyboard_types(rows):
-    unusual = {letter for row in rows for letter in row["written"] if unicodedata.category(letter) in ("Cc", "Zs", "Zl", "Zp")}
+    unusual = {
+        letter for row in rows for letter in row["written"] if unicodedata.category(letter) in ("Cc", "Zs", "Zl", "Zp")
+    }
     assert unusual == {" "}
     assert not any(letter in row["written"] for row in rows for letter in "\u200e\u200f\u061c")
 
 
 def test_the_recipe_names_columns_and_files_that_exist():
     recipe = YAML(typ="safe", pure=True).load(FOLDER / "dates.yaml")
-    assert {name: (FOLDER / file).exists() for name, file in recipe["data"].items()} == {split: True for split in SPLITS}
+    assert {name: (FOLDER / file).exists() for name, file in recipe["data"].items()} == {
+        split: True for split in SPLITS
+    }
     assert {*recipe["inputs"], *recipe["outputs"]} == {"written", "iso"}
 
 

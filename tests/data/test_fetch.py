@@ -298,7 +298,11 @@ KINDS = pytest.mark.parametrize("kind", ["zip", "tar"])
 
 @KINDS
 def test_the_members_of_an_archive_come_with_one_download(server, tmp_path, kind):
-    held(server, "all.pack", packed(kind, {"inside/a.txt": CONTENT, "inside/b.txt": b"second", "inside/more.txt": b"unlisted"}))
+    held(
+        server,
+        "all.pack",
+        packed(kind, {"inside/a.txt": CONTENT, "inside/b.txt": b"second", "inside/more.txt": b"unlisted"}),
+    )
     server.answers = ["break:1000"]
     files = [member(kind, "a.txt", CONTENT), member(kind, "b.txt", b"second")]
     folder = fetch_entry(entry(*files), tmp_path, connection=patient(server))
@@ -307,7 +311,9 @@ def test_the_members_of_an_archive_come_with_one_download(server, tmp_path, kind
 
 
 @KINDS
-@pytest.mark.parametrize("bad", ["../evil.txt", "inside/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize(
+    "bad", ["../evil.txt", "inside/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"]
+)
 def test_an_archive_that_leaves_its_folder_is_refused_whole(server, tmp_path, kind, bad):
     root = tmp_path / "root"
     held(server, "all.pack", packed(kind, {"inside/a.txt": CONTENT, bad: b"evil"}))

@@ -31,19 +31,32 @@ def manifest(folder, content, name="manifest.csv"):
     (folder / "set" / name).write_text(content)
 
 
-ROWS = [{"text": "a.txt", "label": "x"}, {"text": "sub/b.txt.gz", "label": "y"}, {"text": "empty.txt", "label": "x"}, {"text": "", "label": "y"}]
+ROWS = [
+    {"text": "a.txt", "label": "x"},
+    {"text": "sub/b.txt.gz", "label": "y"},
+    {"text": "empty.txt", "label": "x"},
+    {"text": "", "label": "y"},
+]
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "ndjson", "parquet", "csv.gz"])
 def test_any_table_is_a_manifest(folder, kind):
     if kind == "parquet":
-        frame = polars.DataFrame({"text:file": [row["text"] or None for row in ROWS], "label": [row["label"] for row in ROWS]})
+        frame = polars.DataFrame(
+            {"text:file": [row["text"] or None for row in ROWS], "label": [row["label"] for row in ROWS]}
+        )
         frame.write_parquet(folder / "set/manifest.parquet")
     elif kind in ("jsonl", "ndjson"):
-        manifest(folder, "".join(json.dumps({"text:file": row["text"] or None, "label": row["label"]}) + "\n" for row in ROWS), f"manifest.{kind}")
+        manifest(
+            folder,
+            "".join(json.dumps({"text:file": row["text"] or None, "label": row["label"]}) + "\n" for row in ROWS),
+            f"manifest.{kind}",
+        )
     else:
         sign = "\t" if kind == "tsv" else ","
-        text = "".join(sign.join(row) + "\n" for row in [("text:file", "label"), *((row["text"], row["label"]) for row in ROWS)])
+        text = "".join(
+            sign.join(row) + "\n" for row in [("text:file", "label"), *((row["text"], row["label"]) for row in ROWS)]
+        )
         path = folder / f"set/manifest.{kind}"
         path.write_bytes(gzip.compress(text.encode()) if kind.endswith(".gz") else text.encode())
     table = opened(folder)
@@ -63,7 +76,10 @@ def test_numbers_lists_and_arrays_are_series_and_lists(folder):
     table, series = opened(folder), make("modalities", "series", (), {"scale": "none"})
     series.fit(value for value in table.values("curve", series) if value is not None)
     found = [None if raw is None else series.encode(raw)[:, :2].tolist() for raw in table.values("curve", series)]
-    assert str(found) == "[[[1.0, 2.0], [3.0, nan]], [[5.0, 6.0], [7.0, 8.0]], [[1.0, 2.0], [nan, nan]], [[0.0, 1.0], [2.0, 3.0]], None]"
+    assert (
+        str(found)
+        == "[[[1.0, 2.0], [3.0, nan]], [[5.0, 6.0], [7.0, 8.0]], [[1.0, 2.0], [nan, nan]], [[0.0, 1.0], [2.0, 3.0]], None]"
+    )
     (folder / "set/tags.json").write_text('["N", "V", null]')
     (folder / "set/tags.txt").write_text("N V\n")
     manifest(folder, "tags:file\ntags.json\ntags.txt\n")
@@ -77,7 +93,9 @@ def test_files_are_read_row_by_row(folder, monkeypatch):
     manifest(folder, "text:file,n\n" + "".join(f"{number}.txt,{number}\n" for number in range(10)))
     blocks = list(opened(folder).blocks())
     assert [len(block) for block in blocks] == [3, 3, 3, 1], "as many as fit, whatever the manifest's own block"
-    assert [cell[0] for block in blocks for cell in block.columns["text"]] == [n for block in blocks for n in block.columns["n"]]
+    assert [cell[0] for block in blocks for cell in block.columns["text"]] == [
+        n for block in blocks for n in block.columns["n"]
+    ]
     assert [block.place(0) for block in blocks] == [f"set/manifest.csv line {line}" for line in (2, 5, 8, 11)]
     assert len(list(opened(folder, ["n"]).blocks())) == 1, "no file is read for other columns"
 
@@ -153,7 +171,10 @@ def test_a_link_out_of_the_folder_is_refused(folder):
 
 
 def test_a_folder_has_one_manifest(folder):
-    with pytest.raises(DataError, match=r"data.train: set is a folder without a manifest; .*manifest.csv or .*NAME:file.*or name a file in the folder"):
+    with pytest.raises(
+        DataError,
+        match=r"data.train: set is a folder without a manifest; .*manifest.csv or .*NAME:file.*or name a file in the folder",
+    ):
         opened(folder)
     manifest(folder, "text:file\na.txt\n")
     manifest(folder, "text:file\na.txt\n", "manifest.tsv")

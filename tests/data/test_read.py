@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ostinato.data import _files, _lines, _memory
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import make, names
 
 ROWS = [("Ein Hund.", "A dog."), ('Er sagt "ja".', "He says 'yes'."), ("नमस्ते \u2028 x", "🙂\x0b"), ("", "empty")]
@@ -174,7 +174,12 @@ def test_a_text_file_is_one_column_of_any_name(tmp_path):
     written(tmp_path, "b.corpus.gz", "three\n")
     table = opened(tmp_path, ["a.txt", "b.corpus.gz"], ["text"])
     assert table.column("text") == ["one", "", "two", "three"]
-    assert [table.place(row) for row in range(4)] == ["a.txt line 1", "a.txt line 2", "a.txt line 3", "b.corpus.gz line 1"]
+    assert [table.place(row) for row in range(4)] == [
+        "a.txt line 1",
+        "a.txt line 2",
+        "a.txt line 3",
+        "b.corpus.gz line 1",
+    ]
     with pytest.raises(DataError, match=r"data.train: a.txt .*2 are asked for \(de, en\).*one text file per column"):
         opened(tmp_path, "a.txt")
 
@@ -260,7 +265,9 @@ def test_paths_are_looked_for_beside_the_recipe_and_then_under_the_data_root(tmp
         opened(recipe, "set/tain.txt", ["x"], root)
     for place in (recipe / "set/tain.txt", root / "set/tain.txt"):
         assert str(place) in str(error.value)
-    assert "data.train: no file set/tain.txt" in str(error.value) and "did you mean 'set/train.txt'?" in str(error.value)
+    assert "data.train: no file set/tain.txt" in str(error.value) and "did you mean 'set/train.txt'?" in str(
+        error.value
+    )
     assert opened(tmp_path, "set/train.txt", ["x"], [tmp_path / "none", root]).column("x") == ["far"]
     with pytest.raises(DataError, match="name the folder of the data sets with --data-root"):
         opened(recipe, "nothing.txt", ["x"])
@@ -277,10 +284,18 @@ BAD = {
     "missing column": ("t.tsv", b"dee\ten\na\tb\n", "t.tsv has no column 'de'; did you mean 'dee'"),
     "column twice": ("t.csv", b"de,en,de\na,b,c\n", "t.csv line 1: the header names column 'de' twice; rename"),
     "key twice": ("t.jsonl", b'{"de": 1, "en": 1, "de": 2}\n', "t.jsonl line 1 has the key 'de' twice"),
-    "short row": ("t.tsv", b"de\ten\na\tb\nc\n", r"t.tsv line 3 has 1 field, and the header names 2 \(de, en\).*empty field"),
+    "short row": (
+        "t.tsv",
+        b"de\ten\na\tb\nc\n",
+        r"t.tsv line 3 has 1 field, and the header names 2 \(de, en\).*empty field",
+    ),
     "long row": ("t.tsv", b"de\ten\na\tb\n\nc\td\te\n", "t.tsv line 4 has 3 fields"),
     "long row after a break": ("t.csv", b'de,en\n"a\n\nb",c\n1,2,3\n', "t.csv line 5 has 3 fields.*quote a field"),
-    "semicolons": ("t.csv", b"a;b\nx y;p\nz;q\n", r"t.csv line 1: the header \('a;b'\) names one column.*not by semicolons; write it with commas"),
+    "semicolons": (
+        "t.csv",
+        b"a;b\nx y;p\nz;q\n",
+        r"t.csv line 1: the header \('a;b'\) names one column.*not by semicolons; write it with commas",
+    ),
     "semicolons and decimal commas": ("t.csv", b"a;b\n1,5;2,5\n", "t.csv line 1: .*numbers with a point"),
     "semicolons and quotes": ("t.csv", b'"a";"b"\n"x";"p"\n', "t.csv line 1: the header.*not by semicolons"),
     "tabs in csv": ("t.csv", b"a\tb\nx\tp\n", "t.csv line 1: the header.*not by tabs; name it .tsv"),
@@ -291,7 +306,11 @@ BAD = {
     "open quote in the header": ("t.csv", b'de,"en\na,b\n', "t.csv line 1: a quote .* never closed"),
     "NUL": ("t.tsv", b"de\ten\na\tb\nc\x00\td\n", "t.tsv line 3 has a NUL byte"),
     "NUL in text": ("t.txt", b"a\nb\n\x00\n", "t.txt line 3 has a NUL byte"),
-    "latin-1": ("t.csv", b"de,en\na,b\nc\xe9d,e\n", "t.csv line 3 is not UTF-8: byte 2 of the line is 0xe9.*iconv -f latin-1"),
+    "latin-1": (
+        "t.csv",
+        b"de,en\na,b\nc\xe9d,e\n",
+        "t.csv line 3 is not UTF-8: byte 2 of the line is 0xe9.*iconv -f latin-1",
+    ),
     "latin-1 in text": ("t.txt.gz", b"a\nbc\xfc\n", "t.txt.gz line 2 is not UTF-8: byte 3 of the line is 0xfc"),
     "utf-16": ("t.txt", "\ufeffa\nb\n".encode("utf-16-le"), "t.txt line 1 is not UTF-8.*iconv -f utf-16"),
     "bad JSON": ("t.jsonl", b'{"de": 1, "en": 2}\n{"de": 1, "en": 2\n', "t.jsonl line 2 is no JSON: .*character 18"),
@@ -381,7 +400,9 @@ def test_a_source_of_the_wrong_kind_is_refused(tmp_path, source, message):
 )
 def test_what_is_neither_a_table_nor_text_is_refused_with_what_to_do(tmp_path, name, advice):
     written(tmp_path, name, '[{"de": "a"}]\n')
-    with pytest.raises(DataError, match=f"data.train: {name} is of a kind .* that is not read; {advice}.*; read are tables .*jsonl"):
+    with pytest.raises(
+        DataError, match=f"data.train: {name} is of a kind .* that is not read; {advice}.*; read are tables .*jsonl"
+    ):
         opened(tmp_path, name, ["de"])
     with pytest.raises(DataError, match=f"data.train.de: {name} is of a kind"):
         opened(tmp_path, {"de": name}, ["de"])
@@ -399,7 +420,9 @@ def test_fasta_is_known_by_all_its_endings_and_refused_as_text(tmp_path):
         assert opened(tmp_path, f"a.{kind}", ["sequence"]).column("sequence") == ["ACGTAC", "MK*"]
     for source in ("a.seq", {"x": "a.seq"}):
         written(tmp_path, "a.seq", ">one\nACGT\n>two\nAC\n")
-        with pytest.raises(DataError, match="a.seq begins as FASTA does .'>one'., and would be read as text.*name it .fasta"):
+        with pytest.raises(
+            DataError, match="a.seq begins as FASTA does .'>one'., and would be read as text.*name it .fasta"
+        ):
             opened(tmp_path, source, ["x"])
 
 

@@ -39,11 +39,15 @@ def test_months_are_steps_though_their_days_differ():
     rows = [{"t": f"1949-{k:02}", "y": k} for k in range(1, 13)]
     found = gathered(rows, series=None).frequency
     assert found == Frequency("month", 1) and found.season == 12
-    assert [shown(one) for one in found.after(np.array(["1949-12-01"], "datetime64[s]"), 2)] == ["1950-01-01", "1950-02-01"]
+    assert [shown(one) for one in found.after(np.array(["1949-12-01"], "datetime64[s]"), 2)] == [
+        "1950-01-01",
+        "1950-02-01",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("unit", "count", "season"), [("day", 1, 7), ("day", 7, 52), ("month", 3, 4), ("minute", 30, 48), ("hour", 5, None), ("minute", 7, None)]
+    ("unit", "count", "season"),
+    [("day", 1, 7), ("day", 7, 52), ("month", 3, 4), ("minute", 30, 48), ("hour", 5, None), ("minute", 7, None)],
 )
 def test_the_usual_season(unit, count, season):
     assert Frequency(unit, count).season == season
@@ -74,7 +78,9 @@ def test_months_quarters_and_years_are_known_by_their_days_and_by_their_last_day
 
 
 def test_a_gap_within_last_days_of_months_is_named():
-    with pytest.raises(DataError, match="row 4: 2013-05-31 of series 'a' comes after 2013-03-31, and one step is one month"):
+    with pytest.raises(
+        DataError, match="row 4: 2013-05-31 of series 'a' comes after 2013-03-31, and one step is one month"
+    ):
         gathered(dates("2013-01-31", "2013-02-28", "2013-03-31", "2013-05-31"))
 
 
@@ -99,11 +105,23 @@ def changed(rows, at, **more):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (swapped(hours(5), 2), "row 4: 2013-01-01 02:00 of series 'a' comes after 2013-01-01 03:00; sort the rows by 't'"),
+        (
+            swapped(hours(5), 2),
+            "row 4: 2013-01-01 02:00 of series 'a' comes after 2013-01-01 03:00; sort the rows by 't'",
+        ),
         (hours(3) + hours(5)[2:], "row 4: 2013-01-01 02:00 of series 'a' stands twice"),
-        (hours(4) + hours(9)[6:], "row 5: 2013-01-01 06:00 of series 'a' comes after 2013-01-01 03:00, and one step is one hour; add a row"),
-        (hours(4) + [{**one, "t": one["t"][:10]} for one in hours(80, "b")[::24]], "row 5: series 'b' has one step each day, and series 'a' each hour; train them apart"),
-        (changed(hours(4), 2, t="01.02.2013"), "row 3, column 't': is '01.02.2013', and a date such as 2013-01-31 14:00"),
+        (
+            hours(4) + hours(9)[6:],
+            "row 5: 2013-01-01 06:00 of series 'a' comes after 2013-01-01 03:00, and one step is one hour; add a row",
+        ),
+        (
+            hours(4) + [{**one, "t": one["t"][:10]} for one in hours(80, "b")[::24]],
+            "row 5: series 'b' has one step each day, and series 'a' each hour; train them apart",
+        ),
+        (
+            changed(hours(4), 2, t="01.02.2013"),
+            "row 3, column 't': is '01.02.2013', and a date such as 2013-01-31 14:00",
+        ),
         (changed(hours(4), 2, t="2013-02-30"), "row 3, column 't': there is no date '2013-02-30'"),
         (changed(hours(4), 2, t=None), "row 3, column 't': is empty"),
         (changed(hours(4), 2, y="inf"), "row 3, column 'y': a number is infinite"),
@@ -132,14 +150,21 @@ def test_a_moment_of_a_recipe():
 
 def whole(rows, numbers=("y", "w"), ahead=()):
     table = open_table(rows, columns=None, base=None, data_root=(), where="data.file")
-    return whole_series(table, {column: iter(table.column(column)) for column in numbers}, series=None, numbers=numbers, ahead=ahead)
+    return whole_series(
+        table, {column: iter(table.column(column)) for column in numbers}, series=None, numbers=numbers, ahead=ahead
+    )
 
 
 def test_the_lists_of_a_row_are_equally_long_save_what_is_known_ahead():
     rows = [{"y": [1, 2, 3], "w": [4, 5, 6]}, {"y": [1, 2, 3], "w": [4, 5]}]
-    with pytest.raises(DataError, match="data.file row 2: 'w' has 2 steps, and 'y' 3; give both as many, null where a number is missing"):
+    with pytest.raises(
+        DataError,
+        match="data.file row 2: 'w' has 2 steps, and 'y' 3; give both as many, null where a number is missing",
+    ):
         whole(rows)
-    with pytest.raises(DataError, match="data.file row 2: 'w' is known ahead and has 2 steps, and 'y' 3; give at least as many"):
+    with pytest.raises(
+        DataError, match="data.file row 2: 'w' is known ahead and has 2 steps, and 'y' 3; give at least as many"
+    ):
         whole(rows, ahead=("w",))
     with pytest.raises(DataError, match="row 1: 'w' has 4 steps, and 'y' 3"):
         whole([{"y": [1, 2, 3], "w": [4, 5, 6, 7]}])

@@ -6,7 +6,6 @@ import pytest
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import DataError
 
-
 SIZES = [(2, 1), (9, 1), (10, 1), (200, 20), (19_999, 1999), (20_001, 2000), (500_000, 2000)]
 
 
@@ -45,7 +44,9 @@ def test_a_share_is_part_of_every_larger_one_and_depends_on_the_seed():
     shares = [share_of(rows, fraction, seed=3) for fraction in (0.001, 0.1, 0.3, 0.99, 1)]
     assert [len(one) for one in shares] == [1, 20, 60, 198, 200]
     for smaller, larger in zip(shares, shares[1:]):
-        assert set(smaller.tolist()) <= set(larger.tolist()) and (numpy.diff(larger) > 0).all(), "rows stay in the file's order"
+        assert set(smaller.tolist()) <= set(larger.tolist()) and (numpy.diff(larger) > 0).all(), (
+            "rows stay in the file's order"
+        )
     assert numpy.array_equal(shares[-1], rows)
     assert not numpy.array_equal(share_of(rows, 0.1, seed=4), shares[1])
     # Frozen, as what is set aside is.

@@ -17,15 +17,31 @@ REACH = {"inputs.y": "past", "inputs.w": "ahead", "inputs.site": "whole", "outpu
 
 def gathered(lengths=(12, 9), *, dated=False):
     ys = [100.0 * s + np.arange(n) for s, n in enumerate(lengths)]
-    times = [np.datetime64("2013-01-01T00", "s") + np.arange(n) * np.timedelta64(3600, "s") for n in lengths] if dated else None
+    times = (
+        [np.datetime64("2013-01-01T00", "s") + np.arange(n) * np.timedelta64(3600, "s") for n in lengths]
+        if dated
+        else None
+    )
     cells = {"y": ys, "w": [-one for one in ys], "site": list("abcdef"[: len(lengths)])}
-    return Gathered("f.csv", list("abcdef"[: len(lengths)]), cells, times, Frequency("hour", 1) if dated else None, "hash")
+    return Gathered(
+        "f.csv", list("abcdef"[: len(lengths)]), cells, times, Frequency("hour", 1) if dated else None, "hash"
+    )
 
 
 def windows(series=None, border=None, *, lookback=3, horizon=2, season=2, dataset=None):
     series = series or gathered()
     border = border or Border(np.array([0, 0]), np.array([12, 9]))
-    return Windows(series, REACH, COLUMNS, border, lookback=lookback, horizon=horizon, season=season, where="data.train", dataset=dataset)
+    return Windows(
+        series,
+        REACH,
+        COLUMNS,
+        border,
+        lookback=lookback,
+        horizon=horizon,
+        season=season,
+        where="data.train",
+        dataset=dataset,
+    )
 
 
 def test_windows_are_those_that_a_loop_finds():
@@ -46,12 +62,18 @@ def test_windows_are_those_that_a_loop_finds():
 
 def test_encoded_windows_are_the_raw_ones_encoded(tmp_path):
     series = gathered()
-    modalities = {"inputs.y": make("modalities", "series"), "inputs.w": make("modalities", "series"), "outputs.f": make("modalities", "series")}
+    modalities = {
+        "inputs.y": make("modalities", "series"),
+        "inputs.w": make("modalities", "series"),
+        "outputs.f": make("modalities", "series"),
+    }
     for place, modality in modalities.items():
         modality.fit(series.cells[COLUMNS[place]])
     modalities["inputs.site"] = make("modalities", "category")
     modalities["inputs.site"].fit(["a", "b"])
-    dataset = encode(Table([series], series.columns, "data.train"), modalities, COLUMNS, tmp_path, settings=dict.fromkeys(COLUMNS))
+    dataset = encode(
+        Table([series], series.columns, "data.train"), modalities, COLUMNS, tmp_path, settings=dict.fromkeys(COLUMNS)
+    )
     found = windows(dataset=dataset)
     rows = [9, 0, 4]
     for place, modality in modalities.items():
@@ -63,7 +85,9 @@ def test_encoded_windows_are_the_raw_ones_encoded(tmp_path):
 
 
 def test_a_million_windows_take_no_room():
-    series = Gathered("f", ["a"], {"y": [np.zeros(1_000_000)], "w": [np.zeros(1_000_000)], "site": ["a"]}, None, None, "")
+    series = Gathered(
+        "f", ["a"], {"y": [np.zeros(1_000_000)], "w": [np.zeros(1_000_000)], "site": ["a"]}, None, None, ""
+    )
     found = windows(series, Border(np.array([0]), np.array([1_000_000])), lookback=500, horizon=100)
     assert found.num_rows == 999_401 and all(one.strides == (0,) for one in found.lengths.values())
 
@@ -102,14 +126,22 @@ def test_borders_divide_the_end_of_each_series():
 
 
 def test_borders_at_dates_and_what_is_wrong_with_them():
-    found, _ = borders(gathered(dated=True), ["y"], {"valid": "2013-01-01 05:00", "test": "2013-01-01 08:00"}, horizon=1)
+    found, _ = borders(
+        gathered(dated=True), ["y"], {"valid": "2013-01-01 05:00", "test": "2013-01-01 08:00"}, horizon=1
+    )
     assert found["valid"].begins.tolist() == [5, 5] and found["test"].ends.tolist() == [12, 9]
     with pytest.raises(DataError, match="data.split.valid: 2013-01-01 is a date, and nothing tells the dates"):
         borders(gathered(), ["y"], {"valid": "2013-01-01"}, horizon=1)
     with pytest.raises(DataError, match="test begins at 2013-01-01 03:00 before valid"):
         borders(gathered(dated=True), ["y"], {"valid": "2013-01-01 05:00", "test": "2013-01-01 03:00"}, horizon=1)
-    for date, told in (("2014-01-01", "comes after all steps"), ("2012-01-01", "leaves no step before it, since it comes before all steps")):
-        with pytest.raises(DataError, match=f"data.split.valid: {date} {told}, which go from 2013-01-01 to 2013-01-01 11:00; name a date"):
+    for date, told in (
+        ("2014-01-01", "comes after all steps"),
+        ("2012-01-01", "leaves no step before it, since it comes before all steps"),
+    ):
+        with pytest.raises(
+            DataError,
+            match=f"data.split.valid: {date} {told}, which go from 2013-01-01 to 2013-01-01 11:00; name a date",
+        ):
             borders(gathered(dated=True), ["y"], {"valid": date}, horizon=1)
     with pytest.raises(DataError, match="data.split.test: 'May' is no date"):
         borders(gathered(dated=True), ["y"], {"test": "May"}, horizon=1)
@@ -122,10 +154,16 @@ def test_windows_of_test_look_back_over_the_border():
 
 def test_a_series_shorter_than_its_window_is_named():
     short = windows(border=Border(np.array([0, 0]), np.array([8, 4])))
-    with pytest.raises(DataError, match=r"f.csv series b: has 9 steps, 4 of them for training, and lookback 3 \+ horizon 2 need 5 \(1 series.*at most 2"):
+    with pytest.raises(
+        DataError,
+        match=r"f.csv series b: has 9 steps, 4 of them for training, and lookback 3 \+ horizon 2 need 5 \(1 series.*at most 2",
+    ):
         check_training(short)
     none = windows(border=Border(np.array([0, 0]), np.array([0, 0])), horizon=20)
-    with pytest.raises(DataError, match="f.csv series a: has 12 steps, 0 of them for training, .*; set a smaller horizon, or let valid begin later, or leave"):
+    with pytest.raises(
+        DataError,
+        match="f.csv series a: has 12 steps, 0 of them for training, .*; set a smaller horizon, or let valid begin later, or leave",
+    ):
         check_training(none)
 
 
@@ -157,7 +195,9 @@ def test_a_past_that_repeats_itself_has_no_scale():
 
 def predicted(series, reach=None, **more):
     reach = reach or REACH
-    return to_predict(series, reach, COLUMNS, of="inputs.y", **{"lookback": 3, "horizon": 2, "season": 1, "where": "--input", **more})
+    return to_predict(
+        series, reach, COLUMNS, of="inputs.y", **{"lookback": 3, "horizon": 2, "season": 1, "where": "--input", **more}
+    )
 
 
 def test_a_forecast_begins_after_the_last_known_step():
@@ -178,12 +218,17 @@ def test_without_what_is_known_ahead_it_begins_at_the_end_and_dates_go_on():
 
 def test_the_first_missing_date_of_what_is_known_ahead_is_named():
     series = gathered(dated=True)
-    with pytest.raises(DataError, match="series a: inputs.w is known ahead and missing at 2013-01-01 12:00; give it for 2 steps"):
+    with pytest.raises(
+        DataError, match="series a: inputs.w is known ahead and missing at 2013-01-01 12:00; give it for 2 steps"
+    ):
         predicted(series)
     for values in series.cells["y"]:
         values[-2:] = NAN
     series.cells["w"][1][-1] = NAN
-    with pytest.raises(DataError, match="series b: inputs.w is known ahead and missing at 2013-01-01 08:00; give it for 2 steps from 2013-01-01 07:00"):
+    with pytest.raises(
+        DataError,
+        match="series b: inputs.w is known ahead and missing at 2013-01-01 08:00; give it for 2 steps from 2013-01-01 07:00",
+    ):
         predicted(series)
 
 
@@ -207,7 +252,8 @@ def test_empty_cells_at_the_end_are_forecast_without_anything_known_ahead(dated,
     assert [row["inputs.y"].tolist() for row in rows] == [[5, 6, 7], [106, 107, 108]]
     assert [found.place(at) for at in range(2)] == (
         ["f.csv series a, from 2013-01-01 08:00", "f.csv series b, from 2013-01-01 09:00"]
-        if dated else ["f.csv series a, from step 9", "f.csv series b, from step 10"]
+        if dated
+        else ["f.csv series a, from step 9", "f.csv series b, from step 10"]
     )
     if known:
         assert [str(row["inputs.w"][-1]) for row in rows] == ["2013-01-01T09:00:00", "2013-01-01T10:00:00"]

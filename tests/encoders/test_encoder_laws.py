@@ -5,7 +5,7 @@ import torch
 
 from ostinato import registry
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
 from ostinato.testing import encoders as laws
 
@@ -13,9 +13,9 @@ ONE_EACH = (1, 1, 1, 1)
 VARIANTS = {
     "recurrent": [
         {},
-        {"both_ways": False, "layers": 2, "start": "learnt"},
-        {"both_ways": False, "reversed_source": True, "cell": "gru"},
-        {"both_ways": False, "cell": "rnn", "embedding": "one_hot", "embedding_size": None},
+        {"bidirectional": False, "layers": 2, "start": "learnt"},
+        {"bidirectional": False, "reversed_source": True, "cell": "gru"},
+        {"bidirectional": False, "cell": "rnn", "embedding": "one_hot", "embedding_size": None},
         {"summary": "max"},
         {"summary": "mean", "layers": 2},
     ],
@@ -24,14 +24,14 @@ VARIANTS = {
         {},
         {"window": 3, "layers": 2, "activation": "tanh", "start": "learnt"},
         {"window": 1},
-        {"both_ways": True, "start": "learnt", "activation": "gelu"},
+        {"bidirectional": True, "start": "learnt", "activation": "gelu"},
         {"embedding": "one_hot", "embedding_size": None},
     ],
     "convolutional": [
         {"layers": 2},
-        {"layers": 2, "both_ways": False, "summary": "last"},
-        {"layers": 1, "both_ways": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
-        {"layers": 3, "both_ways": False},
+        {"layers": 2, "bidirectional": False, "summary": "last"},
+        {"layers": 1, "bidirectional": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
+        {"layers": 3, "bidirectional": False},
     ],
 }
 
@@ -41,7 +41,9 @@ def lengths_of(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [(name, one) for name in registry.names("encoders") for one in VARIANTS.get(name, [{}])], ids=str
+    ("name", "options"),
+    [(name, one) for name in registry.names("encoders") for one in VARIANTS.get(name, [{}])],
+    ids=str,
 )
 def test_every_encoder_keeps_the_laws(name, options):
     laws.all_of(name, options, lengths=lengths_of(name))
@@ -53,7 +55,7 @@ EVERY_OPTION = {
             "cell": ["gru", "rnn"],
             "hidden_size": [7],
             "layers": [2],
-            "both_ways": [False],
+            "bidirectional": [False],
             "residual": [True],
             "dropout": [0.5],
             "variational": [True],
@@ -69,12 +71,18 @@ EVERY_OPTION = {
         {
             "residual": {"layers": 2},
             "variational": {"dropout": 0.5},
-            "reversed_source": {"both_ways": False},
+            "reversed_source": {"bidirectional": False},
             "embedding": {"embedding_size": None},
         },
     ),
     "feed_forward": (
-        {"hidden_size": [7], "layers": [2], "activation": ["tanh", "gelu"], "dropout": [0.5], "embedding_size": [7, None]},
+        {
+            "hidden_size": [7],
+            "layers": [2],
+            "activation": ["tanh", "gelu"],
+            "dropout": [0.5],
+            "embedding_size": [7, None],
+        },
         {},
     ),
     "windowed": (
@@ -82,7 +90,7 @@ EVERY_OPTION = {
             "window": [3, 6],
             "hidden_size": [7, [7, 5]],
             "layers": [2],
-            "both_ways": [True],
+            "bidirectional": [True],
             "activation": ["tanh", "gelu"],
             "dropout": [0.5],
             "start": ["learnt"],
@@ -96,7 +104,7 @@ EVERY_OPTION = {
             "hidden_size": [7],
             "layers": [2],
             "kernel_size": [5],
-            "both_ways": [False],
+            "bidirectional": [False],
             "summary": ["last", "mean"],
             "dropout": [0.5],
             "variational": [True],
@@ -133,7 +141,9 @@ def test_the_laws_see_a_state_that_is_not_taken_up(monkeypatch):
 def test_the_laws_see_a_neighbour_being_read(monkeypatch):
     def joined(honest, self, steps, state):
         read = honest(self, Steps(steps.values, Layout([steps.layout.total])), None)
-        return read._replace(steps=Steps(read.steps.values, steps.layout), summary=read.summary.expand(len(steps.layout), -1))
+        return read._replace(
+            steps=Steps(read.steps.values, steps.layout), summary=read.summary.expand(len(steps.layout), -1)
+        )
 
     broken(monkeypatch, "convolutional", joined)
     with pytest.raises(AssertionError, match="of sequences"):
@@ -141,7 +151,7 @@ def test_the_laws_see_a_neighbour_being_read(monkeypatch):
 
 
 def test_the_laws_see_the_future_being_read(monkeypatch):
-    make = laws.maker("windowed", {"both_ways": True})
+    make = laws.maker("windowed", {"bidirectional": True})
 
     def pretends(spec):
         encoder = make(spec)
@@ -165,7 +175,9 @@ def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
     encoder = laws.maker("feed_forward")(Symbols(9, 0, 1, 2))
     for lengths, number in (([1, 3], 3), ([0, 1], 0)):
         steps = laws.batch(laws.SPECS["symbols"], lengths)
-        with pytest.raises(DataError, match=f"one step per row, and a row has {number}; .* recurrent, convolutional or windowed"):
+        with pytest.raises(
+            DataError, match=f"one step per row, and a row has {number}; .* recurrent, convolutional or windowed"
+        ):
             encoder.encode(steps)
 
 
@@ -174,10 +186,14 @@ def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
     [
         ("feed_forward", {"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
         ("windowed", {"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
-        ("windowed", {"window": 4, "both_ways": True}, "has no middle; set window: 5"),
+        ("windowed", {"window": 4, "bidirectional": True}, "has no middle; set window: 5"),
         ("windowed", {"window": 1, "start": "learnt"}, "start: learnt has no effect with window: 1"),
-        ("windowed", {"window": 1, "both_ways": True}, "both_ways: true has no effect with window: 1"),
-        ("recurrent", {"both_ways": False, "summary": "max"}, "may have more to come; set both_ways: true, or let the output pool"),
+        ("windowed", {"window": 1, "bidirectional": True}, "bidirectional: true has no effect with window: 1"),
+        (
+            "recurrent",
+            {"bidirectional": False, "summary": "max"},
+            "may have more to come; set bidirectional: true, or let the output pool",
+        ),
         ("convolutional", {"kernel_size": 4}, "has no middle; set kernel_size: 5"),
         ("convolutional", {"kernel_size": 1}, "never sees a second step"),
         ("convolutional", {"variational": True}, "no effect with dropout: 0"),
@@ -204,11 +220,11 @@ def by_windows(encoder, x, reach_back, reach_ahead):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize(("both_ways", "reach"), [(False, (4, 0)), (True, (2, 2))])
+@pytest.mark.parametrize(("bidirectional", "reach"), [(False, (4, 0)), (True, (2, 2))])
 @pytest.mark.parametrize("start", ["zero", "learnt"])
-def test_the_windowed_net_computes_its_equations(both_ways, reach, start):
+def test_the_windowed_net_computes_its_equations(bidirectional, reach, start):
     torch.manual_seed(0)
-    options = {"both_ways": both_ways, "activation": "tanh", "layers": 2, "start": start}
+    options = {"bidirectional": bidirectional, "activation": "tanh", "layers": 2, "start": start}
     encoder = laws.maker("windowed", options)(laws.SPECS["values"])
     if start == "learnt":
         torch.nn.init.normal_(encoder.outside)
@@ -218,13 +234,15 @@ def test_the_windowed_net_computes_its_equations(both_ways, reach, start):
             torch.testing.assert_close(found, by_windows(encoder, Steps(one, Layout([len(one)])), *reach))
 
 
-@pytest.mark.parametrize(("both_ways", "layers", "kernel_size"), [(False, 2, 3), (False, 3, 2), (True, 2, 3), (True, 1, 5)])
-def test_a_convolutional_step_sees_its_receptive_field_and_no_more(both_ways, layers, kernel_size):
+@pytest.mark.parametrize(
+    ("bidirectional", "layers", "kernel_size"), [(False, 2, 3), (False, 3, 2), (True, 2, 3), (True, 1, 5)]
+)
+def test_a_convolutional_step_sees_its_receptive_field_and_no_more(bidirectional, layers, kernel_size):
     torch.manual_seed(0)
-    options = {"both_ways": both_ways, "layers": layers, "kernel_size": kernel_size}
+    options = {"bidirectional": bidirectional, "layers": layers, "kernel_size": kernel_size}
     encoder = laws.maker("convolutional", options)(laws.SPECS["values"]).double()
     field = 1 + 2 * (kernel_size - 1) * (2**layers - 1)
-    assert encoder.receptive_field == field and encoder.look_ahead == (field // 2 if both_ways else 0)
+    assert encoder.receptive_field == field and encoder.look_ahead == (field // 2 if bidirectional else 0)
     values = torch.randn(3 * field, 3, dtype=torch.float64, requires_grad=True)
     middle = 3 * field // 2
     # Many draws of the weights: a relu may shut one way by chance.
@@ -232,9 +250,11 @@ def test_a_convolutional_step_sees_its_receptive_field_and_no_more(both_ways, la
     for _ in range(20):
         for parameter in encoder.parameters():
             torch.nn.init.normal_(parameter)
-        (gradient,) = torch.autograd.grad(encoder.encode(Steps(values, Layout([3 * field]))).steps.values[middle].sum(), values)
+        (gradient,) = torch.autograd.grad(
+            encoder.encode(Steps(values, Layout([3 * field]))).steps.values[middle].sum(), values
+        )
         seen |= gradient.any(1)
-    first = middle - (field // 2 if both_ways else field - 1)
+    first = middle - (field // 2 if bidirectional else field - 1)
     assert seen.nonzero().flatten().tolist() == list(range(first, first + field))
 
 

@@ -8,7 +8,7 @@ from ostinato import registry
 from ostinato.errors import ConfigError
 from ostinato.kernels.dispatch import forced, way
 from ostinato.layers import recurrent as recurrent_layer
-from ostinato.modalities._contract import Symbols, Values
+from ostinato.modalities.contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
 SYMBOLS = Symbols(20, 0, 1, 2)
@@ -29,9 +29,15 @@ def batch(lengths=LENGTHS):
 
 VARIANTS = [
     {},
-    {"both_ways": False},
-    {"both_ways": False, "reversed_source": True},
-    {"cell": {"type": "gru", "reset": "before"}, "hidden_size": [5, 5, 3], "layers": 3, "residual": True, "start": "learnt"},
+    {"bidirectional": False},
+    {"bidirectional": False, "reversed_source": True},
+    {
+        "cell": {"type": "gru", "reset": "before"},
+        "hidden_size": [5, 5, 3],
+        "layers": 3,
+        "residual": True,
+        "start": "learnt",
+    },
     {"embedding": "one_hot", "embedding_size": None},
 ]
 
@@ -43,7 +49,7 @@ def test_sizes_are_what_it_says(options):
     assert encoded.steps.values.shape == (18, encoder.steps_size)
     assert encoded.summary.shape == (5, encoder.summary_size)
     assert tuple(one.shape for one in encoded.state) == tuple((5, size) for size in encoder.state_sizes)
-    assert encoder.steps_size == (1 if options.get("both_ways") is False else 2) * (3 if "layers" in options else 6)
+    assert encoder.steps_size == (1 if options.get("bidirectional") is False else 2) * (3 if "layers" in options else 6)
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
@@ -67,7 +73,7 @@ def test_the_summary_is_the_state_after_the_last_step_forward_and_after_the_firs
 
 
 def test_a_causal_encoder_goes_on_and_sees_nothing_later():
-    encoder = make(both_ways=False, layers=2)
+    encoder = make(bidirectional=False, layers=2)
     assert encoder.causal and encoder.look_ahead == 0
     steps = batch((6, 6))
     whole = encoder.encode(steps)
@@ -75,13 +81,15 @@ def test_a_causal_encoder_goes_on_and_sees_nothing_later():
     first = encoder.encode(halves[0])
     second = encoder.encode(halves[1], first.state)
     torch.testing.assert_close(second.summary, whole.summary)
-    changed = encoder.encode(steps.with_values(torch.where(steps.layout.positions >= 2, 19 - steps.values, steps.values)))
+    changed = encoder.encode(
+        steps.with_values(torch.where(steps.layout.positions >= 2, 19 - steps.values, steps.values))
+    )
     early = steps.layout.positions < 2
     assert torch.equal(changed.steps.values[early], whole.steps.values[early])
     assert not torch.equal(changed.steps.values[~early], whole.steps.values[~early])
 
 
-@pytest.mark.parametrize("options", [{}, {"both_ways": False, "reversed_source": True}])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": False, "reversed_source": True}])
 def test_one_that_is_not_causal_says_so_and_refuses_a_state(options):
     encoder = make(**options)
     assert not encoder.causal and encoder.look_ahead is None
@@ -91,7 +99,7 @@ def test_one_that_is_not_causal_says_so_and_refuses_a_state(options):
 
 
 def test_a_reversed_source_keeps_the_order_of_its_steps():
-    plain, turned = make(both_ways=False), make(both_ways=False, reversed_source=True)
+    plain, turned = make(bidirectional=False), make(bidirectional=False, reversed_source=True)
     turned.load_state_dict(plain.state_dict())
     steps = batch()
     expected, found = plain.encode(steps.reversed()), turned.encode(steps)
@@ -126,14 +134,14 @@ OTHER = [
     ({"cell": "gru"}, {}),
     ({"hidden_size": 7}, {}),
     ({"layers": 2}, {}),
-    ({"both_ways": False}, {}),
+    ({"bidirectional": False}, {}),
     ({"residual": True}, {"layers": 2}),
     ({"dropout": 0.5}, {}),
     ({"variational": True}, {"dropout": 0.5}),
     ({"recurrent_dropout": 0.5}, {}),
     ({"weight_drop": 0.5}, {}),
     ({"word_dropout": 0.5}, {}),
-    ({"reversed_source": True}, {"both_ways": False}),
+    ({"reversed_source": True}, {"bidirectional": False}),
     ({"start": "learnt"}, {}),
     ({"summary": "max"}, {}),
     ({"embedding": "one_hot"}, {"embedding_size": None}),
@@ -162,7 +170,7 @@ def test_the_law_of_options_covers_every_option():
     [
         ({"hidden_size": [4, 4]}, "lists 2 sizes and layers is 1; set layers: 2"),
         ({"variational": True}, "variational: true has no effect with dropout: 0"),
-        ({"reversed_source": True}, "set both_ways: false"),
+        ({"reversed_source": True}, "set bidirectional: false"),
         ({"residual": True}, "no layer is as wide as its input, widths from the embedding up: 5, 12"),
         ({"embedding": "one_hot"}, "as wide as there are symbols .20."),
     ],
@@ -174,7 +182,14 @@ def test_what_cannot_be_is_refused(options, message):
 
 @pytest.mark.parametrize(
     "options",
-    [{"hidden_size": 0}, {"hidden_size": []}, {"hidden_size": [4, 0]}, {"dropout": 1.0}, {"layers": "2"}, {"cell": "lstn"}],
+    [
+        {"hidden_size": 0},
+        {"hidden_size": []},
+        {"hidden_size": [4, 0]},
+        {"dropout": 1.0},
+        {"layers": "2"},
+        {"cell": "lstn"},
+    ],
 )
 def test_values_out_of_range_are_refused_by_the_settings(options):
     with pytest.raises((ValidationError, ConfigError)):
@@ -182,10 +197,15 @@ def test_values_out_of_range_are_refused_by_the_settings(options):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", {"type": "gru", "reset": "before"}, "rnn"])
-@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kernel", ["native", "reference"])
-def test_weight_drop_computes_with_masked_weights_and_their_gradient_is_masked(cell, both_ways, kernel, monkeypatch):
-    dropping, plain = make(cell=cell, both_ways=both_ways, weight_drop=0.5), make(cell=cell, both_ways=both_ways)
+def test_weight_drop_computes_with_masked_weights_and_their_gradient_is_masked(
+    cell, bidirectional, kernel, monkeypatch
+):
+    dropping, plain = (
+        make(cell=cell, bidirectional=bidirectional, weight_drop=0.5),
+        make(cell=cell, bidirectional=bidirectional),
+    )
     seen = []
     real = recurrent_layer.dropped
     monkeypatch.setattr(recurrent_layer, "dropped", lambda values, rate: seen.append(real(values, rate)) or seen[-1])
@@ -207,7 +227,10 @@ def test_weight_drop_computes_with_masked_weights_and_their_gradient_is_masked(c
 def test_weight_drop_keeps_the_native_kernel_and_is_of_training_alone():
     encoder, plain = make(weight_drop=0.5), make()
     assert torch.equal(encoder.eval().encode(batch()).steps.values, plain.eval().encode(batch()).steps.values)
-    assert all(way(encoder.stack._with_dropped_weights(cell, batch()), cell.weight_h) == "native" for cell in encoder.train().stack.cells)
+    assert all(
+        way(encoder.stack._with_dropped_weights(cell, batch()), cell.weight_h) == "native"
+        for cell in encoder.train().stack.cells
+    )
     assert not encoder.stack._with_dropped_weights(encoder.stack.cells[0], batch()).weight_h.is_leaf
     assert encoder.stack.cells[0].weight_h.is_leaf, "the cell itself keeps its weights"
 

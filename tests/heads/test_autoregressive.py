@@ -7,7 +7,7 @@ import torch
 
 from ostinato import registry
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Sizes
+from ostinato.heads.contract import Sizes
 from ostinato.kernels import dispatch
 from ostinato.steps import Layout, Steps
 from ostinato.testing import heads as laws
@@ -71,7 +71,9 @@ def test_it_computes_its_equations(cell, attention, context, feeding):
     head, encoded = make({"cell": cell, "attention": attention, "context": context, "input_feeding": feeding})
     targets = laws.targets()
     expected = [
-        by_the_equations(head, encoded, row, symbols.tolist(), attend=attention != "none", context=context, feeding=feeding)
+        by_the_equations(
+            head, encoded, row, symbols.tolist(), attend=attention != "none", context=context, feeding=feeding
+        )
         for row, symbols in enumerate(targets.split())
     ]
     logs = [logits.log_softmax(1) for logits in expected]
@@ -100,7 +102,9 @@ def test_label_smoothing_spreads_its_share_over_all_symbols_while_training_only(
     logs = head.extend(heard, head.start(encoded))[0].log_softmax(1)
     expected = -(0.8 * logs.gather(1, truth[:, None]).sum() + 0.2 * logs.mean(1).sum())
     laws.near(head.train().loss(encoded, laws.targets()).total, expected, "smoothed loss")
-    laws.near(head.eval().loss(encoded, laws.targets()).total, -logs.gather(1, truth[:, None]).sum(), "loss in validation")
+    laws.near(
+        head.eval().loss(encoded, laws.targets()).total, -logs.gather(1, truth[:, None]).sum(), "loss in validation"
+    )
 
 
 def test_what_is_heard_and_what_is_said_are_one_step_apart():
@@ -135,7 +139,11 @@ def test_scheduled_sampling_hears_the_models_own_best_symbol():
         said = logits.argmax(1)
     torch.manual_seed(0)
     laws.near(head.train().loss(encoded, targets).total, expected, "loss over its own symbols")
-    laws.near(head.score(encoded, targets).log_probability, head.eval().score(encoded, targets).log_probability, "a score never samples")
+    laws.near(
+        head.score(encoded, targets).log_probability,
+        head.eval().score(encoded, targets).log_probability,
+        "a score never samples",
+    )
 
 
 def test_tied_weights_are_one_and_survive_saving():
@@ -148,7 +156,9 @@ def test_tied_weights_are_one_and_survive_saving():
     assert other.output.weight is other.embedding.weight
     for one in (head, other):
         one.eval()
-    assert torch.equal(head.score(encoded, laws.targets()).log_probability, other.score(encoded, laws.targets()).log_probability)
+    assert torch.equal(
+        head.score(encoded, laws.targets()).log_probability, other.score(encoded, laws.targets()).log_probability
+    )
     head.loss(encoded, laws.targets()).total.backward()
     assert bool((head.embedding.weight.grad.abs().sum(1) > 0).all()), "the softmax reaches every row, heard or not"
 
@@ -159,7 +169,9 @@ def test_the_whole_path_and_the_loop_are_taken_where_they_should(options, monkey
     taken = []
     for path in ("_run_whole", "_run_stepwise"):
         real = getattr(type(head), path)
-        monkeypatch.setattr(type(head), path, lambda self, *args, path=path, real=real: (taken.append(path), real(self, *args))[1])
+        monkeypatch.setattr(
+            type(head), path, lambda self, *args, path=path, real=real: (taken.append(path), real(self, *args))[1]
+        )
     with dispatch.forced("reference"):
         head.loss(encoded, laws.targets())
     assert taken == ["_run_stepwise" if options else "_run_whole"]

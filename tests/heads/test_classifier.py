@@ -7,21 +7,21 @@ import torch
 from torch.nn import functional
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Sizes
 from ostinato.heads._losses import LabelBelief, LabelLayer, balanced, cross_entropy
-from ostinato.modalities._contract import MISSING, Labels, Symbols, Values
+from ostinato.heads.contract import Sizes
+from ostinato.modalities.contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
 
 COUNTS = (5, 2, 3)
 SPECS = {
     "one": Labels(3, counts=COUNTS),
-    "several": Labels(3, several=True, counts=COUNTS),
-    "ordered": Labels(3, ordered=True, counts=COUNTS),
+    "multilabel": Labels(3, multilabel=True, counts=COUNTS),
+    "ordinal": Labels(3, ordinal=True, counts=COUNTS),
     "two": Labels(2, counts=(4, 1)),
-    "two ordered": Labels(2, ordered=True, counts=(4, 1)),
+    "two ordered": Labels(2, ordinal=True, counts=(4, 1)),
 }
 SETS = [
     {},
@@ -33,7 +33,7 @@ SETS = [
     {"focal": 2.0},
     {"focal": 0.5, "label_smoothing": 0.2, "class_weights": "balanced"},
 ]
-CASES = [(spec, options) for spec in ("one", "several", "ordered") for options in SETS]
+CASES = [(spec, options) for spec in ("one", "multilabel", "ordinal") for options in SETS]
 CASES += [(spec, options) for spec in ("two", "two ordered") for options in ({}, SETS[-1])]
 
 
@@ -68,13 +68,18 @@ def test_every_option_matters(spec):
     ("spec", "answer"),
     [
         (Labels(4), lambda symbols: symbols[:1] - 3),
-        (Labels(4, ordered=True), lambda symbols: (symbols == 3).sum().clamp(max=3)[None]),
-        (Labels(4, several=True), lambda symbols: torch.stack([(symbols == 3 + k).any() for k in range(4)]).float()[None]),
+        (Labels(4, ordinal=True), lambda symbols: (symbols == 3).sum().clamp(max=3)[None]),
+        (
+            Labels(4, multilabel=True),
+            lambda symbols: torch.stack([(symbols == 3 + k).any() for k in range(4)]).float()[None],
+        ),
     ],
     ids=["the first symbol", "how many", "which symbols"],
 )
 def test_it_learns(spec, answer):
-    right = laws.learns("classifier", spec, answer, {"pool": "attention" if spec.several else "last", "dropout": 0.1})
+    right = laws.learns(
+        "classifier", spec, answer, {"pool": "attention" if spec.multilabel else "last", "dropout": 0.1}
+    )
     assert right >= 0.95, f"{right:.0%}"
 
 
@@ -89,7 +94,9 @@ def test_the_smoothed_and_weighted_loss_is_torchs():
     for smoothing in (0.0, 0.1):
         for weight in (None, weights):
             expected = functional.cross_entropy(logits, labels, weight, reduction="sum", label_smoothing=smoothing)
-            assert scored(logits.log_softmax(1), labels, smoothing=smoothing, weights=weight) == pytest.approx(float(expected))
+            assert scored(logits.log_softmax(1), labels, smoothing=smoothing, weights=weight) == pytest.approx(
+                float(expected)
+            )
 
 
 def test_the_focal_loss_is_lins_equation():
@@ -130,14 +137,16 @@ def one_each(values):
 def test_weights_multiply_the_loss_of_their_label():
     labels = one_each(torch.tensor([0, 1, 2, 0, 2, 1]))
     plain, weighed = head(Labels(3, counts=COUNTS)), head(Labels(3, counts=COUNTS), class_weights="balanced")
-    expected = -plain.score(summary(), labels).log_probability @ torch.tensor([balanced(COUNTS)[k] for k in labels.values])
+    expected = -plain.score(summary(), labels).log_probability @ torch.tensor(
+        [balanced(COUNTS)[k] for k in labels.values]
+    )
     loss = weighed.train().loss(summary(), labels)
     assert torch.allclose(loss.total, expected) and loss.count == 6
 
 
 def test_several_labels_are_a_sigmoid_each():
     values = torch.tensor([[0.0, 1.0, 1.0]] * 6)
-    one = head(Labels(3, several=True))
+    one = head(Labels(3, multilabel=True))
     logits = one.labels.output(summary()[0].summary)
     expected = functional.binary_cross_entropy_with_logits(logits, values, reduction="sum")
     loss = one.loss(summary(), one_each(values))
@@ -149,7 +158,7 @@ def test_several_labels_are_a_sigmoid_each():
 
 def test_a_row_with_some_labels_unknown_counts_for_the_others():
     values = torch.tensor([[0.0, math.nan, 1.0]] + [[math.nan] * 3] * 5)
-    one = head(Labels(3, several=True))
+    one = head(Labels(3, multilabel=True))
     logits = one.labels.output(summary()[0].summary)
     expected = functional.binary_cross_entropy_with_logits(logits[0, [0, 2]], torch.tensor([0.0, 1.0]), reduction="sum")
     loss = one.loss(summary(), one_each(values))
@@ -160,7 +169,7 @@ def test_a_row_with_some_labels_unknown_counts_for_the_others():
 
 
 def test_several_labels_are_right_when_all_that_are_given_are():
-    one, nan = head(Labels(3, several=True)), math.nan
+    one, nan = head(Labels(3, multilabel=True)), math.nan
     best = one.predict(summary(4)).steps.values
     values = torch.stack((best[0], 1 - best[1], best[2], best[3]))
     values[2, 1], values[3] = nan, torch.stack((1 - best[3, 0], best[3, 1], torch.tensor(nan)))
@@ -169,7 +178,7 @@ def test_several_labels_are_right_when_all_that_are_given_are():
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
-    one = head(Labels(size, ordered=True))
+    one = head(Labels(size, ordinal=True))
     nothing = [Encoded(None, torch.zeros(3, 4), None)]
     assert torch.allclose(one.predict(nothing).probabilities, torch.full((3, size), 1 / size))
     torch.manual_seed(2)
@@ -184,7 +193,7 @@ def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
 
 @pytest.mark.parametrize("far", [1e3, -1e3])
 def test_ordered_labels_far_from_their_cuts_keep_a_finite_loss_and_slope(far):
-    one = LabelLayer(1, Labels(4, ordered=True), smoothing=0.0, weighted="none", focal=0.0)
+    one = LabelLayer(1, Labels(4, ordinal=True), smoothing=0.0, weighted="none", focal=0.0)
     x = torch.full((4, 1), far, requires_grad=True)
     loss = one.loss(x, torch.arange(4)).total
     loss.backward()
@@ -192,7 +201,10 @@ def test_ordered_labels_far_from_their_cuts_keep_a_finite_loss_and_slope(far):
 
 
 def test_the_loss_of_no_target_is_zero():
-    for spec, values in ((Labels(3), torch.tensor([MISSING])), (Labels(3, several=True), torch.tensor([[math.nan] * 3]))):
+    for spec, values in (
+        (Labels(3), torch.tensor([MISSING])),
+        (Labels(3, multilabel=True), torch.tensor([[math.nan] * 3])),
+    ):
         loss = head(spec).loss(summary(1), one_each(values))
         assert loss == (0.0, 0)
 
@@ -215,7 +227,9 @@ def test_pooling_steps_that_are_not_there_is_refused(pool):
 
 
 def test_a_summary_that_is_not_there_is_refused():
-    with pytest.raises(ConfigError, match="pool: last needs a summary, and input 1 of 1 .* choose mean, max or attention"):
+    with pytest.raises(
+        ConfigError, match="pool: last needs a summary, and input 1 of 1 .* choose mean, max or attention"
+    ):
         registry.make("heads", "classifier", (Labels(3), [Sizes(4, None)]))
 
 

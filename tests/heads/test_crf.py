@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Sizes
+from ostinato.heads.contract import Sizes
 from ostinato.layers import crf as crf_module
-from ostinato.modalities._contract import MISSING, Labels, Legal
+from ostinato.modalities.contract import MISSING, Labels, Legal
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
 
@@ -19,7 +19,12 @@ from ostinato.testing import predictors as laws
 LEGAL = Legal((True, True, False), (True, True, True), ((True, True, False), (True, True, True), (True, True, True)))
 # each label lacks something: 2 never starts, 0 never ends, 1 never follows itself
 NARROW = Legal((True, True, False), (False, True, True), ((True, True, True), (True, False, True), (False, True, True)))
-SPECS = {"any": Labels(3), "bio": Labels(3, legal=LEGAL), "narrow": Labels(3, legal=NARROW), "ordered": Labels(2, ordered=True)}
+SPECS = {
+    "any": Labels(3),
+    "bio": Labels(3, legal=LEGAL),
+    "narrow": Labels(3, legal=NARROW),
+    "ordinal": Labels(2, ordinal=True),
+}
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
@@ -73,7 +78,9 @@ def test_no_answer_is_ever_illegal():
     labels = one.predict(encoded).steps
     assert all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in labels.split())
     free = encoded[0].steps.with_values(one.output(encoded[0].steps.values).argmax(1))
-    assert not all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in free.split()), "here the plain argmax is not legal"
+    assert not all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in free.split()), (
+        "here the plain argmax is not legal"
+    )
 
 
 def test_labels_that_are_not_legal_are_refused_in_training_and_impossible_in_scoring():
@@ -84,7 +91,9 @@ def test_labels_that_are_not_legal_are_refused_in_training_and_impossible_in_sco
         scored = one.score(encoded, truth)
         assert (scored.log_probability == -math.inf).tolist() == [row == 1, row == 2]
         if row:
-            with pytest.raises(DataError, match=f"labels of example {row} of the batch are not legal, numbered .{numbers}"):
+            with pytest.raises(
+                DataError, match=f"labels of example {row} of the batch are not legal, numbered .{numbers}"
+            ):
                 one.loss(encoded, truth)
         else:
             assert bool(one.loss(encoded, truth).total.isfinite())
@@ -99,7 +108,7 @@ def test_a_length_that_no_labels_fit_is_refused():
 
 def test_several_labels_at_once_are_refused():
     with pytest.raises(ConfigError, match="crf says one label for each step, and this output has several at once"):
-        registry.make("heads", "crf", (Labels(3, several=True), [Sizes(4, None)]))
+        registry.make("heads", "crf", (Labels(3, multilabel=True), [Sizes(4, None)]))
 
 
 @torch.no_grad()

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import distributions
 
-from ostinato.encoders._contract import Source
+from ostinato.encoders.contract import Source
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Sizes, Span
+from ostinato.heads.contract import Sizes, Span
 from ostinato.heads.forecast import LEVELS, Forecast, _drawn_t, t_quantile
-from ostinato.modalities._contract import Labels, Values
+from ostinato.modalities.contract import Labels, Values
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
 
@@ -24,7 +24,9 @@ class Case:
 
     def __init__(self, options=None, *, spec=Values(2), ahead=True, seed=0, dtype=torch.float32):
         torch.manual_seed(seed)
-        build = lambda one, **more: make("encoders", "recurrent", (one,), {"both_ways": False, "hidden_size": HIDDEN, "cell": "gru", **more})  # noqa: E731
+        build = lambda one, **more: make(
+            "encoders", "recurrent", (one,), {"bidirectional": False, "hidden_size": HIDDEN, "cell": "gru", **more}
+        )  # noqa: E731
         self.reader, self.beside = build(spec), build(Values(3))
         sizes = [Sizes(HIDDEN, HIDDEN), Sizes(HIDDEN, HIDDEN), Sizes(None, 2)]
         flags = (False, True, False)
@@ -42,7 +44,7 @@ class Case:
     def data(self, rows=3, seed=1, dtype=torch.float32):
         random = torch.Generator().manual_seed(seed)
         draw = lambda *shape: torch.randn(*shape, generator=random).to(dtype)  # noqa: E731
-        values = (draw(rows, LOOKBACK + HORIZON, self.spec.size) * 2 + 5)
+        values = draw(rows, LOOKBACK + HORIZON, self.spec.size) * 2 + 5
         if self.spec.signs:
             values[..., self.spec.channels :] = 0
         return values, draw(rows, LOOKBACK + HORIZON, 3), draw(rows, 2)
@@ -74,7 +76,9 @@ EVERY = [
 def test_quantiles_of_student_t_are_those_of_the_table():
     # Abramowitz and Stegun 1972, table 26.10.
     freedom, level = torch.tensor([3.0, 5.0, 10.0, 120.0]), torch.tensor([0.95, 0.9, 0.95, 0.95])
-    assert t_quantile(freedom.double(), level.double()).tolist() == pytest.approx([2.353, 1.476, 1.812, 1.658], abs=6e-4)
+    assert t_quantile(freedom.double(), level.double()).tolist() == pytest.approx(
+        [2.353, 1.476, 1.812, 1.658], abs=6e-4
+    )
     low, high = (t_quantile(torch.tensor(4.0), torch.tensor(level)) for level in (0.05, 0.95))
     assert float(low) == pytest.approx(-float(high), rel=1e-5)
 
@@ -99,7 +103,10 @@ def test_several_heads_have_the_mean_of_their_quantiles_and_of_their_densities(o
         torch.testing.assert_close(said.quantiles[level], torch.stack([one.quantiles[level] for one in alone]).mean(0))
     targets = cases[0].targets(data)
     own, *others = (case.head.believe(one, targets) for case, one in zip(cases, read))
-    each = [case.head._density(*case.head._taught(one, targets), case.head._truth(targets)) for case, one in zip(cases, read)]
+    each = [
+        case.head._density(*case.head._taught(one, targets), case.head._truth(targets))
+        for case, one in zip(cases, read)
+    ]
     expected = torch.stack(each).exp().mean(0).log().sum((1, 2))
     torch.testing.assert_close(own.mean(others).score(targets).log_probability, expected)
     torch.testing.assert_close(own.mean([own]).score(targets).log_probability, own.score(targets).log_probability)
@@ -143,7 +150,9 @@ def test_a_quantile_costs_its_pinball_loss():
     expected = 0.0
     for level in LEVELS:
         apart = truth - said[level][:, 0]
-        expected += (torch.where(apart >= 0, level * apart, (level - 1) * apart) - math.log(level * (1 - level))).sum() / len(LEVELS)
+        expected += (
+            torch.where(apart >= 0, level * apart, (level - 1) * apart) - math.log(level * (1 - level))
+        ).sum() / len(LEVELS)
     loss = case.head.loss(encoded, case.targets(data))
     assert loss.count == HORIZON
     torch.testing.assert_close(loss.total, expected)
@@ -227,7 +236,9 @@ def test_what_is_known_ahead_matters_at_its_step(options):
     beside = data[1].clone()
     beside[:, -2] += 2
     after = case.head.predict(case.encoded((data[0], beside, data[2]))).steps.values.view(3, HORIZON, -1)
-    assert torch.equal(after[:, : HORIZON - 2], before[:, : HORIZON - 2]) and not torch.allclose(after[:, -2], before[:, -2])
+    assert torch.equal(after[:, : HORIZON - 2], before[:, : HORIZON - 2]) and not torch.allclose(
+        after[:, -2], before[:, -2]
+    )
 
 
 @pytest.mark.parametrize("how", ["direct", "step_by_step"])
@@ -308,7 +319,10 @@ def test_the_linear_map_alone_is_the_last_steps_weighted():
 
 @torch.no_grad()
 def test_without_weights_it_is_persistence_or_the_windows_mean():
-    for relative, normalize, expected in [("last", "none", lambda x: x[:, -1]), ("none", "window", lambda x: x.mean(1))]:
+    for relative, normalize, expected in [
+        ("last", "none", lambda x: x[:, -1]),
+        ("none", "window", lambda x: x.mean(1)),
+    ]:
         case = Case({"distribution": "point", "relative": relative, "normalize": normalize})
         for parameter in case.head.parameters():
             parameter.zero_()
@@ -335,8 +349,17 @@ def test_gradients_are_those_of_finite_differences(options):
     inputs = tuple(one.detach().clone().requires_grad_() for one in parameters)
 
     def total(*values):
-        named = dict(zip([name for name, one in case.head.named_parameters() if any(one is other for other in parameters)], values))
-        return torch.func.functional_call(_Loss(case.head), {f"head.{name}": one for name, one in named.items()}, (case.encoded(data), case.targets(data)))
+        named = dict(
+            zip(
+                [name for name, one in case.head.named_parameters() if any(one is other for other in parameters)],
+                values,
+            )
+        )
+        return torch.func.functional_call(
+            _Loss(case.head),
+            {f"head.{name}": one for name, one in named.items()},
+            (case.encoded(data), case.targets(data)),
+        )
 
     assert torch.autograd.gradcheck(total, inputs, fast_mode=True)
 
@@ -390,7 +413,9 @@ def test_settings_that_could_do_nothing_are_refused(options, message):
 
 
 def test_what_cannot_be_forecast_is_refused():
-    with pytest.raises(ConfigError, match="forecast says numbers, and a step of this output is one of 3 labels; choose next_step"):
+    with pytest.raises(
+        ConfigError, match="forecast says numbers, and a step of this output is one of 3 labels; choose next_step"
+    ):
         Forecast(Labels(3), [Sizes(2, 2)], Span(3, 2, (False,)))
     with pytest.raises(ConfigError, match="input 2 that it reads gives no steps"):
         Forecast(Values(1), [Sizes(2, 2), Sizes(None, 2)], Span(3, 2, (False, True)))

@@ -52,7 +52,9 @@ def test_every_input_is_read(options):
         laws.every_input_is_read(laws.maker(NAME, options), inputs)
 
 
-@pytest.mark.parametrize("options", [{"dropout": 0.3}, {"scheduled_sampling": 0.5}, {"scheduled_sampling": 0.5, "context": "before"}])
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.3}, {"scheduled_sampling": 0.5}, {"scheduled_sampling": 0.5, "context": "before"}]
+)
 def test_what_is_random_is_a_function_of_the_seed(options):
     laws.same_seed_same_bits(laws.maker(NAME, options), "two")
 
@@ -75,7 +77,14 @@ def test_every_option_matters():
         "scheduled_sampling": [0.5],
     }
     laws.options_matter(NAME, values, {"cutoffs": {"softmax": "adaptive"}})
-    for beside in ({"attention": "none"}, {"context": "before"}, {"input_feeding": True}, {"tied": True}, {"layers": 2}, {"softmax": "adaptive"}):
+    for beside in (
+        {"attention": "none"},
+        {"context": "before"},
+        {"input_feeding": True},
+        {"tied": True},
+        {"layers": 2},
+        {"softmax": "adaptive"},
+    ):
         laws.options_matter(NAME, values, dict.fromkeys(set(values) - set(beside), beside))
 
 

@@ -5,19 +5,26 @@ import contextlib
 import pytest
 import torch
 
-from ostinato.encoders._contract import Encoded
-from ostinato.heads._contract import Sizes
+from ostinato.encoders.contract import Encoded
 from ostinato.heads.autoregressive import Autoregressive
+from ostinato.heads.contract import Sizes
 from ostinato.kernels import decoder, dispatch
-from ostinato.kernels.library import library
-from ostinato.modalities._contract import Symbols
+from ostinato.kernels.native_library import library
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import settings_class
 from ostinato.steps import Layout, Steps
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
 
 SPEC = Symbols(size=11, begin=1, end=2, unknown=0)
-CELLS = [("lstm", {}), ("gru", {}), ("rnn", {}), ("lstm", {"peepholes": True}), ("lstm", {"coupled": True}), ("gru", {"biases": 1})]
+CELLS = [
+    ("lstm", {}),
+    ("gru", {}),
+    ("rnn", {}),
+    ("lstm", {"peepholes": True}),
+    ("lstm", {"coupled": True}),
+    ("gru", {"biases": 1}),
+]
 # relative to the largest number of a tensor; sums of a few hundred products
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
 
@@ -74,7 +81,11 @@ def near(found, expected, tolerance):
 def test_native_and_python_loops_agree_in_loss_score_and_every_gradient(case):
     head, encoded, targets = drawn(case)
     assert head.obstacle() is None
-    near(results(head, encoded, targets), results(head, encoded, targets, kernel="reference"), TOLERANCE[head.output.weight.dtype])
+    near(
+        results(head, encoded, targets),
+        results(head, encoded, targets, kernel="reference"),
+        TOLERANCE[head.output.weight.dtype],
+    )
 
 
 @pytest.mark.parametrize("feeding", [True, False])
@@ -94,7 +105,9 @@ def test_dropout_between_layers_reaches_both_loops_alike(monkeypatch, feeding):
     head, encoded, targets = drawn(7, feeding=feeding, layers=3, dropout=0.4)
     # one mask for all, by place, so that both loops drop the same values
     monkeypatch.setattr(
-        Autoregressive, "_dropped", lambda self, values: values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5
+        Autoregressive,
+        "_dropped",
+        lambda self, values: values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5,
     )
     near(results(head, encoded, targets), results(head, encoded, targets, kernel="reference"), 1e-11)
 
@@ -158,7 +171,11 @@ def test_a_native_step_equals_the_step_in_python(case):
     found, native = steps_of(head.eval(), encoded, [1, 4, 5])
     with dispatch.forced("reference"):
         expected, python = steps_of(head, encoded, [1, 4, 5])
-    near([found, *native.values.values(), *native.attention], [expected, *python.values.values(), *python.attention], 2e-5)
+    near(
+        [found, *native.values.values(), *native.attention],
+        [expected, *python.values.values(), *python.attention],
+        2e-5,
+    )
 
 
 def test_a_native_step_reads_the_memory_of_its_row():

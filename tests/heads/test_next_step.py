@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._contract import Sizes
-from ostinato.modalities._contract import Symbols
+from ostinato.heads.contract import Sizes
+from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
 
 SPEC = Symbols(size=7, begin=0, end=1, unknown=2)
@@ -46,7 +46,9 @@ def test_activation_regularization_sees_what_dropout_left():
     ones = [encoded[0]._replace(steps=encoded[0].steps.with_values(torch.ones(encoded[0].steps.layout.total, H)))]
     plain, held = (loss(ones, targets, dropout=0.5, activation_regularization=alpha) for alpha in (0.0, 1.0))
     kept = (held.total - plain.total).item() * H / 4
-    assert 0 < kept < held.count * H and kept == pytest.approx(round(kept), abs=1e-3), "each kept value is 2, and its square 4"
+    assert 0 < kept < held.count * H and kept == pytest.approx(round(kept), abs=1e-3), (
+        "each kept value is 2, and its square 4"
+    )
 
 
 def test_temporal_activation_regularization_compares_steps_of_one_sequence_alone():
@@ -70,7 +72,12 @@ def test_regularisers_have_the_gradient_that_torch_gives_them():
 @torch.no_grad()
 def test_regularisers_are_of_training_alone():
     encoded, targets = read()
-    options = {"activation_regularization": 2.0, "temporal_activation_regularization": 1.0, "dropout": 0.5, "label_smoothing": 0.1}
+    options = {
+        "activation_regularization": 2.0,
+        "temporal_activation_regularization": 1.0,
+        "dropout": 0.5,
+        "label_smoothing": 0.1,
+    }
     plain, held = made().eval(), made(**options).eval()
     assert torch.equal(held.loss(encoded, targets).total, plain.loss(encoded, targets).total)
 
@@ -98,7 +105,10 @@ def test_every_option_is_tried_here_or_in_test_continuation():
 @torch.no_grad()
 def test_cutoffs_change_the_loss():
     encoded, targets = read()
-    assert len({loss(encoded, targets, softmax="adaptive", cutoffs=cutoffs).total.item() for cutoffs in ((), [3], [3, 4])}) == 3
+    assert (
+        len({loss(encoded, targets, softmax="adaptive", cutoffs=cutoffs).total.item() for cutoffs in ((), [3], [3, 4])})
+        == 3
+    )
 
 
 @pytest.mark.parametrize("options", [{"tied": True}, {"label_smoothing": 0.1}])
@@ -112,7 +122,9 @@ def test_gradients_of_an_adaptive_softmax_agree_with_finite_differences():
     head = made(softmax="adaptive", cutoffs=[3, 5]).double()
     values = encoded[0].steps.values.double().requires_grad_()
     again = [encoded[0]._replace(steps=encoded[0].steps.with_values(values))]
-    assert torch.autograd.gradcheck(lambda *_: head.loss(again, targets).total, (values, *head.parameters()), fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda *_: head.loss(again, targets).total, (values, *head.parameters()), fast_mode=True
+    )
 
 
 @torch.no_grad()

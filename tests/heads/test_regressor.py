@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Sizes
-from ostinato.modalities._contract import Labels, Values
+from ostinato.heads.contract import Sizes
+from ostinato.modalities.contract import Labels, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
 

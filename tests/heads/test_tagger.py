@@ -5,18 +5,18 @@ import torch
 from torch.nn import functional
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Sizes
-from ostinato.modalities._contract import MISSING, Labels, Symbols
+from ostinato.heads.contract import Sizes
+from ostinato.modalities.contract import MISSING, Labels, Symbols
 from ostinato.steps import Layout, Steps
 from ostinato.testing import predictors as laws
 
 COUNTS = (5, 2, 3)
 SPECS = {
     "one": Labels(3, counts=COUNTS),
-    "several": Labels(2, several=True, counts=(4, 1)),
-    "ordered": Labels(3, ordered=True, counts=COUNTS),
+    "multilabel": Labels(2, multilabel=True, counts=(4, 1)),
+    "ordinal": Labels(3, ordinal=True, counts=COUNTS),
 }
 SETS = [
     {},
@@ -61,7 +61,11 @@ def read(lengths):
 def test_its_loss_is_torchs_cross_entropy_without_the_missing_steps():
     encoded, labels = read((3, 0, 2)), torch.tensor([0, MISSING, 2, 1, MISSING])
     expected = functional.cross_entropy(
-        head().labels.output(encoded[0].steps.values), labels, ignore_index=MISSING, reduction="sum", label_smoothing=0.1
+        head().labels.output(encoded[0].steps.values),
+        labels,
+        ignore_index=MISSING,
+        reduction="sum",
+        label_smoothing=0.1,
     )
     loss = head(label_smoothing=0.1).train().loss(encoded, Steps(labels, encoded[0].steps.layout))
     assert torch.allclose(loss.total, expected) and loss.count == 3

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.steps import Layout, Steps
 
@@ -31,7 +31,9 @@ def test_a_row_alone_is_joined_as_in_company():
     join = registry.make("joins", "concatenate", ([4, 4], [5, 5]))
     together = join.join(read)
     for row in range(3):
-        alone = join.join([Encoded(Steps.of([one.steps.split()[row]]), one.summary[row : row + 1], None) for one in read])
+        alone = join.join(
+            [Encoded(Steps.of([one.steps.split()[row]]), one.summary[row : row + 1], None) for one in read]
+        )
         assert torch.equal(alone.steps.values, together.steps.split()[row])
         assert torch.equal(alone.summary[0], together.summary[row])
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ostinato import registry
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.steps import Layout, Steps
 from ostinato.testing import joins as laws
@@ -21,14 +21,22 @@ VARIANTS = {
         {"attention": "general", "hops": 2},
         {"attention": "location", "hops": 2},
     ],
-    "compare": [{}, {"features": ["product"]}, {"features": [], "bilinear": 3}, {"features": ["first", "second"], "bilinear": 2}],
+    "compare": [
+        {},
+        {"features": ["product"]},
+        {"features": [], "bilinear": 3},
+        {"features": ["first", "second"], "bilinear": 2},
+    ],
 }
 EVERY_OPTION = {
     "concatenate": {},
     "add": {"size": [7]},
     "gate": {"size": [7]},
     "attend": {"attention": ["dot", "general", "scaled_dot", "concat"], "hops": [2, 3]},
-    "compare": {"features": [["first"], ["second"], ["difference"], ["product"], ["first", "second"]], "bilinear": [1, 3]},
+    "compare": {
+        "features": [["first"], ["second"], ["difference"], ["product"], ["first", "second"]],
+        "bilinear": [1, 3],
+    },
 }
 
 
@@ -125,7 +133,9 @@ def test_attend_answers_what_asks_with_a_row():
 
 
 def test_compare_stands_its_features_in_one_order():
-    join, (first, second) = made("compare", "two rows", {"features": ["product", "second", "first", "difference"], "bilinear": 2})
+    join, (first, second) = made(
+        "compare", "two rows", {"features": ["product", "second", "first", "difference"], "bilinear": 2}
+    )
     u, v = first.summary, second.summary
     bilinear = torch.stack([torch.stack([a @ weight @ b for weight in join.bilinear.weight]) for a, b in zip(u, v)])
     torch.testing.assert_close(join.join([first, second]).summary, torch.cat([u, v, (u - v).abs(), u * v, bilinear], 1))
@@ -146,7 +156,13 @@ def test_a_bilinear_form_of_wide_summaries_starts_as_large_as_they_are():
         ("gate", {}, [4, 4], [None, 4], "gate: input 1 of 2 gives no summary"),
         ("attend", {}, [4], [4], "needs two inputs, .*; name both under `reads`"),
         ("attend", {}, [4, 4], [None, 4], "the first input gives no summary to ask with"),
-        ("attend", {}, [4, 4, None], [4, 4, 3], "input 3 of 3 gives no steps to look into; .* name it first under `reads`"),
+        (
+            "attend",
+            {},
+            [4, 4, None],
+            [4, 4, 3],
+            "input 3 of 3 gives no steps to look into; .* name it first under `reads`",
+        ),
         ("attend", {"attention": "location"}, [4, 4], [4, 4], "with hops: 1 it looks once; set hops: 2"),
         ("attend", {"attention": "dot"}, [4, 6], [4, 6], "dot"),
         ("compare", {}, [4, 4, 4], [4, 4, 4], "takes two inputs, 3 given; name two under `reads`"),
@@ -164,7 +180,9 @@ def test_what_cannot_be_is_refused(name, options, steps, summaries, message):
 def test_summaries_of_different_widths_can_stand_beside_each_other():
     join = laws.maker("compare", {"features": ["first", "second"], "bilinear": 2})([None, None], [4, 6])
     assert join.summary_size == 12
-    assert join.join([Encoded(None, torch.randn(3, 4), None), Encoded(None, torch.randn(3, 6), None)]).summary.shape == (3, 12)
+    assert join.join(
+        [Encoded(None, torch.randn(3, 4), None), Encoded(None, torch.randn(3, 6), None)]
+    ).summary.shape == (3, 12)
 
 
 def test_the_laws_see_a_join_that_leaves_an_input_out(monkeypatch):

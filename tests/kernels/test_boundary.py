@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import KernelError
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
 
@@ -34,7 +34,9 @@ GRADIENTS = (
 """The words of OstinatoScan and OstinatoGradients, in their order."""
 
 READ = "x weight_x weight_h bias start_h start_c d_hidden d_last_h d_last_c".split()
-WRITTEN = "gates extra hidden last_h last_c d_gates d_extra d_start_h d_start_c d_x d_weight_x d_weight_h d_bias".split()
+WRITTEN = (
+    "gates extra hidden last_h last_c d_gates d_extra d_start_h d_start_c d_x d_weight_x d_weight_h d_bias".split()
+)
 POINTERS = [*READ, *WRITTEN, "bias_n", "peepholes", "mask", "d_bias_n", "d_peepholes"]
 NUMBERS = ["cell", "B", "N", "I", "H", "x_stride", "hidden_stride", "d_hidden_stride", "weight_x_stride"]
 ODD = [-1, 0, 1, 2, 3, 7, 17, -(1 << 63), (1 << 63) - 1, 1 << 41, 1 << 60]
@@ -55,11 +57,20 @@ class Arena:
         """A call in which all is right."""
         ends = list(itertools.accumulate(lengths, initial=0))
         self.offsets[:] = torch.tensor(ends + [ends[-1]] * (40 - len(ends)))
-        self.order[: len(lengths)] = torch.argsort(torch.tensor(lengths, dtype=torch.int64), descending=True, stable=True)
+        self.order[: len(lengths)] = torch.argsort(
+            torch.tensor(lengths, dtype=torch.int64), descending=True, stable=True
+        )
         words = dict.fromkeys([*SCAN, *GRADIENTS], 0)
         words |= {name: self.at(place) for place, name in enumerate([*READ, *WRITTEN])}
         words |= {"offsets": self.offsets.data_ptr(), "order": self.order.data_ptr()}
-        words |= {"cell": cell, "is_double": is_double, "B": len(lengths), "N": ends[-1], "I": input_size, "H": hidden_size}
+        words |= {
+            "cell": cell,
+            "is_double": is_double,
+            "B": len(lengths),
+            "N": ends[-1],
+            "I": input_size,
+            "H": hidden_size,
+        }
         return words | {"x_stride": input_size, "hidden_stride": hidden_size, "d_hidden_stride": hidden_size}
 
 
@@ -98,7 +109,9 @@ CHANGES = st.lists(
     is_double=st.integers(0, 1),
     changes=CHANGES,
 )
-def test_whatever_the_words_the_library_answers_or_says_what_is_wrong(cell, lengths, input_size, hidden_size, is_double, changes):
+def test_whatever_the_words_the_library_answers_or_says_what_is_wrong(
+    cell, lengths, input_size, hidden_size, is_double, changes
+):
     arena = Arena()
     words = arena.words(cell, lengths, input_size, hidden_size, is_double)
     for name, value in changes:
@@ -156,7 +169,10 @@ def test_wrong_sequences_are_named(name, place, value, message):
     assert message in answer(words)
 
 
-@pytest.mark.parametrize(("one", "other"), [("gates", "x"), ("last_h", "start_h"), ("hidden", "gates"), ("d_x", "hidden"), ("d_weight_h", "weight_h")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("gates", "x"), ("last_h", "start_h"), ("hidden", "gates"), ("d_x", "hidden"), ("d_weight_h", "weight_h")],
+)
 def test_overlapping_buffers_are_named(one, other):
     arena = Arena()
     words = arena.words(3, [2, 0, 4], 3, 5, 0)
@@ -258,5 +274,7 @@ def test_the_standalone_program_is_clean(build):
 
 @pytest.mark.slow
 def test_activations_are_near_on_every_float32_of_the_range():
-    done = subprocess.run(["native/tests/run.sh", "plain", "ulp"], cwd=ROOT, capture_output=True, text=True, timeout=3600)
+    done = subprocess.run(
+        ["native/tests/run.sh", "plain", "ulp"], cwd=ROOT, capture_output=True, text=True, timeout=3600
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

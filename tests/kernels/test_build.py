@@ -39,7 +39,10 @@ def run(folder, *arguments, **environment):
 def without_compiler(folder):
     """Environments in which nothing compiles."""
     (folder / "nothing").mkdir()
-    return {"a compiler that fails": {"CC": "/bin/false", "CXX": "/bin/false"}, "no compiler": {"PATH": folder / "nothing"}}
+    return {
+        "a compiler that fails": {"CC": "/bin/false", "CXX": "/bin/false"},
+        "no compiler": {"PATH": folder / "nothing"},
+    }
 
 
 @pytest.mark.parametrize("how", ["a compiler that fails", "no compiler"])
@@ -84,7 +87,9 @@ def test_no_object_shares_a_symbol_with_another_instruction_set(tmp_path):
     made = tmp_path / "plain.o"
     flags = ["-O0", "-std=c++17", "-fvisibility=hidden", "-Wno-psabi"]
     subprocess.run(["g++", *flags, "-c", ROOT / "native" / "plain.cpp", "-o", made], check=True)
-    listed = subprocess.run(["nm", "--defined-only", "--format=posix", made], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["nm", "--defined-only", "--format=posix", made], capture_output=True, text=True, check=True
+    )
     shared = {line.split()[0] for line in listed.stdout.splitlines() if line.split()[1] in "WVuTBDR"}
     assert shared == {"_ZN8ostinato11plain_tableE"}
 
@@ -113,7 +118,13 @@ def test_pip_installs_without_a_compiler(project, how, editable):
     (packages / "rest.pth").write_text("\n".join(rest))
     stale = project / "ostinato" / "kernels" / LIBRARY
     stale.write_bytes(b"of an earlier build")
-    options = ["--quiet", "--no-build-isolation", "--no-deps", "--force-reinstall", *(["--editable"] if editable else [])]
+    options = [
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--force-reinstall",
+        *(["--editable"] if editable else []),
+    ]
     run(project, "-m", "pip", "--python", python, "install", *options, project, **environment)
     code = "import ostinato; from ostinato.kernels import library; print(ostinato.__file__); print(library.why_not())"
     done = subprocess.run([python, "-I", "-c", code], cwd="/", capture_output=True, text=True, timeout=120)

@@ -31,7 +31,9 @@ def plain(weight, bias):
 def test_gradients_agree_with_finite_differences(parts, with_bias):
     weight, bias, h = parts
     inputs = parts if with_bias else [weight, h]
-    assert torch.autograd.gradcheck(lambda *_: tuple(loop(DeferredLinear(weight, bias if with_bias else None), h)), inputs)
+    assert torch.autograd.gradcheck(
+        lambda *_: tuple(loop(DeferredLinear(weight, bias if with_bias else None), h)), inputs
+    )
 
 
 def test_gradients_are_autograds_with_two_products_woven_into_each_other(parts):

@@ -9,7 +9,7 @@ from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 from ostinato.steps import Layout
 
 needs_native = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -64,7 +64,10 @@ def test_a_forced_kernel_that_this_build_lacks_is_an_error_that_says_what_there_
 @needs_native
 @pytest.mark.parametrize(
     ("cell", "dtype", "why"),
-    [(LSTM(3, 4, layer_norm=True), torch.float32, "layer_norm has no native step"), (GRU(3, 4), torch.bfloat16, "bfloat16")],
+    [
+        (LSTM(3, 4, layer_norm=True), torch.float32, "layer_norm has no native step"),
+        (GRU(3, 4), torch.bfloat16, "bfloat16"),
+    ],
 )
 def test_what_the_native_loop_lacks_is_named_once_and_refused_where_it_is_forced(monkeypatch, caplog, cell, dtype, why):
     dispatch._tell.cache_clear()

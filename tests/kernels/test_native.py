@@ -20,8 +20,8 @@ from ostinato.cells.rnn import RNN
 from ostinato.encoders.recurrent import Recurrent
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch, native, reference
-from ostinato.kernels.library import INSTRUCTION_SET, Library, library
-from ostinato.modalities._contract import Values
+from ostinato.kernels.native_library import INSTRUCTION_SET, Library, library
+from ostinato.modalities.contract import Values
 from ostinato.steps import Layout, Steps
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -78,7 +78,9 @@ def near(found, expected):
     assert len(found) == len(expected)
     for place, (one, other) in enumerate(zip(found, expected)):
         if one is None or other is None:
-            assert (one is None) == (other is None) or not (other if one is None else one).any(), f"gradient {place} is missing"
+            assert (one is None) == (other is None) or not (other if one is None else one).any(), (
+                f"gradient {place} is missing"
+            )
             continue
         assert one.shape == other.shape
         apart = (one - other).detach().abs().max() if one.numel() else 0
@@ -154,7 +156,7 @@ def test_every_instruction_set_of_this_machine_is_the_reference(kind):
         library().use(before)
 
 
-def both_ways(cells, x, states, layout, masks):
+def bidirectional(cells, x, states, layout, masks):
     hidden, finals = native.scan_both(cells, x, states, layout, masks)
     return hidden, (*finals[0], *finals[1])
 
@@ -167,7 +169,12 @@ def test_two_directions_at_once_are_the_reference_and_each_alone_to_the_bit(kind
     x, state, layout = batch(cells[0], [6, 0, 31, 13, 13])
     states = (state, batch(cells[1], [6, 0, 31, 13, 13])[1])
     masks = (keep_mask(5, 70), keep_mask(5, 70))
-    inputs = [x.requires_grad_(), *(one.requires_grad_() for state in states for one in state), *cells[0].parameters(), *cells[1].parameters()]
+    inputs = [
+        x.requires_grad_(),
+        *(one.requires_grad_() for state in states for one in state),
+        *cells[0].parameters(),
+        *cells[1].parameters(),
+    ]
 
     def alone(scan):
         ones = [scan(cells[k], x, states[k], layout, reverse=bool(k), state_mask=masks[k]) for k in range(2)]
@@ -179,7 +186,7 @@ def test_two_directions_at_once_are_the_reference_and_each_alone_to_the_bit(kind
         return [hidden, *finals, *torch.autograd.grad(loss, inputs)]
 
     with threads(count):
-        found = with_gradients(*both_ways(cells, x, states, layout, masks))
+        found = with_gradients(*bidirectional(cells, x, states, layout, masks))
         each = with_gradients(*alone(native.scan))
     assert equal(found, each)
     near(found, with_gradients(*alone(reference.scan)))
@@ -205,10 +212,15 @@ def test_both_directions_agree_with_finite_differences():
     torch.manual_seed(0)
     cells = [cell_of("lstm_peepholes", 2, 3, torch.float64) for _ in range(2)]
     x, state, layout = batch(cells[0], [2, 0, 3], torch.float64)
-    inputs = (x.requires_grad_(), *(one.requires_grad_() for one in state), *cells[0].parameters(), *cells[1].parameters())
+    inputs = (
+        x.requires_grad_(),
+        *(one.requires_grad_() for one in state),
+        *cells[0].parameters(),
+        *cells[1].parameters(),
+    )
 
     def outputs(*_):
-        hidden, finals = both_ways(cells, x, (state, state), layout, (None, None))
+        hidden, finals = bidirectional(cells, x, (state, state), layout, (None, None))
         return hidden, *finals
 
     assert torch.autograd.gradcheck(outputs, inputs)
@@ -235,9 +247,15 @@ def test_a_loss_on_some_of_the_outputs_is_the_reference(kind):
     torch.manual_seed(0)
     cell = cell_of(kind, 3, 18)
     x, state, layout = batch(cell, [4, 0, 2])
-    for wanted in (lambda hidden, final: hidden[2:3, 5], lambda hidden, final: final[0][1:], lambda hidden, final: final[-1]):
+    for wanted in (
+        lambda hidden, final: hidden[2:3, 5],
+        lambda hidden, final: final[0][1:],
+        lambda hidden, final: final[-1],
+    ):
         found, expected = (
-            torch.autograd.grad(wanted(*kernel.scan(cell, x, state, layout)).sum(), list(cell.parameters()), allow_unused=True)
+            torch.autograd.grad(
+                wanted(*kernel.scan(cell, x, state, layout)).sum(), list(cell.parameters()), allow_unused=True
+            )
             for kernel in (native, reference)
         )
         near(found, expected)
@@ -311,7 +329,7 @@ def test_a_sequence_has_the_same_bits_alone_and_in_any_company(kind):
     number = 1 + 2 * cell.num_states + 1  # hidden, final states, gradients of x and of the start states
     together = everything(native.scan, cell, x, state, layout)[:number]
     draw = torch.randn(layout.total, 41, generator=torch.Generator().manual_seed(7))
-    for rows in ([[row] for row in range(7)] + [[6, 2, 0, 3, 1, 5, 4], [4, 2]]):
+    for rows in [[row] for row in range(7)] + [[6, 2, 0, 3, 1, 5, 4], [4, 2]]:
         some = Layout([lengths[row] for row in rows])
         steps = torch.cat([torch.arange(layout.offsets[row], layout.offsets[row + 1]) for row in rows])
         inputs = [x[steps].requires_grad_(), *(one[rows].requires_grad_() for one in state)]
@@ -331,7 +349,12 @@ def test_the_order_of_a_batch_and_neighbours_with_nothing_change_no_bit_of_wide_
     with threads(3):  # few sequences of a wide layer: threads share the gates
         alone = native.scan(cell, x, state, layout)[0]
         rows = [torch.zeros(0, 6), torch.randn(25, 6), x, torch.randn(2, 6)]
-        among = native.scan(cell, torch.cat(rows), tuple(torch.cat([one.repeat(2, 1), one, one]) for one in state), Layout([0, 25, 25, 2]))[0]
+        among = native.scan(
+            cell,
+            torch.cat(rows),
+            tuple(torch.cat([one.repeat(2, 1), one, one]) for one in state),
+            Layout([0, 25, 25, 2]),
+        )[0]
     assert torch.equal(among[25:50], alone)
 
 
@@ -418,11 +441,17 @@ def test_rows_that_share_their_memory_are_taken(kind, hidden_size):
     series, weights = torch.randn(11), torch.randn(hidden_size)
     given = (series.unfold(0, 4, 1), series[:4].expand(8, 4), series[:1].expand(8, 4))
     # the gradients of these sums are expanded tensors
-    losses = (lambda h: h.sum(), lambda h: h.sum(0) @ weights, lambda h: h.sum(1) @ torch.arange(8.0), lambda h: h.mean())
+    losses = (
+        lambda h: h.sum(),
+        lambda h: h.sum(0) @ weights,
+        lambda h: h.sum(1) @ torch.arange(8.0),
+        lambda h: h.mean(),
+    )
     for x in given:
         for loss in losses:
             found, expected = (
-                torch.autograd.grad(loss(kernel.scan(cell, x, state, layout)[0]), list(cell.parameters())) for kernel in (native, reference)
+                torch.autograd.grad(loss(kernel.scan(cell, x, state, layout)[0]), list(cell.parameters()))
+                for kernel in (native, reference)
             )
             near(found, expected)
 
@@ -432,7 +461,15 @@ def test_rows_that_share_their_memory_are_taken(kind, hidden_size):
 
 @pytest.mark.parametrize(
     ("kind", "numbers"),
-    [("rnn_tanh", 2), ("rnn_relu", 2), ("lstm", 6), ("lstm_peepholes", 6), ("lstm_coupled", 5), ("gru_after", 5), ("gru_before", 5)],
+    [
+        ("rnn_tanh", 2),
+        ("rnn_relu", 2),
+        ("lstm", 6),
+        ("lstm_peepholes", 6),
+        ("lstm_coupled", 5),
+        ("gru_after", 5),
+        ("gru_before", 5),
+    ],
 )
 def test_what_a_step_of_training_keeps_is_what_is_documented(kind, numbers):
     lengths, size = [400, 3, 100, 0, 97], 16
@@ -578,7 +615,9 @@ sys.exit(0 if again and not status else f"child: {status}, parent again: {again}
 
 
 def run_python(code, **environment):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
 
 
 def test_a_child_of_fork_computes_the_same_and_does_not_hang():
@@ -587,7 +626,7 @@ def test_a_child_of_fork_computes_the_same_and_does_not_hang():
 
 
 def test_an_instruction_set_that_is_not_there_is_an_error_that_names_those_that_are():
-    code = "from ostinato.kernels.library import library; library()"
+    code = "from ostinato.kernels.native_library import library; library()"
     done = run_python(code, **{INSTRUCTION_SET: "nonsense"})
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
@@ -666,24 +705,33 @@ def calls(monkeypatch):
 
 
 ENCODERS = [
-    ({"layers": 2, "both_ways": False}, 2, 2),
-    ({"layers": 2, "both_ways": True}, 2, 4),
-    ({"layers": 3, "both_ways": True, "residual": True, "start": "learnt"}, 3, 6),
-    ({"layers": 1, "both_ways": False, "reversed_source": True}, 1, 1),
-    ({"layers": 2, "both_ways": True, "dropout": 0.3, "variational": True, "recurrent_dropout": 0.2}, 2, 4),
+    ({"layers": 2, "bidirectional": False}, 2, 2),
+    ({"layers": 2, "bidirectional": True}, 2, 4),
+    ({"layers": 3, "bidirectional": True, "residual": True, "start": "learnt"}, 3, 6),
+    ({"layers": 1, "bidirectional": False, "reversed_source": True}, 1, 1),
+    ({"layers": 2, "bidirectional": True, "dropout": 0.3, "variational": True, "recurrent_dropout": 0.2}, 2, 4),
 ]
 
 
 @pytest.mark.parametrize(("options", "forwards", "backwards"), ENCODERS, ids=lambda value: str(value))
 @pytest.mark.parametrize(
     ("cell", "cell_options"),
-    [("rnn", {}), ("rnn", {"activation": "leaky_relu"}), ("lstm", {}), ("lstm", {"coupled": True, "peepholes": True}), ("gru", {}), ("gru", {"reset": "before"})],
+    [
+        ("rnn", {}),
+        ("rnn", {"activation": "leaky_relu"}),
+        ("lstm", {}),
+        ("lstm", {"coupled": True, "peepholes": True}),
+        ("gru", {}),
+        ("gru", {"reset": "before"}),
+    ],
 )
 def test_recurrent_encoders_take_the_native_path(monkeypatch, calls, cell, cell_options, options, forwards, backwards):
     monkeypatch.delenv(dispatch.VARIABLE, raising=False)
     monkeypatch.setattr(reference, "scan", None)
     monkeypatch.setitem(dispatch._SCANS, "reference", None)
-    encoder = Recurrent(Values(5), cell=registry.settings_class("cells", cell)(**cell_options), hidden_size=6, **options).train()
+    encoder = Recurrent(
+        Values(5), cell=registry.settings_class("cells", cell)(**cell_options), hidden_size=6, **options
+    ).train()
     encoded = encoder.encode(Steps(torch.randn(9, 5), Layout([4, 0, 5])))
     assert calls == ["forward"] * forwards, "a layer is one call, both of its directions at once"
     (encoded.steps.values.sum() + encoded.summary.sum()).backward()

@@ -13,7 +13,7 @@ from ostinato.cells.lstm import LSTM
 from ostinato.cells.rnn import RNN
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch, native, operators
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 from ostinato.steps import Layout, Steps
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -114,7 +114,9 @@ def test_the_operator_gives_the_bits_of_the_eager_call(name, dtype):
 def test_the_operators_backward_can_be_called_twice():
     given = arguments("gru_after")
     out = torch.ops.ostinato.scan(*given)[0].sum()
-    assert_same(*(torch.autograd.grad(out, differentiable(given), retain_graph=True, allow_unused=True)[:1] for _ in range(2)))
+    assert_same(
+        *(torch.autograd.grad(out, differentiable(given), retain_graph=True, allow_unused=True)[:1] for _ in range(2))
+    )
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -132,7 +134,13 @@ def test_a_gradient_of_what_was_computed_without_one_in_mind_is_refused():
 
 
 def test_gates_and_extra_have_no_gradient():
-    assert [one.requires_grad for one in torch.ops.ostinato.scan(*arguments("lstm"))] == [True, True, True, False, False]
+    assert [one.requires_grad for one in torch.ops.ostinato.scan(*arguments("lstm"))] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_wrong_shapes_are_refused_before_an_address_is_handed_on():
@@ -321,7 +329,9 @@ def test_a_step_of_a_stream_is_traced_as_the_operator(kind, way):
 
 
 def test_eager_calls_do_not_go_through_the_operator(monkeypatch):
-    monkeypatch.setattr(operators, "scan", lambda *_, **__: pytest.fail("the operator costs three times the direct call"))
+    monkeypatch.setattr(
+        operators, "scan", lambda *_, **__: pytest.fail("the operator costs three times the direct call")
+    )
     module_of(nn.LSTM)(torch.randn(5, 3, 4))[0].sum().backward()
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ostinato.kernels.dispatch import forced
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 from ostinato.kernels.products import NN, NT, TN, linear, multiply
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -17,12 +17,16 @@ SHAPES = [(1, 1, 1), (3, 5, 7), (16, 32, 64), (17, 600, 33), (130, 47, 1025), (5
 @pytest.mark.parametrize(("rows", "inputs", "outputs"), SHAPES)
 def test_linear_equals_torch_forward_and_backward(rows, inputs, outputs, dtype):
     torch.manual_seed(0)
-    tensors = [torch.randn(*size, dtype=dtype, requires_grad=True) for size in ((rows, inputs), (outputs, inputs), (outputs,))]
+    tensors = [
+        torch.randn(*size, dtype=dtype, requires_grad=True) for size in ((rows, inputs), (outputs, inputs), (outputs,))
+    ]
     given = torch.randn(rows, outputs, dtype=dtype)
     found = [made := linear(*tensors), *torch.autograd.grad(made, tensors, given)]
     expected = [made := functional.linear(*tensors), *torch.autograd.grad(made, tensors, given)]
     for one, other in zip(found, expected, strict=True):
-        assert float((one - other).detach().abs().max()) <= {torch.float32: 2e-6, torch.float64: 1e-14}[dtype] * float(other.detach().abs().max())
+        assert float((one - other).detach().abs().max()) <= {torch.float32: 2e-6, torch.float64: 1e-14}[dtype] * float(
+            other.detach().abs().max()
+        )
 
 
 def test_leading_dimensions_views_and_a_missing_bias_are_taken():
@@ -37,7 +41,9 @@ def test_tensors_whose_rows_share_memory_are_taken():
     x, weight, bias = torch.randn(20), torch.randn(7, requires_grad=True), torch.randn(10)
     for rows in (x.unfold(0, 7, 2), x[:7].expand(5, 7)):
         for matrix in (weight.expand(5, 7), weight.repeat(5, 1)):
-            found, expected = (multiply_by(rows, matrix, bias[::2]).sum(0) for multiply_by in (linear, functional.linear))
+            found, expected = (
+                multiply_by(rows, matrix, bias[::2]).sum(0) for multiply_by in (linear, functional.linear)
+            )
             assert torch.allclose(found, expected, atol=1e-6)
             found, expected = (torch.autograd.grad(one, weight, torch.arange(5.0))[0] for one in (found, expected))
             assert torch.allclose(found, expected, atol=1e-4)

@@ -73,7 +73,9 @@ def test_the_state_mask_multiplies_what_the_products_read_and_nothing_else(reset
     for row, start in ((0, 0), (1, 2)):
         h, weight_h = state[0][row : row + 1], cell.weight_h
         for step in range(int(layout.lengths[row])):
-            products = [lambda h, w=w, b=b: (h * mask[row]) @ w.T + b for w, b in zip(weight_h.split(4), cell.bias_h.split(4))]
+            products = [
+                lambda h, w=w, b=b: (h * mask[row]) @ w.T + b for w, b in zip(weight_h.split(4), cell.bias_h.split(4))
+            ]
             a = (x[start + step][None] @ cell.weight_x.T + cell.bias_x).split(4, 1)
             r, z = (torch.sigmoid(a[k] + products[k](h)) for k in range(2))
             n = torch.tanh(a[2] + (r * products[2](h) if reset == "after" else products[2](r * h)))

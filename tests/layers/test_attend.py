@@ -29,7 +29,9 @@ def test_pieces_change_neither_numbers_nor_gradients(kind, monkeypatch):
         context, weights = Memory.of(attention, Steps(values, memory.layout)).attend(attention, query, previous)
         attention.zero_grad()
         (context.square().sum() + (weights * torch.arange(5)).sum()).backward()
-        results.append([context, weights, query.grad, values.grad, *(one.grad.clone() for one in attention.parameters())])
+        results.append(
+            [context, weights, query.grad, values.grad, *(one.grad.clone() for one in attention.parameters())]
+        )
     for others in results[1:]:
         for one, other in zip(results[0], others):
             torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

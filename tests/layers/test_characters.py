@@ -7,7 +7,7 @@ from torch.nn import functional
 from ostinato.errors import ConfigError
 from ostinato.layers.characters import Characters
 from ostinato.layers.embedding import Embedding
-from ostinato.modalities._contract import MISSING, Labels, Symbols
+from ostinato.modalities.contract import MISSING, Labels, Symbols
 from ostinato.steps import Layout, Steps
 
 WORDS = torch.tensor([[3, 1, 4, 0, 0, 0], [5, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0], [2, 2, 5, 1, 3, 4]])
@@ -88,6 +88,6 @@ def test_labels_that_nobody_gave_are_zeros():
         embedding = Embedding(Labels(4), None, kind=kind)
         found = embedding(Steps(torch.tensor([2, MISSING]), Layout([2]))).values
         assert found[0].any() and not found[1].any()
-    several = Embedding(Labels(3, several=True), 5)
+    several = Embedding(Labels(3, multilabel=True), 5)
     found = several(Steps(torch.tensor([[0.0, 1.0, 1.0], [float("nan")] * 3]), Layout([2]))).values
     torch.testing.assert_close(found[1], several.learnt.bias)

@@ -8,7 +8,7 @@ import torch
 
 from ostinato.layers import crf as crf_module
 from ostinato.layers.crf import CRF
-from ostinato.modalities._contract import MISSING, Legal
+from ostinato.modalities.contract import MISSING, Legal
 from ostinato.steps import Layout, Steps
 
 LENGTHS = [3, 0, 1, 5, 2, 0, 4]
@@ -110,8 +110,12 @@ def test_missing_labels_are_summed_over(way, legal):
         one = Steps(x, Layout([len(x)]))
         for known in itertools.product((False, True), repeat=len(x)):
             truth = list(every)[row % len(every)]
-            labels = torch.tensor([label if there else MISSING for label, there in zip(truth, known)], dtype=torch.int64)
-            fitting = [s for path, s in every.items() if all(a == b for a, b, there in zip(path, truth, known) if there)]
+            labels = torch.tensor(
+                [label if there else MISSING for label, there in zip(truth, known)], dtype=torch.int64
+            )
+            fitting = [
+                s for path, s in every.items() if all(a == b for a, b, there in zip(path, truth, known) if there)
+            ]
             assert float(chain.score(one, labels).detach()) == pytest.approx(log_sum(fitting), rel=1e-12, abs=1e-12)
             expected = log_sum(fitting) - log_sum(every.values())
             assert float(chain.log_probability(one, labels).detach()) == pytest.approx(expected, rel=1e-10, abs=1e-10)
@@ -145,7 +149,9 @@ def test_the_gradient_of_the_partition_is_what_is_expected_of_each_pair():
 @pytest.mark.parametrize("spread", [1.0, 400.0])
 def test_gradients_stay_finite_whatever_cannot_be_reached(spread):
     # label 1 is reached by nothing and leads nowhere; 2 ends only
-    legal = Legal((True, False, False), (True, False, True), ((True, False, True), (False, False, False), (False, False, True)))
+    legal = Legal(
+        (True, False, False), (True, False, True), ((True, False, True), (False, False, False), (False, False, True))
+    )
     chain, emissions = case(legal, spread=spread, dtype=torch.float32)
     x = emissions.values
     x[:, 1] += 1000  # what is barred may score what it likes
@@ -259,4 +265,6 @@ def test_a_golden_case_worked_out_by_hand():
     emissions = Steps(torch.zeros(2, 2, dtype=torch.float64), Layout([2]))
     assert float(chain.log_partition(emissions).detach()) == pytest.approx(math.log(8))
     assert chain.best(emissions)[0].tolist() == [0, 1]
-    assert torch.allclose(chain.marginals(emissions), torch.tensor([[6 / 8, 2 / 8], [3 / 8, 5 / 8]], dtype=torch.float64))
+    assert torch.allclose(
+        chain.marginals(emissions), torch.tensor([[6 / 8, 2 / 8], [3 / 8, 5 / 8]], dtype=torch.float64)
+    )

@@ -6,7 +6,7 @@ import torch
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.embedding import Embedding, Vectors
-from ostinato.modalities._contract import Symbols, Values
+from ostinato.modalities.contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
 SYMBOLS = Symbols(7, 0, 1, 2)

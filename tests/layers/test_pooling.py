@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ostinato.encoders._contract import Encoded
+from ostinato.encoders.contract import Encoded
 from ostinato.layers.pooling import Pooling, by_words, sum_up
 from ostinato.steps import Layout, Steps
 
@@ -29,7 +29,9 @@ def by_hand(pooling, h, summary):
         return h.sum(0) / len(h)
     if pooling.kind == "max":
         return torch.stack([max(h[:, k]) for k in range(4)])
-    scores = torch.stack([pooling.energy.weight[0] @ torch.tanh(pooling.hidden.weight @ one + pooling.hidden.bias) for one in h])
+    scores = torch.stack(
+        [pooling.energy.weight[0] @ torch.tanh(pooling.hidden.weight @ one + pooling.hidden.bias) for one in h]
+    )
     return sum(weight * one for weight, one in zip(scores.exp() / scores.exp().sum(), h))
 
 

@@ -36,7 +36,9 @@ def test_it_is_torchs_cross_entropy(piece, smoothing, bias, kernel):
     for one, other in zip(found_gradients, torch.autograd.grad(3 * expected, given), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
     with torch.no_grad(), forced(kernel):
-        torch.testing.assert_close(cross_entropy(*tensors, truth, label_smoothing=smoothing, piece=piece), expected.detach())
+        torch.testing.assert_close(
+            cross_entropy(*tensors, truth, label_smoothing=smoothing, piece=piece), expected.detach()
+        )
 
 
 def test_float32_in_any_piece():
@@ -102,7 +104,10 @@ def adaptive(size=23, width=12, cutoffs=(5, 11), dtype=torch.float64):
 @pytest.mark.parametrize("kernel", ["native", "reference"])
 def test_an_adaptive_softmax_is_torchs_own(kernel):
     x, _, _, truth = case(width=32)
-    ours, theirs = adaptive(width=32), nn.AdaptiveLogSoftmaxWithLoss(32, 23, [5, 11], div_value=4, head_bias=True).double()
+    ours, theirs = (
+        adaptive(width=32),
+        nn.AdaptiveLogSoftmaxWithLoss(32, 23, [5, 11], div_value=4, head_bias=True).double(),
+    )
     for rest in ours.rest:
         nn.init.zeros_(rest.bias)
     theirs.head = ours.first
@@ -150,7 +155,9 @@ def test_parts_begin_where_85_and_95_percent_of_the_targets_stand_before():
     assert cutoffs_of([50, 30, 4, 5, 6, 3, 2]) == [4, 5]
     assert cutoffs_of([0, 99, 1]) == [2]  # one symbol makes both shares
     zipf = softmax_of("adaptive", 8, 10_000, (), label_smoothing=0.0, tied=False)
-    assert zipf.edges == [2304, 6130, 10_000], "10,000 exp(-0.15 H) and 10,000 exp(-0.05 H), H = 9.788 the sum of all 1/n"
+    assert zipf.edges == [2304, 6130, 10_000], (
+        "10,000 exp(-0.15 H) and 10,000 exp(-0.05 H), H = 9.788 the sum of all 1/n"
+    )
 
 
 @pytest.mark.parametrize("cutoffs", [[0, 3], [3, 3], [5, 2], [23], [4, 23], [40]])

@@ -8,8 +8,8 @@ import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
-from ostinato.metrics._intervals import measure
+from ostinato.evaluation.intervals import measure
+from ostinato.metrics.contract import Judged
 from ostinato.registry import make
 
 WORDS = "the a Dog dog's runs, (sees) 3.50 of cat-like . über „Hund“ l’eau 東京".split()
@@ -54,7 +54,11 @@ def test_bleu_lowercase_is_sacrebleus_lowercased_corpus_bleu():
         ("apart", "Hans’ U-Bahn kostet 3,50 €, oder?", "hans ' u-bahn kostet 3,50 € , oder ?"),
         ("left", "L’homme d'à côté n'est-il pas là ?", "l' homme d' à côté n' est-il pas là ?"),
         ("left", "« C’est l’été », dit-elle.", "\" c' est l' été \" , dit-elle ."),
-        ("right", "The dog's bowl isn't full, don’t care (much).", "the dog 's bowl isn 't full , don 't care ( much ) ."),
+        (
+            "right",
+            "The dog's bowl isn't full, don’t care (much).",
+            "the dog 's bowl isn 't full , don 't care ( much ) .",
+        ),
         ("right", "Rock 'n' roll's 1,000 fans", "rock ' n ' roll 's 1,000 fans"),
     ],
 )
@@ -69,7 +73,9 @@ def test_bleu_lowercase_tokenized_options_change_the_number_and_the_signature():
     predicted, expected = ["l'eau et l'air de la mer", "d'un ton d'ami"], ["l'eau et l'or de la mer", "d'un ton d'elle"]
     given = {one: {"apostrophes": one} for one in ("apart", "left", "right")}
     numbers = {value("bleu_lowercase_tokenized", predicted, expected, **options) for options in given.values()}
-    signatures = {make("metrics", "bleu_lowercase_tokenized", options=options).signature() for options in given.values()}
+    signatures = {
+        make("metrics", "bleu_lowercase_tokenized", options=options).signature() for options in given.values()
+    }
     assert len(numbers) >= 2 and len(signatures) == 3
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
+from ostinato.evaluation.intervals import measure, paired
 from ostinato.metrics._confusion import confusion
-from ostinato.metrics._contract import Judged
-from ostinato.metrics._intervals import measure, paired
+from ostinato.metrics.contract import Judged
 from ostinato.registry import make
 
 
@@ -94,7 +94,9 @@ def test_counts_of_many_labels_are_held_once():
 
 def test_two_systems_that_invent_different_labels_are_compared():
     expected = ["x", "y"] * 20
-    compared = paired(make("metrics", "macro_f1"), Judged(["z", "y"] * 20, expected), Judged(["x", "w"] * 20, expected), draws=50)
+    compared = paired(
+        make("metrics", "macro_f1"), Judged(["z", "y"] * 20, expected), Judged(["x", "w"] * 20, expected), draws=50
+    )
     assert (compared.first, compared.second) == (50, 50)
 
 
@@ -132,7 +134,9 @@ def test_log_loss_of_guessing_is_the_logarithm_of_the_number_of_labels():
 def test_log_loss_is_over_targets_not_over_examples():
     """scikit-learn's documentation of log_loss: p = .9, .9, .8, .65 of the right label give 0.21616; here in two examples."""
     scores = [math.log(0.9), math.log(0.9) + math.log(0.8) + math.log(0.65)]
-    assert value("log_loss", Judged([], ["", ""], log_probability=scores, num_targets=[1, 3])) == pytest.approx(0.21616, abs=5e-6)
+    assert value("log_loss", Judged([], ["", ""], log_probability=scores, num_targets=[1, 3])) == pytest.approx(
+        0.21616, abs=5e-6
+    )
 
 
 def test_bits_per_character_are_over_characters_whatever_the_symbols_are():

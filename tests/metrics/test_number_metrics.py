@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged, Order
-from ostinato.metrics._intervals import measure
+from ostinato.evaluation.intervals import measure
+from ostinato.metrics.contract import Judged, Order
 from ostinato.metrics.mase import ordinary_error
 from ostinato.registry import make
 
@@ -75,7 +75,8 @@ def test_pinball_loss_by_hand():
 def test_the_true_quantile_has_the_least_pinball_loss():
     drawn = np.random.default_rng(0).exponential(size=20000)
     losses = {
-        q: value("pinball_loss", Judged([drawn], [drawn], quantiles=[{0.8: np.full(20000, q)}])) for q in (1.2, -math.log(0.2), 2.0)
+        q: value("pinball_loss", Judged([drawn], [drawn], quantiles=[{0.8: np.full(20000, q)}]))
+        for q in (1.2, -math.log(0.2), 2.0)
     }
     assert min(losses, key=losses.get) == -math.log(0.2)
 
@@ -106,7 +107,9 @@ def test_crps_weighs_unequal_levels_by_their_width():
     """Levels 0.1 and 0.5: widths 0.3 and 0.7; losses 0.1 * 2 and 0.5 * 1."""
     judged = Judged([1.0], [3.0], quantiles=[{0.1: 1.0, 0.5: 2.0}])
     assert value("crps", judged) == pytest.approx(2 * (0.3 * 0.2 + 0.7 * 0.5))
-    assert value("crps", Judged([1.0], [3.0], quantiles=[{0.5: 1.0}])) == pytest.approx(2), "of a point it is the absolute error"
+    assert value("crps", Judged([1.0], [3.0], quantiles=[{0.5: 1.0}])) == pytest.approx(2), (
+        "of a point it is the absolute error"
+    )
 
 
 def test_coverage_counts_the_ends_and_nothing_missing():
@@ -172,7 +175,9 @@ def test_a_distribution_is_needed_and_the_same_levels(name: str):
 def test_the_order_in_which_levels_are_given_changes_nothing():
     one, other = {0.05: 0.0, 0.5: 1.0, 0.95: 4.0}, {0.95: 4.0, 0.05: 0.0, 0.5: 1.0}
     for name in ("pinball_loss", "crps", "interval_coverage"):
-        assert value(name, Judged([1.0], [2.0], quantiles=[one])) == value(name, Judged([1.0], [2.0], quantiles=[other]))
+        assert value(name, Judged([1.0], [2.0], quantiles=[one])) == value(
+            name, Judged([1.0], [2.0], quantiles=[other])
+        )
 
 
 def test_no_interval_of_a_coverage_is_above_all():

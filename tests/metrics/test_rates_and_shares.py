@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
+from ostinato.metrics.contract import Judged
 from ostinato.registry import make
 
 
@@ -24,7 +24,9 @@ def test_character_error_rate_by_hand():
 def test_edit_rates_are_jiwers():
     predicted = ["the cat sat down", "on a a mat", "öl ist teuer", ""]
     expected = ["the cat sits", "on the mat", "Öl ist sehr teuer", "yes"]
-    assert value("character_error_rate", Judged(predicted, expected)) == pytest.approx(100 * jiwer.cer(expected, predicted))
+    assert value("character_error_rate", Judged(predicted, expected)) == pytest.approx(
+        100 * jiwer.cer(expected, predicted)
+    )
     assert value("token_error_rate", Judged(predicted, expected)) == pytest.approx(100 * jiwer.wer(expected, predicted))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.metrics._contract import Judged
-from ostinato.metrics._intervals import measure
+from ostinato.evaluation.intervals import measure
+from ostinato.metrics.contract import Judged
 from ostinato.registry import make
 
 
@@ -51,7 +51,9 @@ def test_seqevals_first_example():
 )
 def test_spans_by_hand(predicted, expected, precision, recall):
     both = precision + recall
-    assert measured([predicted], [expected]) == pytest.approx([precision, recall, 2 * precision * recall / both if both else 0])
+    assert measured([predicted], [expected]) == pytest.approx(
+        [precision, recall, 2 * precision * recall / both if both else 0]
+    )
 
 
 def test_spans_do_not_reach_from_one_example_into_the_next():

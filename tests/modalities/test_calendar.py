@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Values
+from ostinato.modalities.contract import Values
 from ostinato.registry import make
 
 
@@ -14,7 +14,9 @@ def calendar(*cycles):
 
 def test_places_in_day_week_and_year():
     # 2013-01-31 was a Thursday.
-    places = calendar("hour", "weekday", "month", "yearday").decode(calendar("hour", "weekday", "month", "yearday").encode(["2013-01-31 18:00"]))
+    places = calendar("hour", "weekday", "month", "yearday").decode(
+        calendar("hour", "weekday", "month", "yearday").encode(["2013-01-31 18:00"])
+    )
     np.testing.assert_allclose(places, [[0.75, 3 / 7, 0, 30 / 365.25]], atol=1e-7)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import MISSING, Labels
+from ostinato.modalities.contract import MISSING, Labels
 from ostinato.registry import make
 
 LABELS = ["no", "yes", "New York", "<s>", "é", "10", "9", "true"]
@@ -31,7 +31,7 @@ def test_a_known_label_comes_back_and_is_one_step(raw):
 
 @given(st.sets(st.sampled_from(LABELS)))
 def test_any_number_of_labels_come_back_in_the_order_of_their_numbers(raw):
-    category = fitted([LABELS, ["no"]], several=True)
+    category = fitted([LABELS, ["no"]], multilabel=True)
     encoded = category.encode(list(raw))
     assert encoded.dtype == np.float32 and encoded.shape == (1, len(LABELS)) == (1, *category.spec.stored[1])
     assert category.decode(encoded) == sorted(raw)
@@ -47,8 +47,8 @@ def test_labels_are_numbered_in_sorted_order_and_counted():
 
 
 def test_ratings_keep_the_order_that_they_were_given_in():
-    category = fitted(["5", 1, "3", 5], ordered=[5, "3", 2, 1])
-    assert category.spec == Labels(4, ordered=True, counts=(2, 1, 0, 1))
+    category = fitted(["5", 1, "3", 5], ordinal=[5, "3", 2, 1])
+    assert category.spec == Labels(4, ordinal=True, counts=(2, 1, 0, 1))
     assert category.encode(2).tolist() == [2] and category.decode([0]) == "5"
 
 
@@ -59,28 +59,31 @@ def test_numbers_truth_values_and_their_text_are_one_label():
 
 
 def test_fields_are_split_only_where_several_may_stand():
-    several = make("modalities", "category", (), {"several": True})
+    several = make("modalities", "category", (), {"multilabel": True})
     assert several.parse("a| b ||c") == ["a", "b", "c"] and several.parse("") == []
     one = make("modalities", "category")
     assert one.parse(" a|b ") == "a|b" and one.parse(" ") is None and one.write(None) == ""
-    assert make("modalities", "category", (), {"several": True, "separator": "#"}).parse("flight#fare") == ["flight", "fare"]
+    assert make("modalities", "category", (), {"multilabel": True, "separator": "#"}).parse("flight#fare") == [
+        "flight",
+        "fare",
+    ]
 
 
 def test_several_labels_are_read_from_lists_fields_and_arrays_and_count_once():
-    category = fitted(["a|b|a", ["b", 7], np.array(["b"]), [], None], several=True)
-    assert category.spec == Labels(3, several=True, counts=(1, 1, 3))
+    category = fitted(["a|b|a", ["b", 7], np.array(["b"]), [], None], multilabel=True)
+    assert category.spec == Labels(3, multilabel=True, counts=(1, 1, 3))
     assert category.encode([]).tolist() == [[0, 0, 0]] and category.encode("b|a").tolist() == [[0, 1, 1]]
     assert category.decode(np.array([[0.4, 0.6, 1.0]])) == ["a", "b"]
 
 
 def test_one_label_that_some_rows_lack_is_enough_for_several():
-    assert fitted([["spam"], []], several=True).spec.size == 1
+    assert fitted([["spam"], []], multilabel=True).spec.size == 1
     with pytest.raises(DataError, match="all 2 rows of the training split have the label 'spam'"):
-        fitted([["spam"], ["spam"]], several=True)
+        fitted([["spam"], ["spam"]], multilabel=True)
 
 
 def test_facts_through_json_make_a_fresh_object_behave_alike():
-    for options in ({}, {"several": True}, {"ordered": ["yes", "no"]}):
+    for options in ({}, {"multilabel": True}, {"ordinal": ["yes", "no"]}):
         before, after = fitted(["yes", "no", "no"], **options), make("modalities", "category", (), options)
         after.restore(json.loads(json.dumps(before.facts())))
         assert after.spec == before.spec and after.facts() == before.facts()
@@ -88,21 +91,26 @@ def test_facts_through_json_make_a_fresh_object_behave_alike():
 
 
 def test_an_unknown_label_names_the_nearest_and_the_known_ones():
-    with pytest.raises(DataError, match=r"'yess' was not known in training; did you mean 'yes'\?; known: no, yes; mend the label, .*a trained model cannot take it$"):
+    with pytest.raises(
+        DataError,
+        match=r"'yess' was not known in training; did you mean 'yes'\?; known: no, yes; mend the label, .*a trained model cannot take it$",
+    ):
         fitted(["yes", "no"]).encode("yess")
-    with pytest.raises(DataError, match=r"'qqq' was not known in training; known: 000, .*, 019, and 30 more; ") as error:
+    with pytest.raises(
+        DataError, match=r"'qqq' was not known in training; known: 000, .*, 019, and 30 more; "
+    ) as error:
         fitted([f"{number:03}" for number in range(50)]).encode("qqq")
     assert "020" not in str(error.value)
     with pytest.raises(DataError, match="'c' was not known in training"):
-        fitted(["a", "b|a"], several=True).encode(["a", "c"])
-    with pytest.raises(DataError, match="'6' is not in `ordered`; allowed here: 1, 2; add it"):
-        fitted(["1", "6"], ordered=["1", "2"])
+        fitted(["a", "b|a"], multilabel=True).encode(["a", "c"])
+    with pytest.raises(DataError, match="'6' is not in `ordinal`; allowed here: 1, 2; add it"):
+        fitted(["1", "6"], ordinal=["1", "2"])
 
 
 def test_an_unknown_label_counts_as_missing_where_the_recipe_says_so():
     one = fitted(["yes", "no"], unknown="missing")
     assert one.encode("maybe").tolist() == [MISSING] and one.decode(one.encode("maybe")) is None
-    assert fitted(["a", "b|a"], several=True, unknown="missing").encode("a|c").tolist() == [[1, 0]]
+    assert fitted(["a", "b|a"], multilabel=True, unknown="missing").encode("a|c").tolist() == [[1, 0]]
     with pytest.raises(DataError, match="a label must be"):
         one.encode(None)
 
@@ -113,7 +121,7 @@ def test_an_unknown_label_counts_as_missing_where_the_recipe_says_so():
         (None, "a missing value"),
         (1.5, "not 1.5; a column of real numbers is a `number`"),
         (float("nan"), "not nan"),
-        (["a"], "`several: true` takes lists"),
+        (["a"], "`multilabel: true` takes lists"),
         ("  ", "a label is empty; leave the cell out"),
     ],
 )
@@ -125,36 +133,38 @@ def test_what_is_no_label_is_a_data_error(raw, message):
 @pytest.mark.parametrize("raw", [None, 5, {"a": 1}, [None], [["a"]], ["a", ""]])
 def test_what_is_no_list_of_labels_is_a_data_error(raw):
     with pytest.raises(DataError, match="a list of labels is needed|a label must be|a label is empty"):
-        fitted(["a|b", "a"], several=True).encode(raw)
+        fitted(["a|b", "a"], multilabel=True).encode(raw)
 
 
 def test_nothing_to_tell_apart_is_a_data_error():
     for column in (["a", "a", None], ["a"]):
-        with pytest.raises(DataError, match="have the label 'a', so there is nothing to tell apart; check that this is the right"):
+        with pytest.raises(
+            DataError, match="have the label 'a', so there is nothing to tell apart; check that this is the right"
+        ):
             fitted(column)
     with pytest.raises(DataError, match="all 1 rows"):
-        fitted([3], ordered=[1, 2, 3])
-    for column, options in (([], {}), ([None], {}), ([[], []], {"several": True})):
+        fitted([3], ordinal=[1, 2, 3])
+    for column, options in (([], {}), ([None], {}), ([[], []], {"multilabel": True})):
         with pytest.raises(DataError, match="nothing to learn: no row of the training split has a label"):
             fitted(column, **options)
 
 
 def test_a_label_that_a_field_could_not_hold_is_refused():
     with pytest.raises(DataError, match=r"the label 'a\|b' holds separator: '\|' .*; choose a separator"):
-        fitted([["a|b"], ["c"]], several=True)
+        fitted([["a|b"], ["c"]], multilabel=True)
     assert fitted(["a|b", "c"]).decode([0]) == "a|b"
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"ordered": ["a", "b"], "several": True}, "ordered: labels in an order exclude each other"),
-        ({"ordered": ["a"]}, "ordered: needs at least two labels"),
-        ({"ordered": []}, "ordered: needs at least two labels, .* not none"),
-        ({"ordered": [1, 2, "1"]}, "ordered: needs at least two labels, each once, .* not 1, 2, 1"),
-        ({"separator": " ", "several": True}, "separator: ' ' is blank"),
-        ({"separator": "", "several": True}, "separator: '' is blank"),
-        ({"separator": "#"}, "separator: '#' splits a field into several labels; say `several: true`"),
+        ({"ordinal": ["a", "b"], "multilabel": True}, "ordinal: labels in an order exclude each other"),
+        ({"ordinal": ["a"]}, "ordinal: needs at least two labels"),
+        ({"ordinal": []}, "ordinal: needs at least two labels, .* not none"),
+        ({"ordinal": [1, 2, "1"]}, "ordinal: needs at least two labels, each once, .* not 1, 2, 1"),
+        ({"separator": " ", "multilabel": True}, "separator: ' ' is blank"),
+        ({"separator": "", "multilabel": True}, "separator: '' is blank"),
+        ({"separator": "#"}, "separator: '#' splits a field into several labels; say `multilabel: true`"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, message):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Values
+from ostinato.modalities.contract import Values
 from ostinato.registry import make
 
 SETTINGS = [{"scale": scale, "log": log} for scale in ("standard", "minmax", "none") for log in (False, True)]
@@ -86,7 +86,9 @@ def test_a_missing_number_is_none(field):
         number.encode(field)
 
 
-@pytest.mark.parametrize("field, value", [(" 1.5 ", 1.5), ("-3", -3), ("+2e-3", 0.002), (".5", 0.5), ("7.", 7), ("1E5", 100_000)])
+@pytest.mark.parametrize(
+    "field, value", [(" 1.5 ", 1.5), ("-3", -3), ("+2e-3", 0.002), (".5", 0.5), ("7.", 7), ("1E5", 100_000)]
+)
 def test_numbers_are_read_as_they_are_written(field, value):
     assert make("modalities", "number").parse(field) == value
 
@@ -119,7 +121,9 @@ def test_what_is_no_number_is_a_data_error(raw, message):
 
 def test_nothing_to_learn_from_is_a_data_error():
     for column in ([], [None]):
-        with pytest.raises(DataError, match="no row of the training split has a number; check that this is the right column"):
+        with pytest.raises(
+            DataError, match="no row of the training split has a number; check that this is the right column"
+        ):
             fitted(column)
     with pytest.raises(DataError, match="from -1e[+]308 to 1e[+]308 are too far apart"):
         fitted([-1e308, 1e308])

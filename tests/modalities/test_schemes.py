@@ -33,7 +33,9 @@ def test_three_ways_to_write_the_same_spans(scheme):
 def some_spans(draw):
     """Spans in order that do not overlap, and the length of their sequence."""
     found, at = [], 0
-    for gap, size, label in draw(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.sampled_from(["PER", "LOC", "a-b"])))):
+    for gap, size, label in draw(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.sampled_from(["PER", "LOC", "a-b"])))
+    ):
         found.append(Span(label, at + gap, at + gap + size))
         at += gap + size
     return found, at + draw(st.integers(0, 2))
@@ -53,7 +55,11 @@ def test_legal_is_what_spans_can_make_and_nothing_else(scheme):
     vocabulary = _schemes.vocabulary(["X", "Y"], scheme)
     rules = _schemes.legal(vocabulary, scheme)
     for tags in itertools.product(range(len(vocabulary)), repeat=3 if scheme == "bioes" else 4):
-        by_table = rules.starts[tags[0]] and rules.ends[tags[-1]] and all(rules.follows[a][b] for a, b in itertools.pairwise(tags))
+        by_table = (
+            rules.starts[tags[0]]
+            and rules.ends[tags[-1]]
+            and all(rules.follows[a][b] for a, b in itertools.pairwise(tags))
+        )
         words = [vocabulary[one] for one in tags]
         by_spans = _schemes.tags_of(_schemes.spans(words), len(words), scheme) == words
         assert by_table == by_spans == (_schemes.fault(words, scheme) is None), words

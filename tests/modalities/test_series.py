@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.layers.embedding import Embedding
-from ostinato.modalities._contract import Values
+from ostinato.modalities.contract import Values
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
 
@@ -31,7 +31,10 @@ def test_numbers_and_gaps_come_back(raw):
     assert encoded.dtype == np.float32 and encoded.shape == (len(raw), 2) and not np.isinf(encoded).any()
     assert series.decode(encoded) == raw and len(series.labels(encoded)) == len(raw)
     parsed = series.parse(series.write(raw))
-    assert np.array_equal(series.encode(parsed), encoded, equal_nan=True) and [None if one != one else one for one in parsed] == raw
+    assert (
+        np.array_equal(series.encode(parsed), encoded, equal_nan=True)
+        and [None if one != one else one for one in parsed] == raw
+    )
 
 
 def test_each_channel_has_its_own_mean_and_deviation():
@@ -85,13 +88,25 @@ def test_a_channel_that_never_changes_is_not_divided_by_zero(scale):
 
 def test_one_channel_is_one_number_or_a_list_of_one():
     series = fitted([[1, 2, 3]])
-    for raw in ([1, 2], (1.0, 2.0), np.array([1, 2]), [[1], [2]], np.array([[1.0], [2.0]]), "1 2", "[1, 2]", " 1\t2 ", "[[1], [2]]"):
+    for raw in (
+        [1, 2],
+        (1.0, 2.0),
+        np.array([1, 2]),
+        [[1], [2]],
+        np.array([[1.0], [2.0]]),
+        "1 2",
+        "[1, 2]",
+        " 1\t2 ",
+        "[[1], [2]]",
+    ):
         assert series.encode(raw).tolist() == series.encode([1, 2]).tolist()
     assert series.encode([]).shape == series.encode("").shape == (0, 1) and series.decode(series.encode("")) == []
 
 
 def test_fields_are_split_at_the_separator_and_lists_are_json():
-    assert make("modalities", "series", (), {"separator": ","}).parse("1, 2.5,NA,") == pytest.approx([1, 2.5, NAN, NAN], nan_ok=True)
+    assert make("modalities", "series", (), {"separator": ","}).parse("1, 2.5,NA,") == pytest.approx(
+        [1, 2.5, NAN, NAN], nan_ok=True
+    )
     series = fitted(TWO)
     assert series.write([[1, None]]) == "[[1.0, null]]" and series.parse("[[1.0, null]]") == [[1, None]]
     assert series.encode("[[1, 10], [2, 30]]").tolist() == series.encode(TWO[0]).tolist()

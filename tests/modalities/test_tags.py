@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import MISSING, Labels
+from ostinato.modalities.contract import MISSING, Labels
 from ostinato.registry import make
 
 SAME = {
@@ -113,7 +113,9 @@ def test_missing_tags_stay_where_they_were_and_end_a_span():
 
 
 def test_an_unknown_label_is_refused_with_the_nearest_or_left_out():
-    with pytest.raises(DataError, match="step 2: the label 'NUON' .*did you mean 'NOUN'.*allowed here: NOUN, VERB.*unknown: missing"):
+    with pytest.raises(
+        DataError, match="step 2: the label 'NUON' .*did you mean 'NOUN'.*allowed here: NOUN, VERB.*unknown: missing"
+    ):
         fitted(["NOUN VERB"]).encode("VERB NUON")
     with pytest.raises(DataError, match="step 1: the label 'LOK' .*did you mean 'LOC'.*allowed here: LOC, PER"):
         fitted(["B-LOC B-PER"], scheme="bioes").encode("B-LOK I-LOK")
@@ -149,7 +151,11 @@ def test_facts_through_json_make_a_fresh_object_behave_alike(scheme):
     before, after = fitted(SAME["iob2"], scheme=scheme), make("modalities", "tags", (), {"scheme": scheme})
     after.restore(json.loads(json.dumps(before.facts())))
     assert after.spec == before.spec and after.facts() == before.facts()
-    assert after.decode(after.encode(SAME["iob2"][0])) == before.decode(before.encode(SAME["iob2"][0])) == SAME["iob2"][0].split()
+    assert (
+        after.decode(after.encode(SAME["iob2"][0]))
+        == before.decode(before.encode(SAME["iob2"][0]))
+        == SAME["iob2"][0].split()
+    )
 
 
 def test_whole_numbers_and_arrays_are_read_as_labels():
@@ -160,11 +166,15 @@ def test_whole_numbers_and_arrays_are_read_as_labels():
 
 @pytest.mark.parametrize("raw", [None, 5, {"a": 1}, [1.5], [True], [["a"]]])
 def test_what_is_no_list_of_labels_is_a_data_error(raw):
-    with pytest.raises(DataError, match="a list of labels is needed, not|a label must be a string or a whole number, not"):
+    with pytest.raises(
+        DataError, match="a list of labels is needed, not|a label must be a string or a whole number, not"
+    ):
         fitted(["a"]).encode(raw)
 
 
-@pytest.mark.parametrize("column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})])
+@pytest.mark.parametrize(
+    "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
+)
 def test_a_label_that_a_field_could_not_hold_is_refused(column, options):
     with pytest.raises(DataError, match="choose a separator that stands in no label"):
         fitted(column, **options)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import SameAs, component, make, names, settings_class
 
 COLUMN = ["A dog runs.", "The dog barks at the cat.", "", "Ein Hund läuft über die Wiese.", "कुत्ता दौड़ता है।", "كلب يركض"]
@@ -105,7 +105,9 @@ def test_normalisation_brings_each_text_into_the_form_also_after_lower_casing(fo
     assert plain.decode(plain.encode(raw)) == unicodedata.normalize(form, raw)
     both = make("modalities", "text", (), {"tokenizer": "byte", "normalize": form, "lowercase": True})
     said = both.decode(both.encode(raw))
-    assert unicodedata.is_normalized(form, said) and said == unicodedata.normalize(form, unicodedata.normalize(form, raw).lower())
+    assert unicodedata.is_normalized(form, said) and said == unicodedata.normalize(
+        form, unicodedata.normalize(form, raw).lower()
+    )
 
 
 def test_a_letter_that_lower_casing_takes_out_of_its_form_is_brought_back():
@@ -139,7 +141,12 @@ def test_stop_words_are_left_out_in_any_case_and_only_whole(raw, left):
 
 
 def test_stop_words_meet_the_text_in_one_spelling():
-    text = make("modalities", "text", (), {"tokenizer": "byte", "stop_words": ["e\u0301te\u0301"], "normalize": "NFC", "lowercase": True})
+    text = make(
+        "modalities",
+        "text",
+        (),
+        {"tokenizer": "byte", "stop_words": ["e\u0301te\u0301"], "normalize": "NFC", "lowercase": True},
+    )
     assert text.decode(text.encode("l Été fini")) == "l fini"
 
 
@@ -150,7 +157,13 @@ def test_a_stop_word_that_could_never_match_is_refused(word):
 
 
 def test_options_of_the_wrong_kind_are_refused():
-    for wrong in ({"normalize": "nfc"}, {"stop_words": "the"}, {"stop_words": [1]}, {"lowercase": "no"}, {"tokenizer": "bp"}):
+    for wrong in (
+        {"normalize": "nfc"},
+        {"stop_words": "the"},
+        {"stop_words": [1]},
+        {"lowercase": "no"},
+        {"tokenizer": "bp"},
+    ):
         with pytest.raises(ValidationError):
             make("modalities", "text", (), wrong)
 
@@ -174,7 +187,9 @@ def test_a_column_without_any_text_is_a_data_error_and_one_letter_is_enough(name
     assert text.decode(text.encode("a")) == "a"
 
 
-@pytest.mark.parametrize("raw, message", [(None, "not a missing value"), (5, "not int 5"), (["a"], "not list"), ("ab\ud800", "character 3")])
+@pytest.mark.parametrize(
+    "raw, message", [(None, "not a missing value"), (5, "not int 5"), (["a"], "not list"), ("ab\ud800", "character 3")]
+)
 def test_a_value_that_is_no_text_is_a_data_error(raw, message):
     with pytest.raises(DataError, match=message):
         fitted().encode(raw)

@@ -7,8 +7,8 @@ import pytest
 
 import ostinato
 from ostinato.errors import ConfigError
-from ostinato.modalities._contract import Symbols
-from ostinato.recipe import from_arguments
+from ostinato.modalities.contract import Symbols
+from ostinato.recipe.read import from_arguments
 from ostinato.registry import make
 
 
@@ -33,7 +33,9 @@ def test_a_step_is_the_word_and_its_spelling_and_punctuation_is_spelt_without_it
 def test_the_numbers_are_those_of_the_words_alone_and_of_tokens():
     column = ["one two three", "two three", "three"]
     alone = fitted(column, characters=False)
-    assert [row[0] for row in fitted(column).encode("two four three").tolist()] == alone.encode("two four three").tolist()
+    assert [row[0] for row in fitted(column).encode("two four three").tolist()] == alone.encode(
+        "two four three"
+    ).tolist()
     tokens = make("modalities", "tokens", (), {"characters": True})
     tokens.fit(iter(column))
     assert tokens.encode("two four three").tolist() == fitted(column).encode("two four three").tolist()
@@ -46,7 +48,10 @@ def test_what_prepares_the_text_prepares_its_spelling():
 
 
 def test_facts_through_json_make_a_fresh_object_behave_alike():
-    before, after = fitted(["Ein Hund, zwei", "Äpfel"]), make("modalities", "text", (), {"tokenizer": "word", "characters": True})
+    before, after = (
+        fitted(["Ein Hund, zwei", "Äpfel"]),
+        make("modalities", "text", (), {"tokenizer": "word", "characters": True}),
+    )
     after.restore(json.loads(json.dumps(before.facts())))
     assert after.spec == before.spec and after.facts() == before.facts()
     assert after.encode("ein Apfel, Hund").tolist() == before.encode("ein Apfel, Hund").tolist()
@@ -66,20 +71,36 @@ SHARED = {"same_as": "a"}
 @pytest.mark.parametrize(
     ("inputs", "outputs", "says"),
     [
-        ({"a": {**WORDS, "tokenizer": "bpe"}}, {"b": "category"}, "inputs.a: characters: true: the pieces of bpe are parts of words; .*word"),
+        (
+            {"a": {**WORDS, "tokenizer": "bpe"}},
+            {"b": "category"},
+            "inputs.a: characters: true: the pieces of bpe are parts of words; .*word",
+        ),
         ({"a": "text"}, {"b": WORDS}, "outputs.b.characters: .*belong to an input, leave them out"),
         ({"a": "tokens"}, {"b": TOKENS}, "outputs.b.characters: .*belong to an input"),
         ({"a": WORDS}, {"b": {**WORDS, "tokenizer": SHARED}}, "outputs.b.characters: .*belong to an input"),
         ({"a": TOKENS}, {"b": {"of": "a"}}, "inputs.a.characters: outputs.b goes on from what it said itself"),
-        ({"a": TOKENS}, {"b": {"of": "a", "align": "next", "characters": False}}, "inputs.a.characters: outputs.b goes on"),
+        (
+            {"a": TOKENS},
+            {"b": {"of": "a", "align": "next", "characters": False}},
+            "inputs.a.characters: outputs.b goes on",
+        ),
         ({"a": WORDS}, {"b": {"of": "a", "align": "next"}}, "inputs.a.characters: outputs.b goes on"),
         (
             {"a": {**WORDS, "tokenizer": {"same_as": "b"}}},
             {"b": {"type": "text", "tokenizer": "word"}},
             "inputs.a.characters: true, and outputs.b, .* let outputs.b share the vocabulary of inputs.a",
         ),
-        ({"a": WORDS, "c": {"type": "text", "encoder": SHARED}}, {"b": "category"}, "inputs.c.characters: false, and inputs.a"),
-        ({"a": "tokens", "c": {**TOKENS, "encoder": SHARED}}, {"b": "category"}, "inputs.c.characters: true, and inputs.a, .*set it there too"),
+        (
+            {"a": WORDS, "c": {"type": "text", "encoder": SHARED}},
+            {"b": "category"},
+            "inputs.c.characters: false, and inputs.a",
+        ),
+        (
+            {"a": "tokens", "c": {**TOKENS, "encoder": SHARED}},
+            {"b": "category"},
+            "inputs.c.characters: true, and inputs.a, .*set it there too",
+        ),
     ],
 )
 def test_where_a_spelling_cannot_be_it_is_refused_before_any_data_is_read(inputs, outputs, says):
@@ -105,7 +126,14 @@ def test_a_model_tells_unknown_words_apart_by_their_letters_also_once_loaded(tmp
     rows = [{"said": word, "kind": "noun" if word.endswith("ung") else "adjective"} for word in words]
     encoder = {"hidden_size": 12, "embedding_size": 4}
     model = ostinato.Model(
-        {"said": {"type": "text", "tokenizer": {"type": "word", "min_count": 2}, "characters": True, "encoder": encoder}},
+        {
+            "said": {
+                "type": "text",
+                "tokenizer": {"type": "word", "min_count": 2},
+                "characters": True,
+                "encoder": encoder,
+            }
+        },
         {"kind": "category"},
         training={"epochs": 40, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
     )

@@ -37,7 +37,9 @@ def test_a_word_is_cut_in_the_same_way_wherever_it_stands(tokenizer):
     alone = {word: text.encode([word]).tolist() for word in ("The", "dogs", "bark", "doglike")}
     raw = ["dogs", "The", "doglike", "dogs", "bark"]
     assert text.encode(raw).tolist() == [step for word in raw for step in alone[word]]
-    assert text.encode(" ".join(raw)).tolist() == text.encode(tuple(raw)).tolist() == text.encode(np.array(raw)).tolist()
+    assert (
+        text.encode(" ".join(raw)).tolist() == text.encode(tuple(raw)).tolist() == text.encode(np.array(raw)).tolist()
+    )
 
 
 def test_what_is_cut_is_what_was_fitted():
@@ -58,7 +60,10 @@ def test_words_are_prepared_and_may_be_spelt():
     encoded = text.encode(["DOGS", "", "a.b"])
     assert encoded.shape == (5, *text.spec.stored[1]) and text.spec.stored[1] == (1 + text.spec.longest + 1,)
     assert encoded[:, -1].tolist() == [1, 1, 1, 0, 0]
-    assert encoded[0].tolist() == fitted("word", [["U.S.A.", "Dogs"]], lowercase=True, characters=True).encode("dogs")[0].tolist()
+    assert (
+        encoded[0].tolist()
+        == fitted("word", [["U.S.A.", "Dogs"]], lowercase=True, characters=True).encode("dogs")[0].tolist()
+    )
     assert not encoded[1, 1:-1].any(), "an empty word has no spelling"
 
 
@@ -77,7 +82,12 @@ def test_fields_are_divided_by_white_space_and_written_with_spaces():
 
 @pytest.mark.parametrize(
     ("raw", "says"),
-    [(5, "a list of words is needed, not int 5"), (None, "a missing value"), ([["a"]], "a word must be a string"), (["a", "\ud800"], "surrogate")],
+    [
+        (5, "a list of words is needed, not int 5"),
+        (None, "a missing value"),
+        ([["a"]], "a word must be a string"),
+        (["a", "\ud800"], "surrogate"),
+    ],
 )
 def test_what_is_no_list_of_words_is_a_data_error(raw, says):
     with pytest.raises(DataError, match=says):

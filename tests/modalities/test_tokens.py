@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import DataError
-from ostinato.modalities._contract import Symbols
+from ostinato.modalities.contract import Symbols
 from ostinato.registry import make
 
 SYMBOLS = ["jump", "walk", "AH0", "<s>", "क्ष", "👍🏽", "é", "\0"]
@@ -94,11 +94,15 @@ def test_whole_numbers_and_arrays_are_read_as_symbols():
 
 @pytest.mark.parametrize("raw", [None, 5, {"a": 1}, [1.5], [True], [None], [["a"]]])
 def test_what_is_no_list_of_symbols_is_a_data_error(raw):
-    with pytest.raises(DataError, match="a list of symbols is needed, not|a symbol must be a string or a whole number, not"):
+    with pytest.raises(
+        DataError, match="a list of symbols is needed, not|a symbol must be a string or a whole number, not"
+    ):
         fitted(["a"]).encode(raw)
 
 
-@pytest.mark.parametrize("column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})])
+@pytest.mark.parametrize(
+    "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
+)
 def test_a_symbol_that_a_field_could_not_hold_is_refused(column, options):
     with pytest.raises(DataError, match="choose a separator that stands in no symbol"):
         fitted(column, **options)

@@ -75,7 +75,9 @@ def test_arguments_mode_type_and_frozen_parameters_are_carried_over(made):
     assert torch.equal(torch.get_rng_state(), drawn), "nothing is drawn"
     new = model[0]
     assert repr(new) == repr(old) and not new.training and new.mode == old.mode
-    assert {name: id(one) for name, one in new.named_parameters()} == {name: id(one) for name, one in old.named_parameters()}
+    assert {name: id(one) for name, one in new.named_parameters()} == {
+        name: id(one) for name, one in old.named_parameters()
+    }
     assert not new.weight_hh_l0.requires_grad
 
 
@@ -128,7 +130,10 @@ KEPT = {
     "patch": (patched, "has not: forward"),
     "parameter": (extended, "its arguments make: gain"),
     "shape": (stripped, "its arguments make: weight_hh_l0"),
-    "parametrized": (lambda: parametrizations.weight_norm(torchs.GRU(3, 5), "weight_hh_l0"), r"parametrized \(weight_hh_l0\)"),
+    "parametrized": (
+        lambda: parametrizations.weight_norm(torchs.GRU(3, 5), "weight_hh_l0"),
+        r"parametrized \(weight_hh_l0\)",
+    ),
     "cell": (lambda: torchs.LSTMCell(3, 5), "a torch.nn.LSTMCell computes one step"),
     "quantizable": (lambda: torch.ao.nn.quantizable.LSTM(3, 5), "quantized .*convert before"),
 }
@@ -148,7 +153,9 @@ def test_what_would_lose_something_is_kept_and_the_reason_said(made, reason):
 def test_scripted_parts_are_kept():
     model = torchs.Sequential(torch.jit.script(torchs.Sequential(torchs.LSTM(3, 5))), torchs.GRU(3, 5))
     done = nn.convert(model)
-    assert list(done.swapped) == ["1"] and done.kept == {"0.0": "compiled by torch.jit.script; convert before scripting"}
+    assert list(done.swapped) == ["1"] and done.kept == {
+        "0.0": "compiled by torch.jit.script; convert before scripting"
+    }
 
 
 def test_the_model_itself_cannot_be_swapped_and_what_to_do_is_said():

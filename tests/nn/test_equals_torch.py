@@ -50,7 +50,13 @@ def flat(*results):
         if isinstance(one, torch.Tensor):
             found.append(one)
         else:
-            found += [one.data] if isinstance(one, PackedSequence) else [one.values] if isinstance(one, Steps) else flat(*one)
+            found += (
+                [one.data]
+                if isinstance(one, PackedSequence)
+                else [one.values]
+                if isinstance(one, Steps)
+                else flat(*one)
+            )
     return found
 
 
@@ -127,7 +133,9 @@ class TestForms:
         steps = Steps(torch.randn(sum(LENGTHS), 3, **WIDE), Layout(LENGTHS))
         hx = states(ours, (5,)) if given_state else None
         found, last = ours(steps, hx)
-        expected, other = theirs(pack_padded_sequence(steps.padded(), LENGTHS, batch_first=True, enforce_sorted=False), hx)
+        expected, other = theirs(
+            pack_padded_sequence(steps.padded(), LENGTHS, batch_first=True, enforce_sorted=False), hx
+        )
         assert type(found) is Steps and found.layout is steps.layout
         near([found.padded(), *flat(last)], [pad_packed_sequence(expected, batch_first=True)[0], *flat(other)])
 
@@ -245,7 +253,9 @@ def test_on_a_gpu_every_form_gives_what_it_gives_on_the_cpu(kind, options):
     x, hx = torch.randn(9, 5, 3, **WIDE), states(module, (5,))
     packed = pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
     steps = Steps.from_padded(x.transpose(0, 1), Layout(LENGTHS))
-    expected = [flat(*one) for one in (module(x, hx), module(x, hx, lengths=LENGTHS), module(packed, hx), module(steps, hx))]
+    expected = [
+        flat(*one) for one in (module(x, hx), module(x, hx, lengths=LENGTHS), module(packed, hx), module(steps, hx))
+    ]
     module, x, packed, steps = (one.to("cuda") for one in (module, x, packed, steps))
     hx = tuple(one.cuda() for one in hx) if kind == "LSTM" else hx.cuda()
     found = [module(x, hx), module(x, hx, lengths=torch.tensor(LENGTHS).cuda()), module(packed, hx), module(steps, hx)]

@@ -28,8 +28,14 @@ WRONG = {
     "state without a batch": lambda kind: ((torch.zeros(6, 4, 3), hx(kind, 1, 5)), "should also be 3-D but got 2-D"),
     "state with a batch": lambda kind: ((torch.zeros(6, 3), hx(kind, 1, 1, 5)), "should also be 2-D but got 3-D"),
     "state's type": lambda kind: ((torch.zeros(6, 4, 3), hx(kind, 1, 4, 5, dtype=torch.float64)), "float64 .*float32"),
-    "packed dimensions": lambda kind: ((PackedSequence(torch.zeros(3, 1, 3), torch.tensor([2, 1])),), r"2 dimensions, got 3"),
-    "packed width": lambda kind: ((PackedSequence(torch.zeros(3, 2), torch.tensor([2, 1])),), r"Expected 3, got 2.*\(3, 2\)"),
+    "packed dimensions": lambda kind: (
+        (PackedSequence(torch.zeros(3, 1, 3), torch.tensor([2, 1])),),
+        r"2 dimensions, got 3",
+    ),
+    "packed width": lambda kind: (
+        (PackedSequence(torch.zeros(3, 2), torch.tensor([2, 1])),),
+        r"Expected 3, got 2.*\(3, 2\)",
+    ),
     "packed rows": lambda kind: (
         (PackedSequence(torch.zeros(3, 3), torch.tensor([2, 1])), hx(kind, 1, 3, 5)),
         r"\(1, 2, 5\), got \(1, 3, 5\)",

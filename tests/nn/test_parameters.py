@@ -56,7 +56,9 @@ def test_one_seed_gives_torchs_names_and_first_values(kind, options, dtype):
     assert torch.equal(torch.rand(1), after), "what is drawn next must be the same too"
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert same(list(ours.parameters()), list(theirs.parameters()))
-    assert [one.shape for way in ours.all_weights for one in way] == [one.shape for way in theirs.all_weights for one in way]
+    assert [one.shape for way in ours.all_weights for one in way] == [
+        one.shape for way in theirs.all_weights for one in way
+    ]
     for one in (theirs, ours):
         torch.manual_seed(4)
         one.reset_parameters()
@@ -123,7 +125,9 @@ def test_functional_call_computes_with_the_tensors_that_it_is_given(kind, option
     assert torch.equal(output, other(x)[0]) and not torch.equal(output, module(x)[0])
     halves = {name: (one.detach() / 2).requires_grad_() for name, one in module.named_parameters()}
     output, _ = torch.func.functional_call(module, halves, (x,))
-    assert all(one is not None for one in torch.autograd.grad(output.sum(), list(halves.values()), allow_unused=kind == "LSTM"))
+    assert all(
+        one is not None for one in torch.autograd.grad(output.sum(), list(halves.values()), allow_unused=kind == "LSTM")
+    )
 
 
 def test_a_parametrization_is_honoured():
@@ -164,7 +168,13 @@ def test_a_module_made_on_meta_is_filled_later(kind, options):
 
 def test_names_of_what_torch_lacks():
     names = {name for name, _ in nn.LSTM(3, 5, peepholes=True, layer_norm=True, bidirectional=True).named_parameters()}
-    assert {"peepholes_l0", "peepholes_l0_reverse", "norm_c_l0.weight", "norm_x_l0.bias", "norm_h_l0_reverse.bias"} < names
+    assert {
+        "peepholes_l0",
+        "peepholes_l0_reverse",
+        "norm_c_l0.weight",
+        "norm_x_l0.bias",
+        "norm_h_l0_reverse.bias",
+    } < names
     assert not {name for name in names if name.startswith("bias")}, "the norms carry the biases"
 
 

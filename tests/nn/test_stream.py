@@ -7,7 +7,7 @@ import torch
 
 from ostinato import nn
 from ostinato.kernels.dispatch import forced
-from ostinato.kernels.library import library
+from ostinato.kernels.native_library import library
 from ostinato.nn import recurrent
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -35,7 +35,9 @@ def both(module, x, state):
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize(("shape", "batch_first"), [((1, 1, 4), False), ((5, 1, 4), False), ((1, 3, 4), False), ((1, 5, 4), True)])
+@pytest.mark.parametrize(
+    ("shape", "batch_first"), [((1, 1, 4), False), ((5, 1, 4), False), ((1, 3, 4), False), ((1, 5, 4), True)]
+)
 def test_a_prepared_step_equals_the_general_way(kind, layers, shape, batch_first, monkeypatch):
     torch.manual_seed(0)
     module = kind(4, 6, num_layers=layers, batch_first=batch_first).eval()

@@ -52,7 +52,9 @@ def gradients(results, arguments, parameters):
 def test_every_input_gives_torchs_output_its_references_and_its_gradients(info, kind, dtype, requires_grad, training):
     torch.manual_seed(0)
     more = {} if kind is nn.LSTM else {"with_packed_sequence": True}
-    inputs = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=requires_grad, training=training, **more)
+    inputs = info.module_inputs_func(
+        info, device="cpu", dtype=dtype, requires_grad=requires_grad, training=training, **more
+    )
     assert len(inputs) >= COUNTS[kind.__name__]
     for given in inputs:
         made = given.constructor_input

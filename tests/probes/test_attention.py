@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.predicting import Answer
 from ostinato.probes.attention import _drawable, draw
+from ostinato.run.predict import Answer
 
 
 def answer(said, heard):
@@ -15,7 +15,17 @@ def answer(said, heard):
 
 
 @pytest.mark.parametrize(
-    "heard", [["Ein", " Hund"], list("२४ मई १९९०"), list("二〇二四年"), list("٣ مايو"), ["$a_1$", "\\b", "%", "_"], ["👩‍👩‍👧", "\t", "\n"], list("x" * 400), ["long" * 50]],
+    "heard",
+    [
+        ["Ein", " Hund"],
+        list("२४ मई १९९०"),
+        list("二〇二四年"),
+        list("٣ مايو"),
+        ["$a_1$", "\\b", "%", "_"],
+        ["👩‍👩‍👧", "\t", "\n"],
+        list("x" * 400),
+        ["long" * 50],
+    ],
 )
 def test_any_script_and_length_is_drawn_without_a_warning(tmp_path, heard):
     path = draw(answer(["a", "$"], heard), tmp_path / "deep" / "map.png", "title $x$ 日")

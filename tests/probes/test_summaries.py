@@ -55,7 +55,14 @@ def test_few_rows_one_component_and_equal_rows_have_a_plane_too(given):
 
 
 @pytest.mark.parametrize(
-    "colours", [None, ["a", "b", None, "$x"] * 10, [0.5, None, 3, 4] * 10, [f"label {number}" for number in range(40)], [None] * 40]
+    "colours",
+    [
+        None,
+        ["a", "b", None, "$x"] * 10,
+        [0.5, None, 3, 4] * 10,
+        [f"label {number}" for number in range(40)],
+        [None] * 40,
+    ],
 )
 def test_pictures_of_labels_numbers_and_nothing(tmp_path, colours):
     path = draw(vectors(), ["a $ b"] * 40, tmp_path / "maps" / "one.png", colours=colours, name="topic")

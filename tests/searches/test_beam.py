@@ -89,7 +89,9 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("options", SETTINGS, ids=str)
-@pytest.mark.parametrize("ranking", [RANKINGS[0], {}, {"normalization": "gnmt", "alpha": 0.6, "coverage_penalty": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "ranking", [RANKINGS[0], {}, {"normalization": "gnmt", "alpha": 0.6, "coverage_penalty": 0.5}], ids=str
+)
 def test_it_equals_a_beam_that_never_stops_early(options, ranking):
     for seed, bias in ((0, 0.0), (1, -1.5), (2, 1.0)):
         generator = laws.TableGenerator(8, seed, end_bias=bias, sharpness=2.0)

@@ -41,7 +41,7 @@ def test_the_end_waits_for_the_minimum_and_comes_at_the_maximum():
 def test_of_equal_symbols_the_lower_is_said():
     generator = laws.TableGenerator(9, 0)
     generator.table[:] = torch.tensor([9.0, -9.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0])
-    assert laws.found(Greedy(), generator, [[1], [2]], [3, 4]) [1][0].symbols == [3] * 4
+    assert laws.found(Greedy(), generator, [[1], [2]], [3, 4])[1][0].symbols == [3] * 4
 
 
 def test_what_is_done_is_no_longer_computed():

@@ -50,7 +50,9 @@ def test_exactly_what_may_not_be_drawn_is_left_out(options):
             expected = allowed(expected, **options)
             assert row.nonzero().squeeze(1).tolist() == sorted(expected)
             made = row / row.sum()
-            assert made[sorted(expected)].tolist() == pytest.approx([expected[one] for one in sorted(expected)], rel=1e-4)
+            assert made[sorted(expected)].tolist() == pytest.approx(
+                [expected[one] for one in sorted(expected)], rel=1e-4
+            )
 
 
 def test_of_equal_symbols_the_lower_are_kept():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies
 
-from ostinato.heads._contract import Decoding
+from ostinato.heads.contract import Decoding
 from ostinato.layers.attend import Memory
 from ostinato.searches._common import attended, best, forget
 from ostinato.steps import Layout
@@ -33,7 +33,10 @@ def test_a_state_forgets_the_examples_that_nothing_reads():
     assert kept.rows.tolist() == [1, 1, 0]
     assert torch.equal(kept.memory[0].values, values[[1, 3]]) and kept.memory[0].layout == Layout([1, 3])
     assert torch.equal(kept.memory[2][0], values[[1, 3]]) and kept.memory[1] is None
-    assert attended(Decoding((None, (values, (memory,))), state.rows)) is memory and attended(Decoding((), state.rows)) is None
+    assert (
+        attended(Decoding((None, (values, (memory,))), state.rows)) is memory
+        and attended(Decoding((), state.rows)) is None
+    )
 
 
 @pytest.mark.parametrize("memory", [({"any": 1},), (torch.zeros(4, 2), object())])

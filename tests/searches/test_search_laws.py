@@ -46,7 +46,9 @@ def test_company_changes_nothing(name, options):
 def test_answers_are_whole_ranked_and_carry_the_models_own_numbers(name, options):
     examples = laws.random_examples(9, seed=6)
     generator = laws.TableGenerator(11, 3, end_bias=-1.0)
-    laws.check_answers(registry.make("searches", name, (), options), generator, examples, [9, 0, 1, 2, 3, 12, 12, 12, 12])
+    laws.check_answers(
+        registry.make("searches", name, (), options), generator, examples, [9, 0, 1, 2, 3, 12, 12, 12, 12]
+    )
 
 
 @pytest.mark.parametrize("name", registry.names("searches"))
@@ -80,7 +82,9 @@ def test_a_prompt_said_before_is_gone_on_from(name):
     whole = search.search(generator, state, torch.full((3,), 6), seeds, attention=False, first=torch.full((3,), 3))
     for example, (answer, *_) in zip(examples, whole):
         own = laws.log_probability(generator, example, [5, 3, *answer.symbols])
-        own -= sum(float(row[symbol]) for row, symbol in zip(laws.said_one_by_one(generator, example, [5, 3])[0], [5, 3]))
+        own -= sum(
+            float(row[symbol]) for row, symbol in zip(laws.said_one_by_one(generator, example, [5, 3])[0], [5, 3])
+        )
         assert answer.log_probability == pytest.approx(own, rel=1e-5)
 
 
@@ -89,7 +93,9 @@ def test_a_symbol_without_probability_is_never_said_and_an_answer_is_still_given
     generator = laws.TableGenerator(6, 4)
     generator.table[:, 4] = -torch.inf
     generator.table[:, generator.end] = -torch.inf
-    for (answer, *more) in laws.found(registry.make("searches", name), generator, laws.random_examples(5, seed=2), [5] * 5):
+    for answer, *more in laws.found(
+        registry.make("searches", name), generator, laws.random_examples(5, seed=2), [5] * 5
+    ):
         assert len(answer.symbols) == 5 and 4 not in answer.symbols
         assert answer.log_probability == -torch.inf and not answer.finished and not more
 
@@ -99,8 +105,10 @@ def test_the_end_is_said_before_the_minimum_where_nothing_else_has_a_probability
     generator = laws.TableGenerator(6, 4)
     generator.table[:, 2:] = -torch.inf
     generator.table[::2, 5] = 0.0
-    answers = laws.found(registry.make("searches", name, (), {"min_length": 9}), generator, laws.random_examples(12, seed=2), [9] * 12)
-    for (answer, *_) in answers:
+    answers = laws.found(
+        registry.make("searches", name, (), {"min_length": 9}), generator, laws.random_examples(12, seed=2), [9] * 12
+    )
+    for answer, *_ in answers:
         assert len(answer.symbols) < 9 and set(answer.symbols) <= {5} and math.isfinite(answer.log_probability)
     assert len({len(answer.symbols) for answer, *_ in answers}) > 1
 

@@ -70,7 +70,7 @@ def test_every_search_ends_with_the_first_stop_and_says_nothing_after(name):
     stops = Stops(["ba", "dd"], Letters())
     examples = laws.random_examples(12, seed=2)
     stopped = 0
-    for (answer, *_) in laws.found(make("searches", name), stops.over(generator), examples, [20] * 12):
+    for answer, *_ in laws.found(make("searches", name), stops.over(generator), examples, [20] * 12):
         said = Letters().decode(answer.symbols)
         assert not {"ba", "dd"} & {said[place : place + 2] for place in range(len(said) - 2)}
         assert stops.cut(said) == (said[:-2] if said.endswith(("ba", "dd")) else said)
@@ -103,7 +103,7 @@ def test_the_last_symbol_of_a_prompt_stops_nothing(name):
 def test_a_stop_comes_before_the_minimum(name):
     over = Stops(["a", "b"], Letters()).over(laws.TableGenerator(5, 4))
     search = make("searches", name, (), {"min_length": 9})
-    for (answer, *_) in laws.found(search, over, laws.random_examples(8, seed=2), [9] * 8):
+    for answer, *_ in laws.found(search, over, laws.random_examples(8, seed=2), [9] * 8):
         assert math.isfinite(answer.log_probability) and answer.finished
         assert set(Letters().decode(answer.symbols)[:-1]) <= {"c"}
 
@@ -129,14 +129,26 @@ def test_a_stop_is_seen_as_soon_as_it_is_said_whatever_the_pieces_are(tokenizer)
 
 def test_what_is_sure_grows_to_what_is_cut_and_never_beyond():
     stops = Stops(["ab ab", "\n\n", "b\n"], text("byte"))
-    for whole, cut in (("cab abc", "c"), ("ab aab", "ab aab"), ("x\n\ny", "x"), ("ab\n\n", "a"), ("a\nb", "a\nb"), ("", "")):
+    for whole, cut in (
+        ("cab abc", "c"),
+        ("ab aab", "ab aab"),
+        ("x\n\ny", "x"),
+        ("ab\n\n", "a"),
+        ("a\nb", "a\nb"),
+        ("", ""),
+    ):
         told = ""
         for size in range(len(whole) + 1):
             now = stops.sure(whole[:size])
             assert now.startswith(told) and cut.startswith(now)
             told = now
         assert stops.cut(whole) == cut and cut.startswith(told)
-    assert (stops.sure("ab a"), stops.sure("ab ac"), stops.sure("x\n"), stops.sure("x\ny")) == ("", "ab ac", "x", "x\ny")
+    assert (stops.sure("ab a"), stops.sure("ab ac"), stops.sure("x\n"), stops.sure("x\ny")) == (
+        "",
+        "ab ac",
+        "x",
+        "x\ny",
+    )
 
 
 def test_symbols_stop_at_symbols():
@@ -144,7 +156,11 @@ def test_symbols_stop_at_symbols():
     tokens.fit([["A", "B", "END", "A B".replace(" ", "")]])
     stops = Stops(["END", "A B"], tokens)
     assert stops.cut(["A", "AB", "B", "END", "A"]) == ["A", "AB", "B"]
-    assert stops.cut(["B", "A", "B"]) == ["B"] and stops.sure(["B", "A"]) == ["B"] and stops.sure(["A", "AB"]) == ["A", "AB"]
+    assert (
+        stops.cut(["B", "A", "B"]) == ["B"]
+        and stops.sure(["B", "A"]) == ["B"]
+        and stops.sure(["A", "AB"]) == ["A", "AB"]
+    )
     assert stops.in_last([-1, *tokens.encode(["A", "B"])]) and not stops.in_last([-1, -1, -1])
 
 
@@ -182,7 +198,14 @@ def test_what_is_said_again_of_a_prompt_is_no_stop_however_long_it_is(count):
     stops = Stops(["ab", "c"], Letters())
     resaid = "abcabcab"[:count]
     over = stops.over(laws.TableGenerator(6, 4, end_bias=-9.0), [resaid])
-    for said, expected in (("", False), ("a", False), ("dbad", False), ("ab", True), ("ddddddddddc", True), ("dddddddddda", False)):
+    for said, expected in (
+        ("", False),
+        ("a", False),
+        ("dbad", False),
+        ("ab", True),
+        ("ddddddddddc", True),
+        ("dddddddddda", False),
+    ):
         state, held = over.start(laws.encode([[1, 2]])), []
         for symbol in [over.begin, *Letters().encode(resaid + said)]:
             logits, state = over.step(torch.tensor([symbol]), state)

@@ -159,7 +159,9 @@ def test_equal_texts_give_equal_bpe_facts_in_every_process():
         "print(hashlib.sha256(json.dumps(one.facts()).encode()).hexdigest())"
     )
     run = [
-        subprocess.run([sys.executable, "-c", program], input=json.dumps(TEXTS), capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], input=json.dumps(TEXTS), capture_output=True, text=True, check=True
+        ).stdout
         for _ in range(2)
     ]
     here = hashlib.sha256(json.dumps(fitted("bpe", size=500).facts()).encode()).hexdigest()
@@ -179,7 +181,10 @@ def test_unigram_takes_the_likeliest_segmentation():
     def best(rest):
         if not rest:
             return 0.0
-        return max((scores[rest[:n]] + best(rest[n:]) for n in range(1, len(rest) + 1) if rest[:n] in scores), default=float("-inf"))
+        return max(
+            (scores[rest[:n]] + best(rest[n:]) for n in range(1, len(rest) + 1) if rest[:n] in scores),
+            default=float("-inf"),
+        )
 
     for word in ("abc", "abdabc", "cab", "eabd"):
         found = sum(scores[tokenizer.pieces()[one].replace("▁", "Ġ")] for one in tokenizer.encode(word))
@@ -220,7 +225,9 @@ def test_words_end_where_a_reader_sees_them_end(text, pieces):
 
 
 @pytest.mark.parametrize("split", [True, False])
-@given(pieces=st.lists(st.text(min_size=1).filter(lambda one: not any(c.isspace() for c in one)), min_size=1, max_size=8))
+@given(
+    pieces=st.lists(st.text(min_size=1).filter(lambda one: not any(c.isspace() for c in one)), min_size=1, max_size=8)
+)
 @settings(max_examples=200, deadline=None)
 def test_known_words_come_back_with_single_spaces(split, pieces):
     text = " ".join(pieces)

@@ -97,7 +97,7 @@ def test_sentiment_sentences_lose_their_label_to_a_column(tmp_path):
 
 
 def test_a_tenth_of_each_label_is_set_aside_for_valid_and_no_row_is_lost(tmp_path):
-    lines = [f"{place % 4 // 3}\t1\t2\tfirst {place}\t\"second\" {place}" for place in range(80)]
+    lines = [f'{place % 4 // 3}\t1\t2\tfirst {place}\t"second" {place}' for place in range(80)]
     text = "\r\n".join(["\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String", *lines])
     for name in ("train", "test"):
         packed(tmp_path / f"msr-paraphrase-mrpc/msr_paraphrase_{name}.txt.gz", text)
@@ -129,9 +129,16 @@ def test_slots_and_intents_lose_their_borders_and_unknown_labels_are_counted(tmp
         lines = "".join(line.format(intent) for intent in intents.split())
         packed(tmp_path / f"atis-slots-and-intents/{name}.w-intent.iob.gz", lines)
     told = prepare("atis", tmp_path, tmp_path)
-    assert "test: 2 of 3 rows have intent that training does not have\ntest: 1 of 3 rows have first_intent" in told.stdout
+    assert (
+        "test: 2 of 3 rows have intent that training does not have\ntest: 1 of 3 rows have first_intent" in told.stdout
+    )
     assert "valid: " not in told.stdout
-    assert tables("atis", tmp_path)["test"][1] == {"words": "go home", "slots": "O B-to", "intent": "a#b", "first_intent": "a"}
+    assert tables("atis", tmp_path)["test"][1] == {
+        "words": "go home",
+        "slots": "O B-to",
+        "intent": "a#b",
+        "first_intent": "a",
+    }
     packed(tmp_path / "atis-slots-and-intents/atis.test.w-intent.iob.gz", line.format("a") + "BOS go EOS\tO O\n")
     told = prepare("atis", tmp_path, tmp_path)
     assert told.returncode == 1 and "atis.test.w-intent.iob.gz line 2: expected BOS" in told.stderr
@@ -139,7 +146,11 @@ def test_slots_and_intents_lose_their_borders_and_unknown_labels_are_counted(tmp
 
 def test_folds_of_dna_share_labels_out_evenly_and_no_sequence(tmp_path):
     names = {"EI": 100, "IE": 50, "N": 200}
-    lines = [f"{label}, x,   {label + str(place % (count - 9)):30}GT" for label, count in names.items() for place in range(count)]
+    lines = [
+        f"{label}, x,   {label + str(place % (count - 9)):30}GT"
+        for label, count in names.items()
+        for place in range(count)
+    ]
     packed(tmp_path / "dna-splice-junctions/splice.csv.gz", "label,instance_name,sequence\n" + "\n".join(lines))
     made = {}
     for name in ("dna-splice-1", "dna-splice-2"):
@@ -177,7 +188,9 @@ def test_words_and_features_stand_before_their_form(tmp_path):
     for name in ("train-high", "dev", "test"):
         packed(tmp_path / f"sigmorphon2018-inflection/german-{name}.tsv.gz", "Hahn\tHahnes\tN;GEN;SG\n")
     assert prepare("sigmorphon-german", tmp_path, tmp_path).returncode == 0
-    assert tables("sigmorphon-german", tmp_path)["valid"] == [{"lemma": "Hahn", "features": "N;GEN;SG", "form": "Hahnes"}]
+    assert tables("sigmorphon-german", tmp_path)["valid"] == [
+        {"lemma": "Hahn", "features": "N;GEN;SG", "form": "Hahnes"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +207,10 @@ def test_series_become_lists_beside_their_label(tmp_path, name, folder, label, a
         for split in ("train", "valid", "test")
     }
     assert made["test"][:2] == [{"series": [[1, 3], [2.5, None]], label: "a"}, {"series": [[4, 5]], label: "b"}]
-    assert Counter(row[label] for row in made["valid"]) == {"a": aside, "b": aside} and len(made["train"]) == 20 - 2 * aside
+    assert (
+        Counter(row[label] for row in made["valid"]) == {"a": aside, "b": aside}
+        and len(made["train"]) == 20 - 2 * aside
+    )
     packed(tmp_path / folder / f"{name}_TEST.ts.gz", text + "1:c\n")
     told = prepare(folder, tmp_path, tmp_path)
     assert told.returncode == 1 and "line 23" in told.stderr and "Traceback" not in told.stderr
@@ -210,7 +226,7 @@ def test_missing_data_are_told_without_a_traceback(tmp_path, name):
 
 
 def test_shakespeare_is_cut_into_rows_that_put_together_are_the_text(tmp_path):
-    text = "".join(f"A:\nline {number}, \"said\" \t he.\n\n" for number in range(900))
+    text = "".join(f'A:\nline {number}, "said" \t he.\n\n' for number in range(900))
     packed(tmp_path / "tiny-shakespeare/input.txt.gz", text)
     assert prepare("shakespeare", tmp_path, tmp_path).returncode == 0
     parts = {}

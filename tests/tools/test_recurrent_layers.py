@@ -63,13 +63,17 @@ def peer(benchmark, monkeypatch, tmp_path):
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        monkeypatch.setitem(benchmark._layer_peers.KNOWN, "onnx", benchmark._layer_peers.Installed("made", str(script), ()))
+        monkeypatch.setitem(
+            benchmark._layer_peers.KNOWN, "onnx", benchmark._layer_peers.Installed("made", str(script), ())
+        )
 
     return install
 
 
 def run(benchmark, monkeypatch, folder: Path, *words: str) -> dict:
-    monkeypatch.setattr(sys, "argv", ["recurrent_layers.py", *TINY, "--data-root", str(folder), "--out", str(folder), *words])
+    monkeypatch.setattr(
+        sys, "argv", ["recurrent_layers.py", *TINY, "--data-root", str(folder), "--out", str(folder), *words]
+    )
     benchmark.main()
     return json.loads((folder / "recurrent_layers.json").read_text())
 
@@ -128,7 +132,9 @@ def test_a_peer_that_computes_something_else_ends_the_run(benchmark, peer, tmp_p
 
 
 @pytest.mark.parametrize("when", [1, 4], ids=["at its first call", "between the rounds"])
-def test_a_peer_that_dies_is_named_and_the_rest_is_measured_without_it(benchmark, peer, tmp_path, monkeypatch, capsys, when):
+def test_a_peer_that_dies_is_named_and_the_rest_is_measured_without_it(
+    benchmark, peer, tmp_path, monkeypatch, capsys, when
+):
     peer(first=f"weights.append(0); len(weights) >= 4 + {when} and sys.exit('the memory is gone')")
     found = run(benchmark, monkeypatch, tmp_path, "--peers", "onnx")
     assert capsys.readouterr().out.count("ONNX Runtime ended: the memory is gone; measured without from here on") == 1
@@ -223,7 +229,9 @@ def test_the_summary_judges_each_need(benchmark):
         row("lstm", 0.8, 5.0, lengths="full"),
         row("rnn", 2.0, 5.0, lengths="full", sequences=1, ours=9.0),
     ]
-    found = {need["what"]: need for need in report.summary({"rows": rows, "stream": streams, "peaks": peaks(1.6e9, 4e9)})}
+    found = {
+        need["what"]: need for need in report.summary({"rows": rows, "stream": streams, "peaks": peaks(1.6e9, 4e9)})
+    }
 
     def verdict(begin: str) -> tuple:
         (need,) = (need for what, need in found.items() if what.startswith(begin))
@@ -257,11 +265,16 @@ def test_what_bounds_a_row_is_told_by_the_rates_of_the_same_run(benchmark):
     alone = one | {"shape": [50, 1, 256, 256], "steps": 50, "rates": {"read": 2e9, "activate": 1e9}}
     halves = report.parts(alone, peaks(1e9, 1e10), threads=2)["weights"]
     assert halves == pytest.approx(slow["weights"] / 2), "each of two threads reads its half"
-    assert report.bound(one, peaks(1e9, 1e10), 2).endswith("50 steps of 16.0 sequences, 20000.0 us and 1,024 KiB of W_h each")
+    assert report.bound(one, peaks(1e9, 1e10), 2).endswith(
+        "50 steps of 16.0 sequences, 20000.0 us and 1,024 KiB of W_h each"
+    )
 
 
 def test_nothing_to_draw_and_a_wrong_shape_are_told(benchmark, tmp_path, monkeypatch, capsys):
-    for words, told in ((["--draw"], "there is no result to draw"), (["--shapes", "1,2,3"], "four numbers above 0 are needed")):
+    for words, told in (
+        (["--draw"], "there is no result to draw"),
+        (["--shapes", "1,2,3"], "four numbers above 0 are needed"),
+    ):
         with pytest.raises(SystemExit):
             run(benchmark, monkeypatch, tmp_path, *words)
         assert told in capsys.readouterr().err

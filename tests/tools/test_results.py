@@ -44,7 +44,7 @@ def result(row, value: float) -> dict:
 
 
 def test_every_row_has_a_recipe_with_its_outputs_and_none_is_left_out(results):
-    from ostinato.recipe import load
+    from ostinato.recipe.read import load
 
     recipes = {path.stem: load(path) for path in (HOME / "recipes").glob("*.yaml")}
     assert {row.name for row in results.ROWS} <= set(recipes)
@@ -73,7 +73,9 @@ def test_the_page_says_whether_the_bar_is_met_or_by_how_much_it_is_missed(result
 def test_the_speed_beside_the_peer_stands_on_the_page(results):
     ratios = {"training": {"median": 3.1, "low": 2.9, "high": 3.3}, "decoding": {"median": 3.5, "low": 3, "high": 4}}
     page = results.page({}, {name: {"ratio": ratio} for name, ratio in ratios.items()})
-    assert "| >= 2.5 | 3.10 | 2.90 to 3.30 | met |" in page and "| >= 4 | 3.50 | 3.00 to 4.00 | missed by 0.50 |" in page
+    assert (
+        "| >= 2.5 | 3.10 | 2.90 to 3.30 | met |" in page and "| >= 4 | 3.50 | 3.00 to 4.00 | missed by 0.50 |" in page
+    )
 
 
 def test_the_plot_is_drawn_from_the_results_alone(results):
@@ -84,7 +86,9 @@ def test_the_plot_is_drawn_from_the_results_alone(results):
     assert "| additive attention | 10 | 5 | 3 | 2 | 2 | 2 |" in results.page(copies, None)
 
 
-def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this_machine(results, tmp_path, monkeypatch, capfd):
+def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this_machine(
+    results, tmp_path, monkeypatch, capfd
+):
     row = next(row for row in results.ROWS if row.name == "copy-none")
     (tmp_path / "recipes").mkdir()
     recipe = (HOME / "recipes/copy-none.yaml").read_text().replace("hidden_size: 256", "hidden_size: 8")
@@ -125,8 +129,13 @@ def test_a_sweep_meets_a_bar_only_with_all_its_seeds(results):
     each = {bar.value: [0.001, 0.002, 0.02 if bar.value == "gru" else 0.003] for bar in row.bars}
     rows = [{"value": value, "parameters": 7, "seconds_per_epoch": 2.0, "each": one} for value, one in each.items()]
     machine = result(results.ROWS[0], 1.0)["machine"]
-    page = results.page({row.name: {"rows": rows, "seeds": [1, 2, 3], "minutes": 4.0, "machine": machine, "date": "2026-01-02"}}, None)
-    assert "| [adding](#adding), LSTM | mean squared error, worst seed | < 0.01 | 0.003 | 0.001 to 0.003, 3 seeds | met | 4 |" in page
+    page = results.page(
+        {row.name: {"rows": rows, "seeds": [1, 2, 3], "minutes": 4.0, "machine": machine, "date": "2026-01-02"}}, None
+    )
+    assert (
+        "| [adding](#adding), LSTM | mean squared error, worst seed | < 0.01 | 0.003 | 0.001 to 0.003, 3 seeds | met | 4 |"
+        in page
+    )
     assert "| GRU | 7 | 2 | 0.001 | 0.002 | 0.02 | < 0.01 | missed by 1 of 3 seeds |" in page
     assert "> 0.1 | 0.001 | 0.001 to 0.003, 3 seeds | missed by 3 of 3 seeds |" in page
     assert "not yet run" in "\n".join(row.section(None, "runs/adding"))
@@ -138,11 +147,20 @@ def test_a_seed_that_failed_keeps_its_column_and_misses_the_bar(results, tmp_pat
         (tmp_path / name).mkdir()
         metrics = {"test": {"outputs": {row.output: {row.metric: {"value": value}}}}}
         (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
-    swept = {"values": {"cell": "lstm"}, "runs": names, "parameters": 7, "epochs": 6, "seconds_per_epoch": 5.0, "peak_memory": None}
+    swept = {
+        "values": {"cell": "lstm"},
+        "runs": names,
+        "parameters": 7,
+        "epochs": 6,
+        "seconds_per_epoch": 5.0,
+        "peak_memory": None,
+    }
     (tmp_path / "sweep.json").write_text(json.dumps({"seeds": [1, 2, 3], "split": "test", "rows": [swept]}))
     found = row.found(tmp_path)
     assert found["rows"][0]["each"] == [0.25, None, 0.5] and found["minutes"] == 1.0
-    page = results.page({row.name: {**found, "machine": result(results.ROWS[0], 1.0)["machine"], "date": "2026-01-02"}}, None)
+    page = results.page(
+        {row.name: {**found, "machine": result(results.ROWS[0], 1.0)["machine"], "date": "2026-01-02"}}, None
+    )
     assert "| LSTM | 7 | 5 | 0.25 | diverged | 0.5 | < 0.01 | missed by 3 of 3 seeds |" in page
     assert "| 0.25 to 0.5, 2 of 3 seeds, the others diverged | missed by 3 of 3 seeds |" in page
 
@@ -168,7 +186,9 @@ def test_a_sweep_with_a_run_that_diverged_is_a_result_and_one_without_a_table_is
 
 
 def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
-    row = dataclasses.replace(results.SWEEPS[0], name="sums", seeds=2, bars=results.SWEEPS[0].bars[1:3], over="inputs.numbers.encoder.cell")
+    row = dataclasses.replace(
+        results.SWEEPS[0], name="sums", seeds=2, bars=results.SWEEPS[0].bars[1:3], over="inputs.numbers.encoder.cell"
+    )
     monkeypatch.setattr(results, "SWEEPS", (row,))
     (tmp_path / "recipes").mkdir()
     (tmp_path / "docs").mkdir()
@@ -186,5 +206,7 @@ def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
     written = (results.RESULTS / "sums.json").read_text()
     found = json.loads(written)
     assert [one["value"] for one in found["rows"]] == ["gru", "{type: rnn}"] and found["seeds"] == [1, 2]
-    own = json.loads((tmp_path / results.RUNS / "sums/cell-gru_seed-2/metrics.json").read_text())["test"]["outputs"]["sum"]["rmse"]["value"]
+    own = json.loads((tmp_path / results.RUNS / "sums/cell-gru_seed-2/metrics.json").read_text())["test"]["outputs"][
+        "sum"
+    ]["rmse"]["value"]
     assert found["rows"][0]["each"][1] == own**2 and str(tmp_path) not in written

@@ -15,7 +15,9 @@ WORDS = "ein Mann eine Frau Hund läuft steht im Park am Strand mit Ball".split(
 @pytest.fixture
 def benchmark(tmp_path, monkeypatch):
     """benchmarks/translation_training.py with folders of its own and no peer."""
-    spec = importlib.util.spec_from_file_location("translation_training", HOME / "benchmarks" / "translation_training.py")
+    spec = importlib.util.spec_from_file_location(
+        "translation_training", HOME / "benchmarks" / "translation_training.py"
+    )
     tool = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "translation_training", tool)
     spec.loader.exec_module(tool)
@@ -31,7 +33,9 @@ def captions(folder: Path) -> None:
     folder.mkdir()
     for split, rows in (("train", 200), ("val", 70), ("test_2016_flickr", 10)):
         for language in ("de", "en"):
-            lines = [" ".join(WORDS[(row * 7 + place) % len(WORDS)] for place in range(2 + row % 4)) for row in range(rows)]
+            lines = [
+                " ".join(WORDS[(row * 7 + place) % len(WORDS)] for place in range(2 + row % 4)) for row in range(rows)
+            ]
             lines[1] += " und" * 100
             (folder / f"{split}.{language}.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
 

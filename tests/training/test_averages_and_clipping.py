@@ -42,7 +42,9 @@ def given(*gradients):
 def test_clipping_by_norm_keeps_the_direction_over_all_parameters():
     parameters = given([3.0], [0.0, 4.0])
     assert clip(parameters, norm=1.0, value=None).item() == 5.0
-    assert parameters[0].grad.tolist() == pytest.approx([0.6]) and parameters[1].grad.tolist() == pytest.approx([0, 0.8])
+    assert parameters[0].grad.tolist() == pytest.approx([0.6]) and parameters[1].grad.tolist() == pytest.approx(
+        [0, 0.8]
+    )
 
 
 def test_a_small_gradient_is_not_clipped():
@@ -60,4 +62,6 @@ def test_what_is_not_finite_is_left_as_it_arose():
 def test_clipping_by_value_comes_first_and_the_norm_told_is_that_before_it():
     parameters = given([-30.0], [0.0, 4.0])
     assert clip(parameters, norm=1.0, value=3.0).item() == pytest.approx(916**0.5)
-    assert parameters[0].grad.item() == pytest.approx(-(0.5**0.5)) and parameters[1].grad[1].item() == pytest.approx(0.5**0.5)
+    assert parameters[0].grad.item() == pytest.approx(-(0.5**0.5)) and parameters[1].grad[1].item() == pytest.approx(
+        0.5**0.5
+    )

@@ -73,7 +73,9 @@ def test_restored_tensors_lie_where_vector_instructions_want_them(tmp_path):
 def saved(folder, epochs):
     checkpoints = Checkpoints(folder)
     for epoch in epochs:
-        checkpoints.save(epoch, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.full((9,), float(epoch))}})
+        checkpoints.save(
+            epoch, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.full((9,), float(epoch))}}
+        )
     return checkpoints
 
 
@@ -136,6 +138,10 @@ def test_changes_are_named_together_and_what_is_free_is_not():
     with pytest.raises(ConfigError) as caught:
         now = {"training": {"epochs": 4, "optimizer": {"type": "adam"}}, "data": "b"}
         refuse_changes(before, now, ("training.epochs",), "run")
-    for part in ("data was 'a', is 'b'", "training.optimizer.type was 'sgd', is 'adam'", "search.width was 3, is 'not there'"):
+    for part in (
+        "data was 'a', is 'b'",
+        "training.optimizer.type was 'sgd', is 'adam'",
+        "search.width was 3, is 'not there'",
+    ):
         assert part in str(caught.value)
     assert "training.epochs was" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._contract import Loss
+from ostinato.heads.contract import Loss
 from ostinato.registry import derive
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
@@ -64,7 +64,9 @@ def digest_of_weights(model):
 
 
 def test_training_lowers_the_loss_and_finds_the_rule(tmp_path):
-    model, outcome = trained(tmp_path, model=toy(dropout=0.0), epochs=40, optimizer={"type": "adamw", "learning_rate": 0.03})
+    model, outcome = trained(
+        tmp_path, model=toy(dropout=0.0), epochs=40, optimizer={"type": "adamw", "learning_rate": 0.03}
+    )
     assert outcome.best["loss"] < 0.05 and outcome.ended == "epochs"
 
 
@@ -72,7 +74,7 @@ OTHER = {
     "epochs": 4, "accumulate": 2, "optimizer": "sgd", "schedule": "cosine", "clip_norm": None, "clip_value": 1e-3,
     "average_decay": 0.9, "average_last": 2, "seed": 2, "precision": "bfloat16",
 }  # fmt: skip
-JUDGED = {"validate_every": 2, "watch": "next.right", "patience": 1, "keep_best": False}
+JUDGED = {"validate_every": 2, "monitor": "next.right", "patience": 1, "keep_best": False}
 """Tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
 ELSEWHERE = {
     "batch_steps": "how Batches is built", "batch_rows": "how Batches is built", "max_steps": "which rows are left in",
@@ -120,7 +122,7 @@ def test_two_runs_are_equal_to_the_bit_and_validation_that_draws_at_random_distu
     [
         ({"batch_steps": 10, "batch_rows": 2}, "batch_steps and batch_rows"),
         ({"average_decay": 0.9, "average_last": 2}, "average_decay and average_last"),
-        ({"watch": "next.right", "keep_best": False}, "would decide nothing"),
+        ({"monitor": "next.right", "keep_best": False}, "would decide nothing"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(options, said):
@@ -130,7 +132,7 @@ def test_options_that_exclude_each_other_are_refused(options, said):
 
 def test_a_metric_that_is_not_measured_is_refused_before_training(tmp_path):
     with pytest.raises(ConfigError, match=r"did you mean 'next\.right'"):
-        trained(tmp_path, watch="next.rigth")
+        trained(tmp_path, monitor="next.rigth")
     assert not list(tmp_path.iterdir())
 
 
@@ -182,7 +184,7 @@ def test_the_moving_average_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("watch", "values", "patience", "epochs", "best"),
+    ("monitor", "values", "patience", "epochs", "best"),
     [
         ("loss", [5, 4, 4.5, 4.1, 1], 2, 4, 2),
         ("loss", [5, 4, 4.5, 3, 3.5, 3, 1], 2, 6, 4),
@@ -190,16 +192,16 @@ def test_the_moving_average_is_kept(tmp_path):
         ("loss", [5, float("nan"), 6, 1], 2, 3, 1),
     ],
 )
-def test_it_stops_when_validation_stands_still_and_keeps_the_best(tmp_path, watch, values, patience, epochs, best):
+def test_it_stops_when_validation_stands_still_and_keeps_the_best(tmp_path, monitor, values, patience, epochs, best):
     said, seen = iter(values), []
 
     def validate(model):
         seen.append(digest(model))
-        return {"loss": 0.0, "next.right": 0.0, watch: next(said)}
+        return {"loss": 0.0, "next.right": 0.0, monitor: next(said)}
 
-    model, outcome = trained(tmp_path, validate=validate, epochs=9, patience=patience, watch=watch)
+    model, outcome = trained(tmp_path, validate=validate, epochs=9, patience=patience, monitor=monitor)
     assert (outcome.ended, outcome.epochs, outcome.best_epoch) == ("patience", epochs, best)
-    assert outcome.best[watch] == values[best - 1] and digest(model) == seen[best - 1]
+    assert outcome.best[monitor] == values[best - 1] and digest(model) == seen[best - 1]
     kept = [path.name for path in (tmp_path / "checkpoints").glob("best-*")]
     assert f"best-{best:04d}.safetensors" in kept and len(kept) <= 2
 
@@ -233,7 +235,10 @@ def poisoned(at, what):
         ("layer", r"the loss of next is nan.*first layer: drop \(Dropout\)"),
         ("loss", r"the loss of next is inf.*first layer: none"),
         ("gradient", r"its gradient is not.*gradients not finite: embedding\.weight"),
-        ("squares", r"its gradient is not.*gradient norms: \S+ [1-9.]+e\+\d\d.*gradients not finite: none, but the sum of their squares"),
+        (
+            "squares",
+            r"its gradient is not.*gradient norms: \S+ [1-9.]+e\+\d\d.*gradients not finite: none, but the sum of their squares",
+        ),
     ],
 )
 def test_what_is_not_finite_stops_and_is_named_and_the_last_checkpoint_is_kept(tmp_path, what, said):
@@ -250,7 +255,9 @@ def test_progress_and_reports_and_history_tell_the_same(tmp_path):
     progress, reports, notes, data = [], [], [], Data()
     listeners = Listeners(progress.append, reports.append, notes.append)
     data.targets[:] = data.symbols  # As many real targets in each batch: the mean over steps is the mean over updates.
-    trained(tmp_path, data=data, listeners=listeners, epochs=2, report_every=4, schedule={"type": "linear", "warmup": 5})
+    trained(
+        tmp_path, data=data, listeners=listeners, epochs=2, report_every=4, schedule={"type": "linear", "warmup": 5}
+    )
     assert [one.update for one in progress] == list(range(1, 21)) and {one.total_updates for one in progress} == {20}
     assert [one.epoch for one in progress] == [1] * 10 + [2] * 10
     assert progress[0].learning_rate == pytest.approx(2e-4) and all(one.steps_per_second > 0 for one in progress)
@@ -266,7 +273,9 @@ def test_progress_and_reports_and_history_tell_the_same(tmp_path):
 
 def test_history_is_strict_json_even_where_a_metric_is_no_number(tmp_path):
     trained(tmp_path, epochs=1, validate=lambda model: {"loss": float("nan"), "next.right": 0.0})
-    lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "history.jsonl").read_text().splitlines()
+    ]
     assert lines[-1]["valid.loss"] is None
 
 

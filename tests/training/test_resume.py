@@ -22,7 +22,12 @@ BOTH = {"epochs": 3, "accumulate": 3, "report_every": 2}
 PLATEAU = {"type": "plateau", "patience": 1, "threshold": 0.9}
 """Falls at every validation but the first."""
 HARD = {
-    "every update": {"checkpoint_seconds": 1e-9, "average_decay": 0.9, "clip_norm": 0.5, "schedule": {"type": "cosine"}},
+    "every update": {
+        "checkpoint_seconds": 1e-9,
+        "average_decay": 0.9,
+        "clip_norm": 0.5,
+        "schedule": {"type": "cosine"},
+    },
     "every epoch": {"average_last": 2, "optimizer": {"type": "sgd", "learning_rate": 0.5}, "schedule": PLATEAU},
     "both": {"checkpoint_seconds": 1e-9, "average_last": 2, "optimizer": "adadelta", "clip_value": 0.1},
 }
@@ -31,7 +36,9 @@ HARD = {
 @pytest.fixture(scope="module")
 def run():
     """Runs the toy in a process forked cold, and gives its exit status."""
-    nursery = subprocess.Popen([sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ALONE)
+    nursery = subprocess.Popen(
+        [sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ALONE
+    )
 
     def one(folder, options):
         nursery.stdin.write(json.dumps([str(folder), options]) + "\n")
@@ -46,7 +53,9 @@ def run():
 
 def history(folder):
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in ("seconds", "steps_per_second")} for line in lines]
+    return [
+        {name: value for name, value in line.items() if name not in ("seconds", "steps_per_second")} for line in lines
+    ]
 
 
 @pytest.mark.parametrize("name", HARD)
@@ -81,7 +90,9 @@ def test_ctrl_c_and_sigterm_finish_the_step_and_save_and_their_checkpoint_enters
     assert run(tmp_path / "whole", options) == 0
     assert run(tmp_path / "broken", {**options, "stop_at": 5, "signal": number}) == 130
     (stopped,) = (tmp_path / "broken" / "checkpoints").iterdir()
-    assert stopped.name == "checkpoint-0000-0000006", "the update is finished, and only the end of an epoch enters the average"
+    assert stopped.name == "checkpoint-0000-0000006", (
+        "the update is finished, and only the end of an epoch enters the average"
+    )
     assert run(tmp_path / "broken", options) == 0
     assert (tmp_path / "broken" / "digest").read_text() == (tmp_path / "whole" / "digest").read_text()
 

@@ -13,11 +13,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from ostinato import preparing, runs
 from ostinato.errors import ConfigError
-from ostinato.model import Graph
-from ostinato.recipe import from_arguments
+from ostinato.evaluation.validate import validate
+from ostinato.model.graph import Graph
+from ostinato.preprocessing import prepare as preprocessing_prepare
+from ostinato.recipe.read import from_arguments
 from ostinato.registry import derive
+from ostinato.run import train as run_train
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
 from ostinato.training.repeatable import prepare
@@ -29,7 +31,7 @@ ENCODERS = {
     "lstm": {},
     "gru, two layers, learnt start": {"cell": "gru", "layers": 2, "start": "learnt"},
     "windowed": {"type": "windowed", "window": 4, "start": "learnt"},
-    "convolutional": {"type": "convolutional", "both_ways": False, "layers": 2},
+    "convolutional": {"type": "convolutional", "bidirectional": False, "layers": 2},
 }
 
 
@@ -44,7 +46,10 @@ def alone(tmp_path, monkeypatch):
 
 def rows(number=13, seed=0, longest=23):
     draw = random.Random(seed)
-    return [{"text": "".join(draw.choices("abcd", k=draw.randint(1, longest))), "who": draw.choice("xyz")} for _ in range(number)]
+    return [
+        {"text": "".join(draw.choices("abcd", k=draw.randint(1, longest))), "who": draw.choice("xyz")}
+        for _ in range(number)
+    ]
 
 
 def made(tbptt, encoder=None, batch_rows=3, head=None, others=None, inputs=None, number=13, **training):
@@ -55,7 +60,7 @@ def made(tbptt, encoder=None, batch_rows=3, head=None, others=None, inputs=None,
         {"on": {"of": "text", "align": "next", "head": {"dropout": 0.0} | (head or {})}} | (others or {}),
         training={"epochs": 2} | cut | training,
     )
-    prepared = preparing.prepare(recipe, data={"train": rows(number), "valid": rows(4, seed=1)})
+    prepared = preprocessing_prepare.prepare(recipe, data={"train": rows(number), "valid": rows(4, seed=1)})
     settings = prepared.recipe.settings
     prepare(settings.training.seed)
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
@@ -67,7 +72,7 @@ def made(tbptt, encoder=None, batch_rows=3, head=None, others=None, inputs=None,
 
 
 def chunks_of(prepared, epoch=0):
-    batches = preparing.training_batches(prepared.recipe.settings, prepared.splits["train"])
+    batches = preprocessing_prepare.training_batches(prepared.recipe.settings, prepared.splits["train"])
     return [(part, prepared.batch("train", part)) for part in batches.epoch(epoch)]
 
 
@@ -110,7 +115,9 @@ def test_the_losses_of_all_chunks_are_those_of_whole_sequences(tbptt, encoder):
     expected, number = in_whole(prepared, graph)
     assert counts == number, "each target is counted once"
     assert totals["on"] == pytest.approx(expected["on"], rel=1e-5)
-    assert near(cut, gradients(graph)) == (tbptt >= 24), "the longest row has 23 symbols and a begin; nothing is cut from there on"
+    assert near(cut, gradients(graph)) == (tbptt >= 24), (
+        "the longest row has 23 symbols and a begin; nothing is cut from there on"
+    )
 
 
 def test_other_inputs_stand_beside_each_piece_and_several_outputs_have_their_losses():
@@ -131,7 +138,11 @@ def test_the_gradient_is_the_one_that_a_loop_in_plain_torch_has(tbptt):
     """torch.nn's modules with the same weights over the same pieces, a state by row, detached from piece to piece."""
     prepared, graph = made(tbptt)
     cell, head = graph.encoder("text").stack.cells[0], graph.heads["on"]
-    embedding, net, out = torch.nn.Embedding(head.num_symbols, 5), torch.nn.LSTM(5, 6), torch.nn.Linear(6, head.num_symbols)
+    embedding, net, out = (
+        torch.nn.Embedding(head.num_symbols, 5),
+        torch.nn.LSTM(5, 6),
+        torch.nn.Linear(6, head.num_symbols),
+    )
     theirs = {
         embedding.weight: graph.encoder("text").embedding.learnt.weight,
         net.weight_ih_l0: cell.weight_x,
@@ -182,7 +193,7 @@ def trained(folder, prepared, graph, listeners=None, resume=False, **options):
     own = derive(Training, {})(**options)
     task = Task(
         model=graph,
-        batches=preparing.training_batches(settings, prepared.splits["train"]),
+        batches=preprocessing_prepare.training_batches(settings, prepared.splits["train"]),
         fetch=lambda part: prepared.batch("train", part),
         validate=lambda model: {"loss": 1.0},
         higher={"loss": False},
@@ -200,7 +211,7 @@ def tensors_of(graph):
 def test_a_stopped_run_goes_on_from_the_carried_state_to_the_same_bits(tmp_path, options):
     encoder = {"dropout": 0.3, "weight_drop": 0.3, "word_dropout": 0.2, "start": "learnt"}
     prepared, graph = made(4, encoder)
-    watched = Watched(graph)
+    monitored = Watched(graph)
     trained(tmp_path / "whole", prepared, graph, keep_best=False, **options)
     assert len(chunks_of(prepared)) > 6
     for update in (1, 3, 5):
@@ -215,8 +226,10 @@ def test_a_stopped_run_goes_on_from_the_carried_state_to_the_same_bits(tmp_path,
             trained(folder, prepared, broken, Listeners(progress=interrupt), keep_best=False, **options)
         (stopped,) = (folder / "checkpoints").glob("checkpoint-*")
         found = safetensors.torch.load_file(stopped / "carried.safetensors")
-        expected = watched.seen[update * options.get("accumulate", 1) - 1]
-        assert len(found) == len(expected) == 2 and all(torch.equal(found[str(k)], one) for k, one in enumerate(expected))
+        expected = monitored.seen[update * options.get("accumulate", 1) - 1]
+        assert len(found) == len(expected) == 2 and all(
+            torch.equal(found[str(k)], one) for k, one in enumerate(expected)
+        )
         again = made(4, encoder)[1]
         trained(folder, prepared, again, resume=True, keep_best=False, **options)
         assert all(torch.equal(one, tensors_of(graph)[name]) for name, one in tensors_of(again).items())
@@ -228,7 +241,10 @@ def test_a_carried_state_that_is_lost_is_seen(tmp_path):
     parts = chunks_of(prepared)
     _, carried = graph.losses_from(parts[0][1], ())
     assert (parts[1][0].before >= 0).any()
-    one, other = (graph.losses_from(parts[1][1], state)[0]["on"].total for state in (carried, tuple(map(torch.zeros_like, carried))))
+    one, other = (
+        graph.losses_from(parts[1][1], state)[0]["on"].total
+        for state in (carried, tuple(map(torch.zeros_like, carried)))
+    )
     assert one != other
 
 
@@ -258,7 +274,8 @@ def test_counting_the_targets_of_several_outputs_leaves_the_carried_state_alone(
     trained(tmp_path, prepared, graph, Listeners(progress=said.append), epochs=1, accumulate=2, optimizer=still)
     for one, first in zip(said, range(0, len(expected), 2), strict=True):
         means = {
-            name: sum(chunk[name][0] for chunk in expected[first : first + 2]) / sum(chunk[name][1] for chunk in expected[first : first + 2])
+            name: sum(chunk[name][0] for chunk in expected[first : first + 2])
+            / sum(chunk[name][1] for chunk in expected[first : first + 2])
             for name in ("on", "again")
         }
         assert one.loss == pytest.approx(means["on"] + 0.5 * means["again"], rel=1e-5)
@@ -294,7 +311,9 @@ def test_what_is_not_finite_is_blamed_on_the_rows_of_the_chunk(tmp_path):
         trained(tmp_path, prepared, graph)
     rows_ = chunks_of(prepared)[3][0].rows.tolist()
     assert f"rows of the batch: {', '.join(map(str, rows_))}\n" in str(caught.value)
-    assert all(torch.equal(one, other) for one, other in zip(calls[3], calls[4], strict=True)), "computed again from the same state"
+    assert all(torch.equal(one, other) for one, other in zip(calls[3], calls[4], strict=True)), (
+        "computed again from the same state"
+    )
 
 
 def test_streams_are_chosen_from_the_data_and_said():
@@ -302,10 +321,10 @@ def test_streams_are_chosen_from_the_data_and_said():
     recipe = from_arguments(
         {"text": {"type": "text", "tokenizer": "char"}}, {"on": {"of": "text", "align": "next"}}, training={"tbptt": 16}
     )
-    full = preparing.prepare(recipe, data={"train": rows(number), "valid": rows(4)}).recipe
+    full = preprocessing_prepare.prepare(recipe, data={"train": rows(number), "valid": rows(4)}).recipe
     assert full.settings.training.batch_rows == 8 and full.settings.training.batch_steps is None
     assert "streams" in full.reasons["training.batch_rows"]
-    few = preparing.prepare(recipe, data={"train": rows(3), "valid": rows(4)}).recipe
+    few = preprocessing_prepare.prepare(recipe, data={"train": rows(3), "valid": rows(4)}).recipe
     assert few.settings.training.batch_rows == 3, "more streams than rows would stand empty"
 
 
@@ -316,9 +335,9 @@ def test_a_run_says_where_there_are_fewer_rows_than_streams(tmp_path):
         {"on": {"of": "text", "align": "next"}},
         training={"tbptt": 4, "batch_rows": 50, "epochs": 1},
     )
-    runs.train_run(
+    run_train.train_run(
         recipe, tmp_path / "run", resume=False, overwrite=False, device="cpu", roots=[],
-        data={"train": rows(9), "valid": rows(4)}, say=said.append, on_event=lambda _: None,
+        data={"train": rows(9), "valid": rows(4)}, validate=validate, say=said.append, on_event=lambda _: None,
     )  # fmt: skip
     assert any("9 rows make as many streams, fewer than training.batch_rows (50)" in line for line in said)
 
@@ -332,7 +351,12 @@ ON = {"on": {"of": "text", "align": "next"}}
     [
         (TEXT, ON | {"kind": "category"}, {}, r"training\.tbptt: .*outputs\.kind is of align 'summary'"),
         (TEXT, {"on": {"type": "text", "tokenizer": "char"}}, {}, r"training\.tbptt: .*outputs\.on is of align 'free'"),
-        (TEXT | {"b": "text"}, ON | {"to": {"of": "b", "align": "next"}}, {}, r"outputs\.to goes on from 'b', another from 'text'"),
+        (
+            TEXT | {"b": "text"},
+            ON | {"to": {"of": "b", "align": "next"}},
+            {},
+            r"outputs\.to goes on from 'b', another from 'text'",
+        ),
         (TEXT, {"on": {"of": "text", "align": "next", "column": "b"}}, {}, r"outputs\.on reads the column 'b'"),
         ({"load": "series"}, {"on": {"of": "load", "align": "next"}}, {}, r"outputs\.on is windows of a series"),
         (TEXT, ON, {"batch_steps": 100}, "leave batch_steps out"),
@@ -357,7 +381,12 @@ def test_killed_again_and_again_ends_with_the_same_bits(tmp_path, monkeypatch):
     (tmp_path / "small.yaml").write_text(RECIPE)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OSTINATO_CACHE": str(tmp_path / "cache")}
     nursery = subprocess.Popen(
-        [sys.executable, NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+        [sys.executable, NURSERY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
     )
 
     def run(folder, moment, *more):
@@ -374,7 +403,9 @@ def test_killed_again_and_again_ends_with_the_same_bits(tmp_path, monkeypatch):
     nursery.wait()
     nursery.stdout.close()
     assert status == 0 and kills >= 2
-    assert (tmp_path / "broken/weights.safetensors").read_bytes() == (tmp_path / "whole/weights.safetensors").read_bytes()
+    assert (tmp_path / "broken/weights.safetensors").read_bytes() == (
+        tmp_path / "whole/weights.safetensors"
+    ).read_bytes()
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():

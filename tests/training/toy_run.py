@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.heads._contract import Loss
+from ostinato.heads.contract import Loss
 from ostinato.registry import derive
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
@@ -123,7 +123,11 @@ def digest(model):
 
 
 def main(folder, options):
-    stop_at, slow, number = options.pop("stop_at", None), options.pop("slow", 0.0), options.pop("signal", signal.SIGKILL)
+    stop_at, slow, number = (
+        options.pop("stop_at", None),
+        options.pop("slow", 0.0),
+        options.pop("signal", signal.SIGKILL),
+    )
     moments = iter(range(1, (stop_at or 0) + 1))
 
     def deadly(call):

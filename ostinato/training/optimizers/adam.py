@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ostinato.registry import NonNegative, Positive, Rate
-from ostinato.training.optimizers._contract import Optimizer
+from ostinato.training.optimizers.contract import Optimizer
 
 
 class Adam(Optimizer):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ostinato.registry import NonNegative, Positive, Rate
-from ostinato.training.optimizers._contract import Optimizer
+from ostinato.training.optimizers.contract import Optimizer
 
 
 class AdamW(Optimizer):
@@ -42,4 +42,6 @@ class AdamW(Optimizer):
         self.weight_decay = weight_decay
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True)
+        return torch.optim.AdamW(
+            parameters, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True
+        )

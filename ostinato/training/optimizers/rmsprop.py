@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ostinato.registry import NonNegative, Positive, Rate
-from ostinato.training.optimizers._contract import Optimizer
+from ostinato.training.optimizers.contract import Optimizer
 
 
 class RMSprop(Optimizer):
@@ -49,5 +49,11 @@ class RMSprop(Optimizer):
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(
-            parameters, self.learning_rate, self.smoothing, self.epsilon, self.weight_decay, self.momentum, self.centered
+            parameters,
+            self.learning_rate,
+            self.smoothing,
+            self.epsilon,
+            self.weight_decay,
+            self.momentum,
+            self.centered,
         )

@@ -7,7 +7,7 @@ from torch import nn
 
 from ostinato.errors import ConfigError
 from ostinato.registry import NonNegative, Positive, Rate
-from ostinato.training.optimizers._contract import Optimizer
+from ostinato.training.optimizers.contract import Optimizer
 
 
 class SGD(Optimizer):
@@ -38,7 +38,9 @@ class SGD(Optimizer):
         weight_decay: NonNegative = 0.0,
     ):
         if nesterov and not momentum:
-            raise ConfigError("training.optimizer.nesterov: looks along the momentum, which is 0; set momentum, such as 0.9")
+            raise ConfigError(
+                "training.optimizer.nesterov: looks along the momentum, which is 0; set momentum, such as 0.9"
+            )
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
@@ -46,5 +48,10 @@ class SGD(Optimizer):
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
-            parameters, self.learning_rate, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov, fused=True
+            parameters,
+            self.learning_rate,
+            self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            fused=True,
         )

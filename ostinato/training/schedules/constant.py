@@ -1,6 +1,6 @@
 """One rate all the way."""
 
-from ostinato.training.schedules._contract import Schedule, Updates, ramp
+from ostinato.training.schedules.contract import Schedule, Updates, ramp
 
 
 class Constant(Schedule):

@@ -3,7 +3,7 @@
 import math
 
 from ostinato.registry import Share
-from ostinato.training.schedules._contract import Schedule, Updates, course, ramp
+from ostinato.training.schedules.contract import Schedule, Updates, course, ramp
 
 
 class Cosine(Schedule):

@@ -1,7 +1,7 @@
 """The Transformer's rate."""
 
 from ostinato.registry import Count
-from ostinato.training.schedules._contract import Schedule
+from ostinato.training.schedules.contract import Schedule
 
 
 class InverseSquareRoot(Schedule):

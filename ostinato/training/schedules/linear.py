@@ -1,7 +1,7 @@
 """Up in a line, down in a line."""
 
 from ostinato.registry import Share
-from ostinato.training.schedules._contract import Schedule, Updates, course, ramp
+from ostinato.training.schedules.contract import Schedule, Updates, course, ramp
 
 
 class Linear(Schedule):

@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import Field
 
 from ostinato.registry import Count, NonNegative, Share
-from ostinato.training.schedules._contract import Schedule, Updates, ramp
+from ostinato.training.schedules.contract import Schedule, Updates, ramp
 
 
 class Plateau(Schedule):
-    """The rate falls when the watched metric has not improved for some validations.
+    """The rate falls when the monitored metric has not improved for some validations.
 
         better  = the metric passes its best by more than threshold * |best|
         after `patience` validations in a row that were not better: level = max(lowest, level * by)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ostinato.registry import Count
-from ostinato.training.schedules._contract import Schedule, Updates, ramp
+from ostinato.training.schedules.contract import Schedule, Updates, ramp
 
 
 class Step(Schedule):

@@ -1,0 +1,74 @@
+"""What an encoder is: the steps of one input to a vector per step and one for the whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from ostinato.modalities.contract import Labels, Symbols, Values
+from ostinato.steps import Steps
+
+
+class Source(NamedTuple):
+    """Where what was read came from: for a head that goes on from an input and needs its values, or reads its own answers.
+
+    Args:
+        values: the input as its modality encoded it.
+        encoder: that read it, and can go on from the state.
+    """
+
+    values: Steps
+    encoder: Encoder
+
+
+class Encoded(NamedTuple):
+    """What an encoder read.
+
+    Args:
+        steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
+        summary: a vector for the whole, (B, summary_size), or None.
+        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
+        source: of the input that a forecast goes on from; else None.
+    """
+
+    steps: Steps | None
+    summary: Tensor | None
+    state: tuple[Tensor, ...] | None
+    source: Source | None = None
+
+    def select(self, rows: Tensor) -> Encoded:
+        """These examples alone, in this order."""
+        pick = lambda one: None if one is None else one.index_select(0, rows)  # noqa: E731
+        steps = None if self.steps is None else self.steps.select(rows)
+        source = None if self.source is None else self.source._replace(values=self.source.values.select(rows))
+        return Encoded(steps, pick(self.summary), None if self.state is None else tuple(map(pick, self.state)), source)
+
+
+class Encoder(nn.Module, ABC):
+    """Reads one input; owns its embedding.
+
+    Args:
+        spec: what one step of the input is, by position.
+
+    Errors:
+        ValueError: a state is given to an encoder that is not causal.
+    """
+
+    takes: ClassVar[tuple[type, ...]] = (Symbols, Values, Labels)
+    """The kinds of step that it can read."""
+
+    causal: bool
+    """Whether a step is read without those after it, so that reading can go on from a state."""
+    steps_size: int | None
+    summary_size: int | None
+    state_sizes: tuple[int, ...] = ()
+    """Widths of the tensors of `Encoded.state`: what a head may start from; () where the state sums nothing up, so that a head
+    starts from the summary."""
+    look_ahead: int | None
+    """Steps to wait before the first answer; None: the whole sequence."""
+
+    @abstractmethod
+    def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
+        """Reads a batch, going on from `state` if there is one."""

@@ -1,0 +1,24 @@
+"""What a join is: several encoded inputs made into one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import nn
+
+from ostinato.encoders.contract import Encoded
+
+
+class Join(nn.Module, ABC):
+    """Several encoded inputs to one.
+
+    Args:
+        steps_sizes: of each input, None where it gives no steps, by position.
+        summary_sizes: of each input, None where it gives no summary, by position.
+    """
+
+    steps_size: int | None
+    summary_size: int | None
+
+    @abstractmethod
+    def join(self, encoded: Sequence[Encoded]) -> Encoded:
+        """One encoded input in place of several, row for row."""

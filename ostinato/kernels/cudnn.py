@@ -1,0 +1,87 @@
+"""The recurrence through torch's own recurrent functions: cuDNN on a GPU, and whatever torch has elsewhere."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from ostinato.errors import KernelError
+from ostinato.kernels.contract import Recurrence, State
+from ostinato.steps import Layout
+
+_FUNCTIONS = {
+    "lstm": torch._VF.lstm,
+    "gru_after": torch._VF.gru,
+    "rnn_tanh": torch._VF.rnn_tanh,
+    "rnn_relu": torch._VF.rnn_relu,
+}
+
+
+def obstacle(cell: Recurrence) -> str | None:
+    """Why torch has no function for this cell, or None."""
+    native = cell.native()
+    if isinstance(native, str):
+        return native
+    if native.cell not in _FUNCTIONS or native.peepholes is not None:
+        return f"torch has no function for {native.cell}{' with peepholes' if native.peepholes is not None else ''}"
+    return None
+
+
+def scan(
+    cell: Recurrence,
+    x: Tensor,
+    state: State,
+    layout: Layout,
+    *,
+    reverse: bool = False,
+    state_mask: Tensor | None = None,
+) -> tuple[Tensor, State]:
+    """As `Kernel` says, for the cells that torch has, without `state_mask`; the steps are handed over as a packed sequence."""
+    why = "recurrent dropout" if state_mask is not None else obstacle(cell)
+    if why is not None:
+        raise KernelError(f"torch's recurrent functions cannot compute this: {why}")
+    real = layout.lengths > 0
+    if not bool(real.all()):
+        return _without_empty(cell, x, state, layout, real.nonzero().squeeze(1), reverse)
+    if not len(layout):
+        return x.new_zeros(0, cell.weight_h.shape[1]), state
+    into, back = layout.time_major, layout.packed
+    if reverse:
+        into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
+    unsorted = torch.argsort(layout.order)
+    # PackedSequence counts on the CPU how many sequences have each step
+    given = PackedSequence(x.index_select(0, into), torch.tensor(layout.alive))
+    start = tuple(one.index_select(0, layout.order).unsqueeze(0) for one in state)
+    weights = [cell.weight_x, cell.weight_h]
+    biases = [one for one in (cell.bias_x, cell.bias_h) if one is not None]
+    if len(biases) == 1:
+        biases = [biases[0], torch.zeros_like(biases[0])]
+    function = _FUNCTIONS[cell.native().cell]
+    hidden, *last = function(
+        given.data,
+        given.batch_sizes,
+        start if len(start) > 1 else start[0],
+        weights + biases,
+        bool(biases),
+        1,
+        0.0,
+        True,
+        False,
+    )
+    return hidden.index_select(0, back), tuple(one.squeeze(0).index_select(0, unsorted) for one in last)
+
+
+def _without_empty(
+    cell: Recurrence, x: Tensor, state: State, layout: Layout, rows: Tensor, reverse: bool
+) -> tuple[Tensor, State]:
+    """Torch refuses sequences without steps: theirs is the start state."""
+    kept = rows.to(x.device)
+    hidden, last = scan(
+        cell,
+        x,
+        tuple(one.index_select(0, kept) for one in state),
+        Layout(layout.lengths[rows], layout.device),
+        reverse=reverse,
+    )
+    return hidden, tuple(one.index_copy(0, kept, new) for one, new in zip(state, last))

@@ -1,0 +1,188 @@
+"""What a modality is: the way between a column's raw values and tensors, with the facts fitted on the training split."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+MISSING = -1
+"""A step of `Labels` that nobody gave a label; losses and metrics leave it out. In values it is NaN."""
+
+
+Subwords = Literal["none", "first", "last", "mean"]
+"""What of a word's pieces stands for it where words have labels; none: pieces are steps of their own."""
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples: heads add them.
+
+    With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its characters
+    from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
+
+    With `pooling` each step is a piece of a word: one number more stands at the end of its values, 1 where a word begins, else 0.
+    Encoders never see that number; what has a label for each word sees one step per word, its first or last piece's or their mean.
+    """
+
+    size: int
+    begin: int
+    end: int
+    unknown: int
+    characters: int = 0
+    longest: int = 0
+    pooling: Subwords = "none"
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        beside = (self.longest if self.characters else 0) + (self.pooling != "none")
+        return "int32", (1 + beside,) if self.characters or self.pooling != "none" else ()
+
+
+@dataclass(frozen=True)
+class Values:
+    """Each step is a vector of `size` real numbers; values are (N, size) float32, NaN where a number is missing.
+
+    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted. The numbers are
+    in units of their spread over the data set, or the row, save those that are `unscaled`.
+    """
+
+    size: int
+    signs: int = 0
+    unscaled: bool = False
+
+    @property
+    def channels(self) -> int:
+        """The numbers that are measured."""
+        return self.size - self.signs
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        return "float32", (self.size,)
+
+
+@dataclass(frozen=True)
+class Legal:
+    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after a."""
+
+    starts: tuple[bool, ...]
+    ends: tuple[bool, ...]
+    follows: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Each step has one of `size` labels, or with `multilabel` any number of them.
+
+    Values are (N,) int64, MISSING where nobody gave a label; with `multilabel` (N, size) float32 of 0 and 1, NaN where nobody did.
+
+    Args:
+        size: how many labels there are.
+        multilabel: whether a step may have any number of them.
+        ordinal: whether they stand in an order, such as ratings.
+        counts: how often each stood in the training split.
+        legal: what may follow what; None: anything.
+    """
+
+    size: int
+    multilabel: bool = False
+    ordinal: bool = False
+    counts: tuple[int, ...] = ()
+    legal: Legal | None = None
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step."""
+        return ("float32", (self.size,)) if self.multilabel else ("int32", ())
+
+
+Spec = Symbols | Values | Labels
+"""What one step of a column is."""
+
+
+class Modality(ABC):
+    """Raw values of one column <-> arrays of steps.
+
+    Fitted on the training split only; `facts` and `restore` carry what was fitted into a bundle, and nothing else does.
+    """
+
+    aligns: ClassVar[frozenset[str]]
+    """The alignments that an output of this modality may have; the first word of `default_align` is taken if none is given."""
+    default_align: ClassVar[str]
+    default_encoder: ClassVar[str]
+    default_head: ClassVar[dict[str, str]]
+    """Alignment -> the head's name."""
+    metrics: ClassVar[dict[str, tuple[str, ...]]]
+    """Alignment -> names of the metrics that judge an output."""
+
+    @abstractmethod
+    def fit(self, column: Iterable[Any]) -> None:
+        """Learns the facts from the raw training values (read once)."""
+
+    @abstractmethod
+    def encode(self, raw: Any) -> np.ndarray:
+        """One raw value as (T, ...) in the type and shape that `spec.stored` says; T = 1 where it is no sequence."""
+
+    @abstractmethod
+    def decode(self, array: Sequence[int] | np.ndarray) -> Any:
+        """The raw value of one encoded example; what is not a step of the modality (begin, end) does not appear in it."""
+
+    @abstractmethod
+    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+        """One word per step, as a person would read it: for the axes of a picture."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """What one step is."""
+
+    @abstractmethod
+    def facts(self) -> dict:
+        """All that was fitted, as JSON values."""
+
+    @abstractmethod
+    def restore(self, facts: dict) -> None:
+        """Takes up facts that were saved, in place of fitting."""
+
+    @abstractmethod
+    def parse(self, field: str) -> Any:
+        """The raw value that a table's text field, a line of a file or an argument on the command line stands for."""
+
+    @abstractmethod
+    def take(self, raw: Any) -> Any:
+        """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is missing, also
+        within a list."""
+
+    @abstractmethod
+    def write(self, raw: Any) -> str:
+        """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""
+
+
+class Tokenized(ABC):
+    """A modality that learns from texts, whose vocabulary others of its type may share though each reads raw values in its own way.
+
+    fit(column) is learn(texts(column)).
+    """
+
+    @abstractmethod
+    def texts(self, column: Iterable[Any]) -> Iterator[str]:
+        """What a tokenizer reads of these raw training values."""
+
+    @abstractmethod
+    def learn(self, texts: Iterable[str]) -> None:
+        """Learns the facts from such texts, of its own column and of those that share them (read once)."""
+
+
+class Worded(ABC):
+    """A modality whose symbols can be words: what has a spelling, and may have a vector in a file."""
+
+    @abstractmethod
+    def words(self) -> list[str | None]:
+        """The word that each symbol is, as others spell it; None where it is none.
+
+        Errors:
+            ConfigError: the symbols are pieces of words.
+        """

@@ -1,0 +1,51 @@
+"""Some rows of a data set as the graph takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ostinato.steps import Steps
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Which parts of their sequences the rows of a batch are, where it is a chunk of streams.
+
+    Shapes:
+        before, ends (B,), on the CPU
+
+    Args:
+        before: which row of the chunk before a row goes on from; -1 where its sequence starts.
+        ends: whether a row is the last part of its sequence.
+    """
+
+    before: Tensor
+    ends: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a data set as the graph takes them.
+
+    Args:
+        inputs: the steps of each input.
+        targets: the steps of each output; empty in prediction.
+        given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these alone.
+        pieces: of a chunk of streams: what is read in parts stands in them without begin and end, and with no step twice.
+    """
+
+    inputs: dict[str, Steps]
+    targets: dict[str, Steps]
+    given: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    pieces: Pieces | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        move = lambda columns: {name: one.to(device) for name, one in columns.items()}  # noqa: E731
+        return Batch(move(self.inputs), move(self.targets), move(self.given), self.pieces)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())).layout)

@@ -1,0 +1,123 @@
+"""What an input and an output of a recipe have beside the settings of their modality."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from ostinato.errors import ConfigError
+from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, component, derive, field, keyword_only
+
+Align = Literal["summary", "each", "next", "free"]
+
+
+class InputFields:
+    """What an input has beside its modality's settings.
+
+    Args:
+        column: the column it reads; by default the one of its own name. A series may read several, one channel each.
+        encoder: how it is read; `{same_as: INPUT}` shares another input's encoder, embedding and vocabulary.
+    """
+
+    def __init__(
+        self,
+        *,
+        column: str | list[str] | None = None,
+        encoder: Annotated[Settings | SameAs, Room("encoders", shared=True)] = "recurrent",
+    ):
+        raise TypeError("a declaration of settings, never built")
+
+
+class OutputFields:
+    """What an output has beside its modality's settings.
+
+    Args:
+        column: the column it is learnt from; by default the one of its own name.
+        alternatives: a column with further right answers, separated by ` | `; measured against, never trained on.
+        align: how it lines up with time: summary, each, next or free.
+        of: the input that a `next` output goes on from.
+        horizon: how many steps ahead a `next` output looks.
+        lookback: how many steps of a series its forecast is made from; chosen from the data where nothing is said.
+        stride: steps from one training window of a series to the next, the first drawn for each epoch; chosen from the data where
+            nothing is said.
+        reads: the inputs it reads; by default all of them.
+        join: how several inputs are made into one; by default the head takes each of them.
+        head: how it is predicted; by default as its modality says for this alignment.
+        weight: the factor of its loss among several outputs.
+    """
+
+    def __init__(
+        self,
+        *,
+        column: str | list[str] | None = None,
+        alternatives: str | None = None,
+        align: Align | None = None,
+        of: str | None = None,
+        horizon: Count = 1,
+        lookback: Count | None = None,
+        stride: Count | None = None,
+        reads: list[str] | None = None,
+        join: Annotated[Settings, Room("joins")] | None = None,
+        head: Annotated[Settings, Room("heads")] | None = None,
+        weight: NonNegative = 1.0,
+    ):
+        raise TypeError("a declaration of settings, never built")
+
+
+def input_settings(modality: str) -> type[Settings]:
+    """The settings of an input of this modality."""
+    return _with_fields(modality, (InputFields,))
+
+
+def output_settings(modality: str) -> type[Settings]:
+    """The settings of an output of this modality."""
+    return _with_fields(modality, (OutputFields,))
+
+
+def column_settings(modality: str) -> type[Settings]:
+    """The settings of a column wherever it stands: what `ostinato.settings.Text(...)` takes; the recipe says which belong where."""
+    return _with_fields(modality, (InputFields, OutputFields))
+
+
+@functools.cache
+def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings]:
+    cls = component("modalities", modality)
+    fields: dict[str, Any] = {"type": (Literal[modality], modality)}
+    own = {parameter.name for parameter in keyword_only(cls)}
+    for declared in declarations:
+        for parameter in keyword_only(declared):
+            if parameter.name in own:
+                raise TypeError(
+                    f"{cls.__name__}: its setting {parameter.name} has the name of one that every input or output has"
+                )
+            default = cls.default_encoder if parameter.name == "encoder" else parameter.default
+            fields.setdefault(parameter.name, field(parameter.annotation, default))
+    return derive(cls, fields)
+
+
+def known_ahead(settings: Settings) -> bool:
+    """Whether an input's steps are known through the horizon of a forecast."""
+    return settings.type == "calendar" or getattr(settings, "known", "past") == "ahead"
+
+
+def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:
+    """The input that owns the encoder of this one, through `same_as`."""
+    seen = [name]
+    while isinstance(inputs[seen[-1]].encoder, SameAs):
+        following = inputs[seen[-1]].encoder.same_as
+        if following not in inputs:
+            raise ConfigError(
+                f"inputs.{seen[-1]}.encoder.same_as: there is no input '{following}'; inputs: {', '.join(inputs)}"
+            )
+        if following in seen:
+            raise ConfigError(
+                f"inputs.{name}.encoder.same_as: goes in a circle: {' -> '.join([*seen, following])}; give one its own"
+            )
+        seen.append(following)
+    if inputs[seen[-1]].type != inputs[name].type:
+        raise ConfigError(
+            f"inputs.{name}.encoder.same_as: '{name}' is {inputs[name].type}, '{seen[-1]}' is {inputs[seen[-1]].type};"
+            " an encoder can be shared between inputs of one type only"
+        )
+    return seen[-1]

@@ -1,0 +1,164 @@
+"""Several trained runs as one: which may answer together, and heads of one vocabulary that generate as one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ostinato.encoders.contract import Encoded
+from ostinato.errors import ConfigError
+from ostinato.heads._symbols import by_symbols, of_parts, parts
+from ostinato.heads.contract import Decoding, Generator, Scored
+from ostinato.layers.vocabulary import PIECE
+from ostinato.modalities.contract import Modality
+from ostinato.registry import Settings, settings_class
+from ostinato.steps import Steps
+
+ALIKE = ("align", "of", "horizon", "lookback")
+"""Of an output: what every member must have."""
+COUNTED = "counts"
+"""The fact of labels that training alone reads."""
+MOST_SHOWN = 60
+LEAST_PART = 16
+"""Steps of each example that are scored at a time at least, however many symbols there are."""
+
+
+class Member(NamedTuple):
+    """What has to be alike in all members.
+
+    Args:
+        name: for messages.
+        modalities: by place.
+        columns: the settings of each input and output, by place.
+    """
+
+    name: str
+    modalities: Mapping[str, Modality]
+    columns: Mapping[str, Settings]
+
+
+def refuse_unlike(members: Sequence[Member]) -> None:
+    """Says nothing where all read and answer in the same symbols, labels and scales.
+
+    Errors:
+        ConfigError: one differs from the first; which, where and how.
+    """
+    first = members[0]
+    for other in members[1:]:
+        for place in sorted(first.columns.keys() | other.columns.keys()):
+            why = _difference(first, other, place)
+            if why is not None:
+                raise ConfigError(
+                    f"{other.name}: an ensemble needs runs of one vocabulary, the same labels and scales, and {place} differs from"
+                    f" {first.name}'s: {why}; train the runs on the same data, data.valid named, with only the seed changed"
+                )
+
+
+def _difference(first: Member, other: Member, place: str) -> str | None:
+    missing = next((one.name for one in (first, other) if place not in one.columns), None)
+    if missing is not None:
+        return f"{missing} has none"
+    mine, theirs = first.columns[place], other.columns[place]
+    if mine.type != theirs.type:
+        return f"type {theirs.type}, and there {mine.type}"
+    names = [*settings_class("modalities", mine.type).model_fields]
+    if place.startswith("outputs."):
+        names += ALIKE
+        if mine.head.type != theirs.head.type:
+            return f"head {theirs.head.type}, and there {mine.head.type}"
+    for name in names:
+        if getattr(mine, name) != getattr(theirs, name):
+            return f"{name} {_shown(getattr(theirs, name))}, and there {_shown(getattr(mine, name))}"
+    facts, others = first.modalities[place].facts(), other.modalities[place].facts()
+    name = next((name for name in facts | others if name != COUNTED and facts.get(name) != others.get(name)), None)
+    return None if name is None else _told(name, facts.get(name), others.get(name))
+
+
+def _told(name: str, mine: Any, theirs: Any) -> str:
+    if all(isinstance(one, list) and all(isinstance(each, str) for each in one) for one in (mine, theirs)):
+        alone = {"here": set(theirs) - set(mine), "there": set(mine) - set(theirs)}
+        sides = [f"{_shown(sorted(more))} only {where}" for where, more in alone.items() if more]
+        return f"{name}: {', '.join(sides) or 'the same in another order'}"
+    return f"{name} {_shown(theirs)}, and there {_shown(mine)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}\u2026"
+
+
+def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) -> Scored:
+    """What a generator says of given symbols, an example each, part after part: the scores of all symbols take room.
+
+    Shapes:
+        truth (N,): what follows each step of `heard`
+
+    Args:
+        generator: that is asked.
+        state: nothing said yet.
+        heard: the begin symbol, then what is given but for the end.
+        truth: what is given, then the end.
+    """
+    layout, found = heard.layout, []
+    for part, places in parts(layout, max(LEAST_PART, PIECE // (generator.num_symbols * max(1, len(layout))))):
+        logits, state = generator.extend(Steps(heard.values[places], part), state)
+        found.append((places, by_symbols(logits, truth[places].long())))
+    return of_parts(found, layout)
+
+
+class Ensemble(Generator):
+    """The average of several generators' log-probabilities.
+
+        log p(y | x) = mean_k log p_k(y | x) - log Z           Z makes it a distribution
+
+    The state holds each member's memory and values, the values' names led by the member's number. Its attention is the mean of
+    the members' where all of them look at the same steps, else empty.
+
+    Args:
+        members: generators over the same symbols.
+    """
+
+    def __init__(self, members: Sequence[Generator]):
+        self.members = list(members)
+        self.begin, self.end, self.num_symbols = members[0].begin, members[0].end, members[0].num_symbols
+
+    def start(self, encoded: Sequence[Sequence[Encoded]]) -> Decoding:
+        """One hypothesis per example; `encoded` holds what each member's own encoders read."""
+        return _joined([member.start(own) for member, own in zip(self.members, encoded)])
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        return self._averaged([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        return self._averaged([member.step(symbols, own) for member, own in zip(self.members, _parted(state))])
+
+    def _averaged(self, said: list[tuple[Tensor, Decoding]]) -> tuple[Tensor, Decoding]:
+        logs = torch.stack([torch.log_softmax(logits, 1) for logits, _ in said])
+        return torch.log_softmax(logs.mean(0), 1), _joined([state for _, state in said])
+
+
+def _joined(states: list[Decoding]) -> Decoding:
+    values = {f"{k} {name}": value for k, state in enumerate(states) for name, value in state.values.items()}
+    shapes = {tuple(weights.shape for weights in state.attention) for state in states}
+    alike = [state.attention for state in states] if len(shapes) == 1 else []
+    attention = tuple(sum(weights) / len(states) for weights in zip(*alike))
+    packed = {str(k): state.packed for k, state in enumerate(states)}
+    return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention, packed)
+
+
+def _parted(state: Decoding) -> list[Decoding]:
+    return [
+        replace(
+            state,
+            memory=memory,
+            values={n.split(" ", 1)[1]: v for n, v in state.values.items() if n.startswith(f"{k} ")},
+            attention=(),
+            packed=state.packed[str(k)],
+        )
+        for k, memory in enumerate(state.memory)
+    ]

@@ -1,0 +1,74 @@
+"""What the embeddings of a recipe start from: word vectors of files, looked up for a fitted vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ostinato.data._lines import file_digest
+from ostinato.data.read import Roots, found_file
+from ostinato.data.word_vectors import EXACT, LOWER, read
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.contract import Modality
+from ostinato.recipe.vectors import asked
+from ostinato.registry import Settings
+
+
+class Start(NamedTuple):
+    """What an embedding starts from.
+
+    Args:
+        table: (V, width), a row for each symbol.
+        digest: of the file.
+        note: how many words have a vector there.
+    """
+
+    table: Tensor
+    digest: str
+    note: str
+
+
+def starts(
+    recipe: Settings, modalities: Mapping[str, Modality], *, base: Path, roots: Roots, given: Mapping[str, int]
+) -> dict[str, Start]:
+    """What each embedding that a recipe starts from a file starts from, by its input.
+
+    Args:
+        recipe: its settings.
+        modalities: fitted, by place.
+        base: the folder that paths are relative to.
+        roots: folders where a path is looked for next.
+        given: the `embedding_size` that the user said, by input.
+
+    Errors:
+        ConfigError: another width was said.
+        DataError: a file is missing or a line of it is not a word and its numbers; or it has none of the words.
+    """
+    found = {}
+    for name, vectors in asked(recipe).items():
+        place = f"inputs.{name}.encoder.embedding"
+        path, title = found_file(vectors.file, base, roots, place), f"{place}: {vectors.file}"
+        words = modalities[f"inputs.{name}"].words()
+        table, levels = read(path, title, words, seed=recipe.training.seed)
+        if given.get(name, table.shape[1]) != table.shape[1]:
+            raise ConfigError(
+                f"{place}_size: {given[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave embedding_size out"
+            )
+        total, exact, lower = (
+            sum(word is not None for word in words),
+            int((levels == EXACT).sum()),
+            int((levels == LOWER).sum()),
+        )
+        if not exact + lower:
+            raise DataError(
+                f"{title} has a vector for none of the {total:,} words of the vocabulary; give a file of this language"
+            )
+        note = f"inputs.{name}: {exact + lower:,} of {total:,} words have a vector in {vectors.file}"
+        note += f", {lower:,} of them as their lower case" if lower else ""
+        note += "; the others are drawn with the file's mean and deviation" if exact + lower < total else ""
+        found[name] = Start(torch.from_numpy(table), file_digest(path), note)
+    return found

@@ -1,0 +1,218 @@
+"""What a column of a table is taken for, from a look at its cells, with the reason and what to write where the guess is wrong."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.data.series import times_of
+from ostinato.errors import DataError
+from ostinato.numbers import as_number
+
+EACH_LABEL = 5
+"""A label is seen so often on average; text and measurements mostly differ from row to row."""
+MOST_LABELS = 200
+MOST_RATINGS = 10
+SURE_ROWS = 50
+"""Fewer rows than these make no guess a sure one."""
+EACH_SYMBOL = 20
+"""Symbols of a small closed vocabulary are seen so often on average."""
+MOST_LETTERS = 26
+LONG_WORD = 12
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column is taken for.
+
+    Args:
+        settings: a modality's name, or a mapping as in a recipe.
+        reason: what was seen.
+        instead: what to write where the guess is wrong; None where it is sure or was told.
+    """
+
+    settings: Any
+    reason: str
+    instead: str | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.instead is None else f"{self.reason}; NOT SURE: {self.instead}"
+
+
+def held(cells: Sequence[Any]) -> list[Any]:
+    """The cells that hold something; among numbers and nothing else words such as NA hold nothing, elsewhere they may be labels."""
+    there = [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell.strip())]
+    return there if numbers_in(there) is None else [cell for cell in there if as_number(cell) is not None]
+
+
+def kind_of(kind: str | None, cells: Sequence[Any]) -> Guess:
+    """The kind that was told, or that the cells of a column look like, none of them missing."""
+    return Guess(kind, "as told") if kind is not None else _guessed(cells)
+
+
+def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
+    """As `kind_of`, for an output."""
+    made = kind_of(kind, cells)
+    if made.settings == "series":
+        return Guess("tokens", made.reason, "lists of numbers are forecast where you say --out COLUMN:series")
+    return made
+
+
+def _guessed(cells: Sequence[Any]) -> Guess:
+    if all(isinstance(cell, bool) for cell in cells):
+        return Guess("category", "true or false")
+    if any(isinstance(cell, (list, tuple)) for cell in cells):
+        return _of_lists([list(cell) for cell in cells if isinstance(cell, (list, tuple))])
+    if (numbers := numbers_in(cells)) is not None:
+        return _of_numbers(numbers)
+    texts = [str(cell) for cell in cells]
+    different = Counter(text.strip() for text in texts)
+    share = f"{len(different):,} different values in {len(texts):,} rows"
+    if len(different) * EACH_LABEL <= len(texts) and len(different) <= MOST_LABELS:
+        shown = ", ".join(_short(label) for label, _ in different.most_common(3))
+        is_sure = (
+            len(texts) >= SURE_ROWS and len(different) * 2 * EACH_LABEL <= len(texts) and max(map(len, different)) <= 60
+        )
+        return Guess("category", f"{share}, such as {shown}", None if is_sure else "for free text write text")
+    words = [text.split() for text in texts]
+    letters = set("".join(texts))
+    mean = statistics.fmean(map(len, words))
+    if max(map(len, words)) == 1 and len(letters) <= MOST_LETTERS and statistics.fmean(map(len, texts)) >= LONG_WORD:
+        reason = f"no blanks and {len(letters)} different letters, as in DNA and protein: each letter is a step"
+        return Guess({"type": "tokens", "separator": ""}, reason, "for words write text")
+    vocabulary = Counter(word for row in words for word in row)
+    if mean >= 2 and len(vocabulary) * EACH_SYMBOL <= sum(vocabulary.values()) and not _is_prose(vocabulary):
+        reason = f"{len(vocabulary):,} different words over and over in {len(texts):,} rows"
+        return Guess("tokens", reason, "for sentences write text, whose pieces also cover words never seen")
+    return Guess("text", f"{share}, {mean:.1f} words each")
+
+
+def _of_lists(lists: Sequence[list[Any]]) -> Guess:
+    items = [item for one in lists for item in one if item is not None]
+    if items and all(isinstance(item, (int, float, list)) and not isinstance(item, bool) for item in items):
+        if any(isinstance(item, (float, list)) for item in items):
+            return Guess("series", "lists of numbers")
+        return Guess("tokens", "lists of whole numbers", "for measurements write series")
+    return Guess("tokens", "lists of symbols")
+
+
+def numbers_in(cells: Sequence[Any]) -> list[float] | None:
+    """The numbers among cells that are numbers or say that one is missing, as the modality reads them; None where one is neither."""
+    try:
+        return [number for cell in cells if (number := as_number(cell)) is not None]
+    except DataError:
+        return None
+
+
+def is_series(cells: Sequence[Any], in_lists: bool = False) -> bool:
+    """Whether a column holds numbers, a row a step, or a list of them in each row."""
+    if in_lists:
+        return (
+            bool(cells)
+            and all(isinstance(cell, (list, tuple)) for cell in cells)
+            and _of_lists(cells).settings == "series"
+        )
+    return bool(cells) and numbers_in(cells) is not None
+
+
+def why_no_number(cell: Any) -> str:
+    """Why a cell cannot be read as a number or as a missing one; nothing where it can."""
+    try:
+        as_number(cell)
+    except DataError as why:
+        return str(why)
+    return ""
+
+
+def _of_numbers(numbers: Sequence[float]) -> Guess:
+    different = sorted(set(numbers))
+    few = len(different) * EACH_LABEL <= len(numbers) and len(different) <= MOST_RATINGS
+    if few and all(number.is_integer() for number in different):
+        shown = [int(number) for number in different]
+        if len(different) <= 2 and set(different) <= {0.0, 1.0}:
+            return Guess("category", "0 or 1")
+        ordered = f"{{type: category, ordinal: [{', '.join(map(str, shown))}]}}"
+        instead = f"for ratings write {ordered}, for amounts number"
+        return Guess("category", f"few whole numbers: {', '.join(map(str, shown))}", instead)
+    reason = f"numbers from {different[0]:g} to {different[-1]:g}"
+    if all(number.is_integer() for number in numbers) and len(different) * EACH_LABEL <= len(numbers):
+        return Guess("number", reason, f"{len(different):,} different whole numbers; for codes write category")
+    return Guess("number", reason)
+
+
+def is_numbering(cells: Sequence[Any]) -> bool:
+    """Whether a column counts the rows."""
+    numbers = numbers_in(cells)
+    return (
+        bool(numbers) and len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
+    )
+
+
+def is_dates(cells: Sequence[Any]) -> bool:
+    """Whether a column holds dates alone."""
+    times = times_of(cells) if cells else None
+    return times is not None and times.dtype.kind == "M"
+
+
+def _is_prose(vocabulary: Counter[str]) -> bool:
+    """Whether words end with the marks of sentences."""
+    return any(word[-1] in ".,;:!?" for word in vocabulary if len(word) > 1)
+
+
+def labels_of_steps(
+    output: str, inputs: Mapping[str, str | None], cells: Mapping[str, list[Any]]
+) -> tuple[Guess, str, Any] | None:
+    """Where the output has as many labels as an input has steps in every row: the labels, that input, and its settings."""
+    whole = [str(cell) for cell in held(cells[output])]
+    few = len(set(whole)) * EACH_LABEL <= len(whole)
+    for name, kind in inputs.items():
+        if kind not in (None, "tokens", "text"):
+            continue
+        pairs = [
+            (given, wanted)
+            for given, wanted in zip(cells[name], cells[output])
+            if given is not None and wanted is not None
+        ]
+        for separator, settings in ((" ", "tokens"), ("", {"type": "tokens", "separator": ""})):
+            both = [(_cut(given, separator), _cut(wanted, separator)) for given, wanted in pairs]
+            if (
+                not both
+                or any(len(given) != len(wanted) for given, wanted in both)
+                or max(len(given) for given, _ in both) < 2
+            ):
+                continue
+            labels = Counter(label for _, wanted in both for label in wanted)
+            # Rows of one length prove nothing, nor do letters of a few labels of whole rows.
+            if not separator and (few or len({len(given) for given, _ in both}) == 1):
+                continue
+            if few and len({len(given) for given, _ in both}) == 1:
+                continue
+            if len(labels) * EACH_LABEL > sum(labels.values()):
+                continue
+            type_ = "tags" if separator else {"type": "tags", "separator": ""}
+            shown = ", ".join(_short(str(label)) for label, _ in labels.most_common(3))
+            unit = "words" if separator else "letters"
+            reason = f"as many labels as {name} has {unit} in every row, {len(labels)} different, such as {shown}"
+            spans = (
+                ""
+                if not any(str(label).startswith("B-") for label in labels)
+                else "; for spans write {type: tags, scheme: bioes}"
+            )
+            told = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
+            instead = f"where it is not one label per step write tokens{told}{spans}"
+            is_sure = len(both) >= SURE_ROWS and kind != "text" and not spans
+            return Guess(type_, reason, None if is_sure else instead), name, settings
+    return None
+
+
+def _cut(cell: Any, separator: str) -> list[Any]:
+    if isinstance(cell, (list, tuple)):
+        return list(cell)
+    return str(cell).split() if separator else list(str(cell))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "\u2026"

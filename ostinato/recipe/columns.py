@@ -1,0 +1,107 @@
+"""The columns of a recipe by place: their settings, their vocabularies, their modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ostinato.errors import ConfigError
+from ostinato.modalities.contract import Modality, Tokenized
+from ostinato.registry import SameAs, Settings, component, keyword_only
+
+OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known", "unit", "characters"})
+"""Settings that say how a column's own values are read and shown: who share a vocabulary may differ in them."""
+
+
+def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
+    """Each column of a recipe by its place: `inputs.de`, `outputs.en`."""
+    for direction in ("inputs", "outputs"):
+        for name, settings in getattr(recipe, direction).items():
+            yield f"{direction}.{name}", settings
+
+
+def column_of(place: str, settings: Settings) -> str:
+    """The column of the data that stands at this place; of several the names joined."""
+    return ", ".join(columns_of(place, settings))
+
+
+def columns_of(place: str, settings: Settings) -> list[str]:
+    """The columns of the data that stand at this place: one, or one for each channel of a series."""
+    column = settings.column or place.partition(".")[2]
+    return [column] if isinstance(column, str) else list(column)
+
+
+def by_words(settings: Settings) -> bool:
+    """Whether a column is read in pieces of words that have labels, so that its unit is the word."""
+    return getattr(settings, "subword_pooling", "none") != "none"
+
+
+def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
+    """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of a raw value."""
+    made = {}
+    for place, settings in places(recipe):
+        plain = settings.plain()
+        made[place] = {
+            parameter.name: plain[parameter.name] for parameter in keyword_only(component("modalities", settings.type))
+        }
+    return made
+
+
+def build(recipe: Settings) -> dict[str, Modality]:
+    """The modalities of all columns, not fitted yet; a tokenizer that is shared has its owner's settings."""
+    made = {}
+    owners = vocabulary_owners(recipe)
+    columns = dict(places(recipe))
+    for place, settings in columns.items():
+        cls = component("modalities", settings.type)
+        arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
+        if owners[place] != place and "tokenizer" in arguments:
+            arguments["tokenizer"] = columns[owners[place]].tokenizer
+        try:
+            made[place] = cls(**arguments)
+        except ConfigError as why:
+            raise ConfigError(f"{place}: {why}") from None
+    return made
+
+
+def vocabulary_owners(recipe: Settings) -> dict[str, str]:
+    """For each column, the one whose fitted vocabulary it uses: its own, a tokenizer's owner's or a shared encoder's.
+
+    Errors:
+        ConfigError: references go in a circle, or join columns that are not both of one type.
+    """
+    columns = dict(places(recipe))
+    owners = {}
+    for place in columns:
+        seen = [place]
+        while (reference := _reference(columns[seen[-1]], seen[-1], columns)) is not None:
+            if reference in seen:
+                raise ConfigError(
+                    f"{place}: same_as goes in a circle: {' -> '.join([*seen, reference])}; give one of them its own"
+                )
+            seen.append(reference)
+        if columns[seen[-1]].type != columns[place].type:
+            raise ConfigError(
+                f"{place}: same_as joins {columns[place].type} and {columns[seen[-1]].type}; both must be of one type"
+            )
+        owners[place] = seen[-1]
+    return owners
+
+
+def of_vocabulary(kind: str) -> tuple[str, ...]:
+    """The settings of a modality that decide what its symbols or numbers are, which all who share a vocabulary have in common."""
+    cls = component("modalities", kind)
+    own = [parameter.name for parameter in keyword_only(cls)]
+    return ("tokenizer",) if issubclass(cls, Tokenized) else tuple(name for name in own if name not in OWN_READING)
+
+
+def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) -> str | None:
+    tokenizer = getattr(settings, "tokenizer", None)
+    if isinstance(tokenizer, SameAs):
+        return next(
+            f"{way}.{tokenizer.same_as}" for way in ("inputs", "outputs") if f"{way}.{tokenizer.same_as}" in columns
+        )
+    encoder = getattr(settings, "encoder", None)
+    if place.startswith("inputs.") and isinstance(encoder, SameAs):
+        return f"inputs.{encoder.same_as}"
+    return None

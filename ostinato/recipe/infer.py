@@ -1,0 +1,459 @@
+"""A recipe from a look at a file: which columns go in and out, of what kind they are, each guess with its reason."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ostinato.data.read import Roots, is_table, open_table
+from ostinato.data.time_columns import Clock, clock_of
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.recipe.column_types import (
+    Guess,
+    held,
+    is_dates,
+    is_numbering,
+    is_series,
+    kind_of,
+    labels_of_steps,
+    numbers_in,
+    output_kind,
+    why_no_number,
+)
+from ostinato.recipe.paths import set_all
+from ostinato.recipe.read import Recipe, check, from_arguments
+from ostinato.recipe.rules import can_be_name
+from ostinato.recipe.yaml_text import dump_yaml
+from ostinato.registry import names
+
+LOOKED_AT = 5000
+"""Rows that are looked at: enough to know a column's kind, few enough to be read at once."""
+HORIZON = 10
+"""Steps that are forecast where times have no season."""
+LINES = "text"
+"""The column of a file that names none."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The first rows of a file.
+
+    Args:
+        source: the file as it was named.
+        cells: of these rows, by column.
+        place: where a row stands, by its number.
+    """
+
+    source: str
+    cells: Mapping[str, list[Any]]
+    place: Callable[[int], str]
+    _held: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.cells.values())))
+
+    def held(self, column: str) -> list[Any]:
+        """The cells of a column that hold something."""
+        if column not in self._held:
+            self._held[column] = held(self.cells[column])
+        return self._held[column]
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """A recipe that was guessed.
+
+    Args:
+        source: the file as it was named.
+        rows: how many rows were looked at.
+        inputs, outputs: the columns by name.
+        choice: why these columns; None where all were told.
+        left_out: columns that stand on neither side, and why.
+        clock: of a forecast, how its rows follow one another.
+    """
+
+    source: str
+    rows: int
+    inputs: dict[str, Guess]
+    outputs: dict[str, Guess]
+    choice: str | None
+    left_out: dict[str, str]
+    clock: Clock | None = None
+
+    def data(self, path: str) -> dict[str, Any]:
+        """What the recipe says of its data, with this path."""
+        clock = (
+            {}
+            if self.clock is None
+            else {"time": self.clock.time} | ({"series": self.clock.series} if self.clock.series else {})
+        )
+        return {"train": path, **clock}
+
+    def plain(self) -> dict[str, Any]:
+        sides = {"inputs": self.inputs, "outputs": self.outputs}
+        return {side: {name: one.settings for name, one in columns.items()} for side, columns in sides.items()}
+
+    def recipe(self) -> Recipe:
+        """Checked, its paths relative to the working folder.
+
+        Errors:
+            ConfigError: what was told or guessed cannot be together.
+        """
+        plain = self.plain()
+        return from_arguments(plain["inputs"], plain["outputs"], data=self.data(self.source))
+
+    def told(self) -> list[str]:
+        """The guesses, a line each."""
+        lines = [] if self.choice is None else [self.choice]
+        if self.clock is not None:
+            lines.append(str(self.clock))
+        for side, columns in (("input", self.inputs), ("output", self.outputs)):
+            for name, one in columns.items():
+                lines.append(f"{side} {name}: {_kind(one.settings)} ({one})")
+        return [*lines, *(f"left out: {name} ({why})" for name, why in self.left_out.items())]
+
+    def yaml(self, path: str, command: str) -> str:
+        """The recipe with a comment to each column.
+
+        Args:
+            path: the file as the recipe shall name it.
+            command: what made it.
+        """
+        rows = f"the first {self.rows:,} rows" if self.rows == LOOKED_AT else f"{self.rows:,} rows"
+        lines = [
+            f"# Made by `{command}` from a look at {rows}.",
+            "# `ostinato check RECIPE --full` prints all settings; `ostinato train RECIPE` trains.",
+        ]
+        if self.choice is not None:
+            lines.append(f"# {_comment(self.choice)}")
+        if self.clock is not None:
+            lines.append(f"# {_comment(str(self.clock))}")
+        lines += ["", _entry({"data": self.data(path)})]
+        if any("horizon" in one.settings for one in self.outputs.values() if isinstance(one.settings, dict)):
+            lines.append(
+                "# The end is set aside for valid. To choose, and for a test: split: {valid: 2013-01-01, test: 2014-01-01}, or steps."
+            )
+        else:
+            lines.append(
+                "# No rows are named for valid: a tenth is set aside. With files of your own: valid: FILE, test: FILE."
+            )
+        for side, columns in (("inputs", self.inputs), ("outputs", self.outputs)):
+            lines += ["", f"{side}:"]
+            for name, one in columns.items():
+                lines += [
+                    f"  # {_comment(str(one))}",
+                    *(f"  {line}" for line in _entry({name: one.settings}).splitlines()),
+                ]
+        lines += [""] * bool(self.left_out) + [
+            f"# left out: {_comment(f'{name} ({why})')}" for name, why in self.left_out.items()
+        ]
+        return "\n".join([*lines, ""])
+
+
+def _entry(plain: Mapping[str, Any]) -> str:
+    """One key with its value, as a line that others may follow."""
+    text = dump_yaml(dict(plain)).rstrip("\n")
+    return text[1:-1] if text.startswith("{") else text
+
+
+def _comment(text: str) -> str:
+    """One printable line: cells may hold anything."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _kind(settings: Any) -> str:
+    return settings if isinstance(settings, str) else dump_yaml(dict(settings)).strip().replace("\n", ", ")
+
+
+def guess(
+    source: str, inputs: Sequence[str], outputs: Sequence[str], *, base: Path | None = None, data_root: Roots = None
+) -> Guessed:
+    """Looks at a file and says what a recipe for it would be.
+
+    Args:
+        source: the file.
+        inputs: `COLUMN` or `COLUMN:TYPE`, or several with commas between; with none, all columns that are no output.
+        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it. A column of
+            numbers that is told to be a `series`, or is an input too, is forecast.
+        base: the folder that the path is relative to; the working folder by default.
+        data_root: further folders.
+
+    Errors:
+        ConfigError: a column or a type that there is not, or a column told twice.
+        DataError: the file cannot be read, or one of its columns holds nothing.
+    """
+    columns = None if is_table(source) else [LINES]
+    table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
+    look = Look(source, table.first(LOOKED_AT), table.place)
+    told_inputs, told_outputs = _told("--in", inputs, table.columns), _told("--out", outputs, table.columns)
+    ahead = [name for name, kind in told_outputs.items() if name in told_inputs or kind == "series"]
+    if ahead:
+        return _forecast(look, told_inputs, told_outputs, ahead[0])
+    if len(table.columns) == 1 and not told_outputs:
+        return _going_on(look, table.columns[0], told_inputs)
+    if not told_outputs and not told_inputs and (clock := clock_of(look.cells)) is not None and clock.dates:
+        free = [name for name in table.columns if name not in (clock.time, clock.series)]
+        if free and all(is_series(look.held(name)) for name in free):
+            choice = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column; say --out COLUMN:series for another"
+            return _forecast(look, {}, {free[-1]: None}, free[-1], choice)
+    choice, left_out = None, {}
+    if not told_outputs:
+        free = [name for name in table.columns if name not in told_inputs]
+        if not free:
+            raise ConfigError(
+                f"--out: every column is an input ({', '.join(told_inputs)}); say which one is the output"
+            )
+        told_outputs = {free[-1]: None}
+        choice = f"NOT SURE: {free[-1]} is the output because it is the last column; say --out COLUMN for another"
+    if not told_inputs:
+        for name in table.columns:
+            if name not in told_outputs:
+                if is_numbering(look.held(name)) and len(table.columns) - len(told_outputs) > 1:
+                    left_out[name] = "it only numbers the rows; say --in for each input to read it"
+                elif is_dates(look.held(name)):
+                    left_out[name] = "dates, which say little as words; say --in for each input to read them"
+                else:
+                    told_inputs[name] = None
+        if not told_inputs and left_out:
+            way = "".join(
+                f"for a forecast write --out {name}:series; " for name in told_outputs if is_series(look.held(name))
+            )
+            told = (
+                f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
+            )
+            raise ConfigError(f"{told}; {way}say --in COLUMN for what is read")
+        if not told_inputs:
+            raise ConfigError(
+                f"--in: every column is an output ({', '.join(told_outputs)}); say which one is the input"
+            )
+        others = f"the inputs are all other columns ({', '.join(told_inputs)})"
+        choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; say --in COLUMN for some of them"
+    left_out |= {
+        name: "neither in --in nor in --out"
+        for name in table.columns
+        if name not in {**told_inputs, **told_outputs, **left_out}
+    }
+    for name in (*told_inputs, *told_outputs):
+        if not look.held(name):
+            raise DataError(
+                f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it out, or name another"
+            )
+    made_inputs = {name: kind_of(kind, look.held(name)) for name, kind in told_inputs.items()}
+    made_outputs: dict[str, Guess] = {}
+    for name, kind in told_outputs.items():
+        labels = None if kind is not None else labels_of_steps(name, told_inputs, look.cells)
+        if labels is None:
+            made_outputs[name] = output_kind(kind, look.held(name))
+            if (
+                kind is None
+                and made_outputs[name].settings == "number"
+                and (clock := clock_of(look.cells, {name})) is not None
+                and clock.dates
+            ):
+                made_outputs[name] = replace(
+                    made_outputs[name], instead=f"for a forecast by {clock.time} write --out {name}:series"
+                )
+            continue
+        made_outputs[name], read, settings = labels
+        if told_inputs[read] is None:
+            made_inputs[read] = Guess(settings, f"one step for each label of {name}", None)
+    return Guessed(look.source, look.rows, made_inputs, made_outputs, choice, left_out)
+
+
+def guess_aloud(
+    source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
+) -> Guessed:
+    """As `guess`, each guess said with its reason; its columns can be one recipe."""
+    found = _nameable(guess(source, inputs, outputs, data_root=roots))
+    found.recipe()
+    for line in found.told():
+        say(line)
+    return found
+
+
+def _nameable(found: Guessed) -> Guessed:
+    """The guess with names that a recipe can have; a column that is called otherwise is named beside."""
+    there = [*found.inputs, *found.outputs]
+    names_of: dict[str, str] = {}
+    for column in there:
+        name = column.replace(".", "_")
+        while not can_be_name(name) or (name != column and (name in there or name in names_of.values())):
+            name += "_"
+        names_of[column] = name
+
+    def named(columns: Mapping[str, Guess]) -> dict[str, Guess]:
+        made = {}
+        for column, one in columns.items():
+            plain = {"type": one.settings} if isinstance(one.settings, str) else dict(one.settings)
+            if names_of.get(plain.get("of")) not in (None, plain.get("of")):
+                made[names_of[column]] = replace(one, settings={**plain, "of": names_of[plain["of"]]})
+            elif names_of[column] != column and "of" not in plain:
+                made[names_of[column]] = replace(one, settings={**plain, "column": column})
+            else:
+                made[names_of[column]] = one
+        return made
+
+    return replace(found, inputs=named(found.inputs), outputs=named(found.outputs))
+
+
+def text_of(found: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:
+    """The recipe as `init` prints it, or writes it to `file`.
+
+    Args:
+        found: what was guessed.
+        inputs, outputs: what was told.
+        file: paths are relative to it.
+    """
+    path = Path(found.source)
+    if file is not None and path.exists() and not path.is_absolute():
+        path = Path(os.path.relpath(path, file.parent))
+    flags = [
+        word for option, given in (("--in", inputs), ("--out", outputs)) for one in given for word in (option, one)
+    ]
+    return found.yaml(path.as_posix(), shlex.join(["ostinato", "init", found.source, *flags]))
+
+
+def recipe_of(
+    data: str,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    *,
+    sets: Sequence[str] = (),
+    roots: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Recipe:
+    """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
+    recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say).recipe()
+    plain = {**recipe.given}
+    origin = " ".join([data, *(f"--set {one}" for one in sets)])
+    set_all(plain, sets, origin, recipe.settings)
+    return replace(recipe, settings=check(plain, origin, to_train=True), given=plain, origin=origin)
+
+
+def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+    """Column -> type or None."""
+    found: dict[str, str | None] = {}
+    is_one = lambda one: one in columns or one.rpartition(":")[0] in columns  # noqa: E731
+    for one in itertools.chain.from_iterable([one] if is_one(one) else one.split(",") for one in given):
+        name, sign, kind = one.rpartition(":")
+        if one in columns or not sign:
+            name, kind = one, ""
+        if name not in columns:
+            folder = (
+                "; with a table --out names an output, and --folder DIR the run's folder" if option == "--out" else ""
+            )
+            raise ConfigError(f"{option} {one}: there is no column '{name}'{nearest(name, columns)}{folder}")
+        if sign and name != one and kind not in names("modalities"):
+            raise ConfigError(f"{option} {one}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
+        if name in found:
+            raise ConfigError(f"{option} {one}: '{name}' is named twice")
+        found[name] = kind or None
+    return found
+
+
+def _going_on(look: Look, column: str, told: Mapping[str, str | None]) -> Guessed:
+    """A single column: a model of what goes on from it."""
+    held = look.held(column)
+    if not held:
+        raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
+    one = kind_of(told.get(column), held)
+    if _kind(one.settings) in ("category", "number"):
+        raise ConfigError(
+            f"DATA: {look.source} has one column, {column}, and it is a {_kind(one.settings)}: nothing goes on from it; give a table"
+        )
+    output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
+    return Guessed(
+        look.source,
+        look.rows,
+        {column: one},
+        {"going_on": output},
+        f"one column, {column}: a model of what goes on from it",
+        {},
+    )
+
+
+def _forecast(
+    look: Look,
+    told_inputs: Mapping[str, str | None],
+    told_outputs: Mapping[str, str | None],
+    target: str,
+    choice: str | None = None,
+) -> Guessed:
+    """What goes on from a column of numbers, a row a step or a list of them in each row."""
+    whole = look.held(target)
+    in_lists = bool(whole) and all(isinstance(cell, (list, tuple)) for cell in whole)
+    if not in_lists and (not whole or numbers_in(whole) is None):
+        first = next(((row, why) for row, cell in enumerate(look.cells[target]) if (why := why_no_number(cell))), None)
+        seen = (
+            f"'{target}' holds nothing" if first is None else f"{look.place(first[0])}, column '{target}': {first[1]}"
+        )
+        raise ConfigError(
+            f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers is forecast, and these"
+            f" are none ({seen}); name another column, or write a recipe"
+            if target in told_inputs
+            else f"--out {target}:series: a series is of numbers, and {seen}; name another column or another type where these are no numbers"
+        )
+    if len(told_outputs) > 1:
+        listed = ", ".join(told_outputs)
+        raise ConfigError(
+            f"--out: {listed}: one column is forecast at a time; for several at once write a recipe, such as"
+            f" {target}: {{type: series, column: [{listed}]}}"
+        )
+    if told_inputs.get(target) not in (None, "series"):
+        raise ConfigError(
+            f"--in {target}:{told_inputs[target]}: what is forecast is read as a series; write --in {target}"
+        )
+    clock = None if in_lists else clock_of(look.cells, {target, *told_inputs})
+    if clock is None and not in_lists:
+        # Whoever names the dates among the inputs means the time, which is read as a calendar.
+        named = clock_of(look.cells, {target, *(name for name, kind in told_inputs.items() if kind is not None)})
+        clock = named if named is not None and named.dates else None
+    if clock is None and not in_lists:
+        raise ConfigError(
+            f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that rise from row to row, or within"
+            " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time, or add the column"
+        )
+    steps = {clock.time, clock.series} if clock is not None else set()
+    left_out, reads = {}, {name: kind for name, kind in told_inputs.items() if clock is None or name != clock.time}
+    if not told_inputs:
+        for name in look.cells:
+            if name in {target, *steps}:
+                continue
+            if is_series(look.held(name), in_lists):
+                reads[name] = None
+            else:
+                left_out[name] = "it is no series; say --in for what is one value for a whole series"
+    read = {target: Guess("series", "what is forecast")}
+    past = Guess(
+        "series", "numbers, of which the past is read", "for what is known ahead write {type: series, known: ahead}"
+    )
+    for name, kind in reads.items():
+        if name != target:
+            its_past = kind is None and is_series(look.held(name), in_lists)
+            read[name] = past if its_past else kind_of(kind, look.held(name))
+    if clock is not None and clock.dates:
+        read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {clock.time}")
+    season = None if clock is None else clock.frequency.season
+    horizon, why = (season, "a season") if clock is not None and season else (HORIZON, "a few")
+    output = Guess(
+        {"of": target, "align": "next", "horizon": horizon},
+        f"{horizon} steps ahead, {why}",
+        "horizon: as many as you need",
+    )
+    left_out |= {
+        name: "neither in --in nor in --out"
+        for name in look.cells
+        if name not in {**reads, **left_out, target: None} and name not in steps
+    }
+    return Guessed(look.source, look.rows, read, {_free("forecast", look.cells): output}, choice, left_out, clock)
+
+
+def _free(name: str, columns: Collection[str]) -> str:
+    """A name that no column has."""
+    return name if name not in columns else _free(f"{name}_", columns)

@@ -1,0 +1,109 @@
+"""What pydantic says against a recipe, as a person is told it: the path as written, what is wrong there, the nearest right word."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Tag
+
+from ostinato.errors import nearest
+from ostinato.registry import Settings
+
+SHOWN_LETTERS = 60
+
+
+def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[str, str]:
+    """The path as written in the file, and what is wrong there."""
+    path, here, cls = [], plain, recipe
+    for place in error["loc"]:
+        members = _members(cls)
+        if (
+            isinstance(here, dict)
+            and place in here
+            and not (place in members and place not in getattr(cls, "model_fields", {}))
+        ):
+            cls = _step(cls, place)
+            path.append(str(place))
+            here = here[place]
+        elif isinstance(here, list) and isinstance(place, int) and place < len(here):
+            path.append(str(place))
+            here = here[place]
+        elif place in members:
+            cls = members[place]
+        elif error["type"] in ("missing", "extra_forbidden") and place == error["loc"][-1]:
+            path.append(str(place))
+    where, sort, given = ".".join(path) or "recipe", error["type"], error.get("input")
+    fields = getattr(cls, "model_fields", {})
+    if sort == "extra_forbidden":
+        parent = recipe
+        for place in error["loc"][:-1]:
+            parent = _members(parent).get(place) or _step(parent, place)
+        fields = getattr(parent, "model_fields", {})
+        name = str(error["loc"][-1])
+        return where, f"unknown setting{nearest(name, fields)}{_elsewhere(name, error['loc'], recipe)}"
+    if sort == "union_tag_invalid":
+        tag = str(error["ctx"]["tag"])
+        return f"{where}.type" if isinstance(
+            given, dict
+        ) else where, f"'{tag}' is not known{nearest(tag, _members(cls))}"
+    if sort == "union_tag_not_found":
+        return where, f"say which by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
+    if sort == "missing":
+        return where, "is needed and missing"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return where, f"{message.removeprefix('value error, ')}, got {kind(given)}"
+
+
+def _elsewhere(name: str, places: Sequence[Any], recipe: type[Settings]) -> str:
+    """A hint where another member of the same slot has this setting."""
+    slot: Any = recipe
+    for place in places[:-2]:
+        slot = _members(slot).get(place) or _step(slot, place)
+    members = _members(slot)
+    having = [
+        str(tag) for tag, member in members.items() if tag != places[-2] and name in getattr(member, "model_fields", {})
+    ]
+    return (
+        f"; '{name}' belongs to type: {' or '.join(having)}"
+        if having and len(places) > 1 and places[-2] in members
+        else ""
+    )
+
+
+def kind(value: Any) -> str:
+    """What a value is, for a message: a text by its first letters, since a whole file may have been taken for one."""
+    if isinstance(value, str):
+        short = " ".join(value[:SHOWN_LETTERS].split()) + "\u2026"
+        return f"the text '{value if len(value) <= SHOWN_LETTERS else short}'"
+    names_of = {dict: "a mapping", list: "a list", type(None): "nothing", bool: str(value).lower()}
+    return names_of.get(type(value), repr(value))
+
+
+def _step(cls: Any, place: Any) -> Any:
+    """The type behind a field of a settings class, or behind a key of a mapping type."""
+    fields = getattr(cls, "model_fields", {})
+    if place in fields:
+        return fields[place].annotation
+    if typing.get_origin(cls) is Annotated:
+        return _step(typing.get_args(cls)[0], place)
+    if typing.get_origin(cls) is dict:
+        return typing.get_args(cls)[1]
+    return None
+
+
+def _members(annotation: Any) -> dict[Any, Any]:
+    """Tags of a union of settings and the classes behind them, however deep it is wrapped."""
+    found: dict[Any, Any] = {}
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        tags = [mark.tag for mark in arguments[1:] if isinstance(mark, Tag)]
+        if tags:
+            return {tags[0]: arguments[0]}
+        return _members(arguments[0])
+    if origin in (dict, list, tuple):
+        return {}
+    for part in arguments:
+        found |= _members(part)
+    return found

@@ -1,0 +1,267 @@
+"""Recipes: YAML or Python arguments to checked settings, every mistake reported at once with its line and the nearest word."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ostinato.data.read import is_data
+from ostinato.errors import ConfigError, nearest
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.messages import explained, kind
+from ostinato.recipe.paths import at_path, set_all, set_path
+from ostinato.recipe.rules import generates, impossible, refused, sharing_mistakes
+from ostinato.recipe.schema import VERSION, opened, recipe_class
+from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
+from ostinato.registry import SameAs, Settings, component, keyword_only, names
+
+
+@dataclass
+class Recipe:
+    """A checked recipe and where it came from.
+
+    Args:
+        settings: the whole recipe as settings.
+        given: what the user wrote, as plain values: what is not in it may be chosen from the data.
+        base: the folder that its paths are relative to.
+        origin: its file's name for messages.
+    """
+
+    settings: Settings
+    given: dict[str, Any]
+    base: Path
+    origin: str
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """Every setting written out."""
+        plain = self.settings.plain()
+        if not generates(self.settings):
+            del plain["search"]
+        return plain
+
+    def at(self, path: str) -> Any:
+        """The plain value at `a.b.c`."""
+        return at_path(self.plain(), path)
+
+    def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
+        """The recipe with values chosen from the data where the user gave none: path -> (value, reason)."""
+        given = _copied(self.given)
+        for path, (value, _) in chosen.items():
+            set_path(given, path, value, self.settings)
+        reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
+        return Recipe(check(given, self.origin, to_train=True), given, self.base, self.origin, reasons)
+
+    def yaml(self, *, reasons: bool = True) -> str:
+        """The recipe as YAML, with the reason behind each value that was chosen from the data."""
+        written = _written(self.settings)
+        if not generates(self.settings):
+            del written["search"]
+        lines = dump_yaml(written)
+        told = sorted(self.reasons.items()) if reasons else ()
+        return lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in told)
+
+
+def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe file and applies `path=value` overrides.
+
+    Errors:
+        ConfigError: every mistake of the file, each with its line.
+    """
+    path = Path(path)
+    if is_data(str(path)) and path.is_file():
+        asked = shlex.join(["ostinato", "init", str(path), "--recipe", f"{path.name.split('.')[0]}.yaml"])
+        raise ConfigError(
+            f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and writes one"
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            f"there is no recipe {path}{nearest(path.name, beside) or '; give the path of a YAML file'}"
+        ) from None
+    except OSError as why:
+        raise ConfigError(f"{path}: cannot be read ({why.strerror}); check its permissions") from None
+    except UnicodeDecodeError as why:
+        raise ConfigError(f"{path}: not UTF-8 ({why.reason} at byte {why.start}); save it as UTF-8") from None
+    plain = parse_yaml(text, str(path))
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {kind(plain)}")
+    origin = " ".join([str(path), *(f"--set {one}" for one in sets)])
+    set_all(plain, sets, origin)
+    return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin)
+
+
+def from_arguments(
+    inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, data: Any = None, search: Any = None, training: Any = None
+) -> Recipe:
+    """The same words as Python arguments: names, mappings, or classes of `ostinato.settings`."""
+    plain: dict[str, Any] = {
+        "inputs": {k: _plain(v) for k, v in inputs.items()},
+        "outputs": {k: _plain(v) for k, v in outputs.items()},
+    }
+    for name, value in {"data": data, "search": search, "training": training}.items():
+        if value is not None:
+            plain[name] = _plain(value)
+    return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments")
+
+
+def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with what follows from `of`: an output that an input goes on to is of its type, column and vocabulary, and its
+    encoder reads one way. What cannot be made sense of is left as it is, for its own mistake."""
+    inputs, outputs = plain.get("inputs"), plain.get("outputs")
+    if not isinstance(inputs, dict) or not isinstance(outputs, dict):
+        return plain
+    inputs = {name: opened(one) for name, one in inputs.items()}
+    data = plain.get("data")
+    if isinstance(data, dict) and isinstance(data.get("time"), str):
+        dated = lambda one: isinstance(one, dict) and one.get("type") == "calendar" and "column" not in one  # noqa: E731
+        inputs = {name: {**one, "column": data["time"]} if dated(one) else one for name, one in inputs.items()}
+    made, read = dict(outputs), set()
+    for name, value in outputs.items():
+        one = opened(value)
+        if not isinstance(one, dict) or not (("of" in one and "type" not in one) or one.get("align") == "next"):
+            continue
+        alike = [
+            key
+            for key, source in inputs.items()
+            if isinstance(source, dict)
+            and source.get("type") == one.get("type")
+            and source.get("known", "past") == "past"
+        ]
+        of = one.get("of", alike[0] if len(alike) == 1 else None)
+        source = inputs.get(of) if isinstance(of, str) else None
+        if not isinstance(source, dict) or source.get("type") not in names("modalities"):
+            continue
+        own = {parameter.name for parameter in keyword_only(component("modalities", source["type"]))}
+        shared = {key: value for key, value in source.items() if key in own}
+        if "tokenizer" in own:
+            shared["tokenizer"] = {"same_as": of}
+        made[name] = {
+            "type": source["type"],
+            "align": "next",
+            "of": of,
+            "column": source.get("column", of),
+            **shared,
+            **one,
+        }
+        read.add(of)
+    return {
+        **plain,
+        "inputs": {name: _one_way(one) if name in read else one for name, one in inputs.items()},
+        "outputs": made,
+    }
+
+
+def _one_way(source: dict[str, Any]) -> dict[str, Any]:
+    encoder = source.get("encoder", component("modalities", source["type"]).default_encoder)
+    encoder = dict(encoder) if isinstance(encoder, Mapping) else {"type": encoder}
+    kind = encoder.get("type", component("modalities", source["type"]).default_encoder)
+    if "same_as" in encoder or kind not in names("encoders"):
+        return source
+    if not any(parameter.name == "bidirectional" for parameter in keyword_only(component("encoders", kind))):
+        return source
+    return {**source, "encoder": {"type": kind, "bidirectional": False, **encoder}}
+
+
+def restore(plain: dict[str, Any], origin: str) -> Recipe:
+    """A full recipe that was saved with a model."""
+    return Recipe(check(plain, origin), plain, Path.cwd(), origin)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return (
+            {"type": value.type, **value.plain(full=False)}
+            if "type" in type(value).model_fields
+            else value.plain(full=False)
+        )
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _copied(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _copied(value) for key, value in plain.items()}
+    return [_copied(value) for value in plain] if isinstance(plain, list) else plain
+
+
+def _written(settings: Any) -> Any:
+    """Settings as a person writes them: no line for what is not set by default either, a bare name for what holds only a type."""
+    if isinstance(settings, Settings):
+        fields = {name: (getattr(settings, name), field.default) for name, field in type(settings).model_fields.items()}
+        kept = {
+            name: _written(value)
+            for name, (value, default) in fields.items()
+            if value is not None or default is not None
+        }
+        return kept["type"] if list(kept) == ["type"] else kept
+    if isinstance(settings, SameAs):
+        return settings.model_dump()
+    if isinstance(settings, Mapping):
+        return {key: _written(value) for key, value in settings.items()}
+    return [_written(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
+
+
+def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_train: bool = False) -> Settings:
+    """Plain values to settings.
+
+    Args:
+        plain: the whole recipe.
+        origin: its name for messages.
+        text: as it was written, for the lines of mistakes.
+        to_train: whether a model shall be made of it: what is shared is then filled in, and what differs there refused. Of settings
+            that were saved with a model all are said, also those that never counted.
+
+    Errors:
+        ConfigError: all mistakes together, a line each.
+    """
+    if isinstance(plain.get("version"), int) and not isinstance(plain["version"], bool) and plain["version"] > VERSION:
+        raise ConfigError(
+            f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update Ostinato"
+        )
+    try:
+        settings = recipe_class().model_validate(_with_next(plain))
+    except ValidationError as why:
+        mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
+    else:
+        mistakes = (
+            list(impossible(settings))
+            or list(refused(settings))
+            or (list(sharing_mistakes(settings)) if to_train else [])
+        )
+        if not mistakes:
+            return _shared(settings) if to_train else settings
+    marks = line_numbers(text) if text else {}
+    shown = []
+    for path, message in dict.fromkeys(mistakes):
+        parts = path.split(".")
+        line = next(
+            (marks[".".join(parts[:cut])] for cut in range(len(parts), 0, -1) if ".".join(parts[:cut]) in marks), None
+        )
+        shown.append(f"{f'line {line}, ' if line else ''}{path}: {message}")
+    head = f"{origin}: " if len(shown) == 1 else f"{origin}: {len(shown)} mistakes\n  "
+    raise ConfigError(head + "\n  ".join(shown))
+
+
+def _shared(recipe: Settings) -> Settings:
+    """The recipe in which inputs that read by another's vocabulary, and outputs that go on from them, say what that is."""
+    columns, made, outputs = dict(recipe_columns.places(recipe)), {}, dict(recipe.outputs)
+    for place, owner in recipe_columns.vocabulary_owners(recipe).items():
+        one = columns[place]
+        if place != owner and isinstance(getattr(one, "encoder", None), SameAs):
+            taken = {word: getattr(columns[owner], word) for word in recipe_columns.of_vocabulary(one.type)}
+            if "tokenizer" in taken:
+                taken["tokenizer"] = SameAs(same_as=one.encoder.same_as)
+            name = place.partition(".")[2]
+            made[name] = one.model_copy(update=taken)
+            own = {word: value for word, value in taken.items() if word != "tokenizer"}
+            outputs |= {key: other.model_copy(update=own) for key, other in outputs.items() if other.of == name}
+    return recipe.model_copy(update={"inputs": {**recipe.inputs, **made}, "outputs": outputs}) if made else recipe

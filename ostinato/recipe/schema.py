@@ -1,0 +1,132 @@
+"""The settings of a whole recipe, and its JSON schema."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
+
+from ostinato.model.columns import input_settings, output_settings
+from ostinato.registry import Room, Settings, component, derive, names, open_slots
+
+VERSION = 1
+Source = str | list[str] | dict[str, str | list[str]]
+"""A file, several files one after the other, or one text file per column; of these several too."""
+
+
+def _as_text(value: Any) -> Any:
+    """A date of Python's own is written out."""
+    return str(value) if isinstance(value, date) else value
+
+
+Moment = Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_as_text)]
+
+
+class Ends(Settings):
+    """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series, test's after valid's."""
+
+    valid: Moment = None
+    test: Moment = None
+
+
+class Data(Settings):
+    """Where the rows come from; paths are relative to the recipe, then to the data root.
+
+    Args:
+        fraction: the share of the training rows that is kept, drawn by seed; a smaller share is part of a larger one.
+        time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
+        series: of several series: the column that names the one to which a row belongs.
+        split: of series: where valid and test begin.
+        season: of series: steps of a season, for the seasonal rival and the scale of errors; from the dates where nothing is said.
+    """
+
+    train: Source | None = None
+    valid: Source | None = None
+    test: Source | None = None
+    file: Source | None = None
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    time: str | None = None
+    series: str | None = None
+    split: Ends | None = None
+    season: Annotated[int, Field(ge=1)] | None = None
+
+
+@functools.cache
+def _columns(direction: str) -> Any:
+    """The type of an input or output: a modality's name, or a mapping with its type."""
+    made = {"inputs": input_settings, "outputs": output_settings}[direction]
+    members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
+    union = Annotated[Union[members], Discriminator(_type_of)]
+    return Annotated[union, BeforeValidator(_with_head if direction == "outputs" else opened)]
+
+
+def opened(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+def _with_head(value: Any) -> Any:
+    """An output whose head is not chosen gets the one that its modality has for its alignment."""
+    value = opened(value)
+    if not isinstance(value, dict) or value.get("type") not in names("modalities"):
+        return value
+    head = value.get("head")
+    if isinstance(head, str) or (isinstance(head, Mapping) and "type" in head) or not isinstance(head, Mapping | None):
+        return value
+    cls = component("modalities", value["type"])
+    default = cls.default_head.get(value.get("align"), cls.default_head.get(cls.default_align))
+    return value if default is None else {**value, "head": {"type": default, **(head or {})}}
+
+
+def _type_of(value: Any) -> str | None:
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+
+
+@functools.cache
+def recipe_class() -> type[Settings]:
+    """The settings class of a whole recipe."""
+    from ostinato.training.loop import Training
+
+    training = derive(Training, {})
+    search = open_slots(Annotated[Settings, Room("searches")], "beam")
+    return create_model(
+        "Recipe",
+        __base__=Settings,
+        version=(Literal[1], VERSION),
+        data=(Data, Field(default_factory=Data)),
+        inputs=(Annotated[dict[str, _columns("inputs")], Field(min_length=1)], ...),
+        outputs=(Annotated[dict[str, _columns("outputs")], Field(min_length=1)], ...),
+        search=(search, Field(default="beam", validate_default=True)),
+        training=(training, Field(default_factory=training)),
+    )
+
+
+def schema() -> dict:
+    """The JSON schema of a recipe, in short form: a bare name may stand for `{type: name}` wherever a type is chosen."""
+    made = recipe_class().model_json_schema()
+    _allow_names(made, made["$defs"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ostinato recipe", **made}
+
+
+def _allow_names(node: Any, definitions: Mapping[str, Any]) -> None:
+    """Opens each union of typed settings to its members' bare names, and to `none` where nothing may stand."""
+    if isinstance(node, list):
+        for child in node:
+            _allow_names(child, definitions)
+    if not isinstance(node, dict):
+        return
+    for child in list(node.values()):
+        _allow_names(child, definitions)
+    if "properties" in node and "type" in node["properties"]:
+        node["properties"]["type"].pop("default", None)
+    if "oneOf" in node and all("$ref" in option for option in node["oneOf"]):
+        members = node.pop("oneOf")
+        node.pop("discriminator", None)
+        properties = [definitions[member["$ref"].rpartition("/")[2]]["properties"] for member in members]
+        node["anyOf"] = [*members, {"enum": [one["type"]["const"] for one in properties if "type" in one]}]
+    elif {"type": "null"} in node.get("anyOf", ()) and any(
+        "enum" in one for part in node["anyOf"] for one in part.get("anyOf", ())
+    ):
+        node["anyOf"].append({"const": "none"})

@@ -1,0 +1,34 @@
+"""Which embeddings of a recipe start from a file of word vectors, and which cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ostinato.errors import ConfigError
+from ostinato.layers.embedding import Vectors
+from ostinato.modalities.contract import Worded
+from ostinato.recipe import columns as recipe_columns
+from ostinato.registry import Settings
+
+
+def asked(recipe: Settings) -> dict[str, Vectors]:
+    """The inputs whose own embedding starts from a file."""
+    embeddings = {name: getattr(settings.encoder, "embedding", None) for name, settings in recipe.inputs.items()}
+    return {name: one for name, one in embeddings.items() if isinstance(one, Vectors)}
+
+
+def mistakes(recipe: Settings) -> Iterator[tuple[str, str]]:
+    """What has no words to look up: the place in the recipe, and why."""
+    modalities = recipe_columns.build(recipe) if asked(recipe) else {}
+    for name, given in asked(recipe).items():
+        modality, place = modalities[f"inputs.{name}"], f"inputs.{name}.encoder.embedding"
+        if not isinstance(modality, Worded):
+            yield (
+                place,
+                f"{given.file} holds vectors of words, and {recipe.inputs[name].type} has none; use them for text or tokens",
+            )
+            continue
+        try:
+            modality.words()
+        except ConfigError as why:
+            yield place, f"{given.file} holds vectors of words, and {why}"

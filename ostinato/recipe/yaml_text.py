@@ -1,0 +1,68 @@
+"""YAML 1.2 to plain values and back, with the guards that a recipe needs and the line of every key."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ostinato.errors import ConfigError
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too. A date is a text, as 1.2 has it."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.events import AliasEvent
+
+    class Undated(SafeConstructor):
+        """ruamel makes dates of what looks like them in 1.2 too, whose core schema knows none."""
+
+    Undated.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):
+                raise ConfigError(
+                    f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it out"
+                )
+        loader = YAML(typ="safe", pure=True)
+        loader.Constructor = Undated
+        return loader.load(text)
+    except MarkedYAMLError as why:
+        mark = why.problem_mark or why.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = (why.problem or why.context or "not YAML").strip().split("\n")[0]
+        raise ConfigError(f"{origin}: {place}{problem}") from None
+    except (YAMLError, ValueError) as why:
+        raise ConfigError(f"{origin}: not YAML: {str(why).splitlines()[0]}") from None
+
+
+def dump_yaml(plain: Any) -> str:
+    from ruamel.yaml import YAML
+
+    writer, out = YAML(typ="rt"), io.StringIO()
+    writer.default_flow_style = None
+    writer.width = 120
+    writer.allow_unicode = True
+    writer.dump(plain, out)
+    return out.getvalue()
+
+
+def line_numbers(text: str) -> dict[str, int]:
+    """The line of every key of a YAML text, by path."""
+    from ruamel.yaml import YAML
+
+    lines: dict[str, int] = {}
+
+    def walk(node: Any, path: tuple[str, ...]) -> None:
+        if type(node).__name__ == "MappingNode":
+            for key, value in node.value:
+                lines[".".join((*path, str(key.value)))] = key.start_mark.line + 1
+                walk(value, (*path, str(key.value)))
+        elif type(node).__name__ == "SequenceNode":
+            for place, value in enumerate(node.value):
+                lines[".".join((*path, str(place)))] = value.start_mark.line + 1
+                walk(value, (*path, str(place)))
+
+    walk(YAML(typ="safe", pure=True).compose(text), ())
+    return lines

@@ -1,0 +1,198 @@
+"""The one artefact: a folder with the full recipe, the fitted modalities, the weights, the metrics, the versions and a card."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from ostinato.errors import BundleError
+from ostinato.files import as_json, write
+
+VERSION = 1
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From a version to the next: what turns a bundle.json of that version into one of the version after it."""
+
+DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE = (
+    "bundle.json",
+    "weights.safetensors",
+    "metrics.json",
+    "README.md",
+    "recipe.yaml",
+)
+
+
+@dataclass
+class Bundle:
+    """What a run keeps beside its checkpoints.
+
+    Args:
+        recipe: every setting, as plain values.
+        modalities: the facts of each column by its place (`inputs.de`).
+        lengths: the longest training target of each output, in steps.
+        data: where the splits came from: sources, base folder, digests, rows left out.
+        reasons: why a size was chosen, by path.
+        metrics: split -> the report of `evaluate`.
+        versions: of the packages and the machine that trained it.
+    """
+
+    recipe: dict[str, Any]
+    modalities: dict[str, dict]
+    lengths: dict[str, int]
+    data: dict[str, Any]
+    reasons: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on: packages, Python, processor."""
+    named = {
+        name: importlib.metadata.version(name) for name in ("ostinato", "torch", "numpy", "tokenizers", "sacrebleu")
+    }
+    return named | {
+        "python": platform.python_version(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "machine": platform.machine(),
+    }
+
+
+def describe(folder: Path, bundle: Bundle) -> None:
+    """Writes all but the weights; before training too, so that a run can be resumed from what was fitted."""
+    plain = {"version": VERSION, **{key: value for key, value in vars(bundle).items() if key != "metrics"}}
+    write(folder / DESCRIPTION, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+
+def save_weights(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Writes the weights and their sha256 beside them."""
+    data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    write(folder / WEIGHTS, data)
+    write(folder / f"{WEIGHTS}.sha256", hashlib.sha256(data).hexdigest().encode())
+
+
+def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    write(folder / METRICS, as_json(metrics, indent=1))
+
+
+def _measured(report: dict[str, Any]) -> dict[str, Any]:
+    """A part of the metrics as it was before it was written: null stands for a number that is not finite."""
+    return {name: math.nan if value is None else value for name, value in report.items()}
+
+
+def exists(folder: Path) -> bool:
+    return (folder / DESCRIPTION).is_file()
+
+
+def load(folder: Path) -> Bundle:
+    """Reads all but the weights.
+
+    Errors:
+        BundleError: there is no bundle, it is damaged, or it is newer than this Ostinato.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        there = "the folder holds no bundle.json" if folder.is_dir() else "there is no such folder"
+        raise BundleError(f"{folder}: {there}; a trained run is the folder that `ostinato train` names at its end")
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        version = plain["version"]
+        if not isinstance(version, int):
+            raise TypeError(f"its version is {version!r}")
+    except (ValueError, KeyError, TypeError) as why:
+        raise BundleError(f"{path}: damaged ({why}); restore the file or train again") from None
+    if version > VERSION:
+        raise BundleError(
+            f"{path}: written as bundle version {version}, this Ostinato reads up to {VERSION}; update Ostinato"
+        )
+    while version < VERSION:
+        if version not in MIGRATIONS:
+            raise BundleError(f"{path}: bundle version {version} can no longer be read; train again")
+        plain, version = MIGRATIONS[version](plain), version + 1
+    plain.pop("version")
+    metrics = folder / METRICS
+    try:
+        kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if metrics.is_file() else {}
+        found = Bundle(**plain, metrics=kept)
+        wrong = [name for name, value in vars(found).items() if not isinstance(value, dict)]
+        if wrong:
+            raise TypeError(f"{', '.join(wrong)}: no mapping")
+        return found
+    except (TypeError, ValueError) as why:
+        raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights, checked against their sha256.
+
+    Errors:
+        BundleError: they are missing or are not what was written.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BundleError(
+            f"{path}: the weights are missing; if training was stopped, go on with `ostinato train ... --resume`"
+        )
+    data = path.read_bytes()
+    known = folder / f"{WEIGHTS}.sha256"
+    if known.is_file() and known.read_text().strip() != hashlib.sha256(data).hexdigest():
+        raise BundleError(
+            f"{path}: the weights are not what was written (sha256 differs); copy the run again or train again"
+        )
+    try:
+        return load_tensors(data)
+    except SafetensorError as why:
+        raise BundleError(f"{path}: damaged ({why}); copy the run again or train again") from None
+
+
+def card(bundle: Bundle, parts: dict[str, int]) -> str:
+    """The model card, in Markdown."""
+    inputs = ", ".join(f"`{name}` ({one['type']})" for name, one in bundle.recipe["inputs"].items())
+    outputs = ", ".join(f"`{name}` ({one['type']})" for name, one in bundle.recipe["outputs"].items())
+    lines = [
+        f"# {inputs} to {outputs}",
+        "",
+        f"Made by Ostinato {bundle.versions.get('ostinato', '?')}; {sum(parts.values()):,} parameters:",
+        "",
+        *(f"- `{place}`: {number:,}" for place, number in parts.items()),
+        "",
+        "## How good it is",
+        "",
+    ]
+    for split, report in bundle.metrics.items():
+        lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", ""]
+        lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
+        for name, metrics in report["outputs"].items():
+            lines += [
+                f"| {name} | {metric} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} | {one['method']} |"
+                for metric, one in metrics.items()
+            ]
+        lines.append("")
+    lines += [] if bundle.metrics else ["Not measured yet: `ostinato evaluate RUN --split test`.", ""]
+    lines += ["## What it was trained on", ""]
+    lines += [
+        f"- {split}: {one['rows']:,} rows, {one['source']}" for split, one in bundle.data.get("splits", {}).items()
+    ]
+    lines += [f"- {note}" for note in bundle.data.get("notes", [])]
+    lines += [
+        "",
+        "Whatever is odd or unfair in these rows is in the model too; measure it on rows like yours before you rely on it.",
+        "",
+    ]
+    lines += ["## With what", "", *(f"- {name} {version}" for name, version in bundle.versions.items()), ""]
+    return "\n".join(lines)
+
+
+def write_card(folder: Path, bundle: Bundle, parts: dict[str, int]) -> None:
+    write(folder / CARD, card(bundle, parts))

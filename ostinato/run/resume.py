@@ -1,0 +1,76 @@
+"""A run that goes on: its recipe as it began, its data unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.preprocessing.prepare import Prepared
+from ostinato.recipe.paths import at_path, set_path
+from ostinato.recipe.read import Recipe, restore
+from ostinato.run import bundle as bundles
+from ostinato.training.checkpoints import refuse_changes
+from ostinato.training.loop import FREE
+
+SOURCES = ("train", "valid", "test", "file")
+"""Settings of data that name files; what they hold decides, not where they lie."""
+
+
+def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
+    """The recipe with the sizes that were chosen when the run began.
+
+    Errors:
+        ConfigError: a setting would change the past.
+    """
+    chosen = {
+        path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not _given(recipe, path)
+    }
+    now = recipe.plain()
+    for path, (value, _) in chosen.items():
+        set_path(now, path, value)
+    # The files may lie elsewhere now; what they hold is compared once they are read.
+    before = filled(began.recipe)
+    now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}
+    refuse_changes(before, now, (*FREE, "search"), folder)
+    return recipe.with_chosen(chosen)
+
+
+def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:
+    """Whether a recipe names its data as the run does: the same names below the same folder."""
+    now, before = recipe.plain()["data"], filled(began.recipe)["data"]
+    return now == before and (
+        all(now[name] is None for name in SOURCES) or str(recipe.base.resolve()) == began.data["base"]
+    )
+
+
+def filled(plain: dict[str, Any]) -> dict[str, Any]:
+    """A full recipe that an earlier version kept, with the settings that have been added since: by default they change nothing."""
+    try:
+        return restore(plain, "kept").plain()
+    except ConfigError:
+        return plain  # what is no longer known is named where the two are compared
+
+
+def _given(recipe: Recipe, path: str) -> bool:
+    try:
+        at_path(recipe.given, path)
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+def demand_same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:
+    for split, source in prepared.sources.items():
+        known = began.data["splits"].get(split, {}).get("digest")
+        if known != source["digest"]:
+            raise DataError(
+                f"data.{split}: {source['source']} is not what {folder} was trained on (its content changed since);"
+                " bring the old file back, or start anew with --overwrite"
+            )
+    for name, vectors in prepared.starts.items():
+        if began.data["vectors"][name] != vectors.digest:
+            raise DataError(
+                f"inputs.{name}.encoder.embedding: the vectors are not those that {folder} began with (the file's content changed);"
+                " bring the old file back, or start anew with --overwrite"
+            )

@@ -1,0 +1,380 @@
+"""Rows for a trained run: from a split, from arguments, standard input, files or Python, each with its place for messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ostinato.data._memory import is_frame
+from ostinato.data.read import Table, is_table, open_table
+from ostinato.data.series import Frequency, Gathered, Times
+from ostinato.data.split import set_aside, share_of
+from ostinato.data.windows import Windows, to_predict
+from ostinato.errors import ConfigError, DataError
+from ostinato.preprocessing import forecasting
+from ostinato.preprocessing.prepare import columns_of
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.rules import forecasts
+from ostinato.run.predict import Answer
+from ostinato.run.run import Row, Run
+
+IN_MEMORY = "a list of dicts, one for each row, or a data frame"
+
+
+class Rows(NamedTuple):
+    """Raw values by place (by column as Python gives them), row after row, and where a row stands by its number.
+
+    Args:
+        ahead: of a forecast the series of a row and the times of its steps, None for each that nothing tells; else None.
+        notes: what was done that the user did not ask for.
+    """
+
+    rows: Iterator[dict[str, Any]]
+    place: Callable[[int], str]
+    ahead: Callable[[int], tuple[str | None, Times | None]] | None = None
+    notes: Sequence[str] = ()
+
+    def dated(self, found: list[dict[str, list[Answer]]], done: int) -> list[dict[str, list[Answer]]]:
+        """Answers to the rows after the first `done`, with series and times where they are forecasts."""
+        if self.ahead is None:
+            return found
+        named = [self.ahead(done + row) for row in range(len(found))]
+        return [
+            {
+                output: [replace(answer, series=series, times=times) for answer in listed]
+                for output, listed in one.items()
+            }
+            for one, (series, times) in zip(found, named)
+        ]
+
+
+def of_split(
+    run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()
+) -> tuple[Table | Windows, np.ndarray | None]:
+    """The table of a split (train, valid or test) as the run knows it, or other `data` in its place, and the rows in it (None: all).
+
+    Errors:
+        ConfigError: the run knows no such split.
+        DataError: its files are not there, or are not what they should be.
+    """
+    settings, kept = run.recipe.settings, run.bundle.data
+    if forecasts(settings):
+        return _windows_of_split(run, split, data, roots, extra), None
+    learnt_from = settings.data.train or settings.data.file
+    source = data if data is not None else learnt_from if split == "train" else getattr(settings.data, split)
+    aside = data is None and settings.data.valid is None and split in ("train", "valid")
+    if aside:
+        source = learnt_from
+    if source is None:
+        raise ConfigError(
+            f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}"
+        )
+    base = Path(kept.get("base", ".")) if data is None else Path.cwd()
+    extra = [*extra, *(one.alternatives for one in settings.outputs.values() if one.alternatives)]
+    where = f"data.{split}" if data is None else "data"
+    table = open_table(
+        source,
+        columns=list(dict.fromkeys([*columns_of(settings).values(), *extra])),
+        base=base,
+        data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
+        where=where,
+    )
+    seed, fraction = settings.training.seed, settings.data.fraction
+    rows = set_aside(table.num_rows, seed=seed)[split == "valid"] if aside else None
+    if split == "train" and data is None and fraction < 1:
+        rows = share_of(np.arange(table.num_rows) if rows is None else rows, fraction, seed=seed)
+    return table, rows
+
+
+def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], extra: Sequence[str]) -> Windows:
+    """Every window of a split of the run's series, or of all steps of other ones."""
+    settings, kept = run.recipe.settings, run.bundle.data
+    own = data is None
+    base, places = (
+        Path(kept.get("base", ".")) if own else Path.cwd(),
+        [*roots, *(Path(one) for one in kept.get("roots", ()))],
+    )
+    read = lambda name, one: forecasting.gather(  # noqa: E731
+        settings, run.modalities, one, base=base, roots=places, where=f"data.{name}" if own else "data", extra=extra
+    )
+    if not own:
+        series = read(split, data)
+        _demand_frequency(run, series)
+        border = forecasting.entire(
+            series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs]
+        )
+    else:
+        divided = forecasting.divide(settings, read, {}, (split,))
+        if split not in divided.borders:
+            raise ConfigError(f"this run knows no {split} split; give --data FILE, or --split valid")
+        series, border = divided.series[split], divided.borders[split]
+    found = forecasting.windows(settings, series, border, f"data.{split}")
+    if not found.num_rows:
+        raise DataError(
+            f"{found.where}: no series has a window of {found.horizon} steps with {found.lookback} before it; give longer ones"
+        )
+    return found
+
+
+def refuse_columns(source: Any, where: str) -> None:
+    """Refuses a dict of columns, which would be taken for one of files.
+
+    Errors:
+        DataError: it is one.
+    """
+    is_file = lambda one: isinstance(one, (str, Path)) and os.path.exists(os.path.expanduser(one))  # noqa: E731
+    for column, listed in source.items() if isinstance(source, Mapping) else ():
+        if isinstance(listed, (list, tuple, np.ndarray)) and not all(map(is_file, listed)):
+            wrong = next(one for one in listed if not is_file(one))
+            raise DataError(
+                f"{where}: a dict names a text file for each column, and {wrong!r:.40} of '{column}' is none; to give the columns"
+                f" themselves, give {IN_MEMORY}"
+            )
+
+
+def learnt_from(runs: Sequence[Run], table: Table | Windows) -> list[str]:
+    """A note for each run that learnt from these very rows."""
+    digest = table.digest()
+    learnt = [run for run in runs if run.bundle.data.get("splits", {}).get("train", {}).get("digest") == digest]
+    told = "these rows are those that {} learnt from; how good it is on others they cannot tell"
+    return [told.format(run.folder or "the model") for run in learnt]
+
+
+def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
+    """Refuses to judge `others` on a split of `run` that was set aside from its training rows, where they set aside others.
+
+    Errors:
+        ConfigError: one of them learnt from some of these rows.
+    """
+    held_out = _held_out(run, split)
+    if held_out is None:
+        return
+    for other in others:
+        if _held_out(other, split) != held_out:
+            seeded = not forecasts(run.recipe.settings)
+            by, way = ("training.seed", "data.valid named") if seeded else ("data.split", "the same data.split")
+            unspoilt = " or --split test" if run.recipe.settings.data.test is not None and split == "valid" else ""
+            raise ConfigError(
+                f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows (another {by},"
+                f" other data, or none), so it learnt from some of these; give --data FILE{unspoilt}, or train both on the same data"
+                f" with {way}"
+            )
+
+
+def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
+    """What decides which rows of its training data a run did not learn from; None where the split is no part of them."""
+    settings, known = run.recipe.settings, run.bundle.data["splits"]
+    if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
+        return None
+    if not forecasts(settings):
+        return ("seed", settings.training.seed, known["train"]["digest"]) if split == "valid" else None
+    ends = settings.data.split.plain() if settings.data.split else {}
+    horizon = next(iter(settings.outputs.values())).horizon
+    return ("time", ends, None if ends.get(split) else horizon, known["train"]["digest"])
+
+
+def default_split(run: Run, split: str | None, data: Any) -> str:
+    """What was asked for; else test where there is one, else valid."""
+    if split is None:
+        known = run.recipe.settings.data
+        return (
+            "test"
+            if data is not None or known.test is not None or (known.split and known.split.test is not None)
+            else "valid"
+        )
+    return split
+
+
+def asked(
+    run: Run,
+    texts: Sequence[str] | None,
+    source: str | None,
+    *,
+    outputs: bool = False,
+    only: Sequence[str] | None = None,
+) -> Rows:
+    """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too, or `only` these places.
+
+    Errors:
+        ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
+        DataError: a line or the file cannot be read.
+    """
+    named = next((text for text in texts or () if source is None and is_table(text) and os.path.isfile(text)), None)
+    if named is not None:
+        raise ConfigError(
+            f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself --input -"
+        )
+    if forecasts(run.recipe.settings):
+        return _series_asked(run, texts, source, outputs)
+    places = _places(run, outputs if only is None else True)
+    places = {place: one for place, one in places.items() if only is None or place in only}
+    if source is not None and source != "-" and is_table(source):
+        return _of_table(run, source, places, "--input")
+    if len(columns := dict.fromkeys(_columns(places))) > 1:
+        told = ", ".join(columns)
+        raise ConfigError(
+            f"lines of text hold one column, and this needs {told}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
+        )
+    if source is not None and source != "-":
+        return _of_table(run, source, places, "--input")
+    parsed = lambda text: {place: run.modalities[place].parse(text) for place in places}  # noqa: E731
+    if source is None:
+        return Rows(map(parsed, texts or ()), lambda row: f"text {row + 1}")
+    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
+    return Rows(map(parsed, lines), lambda row: f"standard input line {row + 1}")
+
+
+def of_python(run: Run, rows: Any) -> Rows:
+    """Rows as Python gives them: dicts by column, a data frame, a path, or with one input its raw values.
+
+    Errors:
+        ConfigError: one value stands where several rows are needed.
+    """
+    places = _places(run, outputs=False)
+    columns = list(dict.fromkeys(_columns(places)))
+    in_time = forecasts(run.recipe.settings)
+    if is_frame(rows) or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
+        return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")
+    if isinstance(rows, (str, bytes, Mapping)):
+        in_lists = isinstance(rows, Mapping) and any(
+            isinstance(one, (list, tuple, np.ndarray)) for one in rows.values()
+        )
+        columns_told = f"; where it holds columns, give {IN_MEMORY}" if in_lists else ""
+        raise ConfigError(
+            f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]{columns_told}"
+        )
+    if in_time:
+        return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows])
+    listed = list(rows)
+    if len(columns) > 1 and (wrong := next((row for row in listed if not isinstance(row, Mapping)), None)) is not None:
+        raise ConfigError(
+            f"rows: this model reads {', '.join(columns)}, so each row is a dict with these keys, not {wrong!r:.40}"
+        )
+    return Rows((row if isinstance(row, Mapping) else {columns[0]: row} for row in listed), lambda row: f"row {row}")
+
+
+def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, outputs: bool) -> Rows:
+    """The end of each series of a file, or of the lines of text that are a series each; with `outputs` every window of a file."""
+    settings = run.recipe.settings
+    if source is not None and source != "-":
+        if not outputs:
+            return _at_the_end(run, source)
+        found = _windows_of_split(run, "data", source, (), ())
+        return Rows(found.rows(), found.place)
+    places = _places(run, False)
+    if len(places) > 1 or settings.data.time is not None:
+        needed = ", ".join(dict.fromkeys([*([settings.data.time] if settings.data.time else []), *_columns(places)]))
+        raise ConfigError(
+            f"lines of text hold one column, and this needs {needed}; give --input FILE, a table that has them"
+        )
+    lines = texts if source is None else [_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1)]
+    ((place, column),) = zip(places, _columns(places))
+    named = {settings.data.series: "text"} if settings.data.series else {}
+    return _at_the_end(run, [{column: run.modalities[place].parse(line), **named} for line in lines or ()])
+
+
+def _at_the_end(run: Run, source: Any) -> Rows:
+    """What follows the last known step of each series."""
+    settings = run.recipe.settings
+    series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where="--input")
+    _demand_frequency(run, series)
+    columns, reach = forecasting.places(settings)
+    output = next(iter(settings.outputs.values()))
+    found = to_predict(
+        series,
+        reach,
+        columns,
+        of=f"inputs.{output.of}",
+        lookback=output.lookback,
+        horizon=output.horizon,
+        season=forecasting.season(settings, series),
+        where="--input",
+    )
+    # Where no column names series they are numbered for messages; those numbers are nobody's names.
+    named = settings.data.series is not None
+
+    def ahead(row: int) -> tuple[str | None, Times | None]:
+        name, times = found.steps_ahead(row)
+        return name if named else None, times
+
+    return Rows(found.rows(), found.place, ahead, found.notes)
+
+
+def _demand_frequency(run: Run, series: Gathered) -> None:
+    learnt = run.bundle.data["splits"]["train"].get("frequency")
+    if learnt is not None and not series.goes_by(Frequency.read(learnt)):
+        raise DataError(
+            f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one {learnt};"
+            " give steps as far apart as those, or train on these"
+        )
+
+
+def _places(run: Run, outputs: bool) -> dict[str, Any]:
+    return {
+        place: one
+        for place, one in recipe_columns.places(run.recipe.settings)
+        if outputs or place.startswith("inputs.")
+    }
+
+
+def outputs_there(run: Run, source: str | None) -> list[str]:
+    """The outputs whose columns a table has, as places; none where lines of text are given."""
+    if source is None or source == "-" or not is_table(source):
+        return []
+    there = open_table(source, columns=None, base=Path.cwd(), data_root=(), where="--input").columns
+    places = {place: one for place, one in _places(run, True).items() if place.startswith("outputs.")}
+    return [place for place, column in zip(places, _columns(places)) if column in there]
+
+
+def _columns(places: Mapping[str, Any]) -> list[str]:
+    return [recipe_columns.column_of(place, settings) for place, settings in places.items()]
+
+
+def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
+    columns = dict(zip(places, _columns(places)))
+    table = open_table(
+        source, columns=list(dict.fromkeys(columns.values())), base=Path.cwd(), data_root=(), where=where
+    )
+    values = [table.values(column, run.modalities[place]) for place, column in columns.items()]
+    return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
+
+
+def _decoded(line: bytes, number: int) -> str:
+    where = f"standard input line {number}"
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as why:
+        raise DataError(f"{where}: not UTF-8 (byte {why.start + 1}); convert it, for example with iconv") from None
+    if "\0" in text:
+        raise DataError(f"{where}: has a NUL byte; remove it, for example with `tr -d '\\000'`")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[Row]:
+    """The first rows of a split, as raw values by place."""
+    table, rows = of_split(run, split, None, roots)
+    return [row for _, row in zip(range(count), table_rows(run, table, rows))]
+
+
+def table_rows(run: Run, table: Table | Windows, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+    """The raw values of a table's rows by place, inputs and outputs, in the table's order; alternatives by column.
+
+    Two places may stand on one column, which each modality reads in its own way.
+    """
+    if isinstance(table, Windows):
+        yield from table.rows(rows)
+        return
+    cells: dict[str, Any] = {}
+    for place, settings in recipe_columns.places(run.recipe.settings):
+        cells[place] = table.values(recipe_columns.column_of(place, settings), run.modalities[place], rows)
+        extra = getattr(settings, "alternatives", None)
+        if extra is not None:
+            cells[extra] = iter([one or "" for one in table.column(extra, rows)])
+    for values in zip(*cells.values()):
+        yield dict(zip(cells, values))

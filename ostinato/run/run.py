@@ -1,0 +1,126 @@
+"""A trained model with everything that it needs, loaded from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ostinato.data.cache import encode_values
+from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato.model.ensemble import Member
+from ostinato.model.graph import Graph
+from ostinato.preprocessing import fit as preprocessing_fit
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.read import Recipe, restore
+from ostinato.registry import Settings
+from ostinato.run import bundle as bundles
+from ostinato.training.checkpoints import restore_model
+
+Row = Mapping[str, Any]
+"""Raw values by place, as each modality reads them, or by column, as Python gives them."""
+Place = Callable[[int], str]
+"""Where a row stands, by its number among those given: for messages."""
+
+
+def row_number(row: int) -> str:
+    return f"row {row}"
+
+
+class Run:
+    """A trained model with everything that it needs: recipe, fitted modalities, weights.
+
+    Args:
+        recipe: the full recipe.
+        bundle: what was kept beside the weights.
+        graph: the network, in evaluation mode.
+        folder: where it lies, or None while it is only in memory.
+    """
+
+    def __init__(
+        self, recipe: Recipe, bundle: bundles.Bundle, modalities: dict, graph: Graph, folder: Path | None = None
+    ):
+        self.recipe, self.bundle, self.modalities, self.graph, self.folder = recipe, bundle, modalities, graph, folder
+
+    @staticmethod
+    def load(folder: str | Path, device: str = "cpu") -> Run:
+        """Takes up a run folder.
+
+        Errors:
+            BundleError: it is missing, damaged or newer than this Ostinato.
+        """
+        folder = Path(folder)
+        bundle = bundles.load(folder)
+        try:
+            recipe = restore(bundle.recipe, str(folder))
+        except ConfigError as why:
+            raise BundleError(f"{folder}: damaged, or trained with components that are not here: {why}") from None
+        modalities = recipe_columns.build(recipe.settings)
+        lacking = [
+            *(modalities.keys() - bundle.modalities.keys()),
+            *(recipe.settings.outputs.keys() - bundle.lengths.keys()),
+        ]
+        if lacking:
+            told = ", ".join(sorted(lacking))
+            raise BundleError(
+                f"{folder}: damaged, nothing is known of {told}; restore {bundles.DESCRIPTION} or train again"
+            )
+        preprocessing_fit.restore(modalities, bundle.modalities)
+        graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
+        restore_model(graph, bundles.load_weights(folder), folder)
+        return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
+
+    def member(self) -> Member:
+        """What has to be alike in runs that answer together."""
+        return Member(
+            str(self.folder or "this model"), self.modalities, dict(recipe_columns.places(self.recipe.settings))
+        )
+
+    @property
+    def inputs(self) -> dict[str, Settings]:
+        return self.recipe.settings.inputs
+
+    @property
+    def outputs(self) -> dict[str, Settings]:
+        return self.recipe.settings.outputs
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.graph.parameters()).device
+
+    def raw(self, row: Row, place: str) -> Any:
+        """The raw value of a row that stands at this place.
+
+        Errors:
+            DataError: the row has no such column.
+        """
+        if place in row:
+            return row[place]
+        direction, _, name = place.partition(".")
+        column = recipe_columns.column_of(place, getattr(self, direction)[name])
+        if column not in row:
+            raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
+        return row[column]
+
+    def lacks(self, row: Row) -> str | None:
+        """The first input that is missing in a row although its encoder reads no sequence, which alone can be empty; or None."""
+        places = (f"inputs.{name}" for name in self.inputs if self.graph.encoder(name).steps_size is None)
+        return next((place for place in places if self.raw(row, place) is None), None)
+
+    def encoded(self, rows: Sequence[Row], place: str, told: Place) -> list[np.ndarray]:
+        """The steps of one column of these rows, each row's own.
+
+        Errors:
+            DataError: a value cannot be encoded, or is missing where the row has no answer without it.
+        """
+        where = lambda row: f"{told(row)}, {place}"  # noqa: E731
+        values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows), where)
+        direction, _, name = place.partition(".")
+        if direction == "inputs" and self.graph.encoder(name).steps_size is None and not lengths.all():
+            raise DataError(
+                f"{where(int(lengths.argmin()))}: is missing, and only a sequence can be empty; fill it in, or leave the row out"
+            )
+        return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []

@@ -1,0 +1,117 @@
+"""The log-probability of given outputs, by one run or by several as an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ostinato.errors import DataError
+from ostinato.heads.contract import Scored
+from ostinato.model.batch import Batch
+from ostinato.model.ensemble import refuse_unlike
+from ostinato.model.ensemble import score as score_generated
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.rules import align_of
+from ostinato.run.predict import batches_of, believed, gathered, prompted
+from ostinato.run.run import Place, Row, Run, row_number
+from ostinato.steps import Layout, Steps
+
+ENSEMBLE_ROWS = 8
+"""Rows of targets that several runs score at once."""
+TARGET = ""
+"""Stands beside the names of inputs, none of which is empty."""
+
+
+def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
+    read = run.graph.reads[output][0]
+    by_words = recipe_columns.by_words(run.inputs[read])
+    unit = "word" if by_words else "step"
+    for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
+        number = int(steps[:, -1].sum()) if by_words else len(steps)
+        if number != len(labels):
+            align = align_of(run.outputs[output])
+            noun = "label" if align == "each" else "symbol"
+            raise DataError(
+                f"{place(row)}: outputs.{output} has {len(labels)} {noun}s and inputs.{read} {number} {unit}s;"
+                f" align: {align} needs one {noun} per {unit}"
+            )
+
+
+class Given(NamedTuple):
+    """What a model says of the outputs that rows give.
+
+    Args:
+        rows: which of the rows have the output, in order.
+        scored: a number for each of these.
+        by_step: for each the log-probability of every target and whether it scored best, (steps, 2), where the head tells them.
+    """
+
+    rows: list[int]
+    scored: Scored
+    by_step: list[np.ndarray] | None
+
+
+def scores(
+    runs: Sequence[Run], rows: Sequence[Row], *, batch_rows: int = 64, place: Place = row_number
+) -> dict[str, Given]:
+    """The log-probability of each row's own outputs, by output; a row that lacks an output is left out there.
+
+    Args:
+        runs: one, or several that score as the ensemble that they answer as.
+        rows: raw values by place or column.
+        batch_rows: rows computed at once, fewer where they are long.
+        place: where a row stands, for messages.
+
+    Errors:
+        ConfigError: an ensemble of runs whose symbols, labels or scales differ.
+    """
+    refuse_unlike([run.member() for run in runs])
+    run = runs[0]
+    inputs = {name: run.encoded(rows, f"inputs.{name}", place) for name in run.inputs}
+    found = {}
+    for output in run.outputs:
+        given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
+        targets = run.encoded(
+            [rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at])
+        )
+        columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
+        if align_of(run.outputs[output]) in ("each", "next") and run.outputs[output].type != "series":
+            _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
+        # Each run of an ensemble tells the scores of all symbols at every step.
+        at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)
+        batches = list(batches_of(columns, at_once))
+        back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
+        parts: list[Scored] = []
+        for rows_now in batches:
+            steps = {name: gathered(column, rows_now, run.device) for name, column in columns.items()}
+            target = steps.pop(TARGET)
+            with torch.inference_mode():
+                parts.append(_scored(runs, output, steps, target))
+        fields = ("log_probability", "num_targets", "num_right")
+        nothing = torch.zeros(0)
+        scored = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
+        by_step = None
+        if all(one.by_step is not None for one in parts):
+            steps = [each.cpu().numpy() for one in parts for each in one.by_step.split()]
+            by_step = [steps[at] for at in back.tolist()]
+        found[output] = Given(given, scored, by_step)
+    return found
+
+
+def _scored(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps) -> Scored:
+    graph = runs[0].graph
+    if not graph.heads[output].generates:
+        return believed(runs, output, inputs, targets).score(targets)
+    if len(runs) == 1:
+        return graph.score(output, Batch(inputs, {output: targets}))
+    of = graph.goes_on.get(output)
+    heard = targets if of is None else inputs[of]
+    if of is not None:
+        # Nothing is heard before the beginning, which `extend` is told.
+        nothing = Steps(heard.values[:0], Layout.equal(len(heard.layout), 0, heard.layout.device))
+        inputs = {**inputs, of: nothing}
+    generator, state, _ = prompted(runs, output, inputs)
+    return score_generated(generator, state, heard.prepended(generator.begin), targets.appended(generator.end).values)

@@ -1,0 +1,186 @@
+"""A run folder from a recipe: data prepared, model trained, everything kept that evaluation and prediction need."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ostinato.data.streams import Streams
+from ostinato.errors import ConfigError
+from ostinato.files import PARTIAL, explained, write
+from ostinato.model.graph import Graph
+from ostinato.preprocessing.prepare import Prepared, prepare, training_batches
+from ostinato.recipe.read import Recipe
+from ostinato.recipe.rules import monitorable
+from ostinato.run import bundle as bundles
+from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
+from ostinato.run.run import Run
+from ostinato.training import repeatable
+from ostinato.training.checkpoints import Checkpoints, model_tensors
+from ostinato.training.loop import Training
+from ostinato.training.task import Listeners, Outcome, Progress, Task
+
+Say = Callable[[str], None]
+Validate = Callable[[Run, Prepared, str], Mapping[str, float]]
+"""From a run, its prepared data and a device to the metrics of the validation split."""
+CHECKPOINTS = "checkpoints"
+KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
+ANOTHER = "another folder: --out with a recipe, --folder with a table"
+
+
+def train_run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    device: str,
+    roots: Sequence[Path],
+    data: Mapping[str, Any],
+    validate: Validate,
+    say: Say,
+    on_event: Callable[[Progress], None],
+) -> Outcome:
+    """Trains into a folder, or goes on; the folder then holds a bundle.
+
+    Errors:
+        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
+        DataError: the data cannot be used, or are not those that the run began with.
+    """
+    began = _claim(folder, resume, overwrite)
+    if began is not None:
+        recipe = as_it_began(recipe, began, folder)
+    start = began is None or Checkpoints(folder / CHECKPOINTS).newest() is None
+    prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
+    training = Training(**prepared.recipe.settings.training.arguments())
+    if began is not None:
+        demand_same_data(began, prepared, folder)
+    for note in prepared.notes:
+        say(f"note: {note}")
+    if began is None:
+        for path, why in prepared.recipe.reasons.items():
+            say(f"chosen: {path} = {prepared.recipe.at(path)} ({why})")
+
+    settings = prepared.recipe.settings
+    repeatable.prepare(settings.training.seed)
+    graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
+    for name, vectors in prepared.starts.items():
+        graph.start_from(name, vectors.table)
+    bundle = _bundle(prepared, roots)
+    if began is None:
+        if overwrite:
+            _clear(folder)
+        _describe(folder, bundle, prepared.recipe)
+    say(f"{sum(graph.parts().values()):,} parameters on {device}")
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.training.precision == "bfloat16"):
+        for place, each in graph.recurrences().items():
+            say(f"kernel of {place}: {each}")
+
+    run = Run(prepared.recipe, bundle, prepared.modalities, graph)
+    split = prepared.splits["train"]
+    batches = training_batches(settings, split)
+    if isinstance(batches, Streams) and len(split.rows) < settings.training.batch_rows:
+        say(
+            f"note: {len(split.rows):,} rows make as many streams, fewer than training.batch_rows ({settings.training.batch_rows:,})"
+        )
+    task = Task(
+        model=graph,
+        batches=batches,
+        fetch=lambda rows: prepared.batch("train", rows).to(device),
+        validate=lambda _: validate(run, prepared, device),
+        higher=monitorable(settings),
+        row_steps=sum(split.dataset.lengths.values()),
+        facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
+        free=("search",),
+        filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
+    )
+    outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
+    if outcome.before and (folder / bundles.WEIGHTS).is_file():
+        say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
+        searched = began is None or bundle.recipe.get("search") == began.recipe.get("search")
+        named = began is None or named_alike(prepared.recipe, began)
+        for is_alike, what in (
+            (searched, "the search has changed"),
+            (named, "the data are named otherwise, or lie elsewhere"),
+        ):
+            if not is_alike:
+                say(f"{what}: the run takes it up and is measured anew")
+        if not (searched and named):
+            _publish(folder, run)
+        return outcome
+    _publish(folder, run)
+    bundles.save_weights(folder, model_tensors(graph))
+    best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
+    say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
+    return outcome
+
+
+def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
+    """The bundle to go on from, if there is one; otherwise the folder is free for a new run."""
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    if bundles.exists(folder):
+        if resume:
+            return bundles.load(folder)
+        if not overwrite:
+            raise ConfigError(
+                f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose {ANOTHER}"
+            )
+    elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
+        raise ConfigError(f"{folder}: is there and is no run; choose {ANOTHER}")
+    return None
+
+
+def _clear(folder: Path) -> None:
+    """Deletes what a run wrote, its description last: whoever is stopped in between leaves what is still known for a run."""
+    with explained(folder):
+        for name in (
+            bundles.WEIGHTS,
+            f"{bundles.WEIGHTS}.sha256",
+            bundles.METRICS,
+            bundles.CARD,
+            bundles.RECIPE,
+            *KEPT,
+            bundles.DESCRIPTION,
+        ):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:
+    """What is known without the weights: the description first, since it makes the folder a run."""
+    bundles.describe(folder, bundle)
+    paths = (
+        ""
+        if recipe.settings.data == type(recipe.settings.data)()
+        else f"# Paths are relative to {bundle.data['base']}\n"
+    )
+    write(folder / bundles.RECIPE, paths + recipe.yaml())
+
+
+def _publish(folder: Path, run: Run) -> None:
+    """All of a bundle but the weights, nothing measured yet."""
+    _describe(folder, run.bundle, run.recipe)
+    bundles.save_metrics(folder, {})
+    bundles.write_card(folder, run.bundle, run.graph.parts())
+
+
+def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
+    return bundles.Bundle(
+        recipe=prepared.recipe.plain(),
+        modalities={place: modality.facts() for place, modality in prepared.modalities.items()},
+        lengths=prepared.lengths,
+        data={
+            "base": str(prepared.recipe.base.resolve()),
+            "roots": [str(root.resolve()) for root in roots],
+            "splits": prepared.sources,
+            "notes": prepared.notes,
+            "vectors": {name: one.digest for name, one in prepared.starts.items()},
+        },
+        reasons=prepared.recipe.reasons,
+        versions=bundles.versions(),
+    )

@@ -1,0 +1,72 @@
+"""What a search is: it speaks only start / step / reorder and finds what a generator would say."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ostinato.heads.contract import Decoding, Generator
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One answer to one example.
+
+    Args:
+        symbols: what was said, without begin and end.
+        score: what the search ranks by, natural logarithm, penalties included.
+        log_probability: the model's own log-probability of these symbols and the end, without any penalty or filter.
+        finished: False where the maximum length cut it: the end was put there though something else was more probable.
+        attention: (len(symbols) + 1, S) weights over the first input that is attended to, S its own steps, or None.
+    """
+
+    symbols: list[int]
+    score: float
+    log_probability: float
+    finished: bool
+    attention: Tensor | None = None
+
+
+class Search(ABC):
+    """Finds what a generator would say.
+
+    Every answer is a whole one: at its maximum length the end is said, and its probability counted, whatever the model
+    prefers. The symbol `begin` is never said, and where the settings leave nothing else, the end may be said.
+
+    Laws: answers do not depend on batch size, order or company; a finished hypothesis keeps its place; an example's
+    answers come best first, at least one and at most `n_best` of them.
+    """
+
+    n_best: int
+    """Answers per example."""
+    stop: Sequence[str] = ()
+    """Texts that end an answer. A search knows symbols alone: whoever knows texts lets it search `Stops.over` a generator."""
+    random: ClassVar[bool]
+    """Whether `seeds` are read."""
+
+    @abstractmethod
+    def search(
+        self,
+        generator: Generator,
+        state: Decoding,
+        max_length: Tensor,
+        seeds: Tensor,
+        *,
+        attention: bool,
+        first: Tensor | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Answers for each of the B examples of a fresh state.
+
+        Args:
+            max_length: (B,) the most symbols before the end symbol; the search's own `max_length` lowers it.
+            seeds: (B,) int64, a number per example made from the example itself; a random search adds its own seed.
+            attention: whether hypotheses carry their weights.
+            first: (B,) what each example is told to begin with: the generator's `begin` if None, or the last symbol of a
+                prompt whose other symbols `extend` has taken.
+
+        Errors:
+            ConfigError: a setting needs what the generator does not give.
+            BundleError: the generator's logits are not numbers.
+        """

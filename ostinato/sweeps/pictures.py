@@ -1,0 +1,148 @@
+"""Pictures of a sweep: quality against the amount of data, and quality by the length of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from ostinato.probes.pictures import picture
+
+MOST_LINES = 10
+"""As many colours as are told apart; more lines take theirs from one scale."""
+LETTERS = 80
+"""As many as fit over a panel."""
+BY_DATA, BY_LENGTH = "quality_by_data.png", "quality_by_length.png"
+
+
+def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
+    """Writes the pictures that a sweep's report has numbers for; their names.
+
+    Errors:
+        DataError: a picture cannot be written.
+    """
+    made = []
+    fraction = next((label for label, axis in report["axes"].items() if axis["path"] == "data.fraction"), None)
+    outputs = _first_metrics(report["rows"])
+    if fraction is not None and outputs:
+        lines: dict[str, list[Mapping[str, Any]]] = {}
+        for row in report["rows"]:
+            lines.setdefault(_name(_without(row["values"], fraction)), []).append(row)
+        lines = {name: sorted(rows, key=lambda row: row["training_rows"]) for name, rows in lines.items()}
+        with picture(folder / BY_DATA, _size(len(outputs), [*lines]), len(outputs)) as (_, panels):
+            for axes, (output, metric) in zip(panels, outputs.items()):
+                _by_data(axes, lines, output, metric)
+        made.append(BY_DATA)
+    by_length = {output: each for output, each in report["by_length"].items() if any(one["bins"] for one in each)}
+    if by_length:
+        every = [one["values"] for each in by_length.values() for one in each]
+        shared = {
+            label: value
+            for label, value in every[0].items()
+            if len(every) > 1 and all(one[label] == value for one in every)
+        }
+        names = [_name(_without(one, *shared)) for one in every]
+        with picture(folder / BY_LENGTH, _size(len(by_length), names), len(by_length)) as (_, panels):
+            for axes, (output, each) in zip(panels, by_length.items()):
+                _by_length(axes, output, each, shared)
+        made.append(BY_LENGTH)
+    return made
+
+
+def _first_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each output the first metric that every row has: a setting that is varied may change which there are."""
+    found: dict[str, str] = {}
+    for output, metrics in rows[0]["outputs"].items() if rows else ():
+        for name in metrics:
+            if output not in found and all(name in row["outputs"].get(output, {}) for row in rows):
+                found[output] = name
+    return found
+
+
+def _without(values: Mapping[str, str], *labels: str) -> dict[str, str]:
+    return {label: value for label, value in values.items() if label not in labels}
+
+
+def _size(panels: int, names: Sequence[str]) -> tuple[float, float]:
+    """Inches, with room for the rows of the legend."""
+    rows = -(-len(set(names)) // _columns(names))
+    return 5.4 * panels + 0.4, 3.9 + 0.17 * (rows - 1)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Of the legend: as many names side by side as a panel is wide."""
+    return max(1, min(3, len(set(names)), LETTERS // (6 + max(map(len, names)))))
+
+
+def _by_data(axes: Axes, lines: Mapping[str, Sequence[Mapping[str, Any]]], output: str, metric: str) -> None:
+    for number, (colour, (name, rows)) in enumerate(zip(_colours(len(lines)), lines.items())):
+        # Side by side, so that no interval hides another.
+        aside = min(1.03, 1.12 ** (1 / max(1, len(lines) - 1))) ** (number - (len(lines) - 1) / 2)
+        _line(
+            axes,
+            [row["training_rows"] * aside for row in rows],
+            [row["outputs"][output][metric] for row in rows],
+            colour,
+            name,
+        )
+    axes.set_xscale("log")
+    shown = sorted({row["training_rows"] for rows in lines.values() for row in rows})
+    axes.set_xticks(shown, [f"{rows:,}" for rows in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("training rows")
+    _finish(axes, output, metric, [*lines])
+
+
+def _by_length(axes: Axes, output: str, lines: Sequence[Mapping[str, Any]], shared: Mapping[str, str]) -> None:
+    spread = 0.12 / max(1, len(lines) - 1)
+    # A line may have no number for one of the bins.
+    bins = {one["from"]: one for line in lines for one in line["bins"]}
+    places = {start: place for place, start in enumerate(sorted(bins))}
+    names = [_name(_without(one["values"], *shared)) for one in lines]
+    for number, (colour, one, name) in enumerate(zip(_colours(len(lines)), lines, names)):
+        aside = spread * (number - (len(lines) - 1) / 2) * 2
+        _line(axes, [places[each["from"]] + aside for each in one["bins"]], one["bins"], colour, name)
+    ends = {
+        start: f"{start}" if start == bins[start]["to"] else f"{start}\u2013{bins[start]['to']}" for start in places
+    }
+    axes.set_xticks(range(len(places)), [f"{ends[start]}\n{bins[start]['examples']:,} ex." for start in places])
+    axes.set_xlabel("steps of the input, and examples" + (f" ({_name(shared)})" if shared else ""))
+    _finish(axes, output, lines[0]["metric"], names)
+
+
+def _line(axes: Axes, places: Sequence[float], measured: Sequence[Mapping[str, float]], colour: Any, name: str) -> None:
+    values = [one["value"] for one in measured]
+    errors = [[one["value"] - one["low"] for one in measured], [one["high"] - one["value"] for one in measured]]
+    errors = [[max(0.0, error) for error in side] for side in errors]
+    look = {"marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 2.5}
+    axes.errorbar(places, values, yerr=errors, color=colour, label=name, **look)
+
+
+def _finish(axes: Axes, output: str, metric: str, names: Sequence[str]) -> None:
+    axes.set_ylabel(f"{output}: {metric}".replace("$", r"\$"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if all(min(one.lines[0].get_ydata(), default=0) >= 0 for one in axes.containers):
+        # Student's t over few seeds knows nothing of the bound that errors and shares have.
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+    if len(names) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=_columns(names))
+
+
+def _name(values: Mapping[str, str]) -> str:
+    name = ", ".join(f"{label} {value}" for label, value in values.items())
+    return (name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}\u2026").replace("$", r"\$")
+
+
+def _colours(lines: int) -> Iterator[Any]:
+    if lines <= MOST_LINES:
+        return iter(colormaps["tab10"].colors)
+    scale = colormaps["viridis"]
+    return (scale(0.95 * number / (lines - 1)) for number in range(lines))

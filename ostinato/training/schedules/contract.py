@@ -1,0 +1,43 @@
+"""What a schedule is: the factor of the learning rate, from the number of updates and what validation said."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+from pydantic import Field
+
+Updates = Annotated[int, Field(ge=0)]
+"""A number of updates, 0 for none."""
+
+
+def ramp(update: int, warmup: int) -> float:
+    """Linear warm-up: 1/warmup at update 0, 1 from update warmup - 1 on."""
+    return min(1.0, (update + 1) / warmup) if warmup else 1.0
+
+
+def course(update: int, total: int, warmup: int) -> float:
+    """The share of the updates after the warm-up that lies behind: 0 at its end, 1 at `total` and beyond."""
+    return min(1.0, max(0.0, (update - warmup) / max(1, total - warmup)))
+
+
+class Schedule(ABC):
+    """Factor of the learning rate.
+
+    It holds no clock of its own: `factor` is a pure function of the update, `observe` takes in what validation said, and
+    `facts` / `restore` carry that through a checkpoint.
+    """
+
+    @abstractmethod
+    def factor(self, update: int, total: int) -> float:
+        """The factor for update number `update` (from 0) of `total`."""
+
+    @abstractmethod
+    def observe(self, value: float, *, higher_is_better: bool) -> None:
+        """Hears the monitored metric after each validation."""
+
+    @abstractmethod
+    def facts(self) -> dict:
+        """What was heard, as JSON values."""
+
+    @abstractmethod
+    def restore(self, facts: dict) -> None:
+        """Takes up facts that were saved."""

@@ -1,0 +1,117 @@
+"""Plain rivals: what they are given, what they may cost, and that nothing is read where there is none."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from ostinato import api
+from ostinato.errors import DataError
+from ostinato.evaluation import baselines as rivals
+from ostinato.recipe.read import from_arguments
+from ostinato.recipe.rules import align_of
+from ostinato.run.rows import of_split
+from ostinato.run.run import Run
+
+LABELS = ("fruit", "metal", "river")
+KINDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold"), "river": ("rhine", "oder", "elbe")}
+REGRESSION = "n-gram logistic regression"
+
+
+@pytest.fixture(scope="module")
+def sorted_by_label(tmp_path_factory):
+    """A recipe whose training rows come label by label."""
+    folder = tmp_path_factory.mktemp("rivals")
+    lines = [f"the {word} {number % 7},{label}" for label in LABELS for number in range(10) for word in KINDS[label]]
+    for name, part in (("train", lines), ("test", lines[::5])):
+        (folder / f"{name}.csv").write_text("\n".join(["x,y", *part]) + "\n")
+    training = {"epochs": 1, "batch_rows": 30}
+    data = {name: str(folder / f"{name}.csv") for name in ("train", "test")} | {"valid": str(folder / "test.csv")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(folder / "cache"))
+        yield from_arguments({"x": "text"}, {"y": "category"}, data=data, training=training)
+
+
+@pytest.fixture(scope="module")
+def run(sorted_by_label, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    api.train(sorted_by_label, folder, device="cpu")
+    return Run.load(folder)
+
+
+def measured(run):
+    return rivals.measured(run, lambda: of_split(run, "train", None, ()), of_split(run, "test", None, ()))["y"]
+
+
+class Unread:
+    """A table that nobody may read."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"{name} of a table is asked for, and no output has a rival")
+
+
+def unopened():
+    raise AssertionError("the training rows are opened, and no output has a rival that learns from them")
+
+
+def test_where_no_output_has_a_rival_no_row_is_read():
+    settings = from_arguments({"de": "text"}, {"en": "text"}).settings
+    run = SimpleNamespace(outputs=settings.outputs, inputs=settings.inputs, recipe=SimpleNamespace(settings=settings))
+    assert align_of(settings.outputs["en"]) == "free"
+    assert rivals.measured(run, unopened, (Unread(), None)) == {}
+
+
+def test_of_many_rows_some_of_every_label_are_learnt_from_and_their_number_is_told(run, monkeypatch):
+    assert set(measured(run)) == {"commonest label", REGRESSION}
+    monkeypatch.setattr(rivals, "MOST_ROWS", 30)
+    found = measured(run)
+    assert set(found) == {"commonest label, 30 of 90 rows", f"{REGRESSION}, 30 of 90 rows"}
+    assert found[f"{REGRESSION}, 30 of 90 rows"]["accuracy"]["value"] > 90
+    assert measured(run) == found, "drawn by seed"
+
+
+def test_weights_are_bounded_and_what_is_left_out_is_told(run, monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+
+    widths, fit = [], LogisticRegression.fit
+
+    def seen(self, features, labels):
+        widths.append(features.shape[1])
+        return fit(self, features, labels)
+
+    monkeypatch.setattr(LogisticRegression, "fit", seen)
+    measured(run)
+    (whole,) = widths
+    monkeypatch.setattr(rivals, "MOST_WEIGHTS", 3 * whole)
+    assert set(measured(run)) == {"commonest label", REGRESSION}
+    monkeypatch.setattr(rivals, "MOST_WEIGHTS", 3 * 60)
+    assert set(measured(run)) == {"commonest label", f"{REGRESSION}, the commonest 60 of {whole} features"}
+    assert widths[:2] == [whole, whole] and 50 < widths[2] <= 60
+
+
+def test_a_run_whose_rival_is_stopped_keeps_its_metrics_and_examples(sorted_by_label, monkeypatch, tmp_path):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rivals, "measured", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        api.train(sorted_by_label, tmp_path / "run", device="cpu", examples=tmp_path / "kept.safetensors")
+    assert "accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())["test"]["outputs"]["y"]
+    assert (tmp_path / "kept.safetensors").is_file()
+
+
+def test_what_cannot_be_measured_is_told_apart_from_rows_that_cannot_be_read(run, monkeypatch):
+    def refuse(*_):
+        raise DataError("no such number")
+
+    def told():
+        heard = []
+        api.evaluate(run.folder, say=heard.append, device="cpu")
+        return heard
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rivals, "measure", refuse)
+        assert told() == ["no plain rival is measured: that of outputs.y cannot be measured: no such number"]
+    with monkeypatch.context() as patch:
+        patch.setattr(rivals, "_learnt", refuse)
+        assert told() == ["no plain rival is measured: the training rows cannot be read: no such number"]

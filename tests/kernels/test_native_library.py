@@ -1,0 +1,82 @@
+"""The native library is found, checked before it is believed, and its absence is a reason, not a failure."""
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ostinato.errors import KernelError
+from ostinato.kernels import native_library as loading
+
+needs_native = pytest.mark.skipif(loading.library() is None, reason="no native library in this installation")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An installation's folder, empty for now."""
+    monkeypatch.setattr(loading, "_FOLDER", tmp_path)
+    loading._found.cache_clear()
+    yield tmp_path
+    loading._found.cache_clear()
+
+
+def test_an_installation_without_a_library_says_why(folder):
+    assert loading.library() is None
+    assert (
+        loading.why_not() == "this installation has no native library: no C++ compiler was found when it was installed"
+    )
+
+
+def test_what_the_build_noted_is_told(folder):
+    (folder / "_native_build_error.txt").write_text("CompileError: g++ said no\n")
+    assert loading.why_not() == "this installation has no native library: CompileError: g++ said no"
+
+
+def test_a_file_that_is_no_library_is_told(folder):
+    (folder / "_native.so").write_bytes(b"no library")
+    assert loading.library() is None
+    assert "_native.so cannot be loaded" in loading.why_not()
+
+
+@needs_native
+def test_a_library_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(loading, "ABI", loading.ABI + 1)
+    with pytest.raises(
+        KernelError, match=f"_native.so has boundary {loading.ABI - 1}, this package needs {loading.ABI}: install"
+    ):
+        loading.Library(Path(loading.__file__).with_name("_native.so"))
+
+
+@needs_native
+def test_plain_is_on_every_machine_and_the_first_set_is_taken():
+    one = loading.library()
+    assert one.instruction_sets[-1] == "plain" and one.instruction_set in one.instruction_sets
+    with pytest.raises(KernelError, match="no instruction set 'sse9'; this machine can use: .*plain"):
+        one.use("sse9")
+
+
+@needs_native
+def test_the_words_python_hands_over_are_the_headers():
+    header = (Path(__file__).parents[2] / "native" / "ostinato.h").read_text()
+    assert f"#define OSTINATO_ABI {loading.ABI}\n" in header
+
+
+@needs_native
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
+def test_the_library_exports_its_boundary_and_nothing_else():
+    path = Path(loading.__file__).with_name("_native.so")
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", "--format=posix", path], capture_output=True, text=True, check=True
+    )
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    # beside the standard library's own templates (_ZNSt), which it declares visible
+    assert names and all(name.startswith(("ostinato_", "_ZNSt")) for name in names), names
+
+
+@needs_native
+def test_the_library_needs_no_python_and_no_torch():
+    path = Path(loading.__file__).with_name("_native.so")
+    assert ctypes.CDLL(str(path)).ostinato_abi() == loading.ABI
+    assert b"libtorch" not in path.read_bytes() and b"libpython" not in path.read_bytes()

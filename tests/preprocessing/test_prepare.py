@@ -1,0 +1,129 @@
+"""A share of the training rows: nested, drawn by seed, and no label of the task is lost with the rows that are left out."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ostinato.data.split import set_aside
+from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.validate import validate
+from ostinato.preprocessing import prepare as preprocessing_prepare
+from ostinato.recipe.read import from_arguments
+from ostinato.run.rows import of_split
+from ostinato.run.run import Run
+from ostinato.run.score import scores
+from ostinato.run.train import train_run
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+
+
+def rows(number):
+    draw = random.Random(0)
+    return [{"x": "".join(draw.choices("abcdef", k=3)), "y": str(row % number)} for row in range(40)]
+
+
+def recipe(fraction, output="tokens", **training):
+    small = {"type": "tokens", "separator": "", "encoder": {"hidden_size": 4}}
+    made = {"y": {"type": output} if output == "category" else {"type": output, "head": {"hidden_size": 4}}}
+    return from_arguments(
+        {"x": small}, made, data={"fraction": fraction}, training={"epochs": 1, "batch_rows": 8, **training}
+    )
+
+
+def train_rows(fraction, **training):
+    return preprocessing_prepare.prepare(recipe(fraction, **training), data={"train": rows(2)}).splits["train"].rows
+
+
+def test_a_smaller_fraction_is_part_of_a_larger_one_and_valid_stays_the_same():
+    few, some, whole = (train_rows(fraction) for fraction in (0.1, 0.5, 1.0))
+    assert [len(few), len(some), len(whole)] == [4, 18, 36]
+    assert set(few.tolist()) < set(some.tolist()) < set(whole.tolist())
+    assert not np.array_equal(some, train_rows(0.5, seed=2))
+    made = preprocessing_prepare.prepare(recipe(0.1), data={"train": rows(2)})
+    assert made.splits["valid"].rows.tolist() == set_aside(40, seed=1)[1].tolist()
+    assert "data.fraction 0.1: 4 of 36 training rows kept, drawn by seed" in made.notes
+    with pytest.raises(ConfigError, match="data.fraction"):
+        recipe(0)
+
+
+def test_windows_of_series_have_no_fraction():
+    plain = {"load": "series"}, {"ahead": {"of": "load", "align": "next", "horizon": 3}}
+    from_arguments(*plain)
+    with pytest.raises(ConfigError, match="data.fraction: keeps a share of the rows, and here they are windows"):
+        from_arguments(*plain, data={"fraction": 0.5})
+
+
+def test_pieces_are_fitted_on_the_rows_that_are_kept_and_labels_on_all():
+    data = {"train": rows(20), "valid": rows(20)}
+    made = preprocessing_prepare.prepare(recipe(0.05, "category"), data=data)
+    assert len(made.splits["train"].rows) == 2
+    assert len(made.modalities["outputs.y"].facts()["labels"]) == 20
+    kept = {letter for row in made.splits["train"].rows for letter in data["train"][row]["x"]}
+    assert set(made.modalities["inputs.x"].facts()["symbols"]) == kept
+
+
+@pytest.mark.parametrize("valid", ["valid.tsv", None])
+def test_the_training_rows_that_a_run_knows_are_those_that_it_was_trained_on(tmp_path, valid):
+    for name in ("train.tsv", "valid.tsv"):
+        (tmp_path / name).write_text("x\ty\n" + "".join(f"{row['x']}\t{row['y']}\n" for row in rows(2)))
+    data = {"train": str(tmp_path / "train.tsv"), "fraction": 0.25} | (
+        {"valid": str(tmp_path / "valid.tsv")} if valid else {}
+    )
+    made = from_arguments({"x": "tokens"}, {"y": "tokens"}, data=data)
+    run = SimpleNamespace(recipe=made, bundle=SimpleNamespace(data={}))
+    known = of_split(run, "train", None, ())[1]
+    assert known.tolist() == preprocessing_prepare.prepare(made).splits["train"].rows.tolist() and len(known) in (9, 10)
+
+
+def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
+    given = {
+        "resume": True,
+        "overwrite": False,
+        "device": "cpu",
+        "roots": (),
+        "data": {"train": rows(2)},
+        "validate": validate,
+    }
+    listeners = {"say": lambda _: None, "on_event": lambda _: None}
+    train_run(recipe(0.5), tmp_path / "run", **given, **listeners)
+    assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).before
+    with pytest.raises(ConfigError, match="data.fraction was 0.5, is 1.0"):
+        train_run(recipe(1.0), tmp_path / "run", **given, **listeners)
+
+
+def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path):
+    text = {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}
+    made = from_arguments(
+        {"x": text}, {"y": {"of": "x", "align": "next", "column": "y"}}, training={"epochs": 1, "batch_rows": 8}
+    )
+    shifted = [{"x": row["x"], "y": row["x"][1:] + "a"} for row in rows(2)]
+    data = {"train": shifted}
+    train_run(
+        made,
+        tmp_path / "run",
+        resume=False,
+        overwrite=False,
+        device="cpu",
+        roots=(),
+        data=data,
+        validate=validate,
+        say=print,
+        on_event=print,
+    )
+    run = Run.load(tmp_path / "run", "cpu")
+    uneven = [*shifted[:3], {"x": "abc", "y": "ab"}, *shifted[3:]]
+    with pytest.raises(
+        DataError,
+        match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(one row like this\); align: next says what follows",
+    ):
+        preprocessing_prepare.prepare(made, data={"train": shifted, "valid": uneven})
+    assert len(scores([run], shifted[:3])["y"].rows) == 3
+    with pytest.raises(
+        DataError, match="row 3: outputs.y has 2 symbols and inputs.x 3 steps; align: next needs one symbol per step"
+    ):
+        scores([run], uneven)

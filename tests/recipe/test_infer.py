@@ -1,0 +1,303 @@
+"""What a look at a file makes of its columns, and that the recipe which is written says just that."""
+
+import json
+import random
+
+import pytest
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.recipe import infer as guessing
+from ostinato.recipe import read as recipe_read
+from ostinato.recipe.infer import guess
+from ostinato.recipe.yaml_text import parse_yaml
+
+DRAW = random.Random(3)
+WORDS = "the cat sat on a red mat and saw no dog today but heard many birds near some old house".split()
+PROSE = [" ".join(DRAW.choices(WORDS, k=DRAW.randint(3, 9))) + f" {row}." for row in range(100)]
+TOPICS = [DRAW.choice(["food", "film", "sport"]) for _ in range(100)]
+STARS = [DRAW.randint(1, 5) for _ in range(100)]
+PRICES = [round(DRAW.random() * 100, 2) for _ in range(100)]
+DNA = ["".join(DRAW.choices("ACGT", k=60)) for _ in range(100)]
+TURNS = [" ".join(DRAW.choices(["left", "right", "on"], k=DRAW.randint(1, 6))) for _ in range(100)]
+FOLDED = [
+    ("".join(DRAW.choices("ACDEFGHIK", k=length)), "".join(DRAW.choices("HEC", k=length))) for length in range(12, 112)
+]
+
+
+def table(folder, columns, name="a.jsonl"):
+    rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    if name.endswith(".jsonl"):
+        text = "\n".join(map(json.dumps, rows))
+    else:
+        text = "\n".join(["\t".join(columns), *("\t".join(map(str, row.values())) for row in rows)])
+    (folder / name).write_text(text + "\n")
+    return str(folder / name)
+
+
+COLUMNS = {
+    "prose": (PROSE, "text", True),
+    "topics": (TOPICS, "category", True),
+    "stars": (STARS, "category", False),
+    "prices": (PRICES, "number", True),
+    "signs": ([row % 2 for row in range(100)], "category", True),
+    "years": ([1900 + row % 20 for row in range(100)], "number", False),
+    "dna": (DNA, {"type": "tokens", "separator": ""}, False),
+    "turns": (TURNS, "tokens", False),
+    "names": ([f"person {row}" for row in range(100)], "text", True),
+}
+
+
+@pytest.mark.parametrize("form", ["a.jsonl", "a.tsv"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_the_kind_of_a_column_is_seen_in_its_cells(tmp_path, name, form):
+    cells, kind, is_sure = COLUMNS[name]
+    made = guess(table(tmp_path, {"x": cells, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
+    assert made.settings == kind, made
+    assert (made.instead is None) == is_sure, made
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([[1.5, 2], [3]] * 50, "series"),
+        ([[1, 2], [3]] * 50, "tokens"),
+        ([["a", "b"]] * 100, "tokens"),
+        ([True, False] * 50, "category"),
+        ([None, *PRICES[1:]], "number"),
+    ],
+)
+def test_values_that_are_no_text_are_seen_too(tmp_path, cells, kind):
+    assert guess(table(tmp_path, {"x": cells, "y": TOPICS}), ["x"], ["y"]).inputs["x"].settings == kind
+
+
+def test_as_many_labels_as_words_are_tags_and_the_input_then_has_a_step_for_each(tmp_path):
+    labels = [" ".join(DRAW.choice(["N", "V", "D"]) for _ in text.split()) for text in PROSE]
+    made = guess(table(tmp_path, {"words": PROSE, "labels": labels}), [], [])
+    assert (made.inputs["words"].settings, made.outputs["labels"].settings) == ("tokens", "tags")
+    assert "as many labels as words has words in every row" in made.outputs["labels"].reason
+    one_short = [*labels[:-1], labels[-1] + " N"]
+    assert guess(table(tmp_path, {"words": PROSE, "labels": one_short}), [], []).outputs["labels"].settings != "tags"
+    told = guess(table(tmp_path, {"words": PROSE, "labels": labels}), ["words:text"], ["labels"])
+    assert told.inputs["words"].settings == "text" and "write tokens" in told.outputs["labels"].instead
+    spans = [" ".join("B-X" if at == 0 else "O" for at, _ in enumerate(text.split())) for text in PROSE]
+    assert (
+        "scheme: bioes" in guess(table(tmp_path, {"words": PROSE, "labels": spans}), [], []).outputs["labels"].instead
+    )
+
+
+def test_a_label_for_each_letter_is_seen(tmp_path):
+    sequence, states = zip(*FOLDED)
+    made = guess(table(tmp_path, {"sequence": sequence, "states": states}), [], [])
+    assert made.inputs["sequence"].settings == {"type": "tokens", "separator": ""}
+    assert made.outputs["states"].settings == {"type": "tags", "separator": ""}
+
+
+def test_the_last_column_is_the_output_and_what_numbers_the_rows_is_left_out(tmp_path):
+    made = guess(table(tmp_path, {"id": range(1, 101), "review": PROSE, "topic": TOPICS}, "a.tsv"), [], [])
+    assert (list(made.inputs), list(made.outputs), list(made.left_out)) == (["review"], ["topic"], ["id"])
+    assert made.choice.startswith("NOT SURE: topic is the output because it is the last column")
+    assert list(guess(table(tmp_path, {"id": range(1, 101), "topic": TOPICS}, "a.tsv"), [], []).inputs) == ["id"], (
+        "there is nothing else"
+    )
+    assert guess(table(tmp_path, {"review": PROSE, "topic": TOPICS}), ["review"], ["topic"]).choice is None
+
+
+def test_a_single_column_and_plain_text_become_a_model_of_what_goes_on(tmp_path):
+    (tmp_path / "book.txt").write_text("\n".join(PROSE) + "\n")
+    made = guess(str(tmp_path / "book.txt"), [], [])
+    assert made.plain() == {"inputs": {"text": "text"}, "outputs": {"going_on": {"of": "text", "align": "next"}}}
+    assert made.recipe().settings.outputs["going_on"].align == "next"
+    with pytest.raises(ConfigError, match="nothing goes on from it"):
+        guess(table(tmp_path, {"x": PRICES}), [], [])
+
+
+@pytest.mark.parametrize("output", ["turns", "text of it: {all}"])
+def test_the_written_recipe_is_the_one_that_was_guessed(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path, {"dna": DNA, 'it\'s, "odd"': PROSE, output: TURNS})
+    made = guess("a.jsonl", [], [])
+    (tmp_path / "a.yaml").write_text(made.yaml("a.jsonl", "ostinato init a.jsonl"))
+    read = recipe_read.load(tmp_path / "a.yaml")
+    assert read.settings == made.recipe().settings
+    comments = [line for line in (tmp_path / "a.yaml").read_text().splitlines() if line.strip().startswith("#")]
+    assert any("NOT SURE" in line for line in comments) and any("each letter is a step" in line for line in comments)
+
+
+def test_no_cell_breaks_out_of_a_comment(tmp_path):
+    made = guess(table(tmp_path, {"x": PROSE, "y": ["a\nb: c", "\x85d # \x1b e"] * 50}), [], [])
+    lines = made.yaml("a.jsonl", "ostinato init").splitlines()
+    assert parse_yaml("\n".join(lines), "a")["outputs"] == {"y": "category"}
+    assert (
+        [line for line in lines if "b: c" in line]
+        == [line for line in lines if "b: c" in line and line.startswith("  # ")]
+        != []
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "says"),
+    [
+        (["x:txt"], [], "no type 'txt'; did you mean 'text'"),
+        (["z"], [], "no column 'z'"),
+        ([], ["runs/here"], "--folder DIR"),
+        (["x", "x:text"], [], "named twice"),
+        (["x"], ["x"], "is an input too"),
+        (["x", "y"], [], "every column is an input"),
+        ([], ["x", "y"], "every column is an output"),
+    ],
+)
+def test_what_cannot_be_is_told(tmp_path, inputs, outputs, says):
+    with pytest.raises(ConfigError, match=says):
+        guess(table(tmp_path, {"x": PROSE, "y": TOPICS}), inputs, outputs)
+
+
+def test_a_column_of_nothing_is_told(tmp_path):
+    with pytest.raises(DataError, match="the column 'x' of .* holds nothing in the first 100 rows"):
+        guess(table(tmp_path, {"x": [None] * 100, "y": TOPICS}), [], [])
+
+
+def test_columns_with_colons_are_columns(tmp_path):
+    made = guess(table(tmp_path, {"a:text": PROSE, "b": TOPICS}), ["a:text"], ["b:category"])
+    assert list(made.inputs) == ["a:text"] and made.outputs["b"].reason == "as told"
+    assert (
+        guess(table(tmp_path, {"a:text": PROSE, "b": TOPICS}), ["a:text:tokens"], ["b"]).inputs["a:text"].settings
+        == "tokens"
+    )
+
+
+def test_only_the_first_rows_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(guessing, "LOOKED_AT", 60)
+    made = guess(table(tmp_path, {"x": [*PRICES[:60], *PROSE[:40]], "y": TOPICS}), [], [])
+    assert made.rows == 60 and made.inputs["x"].settings == "number"
+    assert "a look at the first 60 rows" in made.yaml("a", "ostinato init a")
+
+
+@pytest.mark.parametrize("word", ["?", "N/A", "none", "NA", "null", "nan"])
+@pytest.mark.parametrize("form", ["a.jsonl", "a.tsv"])
+def test_what_says_that_a_number_is_missing_makes_no_text_of_numbers(tmp_path, word, form):
+    cells = [word if row % 9 == 4 else price for row, price in enumerate(PRICES)]
+    made = guess(table(tmp_path, {"x": cells, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
+    assert made.settings == "number" and made.instead is None, made
+    stances = [word if row % 3 == 1 else "against" for row in range(100)]
+    made = guess(table(tmp_path, {"x": stances, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
+    assert made.settings == "category" and made.reason.startswith("2 different values"), "beside words it is a label"
+    with pytest.raises(DataError, match="'x'.*holds nothing"):
+        guess(table(tmp_path, {"x": [word] * 100, "y": TOPICS}, form), ["x"], ["y"])
+
+
+HOURS = [f"2024-01-{1 + row // 24:02d} {row % 24:02d}:00" for row in range(100)]
+
+
+def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path):
+    found = guess(
+        table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), [], ["load:series"]
+    )
+    assert found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"}
+    assert found.plain()["outputs"] == {"forecast": {"of": "load", "align": "next", "horizon": 24}}
+    assert found.data("a") == {"train": "a", "time": "hour"} and list(found.left_out) == ["note"]
+    written = parse_yaml(found.yaml("a.jsonl", "ostinato init"), "written")
+    assert written["data"] == {"train": "a.jsonl", "time": "hour"} and written["outputs"] == found.plain()["outputs"]
+    assert found.recipe().settings.outputs["forecast"].horizon == 24
+
+
+def test_dates_that_are_told_to_be_an_input_are_the_time(tmp_path):
+    made = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
+    found = guess(made, ["hour", "price"], ["load:series"])
+    assert (
+        found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"}
+        and found.clock.time == "hour"
+    )
+    found.recipe()
+
+
+def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
+    columns = {"site": ["a"] * 50 + ["b"] * 50, "t": [*range(50)] * 2, "load": PRICES, "note": PROSE}
+    found = guess(table(tmp_path, columns), ["load"], ["load"])
+    assert found.plain() == {
+        "inputs": {"load": "series"},
+        "outputs": {"forecast": {"of": "load", "align": "next", "horizon": guessing.HORIZON}},
+    }
+    assert (
+        found.data("a") == {"train": "a", "time": "t", "series": "site"}
+        and "one step from row to row within each site" in found.told()[0]
+    )
+    found.recipe()
+
+
+def test_rows_of_numbers_by_date_are_forecast_where_nothing_is_told(tmp_path):
+    columns = {"hour": HOURS, "when": PRICES, "load": PRICES[::-1]}
+    found = guess(table(tmp_path, columns), [], [])
+    assert (
+        found.plain()["inputs"] == {"load": "series", "when": "series", "when_": "calendar"}
+        and "NOT SURE" in found.choice
+    )
+    assert guess(table(tmp_path, {**columns, "kind": TOPICS}), [], []).clock is None
+
+
+def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
+    lists = [[float(step + row) for step in range(40)] for row in range(20)]
+    found = guess(table(tmp_path, {"load": lists, "heat": lists, "id": list(range(20))}), [], ["load:series"])
+    assert (
+        found.plain()["inputs"] == {"load": "series", "heat": "series"}
+        and found.clock is None
+        and found.data("a") == {"train": "a"}
+    )
+    found.recipe()
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ((["note"], ["note"]), "would only copy it"),
+        (
+            ([], ["note:series"]),
+            "a series is of numbers, and .*a.jsonl line 1, column 'note': [^;]*; name another column or another type",
+        ),
+        (([], ["load:series", "price"]), "one column is forecast at a time"),
+        ((["load:number"], ["load"]), "write --in load"),
+        ((["hour:text"], ["load:series"]), "no column of .* has times that rise"),
+    ],
+)
+def test_what_cannot_be_forecast_is_told(tmp_path, told, says):
+    with pytest.raises(ConfigError, match=says):
+        guess(table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), *told)
+
+
+def test_the_cell_that_is_no_number_is_named(tmp_path):
+    cells = [price if row != 41 else "inf" for row, price in enumerate(PRICES)]
+    with pytest.raises(
+        ConfigError,
+        match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*infinite.*mend it.*; name another column",
+    ):
+        guess(table(tmp_path, {"hour": HOURS, "load": cells}, "a.tsv"), [], ["load:series"])
+
+
+def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path):
+    path = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
+    found = guess(path, [], ["load"])
+    assert found.plain() == {"inputs": {"price": "number"}, "outputs": {"load": "number"}}
+    assert "NOT SURE: for a forecast by hour write --out load:series" in str(found.outputs["load"])
+    assert "dates" in found.left_out["hour"]
+    assert guess(path, [], ["load:number"]).outputs["load"].instead is None, "who says number is not asked again"
+    assert guess(path, ["hour", "price"], ["load"]).plain()["inputs"]["hour"] in ("text", "tokens"), (
+        "what is told is done"
+    )
+
+
+@pytest.mark.parametrize(
+    "output, says", [("load", "for a forecast write --out load:series; say --in COLUMN"), ("note", "say --in COLUMN")]
+)
+def test_dates_alone_are_no_input(tmp_path, output, says):
+    columns = {"hour": HOURS, "load": PRICES, "note": PROSE}
+    with pytest.raises(ConfigError, match=rf"--in: what is no output is left out: hour \(dates.*\); {says}"):
+        guess(table(tmp_path, {name: columns[name] for name in ("hour", output)}), [], [output])
+
+
+def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
+    columns = {"a": PROSE, "b": STARS, "a,b": TOPICS}
+    path = table(tmp_path, columns)
+    assert list(guess(path, ["a,b:category"], ["a"]).inputs) == ["a,b"]
+    path = table(tmp_path, {"a": PROSE, "b": STARS, "c": TOPICS})
+    assert guess(path, ["a:text,b:number"], ["c"]).plain()["inputs"] == {"a": "text", "b": "number"}
+    with pytest.raises(ConfigError, match="--in d: there is no column 'd'"):
+        guess(path, ["a,d"], ["c"])

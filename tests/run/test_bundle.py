@@ -1,0 +1,142 @@
+"""The bundle: whole, or refused with what to do."""
+
+import json
+import math
+import random
+import shutil
+
+import pytest
+import torch
+
+import ostinato
+from ostinato.errors import BundleError
+from ostinato.run import bundle as bundles
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("bundle")
+    small = {"type": "text", "tokenizer": "char"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(folder / "cache"))
+        model = ostinato.Model(
+            inputs={"x": {**small, "encoder": {"hidden_size": 4}}},
+            outputs={"y": {**small, "head": {"hidden_size": 4}}},
+            training={"epochs": 1, "batch_rows": 8},
+        )
+        texts = ["".join(random.Random(seed).choices("abc", k=3)) for seed in range(16)]
+        model.fit([{"x": text, "y": text} for text in texts], folder=folder / "run", device="cpu")
+    yield folder / "run"
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def test_missing_weights_are_told(copy):
+    (copy / bundles.WEIGHTS).unlink()
+    with pytest.raises(BundleError, match="weights.safetensors: the weights are missing.*--resume"):
+        ostinato.load(copy)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-5], lambda data: data[:40], lambda data: b"", lambda data: b"x" * 200]
+)
+def test_corrupt_weights_are_told(copy, damage, checked):
+    path = copy / bundles.WEIGHTS
+    path.write_bytes(damage(path.read_bytes()))
+    if not checked:
+        (copy / f"{bundles.WEIGHTS}.sha256").unlink()
+    with pytest.raises(BundleError, match="weights.safetensors: .*(sha256 differs|damaged).*train again"):
+        ostinato.load(copy)
+
+
+def test_one_changed_bit_is_noticed(copy):
+    data = bytearray((copy / bundles.WEIGHTS).read_bytes())
+    data[-3] ^= 1
+    (copy / bundles.WEIGHTS).write_bytes(data)
+    with pytest.raises(BundleError, match="sha256 differs"):
+        ostinato.load(copy)
+
+
+def test_weights_of_another_model_are_refused(copy):
+    weights = bundles.load_weights(copy)
+    bundles.save_weights(copy, {name: tensor[..., :1] for name, tensor in weights.items()})
+    with pytest.raises(BundleError, match="not the weights of this model"):
+        ostinato.load(copy)
+
+
+def changed(copy, **changes):
+    path = copy / bundles.DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_newer_version_is_refused_and_an_unknown_older_one_too(copy):
+    changed(copy, version=bundles.VERSION + 1)
+    with pytest.raises(BundleError, match="bundle version 2, this Ostinato reads up to 1; update Ostinato"):
+        ostinato.load(copy)
+    changed(copy, version=0)
+    with pytest.raises(BundleError, match="version 0 can no longer be read; train again"):
+        ostinato.load(copy)
+
+
+def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
+    plain = json.loads((copy / bundles.DESCRIPTION).read_text())
+    plain["chosen_because"] = plain.pop("reasons")
+    (copy / bundles.DESCRIPTION).write_text(json.dumps(plain | {"version": 0}))
+    monkeypatch.setitem(
+        bundles.MIGRATIONS,
+        0,
+        lambda old: {**{k: v for k, v in old.items() if k != "chosen_because"}, "reasons": old["chosen_because"]},
+    )
+    assert bundles.load(copy).reasons == plain["chosen_because"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 1}', '{"version": 1, "odd": 2}', "\udcff"]
+)
+def test_a_damaged_description_is_told(copy, content):
+    (copy / bundles.DESCRIPTION).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BundleError, match="damaged"):
+        bundles.load(copy)
+
+
+@pytest.mark.parametrize("content", ["{", "\udcff", "[]"])
+def test_damaged_metrics_are_told(copy, content):
+    (copy / bundles.METRICS).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BundleError, match="damaged"):
+        bundles.load(copy)
+
+
+@pytest.mark.parametrize("key", ["modalities", "recipe", "lengths"])
+def test_a_description_without_its_parts_is_told(copy, key):
+    changed(copy, **{key: {}})
+    with pytest.raises(BundleError, match="damaged"):
+        ostinato.load(copy)
+
+
+def test_the_card_says_what_it_is_how_good_and_with_what(copy):
+    text = (copy / bundles.CARD).read_text()
+    for part in ("`x` (text)", "`y` (text)", "parameters", "train: 15 rows", "set aside", "torch", "Not measured yet"):
+        assert part in text
+
+
+def test_metrics_that_are_not_finite_are_null_in_the_file_and_themselves_when_it_is_read(copy):
+    report = {
+        "outputs": {"y": {"perplexity": {"value": math.inf, "low": 2.0, "high": math.nan, "method": "bootstrap"}}}
+    }
+    bundles.save_metrics(copy, {"test": report})
+    text = (copy / bundles.METRICS).read_text()
+    one = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["test"]["outputs"]["y"][
+        "perplexity"
+    ]
+    assert (one["value"], one["low"], one["high"]) == (None, 2.0, None)
+    kept = bundles.load(copy).metrics["test"]["outputs"]["y"]["perplexity"]
+    assert (
+        math.isnan(kept["value"]) and math.isnan(kept["high"]) and (kept["low"], kept["method"]) == (2.0, "bootstrap")
+    )

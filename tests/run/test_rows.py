@@ -1,0 +1,121 @@
+"""Rows for a trained run: each place reads its column in its own way, wherever the rows come from."""
+
+import json
+
+import pytest
+
+import ostinato
+from ostinato import api
+from ostinato.errors import ConfigError
+from ostinato.recipe.read import from_arguments
+from ostinato.run import rows as row_sources
+
+LINES = ["ab ba cc,p,1", "ba ba ab,n,2", "cc ab ba,p,0", "ab ab cc,n,1"] * 5
+WORDS, CHARACTERS = {"type": "tokens", "column": "s"}, {"type": "tokens", "separator": "", "column": "s"}
+TRAINING = {"epochs": 1, "batch_rows": 10}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    path.write_text("\n".join(["s,y,stars", *LINES]) + "\n")
+    return path
+
+
+def fitted(table, inputs, outputs, monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    recipe = from_arguments(inputs, outputs, data={"train": str(table), "test": str(table)}, training=TRAINING)
+    report = api.train(recipe, tmp_path / "run", device="cpu")
+    return ostinato.load(tmp_path / "run", device="cpu"), report
+
+
+@pytest.mark.parametrize(
+    "inputs", [{"words": WORDS, "chars": CHARACTERS}, {"a": {"type": "text", "column": "s"}, "b": CHARACTERS}], ids=list
+)
+def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, monkeypatch, tmp_path):
+    model, report = fitted(table, inputs, {"y": "category"}, monkeypatch, tmp_path)
+    run, first, second = model.run, *(f"inputs.{name}" for name in inputs)
+    whole = ["ab", "ba", "cc"] if "words" in inputs else "ab ba cc"
+    listed = [
+        next(row_sources.asked(run, None, str(table)).rows),
+        next(row_sources.asked(run, ["ab ba cc"], None).rows),
+        next(row_sources.table_rows(run, row_sources.of_split(run, "train", table, ())[0])),
+    ]
+    for row in listed:
+        assert (row[first], row[second]) == (whole, list("ab ba cc"))
+    (line,) = api.predict(tmp_path / "run", ["ab ba cc"], as_json=True, device="cpu")
+    assert json.loads(line)["inputs"] == dict(zip(inputs, (whole, list("ab ba cc"))))
+    texts = [line.split(",")[0] for line in LINES]
+    told = list(api.predict(tmp_path / "run", source=str(table), n_best=1, device="cpu"))
+    assert told == list(api.predict(tmp_path / "run", texts, n_best=1, device="cpu"))
+    answers = model.predict(table, n_best=1)
+    assert [f"1\t{one.score:.6f}\t{one.text}" for (one,) in answers] == told
+    for rows in (texts, [{"s": text} for text in texts]):
+        assert model.predict(rows, n_best=1) == answers
+    scored = api.score(tmp_path / "run", str(table), device="cpu")["y"]["log_probability"]
+    for found in (report, model.evaluate(table)):
+        assert found["outputs"]["y"]["log_loss"]["value"] == pytest.approx(-sum(scored) / len(scored), rel=1e-5)
+
+
+def test_two_outputs_on_one_column_are_each_measured_on_their_own_values(table, monkeypatch, tmp_path):
+    outputs = {"which": {"type": "category", "column": "stars"}, "stars": "number"}
+    model, report = fitted(table, {"s": "tokens"}, outputs, monkeypatch, tmp_path)
+    row = next(row_sources.table_rows(model.run, row_sources.of_split(model.run, "valid", table, ())[0]))
+    assert (row["outputs.which"], row["outputs.stars"]) == ("1", 1.0)
+    assert report["rivals"]["which"]["commonest label"]["accuracy"]["value"] == 50
+    # The rows' own mean, 1: off by 1 in half of them.
+    assert report["rivals"]["stars"]["mean"]["mae"]["value"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a_comparison(
+    table, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def train(name, **changed):
+        data = {"train": str(table), **changed.pop("data", {})}
+        api.train(
+            from_arguments({"s": "tokens"}, {"y": "category"}, data=data, training={**TRAINING, **changed}),
+            name,
+            device="cpu",
+        )
+        return name
+
+    first, alike, other = train("first", seed=1), train("alike", seed=1, clip_norm=0.5), train("other", seed=2)
+    named = train("named", seed=1, data={"valid": str(table)})
+    found = api.evaluate([first, alike], device="cpu")
+    assert (found["split"], found["examples"]) == ("valid", 2)
+    assert api.compare(first, alike, device="cpu")["examples"] == 2
+    for second in (other, named):
+        for judge in (
+            lambda: api.evaluate([first, second], device="cpu"),
+            lambda: api.compare(first, second, device="cpu"),
+        ):
+            with pytest.raises(
+                ConfigError, match=rf"valid of first was set aside.*and {second} set aside other rows.*--data FILE"
+            ):
+                judge()
+        assert api.evaluate([first, second], data=str(table), device="cpu")["examples"] == len(LINES)
+        assert api.compare(first, second, data=str(table), device="cpu")["examples"] == len(LINES)
+    assert api.evaluate([named, other], device="cpu")["examples"] == len(LINES), "named by a file: nobody set it aside"
+    with pytest.raises(ConfigError, match="valid of other was set aside.*and named"):
+        api.compare(named, other, device="cpu")
+
+
+def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    rows = [{"x": [1.0, 2.0, float(number)], "y": "ab"[number % 2]} for number in range(20)]
+    ostinato.Model({"x": "series"}, {"y": "category"}, training=TRAINING).fit(
+        rows, folder=tmp_path / "run", device="cpu"
+    )
+    (line,) = api.predict(tmp_path / "run", ["1 NA 3"], as_json=True, device="cpu")
+    found = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert found["inputs"] == {"x": [1.0, None, 3.0]} and found["outputs"]["y"][0]["value"] in ("a", "b")
+
+
+def test_a_text_that_is_the_name_of_a_table_which_is_there_is_asked_about(table, monkeypatch, tmp_path):
+    fitted(table, {"s": "tokens"}, {"y": "category"}, monkeypatch, tmp_path)
+    assert list(api.predict(tmp_path / "run", ["nowhere.csv", str(tmp_path)], device="cpu")), "texts like any other"
+    with pytest.raises(ConfigError, match="is a file, and a text is needed here; to read the file say --input"):
+        list(api.predict(tmp_path / "run", ["ab", str(table)], device="cpu"))

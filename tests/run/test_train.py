@@ -1,0 +1,180 @@
+"""What a run is made from: rows set aside, sizes chosen, data that changed, an epoch's validation."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import ostinato
+from ostinato import api
+from ostinato.data.read import open_table
+from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation import evaluate as judging
+from ostinato.preprocessing import prepare as preprocessing_prepare
+from ostinato.recipe.read import from_arguments
+from ostinato.sweeps.sweep import Planned, is_finished
+
+SMALL = {"type": "text", "tokenizer": "char"}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def rows(number, seed=0):
+    draw = random.Random(seed)
+    texts = ["".join(draw.choices("abc", k=draw.randint(1, 6))) for _ in range(number)]
+    return [{"x": text, "y": text} for text in texts]
+
+
+def recipe(**training):
+    return from_arguments(
+        {"x": SMALL | {"encoder": {"hidden_size": 4}}},
+        {"y": SMALL | {"head": {"hidden_size": 4}}},
+        training={"epochs": 1} | training,
+    )
+
+
+def test_nothing_of_validation_is_fitted_or_trained_on():
+    data = {"train": rows(20), "valid": [{"x": "zz", "y": "qq"}]}
+    made = preprocessing_prepare.prepare(recipe(), data=data)
+    for place in ("inputs.x", "outputs.y"):
+        assert set(made.modalities[place].facts()["tokenizer"]["pieces"]) <= set("abc")
+    aside = preprocessing_prepare.prepare(recipe(), data={"train": rows(40)})
+    train, valid = set(aside.splits["train"].rows.tolist()), set(aside.splits["valid"].rows.tolist())
+    assert len(valid) == 4 and not train & valid and len(train | valid) == 40
+    assert "4 of 40 rows set aside by seed" in aside.notes[0]
+
+
+def test_rows_set_aside_depend_on_the_seed_alone():
+    one, same, other = (
+        preprocessing_prepare.prepare(recipe(seed=seed), data={"train": rows(40)}).splits["valid"].rows
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_what_the_user_set_is_not_chosen_and_what_is_chosen_has_a_reason():
+    made = preprocessing_prepare.prepare(recipe(batch_rows=5), data={"train": rows(40)}).recipe
+    assert made.settings.training.batch_rows == 5 and made.settings.training.batch_steps is None
+    assert made.settings.training.epochs == 1 and "training.epochs" not in made.reasons
+    assert all(made.reasons.values()) and "outputs.y.reads" in made.reasons
+
+
+def test_the_longest_training_target_is_known():
+    made = preprocessing_prepare.prepare(recipe(max_steps=5), data={"train": rows(40), "valid": rows(4)})
+    assert made.lengths == {"y": 5}
+
+
+def test_a_split_that_is_not_named_is_told():
+    with pytest.raises(ConfigError, match="data.train is not given"):
+        preprocessing_prepare.prepare(recipe())
+
+
+def test_a_watched_metric_of_answers_is_measured_each_epoch(tmp_path):
+    model = ostinato.Model(
+        {"x": SMALL | {"encoder": {"hidden_size": 4}}},
+        {"y": SMALL | {"head": {"hidden_size": 4}}},
+        training={"epochs": 2, "batch_rows": 8, "monitor": "y.exact_match"},
+    )
+    model.fit(rows(24), rows(8, seed=1), folder=tmp_path / "run", device="cpu")
+    lines = [json.loads(line) for line in (tmp_path / "run/history.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    assert len(epochs) == 2 and all(0 <= line["valid.y.exact_match"] <= 100 for line in epochs)
+    # The same numbers as a report on the same rows with the weights that were kept.
+    report = model.evaluate(rows(8, seed=1))["outputs"]["y"]
+    best = next(line for line in epochs if line["best"])
+    assert report["perplexity"]["value"] == pytest.approx(best["valid.y.perplexity"], rel=1e-4)
+
+
+def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp_path):
+    model = ostinato.Model(
+        {"x": SMALL | {"encoder": {"hidden_size": 4}}},
+        {"y": SMALL | {"head": {"hidden_size": 4}, "alternatives": "more"}},
+        search={"type": "greedy", "min_length": 1},
+        training={"epochs": 1, "batch_rows": 8},
+    )
+    model.fit([row | {"more": ""} for row in rows(24)], rows(8, seed=1), device="cpu")
+    (said,) = model.predict(["abc"])
+    data = [
+        {"x": "abc", "y": "never", "more": f"no | {said}"},
+        {"x": "abc", "y": "never", "more": ""},
+        {"x": "abc", "y": None, "more": ""},
+    ]
+    found = model.evaluate(data)
+    assert found["examples"] == 2
+    with pytest.raises(DataError, match="no row holds y"):
+        model.evaluate(data[2:])
+    table = open_table(data, columns=["x", "y", "more"], base=tmp_path, data_root=(), where="here")
+    judged = judging.examine([model.run], table).outputs["y"]
+    assert [list(one) for one in judged.alternatives] == [["no", said], []]
+
+
+def test_compare_needs_an_output_in_common(tmp_path):
+    runs = []
+    for name in ("y", "z"):
+        model = ostinato.Model(
+            {"x": SMALL | {"encoder": {"hidden_size": 4}}},
+            {name: SMALL | {"column": "y", "head": {"hidden_size": 4}}},
+            training={"epochs": 1, "batch_rows": 8},
+        )
+        runs.append(model.fit(rows(24), rows(8), folder=tmp_path / name, device="cpu").run)
+    with pytest.raises(DataError, match="gives y, .* gives z: none in common"):
+        judging.compare(*runs, (None, None), "test")
+
+
+def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path):
+    """A setting that has been added since stands at its default."""
+    rows = [{"x": list("abc"), "y": list("cba")}] * 8
+    model = ostinato.Model(inputs={"x": "tokens"}, outputs={"y": "tokens"}, training={"epochs": 1, "batch_rows": 4})
+    model.fit(rows, rows[:2], folder=tmp_path / "run")
+    kept = tmp_path / "run" / "bundle.json"
+    plain = json.loads(kept.read_text())
+    del plain["recipe"]["inputs"]["x"]["encoder"]["word_dropout"], plain["recipe"]["training"]["tbptt"]
+    kept.write_text(json.dumps(plain))
+    model.fit(rows, rows[:2], folder=tmp_path / "run", resume=True)
+    model.recipe = from_arguments(
+        {"x": {"type": "tokens", "encoder": {"word_dropout": 0.5}}},
+        {"y": "tokens"},
+        training={"epochs": 1, "batch_rows": 4},
+    )
+    with pytest.raises(ConfigError, match="word_dropout was 0.0, is 0.5"):
+        model.fit(rows, rows[:2], folder=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"split": {"valid": 12, "test": 6}}, r"data\.split\.test was 12, is 6"),
+        ({"season": 6}, r"data\.season was None, is 6"),
+        ({"time": None, "split": {"valid": 12, "test": 12}}, r"data\.time was 'hour', is None"),
+    ],
+    ids=str,
+)
+def test_a_run_that_divides_its_series_otherwise_is_another_run(changed, says, tmp_path):
+    (tmp_path / "load.csv").write_text("\n".join(["hour,load", *(f"{hour},{hour % 6}" for hour in range(60))]) + "\n")
+    data = {"file": str(tmp_path / "load.csv"), "time": "hour", "split": {"valid": 12, "test": 12}}
+
+    def planned(**changed):
+        encoder = {"hidden_size": 4, "embedding_size": 4}
+        made = from_arguments(
+            {"load": {"type": "series", "encoder": encoder}},
+            {"ahead": {"of": "load", "align": "next", "horizon": 3, "lookback": 6}},
+            data={**data, **changed},
+            training={"epochs": 1},
+        )
+        return Planned("run", {}, 1, made, (), tmp_path / "run")
+
+    api.train(planned().recipe, tmp_path / "run", device="cpu")
+    assert is_finished(planned())
+    with pytest.raises(ConfigError, match=says):
+        is_finished(planned(**changed))
+    with pytest.raises(ConfigError, match=says):
+        api.train(planned(**changed).recipe, tmp_path / "run", resume=True, device="cpu")
