@@ -17,6 +17,7 @@ ORDER = (
     "numbers",
     "steps",
     "registry",
+    "alignments",
     "tokenizers",
     "modalities",
     "metrics",
