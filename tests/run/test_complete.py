@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import ostinato
-import ostinato.run.predict
 import ostinato.registry
+import ostinato.run.predict
 import ostinato.steps
 from ostinato.errors import ConfigError
 from ostinato.model.continuation import pieces_of
