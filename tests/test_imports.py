@@ -14,7 +14,7 @@ ROOT = Path(ostinato.__file__).parent
 ORDER = (
     "errors",
     "files",
-    "numbers",
+    "raw",
     "steps",
     "registry",
     "alignments",

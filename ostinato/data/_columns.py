@@ -13,7 +13,7 @@ from typing import Any
 from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.data.contract import BLOCK_VALUES, Block, Source, values_in
 from ostinato.errors import DataError, nearest
-from ostinato.numbers import as_number
+from ostinato.raw.numbers import as_number
 
 BLOCK_ROWS = 1024
 """Sentences and series are lists, which take several times the room of their text."""

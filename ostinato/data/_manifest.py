@@ -14,7 +14,7 @@ from ostinato.data._files import JsonLines
 from ostinato.data._lines import BLOCK_BYTES, decoded, file_digest, line_blocks
 from ostinato.data.contract import Block, Source
 from ostinato.errors import DataError, nearest
-from ostinato.numbers import as_number
+from ostinato.raw.numbers import as_number
 
 MARK = ":file"
 """What the name of a column ends in whose cells are paths."""

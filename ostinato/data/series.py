@@ -15,8 +15,7 @@ import numpy as np
 from ostinato.data.contract import Block, Source
 from ostinato.data.read import Table
 from ostinato.errors import DataError
-from ostinato.modalities.series import as_array
-from ostinato.numbers import as_number
+from ostinato.raw.numbers import as_array, as_number
 
 DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)

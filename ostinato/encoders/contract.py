@@ -58,6 +58,10 @@ class Encoder(nn.Module, ABC):
 
     takes: ClassVar[tuple[type, ...]] = (Symbols, Values, Labels)
     """The kinds of step that it can read."""
+    sees_ahead: ClassVar[tuple[str, ...]] = ()
+    """Its settings that, where true, show a step what comes after it: an output that goes on from the input needs them off."""
+    directions_beside: ClassVar[bool] = False
+    """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 
     causal: bool
     """Whether a step is read without those after it, so that reading can go on from a state."""

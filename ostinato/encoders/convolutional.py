@@ -56,6 +56,8 @@ class Convolutional(Encoder):
         where `variational` is not set (theirs drops whole channels).
     """
 
+    sees_ahead = ("bidirectional",)
+
     def __init__(
         self,
         spec: Spec,

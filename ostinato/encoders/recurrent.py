@@ -65,6 +65,9 @@ class Recurrent(Encoder):
         batch as in Merity 2018, section 4.3.
     """
 
+    sees_ahead = ("bidirectional", "reversed_source")
+    directions_beside = True
+
     def __init__(
         self,
         spec: Spec,

@@ -56,6 +56,8 @@ class Windowed(Encoder):
     Source: windows of words: Bengio et al. 2003, jmlr.org/papers/v3/bengio03a; of letters: Sejnowski and Rosenberg 1987 (NETtalk).
     """
 
+    sees_ahead = ("bidirectional",)
+
     def __init__(
         self,
         spec: Spec,

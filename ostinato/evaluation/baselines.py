@@ -16,7 +16,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.evaluate import metrics_of
 from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Judged
-from ostinato.modalities.series import as_array
+from ostinato.raw.numbers import as_array
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.rows import table_rows
 from ostinato.run.run import Row, Run

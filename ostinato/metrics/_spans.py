@@ -6,7 +6,7 @@ from typing import Any
 from ostinato.errors import DataError
 from ostinato.metrics._confusion import label, steps
 from ostinato.metrics.contract import Judged
-from ostinato.modalities._schemes import OUTSIDE, Span, spans, split
+from ostinato.raw.schemes import OUTSIDE, Span, spans, split
 
 
 def rows(judged: Judged) -> list[Sequence[float]]:

@@ -42,6 +42,8 @@ class Calendar(Modality):
     default_encoder = "recurrent"
     default_head = {}
     metrics = {}
+    over_time = "dates"
+    known_future = True
 
     def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
         if not cycles or len(set(cycles)) < len(cycles):

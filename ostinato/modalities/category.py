@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
 from ostinato.modalities._fields import is_missing, one_line
-from ostinato.modalities.contract import MISSING, Labels, Modality
+from ostinato.modalities.contract import MISSING, Features, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -46,6 +46,7 @@ class Category(Modality):
     default_encoder = "feed_forward"
     default_head = {"summary": "classifier"}
     metrics = {"summary": ("accuracy", "macro_f1", "micro_f1", "log_loss")}
+    labels_beyond_fraction = True
 
     def __init__(
         self,
@@ -159,6 +160,10 @@ class Category(Modality):
     @property
     def spec(self) -> Labels:
         return Labels(len(self._labels), self._several, self._ordinal is not None, tuple(self._counts))
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """The label, or the labels together as one."""
+        return Features("label", [str(raw) for raw in cells])
 
     def facts(self) -> dict:
         return {"labels": list(self._labels), "counts": list(self._counts)}

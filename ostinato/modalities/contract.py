@@ -3,9 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+
+from ostinato.raw.schemes import Legal
+from ostinato.tokenizers.contract import Tokenizer
 
 MISSING = -1
 """A step of `Labels` that nobody gave a label; losses and metrics leave it out. In values it is NaN."""
@@ -65,15 +68,6 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Legal:
-    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after a."""
-
-    starts: tuple[bool, ...]
-    ends: tuple[bool, ...]
-    follows: tuple[tuple[bool, ...], ...]
-
-
-@dataclass(frozen=True)
 class Labels:
     """Each step has one of `size` labels, or with `multilabel` any number of them.
 
@@ -103,6 +97,19 @@ Spec = Symbols | Values | Labels
 """What one step of a column is."""
 
 
+class Features(NamedTuple):
+    """What a baseline reads of a column, an entry per row.
+
+    Args:
+        kind: text: n-grams of words and of characters are counted; symbols: n-grams of symbols; label: one column each;
+            numbers: a vector, scaled.
+        values: a string of each row, a list of strings, a string, or an array of numbers.
+    """
+
+    kind: Literal["text", "symbols", "label", "numbers"]
+    values: Sequence[Any]
+
+
 class Modality(ABC):
     """Raw values of one column <-> arrays of steps.
 
@@ -117,6 +124,20 @@ class Modality(ABC):
     """Alignment -> the head's name."""
     metrics: ClassVar[dict[str, tuple[str, ...]]]
     """Alignment -> names of the metrics that judge an output."""
+
+    over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
+    """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value for the
+    whole series."""
+    known_future: ClassVar[bool] = False
+    """Whether an input's values are known through the horizon of a forecast. A setting of this name, where a member has it,
+    decides in its place."""
+    labels_beyond_fraction: ClassVar[bool] = False
+    """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known however
+    few rows are trained on."""
+
+    def features(self, cells: Sequence[Any]) -> Features | None:
+        """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the input out."""
+        return None
 
     @abstractmethod
     def fit(self, column: Iterable[Any]) -> None:
@@ -164,8 +185,15 @@ class Modality(ABC):
 class Tokenized(ABC):
     """A modality that learns from texts, whose vocabulary others of its type may share though each reads raw values in its own way.
 
-    fit(column) is learn(texts(column)).
+    fit(column) is learn(texts(column)). Its symbols are pieces of a text, so that several may be needed for a word.
     """
+
+    tokenizer: Tokenizer
+    """What cuts the texts."""
+
+    @abstractmethod
+    def prepared(self, raw: Any) -> str:
+        """The text that the tokenizer reads of a raw value."""
 
     @abstractmethod
     def texts(self, column: Iterable[Any]) -> Iterator[str]:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import DataError, shown
-from ostinato.modalities.contract import Modality, Values
-from ostinato.numbers import FLOAT32_MAX, as_number
+from ostinato.modalities.contract import Features, Modality, Values
+from ostinato.raw.numbers import FLOAT32_MAX, as_number
 
 
 class Number(Modality):
@@ -130,6 +130,10 @@ class Number(Modality):
     @property
     def spec(self) -> Values:
         return Values(1)
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """The number itself, in the data's unit."""
+        return Features("numbers", [np.array([np.nan if raw is None else raw]) for raw in cells])
 
     def facts(self) -> dict:
         return {**self._facts, "unit": self._unit}

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, shown
+from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Modality, Values
-from ostinato.numbers import FLOAT32_MAX, as_number
+from ostinato.modalities.contract import Features, Modality, Values
+from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
 
 
 class Series(Modality):
@@ -49,6 +49,7 @@ class Series(Modality):
     default_encoder = "recurrent"
     default_head = {"next": "forecast"}
     metrics = {"next": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")}
+    over_time = "channels"
 
     def __init__(
         self,
@@ -162,6 +163,16 @@ class Series(Modality):
     def restore(self, facts: dict) -> None:
         self._set(facts["mean"], facts["deviation"], facts["gaps"])
 
+    def features(self, cells: Sequence[Any]) -> Features:
+        """Of each channel its mean, its deviation, its first and its last number; zeros where there is no step."""
+        return Features("numbers", [self._looked_at(raw) for raw in cells])
+
+    def _looked_at(self, raw: Any) -> np.ndarray:
+        values = as_array([] if raw is None else raw)
+        if not len(values):
+            return np.zeros(4 * len(self._mean))
+        return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
+
     def parse(self, field: str) -> list[Any]:
         if field.lstrip().startswith("["):
             try:
@@ -169,7 +180,7 @@ class Series(Modality):
             except (json.JSONDecodeError, RecursionError) as why:
                 raise DataError(f"a list of lists is needed as JSON, such as [[1, 2.5], [3, null]]: {why}") from None
         parts = field.split(None if self._separator.isspace() else self._separator) if field.strip() else []
-        return [_number(part, f"number {place}") for place, part in enumerate(parts, 1)]
+        return [number_at(part, f"number {place}") for place, part in enumerate(parts, 1)]
 
     def take(self, raw: Any) -> Any:
         return None if is_missing(raw) else raw
@@ -215,48 +226,6 @@ def _scaling(
     """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of them."""
     constant = low >= high
     return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
-
-
-def as_array(raw: Any) -> np.ndarray:
-    """A raw value as (T,) or (T, C) float64, NaN where it is missing."""
-    if not isinstance(raw, (list, tuple, np.ndarray)):
-        raise DataError(f"a list of numbers, or of lists of numbers, is needed, not {shown(raw)}")
-    try:
-        array = np.asarray(raw)
-    except ValueError:  # lists of unequal length
-        return _cell_by_cell(raw)
-    # Only plain numbers go the fast way: numpy would quietly take truth values and strings for numbers.
-    plain = array.dtype.kind in "fiu" and array.ndim in (1, 2)
-    return array.astype(np.float64) if plain else _cell_by_cell(raw)
-
-
-def _cell_by_cell(raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-    steps = raw.tolist() if isinstance(raw, np.ndarray) else list(raw)
-    if not isinstance(steps, list):
-        raise DataError(f"a list of numbers, or of lists of numbers, is needed, not {shown(raw)}")
-    first = next((step for step in steps if isinstance(step, (list, tuple, np.ndarray))), None)
-    if first is None:
-        return np.array([_number(value, f"step {place}") for place, value in enumerate(steps, 1)], dtype=np.float64)
-    rows = []
-    for place, step in enumerate(steps, 1):
-        row = [None] * len(first) if step is None else step
-        if not isinstance(row, (list, tuple, np.ndarray)):
-            raise DataError(f"step {place} is no list, and others are lists of one number per channel: {shown(step)}")
-        if len(row) != len(first):
-            raise DataError(
-                f"step {place} has {len(row)} numbers, and others have {len(first)}; each needs one per channel, "
-                "null where it is missing"
-            )
-        rows.append([_number(value, f"step {place}, channel {channel}") for channel, value in enumerate(row, 1)])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(first))
-
-
-def _number(value: Any, place: str) -> float:
-    try:
-        number = as_number(value)
-    except DataError as why:
-        raise DataError(f"{place}: {why}") from None
-    return np.nan if number is None else number
 
 
 def _counted(channels: int) -> str:

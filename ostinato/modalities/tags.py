@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
-from ostinato.modalities import _schemes
 from ostinato.modalities._fields import is_missing, one_line
 from ostinato.modalities.contract import MISSING, Labels, Modality
+from ostinato.raw import schemes
 
 
 class Tags(Modality):
@@ -49,6 +49,7 @@ class Tags(Modality):
     default_encoder = "recurrent"
     default_head = {"each": "tagger"}
     metrics = {"each": ("step_accuracy", "step_macro_f1", "span_precision", "span_recall", "span_f1", "log_loss")}
+    labels_beyond_fraction = True
 
     def __init__(
         self,
@@ -87,11 +88,11 @@ class Tags(Modality):
         self._labels = labels
         self._tags = self._all_tags(labels)
         self._number = {tag: number for number, tag in enumerate(self._tags)}
-        legal = None if self._scheme is None else _schemes.legal(self._tags, self._scheme)
+        legal = None if self._scheme is None else schemes.legal(self._tags, self._scheme)
         self._spec = Labels(len(self._tags), counts=tuple(counts), legal=legal)
 
     def _all_tags(self, labels: list[str]) -> list[str]:
-        return labels if self._scheme is None else _schemes.vocabulary(labels, self._scheme)
+        return labels if self._scheme is None else schemes.vocabulary(labels, self._scheme)
 
     def _read(self, raw: Any) -> list[str | None]:
         if isinstance(raw, str):
@@ -111,14 +112,14 @@ class Tags(Modality):
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
-        detector = _schemes.Detector()
+        detector = schemes.Detector()
         for raw in column:
             if raw is None:
                 continue
             read = self._read(raw)
             if self._scheme is not None:
                 detector.add(read)
-                read = self._written(read, _schemes.spans(read), self._scheme)
+                read = self._written(read, schemes.spans(read), self._scheme)
             counts.update(label for label in read if label is not None)
         if not counts:
             raise DataError(
@@ -141,10 +142,10 @@ class Tags(Modality):
     def encode(self, raw: Any) -> np.ndarray:
         read = self._read(raw)
         if self._scheme is not None:
-            wrong = None if self._lenient else _schemes.fault(read, self._reads)
+            wrong = None if self._lenient else schemes.fault(read, self._reads)
             if wrong is not None:
-                raise DataError(f"step {wrong.step + 1}: {wrong.reason}; {_schemes.ADVICE}")
-            read = self._written(read, _schemes.spans(read), self._scheme)
+                raise DataError(f"step {wrong.step + 1}: {wrong.reason}; {schemes.ADVICE}")
+            read = self._written(read, schemes.spans(read), self._scheme)
         return np.array([self._encoded(label, step) for step, label in enumerate(read)], dtype=np.int32)
 
     def _encoded(self, tag: str | None, step: int) -> int:
@@ -158,14 +159,14 @@ class Tags(Modality):
         return MISSING if number is None else number
 
     def _written(
-        self, read: Sequence[str | None], spans: list[_schemes.Span], scheme: _schemes.Scheme
+        self, read: Sequence[str | None], spans: list[schemes.Span], scheme: schemes.Scheme
     ) -> list[str | None]:
-        tags = _schemes.tags_of(spans, len(read), scheme)
+        tags = schemes.tags_of(spans, len(read), scheme)
         return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str | None]:
         tags = [None if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
-        return tags if self._scheme is None else self._written(tags, _schemes.spans(tags), self._reads)
+        return tags if self._scheme is None else self._written(tags, schemes.spans(tags), self._reads)
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         return ["<missing>" if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
@@ -209,6 +210,6 @@ def _kinds(counts: Counter[str]) -> Counter[str]:
     """How often the labels of spans stand in tags."""
     kinds: Counter[str] = Counter()
     for tag, count in counts.items():
-        if tag != _schemes.OUTSIDE:
+        if tag != schemes.OUTSIDE:
             kinds[tag.partition("-")[2]] += count
     return kinds

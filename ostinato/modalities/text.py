@@ -13,9 +13,9 @@ from pydantic import Strict
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
-from ostinato.modalities.contract import Modality, Subwords, Symbols, Tokenized, Worded
+from ostinato.modalities.contract import Features, Modality, Subwords, Symbols, Tokenized, Worded
+from ostinato.raw.words import pattern
 from ostinato.registry import Room, SameAs, Settings, build
-from ostinato.tokenizers._words import pattern
 from ostinato.tokenizers.contract import Spelt, Tokenizer
 
 BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
@@ -99,9 +99,9 @@ class Text(Modality, Tokenized, Worded):
                 raise ConfigError(
                     f"stop_words: {word!r} is not one word; give words without white space or punctuation around"
                 )
-        self._tokenizer: Tokenizer = build(tokenizer, "tokenizers")
+        self.tokenizer: Tokenizer = build(tokenizer, "tokenizers")
         self._characters = Spelling() if characters else None
-        if characters and not isinstance(self._tokenizer, Spelt):
+        if characters and not isinstance(self.tokenizer, Spelt):
             raise ConfigError(f"characters: true: {self._not_words()}, or leave characters out")
         if stop_words and subword_pooling != "none":
             raise ConfigError("stop_words: every word has a label where words have labels; leave stop_words out")
@@ -157,7 +157,7 @@ class Text(Modality, Tokenized, Worded):
                 "check that this is the right column, or leave it out of the recipe"
             )
         words: set[str] = set()
-        self._tokenizer.fit(self._listened(chain((first,), texts), words))
+        self.tokenizer.fit(self._listened(chain((first,), texts), words))
         if self._characters is not None:
             self._characters.fit(words)
         self._labels = None
@@ -189,7 +189,7 @@ class Text(Modality, Tokenized, Worded):
         begins: list[int] = []
         spellings: list[str] = []
         for text in self._words(raw) if self._by_words else (self.prepared(raw),):
-            pieces = self._tokenizer.encode(text)
+            pieces = self.tokenizer.encode(text)
             if self._by_words:
                 # What a tokenizer finds nothing in has a label too: one unknown piece.
                 pieces = pieces or [None]
@@ -214,19 +214,19 @@ class Text(Modality, Tokenized, Worded):
         return [self._said(ids[first:after]).removeprefix(" ") for first, after in zip(firsts, [*firsts[1:], len(ids)])]
 
     def _said(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(
+        return self.tokenizer.decode(
             [None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)]
         )
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
-            self._labels = ["<begin>", "<end>", "<unknown>", *self._tokenizer.pieces()]
+            self._labels = ["<begin>", "<end>", "<unknown>", *self.tokenizer.pieces()]
         return [self._labels[one] for one in numbers(array)]
 
     @property
     def spec(self) -> Symbols:
         spelling = self._characters
-        size = self._tokenizer.size + FIRST_PIECE
+        size = self.tokenizer.size + FIRST_PIECE
         beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
         return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling)
 
@@ -235,21 +235,25 @@ class Text(Modality, Tokenized, Worded):
 
     def _spelt(self) -> Spelt:
         """The tokenizer, whose pieces must be words."""
-        if not isinstance(self._tokenizer, Spelt):
+        if not isinstance(self.tokenizer, Spelt):
             raise ConfigError(self._not_words())
-        return self._tokenizer
+        return self.tokenizer
 
     def _not_words(self) -> str:
-        return f"the pieces of {type(self._tokenizer).__name__.lower()} are parts of words; set tokenizer: word"
+        return f"the pieces of {type(self.tokenizer).__name__.lower()} are parts of words; set tokenizer: word"
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """The text."""
+        return Features("text", [" ".join(raw) if isinstance(raw, list) else raw or "" for raw in cells])
 
     def facts(self) -> dict:
         return {
-            "tokenizer": self._tokenizer.facts(),
+            "tokenizer": self.tokenizer.facts(),
             **(self._characters.facts() if self._characters is not None else {}),
         }
 
     def restore(self, facts: dict) -> None:
-        self._tokenizer.restore(facts["tokenizer"])
+        self.tokenizer.restore(facts["tokenizer"])
         if self._characters is not None:
             self._characters.restore(facts)
         self._labels = None

@@ -10,9 +10,9 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
-from ostinato.modalities.contract import Modality, Symbols, Worded
+from ostinato.modalities.contract import Features, Modality, Symbols, Worded
+from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
-from ostinato.tokenizers._vocabulary import most_frequent
 
 BEGIN, END, UNKNOWN, FIRST_SYMBOL = 0, 1, 2, 3
 
@@ -129,6 +129,10 @@ class Tokens(Modality, Worded):
 
     def words(self) -> list[str | None]:
         return [None] * FIRST_SYMBOL + self._symbols
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """The symbols."""
+        return Features("symbols", [[] if raw is None else list(map(str, raw)) for raw in cells])
 
     def facts(self) -> dict:
         return {"symbols": list(self._symbols), **(self._spelling.facts() if self._spelling is not None else {})}

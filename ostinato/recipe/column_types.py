@@ -10,7 +10,7 @@ from typing import Any
 
 from ostinato.data.series import times_of
 from ostinato.errors import DataError
-from ostinato.numbers import as_number
+from ostinato.raw.numbers import as_number
 
 EACH_LABEL = 5
 """A label is seen so often on average; text and measurements mostly differ from row to row."""

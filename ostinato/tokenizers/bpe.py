@@ -23,6 +23,7 @@ class BPE(Tokenizer):
     """
 
     exact = True
+    subword = True
 
     def __init__(self, *, size: Count = 8000):
         self._limit = size

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._vocabulary import most_frequent
 from ostinato.tokenizers.contract import Tokenizer
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class Tokenizer(ABC):
@@ -11,8 +12,11 @@ class Tokenizer(ABC):
     that its unknown symbol. One that knows every text (byte, bpe, unigram) gives back exactly what went in.
     """
 
-    exact: bool
+    exact: ClassVar[bool]
     """Whether decode(encode(x)) == x for every text."""
+    subword: ClassVar[bool] = False
+    """Whether it cuts words into as many different pieces as `size` asks for: the size is then chosen from the amount of text,
+    and words that have labels are made of their pieces."""
 
     @abstractmethod
     def fit(self, texts: Iterable[str]) -> None:

@@ -26,6 +26,7 @@ class Unigram(Tokenizer):
     """
 
     exact = True
+    subword = True
 
     def __init__(self, *, size: Count = 8000):
         self._limit = size

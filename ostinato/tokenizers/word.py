@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 
+from ostinato.raw.vocabulary import most_frequent
+from ostinato.raw.words import pattern
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
-from ostinato.tokenizers._vocabulary import most_frequent
-from ostinato.tokenizers._words import pattern
 from ostinato.tokenizers.contract import Spelt, Tokenizer
 
 # White space for str.split, so that no text can hold it in a piece.

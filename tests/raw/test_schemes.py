@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostinato.errors import DataError
-from ostinato.modalities import _schemes
-from ostinato.modalities._schemes import Span
+from ostinato.raw import schemes
+from ostinato.raw.schemes import Span
 
 SCHEMES = ("iob1", "iob2", "bioes")
 WORDS = "Alex Smith met Kim Lee in Rome".split()
@@ -23,10 +23,10 @@ SPANS = [("PER", 0, 2), ("PER", 3, 4), ("PER", 4, 5), ("LOC", 6, 7)]
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_three_ways_to_write_the_same_spans(scheme):
     tags = SAME[scheme].split()
-    assert _schemes.spans(tags) == SPANS
-    assert _schemes.tags_of([Span(*one) for one in SPANS], len(WORDS), scheme) == tags
-    assert _schemes.fault(tags, scheme) is None
-    assert [_schemes.fault(tags, other) is None for other in SCHEMES if other != scheme] == [False, False]
+    assert schemes.spans(tags) == SPANS
+    assert schemes.tags_of([Span(*one) for one in SPANS], len(WORDS), scheme) == tags
+    assert schemes.fault(tags, scheme) is None
+    assert [schemes.fault(tags, other) is None for other in SCHEMES if other != scheme] == [False, False]
 
 
 @st.composite
@@ -44,16 +44,16 @@ def some_spans(draw):
 @given(some_spans(), st.sampled_from(SCHEMES))
 def test_spans_come_back_from_every_scheme(drawn, scheme):
     found, length = drawn
-    tags = _schemes.tags_of(found, length, scheme)
-    assert len(tags) == length and _schemes.fault(tags, scheme) is None
-    assert _schemes.spans(tags) == found
+    tags = schemes.tags_of(found, length, scheme)
+    assert len(tags) == length and schemes.fault(tags, scheme) is None
+    assert schemes.spans(tags) == found
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_legal_is_what_spans_can_make_and_nothing_else(scheme):
     """Oracle: of all sequences of four tags the legal ones are those that some set of spans is written as."""
-    vocabulary = _schemes.vocabulary(["X", "Y"], scheme)
-    rules = _schemes.legal(vocabulary, scheme)
+    vocabulary = schemes.vocabulary(["X", "Y"], scheme)
+    rules = schemes.legal(vocabulary, scheme)
     for tags in itertools.product(range(len(vocabulary)), repeat=3 if scheme == "bioes" else 4):
         by_table = (
             rules.starts[tags[0]]
@@ -61,8 +61,8 @@ def test_legal_is_what_spans_can_make_and_nothing_else(scheme):
             and all(rules.follows[a][b] for a, b in itertools.pairwise(tags))
         )
         words = [vocabulary[one] for one in tags]
-        by_spans = _schemes.tags_of(_schemes.spans(words), len(words), scheme) == words
-        assert by_table == by_spans == (_schemes.fault(words, scheme) is None), words
+        by_spans = schemes.tags_of(schemes.spans(words), len(words), scheme) == words
+        assert by_table == by_spans == (schemes.fault(words, scheme) is None), words
 
 
 def conlleval(tags):
@@ -88,7 +88,7 @@ def conlleval(tags):
 def test_any_sequence_at_all_has_conllevals_spans():
     tags = ["O", *(f"{prefix}-{label}" for prefix in "BIES" for label in "XY")]
     for sequence in itertools.product(tags, repeat=4):
-        assert _schemes.spans(sequence) == conlleval(sequence), sequence
+        assert schemes.spans(sequence) == conlleval(sequence), sequence
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_any_sequence_at_all_has_conllevals_spans():
     ],
 )
 def test_spans_by_hand(tags, expected):
-    assert _schemes.spans(tags.split()) == expected
+    assert schemes.spans(tags.split()) == expected
 
 
 def test_a_step_without_a_tag_ends_a_span():
-    assert _schemes.spans(["B-X", None, "I-X"]) == [("X", 0, 1), ("X", 2, 3)]
-    assert _schemes.fault(["B-X", None, "I-X"], "iob2").step == 2
+    assert schemes.spans(["B-X", None, "I-X"]) == [("X", 0, 1), ("X", 2, 3)]
+    assert schemes.fault(["B-X", None, "I-X"], "iob2").step == 2
 
 
 @pytest.mark.parametrize(
@@ -131,18 +131,18 @@ def test_a_step_without_a_tag_ends_a_span():
     ],
 )
 def test_a_fault_names_its_place_and_the_tags(tags, scheme, step, reason):
-    found = _schemes.fault(tags.split(), scheme)
+    found = schemes.fault(tags.split(), scheme)
     assert found.step == step and found.reason.startswith(reason) and scheme in found.reason
 
 
 @pytest.mark.parametrize("tag", ["NOUN", "B-", "X-PER", "BPER", "O-PER", "", "b-PER"])
 def test_what_is_no_tag_of_any_scheme_is_refused(tag):
     with pytest.raises(DataError, match="step 2: .* is no tag of a scheme; .*give scheme: none"):
-        _schemes.spans(["O", tag])
+        schemes.spans(["O", tag])
 
 
 def found(column):
-    detector = _schemes.Detector()
+    detector = schemes.Detector()
     for tags in column:
         detector.add(tags)
     return detector.scheme()

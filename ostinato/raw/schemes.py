@@ -12,11 +12,11 @@ Source: Ramshaw and Marcus 1995 (IOB1); Ratnaparkhi 1998 (IOB2); Tjong Kim Sang 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ostinato.errors import DataError
-from ostinato.modalities.contract import Legal
 
 Scheme = Literal["iob1", "iob2", "bioes"]
 
@@ -24,6 +24,15 @@ PREFIXES: dict[Scheme, str] = {"iob2": "BI", "iob1": "BI", "bioes": "BIES"}
 """What may stand before the hyphen, beside O; where schemes are equally good, the first is taken."""
 OUTSIDE = "O"
 _OUT = (OUTSIDE, "")
+
+
+@dataclass(frozen=True)
+class Legal:
+    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after a."""
+
+    starts: tuple[bool, ...]
+    ends: tuple[bool, ...]
+    follows: tuple[tuple[bool, ...], ...]
 
 
 class Span(NamedTuple):
