@@ -40,6 +40,7 @@ ORDER = (
     "evaluation",
     "probes",
     "sweeps",
+    "contracts",
     "api",
     "estimator",
     "",  # ostinato/__init__.py: the face, which hands on what estimator has
