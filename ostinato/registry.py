@@ -26,6 +26,7 @@ ROOMS = {
     "attentions": "ostinato.attentions",
     "encoders": "ostinato.encoders",
     "joins": "ostinato.joins",
+    "distributions": "ostinato.distributions",
     "heads": "ostinato.heads",
     "searches": "ostinato.searches",
     "optimizers": "ostinato.training.optimizers",

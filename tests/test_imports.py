@@ -27,6 +27,7 @@ ORDER = (
     "layers",
     "encoders",
     "joins",
+    "distributions",
     "heads",
     "searches",
     "nn",

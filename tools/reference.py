@@ -40,6 +40,7 @@ ABOUT = {
     "attentions": "`attention` of a head.",
     "encoders": "`encoder` of an input.",
     "joins": "`join` of an output.",
+    "distributions": "What a head predicts; chosen by the head, for plug-ins.",
     "heads": "`head` of an output.",
     "searches": "`search` of the recipe, or `--set search...` of `evaluate` and `predict`.",
     "optimizers": "`training.optimizer`.",

@@ -1,0 +1,65 @@
+"""Sums of log-probabilities that several distributions share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Costs(NamedTuple):
+    """What training asks of labels beside their log-probability.
+
+    Args:
+        smoothing: the share of each target's probability that is spread over all labels.
+        focal: the power of (1 - p) that each loss is multiplied by.
+        weights: of labels, in a form that spreads over their log-probabilities; None: all 1.
+    """
+
+    smoothing: float = 0.0
+    focal: float = 0.0
+    weights: Tensor | None = None
+
+
+NO_COSTS = Costs()
+
+
+def cross_entropy(log_probabilities: Tensor, targets: Tensor, costs: Costs = NO_COSTS) -> Tensor:
+    """The sum of weighted, focal and smoothed cross entropies; minus the log-probability where all three are off.
+
+        l[k] = weights[k] * (1 - p[k])^focal * -log p[k]
+        loss = (1 - smoothing) * l[target] + smoothing * mean over k of l[k]
+
+    Shapes:
+        log_probabilities (M, K); targets (M,) below K; weights, anything that spreads over (M, K); returns a scalar
+
+    Source: smoothing: Szegedy 2016, arXiv:1512.00567, section 7; focal: Lin 2017, arXiv:1708.02002, equation 5, whose alpha is
+    our weight; weights and smoothing together: as torch's cross_entropy.
+    """
+    losses = -log_probabilities
+    if costs.focal:
+        # a probability of 1 leaves no slope of 0^focal to multiply by, and a slope of infinity where focal < 1
+        rest = -torch.expm1(log_probabilities)
+        losses = losses * rest.clamp(min=torch.finfo(rest.dtype).eps) ** costs.focal
+    if costs.weights is not None:
+        losses = losses * costs.weights
+    total = losses.gather(1, targets.unsqueeze(1)).sum()
+    return total if not costs.smoothing else (1 - costs.smoothing) * total + costs.smoothing * losses.mean(1).sum()
+
+
+def mean_of_logs(logs: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean of the numbers whose logarithms these are; of one alone itself."""
+    return logs[0] if len(logs) == 1 else torch.stack(tuple(logs)).logsumexp(0) - math.log(len(logs))
+
+
+def cross_entropy_of_real(
+    log_probabilities: Tensor, targets: Tensor, real: Tensor, costs: Costs = NO_COSTS
+) -> Tensor:
+    """`cross_entropy` over the targets that are not missing; weights spread over all log-probabilities."""
+    if costs.weights is not None:
+        weights = costs.weights.to(log_probabilities.dtype).expand_as(log_probabilities)[real]
+        costs = costs._replace(weights=weights)
+    return cross_entropy(log_probabilities[real], targets[real], costs)
