@@ -55,9 +55,7 @@ def mean_of_logs(logs: Sequence[Tensor]) -> Tensor:
     return logs[0] if len(logs) == 1 else torch.stack(tuple(logs)).logsumexp(0) - math.log(len(logs))
 
 
-def cross_entropy_of_real(
-    log_probabilities: Tensor, targets: Tensor, real: Tensor, costs: Costs = NO_COSTS
-) -> Tensor:
+def cross_entropy_of_real(log_probabilities: Tensor, targets: Tensor, real: Tensor, costs: Costs = NO_COSTS) -> Tensor:
     """`cross_entropy` over the targets that are not missing; weights spread over all log-probabilities."""
     if costs.weights is not None:
         weights = costs.weights.to(log_probabilities.dtype).expand_as(log_probabilities)[real]

@@ -68,7 +68,11 @@ class Categorical(Distribution):
         """What these places mean; (R,) or (R, K), one row of places for each row."""
         if self.support is None:
             return places
-        return self.support.gather(1, places.unsqueeze(1)).squeeze(1) if places.ndim == 1 else self.support.gather(1, places)
+        return (
+            self.support.gather(1, places.unsqueeze(1)).squeeze(1)
+            if places.ndim == 1
+            else self.support.gather(1, places)
+        )
 
     def mode(self) -> Tensor:
         return self.symbols(self.log_probabilities.argmax(1))

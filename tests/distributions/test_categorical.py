@@ -48,7 +48,9 @@ def test_a_support_gives_each_row_symbols_of_its_own():
     support = torch.tensor([[7, 2, 7, 5], [0, 1, 2, 3]])
     ours = Categorical(scores(2), support=support)
     odds = ours.probabilities
-    torch.testing.assert_close(ours.log_prob(torch.tensor([7, 3])).exp(), torch.stack([odds[0, 0] + odds[0, 2], odds[1, 3]]))
+    torch.testing.assert_close(
+        ours.log_prob(torch.tensor([7, 3])).exp(), torch.stack([odds[0, 0] + odds[0, 2], odds[1, 3]])
+    )
     assert float(ours.log_prob(torch.tensor([6, 3]))[0]) == -math.inf
     assert ours.log_prob(torch.tensor([MISSING, 3]))[0] == 0
     best = odds.argmax(1)
