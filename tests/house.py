@@ -222,7 +222,9 @@ RULES = {"aligned": aligned, "compared": compared, "told_apart": told_apart, "na
 
 
 def faults() -> set[str]:
-    found = {f"{name_of(path)}: {rule}: {what}" for path in core() for rule in RULES for what in RULES[rule](tree_of(path))}
+    found = {
+        f"{name_of(path)}: {rule}: {what}" for path in core() for rule in RULES for what in RULES[rule](tree_of(path))
+    }
     for path in sorted(ROOT.rglob("*.py")):
         found |= {f"{name_of(path)}: private: {what}" for what in reached_into(path)}
         found |= {f"{name_of(path)}: lambda: {what}" for what in lambdas(tree_of(path))}

@@ -129,7 +129,9 @@ def test_nothing_is_unpickled():
 def test_the_core_asks_no_member_for_its_name():
     """See tests/house.py for what that means, and tests/house_debts.txt for what is left to be mended."""
     new = house.faults() - house.debts()
-    assert not new, "ask the member by its contract (what must wait stands in tests/house_debts.txt):\n" + "\n".join(sorted(new))
+    assert not new, "ask the member by its contract (what must wait stands in tests/house_debts.txt):\n" + "\n".join(
+        sorted(new)
+    )
 
 
 @pytest.mark.parametrize(
