@@ -35,7 +35,7 @@ from _layer_calls import OURS
 from ostinato import api
 from ostinato.files import write
 from ostinato.kernels.native_library import library
-from ostinato.preprocessing.prepare import prepare, training_batches
+from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.read import from_arguments
 from ostinato.steps import Layout, Steps
 from ostinato.training.repeatable import surroundings
@@ -133,13 +133,11 @@ def measured(cell: str, size: int, task: str, batch_steps: int, data: list[dict[
             training=training,
         )
         prepared = prepare(recipe)
-        split, settings = prepared.splits["train"], prepared.recipe.settings
-        epochs = [training_batches(settings, split).epoch(number) for number in range(EPOCHS)]
+        examples, settings = prepared.splits["train"], prepared.recipe.settings
+        epochs = [examples.batches(settings.training).epoch(number) for number in range(EPOCHS)]
         extra = 1 if task == "next" else 0
         lengths = [
-            torch.from_numpy(split.dataset.lengths["inputs.symbols"][part]).long() + extra
-            for one in epochs
-            for part in one
+            torch.from_numpy(examples.lengths("inputs.symbols")[part]).long() + extra for one in epochs for part in one
         ]
         turns = Turns(OURS[cell](EMBEDDED, size), lengths).drawn((EMBEDDED, size))
         api.train(recipe, Path(folder) / "run", device="cpu", on_event=turns.hear)

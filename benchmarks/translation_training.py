@@ -130,9 +130,9 @@ def measure_training(piece: int, rounds: int, run: Path, peer: Order | None) -> 
     """Target tokens a second of each piece; the loop runs as always, and whenever a piece is done it waits for the peer's."""
     given = recipe(piece)
     prepared = prepare(given)
-    split, seed = prepared.splits["train"], prepared.recipe.settings.training.seed
-    order = Batches(split.dataset.lengths, rows=split.rows, batch_rows=ROWS, seed=seed).epoch(0)
-    targets = split.dataset.lengths["outputs.en"]
+    examples, seed = prepared.splits["train"], prepared.recipe.settings.training.seed
+    order = Batches(examples.num_steps, batch_rows=ROWS, seed=seed).epoch(0)
+    targets = examples.lengths("outputs.en")
     tokens = [int(targets[rows].sum()) + len(rows) for rows in order]
     rates: Rates = {"ostinato": []} | ({"joeynmt": []} if peer else {})
     began = time.perf_counter()

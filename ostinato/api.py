@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ostinato import files
-from ostinato.data.read import Table
+from ostinato.data.examples import Examples
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import backtest as backtesting
 from ostinato.evaluation import baselines as rivals
@@ -20,7 +20,7 @@ from ostinato.evaluation import evaluate as judging
 from ostinato.evaluation.validate import validate
 from ostinato.kernels import dispatch
 from ostinato.model.graph import Graph
-from ostinato.preprocessing.prepare import Prepared, prepare, training_batches
+from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe import infer as guessing
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
@@ -83,14 +83,13 @@ def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
     """Real steps of the first update, and its products' multiplications and additions, forward and backward, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    training, split = prepared.recipe.settings.training, prepared.splits["train"]
-    batches = training_batches(prepared.recipe.settings, split).epoch(0)[: training.accumulate]
+    training, examples = prepared.recipe.settings.training, prepared.splits["train"]
     steps, carried = 0, ()
     graph.train()
     # The counter sees torch's products alone: the native kernel does the same ones, out of its sight.
     with FlopCounterMode(display=False) as counter, dispatch.forced("reference"):
-        for rows in batches:
-            batch = prepared.batch("train", rows)
+        for part in examples.batches(training).epoch(0)[: training.accumulate]:
+            batch = examples.fetch(part)
             losses, carried = (graph.losses(batch), ()) if batch.pieces is None else graph.losses_from(batch, carried)
             sum(loss.total for loss in losses.values()).backward()
             steps += sum(one.layout.total for one in (*batch.inputs.values(), *batch.targets.values()))
@@ -135,14 +134,14 @@ def train(
     if not run.bundle.metrics:
         say("measuring")
         split = row_sources.default_split(run, None, None)
-        rows = row_sources.of_split(run, split, None, roots)
-        examined = judging.examine([run], rows[0], rows=rows[1], say=say)
+        measured = row_sources.of_split(run, split, None, roots)
+        examined = judging.examine([run], measured, say=say)
         found = judging.report(run, examined, split)
         _keep(run, found)
         if examples is not None:
-            comparing.keep(run, split, *rows, examined, examples)
+            comparing.keep(run, split, measured, examined, examples)
         # Last, since whoever is stopped here has lost nothing of the run's own.
-        _keep(run, found | _rivals(run, rows, roots, say))
+        _keep(run, found | _rivals(run, measured, roots, say))
     split, found = list(run.bundle.metrics.items())[-1]
     return {**found, "run": str(folder)}
 
@@ -159,12 +158,10 @@ def _keep(run: Run, report: dict[str, Any]) -> None:
     bundles.write_card(run.folder, run.bundle, run.graph.parts())
 
 
-def _rivals(
-    run: Run, rows: tuple[Table, np.ndarray | None], roots: Sequence[Path], say: Callable[[str], None]
-) -> dict[str, Any]:
+def _rivals(run: Run, examples: Examples, roots: Sequence[Path], say: Callable[[str], None]) -> dict[str, Any]:
     """What plain rivals make of the same rows, if the rows that the run learnt from are still there."""
     try:
-        found = rivals.measured(run, lambda: row_sources.of_split(run, "train", None, roots), rows)
+        found = rivals.measured(run, lambda: row_sources.of_split(run, "train", None, roots), examples)
     except DataError as why:
         say(f"no plain rival is measured: {why}")
         return {}
@@ -237,17 +234,17 @@ def evaluate(
     search, split = search_of(run, sets), row_sources.default_split(run, split, data)
     if data is None:
         row_sources.refuse_other_rows(run, loaded[1:], split)
-    table, rows = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
+    examples = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
     if origins is not None:
-        backtesting.check(run, table, origins)
-    examined = judging.examine(loaded, table, rows=rows, search=search, say=say)
-    found = judging.report(run, examined, split) | _rivals(run, (table, rows), roots, say)
+        backtesting.check(run, examples, origins)
+    examined = judging.examine(loaded, examples, search=search, say=say)
+    found = judging.report(run, examined, split) | _rivals(run, examples, roots, say)
     if by is not None:
-        found["by"] = judging.by_group(run, examined, by, table.column(by, rows))
+        found["by"] = judging.by_group(run, examined, by, examples.column(by))
     if origins is not None:
-        found["backtest"] = backtesting.backtest(run, examined, table, origins)
+        found["backtest"] = backtesting.backtest(run, examined, examples, origins)
     if data is not None:
-        found = judging.noted(found, row_sources.learnt_from(loaded, table))
+        found = judging.noted(found, row_sources.learnt_from(loaded, examples))
     if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
         _keep(run, found)
     return found
@@ -270,9 +267,9 @@ def compare(
         row_sources.refuse_other_rows(both[1], both[:1], split)
     examined, notes = [], []
     for run in both:
-        table, rows = row_sources.of_split(run, split, data, roots)
-        examined.append(judging.examine([run], table, rows=rows))
-        notes += row_sources.learnt_from([run], table) if data is not None else []
+        examples = row_sources.of_split(run, split, data, roots)
+        examined.append(judging.examine([run], examples))
+        notes += row_sources.learnt_from([run], examples) if data is not None else []
     return judging.noted(
         judging.compare(both[0], both[1], (examined[0], examined[1]), split), list(dict.fromkeys(notes))
     )

@@ -160,9 +160,9 @@ class Model:
             )
         row_sources.refuse_columns(data, "data")
         split = row_sources.default_split(run, None, data)
-        table, rows = row_sources.of_split(run, split, data, ())
-        found = judging.report(run, judging.examine([run], table, rows=rows), split)
-        return judging.noted(found, row_sources.learnt_from([run], table) if data is not None else [])
+        examples = row_sources.of_split(run, split, data, ())
+        found = judging.report(run, judging.examine([run], examples), split)
+        return judging.noted(found, row_sources.learnt_from([run], examples) if data is not None else [])
 
     def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
         """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.

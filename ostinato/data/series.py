@@ -150,6 +150,22 @@ def shown(time: Any) -> str:
     return str(time).replace("T", " ").removesuffix(":00").removesuffix(" 00:00")
 
 
+def seasonal_error(past: Any, season: int) -> np.ndarray:
+    """The error of the seasonal naive forecast, the scale of MASE: the mean absolute difference of values one season apart, per channel; NaN where none is known.
+
+    Shapes:
+        past (T,) or (T, C); result () or (C,)
+
+    Args:
+        past: the series before the forecast, NaN where a value is missing.
+        season: steps of a season; 1 where there is none.
+    """
+    values = np.asarray(past, dtype=np.float64)
+    differences = abs(values[season:] - values[:-season])
+    known = np.isfinite(differences).sum(0)
+    return np.where(known > 0, np.nansum(differences, 0) / np.maximum(known, 1), np.nan)
+
+
 def long_table(
     table: Table,
     *,

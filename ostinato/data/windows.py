@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, to_steps
-from ostinato.data.series import Gathered, Times, moment, shown
+from ostinato.data.series import Gathered, Times, moment, seasonal_error, shown
 from ostinato.errors import DataError
 from ostinato.metrics.contract import Order
-from ostinato.metrics.mase import ordinary_error
 from ostinato.steps import Steps
 
 Reach = Literal["past", "ahead", "target", "whole"]
@@ -37,8 +35,7 @@ class Windows:
         ahead    = steps o - lookback up to o + horizon
         target   = steps o up to o + horizon
 
-    It has what the training asks of a `Dataset` (encoded steps by window) and what evaluation asks of a `Table` (raw values by
-    window); none of it grows with the number of windows times their length.
+    Nothing here grows with the number of windows times their length.
 
     Args:
         series: the raw series.
@@ -49,7 +46,6 @@ class Windows:
         horizon: steps that are predicted.
         season: steps of a season, for the scale of an ordinary error.
         where: the path in the recipe that named the data.
-        dataset: the encoded series, or None where only raw values are asked for.
     """
 
     def __init__(
@@ -63,10 +59,9 @@ class Windows:
         horizon: int,
         season: int,
         where: str,
-        dataset: Dataset | None = None,
     ):
         self.series, self.reach, self.columns, self.border = series, dict(reach), dict(columns), border
-        self.lookback, self.horizon, self.season, self.where, self.dataset = lookback, horizon, season, where, dataset
+        self.lookback, self.horizon, self.season, self.where = lookback, horizon, season, where
         self.notes: list[str] = []
         self.first = np.maximum(border.begins, lookback)
         counts = np.maximum(border.ends - horizon - self.first + 1, 0)
@@ -74,38 +69,14 @@ class Windows:
         self.num_rows = int(self.starts[-1])
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.reach)
-
-    @property
-    def table(self) -> Windows:
-        """What tells the places of windows: itself."""
-        return self
-
-    @property
     def empty(self) -> np.ndarray:
         """The series without a window."""
         return np.flatnonzero(np.diff(self.starts) == 0)
 
-    @cached_property
-    def lengths(self) -> dict[str, np.ndarray]:
-        """Steps of each place in every window; one number kept for all where they are equal."""
-        return {place: self._lengths(place) for place in self.reach}
-
-    def _lengths(self, place: str) -> np.ndarray:
-        if self.reach[place] == "whole" and self.dataset is not None:
-            own = self.dataset.lengths[place]
-            if (own != own[0]).any():
-                return np.repeat(own, np.diff(self.starts))
-            return np.broadcast_to(own[0], (self.num_rows,))
-        return np.broadcast_to(np.int64(self._length(place)), (self.num_rows,))
-
-    def _length(self, place: str) -> int:
+    def length(self, place: str) -> int:
+        """Steps of each window at a place; 1 where it is a value of the whole series."""
         past, after = {"past": (1, 0), "ahead": (1, 1), "target": (0, 1), "whole": (0, 0)}[self.reach[place]]
         return past * self.lookback + after * self.horizon or 1
-
-    def total_steps(self, rows: np.ndarray) -> int:
-        return int(sum(lengths[rows].sum() for lengths in self.lengths.values()))
 
     def at(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(series, origin) of these windows."""
@@ -117,19 +88,16 @@ class Windows:
         reach = self.reach[place]
         return origins if reach == "target" else origins - self.lookback
 
-    def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
-        """The encoded steps of one place in these windows."""
+    def steps(self, dataset: Dataset, place: str, rows: Sequence[int] | np.ndarray) -> Steps:
+        """The steps of these windows at a place, cut from the encoded series."""
         series, origins = self.at(rows)
-        if self.reach[name] == "whole":
-            return self.dataset.steps(name, series)
-        values, offsets = self.dataset.mapped(name)
-        length = self._length(name)
-        begins = offsets[series] + self._begin(name, origins)
+        if self.reach[place] == "whole":
+            return dataset.steps(place, series)
+        values, offsets = dataset.mapped(place)
+        length = self.length(place)
+        begins = offsets[series] + self._begin(place, origins)
         index = (begins[:, None] + np.arange(length)).ravel()
         return to_steps(values[index], np.full(len(series), length, dtype=np.int64))
-
-    def present(self, name: str, rows: np.ndarray) -> np.ndarray:
-        return self.dataset.present(name, self.at(rows)[0])
 
     def with_target(self) -> np.ndarray:
         """The windows whose target has a number for some output."""
@@ -155,7 +123,7 @@ class Windows:
     def told(self, series: int) -> str:
         return f"{self.series.name} series {self.series.names[series]}"
 
-    def rows(self, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+    def raw(self, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         """The raw values of windows by place; views of the series."""
         numbers = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
         for series, origin in zip(*(one.tolist() for one in self.at(numbers))):
@@ -166,7 +134,7 @@ class Windows:
         if self.reach[place] == "whole":
             return cell
         begin = self._begin(place, origin)
-        return cell[begin : begin + self._length(place)]
+        return cell[begin : begin + self.length(place)]
 
     def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any] | None:
         """How large an error of this place's series is ordinary before the split begins; NaN where the past repeats itself, None
@@ -175,7 +143,7 @@ class Windows:
         numbers = np.arange(self.num_rows) if rows is None else rows
         own: dict[int, Any] = {}
         for series in np.unique(self.at(numbers)[0]).tolist():
-            scale = ordinary_error(cells[series][: max(int(self.first[series]), self.season + 1)], self.season)
+            scale = seasonal_error(cells[series][: max(int(self.first[series]), self.season + 1)], self.season)
             own[series] = np.where(scale > 0, scale, np.nan)
         if all(np.isnan(scale).all() for scale in own.values()):
             return None
@@ -252,28 +220,26 @@ def _filled(cells: np.ndarray, season: int) -> np.ndarray:
 class WindowBatches:
     """Batches of training windows: in each epoch one window of every `stride`, from another start.
 
-        windows of an epoch = those n of `rows` with (n + offset) % stride == 0      offset: drawn by (seed, epoch // stride),
-                                                                                      one further with each epoch
+        windows of an epoch = those n with (n - offset) % stride == 0      offset: drawn by (seed, epoch // stride),
+                                                                            one further with each epoch
 
     After `stride` epochs every window was seen once; all of it is a pure function of (seed, epoch).
 
     Args:
-        windows: what is trained on.
-        rows: the windows that can be used.
+        steps: (windows,) real steps of each window, all places together.
         stride: steps from one origin to the next.
     """
 
     def __init__(
         self,
-        windows: Windows,
-        rows: np.ndarray,
+        steps: np.ndarray,
         *,
         stride: int,
         batch_steps: int | None,
         batch_rows: int | None,
         seed: int,
     ):
-        self.windows, self.rows, self.stride, self.seed = windows, rows, min(stride, len(rows)), seed
+        self.steps, self.stride, self.seed = steps, min(stride, len(steps)), seed
         self.limits = {"batch_steps": batch_steps, "batch_rows": batch_rows}
 
     def epoch(self, number: int) -> list[np.ndarray]:
@@ -281,10 +247,8 @@ class WindowBatches:
         offset = (
             int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn
         ) % self.stride
-        rows = self.rows[offset :: self.stride]
-        lengths = {place: one[rows] for place, one in self.windows.lengths.items()}
-        batches = Batches(lengths, **self.limits, seed=self.seed).epoch(number)
-        return [np.sort(rows[batch]) for batch in batches]
+        batches = Batches(self.steps[offset :: self.stride], **self.limits, seed=self.seed).epoch(number)
+        return [np.sort(batch) * self.stride + offset for batch in batches]
 
 
 def borders(

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data.read import Table
-from ostinato.data.windows import Windows
+from ostinato.data.examples import Examples
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import baselines as rivals
 from ostinato.evaluation.evaluate import Examined, measured_alone, metrics_of
 from ostinato.run.run import Run
 
 
-def check(run: Run, windows: Windows | Table, origins: int) -> None:
+def check(run: Run, examples: Examples, origins: int) -> None:
     """Errors:
     ConfigError: the run does not forecast, or no series has a window for each origin.
     """
-    if not isinstance(windows, Windows):
+    windows = examples.windows
+    if windows is None:
         raise ConfigError(
             f"--origins {origins}: is of forecasts, and {run.folder} says what is no series; leave it out"
         )
@@ -31,7 +31,7 @@ def check(run: Run, windows: Windows | Table, origins: int) -> None:
         )
 
 
-def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> dict[str, Any]:
+def backtest(run: Run, examined: Examined, examples: Examples, origins: int) -> dict[str, Any]:
     """Every metric for the forecasts that begin from each origin up to the next, with mean, deviation and the worst origin.
 
         origin k of K = the windows of each series from the share k / K of them up to (k + 1) / K, in the order of time
@@ -41,12 +41,13 @@ def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> di
 
     Args:
         run: whose forecasts they are.
-        examined: of all these windows.
-        windows: of a split.
+        examined: its answers to these examples.
+        examples: all windows of a split.
         origins: how many.
 
     Source: Tashman 2000 (International Journal of Forecasting 16:437), rolling origins of fixed coefficients.
     """
+    windows = examples.windows
     part_of = windows.parts(origins)
     parts: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -62,7 +63,7 @@ def backtest(run: Run, examined: Examined, windows: Windows, origins: int) -> di
         plain: dict[str, Any] = {}
         if all(outputs.values()):
             try:
-                plain = rivals.measured(run, lambda: (windows, None), (windows, rows))
+                plain = rivals.measured(run, lambda: examples, examples.pick(rows))
             except DataError as why:
                 notes.append(f"{who}: plain rivals are left out: {why}")
         parts.append({"from": begins, "to": ends, "examples": len(rows), "outputs": outputs, "rivals": plain})

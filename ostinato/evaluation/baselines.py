@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data.read import Table
+from ostinato.data.examples import Examples
 from ostinato.data.split import share_of
-from ostinato.data.windows import Windows
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.evaluate import metrics_of
 from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Judged
 from ostinato.raw.numbers import as_array
 from ostinato.recipe import columns as recipe_columns
-from ostinato.run.rows import table_rows
 from ostinato.run.run import Row, Run
 
 MOST_ROWS = 50_000
@@ -33,7 +31,7 @@ Predictions = dict[str, list[Any]]
 
 
 def measured(
-    run: Run, train: Callable[[], tuple[Table, np.ndarray | None]], test: tuple[Table, np.ndarray | None]
+    run: Run, train: Callable[[], Examples], test: Examples
 ) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
     """Each output's rivals by name, each with the output's metrics that need predictions alone.
 
@@ -48,23 +46,22 @@ def measured(
 
     Args:
         run: whose outputs they stand beside.
-        train: opens the rows that the run learnt from: the table and which of its rows, None for all; asked only where a rival
-            learns from them.
-        test: the rows that it is measured on.
+        train: opens the examples that the run learnt from; asked only where a rival learns from them.
+        test: the examples that it is measured on.
 
     Errors:
         DataError: the training rows cannot be read, or a metric cannot be measured; which.
     """
-    if isinstance(test[0], Windows):
-        return {output: _naive(run, output, *test) for output in run.outputs}
+    if test.windows is not None:
+        return {output: _naive(run, output, test) for output in run.outputs}
     answered = {output: _OF[kind] for output, one in run.outputs.items() if (kind := (one.type, one.align)) in _OF}
     if not answered:
         return {}
     try:
-        learnt, cut = _learnt(run, *train())
+        learnt, cut = _learnt(run, train())
     except (ConfigError, DataError) as why:
         raise DataError(f"the training rows cannot be read: {why}") from None
-    judged_rows = list(table_rows(run, *test))
+    judged_rows = list(test.raw())
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for output, answer in answered.items():
         place = f"outputs.{output}"
@@ -90,16 +87,14 @@ def measured(
     return {output: rivals for output, rivals in found.items() if rivals}
 
 
-def _learnt(run: Run, table: Table, rows: np.ndarray | None) -> tuple[list[Row], str]:
+def _learnt(run: Run, examples: Examples) -> tuple[list[Row], str]:
     """The rows that rivals learn from, and what their names say where these are not all."""
-    number = table.num_rows if rows is None else len(rows)
+    number = len(examples)
     if number <= MOST_ROWS:
-        return list(table_rows(run, table, rows)), ""
+        return list(examples.raw()), ""
     # The first ones would not do: files are often sorted by label or by date.
-    rows = share_of(
-        np.arange(number) if rows is None else rows, MOST_ROWS / number, seed=run.recipe.settings.training.seed
-    )
-    return list(table_rows(run, table, rows)), f", {len(rows):,} of {number:,} rows"
+    numbers = share_of(np.arange(number), MOST_ROWS / number, seed=run.recipe.settings.training.seed)
+    return list(examples.pick(numbers).raw()), f", {len(numbers):,} of {number:,} rows"
 
 
 def _is_whole(run: Run, row: Row) -> bool:
@@ -108,14 +103,14 @@ def _is_whole(run: Run, row: Row) -> bool:
     return all(cell is not None and (not isinstance(cell, (str, list, np.ndarray)) or len(cell) > 0) for cell in cells)
 
 
-def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> dict[str, dict[str, dict[str, Any]]]:
+def _naive(run: Run, output: str, examples: Examples) -> dict[str, dict[str, dict[str, Any]]]:
     """The last value, and the last season, again and again."""
-    place = f"outputs.{output}"
+    place, windows, numbers = f"outputs.{output}", examples.windows, np.arange(len(examples))
     seasons = {"persistence": 1} | (
         {f"seasonal naive, {windows.season} steps": windows.season} if windows.season > 1 else {}
     )
-    expected, scales = [row[place] for row in windows.rows(rows)], windows.scales(place, rows)
-    order = windows.order(np.arange(windows.num_rows) if rows is None else rows)
+    expected, scales = [row[place] for row in examples.raw()], examples.scales(place, numbers)
+    order = examples.order(numbers)
     metrics = {
         name: one
         for name, one in metrics_of(run, output).items()
@@ -123,7 +118,7 @@ def _naive(run: Run, output: str, windows: Windows, rows: np.ndarray | None) -> 
     }
     found = {}
     for name, season in seasons.items():
-        judged = Judged(windows.naive(place, rows, season), expected, scales=scales, order=order)
+        judged = Judged(windows.naive(place, examples.rows, season), expected, scales=scales, order=order)
         found[name] = {key: asdict(measure(metric, judged)) for key, metric in metrics.items()}
     return found
 

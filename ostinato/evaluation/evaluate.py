@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data.read import Table
-from ostinato.data.windows import Windows
+from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure, paired
 from ostinato.metrics._confusion import confusion
@@ -19,7 +18,6 @@ from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.rules import align_of
 from ostinato.registry import Settings, component, make
 from ostinato.run.predict import answers
-from ostinato.run.rows import table_rows
 from ostinato.run.run import Row, Run
 from ostinato.run.score import scores
 
@@ -62,14 +60,13 @@ def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def examine(
     runs: Sequence[Run],
-    table: Table | Windows,
+    examples: Examples,
     *,
-    rows: np.ndarray | None = None,
     search: Settings | None = None,
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Examined:
-    """Answers and scores for every row of a table; a row that lacks an output is left out there, one that lacks an input that is
+    """Answers and scores for every example; one that lacks an output is left out there, one that lacks an input that is
     no sequence everywhere, with a count.
 
     Errors:
@@ -95,7 +92,7 @@ def examine(
     }
     stand: dict[str, list[int]] = {output: [] for output in run.outputs}
     by_step: dict[str, list] = {output: [] for output, one in run.outputs.items() if align_of(one) == "next"}
-    listed = enumerate(table_rows(run, table, rows))
+    listed = enumerate(examples.raw())
     left_out: dict[str, list[int]] = {}
 
     def usable() -> Iterator[tuple[int, Row]]:
@@ -106,7 +103,6 @@ def examine(
             elif any(has(row, output) for output in needed):
                 yield number, row
 
-    where = lambda number: table.place(int(number if rows is None else rows[number]))  # noqa: E731
     # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
     answered = [
         name for name in run.outputs if not all(one.needs_log_probability for one in metrics_of(run, name).values())
@@ -114,7 +110,7 @@ def examine(
     total = 0
     for pairs in chunks(usable()):
         numbers, chunk = [number for number, _ in pairs], [row for _, row in pairs]
-        place = lambda at, numbers=numbers: where(numbers[at])  # noqa: E731
+        place = lambda at, numbers=numbers: examples.place(numbers[at])  # noqa: E731
         told = answers(runs, chunk, search=search, seed=seed, outputs=answered, place=place, say=say)
         scored = scores(runs, chunk, place=place)
         for output, settings in run.outputs.items():
@@ -131,18 +127,16 @@ def examine(
                 kept[key] += getattr(scored[output].scored, key).tolist()
         total += len(chunk)
     for lack, numbers in left_out.items():
-        say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {where(numbers[0])})")
+        say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
     lacking = [column for column, kept in zip(needed.values(), found.values()) if not kept["expected"]]
     if lacking:
-        raise DataError(f"{table.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
+        raise DataError(f"{examples.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
     judged = {}
     for output, kept in found.items():
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
         unknown |= {"quantiles"} if None in kept["quantiles"] else set()
-        scales = order = None
-        if isinstance(table, Windows):
-            numbers = np.array(stand[output]) if rows is None else np.asarray(rows)[stand[output]]
-            scales, order = table.scales(f"outputs.{output}", numbers), table.order(numbers)
+        scales, order = examples.scales(f"outputs.{output}", stand[output]), examples.order(stand[output])
+        if examples.windows is not None:
             if scales is None:
                 say(
                     f"outputs.{output}: mase is left out, since the past of every series is too short, or repeats itself season by season"

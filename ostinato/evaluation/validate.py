@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ostinato.data.batches import Batches
 from ostinato.evaluation import evaluate as judging
 from ostinato.metrics.contract import Judged
 from ostinato.preprocessing.prepare import Prepared
@@ -18,17 +17,10 @@ VALID_ROWS = 1000
 
 def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
     """The validation loss of each output, and the metrics that come with it; others only where one of them is monitored."""
-    split, found = prepared.splits["valid"], {}
-    training = run.recipe.settings.training
-    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
-    if training.tbptt is not None:
-        # Whole sequences: about as many steps of each column as a chunk has, since that many have room.
-        columns = len(split.dataset.lengths)
-        limits = {"batch_steps": columns * training.tbptt * training.batch_rows, "batch_rows": None}
-    batches = Batches(split.dataset.lengths, rows=split.rows, **limits).evaluation()
+    examples, found = prepared.splits["valid"], {}
     scored: dict[str, list[np.ndarray]] = {output: [] for output in run.outputs}
-    for rows in batches:
-        batch = prepared.batch("valid", rows).to(device)
+    for numbers in examples.evaluation_batches(run.recipe.settings.training):
+        batch = examples.batch(numbers).to(device)
         for output in run.outputs:
             one = run.graph.score(output, batch)
             scored[output].append(
@@ -44,9 +36,9 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
             if metric.needs_log_probability and "expected" not in metric.needs:
                 found[f"{output}.{name}"] = metric.value(np.sum(metric.statistics(judged), 0).tolist())
             elif f"{output}.{name}" == monitored:
-                rows = split.rows[:: max(1, len(split.rows) // VALID_ROWS)]
+                some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // VALID_ROWS)))
                 greedy = settings_class("searches", "greedy")()
-                examined = judging.examine([run], split.table, rows=rows, search=greedy)
+                examined = judging.examine([run], some, search=greedy)
                 judged_rows = metric.statistics(examined.outputs[output])
                 found[monitored] = metric.value(np.sum(judged_rows, 0).tolist())
     found["loss"] = sum(run.outputs[output].weight * found[f"{output}.loss"] for output in run.outputs)

@@ -64,7 +64,7 @@ class Judged:
         quantiles: what is known of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the form of the
             reference; or None where predictions are points.
         scales: for each example how large an error is ordinary, or one number per channel: the mean absolute error of the
-            seasonal naive forecast within the series' past (`mase.ordinary_error`), NaN where it is not known; or None.
+            seasonal naive forecast within the series' past (`data.series.seasonal_error`), NaN where it is not known; or None.
         order: which examples are neighbours in time, so that intervals are made over blocks; None where examples are independent.
     """
 

@@ -51,22 +51,6 @@ class MASE(Metric):
         return "scaled by the seasonal naive forecast within the past, mean over values, missing ones left out"
 
 
-def ordinary_error(past: Any, season: int) -> np.ndarray:
-    """The scale of a series: the mean absolute difference of values one season apart, per channel; NaN where none is known.
-
-    Shapes:
-        past (T,) or (T, C); result () or (C,)
-
-    Args:
-        past: the series before the forecast, NaN where a value is missing.
-        season: steps of a season; 1 where there is none.
-    """
-    values = np.asarray(past, dtype=np.float64)
-    differences = abs(values[season:] - values[:-season])
-    known = np.isfinite(differences).sum(0)
-    return np.where(known > 0, np.nansum(differences, 0) / np.maximum(known, 1), np.nan)
-
-
 def _checked(raw: Any, right: np.ndarray, example: int) -> np.ndarray:
     scale = np.asarray(raw, dtype=np.float64)
     if scale.shape not in ((), right.shape[-1:] if right.ndim == 2 else ()):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.data._memory import is_frame
+from ostinato.data.cache import Dataset
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.time_columns import clock_of
@@ -209,15 +210,11 @@ def season(recipe: Settings, series: Gathered) -> int:
     return recipe.data.season or usual or 1
 
 
-def windows(recipe: Settings, series: Gathered, border: Border, where: str, dataset: Any = None) -> Windows:
-    """The windows of a split of a full recipe.
-
-    Errors:
-        DataError: a series that is encoded lacks an input that is no sequence.
-    """
+def windows(recipe: Settings, series: Gathered, border: Border, where: str) -> Windows:
+    """The windows of a split of a full recipe."""
     output = next(iter(recipe.outputs.values()))
     found = places(recipe)
-    made = Windows(
+    return Windows(
         series,
         found.reach,
         found.columns,
@@ -226,15 +223,19 @@ def windows(recipe: Settings, series: Gathered, border: Border, where: str, data
         horizon=output.horizon,
         season=season(recipe, series),
         where=where,
-        dataset=dataset,
     )
-    for place, settings in recipe_columns.places(recipe) if dataset is not None else ():
+
+
+def demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
+    """Errors:
+    DataError: a series lacks an input that is no sequence.
+    """
+    for place, settings in recipe_columns.places(recipe):
         bad = np.flatnonzero(dataset.lengths[place] == 0)
         if len(bad) and component("modalities", settings.type).default_encoder == "feed_forward":
             raise DataError(
-                f"{made.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the series out"
+                f"{windows.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the series out"
             )
-    return made
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:

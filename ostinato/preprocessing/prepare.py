@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset, encode
+from ostinato.data.examples import Examples, RowExamples, StreamExamples, WindowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
-from ostinato.data.streams import Chunk, Streams, pieces
-from ostinato.data.windows import WindowBatches, Windows, check_training
+from ostinato.data.windows import check_training
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality
-from ostinato.model.batch import Batch, Pieces
 from ostinato.preprocessing import embeddings, forecasting
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
@@ -34,23 +31,6 @@ from ostinato.registry import Settings
 CACHE_VARIABLE = "OSTINATO_CACHE"
 LABELLED = ("category", "tags")
 """Modalities whose labels belong to the task: known from all training rows, also where a fraction of them is trained on."""
-
-
-@dataclass
-class Split:
-    """Some rows of a table, encoded.
-
-    Args:
-        table: the raw rows.
-        dataset: the encoded rows of the whole table.
-        rows: which of them belong to the split and can be used.
-
-    Where series are forecast both are their windows.
-    """
-
-    table: Table | Windows
-    dataset: Dataset | Windows
-    rows: np.ndarray
 
 
 @dataclass
@@ -69,53 +49,11 @@ class Prepared:
 
     recipe: Recipe
     modalities: dict[str, Modality]
-    splits: dict[str, Split]
+    splits: dict[str, Examples]
     lengths: dict[str, int]
     sources: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     starts: dict[str, embeddings.Start] = field(default_factory=dict)
-
-    def batch(self, split: str, rows: np.ndarray | Chunk) -> Batch:
-        make = chunk if isinstance(rows, Chunk) else batch
-        return make(self.recipe.settings, self.splits[split].dataset, rows)
-
-
-def batch(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> Batch:
-    """Rows of an encoded table as the graph takes them."""
-    inputs = {name: dataset.steps(f"inputs.{name}", rows) for name in recipe.inputs}
-    targets, given = {}, {}
-    for name in recipe.outputs:
-        place, here = f"outputs.{name}", dataset.present(f"outputs.{name}", rows)
-        targets[name] = dataset.steps(place, rows[here])
-        if not here.all():
-            given[name] = torch.from_numpy(np.flatnonzero(here))
-    return Batch(inputs, targets, given)
-
-
-def chunk(recipe: Settings, dataset: Dataset, part: Chunk) -> Batch:
-    """A chunk of streams as the graph takes it: of begin + sequence a step and its target are one apart."""
-    of, place = streamed(recipe), lambda name: f"inputs.{name}"
-    first, last = np.maximum(part.first - 1, 0), part.last - 1
-    inputs = {name: dataset.steps(place(name), part.rows) for name in recipe.inputs if name != of}
-    inputs[of] = pieces(dataset, place(of), part.rows, first, last)
-    last = np.minimum(part.last, part.lengths - 1)
-    targets = {name: pieces(dataset, f"outputs.{name}", part.rows, part.first, last) for name in recipe.outputs}
-    return Batch(inputs, targets, pieces=Pieces(torch.from_numpy(part.before), torch.from_numpy(part.ends)))
-
-
-def training_batches(recipe: Settings, split: Split) -> Batches | Streams | WindowBatches:
-    """What stands in the batches of training, epoch by epoch."""
-    training = recipe.training
-    if training.tbptt is not None:
-        lengths = split.dataset.lengths[f"inputs.{streamed(recipe)}"]
-        return Streams(
-            lengths, rows=split.rows, steps=training.tbptt, batch_rows=training.batch_rows, seed=training.seed
-        )
-    limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}
-    if isinstance(split.dataset, Windows):
-        stride = next(iter(recipe.outputs.values())).stride
-        return WindowBatches(split.dataset, split.rows, stride=stride, **limits, seed=training.seed)
-    return Batches(split.dataset.lengths, rows=split.rows, **limits, seed=training.seed)
 
 
 def cache_folder() -> Path:
@@ -245,7 +183,13 @@ def prepare(
     }
     if valid_table is table:
         sources["valid"]["source"] = f"set aside from {sources['train']['source']}"
-    splits = {"train": Split(table, dataset, train), "valid": Split(valid_table, valid_dataset, valid)}
+    splits: dict[str, Examples] = {
+        "train": RowExamples(table, columns, modalities, train, dataset=dataset),
+        "valid": RowExamples(valid_table, columns, modalities, valid, dataset=valid_dataset),
+    }
+    if recipe.settings.training.tbptt is not None:
+        of = f"inputs.{streamed(recipe.settings)}"
+        splits = {split: StreamExamples(examples, of) for split, examples in splits.items()}
     return Prepared(recipe, modalities, splits, lengths, sources, notes, starts)
 
 
@@ -293,7 +237,8 @@ def _windows(
     for split in ("train", "valid"):
         series, where = divided.series[split], f"data.{split}"
         dataset = encode(forecasting.table_of(series, where), modalities, columns, folder, settings=own)
-        windows = forecasting.windows(recipe.settings, series, divided.borders[split], where, dataset)
+        windows = forecasting.windows(recipe.settings, series, divided.borders[split], where)
+        forecasting.demand_whole(recipe.settings, windows, dataset)
         if split == "train":
             check_training(windows)
         rows = windows.with_target()
@@ -307,22 +252,23 @@ def _windows(
             notes.append(
                 f"valid: {len(windows.empty):,} series have no window (the first: {windows.told(int(windows.empty[0]))})"
             )
-        splits[split] = Split(windows, windows, rows)
-    train, valid = splits["train"].rows, splits["valid"].rows
+        splits[split] = WindowExamples(windows, rows, dataset=dataset)
+    train, valid = splits["train"], splits["valid"]
     apart = -(-len(valid) // forecasting.VALID_WINDOWS)
     if apart > 1:
         notes.append(f"validation looks at one in {apart} of {len(valid):,} windows; evaluate measures all")
-        splits["valid"] = Split(splits["valid"].table, splits["valid"].dataset, valid[::apart])
+        splits["valid"] = valid.pick(np.arange(0, len(valid), apart))
     recipe = forecasting.with_stride(recipe, len(train))
-    seen = len(train) // next(iter(recipe.settings.outputs.values())).stride
-    steps = {place: seen * int(lengths[0]) for place, lengths in splits["train"].dataset.lengths.items()}
+    train.stride = next(iter(recipe.settings.outputs.values())).stride
+    seen = len(train) // train.stride
+    steps = {place: seen * int(train.lengths(place)[0]) for place in columns}
     amount = planning.Amount(seen, dict.fromkeys(columns, 0), steps, distinct=int(border.ends.sum()))
     recipe = recipe.with_chosen(planning.sizes(recipe, amount))
     sources = {
         split: {
             "source": _named(data.get(split), source_of(recipe.settings, split) or source_of(recipe.settings, "train")),
-            "rows": int(splits[split].table.num_rows),
-            "digest": splits[split].table.digest(),
+            "rows": splits[split].windows.num_rows,
+            "digest": splits[split].digest(),
         }
         for split in splits
     }

@@ -6,16 +6,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ostinato.data._memory import is_frame
-from ostinato.data.read import Table, is_table, open_table
+from ostinato.data.examples import Examples, RowExamples, WindowExamples
+from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered, Times
 from ostinato.data.split import set_aside, share_of
-from ostinato.data.windows import Windows, to_predict
+from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.prepare import columns_of
@@ -54,10 +56,8 @@ class Rows(NamedTuple):
         ]
 
 
-def of_split(
-    run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()
-) -> tuple[Table | Windows, np.ndarray | None]:
-    """The table of a split (train, valid or test) as the run knows it, or other `data` in its place, and the rows in it (None: all).
+def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()) -> Examples:
+    """The examples of a split (train, valid or test) as the run knows it, or of other `data` in its place; raw, not encoded.
 
     Errors:
         ConfigError: the run knows no such split.
@@ -65,7 +65,7 @@ def of_split(
     """
     settings, kept = run.recipe.settings, run.bundle.data
     if forecasts(settings):
-        return _windows_of_split(run, split, data, roots, extra), None
+        return _windows_of_split(run, split, data, roots, extra)
     learnt_from = settings.data.train or settings.data.file
     source = data if data is not None else learnt_from if split == "train" else getattr(settings.data, split)
     aside = data is None and settings.data.valid is None and split in ("train", "valid")
@@ -76,11 +76,12 @@ def of_split(
             f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}"
         )
     base = Path(kept.get("base", ".")) if data is None else Path.cwd()
-    extra = [*extra, *(one.alternatives for one in settings.outputs.values() if one.alternatives)]
+    alternatives = [output.alternatives for output in settings.outputs.values() if output.alternatives]
+    columns = columns_of(settings)
     where = f"data.{split}" if data is None else "data"
     table = open_table(
         source,
-        columns=list(dict.fromkeys([*columns_of(settings).values(), *extra])),
+        columns=list(dict.fromkeys([*columns.values(), *extra, *alternatives])),
         base=base,
         data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
         where=where,
@@ -89,10 +90,10 @@ def of_split(
     rows = set_aside(table.num_rows, seed=seed)[split == "valid"] if aside else None
     if split == "train" and data is None and fraction < 1:
         rows = share_of(np.arange(table.num_rows) if rows is None else rows, fraction, seed=seed)
-    return table, rows
+    return RowExamples(table, columns, run.modalities, rows, alternatives=alternatives)
 
 
-def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], extra: Sequence[str]) -> Windows:
+def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], extra: Sequence[str]) -> Examples:
     """Every window of a split of the run's series, or of all steps of other ones."""
     settings, kept = run.recipe.settings, run.bundle.data
     own = data is None
@@ -119,7 +120,7 @@ def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], ex
         raise DataError(
             f"{found.where}: no series has a window of {found.horizon} steps with {found.lookback} before it; give longer ones"
         )
-    return found
+    return WindowExamples(found)
 
 
 def refuse_columns(source: Any, where: str) -> None:
@@ -138,9 +139,9 @@ def refuse_columns(source: Any, where: str) -> None:
             )
 
 
-def learnt_from(runs: Sequence[Run], table: Table | Windows) -> list[str]:
+def learnt_from(runs: Sequence[Run], examples: Examples) -> list[str]:
     """A note for each run that learnt from these very rows."""
-    digest = table.digest()
+    digest = examples.digest()
     learnt = [run for run in runs if run.bundle.data.get("splits", {}).get("train", {}).get("digest") == digest]
     told = "these rows are those that {} learnt from; how good it is on others they cannot tell"
     return [told.format(run.folder or "the model") for run in learnt]
@@ -266,7 +267,7 @@ def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, out
         if not outputs:
             return _at_the_end(run, source)
         found = _windows_of_split(run, "data", source, (), ())
-        return Rows(found.rows(), found.place)
+        return Rows(found.raw(), found.place)
     places = _places(run, False)
     if len(places) > 1 or settings.data.time is not None:
         needed = ", ".join(dict.fromkeys([*([settings.data.time] if settings.data.time else []), *_columns(places)]))
@@ -303,7 +304,7 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         name, times = found.steps_ahead(row)
         return name if named else None, times
 
-    return Rows(found.rows(), found.place, ahead, found.notes)
+    return Rows(found.raw(), found.place, ahead, found.notes)
 
 
 def _demand_frequency(run: Run, series: Gathered) -> None:
@@ -358,23 +359,4 @@ def _decoded(line: bytes, number: int) -> str:
 
 def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[Row]:
     """The first rows of a split, as raw values by place."""
-    table, rows = of_split(run, split, None, roots)
-    return [row for _, row in zip(range(count), table_rows(run, table, rows))]
-
-
-def table_rows(run: Run, table: Table | Windows, rows: np.ndarray | None = None) -> Iterator[dict[str, Any]]:
-    """The raw values of a table's rows by place, inputs and outputs, in the table's order; alternatives by column.
-
-    Two places may stand on one column, which each modality reads in its own way.
-    """
-    if isinstance(table, Windows):
-        yield from table.rows(rows)
-        return
-    cells: dict[str, Any] = {}
-    for place, settings in recipe_columns.places(run.recipe.settings):
-        cells[place] = table.values(recipe_columns.column_of(place, settings), run.modalities[place], rows)
-        extra = getattr(settings, "alternatives", None)
-        if extra is not None:
-            cells[extra] = iter([one or "" for one in table.column(extra, rows)])
-    for values in zip(*cells.values()):
-        yield dict(zip(cells, values))
+    return list(islice(of_split(run, split, None, roots).raw(), count))

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from ostinato.data.streams import Streams
 from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.model.graph import Graph
-from ostinato.preprocessing.prepare import Prepared, prepare, training_batches
+from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.rules import monitorable
 from ostinato.run import bundle as bundles
@@ -81,19 +80,19 @@ def train_run(
             say(f"kernel of {place}: {each}")
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph)
-    split = prepared.splits["train"]
-    batches = training_batches(settings, split)
-    if isinstance(batches, Streams) and len(split.rows) < settings.training.batch_rows:
+    examples = prepared.splits["train"]
+    if settings.training.tbptt is not None and len(examples) < settings.training.batch_rows:
         say(
-            f"note: {len(split.rows):,} rows make as many streams, fewer than training.batch_rows ({settings.training.batch_rows:,})"
+            f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows ({settings.training.batch_rows:,})"
         )
     task = Task(
         model=graph,
-        batches=batches,
-        fetch=lambda rows: prepared.batch("train", rows).to(device),
+        batches=examples.batches(settings.training),
+        fetch=lambda part: examples.fetch(part).to(device),
         validate=lambda _: validate(run, prepared, device),
         higher=monitorable(settings),
-        row_steps=sum(split.dataset.lengths.values()),
+        part_steps=examples.part_steps,
+        part_rows=examples.part_rows,
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
         free=("search",),
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},

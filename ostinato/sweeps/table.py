@@ -14,8 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ostinato.data.read import Table
-from ostinato.data.windows import Windows
+from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation import evaluate as judging
 from ostinato.evaluation.intervals import Compared
@@ -75,24 +74,21 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
     say(f"judging {one.name} row by row")
     run = Run.load(one.folder, device)
     split = row_sources.default_split(run, None, None)
-    table, rows = row_sources.of_split(run, split, None, roots)
-    return keep(run, split, table, rows, judging.examine([run], table, rows=rows, say=say), path)
+    examples = row_sources.of_split(run, split, None, roots)
+    return keep(run, split, examples, judging.examine([run], examples, say=say), path)
 
 
-def keep(
-    run: Run, split: str, table: Table | Windows, rows: np.ndarray | None, examined: judging.Examined, path: Path
-) -> Trial:
+def keep(run: Run, split: str, examples: Examples, examined: judging.Examined, path: Path) -> Trial:
     """Writes what the metrics of a run are made of, example by example, so that no comparison has to decode the split again.
 
     Args:
         run: that was judged.
         split: on what.
-        table: its rows.
-        rows: which of them, None for all.
+        examples: of the split.
         examined: its answers.
         path: a file for `trial`.
     """
-    made = _judged(run, split, table, rows, examined)
+    made = _judged(run, split, examples, examined)
     arrays, facts = _packed(made, _key(run.folder))
     write(path, save(arrays, {"facts": json.dumps(facts)}))
     return made
@@ -138,10 +134,10 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
     return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
 
 
-def _judged(run: Run, split: str, table: Table | Windows, rows: np.ndarray | None, examined: judging.Examined) -> Trial:
-    lengths_of = _lengths(run, row_sources.table_rows(run, table, rows))
+def _judged(run: Run, split: str, examples: Examples, examined: judging.Examined) -> Trial:
+    lengths_of = _lengths(run, examples.raw())
     statistics: dict[str, dict[str, np.ndarray]] = {}
-    lengths, examples, steps = {}, {}, {}
+    lengths, references, steps = {}, {}, {}
     for output, judged in examined.outputs.items():
         statistics[output] = {
             name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
@@ -150,11 +146,11 @@ def _judged(run: Run, split: str, table: Table | Windows, rows: np.ndarray | Non
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
-        examples[output] = _hash([judged.expected, judged.alternatives], 2)
+        references[output] = _hash([judged.expected, judged.alternatives], 2)
         steps[output] = _hash(judged.num_targets, 1)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
     orders = {output: judged.order for output, judged in examined.outputs.items() if judged.order is not None}
-    return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, examples, steps, orders)
+    return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, references, steps, orders)
 
 
 def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:

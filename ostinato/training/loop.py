@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ostinato.data.streams import Chunk
+from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
 from ostinato.registry import Count, Positive, Rate, Room, Settings, build
@@ -35,7 +35,7 @@ from ostinato.training.checkpoints import (
 from ostinato.training.clip import clip
 from ostinato.training.history import History
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
-from ostinato.training.task import Interrupted, Listeners, Outcome, Part, Place, Progress, Task
+from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progress, Task
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming: more epochs touch the future only (a schedule over all updates is stretched), the rest nothing."""
@@ -308,7 +308,7 @@ class _Run:
         place.updates += 1
         if self.moving is not None:
             self.moving.update(place.updates)
-        self.tell(sum(map(self.steps, parts)), dict(zip(totals, values)), counts, began)
+        self.tell(sum(map(self.task.part_steps, parts)), dict(zip(totals, values)), counts, began)
 
     def losses(self, batch: Any) -> dict[str, Loss]:
         """The losses of a batch; of a chunk of streams, going on from the one before and carrying over to the next."""
@@ -316,12 +316,6 @@ class _Run:
             return self.model.losses(batch)
         losses, self.carried = self.model.losses_from(batch, self.carried)
         return losses
-
-    def steps(self, part: Part) -> int:
-        """Real steps of a batch, all columns together."""
-        if isinstance(part, Chunk):
-            return round(float((self.task.row_steps[part.rows] * part.shares).sum()))
-        return int(self.task.row_steps[part].sum())
 
     @torch.no_grad()
     def counted(self, batches: Sequence[Any]) -> Counter[str]:
@@ -436,7 +430,7 @@ class _Run:
     ) -> NoReturn:
         """Stops at a loss or gradient that is not finite, before it touches a weight, and says where it arose."""
         place = self.place
-        rows = np.concatenate([part.rows if isinstance(part, Chunk) else part for part in parts]).tolist()
+        rows = np.concatenate([self.task.part_rows(part) for part in parts]).tolist()
         arose = None
         self.carried = carried
         for part, batch in enumerate(batches):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
-from ostinato.data.streams import Chunk
+from ostinato.data.examples import Epochs, Part
 from ostinato.heads.contract import Loss
 
 
@@ -26,16 +26,6 @@ class Trainable(Protocol):
         it carries over itself, without gradients."""
 
 
-Part = np.ndarray | Chunk
-"""The rows of a batch; with `training.tbptt` the pieces of rows of a chunk."""
-
-
-class Batches(Protocol):
-    """What the loop asks of the batches: what stands in each, a function of the epoch alone."""
-
-    def epoch(self, number: int) -> Sequence[Part]: ...
-
-
 @dataclass(frozen=True)
 class Task:
     """What is trained on what.
@@ -46,18 +36,20 @@ class Task:
         fetch: rows, or a chunk, to a batch on the model's device.
         validate: the metrics of a model that stands in evaluation mode.
         higher: for each metric that `validate` gives, whether higher is better.
-        row_steps: (rows,) real steps of each row, for the speed.
+        part_steps: real steps of a part, for the speed.
+        part_rows: numbers of the rows of a part, for messages.
         facts: what decides the run, as JSON values: the recipe (its training under `training`) and hashes of its data.
         free: dotted paths in `facts` that may change on resuming, beside `FREE`.
         filled: facts that a checkpoint kept, with what settings have been added since; None leaves them as they are.
     """
 
     model: nn.Module
-    batches: Batches
+    batches: Epochs
     fetch: Callable[[Part], Any]
     validate: Callable[[nn.Module], Mapping[str, float]]
     higher: Mapping[str, bool]
-    row_steps: np.ndarray
+    part_steps: Callable[[Part], int]
+    part_rows: Callable[[Part], np.ndarray]
     facts: Mapping[str, Any]
     free: tuple[str, ...] = ()
     filled: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None

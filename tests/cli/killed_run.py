@@ -14,7 +14,7 @@ import torch._inductor  # noqa: F401
 
 from ostinato import api  # noqa: F401
 from ostinato.cli.main import main
-from ostinato.preprocessing.prepare import Prepared
+from ostinato.data.examples import RowExamples
 
 
 def deadly(stop_at):
@@ -30,7 +30,7 @@ def deadly(stop_at):
 
     # SIGKILL takes no page from the system's cache: the sync itself would only cost time.
     os.fsync, os.replace, os.rename = perhaps(lambda handle: None), perhaps(os.replace), perhaps(os.rename)
-    Prepared.batch = perhaps(Prepared.batch)
+    RowExamples.fetch = perhaps(RowExamples.fetch)
 
 
 for line in sys.stdin:

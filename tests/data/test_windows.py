@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ostinato.data.cache import encode
+from ostinato.data.examples import WindowExamples
 from ostinato.data.read import Table
 from ostinato.data.series import Frequency, Gathered
 from ostinato.data.windows import Border, WindowBatches, Windows, borders, check_training, to_predict
@@ -28,7 +29,7 @@ def gathered(lengths=(12, 9), *, dated=False):
     )
 
 
-def windows(series=None, border=None, *, lookback=3, horizon=2, season=2, dataset=None):
+def windows(series=None, border=None, *, lookback=3, horizon=2, season=2):
     series = series or gathered()
     border = border or Border(np.array([0, 0]), np.array([12, 9]))
     return Windows(
@@ -40,7 +41,6 @@ def windows(series=None, border=None, *, lookback=3, horizon=2, season=2, datase
         horizon=horizon,
         season=season,
         where="data.train",
-        dataset=dataset,
     )
 
 
@@ -51,7 +51,7 @@ def test_windows_are_those_that_a_loop_finds():
         (s, o) for s, (begin, end) in enumerate(zip(*border)) for o in range(begin, end) if o >= 3 and o + 2 <= end
     ]
     assert list(zip(*(one.tolist() for one in found.at(range(found.num_rows))))) == expected
-    for row, (s, o) in zip(found.rows(), expected):
+    for row, (s, o) in zip(found.raw(), expected):
         y = found.series.cells["y"][s]
         assert row["inputs.y"].tolist() == y[o - 3 : o].tolist() and row["outputs.f"].tolist() == y[o : o + 2].tolist()
         assert row["inputs.w"].tolist() == (-y[o - 3 : o + 2]).tolist() and row["inputs.site"] == "ab"[s]
@@ -74,13 +74,14 @@ def test_encoded_windows_are_the_raw_ones_encoded(tmp_path):
     dataset = encode(
         Table([series], series.columns, "data.train"), modalities, COLUMNS, tmp_path, settings=dict.fromkeys(COLUMNS)
     )
-    found = windows(dataset=dataset)
+    found = windows()
     rows = [9, 0, 4]
+    examples = WindowExamples(found, dataset=dataset)
     for place, modality in modalities.items():
-        steps = found.steps(place, rows)
-        assert steps.layout.lengths.tolist() == found.lengths[place][rows].tolist()
+        steps = examples.steps(place, rows)
+        assert steps.layout.lengths.tolist() == examples.lengths(place)[rows].tolist()
         for row, values in zip(rows, steps.split()):
-            (raw,) = found.rows([row])
+            (raw,) = found.raw([row])
             np.testing.assert_array_equal(values.numpy(), modality.encode(raw[place]))
 
 
@@ -89,13 +90,15 @@ def test_a_million_windows_take_no_room():
         "f", ["a"], {"y": [np.zeros(1_000_000)], "w": [np.zeros(1_000_000)], "site": ["a"]}, None, None, ""
     )
     found = windows(series, Border(np.array([0]), np.array([1_000_000])), lookback=500, horizon=100)
-    assert found.num_rows == 999_401 and all(one.strides == (0,) for one in found.lengths.values())
+    steps = [WindowExamples(found).lengths(place) for place in REACH if place != "inputs.site"]
+    assert found.num_rows == 999_401 and all(one.strides == (0,) for one in steps)
 
 
 def test_epochs_are_drawn_by_seed_and_stride_epochs_see_every_window_once():
     found = windows(gathered((200, 90)), Border(np.array([0, 0]), np.array([200, 90])))
     rows = np.arange(found.num_rows)
-    make_batches = lambda seed: WindowBatches(found, rows, stride=7, batch_steps=None, batch_rows=8, seed=seed)  # noqa: E731
+    steps = np.full(len(rows), 10)
+    make_batches = lambda seed: WindowBatches(steps, stride=7, batch_steps=None, batch_rows=8, seed=seed)  # noqa: E731
     batches = make_batches(1)
     seen = [np.sort(np.concatenate(batches.epoch(number))) for number in range(7)]
     assert np.array_equal(np.sort(np.concatenate(seen)), rows) and all(set(np.diff(one)) == {7} for one in seen)
@@ -149,7 +152,7 @@ def test_borders_at_dates_and_what_is_wrong_with_them():
 
 def test_windows_of_test_look_back_over_the_border():
     found = windows(border=Border(np.array([9, 6]), np.array([12, 9])))
-    assert [row["inputs.y"].tolist() for row in found.rows()][:1] == [[6, 7, 8]]
+    assert [row["inputs.y"].tolist() for row in found.raw()][:1] == [[6, 7, 8]]
 
 
 def test_a_series_shorter_than_its_window_is_named():
@@ -204,7 +207,7 @@ def test_a_forecast_begins_after_the_last_known_step():
     series = gathered(dated=True)
     for values in series.cells["y"]:
         values[-2:] = NAN
-    rows = list(predicted(series).rows())
+    rows = list(predicted(series).raw())
     assert [row["inputs.y"].tolist() for row in rows] == [[7, 8, 9], [104, 105, 106]]
     assert rows[0]["inputs.w"].tolist() == [-7, -8, -9, -10, -11] and "outputs.f" not in rows[0]
 
@@ -212,7 +215,7 @@ def test_a_forecast_begins_after_the_last_known_step():
 def test_without_what_is_known_ahead_it_begins_at_the_end_and_dates_go_on():
     series = gathered(dated=True)
     series.cells["w"] = series.times
-    (first, _) = predicted(series).rows()
+    (first, _) = predicted(series).raw()
     assert first["inputs.y"].tolist() == [9, 10, 11] and str(first["inputs.w"][-1]) == "2013-01-01T13:00:00"
 
 
@@ -248,7 +251,7 @@ def test_empty_cells_at_the_end_are_forecast_without_anything_known_ahead(dated,
     if known:
         series.cells["w"] = series.times
     found = predicted(series, reach)
-    rows = list(found.rows())
+    rows = list(found.raw())
     assert [row["inputs.y"].tolist() for row in rows] == [[5, 6, 7], [106, 107, 108]]
     assert [found.place(at) for at in range(2)] == (
         ["f.csv series a, from 2013-01-01 08:00", "f.csv series b, from 2013-01-01 09:00"]

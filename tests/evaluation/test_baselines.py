@@ -44,10 +44,12 @@ def measured(run):
 
 
 class Unread:
-    """A table that nobody may read."""
+    """Examples that nobody may read."""
+
+    windows = None
 
     def __getattr__(self, name):
-        raise AssertionError(f"{name} of a table is asked for, and no output has a rival")
+        raise AssertionError(f"{name} of the examples is asked for, and no output has a rival")
 
 
 def unopened():
@@ -58,7 +60,7 @@ def test_where_no_output_has_a_rival_no_row_is_read():
     settings = from_arguments({"de": "text"}, {"en": "text"}).settings
     run = SimpleNamespace(outputs=settings.outputs, inputs=settings.inputs, recipe=SimpleNamespace(settings=settings))
     assert align_of(settings.outputs["en"]) == "free"
-    assert rivals.measured(run, unopened, (Unread(), None)) == {}
+    assert rivals.measured(run, unopened, Unread()) == {}
 
 
 def test_of_many_rows_some_of_every_label_are_learnt_from_and_their_number_is_told(run, monkeypatch):

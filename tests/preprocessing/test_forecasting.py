@@ -293,12 +293,12 @@ def test_a_text_beside_a_series_is_read_whole_in_training_as_in_prediction(tmp_p
     origin = tmp_path / "recipe.json"
     origin.write_text(json.dumps(recipe))
     prepared = prepare(recipe_read.load(origin), folder=tmp_path / "cache")
-    windows = prepared.splits["train"].dataset
-    firsts = windows.starts[:-1]
-    steps = windows.steps("inputs.about", firsts)
+    examples = prepared.splits["train"]
+    firsts = examples.windows.starts[:-1]
+    steps = examples.steps("inputs.about", firsts)
     modality = prepared.modalities["inputs.about"]
     assert [modality.decode(one.numpy()) for one in steps.split()] == texts
-    assert windows.lengths["inputs.about"][firsts].tolist() == [len(text) for text in texts]
+    assert examples.lengths("inputs.about")[firsts].tolist() == [len(text) for text in texts]
     _, run = trained(tmp_path, recipe)
     found = [list(api.predict(run, source=str(tmp_path / "all.jsonl"), device="cpu"))]
     assert len(found[0]) == 4

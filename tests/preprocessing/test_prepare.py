@@ -75,8 +75,8 @@ def test_the_training_rows_that_a_run_knows_are_those_that_it_was_trained_on(tmp
         {"valid": str(tmp_path / "valid.tsv")} if valid else {}
     )
     made = from_arguments({"x": "tokens"}, {"y": "tokens"}, data=data)
-    run = SimpleNamespace(recipe=made, bundle=SimpleNamespace(data={}))
-    known = of_split(run, "train", None, ())[1]
+    run = SimpleNamespace(recipe=made, bundle=SimpleNamespace(data={}), modalities={})
+    known = of_split(run, "train", None, ()).rows
     assert known.tolist() == preprocessing_prepare.prepare(made).splits["train"].rows.tolist() and len(known) in (9, 10)
 
 

@@ -39,7 +39,7 @@ def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, m
     listed = [
         next(row_sources.asked(run, None, str(table)).rows),
         next(row_sources.asked(run, ["ab ba cc"], None).rows),
-        next(row_sources.table_rows(run, row_sources.of_split(run, "train", table, ())[0])),
+        next(row_sources.of_split(run, "train", table, ()).raw()),
     ]
     for row in listed:
         assert (row[first], row[second]) == (whole, list("ab ba cc"))
@@ -60,7 +60,7 @@ def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, m
 def test_two_outputs_on_one_column_are_each_measured_on_their_own_values(table, monkeypatch, tmp_path):
     outputs = {"which": {"type": "category", "column": "stars"}, "stars": "number"}
     model, report = fitted(table, {"s": "tokens"}, outputs, monkeypatch, tmp_path)
-    row = next(row_sources.table_rows(model.run, row_sources.of_split(model.run, "valid", table, ())[0]))
+    row = next(row_sources.of_split(model.run, "valid", table, ()).raw())
     assert (row["outputs.which"], row["outputs.stars"]) == ("1", 1.0)
     assert report["rivals"]["which"]["commonest label"]["accuracy"]["value"] == 50
     # The rows' own mean, 1: off by 1 in half of them.

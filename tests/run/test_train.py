@@ -9,11 +9,11 @@ import torch
 
 import ostinato
 from ostinato import api
-from ostinato.data.read import open_table
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import evaluate as judging
 from ostinato.preprocessing import prepare as preprocessing_prepare
 from ostinato.recipe.read import from_arguments
+from ostinato.run.rows import of_split
 from ostinato.sweeps.sweep import Planned, is_finished
 
 SMALL = {"type": "text", "tokenizer": "char"}
@@ -112,8 +112,7 @@ def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp
     assert found["examples"] == 2
     with pytest.raises(DataError, match="no row holds y"):
         model.evaluate(data[2:])
-    table = open_table(data, columns=["x", "y", "more"], base=tmp_path, data_root=(), where="here")
-    judged = judging.examine([model.run], table).outputs["y"]
+    judged = judging.examine([model.run], of_split(model.run, "test", data, ())).outputs["y"]
     assert [list(one) for one in judged.alternatives] == [["no", said], []]
 
 

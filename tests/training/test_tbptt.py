@@ -72,8 +72,9 @@ def made(tbptt, encoder=None, batch_rows=3, head=None, others=None, inputs=None,
 
 
 def chunks_of(prepared, epoch=0):
-    batches = preprocessing_prepare.training_batches(prepared.recipe.settings, prepared.splits["train"])
-    return [(part, prepared.batch("train", part)) for part in batches.epoch(epoch)]
+    examples = prepared.splits["train"]
+    batches = examples.batches(prepared.recipe.settings.training)
+    return [(part, examples.fetch(part)) for part in batches.epoch(epoch)]
 
 
 def in_streams(prepared, graph, epoch=0):
@@ -90,8 +91,8 @@ def in_streams(prepared, graph, epoch=0):
 
 
 def in_whole(prepared, graph):
-    split = prepared.splits["train"]
-    losses = graph.losses(prepared.batch("train", split.rows))
+    examples = prepared.splits["train"]
+    losses = graph.losses(examples.batch(np.arange(len(examples))))
     sum(one.total for one in losses.values()).backward()
     return {name: one.total.item() for name, one in losses.items()}, {name: one.count for name, one in losses.items()}
 
@@ -155,11 +156,11 @@ def test_the_gradient_is_the_one_that_a_loop_in_plain_torch_has(tbptt):
     with torch.no_grad():
         for own, other in theirs.items():
             own.copy_(other)
-    dataset, states = prepared.splits["train"].dataset, {}
+    examples, states = prepared.splits["train"], {}
     for part, _ in chunks_of(prepared):
         loss = 0.0
         for row, first, last in zip(part.rows.tolist(), part.first.tolist(), part.last.tolist()):
-            symbols = dataset.steps("inputs.text", [row]).values
+            symbols = examples.steps("inputs.text", [row]).values
             heard = torch.cat([torch.tensor([head.begin]), symbols])[first:last]
             said = torch.cat([symbols, torch.tensor([head.end])])[first:last]
             read, state = net(embedding(heard), states.get(row))
@@ -188,16 +189,17 @@ class Watched:
 
 def trained(folder, prepared, graph, listeners=None, resume=False, **options):
     """Trains a graph by itself: the loop without what a run folder needs."""
-    settings = prepared.recipe.settings
+    settings, examples = prepared.recipe.settings, prepared.splits["train"]
     options = {"tbptt": settings.training.tbptt, "batch_rows": settings.training.batch_rows, "epochs": 2} | options
     own = derive(Training, {})(**options)
     task = Task(
         model=graph,
-        batches=preprocessing_prepare.training_batches(settings, prepared.splits["train"]),
-        fetch=lambda part: prepared.batch("train", part),
+        batches=examples.batches(settings.training),
+        fetch=examples.fetch,
         validate=lambda model: {"loss": 1.0},
         higher={"loss": False},
-        row_steps=sum(prepared.splits["train"].dataset.lengths.values()),
+        part_steps=examples.part_steps,
+        part_rows=examples.part_rows,
         facts={"training": own.plain()},
     )
     return Training(**own.arguments()).run(task, folder, listeners, resume=resume)
@@ -286,13 +288,9 @@ def test_progress_counts_the_real_steps_of_all_columns(tmp_path):
     trained(tmp_path, prepared, graph, epochs=1)
     (line,) = [json.loads(one) for one in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert line["event"] == "epoch" and line["update"] == len(chunks_of(prepared)) and line["steps_per_second"] > 0
-    run = Training(**derive(Training, {})(tbptt=5, batch_rows=3).arguments())
-    from ostinato.training.loop import _Run
-
-    steps = lambda part: _Run.steps(type("one", (), {"task": task, "training": run}), part)  # noqa: E731
-    task = type("task", (), {"row_steps": sum(prepared.splits["train"].dataset.lengths.values())})
-    counted = sum(steps(part) for part, _ in chunks_of(prepared))
-    assert counted == pytest.approx(prepared.splits["train"].dataset.total_steps(), abs=len(chunks_of(prepared)))
+    examples = prepared.splits["train"]
+    counted = sum(examples.part_steps(part) for part, _ in chunks_of(prepared))
+    assert counted == pytest.approx(examples.num_steps.sum(), abs=len(chunks_of(prepared)))
 
 
 def test_what_is_not_finite_is_blamed_on_the_rows_of_the_chunk(tmp_path):

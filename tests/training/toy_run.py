@@ -107,7 +107,8 @@ def task(model=None, data=None, validate=None, facts=CONSTANTS, fetch=None):
         fetch=fetch or data.fetch,
         validate=validate or loss_of(data),
         higher={"loss": False, "next.right": True},
-        row_steps=np.full(data.rows, LENGTH),
+        part_steps=lambda part: LENGTH * len(part),
+        part_rows=lambda part: part,
         facts=facts,
     )
 
