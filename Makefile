@@ -9,6 +9,9 @@ demo: $(VENV)/installed
 	$(BIN)/ostinato demo
 
 test: $(VENV)/installed-test
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/installed-test

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     # The one list of what is public: type checkers read it here, and `__getattr__` reads it from this file.
     from ostinato.attentions.contract import Attention
     from ostinato.cells.contract import Biases, Cell
+    from ostinato.distributions.contract import LEVELS, Distribution
     from ostinato.encoders.contract import Encoded, Encoder, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
@@ -66,7 +67,7 @@ def _homes() -> dict[str, str]:
 
 
 _HOMES = _homes()
-__all__ = sorted(_HOMES)
+__all__ = [*sorted(_HOMES)]
 
 
 def __dir__() -> list[str]:

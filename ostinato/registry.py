@@ -91,6 +91,7 @@ def folder(room: str) -> Path:
     if room not in ROOMS:
         raise ConfigError(f"no room is called '{room}'{nearest(room, ROOMS)}")
     spec = importlib.util.find_spec(ROOMS[room])
+    assert spec is not None and spec.submodule_search_locations is not None, f"{ROOMS[room]} is no package"
     return Path(spec.submodule_search_locations[0])
 
 
@@ -169,7 +170,8 @@ def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) ->
 def keyword_only(cls: type) -> list[inspect.Parameter]:
     """The parameters of a constructor that are the user's settings."""
     chosen = []
-    for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():
+    constructor = inspect.getattr_static(cls, "__init__")
+    for parameter in inspect.signature(constructor, eval_str=True).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise TypeError(f"{cls.__name__}.__init__ takes **{parameter.name}: name every setting")
         if parameter.kind is not parameter.KEYWORD_ONLY:
@@ -198,7 +200,7 @@ def open_slots(annotation: Any, default: str | None) -> Any:
         return Annotated[(open_slots(arguments[0], default), *arguments[1:])]
     if origin in (Union, types.UnionType):
         opened = [open_slots(part, default) for part in arguments]
-        made = Union[tuple(opened)]
+        made = union(opened)
         is_slot = any(part is not before for part, before in zip(opened, arguments))
         if is_slot and type(None) in arguments:
             return Annotated[made, BeforeValidator(lambda value: None if value == "none" else value)]
@@ -208,12 +210,16 @@ def open_slots(annotation: Any, default: str | None) -> Any:
     return annotation
 
 
+def union(parts: Iterable[Any]) -> Any:
+    """The union of types that are known only at run time."""
+    return Union[tuple(parts)]  # noqa: UP007
+
+
 def slot(room: Room, default: str | None) -> Any:
     """The type of a slot: a bare name, a mapping with `type` (or without: the default's), settings, or a reference."""
     members = [Annotated[settings_class(room.name, name), Tag(name)] for name in names(room.name)]
     if room.shared:
         members.append(Annotated[SameAs, Tag("same_as")])
-    union = Annotated[Union[tuple(members)], Discriminator(_tag)]
 
     def written_out(value: Any) -> Any:
         if isinstance(value, str):
@@ -222,7 +228,8 @@ def slot(room: Room, default: str | None) -> Any:
             return {"type": default, **value}
         return value
 
-    return Annotated[union, BeforeValidator(written_out)]
+    opened: Any = union(members)
+    return Annotated[opened, Discriminator(_tag), BeforeValidator(written_out)]
 
 
 def _tag(value: Any) -> str | None:
@@ -233,9 +240,9 @@ def _tag(value: Any) -> str | None:
 
 def build(settings: Settings, room: str, *positional: Any) -> Any:
     """The component that these settings describe; sizes and facts go in by position."""
-    return component(room, settings.type)(*positional, **settings.arguments())
+    return component(room, vars(settings)["type"])(*positional, **settings.arguments())
 
 
 def make(room: str, name: str, positional: Iterable[Any] = (), options: dict[str, Any] | None = None) -> Any:
     """A component by name, its options checked as in a recipe: `make("cells", "gru", (32, 64), {"reset": "before"})`."""
-    return build(settings_class(room, name)(type=name, **(options or {})), room, *positional)
+    return build(settings_class(room, name).model_validate({"type": name, **(options or {})}), room, *positional)

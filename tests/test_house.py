@@ -1,6 +1,7 @@
 """House laws over all rooms: what help, schema and docs are made from is there, and the schema says what the recipe says."""
 
 import ast
+import importlib
 import inspect
 import itertools
 import re
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 
 import ostinato
-from ostinato import registry
+from ostinato import contracts, registry
 from ostinato.model.columns import InputFields, OutputFields
 from ostinato.recipe import read as recipe_read
 from ostinato.recipe import schema as recipe_schema
@@ -88,6 +89,28 @@ def test_no_room_is_outside_the_registry():
     listed = {registry.folder(room) for room in registry.ROOMS}
     assert rooms - listed == {ROOT / "kernels", ROOT / "data"}, "these two are chosen by the machine and by the file"
     assert not listed - rooms
+
+
+def public(module):
+    """The names that a module defines itself, without an underscore in front."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield node.name
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    yield target.id
+
+
+@pytest.mark.parametrize("room", registry.ROOMS)
+def test_every_public_name_of_a_rooms_contract_is_re_exported(room):
+    contract = importlib.import_module(f"{registry.ROOMS[room]}.contract")
+    missing = {name for name in public(contract) if not name.startswith("_")} - set(contracts.__all__)
+    assert not missing, f"add them to the imports of ostinato/contracts.py: {', '.join(sorted(missing))}"
+    for name in public(contract):
+        if not name.startswith("_"):
+            assert getattr(contracts, name) is getattr(contract, name)
 
 
 def functions(tree):

@@ -72,9 +72,9 @@ def test_words_are_labelled_beside_an_answer_for_the_whole(model):
 def test_company_order_and_saving_change_no_answer(model, tmp_path):
     asked = rows(20, seed=3)
     asked.insert(4, {"words": []})
-    answers = lambda one, listed: [
+    answers = lambda one, listed: [  # noqa: E731
         (each["kinds"][0].value, each["kinds"][0].log_probability) for each in one.predict(listed, n_best=1)
-    ]  # noqa: E731
+    ]
     together = answers(model, asked)
     same = lambda found: [(kinds, pytest.approx(score, abs=1e-5)) for kinds, score in found]  # noqa: E731
     assert [answers(model, [row])[0] for row in asked] == same(together)
@@ -153,9 +153,9 @@ def test_labels_of_another_unit_are_told_which_setting_reads_them(settings, advi
 def test_where_an_output_goes_on_from_the_pieces_the_advice_is_one_that_can_be_followed():
     given = [{"words": "a cat", "kinds": ["x", "y"]}, {"words": "some dogs", "kinds": ["x", "y"]}]
     outputs = {"kinds": {"type": "tags", "reads": ["words"]}, "on": {"of": "words"}}
-    made = lambda **more: ostinato.Model(
+    made = lambda **more: ostinato.Model(  # noqa: E731
         inputs={"words": {"type": "text", **more}}, outputs=outputs, training={"epochs": 1}
-    )  # noqa: E731
+    )
     with pytest.raises(
         DataError, match="one label per step: .*; where each word has one, set inputs.words.tokenizer: word$"
     ):

@@ -9,7 +9,7 @@ from ostinato.registry import ROOMS, summaries
 @click.command("list")
 @click.argument("room", required=False)
 @json_option
-def list(room: str | None, as_json: bool) -> None:  # noqa: A001
+def list(room: str | None, as_json: bool) -> None:
     """Name what can stand in a recipe: all ROOMs, or the members of one with a line each."""
     found = {name: summaries(name) for name in ([room] if room else ROOMS)}
     text = lambda: "\n\n".join(f"{name}\n" + _indented(members) for name, members in found.items() if members)  # noqa: E731

@@ -225,7 +225,7 @@ class Delimited(Source):
                         has_header=False,
                         separator=self.separator,
                         quote_char='"' if self.quoted else None,
-                        schema={column: polars.String for column in self.columns},
+                        schema=dict.fromkeys(self.columns, polars.String),
                         columns=[self.columns.index(column) for column in dict.fromkeys(columns)],
                         infer_schema=False,
                     )

@@ -220,9 +220,7 @@ def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     if not counts:
         return [source]
     if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
-        told = ", ".join(
-            f"{column} {counts[column] if column in counts else 'one that is in no list'}" for column in source
-        )
+        told = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
         raise DataError(
             f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file n of all"
         )

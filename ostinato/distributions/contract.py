@@ -25,7 +25,7 @@ class Loss(NamedTuple):
     """
 
     total: Tensor
-    count: int
+    count: int  # type: ignore[assignment]
     penalties: Mapping[str, tuple[Tensor, int]] = {}
 
 

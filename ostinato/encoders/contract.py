@@ -40,10 +40,12 @@ class Encoded(NamedTuple):
 
     def select(self, rows: Tensor) -> Encoded:
         """These examples alone, in this order."""
-        pick = lambda one: None if one is None else one.index_select(0, rows)  # noqa: E731
-        steps = None if self.steps is None else self.steps.select(rows)
-        source = None if self.source is None else self.source._replace(values=self.source.values.select(rows))
-        return Encoded(steps, pick(self.summary), None if self.state is None else tuple(map(pick, self.state)), source)
+        return self._replace(
+            steps=None if self.steps is None else self.steps.select(rows),
+            summary=None if self.summary is None else self.summary.index_select(0, rows),
+            state=None if self.state is None else tuple(part.index_select(0, rows) for part in self.state),
+            source=None if self.source is None else self.source._replace(values=self.source.values.select(rows)),
+        )
 
 
 class Encoder(nn.Module, ABC):

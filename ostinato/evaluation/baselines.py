@@ -168,9 +168,9 @@ def _features(
                     analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=2 if len(known) > 100 else 1
                 ),
             ]
-            read = lambda rows, cells=cells: [
+            read = lambda rows, cells=cells: [  # noqa: E731
                 " ".join(one) if isinstance(one, list) else one or "" for one in cells(rows)
-            ]  # noqa: E731
+            ]
         elif settings.type == "tokens":
             parts = [TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)]
             read = cells
@@ -180,9 +180,9 @@ def _features(
         elif settings.type in ("number", "series"):
             parts = [StandardScaler()]
             size = len(_numbers(known[0][place], 0))
-            read = lambda rows, cells=cells, size=size: np.nan_to_num(
+            read = lambda rows, cells=cells, size=size: np.nan_to_num(  # noqa: E731
                 np.stack([_numbers(one, size) for one in cells(rows)])
-            )  # noqa: E731
+            )
         else:
             continue
         given = read(known)

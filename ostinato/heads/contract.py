@@ -41,7 +41,7 @@ class Loss(NamedTuple):
     """
 
     total: Tensor
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,10 @@ class Decoding:
 
     def reorder(self, rows: Tensor) -> Decoding:
         """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""
-        pick = lambda tensor: tensor.index_select(0, rows)  # noqa: E731
+
+        def pick(tensor: Tensor) -> Tensor:
+            return tensor.index_select(0, rows)
+
         return replace(
             self,
             rows=pick(self.rows),

@@ -259,9 +259,9 @@ class _Call:
         # The gates are needed no more after a graph's last pass: their gradients take their place.
         again = torch._C._autograd._get_current_graph_task_keep_graph()
         new = lambda one: None if one is None else torch.empty_like(one)  # noqa: E731
-        copied = lambda given, like: (
+        copied = lambda given, like: (  # noqa: E731
             torch.zeros_like(like) if given is None else given.clone(memory_format=torch.contiguous_format)
-        )  # noqa: E731
+        )
         rows = len(self.plan.layout)
         d_features = copied(d_out, self.features) if self.plan.feeding else None
         d_hidden = None if self.plan.feeding or d_out is None else d_out.contiguous()

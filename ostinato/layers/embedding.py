@@ -37,7 +37,7 @@ def _known(value: Any) -> Any:
 
 
 Kind = Annotated[
-    Union[Annotated[Literal["learnt", "one_hot"], Tag("kind")], Annotated[Vectors, Tag("vectors")]],
+    Union[Annotated[Literal["learnt", "one_hot"], Tag("kind")], Annotated[Vectors, Tag("vectors")]],  # noqa: UP007
     Discriminator(lambda value: "vectors" if isinstance(value, (dict, Vectors)) else "kind"),
     BeforeValidator(_known),
 ]

@@ -80,9 +80,13 @@ class Judged:
 
     def pick(self, examples: Sequence[int]) -> "Judged":
         """The same of these examples alone, in rising order."""
-        columns = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "order"}
-        picked = {name: None if column is None else [column[at] for at in examples] for name, column in columns.items()}
-        return Judged(**picked, order=None if self.order is None else self.order.pick(examples))
+        columns: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "order"
+        }
+        picked: dict[str, Any] = {
+            name: None if column is None else [column[at] for at in examples] for name, column in columns.items()
+        }
+        return replace(self, **picked, order=None if self.order is None else self.order.pick(examples))
 
 
 class Metric(ABC):
@@ -110,7 +114,7 @@ class Metric(ABC):
     """Further columns of `Judged` without which it cannot be measured: `quantiles`, `scales`, which may be None; `expected` where it
     reads the references themselves although it is made from their log-probability."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: B027 (a default, not a duty)
         """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""
 
     @abstractmethod

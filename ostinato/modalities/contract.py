@@ -161,11 +161,11 @@ class Modality(ABC):
         """What one step is."""
 
     @abstractmethod
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """All that was fitted, as JSON values."""
 
     @abstractmethod
-    def restore(self, facts: dict) -> None:
+    def restore(self, facts: dict[str, Any]) -> None:
         """Takes up facts that were saved, in place of fitting."""
 
     @abstractmethod

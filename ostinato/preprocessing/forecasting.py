@@ -181,7 +181,7 @@ def divide(
     else:
         split = recipe.data.split
         limits, notes = borders(whole, targets, {} if split is None else split.plain(), horizon=horizon)
-        found |= {name: whole for name in limits}
+        found |= dict.fromkeys(limits, whole)
     for name in wanted:
         if name != "train" and source(name) is not None:
             found[name] = read(name, source(name))

@@ -59,7 +59,7 @@ def _columns(direction: str) -> Any:
     """The type of an input or output: a modality's name, or a mapping with its type."""
     made = {"inputs": input_settings, "outputs": output_settings}[direction]
     members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
-    union = Annotated[Union[members], Discriminator(_type_of)]
+    union = Annotated[Union[members], Discriminator(_type_of)]  # noqa: UP007
     return Annotated[union, BeforeValidator(_with_head if direction == "outputs" else opened)]
 
 

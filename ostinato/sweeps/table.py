@@ -68,7 +68,7 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
         with safe_open(path, "numpy") as kept:
             facts = json.loads(kept.metadata()["facts"])
             if facts["key"] == _key(one.folder):
-                return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})
+                return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118 (no dict)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         pass  # Never kept, or damaged: it is made anew.
     say(f"judging {one.name} row by row")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Tokenizer(ABC):
@@ -40,11 +40,11 @@ class Tokenizer(ABC):
         """Every piece as a person would read it, by number: for pictures and cards."""
 
     @abstractmethod
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """All that was fitted, as JSON values; equal facts mean equal behaviour."""
 
     @abstractmethod
-    def restore(self, facts: dict) -> None:
+    def restore(self, facts: dict[str, Any]) -> None:
         """Takes up facts that were saved, in place of fitting."""
 
 

@@ -45,7 +45,7 @@ def test_forget_biases_add_up_to_what_was_asked_and_the_others_are_drawn(options
         total = cell.bias_x + (0 if cell.bias_h is None else cell.bias_h)
         assert torch.equal(total[forget], torch.full((4,), options.get("forget_bias", 1.0)))
         rest = torch.cat([total[: forget.start], total[forget.stop :]])
-        assert 0 < rest.abs().min() and rest.abs().max() <= 2 * 4**-0.5
+        assert rest.abs().min() > 0 and rest.abs().max() <= 2 * 4**-0.5
 
 
 def test_forget_bias_stands_in_the_norm_where_products_are_normalised():

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-import torch._dynamo  # noqa: F401 (deterministic algorithms import it, which takes seconds)
+import torch._dynamo
 import torch._inductor  # noqa: F401
 
 from ostinato import api  # noqa: F401

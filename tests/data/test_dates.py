@@ -112,9 +112,7 @@ def test_written_forms_hold_what_a_keyboard_types(rows):
 
 def test_the_recipe_names_columns_and_files_that_exist():
     recipe = YAML(typ="safe", pure=True).load(FOLDER / "dates.yaml")
-    assert {name: (FOLDER / file).exists() for name, file in recipe["data"].items()} == {
-        split: True for split in SPLITS
-    }
+    assert {name: (FOLDER / file).exists() for name, file in recipe["data"].items()} == dict.fromkeys(SPLITS, True)
     assert {*recipe["inputs"], *recipe["outputs"]} == {"written", "iso"}
 
 

@@ -82,9 +82,9 @@ def test_chance_alone_is_called_real_about_once_in_twenty():
     for trial in range(200):
         draw = np.random.default_rng(trial)
         hard = draw.random(100)
-        make_run = lambda draw=draw, hard=hard: np.stack(
+        make_run = lambda draw=draw, hard=hard: np.stack(  # noqa: E731
             [hard < 0.6 + 0.05 * draw.standard_normal(), np.ones(100)], 1
-        ).astype(float)  # noqa: E731
+        ).astype(float)
         found = difference(
             MATCH, [make_run() for _ in range(3)], [make_run() for _ in range(3)], shared=True, draws=200
         )
@@ -100,8 +100,8 @@ def test_small_probabilities_are_as_seldom_as_they_say():
             draw = np.random.default_rng(trial)
             hard = draw.random(60)
             rows = lambda hits: np.stack([hits, np.ones(60)], 1).astype(float)  # noqa: E731
-            alone = lambda: rows(draw.random(60) < 0.6)  # noqa: B023, E731
-            seeded = lambda: rows(hard < 0.6 + 0.05 * draw.standard_normal())  # noqa: B023, E731
+            alone = lambda: rows(draw.random(60) < 0.6)  # noqa: E731
+            seeded = lambda: rows(hard < 0.6 + 0.05 * draw.standard_normal())  # noqa: E731
             sides = [[alone()] if seeds == 1 else [seeded() for _ in range(3)] for _ in range(2)]
             small += difference(MATCH, *sides, shared=True, draws=200).p_value < 0.01
         assert small <= 14

@@ -24,9 +24,9 @@ class Case:
 
     def __init__(self, options=None, *, spec=Values(2), ahead=True, seed=0, dtype=torch.float32):
         torch.manual_seed(seed)
-        build = lambda one, **more: make(
+        build = lambda one, **more: make(  # noqa: E731
             "encoders", "recurrent", (one,), {"bidirectional": False, "hidden_size": HIDDEN, "cell": "gru", **more}
-        )  # noqa: E731
+        )
         self.reader, self.beside = build(spec), build(Values(3))
         sizes = [Sizes(HIDDEN, HIDDEN), Sizes(HIDDEN, HIDDEN), Sizes(None, 2)]
         flags = (False, True, False)

@@ -48,7 +48,7 @@ def test_it_learns_which_symbol_stands_one_step_on():
     assert right >= 0.95, f"{right:.0%} of steps"
 
 
-def head(spec=Labels(3), **options):  # noqa: B008
+def head(spec=Labels(3), **options):
     torch.manual_seed(0)
     return registry.make("heads", "tagger", (spec, [Sizes(4, None)]), options)
 

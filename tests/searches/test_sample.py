@@ -70,7 +70,7 @@ def test_symbols_come_as_often_as_they_are_probable(options):
     scores = laws.said_one_by_one(generator, [3, 4], [])[0][0].numpy()
     scores[[generator.begin, generator.end]] = -np.inf
     expected = allowed(scores, **options)
-    counts = {symbol: 0 for symbol in expected}
+    counts = dict.fromkeys(expected, 0)
     for answer in answers:
         counts[answer.symbols[0]] += 1
     chi_square = sum((counts[symbol] - draws * share) ** 2 / (draws * share) for symbol, share in expected.items())

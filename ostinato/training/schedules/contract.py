@@ -1,7 +1,7 @@
 """What a schedule is: the factor of the learning rate, from the number of updates and what validation said."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -35,9 +35,9 @@ class Schedule(ABC):
         """Hears the monitored metric after each validation."""
 
     @abstractmethod
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """What was heard, as JSON values."""
 
     @abstractmethod
-    def restore(self, facts: dict) -> None:
+    def restore(self, facts: dict[str, Any]) -> None:
         """Takes up facts that were saved."""
