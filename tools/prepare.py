@@ -37,7 +37,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ostinato.data._columns import TimeSeries
+from ostinato.data.columns import TimeSeries
 from ostinato.errors import OstinatoError
 from ostinato.files import write
 

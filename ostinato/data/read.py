@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ostinato.data._columns import Conll, Fasta, TimeSeries
-from ostinato.data._files import Delimited, JsonLines, Lines, Parquet
-from ostinato.data._manifest import Manifest
-from ostinato.data._memory import Memory, is_frame
+from ostinato.data.columns import Conll, Fasta, TimeSeries
 from ostinato.data.contract import Block, Source
+from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
+from ostinato.data.manifest import Manifest
+from ostinato.data.memory import Memory, is_frame
 from ostinato.errors import DataError, nearest
 
 if TYPE_CHECKING:

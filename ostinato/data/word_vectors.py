@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ostinato.data._lines import BLOCK_BYTES, decoded, line_blocks
+from ostinato.data.lines import BLOCK_BYTES, decoded, line_blocks
 from ostinato.errors import DataError
 
 HEADER = re.compile(r"(\d+) (\d+)")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ostinato.data._lines import file_digest
+from ostinato.data.lines import file_digest
 from ostinato.data.read import Roots, found_file
 from ostinato.data.word_vectors import EXACT, LOWER, read
 from ostinato.errors import ConfigError, DataError

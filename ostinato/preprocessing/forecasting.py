@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ostinato.data._memory import is_frame
 from ostinato.data.cache import Dataset
+from ostinato.data.memory import is_frame
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.time_columns import clock_of

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ostinato.data._memory import is_frame
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
+from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered, Times
 from ostinato.data.split import set_aside, share_of

@@ -98,9 +98,9 @@ def test_a_batch_may_be_changed_and_the_cache_stays(tmp_path):
 
 
 def test_rows_over_many_blocks_are_all_there(tmp_path, monkeypatch):
-    from ostinato.data import _memory
+    from ostinato.data import memory
 
-    monkeypatch.setattr(_memory, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(memory, "BLOCK_ROWS", 3)
     texts = [None if at % 7 == 0 else "x" * (at % 5) for at in range(100)]
     data = encoded(tmp_path, rows_of(texts, [[[at, at]] for at in range(100)]))
     assert data.lengths["a"].tolist() == [len(text or "") for text in texts]

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ostinato.data import _columns, _lines
+from ostinato.data import columns, lines
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.registry import make
@@ -156,10 +156,10 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path, monkeypatch, size):
     for name, text in sources.items():
         whole = rows_of(opened(tmp_path, written(tmp_path, name, text)))
         with monkeypatch.context() as patch:
-            for module in (_columns, _lines):
+            for module in (columns, lines):
                 patch.setattr(module, "BLOCK_BYTES", size)
                 patch.setattr(module, "GLANCE_BYTES", size)
-            patch.setattr(_columns, "BLOCK_ROWS", 1)
+            patch.setattr(columns, "BLOCK_ROWS", 1)
             table = opened(tmp_path, name)
             assert rows_of(table) == whole and table.num_rows == len(whole)
 
@@ -238,7 +238,7 @@ def test_parallel_fasta_that_does_not_belong_together_is_refused(tmp_path):
 
 
 def test_blocks_of_lists_and_sequences_hold_so_many_values_at_most(tmp_path, monkeypatch):
-    monkeypatch.setattr(_columns, "BLOCK_VALUES", 60)
+    monkeypatch.setattr(columns, "BLOCK_VALUES", 60)
     steps = [5, 40, 7, 100, 3, 3, 3]
     written(tmp_path, "a.ts", "@data\n" + "".join(":".join([",".join("1" * one)] * 2) + "\n" for one in steps))
     written(tmp_path, "a.fasta", "".join(f">{at}\n{'A' * 32 * one}\n" for at, one in enumerate(steps)))

@@ -7,7 +7,7 @@ import numpy as np
 import polars
 import pytest
 
-from ostinato.data import _manifest
+from ostinato.data import manifest as manifest_form
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.registry import make
@@ -87,7 +87,7 @@ def test_numbers_lists_and_arrays_are_series_and_lists(folder):
 
 
 def test_files_are_read_row_by_row(folder, monkeypatch):
-    monkeypatch.setattr(_manifest, "BLOCK_BYTES", 250)
+    monkeypatch.setattr(manifest_form, "BLOCK_BYTES", 250)
     for number in range(10):
         (folder / f"set/{number}.txt").write_text(str(number) * 100)
     manifest(folder, "text:file,n\n" + "".join(f"{number}.txt,{number}\n" for number in range(10)))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.data import _files, _lines, _memory
+from ostinato.data import files, lines, memory
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Symbols
@@ -118,7 +118,7 @@ def test_parallel_lists_of_files_give_file_n_beside_file_n(tmp_path):
 
 
 def test_parquet_gives_its_rows_and_none_for_null(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "PARQUET_ROWS", 2)
+    monkeypatch.setattr(files, "PARQUET_ROWS", 2)
     frame = polars.DataFrame({"x": [1, 2, 3, 4], "de": ["a", None, "c", "d"], "en": [["x"], ["y", "z"], [], None]})
     frame.write_parquet(tmp_path / "t.parquet")
     table = opened(tmp_path, "t.parquet")
@@ -136,9 +136,9 @@ def test_blocks_of_parquet_hold_so_many_values_of_lists_at_most(tmp_path, monkey
         "n": lengths,
     })  # fmt: skip
     frame.write_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr(_files, "LIST_ROWS", 5)
-    monkeypatch.setattr(_files, "LIST_VALUES", 1000)
-    monkeypatch.setattr(_files, "BLOCK_VALUES", 60)
+    monkeypatch.setattr(files, "LIST_ROWS", 5)
+    monkeypatch.setattr(files, "LIST_VALUES", 1000)
+    monkeypatch.setattr(files, "BLOCK_VALUES", 60)
     for columns, each in ((("x",), 1), (("two",), 2), (("x", "two", "array"), 3), (("array",), 0)):
         table = opened(tmp_path, "t.parquet", [*columns, "n"])
         blocks = list(table.blocks())
@@ -150,7 +150,7 @@ def test_blocks_of_parquet_hold_so_many_values_of_lists_at_most(tmp_path, monkey
 
 
 def test_lists_of_a_frame_are_read_a_few_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(_memory, "BLOCK_VALUES", 1000)
+    monkeypatch.setattr(memory, "BLOCK_VALUES", 1000)
     frame = polars.DataFrame({"n": range(400), "x": [[float(row)] * 100 for row in range(400)]})
     table = opened(tmp_path, frame, ["n", "x"])
     assert rows_of(table) == list(zip(frame["n"].to_list(), frame["x"].to_list()))
@@ -161,12 +161,12 @@ def test_lists_of_a_frame_are_read_a_few_at_a_time(tmp_path, monkeypatch):
 def test_the_digest_of_rows_in_memory_is_what_runs_have_kept(tmp_path, monkeypatch):
     rows = [{"b": [row, None, "é"], "a": numpy.float32(row), "c": {"z": 1, "y": row}} for row in range(300)]
     for size in (100, 1 << 14):
-        monkeypatch.setattr(_memory, "BLOCK_ROWS", size)
+        monkeypatch.setattr(memory, "BLOCK_ROWS", size)
         kept = hashlib.sha256()
         for start in range(0, 300, size):
             cells = {name: [row[name] for row in rows[start : start + size]] for name in "bac"}
             kept.update(json.dumps(cells, default=lambda one: one.item(), sort_keys=True).encode())
-        assert _memory.Memory(rows, "data").digest(["b", "a", "c"]) == json.dumps(["memory", kept.hexdigest()])
+        assert memory.Memory(rows, "data").digest(["b", "a", "c"]) == json.dumps(["memory", kept.hexdigest()])
 
 
 def test_a_text_file_is_one_column_of_any_name(tmp_path):
@@ -192,8 +192,8 @@ def test_csv_in_blocks_of_any_size_equals_the_csv_module(tmp_path_factory, rows,
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([("de", "en"), *rows])
     written(folder, "t.csv", text.getvalue())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_files, "BLOCK_BYTES", size)
-        patch.setattr(_files, "GLANCE_BYTES", size)
+        patch.setattr(files, "BLOCK_BYTES", size)
+        patch.setattr(files, "GLANCE_BYTES", size)
         table = opened(folder, "t.csv")
         assert rows_of(table) == rows
         lines = [2 + sum(1 + (a + b).count("\n") for a, b in rows[:at]) for at in range(len(rows))]
@@ -209,9 +209,9 @@ def test_every_other_form_gives_the_same_rows_in_blocks_of_any_size(tmp_path_fac
     written(folder, "t.de", "".join(de + "\n" for de, _ in rows))
     written(folder, "t.en", "".join(en + "\n" for _, en in rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_files, "BLOCK_BYTES", size)
-        patch.setattr(_files, "GLANCE_BYTES", size)
-        patch.setattr(_memory, "BLOCK_ROWS", size)
+        patch.setattr(files, "BLOCK_BYTES", size)
+        patch.setattr(files, "GLANCE_BYTES", size)
+        patch.setattr(memory, "BLOCK_ROWS", size)
         for source in ("t.tsv", "t.jsonl", {"de": "t.de", "en": "t.en"}, [{"de": de, "en": en} for de, en in rows]):
             table = opened(folder, source)
             assert rows_of(table) == rows
@@ -219,7 +219,7 @@ def test_every_other_form_gives_the_same_rows_in_blocks_of_any_size(tmp_path_fac
 
 
 def test_a_block_is_no_longer_than_asked_and_a_longer_line_is_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 1000)
     lines = ["x" * 90] * 50 + ["y " * 50_000] + ["z"] * 3
     written(tmp_path, "t.txt", "\n".join(lines) + "\n")
     table = opened(tmp_path, "t.txt", ["text"])
@@ -245,7 +245,7 @@ def test_a_blank_line_is_a_row_of_empty_fields_so_that_lines_still_match(tmp_pat
 
 
 def test_a_key_that_comes_late_is_found_and_one_that_never_comes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "GLANCE_BYTES", 10)
+    monkeypatch.setattr(files, "GLANCE_BYTES", 10)
     written(tmp_path, "t.jsonl", '{"de": "a"}\n' * 5 + '{"en": "x"}\n')
     assert opened(tmp_path, "t.jsonl", ["en"]).column("en") == [None] * 5 + ["x"]
     with pytest.raises(DataError, match="t.jsonl has no column 'ne'"):
@@ -358,7 +358,7 @@ def test_a_damaged_gzip_file_is_told(tmp_path, content):
 
 
 def test_parallel_files_of_unequal_length_name_both_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "BLOCK_BYTES", 7)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 7)
     written(tmp_path, "t.de", "a\n" * 40)
     written(tmp_path, "t.en", "a\n" * 1234)
     with pytest.raises(DataError, match="t.de has 40 lines, t.en has 1,234 lines"):
@@ -489,15 +489,15 @@ def test_the_digest_follows_the_content(tmp_path):
 
 
 def test_a_file_is_hashed_once_until_it_changes(tmp_path):
-    _lines._digest.cache_clear()
+    lines._digest.cache_clear()
     written(tmp_path, "a.tsv", as_tsv(ROWS))
     for _ in range(3):
         opened(tmp_path, "a.tsv").digest()
-    assert _lines._digest.cache_info().misses == 1
+    assert lines._digest.cache_info().misses == 1
 
 
 def test_columns_and_values_of_some_rows_are_those_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "BLOCK_BYTES", 40)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 40)
     written(tmp_path, "t.tsv", as_tsv([(f"de {at}", f"en {at}") for at in range(100)]))
     table = opened(tmp_path, "t.tsv", ["de", "en"])
     assert table.column("en", [7, 3, 99, 3]) == ["en 7", "en 3", "en 99", "en 3"]

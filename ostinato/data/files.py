@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import polars
 
-from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.data.contract import BLOCK_VALUES, Block, Source
+from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.errors import DataError
 
 RECORD_BYTES = 256 << 20

@@ -10,8 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ostinato.data._lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.data.contract import BLOCK_VALUES, Block, Source, values_in
+from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
 from ostinato.errors import DataError, nearest
 from ostinato.raw.numbers import as_number
 

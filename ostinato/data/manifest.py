@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.data._files import JsonLines
-from ostinato.data._lines import BLOCK_BYTES, decoded, file_digest, line_blocks
 from ostinato.data.contract import Block, Source
+from ostinato.data.files import JsonLines
+from ostinato.data.lines import BLOCK_BYTES, decoded, file_digest, line_blocks
 from ostinato.errors import DataError, nearest
 from ostinato.raw.numbers import as_number
 
