@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -48,25 +49,21 @@ class Memory(Source):
         self.note: str | None = None
         library, kind = _class(source)
         self.name = f"{where} ({library} {kind})" if library else where
-        self._cells: Callable[[int, int, Sequence[str]], dict[str, list[Any]]]
+        self._cells: Callable[[slice, Sequence[str]], dict[str, list[Any]]]
         if library == "polars":
             if kind not in ("DataFrame", "LazyFrame"):
                 raise self._refused(source)
             frame = source.collect() if kind == "LazyFrame" else source
             self._take(frame.columns, frame.height)
-            self._cells = lambda start, stop, columns: {
-                column: frame[column][start:stop].to_list() for column in columns
-            }
+            self._cells = partial(_of_polars, frame)
         elif library == "pandas":
             if kind != "DataFrame":
                 raise self._refused(source)
             self._take([str(column) for column in source.columns], len(source))
-            self._cells = lambda start, stop, columns: {
-                column: _of_pandas(source.iloc[start:stop, self.columns.index(column)]) for column in columns
-            }
+            self._cells = partial(_of_pandas, source, self.columns)
         elif library == "datasets" and kind == "Dataset":
             self._take(source.column_names, len(source))
-            self._cells = lambda start, stop, columns: _of_datasets(source[start:stop], columns)
+            self._cells = partial(_of_datasets, source)
         elif library == "datasets" and kind != "IterableDataset":
             raise DataError(f"{where} is a datasets {kind}; give one split of it, such as source['train']")
         else:
@@ -103,9 +100,7 @@ class Memory(Source):
         if names:
             raise DataError(f"{self.where} names a column {names[0]!r}; names of columns must be strings")
         self._take(columns, len(rows))
-        self._cells = lambda start, stop, columns: {
-            column: [row.get(column) for row in rows[start:stop]] for column in columns
-        }
+        self._cells = partial(_of_dicts, rows)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for begin, end, cells in self._slices(columns, 0, self.num_rows):
@@ -117,7 +112,7 @@ class Memory(Source):
         size = FIRST_ROWS
         while begin < end:
             stop = min(end, begin + min(size, BLOCK_ROWS))
-            cells = self._cells(begin, stop, columns)
+            cells = self._cells(slice(begin, stop), columns)
             yield begin, stop, cells
             values = sum(map(values_in, chain.from_iterable(cells.values())))
             size = max(1, min(4 * size, BLOCK_VALUES * (stop - begin) // max(1, values)))
@@ -159,10 +154,27 @@ class Memory(Source):
         )
 
 
-def _of_pandas(series: Any) -> list[Any]:
-    """A pandas column's cells, its several kinds of missing value as None."""
-    return [None if missing else cell for cell, missing in zip(series.tolist(), series.isna().tolist())]
+Cells = dict[str, list[Any]]
 
 
-def _of_datasets(rows: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> dict[str, list[Any]]:
-    return {column: list(rows[column]) for column in columns}
+def _of_polars(frame: Any, rows: slice, columns: Sequence[str]) -> Cells:
+    return {column: frame[column][rows].to_list() for column in columns}
+
+
+def _of_pandas(frame: Any, names: Sequence[str], rows: slice, columns: Sequence[str]) -> Cells:
+    """The several kinds of missing value become None."""
+    cells = {}
+    for column in columns:
+        series = frame.iloc[rows, names.index(column)]
+        cells[column] = [None if missing else cell for cell, missing in zip(series.tolist(), series.isna().tolist())]
+    return cells
+
+
+def _of_datasets(dataset: Any, rows: slice, columns: Sequence[str]) -> Cells:
+    part = dataset[rows]
+    return {column: list(part[column]) for column in columns}
+
+
+def _of_dicts(dicts: Sequence[Mapping[str, Any]], rows: slice, columns: Sequence[str]) -> Cells:
+    part = dicts[rows]
+    return {column: [row.get(column) for row in part] for column in columns}
