@@ -119,7 +119,7 @@ class Machine:
 def _activate(x: torch.Tensor, y: torch.Tensor) -> None:
     """Sigmoid, then tanh, on the calling thread."""
     for kind in (0, 1):
-        library().call("activate", kind, 0, len(x), x.data_ptr(), y.data_ptr())
+        library().activate(kind, 0, len(x), x.data_ptr(), y.data_ptr())
 
 
 def interleaved(contestants: dict[str, Contestant], seconds: dict[str, float], rounds: int) -> dict[str, list[float]]:

@@ -235,7 +235,7 @@ class Autoregressive(Head, Generator):
 
     def _native_obstacle(self) -> str | None:
         """Why the native loop cannot take this head, or None."""
-        if any(chosen(cell, cell.weight_h) != "native" for cell in self.cells):
+        if any(chosen(cell) != "native" for cell in self.cells):
             return "its cells are not computed natively"
         if len(self.attentions) != 1:
             return f"the native loop attends to one input, not to {len(self.attentions)}"

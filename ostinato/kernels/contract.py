@@ -29,16 +29,23 @@ class Native(NamedTuple):
 
 
 class Recurrence(Protocol):
-    """What a kernel reads of a cell (`ostinato.cells`): its weights, and the step as equations."""
+    """What a kernel reads of a cell (`ostinato.cells`): its weights, and the step as equations.
+
+    `weight_h` and `bias_h` are read of a cell that `native` has a name for; others may have none.
+    """
 
     num_states: int
+    parallel: bool
     weight_x: Tensor
-    weight_h: Tensor
+    weight_h: Tensor | None
     bias_x: Tensor | None
     bias_h: Tensor | None
 
     def native(self) -> Native | str:
         """What the native loop computes in its place, or why it cannot."""
+
+    def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
+        """All steps at once, without a time loop, where it is `parallel`."""
 
     def products(self) -> tuple[Product, ...]:
         """The products of one call, made before its time loop."""
@@ -53,7 +60,7 @@ class Kernel(Protocol):
         state[t] = step(W_x x[t] + b_x, state[t-1])            over the real steps of each sequence; never a padded one
 
     A sequence without steps ends in its start state. With `reverse` each sequence is read from its last step to its first:
-    hidden[t] has seen t and what follows, and the final state stands after the first step.
+    hidden[t] has seen t and what follows, and the final state is the one after the first step.
 
     Shapes:
         x (N, I); state, final state: a tuple of (B, H); hidden (N, H); state_mask (B, H) or None

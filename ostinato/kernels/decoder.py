@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +13,10 @@ from torch import Tensor
 
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.kernels.native import Direction, array, biases_of, pointer, scan_words
+from ostinato.kernels.native import CELLS, Direction, biases_of, pointer, scan_structure
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
+from ostinato.kernels.structures import Decoder, Gradients, array_of
 from ostinato.steps import Layout, Steps
 
 
@@ -51,7 +51,7 @@ class Readout(NamedTuple):
 
 def obstacle(cells: Sequence[Recurrence]) -> str | None:
     """Why the native loop cannot run these cells, though the native kernel can, or None."""
-    if any(cell.native().cell == "gru_before" for cell in cells):
+    if any(CELLS[cell.native().cell].late for cell in cells):
         return "a GRU whose reset comes before its product"
     return None if len(cells) <= 8 else "more than 8 layers"
 
@@ -173,7 +173,7 @@ _OF_LAYER = 8
 
 
 class _Call:
-    """The buffers of one call and the words that tell the library where they are."""
+    """The buffers of one call, and the structures by which the library finds them."""
 
     def __init__(self, plan: _Plan, tensors: Sequence[Tensor | None], buffers: Sequence[Tensor | None] | None = None):
         self.plan = plan
@@ -200,7 +200,7 @@ class _Call:
 
     def _new_buffers(self) -> list[Tensor | None]:
         num_steps, new = self.plan.layout.total, self.x.new_empty
-        has_extra = not self.plan.natives[0].cell.startswith("rnn")
+        has_extra = CELLS[self.plan.natives[0].cell].extra
         has_masks = any(layer[5] is not None for layer in self.layers)
         return [
             self._new_weights(),
@@ -218,87 +218,137 @@ class _Call:
         made = self.x.new_empty if self.plan.examples is None else self.x.new_zeros
         return made(int(self.weight_offsets[-1]))
 
-    def _scan_words(self) -> list[int]:
-        words = []
-        for number, (native, layer) in enumerate(zip(self.plan.natives, self.layers)):
+    def _structure(self, gradients: dict[str, int | None]) -> Decoder:
+        """A decoder for the library; it lives as long as this call."""
+        plan, scans = self.plan, []
+        for number, (native, layer) in enumerate(zip(plan.natives, self.layers)):
             x = self.x if number == 0 else self.hidden[number - 1]
             stride = layer[0].shape[1] if number == 0 and self.fed_back else 0
             buffers = (self.hidden[number], self.gates[number], self.extra[number], None, None)
-            words += scan_words(
-                Direction(native, False, self.plan.layout), 0, x, layer, self.biases[number], buffers, stride
-            )
-        return words
-
-    def _words(self, layers: ctypes.Array, gradients: Sequence[int], packed: tuple[int, int] = (0, 0)) -> ctypes.Array:
-        plan = self.plan
-        words = [
-            ctypes.addressof(layers), len(self.layers), int(plan.feeding), self.fed_size, self.keys.shape[1], self.values.shape[1],
-            plan.memory.offsets.data_ptr(), plan.memory.longest, self.keys.data_ptr(), self.values.data_ptr(),
-            pointer(self.query_weight), pointer(self.query_bias), pointer(self.energy),
-            struct.unpack("q", struct.pack("d", plan.scale))[0],
-            pointer(plan.examples), len(plan.memory), int(self.fed_back), *packed, self.weight_offsets.data_ptr(),
-            pointer(self.readout), pointer(self.readout_bias), pointer(self.start_fed),
-            *map(pointer, (self.weights, self.queries, self.contexts, self.features, self.dropped)), *gradients,
-        ]  # fmt: skip
-        return array(words)
+            direction = Direction(native, False, plan.layout)
+            scans.append(scan_structure(direction, 0, x, layer, self.biases[number], buffers, stride))
+        self._scans = array_of(scans)
+        return Decoder(
+            layers=ctypes.addressof(self._scans),
+            num_layers=len(scans),
+            feeding=plan.feeding,
+            F=self.fed_size,
+            A=self.keys.shape[1],
+            M=self.values.shape[1],
+            memory_offsets=plan.memory.offsets.data_ptr(),
+            longest_memory=plan.memory.longest,
+            keys=self.keys.data_ptr(),
+            values=self.values.data_ptr(),
+            query_weight=pointer(self.query_weight),
+            query_bias=pointer(self.query_bias),
+            energy=pointer(self.energy),
+            scale=plan.scale,
+            examples=pointer(plan.examples),
+            num_examples=len(plan.memory),
+            fed_back=self.fed_back,
+            weight_offsets=self.weight_offsets.data_ptr(),
+            readout=pointer(self.readout),
+            readout_bias=pointer(self.readout_bias),
+            start_fed=pointer(self.start_fed),
+            weights=pointer(self.weights),
+            queries=pointer(self.queries),
+            contexts=pointer(self.contexts),
+            features=pointer(self.features),
+            dropped=pointer(self.dropped),
+            **gradients,
+        )
 
     def forward(self, packed: Packed | None = None) -> None:
-        layers, none = array(self._scan_words()), [0] * 13
+        decoder = self._structure({})
         if packed is None:
-            library().call("decoder_forward", self._words(layers, none))
+            library().decoder_forward(decoder)
             return
-        ready = packed.room is not None
         room = packed.room
+        decoder.packed_ready = room is not None
         if room is None:
-            room = torch.empty(library().size("decoder_packed_size", self._words(layers, none)), dtype=torch.uint8)
-        library().call("decoder_forward", self._words(layers, none, (room.data_ptr(), int(ready))))
+            room = torch.empty(library().decoder_packed_size(decoder), dtype=torch.uint8)
+        decoder.packed = room.data_ptr()
+        library().decoder_forward(decoder)
         packed.room = room
 
     def backward(self, d_out: Tensor | None, d_contexts: Tensor | None) -> list[Tensor | None]:
         """The gradients of all tensors, in their order; the gates may be overwritten."""
         # The gates are needed no more after a graph's last pass: their gradients take their place.
         again = torch._C._autograd._get_current_graph_task_keep_graph()
-        new = lambda one: None if one is None else torch.empty_like(one)  # noqa: E731
-        copied = lambda given, like: (  # noqa: E731
-            torch.zeros_like(like) if given is None else given.clone(memory_format=torch.contiguous_format)
-        )
         rows = len(self.plan.layout)
-        d_features = copied(d_out, self.features) if self.plan.feeding else None
+        d_features = _copied(d_out, self.features) if self.plan.feeding else None
         d_hidden = None if self.plan.feeding or d_out is None else d_out.contiguous()
-        d_contexts = copied(d_contexts, self.contexts)
+        d_contexts = _copied(d_contexts, self.contexts)
         d_energy = None if self.energy is None else self.energy.new_empty(rows, len(self.energy))
         d_below = self.x.new_empty(rows, self.size) if len(self.layers) > 1 else None
-        shared = [new(one) for one in self.tensors[:_SHARED]]
+        shared = [_like(tensor) for tensor in self.tensors[:_SHARED]]
         d_x, d_keys, d_values, d_query_weight, d_query_bias, _, d_readout, d_readout_bias, d_start_fed = shared
-        own, words = [], []
+        own, of_layers, kept = [], [], []
         for number, (native, layer) in enumerate(zip(self.plan.natives, self.layers)):
-            is_after = native.cell == "gru_after"
+            apart = CELLS[native.cell].extra_product
             d_gates = torch.empty_like(self.gates[number]) if again else self.gates[number]
-            d_extra = torch.empty_like(self.extra[number]) if again and is_after else self.extra[number]
+            d_extra = torch.empty_like(self.extra[number]) if again and apart else self.extra[number]
             weight_x, weight_h, _, bias_h, peepholes, _, h, c = layer
-            d_weight_x, d_weight_h, d_peepholes, d_h, d_c = map(new, (weight_x, weight_h, peepholes, h, c))
+            d_weight_x, d_weight_h, d_peepholes, d_h, d_c = map(_like, (weight_x, weight_h, peepholes, h, c))
             d_bias = self.x.new_empty(len(weight_h))
-            d_bias_n = self.x.new_empty(self.size) if is_after and bias_h is not None else None
-            is_top = number == len(self.layers) - 1
-            words += [
-                pointer(d_hidden) if is_top else 0, self.size, 0, 0, pointer(d_gates), pointer(d_extra), pointer(d_h), pointer(d_c),
-                pointer(d_x) if number == 0 else 0, *map(pointer, (d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)),
-            ]  # fmt: skip
-            own.append((d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes, d_h, d_c, d_gates, d_extra))
-        layers, gradients = array(self._scan_words()), array(words)
-        d_queries = new(self.queries)
-        work = (
-            d_features, d_contexts, d_start_fed, d_queries, d_keys, d_values, d_energy, d_below, d_query_weight, d_query_bias,
-            d_readout, d_readout_bias,
-        )  # fmt: skip
-        library().call("decoder_backward", self._words(layers, [ctypes.addressof(gradients), *map(pointer, work)]))
-        found = [d_x, d_keys, d_values, d_query_weight, d_query_bias, None if d_energy is None else d_energy.sum(0)]
-        found += [d_readout, d_readout_bias, d_start_fed]
-        for layer, (d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes, d_h, d_c, _, _) in zip(self.layers, own):
+            d_bias_n = self.x.new_empty(self.size) if apart and bias_h is not None else None
+            of_layer = Gradients(
+                d_hidden=pointer(d_hidden) if number == len(self.layers) - 1 else None,
+                d_hidden_stride=self.size,
+                d_gates=pointer(d_gates),
+                d_extra=pointer(d_extra),
+                d_start_h=pointer(d_h),
+                d_start_c=pointer(d_c),
+                d_x=pointer(d_x) if number == 0 else None,
+                d_weight_x=pointer(d_weight_x),
+                d_weight_h=pointer(d_weight_h),
+                d_bias=pointer(d_bias),
+                d_bias_n=pointer(d_bias_n),
+                d_peepholes=pointer(d_peepholes),
+            )
+            of_layers.append(of_layer)
+            own.append((d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes, d_h, d_c))
+            kept += [d_gates, d_extra]  # the library writes them
+        layer_gradients = array_of(of_layers)
+        d_queries = _like(self.queries)
+        decoder = self._structure(
+            dict(
+                layer_gradients=ctypes.addressof(layer_gradients),
+                d_features=pointer(d_features),
+                d_contexts=pointer(d_contexts),
+                d_start_fed=pointer(d_start_fed),
+                d_queries=pointer(d_queries),
+                d_keys=pointer(d_keys),
+                d_values=pointer(d_values),
+                d_energy=pointer(d_energy),
+                d_below=pointer(d_below),
+                d_query_weight=pointer(d_query_weight),
+                d_query_bias=pointer(d_query_bias),
+                d_readout=pointer(d_readout),
+                d_readout_bias=pointer(d_readout_bias),
+            )
+        )
+        library().decoder_backward(decoder)
+        d_energy = None if d_energy is None else d_energy.sum(0)
+        gradients = [d_x, d_keys, d_values, d_query_weight, d_query_bias, d_energy]
+        gradients += [d_readout, d_readout_bias, d_start_fed]
+        for layer, (d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes, d_h, d_c) in zip(self.layers, own):
+            d_bias_x = None if layer[2] is None else d_bias
             d_bias_h = d_bias if d_bias_n is None else torch.cat([d_bias[: 2 * self.size], d_bias_n])
-            of_bias = [None if bias is None else one for bias, one in ((layer[2], d_bias), (layer[3], d_bias_h))]
-            found += [d_weight_x, d_weight_h, *of_bias, d_peepholes, None, d_h, d_c]
-        return found
+            if layer[3] is None:
+                d_bias_h = None
+            gradients += [d_weight_x, d_weight_h, d_bias_x, d_bias_h, d_peepholes, None, d_h, d_c]
+        return gradients
+
+
+def _like(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else torch.empty_like(tensor)
+
+
+def _copied(gradient: Tensor | None, like: Tensor) -> Tensor:
+    if gradient is None:
+        return torch.zeros_like(like)
+    return gradient.clone(memory_format=torch.contiguous_format)
 
 
 class _Decode(torch.autograd.Function):

@@ -10,21 +10,45 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import KernelError
+from ostinato.kernels import structures
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.native_library import library
 from ostinato.steps import Layout
 
-CELLS = ("rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before")
+
+class CellFacts(NamedTuple):
+    """What a native cell needs of buffers beside those of all cells (the constants of its struct in `native/cells.h`).
+
+    Args:
+        gates: blocks of H rows of its weights.
+        extra: whether the gradient reads a second buffer beside the gates.
+        extra_product: whether the candidate's product of h is apart, with a bias of its own.
+        late: whether the last gate multiplies something else than h, after the others.
+    """
+
+    gates: int
+    extra: bool = False
+    extra_product: bool = False
+    late: bool = False
+
+
+CELLS = {
+    "rnn_tanh": CellFacts(1),
+    "rnn_relu": CellFacts(1),
+    "rnn_leaky_relu": CellFacts(1),
+    "lstm": CellFacts(4, extra=True),
+    "lstm_coupled": CellFacts(3, extra=True),
+    "gru_after": CellFacts(3, extra=True, extra_product=True),
+    "gru_before": CellFacts(3, extra=True, late=True),
+}
 """What the native loop can compute, in the order of `native/ostinato.h`."""
 
-GATES = dict(zip(CELLS, (1, 1, 1, 4, 3, 3, 3)))
-"""How many blocks of H rows the weights of each have."""
+_NUMBERS = {name: number for number, name in enumerate(CELLS)}
 
 DTYPES = {torch.float32: 0, torch.float64: 1}
 """What it computes in, and whether that is double."""
 
-_HAS_EXTRA = {name: not name.startswith("rnn") for name in CELLS}
 _NAMES = ("weight_x", "weight_h", "bias_x", "bias_h", "peepholes", "state_mask", "the state h", "the state c")
 """The tensors of a direction."""
 
@@ -37,6 +61,10 @@ class Direction(NamedTuple):
     native: Native
     reverse: bool
     layout: Layout
+
+    @property
+    def facts(self) -> CellFacts:
+        return CELLS[self.native.cell]
 
 
 def scan(
@@ -58,7 +86,7 @@ def scan(
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
     directions = (Direction(native, reverse, layout),)
-    out = _run(directions, tensors)
+    out = Scan.apply(directions, *tensors) if _wants_gradient(tensors) else _computed(directions, tensors)
     return out[0], out[1:]
 
 
@@ -86,23 +114,23 @@ class Prepared:
         state = (h, torch.zeros_like(h))[: cell.num_states]
         direction = Direction(cell.native(), False, layout)
         tensors = _tensors(cell, direction.native, state, None)
-        _check((direction,), (x, *tensors))
-        own = [None if one is None else one.detach().contiguous() for one in tensors]
+        check((direction,), (x, *tensors))
+        own = [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
         biases = biases_of(direction.native, own[2], own[3])
-        last = [torch.empty_like(one) for one in (*state, None)[:2] if one is not None]
+        last = [torch.empty_like(part) for part in state]
         hidden = x.new_empty(layout.total, h.shape[1])
-        words = scan_words(direction, 0, x, own, biases, (hidden, None, None, *(last + [None])[:2]))
-        room = torch.empty(library().size("scan_packed_size", array(words)), dtype=torch.uint8)
-        words[-2] = room.data_ptr()
-        library().call("forward", array(words), _ONE)
-        words[-1] = 1
-        watched = [one for one in own[:5] if one is not None]
-        addresses, sizes = array([one.data_ptr() for one in watched]), array([one.nbytes for one in watched])
-        watch = array([ctypes.addressof(addresses), ctypes.addressof(sizes), len(watched), 0])
-        watch[3] = ctypes.c_int64(library().fingerprint(watch)).value
-        made = array(words)
-        self._places = ctypes.addressof(made), ctypes.addressof(watch)
-        self._alive = made, watch, addresses, sizes, own, biases, room, layout  # all that lies at an address
+        scan = scan_structure(direction, 0, x, own, biases, (hidden, None, None, *(last + [None])[:2]))
+        room = torch.empty(library().scan_packed_size(scan), dtype=torch.uint8)
+        scan.packed = room.data_ptr()
+        library().forward(scan, 1)
+        scan.packed_ready = 1
+        watched = [tensor for tensor in own[:5] if tensor is not None]
+        addresses = (ctypes.c_void_p * len(watched))(*(tensor.data_ptr() for tensor in watched))
+        sizes = (ctypes.c_int64 * len(watched))(*(tensor.nbytes for tensor in watched))
+        watch = structures.Watch(ctypes.addressof(addresses), ctypes.addressof(sizes), len(watched))
+        watch.seen = library().fingerprint(watch)
+        self._places = ctypes.addressof(scan), ctypes.addressof(watch)
+        self._alive = scan, watch, addresses, sizes, own, biases, room, layout  # all that lies at an address
 
     def __call__(self, x: int, hidden: int, state: Sequence[int], last: Sequence[int]) -> bool:
         """Reads x (N, I) and the start state (B, H), writes hidden (N, H) and the last state (B, H): all of them addresses.
@@ -110,17 +138,14 @@ class Prepared:
         False, and nothing written, where the weights have changed.
         """
         if len(state) == 1:
-            return library().stream(*self._places, x, hidden, state[0], None, last[0], None)
-        return library().stream(*self._places, x, hidden, *state, *last)
-
-
-_ONE = ctypes.c_int64(1)
+            return not library().stream(*self._places, x, hidden, state[0], None, last[0], None)
+        return not library().stream(*self._places, x, hidden, *state, *last)
 
 
 def are_alike(cells: Sequence[Recurrence]) -> bool:
     """Whether `scan_both` can compute these two beside each other."""
-    one, two = (cell.native() for cell in cells)
-    return one.cell == two.cell and cells[0].weight_h.shape == cells[1].weight_h.shape
+    first, second = (cell.native() for cell in cells)
+    return first.cell == second.cell and cells[0].weight_h.shape == cells[1].weight_h.shape
 
 
 def scan_both(
@@ -132,10 +157,11 @@ def scan_both(
 ) -> tuple[Tensor, tuple[State, State]]:
     """Two cells of one kind and size over the same steps, the second from the last step on: hidden (N, 2 H) beside each other."""
     natives = [cell.native() for cell in cells]
-    tensors = [x]
+    tensors = (x,)
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
-    out = _run((Direction(natives[0], False, layout), Direction(natives[1], True, layout)), tuple(tensors))
+    directions = (Direction(natives[0], False, layout), Direction(natives[1], True, layout))
+    out = Scan.apply(directions, *tensors) if _wants_gradient(tensors) else _computed(directions, tensors)
     count = cells[0].num_states
     return out[0], (out[1 : 1 + count], out[1 + count :])
 
@@ -147,16 +173,19 @@ def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None
     return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
 
 
-def _run(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors):
-        return _Scan.apply(directions, *tensors)
-    out, _, _ = _forward(directions, tensors, False)
-    return out
+def _wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def _computed(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    call = Call(directions, tensors, training=False)
+    library().forward(call.scans, len(directions))
+    return call.out
 
 
 def biases_of(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     """What is added to the product of x, and what to the candidate's product of h alone."""
-    if native.cell != "gru_after" or bias_h is None:
+    if not CELLS[native.cell].extra_product or bias_h is None:
         return (bias_h if bias_x is None else bias_x if bias_h is None else bias_x + bias_h), None
     size = len(bias_h) // 3
     bias = bias_h.clone() if bias_x is None else bias_x + bias_h
@@ -167,9 +196,9 @@ def biases_of(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> t
     return bias, bias_h[2 * size :]
 
 
-def pointer(tensor: Tensor | None) -> int:
-    """Where its numbers lie; 0 for None."""
-    return 0 if tensor is None else tensor.data_ptr()
+def pointer(tensor: Tensor | None) -> int | None:
+    """Where its numbers lie."""
+    return None if tensor is None else tensor.data_ptr()
 
 
 def has_dense_rows(tensor: Tensor) -> bool:
@@ -188,7 +217,7 @@ def row_stride(tensor: Tensor) -> int:
     return tensor.stride(0) if tensor.shape[0] > 1 else tensor.shape[1]
 
 
-def _check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
+def check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> None:
     """Everything that the library takes on trust: it is handed addresses."""
     x, layout = tensors[0], directions[0].layout
     if x.device.type != "cpu" or layout.device.type != "cpu":
@@ -197,34 +226,25 @@ def _check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]
         raise KernelError(f"native recurrence: x is {x.dtype}; float32 and float64 are computed natively")
     if x.ndim != 2 or x.shape[0] != layout.total:
         raise ValueError(f"x has shape {tuple(x.shape)}, but the layout has {layout.total} steps {layout}")
-    for number, (native, _, _) in enumerate(directions):
+    for number, direction in enumerate(directions):
         begin = 1 + number * _PER_DIRECTION
         own = tensors[begin : begin + _PER_DIRECTION]
-        size = own[1].shape[-1]
-        rows, states = GATES[native.cell] * size, (len(layout), size)
-        shapes = (
-            (rows, x.shape[1]),
-            (rows, size),
-            (rows,),
-            (rows,),
-            (GATES[native.cell] - 1, size),
-            states,
-            states,
-            states,
-        )
-        for name, one, shape in zip(_NAMES, own, shapes):
-            if one is None:
+        size, gates = own[1].shape[-1], direction.facts.gates
+        rows, states = gates * size, (len(layout), size)
+        of_weights = ((rows, x.shape[1]), (rows, size), (rows,), (rows,), (gates - 1, size))
+        for name, tensor, shape in zip(_NAMES, own, (*of_weights, states, states, states)):
+            if tensor is None:
                 continue
-            if one.shape != shape:
+            if tensor.shape != shape:
                 raise ValueError(
-                    f"{name} has shape {tuple(one.shape)}, {native.cell} with weight_h of shape {tuple(own[1].shape)} "
-                    f"and x of shape {tuple(x.shape)} needs {shape} over {layout}"
+                    f"{name} has shape {tuple(tensor.shape)}, {direction.native.cell} with weight_h of shape"
+                    f" {tuple(own[1].shape)} and x of shape {tuple(x.shape)} needs {shape} over {layout}"
                 )
-            if one.dtype != x.dtype or one.device != x.device:
-                raise ValueError(f"{name} is {one.dtype} on {one.device}, but x is {x.dtype} on {x.device}")
+            if tensor.dtype != x.dtype or tensor.device != x.device:
+                raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, but x is {x.dtype} on {x.device}")
 
 
-def scan_words(
+def scan_structure(
     direction: Direction,
     number: int,
     x: Tensor,
@@ -232,62 +252,91 @@ def scan_words(
     biases: tuple[Tensor | None, Tensor | None],
     buffers: Sequence[Tensor | None],
     weight_x_stride: int = 0,
-) -> list[int]:
-    """An OstinatoScan: own are a direction's tensors, buffers are hidden, gates, extra, last h and last c."""
+) -> structures.Scan:
+    """A scan for the library: own are a direction's tensors, buffers are hidden, gates, extra, last h and last c."""
     weight_x, weight_h, _, _, peepholes, mask, h, c = own[:8]
     hidden, gates, extra, last_h, last_c = buffers
     layout, size = direction.layout, weight_h.shape[1]
-    return [
-        CELLS.index(direction.native.cell), DTYPES[x.dtype], int(direction.reverse),
-        len(layout), layout.total, x.shape[1], size,
-        layout.offsets.data_ptr(), layout.order.data_ptr(),
-        x.data_ptr(), row_stride(x), weight_x.data_ptr(), weight_h.data_ptr(), *map(pointer, biases),
-        pointer(peepholes), h.data_ptr(), pointer(c), pointer(mask),
-        pointer(gates), pointer(extra), hidden.data_ptr() + number * size * x.element_size(), hidden.shape[1],
-        pointer(last_h), pointer(last_c), weight_x_stride, 0, 0,
-    ]  # fmt: skip
+    return structures.Scan(
+        cell=_NUMBERS[direction.native.cell],
+        is_double=DTYPES[x.dtype],
+        reverse=direction.reverse,
+        B=len(layout),
+        N=layout.total,
+        I=x.shape[1],
+        H=size,
+        offsets=layout.offsets.data_ptr(),
+        order=layout.order.data_ptr(),
+        x=x.data_ptr(),
+        x_stride=row_stride(x),
+        weight_x=weight_x.data_ptr(),
+        weight_h=weight_h.data_ptr(),
+        bias=pointer(biases[0]),
+        bias_n=pointer(biases[1]),
+        peepholes=pointer(peepholes),
+        start_h=h.data_ptr(),
+        start_c=pointer(c),
+        mask=pointer(mask),
+        gates=pointer(gates),
+        extra=pointer(extra),
+        hidden=hidden.data_ptr() + number * size * x.element_size(),
+        hidden_stride=hidden.shape[1],
+        last_h=pointer(last_h),
+        last_c=pointer(last_c),
+        weight_x_stride=weight_x_stride,
+    )
 
 
-def array(words: list[int]) -> ctypes.Array:
-    """The words as the library reads a struct."""
-    return (ctypes.c_int64 * len(words))(*words)
+class Call:
+    """The tensors of one forward call over one or two directions, and the structures by which the library finds them.
+
+    Args:
+        directions: one, or two over the same steps.
+        tensors: x and those of each direction.
+        training: whether a gradient will be asked.
+    """
+
+    def __init__(self, directions: tuple[Direction, ...], tensors: Sequence[Tensor | None], training: bool):
+        check(directions, tensors)
+        x = dense_rows(tensors[0])
+        num_steps, size = directions[0].layout.total, tensors[2].shape[1]
+        hidden = x.new_empty(num_steps, len(directions) * size)
+        out, scans = [hidden], []
+        self.kept: list[Tensor | None] = []
+        """Gates and extra of each direction."""
+        self.dense: list[Tensor | None] = [x]
+        """The tensors, contiguous."""
+        self._biases = []  # the library reads them
+        for number, direction in enumerate(directions):
+            begin = 1 + number * _PER_DIRECTION
+            own = [
+                None if tensor is None else tensor.contiguous() for tensor in tensors[begin : begin + _PER_DIRECTION]
+            ]
+            _, weight_h, bias_x, bias_h, _, _, h, c = own
+            biases = biases_of(direction.native, bias_x, bias_h)
+            self._biases.append(biases)
+            gates = x.new_empty(num_steps, weight_h.shape[0])
+            extra = x.new_empty(num_steps, size) if training and direction.facts.extra else None
+            last = [None if part is None else torch.empty_like(part) for part in (h, c)]
+            scans.append(scan_structure(direction, number, x, own, biases, (hidden, gates, extra, *last)))
+            out += last[: 1 if c is None else 2]
+            self.kept += [gates, extra]
+            self.dense += own
+        self.out = tuple(out)
+        self.scans = structures.array_of(scans)
 
 
-def _forward(
-    directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...], training: bool
-) -> tuple[tuple[Tensor, ...], list[Tensor | None], tuple[Tensor | None, ...]]:
-    """Hidden and final states; gates and extra of each direction; the tensors, contiguous."""
-    _check(directions, tensors)
-    x = dense_rows(tensors[0])
-    num_steps, size = directions[0].layout.total, tensors[2].shape[1]
-    hidden = x.new_empty(num_steps, len(directions) * size)
-    words: list[int] = []
-    out, kept, dense, alive = [hidden], [], [x], []
-    for number, direction in enumerate(directions):
-        begin = 1 + number * _PER_DIRECTION
-        own = [None if one is None else one.contiguous() for one in tensors[begin : begin + _PER_DIRECTION]]
-        _, weight_h, bias_x, bias_h, _, _, h, c = own
-        biases = biases_of(direction.native, bias_x, bias_h)
-        alive.append(biases)  # the library reads them below
-        gates = x.new_empty(num_steps, weight_h.shape[0])
-        extra = x.new_empty(num_steps, size) if training and _HAS_EXTRA[direction.native.cell] else None
-        last = [None if one is None else torch.empty_like(one) for one in (h, c)]
-        words += scan_words(direction, number, x, own, biases, (hidden, gates, extra, *last))
-        out += last[: 1 if c is None else 2]
-        kept += [gates, extra]
-        dense += own
-    library().call("forward", array(words), ctypes.c_int64(len(directions)))
-    return tuple(out), kept, tuple(dense)
+class Scan(torch.autograd.Function):
+    """One or two directions of a layer, differentiable once."""
 
-
-class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx, directions: tuple[Direction, ...], *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        out, kept, dense = _forward(directions, tensors, True)
+        call = Call(directions, tensors, training=True)
+        library().forward(call.scans, len(directions))
         ctx.directions = directions
-        ctx.save_for_backward(out[0], *kept, *dense)
+        ctx.save_for_backward(call.out[0], *call.kept, *call.dense)
         ctx.set_materialize_grads(False)
-        return out
+        return call.out
 
     @staticmethod
     def backward(ctx, d_hidden: Tensor | None, *d_last: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -306,14 +355,14 @@ class _Scan(torch.autograd.Function):
             gates, extra = kept[2 * number : 2 * number + 2]
             wanted = (ctx.needs_input_grad[1], *ctx.needs_input_grad[2:][part])
             of_scan = (hidden, gates, extra)
-            one_x, own = _backward(direction, number, wanted, x, dense[part], of_scan, d_hidden, own_last, again)
-            if one_x is not None:
-                d_x = one_x if d_x is None else d_x.add_(one_x)
+            own_x, own = backward(direction, number, wanted, x, dense[part], of_scan, d_hidden, own_last, again)
+            if own_x is not None:
+                d_x = own_x if d_x is None else d_x.add_(own_x)
             gradients += own
         return None, d_x, *gradients
 
 
-def _backward(
+def backward(
     direction: Direction,
     number: int,
     wanted: Sequence[bool],
@@ -327,32 +376,46 @@ def _backward(
     """The gradients of x and of a direction's tensors, in their order; gates that need not be kept are overwritten."""
     weight_x, weight_h, bias_x, bias_h, peepholes, _, h, c = own
     hidden, gates, extra = kept
-    size, is_after = weight_h.shape[1], direction.native.cell == "gru_after"
+    size, apart = weight_h.shape[1], direction.facts.extra_product
     wants_x, wants_weight_x, wants_weight_h, wants_bias_x, wants_bias_h, wants_peepholes, _, wants_h, wants_c = wanted
     d_gates = torch.empty_like(gates) if keep_gates else gates
-    d_extra = torch.empty_like(extra) if keep_gates and is_after else extra
-    d_states = [None if one is None else one.contiguous() for one in (*d_last, None)][:2]
+    d_extra = torch.empty_like(extra) if keep_gates and apart else extra
+    d_last_h, d_last_c = [None if part is None else part.contiguous() for part in (*d_last, None)][:2]
     d_x = x.new_empty(x.shape) if wants_x else None
     d_weight_x = torch.empty_like(weight_x) if wants_weight_x else None
     d_weight_h = torch.empty_like(weight_h) if wants_weight_h else None
     d_bias = x.new_empty(len(weight_h)) if wants_bias_x or wants_bias_h else None
-    d_bias_n = x.new_empty(size) if wants_bias_h and is_after else None
+    d_bias_n = x.new_empty(size) if wants_bias_h and apart else None
     d_peepholes = torch.empty_like(peepholes) if wants_peepholes else None
     d_h, d_c = torch.empty_like(h), None if c is None else torch.empty_like(c)
     biases = biases_of(direction.native, bias_x, bias_h)
-    of_scan = scan_words(direction, number, x, own, biases, (*kept, None, None))
-    words = [
-        0 if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
-        0 if d_hidden is None else row_stride(d_hidden),
-        *map(
-            pointer, (*d_states, d_gates, d_extra, d_h, d_c, d_x, d_weight_x, d_weight_h, d_bias, d_bias_n, d_peepholes)
-        ),
-    ]
-    library().call("backward", array(of_scan), array(words))
+    gradients = structures.Gradients(
+        d_hidden=None if d_hidden is None else d_hidden.data_ptr() + number * size * x.element_size(),
+        d_hidden_stride=0 if d_hidden is None else row_stride(d_hidden),
+        d_last_h=pointer(d_last_h),
+        d_last_c=pointer(d_last_c),
+        d_gates=pointer(d_gates),
+        d_extra=pointer(d_extra),
+        d_start_h=pointer(d_h),
+        d_start_c=pointer(d_c),
+        d_x=pointer(d_x),
+        d_weight_x=pointer(d_weight_x),
+        d_weight_h=pointer(d_weight_h),
+        d_bias=pointer(d_bias),
+        d_bias_n=pointer(d_bias_n),
+        d_peepholes=pointer(d_peepholes),
+    )
+    library().backward(scan_structure(direction, number, x, own, biases, (*kept, None, None)), gradients)
     d_bias_h = None
     if wants_bias_h:
         d_bias_h = d_bias if d_bias_n is None else torch.cat([d_bias[: 2 * size], d_bias_n])
     return d_x, [
-        d_weight_x, d_weight_h, d_bias if wants_bias_x else None, d_bias_h, d_peepholes, None,
-        d_h if wants_h else None, d_c if wants_c else None,
-    ]  # fmt: skip
+        d_weight_x,
+        d_weight_h,
+        d_bias if wants_bias_x else None,
+        d_bias_h,
+        d_peepholes,
+        None,
+        d_h if wants_h else None,
+        d_c if wants_c else None,
+    ]

@@ -1,15 +1,17 @@
-"""The native library: found, checked and told which threads and instruction set to use."""
+"""The native library: found, checked, and set to an instruction set and to torch's threads."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import torch
 
 from ostinato.errors import KernelError
+from ostinato.kernels.structures import Decoder, Gradients, Product, Scan, Watch
 
 ABI = 6
 """The boundary that this package was written for (`native/ostinato.h`)."""
@@ -18,17 +20,18 @@ INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
 """The environment variable that forces an instruction set; it is read once, at the first use."""
 
 _FOLDER = Path(__file__).parent
-_FUNCTIONS = ("forward", "backward", "decoder_forward", "decoder_backward", "multiply", "activate")
 
 
 class Library:
-    """The functions of the C boundary, `native/ostinato.h`, each of which raises KernelError where it reports an error."""
+    """The C boundary, `native/ostinato.h`: its functions are attributes, and raise KernelError where they report an error."""
 
     def __init__(self, path: Path):
         raw = ctypes.CDLL(str(path))
         raw.ostinato_abi.restype = ctypes.c_int64
-        if (found := raw.ostinato_abi()) != ABI:
-            raise KernelError(f"{path.name} has boundary {found}, this package needs {ABI}: install the package again")
+        if (boundary := raw.ostinato_abi()) != ABI:
+            raise KernelError(
+                f"{path.name} has boundary {boundary}, this package needs {ABI}: install the package again"
+            )
         for name in ("error", "instruction_sets"):
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_char_p
         raw.ostinato_use.restype = ctypes.c_int64
@@ -38,23 +41,40 @@ class Library:
         self._raw = raw
         self._openmp = _openmp()
         self._threads = 0
-        self.functions = {}
-        for name in _FUNCTIONS:
-            function = getattr(raw, f"ostinato_{name}")
-            function.restype = ctypes.c_int64
-            function.argtypes = [ctypes.c_int64] * 5 if name == "activate" else None
-            self.functions[name] = function
-        for name in ("packed_size", "scan_packed_size", "decoder_packed_size"):
-            getattr(raw, f"ostinato_{name}").restype = ctypes.c_int64
+        scan, decoder, product = map(ctypes.POINTER, (Scan, Decoder, Product))
+        watch, number, address = ctypes.POINTER(Watch), ctypes.c_int64, ctypes.c_void_p
+        self.forward = self._function("forward", scan, number)
+        self.backward = self._function("backward", scan, ctypes.POINTER(Gradients))
+        self.decoder_forward = self._function("decoder_forward", decoder)
+        self.decoder_backward = self._function("decoder_backward", decoder)
+        self.multiply = self._function("multiply", product)
+        self.activate = self._function("activate", number, number, number, address, address)
+        self.stream = self._function("stream", *[address] * 8)
+        self.packed_size = self._function("packed_size", product)
+        self.scan_packed_size = self._function("scan_packed_size", scan)
+        self.decoder_packed_size = self._function("decoder_packed_size", decoder)
         self.fingerprint = raw.ostinato_fingerprint
         self.fingerprint.restype = ctypes.c_uint64
-        self._stream = raw.ostinato_stream
-        self._stream.restype = ctypes.c_int64
-        self._stream.argtypes = [ctypes.c_void_p] * 8
+        self.fingerprint.argtypes = [watch]
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
         if forced := os.environ.get(INSTRUCTION_SET):
             self.use(forced)
+
+    def _function(self, name: str, *arguments: type) -> Callable[..., int]:
+        """A function whose error is raised by what ctypes calls after it: no Python lies between a kernel and the library."""
+        function = getattr(self._raw, f"ostinato_{name}")
+        function.restype = ctypes.c_int64
+        function.argtypes = arguments
+        failed = -1 if name.endswith("_size") else 1
+
+        def checked(result: int, *_: object) -> int:
+            if result == failed:
+                raise KernelError(f"native {name}: {self.error()}")
+            return result
+
+        function.errcheck = checked
+        return function
 
     def use(self, instruction_set: str) -> None:
         """Takes this instruction set from now on.
@@ -70,31 +90,12 @@ class Library:
         """The message of this thread's last error."""
         return self._raw.ostinato_error().decode()
 
-    def call(self, name: str, *arguments: object) -> None:
-        """Calls a function of the boundary, on as many threads as torch has."""
-        self._follow_torch()
-        if self.functions[name](*arguments):
-            raise KernelError(f"native {name}: {self.error()}")
-
-    def stream(self, *addresses: object) -> bool:
-        """One call of `ostinato_stream`; False where what is watched has changed."""
-        self._follow_torch()
-        if (found := self._stream(*addresses)) == 1:
-            raise KernelError(f"native stream: {self.error()}")
-        return not found
-
-    def _follow_torch(self) -> None:
+    def follow_torch(self) -> None:
+        """Takes as many threads as torch has now."""
         threads = torch.get_num_threads()
         if threads != self._threads:
             self._raw.ostinato_set_threads(threads, *self._openmp)
             self._threads = threads
-
-    def size(self, name: str, words: object) -> int:
-        """Asks one of the `packed_size` functions about its struct."""
-        found = getattr(self._raw, f"ostinato_{name}")(words)
-        if found < 0:
-            raise KernelError(f"native {name}: {self.error()}")
-        return found
 
 
 def _openmp() -> tuple[int | None, ...]:
@@ -128,13 +129,16 @@ def _found() -> Library | str:
 
 
 def library() -> Library | None:
-    """The library, or None where this installation has none; `why_not` says why.
+    """The library, ready for a call on torch's number of threads, or None where there is none; `why_not` has the reason.
 
     Errors:
         KernelError: it is of another version, or the instruction set asked for is not there.
     """
     found = _found()
-    return found if isinstance(found, Library) else None
+    if isinstance(found, str):
+        return None
+    found.follow_torch()
+    return found
 
 
 def why_not() -> str:

@@ -93,8 +93,9 @@ def _scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
     own, (cell, reverse, keep) = arguments[:_NUM_OWN], arguments[_NUM_OWN:]
     x = own[0]
     direction = _direction(cell, reverse, own[1], own[8])
-    out, (gates, extra), _ = native._forward((direction,), _native_order(own), keep)
-    hidden, last_h, last_c = (*out, None)[:3]
+    call = native.Call((direction,), _native_order(own), keep)
+    library().forward(call.scans, 1)
+    (gates, extra), (hidden, last_h, last_c) = call.kept, (*call.out, None)[:3]
     if not keep:
         gates = extra = None
     return hidden, last_h, _or_empty(last_c, x), _or_empty(gates, x), _or_empty(extra, x)
@@ -103,7 +104,7 @@ def _scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
 def _fake_scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
     (x, _, start_h, start_c, _, weight_h, *_), (cell, _, keep) = arguments[:_NUM_OWN], arguments[_NUM_OWN:]
     steps, (rows, size) = x.shape[0], weight_h.shape
-    extra = keep and native._HAS_EXTRA[cell]
+    extra = keep and native.CELLS[cell].extra
     return (
         x.new_empty(steps, size),
         x.new_empty(start_h.shape),
@@ -141,10 +142,10 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
     x, weight_h = own[0], own[5]
     direction = _direction(cell, reverse, own[1], own[8])
     x, *tensors = _native_order(own)
-    native._check((direction,), (x, *tensors))
+    native.check((direction,), (x, *tensors))
     (rows, size), batch = weight_h.shape, len(direction.layout)
     steps = direction.layout.total
-    has_extra = native._HAS_EXTRA[cell]
+    has_extra = native.CELLS[cell].extra
     for name, one, shape in (
         ("d_hidden", d_hidden, (steps, size)),
         ("d_last_h", d_last_h, (batch, size)),
@@ -159,7 +160,7 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
                 f"needed is {tuple(shape)} {x.dtype} on {x.device}"
             )
     needs_x, needs_h, needs_c, needs_weight_x, needs_weight_h, needs_bias_x, needs_bias_h, needs_peepholes = wanted
-    d_x, own_gradients = native._backward(
+    d_x, own_gradients = native.backward(
         direction,
         0,
         (needs_x, needs_weight_x, needs_weight_h, needs_bias_x, needs_bias_h, needs_peepholes, False, needs_h, needs_c),

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
-from ostinato.kernels.native import DTYPES, array, dense_rows, has_dense_rows, pointer, row_stride
+from ostinato.kernels.native import DTYPES, dense_rows, has_dense_rows, pointer, row_stride
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
+from ostinato.kernels.structures import Product
 
 NT, NN, TN = range(3)
 """left * right^T, left * right, left^T * right: the kinds of `OstinatoProduct`."""
@@ -71,17 +72,30 @@ def multiply(
     if depth != right.shape[1 if kind == NT else 0]:
         raise ValueError(f"matrices of shapes {tuple(left.shape)} and {tuple(right.shape)} cannot be multiplied")
     out = left.new_empty(rows, columns)
-    words = [
-        kind, DTYPES[left.dtype], rows, columns, depth, left.data_ptr(), row_stride(left), right.data_ptr(), row_stride(right),
-        pointer(bias), pointer(sums), out.data_ptr(), columns, 0, 0,
-    ]  # fmt: skip
+    product = Product(
+        kind=kind,
+        is_double=DTYPES[left.dtype],
+        M=rows,
+        N=columns,
+        K=depth,
+        left=left.data_ptr(),
+        left_stride=row_stride(left),
+        right=right.data_ptr(),
+        right_stride=row_stride(right),
+        bias=pointer(bias),
+        sums=pointer(sums),
+        out=out.data_ptr(),
+        out_stride=columns,
+    )
     if packed is None:
-        library().call("multiply", array(words))
+        library().multiply(product)
         return out
-    ready = packed.room is not None
-    room = packed.room if ready else torch.empty(library().size("packed_size", array(words)), dtype=torch.uint8)
-    words[-2:] = room.data_ptr(), int(ready)
-    library().call("multiply", array(words))
+    room = packed.room
+    product.packed_ready = room is not None
+    if room is None:
+        room = torch.empty(library().packed_size(product), dtype=torch.uint8)
+    product.packed = room.data_ptr()
+    library().multiply(product)
     packed.room = room
     return out
 

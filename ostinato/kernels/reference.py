@@ -21,12 +21,15 @@ def scan(
 ) -> tuple[Tensor, State]:
     """A whole ragged batch, sequences from longest to shortest, each step over those still alive; see `Kernel`.
 
-    The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`).
+    The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`). A cell that
+    computes all steps at once (`Cell.parallel`) does so.
     """
-    order = layout.order
-    state = tuple(one.index_select(0, order) for one in state)
     if not layout.longest:
-        return state[0].new_zeros(0, state[0].shape[1]), _unsorted(state, order)
+        return state[0].new_zeros(0, state[0].shape[1]), state
+    if cell.parallel:
+        return _whole(cell, x, state, layout, reverse)
+    order = layout.order
+    state = tuple(part.index_select(0, order) for part in state)
     into, back = layout.time_major, layout.packed
     if reverse:
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
@@ -42,15 +45,24 @@ def scan(
     width = len(layout)
     for gates_x in gates:
         if (alive := len(gates_x)) < width:
-            ended.append(tuple(one[alive:] for one in state))
-            state = tuple(one[:alive] for one in state)
+            ended.append(tuple(part[alive:] for part in state))
+            state = tuple(part[:alive] for part in state)
         if mask is not None and (alive < width or not hidden):
             step_products = _masked(products, mask[:alive])
         width = alive
         state = cell.step(gates_x, state, step_products)
         hidden.append(state[0])
-    last = tuple(torch.cat([one[k] for one in (state, *reversed(ended))]) for k in range(len(state)))
+    last = tuple(torch.cat([parts[k] for parts in (state, *reversed(ended))]) for k in range(len(state)))
     return _Permuted.apply(torch.cat(hidden), back, into), _unsorted(last, order)
+
+
+def _whole(cell: Recurrence, x: Tensor, state: State, layout: Layout, reverse: bool) -> tuple[Tensor, State]:
+    gates = functional.linear(x, cell.weight_x, cell.bias_x).to(state[0].dtype)
+    if not reverse:
+        return cell.whole(gates, state, layout)
+    mirror = layout.reversed
+    hidden, last = cell.whole(_Permuted.apply(gates, mirror, mirror), state, layout)
+    return _Permuted.apply(hidden, mirror, mirror), last
 
 
 def _masked(products: tuple[Product, ...], mask: Tensor) -> tuple[Product, ...]:
@@ -59,7 +71,7 @@ def _masked(products: tuple[Product, ...], mask: Tensor) -> tuple[Product, ...]:
 
 def _unsorted(state: State, order: Tensor) -> State:
     back = torch.argsort(order)
-    return tuple(one.index_select(0, back) for one in state)
+    return tuple(part.index_select(0, back) for part in state)
 
 
 class _Permuted(torch.autograd.Function):

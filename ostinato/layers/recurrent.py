@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -87,7 +86,12 @@ class RecurrentStack(nn.Module):
             for below, size in zip(widths, self.hidden_sizes)
             for _ in self.reversed
         )
-        self.state_sizes = tuple(one.hidden_size for one in self.cells for _ in range(one.num_states))
+        for option, rate in (("recurrent_dropout", recurrent_dropout), ("weight_drop", weight_drop)):
+            if rate and self.cells[0].weight_h is None:
+                raise ConfigError(
+                    f"{option}: cell {cell.type} has no weights between hidden states, so nothing would be dropped; leave it out"
+                )
+        self.state_sizes = tuple(size for one in self.cells for size in one.state_sizes)
         self.start = None
         if learnt_start:
             self.start = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in self.state_sizes)
@@ -114,13 +118,13 @@ class RecurrentStack(nn.Module):
             cells = [self._with_dropped_weights(cell, steps) for cell in self.cells[first : first + len(self.reversed)]]
             states = before[first : first + len(self.reversed)]
             masks = [self._mask(cell, len(layout)) for cell in cells]
+            x = heard.values
             if len(cells) == 2:
-                values, finals = dispatch.scan_both(cells, heard.values, states, layout, state_masks=masks)
+                values, finals = dispatch.kernel_of_both(cells, x)(cells, x, states, layout, masks)
                 after += [*finals[0], *finals[1]]
             else:
-                values, final = dispatch.scan(
-                    cells[0], heard.values, states[0], layout, reverse=self.reversed[0], state_mask=masks[0]
-                )
+                scan = dispatch.kernel(cells[0], x, masked=masks[0] is not None)
+                values, final = scan(cells[0], x, states[0], layout, reverse=self.reversed[0], state_mask=masks[0])
                 after += final
             steps = steps.with_values(values + steps.values if adds_input else values)
         return steps, tuple(after)
@@ -128,16 +132,12 @@ class RecurrentStack(nn.Module):
     def _mask(self, cell: nn.Module, rows: int) -> Tensor | None:
         if not self.training or not self.recurrent_dropout:
             return None
-        return keep_mask(rows, cell.hidden_size, self.recurrent_dropout, cell.weight_h)
+        return keep_mask(rows, cell.state_sizes[0], self.recurrent_dropout, cell.weight_h)
 
     def _with_dropped_weights(self, cell: Cell, steps: Steps) -> Cell:
         if not self.training or not self.weight_drop or not steps.layout.total:
             return cell
-        # What an instance holds itself goes before a module's parameters: the copy computes with the masked weights, through
-        # whichever kernel, and their gradient goes on to the cell's own.
-        bound = copy.copy(cell)
-        vars(bound)["weight_h"] = dropped(cell.weight_h, self.weight_drop)
-        return bound
+        return cell.with_weight_h(dropped(cell.weight_h, self.weight_drop))
 
     def _by_cell(self, state: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
         counts = [cell.num_states for cell in self.cells]

@@ -15,7 +15,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Belief, Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.heads.forecast import Forecast
 from ostinato.heads.next_step import NextStep
-from ostinato.kernels.dispatch import way
+from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.pooling import by_words
 from ostinato.modalities.contract import Modality, Symbols
@@ -235,7 +235,7 @@ class Graph(nn.Module):
         found: dict[str, list[str]] = {}
         for place, module in self._places().items():
             for cell in module.modules():
-                if isinstance(cell, Cell) and (said := way(cell, cell.weight_h)) not in found.setdefault(place, []):
+                if isinstance(cell, Cell) and (said := backend(cell)) not in found.setdefault(place, []):
                     found[place].append(said)
             if isinstance(module, Head) and (why := module.obstacle()):
                 found[place].append(f"targets step by step in Python ({why})")

@@ -235,7 +235,8 @@ class Recurrent(nn.Module, ABC):
                 values = functional.dropout(values, self.dropout)
             if self.bidirectional:
                 cells = (self._bound(first), self._bound(first + 1))
-                values, finals = dispatch.scan_both(cells, values, before[first : first + 2], layout)
+                scan_both = dispatch.kernel_of_both(cells, values)
+                values, finals = scan_both(cells, values, before[first : first + 2], layout, (None, None))
                 after += finals
             else:
                 values, final = dispatch.scan(self._bound(first), values, before[first], layout)

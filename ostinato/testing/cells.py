@@ -7,8 +7,8 @@ laws.all_of("gru", {"reset": "before"})
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ostinato.cells.contract import Cell
 from ostinato.errors import ConfigError
 from ostinato.kernels.dispatch import scan
 from ostinato.steps import Layout
+from ostinato.testing._options import other_values
 
 Make = Callable[[int, int], Cell]
 """A cell from its input size and hidden size."""
@@ -103,7 +104,8 @@ def same_seed_same_bits(make: Make) -> None:
 def gradients_are_right(make: Make) -> None:
     """Law c: gradients of inputs, states and parameters agree with finite differences in float64, also under a state mask."""
     cell, x, state, layout = _case(make, sizes=(2, 3), lengths=(2, 0, 3), dtype=torch.float64)
-    mask = torch.tensor([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0], [2.0, 2.0, 0.0]], dtype=torch.float64)
+    mask = torch.full_like(state[0], 2.0)
+    mask[range(3), range(3)] = 0.0
     inputs = (x.requires_grad_(), *(part.requires_grad_() for part in state), *cell.parameters())
 
     # gradcheck moves its inputs in place, so the parameters need not travel as arguments.
@@ -129,25 +131,11 @@ def options_matter(name: str) -> None:
         assert not same, f"{name}: {option}: {value} changes neither parameters nor output"
 
 
-def other_values(settings: type[registry.Settings]) -> Iterator[tuple[str, Any]]:
-    """Every option with every value but the default; for numbers one other value."""
-    for option, info in settings.model_fields.items():
-        if option == "type":
-            continue
-        if get_origin(info.annotation) is Literal:
-            yield from ((option, value) for value in get_args(info.annotation) if value != info.default)
-        elif info.annotation is bool:
-            yield option, not info.default
-        elif info.annotation in (int, float):
-            yield option, info.default + info.annotation(1)
-        else:
-            raise TypeError(f"{option}: the law of options has no other value for {info.annotation}")
-
-
 def learns_to_remember(make: Make, *, updates: int = 300) -> float:
     """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; returns the share."""
     torch.manual_seed(1)
-    cell, output = make(8, 32), nn.Linear(32, 8)
+    cell = make(8, 32)
+    output = nn.Linear(cell.state_sizes[0], 8)
     weights = [*cell.parameters(), *output.parameters()]
     optimizer = torch.optim.Adam(weights, lr=0.01)
     layout = Layout([10] * 64)
@@ -183,7 +171,7 @@ def _case(
     torch.manual_seed(0)
     cell = make(*sizes).to(dtype)
     layout = Layout(list(lengths))
-    state = tuple(torch.randn(len(layout), sizes[1], dtype=dtype) / 2 for _ in range(cell.num_states))
+    state = tuple(torch.randn(len(layout), size, dtype=dtype) / 2 for size in cell.state_sizes)
     return cell, torch.randn(layout.total, sizes[0], dtype=dtype), state, layout
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from ostinato import registry
 from ostinato.testing import cells as laws
+from ostinato.testing._options import other_values
 
 FURTHER = {
     "gru": [{"reset": "before", "biases": 0}],
@@ -24,7 +25,7 @@ CASES = [
     for name in registry.names("cells")
     for options in [
         {},
-        *({option: value} for option, value in laws.other_values(registry.settings_class("cells", name))),
+        *({option: value} for option, value in other_values(registry.settings_class("cells", name))),
         *FURTHER.get(name, []),
     ]
     if options != {"biases": 0} or name != "lstm"

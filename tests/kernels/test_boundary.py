@@ -3,7 +3,6 @@
 native/tests/boundary_test.cpp goes further, under sanitizers (`make native-test`).
 """
 
-import ctypes
 import itertools
 import math
 import subprocess
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import KernelError
+from ostinato.kernels import structures
 from ostinato.kernels.native_library import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library in this installation")
@@ -24,14 +24,8 @@ ROOT = Path(__file__).parents[2]
 ROOM = 1 << 14
 """Bytes of one buffer; more than any size drawn here needs."""
 
-SCAN = (
-    "cell is_double reverse B N I H offsets order x x_stride weight_x weight_h bias bias_n peepholes start_h start_c mask "
-    "gates extra hidden hidden_stride last_h last_c weight_x_stride packed packed_ready"
-).split()
-GRADIENTS = (
-    "d_hidden d_hidden_stride d_last_h d_last_c d_gates d_extra d_start_h d_start_c d_x d_weight_x d_weight_h d_bias d_bias_n d_peepholes"
-).split()
-"""The words of OstinatoScan and OstinatoGradients, in their order."""
+SCAN = [name for name, _ in structures.Scan._fields_]
+GRADIENTS = [name for name, _ in structures.Gradients._fields_]
 
 READ = "x weight_x weight_h bias start_h start_c d_hidden d_last_h d_last_c".split()
 WRITTEN = (
@@ -74,15 +68,13 @@ class Arena:
         return words | {"x_stride": input_size, "hidden_stride": hidden_size, "d_hidden_stride": hidden_size}
 
 
-def array(words, names):
-    return (ctypes.c_int64 * len(names))(*(words[name] for name in names))
-
-
 def answer(words):
     """Calls forward, and backward where that answers; the message of what was refused, or None."""
+    scan = structures.Scan(**{name: words[name] for name in SCAN})
+    gradients = structures.Gradients(**{name: words[name] for name in GRADIENTS})
     try:
-        library().call("forward", array(words, SCAN), ctypes.c_int64(1))
-        library().call("backward", array(words, SCAN), array(words, GRADIENTS))
+        library().forward(scan, 1)
+        library().backward(scan, gradients)
     except KernelError as error:
         return str(error)
     return None
@@ -194,7 +186,7 @@ def test_a_buffer_at_an_address_that_holds_no_number_is_named():
 
 def activated(kind, x):
     y = torch.empty_like(x)
-    library().call("activate", kind, int(x.dtype == torch.float64), x.numel(), x.data_ptr(), y.data_ptr())
+    library().activate(kind, int(x.dtype == torch.float64), x.numel(), x.data_ptr(), y.data_ptr())
     return y
 
 
@@ -257,7 +249,7 @@ def test_activations_in_float64_are_exact_to_the_last_digits(kind):
 def test_any_number_of_numbers_is_activated_and_nothing_behind_them(count):
     x = torch.arange(float(count)) - 7
     room = torch.full((count + 16,), 5.0)
-    library().call("activate", 1, 0, count, x.data_ptr(), room.data_ptr())
+    library().activate(1, 0, count, x.data_ptr(), room.data_ptr())
     torch.testing.assert_close(room[:count], x.tanh())
     assert (room[count:] == 5).all()
 

@@ -54,14 +54,14 @@ def test_without_a_compiler_the_build_goes_on_and_the_package_says_why(project, 
     assert (kernels / NOTE).read_text()
     code = (
         "import torch; from ostinato.cells.lstm import LSTM; from ostinato.kernels import dispatch; from ostinato.steps import Layout\n"
-        "cell = LSTM(3, 4); x = torch.ones(5, 3); print(dispatch.way(cell, x))\n"
+        "cell = LSTM(3, 4); x = torch.ones(5, 3); print(dispatch.backend(cell, x))\n"
         "dispatch.scan(cell, x, cell.start_state(2), Layout([2, 3]))[0].sum().backward()\n"
         "from ostinato.cli.main import main; main()"
     )
-    way, facts = run(project, "-c", code, "doctor", "--json", PYTHONPATH=project, OSTINATO_KERNEL="").split("\n", 1)
-    assert way.startswith("reference (this installation has no native library: ")
+    backend, facts = run(project, "-c", code, "doctor", "--json", PYTHONPATH=project, OSTINATO_KERNEL="").split("\n", 1)
+    assert backend.startswith("reference (this installation has no native library: ")
     facts = json.loads(facts)
-    assert facts["kernels"] == "reference, library" and (kernels / NOTE).read_text().strip() in facts["native kernel"]
+    assert facts["kernels"] == "reference, cudnn" and (kernels / NOTE).read_text().strip() in facts["native kernel"]
 
 
 def test_a_wheel_is_for_every_python_and_says_so_where_it_has_no_library(project):
@@ -101,7 +101,7 @@ def test_an_instruction_set_that_does_not_compile_is_left_out(project):
     compiler.write_text('#!/bin/sh\ncase "$*" in *-mavx*) exit 1;; esac\nexec g++ "$@"\n')
     compiler.chmod(0o755)
     run(project, "setup.py", "-q", "build_ext", "--inplace", CC=compiler, CXX=compiler)
-    code = "from ostinato.kernels.library import library; print(*library().instruction_sets)"
+    code = "from ostinato.kernels.native_library import library; print(*library().instruction_sets)"
     sets = run(project, "-c", code, PYTHONPATH=project, OSTINATO_INSTRUCTION_SET="").split()
     assert sets[-1] == "plain" and not {"avx2", "avx512"} & {*sets}
 
@@ -126,7 +126,7 @@ def test_pip_installs_without_a_compiler(project, how, editable):
         *(["--editable"] if editable else []),
     ]
     run(project, "-m", "pip", "--python", python, "install", *options, project, **environment)
-    code = "import ostinato; from ostinato.kernels import library; print(ostinato.__file__); print(library.why_not())"
+    code = "import ostinato; from ostinato.kernels import native_library; print(ostinato.__file__); print(native_library.why_not())"
     done = subprocess.run([python, "-I", "-c", code], cwd="/", capture_output=True, text=True, timeout=120)
     place, why = done.stdout.splitlines()
     assert Path(place).is_relative_to(project if editable else packages)

@@ -7,8 +7,7 @@ from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.rnn import RNN
 from ostinato.errors import KernelError
-from ostinato.kernels import cudnn as vendor
-from ostinato.kernels import dispatch, reference
+from ostinato.kernels import cudnn, dispatch, reference
 from ostinato.steps import Layout
 
 CELLS = {
@@ -35,7 +34,7 @@ def results(scan, cell, lengths, reverse, device="cpu"):
 def compare(name, lengths, reverse, device):
     torch.manual_seed(1)
     cell = CELLS[name]().to(device)
-    found, expected = (results(scan, cell, lengths, reverse, device) for scan in (vendor.scan, reference.scan))
+    found, expected = (results(scan, cell, lengths, reverse, device) for scan in (cudnn.scan, reference.scan))
     for one, other in zip(found, expected, strict=True):
         if other is not None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -52,7 +51,7 @@ def test_torchs_functions_equal_the_reference_forward_and_backward(name, lengths
 @pytest.mark.parametrize("name", CELLS)
 def test_cudnn_equals_the_reference_and_is_taken(name, monkeypatch):
     compare(name, [2, 5, 0, 3], False, "cuda")
-    assert dispatch.chosen(CELLS[name]().cuda(), torch.zeros(1, 5, device="cuda")) == "library"
+    assert dispatch.chosen(CELLS[name]().cuda(), torch.zeros(1, 5, device="cuda")) == "cudnn"
 
 
 @pytest.mark.parametrize(
@@ -64,14 +63,14 @@ def test_cudnn_equals_the_reference_and_is_taken(name, monkeypatch):
     ],
 )
 def test_what_torch_lacks_is_refused_where_it_is_forced(monkeypatch, cell, why):
-    monkeypatch.setenv("OSTINATO_KERNEL", "library")
+    monkeypatch.setenv("OSTINATO_KERNEL", "cudnn")
     with pytest.raises(KernelError, match=why):
         dispatch.scan(cell, torch.zeros(2, 5), cell.start_state(1), Layout([2]))
 
 
 def test_the_library_can_be_forced_anywhere(monkeypatch):
-    monkeypatch.setenv("OSTINATO_KERNEL", "library")
+    monkeypatch.setenv("OSTINATO_KERNEL", "cudnn")
     taken = []
-    monkeypatch.setitem(dispatch._SCANS, "library", lambda *_, **__: taken.append(True))
+    monkeypatch.setitem(dispatch._SCANS, "cudnn", lambda *_, **__: taken.append(True))
     dispatch.scan(CELLS["lstm"](), torch.zeros(2, 5), CELLS["lstm"]().start_state(1), Layout([2]))
     assert taken

@@ -32,7 +32,7 @@ def taken_by(monkeypatch, name):
     return taken
 
 
-@pytest.mark.parametrize("forced", ["reference", "library", pytest.param("native", marks=needs_native)])
+@pytest.mark.parametrize("forced", ["reference", "cudnn", pytest.param("native", marks=needs_native)])
 def test_a_forced_kernel_is_taken(monkeypatch, forced):
     monkeypatch.setenv("OSTINATO_KERNEL", forced)
     taken = taken_by(monkeypatch, forced)
@@ -48,7 +48,7 @@ def test_native_is_taken_where_it_can_be(monkeypatch):
 
 
 def test_the_reference_is_taken_where_there_is_no_library(monkeypatch):
-    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "library"))
+    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "cudnn"))
     taken = taken_by(monkeypatch, "reference")
     run(GRU(3, 4))
     assert taken
@@ -56,7 +56,7 @@ def test_the_reference_is_taken_where_there_is_no_library(monkeypatch):
 
 def test_a_forced_kernel_that_this_build_lacks_is_an_error_that_says_what_there_is(monkeypatch):
     monkeypatch.setenv("OSTINATO_KERNEL", "native")
-    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "library"))
+    monkeypatch.setattr(dispatch, "available", lambda: ("reference", "cudnn"))
     with pytest.raises(KernelError, match="this build has no native kernel.*available: reference"):
         run(GRU(3, 4))
 
@@ -70,7 +70,7 @@ def test_a_forced_kernel_that_this_build_lacks_is_an_error_that_says_what_there_
     ],
 )
 def test_what_the_native_loop_lacks_is_named_once_and_refused_where_it_is_forced(monkeypatch, caplog, cell, dtype, why):
-    dispatch._tell.cache_clear()
+    dispatch._log_once.cache_clear()
     with caplog.at_level(logging.INFO, "ostinato.kernels"):
         run(cell, dtype)
         run(cell, dtype)
@@ -89,4 +89,10 @@ def test_autocast_takes_the_reference_which_has_16_bits():
 def test_an_unknown_kernel_is_an_error_that_names_the_nearest(monkeypatch):
     monkeypatch.setenv("OSTINATO_KERNEL", "refrence")
     with pytest.raises(KernelError, match="did you mean 'reference'"):
+        run(GRU(3, 4))
+
+
+def test_a_backend_that_was_renamed_is_an_error_that_names_it_as_it_is_called_now(monkeypatch):
+    monkeypatch.setenv("OSTINATO_KERNEL", "library")
+    with pytest.raises(KernelError, match="OSTINATO_KERNEL=library: no kernel has this name; it is called cudnn now"):
         run(GRU(3, 4))
