@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ostinato import files
+from ostinato.alignments import forecasts
 from ostinato.api import device_of, search_of
 from ostinato.errors import BundleError, ConfigError
 from ostinato.evaluation import evaluate as judging
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments
-from ostinato.recipe.rules import forecasts
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import answers
 from ostinato.run.resume import SOURCES

@@ -273,7 +273,7 @@ WRONG = {
     "search": ("bean", {"type": "beam", "width": 0}, 7),
     "training.optimizer": ("adamm", {"type": "adam", "learning_rate": -1}),
     "training.epochs": (0, 1.5, "3", None),
-    "version": (2, "1"),
+    "version": (3, "2"),
 }
 WRONGS = [(path, value) for path, values in WRONG.items() for value in values]
 

@@ -215,7 +215,7 @@ def test_it_is_chosen_where_words_have_labels_and_a_tokenizer_cuts_them(settings
         (
             {"subword_pooling": "mean"},
             {"kinds": "tags", "going_on": {"of": "words", "align": "next"}},
-            "inputs.words.subword_pooling: outputs.going_on goes on from pieces",
+            "inputs.words.subword_pooling: outputs.going_on continues from pieces",
         ),
         (
             {},

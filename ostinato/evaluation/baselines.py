@@ -15,8 +15,8 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.evaluate import metrics_of
 from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Judged
+from ostinato.model.columns import traits_of
 from ostinato.raw.numbers import as_array
-from ostinato.recipe import columns as recipe_columns
 from ostinato.run.run import Row, Run
 
 MOST_ROWS = 50_000
@@ -225,7 +225,7 @@ def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> 
 
 def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
     name = run.graph.reads[output][0]
-    if run.inputs[name].type != "tokens" and not recipe_columns.by_words(run.inputs[name]):
+    if run.inputs[name].type != "tokens" and not traits_of(run.inputs[name]).by_words:
         return {}
     source = f"inputs.{name}"
     counts: dict[str, Counter] = defaultdict(Counter)

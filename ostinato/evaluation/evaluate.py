@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure, paired
 from ostinato.metrics._confusion import confusion
 from ostinato.metrics.contract import Judged, Metric, Order
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.rules import align_of
 from ostinato.registry import Settings, component, make
 from ostinato.run.predict import answers
 from ostinato.run.run import Row, Run
@@ -47,7 +47,7 @@ class Examined:
 def metrics_of(run: Run, output: str) -> dict[str, Metric]:
     """The metrics that judge an output, by name."""
     settings = run.outputs[output]
-    names = component("modalities", settings.type).metrics[align_of(settings)]
+    names = component("modalities", settings.type).metrics[alignments.of(settings).name]
     return {name: make("metrics", name) for name in names}
 
 
@@ -91,7 +91,7 @@ def examine(
         for output in run.outputs
     }
     stand: dict[str, list[int]] = {output: [] for output in run.outputs}
-    by_step: dict[str, list] = {output: [] for output, one in run.outputs.items() if align_of(one) == "next"}
+    by_step: dict[str, list] = {output: [] for output, one in run.outputs.items() if alignments.of(one).streams}
     listed = enumerate(examples.raw())
     left_out: dict[str, list[int]] = {}
 
@@ -141,7 +141,7 @@ def examine(
                 say(
                     f"outputs.{output}: mase is left out, since the past of every series is too short, or repeats itself season by season"
                 )
-        elif align_of(run.outputs[output]) == "next":
+        elif alignments.of(run.outputs[output]).streams:
             # Rows of a file that is read on and on are often pieces of one text; where they are not, blocks come out short.
             rows_there = len(stand[output])
             kept, stand[output] = _in_pieces(kept, by_step[output], stand[output])
@@ -211,7 +211,7 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
     tables = {}
     for output, judged in examined.outputs.items():
         settings = run.outputs[output]
-        if settings.type == "category" and not settings.multilabel and align_of(settings) == "summary":
+        if settings.type == "category" and not settings.multilabel and settings.align == "summary":
             modality = run.modalities[f"outputs.{output}"]
             order = modality.labels(np.arange(modality.spec.size)) if modality.spec.ordinal else ()
             labels, counts = confusion(judged.expected, judged.predicted, order)

@@ -46,7 +46,7 @@ class Forecast(Head, Predictor):
 
         direct         x       = the summaries of all inputs that end with the window
                        p[k]    = U_k x + b_k + V relu(W [x; a[k]] + c)          a[k]: the steps known ahead; without them no V
-        step_by_step   h[k]    = the step of the encoder after z[k-1], its own answer where it predicts
+        recursive      h[k]    = the step of the encoder after z[k-1], its own answer where it predicts
                        p[k]    = U h[k] + b + V relu(W [h[k]; a[k]; the other summaries] + c)
         linear         p[k]   += sum over j < linear of L[k, j] (z[T-j] - l)    to its place, for each channel alike
 
@@ -66,7 +66,7 @@ class Forecast(Head, Predictor):
         targets (B * horizon, C + signs of gaps, which are not predicted); p[k] (C, 1, 19 or 3)
 
     Args:
-        how: all steps from one summary, or one after the other.
+        strategy: direct: all steps from one summary; recursive: one after the other.
         distribution: what is said of each value.
         loss: of a point: squared for the mean, absolute for the median.
         normalize: window: each window less its mean, divided by its deviation, on both sides.
@@ -85,7 +85,7 @@ class Forecast(Head, Predictor):
     uniform draws: Bailey 1994, doi:10.2307/2153537.
     """
 
-    aligns = frozenset({"next"})
+    aligns = frozenset({"ahead"})
     generates = False
 
     def __init__(
@@ -94,7 +94,7 @@ class Forecast(Head, Predictor):
         sizes: Sequence[Sizes],
         span: Span,
         *,
-        how: Literal["direct", "step_by_step"] = "direct",
+        strategy: Literal["direct", "recursive"] = "direct",
         distribution: Literal["point", "quantile", "student_t"] = "quantile",
         loss: Literal["squared", "absolute"] = "squared",
         normalize: Literal["window", "none"] = "none",
@@ -113,9 +113,9 @@ class Forecast(Head, Predictor):
             raise ConfigError(
                 f"forecast: loss: {loss} is of a point, and distribution: {distribution} has its own; leave it out"
             )
-        if samples != 100 and (how, distribution) != ("step_by_step", "student_t"):
+        if samples != 100 and (strategy, distribution) != ("recursive", "student_t"):
             raise ConfigError("forecast: samples are drawn of a t, step by step; leave them out")
-        stepwise = how == "step_by_step"
+        stepwise = strategy == "recursive"
         if linear is not None and (stepwise or linear > span.lookback):
             told = "is of direct forecasts" if stepwise else f"{linear} is more than the lookback, {span.lookback}"
             raise ConfigError(f"forecast: linear: {told}; leave it out, or lower it")

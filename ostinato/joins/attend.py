@@ -43,6 +43,8 @@ class Attend(Join):
         arXiv:1603.01417, equation 14, with tanh for their relu and added to what was asked.
     """
 
+    keeps_steps = True
+
     def __init__(
         self,
         steps_sizes: Sequence[int | None],

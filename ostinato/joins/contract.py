@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
@@ -15,6 +16,9 @@ class Join(nn.Module, ABC):
         steps_sizes: of each input, None where it gives no steps, by position.
         summary_sizes: of each input, None where it gives no summary, by position.
     """
+
+    keeps_steps: ClassVar[bool] = False
+    """Whether it gives a step for each step of the first input, so that these can be labelled."""
 
     steps_size: int | None
     summary_size: int | None

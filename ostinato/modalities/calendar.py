@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
-from ostinato.modalities.contract import Modality, Values
+from ostinato.modalities.contract import Modality, Traits, Values
 
 Cycle = Literal["hour", "weekday", "month", "yearday"]
 
@@ -38,12 +38,11 @@ class Calendar(Modality):
     """
 
     aligns = frozenset()
-    default_align = "next"
+    default_align = "ahead"
     default_encoder = "recurrent"
     default_head = {}
     metrics = {}
     over_time = "dates"
-    known_future = True
 
     def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
         if not cycles or len(set(cycles)) < len(cycles):
@@ -51,6 +50,10 @@ class Calendar(Modality):
                 f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each once"
             )
         self.cycles = list(cycles)
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        return Traits(known_future=True)
 
     def fit(self, column: Iterable[Any]) -> None:
         """Nothing is learnt; every date is looked at."""

@@ -110,6 +110,21 @@ class Features(NamedTuple):
     values: Sequence[Any]
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What the settings of a column decide before anything is fitted.
+
+    Args:
+        by_words: whether words are read in pieces and have labels, so that a step of what labels them is a word.
+        characters: whether each word is read with its characters.
+        known_future: whether its steps are known through the horizon of a forecast.
+    """
+
+    by_words: bool = False
+    characters: bool = False
+    known_future: bool = False
+
+
 class Modality(ABC):
     """Raw values of one column <-> arrays of steps.
 
@@ -128,9 +143,6 @@ class Modality(ABC):
     over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
     """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value for the
     whole series."""
-    known_future: ClassVar[bool] = False
-    """Whether an input's values are known through the horizon of a forecast. A setting of this name, where a member has it,
-    decides in its place."""
     labels_beyond_fraction: ClassVar[bool] = False
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known however
     few rows are trained on."""
@@ -138,6 +150,11 @@ class Modality(ABC):
     def features(self, cells: Sequence[Any]) -> Features | None:
         """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the input out."""
         return None
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        """What these settings of a column decide before anything is fitted."""
+        return Traits()
 
     @abstractmethod
     def fit(self, column: Iterable[Any]) -> None:

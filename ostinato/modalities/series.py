@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Features, Modality, Values
+from ostinato.modalities.contract import Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
 
 
@@ -31,8 +31,8 @@ class Series(Modality):
 
     Args:
         scale: over what each channel is scaled.
-        known: past: up to the step from which a forecast is made; ahead: through the forecast's horizon too, as a calendar or a
-            weather forecast is.
+        known_future: whether it is known through the horizon of a forecast too, as a calendar or a weather forecast is; else up to
+            the step from which the forecast is made.
         separator: what stands between two numbers of a field; blanks around them do not count.
 
     Shapes:
@@ -44,27 +44,30 @@ class Series(Modality):
             the training split has a number in some channel.
     """
 
-    aligns = frozenset({"next"})
-    default_align = "next"
+    aligns = frozenset({"ahead", "next"})
+    default_align = "ahead"
     default_encoder = "recurrent"
-    default_head = {"next": "forecast"}
-    metrics = {"next": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")}
+    default_head = {"ahead": "forecast"}
+    metrics = {"ahead": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")}
     over_time = "channels"
 
     def __init__(
         self,
         *,
         scale: Literal["dataset", "row", "none"] = "dataset",
-        known: Literal["past", "ahead"] = "past",
+        known_future: bool = False,
         separator: str = " ",
     ):
         if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
             raise ConfigError(
                 f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'"
             )
-        self._scale, self.known = scale, known
-        self._separator = separator
+        self._scale, self._separator = scale, separator
         self._set([], [], [])
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        return Traits(known_future=settings.known_future)
 
     def _set(self, mean: Sequence[float], deviation: Sequence[float], gaps: Sequence[bool]) -> None:
         self._mean, self._deviation = np.array(mean, dtype=np.float64), np.array(deviation, dtype=np.float64)

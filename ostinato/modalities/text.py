@@ -13,7 +13,7 @@ from pydantic import Strict
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
-from ostinato.modalities.contract import Features, Modality, Subwords, Symbols, Tokenized, Worded
+from ostinato.modalities.contract import Features, Modality, Subwords, Symbols, Tokenized, Traits, Worded
 from ostinato.raw.words import pattern
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers.contract import Spelt, Tokenizer
@@ -107,6 +107,10 @@ class Text(Modality, Tokenized, Worded):
             raise ConfigError("stop_words: every word has a label where words have labels; leave stop_words out")
         self._pooling = subword_pooling
         self._labels: list[str] | None = None
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        return Traits(by_words=settings.subword_pooling != "none", characters=settings.characters)
 
     def _spelling(self, text: str) -> str:
         if self._normalize is not None:

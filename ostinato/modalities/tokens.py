@@ -10,7 +10,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import Spelling, numbers
-from ostinato.modalities.contract import Features, Modality, Symbols, Worded
+from ostinato.modalities.contract import Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
 
@@ -75,6 +75,10 @@ class Tokens(Modality, Worded):
         self._lowercase = lowercase
         self._spelling = Spelling() if characters else None
         self._set([])
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        return Traits(characters=settings.characters)
 
     def _set(self, symbols: list[str]) -> None:
         self._symbols = symbols

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from ostinato.errors import ConfigError
+from ostinato.modalities.contract import Traits
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, component, derive, field, keyword_only
 
-Align = Literal["summary", "each", "next", "free"]
+Align = Literal["summary", "each", "next", "free", "ahead"]
 
 
 class InputFields:
@@ -35,9 +36,9 @@ class OutputFields:
     Args:
         column: the column it is learnt from; by default the one of its own name.
         alternatives: a column with further right answers, separated by ` | `; measured against, never trained on.
-        align: how it lines up with time: summary, each, next or free.
-        of: the input that a `next` output goes on from.
-        horizon: how many steps ahead a `next` output looks.
+        align: how it lines up with time: summary, each, next, free or ahead.
+        of: the input that a `next` or `ahead` output continues.
+        horizon: how many steps an `ahead` output predicts.
         lookback: how many steps of a series its forecast is made from; chosen from the data where nothing is said.
         stride: steps from one training window of a series to the next, the first drawn for each epoch; chosen from the data where
             nothing is said.
@@ -96,9 +97,9 @@ def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings
     return derive(cls, fields)
 
 
-def known_ahead(settings: Settings) -> bool:
-    """Whether an input's steps are known through the horizon of a forecast."""
-    return settings.type == "calendar" or getattr(settings, "known", "past") == "ahead"
+def traits_of(settings: Settings) -> Traits:
+    """What the settings of a column decide before anything is fitted."""
+    return component("modalities", settings.type).traits(settings)
 
 
 def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ostinato import alignments
 from ostinato.cells.contract import Cell
 from ostinato.encoders.contract import Encoded, Source
 from ostinato.errors import ConfigError
@@ -20,7 +21,7 @@ from ostinato.layers.embedding import Embedding
 from ostinato.layers.pooling import by_words
 from ostinato.modalities.contract import Modality, Symbols
 from ostinato.model.batch import Batch
-from ostinato.model.columns import encoder_owner, known_ahead
+from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
 from ostinato.registry import Settings, build, component
@@ -44,14 +45,14 @@ class Graph(nn.Module):
         self.heads = nn.ModuleDict()
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
-        self.goes_on = {name: settings.of for name, settings in outputs.items() if settings.align == "next"}
+        self.goes_on = {name: settings.of for name, settings in outputs.items() if alignments.of(settings).continues}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
         self._owner = {name: encoder_owner(name, inputs) for name in inputs}
         specs = {name: modalities[f"inputs.{name}"].spec for name in inputs}
         self._pooling = {
             name: one.pooling for name, one in specs.items() if isinstance(one, Symbols) and one.pooling != "none"
         }
-        self._each = {name for name, settings in outputs.items() if settings.align == "each"}
+        self._each = {name for name, settings in outputs.items() if alignments.of(settings).labels_steps}
         for name, settings in inputs.items():
             if self._owner[name] == name:
                 spec = modalities[f"inputs.{name}"].spec
@@ -71,7 +72,9 @@ class Graph(nn.Module):
             if component("heads", settings.head.type) is Forecast:
                 wired.append(
                     Span(
-                        settings.lookback, settings.horizon, tuple(known_ahead(inputs[one]) for one in self.reads[name])
+                        settings.lookback,
+                        settings.horizon,
+                        tuple(traits_of(inputs[one]).known_future for one in self.reads[name]),
                     )
                 )
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ostinato import alignments
 from ostinato.data.cache import Dataset
 from ostinato.errors import DataError
 from ostinato.layers.pooling import words_of
+from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.rules import align_of, labelled
 from ostinato.registry import Settings
 
 COUNTED_ROWS = 10_000
@@ -41,10 +42,10 @@ def usable_rows(
 
 def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
     for name, settings in recipe.outputs.items():
-        read = labelled(settings, recipe)
+        read = alignments.labelled(settings, recipe)
         if read is None:
             continue
-        by_words = recipe_columns.by_words(recipe.inputs[read])
+        by_words = traits_of(recipe.inputs[read]).by_words
         unit = "word" if by_words else "step"
         labels = dataset.lengths[f"outputs.{name}"][rows]
         steps = _words(dataset, f"inputs.{read}", rows) if by_words else dataset.lengths[f"inputs.{read}"][rows]
@@ -58,7 +59,7 @@ def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndar
 def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
     """What goes on from an input may stand in a column of its own, step beside step."""
     for name, settings in recipe.outputs.items():
-        if align_of(settings) != "next" or settings.type == "series":
+        if not alignments.of(settings).streams:
             continue
         there = rows[dataset.present(f"outputs.{name}", rows)]
         said, heard = (dataset.lengths[place][there] for place in (f"outputs.{name}", f"inputs.{settings.of}"))
@@ -79,10 +80,10 @@ def _other_unit(recipe: Settings, read: str) -> str:
     """What to set where a text's labels are of words and not of its pieces, or the other way round."""
     owner = recipe_columns.vocabulary_owners(recipe)[f"inputs.{read}"]
     tokenizer = getattr(dict(recipe_columns.places(recipe))[owner], "tokenizer", None)
-    if tokenizer is None or (tokenizer.type == "word" and not recipe_columns.by_words(recipe.inputs[read])):
+    if tokenizer is None or (tokenizer.type == "word" and not traits_of(recipe.inputs[read]).by_words):
         return ""
     where, kind = f"inputs.{read}.subword_pooling", tokenizer.type
-    if recipe_columns.by_words(recipe.inputs[read]):
+    if traits_of(recipe.inputs[read]).by_words:
         return f"; where each piece that {kind} finds has one, set {where}: none"
     if any(
         output.of == read for output in recipe.outputs.values()

@@ -17,7 +17,7 @@ from ostinato.data.time_columns import clock_of
 from ostinato.data.windows import Border, Reach, Windows, borders
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Modality
-from ostinato.model.columns import known_ahead
+from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
@@ -48,7 +48,9 @@ def places(recipe: Settings) -> Places:
         if place.startswith("outputs."):
             reach[place] = "target"
         else:
-            reach[place] = "ahead" if known_ahead(settings) else "past" if settings.type == "series" else "whole"
+            reach[place] = (
+                "ahead" if traits_of(settings).known_future else "past" if settings.type == "series" else "whole"
+            )
     return Places(columns, reach)
 
 
@@ -111,7 +113,7 @@ def gather(
     ahead = [
         recipe_columns.column_of(place, settings)
         for place, settings in recipe_columns.places(recipe)
-        if known_ahead(settings)
+        if traits_of(settings).known_future
     ]
     return whole_series(table, values, series=data.series, numbers=list(numbers), ahead=ahead)
 

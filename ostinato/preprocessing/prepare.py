@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.alignments import forecasts, streamed
 from ostinato.data.cache import Dataset, encode
 from ostinato.data.examples import Examples, RowExamples, StreamExamples, WindowExamples
 from ostinato.data.read import Table, open_table
@@ -25,7 +26,6 @@ from ostinato.preprocessing.checks import COUNTED_ROWS, usable_rows
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.read import Recipe
-from ostinato.recipe.rules import forecasts, streamed
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ostinato import alignments
 from ostinato.layers.vocabulary import COVERED, cutoffs_of
 from ostinato.model.columns import encoder_owner
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
-from ostinato.recipe.rules import align_of, labelled, streamed
 from ostinato.registry import Settings
 
 UPDATES_AN_EPOCH = 200
@@ -63,7 +63,7 @@ def words(recipe: Recipe) -> Chosen:
     chosen: Chosen = {}
     owners, columns = recipe_columns.vocabulary_owners(recipe.settings), dict(recipe_columns.places(recipe.settings))
     for name, output in recipe.settings.outputs.items():
-        read = labelled(output, recipe.settings)
+        read = alignments.labelled(output, recipe.settings)
         place = f"inputs.{read}"
         if (
             read is None
@@ -118,7 +118,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     width = 64 if known < 40_000 else 128 if known < 600_000 else 256 if known < 20_000_000 else 512
     for name, settings in recipe.settings.outputs.items():
         if not _given(recipe, f"outputs.{name}.align"):
-            chosen[f"outputs.{name}.align"] = (align_of(settings), f"how {settings.type} is lined up by default")
+            chosen[f"outputs.{name}.align"] = (
+                alignments.of(settings).name,
+                f"how {settings.type} is lined up by default",
+            )
         if not _given(recipe, f"outputs.{name}.reads"):
             chosen[f"outputs.{name}.reads"] = (list(recipe.settings.inputs), "all inputs")
     inputs = recipe.settings.inputs
@@ -168,15 +171,15 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         )
         _choose(recipe, chosen, head, place, "dropout", *(STEADY if head.type == "regressor" else _dropout(amount)))
 
-    aligns = {align_of(settings) for settings in recipe.settings.outputs.values()}
-    if "next" in aligns and "free" not in aligns and amount.distinct is None and not _given(recipe, "search"):
+    aligned = {alignments.of(settings) for settings in recipe.settings.outputs.values()}
+    if alignments.next in aligned and alignments.free not in aligned and not _given(recipe, "search"):
         chosen["search.type"] = ("sample", "the likeliest continuation of a text repeats itself")
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
     # The values decide, not what was written: `--set training.batch_rows=null` takes a recipe's back.
     by_rows = amount.distinct is not None and training.batch_steps is None and training.batch_rows is None
     if training.tbptt is not None:
-        own = amount.steps[f"inputs.{streamed(recipe.settings)}"] + amount.rows
+        own = amount.steps[f"inputs.{alignments.streamed(recipe.settings)}"] + amount.rows
         if training.batch_rows is None:
             streams = round(min(4000, own / UPDATES_AN_EPOCH) / training.tbptt)
             streams = max(1, min(amount.rows, STREAMS[1], max(STREAMS[0], streams)))

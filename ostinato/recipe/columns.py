@@ -9,7 +9,7 @@ from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
-OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known", "unit", "characters"})
+OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
 """Settings that say how a column's own values are read and shown: who share a vocabulary may differ in them."""
 
 
@@ -29,11 +29,6 @@ def columns_of(place: str, settings: Settings) -> list[str]:
     """The columns of the data that stand at this place: one, or one for each channel of a series."""
     column = settings.column or place.partition(".")[2]
     return [column] if isinstance(column, str) else list(column)
-
-
-def by_words(settings: Settings) -> bool:
-    """Whether a column is read in pieces of words that have labels, so that its unit is the word."""
-    return getattr(settings, "subword_pooling", "none") != "none"
 
 
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:

@@ -431,7 +431,9 @@ def _forecast(
                 left_out[name] = "it is no series; say --in for what is one value for a whole series"
     read = {target: Guess("series", "what is forecast")}
     past = Guess(
-        "series", "numbers, of which the past is read", "for what is known ahead write {type: series, known: ahead}"
+        "series",
+        "numbers, of which the past is read",
+        "for what is known ahead write {type: series, known_future: true}",
     )
     for name, kind in reads.items():
         if name != target:
@@ -442,7 +444,7 @@ def _forecast(
     season = None if clock is None else clock.frequency.season
     horizon, why = (season, "a season") if clock is not None and season else (HORIZON, "a few")
     output = Guess(
-        {"of": target, "align": "next", "horizon": horizon},
+        {"of": target, "horizon": horizon},
         f"{horizon} steps ahead, {why}",
         "horizon: as many as you need",
     )

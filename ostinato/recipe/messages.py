@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Tag
 
 from ostinato.errors import nearest
+from ostinato.recipe.migrate import new_word
 from ostinato.registry import Settings
 
 SHOWN_LETTERS = 60
@@ -42,6 +43,9 @@ def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> t
             parent = _members(parent).get(place) or _step(parent, place)
         fields = getattr(parent, "model_fields", {})
         name = str(error["loc"][-1])
+        new = new_word(tuple(path), plain)
+        if new is not None:
+            return where, f"unknown setting; it is {new} now"
         return where, f"unknown setting{nearest(name, fields)}{_elsewhere(name, error['loc'], recipe)}"
     if sort == "union_tag_invalid":
         tag = str(error["ctx"]["tag"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ostinato.errors import ConfigError, nearest
+from ostinato.recipe.migrate import migrate
 from ostinato.recipe.yaml_text import parse_yaml
 from ostinato.registry import Settings
 
@@ -22,22 +23,28 @@ def parse_set(text: str) -> tuple[str, Any]:
     return path, parse_yaml(value, f"--set {text}")
 
 
-def set_all(plain: dict[str, Any], sets: Sequence[str], origin: str, settings: Settings | None = None) -> None:
-    """Applies `path=value` overrides in turn.
+def set_all(plain: dict[str, Any], sets: Sequence[str], origin: str, settings: Settings | None = None) -> list[str]:
+    """Applies `path=value` overrides in turn; a note for each old word among them.
 
     Errors:
         ConfigError: one has not this form, or sets something of an input or output that there is not.
     """
     known = {side: list(one) if isinstance(one := plain.get(side), dict) else [] for side in ("inputs", "outputs")}
     pairs = [parse_set(one) for one in sets]
+    notes: list[str] = []
     for path, value in pairs:
         set_path(plain, path, value, settings)
+        moved, replaced = migrate(plain, always=True)
+        plain.clear()
+        plain.update(moved)
+        notes += replaced
     for side, name, *rest in (path.split(".") for path, _ in pairs if "." in path):
         # A new input or output may be set word by word: its type is one of them.
         if rest and name not in known.get(side, (name,)) and not {"type", "of"} & set(plain[side][name]):
             raise ConfigError(
                 f"{origin}: {side}.{name}: there is no {side.removesuffix('s')} '{name}'{nearest(name, known[side])}"
             )
+    return notes
 
 
 def at_path(plain: Mapping[str, Any], path: str) -> Any:

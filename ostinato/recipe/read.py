@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from ostinato import alignments
 from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, nearest
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe import rules
 from ostinato.recipe.messages import explained, kind
+from ostinato.recipe.migrate import VERSION, migrate
 from ostinato.recipe.paths import at_path, set_all, set_path
-from ostinato.recipe.rules import generates, impossible, refused, sharing_mistakes
-from ostinato.recipe.schema import VERSION, opened, recipe_class
+from ostinato.recipe.rules import generates
+from ostinato.recipe.schema import opened, recipe_class
 from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
 from ostinato.registry import SameAs, Settings, component, keyword_only, names
 
@@ -30,6 +33,8 @@ class Recipe:
         given: what the user wrote, as plain values: what is not in it may be chosen from the data.
         base: the folder that its paths are relative to.
         origin: its file's name for messages.
+        reasons: why a value was chosen from the data, by its path.
+        notes: the old words that were replaced.
     """
 
     settings: Settings
@@ -37,6 +42,7 @@ class Recipe:
     base: Path
     origin: str
     reasons: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out."""
@@ -55,7 +61,7 @@ class Recipe:
         for path, (value, _) in chosen.items():
             set_path(given, path, value, self.settings)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
-        return Recipe(check(given, self.origin, to_train=True), given, self.base, self.origin, reasons)
+        return replace(self, settings=check(given, self.origin, to_train=True), given=given, reasons=reasons)
 
     def yaml(self, *, reasons: bool = True) -> str:
         """The recipe as YAML, with the reason behind each value that was chosen from the data."""
@@ -94,8 +100,9 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {kind(plain)}")
     origin = " ".join([str(path), *(f"--set {one}" for one in sets)])
-    set_all(plain, sets, origin)
-    return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin)
+    plain, notes = migrate(plain)
+    notes += set_all(plain, sets, origin)
+    return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin, notes=notes)
 
 
 def from_arguments(
@@ -109,33 +116,25 @@ def from_arguments(
     for name, value in {"data": data, "search": search, "training": training}.items():
         if value is not None:
             plain[name] = _plain(value)
-    return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments")
+    plain, notes = migrate(plain)
+    return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments", notes=notes)
 
 
-def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
-    """The recipe with what follows from `of`: an output that an input goes on to is of its type, column and vocabulary, and its
-    encoder reads one way. What cannot be made sense of is left as it is, for its own mistake."""
+def _with_continuations(plain: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with what follows from `of`: an output that continues an input has its type, column and vocabulary, and the input's
+    encoder is causal. What makes no sense is left as it is, for its own message."""
     inputs, outputs = plain.get("inputs"), plain.get("outputs")
     if not isinstance(inputs, dict) or not isinstance(outputs, dict):
         return plain
-    inputs = {name: opened(one) for name, one in inputs.items()}
     data = plain.get("data")
-    if isinstance(data, dict) and isinstance(data.get("time"), str):
-        dated = lambda one: isinstance(one, dict) and one.get("type") == "calendar" and "column" not in one  # noqa: E731
-        inputs = {name: {**one, "column": data["time"]} if dated(one) else one for name, one in inputs.items()}
-    made, read = dict(outputs), set()
+    time = data.get("time") if isinstance(data, dict) else None
+    inputs = {name: _dated(opened(column), time) for name, column in inputs.items()}
+    completed, read = dict(outputs), set()
     for name, value in outputs.items():
-        one = opened(value)
-        if not isinstance(one, dict) or not (("of" in one and "type" not in one) or one.get("align") == "next"):
+        output = opened(value)
+        if not isinstance(output, dict) or not _continues(output):
             continue
-        alike = [
-            key
-            for key, source in inputs.items()
-            if isinstance(source, dict)
-            and source.get("type") == one.get("type")
-            and source.get("known", "past") == "past"
-        ]
-        of = one.get("of", alike[0] if len(alike) == 1 else None)
+        of = output.get("of", _only_alike(output.get("type"), inputs))
         source = inputs.get(of) if isinstance(of, str) else None
         if not isinstance(source, dict) or source.get("type") not in names("modalities"):
             continue
@@ -143,36 +142,58 @@ def _with_next(plain: dict[str, Any]) -> dict[str, Any]:
         shared = {key: value for key, value in source.items() if key in own}
         if "tokenizer" in own:
             shared["tokenizer"] = {"same_as": of}
-        made[name] = {
+        alignment = alignments.continuing(source["type"]) or alignments.next
+        completed[name] = {
             "type": source["type"],
-            "align": "next",
+            "align": alignment.name,
             "of": of,
             "column": source.get("column", of),
             **shared,
-            **one,
+            **output,
         }
         read.add(of)
-    return {
-        **plain,
-        "inputs": {name: _one_way(one) if name in read else one for name, one in inputs.items()},
-        "outputs": made,
-    }
+    inputs = {name: _causal(column) if name in read else column for name, column in inputs.items()}
+    return {**plain, "inputs": inputs, "outputs": completed}
 
 
-def _one_way(source: dict[str, Any]) -> dict[str, Any]:
-    encoder = source.get("encoder", component("modalities", source["type"]).default_encoder)
+def _continues(output: Mapping[str, Any]) -> bool:
+    alignment = alignments.ALIGNMENTS.get(output.get("align"))
+    return ("of" in output and "type" not in output) or (alignment is not None and alignment.continues)
+
+
+def _only_alike(kind: Any, inputs: Mapping[str, Any]) -> str | None:
+    """The one input of a type that is not known ahead; None where there are none or several."""
+    alike = [
+        name
+        for name, column in inputs.items()
+        if isinstance(column, dict) and column.get("type") == kind and not column.get("known_future")
+    ]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _dated(column: Any, time: Any) -> Any:
+    """An input of dates reads the column of the table's times, where it names none."""
+    kind = column.get("type") if isinstance(column, dict) else None
+    if not isinstance(time, str) or kind not in names("modalities") or "column" in column:
+        return column
+    return {**column, "column": time} if component("modalities", kind).over_time == "dates" else column
+
+
+def _causal(source: dict[str, Any]) -> dict[str, Any]:
+    default = component("modalities", source["type"]).default_encoder
+    encoder = source.get("encoder", default)
     encoder = dict(encoder) if isinstance(encoder, Mapping) else {"type": encoder}
-    kind = encoder.get("type", component("modalities", source["type"]).default_encoder)
+    kind = encoder.get("type", default)
     if "same_as" in encoder or kind not in names("encoders"):
         return source
-    if not any(parameter.name == "bidirectional" for parameter in keyword_only(component("encoders", kind))):
-        return source
-    return {**source, "encoder": {"type": kind, "bidirectional": False, **encoder}}
+    off = dict.fromkeys(component("encoders", kind).sees_ahead, False)
+    return {**source, "encoder": {"type": kind, **off, **encoder}} if off else source
 
 
 def restore(plain: dict[str, Any], origin: str) -> Recipe:
     """A full recipe that was saved with a model."""
-    return Recipe(check(plain, origin), plain, Path.cwd(), origin)
+    plain, notes = migrate(plain)
+    return Recipe(check(plain, origin), plain, Path.cwd(), origin, notes=notes)
 
 
 def _plain(value: Any) -> Any:
@@ -228,14 +249,14 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_tra
             f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update Ostinato"
         )
     try:
-        settings = recipe_class().model_validate(_with_next(plain))
+        settings = recipe_class().model_validate(_with_continuations(plain))
     except ValidationError as why:
         mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
         mistakes = (
-            list(impossible(settings))
-            or list(refused(settings))
-            or (list(sharing_mistakes(settings)) if to_train else [])
+            list(rules.check(settings))
+            or list(rules.check_components(settings))
+            or (list(rules.check_sharing(settings)) if to_train else [])
         )
         if not mistakes:
             return _shared(settings) if to_train else settings

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
 
+from ostinato import alignments
+from ostinato.alignments import Message
 from ostinato.errors import ConfigError, nearest
+from ostinato.modalities.contract import Traits
+from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.registry import SameAs, Settings, build, component
@@ -23,75 +26,25 @@ def generates(settings: Settings) -> bool:
     return any(component("heads", head.type).generates for head in heads if head is not None)
 
 
-def impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """What is well spelt but cannot be: alignments, references and searches that do not fit together."""
-    for name, one in recipe.inputs.items():
-        yield from _dangling(f"inputs.{name}.encoder.same_as", one.encoder, recipe.inputs, "input")
+def check(recipe: Settings) -> Iterator[Message]:
+    """What is well spelt and cannot be: alignments, references and searches that do not fit together."""
     tokenizers = {**recipe.inputs, **recipe.outputs}
-    for direction in ("inputs", "outputs"):
-        for name, one in getattr(recipe, direction).items():
-            if "tokenizer" in type(one).model_fields:
-                yield from _dangling(
-                    f"{direction}.{name}.tokenizer.same_as", one.tokenizer, tokenizers, "input or output"
-                )
-    have_labels = {labelled(one, recipe) for one in recipe.outputs.values()}
-    for name, one in recipe.inputs.items():
-        if recipe_columns.by_words(one) and name not in have_labels:
-            told = "pools what words are read in, for their labels, and no output labels them; leave it out, or add one of align 'each'"
-            yield f"inputs.{name}.subword_pooling", told
-    both = set(recipe.inputs) & set(recipe.outputs)
-    for name in sorted(both):
+    for place, column in recipe_columns.places(recipe):
+        if place.startswith("inputs."):
+            yield from _dangling(f"{place}.encoder.same_as", column.encoder, recipe.inputs, "input")
+        if "tokenizer" in type(column).model_fields:
+            yield from _dangling(f"{place}.tokenizer.same_as", column.tokenizer, tokenizers, "input or output")
+    labelled = {alignments.labelled(output, recipe) for output in recipe.outputs.values()}
+    for name, column in recipe.inputs.items():
+        if traits_of(column).by_words and name not in labelled:
+            yield (
+                f"inputs.{name}.subword_pooling",
+                "pools the pieces of words for their labels, and no output labels them; leave it out, or add one of align 'each'",
+            )
+    for name in sorted(set(recipe.inputs) & set(recipe.outputs)):
         yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and say `column: {name}`"
-    for name, one in recipe.outputs.items():
-        cls, where = component("modalities", one.type), f"outputs.{name}"
-        align = align_of(one)
-        if align not in cls.aligns:
-            allowed = ", ".join(sorted(cls.aligns)) or f"none, {one.type} can only be an input"
-            yield f"{where}.align", f"'{align}' is not possible for {one.type}; allowed here: {allowed}"
-            continue
-        head = component("heads", one.head.type)
-        if align not in head.aligns:
-            yield (
-                f"{where}.head",
-                f"'{one.head.type}' does not serve align '{align}'; it serves: {', '.join(sorted(head.aligns))}",
-            )
-        if one.reads is not None and not one.reads:
-            yield f"{where}.reads", f"an output must read an input; inputs: {', '.join(recipe.inputs)}"
-        for read in one.reads or ():
-            if read not in recipe.inputs:
-                yield f"{where}.reads", f"there is no input '{read}'{nearest(read, recipe.inputs)}"
-        if align == "each" and len(one.reads or recipe.inputs) > 1 and (one.join is None or one.join.type != "attend"):
-            yield (
-                f"{where}.join",
-                "align 'each' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others",
-            )
-        # A `next` output that says nothing has both from its input, whose own mistake they are then.
-        source = None
-        if align == "next":
-            yield from _next_mistakes(where, one, recipe)
-            source = recipe.inputs.get(one.of)
-        if getattr(one, "characters", False) and not getattr(source, "characters", False):
-            yield (
-                f"{where}.characters",
-                "an output says symbols, and their spelling with them; characters belong to an input, leave them out",
-            )
-        if recipe_columns.by_words(one) and not recipe_columns.by_words(source):
-            yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
-        if one.type != "series":
-            for word in ("lookback", "stride"):
-                if getattr(one, word) is not None:
-                    yield f"{where}.{word}", f"`{word}` belongs to the forecast of a series; leave it out"
-            if one.horizon != 1 and align == "next":
-                yield f"{where}.horizon", "what is said symbol by symbol has no horizon; leave it out"
-        if one.of is not None and align != "next":
-            yield (
-                f"{where}.of",
-                f"`of` belongs to align 'next', this output's is '{align}'; say `align: next`, or leave it out",
-            )
-        if one.horizon != 1 and align != "next":
-            yield f"{where}.horizon", f"`horizon` belongs to align 'next', this output's is '{align}'; leave it out"
-        if len(set(one.reads or ())) < len(one.reads or ()):
-            yield f"{where}.reads", f"names an input twice; inputs: {', '.join(recipe.inputs)}"
+    for name, output in recipe.outputs.items():
+        yield from _check_output(name, output, recipe)
     if "search" in recipe.model_fields_set and not generates(recipe):
         yield (
             "search",
@@ -102,180 +55,169 @@ def impossible(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
             "training.monitor",
             f"'{recipe.training.monitor}' is not measured{nearest(recipe.training.monitor, monitorable(recipe))}",
         )
-    yield from _forecast_mistakes(recipe)
+    yield from _check_windows(recipe) if alignments.forecasts(recipe) else _check_no_windows(recipe)
     if recipe.training.tbptt is not None:
-        yield from _stream_mistakes(recipe)
+        yield from _check_streams(recipe)
     if recipe.data.file is not None and recipe.data.train is not None:
         yield "data.file", "give `file` or `train`, not both"
-    if recipe.data.fraction < 1 and forecasts(recipe):
+    if recipe.data.fraction < 1 and alignments.forecasts(recipe):
         yield (
             "data.fraction",
             "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter series",
         )
-    for direction in ("inputs", "outputs"):
-        for name in getattr(recipe, direction):
-            if not can_be_name(name):
-                yield f"{direction}.{name}", f"'{name}' cannot be a name here; choose another and say `column: {name}`"
+    for place, _ in recipe_columns.places(recipe):
+        name = place.partition(".")[2]
+        if not can_be_name(name):
+            yield place, f"'{name}' cannot be a name here; choose another and say `column: {name}`"
 
 
 def can_be_name(name: str) -> bool:
-    """Whether an input or output can be called so: names become names of torch modules, which have no dots and keep their own words."""
+    """Whether an input or output can have this name: names of torch modules have no dots, and torch has names of its own."""
     return bool(name) and "." not in name and name not in _TAKEN
 
 
-def _next_mistakes(where: str, one: Settings, recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """What cannot be under `next`."""
-    if one.of not in recipe.inputs:
-        told = (
-            f"there is no input '{one.of}'{nearest(one.of, recipe.inputs)}"
-            if one.of
-            else "say in `of` which input it goes on from"
-        )
-        yield f"{where}.of", f"{told}; inputs: {', '.join(recipe.inputs)}"
+def _check_output(name: str, output: Settings, recipe: Settings) -> Iterator[Message]:
+    cls, where, alignment = component("modalities", output.type), f"outputs.{name}", alignments.of(output)
+    if alignment.name not in cls.aligns:
+        allowed = ", ".join(sorted(cls.aligns)) or f"none, {output.type} can only be an input"
+        yield f"{where}.align", f"'{alignment.name}' is not possible for {output.type}; allowed here: {allowed}"
         return
-    source = recipe.inputs[one.of]
-    if source.type != one.type:
-        yield f"{where}.type", f"'{one.of}' is {source.type} and what follows it is {one.type}; leave the type out"
-    if one.reads is not None and one.of not in one.reads:
-        yield f"{where}.reads", f"must name '{one.of}', the input that it goes on from"
-    for word in ("bidirectional", "reversed_source"):
-        if getattr(source.encoder, word, False):
-            place = f"inputs.{one.of}.encoder.{word}"
+    if output.head is None:
+        yield (
+            f"{where}.head",
+            f"{output.type} has no head of its own for align '{alignment.name}'; name one that serves it",
+        )
+        return
+    head = component("heads", output.head.type)
+    if alignment.name not in head.aligns:
+        yield (
+            f"{where}.head",
+            f"'{output.head.type}' does not serve align '{alignment.name}'; it serves: {', '.join(sorted(head.aligns))}",
+        )
+    reads = output.reads or ()
+    if output.reads is not None and not reads:
+        yield f"{where}.reads", f"an output must read an input; inputs: {', '.join(recipe.inputs)}"
+    for read in reads:
+        if read not in recipe.inputs:
+            yield f"{where}.reads", f"there is no input '{read}'{nearest(read, recipe.inputs)}"
+    if len(set(reads)) < len(reads):
+        yield f"{where}.reads", f"names an input twice; inputs: {', '.join(recipe.inputs)}"
+    yield from alignment.check(name, output, recipe)
+    # An output that gives neither has both from the input that it continues, whose own message they are then.
+    source = traits_of(recipe.inputs[output.of]) if alignment.continues and output.of in recipe.inputs else Traits()
+    if traits_of(output).characters and not source.characters:
+        yield (
+            f"{where}.characters",
+            "an output has symbols without their characters; characters belong to an input, leave them out",
+        )
+    if traits_of(output).by_words and not source.by_words:
+        yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
+
+
+def _check_streams(recipe: Settings) -> Iterator[Message]:
+    """What cannot be read in chunks that continue from a state."""
+    place, of = "training.tbptt", alignments.streamed(recipe)
+    for name, output in recipe.outputs.items():
+        alignment, where = alignments.of(output), f"outputs.{name}"
+        if not alignment.streams:
+            found = "windows of a series" if alignment.windows else f"of align '{alignment.name}'"
             yield (
                 place,
-                f"true shows it the steps that {where} must predict; leave it out: under align 'next' it is read one way",
+                f"cuts what continues step by step (align 'next'), and {where} is {found}; leave tbptt out, or train it apart",
             )
-    if getattr(source, "characters", False):
-        told = f"{where} goes on from what it said itself, symbol by symbol, and no spelling stands beside that; leave characters out"
-        yield f"inputs.{one.of}.characters", told
-    if recipe_columns.by_words(source):
-        yield (
-            f"inputs.{one.of}.subword_pooling",
-            f"{where} goes on from pieces, and this input is read by words; set none, or name another input",
-        )
-    if one.join is not None:
-        yield (
-            f"{where}.join",
-            "an output of align 'next' has the summaries of other inputs beside each step; leave the join out",
-        )
-
-
-def _stream_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """What cannot be read in chunks that go on from a state."""
-    said, of = "training.tbptt", streamed(recipe)
-    for name, one in recipe.outputs.items():
-        align, where = align_of(one), f"outputs.{name}"
-        if align != "next" or one.type == "series":
-            told = "windows of a series" if one.type == "series" and align == "next" else f"of align '{align}'"
+        elif output.of != of:
             yield (
-                said,
-                f"cuts what goes on symbol by symbol (align 'next'), and {where} is {told}; leave tbptt out, or train it apart",
+                place,
+                f"all outputs must continue one input, and {where} continues '{output.of}', another '{of}'; train them apart",
             )
-        elif one.of != of:
+        elif of in recipe.inputs and (output.column or name) != (recipe.inputs[of].column or of):
             yield (
-                said,
-                f"all outputs must go on from one input, and {where} goes on from '{one.of}', another from '{of}'; train them apart",
+                place,
+                f"{where} reads the column '{output.column or name}' and not that of '{of}'; leave its `column` out, or leave tbptt out",
             )
-        elif one.of in recipe.inputs and (one.column or name) != (recipe.inputs[of].column or of):
+
+
+def _check_no_windows(recipe: Settings) -> Iterator[Message]:
+    """What fits only where series are forecast."""
+    for word in ("time", "series", "split", "season"):
+        if getattr(recipe.data, word) is not None:
             yield (
-                said,
-                f"{where} reads the column '{one.column or name}' and not that of '{of}'; leave its `column` out, or leave tbptt out",
+                f"data.{word}",
+                "belongs to a forecast, an output of align 'ahead' that continues a series; leave it out",
+            )
+    for name, column in recipe.inputs.items():
+        if traits_of(column).known_future:
+            yield (
+                f"inputs.{name}",
+                "is known ahead, and no output looks ahead; give an output with `of` a series and a `horizon`",
+            )
+        if isinstance(column.column, list):
+            yield (
+                f"inputs.{name}.column",
+                "several columns make the channels of a series that is forecast; name one",
             )
 
 
-def streamed(recipe: Settings) -> str | None:
-    """The input that outputs go on from symbol by symbol; the first of them."""
-    return next((one.of for one in recipe.outputs.values() if align_of(one) == "next" and one.type != "series"), None)
-
-
-def labelled(output: Settings, recipe: Settings) -> str | None:
-    """The input whose steps an output labels, or None where it labels none."""
-    return (output.reads or list(recipe.inputs))[0] if align_of(output) == "each" else None
-
-
-def forecasts(recipe: Settings) -> bool:
-    """Whether its outputs say how series go on."""
-    return any(one.type == "series" and align_of(one) == "next" for one in recipe.outputs.values())
-
-
-def _forecast_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """What fits only where series are forecast, and what does not fit there."""
+def _check_windows(recipe: Settings) -> Iterator[Message]:
+    """What does not fit where series are forecast."""
     data = recipe.data
-    if not forecasts(recipe):
-        for word in ("time", "series", "split", "season"):
-            if getattr(data, word) is not None:
-                yield (
-                    f"data.{word}",
-                    "belongs to a forecast, an output of align 'next' that goes on from a series; leave it out",
-                )
-        for name, one in recipe.inputs.items():
-            if one.type == "calendar" or getattr(one, "known", "past") == "ahead":
-                yield (
-                    f"inputs.{name}",
-                    "is known ahead, and nothing here looks ahead; give an output with `of` a series and a `horizon`",
-                )
-            if isinstance(one.column, list):
-                yield (
-                    f"inputs.{name}.column",
-                    "several columns make the channels of a series that is forecast; name one",
-                )
-        return
-    spans = {(one.horizon, one.lookback, one.stride) for one in recipe.outputs.values()}
-    others = [name for name, one in recipe.outputs.items() if one.type != "series"]
+    spans = {(output.horizon, output.lookback, output.stride) for output in recipe.outputs.values()}
+    others = [name for name, output in recipe.outputs.items() if not alignments.of(output).windows]
     if others:
         yield (
             f"outputs.{others[0]}",
-            "stands beside the forecast of a series, whose rows are windows; train it by itself",
+            "is beside the forecast of a series, whose rows are windows; train it by itself",
         )
     elif len(spans) > 1:
         yield (
             "outputs",
             "all forecasts of a recipe have one horizon, lookback and stride; train them apart, or give all the same",
         )
-    for name, one in recipe.inputs.items():
-        where = f"inputs.{name}"
-        if one.type == "calendar" and (data.time is None or one.column != data.time):
+    for name, column in recipe.inputs.items():
+        where, cls = f"inputs.{name}", component("modalities", column.type)
+        if cls.over_time == "dates" and (data.time is None or column.column != data.time):
             yield (
                 where,
-                "a calendar reads the column of dates that data.time names; name it there, and leave `column` out",
+                f"a {column.type} reads the column of dates that data.time names; name it there, and leave `column` out",
             )
-        if isinstance(one.column, list) and (one.type != "series" or data.time is None or not one.column):
+        if isinstance(column.column, list) and (cls.over_time != "channels" or data.time is None or not column.column):
             yield (
                 f"{where}.column",
                 "several columns are the channels of a series in a table with a row per step (data.time); name one column",
             )
-    for name, one in recipe.outputs.items():
-        source = recipe.inputs.get(one.of)
-        if source is not None and source.type == "series":
-            if source.known == "ahead":
-                yield (
-                    f"outputs.{name}.of",
-                    f"'{one.of}' is known ahead, so there is nothing to forecast; name a series of the past",
-                )
-            if one.column != (source.column or one.of):
-                yield f"outputs.{name}.column", f"is what '{one.of}' reads; leave it out"
-            if (one.scale, one.known) != (source.scale, source.known) or source.scale == "row":
-                told = (
-                    "row scales each series by itself, and what it was is then not known"
-                    if source.scale == "row"
-                    else "must be that of its input"
-                )
-                yield (
-                    f"outputs.{name}.scale",
-                    f"{told}; leave it out, or set the input's scale to dataset and head.normalize to window",
-                )
+    for name, output in recipe.outputs.items():
+        source = recipe.inputs.get(output.of)
+        if source is None or not alignments.of(output).windows or source.type != output.type:
+            continue
+        if traits_of(source).known_future:
+            yield (
+                f"outputs.{name}.of",
+                f"'{output.of}' is known ahead, so there is nothing to forecast; name a series of the past",
+            )
+        if output.column != (source.column or output.of):
+            yield f"outputs.{name}.column", f"is what '{output.of}' reads; leave it out"
+        if (output.scale, output.known_future) != (source.scale, source.known_future) or source.scale == "row":
+            why = (
+                "row scales each series by itself, and what it was is then not known"
+                if source.scale == "row"
+                else "must be that of its input"
+            )
+            yield (
+                f"outputs.{name}.scale",
+                f"{why}; leave it out, or set the input's scale to dataset and head.normalize to window",
+            )
     if recipe.training.max_steps is not None:
         yield "training.max_steps", "all windows of a forecast are equally long; leave it out"
     if data.split is not None and (data.valid is not None or data.test is not None):
         yield "data.split", "divides one file by time, and `valid` or `test` names another file; give one of them"
 
 
-def refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """What a component says against its own settings when it is built, before any data is read."""
+def check_components(recipe: Settings) -> Iterator[Message]:
+    """What a component refuses of its own settings when it is built, before any data is read."""
     from ostinato.training.loop import Training
 
-    refused = False
-    builds: dict[str, typing.Callable[[], object]] = {
+    is_refused = False
+    builds: dict[str, Callable[[], object]] = {
         "search": lambda: build(recipe.search, "searches"),
         "training": lambda: Training(**recipe.training.arguments()),
         "training.optimizer": lambda: build(recipe.training.optimizer, "optimizers"),
@@ -286,57 +228,61 @@ def refused(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
         try:
             make()
         except ConfigError as why:
-            refused = True
+            is_refused = True
             place = re.match(r"(?:inputs|outputs)\.[^:]+(?=: )", str(why)) if path == "recipe" else None
             path = place[0] if place else path
             yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
-    if not refused:
-        yield from recipe_vectors.mistakes(recipe)
-        yield from _spelling_mistakes(recipe)
+    if not is_refused:
+        yield from recipe_vectors.check(recipe)
+        yield from _check_characters(recipe)
 
 
-def _spelling_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
-    """Words that are spelt beside words that are not, of one vocabulary or one encoder."""
-    columns, spelt = dict(recipe_columns.places(recipe)), lambda one: getattr(one, "characters", False)
+def _check_characters(recipe: Settings) -> Iterator[Message]:
+    """Words with characters beside words without, of one vocabulary or one encoder."""
+    columns = dict(recipe_columns.places(recipe))
     for place, owner in recipe_columns.vocabulary_owners(recipe).items():
-        one, other = columns[place], columns[owner]
-        one_encoder = place.startswith("inputs.") and isinstance(one.encoder, SameAs)
-        if spelt(one) and not spelt(other):
-            way = "set it there too" if owner.startswith("inputs.") else f"let {owner} share the vocabulary of {place}"
+        own, others = traits_of(columns[place]).characters, traits_of(columns[owner]).characters
+        if own and not others:
+            advice = (
+                "set it there too" if owner.startswith("inputs.") else f"let {owner} share the vocabulary of {place}"
+            )
             yield (
                 f"{place}.characters",
-                f"true, and {owner}, which has the vocabulary, has no spelling; {way}, or give {place} its own",
+                f"true, and {owner}, which has the vocabulary, has no characters; {advice}, or give {place} its own",
             )
-        elif spelt(other) and not spelt(one) and one_encoder:
+        elif others and not own and place.startswith("inputs.") and isinstance(columns[place].encoder, SameAs):
             yield (
                 f"{place}.characters",
                 f"false, and {owner}, whose encoder reads it, is true; set it here too, or give {place} its own",
             )
 
 
-def sharing_mistakes(recipe: Settings) -> typing.Iterator[tuple[str, str]]:
+def check_sharing(recipe: Settings) -> Iterator[Message]:
     """Settings of a vocabulary that were given to an input which uses another's, and are not that one's."""
     columns, owners = dict(recipe_columns.places(recipe)), recipe_columns.vocabulary_owners(recipe)
     for place, owner in owners.items():
-        one, encoder = columns[place], getattr(columns[place], "encoder", None)
+        column, encoder = columns[place], getattr(columns[place], "encoder", None)
         if not isinstance(encoder, SameAs):
             continue
         read_by = f"inputs.{encoder.same_as}"
         if owners[read_by] != owner:
-            told = f"the vocabulary of {owner}, and the encoder of {read_by} reads by that of {owners[read_by]}; leave it out"
-            yield f"{place}.tokenizer.same_as", f"{told}, or give {place} an encoder of its own"
+            yield (
+                f"{place}.tokenizer.same_as",
+                f"the vocabulary of {owner}, and the encoder of {read_by} reads by that of {owners[read_by]};"
+                f" leave it out, or give {place} an encoder of its own",
+            )
             continue
-        for word in recipe_columns.of_vocabulary(one.type):
-            given = getattr(one, word)
-            if word not in one.model_fields_set or isinstance(given, SameAs):
+        for word in recipe_columns.of_vocabulary(column.type):
+            given = getattr(column, word)
+            if word not in column.model_fields_set or isinstance(given, SameAs):
                 continue
             differing = _differing(word, given, getattr(columns[owner], word))
             if differing is not None:
                 path, ours, theirs = differing
-                told = f"{json.dumps(ours)}, and {owner}, whose vocabulary is read here too (same_as), has {json.dumps(theirs)}"
                 yield (
                     f"{place}.{path}",
-                    f"{told}; leave it out, set it in {owner}, or give {place} an encoder of its own",
+                    f"{json.dumps(ours)}, and {owner}, whose vocabulary is read here too (same_as), has {json.dumps(theirs)};"
+                    f" leave it out, set it in {owner}, or give {place} an encoder of its own",
                 )
 
 
@@ -346,14 +292,12 @@ def _differing(path: str, given: Any, other: Any) -> tuple[str, Any, Any] | None
         return None if given == other else (path, given, other)
     if type(given) is not type(other):
         return path, given.type, other.type
-    found = (
-        _differing(f"{path}.{name}", getattr(given, name), getattr(other, name))
-        for name in sorted(given.model_fields_set)
-    )
+    names = sorted(given.model_fields_set)
+    found = (_differing(f"{path}.{name}", getattr(given, name), getattr(other, name)) for name in names)
     return next(filter(None, found), None)
 
 
-def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> typing.Iterator[tuple[str, str]]:
+def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> Iterator[Message]:
     if isinstance(reference, SameAs) and reference.same_as not in allowed:
         yield path, f"there is no {what} '{reference.same_as}'{nearest(reference.same_as, allowed)}"
 
@@ -363,13 +307,8 @@ def monitorable(recipe: Settings) -> dict[str, bool]:
     found = {"loss": False}
     for output, settings in recipe.outputs.items():
         found[f"{output}.loss"] = False
-        for name in component("modalities", settings.type).metrics.get(align_of(settings), ()):
+        for name in component("modalities", settings.type).metrics.get(alignments.of(settings).name, ()):
             higher = component("metrics", name).higher_is_better
             if higher is not None:
                 found[f"{output}.{name}"] = higher
     return found
-
-
-def align_of(output: Settings) -> str:
-    """The alignment of an output: what it says, or its modality's default."""
-    return output.align or component("modalities", output.type).default_align

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 
 from ostinato.model.columns import input_settings, output_settings
+from ostinato.recipe.migrate import VERSION
 from ostinato.registry import Room, Settings, component, derive, names, open_slots
 
-VERSION = 1
 Source = str | list[str] | dict[str, str | list[str]]
 """A file, several files one after the other, or one text file per column; of these several too."""
 
@@ -76,7 +76,8 @@ def _with_head(value: Any) -> Any:
     if isinstance(head, str) or (isinstance(head, Mapping) and "type" in head) or not isinstance(head, Mapping | None):
         return value
     cls = component("modalities", value["type"])
-    default = cls.default_head.get(value.get("align"), cls.default_head.get(cls.default_align))
+    align = value.get("align")
+    default = cls.default_head.get(align if align in cls.aligns else cls.default_align)
     return value if default is None else {**value, "head": {"type": default, **(head or {})}}
 
 
@@ -94,7 +95,7 @@ def recipe_class() -> type[Settings]:
     return create_model(
         "Recipe",
         __base__=Settings,
-        version=(Literal[1], VERSION),
+        version=(Literal[2], VERSION),
         data=(Data, Field(default_factory=Data)),
         inputs=(Annotated[dict[str, _columns("inputs")], Field(min_length=1)], ...),
         outputs=(Annotated[dict[str, _columns("outputs")], Field(min_length=1)], ...),

@@ -17,7 +17,7 @@ def asked(recipe: Settings) -> dict[str, Vectors]:
     return {name: one for name, one in embeddings.items() if isinstance(one, Vectors)}
 
 
-def mistakes(recipe: Settings) -> Iterator[tuple[str, str]]:
+def check(recipe: Settings) -> Iterator[tuple[str, str]]:
     """What has no words to look up: the place in the recipe, and why."""
     modalities = recipe_columns.build(recipe) if asked(recipe) else {}
     for name, given in asked(recipe).items():

@@ -20,9 +20,19 @@ from torch import Tensor
 
 from ostinato.errors import BundleError
 from ostinato.files import as_json, write
+from ostinato.recipe.migrate import migrate, new_path
 
-VERSION = 1
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+VERSION = 2
+
+
+def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
+    """Of version 1 the recipe and the reasons have old words."""
+    old = plain["recipe"]
+    reasons = {new_path(path, old): why for path, why in plain.get("reasons", {}).items()}
+    return {**plain, "recipe": migrate(old)[0], "reasons": reasons}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
 DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE = (
@@ -119,7 +129,10 @@ def load(folder: Path) -> Bundle:
     while version < VERSION:
         if version not in MIGRATIONS:
             raise BundleError(f"{path}: bundle version {version} can no longer be read; train again")
-        plain, version = MIGRATIONS[version](plain), version + 1
+        try:
+            plain, version = MIGRATIONS[version](plain), version + 1
+        except (KeyError, TypeError, AttributeError) as why:
+            raise BundleError(f"{path}: damaged ({why!r}); restore the file or train again") from None
     plain.pop("version")
     metrics = folder / METRICS
     try:

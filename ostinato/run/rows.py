@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
@@ -22,7 +23,6 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.prepare import columns_of
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.rules import forecasts
 from ostinato.run.predict import Answer
 from ostinato.run.run import Row, Run
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ostinato import alignments
 from ostinato.errors import DataError
 from ostinato.heads.contract import Scored
 from ostinato.model.batch import Batch
+from ostinato.model.columns import traits_of
 from ostinato.model.ensemble import refuse_unlike
 from ostinato.model.ensemble import score as score_generated
-from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.rules import align_of
 from ostinato.run.predict import batches_of, believed, gathered, prompted
 from ostinato.run.run import Place, Row, Run, row_number
 from ostinato.steps import Layout, Steps
@@ -27,16 +27,16 @@ TARGET = ""
 
 def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
     read = run.graph.reads[output][0]
-    by_words = recipe_columns.by_words(run.inputs[read])
+    by_words = traits_of(run.inputs[read]).by_words
     unit = "word" if by_words else "step"
     for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
         number = int(steps[:, -1].sum()) if by_words else len(steps)
         if number != len(labels):
-            align = align_of(run.outputs[output])
-            noun = "label" if align == "each" else "symbol"
+            alignment = alignments.of(run.outputs[output])
+            noun = alignment.target
             raise DataError(
                 f"{place(row)}: outputs.{output} has {len(labels)} {noun}s and inputs.{read} {number} {unit}s;"
-                f" align: {align} needs one {noun} per {unit}"
+                f" align: {alignment.name} needs one {noun} per {unit}"
             )
 
 
@@ -78,7 +78,7 @@ def scores(
             [rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at])
         )
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
-        if align_of(run.outputs[output]) in ("each", "next") and run.outputs[output].type != "series":
+        if alignments.of(run.outputs[output]).per_step:
             _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
         # Each run of an ensemble tells the scores of all symbols at every step.
         at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)

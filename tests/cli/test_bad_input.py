@@ -32,8 +32,8 @@ FORECAST = f"""\
 data: {{file: load.csv, time: date, split: {{valid: 12, test: 12}}}}
 inputs:
   load: {{type: series, encoder: {ENCODER}}}
-  weather: {{type: series, known: ahead, encoder: {ENCODER}}}
-outputs: {{ahead: {{of: load, align: next, horizon: 4, lookback: 8, head: {{hidden_size: 4}}}}}}
+  weather: {{type: series, known_future: true, encoder: {ENCODER}}}
+outputs: {{ahead: {{of: load, horizon: 4, lookback: 8, head: {{hidden_size: 4}}}}}}
 {TRAINING}"""
 
 
@@ -331,7 +331,7 @@ def test_infinite_numbers_in_lists_and_cells_are_named_with_their_lines(folder, 
     forecast = (
         f"data: {{file: curves.jsonl, split: {{valid: 5}}}}\ninputs: {{y: {{type: series, encoder: {ENCODER}}}}}\n"
     )
-    forecast += "outputs: {ahead: {of: y, align: next, horizon: 2, lookback: 3}}\n" + TRAINING
+    forecast += "outputs: {ahead: {of: y, horizon: 2, lookback: 3}}\n" + TRAINING
     write_rows(folder / "curves.jsonl", [{"y": [1.0] * 20}, {"y": [1.0, 2.0, float("inf"), *[0.0] * 17]}])
     refuses(forecast, ["curves.jsonl line 2, column 'y'", "step 3 is infinite"])
 
@@ -480,7 +480,7 @@ def test_rows_to_predict_that_lack_an_input_are_refused(folder, train, refused):
         ("{a: text, b: {type: text, encoder: {same_as: c}}}", "{y: category}", ["line 2, inputs.b.encoder.same_as", "no input 'c'"]),
         ("{a: text}", "{y: {type: category, reads: []}}", ["line 3, outputs.y.reads", "must read an input", "inputs: a"]),
         ("{a: {type: text, encoder: {bidirectional: true}}}", "{y: {of: a, align: next}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y", "leave it out"]),
-        ("{a: {type: series, encoder: {bidirectional: true}}}", "{y: {of: a, align: next, horizon: 2}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y"]),
+        ("{a: {type: series, encoder: {bidirectional: true}}}", "{y: {of: a, horizon: 2}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y"]),
     ],
 )  # fmt: skip
 def test_what_refers_in_a_circle_or_to_another_type_reads_nothing_or_looks_ahead_is_refused(

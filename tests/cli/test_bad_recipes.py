@@ -36,7 +36,7 @@ import pytest
             "attention: generall",
             ["outputs.en.head.attention", "'generall' is not known", "'general'"],
         ),
-        ("search:", "version: 99\nsearch:", ["version 99", "up to 1", "update Ostinato"]),
+        ("search:", "version: 99\nsearch:", ["version 99", "up to 2", "update Ostinato"]),
         ("outputs:\n  en:", "outputs:\n  de:", ["outputs.de", "an input too", "column: de"]),
         ("outputs:\n  en:", "outputs:\n  values:", ["line 8, outputs.values", "cannot be a name", "column: values"]),
         (
@@ -47,7 +47,7 @@ import pytest
         (
             "outputs:\n  en:\n",
             "outputs:\n  en:\n    horizon: 4\n",
-            ["outputs.en.horizon", "belongs to align 'next'", "leave it out"],
+            ["outputs.en.horizon", "belongs to align 'ahead'", "leave it out"],
         ),
         (
             "outputs:\n  en:\n",

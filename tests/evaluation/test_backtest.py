@@ -12,7 +12,7 @@ from ostinato.errors import ConfigError
 from ostinato.recipe import read as recipe_read
 
 TINY = {"cell": "gru", "hidden_size": 4, "embedding_size": 3}
-OUTPUT = {"of": "load", "align": "next", "horizon": 4, "lookback": 8, "stride": 4}
+OUTPUT = {"of": "load", "horizon": 4, "lookback": 8, "stride": 4}
 RECIPE = {
     "data": {
         "file": "load.csv",

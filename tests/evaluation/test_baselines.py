@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ostinato import api
+from ostinato import alignments, api
 from ostinato.errors import DataError
 from ostinato.evaluation import baselines as rivals
 from ostinato.recipe.read import from_arguments
-from ostinato.recipe.rules import align_of
 from ostinato.run.rows import of_split
 from ostinato.run.run import Run
 
@@ -59,7 +58,7 @@ def unopened():
 def test_where_no_output_has_a_rival_no_row_is_read():
     settings = from_arguments({"de": "text"}, {"en": "text"}).settings
     run = SimpleNamespace(outputs=settings.outputs, inputs=settings.inputs, recipe=SimpleNamespace(settings=settings))
-    assert align_of(settings.outputs["en"]) == "free"
+    assert alignments.of(settings.outputs["en"]) is alignments.free
     assert rivals.measured(run, unopened, Unread()) == {}
 
 

@@ -120,7 +120,7 @@ def forecasts(quantiles=True, scales=True):
 
 
 def test_forecasts_without_quantiles_or_scales_are_compared_by_what_both_have():
-    runs = [known(name, "series", "next") for name in ("a", "b")]
+    runs = [known(name, "series", "ahead") for name in ("a", "b")]
     neither = compare(*runs, (forecasts(False, False), forecasts(False, False)), "test")
     assert set(neither["outputs"]["y"]) == {"mae", "mse", "rmse", "smape"} and neither["notes"] == []
     one = compare(*runs, (forecasts(), forecasts(quantiles=False)), "test")
@@ -175,7 +175,7 @@ def test_a_group_that_one_metric_cannot_judge_keeps_the_others():
 
 
 def test_a_group_of_series_without_a_scale_has_no_mase():
-    run, found = known("a", "series", "next"), forecasts()
+    run, found = known("a", "series", "ahead"), forecasts()
     found.outputs["y"].scales[:10] = [np.nan] * 10
     by = by_group(run, found, "site", ["flat"] * 10 + ["lively"] * 30)
     assert "mase" in by["groups"]["lively"]["outputs"]["y"] and "mase" not in by["groups"]["flat"]["outputs"]["y"]

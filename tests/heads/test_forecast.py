@@ -66,8 +66,8 @@ def steps(values):
 
 
 EVERY = [
-    {"how": how, "distribution": distribution, "normalize": normalize}
-    for how in ("direct", "step_by_step")
+    {"strategy": strategy, "distribution": distribution, "normalize": normalize}
+    for strategy in ("direct", "recursive")
     for distribution in ("point", "quantile", "student_t")
     for normalize in ("none", "window")
 ]
@@ -201,7 +201,7 @@ def test_a_forecast_is_told_no_later_truth(options):
 @pytest.mark.parametrize("distribution", ["point", "quantile", "student_t"])
 @torch.no_grad()
 def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(distribution):
-    case = Case({"how": "step_by_step", "distribution": distribution})
+    case = Case({"strategy": "recursive", "distribution": distribution})
     data = case.data()
     encoded = case.encoded(data)
     answers, _ = case.head._taught(encoded, case.targets(data))
@@ -217,7 +217,7 @@ def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(dist
 @pytest.mark.parametrize("distribution", ["point", "quantile"])
 @torch.no_grad()
 def test_told_its_own_answers_it_says_them_again(distribution):
-    case = Case({"how": "step_by_step", "distribution": distribution, "normalize": "window"})
+    case = Case({"strategy": "recursive", "distribution": distribution, "normalize": "window"})
     data = case.data()
     encoded = case.encoded(data)
     own = case.head.predict(encoded).steps
@@ -241,10 +241,10 @@ def test_what_is_known_ahead_matters_at_its_step(options):
     )
 
 
-@pytest.mark.parametrize("how", ["direct", "step_by_step"])
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
 @torch.no_grad()
-def test_a_window_in_other_units_has_the_forecast_in_those_units(how):
-    case = Case({"how": how, "distribution": "point", "normalize": "window"}, spec=Values(1))
+def test_a_window_in_other_units_has_the_forecast_in_those_units(strategy):
+    case = Case({"strategy": strategy, "distribution": "point", "normalize": "window"}, spec=Values(1))
     data = case.data()
     before = case.head.predict(case.encoded(data)).steps.values
     after = case.head.predict(case.encoded((data[0] * 1000 - 7, *data[1:]))).steps.values
@@ -373,10 +373,10 @@ class _Loss(torch.nn.Module):
         return self.head.loss(encoded, targets).total
 
 
-@pytest.mark.parametrize("how", ["direct", "step_by_step"])
-def test_it_learns_a_wave(how):
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_it_learns_a_wave(strategy):
     torch.manual_seed(0)
-    case = Case({"how": how, "distribution": "quantile", "hidden_size": 16}, spec=Values(1), ahead=False)
+    case = Case({"strategy": strategy, "distribution": "quantile", "hidden_size": 16}, spec=Values(1), ahead=False)
     parameters = [*case.head.parameters(), *case.reader.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=1e-2)
 
@@ -404,7 +404,7 @@ def test_it_learns_a_wave(how):
         ({"distribution": "quantile", "loss": "absolute"}, "loss: absolute is of a point"),
         ({"samples": 50}, "samples are drawn of a t, step by step"),
         ({"linear": 7}, "linear: 7 is more than the lookback, 6"),
-        ({"linear": 2, "how": "step_by_step"}, "linear: is of direct forecasts"),
+        ({"linear": 2, "strategy": "recursive"}, "linear: is of direct forecasts"),
     ],
 )
 def test_settings_that_could_do_nothing_are_refused(options, message):
@@ -420,4 +420,4 @@ def test_what_cannot_be_forecast_is_refused():
     with pytest.raises(ConfigError, match="input 2 that it reads gives no steps"):
         Forecast(Values(1), [Sizes(2, 2), Sizes(None, 2)], Span(3, 2, (False, True)))
     with pytest.raises(ConfigError, match="input 1 that it reads gives no steps"):
-        Forecast(Values(1), [Sizes(None, 2)], Span(3, 2, (False,)), how="step_by_step")
+        Forecast(Values(1), [Sizes(None, 2)], Span(3, 2, (False,)), strategy="recursive")

@@ -79,13 +79,13 @@ SHARED = {"same_as": "a"}
         ({"a": "text"}, {"b": WORDS}, "outputs.b.characters: .*belong to an input, leave them out"),
         ({"a": "tokens"}, {"b": TOKENS}, "outputs.b.characters: .*belong to an input"),
         ({"a": WORDS}, {"b": {**WORDS, "tokenizer": SHARED}}, "outputs.b.characters: .*belong to an input"),
-        ({"a": TOKENS}, {"b": {"of": "a"}}, "inputs.a.characters: outputs.b goes on from what it said itself"),
+        ({"a": TOKENS}, {"b": {"of": "a"}}, "inputs.a.characters: outputs.b continues from its own symbols"),
         (
             {"a": TOKENS},
             {"b": {"of": "a", "align": "next", "characters": False}},
-            "inputs.a.characters: outputs.b goes on",
+            "inputs.a.characters: outputs.b continues",
         ),
-        ({"a": WORDS}, {"b": {"of": "a", "align": "next"}}, "inputs.a.characters: outputs.b goes on"),
+        ({"a": WORDS}, {"b": {"of": "a", "align": "next"}}, "inputs.a.characters: outputs.b continues"),
         (
             {"a": {**WORDS, "tokenizer": {"same_as": "b"}}},
             {"b": {"type": "text", "tokenizer": "word"}},

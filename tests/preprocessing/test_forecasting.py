@@ -31,7 +31,7 @@ def plain(file="load.csv", head=None, **more):
         "data": data | more.pop("data", {}),
         "inputs": {
             "load": {"type": "series", "encoder": SMALL},
-            "weather": {"type": "series", "known": "ahead", "encoder": SMALL},
+            "weather": {"type": "series", "known_future": True, "encoder": SMALL},
             "when": {"type": "calendar", "cycles": ["hour"], "encoder": SMALL},
             "site": {"type": "category", "encoder": {"hidden_size": 3, "embedding_size": 3}},
         }
@@ -39,7 +39,7 @@ def plain(file="load.csv", head=None, **more):
         "outputs": {
             "ahead": {
                 "of": "load",
-                "align": "next",
+                "align": "ahead",
                 "horizon": 6,
                 "lookback": 12,
                 "stride": 4,
@@ -75,7 +75,7 @@ def trained(folder, recipe):
     "head",
     [
         {},
-        {"how": "step_by_step", "distribution": "student_t", "samples": 20},
+        {"strategy": "recursive", "distribution": "student_t", "samples": 20},
         {"distribution": "point", "normalize": "window", "linear": 4},
     ],
 )
@@ -133,7 +133,7 @@ def test_whole_series_in_lists_and_lines_of_text(tmp_path):
     recipe = {
         "data": {"file": str(tmp_path / "all.jsonl"), "series": "name", "season": 19, "split": {"valid": 8, "test": 4}},
         "inputs": {"y": {"type": "series", "encoder": SMALL}},
-        "outputs": {"ahead": {"of": "y", "align": "next", "horizon": 4, "head": {"distribution": "point"}}},
+        "outputs": {"ahead": {"of": "y", "horizon": 4, "head": {"distribution": "point"}}},
         "training": TRAINING,
     }
     report, run = trained(tmp_path, recipe)
@@ -154,7 +154,7 @@ def test_several_columns_are_channels(tmp_path):
     recipe = {
         "data": {"file": str(tmp_path / "two.csv"), "time": "t", "split": {"test": 20}},
         "inputs": {"both": {"type": "series", "column": ["u", "v"], "encoder": SMALL}},
-        "outputs": {"ahead": {"of": "both", "align": "next", "horizon": 3, "lookback": 5}},
+        "outputs": {"ahead": {"of": "both", "horizon": 3, "lookback": 5}},
         "training": TRAINING,
     }
     report, run = trained(tmp_path, recipe)
@@ -169,7 +169,7 @@ def test_several_columns_are_channels(tmp_path):
         ({"data": {"fraction": 0.5}}, "data.fraction: keeps a share of the rows, and here they are windows of series"),
         ({"data": {"test": "other.csv"}}, "data.split: divides one file by time, and `valid` or `test` names another"),
         ({"data": {"split": {"valid": 0}}}, "data.split.valid: "),
-        ({"inputs": {"load": {"type": "series", "known": "ahead"}}}, "outputs.ahead.of: 'load' is known ahead"),
+        ({"inputs": {"load": {"type": "series", "known_future": True}}}, "outputs.ahead.of: 'load' is known ahead"),
         (
             {"inputs": {"load": {"type": "series", "scale": "row"}}},
             "outputs.ahead.scale: row scales each series by itself",
@@ -209,8 +209,8 @@ def test_a_date_is_a_text_in_yaml_and_one_of_pythons_own_is_written_out():
     [
         ({"data": {"time": "date"}}, "data.time: belongs to a forecast"),
         (
-            {"inputs": {"x": {"type": "series", "known": "ahead"}}},
-            "inputs.x: is known ahead, and nothing here looks ahead",
+            {"inputs": {"x": {"type": "series", "known_future": True}}},
+            "inputs.x: is known ahead, and no output looks ahead",
         ),
         (
             {"inputs": {"x": {"type": "series", "column": ["a", "b"]}}},
@@ -248,9 +248,7 @@ def in_lists(path, rows, **inputs):
     return {
         "data": {"file": str(path), "split": {"valid": 8}},
         "inputs": {"y": {"type": "series", "encoder": SMALL}, **inputs},
-        "outputs": {
-            "ahead": {"of": "y", "align": "next", "horizon": 4, "lookback": 6, "head": {"distribution": "point"}}
-        },
+        "outputs": {"ahead": {"of": "y", "horizon": 4, "lookback": 6, "head": {"distribution": "point"}}},
         "training": TRAINING,
     }
 
@@ -259,11 +257,11 @@ WAVE = [10 + np.sin(k / 3) for k in range(40)]
 
 
 @pytest.mark.parametrize(
-    ("known", "told"), [("past", "'w' has 35 steps"), ("ahead", "'w' is known ahead and has 35 steps")]
+    ("known", "told"), [(False, "'w' has 35 steps"), (True, "'w' is known ahead and has 35 steps")]
 )
 def test_lists_of_unequal_length_are_refused_by_row(tmp_path, known, told):
     rows = [{"y": WAVE, "w": WAVE}, {"y": WAVE, "w": WAVE[:35]}, {"y": WAVE, "w": WAVE}]
-    recipe = in_lists(tmp_path / "all.jsonl", rows, w={"type": "series", "known": known, "encoder": SMALL})
+    recipe = in_lists(tmp_path / "all.jsonl", rows, w={"type": "series", "known_future": known, "encoder": SMALL})
     with pytest.raises(DataError, match=rf"all.jsonl line 2: {told}, and 'y' 40; give"):
         trained(tmp_path, recipe)
 

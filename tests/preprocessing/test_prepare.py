@@ -52,7 +52,7 @@ def test_a_smaller_fraction_is_part_of_a_larger_one_and_valid_stays_the_same():
 
 
 def test_windows_of_series_have_no_fraction():
-    plain = {"load": "series"}, {"ahead": {"of": "load", "align": "next", "horizon": 3}}
+    plain = {"load": "series"}, {"ahead": {"of": "load", "horizon": 3}}
     from_arguments(*plain)
     with pytest.raises(ConfigError, match="data.fraction: keeps a share of the rows, and here they are windows"):
         from_arguments(*plain, data={"fraction": 0.5})

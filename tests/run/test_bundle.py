@@ -78,7 +78,7 @@ def changed(copy, **changes):
 
 def test_a_newer_version_is_refused_and_an_unknown_older_one_too(copy):
     changed(copy, version=bundles.VERSION + 1)
-    with pytest.raises(BundleError, match="bundle version 2, this Ostinato reads up to 1; update Ostinato"):
+    with pytest.raises(BundleError, match="bundle version 3, this Ostinato reads up to 2; update Ostinato"):
         ostinato.load(copy)
     changed(copy, version=0)
     with pytest.raises(BundleError, match="version 0 can no longer be read; train again"):
@@ -98,7 +98,7 @@ def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 1}', '{"version": 1, "odd": 2}', "\udcff"]
+    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 2}', '{"version": 2, "odd": 2}', "\udcff"]
 )
 def test_a_damaged_description_is_told(copy, content):
     (copy / bundles.DESCRIPTION).write_bytes(content.encode("utf-8", "surrogateescape"))

@@ -165,7 +165,7 @@ def test_a_run_that_divides_its_series_otherwise_is_another_run(changed, says, t
         encoder = {"hidden_size": 4, "embedding_size": 4}
         made = from_arguments(
             {"load": {"type": "series", "encoder": encoder}},
-            {"ahead": {"of": "load", "align": "next", "horizon": 3, "lookback": 6}},
+            {"ahead": {"of": "load", "horizon": 3, "lookback": 6}},
             data={**data, **changed},
             training={"epochs": 1},
         )

@@ -353,7 +353,7 @@ ON = {"on": {"of": "text", "align": "next"}}
             TEXT | {"b": "text"},
             ON | {"to": {"of": "b", "align": "next"}},
             {},
-            r"outputs\.to goes on from 'b', another from 'text'",
+            r"outputs\.to continues 'b', another 'text'",
         ),
         (TEXT, {"on": {"of": "text", "align": "next", "column": "b"}}, {}, r"outputs\.on reads the column 'b'"),
         ({"load": "series"}, {"on": {"of": "load", "align": "next"}}, {}, r"outputs\.on is windows of a series"),

@@ -1,0 +1,160 @@
+"""Old words of recipes and what replaces them: one table for files, `--set`, sweeps, Python arguments, run folders and checkpoints.
+
+A recipe without a version, or of version 1, may have the words on the left; each is replaced, and a note names the new one. Code knows
+the new words alone, so this is the one place besides `infer` that names members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ostinato.registry import component, names
+
+VERSION = 2
+"""Of recipes. Version 1 had the words that this table replaces."""
+
+Path = tuple[str, ...]
+
+
+class Rule(NamedTuple):
+    """What replaces one setting.
+
+    Args:
+        place: of the setting that holds it; `*` is any name.
+        old: its old word.
+        new: the new path below the same place.
+        values: an old value -> the new one; others are kept.
+        applies: whether the rule holds, asked of the recipe, the path of the place and the value.
+    """
+
+    place: Path
+    old: str
+    new: Path
+    values: Mapping[Any, Any] = {}
+    applies: Callable[[Mapping[str, Any], Path, Any], bool] = lambda recipe, place, value: True
+
+
+def migrate(plain: dict[str, Any], *, always: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """A recipe in the words of today, and a note for each word that was replaced.
+
+    Args:
+        plain: as it was written; a recipe of this version comes back as it is.
+        always: replaces them in a recipe of this version too: what `--set` brought may have old words.
+    """
+    version = plain.get("version", 1)
+    if not always and (isinstance(version, bool) or version != 1):
+        return plain, []
+    notes: list[str] = []
+    moved = _moved(plain, (), plain, notes)
+    if version == 1 and not isinstance(version, bool) and "version" in plain:
+        moved["version"] = VERSION
+    return moved, notes
+
+
+def new_path(path: str, plain: Mapping[str, Any]) -> str:
+    """The path today of a setting of a recipe in old words."""
+    keys = tuple(path.split("."))
+    for rule in RULES:
+        if rule.old == keys[-1] and _fits(rule.place, keys[:-1]) and rule.applies(plain, keys[:-1], None):
+            return ".".join((*keys[:-1], *rule.new))
+    return path
+
+
+def new_word(path: Path, plain: Mapping[str, Any]) -> str | None:
+    """The path that replaces an old word, or None where it is none."""
+    for rule in RULES:
+        if rule.old == path[-1] and _fits(rule.place, path[:-1]):
+            return ".".join((*path[:-1], *rule.new))
+    return None
+
+
+def _moved(node: Mapping[str, Any], place: Path, recipe: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        new: Path = (key,)
+        for rule in RULES:
+            if rule.old == key and _fits(rule.place, place) and rule.applies(recipe, place, value):
+                changed = rule.values.get(value, value) if isinstance(value, (str, bool)) else value
+                if rule.new == (key,) and changed == value:
+                    continue
+                notes.append(_note((*place, key), value, (*place, *rule.new), changed))
+                new, value = rule.new, changed
+                break
+        if isinstance(value, Mapping):
+            value = _moved(value, (*place, *map(str, new)), recipe, notes)
+        _put(result, new, value)
+    return result
+
+
+def _put(node: dict[str, Any], path: Path, value: Any) -> None:
+    """Sets a value below a node; mappings that meet there become one."""
+    for key in path[:-1]:
+        child = node.get(key, {})
+        node[key] = node = dict(child) if isinstance(child, Mapping) else {"type": child}
+    before = node.get(path[-1])
+    both = isinstance(value, Mapping) and isinstance(before, Mapping)
+    node[path[-1]] = {**before, **value} if both else value
+
+
+def _note(old: Path, value: Any, new: Path, changed: Any) -> str:
+    before, after = ".".join(map(str, old)), ".".join(map(str, new))
+    if changed != value:
+        return f"{before}: {_written(value)} is {after}: {_written(changed)} now"
+    return f"{before} is {after} now"
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fits(pattern: Path, place: Path) -> bool:
+    return len(pattern) == len(place) and all(wanted in ("*", key) for wanted, key in zip(pattern, place))
+
+
+def _at(recipe: Any, path: Path) -> Any:
+    """The value at a path, a bare name opened to its type; an empty mapping where there is none."""
+    for key in path:
+        recipe = recipe.get(key, {}) if isinstance(recipe, Mapping) else {}
+        recipe = {"type": recipe} if isinstance(recipe, str) else recipe
+    return recipe if isinstance(recipe, Mapping) else {}
+
+
+def _modality(recipe: Mapping[str, Any], output: Path) -> str | None:
+    """The type of an input or output; an output without one has that of the input that it continues."""
+    own = _at(recipe, output)
+    return own.get("type") or _at(recipe, ("inputs", str(own.get("of")))).get("type")
+
+
+def _head(recipe: Mapping[str, Any], output: Path) -> str | None:
+    """The head of an output, its own or its modality's for its alignment."""
+    own, modality = _at(recipe, output), _modality(recipe, output)
+    chosen = _at(own, ("head",)).get("type")
+    if chosen is not None or modality not in names("modalities"):
+        return chosen
+    cls = component("modalities", modality)
+    return cls.default_head.get(own.get("align"), cls.default_head.get(cls.default_align))
+
+
+def _is_forecast(recipe: Mapping[str, Any], output: Path, _: Any) -> bool:
+    return _modality(recipe, output) == "series" and _at(recipe, (*output, "head")).get("type") in (None, "forecast")
+
+
+def _is_series(recipe: Mapping[str, Any], column: Path, _: Any) -> bool:
+    return _modality(recipe, column) == "series"
+
+
+def _has_forecast(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
+    return _head(recipe, head[:-1]) == "forecast"
+
+
+COLUMNS = (("inputs", "*"), ("outputs", "*"))
+RULES = (
+    Rule(("inputs", "*", "encoder"), "both_ways", ("bidirectional",)),
+    *(Rule(place, "several", ("multilabel",)) for place in COLUMNS),
+    *(Rule(place, "ordered", ("ordinal",)) for place in COLUMNS),
+    *(Rule(place, "known", ("known_future",), {"ahead": True, "past": False}, _is_series) for place in COLUMNS),
+    Rule(("training",), "watch", ("monitor",)),
+    Rule(("outputs", "*"), "align", ("align",), {"next": "ahead"}, _is_forecast),
+    Rule(("outputs", "*", "head"), "how", ("strategy",), {"step_by_step": "recursive"}, _has_forecast),
+)
