@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Subwords,
         Symbols,
         Tokenized,
+        Traits,
         Values,
         Worded,
     )

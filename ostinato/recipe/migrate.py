@@ -17,6 +17,10 @@ VERSION = 2
 Path = tuple[str, ...]
 
 
+def _always(recipe: Mapping[str, Any], place: Path, value: Any) -> bool:
+    return True
+
+
 class Rule(NamedTuple):
     """What replaces one setting.
 
@@ -32,7 +36,7 @@ class Rule(NamedTuple):
     old: str
     new: Path
     values: Mapping[Any, Any] = {}
-    applies: Callable[[Mapping[str, Any], Path, Any], bool] = lambda recipe, place, value: True
+    applies: Callable[[Mapping[str, Any], Path, Any], bool] = _always
 
 
 def migrate(plain: dict[str, Any], *, always: bool = False) -> tuple[dict[str, Any], list[str]]:
