@@ -43,7 +43,7 @@ from ostinato.recipe.read import Recipe, from_arguments
 from ostinato.registry import Settings, make, settings_class
 from ostinato.run.predict import answers
 from ostinato.run.run import Run
-from ostinato.run.train import train_run
+from ostinato.run.train import train as train_run
 from ostinato.training.repeatable import surroundings
 from ostinato.training.task import Progress
 

@@ -33,7 +33,7 @@ from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run.predict import Answer, answers
 from ostinato.run.run import Row, Run
-from ostinato.run.train import train_run
+from ostinato.run.train import train as train_run
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
 from ostinato.training.task import Progress
@@ -118,7 +118,7 @@ def train(
         DataError: the data cannot be used, or are not those that the run began with.
     """
     folder = Path(folder)
-    train_run(
+    run, _ = train_run(
         recipe,
         folder,
         resume=resume,
@@ -130,7 +130,6 @@ def train(
         say=say,
         on_event=on_event,
     )
-    run = Run.load(folder, device_of(device))
     if not run.bundle.metrics:
         say("measuring")
         split = row_sources.default_split(run, None, None)

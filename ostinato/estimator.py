@@ -22,7 +22,7 @@ from ostinato.run import rows as row_sources
 from ostinato.run.predict import answers
 from ostinato.run.resume import SOURCES
 from ostinato.run.run import Run
-from ostinato.run.train import train_run
+from ostinato.run.train import train as train_run
 from ostinato.training.task import Progress
 
 
@@ -79,7 +79,7 @@ class Model:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         where = Path(folder)
-        train_run(
+        self.run, _ = train_run(
             self.recipe,
             where,
             resume=resume,
@@ -91,7 +91,6 @@ class Model:
             say=lambda _: None,
             on_event=on_event,
         )
-        self.run = Run.load(where, device_of(device))
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -31,7 +31,14 @@ KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
 ANOTHER = "another folder: --out with a recipe, --folder with a table"
 
 
-def train_run(
+class Trained(NamedTuple):
+    """A run that was just trained, in memory as in its folder, and how training ended."""
+
+    run: Run
+    outcome: Outcome
+
+
+def train(
     recipe: Recipe,
     folder: Path,
     *,
@@ -43,8 +50,20 @@ def train_run(
     validate: Validate,
     say: Say,
     on_event: Callable[[Progress], None],
-) -> Outcome:
-    """Trains into a folder, or goes on; the folder then holds a bundle.
+) -> Trained:
+    """Trains into a folder, or resumes there; the folder then holds a bundle.
+
+    Args:
+        recipe: as the user gave it.
+        folder: of the run.
+        resume: whether to continue the run of the folder.
+        overwrite: whether to delete it first.
+        device: to train on.
+        roots: folders where paths are looked up after the recipe's own.
+        data: rows by split, in place of the recipe's.
+        validate: measures the validation split.
+        say: receives notes.
+        on_event: receives the progress after each update.
 
     Errors:
         ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
@@ -79,7 +98,7 @@ def train_run(
         for place, each in graph.recurrences().items():
             say(f"kernel of {place}: {each}")
 
-    run = Run(prepared.recipe, bundle, prepared.modalities, graph)
+    run = Run(prepared.recipe, bundle, prepared.modalities, graph, folder)
     examples = prepared.splits["train"]
     if settings.training.tbptt is not None and len(examples) < settings.training.batch_rows:
         say(
@@ -108,14 +127,16 @@ def train_run(
         ):
             if not is_alike:
                 say(f"{what}: the run takes it up and is measured anew")
-        if not (searched and named):
+        if searched and named and began is not None:
+            bundle.metrics = began.metrics
+        else:
             _publish(folder, run)
-        return outcome
+        return Trained(run, outcome)
     _publish(folder, run)
     bundles.save_weights(folder, model_tensors(graph))
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
-    return outcome
+    return Trained(run, outcome)
 
 
 def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:

@@ -14,7 +14,7 @@ from ostinato.recipe.read import from_arguments
 from ostinato.run.rows import of_split
 from ostinato.run.run import Run
 from ostinato.run.score import scores
-from ostinato.run.train import train_run
+from ostinato.run.train import train as train_run
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
     }
     listeners = {"say": lambda _: None, "on_event": lambda _: None}
     train_run(recipe(0.5), tmp_path / "run", **given, **listeners)
-    assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).before
+    assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).outcome.before
     with pytest.raises(ConfigError, match="data.fraction was 0.5, is 1.0"):
         train_run(recipe(1.0), tmp_path / "run", **given, **listeners)
 

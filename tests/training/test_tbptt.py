@@ -333,7 +333,7 @@ def test_a_run_says_where_there_are_fewer_rows_than_streams(tmp_path):
         {"on": {"of": "text", "align": "next"}},
         training={"tbptt": 4, "batch_rows": 50, "epochs": 1},
     )
-    run_train.train_run(
+    run_train.train(
         recipe, tmp_path / "run", resume=False, overwrite=False, device="cpu", roots=[],
         data={"train": rows(9), "valid": rows(4)}, validate=validate, say=said.append, on_event=lambda _: None,
     )  # fmt: skip
