@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.attentions.contract import Attention
+from ostinato.errors import ConfigError
 from ostinato.layers.attend import Memory, attend
 from ostinato.steps import Layout, Steps
+from ostinato.testing._tools import Member, drawn, options_matter
 
 LENGTHS = (5, 1, 3, 0, 5)
 
@@ -18,9 +20,7 @@ def batch(
     attention: Attention, num_queries: int, seed: int, lengths: tuple[int, ...] = LENGTHS
 ) -> tuple[Tensor, Steps, Tensor]:
     """Queries (B, K, Q), a memory, and weights of a step before (B, K, S), of the attention's type."""
-    random = torch.Generator().manual_seed(seed)
-    dtype = next((parameter.dtype for parameter in attention.parameters()), torch.float64)
-    draw = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)  # noqa: E731
+    draw = drawn(seed, next((parameter.dtype for parameter in attention.parameters()), torch.float64))
     layout = Layout(list(lengths))
     query = draw(len(lengths), num_queries, attention.query_size)
     memory = Steps(draw(layout.total, attention.memory_size), layout)
@@ -107,11 +107,24 @@ def check_gradients(attention: Attention) -> None:
     assert bool(inputs[0].grad.isfinite().all()) and not bool(inputs[0].grad[1].any())
 
 
-def check_options(make: Callable[..., Attention], options: dict[str, object]) -> None:
-    """Each option, set to this value, changes the parameters."""
-    shapes = lambda attention: [(name, one.shape) for name, one in attention.named_parameters()]  # noqa: E731
-    for name, value in options.items():
-        assert shapes(make({name: value})) != shapes(make({})), name
+LAWS = (check_weights, check_company, check_one_by_one, check_rows, check_gradients)
+"""What `run` runs."""
+
+
+def build(member: Member) -> Attention:
+    """One with these options, or ConfigError; of one width where it refuses two."""
+    torch.manual_seed(0)
+    try:
+        return member(6, 4)
+    except ConfigError:
+        return member(6, 6)
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS`, and the law of options."""
+    for law in LAWS:
+        law(build(member))
+    options_matter(member, lambda other: list(build(other).parameters()))
 
 
 class Finder(nn.Module):

@@ -1,24 +1,18 @@
-"""The laws of encoders, as plain functions: each takes a way to make the encoder, and fails by AssertionError.
-
-from ostinato.testing import encoders as laws
-laws.all_of("recurrent", {"bidirectional": False})
-laws.all_of("feed_forward", lengths=(1, 1, 1))      an encoder of what is no sequence
-"""
+"""The laws of encoders, as plain functions: each takes a way to make the encoder, and fails by AssertionError."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ostinato import registry
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
+from ostinato.testing._tools import Member, near, options_matter, seeded
 
 Make = Callable[[Spec], Encoder]
 """An encoder from what one step of its input is."""
@@ -32,28 +26,47 @@ SPECS: dict[str, Spec] = {
 }
 LENGTHS = (4, 0, 7, 1, 4)
 """Unequal lengths in no order, with a tie, a single step and no step at all."""
-TOLERANCE = 1e-5
-"""Of the largest value, in float32."""
+ONE_EACH = (1, 1, 1, 1)
+"""What is no sequence."""
 
 
-def maker(name: str, options: dict[str, Any] | None = None) -> Make:
-    """Makes the encoder that a recipe would make, small."""
-    fields = registry.settings_class("encoders", name).model_fields
-    small = {option: size for option, size in (("hidden_size", 6), ("embedding_size", 5)) if option in fields}
-    return lambda spec: registry.make("encoders", name, (spec,), small | (options or {}))
+def small(member: Member) -> Member:
+    """The encoder with narrow layers, where nothing else is asked for."""
+    return member.given(
+        {option: size for option, size in (("hidden_size", 6), ("embedding_size", 5)) if member.has(option)}
+    )
 
 
-def all_of(name: str, options: dict[str, Any] | None = None, *, lengths: Sequence[int] = LENGTHS) -> None:
-    """Every law of `LAWS`, for every kind of step that it takes."""
-    make = maker(name, options)
+def build(member: Member) -> Encoder:
+    """One of these options, for the first kind of step that it takes, or ConfigError."""
+    refused = None
     for spec in SPECS.values():
-        if isinstance(spec, registry.component("encoders", name).takes) and _can_read(make, spec):
+        if isinstance(spec, member.cls.takes):
+            try:
+                return small(member)(spec)
+            except ConfigError as why:
+                refused = why
+    raise refused or ConfigError(f"{member} takes no kind of step")
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS` for every kind of step that it takes, and the law of options."""
+    member, lengths = small(member), lengths_of(build(member))
+    for spec in SPECS.values():
+        if isinstance(spec, member.cls.takes) and _can_read(member, spec):
             for law in LAWS:
-                law(make, spec, lengths)
+                law(member, spec, lengths)
+    with torch.no_grad():
+        options_matter(member, partial(_fingerprint, lengths=lengths))
+
+
+def lengths_of(encoder: Encoder) -> Sequence[int]:
+    """Lengths that it reads: one that gives no steps reads one step per row."""
+    return ONE_EACH if encoder.steps_size is None else LENGTHS
 
 
 def _can_read(make: Make, spec: Spec) -> bool:
-    """One-hot steps and their like are for some kinds of step only, and say so."""
+    """One-hot steps and their like are for some kinds of step only, and refuse others by ConfigError."""
     try:
         make(spec)
     except ConfigError:
@@ -65,7 +78,10 @@ def batch(spec: Spec, lengths: Sequence[int] = LENGTHS, *, seed: int = 1, dtype:
     """Seeded steps of this kind."""
     random = torch.Generator().manual_seed(seed)
     layout = Layout(list(lengths))
-    draw = lambda size, *shape: torch.randint(size, (layout.total, *shape), generator=random)  # noqa: E731
+
+    def draw(size: int, *shape: int) -> Tensor:
+        return torch.randint(size, (layout.total, *shape), generator=random)
+
     if isinstance(spec, Values):
         return Steps(torch.randn(layout.total, spec.size, generator=random, dtype=torch.float64).to(dtype), layout)
     if isinstance(spec, Labels) and spec.multilabel:
@@ -244,44 +260,7 @@ LAWS = (
     gradients_are_right,
     same_seed_same_bits,
 )
-"""What `all_of` runs: the laws that hold for an encoder with any options."""
-
-
-@torch.no_grad()
-def options_matter(
-    name: str,
-    values: dict[str, Sequence[Any]],
-    further: dict[str, dict[str, Any]] | None = None,
-    *,
-    lengths: Sequence[int] = LENGTHS,
-) -> None:
-    """Law g: each value of each option changes parameters or what is read while training, or is refused by ConfigError.
-
-    Args:
-        values: for every option, values other than its default.
-        further: options that one needs beside it to do anything.
-    """
-    fields = set(registry.settings_class("encoders", name).model_fields) - {"type"}
-    assert fields == set(values), f"options without a value to try: {fields ^ set(values)}"
-    for option, tried in values.items():
-        beside = (further or {}).get(option, {})
-        standard = _fingerprint(maker(name, beside), lengths)
-        for value in tried:
-            try:
-                changed = _fingerprint(maker(name, beside | {option: value}), lengths)
-            except ConfigError:
-                continue
-            same = len(changed) == len(standard) and all(map(torch.equal, changed, standard))
-            assert not same, f"{name}: {option}: {value} changes nothing"
-
-
-def near(found: Tensor, expected: Tensor, what: str) -> None:
-    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
-    largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
-        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
-    )
+"""What `run` runs: the laws that hold for an encoder with any options."""
 
 
 def _same(found: Encoded, expected: Encoded, what: str) -> None:
@@ -296,21 +275,15 @@ def _same(found: Encoded, expected: Encoded, what: str) -> None:
 
 def _case(make: Make, spec: Spec, lengths: Sequence[int], dtype: torch.dtype = torch.float32) -> tuple[Encoder, Steps]:
     """A seeded encoder that is not in training, and what it reads."""
-    torch.manual_seed(0)
-    encoder = make(spec).to(dtype).eval()
-    # what starts at zero is moved away from it, so that a law can see it
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            if not parameter.any():
-                parameter.uniform_(-0.5, 0.5)
-    return encoder, batch(spec, lengths, dtype=dtype)
+    return seeded(lambda: make(spec), dtype), batch(spec, lengths, dtype=dtype)
 
 
-def _fingerprint(make: Make, lengths: Sequence[int]) -> list[Tensor]:
+def _fingerprint(member: Member, lengths: Sequence[int]) -> list[Tensor]:
     """What is read while training, then parameters."""
+    spec = next(spec for spec in SPECS.values() if isinstance(spec, member.cls.takes))
     torch.manual_seed(0)
-    encoder = make(SPECS["symbols"])
+    encoder = member(spec)
     torch.manual_seed(3)
-    encoded = encoder.train().encode(batch(SPECS["symbols"], lengths))
+    encoded = encoder.train().encode(batch(spec, lengths))
     outputs = [one for one in (encoded.steps and encoded.steps.values, encoded.summary) if one is not None]
     return [*outputs, *encoder.parameters()]

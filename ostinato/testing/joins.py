@@ -1,23 +1,17 @@
-"""The laws of joins, as plain functions: each takes a way to make the join, and fails by AssertionError with what it found.
-
-from ostinato.testing import joins as laws
-laws.all_of("attend", {"hops": 2})
-"""
+"""The laws of joins, as plain functions: each takes a way to make the join, and fails by AssertionError."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ostinato import registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.joins.contract import Join
-from ostinato.steps import Layout, Steps
-from ostinato.testing.encoders import near
+from ostinato.testing._tools import Member, drawn, near, options_matter, ragged, seeded
 
 Make = Callable[[Sequence[int | None], Sequence[int | None]], Join]
 """A join from the widths of its inputs' steps and summaries."""
@@ -35,34 +29,34 @@ CASES = {
 """Several inputs: lengths (None where one has no steps), the width of its steps, of its summary."""
 
 
-def maker(name: str, options: dict[str, Any] | None = None) -> Make:
-    """Makes the join that a recipe would make."""
-    return lambda steps_sizes, summary_sizes: registry.make("joins", name, (steps_sizes, summary_sizes), options)
-
-
-def all_of(name: str, options: dict[str, Any] | None = None) -> None:
-    """Every law of `LAWS` for all inputs that the join takes; others it must refuse by ConfigError, and some it must take."""
-    taken = 0
+def build(member: Member) -> Join:
+    """One of these options, or ConfigError; a join that refuses all inputs refuses its options."""
+    refused = None
     for case in CASES:
         try:
-            _case(maker(name, options), case)
-        except ConfigError:
-            continue
-        taken += 1
+            return member(*sizes_of(case))
+        except ConfigError as why:
+            refused = why
+    raise refused
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS` for all inputs that the join takes, and the law of options; others it must refuse by ConfigError."""
+    build(member)
+    for case in filter(partial(_takes, member), CASES):
         for law in LAWS:
-            law(maker(name, options), case)
-    assert taken, f"{name} takes no inputs of any kind"
+            law(member, case)
+    with torch.no_grad():
+        options_matter(member, _fingerprint)
 
 
 def read(case: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> list[Encoded]:
     """What encoders might have read: seeded numbers."""
-    random = torch.Generator().manual_seed(seed)
-    draw = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)  # noqa: E731
-    made = []
+    draw, encoded = drawn(seed, dtype), []
     for lengths, width, summary in CASES[case]:
-        steps = None if lengths is None else Steps(draw(sum(lengths), width), Layout(list(lengths)))
-        made.append(Encoded(steps, draw(len(SHORT), summary), None))
-    return made
+        steps = None if lengths is None else ragged(draw(sum(lengths), width), lengths)
+        encoded.append(Encoded(steps, draw(len(SHORT), summary), None))
+    return encoded
 
 
 def sizes_of(case: str) -> tuple[list[int | None], list[int | None]]:
@@ -128,31 +122,7 @@ def same_seed_same_bits(make: Make, case: str) -> None:
 
 
 LAWS = (sizes_are_what_it_says, company_changes_nothing, gradients_are_right, same_seed_same_bits)
-"""What `all_of` runs: the laws that hold for a join with any options."""
-
-
-@torch.no_grad()
-def options_matter(
-    name: str, values: dict[str, Sequence[Any]], further: dict[str, dict[str, Any]] | None = None
-) -> None:
-    """Law g: each value of each option changes parameters or what is joined, or is refused by ConfigError.
-
-    Args:
-        values: for every option, values other than its default.
-        further: options that one needs beside it to do anything.
-    """
-    fields = set(registry.settings_class("joins", name).model_fields) - {"type"}
-    assert fields == set(values), f"options without a value to try: {fields ^ set(values)}"
-    for option, tried in values.items():
-        beside = (further or {}).get(option, {})
-        standard = _fingerprint(maker(name, beside))
-        for value in tried:
-            try:
-                changed = _fingerprint(maker(name, beside | {option: value}))
-            except ConfigError:
-                continue
-            same = len(changed) == len(standard) and all(map(torch.equal, changed, standard))
-            assert not same, f"{name}: {option}: {value} changes nothing"
+"""What `run` runs: the laws that hold for a join with any options."""
 
 
 def _outputs(joined: Encoded) -> list[Tensor]:
@@ -160,11 +130,20 @@ def _outputs(joined: Encoded) -> list[Tensor]:
 
 
 def _case(make: Make, case: str, dtype: torch.dtype = torch.float32) -> tuple[Join, list[Encoded]]:
-    torch.manual_seed(0)
-    return make(*sizes_of(case)).to(dtype).eval(), read(case, dtype)
+    return seeded(lambda: make(*sizes_of(case)), dtype), read(case, dtype)
 
 
 def _fingerprint(make: Make) -> list[Tensor]:
-    """What is joined, then parameters."""
-    join, encoded = _case(make, "two with steps")
+    """What is joined of the first inputs that it takes, then parameters."""
+    build(make)
+    case = next(case for case in CASES if _takes(make, case))
+    join, encoded = _case(make, case)
     return [*_outputs(join.join(encoded)), *join.parameters()]
+
+
+def _takes(make: Make, case: str) -> bool:
+    try:
+        make(*sizes_of(case))
+    except ConfigError:
+        return False
+    return True

@@ -7,122 +7,46 @@ from ostinato import registry
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
-from ostinato.testing import encoders as laws
+from ostinato.testing import encoders, laws
+from ostinato.testing._tools import Member
 
-ONE_EACH = (1, 1, 1, 1)
 VARIANTS = {
     "recurrent": [
-        {},
         {"bidirectional": False, "layers": 2, "start": "learnt"},
         {"bidirectional": False, "reversed_source": True, "cell": "gru"},
         {"bidirectional": False, "cell": "rnn", "embedding": "one_hot", "embedding_size": None},
-        {"summary": "max"},
         {"summary": "mean", "layers": 2},
+        {"layers": 2, "residual": True, "dropout": 0.5},
     ],
-    "feed_forward": [{}, {"hidden_size": [5, 4], "layers": 2, "activation": "tanh"}],
+    "feed_forward": [{"hidden_size": [5, 4], "layers": 2, "activation": "tanh"}],
     "windowed": [
-        {},
         {"window": 3, "layers": 2, "activation": "tanh", "start": "learnt"},
         {"window": 1},
         {"bidirectional": True, "start": "learnt", "activation": "gelu"},
+        {"hidden_size": [7, 5], "layers": 2},
         {"embedding": "one_hot", "embedding_size": None},
     ],
     "convolutional": [
         {"layers": 2},
         {"layers": 2, "bidirectional": False, "summary": "last"},
         {"layers": 1, "bidirectional": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
-        {"layers": 3, "bidirectional": False},
+        {"layers": 2, "dropout": 0.5},
     ],
 }
-
-
-def lengths_of(name):
-    return ONE_EACH if name == "feed_forward" else laws.LENGTHS
+"""Beside each option alone. Beside dropout, and one way, options have an effect that are refused without."""
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [(name, one) for name in registry.names("encoders") for one in VARIANTS.get(name, [{}])],
+    [(name, options) for name in registry.names("encoders") for options in ({}, *VARIANTS.get(name, []))],
     ids=str,
 )
 def test_every_encoder_keeps_the_laws(name, options):
-    laws.all_of(name, options, lengths=lengths_of(name))
+    laws.run("encoders", name, options)
 
 
-EVERY_OPTION = {
-    "recurrent": (
-        {
-            "cell": ["gru", "rnn"],
-            "hidden_size": [7],
-            "layers": [2],
-            "bidirectional": [False],
-            "residual": [True],
-            "dropout": [0.5],
-            "variational": [True],
-            "recurrent_dropout": [0.5],
-            "weight_drop": [0.5],
-            "word_dropout": [0.5],
-            "reversed_source": [True],
-            "start": ["learnt"],
-            "summary": ["mean", "max"],
-            "embedding": ["one_hot"],
-            "embedding_size": [7],
-        },
-        {
-            "residual": {"layers": 2},
-            "variational": {"dropout": 0.5},
-            "reversed_source": {"bidirectional": False},
-            "embedding": {"embedding_size": None},
-        },
-    ),
-    "feed_forward": (
-        {
-            "hidden_size": [7],
-            "layers": [2],
-            "activation": ["tanh", "gelu"],
-            "dropout": [0.5],
-            "embedding_size": [7, None],
-        },
-        {},
-    ),
-    "windowed": (
-        {
-            "window": [3, 6],
-            "hidden_size": [7, [7, 5]],
-            "layers": [2],
-            "bidirectional": [True],
-            "activation": ["tanh", "gelu"],
-            "dropout": [0.5],
-            "start": ["learnt"],
-            "embedding": ["one_hot"],
-            "embedding_size": [7, None],
-        },
-        {"hidden_size": {"layers": 2}, "embedding": {"embedding_size": None}},
-    ),
-    "convolutional": (
-        {
-            "hidden_size": [7],
-            "layers": [2],
-            "kernel_size": [5],
-            "bidirectional": [False],
-            "summary": ["last", "mean"],
-            "dropout": [0.5],
-            "variational": [True],
-            "embedding": ["one_hot"],
-            "embedding_size": [7, None],
-        },
-        {"variational": {"dropout": 0.5}, "embedding": {"embedding_size": None}},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", sorted(EVERY_OPTION))
-def test_every_option_matters(name):
-    laws.options_matter(name, *EVERY_OPTION[name], lengths=lengths_of(name))
-
-
-def test_every_encoder_of_this_repository_has_its_options_tried():
-    assert set(registry.names("encoders")) == set(EVERY_OPTION) == set(VARIANTS)
+def small(name, options=None):
+    return encoders.small(Member.of("encoders", name, options))
 
 
 def broken(monkeypatch, name, change):
@@ -133,9 +57,9 @@ def broken(monkeypatch, name, change):
 
 def test_the_laws_see_a_state_that_is_not_taken_up(monkeypatch):
     broken(monkeypatch, "windowed", lambda honest, self, steps, state: honest(self, steps))
-    for law in (laws.stepwise_equals_whole, laws.going_on_equals_whole):
+    for law in (encoders.stepwise_equals_whole, encoders.going_on_equals_whole):
         with pytest.raises(AssertionError, match="steps of sequence"):
-            law(laws.maker("windowed"), laws.SPECS["values"])
+            law(small("windowed"), encoders.SPECS["values"])
 
 
 def test_the_laws_see_a_neighbour_being_read(monkeypatch):
@@ -147,11 +71,11 @@ def test_the_laws_see_a_neighbour_being_read(monkeypatch):
 
     broken(monkeypatch, "convolutional", joined)
     with pytest.raises(AssertionError, match="of sequences"):
-        laws.company_changes_nothing(laws.maker("convolutional"), laws.SPECS["values"])
+        encoders.company_changes_nothing(small("convolutional"), encoders.SPECS["values"])
 
 
 def test_the_laws_see_the_future_being_read(monkeypatch):
-    make = laws.maker("windowed", {"bidirectional": True})
+    make = small("windowed", {"bidirectional": True})
 
     def pretends(spec):
         encoder = make(spec)
@@ -159,7 +83,7 @@ def test_the_laws_see_the_future_being_read(monkeypatch):
         return encoder
 
     with pytest.raises(AssertionError, match="more than 1 before"):
-        laws.what_comes_later_changes_nothing(pretends, laws.SPECS["values"])
+        encoders.what_comes_later_changes_nothing(pretends, encoders.SPECS["values"])
 
 
 def test_the_laws_see_a_gradient_cut_off(monkeypatch):
@@ -168,13 +92,13 @@ def test_the_laws_see_a_gradient_cut_off(monkeypatch):
 
     broken(monkeypatch, "windowed", cut_off)
     with pytest.raises(Exception, match="Jacobian|jacobian"):
-        laws.gradients_are_right(laws.maker("windowed"), laws.SPECS["values"])
+        encoders.gradients_are_right(small("windowed"), encoders.SPECS["values"])
 
 
 def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
-    encoder = laws.maker("feed_forward")(Symbols(9, 0, 1, 2))
+    encoder = small("feed_forward")(Symbols(9, 0, 1, 2))
     for lengths, number in (([1, 3], 3), ([0, 1], 0)):
-        steps = laws.batch(laws.SPECS["symbols"], lengths)
+        steps = encoders.batch(encoders.SPECS["symbols"], lengths)
         with pytest.raises(
             DataError, match=f"one step per row, and a row has {number}; .* recurrent, convolutional or windowed"
         ):
@@ -202,7 +126,7 @@ def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
 )
 def test_what_cannot_be_is_refused(name, options, message):
     with pytest.raises(ConfigError, match=message):
-        laws.maker(name, options)(laws.SPECS["symbols"])
+        small(name, options)(encoders.SPECS["symbols"])
 
 
 def by_windows(encoder, x, reach_back, reach_ahead):
@@ -225,10 +149,10 @@ def by_windows(encoder, x, reach_back, reach_ahead):
 def test_the_windowed_net_computes_its_equations(bidirectional, reach, start):
     torch.manual_seed(0)
     options = {"bidirectional": bidirectional, "activation": "tanh", "layers": 2, "start": start}
-    encoder = laws.maker("windowed", options)(laws.SPECS["values"])
+    encoder = small("windowed", options)(encoders.SPECS["values"])
     if start == "learnt":
         torch.nn.init.normal_(encoder.outside)
-    steps = laws.batch(laws.SPECS["values"])
+    steps = encoders.batch(encoders.SPECS["values"])
     for found, one in zip(encoder.encode(steps).steps.split(), steps.split()):
         if len(one):
             torch.testing.assert_close(found, by_windows(encoder, Steps(one, Layout([len(one)])), *reach))
@@ -240,7 +164,7 @@ def test_the_windowed_net_computes_its_equations(bidirectional, reach, start):
 def test_a_convolutional_step_sees_its_receptive_field_and_no_more(bidirectional, layers, kernel_size):
     torch.manual_seed(0)
     options = {"bidirectional": bidirectional, "layers": layers, "kernel_size": kernel_size}
-    encoder = laws.maker("convolutional", options)(laws.SPECS["values"]).double()
+    encoder = small("convolutional", options)(encoders.SPECS["values"]).double()
     field = 1 + 2 * (kernel_size - 1) * (2**layers - 1)
     assert encoder.receptive_field == field and encoder.look_ahead == (field // 2 if bidirectional else 0)
     values = torch.randn(3 * field, 3, dtype=torch.float64, requires_grad=True)
@@ -259,9 +183,9 @@ def test_a_convolutional_step_sees_its_receptive_field_and_no_more(bidirectional
 
 
 def test_a_longer_sequence_is_summed_up_as_the_setting_says():
-    steps = laws.batch(laws.SPECS["values"])
+    steps = encoders.batch(encoders.SPECS["values"])
     for summary, by_hand in (("last", lambda h: h[-1]), ("mean", lambda h: h.mean(0)), ("max", lambda h: h.amax(0))):
         torch.manual_seed(0)
-        encoded = laws.maker("convolutional", {"summary": summary, "layers": 1})(laws.SPECS["values"]).encode(steps)
+        encoded = small("convolutional", {"summary": summary, "layers": 1})(encoders.SPECS["values"]).encode(steps)
         for row, h in enumerate(encoded.steps.split()):
             torch.testing.assert_close(encoded.summary[row], by_hand(h) if len(h) else torch.zeros(6))

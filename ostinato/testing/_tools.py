@@ -1,0 +1,173 @@
+"""What the law suites share: members made as a recipe makes them, values for their options, and numbers that are near enough."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import torch
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from torch import Tensor
+
+from ostinato import registry
+from ostinato.errors import ConfigError
+from ostinato.steps import Layout, Steps
+
+TOLERANCE = 1e-5
+"""Of the largest value, in float32: a matrix product of one row differs from the same row among others by about 1e-6."""
+
+NUMBERS = (1, 2, 3, 0, 0.5, 0.25, 0.75, 0.9)
+"""Tried after the neighbours of a number's default; the first that its type allows."""
+TEXTS = ("_", "lower", "a")
+"""Tried for an option that is a text."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a room with some settings; a call makes it as a recipe does, from what goes in by position.
+
+    Args:
+        cls: the member's class, of Ostinato or of another package.
+        options: its settings, those that are not at their defaults.
+    """
+
+    cls: type
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(room: str, member: type | str, options: dict[str, Any] | None = None) -> Member:
+        return Member(registry.component(room, member) if isinstance(member, str) else member, options or {})
+
+    def __call__(self, *positional: Any) -> Any:
+        settings = registry.derive(self.cls, {})
+        try:
+            checked = settings.model_validate(self.options)
+        except ValidationError as why:
+            raise ConfigError(f"{self}: {why}") from None
+        return self.cls(*positional, **checked.arguments())
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name}: {value}" for name, value in self.options.items())
+        return f"{self.cls.__name__.lower()} {{{told}}}"
+
+    def given(self, options: dict[str, Any]) -> Member:
+        """The same with these options too; its own go before them."""
+        return replace(self, options=options | self.options)
+
+    def has(self, option: str) -> bool:
+        return any(parameter.name == option for parameter in registry.keyword_only(self.cls))
+
+    def others(self) -> Iterator[Member]:
+        """The member with one more option at another value than its default, for each option that is free and each value."""
+        for parameter in registry.keyword_only(self.cls):
+            if parameter.name in self.options:
+                continue
+            values = list(other_values(parameter.annotation, parameter.default))
+            if not values:
+                raise TypeError(f"{self}: no value of {parameter.name} to try beside {parameter.default!r}")
+            for value in values:
+                yield replace(self, options={**self.options, parameter.name: value})
+
+    def variants(self) -> Iterator[Member]:
+        """This member, and its `others`: what every law is run on."""
+        yield self
+        yield from self.others()
+
+
+def other_values(annotation: Any, default: Any) -> Iterator[Any]:
+    """Values that a parameter's type allows, other than its default: all of a Literal and all members of a slot, one number."""
+    rooms = [mark for mark in get_args(annotation) if isinstance(mark, registry.Room)]
+    bare = annotation
+    while get_origin(bare) is Annotated:
+        bare = get_args(bare)[0]
+    parts = get_args(bare)
+    if rooms:
+        yield from (name for name in registry.names(rooms[0].name) if name != default)
+    elif get_origin(bare) in (Union, types.UnionType):
+        for part in parts:
+            if not (part is type(None) and default is None):
+                yield from other_values(part, default)
+    elif bare is type(None):
+        yield None
+    elif get_origin(bare) is Literal:
+        yield from (value for value in parts if value != default)
+    elif get_origin(bare) in (list, tuple):
+        yield from ([value] for value in other_values(parts[0], None) if [value] != default)
+    elif isinstance(bare, type) and issubclass(bare, BaseModel):
+        return  # a mapping of its own, which a suite tries by hand
+    elif bare is bool:
+        yield not default
+    elif bare in (int, float):
+        number = default if isinstance(default, (int, float)) and default is not None else 0
+        allowed = TypeAdapter(annotation)
+        near = (number + 1, number / 2, number - 1, *NUMBERS)
+        yield from [bare(value) for value in near if value != default and _takes(allowed, bare(value))][:1]
+    elif bare is str:
+        yield from [value for value in TEXTS if value != default][:1]
+
+
+def _takes(allowed: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        allowed.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def options_matter(member: Member, fingerprint: Callable[[Member], Sequence[Any]]) -> None:
+    """Law g: each value of each option changes the fingerprint, or is refused by ConfigError."""
+    standard = fingerprint(member)
+    for other in member.others():
+        try:
+            changed = fingerprint(other)
+        except ConfigError:
+            continue
+        assert not same(changed, standard), f"{other}: the last option changes nothing"
+
+
+def same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
+    """Whether two lists of tensors and plain values are equal to the bit."""
+    return len(found) == len(expected) and all(
+        isinstance(other, Tensor) and value.shape == other.shape and torch.equal(value, other)
+        if isinstance(value, Tensor)
+        else not isinstance(other, Tensor) and value == other
+        for value, other in zip(found, expected)
+    )
+
+
+def near(found: Tensor, expected: Tensor, what: str, *, floor: float = 1e-3) -> None:
+    """Equal to `TOLERANCE` of the largest value, which counts as `floor` at least."""
+    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
+    largest = max(floor, expected.abs().max().item()) if expected.numel() else 1.0
+    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
+        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
+    )
+
+
+def seeded(make: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Any:
+    """A module made by one seed, out of training; what starts at zero is moved away from it, so that a law can see it."""
+    torch.manual_seed(0)
+    module = make().to(dtype).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.any():
+                parameter.uniform_(-0.5, 0.5)
+    return module
+
+
+def drawn(seed: int, dtype: torch.dtype = torch.float32) -> Callable[..., Tensor]:
+    """Draws normal numbers of a shape; the same for each type, up to its rounding."""
+    random = torch.Generator().manual_seed(seed)
+
+    def draw(*size: int) -> Tensor:
+        return torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)
+
+    return draw
+
+
+def ragged(values: Tensor, lengths: Iterable[int]) -> Steps:
+    return Steps(values, Layout(list(lengths)))

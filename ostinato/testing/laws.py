@@ -1,0 +1,48 @@
+"""The laws of every room that takes plug-ins, by one entry.
+
+from ostinato.testing import laws
+laws.run("cells", "gru", {"reset": "before"})
+laws.run("joins", MyJoin)
+
+A room's suite is the module of this package that has its name; its `run` is called here. It fails by AssertionError, and says
+which law and why. What it tries besides the laws is every other option of the member, one at a time: each value must change
+something, or be refused by ConfigError.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from ostinato import registry
+from ostinato.errors import ConfigError
+from ostinato.testing._tools import Member
+
+
+def run(room: str, member: type | str, options: dict[str, Any] | None = None) -> None:
+    """Every law of a room, for a member with these options.
+
+    Args:
+        room: as `registry.ROOMS` calls it.
+        member: its class, or its name where it is installed.
+        options: its settings; what is not given has its default.
+    """
+    suite(room).run(Member.of(room, member, options))
+
+
+def variants(room: str, member: type | str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The options to run the laws with: these, and these with each further option at each other value that is not refused."""
+    found = []
+    for variant in Member.of(room, member, options).variants():
+        try:
+            suite(room).build(variant)
+        except ConfigError:
+            continue
+        found.append(variant.options)
+    return found
+
+
+def suite(room: str) -> Any:
+    if room not in registry.ROOMS:
+        raise ConfigError(f"no room is called '{room}'; rooms: {', '.join(registry.ROOMS)}")
+    return importlib.import_module(f"ostinato.testing.{room}")
