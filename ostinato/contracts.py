@@ -36,7 +36,17 @@ if TYPE_CHECKING:
     )
     from ostinato.joins.contract import Join
     from ostinato.kernels.contract import Native, Product, State
-    from ostinato.metrics.contract import Judged, Measured, Metric, Order
+    from ostinato.metrics.contract import (
+        Measured,
+        Metric,
+        Order,
+        Predictions,
+        Ratio,
+        key_of,
+        ratio,
+        reference_scores,
+        same,
+    )
     from ostinato.modalities.contract import (
         MISSING,
         Features,

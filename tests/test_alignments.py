@@ -60,7 +60,7 @@ def model(tmp_path_factory):
 def test_three_outputs_are_learnt_though_each_lacks_rows(model):
     found = model.evaluate(rows(60, seed=9))["outputs"]
     assert found["winner"]["accuracy"]["value"] >= 95
-    assert found["kinds"]["step_accuracy"]["value"] >= 99
+    assert found["kinds"]["accuracy(steps)"]["value"] >= 99
     assert found["length"]["rmse"]["value"] < 0.6
     notes = " ".join(model.run.bundle.data["notes"])
     assert "80 rows have no outputs.winner" in notes and "80 rows have no outputs.kinds" in notes
@@ -116,7 +116,7 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
     found = api.train(recipe, tmp_path / "run")
     rivals = found["rivals"]
     assert set(rivals["winner"]) == {"commonest label", "n-gram logistic regression"}
-    assert rivals["kinds"]["commonest label of the symbol"]["step_accuracy"]["value"] == 100
+    assert rivals["kinds"]["commonest label of the symbol"]["accuracy(steps)"]["value"] == 100
     assert rivals["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)

@@ -20,11 +20,12 @@ from typing import Annotated, Any, Literal, Union
 
 from ostinato.errors import ConfigError
 from ostinato.files import write
+from ostinato.metrics.contract import key_of
 from ostinato.model.columns import InputFields, OutputFields
 from ostinato.preprocessing import sizes as planning
 from ostinato.recipe.read import from_arguments
 from ostinato.recipe.schema import Data, recipe_class
-from ostinato.registry import ROOMS, Room, Settings, component, keyword_only, names
+from ostinato.registry import ROOMS, Room, Settings, component, keyword_only, names, settings_class
 from ostinato.training.loop import Training
 
 HOME = Path(__file__).resolve().parent.parent
@@ -34,8 +35,8 @@ ABOUT = {
     "modalities": "The `type` of an input or output. Every input also has [these settings](#every-input), every output"
     " [these](#every-output).",
     "tokenizers": "`tokenizer` of a text.",
-    "metrics": "What `evaluate` measures. A modality names its metrics, which then have their defaults; the settings below are"
-    " for Python. `training.monitor: OUTPUT.METRIC` watches one.",
+    "metrics": "What `evaluate` measures. `metrics` of an output lists them, names or mappings with a `type`; by default they"
+    " are those of its modality and head. `training.monitor: OUTPUT.METRIC` monitors one, under its name in reports.",
     "cells": "`cell` of an encoder or head.",
     "attentions": "`attention` of a head.",
     "encoders": "`encoder` of an input.",
@@ -197,7 +198,11 @@ def _served() -> frozenset[str]:
 
 
 def _metrics(cls: type) -> list[str]:
-    return [f"[{name}](#metrics-{name})" for listed in cls.metrics.values() for name in listed]
+    every = (
+        entry if isinstance(entry, dict) else {"type": entry} for listed in cls.metrics.values() for entry in listed
+    )
+    settings = {key_of(one): one for one in (settings_class("metrics", entry["type"])(**entry) for entry in every)}
+    return [f"[{key}](#metrics-{one.type})" for key, one in settings.items()]
 
 
 def _spaced(body: str) -> str:

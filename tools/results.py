@@ -97,7 +97,7 @@ class Row:
 
 
 def _translation(name: str, target: str, measured: str, published: str, least: float | None = None) -> Row:
-    shown = (Shown(target, "bleu", least=least), Shown(target, "bleu_lowercase_tokenized"), Shown(target, "chrf"))
+    shown = (Shown(target, "bleu", least=least), Shown(target, "bleu(lowercase, moses)"), Shown(target, "chrf"))
     return Row(name, f"Multi30k {measured}, test_2016_flickr, 1,000 captions, beam 5", shown, published)
 
 
@@ -112,7 +112,7 @@ def _copy(name: str, how: str) -> Row:
 
 def _accuracy(name: str, output: str, measured: str, published: str, least: float | None = None) -> Row:
     """A row of one label, made from the recipe's own preparation."""
-    return Row(name, measured, (Shown(output, "accuracy", least=least), Shown(output, "macro_f1")), published, name)
+    return Row(name, measured, (Shown(output, "accuracy", least=least), Shown(output, "f1(macro)")), published, name)
 
 
 def _babi(task: int, what: str, least: float | None = None) -> Row:
@@ -224,7 +224,7 @@ ROWS = (
         "CMU dictionary without stress, every 20th word, 6,303 words, beam 5; right when equal to any listed variant",
         (
             Shown("sounds", "sequence_error", most=31.0),
-            Shown("sounds", "sequence_error_first"),
+            Shown("sounds", "sequence_error(first)"),
             Shown("sounds", "token_error_rate"),
         ),
         "word error rate on another split of it: WFST 33.9 %, Transformer about 31 % (g2p-seq2seq's README, commit 006cb40)",

@@ -14,7 +14,7 @@ from ostinato.data.split import share_of
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.evaluate import metrics_of
 from ostinato.evaluation.intervals import measure
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.model.columns import traits_of
 from ostinato.raw.numbers import as_array
 from ostinato.run.run import Row, Run
@@ -26,7 +26,7 @@ MOST_WEIGHTS = 10_000_000
 WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
 """Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
 
-Predictions = dict[str, list[Any]]
+Answers = dict[str, list[Any]]
 """By the rival's name, an answer for each row."""
 
 
@@ -73,12 +73,12 @@ def measured(
         metrics = {
             name: one
             for name, one in metrics_of(run, output).items()
-            if not one.needs_log_probability and not one.needs
+            if {"predicted", "expected"}.issuperset(one.needs)
         }
         try:
             found[output] = {
                 f"{name}{cut}": {
-                    key: asdict(measure(metric, Judged(predicted, expected))) for key, metric in metrics.items()
+                    key: asdict(measure(metric, Predictions(predicted, expected))) for key, metric in metrics.items()
                 }
                 for name, predicted in answer(run, output, known, asked).items()
             }
@@ -114,16 +114,16 @@ def _naive(run: Run, output: str, examples: Examples) -> dict[str, dict[str, dic
     metrics = {
         name: one
         for name, one in metrics_of(run, output).items()
-        if set(one.needs) <= ({"scales"} if scales else set())
+        if {"predicted", "expected", *(["scales"] if scales else [])}.issuperset(one.needs)
     }
     found = {}
     for name, season in seasons.items():
-        judged = Judged(windows.naive(place, examples.rows, season), expected, scales=scales, order=order)
+        judged = Predictions(windows.naive(place, examples.rows, season), expected, scales=scales, order=order)
         found[name] = {key: asdict(measure(metric, judged)) for key, metric in metrics.items()}
     return found
 
 
-def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
     if run.outputs[output].multilabel:
         return {}
     truth = [row[f"outputs.{output}"] for row in known]
@@ -219,11 +219,11 @@ def _numbers(raw: Any, size: int) -> np.ndarray:
     return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
 
 
-def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
     return {"mean": [float(np.mean([row[f"outputs.{output}"] for row in known]))] * len(asked)}
 
 
-def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Predictions:
+def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
     name = run.graph.reads[output][0]
     if run.inputs[name].type != "tokens" and not traits_of(run.inputs[name]).by_words:
         return {}
@@ -244,7 +244,7 @@ def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequenc
     }
 
 
-_OF: dict[tuple[str, str | None], Callable[..., Predictions]] = {
+_OF: dict[tuple[str, str | None], Callable[..., Answers]] = {
     ("category", "summary"): _labels,
     ("number", "summary"): _mean,
     ("tags", "each"): _label_of_symbol,

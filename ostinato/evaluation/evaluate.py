@@ -12,11 +12,12 @@ import numpy as np
 from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
+from ostinato.evaluation.confusion import confusion
 from ostinato.evaluation.intervals import measure, paired
-from ostinato.metrics._confusion import confusion
-from ostinato.metrics.contract import Judged, Metric, Order
+from ostinato.metrics.contract import Metric, Order, Predictions
 from ostinato.recipe import columns as recipe_columns
-from ostinato.registry import Settings, component, make
+from ostinato.recipe import metrics as recipe_metrics
+from ostinato.registry import Settings
 from ostinato.run.predict import answers
 from ostinato.run.run import Row, Run
 from ostinato.run.score import scores
@@ -40,15 +41,13 @@ class Examined:
     """
 
     rows: int
-    outputs: dict[str, Judged]
+    outputs: dict[str, Predictions]
     numbers: dict[str, list[int]]
 
 
 def metrics_of(run: Run, output: str) -> dict[str, Metric]:
     """The metrics that judge an output, by name."""
-    settings = run.outputs[output]
-    names = component("modalities", settings.type).metrics[alignments.of(settings).name]
-    return {name: make("metrics", name) for name in names}
+    return recipe_metrics.metrics_of(run.outputs[output])
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -105,7 +104,9 @@ def examine(
 
     # What goes on from an input is judged by what the model thinks of the truth: a continuation of its own has no reference.
     answered = [
-        name for name in run.outputs if not all(one.needs_log_probability for one in metrics_of(run, name).values())
+        name
+        for name in run.outputs
+        if any({"predicted", "quantiles"} & set(one.needs) for one in metrics_of(run, name).values())
     ]
     total = 0
     for pairs in chunks(usable()):
@@ -135,6 +136,7 @@ def examine(
     for output, kept in found.items():
         unknown = {"alternatives"} if run.outputs[output].alternatives is None else set()
         unknown |= {"quantiles"} if None in kept["quantiles"] else set()
+        unknown |= set() if output in answered else {"predicted"}
         scales, order = examples.scales(f"outputs.{output}", stand[output]), examples.order(stand[output])
         if examples.windows is not None:
             if scales is None:
@@ -147,7 +149,7 @@ def examine(
             kept, stand[output] = _in_pieces(kept, by_step[output], stand[output])
             order = Order([0] * len(stand[output]), 1, "row" if len(stand[output]) == rows_there else "piece", "texts")
         known = {name: None if name in unknown else values for name, values in kept.items()}
-        judged[output] = Judged(**known, scales=scales, order=order)
+        judged[output] = Predictions(**known, scales=scales, order=order)
     return Examined(total, judged, stand)
 
 
@@ -214,9 +216,10 @@ def report(run: Run, examined: Examined, split: str) -> dict[str, Any]:
         if settings.type == "category" and not settings.multilabel and settings.align == "summary":
             modality = run.modalities[f"outputs.{output}"]
             order = modality.labels(np.arange(modality.spec.size)) if modality.spec.ordinal else ()
-            labels, counts = confusion(judged.expected, judged.predicted, order)
-            if len(labels) <= MOST_LABELS:
-                tables[output] = {"labels": list(labels), "counts": np.asarray(counts).tolist()}
+            texts = [[modality.write(raw) for raw in column] for column in (judged.expected, judged.predicted)]
+            matrix = confusion(*texts, order)
+            if len(matrix.labels) <= MOST_LABELS:
+                tables[output] = asdict(matrix)
     return found | ({"confusion": tables} if tables else {})
 
 
@@ -225,7 +228,7 @@ def noted(report: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
     return report | {"notes": [*report.get("notes", []), *notes]} if notes else report
 
 
-def measured(run: Run, output: str, judged: Judged) -> tuple[dict[str, Any], dict[str, DataError]]:
+def measured(run: Run, output: str, judged: Predictions) -> tuple[dict[str, Any], dict[str, DataError]]:
     """Every metric that there is all for, and why one cannot be measured on these examples."""
     found, refused = {}, {}
     for name, metric in metrics_of(run, output).items():
@@ -237,7 +240,7 @@ def measured(run: Run, output: str, judged: Judged) -> tuple[dict[str, Any], dic
     return found, refused
 
 
-def measured_alone(run: Run, output: str, judged: Judged, who: str, notes: list[str]) -> dict[str, Any]:
+def measured_alone(run: Run, output: str, judged: Predictions, who: str, notes: list[str]) -> dict[str, Any]:
     """Every metric of some of the examples; what these cannot be judged by is left out with a note that names them."""
     found, refused = measured(run, output, judged)
     if refused and not found:
@@ -280,9 +283,9 @@ def by_group(run: Run, examined: Examined, column: str, groups: Sequence[Any]) -
     return {"column": column, "groups": made, "worst": worst, "notes": notes}
 
 
-def is_known(metric: Metric, judged: Judged) -> bool:
+def is_known(metric: Metric, judged: Predictions) -> bool:
     """Whether there is all that the metric needs."""
-    return all(getattr(judged, name) is not None for name in metric.needs)
+    return not metric.lacks(judged)
 
 
 def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split: str) -> dict[str, Any]:
@@ -305,7 +308,8 @@ def compare(first: Run, second: Run, examined: tuple[Examined, Examined], split:
             if name not in both or not any(known):
                 continue
             if not all(known):
-                lacking, needed = (first, second)[known.index(False)], " and ".join(metric.needs)
+                side = known.index(False)
+                lacking, needed = (first, second)[side], " and ".join(metric.lacks(judged[side]))
                 told = f"{name}: {lacking.folder} gives no {needed}, which it is made from; compare by the others"
                 notes.append(f"{output}.{name} is left out: {told}")
                 continue

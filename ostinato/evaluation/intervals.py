@@ -9,8 +9,7 @@ from scipy.special import stdtr, stdtrit
 
 from ostinato.errors import DataError
 from ostinato.evaluation.blocks import Blocks, blocks, check, counted, influence
-from ostinato.metrics._raw import same
-from ostinato.metrics.contract import Judged, Measured, Metric
+from ostinato.metrics.contract import Measured, Metric, Predictions, same
 
 LEVEL = 0.95
 _TAIL = (1 - LEVEL) / 2
@@ -48,7 +47,7 @@ class Compared:
     method: str
 
 
-def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0) -> Measured:
+def measure(metric: Metric, judged: Predictions, *, draws: int = 1000, seed: int = 0) -> Measured:
     """The metric of all examples with its 95 % interval: Wilson's for shares, a percentile bootstrap over examples otherwise.
 
     Examples that are neighbours in time (`judged.order`) tell less than as many independent ones: a bootstrap draws blocks of them,
@@ -81,7 +80,7 @@ def measure(metric: Metric, judged: Judged, *, draws: int = 1000, seed: int = 0)
     return Measured(value, low, high, f"{bootstrap_name(rows, drawn)}, {_draws_name(draws, len(values), seed)}")
 
 
-def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, seed: int = 0) -> Compared:
+def paired(metric: Metric, first: Predictions, second: Predictions, *, draws: int = 1000, seed: int = 0) -> Compared:
     """How far the second system is from the first, by a paired bootstrap: both are judged on the same drawn examples.
 
         p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each; `chance` where these
@@ -126,21 +125,9 @@ def paired(metric: Metric, first: Judged, second: Judged, *, draws: int = 1000, 
     return Compared(values[0], values[1], difference, low, high, p_value, real, better, method)
 
 
-def _rows(metric: Metric, judged: Judged) -> np.ndarray:
+def _rows(metric: Metric, judged: Predictions) -> np.ndarray:
     """(examples, width): the metric's statistics."""
-    columns = {
-        "expected": judged.expected,
-        "alternatives": judged.alternatives,
-        "log_probability": judged.log_probability,
-        "num_targets": judged.num_targets,
-        "num_right": judged.num_right,
-        "quantiles": judged.quantiles,
-        "scales": judged.scales,
-    }
-    # A validation that only scores its references makes no predictions.
-    if not metric.needs_log_probability:
-        columns["predicted"] = judged.predicted
-    lengths = {name: len(column) for name, column in columns.items() if column is not None}
+    lengths = {name: len(column) for name, column in judged.columns().items()}
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{number} {name}" for name, number in sorted(lengths.items()))
         raise DataError(f"{_name(metric)}: one entry per example is needed in each column, but there are {given}")
@@ -288,9 +275,7 @@ def within_range(metric: Metric, values: np.ndarray, low: float, high: float) ->
     """An interval without what the metric cannot be: below 0 where no draw is, above 100 %."""
     if (values >= 0).all():
         low = max(0.0, low)
-    if metric.is_share or (metric.unit == "%" and metric.higher_is_better):
-        high = min(100.0, high)
-    return low, min(metric.greatest, high)
+    return max(metric.least, low), min(metric.greatest, high)
 
 
 def students_t(freedom: int) -> float:
@@ -298,7 +283,7 @@ def students_t(freedom: int) -> float:
     return float(stdtrit(freedom, 1 - _TAIL))
 
 
-def _demand_same_examples(metric: Metric, first: Judged, second: Judged) -> None:
+def _demand_same_examples(metric: Metric, first: Predictions, second: Predictions) -> None:
     if len(first.expected) != len(second.expected):
         raise DataError(
             f"{_name(metric)}: the first system was judged on {len(first.expected)} examples, the second on"
@@ -345,4 +330,4 @@ def _examples(rows: np.ndarray) -> str:
 
 
 def _name(metric: Metric) -> str:
-    return type(metric).__module__.rpartition(".")[2]
+    return metric.name

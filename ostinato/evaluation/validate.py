@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ostinato.evaluation import evaluate as judging
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.preprocessing.prepare import Prepared
 from ostinato.registry import settings_class
 from ostinato.run.run import Run
@@ -31,9 +31,9 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
         log_probability, num_targets, num_right = np.concatenate(scored[output], 1)
         found[f"{output}.loss"] = float(-log_probability.sum() / num_targets.sum())
         blank = [""] * len(num_targets)
-        judged = Judged(blank, blank, None, log_probability.tolist(), num_targets.tolist(), num_right.tolist())
+        judged = Predictions(None, blank, None, log_probability.tolist(), num_targets.tolist(), num_right.tolist())
         for name, metric in judging.metrics_of(run, output).items():
-            if metric.needs_log_probability and "expected" not in metric.needs:
+            if {"log_probability", "num_targets", "num_right"}.issuperset(metric.needs):
                 found[f"{output}.{name}"] = metric.value(np.sum(metric.statistics(judged), 0).tolist())
             elif f"{output}.{name}" == monitored:
                 some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // VALID_ROWS)))

@@ -95,6 +95,11 @@ class Head(nn.Module, ABC):
     generates: ClassVar[bool]
     """Whether predictions come from a search through `Generator`, or straight from `Predictor.predict`."""
 
+    gives: ClassVar[frozenset[str]] = frozenset({"log_probability", "num_targets", "num_right"})
+    """What it may know of an output beside its predictions: columns of `metrics.contract.Predictions`."""
+    metrics: ClassVar[tuple[str | dict[str, Any], ...]] = ()
+    """Metrics by default beside those of the modality, each a name, or a mapping with its `type` and options."""
+
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
 

@@ -87,6 +87,7 @@ class Forecast(Head, Predictor):
 
     aligns = frozenset({"ahead"})
     generates = False
+    gives = frozenset({"log_probability", "num_targets", "quantiles"})
 
     def __init__(
         self,

@@ -1,29 +1,38 @@
-"""Share of examples whose label is right."""
+"""Share of examples, or of steps, whose label is right."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from ostinato.metrics._confusion import chosen
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._labels import of_examples, of_steps
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class Accuracy(Metric):
-    """Share of examples whose label is right; with several labels an example, all of them and no other (subset accuracy).
+class Accuracy(Ratio):
+    """Share of examples, or of steps, whose label is right.
 
-    The order of several labels does not count. An example without a reference is left out. One label per step is judged by
-    `step_accuracy`. Alternatives are not read.
+        100 * right labels / labels of the references
+
+    An example with several labels is right where all of them and no other are predicted, in any order (subset accuracy). Over
+    `steps` the labels of words, residues or frames count, tags of spans as they are in the data, `O` too. What has no reference is
+    left out. Alternatives are not read.
+
+    Args:
+        over: what a label belongs to: an example, or each step of one.
+
+    Errors:
+        DataError: over steps, a prediction has not as many steps as its reference.
     """
 
     higher_is_better = True
     unit = "%"
-    is_share = True
-    needs_log_probability = False
+    greatest = 100.0
+    factor = 100.0
+    counted = "label"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return [[0, 0] if pair is None else [int(pair[0] == pair[1]), 1] for pair in chosen(judged)]
+    def __init__(self, *, over: Literal["examples", "steps"] = "examples"):
+        self.is_share = over == "examples"
 
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "accuracy", "label")
-
-    def signature(self) -> str:
-        return "all labels of an example right, no other"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        if self.is_share:
+            return [[0, 0] if pair is None else [int(pair[0] == pair[1]), 1] for pair in of_examples(predictions)]
+        return [[sum(label == right for label, right in pairs), len(pairs)] for pairs in of_steps(predictions)]

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from ostinato.errors import DataError
-from ostinato.metrics._raw import ratio, text
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._raw import text
+from ostinato.metrics.contract import Metric, Predictions, ratio, reference_scores
 
 
 class BitsPerCharacter(Metric):
@@ -25,27 +24,11 @@ class BitsPerCharacter(Metric):
 
     higher_is_better = False
     unit = "bits"
-    is_share = False
-    needs_log_probability = True
-    needs = ("expected",)
+    needs = ("log_probability", "expected")
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        if judged.log_probability is None:
-            raise DataError(
-                "bits_per_character needs the reference's scores; this model or output gives none: leave the metric out"
-            )
-        rows = []
-        for example, (score, expected) in enumerate(zip(judged.log_probability, judged.expected, strict=True)):
-            if not math.isfinite(score):
-                raise DataError(
-                    f"bits_per_character: the log-probability of reference {example + 1} is {score}, so that the metric has no"
-                    " finite value; leave the example out, or look for weights that are not finite"
-                )
-            rows.append([score, len(text(expected, example))])
-        return rows
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        rows = enumerate(zip(reference_scores(self, predictions), predictions.expected, strict=True))
+        return [[score, len(text(expected, example))] for example, (score, expected) in rows]
 
     def value(self, total: Sequence[float]) -> float:
-        return -ratio(total[0], total[1], "bits_per_character", "character") / math.log(2)
-
-    def signature(self) -> str:
-        return "code points of the raw reference, end symbol's cost included"
+        return -ratio(self, total, "character") / math.log(2)

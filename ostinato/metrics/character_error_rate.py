@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import rapidfuzz
-
-from ostinato.metrics._raw import edits, ratio, text
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._raw import edits, text
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class CharacterErrorRate(Metric):
+class CharacterErrorRate(Ratio):
     """Characters to insert, delete or replace until the predictions are right, per character of the references.
 
         CER = 100 * sum of edits / sum of reference characters     may pass 100 %
@@ -21,14 +19,8 @@ class CharacterErrorRate(Metric):
 
     higher_is_better = False
     unit = "%"
-    is_share = False
-    needs_log_probability = False
+    factor = 100.0
+    counted = "reference character"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return edits(judged, text)
-
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "character_error_rate", "reference character")
-
-    def signature(self) -> str:
-        return f"RapidFuzz {rapidfuzz.__version__} Levenshtein over code points"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return edits(predictions, text)

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import sacrebleu.metrics
-
 from ostinato.metrics._raw import text
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Metric, Predictions
 
 
 class ChrF(Metric):
@@ -23,23 +21,17 @@ class ChrF(Metric):
     """
 
     higher_is_better = True
-    unit = ""
-    is_share = False
-    needs_log_probability = False
 
     def __init__(self, *, word_order: Literal[0, 1, 2] = 0):
-        self._scorer = sacrebleu.metrics.CHRF(word_order=word_order)
+        from sacrebleu.metrics import CHRF  # here, since it is heavy and every recipe's schema reads this file
+
+        self._scorer = CHRF(word_order=word_order)
 
     # sacreBLEU gives chrF's sums through underscored methods alone; a test holds them equal to its corpus_score.
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        predicted = [text(raw, example) for example, raw in enumerate(judged.predicted)]
-        expected = [text(raw, example) for example, raw in enumerate(judged.expected)]
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        predicted = [text(raw, example) for example, raw in enumerate(predictions.predicted)]
+        expected = [text(raw, example) for example, raw in enumerate(predictions.expected)]
         return self._scorer._extract_corpus_statistics(predicted, [expected])
 
     def value(self, total: Sequence[float]) -> float:
         return self._scorer._compute_score_from_stats(list(total)).score
-
-    def signature(self) -> str:
-        # sacreBLEU knows the number of references only after a first score.
-        self._scorer.corpus_score(["a"], [["a"]])
-        return f"sacreBLEU {self._scorer.get_signature()}"

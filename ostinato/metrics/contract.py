@@ -1,12 +1,15 @@
-"""What a metric is: predictions beside references, one number with a 95 % interval and the name of the method."""
+"""What a metric is: predictions and references in, one number out, with all that a 95 % interval needs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from math import inf
+from math import inf, isfinite
 from typing import Any, ClassVar
 
 import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.registry import Settings
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Measured:
         value: the number, in the metric's unit.
         low: the lower end of the interval.
         high: the upper end.
-        method: how the interval was made, such as `wilson` or `bootstrap over 1000 examples, 1000 draws, seed 0`.
+        method: how the interval was computed, such as `wilson` or `bootstrap over 1000 examples, 1000 draws, seed 0`.
     """
 
     value: float
@@ -28,14 +31,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Order:
-    """Examples that come one after the other in a series or a text, and so are not independent of each other.
+    """Examples that follow each other in a series or a text, and so are not independent.
 
     Args:
-        stretch: of each example the series or text it is of, by number; those of one stand in the order of time.
-        least: so many neighbours have values in common, as windows that overlap.
+        stretch: for each example the number of its series or text; examples of one stretch are in the order of time.
+        least: how many neighbours share values, as overlapping windows do.
         unit: what an example is, such as `window`.
         whole: what a stretch is, in the plural: `series`, `texts`.
-        time: of each example when it is, as a number that compares between stretches; None where nothing tells it.
+        time: for each example its time, as a number that compares between stretches; None where no time is known.
     """
 
     stretch: Sequence[int]
@@ -45,30 +48,30 @@ class Order:
     time: Sequence[int] | None = None
 
     def pick(self, examples: Sequence[int]) -> "Order":
-        """The same of these examples, in rising order."""
+        """The order of some examples, given in rising order."""
         time = None if self.time is None else [self.time[at] for at in examples]
         return replace(self, stretch=[self.stretch[at] for at in examples], time=time)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What is known of one output on one split, an entry per example.
+class Predictions:
+    """What is known of one output on one split, an entry per example; a quantity that is not known is None.
 
     Args:
         predicted: raw predictions.
         expected: raw references.
-        alternatives: further right answers per example, or None where the data list none.
-        log_probability: log-probability of the reference, natural logarithm, or None where it was not computed.
+        alternatives: further right answers per example.
+        log_probability: natural logarithm of the reference's probability.
         num_targets: how many steps that log-probability covers, the end symbol included.
-        num_right: how many of these steps had the highest probability, or None.
-        quantiles: what is known of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the form of the
-            reference; or None where predictions are points.
-        scales: for each example how large an error is ordinary, or one number per channel: the mean absolute error of the
-            seasonal naive forecast within the series' past (`data.series.seasonal_error`), NaN where it is not known; or None.
-        order: which examples are neighbours in time, so that intervals are made over blocks; None where examples are independent.
+        num_right: how many of these steps had the highest probability.
+        quantiles: the quantiles of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the form of the
+            reference.
+        scales: for each example the size of an ordinary error, or one number per channel: the mean absolute error of the seasonal
+            naive forecast within the series' past (`data.series.seasonal_error`), NaN where it is unknown.
+        order: which examples are neighbours in time, so that intervals are computed over blocks; None: they are independent.
     """
 
-    predicted: Sequence[Any]
+    predicted: Sequence[Any] | None
     expected: Sequence[Any]
     alternatives: Sequence[Sequence[Any]] | None = None
     log_probability: Sequence[float] | None = None
@@ -78,53 +81,124 @@ class Judged:
     scales: Sequence[Any] | None = None
     order: Order | None = None
 
-    def pick(self, examples: Sequence[int]) -> "Judged":
-        """The same of these examples alone, in rising order."""
-        columns: dict[str, Any] = {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name != "order"
-        }
-        picked: dict[str, Any] = {
-            name: None if column is None else [column[at] for at in examples] for name, column in columns.items()
-        }
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """Every column that is known, by name."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "order"}
+        return {name: column for name, column in columns.items() if column is not None}
+
+    def pick(self, examples: Sequence[int]) -> "Predictions":
+        """The predictions of some examples, given in rising order."""
+        picked: dict[str, Any] = {name: [column[at] for at in examples] for name, column in self.columns().items()}
         return replace(self, **picked, order=None if self.order is None else self.order.pick(examples))
 
 
 class Metric(ABC):
-    """One number that says how good predictions are.
+    """One number for the quality of predictions.
 
     A corpus metric is a function of sums: `statistics` gives one row of numbers per example, `value` turns the sum of any
-    set of rows into the metric. That is all a bootstrap, a paired comparison and a group table need.
+    set of rows into the metric. A bootstrap, a paired comparison and a table by group need nothing else.
     """
 
     higher_is_better: ClassVar[bool | None]
-    """None where neither end is good, as with a ratio whose best value lies in the middle."""
-    unit: ClassVar[str]
+    """None where neither end is best, as with a ratio whose best value is 1."""
+    unit: ClassVar[str] = ""
     """`%`, `nats`, `bits` or empty."""
+    least: ClassVar[float] = 0.0
+    """No value is below it."""
     greatest: ClassVar[float] = inf
-    """What no value is above, where `unit` and direction do not tell: an error in % may be above 100, a score may not."""
-    is_share: ClassVar[bool]
+    """No value is above it."""
+    is_share: bool = False
     """Whether each example counts 0 or 1, so that Wilson's interval is right; its rows are then (0 or 1, 1), the metric 100
     times the first sum over the second."""
-    needs_log_probability: ClassVar[bool]
-    """Whether it is made from the references' log-probability rather than from predictions."""
     per_step: ClassVar[bool] = False
-    """Whether it is a mean over the steps that the model reads references in (`num_targets`): two systems then compare only where
+    """Whether it is a mean over the steps in which the model reads references (`num_targets`): two systems then compare only where
     each reference has the same number of them, under one tokenizer."""
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Further columns of `Judged` without which it cannot be measured: `quantiles`, `scales`, which may be None; `expected` where it
-    reads the references themselves although it is made from their log-probability."""
+    needs: ClassVar[tuple[str, ...]] = ("predicted", "expected")
+    """The columns of `Predictions` that it reads and cannot do without."""
 
     def __init__(self) -> None:  # noqa: B027 (a default, not a duty)
         """A metric has no settings unless it declares some; without this, the settings would be read off `object`."""
 
+    @property
+    def name(self) -> str:
+        """The name of its file, for messages."""
+        return type(self).__module__.rpartition(".")[2]
+
     @abstractmethod
-    def statistics(self, judged: Judged) -> list[Sequence[float]] | np.ndarray:
+    def statistics(self, predictions: Predictions) -> Sequence[Sequence[float]] | np.ndarray:
         """One row of sufficient statistics per example, all of one width; an array where they are many."""
 
     @abstractmethod
     def value(self, total: Sequence[float]) -> float:
-        """The metric for the sum of some examples' rows, in `unit`; DataError where these examples have nothing to divide by."""
+        """The metric of the sum of some examples' rows, in `unit`; DataError where these examples leave nothing to divide by."""
 
-    @abstractmethod
-    def signature(self) -> str:
-        """The library and options that define the number, such as sacreBLEU's signature."""
+    def lacks(self, predictions: Predictions) -> list[str]:
+        """The columns that it needs and that are not known."""
+        return [name for name in self.needs if getattr(predictions, name) is None]
+
+
+class Ratio(Metric):
+    """A metric that is one sum ratio by another: its rows are (numerator, denominator)."""
+
+    factor: ClassVar[float] = 1.0
+    """What the ratio is multiplied by, 100 for a percentage."""
+    counted: ClassVar[str]
+    """What the denominator counts, for the error where it is 0."""
+
+    def value(self, total: Sequence[float]) -> float:
+        return self.factor * ratio(self, total, self.counted)
+
+
+def ratio(metric: Metric, total: Sequence[float], counted: str) -> float:
+    """total[0] / total[1], where there are some `counted` to divide by.
+
+    Errors:
+        DataError: the denominator is 0.
+    """
+    if total[1] == 0:
+        raise DataError(
+            f"{metric.name}: these examples hold no {counted} to divide by; give a split whose references are not all empty,"
+            " or another metric"
+        )
+    return total[0] / total[1]
+
+
+def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float]:
+    """The log-probability of each reference.
+
+    Errors:
+        DataError: a log-probability is unknown or not finite.
+    """
+    if metric.lacks(predictions):
+        raise DataError(
+            f"{metric.name} needs the reference's scores; this model or output gives none: leave the metric out"
+        )
+    for example, score in enumerate(predictions.log_probability):
+        if not isfinite(score):
+            raise DataError(
+                f"{metric.name}: the log-probability of reference {example + 1} is {score}, so that the metric has no finite"
+                " value; leave the example out, or look for weights that are not finite"
+            )
+    return predictions.log_probability
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two raw values are equal; a tuple equals a list of the same items, and in arrays a gap equals a gap."""
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(left, right, equal_nan=True)
+    return (list(left) if isinstance(left, tuple) else left) == (list(right) if isinstance(right, tuple) else right)
+
+
+def key_of(settings: Settings) -> str:
+    """The key of a metric in reports: its name and the options that are not the defaults, such as `bleu(lowercase, intl)`.
+
+    A switch shows its name, a word itself, any other option its name and value.
+    """
+    options = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if name == "type" or value == field.default:
+            continue
+        is_word = isinstance(value, str)
+        options.append(name if value is True else value if is_word else f"{name}={value}")
+    return settings.type + (f"({', '.join(options)})" if options else "")

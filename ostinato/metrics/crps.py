@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._numbers import pinball_losses
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class CRPS(Metric):
+class CRPS(Ratio):
     """How good a predicted distribution is, in the unit of the data: the continuous ranked probability score.
 
         CRPS = integral of (F(x) - [x >= true])^2 dx = 2 * integral from 0 to 1 of pinball(level) dlevel
@@ -31,20 +30,12 @@ class CRPS(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
-    needs = ("quantiles",)
+    needs = ("quantiles", "expected")
+    counted = "true value"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
         rows = []
-        for levels, losses, count in pinball_losses(judged, "crps"):
+        for levels, losses, count in pinball_losses(predictions, "crps"):
             widths = np.diff([0, *(levels[1:] + levels[:-1]) / 2, 1])
             rows.append([2 * widths @ losses, count])
         return rows
-
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "crps", "true value")
-
-    def signature(self) -> str:
-        return "from quantiles by the rectangle rule, mean over values, missing ones left out"

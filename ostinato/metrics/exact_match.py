@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from ostinato.metrics._raw import ratio, same
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio, same
 
 
-class ExactMatch(Metric):
+class ExactMatch(Ratio):
     """Share of examples whose prediction equals the reference or one of its alternatives.
 
     Equality is exact: case, spaces, Unicode form and the items of a list all count.
@@ -14,18 +13,15 @@ class ExactMatch(Metric):
 
     higher_is_better = True
     unit = "%"
+    greatest = 100.0
     is_share = True
-    needs_log_probability = False
+    factor = 100.0
+    counted = "example"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        alternatives = [()] * len(judged.expected) if judged.alternatives is None else judged.alternatives
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        alternatives = predictions.alternatives or [()] * len(predictions.expected)
+        rows = zip(predictions.predicted, predictions.expected, alternatives, strict=True)
         return [
-            [int(same(predicted, expected) or any(same(predicted, other) for other in others)), 1]
-            for predicted, expected, others in zip(judged.predicted, judged.expected, alternatives, strict=True)
+            [int(any(same(predicted, right) for right in (expected, *others))), 1]
+            for predicted, expected, others in rows
         ]
-
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "exact_match", "example")
-
-    def signature(self) -> str:
-        return "equal to the reference or a listed alternative"

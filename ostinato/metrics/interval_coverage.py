@@ -8,11 +8,10 @@ from pydantic import Field
 
 from ostinato.errors import DataError
 from ostinato.metrics._numbers import distributions
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class IntervalCoverage(Metric):
+class IntervalCoverage(Ratio):
     """Share of the true values that lie inside the predicted interval; it should be the interval's own level.
 
         100 * number of true values with q[(1 - level) / 2] <= true <= q[(1 + level) / 2] / number of true values
@@ -31,33 +30,27 @@ class IntervalCoverage(Metric):
     higher_is_better = None
     unit = "%"
     greatest = 100.0
-    is_share = False
-    needs_log_probability = False
-    needs = ("quantiles",)
+    needs = ("quantiles", "expected")
+    factor = 100.0
+    counted = "true value"
 
     def __init__(self, *, level: Annotated[float, Field(gt=0, lt=1)] = 0.9):
         self.level = level
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
         rows = []
-        for quantiles, right in distributions(judged, "interval_coverage"):
+        for quantiles, true in distributions(predictions, "interval_coverage"):
             low, high = (self._at(quantiles, (1 + sign * self.level) / 2) for sign in (-1, 1))
-            rows.append([((low <= right) & (right <= high)).sum(), np.isfinite(right).sum()])
+            rows.append([((low <= true) & (true <= high)).sum(), np.isfinite(true).sum()])
         return rows
 
     def _at(self, quantiles: Mapping[float, np.ndarray], wanted: float) -> np.ndarray:
         # 0.05 and (1 - 0.9) / 2 are not the same float.
         nearest = min(quantiles, key=lambda level: abs(level - wanted))
         if abs(nearest - wanted) > 1e-6:
-            given = ", ".join(f"{level:g}" for level in quantiles)
+            levels = ", ".join(f"{level:g}" for level in quantiles)
             raise DataError(
-                f"interval_coverage: the interval of {self.level:g} needs the quantile {wanted:g}, but given are {given}; have the head"
-                " predict it, or choose another level"
+                f"interval_coverage: the interval of {self.level:g} needs the quantile {wanted:g}, but the levels are {levels}; have"
+                " the head predict it, or choose another level"
             )
         return quantiles[nearest]
-
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "interval_coverage", "true value")
-
-    def signature(self) -> str:
-        return f"inside the {100 * self.level:g} % interval, over values, missing ones left out"

@@ -1,13 +1,13 @@
-"""Length of the predictions in lengths of the references: 1 is best, below it the model says too little."""
+"""Length of the predictions over the length of the references: 1 is best, below it the model predicts too little."""
 
 from collections.abc import Sequence
 
-from ostinato.metrics._raw import length, ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._raw import length
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class LengthRatio(Metric):
-    """Length of the predictions in lengths of the references: 1 is best, below it the model says too little.
+class LengthRatio(Ratio):
+    """Length of the predictions over the length of the references: 1 is best, below it the model predicts too little.
 
         ratio = sum of predicted lengths / sum of reference lengths
 
@@ -15,18 +15,12 @@ class LengthRatio(Metric):
     """
 
     higher_is_better = None
-    unit = ""
-    is_share = False
-    needs_log_probability = False
+    counted = "reference character or item"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
         return [
             [length(predicted, example), length(expected, example)]
-            for example, (predicted, expected) in enumerate(zip(judged.predicted, judged.expected, strict=True))
+            for example, (predicted, expected) in enumerate(
+                zip(predictions.predicted, predictions.expected, strict=True)
+            )
         ]
-
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "length_ratio", "reference character or item")
-
-    def signature(self) -> str:
-        return "characters of texts, items of lists"

@@ -1,15 +1,13 @@
-"""How surprised the model is by the right answer, on average: the mean negative log-probability of a target."""
+"""The mean negative log-probability of a target: how surprised the model is by the right answer."""
 
-import math
 from collections.abc import Sequence
+from math import inf
 
-from ostinato.errors import DataError
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio, reference_scores
 
 
-class LogLoss(Metric):
-    """How surprised the model is by the right answer, on average: the mean negative log-probability of a target.
+class LogLoss(Ratio):
+    """The mean negative log-probability of a target: how surprised the model is by the right answer.
 
         log loss = - sum over examples of log p(reference) / number of targets
 
@@ -24,25 +22,11 @@ class LogLoss(Metric):
 
     higher_is_better = False
     unit = "nats"
-    is_share = False
-    needs_log_probability = True
+    least = -inf
     per_step = True
+    needs = ("log_probability", "num_targets")
+    factor = -1.0
+    counted = "target"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        if judged.log_probability is None or judged.num_targets is None:
-            raise DataError(
-                "log_loss needs the reference's scores; this model or output gives none: leave the metric out"
-            )
-        for example, log_probability in enumerate(judged.log_probability):
-            if not math.isfinite(log_probability):
-                raise DataError(
-                    f"log_loss: the log-probability of reference {example + 1} is {log_probability}, so that the metric has no"
-                    " finite value; leave the example out, or look for weights that are not finite"
-                )
-        return [[score, targets] for score, targets in zip(judged.log_probability, judged.num_targets, strict=True)]
-
-    def value(self, total: Sequence[float]) -> float:
-        return -ratio(total[0], total[1], "log_loss", "target")
-
-    def signature(self) -> str:
-        return "natural logarithm, per target"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return list(zip(reference_scores(self, predictions), predictions.num_targets, strict=True))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ostinato.metrics._numbers import summed
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class MAE(Metric):
+class MAE(Ratio):
     """How far predictions are from the true numbers, on average: the mean absolute error.
 
         MAE = sum |predicted - true| / number of true values
@@ -22,15 +23,11 @@ class MAE(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
+    counted = "true value"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return summed(judged, lambda said, right: abs(said - right))
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return summed(predictions, _distance)
 
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "mae", "true value")
 
-    def signature(self) -> str:
-        return "mean over values, missing ones left out"
+def _distance(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    return abs(predicted - true)

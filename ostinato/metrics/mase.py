@@ -7,11 +7,10 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.metrics._numbers import pairs
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class MASE(Metric):
+class MASE(Ratio):
     """Error in errors of the seasonal naive forecast within the past of the series: MASE; below 1 is better than that forecast was.
 
         scale = mean over the past of |y[t] - y[t - season]|                       per series and channel
@@ -28,39 +27,32 @@ class MASE(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
-    needs = ("scales",)
+    needs = ("predicted", "expected", "scales")
+    counted = "true value of a series with a scale"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        if judged.scales is None:
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        if predictions.scales is None:
             raise DataError(
                 "mase needs the past of each series, and these examples have none; leave the metric out, or use mae"
             )
         rows = []
-        for example, (said, right) in enumerate(pairs(judged)):
-            scaled = abs(said - right) / _checked(judged.scales[example], right, example)
+        for example, (predicted, true) in enumerate(pairs(predictions)):
+            scaled = abs(predicted - true) / _checked(predictions.scales[example], true, example)
             rows.append([np.nansum(scaled), np.isfinite(scaled).sum()])
         return rows
 
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "mase", "true value of a series with a scale")
 
-    def signature(self) -> str:
-        return "scaled by the seasonal naive forecast within the past, mean over values, missing ones left out"
-
-
-def _checked(raw: Any, right: np.ndarray, example: int) -> np.ndarray:
+def _checked(raw: Any, true: np.ndarray, example: int) -> np.ndarray:
     scale = np.asarray(raw, dtype=np.float64)
-    if scale.shape not in ((), right.shape[-1:] if right.ndim == 2 else ()):
+    if scale.shape not in ((), true.shape[-1:] if true.ndim == 2 else ()):
         raise DataError(
-            f"mase: example {example + 1} has a scale of shape {scale.shape} for values of shape {right.shape}; give one per channel"
+            f"mase: example {example + 1} has a scale of shape {scale.shape} for values of shape {true.shape};"
+            " give one per channel"
         )
     wrong = scale[np.isinf(scale) | (scale <= 0)]
     if wrong.size:
         raise DataError(
-            f"mase: the scale of example {example + 1} is {wrong.flat[0]:g}, where a finite number above 0 is needed; a past that repeats"
-            " itself from season to season has 0: leave that series out, or judge by mae or smape"
+            f"mase: the scale of example {example + 1} is {wrong.flat[0]:g}, where a finite number above 0 is needed; a past that"
+            " repeats itself from season to season has 0: leave that series out, or take mae or smape"
         )
     return scale

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from ostinato.metrics._numbers import summed
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._numbers import squared, summed
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class MSE(Metric):
+class MSE(Ratio):
     """How far predictions are from the true numbers, large errors weighing most: the mean squared error.
 
         MSE = sum (predicted - true)^2 / number of true values
@@ -23,15 +22,7 @@ class MSE(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
+    counted = "true value"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return summed(judged, lambda said, right: (said - right) ** 2)
-
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "mse", "true value")
-
-    def signature(self) -> str:
-        return "mean over values, missing ones left out"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return summed(predictions, squared)

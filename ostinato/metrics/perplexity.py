@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 
 from ostinato.errors import DataError
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Metric, Predictions, ratio, reference_scores
 
 _LARGEST = math.log(1.7e308)
 
@@ -22,31 +21,16 @@ class Perplexity(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = True
     per_step = True
+    needs = ("log_probability", "num_targets")
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        if judged.log_probability is None or judged.num_targets is None:
-            raise DataError(
-                "perplexity needs the reference's scores; this model or output gives none: leave the metric out"
-            )
-        for example, log_probability in enumerate(judged.log_probability):
-            if not math.isfinite(log_probability):
-                raise DataError(
-                    f"perplexity: the log-probability of reference {example + 1} is {log_probability}, so that the metric has no"
-                    " finite value; leave the example out, or look for weights that are not finite"
-                )
-        return [[score, targets] for score, targets in zip(judged.log_probability, judged.num_targets, strict=True)]
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return list(zip(reference_scores(self, predictions), predictions.num_targets, strict=True))
 
     def value(self, total: Sequence[float]) -> float:
-        mean = -ratio(total[0], total[1], "perplexity", "target step")
+        mean = -ratio(self, total, "target step")
         if mean > _LARGEST:
             raise DataError(
                 f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; train with a lower learning rate"
             )
         return math.exp(mean)
-
-    def signature(self) -> str:
-        return "per step of the output's tokenizer, end symbol included"

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._numbers import pinball_losses
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class PinballLoss(Metric):
+class PinballLoss(Ratio):
     """How good predicted quantiles are: the mean pinball loss over their levels.
 
         loss = (true - q) * level          where true >= q, the predicted quantile at that level
@@ -30,16 +29,8 @@ class PinballLoss(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
-    needs = ("quantiles",)
+    needs = ("quantiles", "expected")
+    counted = "true value"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return [[np.mean(losses), count] for _, losses, count in pinball_losses(judged, "pinball_loss")]
-
-    def value(self, total: Sequence[float]) -> float:
-        return ratio(total[0], total[1], "pinball_loss", "true value")
-
-    def signature(self) -> str:
-        return "mean over the predicted levels and values, missing ones left out"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return [[np.mean(losses), count] for _, losses, count in pinball_losses(predictions, "pinball_loss")]

@@ -1,14 +1,14 @@
-"""Share of the predictions' n-grams that already stood earlier in the same prediction."""
+"""Share of the predictions' n-grams that occur earlier in the same prediction."""
 
 from collections.abc import Sequence
 
 from ostinato.metrics._raw import items
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Metric, Predictions
 from ostinato.registry import Count
 
 
 class RepeatedNGrams(Metric):
-    """Share of the predictions' n-grams that already stood earlier in the same prediction: how much a model stutters.
+    """Share of the predictions' n-grams that occur earlier in the same prediction: how much a model stutters.
 
         100 * (n-grams - different n-grams) / n-grams     each summed over predictions; 0 where none is long enough to hold one
 
@@ -23,23 +23,20 @@ class RepeatedNGrams(Metric):
 
     higher_is_better = False
     unit = "%"
-    is_share = False
-    needs_log_probability = False
+    greatest = 100.0
+    needs = ("predicted",)
 
     def __init__(self, *, n: Count = 4):
         self.n = n
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        made = []
-        for example, raw in enumerate(judged.predicted):
-            said = items(raw, example)
-            grams = list(zip(*(said[start:] for start in range(self.n))))
-            made.append([len(grams) - len(set(grams)), len(grams)])
-        return made
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        rows = []
+        for example, raw in enumerate(predictions.predicted):
+            words = items(raw, example)
+            grams = list(zip(*(words[start:] for start in range(self.n))))
+            rows.append([len(grams) - len(set(grams)), len(grams)])
+        return rows
 
     def value(self, total: Sequence[float]) -> float:
-        # Nothing can repeat in answers shorter than n: dates and single words are judged by this metric too.
+        # Nothing can repeat in answers shorter than n: dates and single words are measured by this metric too.
         return 100 * total[0] / total[1] if total[1] else 0.0
-
-    def signature(self) -> str:
-        return f"n-grams of {self.n} items"

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from ostinato.metrics._numbers import summed
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._numbers import squared, summed
+from ostinato.metrics.contract import Metric, Predictions, ratio
 
 
 class RMSE(Metric):
@@ -23,15 +22,9 @@ class RMSE(Metric):
     """
 
     higher_is_better = False
-    unit = ""
-    is_share = False
-    needs_log_probability = False
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return summed(judged, lambda said, right: (said - right) ** 2)
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return summed(predictions, squared)
 
     def value(self, total: Sequence[float]) -> float:
-        return math.sqrt(ratio(total[0], total[1], "rmse", "true value"))
-
-    def signature(self) -> str:
-        return "root of the mean over values, missing ones left out"
+        return math.sqrt(ratio(self, total, "true value"))

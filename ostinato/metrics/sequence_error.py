@@ -2,30 +2,34 @@
 
 from collections.abc import Sequence
 
-from ostinato.metrics._raw import ratio, same
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio, same
 
 
-class SequenceError(Metric):
+class SequenceError(Ratio):
     """Share of examples whose prediction differs from the reference and from all its alternatives.
 
-    What work on pronunciation calls the word error rate: a word is wrong when any of its sounds is.
+    Work on pronunciation calls it the word error rate: a word is wrong when any of its sounds is.
+
+    Args:
+        first: whether only the first listed answer, the reference itself, is right: the stricter word error rate.
     """
 
     higher_is_better = False
     unit = "%"
+    greatest = 100.0
     is_share = True
-    needs_log_probability = False
+    factor = 100.0
+    counted = "example"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        alternatives = [()] * len(judged.expected) if judged.alternatives is None else judged.alternatives
+    def __init__(self, *, first: bool = False):
+        self.first = first
+
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        alternatives = None if self.first else predictions.alternatives
+        rows = zip(
+            predictions.predicted, predictions.expected, alternatives or [()] * len(predictions.expected), strict=True
+        )
         return [
             [int(not any(same(predicted, right) for right in (expected, *others))), 1]
-            for predicted, expected, others in zip(judged.predicted, judged.expected, alternatives, strict=True)
+            for predicted, expected, others in rows
         ]
-
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "sequence_error", "example")
-
-    def signature(self) -> str:
-        return "different from the reference and all listed alternatives"

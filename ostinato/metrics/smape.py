@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.metrics._numbers import summed
-from ostinato.metrics._raw import ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class SMAPE(Metric):
+class SMAPE(Ratio):
     """Error in percent of the size of the numbers, after the M4 competition: sMAPE, from 0 to 200 %.
 
         sMAPE = 200 / n * sum |predicted - true| / (|predicted| + |true|)     0 / 0 counts as 0; n true values
@@ -25,19 +24,13 @@ class SMAPE(Metric):
 
     higher_is_better = False
     unit = "%"
-    is_share = False
-    needs_log_probability = False
+    factor = 200.0
+    counted = "true value"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return summed(judged, _share)
-
-    def value(self, total: Sequence[float]) -> float:
-        return 200 * ratio(total[0], total[1], "smape", "true value")
-
-    def signature(self) -> str:
-        return "M4: 200 |f - y| / (|f| + |y|), mean over values, missing ones left out"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return summed(predictions, _relative)
 
 
-def _share(said: np.ndarray, right: np.ndarray) -> np.ndarray:
-    size = abs(said) + abs(right)
-    return abs(said - right) / np.where(size == 0, 1, size)
+def _relative(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    size = abs(predicted) + abs(true)
+    return abs(predicted - true) / np.where(size == 0, 1, size)

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import rapidfuzz
-
-from ostinato.metrics._raw import edits, items, ratio
-from ostinato.metrics.contract import Judged, Metric
+from ostinato.metrics._raw import edits, items
+from ostinato.metrics.contract import Predictions, Ratio
 
 
-class TokenErrorRate(Metric):
+class TokenErrorRate(Ratio):
     """Items to insert, delete or replace until the predictions are right, per item of the references.
 
         TER = 100 * sum of edits / sum of reference items     may pass 100 %
@@ -21,14 +19,8 @@ class TokenErrorRate(Metric):
 
     higher_is_better = False
     unit = "%"
-    is_share = False
-    needs_log_probability = False
+    factor = 100.0
+    counted = "reference item"
 
-    def statistics(self, judged: Judged) -> list[Sequence[float]]:
-        return edits(judged, items)
-
-    def value(self, total: Sequence[float]) -> float:
-        return 100 * ratio(total[0], total[1], "token_error_rate", "reference item")
-
-    def signature(self) -> str:
-        return f"RapidFuzz {rapidfuzz.__version__} Levenshtein over items"
+    def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
+        return edits(predictions, items)

@@ -45,7 +45,14 @@ class Category(Modality):
     default_align = "summary"
     default_encoder = "feed_forward"
     default_head = {"summary": "classifier"}
-    metrics = {"summary": ("accuracy", "macro_f1", "micro_f1", "log_loss")}
+    metrics = {
+        "summary": (
+            "accuracy",
+            {"type": "f1", "average": "macro"},
+            {"type": "f1", "average": "micro"},
+            "log_loss",
+        )
+    }
     labels_beyond_fraction = True
 
     def __init__(

@@ -137,8 +137,9 @@ class Modality(ABC):
     default_encoder: ClassVar[str]
     default_head: ClassVar[dict[str, str]]
     """Alignment -> the head's name."""
-    metrics: ClassVar[dict[str, tuple[str, ...]]]
-    """Alignment -> names of the metrics that judge an output."""
+    metrics: ClassVar[dict[str, tuple[str | dict[str, Any], ...]]]
+    """Alignment -> an output's metrics by default, each a name, or a mapping with its `type` and options; those that its head gives
+    nothing for are left out."""
 
     over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
     """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value for the

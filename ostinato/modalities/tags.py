@@ -48,7 +48,16 @@ class Tags(Modality):
     default_align = "each"
     default_encoder = "recurrent"
     default_head = {"each": "tagger"}
-    metrics = {"each": ("step_accuracy", "step_macro_f1", "span_precision", "span_recall", "span_f1", "log_loss")}
+    metrics = {
+        "each": (
+            {"type": "accuracy", "over": "steps"},
+            {"type": "f1", "average": "macro", "over": "steps"},
+            {"type": "span_f1", "measure": "precision"},
+            {"type": "span_f1", "measure": "recall"},
+            "span_f1",
+            "log_loss",
+        )
+    }
     labels_beyond_fraction = True
 
     def __init__(

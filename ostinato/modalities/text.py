@@ -63,8 +63,8 @@ class Text(Modality, Tokenized, Worded):
         "next": ("perplexity", "bits_per_character", "token_accuracy"),
         "free": (
             "bleu",
-            "bleu_lowercase",
-            "bleu_lowercase_tokenized",
+            {"type": "bleu", "lowercase": True},
+            {"type": "bleu", "lowercase": True, "tokenize": "moses"},
             "chrf",
             "exact_match",
             "token_accuracy",

@@ -52,7 +52,7 @@ class Tokens(Modality, Worded):
         "free": (
             "exact_match",
             "sequence_error",
-            "sequence_error_first",
+            {"type": "sequence_error", "first": True},
             "token_error_rate",
             "token_accuracy",
             "perplexity",

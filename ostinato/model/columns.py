@@ -6,6 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from annotated_types import Len
+
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Traits
 from ostinato.registry import Count, NonNegative, Room, SameAs, Settings, component, derive, field, keyword_only
@@ -46,6 +48,7 @@ class OutputFields:
         join: how several inputs are made into one; by default the head takes each of them.
         head: how it is predicted; by default as its modality says for this alignment.
         weight: the factor of its loss among several outputs.
+        metrics: what is measured; by default what fits its modality, alignment and head.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class OutputFields:
         join: Annotated[Settings, Room("joins")] | None = None,
         head: Annotated[Settings, Room("heads")] | None = None,
         weight: NonNegative = 1.0,
+        metrics: Annotated[list[Annotated[Settings, Room("metrics")]], Len(min_length=1)] | None = None,
     ):
         raise TypeError("a declaration of settings, never built")
 

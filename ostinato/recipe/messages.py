@@ -29,6 +29,7 @@ def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> t
             path.append(str(place))
             here = here[place]
         elif isinstance(here, list) and isinstance(place, int) and place < len(here):
+            cls = _step(cls, place)
             path.append(str(place))
             here = here[place]
         elif place in members:
@@ -86,7 +87,7 @@ def kind(value: Any) -> str:
 
 
 def _step(cls: Any, place: Any) -> Any:
-    """The type behind a field of a settings class, or behind a key of a mapping type."""
+    """The type behind a field of a settings class, a key of a mapping type or a place of a list type."""
     fields = getattr(cls, "model_fields", {})
     if place in fields:
         return fields[place].annotation
@@ -94,6 +95,10 @@ def _step(cls: Any, place: Any) -> Any:
         return _step(typing.get_args(cls)[0], place)
     if typing.get_origin(cls) is dict:
         return typing.get_args(cls)[1]
+    if isinstance(place, int):
+        if typing.get_origin(cls) is list:
+            return typing.get_args(cls)[0]
+        return next(filter(None, (_step(part, place) for part in typing.get_args(cls))), None)
     return None
 
 

@@ -16,6 +16,8 @@ from ostinato.modalities.contract import Traits
 from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
+from ostinato.recipe.metrics import check as check_metrics
+from ostinato.recipe.metrics import settings_of as metric_settings
 from ostinato.registry import SameAs, Settings, build, component
 
 _TAKEN = frozenset(dir(nn.ModuleDict()))
@@ -103,6 +105,7 @@ def _check_output(name: str, output: Settings, recipe: Settings) -> Iterator[Mes
     if len(set(reads)) < len(reads):
         yield f"{where}.reads", f"names an input twice; inputs: {', '.join(recipe.inputs)}"
     yield from alignment.check(name, output, recipe)
+    yield from check_metrics(where, output)
     # An output that gives neither has both from the input that it continues, whose own message they are then.
     source = traits_of(recipe.inputs[output.of]) if alignment.continues and output.of in recipe.inputs else Traits()
     if traits_of(output).characters and not source.characters:
@@ -307,8 +310,8 @@ def monitorable(recipe: Settings) -> dict[str, bool]:
     found = {"loss": False}
     for output, settings in recipe.outputs.items():
         found[f"{output}.loss"] = False
-        for name in component("modalities", settings.type).metrics.get(alignments.of(settings).name, ()):
-            higher = component("metrics", name).higher_is_better
+        for key, metric in metric_settings(settings).items():
+            higher = component("metrics", metric.type).higher_is_better
             if higher is not None:
-                found[f"{output}.{name}"] = higher
+                found[f"{output}.{key}"] = higher
     return found

@@ -243,8 +243,8 @@ def test_a_step_without_a_label_is_missing_in_training_and_in_the_references(fol
     )
     said = train(recipe.replace("batch_rows: 8", "batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.05}"))
     assert json.loads((folder / "run/bundle.json").read_text())["modalities"]["outputs.tags"]["counts"] != []
-    assert said.json["outputs"]["tags"]["step_accuracy"]["value"] == 100, "a missing step is no wrong one"
-    assert said.json["rivals"]["tags"]["commonest label of the symbol"]["step_accuracy"]["value"] == 100
+    assert said.json["outputs"]["tags"]["accuracy(steps)"]["value"] == 100, "a missing step is no wrong one"
+    assert said.json["rivals"]["tags"]["commonest label of the symbol"]["accuracy(steps)"]["value"] == 100
 
 
 def test_several_files_of_columns_are_named_once(folder, train, refuses):

@@ -7,7 +7,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.blocks import MANY_SERIES, Blocks, automatic, blocks
 from ostinato.evaluation.intervals import measure, paired, students_t
 from ostinato.evaluation.seeds import difference, over_seeds
-from ostinato.metrics.contract import Judged, Order
+from ostinato.metrics.contract import Order, Predictions
 from ostinato.registry import make
 
 MAE, MATCH, RMSE = (make("metrics", name) for name in ("mae", "exact_match", "rmse"))
@@ -27,7 +27,7 @@ def autoregressive(generator, count, phi, worlds=1):
 
 
 def judged(losses, placed=None):
-    return Judged(list(losses), [0.0] * len(losses), order=placed)
+    return Predictions(list(losses), [0.0] * len(losses), order=placed)
 
 
 def covered(losses, placed, truth):
@@ -211,7 +211,7 @@ def test_seeds_are_widened_once():
 
 def test_no_interval_goes_where_the_metric_cannot():
     hits = np.repeat([1.0, 1.0, 1.0, 0.0], 10)
-    said = Judged(["y" if hit else "n" for hit in hits], ["y"] * 40, order=order(40, 10))
+    said = Predictions(["y" if hit else "n" for hit in hits], ["y"] * 40, order=order(40, 10))
     error = make("metrics", "sequence_error")
     for one in (measure(MATCH, said), measure(error, said), measure(MAE, judged(1 - hits, order(40, 10)))):
         assert 0 <= one.low < one.value < one.high <= 100
@@ -241,7 +241,7 @@ def test_one_block_shows_no_spread(least):
 
 def test_dependent_shares_have_no_interval_of_wilsons():
     hits = (autoregressive(np.random.default_rng(6), 500, 0.9)[0] > 0).tolist()
-    said = lambda placed: Judged(["y" if hit else "n" for hit in hits], ["y"] * 500, order=placed)  # noqa: E731
+    said = lambda placed: Predictions(["y" if hit else "n" for hit in hits], ["y"] * 500, order=placed)  # noqa: E731
     alone, placed = measure(MATCH, said(None)), measure(MATCH, said(order(500)))
     assert alone.method.startswith("wilson") and placed.method.startswith("block bootstrap over ")
     assert placed.value == alone.value and placed.high - placed.low > 2 * (alone.high - alone.low)

@@ -11,7 +11,8 @@ import ostinato
 from ostinato.cli.reports import text_of
 from ostinato.errors import DataError
 from ostinato.evaluation.evaluate import Examined, _in_pieces, by_group, compare, examine, metrics_of, report
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
+from ostinato.registry import component
 from ostinato.run.rows import of_split
 from ostinato.run.score import scores
 
@@ -107,7 +108,9 @@ def test_what_is_short_empty_or_not_told_by_step_stays_whole():
 
 def known(name, kind, align):
     """As much of a run as judgement asks for."""
-    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": SimpleNamespace(type=kind, align=align)})
+    head = SimpleNamespace(type=component("modalities", kind).default_head[align])
+    output = SimpleNamespace(type=kind, align=align, head=head, metrics=None)
+    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output})
 
 
 def forecasts(quantiles=True, scales=True):
@@ -115,7 +118,7 @@ def forecasts(quantiles=True, scales=True):
     expected = [draw.normal(size=4) for _ in range(40)]
     said = [one + draw.normal(size=4) for one in expected]
     levels = [{level: one + shift for level, shift in ((0.05, -1.6), (0.95, 1.6))} for one in said]
-    judged = Judged(said, expected, quantiles=levels if quantiles else None, scales=[1.0] * 40 if scales else None)
+    judged = Predictions(said, expected, quantiles=levels if quantiles else None, scales=[1.0] * 40 if scales else None)
     return Examined(40, {"y": judged}, {"y": list(range(40))})
 
 
@@ -134,7 +137,7 @@ def test_forecasts_without_quantiles_or_scales_are_compared_by_what_both_have():
 
 def translations(num_targets, expected="abcdefgh"):
     columns = {"log_probability": [-5.0] * 40, "num_targets": [num_targets] * 40, "num_right": [num_targets - 1] * 40}
-    return Examined(40, {"y": Judged(["abcd"] * 40, [expected] * 40, **columns)}, {"y": list(range(40))})
+    return Examined(40, {"y": Predictions(["abcd"] * 40, [expected] * 40, **columns)}, {"y": list(range(40))})
 
 
 def test_texts_of_two_tokenizers_are_compared_by_what_does_not_count_their_steps():
@@ -157,19 +160,21 @@ def test_runs_that_have_nothing_to_pair_are_refused():
 def test_a_group_that_one_metric_cannot_judge_keeps_the_others():
     run = known("a", "tags", "each")
     tags = [["B-x", "O"], ["O", "O"], ["B-x"]]
-    found = Examined(3, {"y": Judged(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 2]})
+    found = Examined(
+        3, {"y": Predictions(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 2]}
+    )
     by = by_group(run, found, "source", ["mail", "web", "mail"])
     assert set(by["groups"]["mail"]["outputs"]["y"]) == set(metrics_of(run, "y"))
     assert set(metrics_of(run, "y")) - set(by["groups"]["web"]["outputs"]["y"]) == {
-        "span_precision",
-        "span_recall",
+        "span_f1(precision)",
+        "span_f1(recall)",
         "span_f1",
     }
     assert [note.split(" is left out: ")[0] for note in by["notes"]][-1] == "--by source: the 1 row of 'web': y.span_f1"
     told = text_of(report(run, found, "test") | {"by": by})
     assert (
         "source=mail  y  span_f1" in told
-        and "source=web  y  step_accuracy" in told
+        and "source=web  y  accuracy(steps)" in told
         and by["notes"][0] in told.splitlines()
     )
 
@@ -185,11 +190,11 @@ def test_a_group_of_series_without_a_scale_has_no_mase():
 
 def test_a_split_that_one_metric_cannot_judge_keeps_the_others():
     run = known("a", "tags", "each")
-    nothing = Judged([["O"]], [["O"]], log_probability=[-1.0], num_targets=[1])
+    nothing = Predictions([["O"]], [["O"]], log_probability=[-1.0], num_targets=[1])
     told = report(run, Examined(1, {"y": nothing}, {"y": [0]}), "test")
-    assert "span_f1" not in told["outputs"]["y"] and "step_accuracy" in told["outputs"]["y"]
+    assert "span_f1" not in told["outputs"]["y"] and "accuracy(steps)" in told["outputs"]["y"]
     assert told["notes"][0] in text_of(told)
-    impossible = Judged([], ["ab"], log_probability=[-np.inf], num_targets=[2], num_right=None)
+    impossible = Predictions(None, ["ab"], log_probability=[-np.inf], num_targets=[2], num_right=None)
     with pytest.raises(DataError, match="perplexity: the log-probability of reference 1 is -inf"):
         report(known("a", "text", "next"), Examined(1, {"y": impossible}, {"y": [0]}), "test")
 

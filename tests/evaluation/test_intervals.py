@@ -9,16 +9,16 @@ import pytest
 from ostinato.errors import DataError
 from ostinato.evaluation import intervals as _intervals
 from ostinato.evaluation.intervals import measure, paired
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.registry import make, names
 
 
-def judged_by_steps(right: list[int], targets: list[int]) -> Judged:
-    return Judged([], [""] * len(right), num_right=right, num_targets=targets)
+def judged_by_steps(right: list[int], targets: list[int]) -> Predictions:
+    return Predictions(None, [""] * len(right), num_right=right, num_targets=targets)
 
 
-def answers(hits: int, examples: int) -> Judged:
-    return Judged(["y"] * hits + ["n"] * (examples - hits), ["y"] * examples)
+def answers(hits: int, examples: int) -> Predictions:
+    return Predictions(["y"] * hits + ["n"] * (examples - hits), ["y"] * examples)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,18 @@ def test_wilson_covers_the_truth_about_95_times_in_100_even_near_the_edge():
     assert 0.92 <= covered <= 0.99
 
 
-TEXT = Judged(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
-NUMBERS = Judged([[1.0, 2.0]], [[1.5, 2.0]], quantiles=[{0.05: [0.0, 0.0], 0.95: [3.0, 3.0]}], scales=[0.5])
+TEXT = Predictions(["a b c d e"], ["a b c d f"], log_probability=[-2.0], num_targets=[4], num_right=[3])
+NUMBERS = Predictions([[1.0, 2.0]], [[1.5, 2.0]], quantiles=[{0.05: [0.0, 0.0], 0.95: [3.0, 3.0]}], scales=[0.5])
 OF_NUMBERS = ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
+
+
+def default(name):
+    return make("metrics", name, options={"average": "macro"} if name == "f1" else {})
 
 
 def test_one_example_works_for_every_metric_and_says_what_it_is_worth():
     for name in names("metrics"):
-        metric = make("metrics", name)
+        metric = default(name)
         measured = measure(metric, NUMBERS if name in OF_NUMBERS else TEXT)
         assert measured.low <= measured.value <= measured.high
         assert "1 example" in measured.method
@@ -106,39 +110,43 @@ def test_one_example_works_for_every_metric_and_says_what_it_is_worth():
 
 
 def test_draws_with_nothing_to_divide_by_are_left_out_and_counted():
-    measured = measure(make("metrics", "character_error_rate"), Judged(["x", "ab"], ["", "ac"]), draws=400)
+    measured = measure(make("metrics", "character_error_rate"), Predictions(["x", "ab"], ["", "ac"]), draws=400)
     left_out = int(measured.method.split("(")[1].split()[0])
     assert 60 < left_out < 140
     assert measured.low == 50 and measured.high == 100
 
 
-@pytest.mark.parametrize("judged", [Judged([], []), Judged([], [], log_probability=[], num_targets=[], num_right=[])])
-def test_no_example_is_an_error(judged: Judged):
+@pytest.mark.parametrize(
+    "judged", [Predictions(None, []), Predictions(None, [], log_probability=[], num_targets=[], num_right=[])]
+)
+def test_no_example_is_an_error(judged: Predictions):
     for name in names("metrics"):
         with pytest.raises(DataError, match=f"{name}: there is no example"):
-            measure(make("metrics", name), judged)
+            measure(default(name), judged)
 
 
 def test_columns_of_unequal_length_are_an_error():
     with pytest.raises(DataError, match="2 expected, 1 predicted"):
-        measure(make("metrics", "bleu"), Judged(["a"], ["a", "b"]))
+        measure(make("metrics", "bleu"), Predictions(["a"], ["a", "b"]))
     with pytest.raises(DataError, match="1 alternatives"):
-        measure(make("metrics", "exact_match"), Judged(["a", "b"], ["a", "b"], alternatives=[[]]))
+        measure(make("metrics", "exact_match"), Predictions(["a", "b"], ["a", "b"], alternatives=[[]]))
     with pytest.raises(DataError, match="2 expected, 2 predicted, 1 scales"):
-        measure(make("metrics", "mase"), Judged([1.0, 2.0], [1.0, 2.0], scales=[1.0]))
+        measure(make("metrics", "mase"), Predictions([1.0, 2.0], [1.0, 2.0], scales=[1.0]))
     with pytest.raises(DataError, match="1 num_targets"):
-        measure(make("metrics", "perplexity"), Judged([], ["a", "b"], log_probability=[-1.0, -2.0], num_targets=[1]))
+        measure(
+            make("metrics", "perplexity"), Predictions(None, ["a", "b"], log_probability=[-1.0, -2.0], num_targets=[1])
+        )
 
 
 def test_scores_need_no_predictions():
-    judged = Judged([], ["a", "b"], log_probability=[-1.0, -3.0], num_targets=[1, 1])
+    judged = Predictions(None, ["a", "b"], log_probability=[-1.0, -3.0], num_targets=[1, 1])
     assert measure(make("metrics", "perplexity"), judged).value == pytest.approx(math.exp(2))
 
 
-def planted(examples: int, wrong_rate: float, seed: int) -> Judged:
+def planted(examples: int, wrong_rate: float, seed: int) -> Predictions:
     generator = random.Random(seed)
     expected = [f"{index:05d}" for index in range(examples)]
-    return Judged([one if generator.random() > wrong_rate else one[:-1] + "x" for one in expected], expected)
+    return Predictions([one if generator.random() > wrong_rate else one[:-1] + "x" for one in expected], expected)
 
 
 @pytest.mark.parametrize(("name", "sign"), [("exact_match", 1), ("character_error_rate", -1)])
@@ -174,8 +182,8 @@ def test_a_system_does_not_differ_from_itself():
 def test_pairing_finds_what_two_separate_intervals_cannot_tell_apart():
     """Same hard and easy examples for both; the second is right on ten of the first's mistakes."""
     expected = ["y"] * 200
-    first = Judged(["y"] * 100 + ["n"] * 100, expected)
-    second = Judged(["y"] * 110 + ["n"] * 90, expected)
+    first = Predictions(["y"] * 100 + ["n"] * 100, expected)
+    second = Predictions(["y"] * 110 + ["n"] * 90, expected)
     metric = make("metrics", "exact_match")
     assert measure(metric, first).high > measure(metric, second).low
     compared = paired(metric, first, second)
@@ -187,7 +195,9 @@ def test_pairing_finds_what_two_separate_intervals_cannot_tell_apart():
 def test_a_handful_of_examples_proves_nothing(differing: int, real: bool):
     """The interval of n examples that all point one way excludes 0 even for n = 1; a sign test needs six."""
     expected = ["y"] * differing
-    compared = paired(make("metrics", "exact_match"), Judged(["n"] * differing, expected), Judged(expected, expected))
+    compared = paired(
+        make("metrics", "exact_match"), Predictions(["n"] * differing, expected), Predictions(expected, expected)
+    )
     assert compared.low > 0
     assert compared.real is real
     assert compared.p_value == pytest.approx(2.0 ** (1 - differing))
@@ -196,7 +206,10 @@ def test_a_handful_of_examples_proves_nothing(differing: int, real: bool):
 def test_a_ratio_that_takes_no_side_names_no_better_system():
     expected = ["abcdefgh"] * 30
     compared = paired(
-        make("metrics", "length_ratio"), Judged(["abcd"] * 30, expected), Judged(expected, expected), draws=100
+        make("metrics", "length_ratio"),
+        Predictions(["abcd"] * 30, expected),
+        Predictions(expected, expected),
+        draws=100,
     )
     assert compared.real and compared.better is None
 
@@ -204,19 +217,19 @@ def test_a_ratio_that_takes_no_side_names_no_better_system():
 def test_systems_judged_on_different_examples_are_refused():
     metric = make("metrics", "exact_match")
     with pytest.raises(DataError, match="2 examples, the second on 1"):
-        paired(metric, Judged(["a", "b"], ["a", "b"]), Judged(["a"], ["a"]))
+        paired(metric, Predictions(["a", "b"], ["a", "b"]), Predictions(["a"], ["a"]))
     with pytest.raises(DataError, match="expected of example 2 is 'b' for the first system and 'c'"):
-        paired(metric, Judged(["a", "b"], ["a", "b"]), Judged(["a", "b"], ["a", "c"]))
+        paired(metric, Predictions(["a", "b"], ["a", "b"]), Predictions(["a", "b"], ["a", "c"]))
     with pytest.raises(DataError, match="alternatives of example 1"):
-        paired(metric, Judged(["a"], ["a"], alternatives=[["b"]]), Judged(["a"], ["a"], alternatives=[[]]))
+        paired(metric, Predictions(["a"], ["a"], alternatives=[["b"]]), Predictions(["a"], ["a"], alternatives=[[]]))
     with pytest.raises(DataError, match="only one of the two"):
-        paired(metric, Judged(["a"], ["a"], alternatives=[["b"]]), Judged(["a"], ["a"]))
+        paired(metric, Predictions(["a"], ["a"], alternatives=[["b"]]), Predictions(["a"], ["a"]))
 
 
 def test_perplexities_of_different_tokenizers_are_not_compared():
-    first = Judged([], ["ab"], log_probability=[-1.0], num_targets=[2])
-    second = Judged([], ["ab"], log_probability=[-1.0], num_targets=[3])
+    first = Predictions(None, ["ab"], log_probability=[-1.0], num_targets=[2])
+    second = Predictions(None, ["ab"], log_probability=[-1.0], num_targets=[3])
     with pytest.raises(DataError, match="reference 1 has 2 steps for the first system and 3 for the second"):
         paired(make("metrics", "perplexity"), first, second)
-    same_words = [Judged(["ab"], ["ab"], num_targets=[number]) for number in (2, 3)]
+    same_words = [Predictions(["ab"], ["ab"], num_targets=[number]) for number in (2, 3)]
     assert paired(make("metrics", "exact_match"), *same_words).difference == 0

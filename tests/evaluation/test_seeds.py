@@ -11,7 +11,7 @@ from scipy.stats import t
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import _beyond, measure, paired, students_t
 from ostinato.evaluation.seeds import corrected, difference, over_seeds
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.registry import make
 
 MATCH, STEPS = make("metrics", "exact_match"), make("metrics", "token_accuracy")
@@ -23,7 +23,7 @@ def shares(rate, seed, examples=200):
 
 
 def judged(rows):
-    return Judged(["y" if hit else "n" for hit, _ in rows], ["y"] * len(rows))
+    return Predictions(["y" if hit else "n" for hit, _ in rows], ["y"] * len(rows))
 
 
 def test_one_run_is_measured_and_compared_as_it_is_elsewhere():
@@ -48,13 +48,13 @@ def test_the_interval_holds_what_the_seeds_vary_by():
     )
 
 
-@pytest.mark.parametrize("name", ["exact_match", "macro_f1", "mae"])
-def test_no_interval_over_seeds_ends_where_the_metric_cannot_be(name):
-    metric, examples = make("metrics", name), 20
+@pytest.mark.parametrize(("name", "options"), [("exact_match", {}), ("f1", {"average": "macro"}), ("mae", {})])
+def test_no_interval_over_seeds_ends_where_the_metric_cannot_be(name, options):
+    metric, examples = make("metrics", name, options=options), 20
     said = [["a"] * examples, ["a", "b"] * (examples // 2)] if name != "mae" else [[1.0] * examples, [9.0] * examples]
     truth = ["a", "b"] * (examples // 2) if name != "mae" else [1.0] * examples
     told = over_seeds(
-        metric, [np.array(metric.statistics(Judged(one, truth)), dtype=float) for one in said], shared=True
+        metric, [np.array(metric.statistics(Predictions(one, truth)), dtype=float) for one in said], shared=True
     )
     assert told.low == 0 and (told.high == 100 or name == "mae" and told.high > 100 / 9), told
 

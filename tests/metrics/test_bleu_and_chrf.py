@@ -5,11 +5,10 @@ import random
 import numpy as np
 import pytest
 import sacrebleu
-from sacrebleu.metrics import BLEU, CHRF
 
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.registry import make
 
 WORDS = "the a Dog dog's runs, (sees) 3.50 of cat-like . über „Hund“ l’eau 東京".split()
@@ -28,7 +27,7 @@ def corpus(sentences: int, seed: int = 0) -> tuple[list[str], list[str]]:
 
 def value(name: str, predicted: list, expected: list, **options: object) -> float:
     metric = make("metrics", name, options=options)
-    return metric.value(np.sum(metric.statistics(Judged(predicted, expected)), axis=0).tolist())
+    return metric.value(np.sum(metric.statistics(Predictions(predicted, expected)), axis=0).tolist())
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
@@ -43,40 +42,36 @@ def test_bleu_is_sacrebleus_corpus_bleu(lowercase: bool, tokenize: str):
 def test_bleu_lowercase_is_sacrebleus_lowercased_corpus_bleu():
     predicted, expected = corpus(60)
     golden = sacrebleu.corpus_bleu(predicted, [[line.upper() for line in expected]], lowercase=True).score
-    assert value("bleu_lowercase", predicted, [line.upper() for line in expected]) == golden
+    assert value("bleu", predicted, [line.upper() for line in expected], lowercase=True) == golden
     assert golden > value("bleu", predicted, [line.upper() for line in expected])
 
 
 @pytest.mark.parametrize(
-    ("apostrophes", "raw", "moses"),
+    ("tokenize", "raw", "moses"),
     [
-        ("apart", "Der Hund – „Rex“ genannt – bellt: „Wau!“", 'der hund - " rex " genannt - bellt : " wau ! "'),
-        ("apart", "Hans’ U-Bahn kostet 3,50 €, oder?", "hans ' u-bahn kostet 3,50 € , oder ?"),
-        ("left", "L’homme d'à côté n'est-il pas là ?", "l' homme d' à côté n' est-il pas là ?"),
-        ("left", "« C’est l’été », dit-elle.", "\" c' est l' été \" , dit-elle ."),
+        ("moses", "Der Hund – „Rex“ genannt – bellt: „Wau!“", 'der hund - " rex " genannt - bellt : " wau ! "'),
+        ("moses", "Hans’ U-Bahn kostet 3,50 €, oder?", "hans ' u-bahn kostet 3,50 € , oder ?"),
+        ("moses-left", "L’homme d'à côté n'est-il pas là ?", "l' homme d' à côté n' est-il pas là ?"),
+        ("moses-left", "« C’est l’été », dit-elle.", "\" c' est l' été \" , dit-elle ."),
         (
-            "right",
+            "moses-right",
             "The dog's bowl isn't full, don’t care (much).",
             "the dog 's bowl isn 't full , don 't care ( much ) .",
         ),
-        ("right", "Rock 'n' roll's 1,000 fans", "rock ' n ' roll 's 1,000 fans"),
+        ("moses-right", "Rock 'n' roll's 1,000 fans", "rock ' n ' roll 's 1,000 fans"),
     ],
 )
-def test_bleu_lowercase_tokenized_cuts_as_moses(apostrophes: str, raw: str, moses: str):
+def test_bleu_with_moses_tokenizer_cuts_as_moses(tokenize: str, raw: str, moses: str):
     """Golden: sacremoses 0.2.0, MosesPunctNormalizer then MosesTokenizer("de" | "fr" | "en"), no escapes, lower-cased."""
-    metric = make("metrics", "bleu_lowercase_tokenized", options={"apostrophes": apostrophes})
-    assert metric._scorer.tokenizer(metric._prepared(raw).lower()) == moses
-    assert metric.statistics(Judged([raw.upper()], [raw]))[0][:2] == [len(moses.split())] * 2
+    metric = make("metrics", "bleu", options={"lowercase": True, "tokenize": tokenize})
+    assert metric._scorer.tokenizer(metric._prepared(raw, 0).lower()) == moses
+    assert metric.statistics(Predictions([raw.upper()], [raw]))[0][:2] == [len(moses.split())] * 2
 
 
-def test_bleu_lowercase_tokenized_options_change_the_number_and_the_signature():
+def test_where_apostrophes_go_changes_the_number():
     predicted, expected = ["l'eau et l'air de la mer", "d'un ton d'ami"], ["l'eau et l'or de la mer", "d'un ton d'elle"]
-    given = {one: {"apostrophes": one} for one in ("apart", "left", "right")}
-    numbers = {value("bleu_lowercase_tokenized", predicted, expected, **options) for options in given.values()}
-    signatures = {
-        make("metrics", "bleu_lowercase_tokenized", options=options).signature() for options in given.values()
-    }
-    assert len(numbers) >= 2 and len(signatures) == 3
+    numbers = {value("bleu", predicted, expected, tokenize=one) for one in ("moses", "moses-left", "moses-right")}
+    assert len(numbers) >= 2
 
 
 @pytest.mark.parametrize("word_order", [0, 1, 2])
@@ -106,20 +101,16 @@ def test_lists_are_joined_by_spaces():
         assert as_lists == value(name, predicted, expected)
 
 
-def test_signatures_are_sacrebleus():
-    for name, scorer in (("bleu", BLEU()), ("bleu_lowercase", BLEU(lowercase=True)), ("chrf", CHRF())):
-        scorer.corpus_score(["a"], [["a"]])
-        assert make("metrics", name).signature() == f"sacreBLEU {scorer.get_signature()}"
-
-
 def test_empty_predictions_score_zero_and_do_not_fail():
-    for name in ("bleu", "bleu_lowercase", "bleu_lowercase_tokenized", "chrf"):
-        measured = measure(make("metrics", name), Judged(["", ""], ["a b c d e", "f g h i"]), draws=20)
+    for name, options in (("bleu", {}), ("bleu", {"lowercase": True, "tokenize": "moses"}), ("chrf", {})):
+        measured = measure(
+            make("metrics", name, options=options), Predictions(["", ""], ["a b c d e", "f g h i"]), draws=20
+        )
         assert (measured.value, measured.low, measured.high) == (0, 0, 0)
 
 
 def test_what_is_no_text_is_refused_by_number():
     with pytest.raises(DataError, match="example 2.*given 5 .int.*"):
-        make("metrics", "bleu").statistics(Judged(["a", 5], ["a", "b"]))
+        make("metrics", "bleu").statistics(Predictions(["a", 5], ["a", "b"]))
     with pytest.raises(DataError, match="example 1.*None"):
-        make("metrics", "chrf").statistics(Judged(["a"], [None]))
+        make("metrics", "chrf").statistics(Predictions(["a"], [None]))

@@ -9,20 +9,20 @@ import pytest
 from ostinato.data.series import seasonal_error
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure
-from ostinato.metrics.contract import Judged, Order
+from ostinato.metrics.contract import Order, Predictions
 from ostinato.registry import make
 
 ALL = ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")
 
 
-def value(name: str, judged: Judged, **options: object) -> float:
+def value(name: str, judged: Predictions, **options: object) -> float:
     metric = make("metrics", name, options=options)
     return metric.value(np.sum(metric.statistics(judged), axis=0).tolist())
 
 
 def test_errors_by_hand():
     """scikit-learn's documentation: y = 3, -0.5, 2, 7 and 2.5, 0, 2, 8 have MAE 0.5, MSE 0.375."""
-    judged = Judged([2.5, 0.0, 2, 8], [3, -0.5, 2, 7])
+    judged = Predictions([2.5, 0.0, 2, 8], [3, -0.5, 2, 7])
     assert value("mae", judged) == pytest.approx(0.5)
     assert value("rmse", judged) == pytest.approx(math.sqrt(0.375))
     assert value("mse", judged) == pytest.approx(0.375)
@@ -30,21 +30,21 @@ def test_errors_by_hand():
 
 def test_smape_is_m4s():
     """|1-3| / 4 + |2-2| / 4 + |0-0| / 0 + |-1-1| / 2 = 0.5 + 0 + 0 + 1 over 4 values, times 200."""
-    assert value("smape", Judged([[1, 2, 0, -1]], [[3, 2, 0, 1]])) == pytest.approx(200 * 1.5 / 4)
-    assert value("smape", Judged([5.0], [0.0])) == 200
+    assert value("smape", Predictions([[1, 2, 0, -1]], [[3, 2, 0, 1]])) == pytest.approx(200 * 1.5 / 4)
+    assert value("smape", Predictions([5.0], [0.0])) == 200
 
 
 def test_mase_by_hand():
     """Past 1 2 4 2 4 8: season 3 apart 1, 2, 4: scale 7/3; one step apart 1, 2, 2, 2, 4: scale 11/5."""
     past = [1, 2, 4, 2, 4, 8]
     assert seasonal_error(past, 3) == pytest.approx(7 / 3) and seasonal_error(past, 1) == pytest.approx(11 / 5)
-    judged = Judged([[3, 5], [10.0, 10.0]], [[2, 7], [10.0, 14.0]], scales=[seasonal_error(past, 3), 2.0])
+    judged = Predictions([[3, 5], [10.0, 10.0]], [[2, 7], [10.0, 14.0]], scales=[seasonal_error(past, 3), 2.0])
     assert value("mase", judged) == pytest.approx(((1 + 2) / (7 / 3) + (0 + 4) / 2) / 4)
 
 
 def test_the_seasonal_naive_forecast_of_its_own_past_has_a_mase_of_one():
     series = np.random.default_rng(0).normal(size=(40, 2)).cumsum(0)
-    judged = Judged([series[:-5]], [series[5:]], scales=[seasonal_error(series, 5)])
+    judged = Predictions([series[:-5]], [series[5:]], scales=[seasonal_error(series, 5)])
     assert seasonal_error(series, 5).shape == (2,)
     assert value("mase", judged) == pytest.approx(1)
 
@@ -57,25 +57,25 @@ def test_the_scale_of_a_past_with_gaps_or_too_short():
 
 
 def test_a_series_whose_scale_is_not_known_is_left_out_and_one_of_zero_refused():
-    assert value("mase", Judged([[1.0], [5.0]], [[3.0], [50.0]], scales=[1.0, math.nan])) == 2
+    assert value("mase", Predictions([[1.0], [5.0]], [[3.0], [50.0]], scales=[1.0, math.nan])) == 2
     with pytest.raises(DataError, match="mase: the scale of example 2 is 0"):
-        value("mase", Judged([[1.0], [5.0]], [[3.0], [50.0]], scales=[1.0, 0.0]))
+        value("mase", Predictions([[1.0], [5.0]], [[3.0], [50.0]], scales=[1.0, 0.0]))
     with pytest.raises(DataError, match=r"mase: example 1 has a scale of shape \(3,\) for values of shape \(1, 2\)"):
-        value("mase", Judged([[[1.0, 2.0]]], [[[1.0, 2.0]]], scales=[[1.0, 1.0, 1.0]]))
+        value("mase", Predictions([[[1.0, 2.0]]], [[[1.0, 2.0]]], scales=[[1.0, 1.0, 1.0]]))
     with pytest.raises(DataError, match="mase needs the past of each series"):
-        value("mase", Judged([1.0], [1.0]))
+        value("mase", Predictions([1.0], [1.0]))
 
 
 def test_pinball_loss_by_hand():
     """True 10. At 0.1: q = 6, 0.4; at 0.5: q = 12, 1; at 0.9: q = 15, 0.5."""
-    judged = Judged([12.0], [10.0], quantiles=[{0.9: 15.0, 0.1: 6.0, 0.5: 12.0}])
+    judged = Predictions([12.0], [10.0], quantiles=[{0.9: 15.0, 0.1: 6.0, 0.5: 12.0}])
     assert value("pinball_loss", judged) == pytest.approx((0.4 + 1 + 0.5) / 3)
 
 
 def test_the_true_quantile_has_the_least_pinball_loss():
     drawn = np.random.default_rng(0).exponential(size=20000)
     losses = {
-        q: value("pinball_loss", Judged([drawn], [drawn], quantiles=[{0.8: np.full(20000, q)}]))
+        q: value("pinball_loss", Predictions([drawn], [drawn], quantiles=[{0.8: np.full(20000, q)}]))
         for q in (1.2, -math.log(0.2), 2.0)
     }
     assert min(losses, key=losses.get) == -math.log(0.2)
@@ -91,7 +91,7 @@ def closed_form(y: float) -> float:
 def test_crps_of_many_quantiles_is_the_normal_distributions_closed_form(y: float):
     levels = [(k - 0.5) / 400 for k in range(1, 401)]
     quantiles = {level: NormalDist().inv_cdf(level) for level in levels}
-    assert value("crps", Judged([0.0], [y], quantiles=[quantiles])) == pytest.approx(closed_form(y), abs=2e-4)
+    assert value("crps", Predictions([0.0], [y], quantiles=[quantiles])) == pytest.approx(closed_form(y), abs=2e-4)
 
 
 def test_crps_of_a_sample_is_exact():
@@ -100,38 +100,40 @@ def test_crps_of_a_sample_is_exact():
     truth = 0.3
     oracle = abs(sample - truth).mean() - abs(sample[:, None] - sample).mean() / 2
     quantiles = {(k + 0.5) / 7: one for k, one in enumerate(sample)}
-    assert value("crps", Judged([0.0], [truth], quantiles=[quantiles])) == pytest.approx(oracle)
+    assert value("crps", Predictions([0.0], [truth], quantiles=[quantiles])) == pytest.approx(oracle)
 
 
 def test_crps_weighs_unequal_levels_by_their_width():
     """Levels 0.1 and 0.5: widths 0.3 and 0.7; losses 0.1 * 2 and 0.5 * 1."""
-    judged = Judged([1.0], [3.0], quantiles=[{0.1: 1.0, 0.5: 2.0}])
+    judged = Predictions([1.0], [3.0], quantiles=[{0.1: 1.0, 0.5: 2.0}])
     assert value("crps", judged) == pytest.approx(2 * (0.3 * 0.2 + 0.7 * 0.5))
-    assert value("crps", Judged([1.0], [3.0], quantiles=[{0.5: 1.0}])) == pytest.approx(2), (
+    assert value("crps", Predictions([1.0], [3.0], quantiles=[{0.5: 1.0}])) == pytest.approx(2), (
         "of a point it is the absolute error"
     )
 
 
 def test_coverage_counts_the_ends_and_nothing_missing():
     quantiles = [{0.05: [0.0] * 5, 0.25: [1.0] * 5, 0.75: [2.0] * 5, 0.95: [3.0] * 5}]
-    judged = Judged([[1.0] * 5], [[0.0, 3.0, 3.1, 1.5, None]], quantiles=quantiles)
+    judged = Predictions([[1.0] * 5], [[0.0, 3.0, 3.1, 1.5, None]], quantiles=quantiles)
     assert value("interval_coverage", judged) == 75
     assert value("interval_coverage", judged, level=0.5) == 25
-    with pytest.raises(DataError, match="interval of 0.8 needs the quantile 0.1, but given are 0.05, 0.25, 0.75, 0.95"):
+    with pytest.raises(
+        DataError, match="interval of 0.8 needs the quantile 0.1, but the levels are 0.05, 0.25, 0.75, 0.95"
+    ):
         value("interval_coverage", judged, level=0.8)
 
 
 def test_coverage_of_a_right_distribution_is_its_level():
     drawn = np.random.default_rng(2).normal(size=(50, 40))
     ends = {level: np.full(40, NormalDist().inv_cdf(level)) for level in (0.05, 0.95)}
-    found = measure(make("metrics", "interval_coverage"), Judged(drawn, drawn, quantiles=[ends] * 50), draws=200)
+    found = measure(make("metrics", "interval_coverage"), Predictions(drawn, drawn, quantiles=[ends] * 50), draws=200)
     assert found.low < 90 < found.high and 1 < found.high - found.low < 5
 
 
 def whole(predicted, expected):
     """With all that any metric asks for."""
-    quantiles = [dict.fromkeys((0.05, 0.95), said) for said in predicted]
-    return Judged(predicted, expected, quantiles=quantiles, scales=[2.0] * len(predicted))
+    quantiles = [{level: said for level in (0.05, 0.95)} for said in predicted]
+    return Predictions(predicted, expected, quantiles=quantiles, scales=[2.0] * len(predicted))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -163,26 +165,26 @@ def test_what_cannot_be_judged_is_named(name: str):
 
 @pytest.mark.parametrize("name", ["pinball_loss", "crps", "interval_coverage"])
 def test_a_distribution_is_needed_and_the_same_levels(name: str):
-    assert make("metrics", name).needs == ("quantiles",)
+    assert make("metrics", name).needs == ("quantiles", "expected")
     with pytest.raises(DataError, match=f"{name} needs a predictive distribution"):
-        value(name, Judged([1.0], [1.0]))
+        value(name, Predictions([1.0], [1.0]))
     with pytest.raises(DataError, match=r"quantile levels of example 2 \(0.05, 0.9\) are not those of the first"):
-        value(name, Judged([1.0] * 2, [1.0] * 2, quantiles=[{0.05: 0.0, 0.95: 1.0}, {0.9: 1.0, 0.05: 0.0}]))
+        value(name, Predictions([1.0] * 2, [1.0] * 2, quantiles=[{0.05: 0.0, 0.95: 1.0}, {0.9: 1.0, 0.05: 0.0}]))
     with pytest.raises(DataError, match=f"{name}: level 95 is not between 0 and 1"):
-        value(name, Judged([1.0], [1.0], quantiles=[{0.05: 0.0, 95: 1.0}]))
+        value(name, Predictions([1.0], [1.0], quantiles=[{0.05: 0.0, 95: 1.0}]))
 
 
 def test_the_order_in_which_levels_are_given_changes_nothing():
     one, other = {0.05: 0.0, 0.5: 1.0, 0.95: 4.0}, {0.95: 4.0, 0.05: 0.0, 0.5: 1.0}
     for name in ("pinball_loss", "crps", "interval_coverage"):
-        assert value(name, Judged([1.0], [2.0], quantiles=[one])) == value(
-            name, Judged([1.0], [2.0], quantiles=[other])
+        assert value(name, Predictions([1.0], [2.0], quantiles=[one])) == value(
+            name, Predictions([1.0], [2.0], quantiles=[other])
         )
 
 
 def test_no_interval_of_a_coverage_is_above_all():
     metric, few = make("metrics", "interval_coverage"), Order([0] * 12, 4, "window", "series")
     quantiles = [{0.05: np.zeros(4), 0.95: np.full(4, 2.0)}] * 12
-    judged = Judged([[1.0] * 4] * 12, [[1.0] * 4] * 9 + [[1.0, 1.0, 3.0, 3.0]] * 3, quantiles=quantiles, order=few)
+    judged = Predictions([[1.0] * 4] * 12, [[1.0] * 4] * 9 + [[1.0, 1.0, 3.0, 3.0]] * 3, quantiles=quantiles, order=few)
     found = measure(metric, judged)
     assert found.value == 87.5 and found.low < 80 and found.high == 100, found

@@ -5,23 +5,25 @@ import pytest
 
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure
-from ostinato.metrics.contract import Judged
+from ostinato.metrics.contract import Predictions
 from ostinato.registry import make
+
+MEASURES = ("precision", "recall", "f1")
 
 
 def measured(predicted: list[str], expected: list[str]) -> list[float]:
     """Precision, recall and F1 of fields of tags."""
-    judged = Judged([one.split() for one in predicted], [one.split() for one in expected])
+    judged = Predictions([one.split() for one in predicted], [one.split() for one in expected])
     values = []
-    for name in ("span_precision", "span_recall", "span_f1"):
-        metric = make("metrics", name)
+    for name in MEASURES:
+        metric = make("metrics", "span_f1", options={"measure": name})
         values.append(metric.value(np.sum(metric.statistics(judged), axis=0).tolist()))
     return values
 
 
 def test_the_numbers_are_conllevals():
     """The example output of conlleval: 459 phrases, 539 found, 371 correct: 68.83, 80.83, 74.35."""
-    values = [make("metrics", name).value([371, 539, 459]) for name in ("span_precision", "span_recall", "span_f1")]
+    values = [make("metrics", "span_f1", options={"measure": name}).value([371, 539, 459]) for name in MEASURES]
     assert [round(one, 2) for one in values] == [68.83, 80.83, 74.35]
 
 
@@ -70,10 +72,10 @@ def test_spans_are_counted_over_all_examples_together():
 def test_plain_labels_have_their_longest_runs_as_spans():
     """Helices and strands: HH, E, HHH expected; HH, EE, HH predicted: the first is right."""
     assert measured(["H H E E H H"], ["H H E H H H"]) == pytest.approx([100 / 3, 100 / 3, 100 / 3])
-    strands = Judged([["E", "E"]], [["E", "E"]])
+    strands = Predictions([["E", "E"]], [["E", "E"]])
     assert make("metrics", "span_f1").statistics(strands) == [[1, 1, 1]], "E alone is a state, no end of a span"
     assert measured(["O PER PER"], ["O PER PER"]) == [100, 100, 100]
-    judged = Judged([["O", "X"]], [["O", "X"]])
+    judged = Predictions([["O", "X"]], [["O", "X"]])
     assert make("metrics", "span_f1").statistics(judged) == [[1, 1, 1]], "a run of O is no span"
 
 
@@ -81,24 +83,24 @@ def test_one_kind_of_label_decides_for_all_examples():
     """B and I alone are tags; beside H they are states like any other."""
     assert measured(["B I B"], ["B I B"]) == [100, 100, 100]
     statistics = make("metrics", "span_f1").statistics
-    assert statistics(Judged([["B", "I"]], [["B", "I"]])) == [[1, 1, 1]]
-    assert statistics(Judged([["B", "I"], ["H"]], [["B", "I"], ["H"]])) == [[2, 2, 2], [1, 1, 1]]
+    assert statistics(Predictions([["B", "I"]], [["B", "I"]])) == [[1, 1, 1]]
+    assert statistics(Predictions([["B", "I"], ["H"]], [["B", "I"], ["H"]])) == [[2, 2, 2], [1, 1, 1]]
 
 
 def test_a_step_without_a_reference_counts_on_neither_side():
-    judged = Judged([["B-X", "I-X", "I-X"], ["B-Y"]], [["B-X", None, "O"], [None]])
+    judged = Predictions([["B-X", "I-X", "I-X"], ["B-Y"]], [["B-X", None, "O"], [None]])
     assert make("metrics", "span_f1").statistics(judged) == [[1, 2, 1], [0, 0, 0]]
 
 
 def test_without_any_span_there_is_nothing_to_divide_by():
-    for name in ("span_precision", "span_recall", "span_f1"):
-        with pytest.raises(DataError, match=f"{name}: neither references nor predictions hold a span"):
-            make("metrics", name).value([0, 0, 0])
+    for name in MEASURES:
+        with pytest.raises(DataError, match="span_f1: neither references nor predictions hold a span"):
+            make("metrics", "span_f1", options={"measure": name}).value([0, 0, 0])
 
 
 def test_f1_has_an_interval_over_examples():
     generator = np.random.default_rng(0)
     expected = [["B-X", "O", "B-Y"]] * 60
     predicted = [["B-X" if generator.random() < 0.8 else "O", "O", "B-Y"] for _ in expected]
-    found = measure(make("metrics", "span_f1"), Judged(predicted, expected), draws=200)
+    found = measure(make("metrics", "span_f1"), Predictions(predicted, expected), draws=200)
     assert 70 < found.low < found.value < found.high < 100 and "bootstrap over 60 examples" in found.method

@@ -1,0 +1,57 @@
+"""The metrics of an output: those that the recipe lists, or the defaults of its modality, alignment and head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ostinato import alignments
+from ostinato.alignments import Message
+from ostinato.metrics.contract import Metric, key_of
+from ostinato.registry import Settings, build, component, settings_class
+
+
+def metrics_of(output: Settings) -> dict[str, Metric]:
+    """The metrics of an output by their key in reports, such as `bleu(lowercase)`."""
+    return {key: build(settings, "metrics") for key, settings in settings_of(output).items()}
+
+
+def settings_of(output: Settings) -> dict[str, Settings]:
+    """The settings of an output's metrics by their key in reports."""
+    if output.metrics is not None:
+        return {key_of(settings): settings for settings in output.metrics}
+    if output.head is None:
+        return {}  # A modality that is an input alone: the recipe's check refuses it.
+    modality, head = component("modalities", output.type), component("heads", output.head.type)
+    known, defaults = known_of(output), {}
+    for entry in (*modality.metrics.get(alignments.of(output).name, ()), *head.metrics):
+        options = {"type": entry} if isinstance(entry, str) else entry
+        settings = settings_class("metrics", options["type"])(**options)
+        if known.issuperset(component("metrics", settings.type).needs):
+            defaults[key_of(settings)] = settings
+    return defaults
+
+
+def known_of(output: Settings) -> frozenset[str]:
+    """The columns of `Predictions` that there may be for an output."""
+    alignment = alignments.of(output)
+    known = component("heads", output.head.type).gives | {"expected", "alternatives"}
+    # What continues an input symbol by symbol has no reference beside its own continuation, and is scored alone.
+    known |= set() if alignment.streams else {"predicted"}
+    return known | ({"scales"} if alignment.windows else set())
+
+
+def check(where: str, output: Settings) -> Iterator[Message]:
+    """What is wrong with the metrics that a recipe lists for an output."""
+    seen: set[str] = set()
+    for at, settings in enumerate(output.metrics or ()):
+        key = key_of(settings)
+        if key in seen:
+            yield f"{where}.metrics.{at}", f"{key} is listed twice; leave one of them out"
+        seen.add(key)
+        lacking = [name for name in component("metrics", settings.type).needs if name not in known_of(output)]
+        if lacking:
+            yield (
+                f"{where}.metrics.{at}",
+                f"{key} is made from {' and '.join(lacking)}, which head {output.head.type} does not give for align:"
+                f" {alignments.of(output).name}; leave the metric out",
+            )
