@@ -52,7 +52,8 @@ class Alignment:
         return self.labels_steps or self.streams
 
     def targets_allowed(self, source_length: int) -> tuple[int, int | None]:
-        """The fewest and the most targets of a row whose source has so many steps; None: any number."""
+        """The fewest and the most targets of a row whose source has so many steps; None: any number. `Head.targets_allowed` may
+        narrow it. Lengths of many rows may be an array."""
         if self.per_step:
             return source_length, source_length
         return (1, 1) if self is summary else (0, None)

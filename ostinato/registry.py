@@ -153,6 +153,13 @@ def settings_class(room: str, name: str) -> type[Settings]:
     return derive(component(room, name), {"type": (Literal[name], name)})
 
 
+def room_of(settings: Settings) -> str:
+    """The room of the member that these settings describe."""
+    return next(
+        room for room in ROOMS if settings.type in names(room) and type(settings) is settings_class(room, settings.type)
+    )
+
+
 def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) -> type[Settings]:
     """A settings class from a constructor's keyword-only parameters, with the fields of `extra` in front.
 

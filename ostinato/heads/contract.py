@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded
@@ -99,9 +100,19 @@ class Head(nn.Module, ABC):
     """What it may know of an output beside its predictions: columns of `metrics.contract.Predictions`."""
     metrics: ClassVar[tuple[str | dict[str, Any], ...]] = ()
     """Metrics by default beside those of the modality, each a name, or a mapping with its `type` and options."""
+    sums: ClassVar[bool] = False
+    """Whether its answer is a sum over all that it reads, such as a number: what dropout leaves out moves it, so that none is chosen."""
+    targets_rule: ClassVar[str] = ""
+    """What `targets_allowed` demands, in words for a message: `ctc needs a step for each symbol and one between equal ones`; empty:
+    the alignment alone decides how many targets there may be."""
 
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
+
+    @classmethod
+    def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
+        """Whether sources of so many steps (B,) allow each of these targets: (B,) bool, asked where there is a `targets_rule`."""
+        return torch.ones(len(targets.layout), dtype=torch.bool)
 
     def obstacle(self) -> str | None:
         """Why its targets are computed step by step in Python, or None where they are not."""

@@ -63,6 +63,7 @@ class Regressor(Head, Predictor):
     """
 
     aligns = frozenset({"summary"})
+    sums = True
     generates = False
 
     def __init__(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from ostinato import alignments
 from ostinato.data.cache import Dataset
 from ostinato.errors import DataError
+from ostinato.heads.contract import Head
 from ostinato.layers.pooling import words_of
 from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
-from ostinato.registry import Settings
+from ostinato.registry import Settings, component
+from ostinato.tokenizers.contract import Spelt
 
 COUNTED_ROWS = 10_000
 """Rows whose symbols are counted at a time: memory must not grow with the data."""
@@ -35,64 +38,79 @@ def usable_rows(
             notes.append(f"{split}: {count:,} rows have no {place}; they count for the other outputs alone")
         if count == len(usable):
             raise DataError(f"data.{split}: no row has {place}; give it in some rows, or leave this output out")
-    _demand_one_label_per_step(recipe, dataset, usable)
-    _demand_one_symbol_per_step(recipe, dataset, usable)
+    _demand_allowed_targets(recipe, dataset, usable)
     return usable
 
 
-def _demand_one_label_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
-    for name, settings in recipe.outputs.items():
-        read = alignments.labelled(settings, recipe)
-        if read is None:
-            continue
-        by_words = traits_of(recipe.inputs[read]).by_words
-        unit = "word" if by_words else "step"
-        labels = dataset.lengths[f"outputs.{name}"][rows]
-        steps = _words(dataset, f"inputs.{read}", rows) if by_words else dataset.lengths[f"inputs.{read}"][rows]
-        bad = np.flatnonzero((labels > 0) & (labels != steps))
-        if len(bad):
-            told = f"outputs.{name} has {labels[bad[0]]} labels and inputs.{read} {steps[bad[0]]} {unit}s"
-            way = f"align: each needs one label per {unit}: mend or leave out what has another number{_other_unit(recipe, read)}"
-            raise _refused(dataset, rows[bad], told, way)
+def _demand_allowed_targets(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
+    """As many targets as the alignment demands, and such as the head can learn."""
+    for name, output in recipe.outputs.items():
+        place, alignment = f"outputs.{name}", alignments.of(output)
+        there = rows[dataset.present(place, rows)]
+        if alignment.per_step:
+            source = alignment.source(output, recipe.inputs)
+            by_words = alignment.labels_steps and traits_of(recipe.inputs[source]).by_words
+            lengths = (
+                _words(dataset, f"inputs.{source}", there) if by_words else dataset.lengths[f"inputs.{source}"][there]
+            )
+            targets = dataset.lengths[place][there]
+            least, most = alignment.targets_allowed(lengths)
+            bad = np.flatnonzero((targets < least) | (targets > most))
+            if len(bad):
+                unit, number = (
+                    "word" if by_words else "step",
+                    f"{targets[bad[0]]} {{}} and inputs.{source} {lengths[bad[0]]}",
+                )
+                if alignment.labels_steps:
+                    message = f"{place} has {number.format('labels')} {unit}s"
+                    advice = f"needs one label per {unit}: mend or leave out what has another number{_other_unit(recipe, source)}"
+                else:
+                    message = f"{place} has {number.format('steps')}"
+                    advice = f"predicts what follows each step; leave {place}.column out, or set align: free"
+                raise _refused(dataset, there[bad], message, f"align: {alignment.name} {advice}")
+        head = component("heads", output.head.type)
+        if head.targets_rule:
+            bad = ~_allowed(head, dataset, place, f"inputs.{(output.reads or list(recipe.inputs))[0]}", there)
+            if bad.any():
+                message = f"{place} has a target that {output.head.type} cannot learn: {head.targets_rule}"
+                raise _refused(dataset, there[bad], message, "mend or leave out such rows")
 
 
-def _demand_one_symbol_per_step(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:
-    """What goes on from an input may stand in a column of its own, step beside step."""
-    for name, settings in recipe.outputs.items():
-        if not alignments.of(settings).streams:
-            continue
-        there = rows[dataset.present(f"outputs.{name}", rows)]
-        said, heard = (dataset.lengths[place][there] for place in (f"outputs.{name}", f"inputs.{settings.of}"))
-        bad = np.flatnonzero(said != heard)
-        if len(bad):
-            told = f"outputs.{name} has {said[bad[0]]} steps and inputs.{settings.of} {heard[bad[0]]}"
-            way = f"align: next says what follows each step; leave outputs.{name}.column out, or set align: free"
-            raise _refused(dataset, there[bad], told, way)
+def _allowed(head: type[Head], dataset: Dataset, place: str, source: str, rows: np.ndarray) -> np.ndarray:
+    """Which of these rows have a target that the head can learn from its source."""
+    parts = np.array_split(rows, max(1, -(-len(rows) // COUNTED_ROWS)))
+    return np.concatenate(
+        [
+            head.targets_allowed(torch.from_numpy(dataset.lengths[source][part]), dataset.steps(place, part)).numpy()
+            for part in parts
+        ]
+    )
 
 
-def _refused(dataset: Dataset, rows: np.ndarray, told: str, way: str) -> DataError:
+def _refused(dataset: Dataset, rows: np.ndarray, message: str, advice: str) -> DataError:
     """What is wrong with the first of these rows, how many are like it, and what to do."""
     number = "one row" if len(rows) == 1 else f"{len(rows):,} rows"
-    return DataError(f"{dataset.table.place(int(rows[0]))}: {told} ({number} like this); {way}")
+    return DataError(f"{dataset.table.place(int(rows[0]))}: {message} ({number} like this); {advice}")
 
 
-def _other_unit(recipe: Settings, read: str) -> str:
+def _other_unit(recipe: Settings, source: str) -> str:
     """What to set where a text's labels are of words and not of its pieces, or the other way round."""
-    owner = recipe_columns.vocabulary_owners(recipe)[f"inputs.{read}"]
+    owner = recipe_columns.vocabulary_owners(recipe)[f"inputs.{source}"]
     tokenizer = getattr(dict(recipe_columns.places(recipe))[owner], "tokenizer", None)
-    if tokenizer is None or (tokenizer.type == "word" and not traits_of(recipe.inputs[read]).by_words):
+    by_words, place = traits_of(recipe.inputs[source]).by_words, f"inputs.{source}.subword_pooling"
+    if tokenizer is None:
         return ""
-    where, kind = f"inputs.{read}.subword_pooling", tokenizer.type
-    if traits_of(recipe.inputs[read]).by_words:
-        return f"; where each piece that {kind} finds has one, set {where}: none"
-    if any(
-        output.of == read for output in recipe.outputs.values()
-    ):  # which says pieces, and refuses a text that is pooled
+    if by_words:
+        return f"; where each piece that {tokenizer.type} finds has one, set {place}: none"
+    if issubclass(component("tokenizers", tokenizer.type), Spelt):
+        return ""
+    # An output that continues the input generates its pieces, and refuses a text that is pooled.
+    if any(output.of == source for output in recipe.outputs.values()):
         return f"; where each word has one, set {owner}.tokenizer: word"
-    return f"; where each word has one, set {where}: mean"
+    return f"; where each word has one, set {place}: mean"
 
 
 def _words(dataset: Dataset, place: str, rows: np.ndarray) -> np.ndarray:
     """How many words each of these rows has in a column of pieces."""
-    parts = (dataset.steps(place, part) for part in np.array_split(rows, -(-len(rows) // COUNTED_ROWS)))
+    parts = (dataset.steps(place, part) for part in np.array_split(rows, max(1, -(-len(rows) // COUNTED_ROWS))))
     return np.concatenate([words_of(one.values[:, -1], one.layout)[1].lengths.numpy() for one in parts])

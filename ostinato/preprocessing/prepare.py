@@ -29,8 +29,6 @@ from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
-LABELLED = ("category", "tags")
-"""Modalities whose labels belong to the task: known from all training rows, also where a fraction of them is trained on."""
 
 
 @dataclass
@@ -141,11 +139,15 @@ def prepare(
     modalities = recipe_columns.build(recipe.settings)
     if facts is None:
         say("fitting the vocabularies")
-        kinds = {place: settings.type for place, settings in recipe_columns.places(recipe.settings)}
         at: list[int] = []
         readers = {
             place: partial(
-                _present, table, column, modalities[place], all_rows if kinds[place] in LABELLED else rows, at
+                _present,
+                table,
+                column,
+                modalities[place],
+                all_rows if modalities[place].labels_beyond_fraction else rows,
+                at,
             )
             for place, column in columns.items()
         }
@@ -190,7 +192,7 @@ def prepare(
     if recipe.settings.training.tbptt is not None:
         of = f"inputs.{streamed(recipe.settings)}"
         splits = {split: StreamExamples(examples, of) for split, examples in splits.items()}
-    return Prepared(recipe, modalities, splits, lengths, sources, notes, starts)
+    return Prepared(recipe.checked(modalities), modalities, splits, lengths, sources, notes, starts)
 
 
 def _starts(
@@ -274,7 +276,7 @@ def _windows(
     }
     sources["train"]["frequency"] = None if whole.frequency is None else str(whole.frequency)
     lengths = {name: settings.horizon for name, settings in recipe.settings.outputs.items()}
-    return Prepared(recipe, modalities, splits, lengths, sources, notes)
+    return Prepared(recipe.checked(modalities), modalities, splits, lengths, sources, notes)
 
 
 def _named(given: Any, written: Any) -> str:

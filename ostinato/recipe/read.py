@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ostinato import alignments
 from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, nearest
+from ostinato.modalities.contract import Modality
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import rules
 from ostinato.recipe.messages import explained, kind
@@ -21,7 +22,7 @@ from ostinato.recipe.paths import at_path, set_all, set_path
 from ostinato.recipe.rules import generates
 from ostinato.recipe.schema import opened, recipe_class
 from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
-from ostinato.registry import SameAs, Settings, component, keyword_only, names
+from ostinato.registry import SameAs, Settings, component, keyword_only, names, room_of, settings_class
 
 
 @dataclass
@@ -56,12 +57,21 @@ class Recipe:
         return at_path(self.plain(), path)
 
     def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
-        """The recipe with values chosen from the data where the user gave none: path -> (value, reason)."""
-        given = _copied(self.given)
+        """The recipe with values chosen from the data where the user gave none: path -> (value, reason). Nothing is checked."""
+        given, settings = _copied(self.given), self.settings
         for path, (value, _) in chosen.items():
             set_path(given, path, value, self.settings)
+            settings = _with_value(settings, path.split("."), value)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
-        return replace(self, settings=check(given, self.origin, to_train=True), given=given, reasons=reasons)
+        return replace(self, settings=settings, given=given, reasons=reasons)
+
+    def checked(self, modalities: Mapping[str, Modality]) -> Recipe:
+        """The recipe checked as a whole, once all is chosen.
+
+        Args:
+            modalities: as they were built from it, by place.
+        """
+        return replace(self, settings=check(self.given, self.origin, to_train=True, modalities=modalities))
 
     def yaml(self, *, reasons: bool = True) -> str:
         """The recipe as YAML, with the reason behind each value that was chosen from the data."""
@@ -231,7 +241,24 @@ def _written(settings: Any) -> Any:
     return [_written(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
 
 
-def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_train: bool = False) -> Settings:
+def _with_value(settings: Any, path: Sequence[str], value: Any) -> Any:
+    """Settings with another value at a path; another `type` makes the settings of that member."""
+    name, *rest = path
+    if isinstance(settings, Mapping):
+        return {**settings, name: _with_value(settings[name], rest, value) if rest else value}
+    if name == "type":
+        return settings_class(room_of(settings), value)()
+    return settings.model_copy(update={name: _with_value(getattr(settings, name), rest, value) if rest else value})
+
+
+def check(
+    plain: dict[str, Any],
+    origin: str,
+    text: str | None = None,
+    *,
+    to_train: bool = False,
+    modalities: Mapping[str, Modality] | None = None,
+) -> Settings:
     """Plain values to settings.
 
     Args:
@@ -239,7 +266,8 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_tra
         origin: its name for messages.
         text: as it was written, for the lines of mistakes.
         to_train: whether a model shall be made of it: what is shared is then filled in, and what differs there refused. Of settings
-            that were saved with a model all are said, also those that never counted.
+            that were saved with a model all are given, also those that never counted.
+        modalities: of each column, where they are built already; their own refusals are then known.
 
     Errors:
         ConfigError: all mistakes together, a line each.
@@ -255,7 +283,7 @@ def check(plain: dict[str, Any], origin: str, text: str | None = None, *, to_tra
     else:
         mistakes = (
             list(rules.check(settings))
-            or list(rules.check_components(settings))
+            or list(rules.check_components(settings, modalities))
             or (list(rules.check_sharing(settings)) if to_train else [])
         )
         if not mistakes:

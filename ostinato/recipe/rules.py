@@ -12,7 +12,7 @@ from torch import nn
 from ostinato import alignments
 from ostinato.alignments import Message
 from ostinato.errors import ConfigError, nearest
-from ostinato.modalities.contract import Traits
+from ostinato.modalities.contract import Modality, Traits
 from ostinato.model.columns import traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
@@ -215,17 +215,17 @@ def _check_windows(recipe: Settings) -> Iterator[Message]:
         yield "data.split", "divides one file by time, and `valid` or `test` names another file; give one of them"
 
 
-def check_components(recipe: Settings) -> Iterator[Message]:
+def check_components(recipe: Settings, modalities: Mapping[str, Modality] | None = None) -> Iterator[Message]:
     """What a component refuses of its own settings when it is built, before any data is read."""
     from ostinato.training.loop import Training
 
-    is_refused = False
+    is_refused, built = False, dict(modalities or {})
     builds: dict[str, Callable[[], object]] = {
         "search": lambda: build(recipe.search, "searches"),
         "training": lambda: Training(**recipe.training.arguments()),
         "training.optimizer": lambda: build(recipe.training.optimizer, "optimizers"),
         "training.schedule": lambda: build(recipe.training.schedule, "schedules"),
-        "recipe": lambda: recipe_columns.build(recipe),
+        "recipe": lambda: built or built.update(recipe_columns.build(recipe)),
     }
     for path, make in builds.items():
         try:
@@ -236,7 +236,7 @@ def check_components(recipe: Settings) -> Iterator[Message]:
             path = place[0] if place else path
             yield path, re.sub(rf"^{re.escape(path)}(?: \(\w+\))?: ", "", str(why))
     if not is_refused:
-        yield from recipe_vectors.check(recipe)
+        yield from recipe_vectors.check(recipe, built)
         yield from _check_characters(recipe)
 
 

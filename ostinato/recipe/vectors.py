@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ostinato.errors import ConfigError
 from ostinato.layers.embedding import Vectors
-from ostinato.modalities.contract import Worded
-from ostinato.recipe import columns as recipe_columns
+from ostinato.modalities.contract import Modality, Worded
 from ostinato.registry import Settings
 
 
@@ -17,9 +16,8 @@ def asked(recipe: Settings) -> dict[str, Vectors]:
     return {name: one for name, one in embeddings.items() if isinstance(one, Vectors)}
 
 
-def check(recipe: Settings) -> Iterator[tuple[str, str]]:
+def check(recipe: Settings, modalities: Mapping[str, Modality]) -> Iterator[tuple[str, str]]:
     """What has no words to look up: the place in the recipe, and why."""
-    modalities = recipe_columns.build(recipe) if asked(recipe) else {}
     for name, given in asked(recipe).items():
         modality, place = modalities[f"inputs.{name}"], f"inputs.{name}.encoder.embedding"
         if not isinstance(modality, Worded):

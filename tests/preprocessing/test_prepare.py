@@ -119,7 +119,7 @@ def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path
     uneven = [*shifted[:3], {"x": "abc", "y": "ab"}, *shifted[3:]]
     with pytest.raises(
         DataError,
-        match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(one row like this\); align: next says what follows",
+        match=r"row 4: outputs.y has 2 steps and inputs.x 3 \(one row like this\); align: next predicts what follows",
     ):
         preprocessing_prepare.prepare(made, data={"train": shifted, "valid": uneven})
     assert len(scores([run], shifted[:3])["y"].rows) == 3
