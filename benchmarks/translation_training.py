@@ -107,7 +107,8 @@ def _length(line: str) -> int:
 def recipe(piece: int) -> Recipe:
     """The same shapes as _joeynmt_peer.py."""
     shared = {"cell": "gru", "embedding_size": 256, "dropout": 0.3}
-    head = {**shared, "type": "autoregressive", "hidden_size": 512, "attention": "additive", "input_feeding": True}
+    decoder = {"cell": "gru", "hidden_size": 512, "attention": "additive", "input_feeding": True}
+    head = {"decoder": decoder, "embedding_size": 256, "dropout": 0.3, "label_smoothing": 0.1}
     training = {
         "batch_rows": ROWS,
         "epochs": 1,
@@ -118,7 +119,7 @@ def recipe(piece: int) -> Recipe:
     }
     made = from_arguments(
         {"de": {"type": "tokens", "encoder": {**shared, "type": "recurrent", "hidden_size": 256}}},
-        {"en": {"type": "tokens", "head": {**head, "label_smoothing": 0.1}}},
+        {"en": {"type": "tokens", "head": head}},
         data={"train": {"de": "train.de", "en": "train.en"}, "valid": {"de": "dev.de", "en": "dev.en"}},
         training=training,
     )

@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     # The one list of what is public: type checkers read it here, and `__getattr__` reads it from this file.
     from ostinato.attentions.contract import Attention
     from ostinato.cells.contract import Biases, Cell
+    from ostinato.decoders.contract import Decoder, Decoding
     from ostinato.distributions.contract import LEVELS, Distribution
-    from ostinato.encoders.contract import Encoded, Encoder, Source
+    from ostinato.encoders.contract import Encoded, Encoder, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
         ANSWERED,
         Belief,
-        Decoding,
         Generator,
         Head,
         Loss,
         Predicted,
         Predictor,
         Scored,
-        Sizes,
         Span,
     )
     from ostinato.joins.contract import Join

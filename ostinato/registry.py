@@ -26,6 +26,7 @@ ROOMS = {
     "attentions": "ostinato.attentions",
     "encoders": "ostinato.encoders",
     "joins": "ostinato.joins",
+    "decoders": "ostinato.decoders",
     "distributions": "ostinato.distributions",
     "heads": "ostinato.heads",
     "searches": "ostinato.searches",
@@ -122,7 +123,9 @@ def summaries(room: str) -> dict[str, str]:
         path = folder(room) / f"{name}.py"
         if path.exists():
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _names_file(node.name, name)]
+            classes = [
+                node for node in tree.body if isinstance(node, ast.ClassDef) and _names_file(node.name, name, room)
+            ]
             text = ast.get_docstring(classes[0]) if classes else ast.get_docstring(tree)
         else:
             text = inspect.getdoc(component(room, name))
@@ -130,19 +133,21 @@ def summaries(room: str) -> dict[str, str]:
     return lines
 
 
-def _names_file(class_name: str, file_name: str) -> bool:
-    return class_name.lower() == file_name.replace("_", "")
+def _names_file(class_name: str, file_name: str, room: str) -> bool:
+    """Whether a class is called as its file, or as that and its room: decoders/recurrent.py has `RecurrentDecoder`."""
+    stem = file_name.replace("_", "")
+    return class_name.lower() in (stem, stem + room.removesuffix("s"))
 
 
 @functools.cache
 def component(room: str, name: str) -> type:
-    """The class of a member: the one in its file whose name is the file's name without underscores, in any case."""
+    """The class of a member: the one in its file whose name is the file's, or the file's and the room's."""
     if name not in names(room):
         raise ConfigError(f"{room} has no '{name}'{nearest(name, names(room))}")
     outside = _outside(room)
     module = importlib.import_module(outside[name].module if name in outside else f"{ROOMS[room]}.{name}")
     for key, value in vars(module).items():
-        if inspect.isclass(value) and value.__module__ == module.__name__ and _names_file(key, name):
+        if inspect.isclass(value) and value.__module__ == module.__name__ and _names_file(key, name, room):
             return value
     raise TypeError(f"{module.__name__} defines no class named like its file")
 

@@ -6,7 +6,7 @@ from ostinato.registry import ROOMS, component, names, settings_class
 def __getattr__(name: str) -> type:
     for room in ROOMS:
         for member in names(room):
-            if member.replace("_", "") == name.lower() and component(room, member).__name__ == name:
+            if name.lower().startswith(member.replace("_", "")) and component(room, member).__name__ == name:
                 if room == "modalities":
                     from ostinato.model.columns import column_settings
 

@@ -32,13 +32,16 @@ def rows(number, seed=0):
 
 
 def model(**training):
-    from ostinato.settings import GRU, Autoregressive, Beam, General, Recurrent, Text, Word
+    from ostinato.settings import GRU, Autoregressive, Beam, General, Recurrent, RecurrentDecoder, Text, Word
 
     return ostinato.Model(
         inputs={"de": Text(tokenizer=Word(), encoder=Recurrent(cell=GRU(), hidden_size=8, embedding_size=8))},
         outputs={
             "en": Text(
-                tokenizer=Word(), head=Autoregressive(cell=GRU(), hidden_size=8, embedding_size=8, attention=General())
+                tokenizer=Word(),
+                head=Autoregressive(
+                    decoder=RecurrentDecoder(cell=GRU(), hidden_size=8, attention=General()), embedding_size=8
+                ),
             )
         },
         search=Beam(width=3),

@@ -59,7 +59,10 @@ def test_the_first_line_of_a_docstring_is_one_sentence(cls):
 @pytest.mark.parametrize(("room", "name"), MEMBERS)
 def test_a_file_in_a_room_names_its_class(room, name):
     cls = registry.component(room, name)
-    assert cls.__name__.lower() == name.replace("_", "") and cls.__module__ == f"{registry.ROOMS[room]}.{name}"
+    assert (
+        cls.__name__.lower() in (name.replace("_", ""), name.replace("_", "") + room.removesuffix("s"))
+        and cls.__module__ == f"{registry.ROOMS[room]}.{name}"
+    )
 
 
 @pytest.mark.parametrize(("room", "name"), MEMBERS)
@@ -269,7 +272,12 @@ def test_the_schema_and_the_recipe_refuse_a_misspelt_key_anywhere(validator, pat
 
 WRONG = {
     "inputs.a": ("txt", {"type": "txt"}, 5, {"encoder": "recurent"}, {"encoder": {"hidden_size": "large"}}),
-    "outputs.b": ("txt", {"type": "text", "head": "autoregresive"}, {"type": "text", "head": {"cell": "gruu"}}, None),
+    "outputs.b": (
+        "txt",
+        {"type": "text", "head": "autoregresive"},
+        {"type": "text", "head": {"decoder": {"cell": "gruu"}}},
+        None,
+    ),
     "search": ("bean", {"type": "beam", "width": 0}, 7),
     "training.optimizer": ("adamm", {"type": "adam", "learning_rate": -1}),
     "training.epochs": (0, 1.5, "3", None),
@@ -297,7 +305,9 @@ def test_the_schema_takes_the_short_forms(validator):
     ):
         plain = {
             "inputs": {"a": "text", "b": {"type": "text", "encoder": encoder}},
-            "outputs": {"c": {"type": "text", "tokenizer": {"same_as": "a"}, "head": {"attention": attention}}},
+            "outputs": {
+                "c": {"type": "text", "tokenizer": {"same_as": "a"}, "head": {"decoder": {"attention": attention}}}
+            },
             "search": "greedy",
         }
         validator.validate(plain)

@@ -27,6 +27,7 @@ ORDER = (
     "layers",
     "encoders",
     "joins",
+    "decoders",
     "distributions",
     "heads",
     "searches",

@@ -107,15 +107,20 @@ def test_settings_go_through_plain_values_and_back(room):
 
 def test_what_was_set_keeps_its_type_through_short_plain_values():
     settings = ostinato.settings
-    head = settings.Autoregressive(cell=settings.GRU(), attention=settings.ScaledDot(size=8))
+    head = settings.Autoregressive(
+        decoder=settings.RecurrentDecoder(cell=settings.GRU(), attention=settings.ScaledDot(size=8))
+    )
     assert head.plain(full=False) == {
-        "type": "autoregressive", "cell": {"type": "gru"}, "attention": {"type": "scaled_dot", "size": 8}
+        "type": "autoregressive",
+        "decoder": {"type": "recurrent", "cell": {"type": "gru"}, "attention": {"type": "scaled_dot", "size": 8}},
     }  # fmt: skip
 
 
 def test_settings_classes_make_the_recipe_that_the_words_make():
     settings = ostinato.settings
-    head = settings.Autoregressive(cell=settings.GRU(reset="before"), attention=settings.Additive(size=8))
+    head = settings.Autoregressive(
+        decoder=settings.RecurrentDecoder(cell=settings.GRU(reset="before"), attention=settings.Additive(size=8))
+    )
     by_class = from_arguments(
         {"a": settings.Text(encoder=settings.Recurrent(cell=settings.GRU()))},
         {"b": settings.Text(head=head)},
@@ -123,7 +128,12 @@ def test_settings_classes_make_the_recipe_that_the_words_make():
     )
     by_words = from_arguments(
         {"a": {"type": "text", "encoder": {"cell": "gru"}}},
-        {"b": {"type": "text", "head": {"cell": {"type": "gru", "reset": "before"}, "attention": {"size": 8}}}},
+        {
+            "b": {
+                "type": "text",
+                "head": {"decoder": {"cell": {"type": "gru", "reset": "before"}, "attention": {"size": 8}}},
+            }
+        },
         search="greedy",
     )
     assert by_class.settings == by_words.settings

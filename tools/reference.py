@@ -37,10 +37,11 @@ ABOUT = {
     "tokenizers": "`tokenizer` of a text.",
     "metrics": "What `evaluate` measures. `metrics` of an output lists them, names or mappings with a `type`; by default they"
     " are those of its modality and head. `training.monitor: OUTPUT.METRIC` monitors one, under its name in reports.",
-    "cells": "`cell` of an encoder or head.",
-    "attentions": "`attention` of a head.",
+    "cells": "`cell` of an encoder or decoder.",
+    "attentions": "`attention` of a decoder.",
     "encoders": "`encoder` of an input.",
     "joins": "`join` of an output.",
+    "decoders": "`decoder` of an autoregressive head.",
     "distributions": "What a head predicts; chosen by the head, for plug-ins.",
     "heads": "`head` of an output.",
     "searches": "`search` of the recipe, or `--set search...` of `evaluate` and `predict`.",
@@ -141,7 +142,9 @@ def chosen_from_data() -> dict[type, set[str]]:
             amount = planning.Amount(10**4, counted, counted)
             for path in (*planning.tokenizers(recipe, amount), *planning.sizes(recipe, amount)):
                 *place, setting = path.split(".")
-                owner = {"training": Training, slot: component(room, name)}.get(place[-1])
+                owners = {"training": Training, slot: component(room, name)}
+                owners["decoder"] = component("decoders", "recurrent")
+                owner = owners.get(place[-1])
                 if owner is not None:
                     found.setdefault(owner, set()).add(setting)
     return found

@@ -48,6 +48,14 @@ class Encoded(NamedTuple):
         )
 
 
+class Sizes(NamedTuple):
+    """What one encoded input brings to a head or decoder: widths of its steps, its summary and the tensors of its last state."""
+
+    steps: int | None
+    summary: int | None
+    state: tuple[int, ...] = ()
+
+
 class Encoder(nn.Module, ABC):
     """Reads one input; owns its embedding.
 

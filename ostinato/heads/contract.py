@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders.contract import Encoded
-from ostinato.kernels.packed import Packed
+from ostinato.decoders.contract import Decoding
+from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.steps import Steps
-
-
-class Sizes(NamedTuple):
-    """What one encoded input brings to a head: widths of its steps, its summary and the tensors of its last state."""
-
-    steps: int | None
-    summary: int | None
-    state: tuple[int, ...] = ()
 
 
 class Span(NamedTuple):
@@ -131,38 +122,6 @@ class Head(nn.Module, ABC):
 ANSWERED = "answered"
 """The name of a value in the state of a generator that first says a prompt's end again: how many of the symbols said are of the
 answer; -1 before it begins. Without it all are."""
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """The state of a generation: one row per hypothesis.
-
-    Args:
-        memory: what does not change while generating, an entry per input, B examples each; kept by reference.
-        rows: (R,) the example of the memory that a hypothesis reads.
-        values: what changes, by name, each (R, ...).
-        attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
-        packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this generation.
-    """
-
-    memory: tuple[Any, ...]
-    rows: Tensor
-    values: dict[str, Tensor] = field(default_factory=dict)
-    attention: tuple[Tensor, ...] = ()
-    packed: dict[str, Any] = field(default_factory=lambda: defaultdict(Packed), repr=False)
-
-    def reorder(self, rows: Tensor) -> Decoding:
-        """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""
-
-        def pick(tensor: Tensor) -> Tensor:
-            return tensor.index_select(0, rows)
-
-        return replace(
-            self,
-            rows=pick(self.rows),
-            values={name: pick(value) for name, value in self.values.items()},
-            attention=tuple(pick(weights) for weights in self.attention),
-        )
 
 
 class Belief(ABC):

@@ -139,9 +139,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         directions = 2 if component("encoders", encoder.type).directions_beside and encoder.bidirectional else 1
         wanted, why = width, many
         for output, head in heads.items():
-            if name in reads[output] and _given(recipe, f"outputs.{output}.head.hidden_size"):
-                wanted = max(1, head.hidden_size // directions)
-                why = f"its {directions} direction(s) as wide as outputs.{output}.head"
+            wide, at = _widest(head, f"outputs.{output}.head")
+            if name in reads[output] and _given(recipe, f"{at}.hidden_size"):
+                wanted = max(1, wide.hidden_size // directions)
+                why = f"its {directions} direction(s) as wide as {at}"
         size = _choose(recipe, chosen, encoder, place, "hidden_size", wanted, why)
         sizes_up = size if isinstance(size, list) else [size or width]
         own[name], read[name] = sizes_up[-1], directions * sizes_up[-1]
@@ -156,8 +157,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         _choose(
             recipe,
             chosen,
-            head,
-            place,
+            *_widest(head, place),
             "hidden_size",
             max(read[one] for one in reads[name]),
             "the steps of the widest encoder",
@@ -243,6 +243,12 @@ def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name
         return getattr(settings, name)
     chosen[f"{place}.{name}"] = (value, reason)
     return value
+
+
+def _widest(head: Settings, place: str) -> tuple[Settings, str]:
+    """The part of a head that has a width, and its place: the head itself, or what it is built from."""
+    parts = [(head, place), *((part, f"{place}.{name}") for name, part in head if isinstance(part, Settings))]
+    return next((part for part in parts if "hidden_size" in type(part[0]).model_fields), parts[0])
 
 
 def _dropout(amount: Amount) -> tuple[float, str]:

@@ -152,7 +152,15 @@ def _has_forecast(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
     return _head(recipe, head[:-1]) == "forecast"
 
 
+def _has_decoder(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
+    return _head(recipe, head[:-1]) == "autoregressive"
+
+
 COLUMNS = (("inputs", "*"), ("outputs", "*"))
+DECODER = ("cell", "hidden_size", "layers", "attention", "context", "input_feeding", "bridge", "scheduled_sampling")
+"""Settings that an autoregressive head had and its decoder has."""
+DECODER_TENSORS = ("attentions", "embedding", "cells", "bridge", "readout")
+"""Modules of an autoregressive head that its decoder has: tensors `heads.OUTPUT.cells.*` are `heads.OUTPUT.decoder.cells.*`."""
 RULES = (
     Rule(("inputs", "*", "encoder"), "both_ways", ("bidirectional",)),
     *(Rule(place, "several", ("multilabel",)) for place in COLUMNS),
@@ -160,5 +168,6 @@ RULES = (
     *(Rule(place, "known", ("known_future",), {"ahead": True, "past": False}, _is_series) for place in COLUMNS),
     Rule(("training",), "watch", ("monitor",)),
     Rule(("outputs", "*"), "align", ("align",), {"next": "ahead"}, _is_forecast),
+    *(Rule(("outputs", "*", "head"), word, ("decoder", word), {}, _has_decoder) for word in DECODER),
     Rule(("outputs", "*", "head"), "how", ("strategy",), {"step_by_step": "recursive"}, _has_forecast),
 )

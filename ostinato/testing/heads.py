@@ -38,9 +38,16 @@ TOLERANCE = 1e-5
 
 
 def maker(name: str, options: dict[str, Any] | None = None) -> Make:
-    """Makes the head that a recipe would make, `WIDTH` wide."""
-    given = {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})}
+    """Makes the head that a recipe would make, `WIDTH` wide; `options` may name the settings of its decoder beside its own."""
+    given = nested(name, {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})})
     return lambda spec, sizes: registry.make("heads", name, (spec, sizes), given)
+
+
+def nested(name: str, options: dict[str, Any], decoder: str = "recurrent") -> dict[str, Any]:
+    """Options of a head, those that are a decoder's under `decoder`."""
+    own = registry.settings_class("heads", name).model_fields
+    below = {key: value for key, value in options.items() if key not in own}
+    return {key: value for key, value in options.items() if key in own} | {"decoder": {"type": decoder, **below}}
 
 
 def all_of(name: str, options: dict[str, Any] | None = None) -> None:
@@ -228,7 +235,11 @@ def options_matter(name: str, values: dict[str, Sequence[Any]], further: dict[st
         values: for every option, values other than its default.
         further: options that one needs beside it to do anything.
     """
-    fields = set(registry.settings_class("heads", name).model_fields) - {"type"}
+    fields = {
+        *registry.settings_class("heads", name).model_fields,
+        *registry.settings_class("decoders", "recurrent").model_fields,
+    }
+    fields -= {"type", "decoder"}
     assert fields == set(values), f"options without a value to try: {fields ^ set(values)}"
     for option, tried in values.items():
         beside = further.get(option, {})
@@ -248,7 +259,7 @@ def learns_to_reverse(name: str, options: dict[str, Any] | None = None, *, updat
     spec = Symbols(7, 0, 1, 2)
     encoder = registry.make("encoders", "recurrent", (spec,), {"cell": "gru", "hidden_size": 24, "embedding_size": 12})
     sizes = [Sizes(encoder.steps_size, encoder.summary_size, encoder.state_sizes)]
-    head = registry.make("heads", name, (spec, sizes), {"hidden_size": 48, "embedding_size": 24, **(options or {})})
+    head = maker(name, {"hidden_size": 48, "embedding_size": 24, **(options or {})})(spec, sizes)
     model = nn.ModuleList([encoder, head])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(updates):

@@ -19,7 +19,7 @@ outputs:
   en:
     type: text
     tokenizer: word
-    head: {cell: gru, hidden_size: 8, embedding_size: 8, attention: general, dropout: 0.2}
+    head: {decoder: {cell: gru, hidden_size: 8, attention: general}, embedding_size: 8, dropout: 0.2}
 search: {type: beam, width: 2}
 training: {epochs: 2, batch_rows: 10, max_steps: 40, optimizer: {type: adamw, learning_rate: 0.05}}
 """

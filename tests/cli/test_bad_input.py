@@ -268,7 +268,9 @@ def test_lists_of_whole_numbers_are_learnt_and_judged_as_symbols(folder, train):
     write_rows(folder / "train.jsonl", [{"a": [1, 2, 3], "b": [3, 2, 1]}] * 20)
     recipe = f"data: {{train: train.jsonl}}\ninputs: {{a: {{type: tokens, encoder: {ENCODER}}}}}\n"
     said = train(
-        recipe + "outputs: {b: {type: tokens, head: {cell: gru, hidden_size: 4}}}\nsearch: greedy\n" + TRAINING
+        recipe
+        + "outputs: {b: {type: tokens, head: {decoder: {cell: gru, hidden_size: 4}}}}\nsearch: greedy\n"
+        + TRAINING
     )
     finite(said.json)
 

@@ -34,7 +34,7 @@ import pytest
         (
             "attention: general",
             "attention: generall",
-            ["outputs.en.head.attention", "'generall' is not known", "'general'"],
+            ["outputs.en.head.decoder.attention", "'generall' is not known", "'general'"],
         ),
         ("search:", "version: 99\nsearch:", ["version 99", "up to 2", "update Ostinato"]),
         ("outputs:\n  en:", "outputs:\n  de:", ["outputs.de", "an input too", "column: de"]),
@@ -106,7 +106,9 @@ def test_several_mistakes_are_told_together(here, refused):
         .replace("0.2}\nout", "7}\nout")
     )
     refused(
-        "check", "tiny.yaml", says=["3 mistakes", "training.epocs", "head.attention", "encoder.dropout", "less than 1"]
+        "check",
+        "tiny.yaml",
+        says=["3 mistakes", "training.epocs", "head.decoder.attention", "encoder.dropout", "less than 1"],
     )
 
 
@@ -202,7 +204,7 @@ def test_set_opens_bare_names_and_takes_the_slots_default(here, cli):
     sets = [
         "inputs.de.tokenizer=word",
         "outputs.en.tokenizer=word",
-        "outputs.en.head.hidden_size=4",
+        "outputs.en.head.decoder.hidden_size=4",
         "inputs.de.encoder.hidden_size=4",
     ]
     said = cli("check", "short.yaml", "--json", *(word for one in sets for word in ("--set", one)))

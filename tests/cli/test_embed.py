@@ -51,7 +51,7 @@ def test_several_inputs_need_of_and_only_its_column(here, cli, refused):
     (here / "two.yaml").write_text(
         "data: {train: two.jsonl}\ninputs:\n"
         "  a: {type: tokens, separator: '', encoder: {hidden_size: 4}}\n  b: {type: tokens, separator: '', encoder: {hidden_size: 3}}\n"
-        "outputs: {c: {type: tokens, separator: '', head: {hidden_size: 4}}}\nsearch: greedy\ntraining: {epochs: 1, batch_rows: 8}\n"
+        "outputs: {c: {type: tokens, separator: '', head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\ntraining: {epochs: 1, batch_rows: 8}\n"
     )
     (here / "two.jsonl").write_text("\n".join(json.dumps({"a": "x", "b": "yx", "c": "z"}) for _ in range(12)) + "\n")
     assert cli("train", "two.yaml", "--out", "run").code == 0

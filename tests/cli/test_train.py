@@ -115,7 +115,7 @@ def test_resume_refuses_changed_data_and_takes_moved_data(here, cli, refused):
 def test_sizes_chosen_when_a_run_began_are_kept_when_it_goes_on(here, cli, monkeypatch):
     (here / "short.yaml").write_text(
         "data: {train: train.tsv}\ninputs: {de: {type: text, tokenizer: char, encoder: {hidden_size: 4}}}\n"
-        "outputs: {en: {type: text, tokenizer: char, head: {hidden_size: 4}}}\nsearch: greedy\ntraining: {epochs: 1}\n"
+        "outputs: {en: {type: text, tokenizer: char, head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\ntraining: {epochs: 1}\n"
     )
     assert cli("train", "short.yaml", "--out", "run").code == 0
     chosen = json.loads((here / "run/bundle.json").read_text())["recipe"]["training"]["batch_steps"]

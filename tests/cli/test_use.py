@@ -161,8 +161,8 @@ def test_several_inputs_and_outputs_come_from_a_table_and_leave_tab_separated(he
         "data: {train: two.jsonl}\n"
         "inputs:\n  a: {type: text, tokenizer: char, encoder: {hidden_size: 4}}\n"
         "  b: {type: text, tokenizer: char, encoder: {hidden_size: 4}}\n"
-        "outputs:\n  c: {type: text, tokenizer: char, head: {hidden_size: 4}}\n"
-        "  d: {type: text, tokenizer: char, head: {hidden_size: 4, attention: none}}\n"
+        "outputs:\n  c: {type: text, tokenizer: char, head: {decoder: {hidden_size: 4}}}\n"
+        "  d: {type: text, tokenizer: char, head: {decoder: {hidden_size: 4, attention: none}}}\n"
         "search: {type: greedy, max_length: 4, min_length: 4}\ntraining: {epochs: 1, batch_rows: 8}\n"
     )
     rows = [{"a": "x", "b": "y", "c": "\t\n", "d": "\n\t"}] * 12
@@ -215,7 +215,11 @@ def test_check_counts_what_is_built_and_full_is_a_fixed_point(here, cli):
 
 
 def test_a_full_recipe_keeps_what_was_switched_off(here, cli):
-    sets = ["outputs.en.head.attention=none", "training.clip_norm=null", "inputs.de.tokenizer={type: bpe, size: 300}"]
+    sets = [
+        "outputs.en.head.decoder.attention=none",
+        "training.clip_norm=null",
+        "inputs.de.tokenizer={type: bpe, size: 300}",
+    ]
     words = [word for one in sets for word in ("--set", one)]
     first = cli("check", "tiny.yaml", *words, "--full").out
     (here / "full.yaml").write_text(first)

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from ostinato import registry
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Sizes
 from ostinato.kernels import dispatch
@@ -25,10 +24,10 @@ def make(options=None, inputs="one", seed=0):
 def by_the_equations(head, encoded, row, symbols, *, attend, context, feeding):
     """Logits of one sequence, a step at a time, from the formulas of the docstring and nothing else of the head's code."""
     source = encoded[0].steps.split()[row][None] if attend else None
-    attention = head.attentions[0] if attend else None
-    start = torch.tanh(head.bridge(torch.cat([part[row] for part in encoded[0].state])))[None]
-    state = tuple(start.split(head.hidden_size, 1))
-    looked, fed, said = None, start.new_zeros(1, head.fed_size), head.begin
+    attention = head.decoder.attentions[0] if attend else None
+    start = torch.tanh(head.decoder.bridge(torch.cat([part[row] for part in encoded[0].state])))[None]
+    state = tuple(start.split(head.decoder.hidden_size, 1))
+    looked, fed, said = None, start.new_zeros(1, head.decoder.fed_size), head.begin
     logits = []
 
     def look(query):
@@ -40,14 +39,14 @@ def by_the_equations(head, encoded, row, symbols, *, attend, context, feeding):
         return (scores.softmax(2) @ source)[:, 0]
 
     for symbol in [*symbols, None]:
-        embedded = head.embedding.weight[said][None]
+        embedded = head.decoder.embedding.weight[said][None]
         if context == "before":
             found = look(state[0])
-            state = head.cells[0](torch.cat([embedded, found], 1), state)
-            read = torch.tanh(head.readout(torch.cat([state[0], found, embedded], 1)))
+            state = head.decoder.cells[0](torch.cat([embedded, found], 1), state)
+            read = torch.tanh(head.decoder.readout(torch.cat([state[0], found, embedded], 1)))
         else:
-            state = head.cells[0](torch.cat([embedded, fed], 1) if feeding else embedded, state)
-            read = torch.tanh(head.readout(torch.cat([state[0], look(state[0])], 1))) if attend else state[0]
+            state = head.decoder.cells[0](torch.cat([embedded, fed], 1) if feeding else embedded, state)
+            read = torch.tanh(head.decoder.readout(torch.cat([state[0], look(state[0])], 1))) if attend else state[0]
             fed = read
         logits.append(head.output(read)[0])
         said = symbol
@@ -148,33 +147,37 @@ def test_scheduled_sampling_hears_the_models_own_best_symbol():
 
 def test_tied_weights_are_one_and_survive_saving():
     head, encoded = make({"tied": True, "embedding_size": 5})
-    assert head.output.weight is head.embedding.weight
+    assert head.output.weight is head.decoder.embedding.weight
     own = {name for name, _ in head.named_parameters()}
-    assert ("embedding.weight" in own) and ("output.weight" not in own)
+    assert ("decoder.embedding.weight" in own) and ("output.weight" not in own)
     other, _ = make({"tied": True, "embedding_size": 5}, seed=9)
     other.load_state_dict(head.state_dict())
-    assert other.output.weight is other.embedding.weight
+    assert other.output.weight is other.decoder.embedding.weight
     for one in (head, other):
         one.eval()
     assert torch.equal(
         head.score(encoded, laws.targets()).log_probability, other.score(encoded, laws.targets()).log_probability
     )
     head.loss(encoded, laws.targets()).total.backward()
-    assert bool((head.embedding.weight.grad.abs().sum(1) > 0).all()), "the softmax reaches every row, heard or not"
+    assert bool((head.decoder.embedding.weight.grad.abs().sum(1) > 0).all()), (
+        "the softmax reaches every row, heard or not"
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"input_feeding": True}, {"context": "before"}])
 def test_the_whole_path_and_the_loop_are_taken_where_they_should(options, monkeypatch):
     head, encoded = make(options)
     taken = []
-    for path in ("_run_whole", "_run_stepwise"):
-        real = getattr(type(head), path)
+    for path in ("_at_once", "_step_by_step"):
+        real = getattr(type(head.decoder), path)
         monkeypatch.setattr(
-            type(head), path, lambda self, *args, path=path, real=real: (taken.append(path), real(self, *args))[1]
+            type(head.decoder),
+            path,
+            lambda self, *args, path=path, real=real: (taken.append(path), real(self, *args))[1],
         )
     with dispatch.forced("reference"):
         head.loss(encoded, laws.targets())
-    assert taken == ["_run_stepwise" if options else "_run_whole"]
+    assert taken == ["_step_by_step" if options else "_at_once"]
 
 
 ONE = [Sizes(6, 4, (3, 2))]
@@ -195,10 +198,10 @@ TABLE = [Sizes(None, 4)]
 )
 def test_what_excludes_each_other_is_refused(sizes, options, message):
     with pytest.raises(ConfigError, match=message):
-        registry.make("heads", NAME, (SPEC, sizes), {"hidden_size": 6} | options)
+        laws.maker(NAME, {"embedding_size": 256} | options)(SPEC, sizes)
 
 
 def test_a_table_row_alone_is_answered_without_attention():
-    head = registry.make("heads", NAME, (SPEC, TABLE), {"hidden_size": 6, "attention": "none"})
+    head = laws.maker(NAME, {"attention": "none"})(SPEC, TABLE)
     encoded = [laws.read("one and a table row")[1]]
     assert math.isfinite(head.loss(encoded, laws.targets()).total.item())

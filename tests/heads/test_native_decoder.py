@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ostinato.encoders.contract import Encoded
+from ostinato.decoders.recurrent import RecurrentDecoder
 from ostinato.heads.autoregressive import Autoregressive
 from ostinato.heads.contract import Sizes
 from ostinato.kernels import decoder, dispatch
@@ -46,9 +47,11 @@ def drawn(case, *, feeding=None, attention=None, inputs=1, dropout=0.0, **option
     given = {
         "cell": named("cells", cell, **settings), "hidden_size": size, "layers": 1 + case % 4 // 3, "embedding_size": number(1, 20),
         "attention": named("attentions", attention), "context": "after" if feeding else "before", "input_feeding": feeding and case % 6 != 5,
-        "dropout": dropout,
     }  # fmt: skip
-    head = Autoregressive(SPEC, [Sizes(width, width, (width,))] * inputs, **(given | options)).to(dtype)
+    size = given.pop("embedding_size")
+    decoder = settings_class("decoders", "recurrent")(**(given | options))
+    sizes = [Sizes(width, width, (width,))] * inputs
+    head = Autoregressive(SPEC, sizes, decoder=decoder, embedding_size=size, dropout=dropout).to(dtype)
     encoded = []
     for _ in range(inputs):
         layout = Layout([number(0 if case % 4 == 0 else 1, 7) for _ in range(rows)])
@@ -94,7 +97,7 @@ def test_the_native_loop_is_taken_and_no_step_is_made_in_python(monkeypatch, fee
     taken = []
     real = decoder.decode
     monkeypatch.setattr(decoder, "decode", lambda *arguments: (taken.append(True), real(*arguments))[1])
-    monkeypatch.setattr(Autoregressive, "_run_stepwise", None)
+    monkeypatch.setattr(RecurrentDecoder, "_step_by_step", None)
     head.loss(encoded, targets)
     head.score(encoded, targets)
     assert taken == [True, True]
@@ -104,11 +107,11 @@ def test_the_native_loop_is_taken_and_no_step_is_made_in_python(monkeypatch, fee
 def test_dropout_between_layers_reaches_both_loops_alike(monkeypatch, feeding):
     head, encoded, targets = drawn(7, feeding=feeding, layers=3, dropout=0.4)
     # one mask for all, by place, so that both loops drop the same values
-    monkeypatch.setattr(
-        Autoregressive,
-        "_dropped",
-        lambda self, values: values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5,
-    )
+    def every_third(self, values):
+        return values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5
+
+    monkeypatch.setattr(RecurrentDecoder, "_dropped", every_third)
+    monkeypatch.setattr(Autoregressive, "_dropped", every_third)
     near(results(head, encoded, targets), results(head, encoded, targets, kernel="reference"), 1e-11)
 
 

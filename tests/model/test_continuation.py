@@ -189,7 +189,7 @@ def test_another_output_sees_no_begin_symbol():
         "inputs": {"text": {"type": "tokens", "encoder": {"hidden_size": 4, "embedding_size": 4}}},
         "outputs": {
             "on": {"of": "text", "align": "next"},
-            "tail": {"type": "tokens", "head": {"hidden_size": 4, "embedding_size": 4}},
+            "tail": {"type": "tokens", "head": {"decoder": {"hidden_size": 4}, "embedding_size": 4}},
         },
     }
     settings = recipe_read.check(plain, "test")

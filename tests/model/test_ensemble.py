@@ -343,7 +343,7 @@ outputs:
   seen: {type: category, multilabel: true}
   size: number
   tags: {type: tags, head: crf}
-  said: {type: text, tokenizer: word, head: {hidden_size: 16, embedding_size: 8}}
+  said: {type: text, tokenizer: word, head: {decoder: {hidden_size: 16}, embedding_size: 8}}
 training: {epochs: 3, batch_rows: 16, optimizer: {type: adamw, learning_rate: 0.02}}
 search: greedy
 """

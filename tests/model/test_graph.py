@@ -9,6 +9,7 @@ from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
 from ostinato.recipe.read import from_arguments
 from ostinato.steps import Layout, Steps
+from ostinato.testing.heads import nested
 
 ENCODER = {"hidden_size": 4, "embedding_size": 3, "cell": "gru"}
 HEAD = {"hidden_size": 8, "embedding_size": 3, "cell": "gru"}
@@ -36,7 +37,7 @@ def source(**rest):
 
 
 def target(head=None, **rest):
-    return text(head=HEAD | (head or {}), **rest)
+    return text(head=nested("autoregressive", HEAD | (head or {})), **rest)
 
 
 def batch(inputs, outputs, lengths=(3, 1, 4)):
@@ -113,7 +114,7 @@ def test_a_join_makes_one_input_of_several():
     model = graph({"a": source(), "b": source()}, {"c": target(join="concatenate")})
     rows = batch("ab", "c")
     (read,) = model.read("c", rows.inputs)
-    assert read.steps.layout.lengths.tolist() == [6, 2, 8] and len(model.heads["c"].attentions) == 1
+    assert read.steps.layout.lengths.tolist() == [6, 2, 8] and len(model.heads["c"].decoder.attentions) == 1
     assert model.losses(rows)["c"].count == 11
 
 

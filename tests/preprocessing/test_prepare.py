@@ -29,7 +29,9 @@ def rows(number):
 
 def recipe(fraction, output="tokens", **training):
     small = {"type": "tokens", "separator": "", "encoder": {"hidden_size": 4}}
-    made = {"y": {"type": output} if output == "category" else {"type": output, "head": {"hidden_size": 4}}}
+    made = {
+        "y": {"type": output} if output == "category" else {"type": output, "head": {"decoder": {"hidden_size": 4}}}
+    }
     return from_arguments(
         {"x": small}, made, data={"fraction": fraction}, training={"epochs": 1, "batch_rows": 8, **training}
     )

@@ -7,6 +7,7 @@ from ostinato.model.graph import Graph
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.sizes import Amount
 from ostinato.recipe.read import from_arguments
+from ostinato.testing.heads import nested
 
 TWO = {"de": "text"}, {"en": "text"}
 
@@ -38,7 +39,7 @@ def test_every_amount_of_data_is_served(rows):
         recipe.settings.outputs["en"].head,
         recipe.settings.training,
     )
-    assert 64 <= encoder.hidden_size <= 512 and head.hidden_size == 2 * encoder.hidden_size
+    assert 64 <= encoder.hidden_size <= 512 and head.decoder.hidden_size == 2 * encoder.hidden_size
     assert 0.1 <= encoder.dropout == head.dropout <= 0.3
     assert 300 <= recipe.settings.inputs["de"].tokenizer.size <= 32_000
     assert 200 <= training.batch_steps <= 4_000 and 2 <= training.epochs <= 200
@@ -60,7 +61,7 @@ def test_sizes_grow_with_the_data():
 
 def test_twenty_nine_thousand_captions_get_the_sizes_of_the_design():
     settings = planned(*TWO, 29_000).settings
-    assert (settings.inputs["de"].encoder.hidden_size, settings.outputs["en"].head.hidden_size) == (256, 512)
+    assert (settings.inputs["de"].encoder.hidden_size, settings.outputs["en"].head.decoder.hidden_size) == (256, 512)
     assert settings.training.batch_steps == 4_000 and 7_000 <= settings.inputs["de"].tokenizer.size <= 8_500
 
 
@@ -85,7 +86,9 @@ def test_what_the_user_set_is_kept():
                 "encoder": {"hidden_size": 40, "dropout": 0.05},
             }
         },
-        "outputs": {"en": {"type": "text", "head": {"hidden_size": 90, "embedding_size": 31, "dropout": 0.0}}},
+        "outputs": {
+            "en": {"type": "text", "head": {"decoder": {"hidden_size": 90}, "embedding_size": 31, "dropout": 0.0}}
+        },
         "training": {"batch_rows": 7, "epochs": 3},
     }
     recipe = planned(**given, rows=29_000)
@@ -95,7 +98,7 @@ def test_what_the_user_set_is_kept():
         recipe.settings.training,
     )
     assert (recipe.settings.inputs["de"].tokenizer.size, encoder.hidden_size, encoder.dropout) == (777, 40, 0.05)
-    assert (head.hidden_size, head.embedding_size, head.dropout) == (90, 31, 0.0)
+    assert (head.decoder.hidden_size, head.embedding_size, head.dropout) == (90, 31, 0.0)
     assert (training.batch_rows, training.batch_steps, training.epochs) == (7, None, 3)
 
 
@@ -116,11 +119,13 @@ def test_widths_follow_the_encoder_or_the_head_that_the_user_set():
     set_below = planned(
         {"de": {"type": "text", "encoder": {"hidden_size": [20, 30], "layers": 2}}}, {"en": "text"}, 5_000
     ).settings
-    assert (set_below.outputs["en"].head.hidden_size, set_below.outputs["en"].head.embedding_size) == (60, 30)
-    set_above = planned({"de": "text"}, {"en": {"type": "text", "head": {"hidden_size": 50}}}, 5_000).settings
-    assert (set_above.inputs["de"].encoder.hidden_size, set_above.outputs["en"].head.hidden_size) == (25, 50)
+    assert (set_below.outputs["en"].head.decoder.hidden_size, set_below.outputs["en"].head.embedding_size) == (60, 30)
+    set_above = planned(
+        {"de": "text"}, {"en": {"type": "text", "head": {"decoder": {"hidden_size": 50}}}}, 5_000
+    ).settings
+    assert (set_above.inputs["de"].encoder.hidden_size, set_above.outputs["en"].head.decoder.hidden_size) == (25, 50)
     one_way = planned({"de": {"type": "text", "encoder": {"bidirectional": False}}}, {"en": "text"}, 5_000).settings
-    assert one_way.outputs["en"].head.hidden_size == one_way.inputs["de"].encoder.hidden_size
+    assert one_way.outputs["en"].head.decoder.hidden_size == one_way.inputs["de"].encoder.hidden_size
 
 
 def test_a_shared_vocabulary_is_sized_for_all_who_use_it_and_once():
@@ -141,15 +146,18 @@ ENCODERS = [
     )
 ]  # fmt: skip
 HEADS = [
-    {"attention": "dot"}, {"attention": "none"}, {"attention": "location", "context": "before"}, {"tied": True},
-    {"input_feeding": True, "layers": 2}, {"attention": "dot", "hidden_size": 18}, {"cell": "gru"},
+    nested("autoregressive", options)
+    for options in (
+        {"attention": "dot"}, {"attention": "none"}, {"attention": "location", "context": "before"}, {"tied": True},
+        {"input_feeding": True, "layers": 2}, {"attention": "dot", "hidden_size": 18}, {"cell": "gru"},
+    )
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=str)
 def test_nothing_is_chosen_that_a_component_refuses(encoder):
     for head in HEADS:
-        if "hidden_size" in head and "hidden_size" in encoder:
+        if "hidden_size" in head["decoder"] and "hidden_size" in encoder:
             continue  # both are the user's own, and his to mend
         inputs = {"de": {"type": "text", "encoder": encoder}}
         recipe = planned(inputs, {"en": {"type": "text", "head": head}}, 100).settings

@@ -60,11 +60,11 @@ def test_a_recipe_written_out_is_the_same_recipe(path, tmp_path):
 
 def test_what_is_switched_off_stays_off_when_written_out(tmp_path):
     made = from_arguments(
-        {"a": "text"}, {"b": {"type": "text", "head": {"attention": None}}}, training={"clip_norm": None}
+        {"a": "text"}, {"b": {"type": "text", "head": {"decoder": {"attention": None}}}}, training={"clip_norm": None}
     )
     (tmp_path / "full.yaml").write_text(made.yaml())
     again = load(tmp_path / "full.yaml").settings
-    assert again.outputs["b"].head.attention is None and again.training.clip_norm is None
+    assert again.outputs["b"].head.decoder.attention is None and again.training.clip_norm is None
 
 
 def test_chosen_values_are_taken_and_their_reasons_are_comments_that_stay_yaml():

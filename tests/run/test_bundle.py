@@ -23,7 +23,7 @@ def whole(tmp_path_factory):
         patch.setenv("OSTINATO_CACHE", str(folder / "cache"))
         model = ostinato.Model(
             inputs={"x": {**small, "encoder": {"hidden_size": 4}}},
-            outputs={"y": {**small, "head": {"hidden_size": 4}}},
+            outputs={"y": {**small, "head": {"decoder": {"hidden_size": 4}}}},
             training={"epochs": 1, "batch_rows": 8},
         )
         texts = ["".join(random.Random(seed).choices("abc", k=3)) for seed in range(16)]

@@ -24,7 +24,13 @@ def run(tmp_path_factory):
         patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
         model = ostinato.Model(
             inputs={"x": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 16, "embedding_size": 8}}},
-            outputs={"y": {"type": "text", "tokenizer": "char", "head": {"hidden_size": 16, "embedding_size": 8}}},
+            outputs={
+                "y": {
+                    "type": "text",
+                    "tokenizer": "char",
+                    "head": {"decoder": {"hidden_size": 16}, "embedding_size": 8},
+                }
+            },
             training={
                 "epochs": 4,
                 "batch_rows": 16,

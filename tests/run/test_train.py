@@ -37,7 +37,7 @@ def rows(number, seed=0):
 def recipe(**training):
     return from_arguments(
         {"x": SMALL | {"encoder": {"hidden_size": 4}}},
-        {"y": SMALL | {"head": {"hidden_size": 4}}},
+        {"y": SMALL | {"head": {"decoder": {"hidden_size": 4}}}},
         training={"epochs": 1} | training,
     )
 
@@ -81,7 +81,7 @@ def test_a_split_that_is_not_named_is_told():
 def test_a_watched_metric_of_answers_is_measured_each_epoch(tmp_path):
     model = ostinato.Model(
         {"x": SMALL | {"encoder": {"hidden_size": 4}}},
-        {"y": SMALL | {"head": {"hidden_size": 4}}},
+        {"y": SMALL | {"head": {"decoder": {"hidden_size": 4}}}},
         training={"epochs": 2, "batch_rows": 8, "monitor": "y.exact_match"},
     )
     model.fit(rows(24), rows(8, seed=1), folder=tmp_path / "run", device="cpu")
@@ -97,7 +97,7 @@ def test_a_watched_metric_of_answers_is_measured_each_epoch(tmp_path):
 def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp_path):
     model = ostinato.Model(
         {"x": SMALL | {"encoder": {"hidden_size": 4}}},
-        {"y": SMALL | {"head": {"hidden_size": 4}, "alternatives": "more"}},
+        {"y": SMALL | {"head": {"decoder": {"hidden_size": 4}}, "alternatives": "more"}},
         search={"type": "greedy", "min_length": 1},
         training={"epochs": 1, "batch_rows": 8},
     )
@@ -121,7 +121,7 @@ def test_compare_needs_an_output_in_common(tmp_path):
     for name in ("y", "z"):
         model = ostinato.Model(
             {"x": SMALL | {"encoder": {"hidden_size": 4}}},
-            {name: SMALL | {"column": "y", "head": {"hidden_size": 4}}},
+            {name: SMALL | {"column": "y", "head": {"decoder": {"hidden_size": 4}}}},
             training={"epochs": 1, "batch_rows": 8},
         )
         runs.append(model.fit(rows(24), rows(8), folder=tmp_path / name, device="cpu").run)

@@ -1,0 +1,96 @@
+"""What a decoder is: target steps, one after the other, and encoded inputs to features of the step that follows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.encoders.contract import Encoded, Sizes
+from ostinato.kernels.packed import Packed
+from ostinato.steps import Steps
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """The state of a generation: one row per hypothesis.
+
+    Args:
+        memory: what does not change while generating, an entry per input, B examples each; kept by reference.
+        rows: (R,) the example of the memory that a hypothesis reads.
+        values: what changes, by name, each (R, ...).
+        attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
+        packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this generation.
+    """
+
+    memory: tuple[Any, ...]
+    rows: Tensor
+    values: dict[str, Tensor] = field(default_factory=dict)
+    attention: tuple[Tensor, ...] = ()
+    packed: dict[str, Any] = field(default_factory=lambda: defaultdict(Packed), repr=False)
+
+    def reorder(self, rows: Tensor) -> Decoding:
+        """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""
+        return replace(
+            self,
+            rows=self.rows.index_select(0, rows),
+            values={name: value.index_select(0, rows) for name, value in self.values.items()},
+            attention=tuple(weights.index_select(0, rows) for weights in self.attention),
+        )
+
+
+class Decoder(nn.Module, ABC):
+    """Reads the target from its beginning, each step with what the inputs bring, and gives what the head predicts the next from.
+
+    The head owns the output: softmax, loss, distribution. It gives the decoder the layer that embeds a target step.
+
+    Laws: `extend` over a prompt gives the features of `step` called step by step; `run` gives those of `extend` from a fresh
+    state; features depend on no later step, and neither on the other examples nor on their order.
+
+    Shapes:
+        steps (N, ...) as the embedding reads them; features (N, output_size)
+
+    Args:
+        sizes: one `Sizes` for each input that the output reads, by position.
+        embed: makes the embedding, a module from target steps to vectors (N, input_size), by position; called once.
+        input_size: the width of these vectors, by position.
+        output_size: the width of the features, by position; None: the decoder's own.
+        dropout: the probability of dropping a value of the embedded steps and between layers, by position.
+    """
+
+    embedding: nn.Module
+    output_size: int
+    attended: Sequence[int] = ()
+    """Which of the inputs it attends to, by position."""
+
+    def obstacle(self) -> str | None:
+        """Why whole targets are computed step by step in Python, or None where they are not."""
+        return None
+
+    @abstractmethod
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        """One hypothesis per example, before its first step."""
+
+    def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The features (N, output_size) after each step of whole targets, which are known.
+
+        Args:
+            choose: while training, the model's own best step (N, ...) from features, for decoders that read some of these in
+                place of the true ones; None where nothing is sampled.
+        """
+        return self.extend(steps, self.start(encoded))[0]
+
+    @abstractmethod
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Reads a prompt at once: features (N, output_size) after each of its steps, and the state after the last.
+
+        A sequence without steps keeps its state.
+        """
+
+    @abstractmethod
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        """Reads one step (R, ...) of each hypothesis: features (R, output_size) and the state after it."""
