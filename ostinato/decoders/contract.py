@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ostinato.encoders.contract import Encoded, Sizes
+from ostinato.encoders.contract import Encoded
 from ostinato.kernels.packed import Packed
 from ostinato.steps import Steps
 

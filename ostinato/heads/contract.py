@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.decoders.contract import Decoding
-from ostinato.encoders.contract import Encoded, Sizes
+from ostinato.encoders.contract import Encoded
+from ostinato.encoders.contract import Sizes as Sizes
 from ostinato.steps import Steps
 
 

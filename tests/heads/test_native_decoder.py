@@ -5,8 +5,8 @@ import contextlib
 import pytest
 import torch
 
-from ostinato.encoders.contract import Encoded
 from ostinato.decoders.recurrent import RecurrentDecoder
+from ostinato.encoders.contract import Encoded
 from ostinato.heads.autoregressive import Autoregressive
 from ostinato.heads.contract import Sizes
 from ostinato.kernels import decoder, dispatch
@@ -106,6 +106,7 @@ def test_the_native_loop_is_taken_and_no_step_is_made_in_python(monkeypatch, fee
 @pytest.mark.parametrize("feeding", [True, False])
 def test_dropout_between_layers_reaches_both_loops_alike(monkeypatch, feeding):
     head, encoded, targets = drawn(7, feeding=feeding, layers=3, dropout=0.4)
+
     # one mask for all, by place, so that both loops drop the same values
     def every_third(self, values):
         return values * (torch.arange(values.shape[1]) % 3 > 0).to(values.dtype) * 1.5
