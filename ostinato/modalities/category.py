@@ -44,6 +44,7 @@ class Category(Modality):
     aligns = frozenset({"summary"})
     default_align = "summary"
     default_encoder = "feed_forward"
+    is_sequence = False
     default_head = {"summary": "classifier"}
     metrics = {
         "summary": (

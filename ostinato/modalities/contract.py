@@ -144,6 +144,8 @@ class Modality(ABC):
     over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
     """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value for the
     whole series."""
+    is_sequence: ClassVar[bool] = True
+    """Whether a raw value is a sequence of steps, which may be empty; otherwise it is one step, which may only be missing."""
     labels_beyond_fraction: ClassVar[bool] = False
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known however
     few rows are trained on."""

@@ -39,6 +39,7 @@ class Number(Modality):
     aligns = frozenset({"summary"})
     default_align = "summary"
     default_encoder = "feed_forward"
+    is_sequence = False
     default_head = {"summary": "regressor"}
     metrics = {"summary": ("mae", "rmse")}
 

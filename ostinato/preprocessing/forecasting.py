@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ostinato.data.cache import Dataset
+from ostinato.data.cache import Dataset, encode
+from ostinato.data.examples import Examples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.time_columns import clock_of
-from ostinato.data.windows import Border, Reach, Windows, borders
+from ostinato.data.windows import Border, Reach, Windows, borders, check_training
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
+from ostinato.preprocessing import fit
+from ostinato.preprocessing.sizes import Amount
+from ostinato.preprocessing.splits import Say, Splits, named, source_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
@@ -27,6 +31,85 @@ WINDOWS_AN_EPOCH = 20_000
 VALID_WINDOWS = 4_000
 LOOKED_AT = 100_000
 """Rows among which the column that tells series apart is looked for, where nothing names it and times do not rise."""
+
+
+class SeriesSplits(Splits):
+    """Windows of series, divided by time or a file for each split."""
+
+    def __init__(
+        self, recipe: Recipe, roots: Sequence[Path], data: Mapping[str, Any], say: Say, *, to_fit: bool = True
+    ):
+        self.data, self.say = data, say
+        say("reading the series")
+        self.modalities = recipe_columns.build(recipe.settings)
+        self.divided = divide(recipe.settings, self.modalities, data, base=recipe.base, roots=roots)
+        self.notes = list(self.divided.notes)
+        self.recipe = with_lookback(recipe, self.divided.series["train"], self.divided.borders["train"])
+
+    def fit(self) -> None:
+        self.say("fitting the scales")
+        columns, reach = places(self.recipe.settings)
+        readers = {place: partial(self._training_part, column, reach[place]) for place, column in columns.items()}
+        fit.fit(self.recipe.settings, self.modalities, readers)
+
+    def _training_part(self, column: str, reach: Reach) -> Iterator[Any]:
+        """The steps of each series before validation begins, or its one value."""
+        ends = self.divided.borders["train"].ends.tolist()
+        for cell, end in zip(self.divided.series["train"].cells[column], ends):
+            if cell is not None:
+                yield cell if reach == "whole" else cell[:end]
+
+    def encoded(self, folder: Path) -> dict[str, Examples]:
+        self.say("encoding the series")
+        settings = self.recipe.settings
+        own, found = recipe_columns.own_settings(settings), {}
+        for split in ("train", "valid"):
+            series, where = self.divided.series[split], f"data.{split}"
+            table = Table([series], series.columns, where)
+            dataset = encode(table, self.modalities, places(settings).columns, folder, settings=own)
+            windows = windows_of(settings, series, self.divided.borders[split], where)
+            _demand_whole(settings, windows, dataset)
+            if split == "train":
+                check_training(windows)
+            rows = windows.with_target()
+            if len(rows) < windows.num_rows:
+                self.notes.append(
+                    f"{split}: {windows.num_rows - len(rows):,} windows left out, their target is missing"
+                )
+            if not len(rows):
+                raise DataError(
+                    f"data.{split}: there is no window with a target; lookback + horizon must fit into the series, and"
+                    " horizon into the split"
+                )
+            if split == "valid" and len(windows.empty):
+                self.notes.append(
+                    f"valid: {len(windows.empty):,} series have no window (the first:"
+                    f" {windows.told(int(windows.empty[0]))})"
+                )
+            found[split] = WindowExamples(windows, rows, dataset=dataset)
+        train, valid = found["train"], found["valid"]
+        apart = -(-len(valid) // VALID_WINDOWS)
+        if apart > 1:
+            self.notes.append(f"validation looks at one in {apart} of {len(valid):,} windows; evaluate measures all")
+            found["valid"] = valid.pick(np.arange(0, len(valid), apart))
+        self.recipe = with_stride(self.recipe, len(train))
+        train.stride = _window(self.recipe.settings).stride
+        return found
+
+    def amount(self, train: Examples) -> Amount:
+        seen = len(train) // train.stride
+        steps = {place: seen * int(train.lengths(place)[0]) for place in train.places}
+        return Amount(seen, {}, steps, distinct=int(self.divided.borders["train"].ends.sum()))
+
+    def sources(self, examples: Mapping[str, Examples]) -> dict[str, dict[str, Any]]:
+        settings, sources = self.recipe.settings, {}
+        for split, part in examples.items():
+            own = split if source_of(settings, split, self.data) is not None else "train"
+            source = named(settings, own, self.data)
+            sources[split] = {"source": source, "rows": part.windows.num_rows, "digest": part.digest()}
+        frequency = self.divided.series["train"].frequency
+        sources["train"]["frequency"] = None if frequency is None else str(frequency)
+        return sources
 
 
 class Places(NamedTuple):
@@ -47,11 +130,20 @@ def places(recipe: Settings) -> Places:
         columns[place] = recipe_columns.column_of(place, settings)
         if place.startswith("outputs."):
             reach[place] = "target"
+        elif traits_of(settings).known_future:
+            reach[place] = "ahead"
         else:
-            reach[place] = (
-                "ahead" if traits_of(settings).known_future else "past" if settings.type == "series" else "whole"
-            )
+            reach[place] = "past" if _over_time(settings) == "channels" else "whole"
     return Places(columns, reach)
+
+
+def _over_time(settings: Settings) -> str:
+    return component("modalities", settings.type).over_time
+
+
+def _window(recipe: Settings) -> Settings:
+    """The output whose lookback, horizon and stride all outputs share."""
+    return next(iter(recipe.outputs.values()))
 
 
 def gather(
@@ -79,12 +171,11 @@ def gather(
     numbers, constants, times = {}, [], []
     for place, settings in recipe_columns.places(recipe):
         column = recipe_columns.column_of(place, settings)
-        if settings.type == "series":
+        over_time = _over_time(settings)
+        if over_time == "channels":
             numbers[column] = recipe_columns.columns_of(place, settings)
-        elif settings.type == "calendar":
-            times.append(column)
         else:
-            constants.append(column)
+            (times if over_time == "dates" else constants).append(column)
     constants = list(dict.fromkeys([*constants, *extra]))
     named = [one for one in (data.time, data.series) if one is not None]
     read = list(dict.fromkeys([*named, *(one for channels in numbers.values() for one in channels), *constants]))
@@ -93,7 +184,6 @@ def gather(
     table = opened(columns=read)
     by_column = {column: modalities[place] for place, column in places(recipe).columns.items()}
     if data.time is not None:
-        several = (lambda: _several(opened, source, data.time)) if data.series is None else (lambda: "")
         found = long_table(
             table,
             time=data.time,
@@ -101,7 +191,7 @@ def gather(
             numbers=numbers,
             constants=constants,
             times=times,
-            several=several,
+            several=partial(_several, opened, source, data.time) if data.series is None else str,
         )
         for column in constants:
             if column in by_column:
@@ -156,40 +246,47 @@ class Divided(NamedTuple):
 
 def divide(
     recipe: Settings,
-    read: Callable[[str, Any], Gathered],
-    given: Mapping[str, Any],
+    modalities: Mapping[str, Modality],
+    data: Mapping[str, Any],
     wanted: Sequence[str] = ("train", "valid"),
+    *,
+    base: Path,
+    roots: Sequence[Path],
+    extra: Sequence[str] = (),
 ) -> Divided:
     """The splits of a recipe: parts of one file by time, or a file each.
 
     Args:
         recipe: whose data they are.
-        read: a split's name and its source to series.
-        given: sources in place of the recipe's, by split.
+        modalities: of each place; they need not be fitted.
+        data: sources in place of the recipe's, by split.
         wanted: the splits that are read where each has a file.
+        base, roots, extra: as `gather` takes them.
 
     Errors:
         DataError: the steps of one file are not as far apart as those of training.
     """
-    source = lambda split: given.get(split) if given.get(split) is not None else getattr(recipe.data, split)  # noqa: E731
-    whole = read(
-        "train", given.get("train") if given.get("train") is not None else recipe.data.train or recipe.data.file
-    )
-    targets = [recipe_columns.column_of(f"outputs.{name}", one) for name, one in recipe.outputs.items()]
-    horizon = next(iter(recipe.outputs.values())).horizon
-    found = {"train": whole}
-    if source("valid") is not None:
+
+    def read(split: str) -> Gathered:
+        source, where = source_of(recipe, split, data), f"data.{split}"
+        return gather(recipe, modalities, source, base=base, roots=roots, where=where, extra=extra)
+
+    whole = read("train")
+    targets = [recipe_columns.column_of(f"outputs.{name}", output) for name, output in recipe.outputs.items()]
+    series = {"train": whole}
+    if source_of(recipe, "valid", data) is not None:
         limits, notes = {"train": entire(whole, targets)}, []
     else:
         split = recipe.data.split
+        horizon = _window(recipe).horizon
         limits, notes = borders(whole, targets, {} if split is None else split.plain(), horizon=horizon)
-        found |= dict.fromkeys(limits, whole)
+        series |= dict.fromkeys(limits, whole)
     for name in wanted:
-        if name != "train" and source(name) is not None:
-            found[name] = read(name, source(name))
-            _demand_frequency(name, found[name], whole)
-            limits[name] = entire(found[name], targets)
-    return Divided(found, limits, notes)
+        if name != "train" and source_of(recipe, name, data) is not None:
+            series[name] = read(name)
+            _demand_frequency(name, series[name], whole)
+            limits[name] = entire(series[name], targets)
+    return Divided(series, limits, notes)
 
 
 def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
@@ -212,37 +309,30 @@ def season(recipe: Settings, series: Gathered) -> int:
     return recipe.data.season or usual or 1
 
 
-def windows(recipe: Settings, series: Gathered, border: Border, where: str) -> Windows:
+def windows_of(recipe: Settings, series: Gathered, border: Border, where: str) -> Windows:
     """The windows of a split of a full recipe."""
-    output = next(iter(recipe.outputs.values()))
-    found = places(recipe)
-    return Windows(
-        series,
-        found.reach,
-        found.columns,
-        border,
-        lookback=output.lookback,
-        horizon=output.horizon,
-        season=season(recipe, series),
-        where=where,
-    )
+    output = _window(recipe)
+    columns, reach = places(recipe)
+    size = {"lookback": output.lookback, "horizon": output.horizon, "season": season(recipe, series)}
+    return Windows(series, reach, columns, border, **size, where=where)
 
 
-def demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
+def _demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
     """Errors:
     DataError: a series lacks an input that is no sequence.
     """
     for place, settings in recipe_columns.places(recipe):
         bad = np.flatnonzero(dataset.lengths[place] == 0)
-        if len(bad) and component("modalities", settings.type).default_encoder == "feed_forward":
+        if len(bad) and not component("modalities", settings.type).is_sequence:
             raise DataError(
-                f"{windows.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the series out"
+                f"{windows.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the"
+                " series out"
             )
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
     """The recipe with a lookback where it gives none: two horizons or two seasons, whichever is longer, as far as series reach."""
-    output = next(iter(recipe.settings.outputs.values()))
+    output = _window(recipe.settings)
     if output.lookback is not None:
         return recipe
     long = season(recipe.settings, series)
@@ -260,19 +350,8 @@ def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
 
 def with_stride(recipe: Recipe, count: int) -> Recipe:
     """The recipe with a stride where it gives none: so that an epoch has about 20,000 of `count` windows."""
-    if next(iter(recipe.settings.outputs.values())).stride is not None:
+    if _window(recipe.settings).stride is not None:
         return recipe
     stride = max(1, count // WINDOWS_AN_EPOCH)
     why = f"{count:,} windows, about {count // stride:,} of them an epoch, others the next"
     return recipe.with_chosen({f"outputs.{name}.stride": (stride, why) for name in recipe.settings.outputs})
-
-
-def table_of(series: Gathered, where: str) -> Table:
-    return Table([series], series.columns, where)
-
-
-def training_part(series: Gathered, border: Border, column: str, reach: Reach) -> Iterator[Any]:
-    """What a modality is fitted on: the steps of each series before the border, or its one value."""
-    for cell, end in zip(series.cells[column], border.ends.tolist()):
-        if cell is not None:
-            yield cell if reach == "whole" else cell[:end]

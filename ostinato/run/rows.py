@@ -17,11 +17,12 @@ from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered, Times
-from ostinato.data.split import set_aside, share_of
+from ostinato.data.split import set_aside
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
 from ostinato.preprocessing import forecasting
-from ostinato.preprocessing.prepare import columns_of
+from ostinato.preprocessing.splits import source_of
+from ostinato.preprocessing.tables import columns_of, kept
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.predict import Answer
 from ostinato.run.run import Row, Run
@@ -63,64 +64,56 @@ def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: S
         ConfigError: the run knows no such split.
         DataError: its files are not there, or are not what they should be.
     """
-    settings, kept = run.recipe.settings, run.bundle.data
+    settings = run.recipe.settings
+    base, roots = _bases(run, data, roots)
     if forecasts(settings):
-        return _windows_of_split(run, split, data, roots, extra)
-    learnt_from = settings.data.train or settings.data.file
-    source = data if data is not None else learnt_from if split == "train" else getattr(settings.data, split)
+        return _windows_of_split(run, split, data, base, roots, extra)
     aside = data is None and settings.data.valid is None and split in ("train", "valid")
-    if aside:
-        source = learnt_from
+    source = data if data is not None else source_of(settings, "train" if aside else split, {})
     if source is None:
         raise ConfigError(
             f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}"
         )
-    base = Path(kept.get("base", ".")) if data is None else Path.cwd()
     alternatives = [output.alternatives for output in settings.outputs.values() if output.alternatives]
     columns = columns_of(settings)
+    wanted = list(dict.fromkeys([*columns.values(), *extra, *alternatives]))
     where = f"data.{split}" if data is None else "data"
-    table = open_table(
-        source,
-        columns=list(dict.fromkeys([*columns.values(), *extra, *alternatives])),
-        base=base,
-        data_root=[*roots, *(Path(one) for one in kept.get("roots", ()))],
-        where=where,
-    )
-    seed, fraction = settings.training.seed, settings.data.fraction
-    rows = set_aside(table.num_rows, seed=seed)[split == "valid"] if aside else None
-    if split == "train" and data is None and fraction < 1:
-        rows = share_of(np.arange(table.num_rows) if rows is None else rows, fraction, seed=seed)
+    table = open_table(source, columns=wanted, base=base, data_root=roots, where=where)
+    rows = set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
+    if split == "train" and data is None and settings.data.fraction < 1:
+        rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)
     return RowExamples(table, columns, run.modalities, rows, alternatives=alternatives)
 
 
-def _windows_of_split(run: Run, split: str, data: Any, roots: Sequence[Path], extra: Sequence[str]) -> Examples:
+def _bases(run: Run, data: Any, roots: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """Where paths are looked for: of the run's own data where it was trained, else here; then in the roots."""
+    own = run.bundle.data
+    return Path(own.get("base", ".")) if data is None else Path.cwd(), [*roots, *map(Path, own.get("roots", ()))]
+
+
+def _windows_of_split(
+    run: Run, split: str, data: Any, base: Path, roots: Sequence[Path], extra: Sequence[str] = ()
+) -> WindowExamples:
     """Every window of a split of the run's series, or of all steps of other ones."""
-    settings, kept = run.recipe.settings, run.bundle.data
-    own = data is None
-    base, places = (
-        Path(kept.get("base", ".")) if own else Path.cwd(),
-        [*roots, *(Path(one) for one in kept.get("roots", ()))],
-    )
-    read = lambda name, one: forecasting.gather(  # noqa: E731
-        settings, run.modalities, one, base=base, roots=places, where=f"data.{name}" if own else "data", extra=extra
-    )
-    if not own:
-        series = read(split, data)
+    settings = run.recipe.settings
+    if data is not None:
+        series = forecasting.gather(settings, run.modalities, data, base=base, roots=roots, where="data", extra=extra)
         _demand_frequency(run, series)
         border = forecasting.entire(
             series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs]
         )
     else:
-        divided = forecasting.divide(settings, read, {}, (split,))
+        divided = forecasting.divide(settings, run.modalities, {}, (split,), base=base, roots=roots, extra=extra)
         if split not in divided.borders:
             raise ConfigError(f"this run knows no {split} split; give --data FILE, or --split valid")
         series, border = divided.series[split], divided.borders[split]
-    found = forecasting.windows(settings, series, border, f"data.{split}")
-    if not found.num_rows:
+    windows = forecasting.windows_of(settings, series, border, f"data.{split}")
+    if not windows.num_rows:
         raise DataError(
-            f"{found.where}: no series has a window of {found.horizon} steps with {found.lookback} before it; give longer ones"
+            f"{windows.where}: no series has a window of {windows.horizon} steps with {windows.lookback} before it; give"
+            " longer ones"
         )
-    return WindowExamples(found)
+    return WindowExamples(windows)
 
 
 def refuse_columns(source: Any, where: str) -> None:
@@ -266,8 +259,8 @@ def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, out
     if source is not None and source != "-":
         if not outputs:
             return _at_the_end(run, source)
-        found = _windows_of_split(run, "data", source, (), ())
-        return Rows(found.raw(), found.place)
+        examples = _windows_of_split(run, "data", source, *_bases(run, source, ()))
+        return Rows(examples.raw(), examples.place)
     places = _places(run, False)
     if len(places) > 1 or settings.data.time is not None:
         needed = ", ".join(dict.fromkeys([*([settings.data.time] if settings.data.time else []), *_columns(places)]))

@@ -1,0 +1,151 @@
+"""Splits that are rows of tables: opened, divided by seed where the recipe names no validation, fitted on and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.alignments import streamed
+from ostinato.data.cache import encode
+from ostinato.data.examples import Examples, RowExamples, StreamExamples
+from ostinato.data.read import Table, open_table
+from ostinato.data.split import set_aside, share_of
+from ostinato.errors import ConfigError, DataError
+from ostinato.preprocessing import fit
+from ostinato.preprocessing import sizes as planning
+from ostinato.preprocessing.checks import usable_rows
+from ostinato.preprocessing.splits import Say, Splits, named, source_of
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.read import Recipe
+from ostinato.registry import Settings
+
+
+class TableSplits(Splits):
+    """The rows of one table, or of one for each split."""
+
+    def __init__(
+        self, recipe: Recipe, roots: Sequence[Path], data: Mapping[str, Any], say: Say, *, to_fit: bool = True
+    ):
+        self.data, self.say = data, say
+        settings, self.columns = recipe.settings, columns_of(recipe.settings)
+        train = self._open(recipe, "train", roots)
+        say("counting and checking the training rows")
+        num_rows = train.num_rows
+        self.aside = source_of(settings, "valid", data) is None
+        if self.aside:
+            seed = settings.training.seed
+            self.all_rows, valid_rows = set_aside(num_rows, seed=seed)
+            self.tables, self.notes = (
+                {"train": train, "valid": train},
+                [f"no valid split given: {len(valid_rows):,} of {num_rows:,} rows set aside by seed for validation"],
+            )
+        else:
+            self.all_rows, valid_rows = np.arange(num_rows), None
+            self.tables, self.notes = {"train": train, "valid": self._open(recipe, "valid", roots)}, []
+        self.notes += train.notes
+        rows = kept(settings, self.all_rows)
+        if settings.data.fraction < 1:
+            self.notes.append(
+                f"data.fraction {settings.data.fraction:g}: {len(rows):,} of {len(self.all_rows):,} training rows kept,"
+                " drawn by seed"
+            )
+        self.rows = {"train": rows, "valid": valid_rows}
+        if to_fit:
+            recipe = recipe.with_chosen(planning.words(recipe))
+        amount = planning.Amount(len(rows), _characters(train, self.columns, rows), {})
+        self.recipe = recipe.with_chosen(planning.tokenizers(recipe, amount))
+        self.modalities = recipe_columns.build(self.recipe.settings)
+
+    def _open(self, recipe: Recipe, split: str, roots: Sequence[Path]) -> Table:
+        source = source_of(recipe.settings, split, self.data)
+        if source is None:
+            raise ConfigError(f"{recipe.origin}: data.{split} is not given; name the file there, or give --data FILE")
+        columns = list(dict.fromkeys(self.columns.values()))
+        return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=f"data.{split}")
+
+    def fit(self) -> None:
+        self.say("fitting the vocabularies")
+        at: list[int] = []
+        readers = {}
+        for place, modality in self.modalities.items():
+            rows = self.all_rows if modality.labels_beyond_fraction else self.rows["train"]
+            readers[place] = partial(self._present, place, rows, at)
+        try:
+            fit.fit(self.recipe.settings, self.modalities, readers)
+        except DataError as why:
+            if not at:
+                raise
+            raise DataError(f"{self.tables['train'].place(at[0])}, {why}") from None
+
+    def _present(self, place: str, rows: np.ndarray, at: list[int]) -> Iterator[Any]:
+        """The values of these rows that are not missing; while one is looked at, `at` holds its row."""
+        values = self.tables["train"].values(self.columns[place], self.modalities[place], rows)
+        for row, value in zip(rows.tolist(), values):
+            if value is not None:
+                at.append(row)
+                yield value
+                at.clear()
+
+    def encoded(self, folder: Path) -> dict[str, Examples]:
+        self.say("encoding the examples")
+        settings = self.recipe.settings
+        own = recipe_columns.own_settings(settings)
+        datasets = {
+            table: encode(table, self.modalities, self.columns, folder, settings=own)
+            for table in dict.fromkeys(self.tables.values())
+        }
+        found: dict[str, Examples] = {}
+        for split, table in self.tables.items():
+            dataset = datasets[table]
+            rows = usable_rows(settings, dataset, self.rows[split], settings.training.max_steps, split, self.notes)
+            examples = RowExamples(table, self.columns, self.modalities, rows, dataset=dataset)
+            streams = settings.training.tbptt is not None
+            found[split] = StreamExamples(examples, f"inputs.{streamed(settings)}") if streams else examples
+        return found
+
+    def amount(self, train: Examples) -> planning.Amount:
+        return planning.Amount(len(train), {}, {place: int(train.lengths(place).sum()) for place in train.places})
+
+    def sources(self, examples: Mapping[str, Examples]) -> dict[str, dict[str, Any]]:
+        sources = {}
+        for split, part in examples.items():
+            source = named(self.recipe.settings, split, self.data)
+            sources[split] = {"source": source, "rows": len(part), "digest": part.digest()}
+        if self.aside:
+            sources["valid"]["source"] = f"set aside from {sources['train']['source']}"
+        return sources
+
+
+def columns_of(recipe: Settings) -> dict[str, str]:
+    """The column of each place."""
+    return {place: recipe_columns.column_of(place, settings) for place, settings in recipe_columns.places(recipe)}
+
+
+def kept(recipe: Settings, rows: np.ndarray) -> np.ndarray:
+    """Of the training rows those that are trained on: all, or the share that `data.fraction` keeps."""
+    fraction = recipe.data.fraction
+    return share_of(rows, fraction, seed=recipe.training.seed) if fraction < 1 else rows
+
+
+def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:
+    """Characters of text in the training rows of each place, lists of words included; what is not text counts nothing."""
+    used = np.zeros(table.num_rows, dtype=bool)
+    used[rows] = True
+    counts = dict.fromkeys(columns.values(), 0)
+    start = 0
+    for block in table.blocks():
+        here = used[start : start + len(block)]
+        for column in counts:
+            counts[column] += sum(_length(cell) for cell, use in zip(block.columns[column], here) if use)
+        start += len(block)
+    return {place: counts[column] for place, column in columns.items()}
+
+
+def _length(cell: Any) -> int:
+    if isinstance(cell, (list, tuple)):
+        return sum(len(word) + 1 for word in cell if isinstance(word, str))
+    return len(cell) if isinstance(cell, str) else 0
