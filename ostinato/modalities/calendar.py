@@ -84,7 +84,7 @@ class Calendar(Modality):
             "yearday": (days - years.astype("datetime64[D]")).astype(np.int64) / 365.25,
         }
         turns = 2 * np.pi * np.stack([parts[one] for one in self.cycles], 1)
-        return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), -1).astype(np.float32)
+        return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), self.spec.size).astype(np.float32)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[list[float]]:
         """The place in each cycle, from 0 to 1: the date itself is not kept."""

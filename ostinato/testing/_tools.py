@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
@@ -41,13 +42,15 @@ class Member:
     def of(room: str, member: type | str, options: dict[str, Any] | None = None) -> Member:
         return Member(registry.component(room, member) if isinstance(member, str) else member, options or {})
 
-    def __call__(self, *positional: Any) -> Any:
-        settings = registry.derive(self.cls, {})
+    def settings(self) -> registry.Settings:
+        """The options, checked as in a recipe, and the defaults of all others."""
         try:
-            checked = settings.model_validate(self.options)
+            return registry.derive(self.cls, {}).model_validate(self.options)
         except ValidationError as why:
             raise ConfigError(f"{self}: {why}") from None
-        return self.cls(*positional, **checked.arguments())
+
+    def __call__(self, *positional: Any) -> Any:
+        return self.cls(*positional, **self.settings().arguments())
 
     def __str__(self) -> str:
         told = ", ".join(f"{name}: {value}" for name, value in self.options.items())
@@ -60,21 +63,20 @@ class Member:
     def has(self, option: str) -> bool:
         return any(parameter.name == option for parameter in registry.keyword_only(self.cls))
 
-    def others(self) -> Iterator[Member]:
-        """The member with one more option at another value than its default, for each option that is free and each value."""
+    def others(self, tried: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> Iterator[Member]:
+        """The member with one more option at another value than its default, for each option that is free and each value.
+
+        Args:
+            tried: values of some options, where those that the type allows tell nothing on a suite's few examples.
+        """
         for parameter in registry.keyword_only(self.cls):
             if parameter.name in self.options:
                 continue
-            values = list(other_values(parameter.annotation, parameter.default))
+            values = tried.get(parameter.name) or list(other_values(parameter.annotation, parameter.default))
             if not values:
                 raise TypeError(f"{self}: no value of {parameter.name} to try beside {parameter.default!r}")
             for value in values:
                 yield replace(self, options={**self.options, parameter.name: value})
-
-    def variants(self) -> Iterator[Member]:
-        """This member, and its `others`: what every law is run on."""
-        yield self
-        yield from self.others()
 
 
 def other_values(annotation: Any, default: Any) -> Iterator[Any]:
@@ -117,10 +119,14 @@ def _takes(allowed: TypeAdapter[Any], value: Any) -> bool:
     return True
 
 
-def options_matter(member: Member, fingerprint: Callable[[Member], Sequence[Any]]) -> None:
+def options_matter(
+    member: Member,
+    fingerprint: Callable[[Member], Sequence[Any]],
+    tried: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> None:
     """Law g: each value of each option changes the fingerprint, or is refused by ConfigError."""
     standard = fingerprint(member)
-    for other in member.others():
+    for other in member.others(tried):
         try:
             changed = fingerprint(other)
         except ConfigError:

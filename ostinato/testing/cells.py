@@ -1,24 +1,16 @@
-"""The laws of cells, as plain functions: each takes a way to make the cell, and fails by AssertionError with what it found.
-
-from ostinato.testing import cells as laws
-laws.all_of("gru", {"reset": "before"})
-"""
+"""The laws of cells, as plain functions: each takes a way to make the cell, and fails by AssertionError."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ostinato import registry
 from ostinato.cells.contract import Cell
-from ostinato.errors import ConfigError
 from ostinato.kernels.dispatch import scan
 from ostinato.steps import Layout
-from ostinato.testing._options import other_values
+from ostinato.testing._tools import Member, near, options_matter
 
 Make = Callable[[int, int], Cell]
 """A cell from its input size and hidden size."""
@@ -26,19 +18,18 @@ Make = Callable[[int, int], Cell]
 LENGTHS = (4, 0, 7, 1, 4)
 """Unequal lengths in no order, with a tie, a single step and no step at all."""
 
-TOLERANCE = 1e-5
-"""Of the largest value, in float32: a matrix product of one row differs from the same row among others by about 1e-6."""
+
+def build(member: Member) -> Cell:
+    """One of these options, or ConfigError."""
+    return member(3, 5)
 
 
-def all_of(name: str, options: dict[str, Any] | None = None) -> None:
-    """Every law but the last two (`options_matter` asks for the name alone, `learns_to_remember` takes seconds)."""
+def run(member: Member) -> None:
+    """Every law of `LAWS`, and the law of options."""
+    build(member)
     for law in LAWS:
-        law(maker(name, options))
-
-
-def maker(name: str, options: dict[str, Any] | None = None) -> Make:
-    """Makes the cell that a recipe would make."""
-    return lambda input_size, hidden_size: registry.make("cells", name, (input_size, hidden_size), options)
+        law(member)
+    options_matter(member, _fingerprint)
 
 
 def stepwise_equals_whole(make: Make) -> None:
@@ -49,9 +40,9 @@ def stepwise_equals_whole(make: Make) -> None:
         one = tuple(part[row : row + 1] for part in state)
         for step, (now, expected) in enumerate(zip(sequence, read)):
             one = cell(now[None], one)
-            _near(one[0][0], expected, f"hidden state of sequence {row} at step {step}")
+            near(one[0][0], expected, f"hidden state of sequence {row} at step {step}")
         for k, part in enumerate(one):
-            _near(part[0], final[k][row], f"final state {k} of sequence {row}")
+            near(part[0], final[k][row], f"final state {k} of sequence {row}")
 
 
 def company_changes_nothing(make: Make) -> None:
@@ -65,9 +56,9 @@ def company_changes_nothing(make: Make) -> None:
             again, last = scan(
                 cell, some, tuple(part[chosen] for part in state), Layout([LENGTHS[row] for row in chosen])
             )
-            _near(again, torch.cat([parts[row] for row in chosen]), f"hidden states of sequences {chosen}")
+            near(again, torch.cat([parts[row] for row in chosen]), f"hidden states of sequences {chosen}")
             for k in range(len(last)):
-                _near(last[k], final[k][chosen], f"final state {k} of sequences {chosen}")
+                near(last[k], final[k][chosen], f"final state {k} of sequences {chosen}")
 
 
 def both_directions_mirror(make: Make) -> None:
@@ -75,9 +66,9 @@ def both_directions_mirror(make: Make) -> None:
     cell, x, state, layout = _case(make)
     hidden, final = scan(cell, x, state, layout, reverse=True)
     mirrored, last = scan(cell, x[layout.reversed], state, layout)
-    _near(hidden, mirrored[layout.reversed], "hidden states read backward")
+    near(hidden, mirrored[layout.reversed], "hidden states read backward")
     for k in range(len(final)):
-        _near(final[k], last[k], f"final state {k} read backward")
+        near(final[k], last[k], f"final state {k} read backward")
 
 
 def is_causal(make: Make) -> None:
@@ -117,20 +108,6 @@ def gradients_are_right(make: Make) -> None:
     assert torch.autograd.gradcheck(outputs, inputs)
 
 
-def options_matter(name: str) -> None:
-    """Law g: each value of each option changes the parameters or the output, or is refused by ConfigError."""
-    standard = _fingerprint(maker(name))
-    for option, value in other_values(registry.settings_class("cells", name)):
-        try:
-            changed = _fingerprint(maker(name, {option: value}))
-        except ConfigError:
-            continue
-        same = len(changed) == len(standard) and all(
-            one.shape == other.shape and torch.equal(one, other) for one, other in zip(changed, standard)
-        )
-        assert not same, f"{name}: {option}: {value} changes neither parameters nor output"
-
-
 def learns_to_remember(make: Make, *, updates: int = 300) -> float:
     """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; returns the share."""
     torch.manual_seed(1)
@@ -161,7 +138,7 @@ LAWS = (
     same_seed_same_bits,
     gradients_are_right,
 )
-"""What `all_of` runs: the laws that hold for a cell with any options."""
+"""What `run` runs: the laws that hold for a cell with any options."""
 
 
 def _case(
@@ -179,11 +156,3 @@ def _fingerprint(make: Make) -> list[Tensor]:
     """Output, then parameters."""
     cell, x, state, layout = _case(make)
     return [scan(cell, x, state, layout)[0].detach(), *(one.detach() for one in cell.parameters())]
-
-
-def _near(found: Tensor, expected: Tensor, what: str) -> None:
-    largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
-    assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
-        f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
-    )

@@ -32,8 +32,8 @@ def run(room: str, member: type | str, options: dict[str, Any] | None = None) ->
 
 def variants(room: str, member: type | str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The options to run the laws with: these, and these with each further option at each other value that is not refused."""
-    found = []
-    for variant in Member.of(room, member, options).variants():
+    found, given = [], Member.of(room, member, options)
+    for variant in (given, *given.others()):
         try:
             suite(room).build(variant)
         except ConfigError:

@@ -3,8 +3,8 @@
 import pytest
 
 from ostinato import registry
-from ostinato.testing import cells as laws
-from ostinato.testing._options import other_values
+from ostinato.testing import cells, laws
+from ostinato.testing._tools import Member
 
 FURTHER = {
     "gru": [{"reset": "before", "biases": 0}],
@@ -19,28 +19,16 @@ FURTHER = {
 """Combinations beyond one option at a time."""
 
 CASES = [
-    pytest.param(
-        name, options, id=f"{name}-{'-'.join(f'{option}={value}' for option, value in options.items()) or 'default'}"
-    )
+    (name, options)
     for name in registry.names("cells")
-    for options in [
-        {},
-        *({option: value} for option, value in other_values(registry.settings_class("cells", name))),
-        *FURTHER.get(name, []),
-    ]
+    for options in [*laws.variants("cells", name), *FURTHER.get(name, [])]
     if options != {"biases": 0} or name != "lstm"
 ]
 
 
-@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize(("name", "options"), CASES)
-def test_law(law, name, options):
-    law(laws.maker(name, options))
-
-
-@pytest.mark.parametrize("name", registry.names("cells"))
-def test_every_option_matters(name):
-    laws.options_matter(name)
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_every_cell_keeps_the_laws(name, options):
+    laws.run("cells", name, options)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +43,4 @@ def test_every_option_matters(name):
     ],
 )
 def test_learns_to_remember_the_first_of_ten_symbols(name, options):
-    laws.learns_to_remember(laws.maker(name, options))
+    cells.learns_to_remember(Member.of("cells", name, options))

@@ -11,7 +11,7 @@ from ostinato.errors import ConfigError
 from ostinato.kernels import dispatch
 from ostinato.layers.recurrent import RecurrentStack
 from ostinato.steps import Layout, Steps
-from ostinato.testing import cells as laws
+from ostinato.testing import cells, laws
 
 
 class MinGRU(Cell):
@@ -57,7 +57,7 @@ class MinGRU(Cell):
 
 
 @pytest.mark.parametrize("parallel", [True, False])
-@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", cells.LAWS, ids=lambda law: law.__name__)
 def test_law(law, parallel):
     law(lambda *sizes: MinGRU(*sizes, parallel=parallel))
 
@@ -106,5 +106,5 @@ def test_what_would_drop_nothing_is_refused(stack, option):
         stack(**{option: 0.1})
 
 
-def test_every_option_matters(stack):
-    laws.options_matter("mingru")
+def test_it_keeps_the_laws_of_cells():
+    laws.run("cells", MinGRU)

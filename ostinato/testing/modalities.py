@@ -1,0 +1,195 @@
+"""The laws of modalities, as plain functions: each takes a way to make the modality and raw values, and fails by AssertionError."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.contract import Labels, Modality, Symbols, Tokenized, Worded
+from ostinato.testing._tools import Member, options_matter
+
+Make = Callable[[], Modality]
+
+COLUMNS: dict[str, list[Any]] = {
+    "texts": ["The cat sat; the cat slept.", "a Cat and a dog", "the cafe\u0301, the ﬁrst café", "dogs ran and ran", "cat"],
+    "words": [["the", "cat", "sat"], ["A", "dog", "ran"], ["cat", "cat"], ["the", "dog"]],
+    "labels": ["red", "blue", "blue", "Green", "red"],
+    "several labels": [["red", "blue"], ["blue"], [], ["green", "red"]],
+    "tags": [["B-PER", "I-PER", "O"], ["O", "B-LOC"], ["B-PER", "B-PER", "O"], ["O"]],
+    "tags of the first scheme": [["I-PER", "I-PER", "O", "I-LOC"], ["I-PER", "B-PER", "O"]],
+    "numbers": [1.5, -0.25, 3.0, 12.125, 0.0],
+    "series": [[1.0, 2.5, 4.0], [0.5, 1.0], [3.0, 3.0, 2.0, 1.0]],
+    "channels": [[[1.0, 5.0], [2.0, None]], [[0.5, 4.0], [1.5, 3.0], [2.5, 1.0]]],
+    "dates": [["2024-01-31 14:00", "2024-02-01 09:30"], ["2023-07-15 00:00"]],
+}
+"""Raw values of many kinds: a member is tried on those that it takes."""
+FIELDS = ("the cat", "THE DOG", "red", "red|blue", "purple", "B-PER I-PER", "I-PER O", "B-ORG O", "I-ORG", "1 2 3", "1.5", "_ O", "a_b", "")
+"""Fields of text, some of them new to what was fitted."""
+TRIED = {"size": (4,), "stop_words": (["cat"],), "ordinal": (["red", "blue", "Green"],), "separator": ("_",)}
+"""Values of options that a type tells little of."""
+
+
+def build(member: Member) -> Modality:
+    """One of these options, or ConfigError."""
+    return member()
+
+
+def run(member: Member, columns: dict[str, list[Any]] = COLUMNS) -> None:
+    """Every law of `LAWS` on each column that it takes, and the law of options.
+
+    Args:
+        columns: raw values to try, by a name for messages; a modality whose raw values are none of these brings its own.
+    """
+    taken = [name for name in columns if _takes(member, columns[name])]
+    if len(taken) > 1 and "dates" in taken:
+        taken.remove("dates")  # a text or a symbol to most, and one with a space in it
+    assert taken, f"{member} takes none of the columns {', '.join(columns)}; pass raw values of its own"
+    for name in taken:
+        for law in LAWS:
+            try:
+                law(member, columns[name])
+            except AssertionError as why:
+                raise AssertionError(f"{law.__name__}, {name}: {why}") from why
+    options_matter(member, partial(_fingerprint, columns=columns), TRIED)
+
+
+def _takes(make: Make, column: Sequence[Any]) -> bool:
+    modality = make()
+    try:
+        modality.fit(iter(column))
+        for raw in column:
+            modality.encode(raw)
+    except DataError:
+        return False
+    return True
+
+
+def steps_are_what_spec_says(make: Make, column: Sequence[Any]) -> None:
+    """Encoded values have the type and shape of `spec`, symbols and labels are in range, and each step has a label to read."""
+    modality = fitted(make, column)
+    spec = modality.spec
+    kind, shape = spec.stored
+    for raw in column:
+        array = modality.encode(raw)
+        assert array.dtype == kind and array.shape[1:] == shape, f"{raw!r} is {array.dtype} {array.shape}, not {spec}"
+        assert len(modality.labels(array)) == len(array), f"{raw!r}: one label for each step"
+        if isinstance(spec, Symbols) or (isinstance(spec, Labels) and not spec.multilabel):
+            first = array[:, 0] if array.ndim == 2 else array
+            assert not len(first) or -1 <= first.min() <= first.max() < spec.size, f"{raw!r} is out of range"
+        else:
+            assert not np.isinf(array).any(), f"{raw!r}"
+
+
+def values_come_back(make: Make, column: Sequence[Any]) -> None:
+    """Law h: a decoded value is read as the encoded one was; and so is what `write` makes of it, parsed again."""
+    modality = fitted(make, column)
+    if not modality.aligns:
+        return  # what is never an output need not be said again
+    for raw in column:
+        array = modality.encode(raw)
+        back = modality.decode(array)
+        _near(modality.encode(back), array, f"{raw!r} comes back as {back!r}")
+        field = modality.write(back)
+        assert "\n" not in field and "\t" not in field, f"{field!r} is no field of one line"
+        _near(modality.encode(modality.parse(field)), array, f"{back!r} is written as {field!r}")
+
+
+def facts_are_all(make: Make, column: Sequence[Any]) -> None:
+    """Law f: facts are JSON, and a modality that takes them up is the one that was fitted."""
+    modality, other = fitted(make, column), make()
+    other.restore(json.loads(json.dumps(modality.facts())))
+    assert other.spec == modality.spec, f"{other.spec} after restoring, {modality.spec} before"
+    assert json.dumps(other.facts()) == json.dumps(modality.facts())
+    for raw in column:
+        array = modality.encode(raw)
+        assert np.array_equal(other.encode(raw), array, equal_nan=array.dtype.kind == "f"), f"{raw!r}"
+        assert other.labels(array) == modality.labels(array)
+
+
+def what_is_missing_is_none(make: Make, column: Sequence[Any]) -> None:
+    """A missing value stays one, and values that are missing do not change what is fitted."""
+    modality, other = fitted(make, column), make()
+    assert modality.take(None) is None
+    other.fit(iter([None, *column, None]))
+    assert other.spec == modality.spec
+
+
+def baselines_can_read_it(make: Make, column: Sequence[Any]) -> None:
+    """What it gives to baselines has an entry for each row, in the form of its kind, missing rows too."""
+    features = fitted(make, column).features([*column, None])
+    if features is not None:
+        form = {"text": str, "symbols": list, "label": str, "numbers": np.ndarray}[features.kind]
+        assert len(features.values) == len(column) + 1 and all(isinstance(one, form) for one in features.values)
+
+
+def what_has_words_names_them(make: Make, column: Sequence[Any]) -> None:
+    """Where symbols are words, each has its own; a modality of texts learns from what `texts` gives."""
+    modality = fitted(make, column)
+    if isinstance(modality, Worded):
+        with contextlib.suppress(ConfigError):  # where its symbols are pieces of words
+            assert len(modality.words()) == modality.spec.size
+    if isinstance(modality, Tokenized):
+        other = make()
+        other.learn(other.texts(column))
+        assert other.spec == modality.spec and other.tokenizer.size == modality.tokenizer.size
+
+
+LAWS = (
+    steps_are_what_spec_says,
+    values_come_back,
+    facts_are_all,
+    what_is_missing_is_none,
+    baselines_can_read_it,
+    what_has_words_names_them,
+)
+"""What `run` runs."""
+
+
+def fitted(make: Make, column: Sequence[Any]) -> Modality:
+    modality = make()
+    modality.fit(iter(column))
+    return modality
+
+
+def _near(found: np.ndarray, expected: np.ndarray, what: str) -> None:
+    alike = found.shape == expected.shape and (
+        np.allclose(found, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+        if expected.dtype.kind == "f"
+        else np.array_equal(found, expected)
+    )
+    assert alike, f"{what}, and is read otherwise"
+
+
+def _fingerprint(member: Member, columns: dict[str, list[Any]]) -> list[Any]:
+    """All that it makes of all columns and fields, what it refuses too."""
+    found: list[Any] = []
+
+    def tried(*steps: Callable[[Any], Any], on: Any) -> None:
+        for step in steps:
+            try:
+                on = step(on)
+            except DataError as why:
+                found.append(str(why))
+                return
+            found.append(repr(on.tolist() if isinstance(on, np.ndarray) else on))
+
+    for column in columns.values():
+        modality = member()
+        try:
+            modality.fit(iter(column))
+        except DataError as why:
+            found.append(str(why))
+            continue
+        found += [repr(modality.spec), json.dumps(modality.facts()), member.cls.traits(member.settings())]
+        for raw in column:
+            tried(modality.encode, modality.decode, modality.write, on=raw)
+            tried(modality.encode, modality.labels, on=raw)
+        for field in FIELDS:
+            tried(modality.parse, modality.encode, on=field)
+    return found
