@@ -17,7 +17,13 @@ from ostinato.testing._tools import Member, options_matter
 Make = Callable[[], Modality]
 
 COLUMNS: dict[str, list[Any]] = {
-    "texts": ["The cat sat; the cat slept.", "a Cat and a dog", "the cafe\u0301, the ﬁrst café", "dogs ran and ran", "cat"],
+    "texts": [
+        "The cat sat; the cat slept.",
+        "a Cat and a dog",
+        "the cafe\u0301, the ﬁrst café",
+        "dogs ran and ran",
+        "cat",
+    ],
     "words": [["the", "cat", "sat"], ["A", "dog", "ran"], ["cat", "cat"], ["the", "dog"]],
     "labels": ["red", "blue", "blue", "Green", "red"],
     "several labels": [["red", "blue"], ["blue"], [], ["green", "red"]],
@@ -29,7 +35,22 @@ COLUMNS: dict[str, list[Any]] = {
     "dates": [["2024-01-31 14:00", "2024-02-01 09:30"], ["2023-07-15 00:00"]],
 }
 """Raw values of many kinds: a member is tried on those that it takes."""
-FIELDS = ("the cat", "THE DOG", "red", "red|blue", "purple", "B-PER I-PER", "I-PER O", "B-ORG O", "I-ORG", "1 2 3", "1.5", "_ O", "a_b", "")
+FIELDS = (
+    "the cat",
+    "THE DOG",
+    "red",
+    "red|blue",
+    "purple",
+    "B-PER I-PER",
+    "I-PER O",
+    "B-ORG O",
+    "I-ORG",
+    "1 2 3",
+    "1.5",
+    "_ O",
+    "a_b",
+    "",
+)
 """Fields of text, some of them new to what was fitted."""
 TRIED = {"size": (4,), "stop_words": (["cat"],), "ordinal": (["red", "blue", "Green"],), "separator": ("_",)}
 """Values of options that a type tells little of."""
