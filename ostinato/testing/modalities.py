@@ -27,7 +27,7 @@ COLUMNS: dict[str, list[Any]] = {
     "words": [["the", "cat", "sat"], ["A", "dog", "ran"], ["cat", "cat"], ["the", "dog"]],
     "labels": ["red", "blue", "blue", "Green", "red"],
     "several labels": [["red", "blue"], ["blue"], [], ["green", "red"]],
-    "tags": [["B-PER", "I-PER", "O"], ["O", "B-LOC"], ["B-PER", "B-PER", "O"], ["O"]],
+    "tags of spans": [["B-PER", "I-PER", "O"], ["O", "B-LOC"], ["B-PER", "B-PER", "O"], ["O"]],
     "tags of the first scheme": [["I-PER", "I-PER", "O", "I-LOC"], ["I-PER", "B-PER", "O"]],
     "numbers": [1.5, -0.25, 3.0, 12.125, 0.0],
     "series": [[1.0, 2.5, 4.0], [0.5, 1.0], [3.0, 3.0, 2.0, 1.0]],
