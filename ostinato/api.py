@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ostinato import files
@@ -31,14 +31,17 @@ from ostinato.run import complete as prompting
 from ostinato.run import predict as run_predict
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
-from ostinato.run.predict import Answer, answers
-from ostinato.run.run import Row, Run
+from ostinato.run.predict import answers
+from ostinato.run.predictions import Prediction
+from ostinato.run.run import Run
 from ostinato.run.train import train as train_run
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
 from ostinato.training.task import Progress
 
-Runs = Path | str | Sequence[Path | str]
+OneRun = Run | Path | str
+Runs = OneRun | Sequence[OneRun]
+"""A run in memory or the folder of one; several answer as an ensemble."""
 
 
 def device_of(name: str) -> str:
@@ -146,8 +149,9 @@ def train(
 
 
 def _loaded(runs: Runs, device: str) -> list[Run]:
-    listed = [runs] if isinstance(runs, (str, Path)) else list(runs)
-    return [Run.load(one, device_of(device)) for one in listed]
+    """The runs of these folders; one that is in memory stays on its device."""
+    listed = [runs] if isinstance(runs, (str, Path, Run)) else runs
+    return [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
 
 
 def _keep(run: Run, report: dict[str, Any]) -> None:
@@ -250,8 +254,8 @@ def evaluate(
 
 
 def compare(
-    first: Path,
-    second: Path,
+    first: OneRun,
+    second: OneRun,
     *,
     split: str | None = None,
     data: Any = None,
@@ -279,48 +283,62 @@ def predict(
     texts: Sequence[str] | None = None,
     *,
     source: str | None = None,
+    rows: Any = None,
     n_best: int | None = None,
     stop: Sequence[str] = (),
     sets: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
     attention: Path | None = None,
-    as_json: bool = False,
     say: Callable[[str], None] = lambda _: None,
-) -> Iterator[str]:
-    """One line of text per example, in the examples' order; with `n_best` rank, score and text, N lines each.
+) -> Iterator[Prediction]:
+    """The answers to each row, in the order of the rows.
 
-    As JSON a forecast has beside its outputs the name of its `series` and the `times` of its steps, null where nothing tells them.
-    `stop` and `sets` as `search_of` takes them.
+    Args:
+        runs: one, or several of one vocabulary that answer as an ensemble.
+        texts: a row each, as the command line gives them.
+        source: a table or a file of lines in place of texts; `-` reads standard input.
+        rows: as Python gives them in place of texts: dicts by column, a data frame, a path, or with one input its raw values.
+        n_best: answers to each row; None: one, or as many as the search gives.
+        stop: texts before which an answer ends, in place of the search's own.
+        sets: `search.x=y`, as --set takes them.
+        seed: of a search that samples.
+        device: to compute on, where runs are loaded.
+        attention: the file of a picture of what the first answer attends to.
+        say: receives notes.
+
+    Errors:
+        ConfigError: settings that a trained run cannot change, or no attention to draw.
+        DataError: a row cannot be read.
     """
     loaded = _loaded(runs, device)
     search = search_of(loaded[0], sets, n_best, stop)
-    given = row_sources.asked(loaded[0], texts, source)
-    for told in given.notes:
-        say(f"note: {told}")
+    asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
+    for note in asked.notes:
+        say(f"note: {note}")
     if attention is not None and not any(head.attended for head in loaded[0].graph.heads.values()):
         raise ConfigError(
-            f"--attention: {loaded[0].folder} has no answer that is said step by step with attention, which alone is drawn; leave the option out"
+            f"--attention needs an output with an attention decoder; {loaded[0].folder} has none; leave the option out"
         )
     drawn, done = False, 0
-    for chunk in judging.chunks(given.rows):
-        place = lambda row, done=done: given.place(done + row)  # noqa: E731
-        found = answers(
+    for chunk in judging.chunks(asked.rows):
+        answered = answers(
             loaded,
             chunk,
             search=search,
             seed=seed,
             n_best=n_best or 1,
             attention=attention is not None,
-            place=place,
+            place=partial(_place_after, asked.place, done),
             say=say,
         )
-        for row, one in zip(chunk, given.dated(found, done)):
-            yield from _lines(row, one, n_best, as_json, given.ahead is not None)
+        for row, by_output in zip(chunk, asked.dated(answered, done)):
+            inputs = {place.partition(".")[2] or place: value for place, value in row.items()}
+            yield Prediction(inputs, by_output, asked.ahead is not None)
             if attention is not None and not drawn:
                 from ostinato.probes.attention import draw_first
 
-                drawn = draw_first(one, attention)
+                drawn = draw_first(by_output, attention)
                 if drawn:
                     say(f"attention: {attention}")
         done += len(chunk)
@@ -328,8 +346,13 @@ def predict(
         say(f"attention: {attention} is not drawn, since every input is empty")
 
 
+def _place_after(place: Callable[[int], str], done: int, row: int) -> str:
+    """Where a row of a chunk is, after so many rows of other chunks."""
+    return place(done + row)
+
+
 def stream(
-    run: Path | str,
+    run: OneRun,
     text: str,
     hear: Callable[[str], None],
     *,
@@ -349,7 +372,7 @@ def stream(
 
 
 def suggest(
-    run: Path | str, texts: Sequence[str], *, words: int = 5, completions: int = 3, device: str = "auto"
+    run: OneRun, texts: Sequence[str], *, words: int = 5, completions: int = 3, device: str = "auto"
 ) -> list[dict[str, Any]]:
     """For each text its likeliest next words and whole completions, each with its probability."""
     (loaded,) = _loaded(run, device)
@@ -363,51 +386,7 @@ def suggest(
     return found
 
 
-def _lines(row: Row, found: dict[str, list[Answer]], n_best: int | None, as_json: bool, in_time: bool) -> Iterator[str]:
-    if as_json:
-        plain = {
-            output: [
-                {
-                    "rank": rank,
-                    "score": one.score,
-                    "log_probability": one.log_probability,
-                    "finished": one.finished,
-                    "value": one.value,
-                }
-                | ({} if one.probabilities is None else {"probabilities": one.probabilities})
-                | (
-                    {}
-                    if one.quantiles is None
-                    else {"quantiles": {f"{level:g}": said for level, said in one.quantiles.items()}}
-                )
-                for rank, one in enumerate(listed, 1)
-            ]
-            for output, listed in found.items()
-        }
-        inputs = {place.partition(".")[2]: raw for place, raw in row.items()}
-        first = next(iter(found.values()))[0]
-        when = {"series": first.series, "times": first.times} if in_time else {}
-        yield files.as_json(_plain({"inputs": inputs, **when, "outputs": plain}))
-    elif n_best is None:
-        yield "\t".join(listed[0].text for listed in found.values())
-    else:
-        for output, listed in found.items():
-            lead = f"{output}\t" if len(found) > 1 else ""
-            yield from (f"{lead}{rank}\t{one.score:.6f}\t{one.text}" for rank, one in enumerate(listed, 1))
-
-
-def _plain(value: Any) -> Any:
-    """Raw values as JSON has them: arrays as lists, dates as text."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
-
-
-def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
+def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
     """The log-probability of the outputs that a file gives, a number per row; null where the row has none."""
     (loaded,) = _loaded(run, device)
     given = row_sources.asked(loaded, None, source, outputs=True)
@@ -416,9 +395,7 @@ def score(run: Path | str, source: str, *, device: str = "auto") -> dict[str, di
     }
     done = 0
     for chunk in judging.chunks(given.rows):
-        for output, one in run_score.scores(
-            [loaded], chunk, place=lambda row, done=done: given.place(done + row)
-        ).items():
+        for output, one in run_score.scores([loaded], chunk, place=partial(_place_after, given.place, done)).items():
             for name, values in found[output].items():
                 by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))
                 values += [by_row.get(row) for row in range(len(chunk))]
@@ -515,7 +492,7 @@ def init(
 
 
 def embed(
-    run: Path | str,
+    run: OneRun,
     texts: Sequence[str] | None = None,
     *,
     source: str | None = None,

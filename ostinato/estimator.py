@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ostinato import files
+from ostinato import api, files
 from ostinato.alignments import forecasts
-from ostinato.api import device_of, search_of
+from ostinato.api import device_of
 from ostinato.errors import BundleError, ConfigError
-from ostinato.evaluation import evaluate as judging
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments
 from ostinato.run import rows as row_sources
-from ostinato.run.predict import answers
 from ostinato.run.resume import SOURCES
 from ostinato.run.run import Run
 from ostinato.run.train import train as train_run
@@ -130,16 +128,14 @@ class Model:
             seed: of a search that draws at random.
         """
         run = self._fitted()
-        given = row_sources.of_python(run, rows)
-        search, found, done = search_of(run, sets, n_best, stop), [], 0
-        for chunk in judging.chunks(given.rows):
-            place = lambda row, done=done: given.place(done + row)  # noqa: E731
-            found += given.dated(answers([run], chunk, search=search, seed=seed, n_best=n_best or 1, place=place), done)
-            done += len(chunk)
-        pick = lambda listed: listed if n_best is not None else listed[0].value  # noqa: E731
-        if len(run.outputs) == 1:
-            return [pick(next(iter(one.values()))) for one in found]
-        return [{output: pick(listed) for output, listed in one.items()} for one in found]
+        predictions = list(api.predict(run, rows=rows, n_best=n_best, stop=stop, sets=sets, seed=seed))
+        if n_best is not None:
+            answers = [dict(prediction.outputs) for prediction in predictions]
+        else:
+            answers = [
+                {output: answer.value for output, answer in prediction.best.items()} for prediction in predictions
+            ]
+        return answers if len(run.outputs) > 1 else [next(iter(by_output.values())) for by_output in answers]
 
     def evaluate(self, data: Any = None) -> dict[str, Any]:
         """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints.
@@ -158,10 +154,7 @@ class Model:
                 f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}"
             )
         row_sources.refuse_columns(data, "data")
-        split = row_sources.default_split(run, None, data)
-        examples = row_sources.of_split(run, split, data, ())
-        found = judging.report(run, judging.examine([run], examples), split)
-        return judging.noted(found, row_sources.learnt_from([run], examples) if data is not None else [])
+        return api.evaluate(run, data=data)
 
     def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
         """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ostinato.cli.options import device_option, json_option, note, seed_option, set_option
+from ostinato.files import as_json as as_json_text
 
 
 @click.command("predict")
@@ -52,6 +53,7 @@ def predict(
     within an answer are escaped. With --json each line is one JSON object. Notes go to standard error.
     """
     from ostinato import api
+    from ostinato.cli.reports import lines_of
 
     runs = [run]
     while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # of a long text pathlib makes an error
@@ -78,7 +80,7 @@ def predict(
         )
         click.echo()
         return
-    lines = api.predict(
+    predictions = api.predict(
         runs,
         list(texts) if source is None else None,
         source=source,
@@ -88,8 +90,10 @@ def predict(
         seed=seed or 0,
         device=device,
         attention=attention,
-        as_json=as_json,
         say=note,
     )
-    for line in lines:
-        click.echo(line)
+    for prediction in predictions:
+        for line in (
+            [as_json_text(prediction.to_json())] if as_json else lines_of(prediction, ranked=n_best is not None)
+        ):
+            click.echo(line)

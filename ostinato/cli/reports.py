@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ostinato.run.predictions import Prediction
 
 SHOWN_LABELS = 12
 """A table of more labels does not fit a terminal."""
@@ -86,3 +88,13 @@ def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
                 told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
                 lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
     return [*lines, *by["notes"]] if by else lines
+
+
+def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:
+    """A line with the best answer of each output, separated by tabs; where `ranked`, a line of rank, score and text for each answer."""
+    if not ranked:
+        yield "\t".join(answer.text for answer in prediction.best.values())
+        return
+    for output, answers in prediction.outputs.items():
+        lead = f"{output}\t" if len(prediction.outputs) > 1 else ""
+        yield from (f"{lead}{rank}\t{answer.score:.6f}\t{answer.text}" for rank, answer in enumerate(answers, 1))

@@ -1,7 +1,6 @@
 """Several heads that generate as one, several that answer at once, and which runs may do so together."""
 
 import itertools
-import json
 import math
 import random
 import textwrap
@@ -385,8 +384,7 @@ def test_a_run_beside_itself_measures_as_alone(runs):
 def test_two_runs_measure_as_the_mean_of_their_probabilities_and_numbers(runs):
     rows = sentences(24, 1)
     told = [
-        [json.loads(line)["outputs"] for line in api.predict(run, [row["text"] for row in rows], as_json=True)]
-        for run in (*runs, runs)
+        [one.to_json()["outputs"] for one in api.predict(run, [row["text"] for row in rows])] for run in (*runs, runs)
     ]
     found = api.evaluate(runs, device="cpu")["outputs"]
     losses, wrong = [], []

@@ -101,16 +101,14 @@ def test_train_evaluate_and_predict(tmp_path, head):
     )
     assert json.dumps(grouped)
 
-    lines = list(
-        api.predict(run, source=str(table(tmp_path / "future.csv", hours=60, future=6)), as_json=True, device="cpu")
-    )
+    lines = list(api.predict(run, source=str(table(tmp_path / "future.csv", hours=60, future=6)), device="cpu"))
     assert len(lines) == 2
-    answer = json.loads(lines[1])["outputs"]["ahead"][0]
+    answer = lines[1].to_json()["outputs"]["ahead"][0]
     assert len(answer["value"]) == 6 and np.isfinite(answer["value"]).all()
     if head.get("distribution") != "point":
         assert answer["quantiles"]["0.5"] == pytest.approx(answer["value"], rel=1e-5) and len(answer["quantiles"]) == 19
     (first, second) = api.predict(run, source=str(tmp_path / "future.csv"), device="cpu")
-    assert [float(one) for one in second.split()] == answer["value"]
+    assert [float(one) for one in second.best["ahead"].text.split()] == answer["value"]
 
 
 def test_what_comes_after_the_border_changes_nothing_that_is_learnt(tmp_path):
@@ -143,7 +141,7 @@ def test_whole_series_in_lists_and_lines_of_text(tmp_path):
     (told,) = api.predict(run, [" ".join(map(str, wave))], device="cpu")
     model = ostinato.load(run, device="cpu")
     (found,) = model.predict([{"name": "x", "y": wave}])
-    assert [float(one) for one in told.split()] == found and len(found) == 4
+    assert [float(one) for one in told.best["ahead"].text.split()] == found and len(found) == 4
     with pytest.raises(DataError, match="series text: has 3 steps, and the forecast looks back at 38"):
         list(api.predict(run, ["1 2 3"], device="cpu"))
 
@@ -159,8 +157,8 @@ def test_several_columns_are_channels(tmp_path):
     }
     report, run = trained(tmp_path, recipe)
     assert report["examples"] == 18
-    (line,) = api.predict(run, source=str(tmp_path / "two.csv"), as_json=True, device="cpu")
-    assert np.shape(json.loads(line)["outputs"]["ahead"][0]["value"]) == (3, 2)
+    (prediction,) = api.predict(run, source=str(tmp_path / "two.csv"), device="cpu")
+    assert np.shape(prediction.to_json()["outputs"]["ahead"][0]["value"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +307,12 @@ def test_rows_at_the_end_whose_target_is_empty_are_forecast(tmp_path):
     told = []
     for name, hours, future in (("past.csv", 54, 0), ("future.csv", 60, 6)):
         told.append(
-            list(api.predict(run, source=str(table(tmp_path / name, hours=hours, future=future)), device="cpu"))
+            [
+                prediction.best["ahead"].text
+                for prediction in api.predict(
+                    run, source=str(table(tmp_path / name, hours=hours, future=future)), device="cpu"
+                )
+            ]
         )
     assert told[0] == told[1] and "nan" not in "".join(told[1])
 
@@ -427,7 +430,7 @@ def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_pat
     notes, lines = {}, {}
     for name, future in asked.items():
         source, notes[name] = table(tmp_path / f"{name}.csv", hours=54 + future, future=future), []
-        lines[name] = list(api.predict(run, source=str(source), as_json=True, device="cpu", say=notes[name].append))
+        lines[name] = list(api.predict(run, source=str(source), device="cpu", say=notes[name].append))
     assert notes["past"] == notes["even"] == []
     assert len(notes["more"]) == len(notes["fewer"]) == 1
     told = r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6, the horizon, are forecast \(2 series like this\)"
@@ -437,18 +440,16 @@ def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_pat
         in notes["fewer"][0]
     )
     for found in lines.values():
-        rows = [json.loads(line) for line in found]
+        rows = [prediction.to_json() for prediction in found]
         assert [row["series"] for row in rows] == ["a", "b"]
         assert rows[1]["times"] == [f"2013-01-03 {hour:02}:00:00" for hour in range(6, 12)]
-        assert rows[1]["outputs"] == json.loads(lines["past"][1])["outputs"]
+        assert rows[1]["outputs"] == lines["past"][1].to_json()["outputs"]
 
 
 def test_what_no_column_tells_is_null_in_the_json_of_a_forecast(tmp_path):
     recipe = in_lists(tmp_path / "all.jsonl", [{"y": WAVE}] * 3)
     _, run = trained(tmp_path, recipe)
-    found = [
-        json.loads(line) for line in api.predict(run, source=str(tmp_path / "all.jsonl"), as_json=True, device="cpu")
-    ]
+    found = [prediction.to_json() for prediction in api.predict(run, source=str(tmp_path / "all.jsonl"), device="cpu")]
     assert [(row["series"], row["times"]) for row in found] == [(None, None)] * 3
 
 

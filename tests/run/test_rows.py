@@ -6,7 +6,9 @@ import pytest
 
 import ostinato
 from ostinato import api
+from ostinato.cli.reports import lines_of
 from ostinato.errors import ConfigError
+from ostinato.files import as_json
 from ostinato.recipe.read import from_arguments
 from ostinato.run import rows as row_sources
 
@@ -43,11 +45,12 @@ def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, m
     ]
     for row in listed:
         assert (row[first], row[second]) == (whole, list("ab ba cc"))
-    (line,) = api.predict(tmp_path / "run", ["ab ba cc"], as_json=True, device="cpu")
-    assert json.loads(line)["inputs"] == dict(zip(inputs, (whole, list("ab ba cc"))))
+    (prediction,) = api.predict(tmp_path / "run", ["ab ba cc"], device="cpu")
+    assert prediction.to_json()["inputs"] == dict(zip(inputs, (whole, list("ab ba cc"))))
     texts = [line.split(",")[0] for line in LINES]
-    told = list(api.predict(tmp_path / "run", source=str(table), n_best=1, device="cpu"))
-    assert told == list(api.predict(tmp_path / "run", texts, n_best=1, device="cpu"))
+    lines = lambda predictions: [line for one in predictions for line in lines_of(one, ranked=True)]  # noqa: E731
+    told = lines(api.predict(tmp_path / "run", source=str(table), n_best=1, device="cpu"))
+    assert told == lines(api.predict(tmp_path / "run", texts, n_best=1, device="cpu"))
     answers = model.predict(table, n_best=1)
     assert [f"1\t{one.score:.6f}\t{one.text}" for (one,) in answers] == told
     for rows in (texts, [{"s": text} for text in texts]):
@@ -109,8 +112,8 @@ def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):
     ostinato.Model({"x": "series"}, {"y": "category"}, training=TRAINING).fit(
         rows, folder=tmp_path / "run", device="cpu"
     )
-    (line,) = api.predict(tmp_path / "run", ["1 NA 3"], as_json=True, device="cpu")
-    found = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    (prediction,) = api.predict(tmp_path / "run", ["1 NA 3"], device="cpu")
+    found = json.loads(as_json(prediction.to_json()), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert found["inputs"] == {"x": [1.0, None, 3.0]} and found["outputs"]["y"][0]["value"] in ("a", "b")
 
 

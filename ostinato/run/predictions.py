@@ -1,0 +1,61 @@
+"""What a verb returns for each row that it predicts: answers by output, as objects and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ostinato.run.predict import Answer
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answers to one row.
+
+    Args:
+        inputs: the raw value of each input.
+        outputs: the answers of each output, best first.
+        dated: whether the answers are forecasts, with the name of their series and the times of their steps.
+    """
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Sequence[Answer]]
+    dated: bool = False
+
+    @property
+    def best(self) -> dict[str, Answer]:
+        """The best answer of each output."""
+        return {output: answers[0] for output, answers in self.outputs.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """`inputs`, `outputs` and, of a forecast, `series` and `times`, null where nothing names them."""
+        answers = {
+            output: [_answer(*ranked) for ranked in enumerate(listed, 1)] for output, listed in self.outputs.items()
+        }
+        first = next(iter(self.best.values()))
+        when = {"series": first.series, "times": first.times} if self.dated else {}
+        return _plain({"inputs": self.inputs, **when, "outputs": answers})
+
+
+def _answer(rank: int, answer: Answer) -> dict[str, Any]:
+    fields = ("score", "log_probability", "finished", "value")
+    plain = {"rank": rank} | {name: getattr(answer, name) for name in fields}
+    if answer.probabilities is not None:
+        plain["probabilities"] = answer.probabilities
+    if answer.quantiles is not None:
+        plain["quantiles"] = {f"{level:g}": values for level, values in answer.quantiles.items()}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Raw values as JSON has them: arrays as lists, dates as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(child) for child in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
