@@ -92,7 +92,7 @@ class Cell(nn.Module, ABC):
         other = copy.copy(self)
         # The parameters are the same ones, but for this: a module lets no plain tensor take the name of a parameter.
         other._parameters = {name: own for name, own in self._parameters.items() if name != "weight_h"}
-        other.weight_h = weight
+        other.weight_h = weight  # type: ignore[assignment]
         return other
 
     def products(self) -> tuple[Product, ...]:
@@ -111,7 +111,7 @@ class Cell(nn.Module, ABC):
         kind = state[0].dtype
         gates_x = gates_x.to(kind)
         gates_h = products[0](state[0]).to(kind) if products else None
-        if self.late_gates:
+        if self.late_gates and gates_h is not None:
             gates_h = torch.cat([gates_h, products[1](self.late_input(gates_x, gates_h, state)).to(kind)], 1)
         return self.pointwise(gates_x, gates_h, state)
 

@@ -312,21 +312,21 @@ class _Call:
         layer_gradients = array_of(of_layers)
         d_queries = _like(self.queries)
         decoder = self._structure(
-            dict(
-                layer_gradients=ctypes.addressof(layer_gradients),
-                d_features=pointer(d_features),
-                d_contexts=pointer(d_contexts),
-                d_start_fed=pointer(d_start_fed),
-                d_queries=pointer(d_queries),
-                d_keys=pointer(d_keys),
-                d_values=pointer(d_values),
-                d_energy=pointer(d_energy),
-                d_below=pointer(d_below),
-                d_query_weight=pointer(d_query_weight),
-                d_query_bias=pointer(d_query_bias),
-                d_readout=pointer(d_readout),
-                d_readout_bias=pointer(d_readout_bias),
-            )
+            {
+                "layer_gradients": ctypes.addressof(layer_gradients),
+                "d_features": pointer(d_features),
+                "d_contexts": pointer(d_contexts),
+                "d_start_fed": pointer(d_start_fed),
+                "d_queries": pointer(d_queries),
+                "d_keys": pointer(d_keys),
+                "d_values": pointer(d_values),
+                "d_energy": pointer(d_energy),
+                "d_below": pointer(d_below),
+                "d_query_weight": pointer(d_query_weight),
+                "d_query_bias": pointer(d_query_bias),
+                "d_readout": pointer(d_readout),
+                "d_readout_bias": pointer(d_readout_bias),
+            }
         )
         library().decoder_backward(decoder)
         d_energy = None if d_energy is None else d_energy.sum(0)

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
-from ostinato.registry import Count, Positive, Rate, Room, Settings, build
+from ostinato.registry import Count, Positive, Rate, Room, Settings, build, component, names
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
 from ostinato.training.checkpoints import (
@@ -50,12 +50,12 @@ class Training:
         g    = gradient of loss, clipped
         w    = optimizer(w, g, learning_rate * factor(update))
 
-    An update is `accumulate` batches, exactly as if they were one. Validation judges the weights that would be kept: the
+    An update is `accumulate` batches, exactly as if they were one. Validation measures the weights that would be kept: the
     average where there is one. Without `keep_best` the weights after the last epoch are kept.
 
-    With `tbptt` a batch is a chunk of streams (`data.streams`): `tbptt` steps of each of `batch_rows` streams, a sequence longer than
-    that going on in the next chunk from the state that it reached. The gradient ends where the chunk begins. What is carried from
-    chunk to chunk stands in the checkpoint.
+    With `tbptt` a batch is a chunk of streams (`data.streams`): `tbptt` steps of each of `batch_rows` streams. A longer sequence
+    continues in the next chunk from the state that it reached. The gradient ends where the chunk begins. What is carried from
+    chunk to chunk is part of the checkpoint.
 
     Args:
         batch_steps: real steps in a batch, all columns together.
@@ -118,10 +118,11 @@ class Training:
             )
         if average_decay is not None and average_last is not None:
             raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
-        if monitor != "loss" and not keep_best and patience is None and schedule.type != "plateau":
+        if monitor != "loss" and not keep_best and patience is None and not _observes(schedule.type):
+            others = " or ".join(filter(_observes, names("schedules")))
             raise ConfigError(
-                f"training.monitor: '{monitor}' would decide nothing with keep_best false, no patience and schedule {schedule.type};"
-                " leave it out, or set keep_best, patience or schedule plateau"
+                f"training.monitor: '{monitor}' would decide nothing with keep_best false, no patience and schedule"
+                f" {schedule.type}; leave it out, or set keep_best, patience or schedule {others}"
             )
         self.batch_steps = batch_steps
         self.batch_rows = batch_rows
@@ -148,7 +149,7 @@ class Training:
     def run(
         self, task: Task, folder: str | Path, listeners: Listeners | None = None, *, resume: bool = False
     ) -> Outcome:
-        """Trains, or goes on training, and leaves the weights to keep in the model.
+        """Trains, or continues a run, and leaves the weights to keep in the model.
 
         Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with `resume`
         and a run that has ended, nothing is trained.
@@ -156,14 +157,25 @@ class Training:
         Errors:
             ConfigError: the monitored metric is not measured, a changed setting would change the past, or a loss or gradient is
                 not finite. (There is no class of its own for that: what helps is a change of the recipe.)
-            DataError: the folder holds a run and `resume` was not said, or the disk refuses.
+            DataError: the folder holds a run and `resume` is false, or the disk refuses.
             BundleError: no checkpoint is whole.
             Interrupted: Ctrl-C or SIGTERM, after a checkpoint was written.
         """
-        return _Run(self, task, Path(folder), listeners or Listeners(), resume).go()
+        session = _Session(self, task, Path(folder), listeners or Listeners(), resume)
+        before = session.ended() is not None
+        with session.opened():
+            while session.ended() is None:
+                for parts in session.rest_of_epoch():
+                    session.update(parts)
+                session.end_epoch()
+        return session.outcome(before)
 
 
-class _Run:
+def _observes(schedule: str) -> bool:
+    return component("schedules", schedule).observes
+
+
+class _Session:
     """One session of a run: from a start or a checkpoint to the end or an interruption."""
 
     def __init__(self, training: Training, task: Task, folder: Path, listeners: Listeners, resume: bool):
@@ -177,14 +189,18 @@ class _Run:
         if saved is not None and not resume:
             raise DataError(f"{folder}: holds a run already; go on with --resume, or start anew with --overwrite")
         self.model = task.model
-        self.named = {name: one for name, one in self.model.named_parameters() if one.requires_grad}
-        self.device = next(iter(self.named.values())).device
+        self.losses: Callable[[Any], dict[str, Loss]] = (
+            task.model.losses if training.tbptt is None else self.chunk_losses
+        )
+        self.named = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        self.weights = list(self.named.values())
+        self.device = self.weights[0].device
         prepare(training.seed, saved and saved.state["surroundings"]["threads"], self.device)
         self.surroundings = surroundings(self.device)
         profits = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and profits)
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        self.optimizer = build(training.optimizer, "optimizers").make(self.named.values())
+        self.optimizer = build(training.optimizer, "optimizers").make(self.weights)
         self.schedule = build(training.schedule, "schedules")
         self.moving = MovingAverage(self.named, training.average_decay) if training.average_decay is not None else None
         self.place = Place()
@@ -202,8 +218,8 @@ class _Run:
             if self.moving is not None:
                 self.moving.restore(saved.tensors["average"])
             if training.tbptt is not None:
-                found = saved.tensors["carried"]
-                self.carried = tuple(found[str(place)].to(self.device) for place in range(len(found)))
+                carried = saved.tensors["carried"]
+                self.carried = tuple(carried[str(place)].to(self.device) for place in range(len(carried)))
             length = saved.state["history_length"]
             if self.ended() is None:
                 listeners.notes(
@@ -223,39 +239,24 @@ class _Run:
             return "epochs"
         return "patience" if self.training.patience is not None and self.place.stale >= self.training.patience else None
 
-    def go(self) -> Outcome:
-        before = self.ended() is not None
-        try:
-            with self.listening():
-                self.model.train()
-                while self.ended() is None:
-                    self.epoch()
-                    self.stop_if_asked()
-        finally:
-            self.history.close()
-        place = self.place
-        if self.training.keep_best and place.best_epoch is not None:
-            kept = self.checkpoints.load_weights("best", place.best_epoch)
-        else:
-            kept = self.judged(place.averaged_epochs)
-        restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
-        self.model.eval()
-        return Outcome(self.ended(), before, place.epoch, place.updates, place.seconds, place.best_epoch, place.best)
-
-    def epoch(self) -> None:
-        """What is left of an epoch, and its end."""
+    def rest_of_epoch(self) -> Iterator[Sequence[Part]]:
+        """What each update trains on that is left of the epoch; reports and checkpoints are made between two of them."""
         place, training = self.place, self.training
         batches = self.task.batches.epoch(place.epoch)
         while place.batch < len(batches):
-            rows = batches[place.batch : place.batch + training.accumulate]
-            self.update(rows)
-            place.batch += len(rows)
+            parts = batches[place.batch : place.batch + training.accumulate]
+            yield parts
+            place.batch += len(parts)
             if place.updates % training.report_every == 0:
-                self.report({"event": "update", **self.sums(place.lately), "gradient_norm": self.norm})
+                self.report({"event": "update", **self.means(place.lately), "gradient_norm": self.norm})
                 place.lately = {}
             self.stop_if_asked()
             if time.monotonic() - self.saved_at >= training.checkpoint_seconds:
                 self.save()
+
+    def end_epoch(self) -> None:
+        """Validates where it is due, reports the epoch and writes a checkpoint."""
+        place, training = self.place, self.training
         number = place.epoch + 1
         averaged = place.averaged_epochs
         if training.average_last is not None:
@@ -264,12 +265,24 @@ class _Run:
         valid = {}
         if number % training.validate_every == 0 or number == training.epochs:
             valid = self.validate(number, averaged)
-        self.tick()
-        self.report({"event": "epoch", **self.sums(place.whole_epoch), **valid, "seconds": place.seconds})
+        self.count_seconds()
+        self.report({"event": "epoch", **self.means(place.whole_epoch), **valid, "seconds": place.seconds})
         place.epoch, place.batch, place.averaged_epochs = number, 0, averaged
         self.carried = ()
         place.lately, place.whole_epoch = {}, {}
         self.save()
+        self.stop_if_asked()
+
+    def outcome(self, before: bool) -> Outcome:
+        """How the run ended, with the weights to keep in the model."""
+        place = self.place
+        if self.training.keep_best and place.best_epoch is not None:
+            kept = self.checkpoints.load_weights("best", place.best_epoch)
+        else:
+            kept = self.kept_weights(place.averaged_epochs)
+        restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
+        self.model.eval()
+        return Outcome(self.ended(), before, place.epoch, place.updates, place.seconds, place.best_epoch, place.best)
 
     def update(self, parts: Sequence[Part]) -> None:
         """One step of the optimizer, on the gradient of all parts together."""
@@ -297,10 +310,10 @@ class _Run:
                 counts[name] += loss.count
                 totals[name] = totals[name] + loss.total.detach() if name in totals else loss.total.detach()
         if len(parts) > 1 and known is None and counts:
-            torch._foreach_mul_([one.grad for one in self.named.values() if one.grad is not None], 1 / counts.total())
-        norm = clip(list(self.named.values()), norm=training.clip_norm, value=training.clip_value)
+            torch._foreach_mul_([weight.grad for weight in self.weights if weight.grad is not None], 1 / counts.total())
+        norm = clip(self.weights, norm=training.clip_norm, value=training.clip_value)
         *values, self.norm = torch.stack(
-            [*(one.float() for one in totals.values()), norm.float().to(self.device)]
+            [*(total.float() for total in totals.values()), norm.float().to(self.device)]
         ).tolist()
         if not all(map(math.isfinite, (*values, self.norm))):
             self.blame(parts, batches, dict(zip(totals, values)), carried)
@@ -308,12 +321,10 @@ class _Run:
         place.updates += 1
         if self.moving is not None:
             self.moving.update(place.updates)
-        self.tell(sum(map(self.task.part_steps, parts)), dict(zip(totals, values)), counts, began)
+        self.report_progress(sum(map(self.task.part_steps, parts)), dict(zip(totals, values)), counts, began)
 
-    def losses(self, batch: Any) -> dict[str, Loss]:
-        """The losses of a batch; of a chunk of streams, going on from the one before and carrying over to the next."""
-        if self.training.tbptt is None:
-            return self.model.losses(batch)
+    def chunk_losses(self, batch: Any) -> dict[str, Loss]:
+        """The losses of a chunk of streams, which goes on from the chunk before and carries its states over to the next."""
         losses, self.carried = self.model.losses_from(batch, self.carried)
         return losses
 
@@ -330,7 +341,7 @@ class _Run:
         self.model.train()
         return counts
 
-    def judged(self, averaged: Sequence[int]) -> dict[str, Tensor] | None:
+    def kept_weights(self, averaged: Sequence[int]) -> dict[str, Tensor] | None:
         """The weights that would be kept if training ended here, or None where they are the model's own."""
         if self.moving is not None:
             return self.moving.weights() if self.place.updates else None
@@ -340,7 +351,7 @@ class _Run:
         """Measures the weights that would be kept, and remembers and keeps them if they are the best so far."""
         place, training = self.place, self.training
         higher = self.task.higher[training.monitor]
-        with worn(self.model, self.judged(averaged)):
+        with worn(self.model, self.kept_weights(averaged)):
             self.model.eval()
             try:
                 self.may_break = True
@@ -366,7 +377,7 @@ class _Run:
 
     def save(self) -> None:
         """A checkpoint between two updates."""
-        self.tick()
+        self.count_seconds()
         state = {
             "epoch": self.place.epoch,
             "best_epoch": self.place.best_epoch,
@@ -381,32 +392,32 @@ class _Run:
         if self.moving is not None:
             tensors["average"] = self.moving.weights()
         if self.training.tbptt is not None:
-            tensors["carried"] = {str(place): one for place, one in enumerate(self.carried)}
+            tensors["carried"] = {str(place): state for place, state in enumerate(self.carried)}
         self.checkpoints.save(self.place.epoch, self.place.batch, state, tensors)
         self.saved_at = time.monotonic()
 
-    def tick(self) -> None:
+    def count_seconds(self) -> None:
         now = time.monotonic()
         self.place.seconds += now - self.clock
         self.clock = now
 
-    def sums(self, tally: Mapping[str, float]) -> dict[str, float]:
-        """Sums as what a report says: losses per target, and the speed."""
+    def means(self, tally: Mapping[str, float]) -> dict[str, float]:
+        """A report of sums: losses per target, of each output and penalty where there are several, and the speed."""
         counted = [name for name in self.model.weights if tally.get(f"{name}.count")]
-        each = {name: tally[f"{name}.total"] / tally[f"{name}.count"] for name in counted}
-        said = {"train.loss": sum(self.model.weights[name] * value for name, value in each.items())}
+        losses = {name: tally[f"{name}.total"] / tally[f"{name}.count"] for name in counted}
+        means = {"train.loss": sum(self.model.weights[name] * value for name, value in losses.items())}
         if len(self.model.weights) > 1:
-            said |= {f"train.{name}.loss": value for name, value in each.items()}
+            means |= {f"train.{name}.loss": value for name, value in losses.items()}
         speed = tally["steps"] / tally["seconds"] if tally.get("seconds") else 0.0
-        return {**said, "learning_rate": self.place.learning_rate, "steps_per_second": speed}
+        return {**means, "learning_rate": self.place.learning_rate, "steps_per_second": speed}
 
-    def report(self, said: Mapping[str, Any]) -> None:
-        whole = {"update": self.place.updates, "epoch": self.place.epoch + 1, **said}
+    def report(self, event: Mapping[str, Any]) -> None:
+        whole = {"update": self.place.updates, "epoch": self.place.epoch + 1, **event}
         self.history.append(whole)
         self.listeners.reports(whole)
 
-    def tell(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], began: float) -> None:
-        """Adds an update to the sums, and tells who listens."""
+    def report_progress(self, steps: int, totals: Mapping[str, float], counts: Mapping[str, int], began: float) -> None:
+        """Adds an update to the sums, and reports it to the listener."""
         place, now = self.place, time.monotonic()
         added: dict[str, float] = {"steps": steps, "seconds": now - began}
         for name, total in totals.items():
@@ -437,7 +448,9 @@ class _Run:
             draw_from(self.training.seed, place.updates, part, self.device)
             with self.autocast, torch.no_grad():
                 arose = arose or first_not_finite(self.model, self.losses, batch)
-        norms = {name: one.grad.double().norm().item() for name, one in self.named.items() if one.grad is not None}
+        norms = {
+            name: weight.grad.double().norm().item() for name, weight in self.named.items() if weight.grad is not None
+        }
         bad = [name for name, norm in norms.items() if not math.isfinite(norm)]
         largest = sorted((name for name in norms if name not in bad), key=norms.__getitem__, reverse=True)[:3]
         wrong = [f"the loss of {name} is {total}" for name, total in totals.items() if not math.isfinite(total)]
@@ -445,10 +458,10 @@ class _Run:
         raise ConfigError(
             f"training stopped at update {place.updates + 1} (epoch {place.epoch + 1}, batch {place.batch + 1}):"
             f" {', '.join(wrong) or 'the loss is finite, its gradient is not'}."
-            f"\n  rows of the batch: {', '.join(map(str, rows[:20]))}{f' and {len(rows) - 20} more' if len(rows) > 20 else ''}"
+            f"\n  rows of the batch: {', '.join(map(str, rows[:20]))}{_and_more(rows, 20)}"
             f"\n  first layer: {arose or 'none has an output that is not finite; it arose in the loss or on the way back'}"
             f"\n  gradient norms: {', '.join(f'{name} {norms[name]:.3g}' for name in largest) or 'none is finite'}"
-            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none, but the sum of their squares is'}{f' and {len(bad) - 5} more' if len(bad) > 5 else ''}"
+            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none, but the sum of their squares is'}{_and_more(bad, 5)}"
             f"\n  last good checkpoint, kept: {last or 'none was written yet'}"
             f"\n  what helps: a smaller learning_rate (now {place.learning_rate:.3g}), a smaller clip_norm"
             f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the data"
@@ -460,20 +473,24 @@ class _Run:
             raise Interrupted(f"stopped after update {self.place.updates}; saved, go on with --resume")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Ctrl-C, or SIGTERM, asks the run to stop after its step; once more, or during validation, breaks what is going on."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Signals belong to the main thread.
-            return
-
-        def heard(number: int, frame: Any) -> None:
-            if self.interrupted or self.may_break:
-                raise KeyboardInterrupt
-            self.interrupted = True
-
-        before = {number: signal.signal(number, heard) for number in STOPS}
+    def opened(self) -> Iterator[None]:
+        """Ctrl-C, or SIGTERM, asks the run to stop after its update; a second one, or one during validation, breaks it off."""
+        self.model.train()
+        before = {}
+        if threading.current_thread() is threading.main_thread():  # signals belong to it
+            before = {number: signal.signal(number, self.stop_asked) for number in STOPS}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+            self.history.close()
+
+    def stop_asked(self, number: int, frame: Any) -> None:
+        if self.interrupted or self.may_break:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+
+def _and_more(listed: Sequence[Any], shown: int) -> str:
+    return f" and {len(listed) - shown} more" if len(listed) > shown else ""

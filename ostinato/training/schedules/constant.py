@@ -17,12 +17,3 @@ class Constant(Schedule):
 
     def factor(self, update: int, total: int) -> float:
         return ramp(update, self.warmup)
-
-    def observe(self, value: float, *, higher_is_better: bool) -> None:
-        """What validation says changes nothing here."""
-
-    def facts(self) -> dict:
-        return {}
-
-    def restore(self, facts: dict) -> None:
-        """There is nothing to take up."""

@@ -1,4 +1,4 @@
-"""What a schedule is: the factor of the learning rate, from the number of updates and what validation said."""
+"""What a schedule is: the factor of the learning rate, from the number of updates and what validation measured."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Any
@@ -22,22 +22,23 @@ def course(update: int, total: int, warmup: int) -> float:
 class Schedule(ABC):
     """Factor of the learning rate.
 
-    It holds no clock of its own: `factor` is a pure function of the update, `observe` takes in what validation said, and
-    `facts` / `restore` carry that through a checkpoint.
+    It holds no clock of its own: `factor` is a pure function of the update. A schedule that follows validation sets `observes`
+    and implements the last three methods, which carry what it observed through a checkpoint.
     """
+
+    observes: bool = False
+    """Whether the monitored metric changes the factor."""
 
     @abstractmethod
     def factor(self, update: int, total: int) -> float:
         """The factor for update number `update` (from 0) of `total`."""
 
-    @abstractmethod
-    def observe(self, value: float, *, higher_is_better: bool) -> None:
-        """Hears the monitored metric after each validation."""
+    def observe(self, value: float, *, higher_is_better: bool) -> None:  # noqa: B027 (nothing to do is the default)
+        """Takes in the monitored metric after each validation."""
 
-    @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What was heard, as JSON values."""
+        """What was observed, as JSON values."""
+        return {}
 
-    @abstractmethod
-    def restore(self, facts: dict[str, Any]) -> None:
+    def restore(self, facts: dict[str, Any]) -> None:  # noqa: B027 (nothing to do is the default)
         """Takes up facts that were saved."""

@@ -28,12 +28,3 @@ class Cosine(Schedule):
     def factor(self, update: int, total: int) -> float:
         fall = (1 + math.cos(math.pi * course(update, total, self.warmup))) / 2
         return ramp(update, self.warmup) * (self.end + (1 - self.end) * fall)
-
-    def observe(self, value: float, *, higher_is_better: bool) -> None:
-        """What validation says changes nothing here."""
-
-    def facts(self) -> dict:
-        return {}
-
-    def restore(self, facts: dict) -> None:
-        """There is nothing to take up."""

@@ -21,12 +21,3 @@ class InverseSquareRoot(Schedule):
 
     def factor(self, update: int, total: int) -> float:
         return min((update + 1) / self.warmup, (self.warmup / (update + 1)) ** 0.5)
-
-    def observe(self, value: float, *, higher_is_better: bool) -> None:
-        """What validation says changes nothing here."""
-
-    def facts(self) -> dict:
-        return {}
-
-    def restore(self, facts: dict) -> None:
-        """There is nothing to take up."""

@@ -1,7 +1,7 @@
-"""Lower when validation stands still."""
+"""Lower when validation no longer improves."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ class Plateau(Schedule):
         lowest: the factor below which it does not fall.
         warmup: updates in which the rate climbs to its full height; 0 for none.
     """
+
+    observes = True
 
     def __init__(
         self,
@@ -54,8 +56,8 @@ class Plateau(Schedule):
         if self.waited >= self.patience:
             self.level, self.waited = max(self.lowest, self.level * self.by), 0
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         return {"level": self.level, "best": self.best, "waited": self.waited}
 
-    def restore(self, facts: dict) -> None:
+    def restore(self, facts: dict[str, Any]) -> None:
         self.level, self.best, self.waited = facts["level"], facts["best"], facts["waited"]

@@ -26,12 +26,3 @@ class Step(Schedule):
 
     def factor(self, update: int, total: int) -> float:
         return ramp(update, self.warmup) * self.by ** (update // self.every)
-
-    def observe(self, value: float, *, higher_is_better: bool) -> None:
-        """What validation says changes nothing here."""
-
-    def facts(self) -> dict:
-        return {}
-
-    def restore(self, facts: dict) -> None:
-        """There is nothing to take up."""
