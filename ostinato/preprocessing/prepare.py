@@ -93,6 +93,7 @@ def prepare(
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}
     notes = [*splits.notes, *(first.note for first in starts.values())]
+    recipe = recipe.checked(modalities)
     return Prepared(recipe, modalities, examples, lengths, splits.sources(examples), notes, starts)
 
 
