@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from ostinato.cells.contract import Biases, Cell
     from ostinato.decoders.contract import Decoder, Decoding
     from ostinato.distributions.contract import LEVELS, Distribution
+    from ostinato.distributions.contract import LEVELS, Distribution, Loss
     from ostinato.encoders.contract import Encoded, Encoder, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
         ANSWERED,
-        Belief,
         Generator,
         Head,
-        Loss,
         Predicted,
         Predictor,
         Scored,
         Span,
+        predicted,
+        scored,
     )
     from ostinato.joins.contract import Join
     from ostinato.kernels.contract import Native, Product, State

@@ -143,6 +143,11 @@ class Layout:
         last = (self.offsets[1:] - 1)[self._rows]
         return (last - self._positions).to(self.device)
 
+    def sums(self, values: Tensor) -> Tensor:
+        """The sum over the steps of each sequence, (N,) to (B,); of real numbers in float64, since a sequence may have millions."""
+        exact = values.double() if values.is_floating_point() else values
+        return exact.new_zeros(len(self)).index_add(0, self.rows, exact).to(values.dtype)
+
     def grow(self, steps: int) -> Layout:
         """The layout of the same sequences with `steps` more (or, below zero, fewer) steps each; none falls below zero."""
         return Layout((self.lengths + steps).clamp(min=0), self.device)

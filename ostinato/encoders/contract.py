@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -12,11 +13,11 @@ from ostinato.steps import Steps
 
 
 class Source(NamedTuple):
-    """Where what was read came from: for a head that goes on from an input and needs its values, or reads its own answers.
+    """Where an encoded input came from: for a head that continues it and needs its values, or reads its own predictions.
 
     Args:
         values: the input as its modality encoded it.
-        encoder: that read it, and can go on from the state.
+        encoder: that read it, and can continue from the state.
     """
 
     values: Steps
@@ -30,22 +31,23 @@ class Encoded(NamedTuple):
         steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
         state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
-        source: of the input that a forecast goes on from; else None.
+        source: of an input that an output continues; else None.
+        penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it.
     """
 
     steps: Steps | None
     summary: Tensor | None
     state: tuple[Tensor, ...] | None
     source: Source | None = None
+    penalties: Mapping[str, tuple[Tensor, int]] = {}
 
     def select(self, rows: Tensor) -> Encoded:
-        """These examples alone, in this order."""
-        return self._replace(
-            steps=None if self.steps is None else self.steps.select(rows),
-            summary=None if self.summary is None else self.summary.index_select(0, rows),
-            state=None if self.state is None else tuple(part.index_select(0, rows) for part in self.state),
-            source=None if self.source is None else self.source._replace(values=self.source.values.select(rows)),
-        )
+        """These examples alone, in this order, without penalties."""
+        steps = None if self.steps is None else self.steps.select(rows)
+        summary = None if self.summary is None else self.summary.index_select(0, rows)
+        state = None if self.state is None else tuple(part.index_select(0, rows) for part in self.state)
+        source = None if self.source is None else self.source._replace(values=self.source.values.select(rows))
+        return Encoded(steps, summary, state, source)
 
 
 class Sizes(NamedTuple):
@@ -80,6 +82,8 @@ class Encoder(nn.Module, ABC):
     state_sizes: tuple[int, ...] = ()
     """Widths of the tensors of `Encoded.state`: what a head may start from; () where the state sums nothing up, so that a head
     starts from the summary."""
+    penalties: tuple[str, ...] = ()
+    """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only counted."""
     look_ahead: int | None
     """Steps to wait before the first answer; None: the whole sequence."""
 

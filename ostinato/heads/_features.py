@@ -47,9 +47,12 @@ class Summaries(nn.Module):
 
     def forward(self, encoded: Sequence[Encoded], dropout: float = 0.0) -> Tensor:
         """(B, size); `dropout` is on the vectors, and on the layer."""
-        drop = lambda x: dropped(x, dropout) if dropout else x  # noqa: E731
-        x = drop(torch.cat([pool(one) for pool, one in zip(self.pools, encoded, strict=True)], 1))
-        return x if self.layer is None else drop(torch.relu(linear(x, self.layer.weight, self.layer.bias)))
+        x = torch.cat([pool(read) for pool, read in zip(self.pools, encoded, strict=True)], 1)
+        x = dropped(x, dropout) if dropout else x
+        if self.layer is None:
+            return x
+        x = torch.relu(linear(x, self.layer.weight, self.layer.bias))
+        return dropped(x, dropout) if dropout else x
 
 
 def mapped(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ostinato.heads._losses import sums
 from ostinato.heads.contract import Scored
 from ostinato.layers.vocabulary import PIECE, AdaptiveSoftmax, FullSoftmax
 from ostinato.steps import Layout, Steps
@@ -49,7 +48,7 @@ def of_parts(found: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Scored:
 
 
 def _of_steps(by_step: Tensor, layout: Layout) -> Scored:
-    return Scored(sums(by_step[:, 0], layout), layout.lengths, sums(by_step[:, 1], layout), Steps(by_step, layout))
+    return Scored(layout.sums(by_step[:, 0]), layout.lengths, layout.sums(by_step[:, 1]), Steps(by_step, layout))
 
 
 def parts(layout: Layout, longest: int) -> Iterator[tuple[Layout, Tensor]]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.heads._features import Pool, Summaries, single
-from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
-from ostinato.heads.contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.heads._losses import LabelLayer, wants_labels
+from ostinato.heads.contract import Predictor, Sizes
 from ostinato.modalities.contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
 
-class Classifier(Head, Predictor):
-    """Says which label a whole example has, or which of several at once.
+class Classifier(Predictor):
+    """Predicts the label of a whole example, or several at once.
 
         x = [p_1; ...; p_n]                    a pooled vector for each input that is read
         x = relu(W x + b)                      with a layer
@@ -45,7 +46,6 @@ class Classifier(Head, Predictor):
     """
 
     aligns = frozenset({"summary"})
-    generates = False
 
     def __init__(
         self,
@@ -67,14 +67,8 @@ class Classifier(Head, Predictor):
             self.features.size, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal
         )
 
-    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
-        features = self.features(encoded, self.dropout if self.training else 0.0)
-        single(len(features), features.device, targets)
-        return self.labels.loss(features, targets.values)
-
-    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        return self.believe(encoded, targets).score(targets)
-
-    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> LabelBelief:
-        features = self.features(encoded)
-        return self.labels.believe(features, single(len(features), features.device, targets))
+    def predict_distribution(
+        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
+    ) -> Distribution:
+        features = self.features(encoded, self.dropout if training else 0.0)
+        return self.labels(features, single(len(features), features.device, targets), training)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,39 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.decoders.contract import Decoding
-from ostinato.encoders.contract import Encoded
+from ostinato.distributions.contract import LEVELS, Distribution, Loss
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.encoders.contract import Sizes as Sizes
 from ostinato.steps import Steps
 
 
 class Span(NamedTuple):
-    """What a forecast reaches over: `lookback` steps read, `horizon` predicted; and which of the inputs read go on through the
-    horizon, being known ahead."""
+    """The steps of a window: `lookback` are read and `horizon` predicted; `ahead` tells which of the inputs cover the horizon too."""
 
     lookback: int
     horizon: int
     ahead: tuple[bool, ...]
 
 
-class Loss(NamedTuple):
-    """A loss as a sum and what it is a sum of, so that it can be divided by the number in the whole update.
-
-    Args:
-        total: the sum over real targets, a scalar with a gradient, in nats where it is a log-probability.
-        count: the number of real targets.
-    """
-
-    total: Tensor
-    count: int  # type: ignore[assignment]
-
-
 @dataclass(frozen=True)
 class Scored:
-    """What a model says of given targets, a number per example.
+    """How a model scores given targets, a number per example.
 
     Shapes:
         log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored targets;
-        by_step (N, 2) log-probability of each target and whether it scored best, where it is told
+        by_step (N, 2) log-probability of each target and whether it scored best, or None
     """
 
     log_probability: Tensor
@@ -54,12 +42,12 @@ class Scored:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a head answers where nothing is searched.
+    """The prediction of a head that needs no search.
 
     Args:
-        steps: the answers, a sequence per example, in the form of encoded targets: the modality decodes them.
-        log_probability: of the whole answer of each example, natural logarithm.
-        probabilities: a row for each answered step with the probability of each label, or None where there are no labels.
+        steps: the predictions, a sequence per example, in the form of encoded targets: the modality decodes them.
+        log_probability: of the whole prediction of each example, natural logarithm.
+        probabilities: a row for each predicted step with the probability of each label, or None where there are no labels.
         quantiles: of a distribution of numbers, level -> values in the form of `steps`, levels rising; or None.
 
     Shapes:
@@ -81,6 +69,7 @@ class Head(nn.Module, ABC):
     Args:
         spec: what one step of the output is, by position.
         sizes: one `Sizes` for each input that it reads, by position.
+        span: a `Span`, by position, where the alignment is one of windows.
     """
 
     aligns: ClassVar[frozenset[str]]
@@ -100,6 +89,10 @@ class Head(nn.Module, ABC):
 
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
+    penalties: tuple[str, ...] = ()
+    """The names of what it adds to the loss beside it, in `Loss.penalties`; in evaluation mode too, where it is only counted."""
+    preparation: Mapping[str, Any] = {}
+    """The settings that decide what `prepare_input` makes of an input: outputs that continue one input must agree on them."""
 
     @classmethod
     def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
@@ -110,9 +103,33 @@ class Head(nn.Module, ABC):
         """Why its targets are computed step by step in Python, or None where they are not."""
         return None
 
+    def prepare_input(self, steps: Steps, starts: Tensor | None = None) -> Steps:
+        """What the encoder reads of the input that the output continues.
+
+        Args:
+            steps: the input.
+            starts: (B,), on the CPU, whether a row is the first part of its sequence; None: all are whole sequences.
+        """
+        return steps
+
+    def as_others_read(self, encoded: Encoded) -> Encoded:
+        """The encoded input that this output continues, as other outputs read it: without what `prepare_input` added."""
+        return encoded
+
+    def continue_from(self, encoder: Encoder) -> None:
+        """Called once with the encoder of the input that the output continues, for weights that both share.
+
+        Errors:
+            ConfigError: the encoder lacks what a setting asks for.
+        """
+
     @abstractmethod
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         """The training loss of a batch; what is missing in the targets is neither summed nor counted."""
+
+    def piece_loss(self, encoded: Sequence[Encoded], targets: Steps, ends: Tensor | None) -> Loss:
+        """As `loss`, of parts of sequences; `ends` (B,) tells which are the last part of their sequence, None: all."""
+        return self.loss(encoded, targets)
 
     @abstractmethod
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
@@ -120,37 +137,59 @@ class Head(nn.Module, ABC):
         logarithm of its density."""
 
 
-ANSWERED = "answered"
-"""The name of a value in the state of a generator that first says a prompt's end again: how many of the symbols said are of the
-answer; -1 before it begins. Without it all are."""
+class Predictor(Head):
+    """A head whose prediction is computed at once, as a distribution."""
 
-
-class Belief(ABC):
-    """What a head thinks of the answers to a batch, a distribution for each: its own, or the mean of several heads' of its kind."""
+    generates = False
 
     @abstractmethod
-    def mean(self, others: Sequence[Any]) -> Belief:
-        """The average of this and others of its class; its docstring says of what. Beside equal ones it is what it was."""
+    def predict_distribution(
+        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
+    ) -> Distribution:
+        """The distribution of the targets.
 
-    @abstractmethod
-    def answer(self) -> Predicted:
-        """The best answer for each example; for `each` one label per step of the input."""
+        Args:
+            encoded: what is read.
+            targets: a step that depends on the steps before it then reads the true ones.
+            training: whether there is dropout, and the loss has what training adds to the log-probability.
+        """
 
-    @abstractmethod
-    def score(self, targets: Steps) -> Scored:
-        """What it says of given targets, by the same distribution."""
+    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
+        return self.predict_distribution(encoded, targets, self.training).loss(targets.values)
 
-
-class Predictor(ABC):
-    """A head whose answer is computed at once, from what it believes."""
-
-    @abstractmethod
-    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> Belief:
-        """What it thinks of each example; with `targets`, a step that goes on from answers goes on from the true ones."""
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        return scored(self.predict_distribution(encoded, targets), targets)
 
     def predict(self, encoded: Sequence[Encoded]) -> Predicted:
         """The best answer for each example."""
-        return self.believe(encoded).answer()
+        return predicted(self.predict_distribution(encoded))
+
+
+def predicted(distribution: Distribution) -> Predicted:
+    """The best answer for each example."""
+    values = distribution.mode()
+    quantiles = None if "quantile" in distribution.lacks else dict(zip(LEVELS, distribution.quantile(LEVELS)))
+    return Predicted(
+        Steps(values, distribution.layout),
+        _by_example(distribution, distribution.score(values)),
+        distribution.probabilities,
+        quantiles,
+    )
+
+
+def scored(distribution: Distribution, targets: Steps) -> Scored:
+    """How a distribution scores given targets."""
+    by_row = (distribution.score(targets.values), distribution.counts(targets.values), distribution.right(targets.values))
+    return Scored(*(_by_example(distribution, values) for values in by_row))
+
+
+def _by_example(distribution: Distribution, values: Tensor) -> Tensor:
+    return values if distribution.joint else distribution.layout.sums(values)
+
+
+ANSWERED = "answered"
+"""The name of a value in the state of a generator that first says a prompt's end again: how many of the symbols said are of the
+answer; -1 before it begins. Without it all are."""
 
 
 class Generator(ABC):

@@ -9,7 +9,7 @@ import torch
 from pydantic import Strict
 from torch import Tensor, nn
 
-from ostinato.encoders.contract import Encoded
+from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.heads._symbols import scored
 from ostinato.heads.contract import Head, Loss, Scored, Sizes
@@ -92,12 +92,22 @@ class NextStep(Head):
         self.readout: nn.Linear | None = None
         self.output = softmax_of(softmax, self.width, spec.size, cutoffs, label_smoothing=label_smoothing, tied=tied)
 
-    def tie(self, embedding: nn.Module) -> None:
-        """Shares the weights of the embedding of the input that the output goes on from.
+    def prepare_input(self, steps: Steps, starts: Tensor | None = None) -> Steps:
+        """With the begin symbol before the first step of a sequence."""
+        return steps.prepended(self.begin, starts)
+
+    def as_others_read(self, encoded: Encoded) -> Encoded:
+        return encoded if encoded.steps is None else encoded._replace(steps=encoded.steps.without_first())
+
+    def continue_from(self, encoder: Encoder) -> None:
+        """Shares the weights of its embedding, if tied.
 
         Errors:
             ConfigError: it has no table of learnt vectors, one for each symbol.
         """
+        if not self.tied:
+            return
+        embedding = next((module for module in encoder.modules() if isinstance(module, nn.Embedding)), None)
         if not isinstance(embedding, nn.Embedding) or embedding.num_embeddings != self.num_symbols:
             raise ConfigError("next_step: tied: the input has no learnt embedding of these symbols; set tied: false")
         self.output = FullSoftmax(embedding.embedding_dim, self.num_symbols, self.label_smoothing)

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.heads._features import steps_read, width_of_steps
-from ostinato.heads._losses import LabelBelief, LabelLayer, wants_labels
-from ostinato.heads.contract import Head, Loss, Predictor, Scored, Sizes
+from ostinato.heads._losses import LabelLayer, wants_labels
+from ostinato.heads.contract import Predictor, Sizes
 from ostinato.modalities.contract import Labels
 from ostinato.registry import NonNegative, Rate
 from ostinato.steps import Steps
 
 
-class Tagger(Head, Predictor):
-    """Says which label each step has, each on its own.
+class Tagger(Predictor):
+    """Predicts the label of each step, each on its own.
 
         p[t] = softmax(W h[t] + b)             one label
         p[t, k] = sigmoid(W[k] h[t] + b[k])    several at once; those above 1/2 are the answer
         ordered labels: p(y[t] > k) = sigmoid(w h[t] - c[k]), c rising
 
-    What may follow what is not asked: the head `crf` does. Weights, smoothing and the focal power belong to training alone.
+    Which labels may follow each other plays no part; in the head `crf` it does. Weights, smoothing and the focal power belong to training alone.
 
     Shapes:
         targets (N,) labels, or (N, V) of 0 and 1 with several, as many as steps; probabilities (N, V)
@@ -39,7 +40,6 @@ class Tagger(Head, Predictor):
     """
 
     aligns = frozenset({"each"})
-    generates = False
 
     def __init__(
         self,
@@ -57,13 +57,8 @@ class Tagger(Head, Predictor):
         self.dropout = dropout
         self.labels = LabelLayer(width, spec, smoothing=label_smoothing, weighted=class_weights, focal=focal)
 
-    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
-        steps = steps_read(encoded, self.dropout if self.training else 0.0, targets)
-        return self.labels.loss(steps.values, targets.values)
-
-    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        return self.believe(encoded, targets).score(targets)
-
-    def believe(self, encoded: Sequence[Encoded], targets: Steps | None = None) -> LabelBelief:
-        steps = steps_read(encoded, 0.0, targets)
-        return self.labels.believe(steps.values, steps.layout)
+    def predict_distribution(
+        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
+    ) -> Distribution:
+        steps = steps_read(encoded, self.dropout if training else 0.0, targets)
+        return self.labels(steps.values, steps.layout, training)

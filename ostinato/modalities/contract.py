@@ -52,6 +52,8 @@ class Values:
     in units of their spread over the data set, or the row, save those that are `unscaled`.
     """
 
+    pooling: ClassVar[Subwords] = "none"
+
     size: int
     signs: int = 0
     unscaled: bool = False
@@ -80,6 +82,8 @@ class Labels:
         counts: how often each stood in the training split.
         legal: what may follow what; None: anything.
     """
+
+    pooling: ClassVar[Subwords] = "none"
 
     size: int
     multilabel: bool = False

@@ -19,7 +19,7 @@ class Pieces:
         before, ends (B,), on the CPU
 
     Args:
-        before: which row of the chunk before a row goes on from; -1 where its sequence starts.
+        before: which row of the chunk before a row continues; -1 where its sequence starts.
         ends: whether a row is the last part of its sequence.
     """
 
@@ -35,7 +35,7 @@ class Batch:
         inputs: the steps of each input.
         targets: the steps of each output; empty in prediction.
         given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these alone.
-        pieces: of a chunk of streams: what is read in parts stands in them without begin and end, and with no step twice.
+        pieces: of a chunk of streams, whose rows are parts of sequences, without begin and end and with no step twice.
     """
 
     inputs: dict[str, Steps]
@@ -44,8 +44,11 @@ class Batch:
     pieces: Pieces | None = None
 
     def to(self, device: torch.device | str) -> Batch:
-        move = lambda columns: {name: one.to(device) for name, one in columns.items()}  # noqa: E731
-        return Batch(move(self.inputs), move(self.targets), move(self.given), self.pieces)
+        inputs, targets, given = (
+            {name: column.to(device) for name, column in columns.items()}
+            for columns in (self.inputs, self.targets, self.given)
+        )
+        return Batch(inputs, targets, given, self.pieces)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())).layout)

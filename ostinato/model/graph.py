@@ -11,20 +11,19 @@ from torch import Tensor, nn
 
 from ostinato import alignments
 from ostinato.cells.contract import Cell
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Source
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Belief, Generator, Head, Loss, Scored, Sizes, Span
-from ostinato.heads.forecast import Forecast
-from ostinato.heads.next_step import NextStep
+from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.pooling import by_words
-from ostinato.modalities.contract import Modality, Symbols
+from ostinato.modalities.contract import Modality
 from ostinato.model.batch import Batch
 from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
-from ostinato.registry import Settings, build, component
+from ostinato.registry import Settings, build
 from ostinato.steps import Layout, Steps
 
 
@@ -45,69 +44,60 @@ class Graph(nn.Module):
         self.heads = nn.ModuleDict()
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
-        self.goes_on = {name: settings.of for name, settings in outputs.items() if alignments.of(settings).continues}
+        self.alignments = {name: alignments.of(settings) for name, settings in outputs.items()}
+        self.continues = {name: outputs[name].of for name, alignment in self.alignments.items() if alignment.continues}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
+        # Of an input that outputs continue, the last of these outputs: its head prepares the input.
+        self._prepares = {of: name for name, of in self.continues.items()}
         self._owner = {name: encoder_owner(name, inputs) for name in inputs}
         specs = {name: modalities[f"inputs.{name}"].spec for name in inputs}
-        self._pooling = {
-            name: one.pooling for name, one in specs.items() if isinstance(one, Symbols) and one.pooling != "none"
-        }
-        self._each = {name for name, settings in outputs.items() if alignments.of(settings).labels_steps}
+        self._pooling = {name: spec.pooling for name, spec in specs.items() if spec.pooling != "none"}
         for name, settings in inputs.items():
             if self._owner[name] == name:
-                spec = modalities[f"inputs.{name}"].spec
-                if isinstance(spec, Symbols):
-                    spec = dataclasses.replace(spec, pooling="none")
+                spec = dataclasses.replace(specs[name], pooling="none") if name in self._pooling else specs[name]
                 self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
-            self.reads[name] = sorted(settings.reads or inputs, key=lambda one, of=settings.of: one != of)
-            sizes = [
-                Sizes(one.steps_size, one.summary_size, one.state_sizes) for one in map(self.encoder, self.reads[name])
-            ]
+            self.reads[name] = sorted(settings.reads or inputs, key=lambda read, of=settings.of: read != of)
+            encoders = [self.encoder(read) for read in self.reads[name]]
+            sizes = [Sizes(encoder.steps_size, encoder.summary_size, encoder.state_sizes) for encoder in encoders]
             if settings.join is not None:
-                widths = [one.steps for one in sizes], [one.summary for one in sizes]
+                widths = [size.steps for size in sizes], [size.summary for size in sizes]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
                 sizes = [Sizes(join.steps_size, join.summary_size, ())]
             wired: list[Any] = [modalities[f"outputs.{name}"].spec, sizes]
-            if component("heads", settings.head.type) is Forecast:
-                wired.append(
-                    Span(
-                        settings.lookback,
-                        settings.horizon,
-                        tuple(traits_of(inputs[one]).known_future for one in self.reads[name]),
-                    )
-                )
+            if self.alignments[name].windows:
+                ahead = tuple(traits_of(inputs[read]).known_future for read in self.reads[name])
+                wired.append(Span(settings.lookback, settings.horizon, ahead))
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)
-            if name in self.goes_on:
-                self._check_next(name)
+            if name in self.continues:
+                self._connect(name)
+        parts = {f"inputs.{name}": self.encoder(name) for name in inputs} | dict(self.joins.items())
+        for place, part in [*parts.items(), *self.heads.items()]:
+            self.weights |= {f"{place}.{penalty}": 1.0 for penalty in part.penalties}
 
-    def _check_next(self, name: str) -> None:
-        of, head = self.goes_on[name], self.heads[name]
+    def _connect(self, name: str) -> None:
+        """Checks an output that continues an input against that input's encoder, and connects both."""
+        of, head = self.continues[name], self.heads[name]
         encoder = self.encoder(of)
         if not encoder.causal:
             raise ConfigError(
-                f"inputs.{of}.encoder: outputs.{name} says what follows each step, and this encoder sees later steps before;"
+                f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder reads later steps before;"
                 " set bidirectional: false (and no reversed_source)"
             )
-        others = [
-            self.heads[one] for one, its in self.goes_on.items() if its == of and one != name and one in self.heads
-        ]
-        if isinstance(head, Forecast) and any(
-            isinstance(one, Forecast) and one.normalize != head.normalize for one in others
-        ):
-            raise ConfigError(
-                f"outputs.{name}.head.normalize: another output goes on from '{of}' too, and both read it in one unit; give both the same"
-            )
-        if isinstance(head, NextStep) and head.tied:
-            embedding = next((one for one in encoder.modules() if isinstance(one, nn.Embedding)), None)
-            try:
-                head.tie(embedding)
-            except ConfigError as why:
-                raise ConfigError(f"outputs.{name}.head: {why}") from None
+        for other, its in self.continues.items():
+            if its == of and other in self.heads and self.heads[other].preparation != head.preparation:
+                option = next(iter({**head.preparation, **self.heads[other].preparation}))
+                raise ConfigError(
+                    f"outputs.{name}.head.{option}: another output continues '{of}' too, and both read it in one unit; give both the same"
+                )
+        try:
+            head.continue_from(encoder)
+        except ConfigError as why:
+            raise ConfigError(f"outputs.{name}.head: {why}") from None
 
     def start_from(self, name: str, vectors: Tensor) -> None:
         """Puts these vectors into the embedding of an input, one for each of its symbols."""
-        next(one for one in self.encoder(name).modules() if isinstance(one, Embedding)).start_from(vectors)
+        next(module for module in self.encoder(name).modules() if isinstance(module, Embedding)).start_from(vectors)
 
     def encoder(self, name: str) -> nn.Module:
         return self.encoders[self._owner[name]]
@@ -115,91 +105,88 @@ class Graph(nn.Module):
     def generator(self, output: str) -> Generator:
         """What a search asks."""
         head = self.heads[output]
-        return Continuation(self.encoder(self.goes_on[output]), head) if output in self.goes_on else head
+        return Continuation(self.encoder(self.continues[output]), head) if output in self.continues else head
 
     def encode(self, inputs: Mapping[str, Steps]) -> dict[str, Encoded]:
-        """Each input encoded; one that an output goes on from begins with the begin symbol, a series is read in its window's unit."""
-        begins = {
-            of: self.heads[name].begin for name, of in self.goes_on.items() if isinstance(self.heads[name], NextStep)
-        }
-        forecasts = {
-            of: self.heads[name] for name, of in self.goes_on.items() if isinstance(self.heads[name], Forecast)
-        }
-        found = {}
-        for name, one in inputs.items():
+        """Each input encoded; one that an output continues as its head prepares it."""
+        encoded = {}
+        for name, steps in inputs.items():
+            encoder = self.encoder(name)
             if name in self._pooling:
-                one = one.with_values(_pieces(one.values))
-            if name in forecasts:
-                read = self.encoder(name).encode(forecasts[name].seen(one))
-                found[name] = read._replace(source=Source(one, self.encoder(name)))
+                steps = steps.with_values(_pieces(steps.values))
+            if name in self._prepares:
+                read = encoder.encode(self.heads[self._prepares[name]].prepare_input(steps))
+                encoded[name] = read._replace(source=Source(steps, encoder))
             else:
-                found[name] = self.encoder(name).encode(_begun(one, begins.get(name)))
-        return found
+                encoded[name] = encoder.encode(steps)
+        return encoded
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
         return self._read(output, self.encode({name: inputs[name] for name in self.reads[output]}), inputs)
 
     def _read(self, output: str, encoded: Mapping[str, Encoded], inputs: Mapping[str, Steps]) -> list[Encoded]:
-        own = self.goes_on.get(output)
-        begun = {of for name, of in self.goes_on.items() if isinstance(self.heads[name], NextStep)}
+        own = self.continues.get(output)
         read = [
-            _without_first(encoded[one]) if one in begun and one != own else encoded[one] for one in self.reads[output]
+            self.heads[self._prepares[name]].as_others_read(encoded[name])
+            if name in self._prepares and name != own
+            else encoded[name]
+            for name in self.reads[output]
         ]
         labelled = self.reads[output][0]
-        if output in self._each and labelled in self._pooling and read[0].steps is not None:
+        if self.alignments[output].labels_steps and labelled in self._pooling and read[0].steps is not None:
             pooled = by_words(self._pooling[labelled], read[0].steps, inputs[labelled].values[:, -1])
             read[0] = read[0]._replace(steps=pooled)
-        return self._joined(output, read)
+        return [self.joins[output].join(read)] if output in self.joins else read
 
     def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
-        """What a generation starts from, and the symbol that each example is told first, or None for the generator's own.
+        """What a generation starts from, and the first symbol of each example, or None for the generator's own.
 
-        Of the input that the output goes on from all but the last symbol is read; that one is told.
+        Of the input that the output continues all but the last symbol is read; that one is the first.
         """
-        of = self.goes_on.get(output)
+        of = self.continues.get(output)
         if of is None:
             return self.read(output, inputs), None
-        heard = _begun(inputs[of], self.heads[output].begin)
-        last = heard.layout.offsets[1:].to(heard.values.device) - 1
+        prompt = self.heads[output].prepare_input(inputs[of])
+        last = prompt.layout.offsets[1:].to(prompt.values.device) - 1
         others = self.encode({name: inputs[name] for name in self.reads[output] if name != of})
-        return [self.encoder(of).encode(heard.without_last()), *others.values()], heard.values[last]
-
-    def _joined(self, output: str, encoded: list[Encoded]) -> list[Encoded]:
-        return [self.joins[output].join(encoded)] if output in self.joins else encoded
+        return [self.encoder(of).encode(prompt.without_last()), *others.values()], prompt.values[last]
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
-        """The loss of each output; an input that several outputs read is encoded once, whatever rows have a target."""
+        """The loss of each output, then each penalty; an input is encoded once, whatever outputs read it and rows have a target."""
         encoded = self.encode(batch.inputs)
-        losses = {}
+        losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
         for output, head in self.heads.items():
             read = self._read(output, encoded, batch.inputs)
-            losses[output] = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
-        return losses
+            losses[output] = loss = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
+            if output in self.joins or loss.penalties:
+                penalties[output] = {**loss.penalties, **(read[0].penalties if output in self.joins else {})}
+        return losses | _as_losses(penalties) if penalties else losses
 
     def losses_from(self, batch: Batch, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:
-        """The losses of a chunk of streams, and what the next chunk goes on from: the states after it, without their gradient.
+        """The losses of a chunk of streams, and the states after it, without their gradient, for the next chunk.
 
-        Every output goes on from one input (`recipe` sees to that); the others that they read are read whole with each piece.
+        Every output continues one input (`recipe` checks it); the others that they read are read whole with each piece.
 
         Args:
-            carried: what the chunk before gave; of no use, and perhaps empty, where no row goes on.
+            batch: whose rows are pieces.
+            carried: what the chunk before gave; of no use, and perhaps empty, where no row continues one of it.
         """
-        of = next(iter(self.goes_on.values()))
-        heads: dict[str, NextStep] = dict(self.heads.items())
-        read = _begun(batch.inputs[of], next(iter(heads.values())).begin, batch.pieces.before < 0)
-        encoded = {name: self.encoder(name).encode(one) for name, one in batch.inputs.items() if name != of}
+        of, output = next((of, name) for name, of in self.continues.items())
+        read = self.heads[output].prepare_input(batch.inputs[of], batch.pieces.before < 0)
+        encoded = {name: self.encoder(name).encode(steps) for name, steps in batch.inputs.items() if name != of}
         encoded[of] = self.encoder(of).encode(read, self._taken_up(of, read, carried, batch.pieces.before))
-        ends = batch.pieces.ends
-        losses = {}
-        for name, head in heads.items():
-            losses[name] = head.piece_loss(self._read(name, encoded, batch.inputs), batch.targets[name], ends)
-        return losses, tuple(one.detach() for one in encoded[of].state)
+        losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
+        for name, head in self.heads.items():
+            read = self._read(name, encoded, batch.inputs)
+            losses[name] = loss = head.piece_loss(read, batch.targets[name], batch.pieces.ends)
+            penalties[name] = loss.penalties
+        return losses | _as_losses(penalties), tuple(part.detach() for part in encoded[of].state)
 
     def _taken_up(
         self, name: str, steps: Steps, carried: tuple[Tensor, ...], before: Tensor
     ) -> tuple[Tensor, ...] | None:
-        """The state of each row: the one that it goes on from, or the start state."""
+        """The state of each row: the one after the row that it continues, or the start state."""
         starts = before < 0
         if bool(starts.all()):
             return None
@@ -209,40 +196,45 @@ class Graph(nn.Module):
             fresh = self.encoder(name).encode(Steps(steps.values[:0], Layout.equal(1, 0, steps.layout.device))).state
         device = steps.values.device
         rows = torch.where(starts, len(carried[0]), before).to(device)
-        state = carried if not fresh else tuple(torch.cat([one.to(new), new]) for one, new in zip(carried, fresh))
-        return tuple(one.index_select(0, rows) for one in state)
+        state = carried if not fresh else tuple(torch.cat([old.to(new), new]) for old, new in zip(carried, fresh))
+        return tuple(part.index_select(0, rows) for part in state)
 
     @torch.no_grad()
     def score(self, output: str, batch: Batch) -> Scored:
         """The log-probability of the batch's targets: a row for each that has one."""
         head, rows, targets = self.heads[output], batch.given.get(output), batch.targets[output]
-        if not isinstance(head, NextStep):
+        if not (head.generates and output in self.continues):
             return head.score(_of_rows(self.read(output, batch.inputs), rows), targets)
-        of = self.goes_on[output]
+        of = self.continues[output]
         others = self.encode({name: batch.inputs[name] for name in self.reads[output] if name != of})
-        heard = _begun(batch.inputs[of], head.begin)
-        heard = heard if rows is None else heard.select(rows)
-        return score_in_parts(self.encoder(of), head, heard, _of_rows([*others.values()], rows), targets)
+        read = head.prepare_input(batch.inputs[of])
+        read = read if rows is None else read.select(rows)
+        return score_in_parts(self.encoder(of), head, read, _of_rows([*others.values()], rows), targets)
 
     @torch.no_grad()
-    def believe(self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None) -> Belief:
-        """What an output that needs no search thinks of these inputs, and of true `targets` before each step of an answer."""
-        return self.heads[output].believe(self.read(output, inputs), targets)
+    def predict_distribution(
+        self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None
+    ) -> Distribution:
+        """The distribution of an output that needs no search; with `targets` each step of it depends on the true steps before it."""
+        return self.heads[output].predict_distribution(self.read(output, inputs), targets)
 
     def parts(self) -> dict[str, int]:
         """Number of parameters of each encoder, join and head, by its place in the recipe."""
-        return {place: sum(one.numel() for one in module.parameters()) for place, module in self._places().items()}
+        return {
+            place: sum(parameter.numel() for parameter in module.parameters())
+            for place, module in self._places().items()
+        }
 
     def recurrences(self) -> dict[str, str]:
         """How the recurrences of each encoder and head are computed, and why where it is not the native kernel."""
-        found: dict[str, list[str]] = {}
+        backends: dict[str, list[str]] = {}
         for place, module in self._places().items():
             for cell in module.modules():
-                if isinstance(cell, Cell) and (said := backend(cell)) not in found.setdefault(place, []):
-                    found[place].append(said)
+                if isinstance(cell, Cell) and (name := backend(cell)) not in backends.setdefault(place, []):
+                    backends[place].append(name)
             if isinstance(module, Head) and (why := module.obstacle()):
-                found[place].append(f"targets step by step in Python ({why})")
-        return {place: "; ".join(each) for place, each in found.items()}
+                backends[place].append(f"targets step by step in Python ({why})")
+        return {place: "; ".join(names) for place, names in backends.items()}
 
     def _places(self) -> dict[str, nn.Module]:
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
@@ -250,22 +242,17 @@ class Graph(nn.Module):
 
 
 def _pieces(values: Tensor) -> Tensor:
-    """Pieces of words without the sign that tells where a word begins."""
+    """Pieces of words without the sign that a word begins."""
     return values[:, 0] if values.shape[1] == 2 else values[:, :-1]
 
 
-def _begun(steps: Steps, begin: int | None, starts: Tensor | None = None) -> Steps:
-    """The sequences with the begin symbol in front; where `starts` (B,) is given, of those alone for which it is true."""
-    return steps if begin is None else steps.prepended(begin, starts)
-
-
-def _without_first(encoded: Encoded) -> Encoded:
-    """For an output that knows nothing of the begin symbol."""
-    return encoded if encoded.steps is None else encoded._replace(steps=encoded.steps.without_first())
-
-
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
-    return encoded if rows is None else [one.select(rows) for one in encoded]
+    return encoded if rows is None else [read.select(rows) for read in encoded]
+
+
+def _as_losses(penalties: Mapping[str, Mapping[str, tuple[Tensor, int]]]) -> dict[str, Loss]:
+    """Penalties by the place that adds them and by name, under `PLACE.NAME`."""
+    return {f"{place}.{name}": Loss(*parts) for place, own in penalties.items() for name, parts in own.items()}
 
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:

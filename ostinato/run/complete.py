@@ -146,14 +146,14 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     """
     output = _generated(run)
     settings, modality = run.outputs[output], run.modalities[f"outputs.{output}"]
-    if output not in run.graph.goes_on:
+    if output not in run.graph.continues:
         raise ConfigError(
             f"{run.folder}: {output} does not go on from its input; next words need an output of align 'next'"
         )
     direction, _, name = recipe_columns.vocabulary_owners(run.recipe.settings)[f"outputs.{output}"].partition(".")
     if settings.type != "text":
         return _next_symbols(run, row, output, count, "")
-    heard = f"inputs.{run.graph.goes_on[output]}"
+    heard = f"inputs.{run.graph.continues[output]}"
     raw = str(run.raw(row, heard))
     prompt = modality.prepared(raw)
     if getattr(run, direction)[name].tokenizer.type == "word":

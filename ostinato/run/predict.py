@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Belief, Decoding, Generator, Predicted
+from ostinato.distributions.contract import Distribution
+from ostinato.heads.contract import Decoding, Generator, Predicted, predicted
 from ostinato.modalities.contract import Labels, Modality
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, refuse_unlike
@@ -113,9 +114,9 @@ def answers(
             for rows_now in batches:
                 inputs = {name: gathered(columns[name], rows_now, first.device) for name in read}
                 with torch.inference_mode():
-                    predicted = believed(runs, output, inputs).answer()
+                    best = predicted(distribution_of(runs, output, inputs))
                 for row, one in zip(
-                    rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], predicted, n_best)
+                    rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], best, n_best)
                 ):
                     found[row][output] = one
             continue
@@ -137,15 +138,17 @@ def _read_by_any(runs: Sequence[Run], output: str) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.graph.reads[output]))
 
 
-def believed(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps | None = None) -> Belief:
-    """What one run thinks of an output that needs no search, or several on average.
+def distribution_of(
+    runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps | None = None
+) -> Distribution:
+    """The distribution of an output that needs no search, by one run or by several on average.
 
     Errors:
-        ConfigError: what they think has no average.
+        ConfigError: their distributions have no average.
     """
-    own, *others = (run.graph.believe(output, inputs, targets) for run in runs)
+    own, *others = (run.graph.predict_distribution(output, inputs, targets) for run in runs)
     try:
-        return own.mean(others)
+        return own.mean_of(others)
     except ConfigError as why:
         raise ConfigError(f"{', '.join(str(run.folder) for run in runs)}: outputs.{output}: {why}") from None
 
@@ -186,7 +189,7 @@ def begin(
     read = _read_by_any(runs, output)
     inputs = {name: gathered(columns[name], rows, run.device) for name in read}
     longest, rests = _longest(inputs, run.bundle.lengths[output]), [""] * len(rows)
-    of = run.graph.goes_on.get(output)
+    of = run.graph.continues.get(output)
     if of is not None and run.outputs[output].type == "text":
         pieces = pieces_of(run.modalities[f"outputs.{output}"])
         heads, rests = zip(*(pieces.cut(columns[of][row]) for row in rows))

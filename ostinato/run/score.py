@@ -10,12 +10,12 @@ import torch
 
 from ostinato import alignments
 from ostinato.errors import DataError
-from ostinato.heads.contract import Scored
+from ostinato.heads.contract import Scored, scored
 from ostinato.model.batch import Batch
 from ostinato.model.columns import traits_of
 from ostinato.model.ensemble import refuse_unlike
 from ostinato.model.ensemble import score as score_generated
-from ostinato.run.predict import batches_of, believed, gathered, prompted
+from ostinato.run.predict import batches_of, distribution_of, gathered, prompted
 from ostinato.run.run import Place, Row, Run, row_number
 from ostinato.steps import Layout, Steps
 
@@ -92,22 +92,22 @@ def scores(
                 parts.append(_scored(runs, output, steps, target))
         fields = ("log_probability", "num_targets", "num_right")
         nothing = torch.zeros(0)
-        scored = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
+        whole = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
         by_step = None
         if all(one.by_step is not None for one in parts):
             steps = [each.cpu().numpy() for one in parts for each in one.by_step.split()]
             by_step = [steps[at] for at in back.tolist()]
-        found[output] = Given(given, scored, by_step)
+        found[output] = Given(given, whole, by_step)
     return found
 
 
 def _scored(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps) -> Scored:
     graph = runs[0].graph
     if not graph.heads[output].generates:
-        return believed(runs, output, inputs, targets).score(targets)
+        return scored(distribution_of(runs, output, inputs, targets), targets)
     if len(runs) == 1:
         return graph.score(output, Batch(inputs, {output: targets}))
-    of = graph.goes_on.get(output)
+    of = graph.continues.get(output)
     heard = targets if of is None else inputs[of]
     if of is not None:
         # Nothing is heard before the beginning, which `extend` is told.

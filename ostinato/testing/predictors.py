@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from ostinato import registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Head, Sizes
+from ostinato.heads.contract import Predictor, Sizes, predicted, scored
 from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
 
-Make = Callable[[Spec, Sequence[Sizes]], Head]
+Make = Callable[[Spec, Sequence[Sizes]], Predictor]
 """A head from what its output is and what its inputs bring."""
 
 LENGTHS = (3, 0, 1, 4, 2)
@@ -85,7 +85,7 @@ def is_legal(spec: Labels, labels: Sequence[int]) -> bool:
     return legal.starts[labels[0]] and legal.ends[labels[-1]] and inner
 
 
-def targets(head: Head, spec: Spec, *, seed: int = 1) -> Steps:
+def targets(head: Predictor, spec: Spec, *, seed: int = 1) -> Steps:
     """Legal answers, drawn by seed: one for each example, or one for each step of it."""
     random = torch.Generator().manual_seed(seed)
     lengths = [1] * len(LENGTHS) if "summary" in head.aligns else LENGTHS
@@ -111,9 +111,9 @@ def loss_is_minus_score(make: Make, spec: Spec, num_inputs: int) -> None:
     head, encoded = _case(make, spec, num_inputs)
     truth = targets(head, spec)
     for some in (truth, without(truth, [1]), without(truth, [0, 3, 4]), without(truth, range(len(truth.values)))):
-        loss, scored = head.loss(encoded, some), head.score(encoded, some)
-        near(loss.total, -scored.log_probability.sum(), "loss and score")
-        assert loss.count == int(scored.num_targets.sum())
+        loss, score = head.loss(encoded, some), head.score(encoded, some)
+        near(loss.total, -score.log_probability.sum(), "loss and score")
+        assert loss.count == int(score.num_targets.sum())
 
 
 @torch.no_grad()
@@ -135,11 +135,11 @@ def company_changes_nothing(make: Make, spec: Spec, num_inputs: int) -> None:
         total, count = torch.zeros(()), 0
         for rows in [*([row] for row in range(len(LENGTHS))), [3, 0, 4, 2, 1], [2, 1], [1, 1]]:
             mine, theirs = rows_of(encoded, rows), some.select(torch.tensor(rows))
-            scored, loss, answered = head.score(mine, theirs), head.loss(mine, theirs), head.predict(mine)
-            near(scored.log_probability, together.log_probability[rows], f"scores of rows {rows}")
+            score, loss, answered = head.score(mine, theirs), head.loss(mine, theirs), head.predict(mine)
+            near(score.log_probability, together.log_probability[rows], f"scores of rows {rows}")
             near(loss.total, -together.log_probability[rows].sum(), f"loss of rows {rows}")
-            assert torch.equal(scored.num_targets, together.num_targets[rows])
-            assert torch.equal(scored.num_right, together.num_right[rows])
+            assert torch.equal(score.num_targets, together.num_targets[rows])
+            assert torch.equal(score.num_right, together.num_right[rows])
             near(answered.log_probability, said.log_probability[rows], f"how likely the answers to rows {rows} are")
             expected = said.steps.select(torch.tensor(rows))
             assert answered.steps.layout == expected.layout
@@ -207,14 +207,14 @@ def what_is_missing_counts_nothing(make: Make, spec: Spec, num_inputs: int) -> N
         assert loss.count or (
             not float(loss.total.detach()) and not any(bool((one.abs() > 1e-6).any()) for one in gradients)
         )
-        scored = head.score(encoded, some)
+        score = head.score(encoded, some)
         expected = torch.zeros(len(some.layout), dtype=torch.int64)
         kept = torch.tensor([step not in steps for step in range(len(truth.values))]) * numbers
-        assert torch.equal(scored.num_targets, expected.index_add(0, some.layout.rows, kept))
-        assert bool((scored.num_right <= scored.num_targets).all())
+        assert torch.equal(score.num_targets, expected.index_add(0, some.layout.rows, kept))
+        assert bool((score.num_right <= score.num_targets).all())
         near(
-            scored.log_probability[scored.num_targets == 0],
-            expected[scored.num_targets == 0].float(),
+            score.log_probability[score.num_targets == 0],
+            expected[score.num_targets == 0].float(),
             "scores of no targets",
         )
 
@@ -224,9 +224,9 @@ def the_answer_is_the_best(make: Make, spec: Spec, num_inputs: int) -> None:
     """No answer has a higher score than the one that is predicted, whose score is the one that goes with it."""
     head, encoded = _case(make, spec, num_inputs)
     said = head.predict(encoded)
-    scored = head.score(encoded, said.steps)
-    near(scored.log_probability, said.log_probability, "the score of the answer")
-    assert torch.equal(scored.num_right.long(), scored.num_targets), "the answer is not what a score calls right"
+    score = head.score(encoded, said.steps)
+    near(score.log_probability, said.log_probability, "the score of the answer")
+    assert torch.equal(score.num_right.long(), score.num_targets), "the answer is not what a score calls right"
     for row, mine in enumerate(said.steps.split()):
         nearby = torch.tensor([-0.01, 0.01])[:, None, None]
         others = mine + nearby if isinstance(spec, Values) else answers(spec, len(mine))
@@ -256,18 +256,18 @@ def probabilities_are_shares_of_all_answers(make: Make, spec: Spec, num_inputs: 
 
 @torch.no_grad()
 def beside_itself_it_is_the_same(make: Make, spec: Spec, num_inputs: int) -> None:
-    """The mean of what a head believes and of the same once and twice more gives its own scores and answers."""
+    """The mean of a head's distribution and of the same once and twice more gives its own scores and answers."""
     head, encoded = _case(make, spec, num_inputs)
     truth = without(targets(head, spec), [1])
     for targets_told in (None, truth):
-        own = head.believe(encoded, targets_told)
+        own = head.predict_distribution(encoded, targets_told)
         for others in ([], [own], [own, own]):
-            one, other = own.answer(), own.mean(others).answer()
+            one, other = predicted(own), predicted(own.mean_of(others))
             near(other.steps.values.double(), one.steps.values.double(), "answers")
             near(other.log_probability, one.log_probability, "how likely they are")
             if one.probabilities is not None:
                 near(other.probabilities, one.probabilities, "probabilities")
-            near(own.mean(others).score(truth).log_probability, own.score(truth).log_probability, "scores")
+            near(scored(own.mean_of(others), truth).log_probability, scored(own, truth).log_probability, "scores")
 
 
 @torch.no_grad()
@@ -422,7 +422,7 @@ def near(found: Tensor, expected: Tensor, what: str) -> None:
     )
 
 
-def _case(make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.float32) -> tuple[Head, list[Encoded]]:
+def _case(make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.float32) -> tuple[Predictor, list[Encoded]]:
     """A seeded head that is not in training, every parameter off its first value, and what it reads."""
     encoded = read(num_inputs, dtype=dtype)
     torch.manual_seed(0)
@@ -433,26 +433,26 @@ def _case(make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.fl
     return head, encoded
 
 
-def _undropped(head: Head) -> Head:
+def _undropped(head: Predictor) -> Predictor:
     """The head without dropout, which no sum over parts and no finite difference can follow."""
     head.dropout = 0.0
     return head
 
 
-def _said(head: Head, encoded: Sequence[Encoded], truth: Steps) -> list[Tensor]:
-    scored, said = head.score(encoded, truth), head.predict(encoded)
+def _said(head: Predictor, encoded: Sequence[Encoded], truth: Steps) -> list[Tensor]:
+    score, said = head.score(encoded, truth), head.predict(encoded)
     odds = [] if said.probabilities is None else [said.probabilities]
     return [
-        scored.log_probability,
-        scored.num_targets,
-        scored.num_right,
+        score.log_probability,
+        score.num_targets,
+        score.num_right,
         said.steps.values,
         said.log_probability,
         *odds,
     ]
 
 
-def _scores(head: Head, encoded: Sequence[Encoded], row: int, every: Tensor) -> Tensor:
+def _scores(head: Predictor, encoded: Sequence[Encoded], row: int, every: Tensor) -> Tensor:
     """The log-probability of each of these answers (K, T, ...) to one example."""
     copies = rows_of(encoded, [row] * len(every))
     return head.score(copies, Steps(every.flatten(0, 1), Layout.equal(len(every), every.shape[1]))).log_probability

@@ -9,7 +9,9 @@ from torch.nn import functional
 from ostinato import registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.heads._losses import LabelBelief, LabelLayer, balanced, cross_entropy
+from ostinato.distributions._logs import Costs, cross_entropy
+from ostinato.distributions.categorical import Categorical
+from ostinato.heads._losses import LabelLayer, balanced
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
@@ -84,7 +86,7 @@ def test_it_learns(spec, answer):
 
 
 def scored(log_probabilities, labels, **options):
-    return float(cross_entropy(log_probabilities, labels, **options))
+    return float(cross_entropy(log_probabilities, labels, Costs(**options)))
 
 
 def test_the_smoothed_and_weighted_loss_is_torchs():
@@ -110,7 +112,7 @@ def test_the_focal_loss_of_what_is_sure_has_a_finite_slope():
     logits = torch.tensor([[200.0, 0.0], [0.0, 200.0], [20.0, 0.0]], requires_grad=True)
     for focal in (0.5, 1.0, 2.0):
         logits.grad = None
-        cross_entropy(logits.log_softmax(1), torch.tensor([0, 0, 0]), focal=focal, smoothing=0.1).backward()
+        cross_entropy(logits.log_softmax(1), torch.tensor([0, 0, 0]), Costs(focal=focal, smoothing=0.1)).backward()
         assert bool(logits.grad.isfinite().all())
 
 
@@ -195,7 +197,7 @@ def test_ordered_labels_are_mccullaghs_and_start_out_equally_likely(size):
 def test_ordered_labels_far_from_their_cuts_keep_a_finite_loss_and_slope(far):
     one = LabelLayer(1, Labels(4, ordinal=True), smoothing=0.0, weighted="none", focal=0.0)
     x = torch.full((4, 1), far, requires_grad=True)
-    loss = one.loss(x, torch.arange(4)).total
+    loss = one(x, Layout.equal(4, 1), True).loss(torch.arange(4)).total
     loss.backward()
     assert math.isfinite(float(loss.detach())) and bool(x.grad.isfinite().all())
 
@@ -206,12 +208,12 @@ def test_the_loss_of_no_target_is_zero():
         (Labels(3, multilabel=True), torch.tensor([[math.nan] * 3])),
     ):
         loss = head(spec).loss(summary(1), one_each(values))
-        assert loss == (0.0, 0)
+        assert (loss.total.item(), loss.count) == (0.0, 0)
 
 
 @pytest.mark.parametrize("spec", [Symbols(5, 0, 1, 2), Values(2)])
 def test_what_is_no_label_is_refused(spec):
-    with pytest.raises(ConfigError, match="classifier says labels, and a step of this output is"):
+    with pytest.raises(ConfigError, match="classifier predicts labels, and a step of this output is"):
         head(spec)
 
 
@@ -239,21 +241,16 @@ def test_more_than_one_answer_an_example_is_refused():
 
 
 def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
-    honest = LabelBelief.answer
-
-    def wrong(self):
-        said = honest(self)
-        return type(said)(said.steps.with_values((said.steps.values + 1) % 3), said.log_probability, said.probabilities)
-
-    monkeypatch.setattr(LabelBelief, "answer", wrong)
-    with pytest.raises(AssertionError, match="the score of the answer"):
+    honest = Categorical.mode
+    monkeypatch.setattr(Categorical, "mode", lambda self: (honest(self) + 1) % 3)
+    with pytest.raises(AssertionError, match="has a better answer"):
         laws.the_answer_is_the_best(laws.maker("classifier"), SPECS["one"], 1)
     monkeypatch.undo()
 
-    def whole_batch(self, features, values):
-        return honest_loss(self, features - features.mean(0), values)
+    def whole_batch(self, features, layout, training):
+        return honest_layer(self, features - features.mean(0), layout, training)
 
-    honest_loss = LabelLayer.loss
-    monkeypatch.setattr(LabelLayer, "loss", whole_batch)
-    with pytest.raises(AssertionError, match="loss of rows"):
+    honest_layer = LabelLayer.forward
+    monkeypatch.setattr(LabelLayer, "forward", whole_batch)
+    with pytest.raises(AssertionError, match="scores of rows"):
         laws.company_changes_nothing(laws.maker("classifier"), SPECS["one"], 1)

@@ -10,7 +10,8 @@ from torch import distributions
 from ostinato.encoders.contract import Source
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Sizes, Span
-from ostinato.heads.forecast import LEVELS, Forecast, _drawn_t, t_quantile
+from ostinato.heads.contract import predicted, scored
+from ostinato.heads.forecast import LEVELS, Forecast
 from ostinato.modalities.contract import Labels, Values
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
@@ -52,7 +53,7 @@ class Case:
     def encoded(self, data):
         values, beside, whole = data
         past = steps(values[:, :LOOKBACK])
-        first = self.reader.encode(self.head.seen(past))._replace(source=Source(past, self.reader))
+        first = self.reader.encode(self.head.prepare_input(past))._replace(source=Source(past, self.reader))
         second = self.beside.encode(steps(beside))
         third = second._replace(steps=None, summary=whole, state=None)
         return [first, second, third] if self.ahead else [first, third]
@@ -73,44 +74,24 @@ EVERY = [
 ]
 
 
-def test_quantiles_of_student_t_are_those_of_the_table():
-    # Abramowitz and Stegun 1972, table 26.10.
-    freedom, level = torch.tensor([3.0, 5.0, 10.0, 120.0]), torch.tensor([0.95, 0.9, 0.95, 0.95])
-    assert t_quantile(freedom.double(), level.double()).tolist() == pytest.approx(
-        [2.353, 1.476, 1.812, 1.658], abs=6e-4
-    )
-    low, high = (t_quantile(torch.tensor(4.0), torch.tensor(level)) for level in (0.05, 0.95))
-    assert float(low) == pytest.approx(-float(high), rel=1e-5)
-
-
-def test_draws_of_student_t_have_its_quantiles():
-    random = torch.Generator().manual_seed(0)
-    drawn = _drawn_t(torch.tensor(4.0), torch.rand(200_000, 2, generator=random).clamp(1e-6, 1 - 1e-6))
-    wanted = t_quantile(torch.tensor(4.0).expand(3), torch.tensor([0.05, 0.5, 0.9]))
-    np.testing.assert_allclose(np.quantile(drawn.numpy(), [0.05, 0.5, 0.9]), wanted, atol=0.03)
-
-
 @pytest.mark.parametrize("options", EVERY, ids=str)
 @torch.no_grad()
 def test_several_heads_have_the_mean_of_their_quantiles_and_of_their_densities(options):
     cases = [Case(options, seed=seed, dtype=torch.float64) for seed in (0, 1, 2)]
     data = cases[0].data(dtype=torch.float64)
     read = [case.encoded(data) for case in cases]
-    own, *others = (case.head.believe(one) for case, one in zip(cases, read))
-    said, alone = own.mean(others).answer(), [case.head.predict(one) for case, one in zip(cases, read)]
+    own, *others = (case.head.predict_distribution(one) for case, one in zip(cases, read))
+    said, alone = predicted(own.mean_of(others)), [case.head.predict(one) for case, one in zip(cases, read)]
     torch.testing.assert_close(said.steps.values, torch.stack([one.steps.values for one in alone]).mean(0))
     for level in said.quantiles or ():
         torch.testing.assert_close(said.quantiles[level], torch.stack([one.quantiles[level] for one in alone]).mean(0))
     targets = cases[0].targets(data)
-    own, *others = (case.head.believe(one, targets) for case, one in zip(cases, read))
-    each = [
-        case.head._density(*case.head._taught(one, targets), case.head._truth(targets))
-        for case, one in zip(cases, read)
-    ]
+    own, *others = (case.head.predict_distribution(one, targets) for case, one in zip(cases, read))
+    each = [member.densities(member.values_of(targets.values)) for member in (own, *others)]
     expected = torch.stack(each).exp().mean(0).log().sum((1, 2))
-    torch.testing.assert_close(own.mean(others).score(targets).log_probability, expected)
-    torch.testing.assert_close(own.mean([own]).score(targets).log_probability, own.score(targets).log_probability)
-    torch.testing.assert_close(own.mean([own]).answer().steps.values, own.answer().steps.values)
+    torch.testing.assert_close(scored(own.mean_of(others), targets).log_probability, expected)
+    torch.testing.assert_close(own.mean_of([own]).score(targets.values), own.score(targets.values))
+    torch.testing.assert_close(own.mean_of([own]).mode(), own.mode())
 
 
 @torch.no_grad()
@@ -118,7 +99,9 @@ def test_points_and_quantiles_have_no_mean():
     point, quantile = Case({"distribution": "point"}), Case({"distribution": "quantile"})
     data = point.data()
     with pytest.raises(ConfigError, match="points cannot be averaged with quantiles"):
-        point.head.believe(point.encoded(data)).mean([quantile.head.believe(quantile.encoded(data))])
+        point.head.predict_distribution(point.encoded(data)).mean_of(
+            [quantile.head.predict_distribution(quantile.encoded(data))]
+        )
 
 
 @pytest.mark.parametrize("normalize", ["none", "window"])
@@ -129,7 +112,7 @@ def test_a_score_is_the_density_in_the_unit_of_the_targets(distribution, normali
     data = case.data(dtype=torch.float64)
     encoded, targets = case.encoded(data), case.targets(data)
     head, level = case.head, case.head._level(encoded[0].source.values)
-    answers = head._at_once(encoded, level)
+    answers = head._at_once(encoded, level, 0.0)
     place = level.mean + level.deviation * (answers[..., 0] + level.last)
     if distribution == "point":
         said = distributions.Normal(place, level.deviation)
@@ -204,11 +187,12 @@ def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(dist
     case = Case({"strategy": "recursive", "distribution": distribution})
     data = case.data()
     encoded = case.encoded(data)
-    answers, _ = case.head._taught(encoded, case.targets(data))
+    level = case.head._level(encoded[0].source.values)
+    answers, _ = case.head._taught(encoded, level, case.targets(data), 0.0)
     for k in range(HORIZON):
         values = data[0].clone()
         values[:, LOOKBACK + k :] += 3
-        changed, _ = case.head._taught(encoded, steps(values[:, LOOKBACK:]))
+        changed, _ = case.head._taught(encoded, level, steps(values[:, LOOKBACK:]), 0.0)
         torch.testing.assert_close(changed[:, : k + 1], answers[:, : k + 1])
         if k + 1 < HORIZON:
             assert not torch.allclose(changed[:, k + 1], answers[:, k + 1])
@@ -221,10 +205,8 @@ def test_told_its_own_answers_it_says_them_again(distribution):
     data = case.data()
     encoded = case.encoded(data)
     own = case.head.predict(encoded).steps
-    answers, level = case.head._taught(encoded, own)
-    said = case.head._quantiles(answers, None, level)
-    middle = said[..., LEVELS.index(0.5) if distribution == "quantile" else 0]
-    torch.testing.assert_close(middle.flatten(0, 1), own.values, rtol=1e-4, atol=1e-5)
+    again = case.head.predict_distribution(encoded, own).mode()
+    torch.testing.assert_close(again, own.values, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -402,7 +384,7 @@ def test_it_learns_a_wave(strategy):
     ("options", "message"),
     [
         ({"distribution": "quantile", "loss": "absolute"}, "loss: absolute is of a point"),
-        ({"samples": 50}, "samples are drawn of a t, step by step"),
+        ({"samples": 50}, "samples are drawn of a t, recursively"),
         ({"linear": 7}, "linear: 7 is more than the lookback, 6"),
         ({"linear": 2, "strategy": "recursive"}, "linear: is of direct forecasts"),
     ],
@@ -414,7 +396,7 @@ def test_settings_that_could_do_nothing_are_refused(options, message):
 
 def test_what_cannot_be_forecast_is_refused():
     with pytest.raises(
-        ConfigError, match="forecast says numbers, and a step of this output is one of 3 labels; choose next_step"
+        ConfigError, match="forecast predicts numbers, and a step of this output is one of 3 labels; choose next_step"
     ):
         Forecast(Labels(3), [Sizes(2, 2)], Span(3, 2, (False,)))
     with pytest.raises(ConfigError, match="input 2 that it reads gives no steps"):

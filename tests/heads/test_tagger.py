@@ -104,5 +104,5 @@ def test_two_inputs_or_one_without_steps_are_refused(name):
 
 @pytest.mark.parametrize("name", ["tagger", "crf"])
 def test_what_is_no_label_is_refused(name):
-    with pytest.raises(ConfigError, match=f"{name} says labels, and a step of this output is one of 5 symbols"):
+    with pytest.raises(ConfigError, match=f"{name} predicts labels, and a step of this output is one of 5 symbols"):
         registry.make("heads", name, (Symbols(5, 0, 1, 2), [Sizes(4, 4)]))

@@ -11,7 +11,7 @@ from torch import distributions
 
 from ostinato import api, registry
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Head, Loss, Predictor
+from ostinato.heads.contract import Predictor
 from ostinato.modalities.contract import Labels, Legal, Values
 from ostinato.model import ensemble
 from ostinato.model.columns import input_settings, output_settings
@@ -147,25 +147,16 @@ def test_scores_are_those_of_what_is_said_step_by_step(members, part, monkeypatc
         laws.near(found.log_probability, heads[0].score(encoded, prompt).log_probability, "the head's own scores")
 
 
-class Together(Head, Predictor):
+class Together(Predictor):
     """Heads as one head, so that the laws of a head can be asked of their mean."""
-
-    generates = False
 
     def __init__(self, members):
         super().__init__()
         self.members, self.aligns, self.dropout = torch.nn.ModuleList(members), members[0].aligns, 0.0
 
-    def believe(self, encoded, targets=None):
-        own, *others = (one.believe(encoded, targets) for one in self.members)
-        return own.mean(others)
-
-    def score(self, encoded, targets):
-        return self.believe(encoded, targets).score(targets)
-
-    def loss(self, encoded, targets):
-        scored = self.score(encoded, targets)
-        return Loss(-scored.log_probability.sum(), int(scored.num_targets.sum()))
+    def predict_distribution(self, encoded, targets=None, training=False):
+        own, *others = (member.predict_distribution(encoded, targets, training) for member in self.members)
+        return own.mean_of(others)
 
 
 def together(name, options=None, count=3):
