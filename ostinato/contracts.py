@@ -19,8 +19,17 @@ if TYPE_CHECKING:
     from ostinato.attentions.contract import Attention
     from ostinato.cells.contract import Biases, Cell
     from ostinato.decoders.contract import Decoder, Decoding
-    from ostinato.distributions.contract import LEVELS, Distribution
-    from ostinato.distributions.contract import LEVELS, Distribution, Loss
+    from ostinato.distributions.contract import (
+        LEVELS,
+        NO_COSTS,
+        Average,
+        Costs,
+        Distribution,
+        Loss,
+        Numbers,
+        levels_like,
+        mean_of_logs,
+    )
     from ostinato.encoders.contract import Encoded, Encoder, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (

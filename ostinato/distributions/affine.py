@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ostinato.distributions._numbers import Numbers
+from ostinato.distributions.contract import Numbers
 from ostinato.steps import Layout
 
 

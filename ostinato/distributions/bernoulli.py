@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ostinato.distributions._logs import NO_COSTS, Costs, cross_entropy_of_real, mean_of_logs
-from ostinato.distributions.contract import Distribution, Loss
+from ostinato.distributions._entropy import cross_entropy_of_real
+from ostinato.distributions.contract import NO_COSTS, Costs, Distribution, Loss, mean_of_logs
 from ostinato.modalities.contract import MISSING
 from ostinato.steps import Layout
 
@@ -38,9 +38,7 @@ class Bernoulli(Distribution):
 
     lacks: ClassVar[Mapping[str, str]] = {"quantile": "labels have no order"}
 
-    def __init__(
-        self, scores: Tensor, layout: Layout | None = None, costs: Costs = NO_COSTS, normalized: bool = False
-    ):
+    def __init__(self, scores: Tensor, layout: Layout | None = None, costs: Costs = NO_COSTS, normalized: bool = False):
         self.scores, self.layout, self.costs, self.normalized = scores, layout, costs, normalized
 
     @cached_property

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.distributions._logs import NO_COSTS, Costs, cross_entropy_of_real, mean_of_logs
-from ostinato.distributions.contract import Distribution, Loss
+from ostinato.distributions._entropy import cross_entropy_of_real
+from ostinato.distributions.contract import NO_COSTS, Costs, Distribution, Loss, mean_of_logs
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import MISSING
 from ostinato.steps import Layout

@@ -8,9 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.distributions._numbers import Numbers
 from ostinato.distributions.categorical import Categorical
-from ostinato.distributions.contract import Loss
+from ostinato.distributions.contract import Loss, Numbers
 from ostinato.steps import Layout
 
 

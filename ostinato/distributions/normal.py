@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, distributions
 
-from ostinato.distributions._numbers import Numbers, levels_like
+from ostinato.distributions.contract import Numbers, levels_like
 from ostinato.steps import Layout
 
 

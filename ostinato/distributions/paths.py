@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.distributions._numbers import Numbers
+from ostinato.distributions.contract import Numbers
 
 
 class Paths(Numbers):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ostinato.distributions._numbers import Numbers
+from ostinato.distributions.contract import Numbers
 from ostinato.steps import Layout
 
 Distance = Literal["squared", "absolute", "huber"]

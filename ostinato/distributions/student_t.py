@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.distributions._numbers import Numbers, levels_like
+from ostinato.distributions.contract import Numbers, levels_like
 from ostinato.steps import Layout
 
 

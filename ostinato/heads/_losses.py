@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.distributions._logs import NO_COSTS, Costs
 from ostinato.distributions.bernoulli import Bernoulli
 from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.contract import NO_COSTS, Costs
 from ostinato.errors import ConfigError
 from ostinato.heads._features import mapped
 from ostinato.modalities.contract import Labels
@@ -112,7 +112,9 @@ def wants_labels(head: str, spec: object, *, multilabel: bool = True) -> Labels:
             f"{head} predicts labels, and a step of this output is {described(spec)}; choose a head that predicts those"
         )
     if spec.multilabel and not multilabel:
-        raise ConfigError(f"{head} predicts one label for each step, and this output has several at once; choose tagger")
+        raise ConfigError(
+            f"{head} predicts one label for each step, and this output has several at once; choose tagger"
+        )
     return spec
 
 

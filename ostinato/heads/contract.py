@@ -179,7 +179,11 @@ def predicted(distribution: Distribution) -> Predicted:
 
 def scored(distribution: Distribution, targets: Steps) -> Scored:
     """How a distribution scores given targets."""
-    by_row = (distribution.score(targets.values), distribution.counts(targets.values), distribution.right(targets.values))
+    by_row = (
+        distribution.score(targets.values),
+        distribution.counts(targets.values),
+        distribution.right(targets.values),
+    )
     return Scored(*(_by_example(distribution, values) for values in by_row))
 
 

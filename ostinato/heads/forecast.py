@@ -10,12 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.distributions._numbers import Numbers
 from ostinato.distributions.affine import Affine
-from ostinato.distributions.contract import LEVELS, Distribution
+from ostinato.distributions.contract import LEVELS, Distribution, Numbers
 from ostinato.distributions.paths import Paths
 from ostinato.distributions.point import Point
-from ostinato.distributions.quantiles import Quantiles
+from ostinato.distributions.quantile_levels import QuantileLevels
 from ostinato.distributions.student_t import StudentT
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
@@ -166,7 +165,7 @@ class Forecast(Predictor):
     def _base(self, answers: Tensor) -> Numbers:
         """The distribution in the unit of the window, from (..., C, P)."""
         if self.distribution == "quantile":
-            return Quantiles(answers)
+            return QuantileLevels(answers)
         if self.distribution == "point":
             return Point(answers[..., 0], self.distance)
         scale, freedom = functional.softplus(answers[..., 1]) + 1e-4, functional.softplus(answers[..., 2])
@@ -239,9 +238,7 @@ class Forecast(Predictor):
     def _read(self, parts: Sequence[Tensor], dropout: float = 0.0) -> Tensor:
         return self.output(torch.relu(self.reader(dropped(torch.cat([*parts], -1), dropout))))
 
-    def _taught(
-        self, encoded: Sequence[Encoded], level: Level, targets: Steps, dropout: float
-    ) -> tuple[Tensor, Level]:
+    def _taught(self, encoded: Sequence[Encoded], level: Level, targets: Steps, dropout: float) -> tuple[Tensor, Level]:
         """The answers where each step reads the true values before it, and what they are relative to."""
         first, batch, horizon = encoded[0], len(targets.layout), self.span.horizon
         hidden = first.steps.values.unflatten(0, (batch, -1))[:, -1:]

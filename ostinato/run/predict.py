@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ostinato.data.cache import to_steps
-from ostinato.errors import ConfigError
 from ostinato.distributions.contract import Distribution
+from ostinato.errors import ConfigError
 from ostinato.heads.contract import Decoding, Generator, Predicted, predicted
 from ostinato.modalities.contract import Labels, Modality
 from ostinato.model.continuation import Resuming, pieces_of
@@ -115,9 +115,7 @@ def answers(
                 inputs = {name: gathered(columns[name], rows_now, first.device) for name in read}
                 with torch.inference_mode():
                     best = predicted(distribution_of(runs, output, inputs))
-                for row, one in zip(
-                    rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], best, n_best)
-                ):
+                for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], best, n_best)):
                     found[row][output] = one
             continue
         stops = Stops(searcher.stop, first.modalities[f"outputs.{output}"])

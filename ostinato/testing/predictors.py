@@ -422,7 +422,9 @@ def near(found: Tensor, expected: Tensor, what: str) -> None:
     )
 
 
-def _case(make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.float32) -> tuple[Predictor, list[Encoded]]:
+def _case(
+    make: Make, spec: Spec, num_inputs: int, dtype: torch.dtype = torch.float32
+) -> tuple[Predictor, list[Encoded]]:
     """A seeded head that is not in training, every parameter off its first value, and what it reads."""
     encoded = read(num_inputs, dtype=dtype)
     torch.manual_seed(0)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from ostinato.distributions._logs import Costs
 from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.contract import Costs
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import MISSING
 

@@ -7,10 +7,11 @@ import torch
 from torch.nn import functional
 
 from ostinato import registry
+from ostinato.distributions._entropy import cross_entropy
+from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.contract import Costs
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, DataError
-from ostinato.distributions._logs import Costs, cross_entropy
-from ostinato.distributions.categorical import Categorical
 from ostinato.heads._losses import LabelLayer, balanced
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import MISSING, Labels, Symbols, Values

@@ -2,15 +2,13 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import distributions
 
 from ostinato.encoders.contract import Source
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Sizes, Span
-from ostinato.heads.contract import predicted, scored
+from ostinato.heads.contract import Sizes, Span, predicted, scored
 from ostinato.heads.forecast import LEVELS, Forecast
 from ostinato.modalities.contract import Labels, Values
 from ostinato.registry import make

@@ -96,7 +96,9 @@ def test_numbers_that_are_missing_are_left_out_one_by_one():
 
 
 def test_what_is_no_number_is_refused():
-    with pytest.raises(ConfigError, match="regressor predicts real numbers, and a step of this output is one of 3 labels"):
+    with pytest.raises(
+        ConfigError, match="regressor predicts real numbers, and a step of this output is one of 3 labels"
+    ):
         registry.make("heads", "regressor", (Labels(3), [Sizes(None, 4)]))
 
 

@@ -1,30 +1,11 @@
-"""Sums of log-probabilities that several distributions share."""
+"""The cross entropy of labels, with what training adds to it."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-
-class Costs(NamedTuple):
-    """What training asks of labels beside their log-probability.
-
-    Args:
-        smoothing: the share of each target's probability that is spread over all labels.
-        focal: the power of (1 - p) that each loss is multiplied by.
-        weights: of labels, in a form that spreads over their log-probabilities; None: all 1.
-    """
-
-    smoothing: float = 0.0
-    focal: float = 0.0
-    weights: Tensor | None = None
-
-
-NO_COSTS = Costs()
+from ostinato.distributions.contract import NO_COSTS, Costs
 
 
 def cross_entropy(log_probabilities: Tensor, targets: Tensor, costs: Costs = NO_COSTS) -> Tensor:
@@ -48,11 +29,6 @@ def cross_entropy(log_probabilities: Tensor, targets: Tensor, costs: Costs = NO_
         losses = losses * costs.weights
     total = losses.gather(1, targets.unsqueeze(1)).sum()
     return total if not costs.smoothing else (1 - costs.smoothing) * total + costs.smoothing * losses.mean(1).sum()
-
-
-def mean_of_logs(logs: Sequence[Tensor]) -> Tensor:
-    """The logarithm of the mean of the numbers whose logarithms these are; of one alone itself."""
-    return logs[0] if len(logs) == 1 else torch.stack(tuple(logs)).logsumexp(0) - math.log(len(logs))
 
 
 def cross_entropy_of_real(log_probabilities: Tensor, targets: Tensor, real: Tensor, costs: Costs = NO_COSTS) -> Tensor:

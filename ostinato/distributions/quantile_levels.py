@@ -8,13 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.distributions._numbers import Numbers
-from ostinato.distributions.contract import LEVELS
+from ostinato.distributions.contract import LEVELS, Numbers
 from ostinato.errors import ConfigError
 from ostinato.steps import Layout
 
 
-class Quantiles(Numbers):
+class QuantileLevels(Numbers):
     """The quantiles of each number, with nothing assumed of the distribution between and beyond them.
 
         pinball(r) = level r where r >= 0, (level - 1) r below
