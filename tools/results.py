@@ -462,7 +462,7 @@ def demo_block() -> list[str]:
     if kept.is_file():
         lines = ["```", json.loads(kept.read_text(encoding="utf-8"))["line"], "```"]
     if (HOME / "docs" / "attention.png").is_file():
-        picture = "What the model looks at: a row for each symbol that it says, a column for each that it reads"
+        picture = "Attention: a row for each output symbol, a column for each source symbol"
         lines += ["", f"![{picture}](docs/attention.png)"]
     return lines
 
