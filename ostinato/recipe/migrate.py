@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ostinato.registry import component, names
+from ostinato.metrics.contract import key_of
+from ostinato.registry import component, names, settings_class
 
 VERSION = 2
 """Of recipes. Version 1 had the words that this table replaces."""
@@ -28,14 +29,14 @@ class Rule(NamedTuple):
         place: of the setting that holds it; `*` is any name.
         old: its old word.
         new: the new path below the same place.
-        values: an old value -> the new one; others are kept.
+        values: an old value -> the new one; others are kept. Or a function of the value.
         applies: whether the rule holds, asked of the recipe, the path of the place and the value.
     """
 
     place: Path
     old: str
     new: Path
-    values: Mapping[Any, Any] = {}
+    values: Mapping[Any, Any] | Callable[[Any], Any] = {}
     applies: Callable[[Mapping[str, Any], Path, Any], bool] = _always
 
 
@@ -79,7 +80,7 @@ def _moved(node: Mapping[str, Any], place: Path, recipe: Mapping[str, Any], note
         new: Path = (key,)
         for rule in RULES:
             if rule.old == key and _fits(rule.place, place) and rule.applies(recipe, place, value):
-                changed = rule.values.get(value, value) if isinstance(value, (str, bool)) else value
+                changed = _changed(rule, value)
                 if rule.new == (key,) and changed == value:
                     continue
                 notes.append(_note((*place, key), value, (*place, *rule.new), changed))
@@ -89,6 +90,12 @@ def _moved(node: Mapping[str, Any], place: Path, recipe: Mapping[str, Any], note
             value = _moved(value, (*place, *map(str, new)), recipe, notes)
         _put(result, new, value)
     return result
+
+
+def _changed(rule: Rule, value: Any) -> Any:
+    if callable(rule.values):
+        return rule.values(value)
+    return rule.values.get(value, value) if isinstance(value, str) else value
 
 
 def _put(node: dict[str, Any], path: Path, value: Any) -> None:
@@ -154,6 +161,35 @@ def _has_forecast(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
 
 def _has_decoder(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
     return _head(recipe, head[:-1]) == "autoregressive"
+METRICS: Mapping[str, dict[str, Any]] = {
+    "bleu_lowercase": {"type": "bleu", "lowercase": True},
+    "bleu_lowercase_tokenized": {"type": "bleu", "lowercase": True, "tokenize": "moses"},
+    "macro_f1": {"type": "f1", "average": "macro"},
+    "micro_f1": {"type": "f1", "average": "micro"},
+    "sequence_error_first": {"type": "sequence_error", "first": True},
+    "span_precision": {"type": "span_f1", "measure": "precision"},
+    "span_recall": {"type": "span_f1", "measure": "recall"},
+    "step_accuracy": {"type": "accuracy", "over": "steps"},
+    "step_macro_f1": {"type": "f1", "average": "macro", "over": "steps"},
+}
+"""Metrics that are options of others now."""
+
+
+def metric_key(name: str) -> str:
+    """The key today of a metric in reports."""
+    options = METRICS.get(name)
+    return name if options is None else key_of(settings_class("metrics", options["type"])(**options))
+
+
+def _monitored(value: Any) -> Any:
+    output, dot, metric = str(value).rpartition(".")
+    return f"{output}.{metric_key(metric)}" if dot and metric in METRICS else value
+
+
+def _measured(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [METRICS.get(metric, metric) if isinstance(metric, str) else metric for metric in value]
 
 
 COLUMNS = (("inputs", "*"), ("outputs", "*"))
@@ -166,7 +202,9 @@ RULES = (
     *(Rule(place, "several", ("multilabel",)) for place in COLUMNS),
     *(Rule(place, "ordered", ("ordinal",)) for place in COLUMNS),
     *(Rule(place, "known", ("known_future",), {"ahead": True, "past": False}, _is_series) for place in COLUMNS),
-    Rule(("training",), "watch", ("monitor",)),
+    Rule(("training",), "watch", ("monitor",), _monitored),
+    Rule(("training",), "monitor", ("monitor",), _monitored),
+    Rule(("outputs", "*"), "metrics", ("metrics",), _measured),
     Rule(("outputs", "*"), "align", ("align",), {"next": "ahead"}, _is_forecast),
     *(Rule(("outputs", "*", "head"), word, ("decoder", word), {}, _has_decoder) for word in DECODER),
     Rule(("outputs", "*", "head"), "how", ("strategy",), {"step_by_step": "recursive"}, _has_forecast),

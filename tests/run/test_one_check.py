@@ -21,7 +21,6 @@ def counting(constructor, counts):
     return built
 
 
-@pytest.mark.xfail(reason="api.train loads the run again that is in memory", strict=True)
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
     [
