@@ -6,11 +6,12 @@ the new words alone, so this is the one place besides `infer` that names members
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ostinato.metrics.contract import key_of
-from ostinato.registry import component, names, settings_class
+from ostinato.registry import Settings, component, names, settings_class
 
 VERSION = 2
 """Of recipes. Version 1 had the words that this table replaces."""
@@ -64,6 +65,21 @@ def new_path(path: str, plain: Mapping[str, Any]) -> str:
         if rule.old == keys[-1] and _fits(rule.place, keys[:-1]) and rule.applies(plain, keys[:-1], None):
             return ".".join((*keys[:-1], *rule.new))
     return path
+
+
+def tensor_names(settings: Settings) -> Callable[[str], str]:
+    """What turns the name of a tensor that an earlier version saved into the name today; a name of today stays as it is.
+
+    Args:
+        settings: of the recipe, in the words of today.
+    """
+    outputs = [re.escape(name) for name, output in settings.outputs.items() if output.head.type == "autoregressive"]
+    moved = re.compile(rf"(^|.* of )heads\.({'|'.join(outputs)})\.(?=({'|'.join(DECODER_TENSORS)})\.)")
+
+    def renamed(name: str) -> str:
+        return moved.sub(r"\1heads.\2.decoder.", name) if outputs else name
+
+    return renamed
 
 
 def new_word(path: Path, plain: Mapping[str, Any]) -> str | None:
@@ -161,6 +177,8 @@ def _has_forecast(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
 
 def _has_decoder(recipe: Mapping[str, Any], head: Path, _: Any) -> bool:
     return _head(recipe, head[:-1]) == "autoregressive"
+
+
 METRICS: Mapping[str, dict[str, Any]] = {
     "bleu_lowercase": {"type": "bleu", "lowercase": True},
     "bleu_lowercase_tokenized": {"type": "bleu", "lowercase": True, "tokenize": "moses"},

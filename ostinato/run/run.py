@@ -15,6 +15,7 @@ from ostinato.model.ensemble import Member
 from ostinato.model.graph import Graph
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe, restore
 from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
@@ -70,7 +71,8 @@ class Run:
             )
         preprocessing_fit.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
-        restore_model(graph, bundles.load_weights(folder), folder)
+        renamed = tensor_names(recipe.settings)
+        restore_model(graph, {renamed(name): tensor for name, tensor in bundles.load_weights(folder).items()}, folder)
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
     def member(self) -> Member:

@@ -13,6 +13,7 @@ from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import Prepared, prepare
+from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.rules import monitorable
 from ostinato.run import bundle as bundles
@@ -114,6 +115,7 @@ def train(
         part_rows=examples.part_rows,
         facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
         free=("search",),
+        names=tensor_names(settings),
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
     outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)

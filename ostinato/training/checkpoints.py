@@ -55,10 +55,11 @@ class Checkpoints:
 
     Args:
         folder: where they are; made when the first one is written.
+        names: from the name of a tensor that an earlier version saved to its name today.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, names: Callable[[str], str] = str):
+        self.folder, self._names = folder, names
 
     def save(
         self, epoch: int, batch: int, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
@@ -89,7 +90,7 @@ class Checkpoints:
         damage = []
         for path in reversed(self._all()):
             try:
-                found = _read(path)
+                found = self._read(path)
             except _Damaged as problem:
                 damage.append(str(problem))
                 continue
@@ -114,7 +115,17 @@ class Checkpoints:
         files.write(self._weights(kind, epoch), data)
 
     def load_weights(self, kind: str, epoch: int) -> dict[str, Tensor]:
-        return _tensors(self._weights(kind, epoch))
+        return self._tensors(self._weights(kind, epoch))
+
+    def _read(self, path: Path) -> Checkpoint:
+        state = _state(path)
+        digests = state["sha256"].items()
+        return Checkpoint(
+            state, {name: self._tensors(path / f"{name}.safetensors", digest) for name, digest in digests}
+        )
+
+    def _tensors(self, path: Path, digest: str | None = None) -> dict[str, Tensor]:
+        return {self._names(name): tensor for name, tensor in _tensors(path, digest).items()}
 
     def _weights(self, kind: str, epoch: int) -> Path:
         return self.folder / f"{kind}-{epoch:04d}.safetensors"
@@ -149,13 +160,6 @@ class Checkpoints:
 def _free(path: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     return path
-
-
-def _read(path: Path) -> Checkpoint:
-    state = _state(path)
-    return Checkpoint(
-        state, {name: _tensors(path / f"{name}.safetensors", digest) for name, digest in state["sha256"].items()}
-    )
 
 
 def _state(path: Path) -> dict[str, Any]:

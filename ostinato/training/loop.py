@@ -184,7 +184,7 @@ class _Session:
                 f"training.monitor: '{training.monitor}' is not measured{nearest(training.monitor, task.higher)}"
             )
         self.training, self.task, self.listeners = training, task, listeners
-        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.checkpoints = Checkpoints(folder / "checkpoints", task.names)
         saved = self.checkpoints.latest(listeners.notes)
         if saved is not None and not resume:
             raise DataError(f"{folder}: holds a run already; go on with --resume, or start anew with --overwrite")

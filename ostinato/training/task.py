@@ -41,6 +41,7 @@ class Task:
         facts: what decides the run, as JSON values: the recipe (its training under `training`) and hashes of its data.
         free: dotted paths in `facts` that may change on resuming, beside `FREE`.
         filled: facts that a checkpoint kept, with what settings have been added since; None leaves them as they are.
+        names: from the name of a tensor in a checkpoint of an earlier version to its name today.
     """
 
     model: nn.Module
@@ -53,6 +54,7 @@ class Task:
     facts: Mapping[str, Any]
     free: tuple[str, ...] = ()
     filled: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    names: Callable[[str], str] = str
 
 
 class Progress(NamedTuple):

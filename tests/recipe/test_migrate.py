@@ -6,9 +6,10 @@ import pytest
 
 from ostinato.errors import ConfigError
 from ostinato.recipe import read as recipe_read
-from ostinato.recipe.migrate import VERSION, migrate
+from ostinato.recipe.migrate import DECODER, VERSION, migrate, tensor_names
 from ostinato.recipe.paths import at_path
 from ostinato.recipe.yaml_text import dump_yaml
+from ostinato.registry import component, keyword_only
 from ostinato.run import bundle as bundles
 
 TEXT = {"inputs": {"x": "text"}, "outputs": {"y": "text"}}
@@ -41,6 +42,19 @@ WORDS = [
     (SERIES, "outputs.y.align", "next", "outputs.y.align", "ahead"),
     (SERIES, "outputs.y.head.how", "step_by_step", "outputs.y.head.strategy", "recursive"),
     (SERIES, "outputs.y.head.how", "direct", "outputs.y.head.strategy", "direct"),
+    *(
+        (TEXT, f"outputs.y.head.{word}", value, f"outputs.y.head.decoder.{word}", value)
+        for word, value in {
+            "cell": "gru",
+            "hidden_size": 7,
+            "layers": 2,
+            "attention": "dot",
+            "context": "before",
+            "input_feeding": True,
+            "bridge": False,
+            "scheduled_sampling": 0.25,
+        }.items()
+    ),
 ]
 CASES = [pytest.param(*words, id=f"{words[1]}={words[2]}") for words in WORDS]
 
@@ -59,6 +73,7 @@ def with_value(plain, path, value):
 
 def found(recipe, path, value, old, was):
     kept = at_path(recipe.plain(), path)
+    kept = kept["type"] if isinstance(kept, dict) else kept
     assert kept == value and type(kept) is type(value)
     (note,) = recipe.notes
     assert note.startswith(old) and path in note
@@ -127,3 +142,21 @@ def test_a_recipe_of_today_is_left_as_it_is():
 def test_a_next_output_of_symbols_stays_one():
     plain = {"inputs": {"x": "text"}, "outputs": {"y": {"of": "x", "align": "next"}}}
     assert migrate(plain) == (plain, [])
+
+
+def test_the_decoder_has_every_setting_that_moved_there():
+    assert set(DECODER) <= {parameter.name for parameter in keyword_only(component("decoders", "recurrent"))}
+
+
+def test_tensors_of_a_decoder_are_found_under_their_old_names():
+    settings = recipe_read.check({"inputs": {"x": "text"}, "outputs": {"y": "text", "z": "category"}}, "test")
+    today = tensor_names(settings)
+    for old, new in {
+        "heads.y.cells.0.weight_h": "heads.y.decoder.cells.0.weight_h",
+        "exp_avg of heads.y.embedding.weight": "exp_avg of heads.y.decoder.embedding.weight",
+        "heads.y.decoder.cells.0.weight_h": "heads.y.decoder.cells.0.weight_h",
+        "heads.y.output.weight": "heads.y.output.weight",
+        "heads.z.embedding.weight": "heads.z.embedding.weight",
+        "encoders.x.cells.0.weight_h": "encoders.x.cells.0.weight_h",
+    }.items():
+        assert today(old) == new
