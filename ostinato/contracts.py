@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         Worded,
     )
     from ostinato.raw.schemes import Legal
-    from ostinato.registry import Count, NonNegative, Positive, Rate, Room, SameAs, Settings, Share, build, make
+    from ostinato.registry import Count, NonNegative, Positive, Rate, Room, SameAs, Settings, Share, Whole, build, make
     from ostinato.searches.contract import Hypothesis, Search
     from ostinato.steps import Layout, Steps
     from ostinato.tokenizers.contract import Spelt, Tokenizer

@@ -39,6 +39,8 @@ CONTRACT = "contract"
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number from 1 up: sizes, layers, widths."""
+Whole = Annotated[int, Field(ge=0)]
+"""A whole number from 0 up."""
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """A probability below 1: dropout, smoothing, momentum."""
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -105,7 +105,8 @@ def other_values(annotation: Any, default: Any) -> Iterator[Any]:
     elif bare in (int, float):
         number = default if isinstance(default, (int, float)) and default is not None else 0
         allowed = TypeAdapter(annotation)
-        near = (number + 1, number / 2, number - 1, *NUMBERS)
+        halves = (number / 2, number * 2) if bare is float else ()
+        near = (*halves, number + 1, number // 2, number - 1, *NUMBERS)
         yield from [bare(value) for value in near if value != default and _takes(allowed, bare(value))][:1]
     elif bare is str:
         yield from [value for value in TEXTS if value != default][:1]

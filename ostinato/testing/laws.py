@@ -33,7 +33,7 @@ def run(room: str, member: type | str, options: dict[str, Any] | None = None) ->
 def variants(room: str, member: type | str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The options to run the laws with: these, and these with each further option at each other value that is not refused."""
     found, given = [], Member.of(room, member, options)
-    for variant in (given, *given.others()):
+    for variant in (given, *given.others(getattr(suite(room), "TRIED", {}))):
         try:
             suite(room).build(variant)
         except ConfigError:

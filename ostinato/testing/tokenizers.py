@@ -19,6 +19,8 @@ TEXTS = (
     "naïve cafés: Zürich, Łódź, 東京, हिन्दी, مرحبا, שלום, 🙂🙂",
 )
 """What it learns from."""
+TRIED = {"size": (4,)}
+"""Values of options that show on so few texts."""
 UNSEEN = ("the cat, unseen: Quixotry — 北京!", "", " ", "zzz", "sat")
 """What it has not learnt from, in part."""
 
@@ -32,7 +34,7 @@ def run(member: Member) -> None:
     """Every law of `LAWS`, and the law of options."""
     for law in LAWS:
         law(member)
-    options_matter(member, _fingerprint, {"size": (4,)})
+    options_matter(member, _fingerprint, TRIED)
 
 
 def numbers_are_pieces(make: Make) -> None:

@@ -1,0 +1,144 @@
+"""The laws of metrics, as plain functions: each takes a way to make the metric and predictions, and fails by AssertionError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.metrics.contract import Metric, Predictions
+from ostinato.testing._tools import Member, options_matter
+
+Make = Callable[[], Metric]
+
+PAIRS: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
+    "texts": (
+        [
+            "the cat sat on the mat .",
+            "A Dog didn't run (in the U.S.), it's said: $3.50!",
+            "a a a b",
+            "我们 去北京 吧,好",
+        ],
+        ["the cat sat on a mat .", "a dog didn't run in the U.S. , it's said : $ 3.50 !", "a b", "我们去 北京吧,好"],
+    ),
+    "lists": (
+        [list("abcdefg"), list("aaaaaa"), list("cdefg"), list("bacdef")],
+        [list("abcdefg"), list("acdefg"), list("cdefgh"), list("abcdef")],
+    ),
+    "spans": (
+        [["B-X", "I-X", "O"], ["O", "B-Y"], ["B-X", "O", "B-Y"]],
+        [["B-X", "I-X", "O"], ["O", "B-X"], ["O", "O", "B-Y"]],
+    ),
+    "labels": (["a", "b", "a", "c", "b"], ["a", "b", "b", "c", "a"]),
+    "several labels": ([["a"], ["a", "b"], []], [["a"], ["b"], ["c"]]),
+    "numbers": ([1.0, 2.5, -3.0, 4.0], [1.7, 2.9, -1.0, 8.0]),
+    "series": ([[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]], [[1.5, 2.0], [2.0, 4.0], [4.0, 6.0]]),
+}
+"""Predictions and references of many kinds: a member is tried on those that it takes."""
+TRIED = {"season": (2,), "n": (1, 3), "order": (3,), "level": (0.5,)}
+"""Values of options that a type tells little of."""
+
+
+def build(member: Member) -> Metric:
+    """One of these options, or ConfigError."""
+    return member()
+
+
+def predictions(kind: str) -> Predictions:
+    """All columns of one kind."""
+    predicted, expected = PAIRS[kind]
+    rows = len(expected)
+    numbers = kind in ("numbers", "series")
+    levels = [round(0.05 * k, 2) for k in range(1, 20)]
+    spread = {level: 2 * level - 1 for level in levels}
+    return Predictions(
+        predicted,
+        expected,
+        alternatives=[[other] for other in predicted],
+        log_probability=[-1.5 - 0.5 * row for row in range(rows)],
+        num_targets=[2 + row for row in range(rows)],
+        num_right=[1 + row % 2 for row in range(rows)],
+        quantiles=[{level: np.asarray(raw) + spread[level] for level in levels} for raw in predicted]
+        if numbers
+        else None,
+        scales=[0.5 + row for row in range(rows)] if numbers else None,
+    )
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS` on each kind of predictions that it takes, and the law of options."""
+    taken = [kind for kind in PAIRS if _takes(member, kind)]
+    assert taken, f"{member} takes no predictions of any kind: {', '.join(PAIRS)}"
+    for kind in taken:
+        for law in LAWS:
+            law(member, kind)
+    options_matter(member, partial(_fingerprint, kinds=taken), TRIED)
+
+
+def _takes(make: Make, kind: str) -> bool:
+    metric, given = make(), predictions(kind)
+    if metric.lacks(given):
+        return False
+    try:
+        metric.value(np.asarray(metric.statistics(given), dtype=np.float64).sum(0))
+    except (DataError, TypeError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def rows_add_up(make: Make, kind: str) -> None:
+    """A row of statistics for each example, all of one width, the same in any company."""
+    metric, given = make(), predictions(kind)
+    rows = _rows(metric, given)
+    assert rows.ndim == 2 and len(rows) == len(given.expected), f"{kind}: rows are {rows.shape}"
+    for example in range(len(rows)):
+        alone = _rows(metric, given.pick([example]))
+        if alone.shape[1] == rows.shape[1]:  # a row may hold a number for each label that there is
+            assert np.allclose(alone[0], rows[example]), f"{kind}: example {example}"
+
+
+def values_are_in_bounds(make: Make, kind: str) -> None:
+    """A value is finite and between `least` and `greatest`; where examples count 0 or 1 it is their share."""
+    metric, rows = make(), _rows(make(), predictions(kind))
+    value = metric.value(rows.sum(0))
+    assert np.isfinite(value) and metric.least - 1e-9 <= value <= metric.greatest + 1e-9, f"{kind}: {value}"
+    if metric.is_share:
+        assert set(rows[:, 0].tolist()) <= {0, 1} and (rows[:, 1] == 1).all(), f"{kind}: {rows}"
+        assert abs(value - 100 * rows[:, 0].mean()) < 1e-9
+
+
+def the_reference_itself_is_best(make: Make, kind: str) -> None:
+    """A prediction that is the reference is at least as good as another."""
+    metric, given = make(), predictions(kind)
+    if metric.higher_is_better is None or not {"predicted", "expected"} <= set(metric.needs):
+        return
+    sign = 1 if metric.higher_is_better else -1
+    perfect, other = (
+        metric.value(_rows(metric, one).sum(0)) for one in (replace(given, predicted=given.expected), given)
+    )
+    assert sign * perfect >= sign * other - 1e-9, f"{kind}: the reference has {perfect}, another prediction {other}"
+
+
+def what_it_lacks_is_named(make: Make, kind: str) -> None:
+    """Without a column that it needs, it says which."""
+    metric, given = make(), predictions(kind)
+    for column in set(metric.needs) - {"expected"}:
+        assert column in metric.lacks(replace(given, **{column: None})), f"{column} is needed, and is not missed"
+
+
+LAWS = (rows_add_up, values_are_in_bounds, the_reference_itself_is_best, what_it_lacks_is_named)
+"""What `run` runs."""
+
+
+def _rows(metric: Metric, given: Predictions) -> np.ndarray:
+    return np.asarray(metric.statistics(given), dtype=np.float64)
+
+
+def _fingerprint(make: Make, kinds: Sequence[str]) -> list[Any]:
+    metric = make()
+    rows = [_rows(metric, predictions(kind)) for kind in kinds if _takes(make, kind)]
+    return [metric.unit, *(each.tolist() for each in rows), *(metric.value(each.sum(0)) for each in rows)]
