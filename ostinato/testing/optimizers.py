@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.testing._tools import Member, options_matter, same
+from ostinato.testing._tools import Member, drawn, options_matter, same
 from ostinato.training.optimizers.contract import Optimizer
 
 Make = Callable[[], Optimizer]
@@ -24,7 +24,7 @@ def run(member: Member) -> None:
     """Every law of `LAWS`, and the law of options."""
     for law in LAWS:
         law(member.given({"learning_rate": 0.01}))  # above it some leave a bowl this steep
-    options_matter(member, lambda make: _path(make, 4))
+    options_matter(member, lambda make: _path(make, 12))
 
 
 def it_goes_down(make: Make) -> None:
@@ -91,6 +91,11 @@ def _steps(optimizer: Any, weights: list[nn.Parameter], count: int) -> None:
 
 
 def _path(make: Make, steps: int) -> list[Tensor]:
-    weights = _weights()
-    _steps(make().make(weights), weights, steps)
+    """The weights after some gradients of any sign."""
+    weights, draw = _weights(), drawn(0, torch.float64)
+    optimizer = make().make(weights)
+    for _ in range(steps):
+        for weight in weights:
+            weight.grad = draw(*weight.shape)
+        optimizer.step()
     return [weight.detach().clone() for weight in weights]
