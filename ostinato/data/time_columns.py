@@ -1,4 +1,4 @@
-"""Which column of a table tells the time, and which one tells series apart: what a guess of a forecast begins with."""
+"""Which column of a table holds the time of each row, and which one tells series apart: what an inferred forecast begins with."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from ostinato.data.series import Frequency, frequency_of, times_of
 
 STEPS_A_SERIES = 3
-"""Rows that a series has at least, in the mean: any order of fewer seems to rise."""
+"""The fewest rows of a series, on average: any order of fewer seems to rise."""
 
 
 @dataclass(frozen=True)
-class Clock:
+class TimeColumns:
     """How the rows of a table follow one another.
 
     Args:
         time: the column of times.
         series: the column that says which series a row belongs to; None where all are one.
         frequency: how far one step is from the next.
-        dates: whether times are dates, not counted.
+        dates: whether times are dates, not whole numbers.
     """
 
     time: str
@@ -31,11 +31,11 @@ class Clock:
     dates: bool
 
     def __str__(self) -> str:
-        apart = "" if self.series is None else f" within each {self.series}"
-        return f"the time is {self.time}, one {self.frequency} from row to row{apart}"
+        within = "" if self.series is None else f" within each {self.series}"
+        return f"the time is {self.time}, one {self.frequency} from row to row{within}"
 
 
-def clock_of(cells: Mapping[str, Sequence[Any]], taken: Collection[str] = ()) -> Clock | None:
+def time_columns_of(cells: Mapping[str, Sequence[Any]], taken: Collection[str] = ()) -> TimeColumns | None:
     """The first column whose times rise from row to row, or within the rows of each value of another column.
 
     Dates go before whole numbers, and one series before several.
@@ -44,42 +44,40 @@ def clock_of(cells: Mapping[str, Sequence[Any]], taken: Collection[str] = ()) ->
         cells: of some rows, by column.
         taken: columns that are something else.
     """
-    read = {
-        name: times_of(column) for name, column in cells.items() if name not in taken and len(column) >= STEPS_A_SERIES
-    }
-    clocks = {name: times for name, times in read.items() if times is not None}
-    apart = _told_apart({name: cells[name] for name in cells if name not in taken}) if clocks else {}
+    free = {name: column for name, column in cells.items() if name not in taken}
+    read = {name: times_of(column) for name, column in free.items() if len(column) >= STEPS_A_SERIES}
+    timed = {name: times for name, times in read.items() if times is not None}
+    series = _series_columns(free) if timed else {}
     for dates in (True, False):
-        these = {name: times for name, times in clocks.items() if (times.dtype.kind == "M") == dates}
-        for name, times in these.items():
+        candidates = {name: times for name, times in timed.items() if (times.dtype.kind == "M") == dates}
+        for name, times in candidates.items():
             if (frequency := frequency_of(times)) is not None:
-                return Clock(name, None, frequency, dates)
-        for name, times in these.items():
+                return TimeColumns(name, None, frequency, dates)
+        for name, times in candidates.items():
             counted = times.astype(np.int64).tolist()
-            for series, numbers in apart.items():
-                if series != name and _rise(counted, numbers):
-                    return Clock(
-                        name, series, frequency_of(times[np.equal(numbers, np.bincount(numbers).argmax())]), dates
-                    )
+            for column, numbers in series.items():
+                if column != name and _rise(counted, numbers):
+                    longest = np.equal(numbers, np.bincount(numbers).argmax())
+                    return TimeColumns(name, column, frequency_of(times[longest]), dates)
     return None
 
 
-def _told_apart(cells: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
-    """Of each column that may tell series apart, the number of each row's series."""
-    found = {}
+def _series_columns(cells: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+    """For each column that may tell series apart the number of each row's series."""
+    columns = {}
     for name, column in cells.items():
-        number: dict[str, int] = {}
-        numbers = [number.setdefault(str(one), len(number)) for one in column]
-        if None not in column and len(number) * STEPS_A_SERIES <= len(numbers):
-            found[name] = numbers
-    return found
+        known: dict[str, int] = {}
+        numbers = [known.setdefault(str(cell), len(known)) for cell in column]
+        if None not in column and len(known) * STEPS_A_SERIES <= len(numbers):
+            columns[name] = numbers
+    return columns
 
 
 def _rise(times: Sequence[int], series: Sequence[int]) -> bool:
-    """Whether the times of each series rise. It ends at the first that does not: each column is asked beside each other one."""
+    """Whether the times of each series rise. Stops at the first that does not: every pair of columns is tried."""
     last: dict[int, int] = {}
-    for time, one in zip(times, series):
-        if time <= last.get(one, time - 1):
+    for time, number in zip(times, series):
+        if time <= last.get(number, time - 1):
             return False
-        last[one] = time
+        last[number] = time
     return True

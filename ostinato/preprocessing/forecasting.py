@@ -14,7 +14,7 @@ from ostinato.data.examples import Examples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered, long_table, whole_series
-from ostinato.data.time_columns import clock_of
+from ostinato.data.time_columns import time_columns_of
 from ostinato.data.windows import Border, Reach, Windows, borders, check_training
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Modality
@@ -221,12 +221,11 @@ def _demand_no_index(source: Any, time: str | None, where: str) -> None:
 
 
 def _several(opened: Callable[..., Table], source: Any, time: str) -> str:
-    """What to do if rows are of several series; with the column that tells them apart, where one does."""
-    advice, clock = "; rows of several series need data.series, the column that tells them apart", None
-    if not isinstance(source, Iterator):
-        clock = clock_of(opened(columns=None).first(LOOKED_AT))
+    """What to do if the rows belong to several series; names the column that tells them apart, where there is one."""
+    advice = "; rows of several series need data.series, the column that tells them apart"
+    columns = None if isinstance(source, Iterator) else time_columns_of(opened(columns=None).first(LOOKED_AT))
     return (
-        f"{advice}: {clock.series}" if clock is not None and clock.time == time and clock.series is not None else advice
+        advice if columns is None or columns.time != time or columns.series is None else f"{advice}: {columns.series}"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.data.read import Roots, is_table, open_table
-from ostinato.data.time_columns import Clock, clock_of
+from ostinato.data.time_columns import TimeColumns, time_columns_of
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.recipe.column_types import (
     Guess,
@@ -75,7 +75,7 @@ class Guessed:
         inputs, outputs: the columns by name.
         choice: why these columns; None where all were told.
         left_out: columns that stand on neither side, and why.
-        clock: of a forecast, how its rows follow one another.
+        time_columns: of a forecast, how its rows follow one another.
     """
 
     source: str
@@ -84,16 +84,17 @@ class Guessed:
     outputs: dict[str, Guess]
     choice: str | None
     left_out: dict[str, str]
-    clock: Clock | None = None
+    time_columns: TimeColumns | None = None
 
     def data(self, path: str) -> dict[str, Any]:
         """What the recipe says of its data, with this path."""
-        clock = (
+        time_columns = (
             {}
-            if self.clock is None
-            else {"time": self.clock.time} | ({"series": self.clock.series} if self.clock.series else {})
+            if self.time_columns is None
+            else {"time": self.time_columns.time}
+            | ({"series": self.time_columns.series} if self.time_columns.series else {})
         )
-        return {"train": path, **clock}
+        return {"train": path, **time_columns}
 
     def plain(self) -> dict[str, Any]:
         sides = {"inputs": self.inputs, "outputs": self.outputs}
@@ -111,8 +112,8 @@ class Guessed:
     def told(self) -> list[str]:
         """The guesses, a line each."""
         lines = [] if self.choice is None else [self.choice]
-        if self.clock is not None:
-            lines.append(str(self.clock))
+        if self.time_columns is not None:
+            lines.append(str(self.time_columns))
         for side, columns in (("input", self.inputs), ("output", self.outputs)):
             for name, one in columns.items():
                 lines.append(f"{side} {name}: {_kind(one.settings)} ({one})")
@@ -132,8 +133,8 @@ class Guessed:
         ]
         if self.choice is not None:
             lines.append(f"# {_comment(self.choice)}")
-        if self.clock is not None:
-            lines.append(f"# {_comment(str(self.clock))}")
+        if self.time_columns is not None:
+            lines.append(f"# {_comment(str(self.time_columns))}")
         lines += ["", _entry({"data": self.data(path)})]
         if any("horizon" in one.settings for one in self.outputs.values() if isinstance(one.settings, dict)):
             lines.append(
@@ -197,8 +198,13 @@ def guess(
         return _forecast(look, told_inputs, told_outputs, ahead[0])
     if len(table.columns) == 1 and not told_outputs:
         return _going_on(look, table.columns[0], told_inputs)
-    if not told_outputs and not told_inputs and (clock := clock_of(look.cells)) is not None and clock.dates:
-        free = [name for name in table.columns if name not in (clock.time, clock.series)]
+    if (
+        not told_outputs
+        and not told_inputs
+        and (time_columns := time_columns_of(look.cells)) is not None
+        and time_columns.dates
+    ):
+        free = [name for name in table.columns if name not in (time_columns.time, time_columns.series)]
         if free and all(is_series(look.held(name)) for name in free):
             choice = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column; say --out COLUMN:series for another"
             return _forecast(look, {}, {free[-1]: None}, free[-1], choice)
@@ -253,11 +259,11 @@ def guess(
             if (
                 kind is None
                 and made_outputs[name].settings == "number"
-                and (clock := clock_of(look.cells, {name})) is not None
-                and clock.dates
+                and (time_columns := time_columns_of(look.cells, {name})) is not None
+                and time_columns.dates
             ):
                 made_outputs[name] = replace(
-                    made_outputs[name], instead=f"for a forecast by {clock.time} write --out {name}:series"
+                    made_outputs[name], instead=f"for a forecast by {time_columns.time} write --out {name}:series"
                 )
             continue
         made_outputs[name], read, settings = labels
@@ -409,18 +415,21 @@ def _forecast(
         raise ConfigError(
             f"--in {target}:{told_inputs[target]}: what is forecast is read as a series; write --in {target}"
         )
-    clock = None if in_lists else clock_of(look.cells, {target, *told_inputs})
-    if clock is None and not in_lists:
+    time_columns = None if in_lists else time_columns_of(look.cells, {target, *told_inputs})
+    if time_columns is None and not in_lists:
         # Whoever names the dates among the inputs means the time, which is read as a calendar.
-        named = clock_of(look.cells, {target, *(name for name, kind in told_inputs.items() if kind is not None)})
-        clock = named if named is not None and named.dates else None
-    if clock is None and not in_lists:
+        named = time_columns_of(look.cells, {target, *(name for name, kind in told_inputs.items() if kind is not None)})
+        time_columns = named if named is not None and named.dates else None
+    if time_columns is None and not in_lists:
         raise ConfigError(
             f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that rise from row to row, or within"
             " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time, or add the column"
         )
-    steps = {clock.time, clock.series} if clock is not None else set()
-    left_out, reads = {}, {name: kind for name, kind in told_inputs.items() if clock is None or name != clock.time}
+    steps = {time_columns.time, time_columns.series} if time_columns is not None else set()
+    left_out, reads = (
+        {},
+        {name: kind for name, kind in told_inputs.items() if time_columns is None or name != time_columns.time},
+    )
     if not told_inputs:
         for name in look.cells:
             if name in {target, *steps}:
@@ -439,10 +448,10 @@ def _forecast(
         if name != target:
             its_past = kind is None and is_series(look.held(name), in_lists)
             read[name] = past if its_past else kind_of(kind, look.held(name))
-    if clock is not None and clock.dates:
-        read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {clock.time}")
-    season = None if clock is None else clock.frequency.season
-    horizon, why = (season, "a season") if clock is not None and season else (HORIZON, "a few")
+    if time_columns is not None and time_columns.dates:
+        read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {time_columns.time}")
+    season = None if time_columns is None else time_columns.frequency.season
+    horizon, why = (season, "a season") if time_columns is not None and season else (HORIZON, "a few")
     output = Guess(
         {"of": target, "horizon": horizon},
         f"{horizon} steps ahead, {why}",
@@ -453,7 +462,9 @@ def _forecast(
         for name in look.cells
         if name not in {**reads, **left_out, target: None} and name not in steps
     }
-    return Guessed(look.source, look.rows, read, {_free("forecast", look.cells): output}, choice, left_out, clock)
+    return Guessed(
+        look.source, look.rows, read, {_free("forecast", look.cells): output}, choice, left_out, time_columns
+    )
 
 
 def _free(name: str, columns: Collection[str]) -> str:

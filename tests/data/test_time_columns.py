@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from ostinato.data.series import Frequency
-from ostinato.data.time_columns import _rise, clock_of
+from ostinato.data.time_columns import _rise, time_columns_of
 
 DAYS = [f"2024-01-{day:02d}" for day in range(1, 13)]
 SITES = ["north"] * 6 + ["south"] * 6
@@ -13,12 +13,12 @@ VALUES = [float(day * 7 % 5) for day in range(12)]
 
 
 def told(cells, taken=()):
-    found = clock_of(cells, taken)
+    found = time_columns_of(cells, taken)
     return None if found is None else (found.time, found.series, str(found.frequency), found.dates)
 
 
 @pytest.mark.parametrize(
-    ("cells", "clock"),
+    ("cells", "expected"),
     [
         ({"load": VALUES, "day": DAYS}, ("day", None, "day", True)),
         ({"load": VALUES, "day": [datetime.date.fromisoformat(day) for day in DAYS]}, ("day", None, "day", True)),
@@ -37,8 +37,8 @@ def told(cells, taken=()):
         ({"day": DAYS[:2]}, None),
     ],
 )
-def test_times_rise_from_row_to_row_or_within_each_series(cells, clock):
-    assert told(cells) == clock
+def test_times_rise_from_row_to_row_or_within_each_series(cells, expected):
+    assert told(cells) == expected
 
 
 def test_what_is_taken_is_no_time_and_gaps_do_not_change_the_step():
@@ -46,7 +46,7 @@ def test_what_is_taken_is_no_time_and_gaps_do_not_change_the_step():
     assert told(cells) == ("t", None, "step", False)
     assert told(cells, {"t"}) == ("u", None, "step", False)
     assert told(cells, {"t", "u"}) is None
-    assert clock_of({"day": [*DAYS[:3], *DAYS[5:]]}).frequency == Frequency("day", 1)
+    assert time_columns_of({"day": [*DAYS[:3], *DAYS[5:]]}).frequency == Frequency("day", 1)
 
 
 def test_a_column_is_read_beside_another_only_up_to_the_first_time_that_does_not_rise():

@@ -205,7 +205,7 @@ def test_dates_that_are_told_to_be_an_input_are_the_time(tmp_path):
     found = guess(made, ["hour", "price"], ["load:series"])
     assert (
         found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"}
-        and found.clock.time == "hour"
+        and found.time_columns.time == "hour"
     )
     found.recipe()
 
@@ -231,7 +231,7 @@ def test_rows_of_numbers_by_date_are_forecast_where_nothing_is_told(tmp_path):
         found.plain()["inputs"] == {"load": "series", "when": "series", "when_": "calendar"}
         and "NOT SURE" in found.choice
     )
-    assert guess(table(tmp_path, {**columns, "kind": TOPICS}), [], []).clock is None
+    assert guess(table(tmp_path, {**columns, "kind": TOPICS}), [], []).time_columns is None
 
 
 def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
@@ -239,7 +239,7 @@ def test_a_list_of_numbers_in_each_row_is_forecast_without_times(tmp_path):
     found = guess(table(tmp_path, {"load": lists, "heat": lists, "id": list(range(20))}), [], ["load:series"])
     assert (
         found.plain()["inputs"] == {"load": "series", "heat": "series"}
-        and found.clock is None
+        and found.time_columns is None
         and found.data("a") == {"train": "a"}
     )
     found.recipe()
