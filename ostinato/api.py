@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from typing import Any
 import torch
 
 from ostinato import files
-from ostinato.data.examples import Examples
-from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation import backtest as backtesting
-from ostinato.evaluation import baselines as rivals
-from ostinato.evaluation import evaluate as judging
+from ostinato.errors import ConfigError
+from ostinato.evaluation import evaluate as evaluation
+from ostinato.evaluation.compare import compare as compare_runs
+from ostinato.evaluation.predictions import chunks, predict_all
+from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
 from ostinato.kernels import dispatch
 from ostinato.model.graph import Graph
@@ -110,7 +111,7 @@ def train(
     examples: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     on_event: Callable[[Progress], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> Report:
     """Trains the model of a recipe into a run folder and measures it on the test split, or on valid where there is none.
 
     Args:
@@ -137,15 +138,14 @@ def train(
         say("measuring")
         split = row_sources.default_split(run, None, None)
         measured = row_sources.of_split(run, split, None, roots)
-        examined = judging.examine([run], measured, say=say)
-        found = judging.report(run, examined, split)
-        _keep(run, found)
+        predictions = predict_all([run], measured, say=say)
+        report = evaluation.report_of(run, predictions, split)
+        _keep(run, report)
         if examples is not None:
-            comparing.keep(run, split, measured, examined, examples)
+            comparing.keep(run, split, measured, predictions, examples)
         # Last, since whoever is stopped here has lost nothing of the run's own.
-        _keep(run, found | _rivals(run, measured, roots, say))
-    split, found = list(run.bundle.metrics.items())[-1]
-    return {**found, "run": str(folder)}
+        _keep(run, replace(report, baselines=evaluation.baselines_of(run, measured, roots, say)))
+    return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(folder))
 
 
 def _loaded(runs: Runs, device: str) -> list[Run]:
@@ -154,21 +154,11 @@ def _loaded(runs: Runs, device: str) -> list[Run]:
     return [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
 
 
-def _keep(run: Run, report: dict[str, Any]) -> None:
+def _keep(run: Run, report: Report) -> None:
     """Writes a report into the run and its card."""
-    run.bundle.metrics[report["split"]] = report
+    run.bundle.metrics[report.split] = report.to_json()
     bundles.save_metrics(run.folder, run.bundle.metrics)
     bundles.write_card(run.folder, run.bundle, run.graph.parts())
-
-
-def _rivals(run: Run, examples: Examples, roots: Sequence[Path], say: Callable[[str], None]) -> dict[str, Any]:
-    """What plain rivals make of the same rows, if the rows that the run learnt from are still there."""
-    try:
-        found = rivals.measured(run, lambda: row_sources.of_split(run, "train", None, roots), examples)
-    except DataError as why:
-        say(f"no plain rival is measured: {why}")
-        return {}
-    return {"rivals": found} if found else {}
 
 
 def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Sequence[str] = ()) -> Settings:
@@ -225,32 +215,21 @@ def evaluate(
     roots: Sequence[Path] = (),
     device: str = "auto",
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> Report:
     """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed.
 
     Args:
         by: a column of the data: every metric for each of its values too, and which of them is worst.
-        origins: of forecasts: a backtest from so many origins (`backtesting.backtest`).
+        origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
     """
     loaded, sets = _loaded(runs, device), list(sets)
-    run = loaded[0]
-    search, split = search_of(run, sets), row_sources.default_split(run, split, data)
-    if data is None:
-        row_sources.refuse_other_rows(run, loaded[1:], split)
-    examples = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
-    if origins is not None:
-        backtesting.check(run, examples, origins)
-    examined = judging.examine(loaded, examples, search=search, say=say)
-    found = judging.report(run, examined, split) | _rivals(run, examples, roots, say)
-    if by is not None:
-        found["by"] = judging.by_group(run, examined, by, examples.column(by))
-    if origins is not None:
-        found["backtest"] = backtesting.backtest(run, examined, examples, origins)
-    if data is not None:
-        found = judging.noted(found, row_sources.learnt_from(loaded, examples))
+    search = search_of(loaded[0], sets)
+    report = evaluation.evaluate(
+        loaded, split=split, data=data, by=by, origins=origins, search=search, roots=roots, say=say
+    )
     if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
-        _keep(run, found)
-    return found
+        _keep(loaded[0], report)
+    return report
 
 
 def compare(
@@ -261,21 +240,10 @@ def compare(
     data: Any = None,
     roots: Sequence[Path] = (),
     device: str = "auto",
-) -> dict[str, Any]:
+) -> Comparison:
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
-    both = _loaded([first, second], device)
-    split = row_sources.default_split(both[0], split, data)
-    if data is None:
-        row_sources.refuse_other_rows(both[0], both[1:], split)
-        row_sources.refuse_other_rows(both[1], both[:1], split)
-    examined, notes = [], []
-    for run in both:
-        examples = row_sources.of_split(run, split, data, roots)
-        examined.append(judging.examine([run], examples))
-        notes += row_sources.learnt_from([run], examples) if data is not None else []
-    return judging.noted(
-        judging.compare(both[0], both[1], (examined[0], examined[1]), split), list(dict.fromkeys(notes))
-    )
+    one, other = _loaded([first, second], device)
+    return compare_runs(one, other, split=split, data=data, roots=roots)
 
 
 def predict(
@@ -321,7 +289,7 @@ def predict(
             f"--attention needs an output with an attention decoder; {loaded[0].folder} has none; leave the option out"
         )
     drawn, done = False, 0
-    for chunk in judging.chunks(asked.rows):
+    for chunk in chunks(asked.rows):
         answered = answers(
             loaded,
             chunk,
@@ -394,7 +362,7 @@ def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, dict[s
         output: {"log_probability": [], "num_targets": []} for output in loaded.outputs
     }
     done = 0
-    for chunk in judging.chunks(given.rows):
+    for chunk in chunks(given.rows):
         for output, one in run_score.scores([loaded], chunk, place=partial(_place_after, given.place, done)).items():
             for name, values in found[output].items():
                 by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))

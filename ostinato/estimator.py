@@ -15,6 +15,7 @@ from ostinato import api, files
 from ostinato.alignments import forecasts
 from ostinato.api import device_of
 from ostinato.errors import BundleError, ConfigError
+from ostinato.evaluation.report import Report
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments
 from ostinato.run import rows as row_sources
@@ -137,8 +138,9 @@ class Model:
             ]
         return answers if len(run.outputs) > 1 else [next(iter(by_output.values())) for by_output in answers]
 
-    def evaluate(self, data: Any = None) -> dict[str, Any]:
-        """Every metric on these rows, with intervals: what `ostinato evaluate --json` prints.
+    def evaluate(self, data: Any = None) -> Report:
+        """Every metric on these rows, with intervals and baselines: what `ostinato evaluate` reports, and keeps in the run where its own
+        data are measured.
 
         Args:
             data: as `fit` takes it; without it the model's own `data` are measured, test where there is one, else valid.

@@ -58,7 +58,7 @@ def model(tmp_path_factory):
 
 
 def test_three_outputs_are_learnt_though_each_lacks_rows(model):
-    found = model.evaluate(rows(60, seed=9))["outputs"]
+    found = model.evaluate(rows(60, seed=9)).to_json()["outputs"]
     assert found["winner"]["accuracy"]["value"] >= 95
     assert found["kinds"]["accuracy(steps)"]["value"] >= 99
     assert found["length"]["rmse"]["value"] < 0.6
@@ -96,7 +96,7 @@ def test_rows_that_lack_an_output_are_judged_on_the_others(model):
     given = rows(20, seed=4)
     for row in given[:15]:
         row["winner"] = None
-    found = model.evaluate(given)
+    found = model.evaluate(given).to_json()
     assert found["examples"] == 20
     assert found["outputs"]["winner"]["accuracy"]["method"] == "wilson over 5 examples"
     with pytest.raises(DataError, match="no row holds winner"):
@@ -113,22 +113,20 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
         data={"train": str(train), "test": str(test)},
         training={"epochs": 1},
     )
-    found = api.train(recipe, tmp_path / "run")
-    rivals = found["rivals"]
-    assert set(rivals["winner"]) == {"commonest label", "n-gram logistic regression"}
-    assert rivals["kinds"]["commonest label of the symbol"]["accuracy(steps)"]["value"] == 100
+    report = api.train(recipe, tmp_path / "run")
+    found, rivals = report.to_json(), report.to_json()["baselines"]
+    assert set(rivals["winner"]) == {"majority class", "n-gram logistic regression"}
+    assert rivals["kinds"]["majority class of the symbol"]["accuracy(steps)"]["value"] == 100
     assert rivals["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)
-    assert rivals["winner"]["commonest label"]["accuracy"]["value"] == pytest.approx(
-        100 * winners.count(commonest) / 40
-    )
-    assert "plain rival: commonest label" in text_of(found)
-    assert api.train(recipe, tmp_path / "run", resume=True)["outputs"] == found["outputs"], (
+    assert rivals["winner"]["majority class"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
+    assert "baseline: majority class" in text_of(report)
+    assert api.train(recipe, tmp_path / "run", resume=True).to_json()["outputs"] == found["outputs"], (
         "a finished run says what it found"
     )
 
-    grouped = api.evaluate(tmp_path / "run", by="site")["by"]
+    grouped = api.evaluate(tmp_path / "run", by="site").to_json()["by"]
     assert set(grouped["groups"]) == {"north", "south"}
     assert sum(one["examples"] for one in grouped["groups"].values()) == 40
     values = {name: one["outputs"]["winner"]["accuracy"]["value"] for name, one in grouped["groups"].items()}

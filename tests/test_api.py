@@ -57,12 +57,12 @@ def fitted(cache):
 def test_fit_predict_evaluate_save_and_load(fitted, tmp_path):
     answers = fitted.predict([{"de": "ein zwei"}, {"de": ""}])
     assert len(answers) == 2 and all(isinstance(one, str) for one in answers)
-    report = fitted.evaluate(rows(10, seed=2))
+    report = fitted.evaluate(rows(10, seed=2)).to_json()
     assert report["examples"] == 10 and {"value", "low", "high", "method"} == report["outputs"]["en"]["bleu"].keys()
     saved = fitted.save(tmp_path / "run")
     again = ostinato.load(saved)
     assert again.predict(["ein zwei", ""]) == answers
-    assert again.evaluate(rows(10, seed=2)) == report
+    assert again.evaluate(rows(10, seed=2)).to_json() == report
     with pytest.raises(BundleError, match="is there already"):
         again.save(tmp_path / "run")
 
@@ -80,7 +80,7 @@ def test_rows_are_dicts_frames_files_or_raw_values(fitted, tmp_path, monkeypatch
     assert fitted.predict(polars.DataFrame({"de": texts})) == answers
     Path("in.jsonl").write_text("".join(f'{{"de": "{text}"}}\n' for text in texts))
     assert fitted.predict(Path("in.jsonl")) == answers
-    assert fitted.evaluate(pandas.DataFrame(rows(6)))["examples"] == 6
+    assert fitted.evaluate(pandas.DataFrame(rows(6))).to_json()["examples"] == 6
     assert fitted.predict([]) == []
 
 

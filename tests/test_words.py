@@ -56,7 +56,7 @@ def model(tmp_path_factory):
 
 
 def test_words_are_labelled_beside_an_answer_for_the_whole(model):
-    found = model.evaluate(rows(60, seed=9))["outputs"]
+    found = model.evaluate(rows(60, seed=9)).to_json()["outputs"]
     assert found["kinds"]["accuracy(steps)"]["value"] >= 97 and found["first"]["accuracy"]["value"] >= 80
     asked = rows(3, seed=11)
     for row, answer in zip(asked, model.predict(asked)):
@@ -255,7 +255,7 @@ def test_the_choice_is_kept_when_a_run_goes_on_and_a_run_from_before_keeps_its_p
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     (tmp_path / "r.yaml").write_text(RECIPE)
     api.train(load("r.yaml"), "run", device="cpu")
-    found = api.train(load("r.yaml", ["training.epochs=2"]), "run", resume=True, device="cpu")
+    found = api.train(load("r.yaml", ["training.epochs=2"]), "run", resume=True, device="cpu").to_json()
     assert "accuracy(steps)" in found["outputs"]["kinds"]
     bundle = json.loads((tmp_path / "run/bundle.json").read_text())
     assert bundle["recipe"]["inputs"]["words"].pop("subword_pooling") == "mean"

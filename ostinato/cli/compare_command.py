@@ -1,10 +1,16 @@
 """Compare two runs on the same examples and say whether the difference is real."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ostinato.cli.options import data_root_option, device_option, json_option, roots, show, table
+
+if TYPE_CHECKING:
+    from ostinato.evaluation.report import Comparison
 
 
 @click.command("compare")
@@ -21,23 +27,24 @@ def compare(
     """Compare RUN and RUN by a paired bootstrap over the same examples."""
     from ostinato import api
 
-    found = api.compare(first, second, split=split, data=data, roots=roots(data_root), device=device)
-    show(found, as_json, lambda: _text(found))
+    comparison = api.compare(first, second, split=split, data=data, roots=roots(data_root), device=device)
+    show(comparison.to_json(), as_json, lambda: _text(comparison))
 
 
-def _text(found: dict) -> str:
+def _text(comparison: Comparison) -> str:
     rows = [
         (
-            f"{output}.{metric}",
-            f"{one['first']:.4g}",
-            f"{one['second']:.4g}",
-            f"{one['difference']:+.4g}",
-            f"[{one['low']:+.4g}, {one['high']:+.4g}]",
-            f"{one['p_value']:.3f}",
-            "real" if one["real"] else "may be chance",
+            f"{output}.{key}",
+            f"{compared.first:.4g}",
+            f"{compared.second:.4g}",
+            f"{compared.difference:+.4g}",
+            f"[{compared.low:+.4g}, {compared.high:+.4g}]",
+            f"{compared.p_value:.3f}",
+            "real" if compared.real else "may be chance",
         )
-        for output, metrics in found["outputs"].items()
-        for metric, one in metrics.items()
+        for output, metrics in comparison.outputs.items()
+        for key, compared in metrics.items()
     ]
     shown = table(rows, ("metric", "first", "second", "difference", "95 % interval", "p", "difference is"))
-    return "\n".join([shown, *found["notes"], f"{found['examples']:,} examples of {found['split']}; {found['method']}"])
+    told = f"{comparison.examples:,} examples of {comparison.split}; {comparison.method}"
+    return "\n".join([shown, *comparison.notes, told])

@@ -34,7 +34,7 @@ def evaluate(
     from ostinato import api
     from ostinato.cli.reports import text_of
 
-    found = api.evaluate(
+    report = api.evaluate(
         runs, split=split, data=data, by=by, origins=origins, sets=sets, roots=roots(data_root), device=device, say=note
     )
-    show(found, as_json, lambda: text_of(found))
+    show(report.to_json(), as_json, lambda: text_of(report))

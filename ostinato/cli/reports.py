@@ -1,93 +1,94 @@
-"""A report of what was measured, as a person reads it."""
+"""A report of evaluation as a person reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from ostinato.evaluation.confusion import Confusion
+from ostinato.evaluation.report import Backtest, Groups, Report, Spread
+from ostinato.metrics.contract import Measured
 from ostinato.run.predictions import Prediction
 
 SHOWN_LABELS = 12
 """A table of more labels does not fit a terminal."""
 
 
-def text_of(report: dict[str, Any]) -> str:
-    """A report as a person reads it."""
+def text_of(report: Report) -> str:
+    """The report, a line for each metric."""
     lines = []
-    for output, metrics in report["outputs"].items():
+    for output, metrics in report.outputs.items():
         width = max(map(len, metrics), default=0)
-        for name, one in metrics.items():
-            lines.append(
-                f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {one['method']}"
-            )
-        for rival, own in report.get("rivals", {}).get(output, {}).items():
-            for name, one in own.items():
-                lines.append(
-                    f"{output}  {name:{width}}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  plain rival: {rival}"
-                )
-    lines += report.get("notes", [])
-    lines += _confusion_lines(report.get("confusion", {})) + _group_lines(report.get("by"))
-    lines += _origin_lines(report.get("backtest"))
-    lines.append(f"{report['examples']:,} examples of {report['split']}; intervals of 95 %")
-    return "\n".join(lines + ([f"run: {report['run']}"] if "run" in report else []))
+        lines += [f"{output}  {key:{width}}  {_value(one)}  {one.method}" for key, one in metrics.items()]
+        for name, own in report.baselines.get(output, {}).items():
+            lines += [f"{output}  {key:{width}}  {_value(one)}  baseline: {name}" for key, one in own.items()]
+    lines += report.notes
+    lines += _confusion_lines(report.confusion) + _group_lines(report.by) + _origin_lines(report.backtest)
+    lines.append(f"{report.examples:,} examples of {report.split}; intervals of 95 %")
+    return "\n".join(lines + ([f"run: {report.run}"] if report.run is not None else []))
 
 
-def _confusion_lines(tables: Mapping[str, Any]) -> list[str]:
-    """A row for each true label, a column for what it was taken for; larger tables are for --json."""
+def _value(measured: Measured) -> str:
+    return f"{measured.value:.4g}  [{measured.low:.4g}, {measured.high:.4g}]"
+
+
+def _confusion_lines(matrices: Mapping[str, Confusion]) -> list[str]:
+    """A row for each true label, a column for each predicted one; larger matrices are for --json."""
     lines = []
-    for output, one in tables.items():
-        if len(one["labels"]) > SHOWN_LABELS:
+    for output, matrix in matrices.items():
+        if len(matrix.labels) > SHOWN_LABELS:
             continue
         cells = [
-            ["true \\ said", *one["labels"]],
-            *([label, *map(str, row)] for label, row in zip(one["labels"], one["counts"])),
+            ["true \\ predicted", *matrix.labels],
+            *([label, *map(str, row)] for label, row in zip(matrix.labels, matrix.counts)),
         ]
         widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
         lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
     return lines
 
 
-def _origin_lines(backtest: Mapping[str, Any] | None) -> list[str]:
+def _origin_lines(backtest: Backtest | None) -> list[str]:
     """A line for each origin and metric, then a line for each metric over all origins."""
     if backtest is None:
         return []
     lines = []
-    for number, part in enumerate(backtest["origins"], 1):
-        lines.append(f"origin {number}: forecasts from {part['from']} to {part['to']}, {part['examples']:,} windows")
-        for output, metrics in part["outputs"].items():
-            for name, one in metrics.items():
+    for number, part in enumerate(backtest.origins, 1):
+        lines.append(f"origin {number}: forecasts from {part.first} to {part.last}, {part.examples:,} windows")
+        for output, metrics in part.outputs.items():
+            for key, measured in metrics.items():
                 beside = [
-                    f"{rival} {own[name]['value']:.4g}"
-                    for rival, own in part["rivals"].get(output, {}).items()
-                    if name in own
+                    f"{name} {own[key].value:.4g}" for name, own in part.baselines.get(output, {}).items() if key in own
                 ]
-                is_worst = backtest["summary"][output].get(name, {}).get("worst") == part["from"]
-                told = "; ".join([f"{one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]", *beside])
-                lines.append(f"origin {number}  {output}  {name}  {told}{'  (the worst)' if is_worst else ''}")
-    spread = lambda one: f"{one['mean']:.4g}, deviation {one['deviation']:.4g}"  # noqa: E731
-    for output, metrics in backtest["summary"].items():
-        for name, one in metrics.items():
-            beside = [f"{rival} {spread(own)}" for rival, own in one.get("rivals", {}).items()]
-            worst = [f"worst from {one['worst']}"] if "worst" in one else []
-            lines.append(
-                f"{len(backtest['origins'])} origins  {output}  {name}  mean {'; '.join([spread(one), *worst, *beside])}"
-            )
+                spread = backtest.summary[output].get(key)
+                worst = "  (the worst)" if spread is not None and spread.worst == part.first else ""
+                lines.append(f"origin {number}  {output}  {key}  {'; '.join([_value(measured), *beside])}{worst}")
+    for output, spreads in backtest.summary.items():
+        for key, spread in spreads.items():
+            worst_of = [f"worst from {spread.worst}"] if spread.worst is not None else []
+            beside = [f"{name} {_spread(own)}" for name, own in spread.baselines.items()]
+            over = f"{len(backtest.origins)} origins"
+            lines.append(f"{over}  {output}  {key}  mean {'; '.join([_spread(spread), *worst_of, *beside])}")
     return [
         *lines,
-        *backtest["notes"],
+        *backtest.notes,
         "each origin: the model as it was trained, not trained anew with what lies before",
     ]
 
 
-def _group_lines(by: Mapping[str, Any] | None) -> list[str]:
+def _spread(spread: Spread) -> str:
+    return f"{spread.mean:.4g}, deviation {spread.deviation:.4g}"
+
+
+def _group_lines(by: Groups | None) -> list[str]:
+    if by is None:
+        return []
     lines = []
-    for group, found in (by or {}).get("groups", {}).items():
-        for output, metrics in found["outputs"].items():
-            for name, one in metrics.items():
-                is_worst = by["worst"].get(output, {}).get(name) == group
-                told = f"{output}  {name}  {one['value']:.4g}  [{one['low']:.4g}, {one['high']:.4g}]  {found['examples']:,} rows"
-                lines.append(f"{by['column']}={group}  {told}{'  (the worst)' if is_worst else ''}")
-    return [*lines, *by["notes"]] if by else lines
+    for name, group in by.groups.items():
+        for output, metrics in group.outputs.items():
+            for key, measured in metrics.items():
+                worst = "  (the worst)" if by.worst.get(output, {}).get(key) == name else ""
+                told = f"{output}  {key}  {_value(measured)}  {group.examples:,} rows"
+                lines.append(f"{by.column}={name}  {told}{worst}")
+    return [*lines, *by.notes]
 
 
 def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:

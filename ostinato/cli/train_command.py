@@ -80,7 +80,7 @@ def train(
         else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
     )
     with Progress() as progress, going_on():
-        found = api.train(
+        report = api.train(
             made,
             folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0]),
             resume=resume,
@@ -91,4 +91,4 @@ def train(
             say=note,
             on_event=progress.event,
         )
-    show(found, as_json, lambda: text_of(found))
+    show(report.to_json(), as_json, lambda: text_of(report))

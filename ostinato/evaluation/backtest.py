@@ -1,16 +1,17 @@
-"""A backtest: the forecasts of a split from several origins, each part judged by itself and beside the plain rivals."""
+"""A backtest: the forecasts of a split from several origins, each part measured by itself and with its baselines."""
 
 from __future__ import annotations
 
 import statistics
-from typing import Any
 
 import numpy as np
 
 from ostinato.data.examples import Examples
 from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation import baselines as rivals
-from ostinato.evaluation.evaluate import Examined, measured_alone, metrics_of
+from ostinato.evaluation.baselines import baselines
+from ostinato.evaluation.measured import measured_alone
+from ostinato.evaluation.predictions import SplitPredictions, metrics_of
+from ostinato.evaluation.report import Backtest, Origin, Spread
 from ostinato.run.run import Run
 
 
@@ -20,9 +21,7 @@ def check(run: Run, examples: Examples, origins: int) -> None:
     """
     windows = examples.windows
     if windows is None:
-        raise ConfigError(
-            f"--origins {origins}: is of forecasts, and {run.folder} says what is no series; leave it out"
-        )
+        raise ConfigError(f"--origins {origins}: is for forecasts, and {run.folder} predicts no series; leave it out")
     most = int(np.diff(windows.starts).max())
     if not 2 <= origins <= most:
         advice = f"give 2 to {most:,}" if most > 1 else "leave it out, or give more steps"
@@ -31,17 +30,17 @@ def check(run: Run, examples: Examples, origins: int) -> None:
         )
 
 
-def backtest(run: Run, examined: Examined, examples: Examples, origins: int) -> dict[str, Any]:
+def backtest(run: Run, predictions: SplitPredictions, examples: Examples, origins: int) -> Backtest:
     """Every metric for the forecasts that begin from each origin up to the next, with mean, deviation and the worst origin.
 
         origin k of K = the windows of each series from the share k / K of them up to (k + 1) / K, in the order of time
 
-    The model stays as it was trained: it is not trained anew with what lies before an origin. A metric that the windows of an
-    origin cannot be judged by is left out there and from the summary, with a note.
+    The model is not trained anew with what lies before an origin. A metric that cannot be measured on the windows of an origin is
+    left out there and from the summary, with a note.
 
     Args:
         run: whose forecasts they are.
-        examined: its answers to these examples.
+        predictions: its predictions for these examples.
         examples: all windows of a split.
         origins: how many.
 
@@ -49,46 +48,45 @@ def backtest(run: Run, examined: Examined, examples: Examples, origins: int) -> 
     """
     windows = examples.windows
     part_of = windows.parts(origins)
-    parts: list[dict[str, Any]] = []
+    parts: list[Origin] = []
     notes: list[str] = []
     for number in range(origins):
         rows = np.flatnonzero(part_of == number)
-        begins, ends = windows.extent(rows)
-        chosen = {
-            output: np.flatnonzero(np.isin(numbers, rows)).tolist() for output, numbers in examined.numbers.items()
-        }
-        who = f"--origins {origins}: the windows from {begins} to {ends}"
-        picked = {output: judged.pick(chosen[output]) for output, judged in examined.outputs.items()}
-        outputs = {output: measured_alone(run, output, judged, who, notes) for output, judged in picked.items()}
-        plain: dict[str, Any] = {}
+        first, last = windows.extent(rows)
+        who = f"--origins {origins}: the windows from {first} to {last}"
+        outputs = {}
+        for output, known in predictions.outputs.items():
+            chosen = np.flatnonzero(np.isin(predictions.numbers[output], rows)).tolist()
+            outputs[output] = measured_alone(run, output, known.pick(chosen), who, notes)
+        beside = {}
         if all(outputs.values()):
             try:
-                plain = rivals.measured(run, lambda: examples, examples.pick(rows))
+                beside = baselines(run, lambda: examples, examples.pick(rows))
             except DataError as why:
-                notes.append(f"{who}: plain rivals are left out: {why}")
-        parts.append({"from": begins, "to": ends, "examples": len(rows), "outputs": outputs, "rivals": plain})
-    summary = {output: _summary(run, output, parts) for output in run.outputs}
-    return {"origins": parts, "summary": summary, "refitted": False, "notes": notes}
+                notes.append(f"{who}: baselines are left out: {why}")
+        parts.append(Origin(first, last, len(rows), outputs, beside))
+    return Backtest(parts, {output: _summary(run, output, parts) for output in run.outputs}, False, notes)
 
 
-def _summary(run: Run, output: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each metric mean and deviation over origins, and the worst; the rivals' beside it."""
-    found = {}
-    for name, metric in metrics_of(run, output).items():
-        if not all(name in part["outputs"][output] for part in parts):
+def _summary(run: Run, output: str, parts: list[Origin]) -> dict[str, Spread]:
+    """The spread of each metric over the origins, with that of the baselines."""
+    summary = {}
+    for key, metric in metrics_of(run, output).items():
+        if not all(key in part.outputs[output] for part in parts):
             continue
-        values = [part["outputs"][output][name]["value"] for part in parts]
-        found[name] = _over(values)
+        values = [part.outputs[output][key].value for part in parts]
+        worst = None
         if metric.higher_is_better is not None:
             pick = min if metric.higher_is_better else max
-            found[name]["worst"] = parts[values.index(pick(values))]["from"]
-        by_part = [part["rivals"].get(output, {}) for part in parts]
-        by_rival = {rival: [one.get(rival, {}).get(name) for one in by_part] for rival in by_part[0]}
-        told = {rival: _over([one["value"] for one in each]) for rival, each in by_rival.items() if None not in each}
-        if told:
-            found[name]["rivals"] = told
-    return found
+            worst = parts[values.index(pick(values))].first
+        beside = {}
+        for name in parts[0].baselines.get(output, {}):
+            metrics = [part.baselines.get(output, {}).get(name, {}) for part in parts]
+            if all(key in each for each in metrics):
+                beside[name] = _spread([each[key].value for each in metrics])
+        summary[key] = _spread(values, worst, beside)
+    return summary
 
 
-def _over(values: list[float]) -> dict[str, Any]:
-    return {"mean": statistics.fmean(values), "deviation": statistics.stdev(values)}
+def _spread(values: list[float], worst: str | None = None, beside: dict[str, Spread] | None = None) -> Spread:
+    return Spread(statistics.fmean(values), statistics.stdev(values), worst, beside or {})

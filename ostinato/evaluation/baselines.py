@@ -1,94 +1,104 @@
-"""The plain rival beside every result: what counting, or a linear model of n-grams, makes of the same rows."""
+"""Baselines on the same rows: majority class, n-gram logistic regression, mean, persistence, seasonal naive."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.data.split import share_of
 from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation.evaluate import metrics_of
 from ostinato.evaluation.intervals import measure
+from ostinato.evaluation.predictions import metrics_of
+from ostinato.evaluation.report import Baselines, Metrics
 from ostinato.metrics.contract import Predictions
+from ostinato.modalities.contract import Features, Labels, Values
 from ostinato.model.columns import traits_of
-from ostinato.raw.numbers import as_array
 from ostinato.run.run import Row, Run
 
 MOST_ROWS = 50_000
-"""Training rows that a rival learns from: more change a linear model of n-grams little."""
+"""Training rows that a baseline is fitted on: more change a linear model of n-grams little."""
 MOST_WEIGHTS = 10_000_000
 """Features times labels of a logistic regression, of which its solver holds some 25 copies of 8 bytes each: 2 GB."""
 WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
 """Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
 
 Answers = dict[str, list[Any]]
-"""By the rival's name, an answer for each row."""
+"""By the baseline's name, an answer for each row."""
+Method = Callable[[Run, str, Sequence[Row], Sequence[Row]], Answers]
+"""From training rows to answers for test rows."""
 
 
-def measured(
-    run: Run, train: Callable[[], Examples], test: Examples
-) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """Each output's rivals by name, each with the output's metrics that need predictions alone.
+def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baselines:
+    """The baselines of each output, each with the output's metrics that need predictions alone.
 
-    - a label of the row: the commonest label, and a logistic regression on tf-idf of the inputs' n-grams (words and characters of
-      a text, symbols of a list), on labels one-hot, on numbers scaled and on a series' mean, deviation, first and last value;
+    - a label of the row: the majority class, and a logistic regression on what each input's modality gives as features (tf-idf of
+      n-grams, labels one-hot, numbers scaled);
     - a number: the training rows' mean;
-    - a series: its last value, and its last season, again and again;
-    - a label per step: the label that the step's symbol has most often in training, the commonest label where it is new.
+    - a series: its last value (persistence), and its last season (seasonal naive), repeated;
+    - a label per step: the majority class of the step's symbol in training, the majority class of all where the symbol is new.
 
     Where there are more than MOST_ROWS training rows so many are drawn by the run's seed, and where features times labels are
-    more than MOST_WEIGHTS only the commonest n-grams are read; a rival's name then says so.
+    more than MOST_WEIGHTS only the commonest n-grams are read; the name of a baseline then tells it.
 
     Args:
-        run: whose outputs they stand beside.
-        train: opens the examples that the run learnt from; asked only where a rival learns from them.
-        test: the examples that it is measured on.
+        run: whose outputs are predicted.
+        train: opens the examples that the run was trained on; called only where a baseline is fitted.
+        test: the examples to predict.
 
     Errors:
         DataError: the training rows cannot be read, or a metric cannot be measured; which.
     """
     if test.windows is not None:
         return {output: _naive(run, output, test) for output in run.outputs}
-    answered = {output: _OF[kind] for output, one in run.outputs.items() if (kind := (one.type, one.align)) in _OF}
-    if not answered:
+    methods = {output: method for output in run.outputs if (method := _method(run, output)) is not None}
+    if not methods:
         return {}
     try:
-        learnt, cut = _learnt(run, train())
+        rows, cut = _training_rows(run, train())
     except (ConfigError, DataError) as why:
         raise DataError(f"the training rows cannot be read: {why}") from None
-    judged_rows = list(test.raw())
-    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
-    for output, answer in answered.items():
+    test_rows = list(test.raw())
+    measured: Baselines = {}
+    for output, method in methods.items():
         place = f"outputs.{output}"
-        known = [row for row in learnt if row[place] is not None and _is_whole(run, row)]
-        asked = [row for row in judged_rows if row[place] is not None and run.lacks(row) is None]
+        known = [row for row in rows if row[place] is not None and _is_whole(run, row)]
+        asked = [row for row in test_rows if row[place] is not None and run.lacks(row) is None]
         if not known or not asked:
             continue
         expected = [row[place] for row in asked]
-        metrics = {
-            name: one
-            for name, one in metrics_of(run, output).items()
-            if {"predicted", "expected"}.issuperset(one.needs)
-        }
         try:
-            found[output] = {
-                f"{name}{cut}": {
-                    key: asdict(measure(metric, Predictions(predicted, expected))) for key, metric in metrics.items()
-                }
-                for name, predicted in answer(run, output, known, asked).items()
+            answers = method(run, output, known, asked)
+            measured[output] = {
+                f"{name}{cut}": _measured(run, output, Predictions(predicted, expected))
+                for name, predicted in answers.items()
             }
         except DataError as why:
             raise DataError(f"that of {place} cannot be measured: {why}") from None
-    return {output: rivals for output, rivals in found.items() if rivals}
+    return {output: by_name for output, by_name in measured.items() if by_name}
 
 
-def _learnt(run: Run, examples: Examples) -> tuple[list[Row], str]:
-    """The rows that rivals learn from, and what their names say where these are not all."""
+def _method(run: Run, output: str) -> Method | None:
+    """What can predict the output, by what one of its steps is and how it lines up with time."""
+    spec, alignment = run.modalities[f"outputs.{output}"].spec, alignments.of(run.outputs[output])
+    if isinstance(spec, Labels) and not spec.multilabel:
+        if alignment is alignments.summary:
+            return _labels
+        return _label_of_symbol if alignment.labels_steps else None
+    return _mean if isinstance(spec, Values) and alignment is alignments.summary else None
+
+
+def _measured(run: Run, output: str, predictions: Predictions) -> Metrics:
+    metrics = metrics_of(run, output).items()
+    return {key: measure(metric, predictions) for key, metric in metrics if not metric.lacks(predictions)}
+
+
+def _training_rows(run: Run, examples: Examples) -> tuple[list[Row], str]:
+    """The rows that baselines are fitted on, and what their names tell where these are not all."""
     number = len(examples)
     if number <= MOST_ROWS:
         return list(examples.raw()), ""
@@ -103,120 +113,111 @@ def _is_whole(run: Run, row: Row) -> bool:
     return all(cell is not None and (not isinstance(cell, (str, list, np.ndarray)) or len(cell) > 0) for cell in cells)
 
 
-def _naive(run: Run, output: str, examples: Examples) -> dict[str, dict[str, dict[str, Any]]]:
-    """The last value, and the last season, again and again."""
+def _naive(run: Run, output: str, examples: Examples) -> dict[str, Metrics]:
+    """Persistence and seasonal naive."""
     place, windows, numbers = f"outputs.{output}", examples.windows, np.arange(len(examples))
-    seasons = {"persistence": 1} | (
-        {f"seasonal naive, {windows.season} steps": windows.season} if windows.season > 1 else {}
-    )
-    expected, scales = [row[place] for row in examples.raw()], examples.scales(place, numbers)
-    order = examples.order(numbers)
-    metrics = {
-        name: one
-        for name, one in metrics_of(run, output).items()
-        if {"predicted", "expected", *(["scales"] if scales else [])}.issuperset(one.needs)
+    seasons = {"persistence": 1}
+    if windows.season > 1:
+        seasons[f"seasonal naive, {windows.season} steps"] = windows.season
+    expected = [row[place] for row in examples.raw()]
+    scales, order = examples.scales(place, numbers), examples.order(numbers)
+    return {
+        name: _measured(
+            run,
+            output,
+            Predictions(windows.naive(place, examples.rows, season), expected, scales=scales, order=order),
+        )
+        for name, season in seasons.items()
     }
-    found = {}
-    for name, season in seasons.items():
-        judged = Predictions(windows.naive(place, examples.rows, season), expected, scales=scales, order=order)
-        found[name] = {key: asdict(measure(metric, judged)) for key, metric in metrics.items()}
-    return found
 
 
 def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
-    if run.outputs[output].multilabel:
-        return {}
+    """The majority class, and a logistic regression where some input has features."""
     truth = [row[f"outputs.{output}"] for row in known]
-    (commonest, _), *_ = Counter(truth).most_common(1)
-    found = {"commonest label": [commonest] * len(asked)}
-    labels = len(set(map(str, truth)))
-    if labels < 2:
-        return found
+    (majority, _), *_ = Counter(truth).most_common(1)
+    answers = {"majority class": [majority] * len(asked)}
+    raw = {str(label): label for label in truth}
+    if len(raw) < 2:
+        return answers
     # Of two labels one has weights.
-    features, cut = _features(run, output, known, MOST_WEIGHTS // (labels if labels > 2 else 1))
-    if features is not None:
+    fitted, cut = _fitted(run, output, known, MOST_WEIGHTS // (len(raw) if len(raw) > 2 else 1))
+    if fitted:
         from sklearn.linear_model import LogisticRegression
 
-        model = LogisticRegression(max_iter=300, C=10.0).fit(features(known), list(map(str, truth)))
-        raw = {str(one): one for one in truth}
-        reads_symbols = any(run.inputs[name].type in ("text", "tokens") for name in run.graph.reads[output])
-        found[f"{'n-gram ' if reads_symbols else ''}logistic regression{cut}"] = [
-            raw[one] for one in model.predict(features(asked))
-        ]
-    return found
+        model = LogisticRegression(max_iter=300, C=10.0).fit(_matrix(fitted, known), list(map(str, truth)))
+        lead = "n-gram " if any(column.counts_ngrams for column in fitted) else ""
+        answers[f"{lead}logistic regression{cut}"] = [raw[label] for label in model.predict(_matrix(fitted, asked))]
+    return answers
 
 
-def _features(
-    run: Run, output: str, known: Sequence[Row], most: int
-) -> tuple[Callable[[Sequence[Row]], Any] | None, str]:
-    """Rows to a sparse matrix of about `most` columns, fitted on the known rows, and what a name says where columns were left out;
-    None where no input has a form that is known here."""
-    from scipy.sparse import csr_matrix, hstack
+class _Column(NamedTuple):
+    """A part of a linear model's input: what a transformer of scikit-learn makes of the features of one input."""
+
+    read: Callable[[Sequence[Any]], Features | None]
+    place: str
+    transformer: Any
+    limit: str | None
+    counts_ngrams: bool
+
+    def values(self, rows: Sequence[Row]) -> Any:
+        features = self.read([row[self.place] for row in rows])
+        if features.kind == "numbers":
+            return np.nan_to_num(np.stack(features.values))
+        return [[value] for value in features.values] if features.kind == "label" else features.values
+
+    def transformed(self, rows: Sequence[Row]) -> Any:
+        return self.transformer.transform(self.values(rows))
+
+
+def _fitted(run: Run, output: str, known: Sequence[Row], most: int) -> tuple[list[_Column], str]:
+    """Columns of about `most` features fitted on the known rows, and what a name tells where features were left out."""
+    columns = [column for name in run.graph.reads[output] for column in _columns(run, f"inputs.{name}", known)]
+    for column in columns:
+        column.transformer.fit(column.values(known))
+    widths = [column.transformed(known[:1]).shape[1] for column in columns]
+    whole = sum(widths)
+    if whole <= most:
+        return columns, ""
+    for column, width in zip(columns, widths):
+        if column.limit is not None:
+            limit = {column.limit: max(1, most * width // whole)}
+            column.transformer.set_params(**limit).fit(column.values(known))
+    return columns, f", the commonest {most:,} of {whole:,} features"
+
+
+def _columns(run: Run, place: str, known: Sequence[Row]) -> list[_Column]:
+    """The transformers of one input, not fitted yet."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    read_by: list[tuple[list[Any], Callable[[Sequence[Row]], Any]]] = []
-    for name in run.graph.reads[output]:
-        settings = run.inputs[name]
-        place = f"inputs.{name}"
-        # A row that is judged may lack a sequence: it is read as an empty one.
-        cells = lambda rows, place=place: [[] if row[place] is None else row[place] for row in rows]  # noqa: E731
-        if settings.type == "text":
-            parts = [
-                TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
-                TfidfVectorizer(
-                    analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=2 if len(known) > 100 else 1
-                ),
-            ]
-            read = lambda rows, cells=cells: [  # noqa: E731
-                " ".join(one) if isinstance(one, list) else one or "" for one in cells(rows)
-            ]
-        elif settings.type == "tokens":
-            parts = [TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)]
-            read = cells
-        elif settings.type == "category":
-            parts = [OneHotEncoder(handle_unknown="ignore")]
-            read = lambda rows, cells=cells: [[str(one)] for one in cells(rows)]  # noqa: E731
-        elif settings.type in ("number", "series"):
-            parts = [StandardScaler()]
-            size = len(_numbers(known[0][place], 0))
-            read = lambda rows, cells=cells, size=size: np.nan_to_num(  # noqa: E731
-                np.stack([_numbers(one, size) for one in cells(rows)])
-            )
-        else:
-            continue
-        given = read(known)
-        for part in parts:
-            part.fit(given)
-        read_by.append((parts, read))
-    if not read_by:
-        return None, ""
-    widths = {part: part.transform(read(known[:1])).shape[1] for parts, read in read_by for part in parts}
-    whole = sum(widths.values())
-    for parts, read in read_by if whole > most else ():
-        for part in parts:
-            if isinstance(part, (TfidfVectorizer, OneHotEncoder)):
-                limit = "max_features" if isinstance(part, TfidfVectorizer) else "max_categories"
-                part.set_params(**{limit: max(1, most * widths[part] // whole)}).fit(read(known))
-    cut = f", the commonest {most:,} of {whole:,} features" if whole > most else ""
-    made = [(part, read) for parts, read in read_by for part in parts]
-    return lambda rows: hstack([csr_matrix(part.transform(read(rows))) for part, read in made]).tocsr(), cut
+    read = run.modalities[place].features
+    features = read([])
+    if features is None:
+        return []
+    if features.kind == "text":
+        least = 2 if len(known) > 100 else 1
+        ngrams = [
+            TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
+            TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=least),
+        ]
+        return [_Column(read, place, transformer, "max_features", True) for transformer in ngrams]
+    if features.kind == "symbols":
+        ngrams = TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)
+        return [_Column(read, place, ngrams, "max_features", True)]
+    if features.kind == "label":
+        return [_Column(read, place, OneHotEncoder(handle_unknown="ignore"), "max_categories", False)]
+    return [_Column(read, place, StandardScaler(), None, False)]
+
+
+def _matrix(columns: Sequence[_Column], rows: Sequence[Row]) -> Any:
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([csr_matrix(column.transformed(rows)) for column in columns]).tocsr()
 
 
 def _symbol_ngrams(symbols: Sequence[str]) -> list[str]:
-    listed = list(map(str, symbols))
     shortest, longest = SYMBOLS
-    return [" ".join(listed[at : at + n]) for n in range(shortest, longest + 1) for at in range(len(listed) - n + 1)]
-
-
-def _numbers(raw: Any, size: int) -> np.ndarray:
-    """A number as it is; of a series what a person would look at first, channel by channel; `size` zeros for one without steps."""
-    if isinstance(raw, float):
-        return np.array([raw])
-    values = as_array(raw)
-    if not len(values):
-        return np.zeros(size)
-    return np.concatenate([np.atleast_1d(part) for part in (values.mean(0), values.std(0), values[0], values[-1])])
+    return [" ".join(symbols[at : at + n]) for n in range(shortest, longest + 1) for at in range(len(symbols) - n + 1)]
 
 
 def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
@@ -225,9 +226,10 @@ def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> 
 
 def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
     name = run.graph.reads[output][0]
-    if run.inputs[name].type != "tokens" and not traits_of(run.inputs[name]).by_words:
-        return {}
     source = f"inputs.{name}"
+    features = run.modalities[source].features([])
+    if not traits_of(run.inputs[name]).by_words and (features is None or features.kind != "symbols"):
+        return {}
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in known:
         for symbol, label in zip(row[source] or (), row[f"outputs.{output}"]):
@@ -235,17 +237,7 @@ def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequenc
                 counts[str(symbol)][label] += 1
     if not counts:
         return {}
-    (commonest, _), *_ = sum(counts.values(), Counter()).most_common(1)
-    best = {symbol: of.most_common(1)[0][0] for symbol, of in counts.items()}
-    return {
-        "commonest label of the symbol": [
-            [best.get(str(symbol), commonest) for symbol in row[source] or ()] for row in asked
-        ]
-    }
-
-
-_OF: dict[tuple[str, str | None], Callable[..., Answers]] = {
-    ("category", "summary"): _labels,
-    ("number", "summary"): _mean,
-    ("tags", "each"): _label_of_symbol,
-}
+    (majority, _), *_ = sum(counts.values(), Counter()).most_common(1)
+    best = {symbol: labels.most_common(1)[0][0] for symbol, labels in counts.items()}
+    answers = [[best.get(str(symbol), majority) for symbol in row[source] or ()] for row in asked]
+    return {"majority class of the symbol": answers}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from ostinato.evaluation import evaluate as judging
-from ostinato.metrics.contract import Predictions
+from ostinato.data.examples import Examples
+from ostinato.evaluation.predictions import SCORED, metrics_of, predict_all
+from ostinato.heads.contract import Scored
+from ostinato.metrics.contract import Metric, Predictions
 from ostinato.preprocessing.prepare import Prepared
 from ostinato.registry import settings_class
 from ostinato.run.run import Run
@@ -16,30 +20,40 @@ VALID_ROWS = 1000
 
 
 def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
-    """The validation loss of each output, and the metrics that come with it; others only where one of them is monitored."""
-    examples, found = prepared.splits["valid"], {}
-    scored: dict[str, list[np.ndarray]] = {output: [] for output in run.outputs}
+    """The validation loss of each output, and the metrics of its scores; the monitored metric, also where it needs predictions."""
+    examples = prepared.splits["valid"]
+    scored: dict[str, list[Scored]] = {output: [] for output in run.outputs}
     for numbers in examples.evaluation_batches(run.recipe.settings.training):
         batch = examples.batch(numbers).to(device)
         for output in run.outputs:
-            one = run.graph.score(output, batch)
-            scored[output].append(
-                torch.stack([one.log_probability.cpu(), one.num_targets, one.num_right.cpu()]).double().numpy()
-            )
+            scored[output].append(run.graph.score(output, batch))
     monitored = run.recipe.settings.training.monitor
+    values: dict[str, float] = {}
     for output in run.outputs:
-        log_probability, num_targets, num_right = np.concatenate(scored[output], 1)
-        found[f"{output}.loss"] = float(-log_probability.sum() / num_targets.sum())
-        blank = [""] * len(num_targets)
-        judged = Predictions(None, blank, None, log_probability.tolist(), num_targets.tolist(), num_right.tolist())
-        for name, metric in judging.metrics_of(run, output).items():
-            if {"log_probability", "num_targets", "num_right"}.issuperset(metric.needs):
-                found[f"{output}.{name}"] = metric.value(np.sum(metric.statistics(judged), 0).tolist())
-            elif f"{output}.{name}" == monitored:
-                some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // VALID_ROWS)))
-                greedy = settings_class("searches", "greedy")()
-                examined = judging.examine([run], some, search=greedy)
-                judged_rows = metric.statistics(examined.outputs[output])
-                found[monitored] = metric.value(np.sum(judged_rows, 0).tolist())
-    found["loss"] = sum(run.outputs[output].weight * found[f"{output}.loss"] for output in run.outputs)
-    return found
+        scores = {name: _joined(scored[output], name) for name in SCORED}
+        values[f"{output}.loss"] = float(-scores["log_probability"].sum() / scores["num_targets"].sum())
+        columns = {name: None if column is None else column.tolist() for name, column in scores.items()}
+        known = Predictions(None, [""] * len(columns["num_targets"]), **columns)
+        for key, metric in metrics_of(run, output).items():
+            if "expected" not in metric.needs and not metric.lacks(known):
+                values[f"{output}.{key}"] = _value(metric, known)
+            elif f"{output}.{key}" == monitored:
+                values[monitored] = _value(metric, _predictions(run, output, examples))
+    values["loss"] = sum(run.outputs[output].weight * values[f"{output}.loss"] for output in run.outputs)
+    return values
+
+
+def _joined(scored: Sequence[Scored], name: str) -> np.ndarray | None:
+    """A quantity of all batches, or None where the head does not know it."""
+    parts = [getattr(part, name) for part in scored]
+    return None if any(part is None for part in parts) else torch.cat([part.cpu().double() for part in parts]).numpy()
+
+
+def _predictions(run: Run, output: str, examples: Examples) -> Predictions:
+    """Greedy predictions for some of the examples."""
+    some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // VALID_ROWS)))
+    return predict_all([run], some, search=settings_class("searches", "greedy")()).outputs[output]
+
+
+def _value(metric: Metric, predictions: Predictions) -> float:
+    return metric.value(np.sum(metric.statistics(predictions), 0).tolist())

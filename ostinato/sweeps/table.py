@@ -16,8 +16,8 @@ from safetensors.numpy import save
 
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
-from ostinato.evaluation import evaluate as judging
 from ostinato.evaluation.intervals import Compared
+from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.seeds import corrected, difference, over_seeds
 from ostinato.files import write
 from ostinato.metrics.contract import Metric, Order
@@ -75,10 +75,10 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
     run = Run.load(one.folder, device)
     split = row_sources.default_split(run, None, None)
     examples = row_sources.of_split(run, split, None, roots)
-    return keep(run, split, examples, judging.examine([run], examples, say=say), path)
+    return keep(run, split, examples, predict_all([run], examples, say=say), path)
 
 
-def keep(run: Run, split: str, examples: Examples, examined: judging.Examined, path: Path) -> Trial:
+def keep(run: Run, split: str, examples: Examples, examined: SplitPredictions, path: Path) -> Trial:
     """Writes what the metrics of a run are made of, example by example, so that no comparison has to decode the split again.
 
     Args:
@@ -134,15 +134,15 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
     return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
 
 
-def _judged(run: Run, split: str, examples: Examples, examined: judging.Examined) -> Trial:
+def _judged(run: Run, split: str, examples: Examples, examined: SplitPredictions) -> Trial:
     lengths_of = _lengths(run, examples.raw())
     statistics: dict[str, dict[str, np.ndarray]] = {}
     lengths, references, steps = {}, {}, {}
     for output, judged in examined.outputs.items():
         statistics[output] = {
             name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
-            for name, metric in judging.metrics_of(run, output).items()
-            if judging.is_known(metric, judged)
+            for name, metric in metrics_of(run, output).items()
+            if not metric.lacks(judged)
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]

@@ -244,7 +244,7 @@ def test_a_step_without_a_label_is_missing_in_training_and_in_the_references(fol
     said = train(recipe.replace("batch_rows: 8", "batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.05}"))
     assert json.loads((folder / "run/bundle.json").read_text())["modalities"]["outputs.tags"]["counts"] != []
     assert said.json["outputs"]["tags"]["accuracy(steps)"]["value"] == 100, "a missing step is no wrong one"
-    assert said.json["rivals"]["tags"]["commonest label of the symbol"]["accuracy(steps)"]["value"] == 100
+    assert said.json["baselines"]["tags"]["majority class of the symbol"]["accuracy(steps)"]["value"] == 100
 
 
 def test_several_files_of_columns_are_named_once(folder, train, refuses):
@@ -348,7 +348,7 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
     write_rows(folder / "curves.jsonl", rows)
     said = train(CURVES.replace("{train: curves.jsonl}", "{train: curves.jsonl, valid: curves.jsonl}"), "curves")
     finite(said.json)
-    assert "n-gram" not in str(said.json["rivals"]) and "logistic regression" in said.json["rivals"]["label"]
+    assert "n-gram" not in str(said.json["baselines"]) and "logistic regression" in said.json["baselines"]["label"]
     assert (
         "1 rows left out, inputs.curve is missing" in said.err and "1 rows left out, inputs.curve is empty" in said.err
     )

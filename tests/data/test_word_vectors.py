@@ -197,7 +197,7 @@ def test_a_run_answers_and_goes_on_without_the_file(here):
     (here / "v.txt").unlink()
     assert [one.score for listed in ostinato.load(here / "run").predict(asked, n_best=1) for one in listed] == before
     longer = load(here / "r.yaml", ["training.epochs=3"])
-    assert api.train(longer, here / "run", resume=True, device="cpu")["examples"]
+    assert api.train(longer, here / "run", resume=True, device="cpu").to_json()["examples"]
     with pytest.raises(DataError, match="no file v.txt; looked at .*--data-root"):
         api.train(load(here / "r.yaml"), here / "other", device="cpu")
 

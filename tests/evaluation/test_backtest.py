@@ -50,7 +50,7 @@ def run(tmp_path_factory):
 
 
 def test_each_origin_is_judged_as_its_windows_alone(run):
-    found = api.evaluate(run, origins=3, device="cpu")
+    found = api.evaluate(run, origins=3, device="cpu").to_json()
     parts = found["backtest"]["origins"]
     # The test split has 48 hours from the 7th, so 45 windows of 4 hours in each of two series: 15 to an origin.
     assert [(one["from"], one["to"], one["examples"]) for one in parts] == [
@@ -61,8 +61,8 @@ def test_each_origin_is_judged_as_its_windows_alone(run):
     for metric in ("mae", "smape", "crps", "interval_coverage"):
         whole = found["outputs"]["ahead"][metric]["value"]
         assert statistics.fmean(one["outputs"]["ahead"][metric]["value"] for one in parts) == pytest.approx(whole)
-    for rival, own in found["rivals"]["ahead"].items():
-        values = [one["rivals"]["ahead"][rival]["mae"]["value"] for one in parts]
+    for rival, own in found["baselines"]["ahead"].items():
+        values = [one["baselines"]["ahead"][rival]["mae"]["value"] for one in parts]
         assert statistics.fmean(values) == pytest.approx(own["mae"]["value"]) and len(set(values)) == 3
     assert found["backtest"]["refitted"] is False
     method = parts[0]["outputs"]["ahead"]["mae"]["method"]
@@ -70,18 +70,18 @@ def test_each_origin_is_judged_as_its_windows_alone(run):
 
 
 def test_mean_deviation_and_worst_are_over_the_origins(run):
-    backtest = api.evaluate(run, origins=3, device="cpu")["backtest"]
+    backtest = api.evaluate(run, origins=3, device="cpu").to_json()["backtest"]
     one = backtest["summary"]["ahead"]["mae"]
     values = [part["outputs"]["ahead"]["mae"]["value"] for part in backtest["origins"]]
     assert one["mean"] == pytest.approx(statistics.fmean(values)) and one["deviation"] == pytest.approx(
         statistics.stdev(values)
     )
     assert one["worst"] == "2013-01-08 06:00" and max(values) == values[2], "the load jumps at noon of the 8th"
-    assert set(one["rivals"]) == {"persistence", "seasonal naive, 24 steps"}
-    persistence = [part["rivals"]["ahead"]["persistence"]["mae"]["value"] for part in backtest["origins"]]
-    assert one["rivals"]["persistence"]["mean"] == pytest.approx(statistics.fmean(persistence))
+    assert set(one["baselines"]) == {"persistence", "seasonal naive, 24 steps"}
+    persistence = [part["baselines"]["ahead"]["persistence"]["mae"]["value"] for part in backtest["origins"]]
+    assert one["baselines"]["persistence"]["mean"] == pytest.approx(statistics.fmean(persistence))
     assert "worst" not in backtest["summary"]["ahead"]["interval_coverage"], "neither end is good"
-    assert "rivals" not in backtest["summary"]["ahead"]["crps"], "points have none"
+    assert "baselines" not in backtest["summary"]["ahead"]["crps"], "points have none"
 
 
 def test_a_person_reads_the_dates_the_rivals_and_the_worst(run):
@@ -116,14 +116,14 @@ def test_an_origin_that_cannot_be_judged_is_left_out_with_a_note(run, tmp_path):
     (tmp_path / "gap.csv").write_text(
         "\n".join([*lines[:41], *(f"{line.rpartition(',')[0]}," for line in lines[41:81])])
     )
-    found = api.evaluate(run, data=str(tmp_path / "gap.csv"), origins=2, device="cpu")
-    backtest = found["backtest"]
+    report = api.evaluate(run, data=str(tmp_path / "gap.csv"), origins=2, device="cpu")
+    backtest = report.to_json()["backtest"]
     assert "mae" in backtest["origins"][0]["outputs"]["ahead"] and backtest["origins"][1]["outputs"] == {"ahead": {}}
     (note,) = backtest["notes"]
     assert note.startswith(
         "--origins 2: the windows from 2013-01-02 19:00 to 2013-01-04 04:00 cannot be judged alone: "
     )
-    assert backtest["summary"] == {"ahead": {}} and note in text_of(found).splitlines()
+    assert backtest["summary"] == {"ahead": {}} and note in text_of(report).splitlines()
 
 
 def test_a_forecast_is_scored_window_by_window_and_has_one_answer(run):
@@ -151,10 +151,10 @@ def test_a_constant_series_has_numbers_and_no_scale(run, tmp_path):
     lines = (run.parent / "load.csv").read_text().splitlines()[:49]
     (tmp_path / "flat.csv").write_text("\n".join([lines[0], *(f"{line.rpartition(',')[0]},7.5" for line in lines[1:])]))
     said = []
-    found = api.evaluate(run, data=str(tmp_path / "flat.csv"), device="cpu", say=said.append)
+    found = api.evaluate(run, data=str(tmp_path / "flat.csv"), device="cpu", say=said.append).to_json()
     assert any("outputs.ahead: mase is left out" in one for one in said) and "mase" not in found["outputs"]["ahead"]
     assert all(np.isfinite([one["value"], one["low"], one["high"]]).all() for one in found["outputs"]["ahead"].values())
-    assert found["rivals"]["ahead"]["persistence"]["mae"]["value"] == 0
+    assert found["baselines"]["ahead"]["persistence"]["mae"]["value"] == 0
 
 
 def test_what_is_no_forecast_has_no_origins(tmp_path):
@@ -167,5 +167,5 @@ def test_what_is_no_forecast_has_no_origins(tmp_path):
     }
     (tmp_path / "recipe.json").write_text(json.dumps(plain | {"training": {"epochs": 1, "batch_rows": 8}}))
     api.train(recipe_read.load(tmp_path / "recipe.json"), tmp_path / "run", device="cpu")
-    with pytest.raises(ConfigError, match="--origins 2: is of forecasts, and .* says what is no series; leave it out"):
+    with pytest.raises(ConfigError, match="--origins 2: is for forecasts, and .* predicts no series; leave it out"):
         api.evaluate(tmp_path / "run", origins=2, device="cpu")

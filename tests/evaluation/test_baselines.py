@@ -1,13 +1,19 @@
-"""Plain rivals: what they are given, what they may cost, and that nothing is read where there is none."""
+"""Baselines: what they are fitted on, what they may cost, and that nothing is read where there is none."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+import ostinato
 from ostinato import alignments, api
+from ostinato.cli.main import group
 from ostinato.errors import DataError
-from ostinato.evaluation import baselines as rivals
+from ostinato.evaluation import baselines as module
+from ostinato.evaluation import evaluate as evaluation
+from ostinato.evaluation.report import Report
+from ostinato.modalities.contract import Symbols
 from ostinato.recipe.read import from_arguments
 from ostinato.run.rows import of_split
 from ostinato.run.run import Run
@@ -20,7 +26,7 @@ REGRESSION = "n-gram logistic regression"
 @pytest.fixture(scope="module")
 def sorted_by_label(tmp_path_factory):
     """A recipe whose training rows come label by label."""
-    folder = tmp_path_factory.mktemp("rivals")
+    folder = tmp_path_factory.mktemp("baselines")
     lines = [f"the {word} {number % 7},{label}" for label in LABELS for number in range(10) for word in KINDS[label]]
     for name, part in (("train", lines), ("test", lines[::5])):
         (folder / f"{name}.csv").write_text("\n".join(["x,y", *part]) + "\n")
@@ -39,7 +45,7 @@ def run(sorted_by_label, tmp_path_factory):
 
 
 def measured(run):
-    return rivals.measured(run, lambda: of_split(run, "train", None, ()), of_split(run, "test", None, ()))["y"]
+    return module.baselines(run, lambda: of_split(run, "train", None, ()), of_split(run, "test", None, ()))["y"]
 
 
 class Unread:
@@ -48,26 +54,27 @@ class Unread:
     windows = None
 
     def __getattr__(self, name):
-        raise AssertionError(f"{name} of the examples is asked for, and no output has a rival")
+        raise AssertionError(f"{name} of the examples is asked for, and no output has a baseline")
 
 
 def unopened():
-    raise AssertionError("the training rows are opened, and no output has a rival that learns from them")
+    raise AssertionError("the training rows are opened, and no output has a baseline that learns from them")
 
 
-def test_where_no_output_has_a_rival_no_row_is_read():
+def test_where_no_output_has_a_baseline_no_row_is_read():
     settings = from_arguments({"de": "text"}, {"en": "text"}).settings
-    run = SimpleNamespace(outputs=settings.outputs, inputs=settings.inputs, recipe=SimpleNamespace(settings=settings))
+    modalities = {"outputs.en": SimpleNamespace(spec=Symbols(4, 0, 1, 2))}
+    run = SimpleNamespace(outputs=settings.outputs, modalities=modalities)
     assert alignments.of(settings.outputs["en"]) is alignments.free
-    assert rivals.measured(run, unopened, Unread()) == {}
+    assert module.baselines(run, unopened, Unread()) == {}
 
 
 def test_of_many_rows_some_of_every_label_are_learnt_from_and_their_number_is_told(run, monkeypatch):
-    assert set(measured(run)) == {"commonest label", REGRESSION}
-    monkeypatch.setattr(rivals, "MOST_ROWS", 30)
+    assert set(measured(run)) == {"majority class", REGRESSION}
+    monkeypatch.setattr(module, "MOST_ROWS", 30)
     found = measured(run)
-    assert set(found) == {"commonest label, 30 of 90 rows", f"{REGRESSION}, 30 of 90 rows"}
-    assert found[f"{REGRESSION}, 30 of 90 rows"]["accuracy"]["value"] > 90
+    assert set(found) == {"majority class, 30 of 90 rows", f"{REGRESSION}, 30 of 90 rows"}
+    assert found[f"{REGRESSION}, 30 of 90 rows"]["accuracy"].value > 90
     assert measured(run) == found, "drawn by seed"
 
 
@@ -83,22 +90,32 @@ def test_weights_are_bounded_and_what_is_left_out_is_told(run, monkeypatch):
     monkeypatch.setattr(LogisticRegression, "fit", seen)
     measured(run)
     (whole,) = widths
-    monkeypatch.setattr(rivals, "MOST_WEIGHTS", 3 * whole)
-    assert set(measured(run)) == {"commonest label", REGRESSION}
-    monkeypatch.setattr(rivals, "MOST_WEIGHTS", 3 * 60)
-    assert set(measured(run)) == {"commonest label", f"{REGRESSION}, the commonest 60 of {whole} features"}
+    monkeypatch.setattr(module, "MOST_WEIGHTS", 3 * whole)
+    assert set(measured(run)) == {"majority class", REGRESSION}
+    monkeypatch.setattr(module, "MOST_WEIGHTS", 3 * 60)
+    assert set(measured(run)) == {"majority class", f"{REGRESSION}, the commonest 60 of {whole} features"}
     assert widths[:2] == [whole, whole] and 50 < widths[2] <= 60
 
 
-def test_a_run_whose_rival_is_stopped_keeps_its_metrics_and_examples(sorted_by_label, monkeypatch, tmp_path):
+def test_a_run_whose_baseline_is_stopped_keeps_its_metrics_and_examples(sorted_by_label, monkeypatch, tmp_path):
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rivals, "measured", stopped)
+    monkeypatch.setattr(evaluation, "baselines", stopped)
     with pytest.raises(KeyboardInterrupt):
         api.train(sorted_by_label, tmp_path / "run", device="cpu", examples=tmp_path / "kept.safetensors")
     assert "accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())["test"]["outputs"]["y"]
     assert (tmp_path / "kept.safetensors").is_file()
+
+
+def test_the_model_evaluates_as_the_command_does_baselines_included(run):
+    done = CliRunner().invoke(group, ["evaluate", str(run.folder), "--json", "--device", "cpu"])
+    printed = json.loads(done.stdout)
+    assert set(printed["baselines"]["y"]) == {"majority class", REGRESSION} and "confusion" in printed
+    assert ostinato.load(run.folder, device="cpu").evaluate().to_json() == printed
+    assert api.evaluate(run).to_json() == printed, "of a run in memory"
+    kept = json.loads((run.folder / "metrics.json").read_text())["test"]
+    assert kept == printed and Report.from_json(kept).to_json() == printed
 
 
 def test_what_cannot_be_measured_is_told_apart_from_rows_that_cannot_be_read(run, monkeypatch):
@@ -111,8 +128,8 @@ def test_what_cannot_be_measured_is_told_apart_from_rows_that_cannot_be_read(run
         return heard
 
     with monkeypatch.context() as patch:
-        patch.setattr(rivals, "measure", refuse)
-        assert told() == ["no plain rival is measured: that of outputs.y cannot be measured: no such number"]
+        patch.setattr(module, "measure", refuse)
+        assert told() == ["no baseline is measured: that of outputs.y cannot be measured: no such number"]
     with monkeypatch.context() as patch:
-        patch.setattr(rivals, "_learnt", refuse)
-        assert told() == ["no plain rival is measured: the training rows cannot be read: no such number"]
+        patch.setattr(module, "_training_rows", refuse)
+        assert told() == ["no baseline is measured: the training rows cannot be read: no such number"]

@@ -1,6 +1,7 @@
 """Long texts are judged in pieces: their sums are those of the texts, and one text has an interval."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,11 @@ import pytest
 import ostinato
 from ostinato.cli.reports import text_of
 from ostinato.errors import DataError
-from ostinato.evaluation.evaluate import Examined, _in_pieces, by_group, compare, examine, metrics_of, report
-from ostinato.metrics.contract import Predictions
+from ostinato.evaluation.compare import compared
+from ostinato.evaluation.evaluate import by_group, report_of
+from ostinato.evaluation.predictions import SplitPredictions, in_pieces, metrics_of, predict_all
+from ostinato.evaluation.report import Backtest, Origin, Report, Spread
+from ostinato.metrics.contract import Measured, Predictions
 from ostinato.registry import component
 from ostinato.run.rows import of_split
 from ostinato.run.score import scores
@@ -43,14 +47,14 @@ def run(request, tmp_path_factory):
 
 
 def examined(run, rows):
-    return examine([run], of_split(run, "test", rows, ()))
+    return predict_all([run], of_split(run, "test", rows, ()))
 
 
 def test_pieces_sum_to_the_texts(run):
     rows = texts()
     whole, found = scores([run], rows)["on"], examined(run, rows)
     judged, numbers = found.outputs["on"], found.numbers["on"]
-    assert found.rows == 3 and set(numbers) == {0, 1, 2} and len(numbers) == 4000 // 50 + 1 + 900 // 50
+    assert found.examples == 3 and set(numbers) == {0, 1, 2} and len(numbers) == 4000 // 50 + 1 + 900 // 50
     for number, row in enumerate(rows):
         mine = [at for at, one in enumerate(numbers) if one == number]
         assert "".join(judged.expected[at] for at in mine) == row["text"]
@@ -64,22 +68,18 @@ def test_pieces_sum_to_the_texts(run):
 
 
 def test_one_text_has_an_interval_over_blocks_of_its_pieces(run):
-    told = report(run, examined(run, texts()[:1]), "test")["outputs"]["on"]
+    told = report_of(run, examined(run, texts()[:1]), "test").outputs["on"]
     assert set(told) == set(metrics_of(run, "on"))
     for one in told.values():
-        assert (
-            one["low"] <= one["value"] <= one["high"]
-            and "block bootstrap over " in one["method"]
-            and "piece" in one["method"]
-        )
-    assert told["bits_per_character"]["low"] < told["bits_per_character"]["value"] < told["bits_per_character"]["high"]
+        assert one.low <= one.value <= one.high and "block bootstrap over " in one.method and "piece" in one.method
+    assert told["bits_per_character"].low < told["bits_per_character"].value < told["bits_per_character"].high
 
 
 def test_many_texts_are_judged_as_they_are(run):
     rows = [{"text": "ab cd ef " * 30}] * 120
     found = examined(run, rows)
     assert found.numbers["on"] == list(range(120))
-    assert " row" in report(run, found, "test")["outputs"]["on"]["perplexity"]["method"]
+    assert " row" in report_of(run, found, "test").outputs["on"]["perplexity"].method
 
 
 def kept(*expected):
@@ -89,7 +89,7 @@ def kept(*expected):
 
 def test_a_text_is_cut_at_equal_shares_of_its_characters_and_of_its_steps():
     steps = np.stack([-np.arange(31.0), np.arange(31) % 2], 1)
-    made, stand = _in_pieces(kept(list(range(150))), [steps], [7])
+    made, stand = in_pieces(kept(list(range(150))), [steps], [7])
     assert made["expected"] == [list(range(50)), list(range(50, 100)), list(range(100, 150))] and stand == [7, 7, 7]
     assert made["num_targets"] == [10, 11, 10] and made["predicted"] == [None] * 3
     assert made["log_probability"] == [-sum(range(10)), -sum(range(10, 21)), -sum(range(21, 31))]
@@ -98,19 +98,20 @@ def test_a_text_is_cut_at_equal_shares_of_its_characters_and_of_its_steps():
 
 def test_what_is_short_empty_or_not_told_by_step_stays_whole():
     steps = np.zeros((3, 2))
-    made, stand = _in_pieces(kept("short", ""), [steps, steps[:1]], [3, 5])
+    made, stand = in_pieces(kept("short", ""), [steps, steps[:1]], [3, 5])
     assert (made["expected"], made["num_targets"], stand) == (["short", ""], [3, 1], [3, 5])
     long = kept("x" * 500)
-    assert _in_pieces(long, [None], [3]) == (long, [3])
+    assert in_pieces(long, [None], [3]) == (long, [3])
     nothing = kept()
-    assert _in_pieces(nothing, [], []) == (nothing, [])
+    assert in_pieces(nothing, [], []) == (nothing, [])
 
 
 def known(name, kind, align):
     """As much of a run as judgement asks for."""
     head = SimpleNamespace(type=component("modalities", kind).default_head[align])
     output = SimpleNamespace(type=kind, align=align, head=head, metrics=None)
-    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output})
+    modalities = {"outputs.y": SimpleNamespace(spec=None)}
+    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output}, modalities=modalities)
 
 
 def forecasts(quantiles=True, scales=True):
@@ -119,63 +120,63 @@ def forecasts(quantiles=True, scales=True):
     said = [one + draw.normal(size=4) for one in expected]
     levels = [{level: one + shift for level, shift in ((0.05, -1.6), (0.95, 1.6))} for one in said]
     judged = Predictions(said, expected, quantiles=levels if quantiles else None, scales=[1.0] * 40 if scales else None)
-    return Examined(40, {"y": judged}, {"y": list(range(40))})
+    return SplitPredictions(40, {"y": judged}, {"y": list(range(40))})
 
 
 def test_forecasts_without_quantiles_or_scales_are_compared_by_what_both_have():
     runs = [known(name, "series", "ahead") for name in ("a", "b")]
-    neither = compare(*runs, (forecasts(False, False), forecasts(False, False)), "test")
-    assert set(neither["outputs"]["y"]) == {"mae", "mse", "rmse", "smape"} and neither["notes"] == []
-    one = compare(*runs, (forecasts(), forecasts(quantiles=False)), "test")
-    assert set(one["outputs"]["y"]) == {"mae", "mse", "rmse", "smape", "mase"}
+    neither = compared(*runs, (forecasts(False, False), forecasts(False, False)), "test")
+    assert set(neither.outputs["y"]) == {"mae", "mse", "rmse", "smape"} and neither.notes == []
+    one = compared(*runs, (forecasts(), forecasts(quantiles=False)), "test")
+    assert set(one.outputs["y"]) == {"mae", "mse", "rmse", "smape", "mase"}
     assert (
-        one["notes"][0]
+        one.notes[0]
         == "y.pinball_loss is left out: pinball_loss: runs/b gives no quantiles, which it is made from; compare by the others"
     )
-    assert [note.split()[0] for note in one["notes"]] == ["y.pinball_loss", "y.crps", "y.interval_coverage"]
+    assert [note.split()[0] for note in one.notes] == ["y.pinball_loss", "y.crps", "y.interval_coverage"]
 
 
 def translations(num_targets, expected="abcdefgh"):
     columns = {"log_probability": [-5.0] * 40, "num_targets": [num_targets] * 40, "num_right": [num_targets - 1] * 40}
-    return Examined(40, {"y": Predictions(["abcd"] * 40, [expected] * 40, **columns)}, {"y": list(range(40))})
+    return SplitPredictions(40, {"y": Predictions(["abcd"] * 40, [expected] * 40, **columns)}, {"y": list(range(40))})
 
 
 def test_texts_of_two_tokenizers_are_compared_by_what_does_not_count_their_steps():
     runs = [known(name, "text", "free") for name in ("a", "b")]
-    found = compare(*runs, (translations(5), translations(3)), "test")
-    assert set(metrics_of(runs[0], "y")) - set(found["outputs"]["y"]) == {"perplexity", "token_accuracy"}
-    assert len(found["notes"]) == 2 and all(
-        "has 5 steps for the first system and 3 for the second" in note for note in found["notes"]
+    found = compared(*runs, (translations(5), translations(3)), "test")
+    assert set(metrics_of(runs[0], "y")) - set(found.outputs["y"]) == {"perplexity", "token_accuracy"}
+    assert len(found.notes) == 2 and all(
+        "has 5 steps for the first system and 3 for the second" in note for note in found.notes
     )
     runs = [known(name, "text", "next") for name in ("a", "b")]
-    assert set(compare(*runs, (translations(5), translations(3)), "test")["outputs"]["y"]) == {"bits_per_character"}
+    assert set(compared(*runs, (translations(5), translations(3)), "test").outputs["y"]) == {"bits_per_character"}
 
 
 def test_runs_that_have_nothing_to_pair_are_refused():
     runs = [known(name, "text", "free") for name in ("a", "b")]
     with pytest.raises(DataError, match="y.bleu is left out: bleu: expected of example 1 is 'abcdefgh'"):
-        compare(*runs, (translations(5), translations(5, "other")), "test")
+        compared(*runs, (translations(5), translations(5, "other")), "test")
 
 
 def test_a_group_that_one_metric_cannot_judge_keeps_the_others():
     run = known("a", "tags", "each")
     tags = [["B-x", "O"], ["O", "O"], ["B-x"]]
-    found = Examined(
+    found = SplitPredictions(
         3, {"y": Predictions(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 2]}
     )
     by = by_group(run, found, "source", ["mail", "web", "mail"])
-    assert set(by["groups"]["mail"]["outputs"]["y"]) == set(metrics_of(run, "y"))
-    assert set(metrics_of(run, "y")) - set(by["groups"]["web"]["outputs"]["y"]) == {
+    assert set(by.groups["mail"].outputs["y"]) == set(metrics_of(run, "y"))
+    assert set(metrics_of(run, "y")) - set(by.groups["web"].outputs["y"]) == {
         "span_f1(precision)",
         "span_f1(recall)",
         "span_f1",
     }
-    assert [note.split(" is left out: ")[0] for note in by["notes"]][-1] == "--by source: the 1 row of 'web': y.span_f1"
-    told = text_of(report(run, found, "test") | {"by": by})
+    assert [note.split(" is left out: ")[0] for note in by.notes][-1] == "--by source: the 1 row of 'web': y.span_f1"
+    told = text_of(replace(report_of(run, found, "test"), by=by))
     assert (
         "source=mail  y  span_f1" in told
         and "source=web  y  accuracy(steps)" in told
-        and by["notes"][0] in told.splitlines()
+        and by.notes[0] in told.splitlines()
     )
 
 
@@ -183,32 +184,27 @@ def test_a_group_of_series_without_a_scale_has_no_mase():
     run, found = known("a", "series", "ahead"), forecasts()
     found.outputs["y"].scales[:10] = [np.nan] * 10
     by = by_group(run, found, "site", ["flat"] * 10 + ["lively"] * 30)
-    assert "mase" in by["groups"]["lively"]["outputs"]["y"] and "mase" not in by["groups"]["flat"]["outputs"]["y"]
-    assert "mae" in by["groups"]["flat"]["outputs"]["y"] and by["worst"]["y"]["mase"] == "lively"
-    assert len(by["notes"]) == 1 and by["notes"][0].startswith("--by site: the 10 rows of 'flat': y.mase is left out: ")
+    assert "mase" in by.groups["lively"].outputs["y"] and "mase" not in by.groups["flat"].outputs["y"]
+    assert "mae" in by.groups["flat"].outputs["y"] and by.worst["y"]["mase"] == "lively"
+    assert len(by.notes) == 1 and by.notes[0].startswith("--by site: the 10 rows of 'flat': y.mase is left out: ")
 
 
 def test_a_split_that_one_metric_cannot_judge_keeps_the_others():
     run = known("a", "tags", "each")
     nothing = Predictions([["O"]], [["O"]], log_probability=[-1.0], num_targets=[1])
-    told = report(run, Examined(1, {"y": nothing}, {"y": [0]}), "test")
-    assert "span_f1" not in told["outputs"]["y"] and "accuracy(steps)" in told["outputs"]["y"]
-    assert told["notes"][0] in text_of(told)
+    told = report_of(run, SplitPredictions(1, {"y": nothing}, {"y": [0]}), "test")
+    assert "span_f1" not in told.outputs["y"] and "accuracy(steps)" in told.outputs["y"]
+    assert told.notes[0] in text_of(told)
     impossible = Predictions(None, ["ab"], log_probability=[-np.inf], num_targets=[2], num_right=None)
     with pytest.raises(DataError, match="perplexity: the log-probability of reference 1 is -inf"):
-        report(known("a", "text", "next"), Examined(1, {"y": impossible}, {"y": [0]}), "test")
+        report_of(known("a", "text", "next"), SplitPredictions(1, {"y": impossible}, {"y": [0]}), "test")
 
 
 def test_an_origin_that_lacks_a_metric_is_read_beside_those_that_have_it():
-    one = {"value": 1.0, "low": 0.5, "high": 1.5}
+    one = Measured(1.0, 0.5, 1.5, "")
     known = {"a": {"mae": one, "mase": one}, "b": {"mae": one}}
-    parts = [{"from": at, "to": at, "examples": 3, "outputs": {"y": each}, "rivals": {}} for at, each in known.items()]
-    summary = {"y": {"mae": {"mean": 1.0, "deviation": 0.0, "worst": "a"}}}
-    backtest = {
-        "origins": parts,
-        "summary": summary,
-        "refitted": False,
-        "notes": ["the windows from b to b: y.mase is left out"],
-    }
-    lines = text_of({"split": "test", "examples": 6, "outputs": {"y": {}}, "backtest": backtest}).splitlines()
-    assert "origin 1  y  mase  1  [0.5, 1.5]" in lines and backtest["notes"][0] in lines
+    parts = [Origin(at, at, 3, {"y": each}, {}) for at, each in known.items()]
+    notes = ["the windows from b to b: y.mase is left out"]
+    backtest = Backtest(parts, {"y": {"mae": Spread(1.0, 0.0, "a")}}, False, notes)
+    lines = text_of(Report("test", 6, {"y": {}}, backtest=backtest)).splitlines()
+    assert "origin 1  y  mase  1  [0.5, 1.5]" in lines and notes[0] in lines

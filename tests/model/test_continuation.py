@@ -256,7 +256,7 @@ def test_a_language_model_learns_to_count(tmp_path):
     )
     model.fit(rows, folder=tmp_path / "run")
     assert model.predict([{"x": "c d e"}])[0][:6] == list("abcdea")
-    found = model.evaluate(rows[:5])["outputs"]["y"]
+    found = model.evaluate(rows[:5]).to_json()["outputs"]["y"]
     assert found["perplexity"]["value"] < 1.5
 
 

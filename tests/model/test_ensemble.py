@@ -366,7 +366,10 @@ def flat(found):
 
 
 def test_a_run_beside_itself_measures_as_alone(runs):
-    alone, twice = api.evaluate(runs[0], device="cpu"), api.evaluate([runs[0], runs[0]], device="cpu")
+    alone, twice = (
+        api.evaluate(runs[0], device="cpu").to_json(),
+        api.evaluate([runs[0], runs[0]], device="cpu").to_json(),
+    )
     assert {"log_loss", "accuracy"} <= alone["outputs"]["mood"].keys() and "perplexity" in alone["outputs"]["said"]
     numbers = lambda found: [one for one in flat(found["outputs"]) if not isinstance(one, str)]  # noqa: E731
     assert numbers(twice) == pytest.approx(numbers(alone), rel=1e-6, abs=1e-6)
@@ -377,7 +380,7 @@ def test_two_runs_measure_as_the_mean_of_their_probabilities_and_numbers(runs):
     told = [
         [one.to_json()["outputs"] for one in api.predict(run, [row["text"] for row in rows])] for run in (*runs, runs)
     ]
-    found = api.evaluate(runs, device="cpu")["outputs"]
+    found = api.evaluate(runs, device="cpu").to_json()["outputs"]
     losses, wrong = [], []
     for row, first, second, both in zip(rows, *told, strict=True):
         mean = {
@@ -409,7 +412,7 @@ def test_a_language_model_beside_itself_has_its_perplexity(tmp_path, monkeypatch
     (tmp_path / "lm.yaml").write_text(textwrap.dedent(recipe))
     for seed in (1, 2):
         api.train(load(tmp_path / "lm.yaml", [f"training.seed={seed}"]), tmp_path / f"run{seed}", device="cpu")
-    perplexity = lambda *runs: api.evaluate([tmp_path / one for one in runs], device="cpu")["outputs"]["on"][  # noqa: E731
+    perplexity = lambda *runs: api.evaluate([tmp_path / one for one in runs], device="cpu").to_json()["outputs"]["on"][  # noqa: E731
         "perplexity"
     ]["value"]
     first, second = perplexity("run1"), perplexity("run2")

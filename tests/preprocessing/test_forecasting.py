@@ -68,7 +68,7 @@ def table(path, hours=270, changed=None, future=0):
 def trained(folder, recipe):
     origin = folder / "recipe.json"
     origin.write_text(json.dumps(recipe))
-    return api.train(recipe_read.load(origin), folder / "run", device="cpu"), folder / "run"
+    return api.train(recipe_read.load(origin), folder / "run", device="cpu").to_json(), folder / "run"
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_train_evaluate_and_predict(tmp_path, head):
     metrics = report["outputs"]["ahead"]
     assert {"mae", "mse", "rmse", "smape", "mase"} <= set(metrics)
     assert ("interval_coverage" in metrics) == ("crps" in metrics) == (head.get("distribution") != "point")
-    rivals = report["rivals"]["ahead"]
+    rivals = report["baselines"]["ahead"]
     assert rivals["seasonal naive, 24 steps"]["mae"]["value"] < rivals["persistence"]["mae"]["value"] / 2
-    assert api.evaluate(run, split="valid", device="cpu")["examples"] == 2 * 43
-    grouped = api.evaluate(run, split="test", by="site", device="cpu")
+    assert api.evaluate(run, split="valid", device="cpu").to_json()["examples"] == 2 * 43
+    grouped = api.evaluate(run, split="test", by="site", device="cpu").to_json()
     methods = [one["method"] for one in (metrics["mae"], rivals["persistence"]["mae"])]
     assert all(
         re.fullmatch(r"block bootstrap over \d+ blocks of \d+ windows, the same times in 2 series.*", one)
@@ -136,7 +136,7 @@ def test_whole_series_in_lists_and_lines_of_text(tmp_path):
     }
     report, run = trained(tmp_path, recipe)
     assert report["examples"] == 3, "one window of each series"
-    assert "seasonal naive, 19 steps" in report["rivals"]["ahead"]
+    assert "seasonal naive, 19 steps" in report["baselines"]["ahead"]
     assert json.loads((run / "bundle.json").read_text())["recipe"]["outputs"]["ahead"]["lookback"] == 38
     (told,) = api.predict(run, [" ".join(map(str, wave))], device="cpu")
     model = ostinato.load(run, device="cpu")
@@ -397,8 +397,8 @@ def test_in_python_the_words_of_data_stand_in_the_model_and_the_rows_come_to_fit
     assert from_path.predict(frame) == [one.value for (one,) in first]
 
     named = in_python(file="load.csv", split={"valid": 40, "test": 30}).fit(device="cpu")
-    assert named.evaluate()["split"] == "test" and named.evaluate()["examples"] == 2 * 25
-    assert "notes" not in named.evaluate() and "learnt from" in named.evaluate(path)["notes"][0]
+    assert named.evaluate().to_json()["split"] == "test" and named.evaluate().to_json()["examples"] == 2 * 25
+    assert "notes" not in named.evaluate().to_json() and "learnt from" in named.evaluate(path).to_json()["notes"][0]
     with pytest.raises(
         ConfigError, match=r"fit: train rows are given, and the model's data.file names 'load.csv'; leave one"
     ):
@@ -458,12 +458,12 @@ def test_judging_a_run_on_what_it_learnt_from_is_said(tmp_path):
     said = f"these rows are those that {run} learnt from"
     copied = tmp_path / "copied.csv"
     copied.write_bytes(path.read_bytes())
-    assert said in api.evaluate(run, data=str(copied), device="cpu")["notes"][0]
-    assert [said in note for note in api.compare(run, run, data=str(copied), device="cpu")["notes"]] == [True]
+    assert said in api.evaluate(run, data=str(copied), device="cpu").to_json()["notes"][0]
+    assert [said in note for note in api.compare(run, run, data=str(copied), device="cpu").to_json()["notes"]] == [True]
     other = str(table(tmp_path / "other.csv", hours=200))
     assert (
-        "notes" not in api.evaluate(run, data=other, device="cpu")
-        and not api.compare(run, run, data=other, device="cpu")["notes"]
+        "notes" not in api.evaluate(run, data=other, device="cpu").to_json()
+        and not api.compare(run, run, data=other, device="cpu").to_json()["notes"]
     )
 
 

@@ -27,7 +27,7 @@ def table(tmp_path_factory):
 def fitted(table, inputs, outputs, monkeypatch, tmp_path):
     monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
     recipe = from_arguments(inputs, outputs, data={"train": str(table), "test": str(table)}, training=TRAINING)
-    report = api.train(recipe, tmp_path / "run", device="cpu")
+    report = api.train(recipe, tmp_path / "run", device="cpu").to_json()
     return ostinato.load(tmp_path / "run", device="cpu"), report
 
 
@@ -56,7 +56,7 @@ def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, m
     for rows in (texts, [{"s": text} for text in texts]):
         assert model.predict(rows, n_best=1) == answers
     scored = api.score(tmp_path / "run", str(table), device="cpu")["y"]["log_probability"]
-    for found in (report, model.evaluate(table)):
+    for found in (report, model.evaluate(table).to_json()):
         assert found["outputs"]["y"]["log_loss"]["value"] == pytest.approx(-sum(scored) / len(scored), rel=1e-5)
 
 
@@ -65,9 +65,9 @@ def test_two_outputs_on_one_column_are_each_measured_on_their_own_values(table, 
     model, report = fitted(table, {"s": "tokens"}, outputs, monkeypatch, tmp_path)
     row = next(row_sources.of_split(model.run, "valid", table, ()).raw())
     assert (row["outputs.which"], row["outputs.stars"]) == ("1", 1.0)
-    assert report["rivals"]["which"]["commonest label"]["accuracy"]["value"] == 50
+    assert report["baselines"]["which"]["majority class"]["accuracy"]["value"] == 50
     # The rows' own mean, 1: off by 1 in half of them.
-    assert report["rivals"]["stars"]["mean"]["mae"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert report["baselines"]["stars"]["mean"]["mae"]["value"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a_comparison(
@@ -87,9 +87,9 @@ def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a
 
     first, alike, other = train("first", seed=1), train("alike", seed=1, clip_norm=0.5), train("other", seed=2)
     named = train("named", seed=1, data={"valid": str(table)})
-    found = api.evaluate([first, alike], device="cpu")
+    found = api.evaluate([first, alike], device="cpu").to_json()
     assert (found["split"], found["examples"]) == ("valid", 2)
-    assert api.compare(first, alike, device="cpu")["examples"] == 2
+    assert api.compare(first, alike, device="cpu").to_json()["examples"] == 2
     for second in (other, named):
         for judge in (
             lambda: api.evaluate([first, second], device="cpu"),
@@ -99,9 +99,11 @@ def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a
                 ConfigError, match=rf"valid of first was set aside.*and {second} set aside other rows.*--data FILE"
             ):
                 judge()
-        assert api.evaluate([first, second], data=str(table), device="cpu")["examples"] == len(LINES)
-        assert api.compare(first, second, data=str(table), device="cpu")["examples"] == len(LINES)
-    assert api.evaluate([named, other], device="cpu")["examples"] == len(LINES), "named by a file: nobody set it aside"
+        assert api.evaluate([first, second], data=str(table), device="cpu").to_json()["examples"] == len(LINES)
+        assert api.compare(first, second, data=str(table), device="cpu").to_json()["examples"] == len(LINES)
+    assert api.evaluate([named, other], device="cpu").to_json()["examples"] == len(LINES), (
+        "named by a file: nobody set it aside"
+    )
     with pytest.raises(ConfigError, match="valid of other was set aside.*and named"):
         api.compare(named, other, device="cpu")
 

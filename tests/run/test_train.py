@@ -10,7 +10,8 @@ import torch
 import ostinato
 from ostinato import api
 from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation import evaluate as judging
+from ostinato.evaluation.compare import compared
+from ostinato.evaluation.predictions import predict_all
 from ostinato.preprocessing import prepare as preprocessing_prepare
 from ostinato.recipe.read import from_arguments
 from ostinato.run.rows import of_split
@@ -89,7 +90,7 @@ def test_a_watched_metric_of_answers_is_measured_each_epoch(tmp_path):
     epochs = [line for line in lines if line["event"] == "epoch"]
     assert len(epochs) == 2 and all(0 <= line["valid.y.exact_match"] <= 100 for line in epochs)
     # The same numbers as a report on the same rows with the weights that were kept.
-    report = model.evaluate(rows(8, seed=1))["outputs"]["y"]
+    report = model.evaluate(rows(8, seed=1)).to_json()["outputs"]["y"]
     best = next(line for line in epochs if line["best"])
     assert report["perplexity"]["value"] == pytest.approx(best["valid.y.perplexity"], rel=1e-4)
 
@@ -108,11 +109,11 @@ def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp
         {"x": "abc", "y": "never", "more": ""},
         {"x": "abc", "y": None, "more": ""},
     ]
-    found = model.evaluate(data)
+    found = model.evaluate(data).to_json()
     assert found["examples"] == 2
     with pytest.raises(DataError, match="no row holds y"):
         model.evaluate(data[2:])
-    judged = judging.examine([model.run], of_split(model.run, "test", data, ())).outputs["y"]
+    judged = predict_all([model.run], of_split(model.run, "test", data, ())).outputs["y"]
     assert [list(one) for one in judged.alternatives] == [["no", said], []]
 
 
@@ -126,7 +127,7 @@ def test_compare_needs_an_output_in_common(tmp_path):
         )
         runs.append(model.fit(rows(24), rows(8), folder=tmp_path / name, device="cpu").run)
     with pytest.raises(DataError, match="gives y, .* gives z: none in common"):
-        judging.compare(*runs, (None, None), "test")
+        compared(*runs, (None, None), "test")
 
 
 def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path):

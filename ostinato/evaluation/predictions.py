@@ -1,0 +1,206 @@
+"""The predictions and scores of a run for every example of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+
+from ostinato import alignments
+from ostinato.data.examples import Examples
+from ostinato.errors import DataError
+from ostinato.metrics.contract import Metric, Order, Predictions
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe import metrics as recipe_metrics
+from ostinato.registry import Settings
+from ostinato.run.predict import answers
+from ostinato.run.run import Row, Run
+from ostinato.run.score import scores
+
+FEW_TEXTS, PIECES, LEAST_PIECE = 100, 1000, 50
+"""Fewer texts than that are cut into about so many pieces, each of so many characters or items at least."""
+CHUNK_ROWS = 4096
+"""Rows in memory at once: enough to sort by length, few enough to stay small."""
+PREDICTED = ("predicted", "quantiles")
+"""The columns of `Predictions` that need an answer."""
+SCORED = ("log_probability", "num_targets", "num_right")
+"""Those that the scores of the references give."""
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """What a run predicts for the examples of a split.
+
+    Args:
+        examples: how many were read.
+        outputs: what is known of each output.
+        numbers: for each output the numbers of its examples in the split.
+    """
+
+    examples: int
+    outputs: dict[str, Predictions]
+    numbers: dict[str, list[int]]
+
+
+def metrics_of(run: Run, output: str) -> dict[str, Metric]:
+    """The metrics of an output by their key."""
+    return recipe_metrics.metrics_of(run.outputs[output])
+
+
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows by CHUNK_ROWS, the last chunk shorter."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield chunk
+
+
+def predict_all(
+    runs: Sequence[Run],
+    examples: Examples,
+    *,
+    search: Settings | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> SplitPredictions:
+    """The predictions of a run, or of several as an ensemble, for every example, and the scores of its references.
+
+    An example without an output is left out for this output. One without an input that is no sequence is left out everywhere, with
+    a message that counts them.
+
+    Errors:
+        DataError: there is an output that no row has.
+    """
+    run = runs[0]
+    # What continues an input is measured by the scores of the reference alone: a continuation of its own has no reference.
+    answered = [
+        output
+        for output in run.outputs
+        if any(set(PREDICTED) & set(metric.needs) for metric in metrics_of(run, output).values())
+    ]
+    columns = {output: _Columns(run, output, output in answered) for output in run.outputs}
+    left_out: dict[str, list[int]] = {}
+    total = 0
+    for pairs in chunks(_usable(run, examples, left_out)):
+        numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
+        place = partial(_place, examples, numbers)
+        predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
+        scored = scores(runs, rows, place=place)
+        for output, column in columns.items():
+            column.add(numbers, rows, predicted, scored[output])
+        total += len(rows)
+    for lack, numbers in left_out.items():
+        say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
+    lacking = [column.name for column in columns.values() if not column.numbers]
+    if lacking:
+        raise DataError(f"{examples.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")
+    known = {output: column.predictions(examples, say) for output, column in columns.items()}
+    return SplitPredictions(total, known, {output: column.numbers for output, column in columns.items()})
+
+
+def _usable(run: Run, examples: Examples, left_out: dict[str, list[int]]) -> Iterator[tuple[int, Row]]:
+    """The rows that can be predicted, by number; the numbers of the others go into `left_out` by what they lack."""
+    for number, row in enumerate(examples.raw()):
+        lack = run.lacks(row)
+        if lack is not None:
+            left_out.setdefault(lack, []).append(number)
+        elif any(run.raw(row, f"outputs.{output}") is not None for output in run.outputs):
+            yield number, row
+
+
+def _place(examples: Examples, numbers: Sequence[int], row: int) -> str:
+    return examples.place(numbers[row])
+
+
+class _Columns:
+    """The columns of an output's predictions while they are collected."""
+
+    def __init__(self, run: Run, output: str, answered: bool):
+        self.run, self.output, self.place, self.settings = run, output, f"outputs.{output}", run.outputs[output]
+        self.name = recipe_columns.column_of(self.place, self.settings)
+        self.numbers: list[int] = []
+        self.by_step: list[np.ndarray | None] = []
+        self.columns: dict[str, list[Any] | None] = {name: [] for name in ("expected", *SCORED)}
+        self.columns |= {name: [] if answered else None for name in PREDICTED}
+        self.columns["alternatives"] = None if self.settings.alternatives is None else []
+
+    def add(self, numbers: Sequence[int], rows: Sequence[Row], predicted: Any, scored: Any) -> None:
+        """Adds a chunk."""
+        present = [at for at, row in enumerate(rows) if self.run.raw(row, self.place) is not None]
+        self.numbers += [numbers[at] for at in present]
+        best = [predicted[at][self.output][0] if self.columns["predicted"] is not None else None for at in present]
+        self._extend("predicted", [answer and answer.value for answer in best])
+        quantiles = [answer and answer.quantiles for answer in best]
+        self._extend("quantiles", quantiles if all(one is not None for one in quantiles) else None)
+        self._extend("expected", [self.run.raw(rows[at], self.place) for at in present])
+        self._extend("alternatives", [self._alternatives(rows[at]) for at in present])
+        self.by_step += scored.by_step or [None] * len(present)
+        for name in SCORED:
+            scores = getattr(scored.scored, name)
+            self._extend(name, None if scores is None else scores.tolist())
+
+    def _extend(self, name: str, values: list[Any] | None) -> None:
+        column = self.columns[name]
+        self.columns[name] = None if column is None or values is None else column + values
+
+    def _alternatives(self, row: Row) -> list[Any]:
+        column = self.settings.alternatives
+        parse = self.run.modalities[self.place].parse
+        return [] if column is None else [parse(text) for text in row[column].split(" | ") if text]
+
+    def predictions(self, examples: Examples, say: Callable[[str], None]) -> Predictions:
+        """All that was collected, long texts in pieces."""
+        scales, order = examples.scales(self.place, self.numbers), examples.order(self.numbers)
+        if examples.windows is not None and scales is None:
+            scaled = [key for key, metric in metrics_of(self.run, self.output).items() if "scales" in metric.needs]
+            if scaled:
+                say(
+                    f"{self.place}: {', '.join(scaled)} is left out, since the past of every series is too short, or repeats itself"
+                    " season by season"
+                )
+        if alignments.of(self.settings).streams:
+            # Consecutive rows of a file are often pieces of one text; where they are not, blocks come out short.
+            num_rows = len(self.numbers)
+            self.columns, self.numbers = in_pieces(self.columns, self.by_step, self.numbers)
+            unit = "row" if len(self.numbers) == num_rows else "piece"
+            order = Order([0] * len(self.numbers), 1, unit, "texts")
+        return Predictions(**self.columns, scales=scales, order=order)
+
+
+def in_pieces(
+    columns: Mapping[str, list[Any] | None], by_step: Sequence[np.ndarray | None], numbers: list[int]
+) -> tuple[dict[str, list[Any] | None], list[int]]:
+    """A few long texts as many short pieces, whose neighbours a bootstrap can draw in blocks; more texts as they are.
+
+    Each text is cut at equal shares of its characters (of a list: items), and the same shares of its steps. Sums over all pieces are those
+    over all texts; where a step has many characters a cut may be off by one step, which an interval does not notice.
+
+    Args:
+        columns: the columns of the predictions by name.
+        by_step: for each text the log-probability of every target and whether it scored best, or None.
+        numbers: of the texts in their split.
+    """
+    lengths = [len(text) for text in columns["expected"]]
+    if not 0 < len(lengths) < FEW_TEXTS or any(steps is None for steps in by_step):
+        return dict(columns), numbers
+    whole = sum(lengths)
+    pieces: dict[str, list[Any] | None] = {name: None if column is None else [] for name, column in columns.items()}
+    numbers_of_pieces: list[int] = []
+    for text, (length, steps) in enumerate(zip(lengths, by_step)):
+        count = max(1, min(length // LEAST_PIECE, round(PIECES * length / max(1, whole))))
+        cut, cut_steps = (np.linspace(0, size, count + 1).round().astype(int).tolist() for size in (length, len(steps)))
+        parts = [steps[slice(*ends)].astype(np.float64) for ends in pairwise(cut_steps)]
+        own = {
+            "expected": [columns["expected"][text][slice(*ends)] for ends in pairwise(cut)],
+            "log_probability": [float(part[:, 0].sum()) for part in parts],
+            "num_targets": [len(part) for part in parts],
+            "num_right": [float(part[:, 1].sum()) for part in parts],
+        }
+        for name, values in pieces.items():
+            if values is not None:
+                values += own.get(name) or [columns[name][text]] * count
+        numbers_of_pieces += [numbers[text]] * count
+    return pieces, numbers_of_pieces
