@@ -21,7 +21,8 @@ from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predic
 from ostinato.evaluation.seeds import corrected, difference, over_seeds
 from ostinato.files import write
 from ostinato.metrics.contract import Metric, Order
-from ostinato.registry import make
+from ostinato.recipe.metrics import settings_of
+from ostinato.registry import Settings, build, settings_class
 from ostinato.run import bundle as bundles
 from ostinato.run import rows as row_sources
 from ostinato.run.run import Row, Run
@@ -40,7 +41,8 @@ class Trial:
         parameters: how many the model has.
         split: what it was judged on.
         training_rows: rows that it was trained on.
-        statistics: output -> metric -> (examples, width), what the metric is made from.
+        metrics: output -> key -> the metric's settings.
+        statistics: output -> key -> (examples, width), what the metric is made from.
         lengths: output -> (examples,) steps of the longest input that it reads.
         examples: output -> a hash of the references: equal ones are the same examples.
         steps: output -> a hash of the steps of each reference, where log-probabilities are known.
@@ -50,6 +52,7 @@ class Trial:
     parameters: int
     split: str
     training_rows: int
+    metrics: dict[str, dict[str, Settings]]
     statistics: dict[str, dict[str, np.ndarray]]
     lengths: dict[str, np.ndarray]
     examples: dict[str, str]
@@ -107,13 +110,17 @@ def _packed(made: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any
     arrays |= {f"{output}//lengths": steps for output, steps in made.lengths.items()}
     arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in made.orders.items()}
     facts = {name: getattr(made, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
-    facts |= {"key": key, "metrics": {output: list(metrics) for output, metrics in made.statistics.items()}}
+    facts |= {"key": key, "metrics": _plain(made.metrics)}
     timed = {output: one.time for output, one in made.orders.items() if one.time is not None}
     arrays |= {f"{output}//time": np.asarray(time, dtype=np.int64) for output, time in timed.items()}
     facts |= {
         "orders": {output: (one.least, one.unit, one.whole, output in timed) for output, one in made.orders.items()}
     }
     return arrays, facts
+
+
+def _plain(metrics: Mapping[str, Mapping[str, Settings]]) -> dict[str, dict[str, Any]]:
+    return {output: {key: settings.plain() for key, settings in by_key.items()} for output, by_key in metrics.items()}
 
 
 def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trial:
@@ -128,21 +135,26 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
         )
         for output, (least, unit, whole, is_timed) in facts["orders"].items()
     }
-    statistics = {
-        output: {name: arrays[f"{output}/{name}"] for name in metrics} for output, metrics in facts["metrics"].items()
+    kept = facts["metrics"].items()
+    metrics = {
+        output: {key: settings_class("metrics", plain["type"])(**plain) for key, plain in by_key.items()}
+        for output, by_key in kept
     }
-    return Trial(**told, statistics=statistics, lengths={output: arrays[f"{output}//lengths"] for output in statistics})
+    statistics = {output: {key: arrays[f"{output}/{key}"] for key in by_key} for output, by_key in kept}
+    lengths = {output: arrays[f"{output}//lengths"] for output in metrics}
+    return Trial(**told, metrics=metrics, statistics=statistics, lengths=lengths)
 
 
 def _judged(run: Run, split: str, examples: Examples, examined: SplitPredictions) -> Trial:
     lengths_of = _lengths(run, examples.raw())
+    metrics: dict[str, dict[str, Settings]] = {}
     statistics: dict[str, dict[str, np.ndarray]] = {}
     lengths, references, steps = {}, {}, {}
     for output, judged in examined.outputs.items():
+        settings, built = settings_of(run.outputs[output]), metrics_of(run, output)
+        metrics[output] = {key: settings[key] for key, metric in built.items() if not metric.lacks(judged)}
         statistics[output] = {
-            name: np.ascontiguousarray(metric.statistics(judged), dtype=np.float64)
-            for name, metric in metrics_of(run, output).items()
-            if not metric.lacks(judged)
+            key: np.ascontiguousarray(built[key].statistics(judged), dtype=np.float64) for key in metrics[output]
         }
         read = run.outputs[output].reads or list(run.inputs)
         lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
@@ -150,7 +162,9 @@ def _judged(run: Run, split: str, examples: Examples, examined: SplitPredictions
         steps[output] = _hash(judged.num_targets, 1)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
     orders = {output: judged.order for output, judged in examined.outputs.items() if judged.order is not None}
-    return Trial(sum(run.graph.parts().values()), split, training_rows, statistics, lengths, references, steps, orders)
+    return Trial(
+        sum(run.graph.parts().values()), split, training_rows, metrics, statistics, lengths, references, steps, orders
+    )
 
 
 def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
@@ -267,13 +281,13 @@ def _quality(found: Mapping[int, Trial], values: Mapping[str, str], notes: list[
     measured: dict[str, Any] = {}
     for output, metrics in _names(found.values()).items():
         measured[output] = {}
-        for name in metrics:
+        for name, metric in metrics.items():
             if not all(_has(one, output, name) for one in found.values()):
                 continue
             runs = [one.statistics[output][name] for one in found.values()]
             orders = _orders(found.values(), output)
             try:
-                told = over_seeds(make("metrics", name), runs, shared=_shared(found, output), orders=orders)
+                told = over_seeds(metric, runs, shared=_shared(found, output), orders=orders)
             except DataError as why:
                 notes.append(
                     f"{output}.{name}: {', '.join(f'{label} {value}' for label, value in values.items())}: {why}"
@@ -283,14 +297,16 @@ def _quality(found: Mapping[int, Trial], values: Mapping[str, str], notes: list[
     return measured
 
 
-def _names(trials: Iterable[Trial]) -> dict[str, list[str]]:
+def _names(trials: Iterable[Trial]) -> dict[str, dict[str, Metric]]:
     """Outputs and metrics that some of these runs have: a setting that is varied may change which there are."""
-    made: dict[str, list[str]] = {}
+    every: dict[str, dict[str, Settings]] = {}
     for one in trials:
-        for output, metrics in one.statistics.items():
-            listed = made.setdefault(output, [])
-            listed += [name for name in metrics if name not in listed]
-    return made
+        for output, metrics in one.metrics.items():
+            every[output] = {**every.get(output, {}), **metrics}
+    return {
+        output: {key: build(settings, "metrics") for key, settings in metrics.items()}
+        for output, metrics in every.items()
+    }
 
 
 def _has(one: Trial, output: str, name: str) -> bool:
@@ -311,8 +327,8 @@ def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[di
                 pairs.append((at, axis, beside, values))
     made: list[dict[str, Any]] = []
     for output, metrics in _names(_every(by)).items():
-        for name in metrics:
-            metric, compared, told = make("metrics", name), [], []
+        for name, metric in metrics.items():
+            compared, told = [], []
             for at, axis, first, second in pairs:
                 found = _compared(metric, by[first], by[second], output, name)
                 if isinstance(found, Compared):
@@ -372,7 +388,7 @@ def _by_length(lines: Sequence[Axis], by: Trials) -> dict[str, list[dict[str, An
             bins = []
             for number, (low, high) in enumerate(itertools.pairwise(edges.tolist())):
                 cut = _cut(found, ruler, output, name, low + (number > 0), high)
-                if cut and (told := _measured(make("metrics", name), cut, _shared(found, output))):
+                if cut and (told := _measured(metrics[name], cut, _shared(found, output))):
                     bins.append({"from": low + (number > 0), "to": high, "examples": len(cut[0][0]), **told})
             told_values = {axis.label: value for axis, value in zip(lines, values)}
             made.setdefault(output, []).append({"values": told_values, "metric": name, "bins": bins})

@@ -10,7 +10,7 @@ import pytest
 from ostinato.evaluation.seeds import difference
 from ostinato.metrics.contract import Order
 from ostinato.probes.pictures import picture
-from ostinato.registry import make
+from ostinato.registry import make, settings_class
 from ostinato.sweeps import pictures as comparison
 from ostinato.sweeps import table as comparing
 from ostinato.sweeps.sweep import Axis, Planned
@@ -31,6 +31,7 @@ def trial(rate, seed, examples="same", steps="same", number=300, order=None):
         parameters=1000,
         split="test",
         training_rows=50 if rate < 0.5 else 500,
+        metrics={"y": {name: settings_class("metrics", name)() for name in ("exact_match", "perplexity")}},
         statistics={"y": {"exact_match": shares(rate, seed, number), "perplexity": bits}},
         lengths={"y": 1 + np.arange(number) % 23},
         examples={"y": examples},
@@ -132,6 +133,7 @@ def test_bits_per_character_compare_runs_of_different_tokenizers(tmp_path):
     trials = {((cell,), 1): trial(0.5, at, steps=cell) for at, cell in enumerate(("rnn", "gru"))}
     for one in trials.values():
         one.statistics["y"]["bits_per_character"] = rows
+        one.metrics["y"]["bits_per_character"] = settings_class("metrics", "bits_per_character")()
     report = made(tmp_path, [CELL], trials)
     assert {one["metric"] for one in report["differences"]} == {"exact_match", "bits_per_character"}
     assert len(report["notes"]) == 2 and report["notes"][0].startswith("y.perplexity: ")
@@ -144,6 +146,7 @@ def test_a_metric_that_some_combinations_lack_has_empty_cells_and_a_note(tmp_pat
     for (cell,), _ in trials:
         if cell != "gru":
             trials[(cell,), 1].statistics["y"]["crps"] = np.stack([np.arange(300.0), np.ones(300)], 1)
+            trials[(cell,), 1].metrics["y"]["crps"] = settings_class("metrics", "crps")()
     report = made(tmp_path, [Axis(CELL.path, cells, "cell")], trials)
     assert ["crps" in row["outputs"]["y"] for row in report["rows"]] == [cell != "gru" for cell in cells]
     assert [(one["first"], one["second"]) for one in report["differences"] if one["metric"] == "crps"] == [
@@ -232,7 +235,10 @@ def test_pictures_are_of_a_metric_that_every_combination_has(tmp_path):
         ((cell, part), 1): trial(0.4 if part == "0.1" else 0.7, 1) for cell in ("rnn", "gru") for part in PART.values
     }
     for part in PART.values:
-        del trials[("gru", part), 1].statistics["y"]["exact_match"]
+        del (
+            trials[("gru", part), 1].statistics["y"]["exact_match"],
+            trials[("gru", part), 1].metrics["y"]["exact_match"],
+        )
     report = made(tmp_path, [CELL, PART], trials)
     assert comparison.draw(report, tmp_path) == ["quality_by_data.png", "quality_by_length.png"]
     assert {line["metric"] for line in report["by_length"]["y"]} == {"perplexity"}
