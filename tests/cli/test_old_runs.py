@@ -1,0 +1,85 @@
+"""Run folders of an earlier version, in old words: they load, answer, score and measure as they did."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ostinato.recipe import read as recipe_read
+from ostinato.recipe.migrate import metric_key
+
+OLD = Path(__file__).parents[1] / "fixtures" / "old_runs"
+RUNS = sorted(path.name for path in OLD.iterdir())
+OPTIONS = {
+    "predict": [],
+    "predict_n_best": ["--n-best", 3],
+    "predict_greedy": ["--set", "search=greedy"],
+    "predict_sample": ["--n-best", 2, "--set", "search=sample", "--set", "search.temperature=0.8", "--seed", 7],
+}
+
+
+@pytest.fixture(params=RUNS)
+def old(request, tmp_path, monkeypatch):
+    shutil.copytree(OLD / request.param, tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "old")
+    return tmp_path / "old"
+
+
+def data(folder, name):
+    return next(folder.glob(f"{name}.*")).name
+
+
+def like(found, expected):
+    """The same values, numbers to rounding; metrics are found under their key of today."""
+    if isinstance(expected, dict):
+        keys = {metric_key(key): value for key, value in expected.items()}
+        assert list(found) == list(keys)
+        for key, value in keys.items():
+            like(found[key], value)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected):
+            like(one, other)
+    elif isinstance(expected, float):
+        assert math.isclose(found, expected, rel_tol=1e-4, abs_tol=1e-5)
+    else:
+        assert found == expected
+
+
+def test_every_family_is_there():
+    assert len(RUNS) >= 13 and sum(path.stat().st_size for path in OLD.rglob("*") if path.is_file()) < 500_000
+
+
+def test_it_answers_as_it_did(old, cli):
+    kept = [name for name in OPTIONS if (old / f"{name}.json").exists()]
+    assert "predict" in kept
+    for name in kept:
+        options = [*OPTIONS[name]]
+        if name == "predict_n_best" and "search: greedy" in (old / "recipe.yaml").read_text():
+            options += ["--set", "search=beam"]
+        done = cli("predict", "run", "--input", data(old, "ask"), "--json", *options)
+        assert done.code == 0, done.err
+        lines = (old / f"{name}.json").read_text().splitlines()
+        like([json.loads(line) for line in done.out.splitlines()], [json.loads(line) for line in lines])
+
+
+def test_it_scores_as_it_did(old, cli):
+    done = cli("score", "run", "--input", data(old, "test"), "--json")
+    assert done.code == 0, done.err
+    lines = (old / "score.json").read_text().splitlines()
+    like([json.loads(line) for line in done.out.splitlines()], [json.loads(line) for line in lines])
+
+
+def test_it_measures_as_it_did(old, cli):
+    done = cli("evaluate", "run", "--data", data(old, "test"), "--json")
+    assert done.code == 0, done.err
+    like(done.json, json.loads((old / "evaluate.json").read_text()))
+
+
+def test_its_recipe_is_read_and_each_old_word_named(old):
+    recipe = recipe_read.load("recipe.yaml")
+    assert recipe.plain()["version"] == 2
+    for word in ("both_ways", "known: ahead", "how: step_by_step", "watch"):
+        assert word not in (old / "recipe.yaml").read_text() or any(word in note for note in recipe.notes)
