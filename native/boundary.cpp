@@ -1,5 +1,6 @@
 // The C boundary: every argument is checked here, before any kernel runs.
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,9 +89,16 @@ bool size_is_bad(int64_t size) { return size < 0 || size > LARGEST; }
 
 bool too_large(int64_t a, int64_t b) { return b && a > (int64_t(1) << 58) / b; }
 
-int gates_of(int64_t cell) {
-    return cell <= RNN_LEAKY_RELU ? 1 : cell == LSTM ? 4 : 3;
-}
+struct CellFacts {
+    int gates;
+    bool has_c, extra, extra_product, late;
+};
+
+#define OSTINATO_FACTS(number, name, Cell, gates, has_c, extra, extra_product, late) {gates, has_c, extra, extra_product, late},
+constexpr CellFacts FACTS[] = {OSTINATO_CELLS(OSTINATO_FACTS)};
+#undef OSTINATO_FACTS
+
+int gates_of(int64_t cell) { return FACTS[cell].gates; }
 
 struct Range {
     const char* name;
@@ -123,8 +131,6 @@ int64_t check_apart(const Range* written, int num_written, const Range* read, in
 
 int64_t rows_span(int64_t rows, int64_t stride, int64_t width) { return rows ? (rows - 1) * stride + width : 0; }
 
-bool is_lstm(int64_t cell) { return cell == LSTM || cell == LSTM_COUPLED; }
-
 // The memory that a scan's forward pass touches; hidden is the last of what is written.
 struct ScanRanges {
     static constexpr int WRITTEN = 5, NUMBERS = 9, READ = 11;
@@ -133,7 +139,7 @@ struct ScanRanges {
 
     explicit ScanRanges(const OstinatoScan& one) : item(one.is_double ? 8 : 4) {
         const int64_t G = gates_of(one.cell), width = G * one.H, states = one.B * one.H * item;
-        const bool has_c = is_lstm(one.cell);
+        const bool has_c = FACTS[one.cell].has_c;
         const Range all_written[] = {
             {"gates", one.gates, one.N * width * item},
             {"extra", one.extra, one.N * one.H * item},
@@ -170,9 +176,9 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
         return fail("sizes B = %lld, N = %lld, I = %lld, H = %lld are larger than memory", (long long)one.B, (long long)one.N, (long long)one.I, (long long)one.H);
     if (one.x_stride < one.I) return fail("x_stride = %lld is below I = %lld", (long long)one.x_stride, (long long)one.I);
     if (one.hidden_stride < one.H) return fail("hidden_stride = %lld is below H = %lld", (long long)one.hidden_stride, (long long)one.H);
-    const bool has_c = is_lstm(one.cell);
+    const bool has_c = FACTS[one.cell].has_c;
     if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
-    if (one.bias_n && one.cell != GRU_AFTER) return fail("bias_n: this cell has none");
+    if (one.bias_n && !FACTS[one.cell].extra_product) return fail("bias_n: this cell has none");
     if (reinterpret_cast<uintptr_t>(one.packed) % 64) return fail("packed must lie at a multiple of 64");
     if (one.weight_x_stride) return fail("weight_x_stride is the decoder's");
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
@@ -212,20 +218,20 @@ int64_t check_pair(const OstinatoScan& one, const OstinatoScan& two) {
 }
 
 int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
-    const bool has_c = is_lstm(one.cell), is_simple = one.cell <= RNN_LEAKY_RELU;
+    const bool has_c = FACTS[one.cell].has_c, is_simple = !FACTS[one.cell].extra, apart = FACTS[one.cell].extra_product;
     if (!is_simple && one.N && !one.extra) return fail("extra is missing: the scan was computed without gradients");
     if (one.N && !d.d_gates) return fail("d_gates is missing");
-    if (one.N && one.cell == GRU_AFTER && !d.d_extra) return fail("d_extra is missing");
+    if (one.N && apart && !d.d_extra) return fail("d_extra is missing");
     if (one.B && (!d.d_start_h || (has_c && !d.d_start_c))) return fail("d_start_h or d_start_c is missing");
     if (d.d_hidden && (size_is_bad(d.d_hidden_stride) || d.d_hidden_stride < one.H || too_large(one.N + 1, d.d_hidden_stride)))
         return fail("d_hidden_stride = %lld does not fit H = %lld", (long long)d.d_hidden_stride, (long long)one.H);
     if (d.d_peepholes && !has_c) return fail("d_peepholes: this cell has none");
-    if (d.d_bias_n && one.cell != GRU_AFTER) return fail("d_bias_n: this cell has none");
+    if (d.d_bias_n && !apart) return fail("d_bias_n: this cell has none");
     const int64_t item = one.is_double ? 8 : 4, width = gates_of(one.cell) * one.H, states = one.B * one.H * item;
-    const bool gates_apart = d.d_gates != one.gates, extra_apart = one.cell != GRU_AFTER || d.d_extra != one.extra;
+    const bool gates_apart = d.d_gates != one.gates, extra_apart = !apart || d.d_extra != one.extra;
     const Range written[] = {
         {"d_gates", d.d_gates, one.N * width * item},
-        {"d_extra", one.cell == GRU_AFTER ? d.d_extra : nullptr, one.N * one.H * item},
+        {"d_extra", apart ? d.d_extra : nullptr, one.N * one.H * item},
         {"d_start_h", d.d_start_h, states},
         {"d_start_c", has_c ? d.d_start_c : nullptr, states},
         {"d_x", d.d_x, one.N * one.I * item},
@@ -282,13 +288,13 @@ int64_t check_packed(const Range& packed, bool ready, const Range* written, int 
 int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Table* own) {
     const OstinatoScan& first = d.layers[0];
     const int64_t item = first.is_double ? 8 : 4, B = first.B, N = first.N, H = first.H, width = gates_of(first.cell) * H, S = d.memory_offsets[d.num_examples];
-    const bool has_c = is_lstm(first.cell), fed_back = !d.feeding || d.fed_back;
+    const bool has_c = FACTS[first.cell].has_c, apart = FACTS[first.cell].extra_product, fed_back = !d.feeding || d.fed_back;
     Ranges written, read, others;
     for (int64_t l = 0; l < d.num_layers; l++) {
         const OstinatoScan& one = d.layers[l];
         const OstinatoGradients none{}, &g = backward ? d.layer_gradients[l] : none;
         const int64_t weight_x = width * (one.I + (l == 0 && fed_back ? d.F : 0)) * item;
-        const bool gates_apart = g.d_gates != one.gates, extra_apart = one.cell != GRU_AFTER || g.d_extra != one.extra;
+        const bool gates_apart = g.d_gates != one.gates, extra_apart = !apart || g.d_extra != one.extra;
         Ranges& kept = backward ? read : written;
         kept.add("gates", gates_apart ? one.gates : nullptr, N * width * item);
         kept.add("extra", extra_apart ? one.extra : nullptr, N * H * item);
@@ -306,7 +312,7 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
         others.add("order", one.order, B * 8);
         read.add("d_hidden", l == d.num_layers - 1 ? g.d_hidden : nullptr, N * H * item);
         written.add("d_gates", g.d_gates, N * width * item);
-        written.add("d_extra", one.cell == GRU_AFTER ? g.d_extra : nullptr, N * H * item);
+        written.add("d_extra", apart ? g.d_extra : nullptr, N * H * item);
         written.add("d_start_h", g.d_start_h, B * H * item);
         written.add("d_start_c", has_c ? g.d_start_c : nullptr, B * H * item);
         written.add("d_x", l ? nullptr : g.d_x, N * one.I * item);
@@ -375,9 +381,9 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward, const Table* own)
         if (check_scan(one, false)) return 1;
         if (one.cell != first.cell || one.is_double != first.is_double || one.B != first.B || one.N != first.N || one.H != first.H || (l && one.I != one.H))
             return fail("decoder: layer %lld differs from the first in cell, type or sizes", (long long)l);
-        if (one.cell == GRU_BEFORE || one.reverse) return fail("decoder: a GRU with the reset before, or a reversed cell, cannot be computed here");
+        if (FACTS[one.cell].late || one.reverse) return fail("decoder: a GRU with the reset before, or a reversed cell, cannot be computed here");
         if (one.hidden_stride != one.H) return fail("decoder: hidden_stride must be H = %lld", (long long)one.H);
-        if (one.N && one.cell > RNN_LEAKY_RELU && !one.extra) return fail("decoder: extra is missing");
+        if (one.N && FACTS[one.cell].extra && !one.extra) return fail("decoder: extra is missing");
         if (mask && (!l || !d.dropped)) return fail("decoder: dropout needs `dropped`, and a layer below");
         if (backward && !d.layer_gradients) return fail("decoder: layer_gradients is missing");
         if (backward && check_gradients(one, d.layer_gradients[l])) return 1;
@@ -475,6 +481,50 @@ template <class F> int64_t run(int threads, int64_t space, F&& work) {
 using namespace ostinato;
 
 EXPORT int64_t ostinato_abi(void) { return OSTINATO_ABI; }
+
+EXPORT const char* ostinato_cells(void) {
+#define OSTINATO_LINE(number, name, Cell, gates, has_c, extra, extra_product, late) name " " #gates " " #has_c " " #extra " " #extra_product " " #late "\n"
+    return OSTINATO_CELLS(OSTINATO_LINE);
+#undef OSTINATO_LINE
+}
+
+EXPORT const OstinatoField* ostinato_layout(void) {
+    static const OstinatoField fields[] = {
+#define SIZE(structure) {#structure, nullptr, sizeof(structure)},
+#define S(field) {"OstinatoScan", #field, offsetof(OstinatoScan, field)},
+#define G(field) {"OstinatoGradients", #field, offsetof(OstinatoGradients, field)},
+#define W(field) {"OstinatoWatch", #field, offsetof(OstinatoWatch, field)},
+#define D(field) {"OstinatoDecoder", #field, offsetof(OstinatoDecoder, field)},
+#define P(field) {"OstinatoProduct", #field, offsetof(OstinatoProduct, field)},
+        // clang-format off
+        SIZE(OstinatoScan)
+        S(cell) S(is_double) S(reverse) S(B) S(N) S(I) S(H) S(offsets) S(order) S(x) S(x_stride) S(weight_x) S(weight_h) S(bias) S(bias_n)
+        S(peepholes) S(start_h) S(start_c) S(mask) S(gates) S(extra) S(hidden) S(hidden_stride) S(last_h) S(last_c) S(weight_x_stride)
+        S(packed) S(packed_ready)
+        SIZE(OstinatoGradients)
+        G(d_hidden) G(d_hidden_stride) G(d_last_h) G(d_last_c) G(d_gates) G(d_extra) G(d_start_h) G(d_start_c) G(d_x) G(d_weight_x)
+        G(d_weight_h) G(d_bias) G(d_bias_n) G(d_peepholes)
+        SIZE(OstinatoWatch)
+        W(memories) W(bytes) W(count) W(seen)
+        SIZE(OstinatoDecoder)
+        D(layers) D(num_layers) D(feeding) D(F) D(A) D(M) D(memory_offsets) D(longest_memory) D(keys) D(values) D(query_weight) D(query_bias)
+        D(energy) D(scale) D(examples) D(num_examples) D(fed_back) D(packed) D(packed_ready) D(weight_offsets) D(readout) D(readout_bias)
+        D(start_fed) D(weights) D(queries) D(contexts) D(features) D(dropped) D(layer_gradients) D(d_features) D(d_contexts) D(d_start_fed)
+        D(d_queries) D(d_keys) D(d_values) D(d_energy) D(d_below) D(d_query_weight) D(d_query_bias) D(d_readout) D(d_readout_bias)
+        SIZE(OstinatoProduct)
+        P(kind) P(is_double) P(M) P(N) P(K) P(left) P(left_stride) P(right) P(right_stride) P(bias) P(sums) P(out) P(out_stride) P(packed)
+        P(packed_ready)
+        {nullptr, nullptr, 0},
+        // clang-format on
+#undef SIZE
+#undef S
+#undef G
+#undef W
+#undef D
+#undef P
+    };
+    return fields;
+}
 
 EXPORT const char* ostinato_error(void) { return message; }
 

@@ -20,7 +20,8 @@ template <class T> struct Row {
     const T* c_before;
     const T* mask;       // null, or what h is multiplied by where weights read it
     T* masked;           // where h[t] * mask goes
-    T* late;             // what the late gate multiplies
+    T* late;             // forward: what the late gate multiplies
+    const T* d_above;    // backward: the gradient of h[t] from above, or null
     T* d_gates;
     T* d_extra;
     T* d_h;              // what the step before receives of dh[t] beside the products

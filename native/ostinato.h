@@ -1,6 +1,7 @@
 /* The boundary of the native kernels: pointers and sizes, no Python, no torch.
  *
- * Every field is 8 bytes wide, so that a caller fills a struct as one array of words. Real numbers are float32 or float64 as
+ * Every field is 8 bytes wide, so that a caller in another language mirrors a struct without a thought of padding; where each
+ * field lies is told by `ostinato_layout`. Real numbers are float32 or float64 as
  * `is_double` says, contiguous unless a stride is given (in numbers, not bytes). Functions return 0, or a code whose
  * message `ostinato_error` gives; they keep no pointer after they return, and may be called from several threads at once.
  */
@@ -8,13 +9,16 @@
 
 #include <stdint.h>
 
+#include "cell_list.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 6
+#define OSTINATO_ABI 7
 
-enum OstinatoCell { RNN_TANH, RNN_RELU, RNN_LEAKY_RELU, LSTM, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE, NUM_CELLS };
+#define OSTINATO_CELL_NUMBER(number, ...) number,
+enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
 
 /* One direction of one layer over a ragged batch of B sequences with N steps in all; G gates of H units. */
 typedef struct {
@@ -142,7 +146,18 @@ typedef struct {
     int64_t packed_ready;     /* by the call unless `packed_ready` */
 } OstinatoProduct;
 
+/* Where a field lies in its struct; a field of null gives the struct's size, a struct of null ends the list. */
+typedef struct {
+    const char* structure;
+    const char* field;
+    int64_t offset;
+} OstinatoField;
+
 int64_t ostinato_abi(void);
+/* Every field of every struct above, for a caller to compare with its own. */
+const OstinatoField* ostinato_layout(void);
+/* The cells, a line each in the order of their numbers: name, gates, has_c, extra, extra_product, late. */
+const char* ostinato_cells(void);
 /* The message of the calling thread's last error. */
 const char* ostinato_error(void);
 /* The instruction sets of this build that this machine has, best first, separated by blanks. */

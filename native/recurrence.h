@@ -249,8 +249,7 @@ template <class T, class C> struct Recurrence {
                 row.d_extra = C::EXTRA_PRODUCT ? static_cast<T*>(d.d_extra) + n * H : nullptr;
                 row.c = row.extra;
                 row.c_before = s && C::HAS_C ? static_cast<T*>(scan.extra) + place(b, s - 1) * H : start(scan.start_c, C::HAS_C ? b : 0);
-                // borrowed for the pointer to the gradient that comes from above, which `forward` has no use for
-                row.late = d_hidden ? const_cast<T*>(d_hidden) + n * d.d_hidden_stride : nullptr;
+                row.d_above = d_hidden ? d_hidden + n * d.d_hidden_stride : nullptr;
             }
             for (i64 p = p0; p < p1; p++) {
                 const T* panel = early + p * PLAIN * W * depth();
@@ -271,7 +270,7 @@ template <class T, class C> struct Recurrence {
                                 if (row.mask) d_h *= here.read(row.mask);
                                 d_h += here.read(row.d_h);
                                 if (s < 0) return here.write(row.d_h, d_h);
-                                if (row.late) d_h += here.read(row.late);
+                                if (row.d_above) d_h += here.read(row.d_above);
                                 C::backward(row, here, d_h, peepholes);
                             });
                     i += rows;

@@ -33,8 +33,10 @@ void expect(bool holds, const std::string& what) {
     fprintf(stderr, "FAILED %s (last message: %s)\n", what.c_str(), ostinato_error());
 }
 
-const char* const NAMES[] = {"rnn_tanh", "rnn_relu", "rnn_leaky_relu", "lstm", "lstm_coupled", "gru_after", "gru_before"};
-const int GATES[] = {1, 1, 1, 4, 3, 3, 3};
+#define NAME(number, name, ...) name,
+const char* const NAMES[] = {OSTINATO_CELLS(NAME)};
+#define NUM_GATES(number, name, Cell, gates, ...) gates,
+const int GATES[] = {OSTINATO_CELLS(NUM_GATES)};
 
 bool is_lstm(int64_t cell) { return cell == LSTM || cell == LSTM_COUPLED; }
 

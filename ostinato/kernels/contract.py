@@ -20,7 +20,7 @@ class Native(NamedTuple):
     """What the native loop must know of a cell beside its weights.
 
     Args:
-        cell: its name there (`ostinato.kernels.native.CELLS`).
+        cell: its name there (`native/cell_list.h`).
         peepholes: one row per gate that sees the cell state, or None.
     """
 

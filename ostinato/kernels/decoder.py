@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.kernels.native import CELLS, Direction, biases_of, pointer, scan_structure
+from ostinato.kernels.native import Direction, biases_of, pointer, scan_structure
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.structures import Decoder, Gradients, array_of
@@ -51,7 +51,7 @@ class Readout(NamedTuple):
 
 def obstacle(cells: Sequence[Recurrence]) -> str | None:
     """Why the native loop cannot run these cells, though the native kernel can, or None."""
-    if any(CELLS[cell.native().cell].late for cell in cells):
+    if any(library().cell(cell.native().cell).late for cell in cells):
         return "a GRU whose reset comes before its product"
     return None if len(cells) <= 8 else "more than 8 layers"
 
@@ -200,7 +200,7 @@ class _Call:
 
     def _new_buffers(self) -> list[Tensor | None]:
         num_steps, new = self.plan.layout.total, self.x.new_empty
-        has_extra = CELLS[self.plan.natives[0].cell].extra
+        has_extra = library().cell(self.plan.natives[0].cell).extra
         has_masks = any(layer[5] is not None for layer in self.layers)
         return [
             self._new_weights(),
@@ -285,7 +285,7 @@ class _Call:
         d_x, d_keys, d_values, d_query_weight, d_query_bias, _, d_readout, d_readout_bias, d_start_fed = shared
         own, of_layers, kept = [], [], []
         for number, (native, layer) in enumerate(zip(self.plan.natives, self.layers)):
-            apart = CELLS[native.cell].extra_product
+            apart = library().cell(native.cell).extra_product
             d_gates = torch.empty_like(self.gates[number]) if again else self.gates[number]
             d_extra = torch.empty_like(self.extra[number]) if again and apart else self.extra[number]
             weight_x, weight_h, _, bias_h, peepholes, _, h, c = layer

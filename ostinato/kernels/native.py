@@ -13,38 +13,8 @@ from ostinato.errors import KernelError
 from ostinato.kernels import structures
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
-from ostinato.kernels.native_library import library
+from ostinato.kernels.native_library import CellFacts, library
 from ostinato.steps import Layout
-
-
-class CellFacts(NamedTuple):
-    """What a native cell needs of buffers beside those of all cells (the constants of its struct in `native/cells.h`).
-
-    Args:
-        gates: blocks of H rows of its weights.
-        extra: whether the gradient reads a second buffer beside the gates.
-        extra_product: whether the candidate's product of h is apart, with a bias of its own.
-        late: whether the last gate multiplies something else than h, after the others.
-    """
-
-    gates: int
-    extra: bool = False
-    extra_product: bool = False
-    late: bool = False
-
-
-CELLS = {
-    "rnn_tanh": CellFacts(1),
-    "rnn_relu": CellFacts(1),
-    "rnn_leaky_relu": CellFacts(1),
-    "lstm": CellFacts(4, extra=True),
-    "lstm_coupled": CellFacts(3, extra=True),
-    "gru_after": CellFacts(3, extra=True, extra_product=True),
-    "gru_before": CellFacts(3, extra=True, late=True),
-}
-"""What the native loop can compute, in the order of `native/ostinato.h`."""
-
-_NUMBERS = {name: number for number, name in enumerate(CELLS)}
 
 DTYPES = {torch.float32: 0, torch.float64: 1}
 """What it computes in, and whether that is double."""
@@ -64,7 +34,7 @@ class Direction(NamedTuple):
 
     @property
     def facts(self) -> CellFacts:
-        return CELLS[self.native.cell]
+        return library().cell(self.native.cell)
 
 
 def scan(
@@ -185,7 +155,7 @@ def _computed(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, .
 
 def biases_of(native: Native, bias_x: Tensor | None, bias_h: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     """What is added to the product of x, and what to the candidate's product of h alone."""
-    if not CELLS[native.cell].extra_product or bias_h is None:
+    if bias_h is None or not library().cell(native.cell).extra_product:
         return (bias_h if bias_x is None else bias_x if bias_h is None else bias_x + bias_h), None
     size = len(bias_h) // 3
     bias = bias_h.clone() if bias_x is None else bias_x + bias_h
@@ -258,7 +228,7 @@ def scan_structure(
     hidden, gates, extra, last_h, last_c = buffers
     layout, size = direction.layout, weight_h.shape[1]
     return structures.Scan(
-        cell=_NUMBERS[direction.native.cell],
+        cell=direction.facts.number,
         is_double=DTYPES[x.dtype],
         reverse=direction.reverse,
         B=len(layout),

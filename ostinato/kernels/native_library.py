@@ -7,19 +7,46 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from ostinato.errors import KernelError
+from ostinato.errors import KernelError, nearest
 from ostinato.kernels.structures import Decoder, Gradients, Product, Scan, Watch
 
-ABI = 6
+ABI = 7
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
 """The environment variable that forces an instruction set; it is read once, at the first use."""
 
 _FOLDER = Path(__file__).parent
+
+
+class CellFacts(NamedTuple):
+    """A line of the library's table of cells, `native/cell_list.h`.
+
+    Args:
+        number: the cell's number at the boundary.
+        gates: blocks of H rows of its weights.
+        has_c: whether it has a second state.
+        extra: whether the gradient reads a second buffer beside the gates.
+        extra_product: whether the candidate's product of h is apart, with a bias of its own.
+        late: whether the last gate multiplies something else than h, after the others.
+    """
+
+    number: int
+    gates: int
+    has_c: bool
+    extra: bool
+    extra_product: bool
+    late: bool
+
+
+class _Field(ctypes.Structure):
+    """`OstinatoField`: where a field lies; no name gives a structure's size, no structure ends the list."""
+
+    _fields_ = [("structure", ctypes.c_char_p), ("field", ctypes.c_char_p), ("offset", ctypes.c_int64)]
 
 
 class Library:
@@ -32,7 +59,8 @@ class Library:
             raise KernelError(
                 f"{path.name} has boundary {boundary}, this package needs {ABI}: install the package again"
             )
-        for name in ("error", "instruction_sets"):
+        _check_layout(path.name, raw)
+        for name in ("error", "instruction_sets", "cells"):
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_char_p
         raw.ostinato_use.restype = ctypes.c_int64
         raw.ostinato_use.argtypes = [ctypes.c_char_p]
@@ -56,6 +84,11 @@ class Library:
         self.fingerprint = raw.ostinato_fingerprint
         self.fingerprint.restype = ctypes.c_uint64
         self.fingerprint.argtypes = [watch]
+        self.cells: dict[str, CellFacts] = {}
+        """What the native loop can compute, by name."""
+        for number, line in enumerate(raw.ostinato_cells().decode().splitlines()):
+            name, gates, *flags = line.split()
+            self.cells[name] = CellFacts(number, int(gates), *(flag == "1" for flag in flags))
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         self.instruction_set = self.instruction_sets[0]
         if forced := os.environ.get(INSTRUCTION_SET):
@@ -75,6 +108,16 @@ class Library:
 
         function.errcheck = checked
         return function
+
+    def cell(self, name: str) -> CellFacts:
+        """What there is to know of a native cell.
+
+        Errors:
+            KernelError: the library has none of this name.
+        """
+        if name not in self.cells:
+            raise KernelError(f"native library: no cell has the name {name!r}{nearest(name, self.cells)}")
+        return self.cells[name]
 
     def use(self, instruction_set: str) -> None:
         """Takes this instruction set from now on.
@@ -96,6 +139,27 @@ class Library:
         if threads != self._threads:
             self._raw.ostinato_set_threads(threads, *self._openmp)
             self._threads = threads
+
+
+def _check_layout(library: str, raw: ctypes.CDLL) -> None:
+    """Compares every field of every structure with the library's own: a field in another place would be read as a wrong address."""
+    raw.ostinato_layout.restype = ctypes.POINTER(_Field)
+    fields, theirs = raw.ostinato_layout(), {}
+    number = 0
+    while (field := fields[number]).structure is not None:
+        name = field.field.decode() if field.field else "its size"
+        theirs.setdefault(field.structure.decode().removeprefix("Ostinato"), {})[name] = field.offset
+        number += 1
+    for structure in (Scan, Gradients, Watch, Decoder, Product):
+        ours = {name: getattr(structure, name).offset for name, _ in structure._fields_}
+        ours["its size"] = ctypes.sizeof(structure)
+        there = theirs.get(structure.__name__, {})
+        for name in [*ours, *there]:
+            if ours.get(name) != there.get(name):
+                raise KernelError(
+                    f"{library}: {name} of {structure.__name__} is {there.get(name, 'absent')}, this package has"
+                    f" {ours.get(name, 'none')}: install the package again"
+                )
 
 
 def _openmp() -> tuple[int | None, ...]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from ostinato.errors import KernelError, nearest
+from ostinato.errors import KernelError
 from ostinato.kernels import native
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.native import Direction
@@ -74,8 +74,6 @@ def scan(
 def _direction(cell: str, reverse: bool, lengths: Tensor, peepholes: Tensor | None) -> Direction:
     if library() is None:
         raise KernelError(f"ostinato::scan needs the native library: {why_not()}; install it where a compiler is found")
-    if cell not in native.CELLS:
-        raise KernelError(f"ostinato::scan: no cell has the name {cell!r}{nearest(cell, native.CELLS)}")
     return Direction(Native(cell, peepholes), reverse, Layout(lengths))
 
 
@@ -104,7 +102,7 @@ def _scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
 def _fake_scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
     (x, _, start_h, start_c, _, weight_h, *_), (cell, _, keep) = arguments[:_NUM_OWN], arguments[_NUM_OWN:]
     steps, (rows, size) = x.shape[0], weight_h.shape
-    extra = keep and native.CELLS[cell].extra
+    extra = keep and library().cell(cell).extra
     return (
         x.new_empty(steps, size),
         x.new_empty(start_h.shape),
@@ -145,7 +143,7 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
     native.check((direction,), (x, *tensors))
     (rows, size), batch = weight_h.shape, len(direction.layout)
     steps = direction.layout.total
-    has_extra = native.CELLS[cell].extra
+    has_extra = library().cell(cell).extra
     for name, one, shape in (
         ("d_hidden", d_hidden, (steps, size)),
         ("d_last_h", d_last_h, (batch, size)),

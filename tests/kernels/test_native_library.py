@@ -50,6 +50,49 @@ def test_a_library_of_another_version_is_refused(monkeypatch):
 
 
 @needs_native
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            lambda fields: [fields[1], fields[0], *fields[2:]],
+            "d_hidden_stride of Gradients is 8, this package has 0: install",
+        ),
+        (lambda fields: fields[:-1], "its size of Gradients is 112, this package has 104: install"),
+        (
+            lambda fields: [*fields, ("d_new", ctypes.c_void_p)],
+            "d_new of Gradients is absent, this package has 112: install",
+        ),
+        (
+            lambda fields: [("d_other", fields[0][1]), *fields[1:]],
+            "d_other of Gradients is absent, this package has 0: install",
+        ),
+    ],
+    ids=["swapped", "forgotten", "added", "renamed"],
+)
+def test_a_structure_whose_fields_lie_elsewhere_is_refused_when_the_library_is_loaded(monkeypatch, fields, message):
+    changed = type("Gradients", (ctypes.Structure,), {"_fields_": fields(list(loading.Gradients._fields_))})
+    monkeypatch.setattr(loading, "Gradients", changed)
+    with pytest.raises(KernelError, match=message):
+        loading.Library(Path(loading.__file__).with_name("_native.so"))
+
+
+@needs_native
+def test_the_cells_are_those_of_the_table_and_no_other():
+    cells = loading.library().cells
+    assert [facts.number for facts in cells.values()] == list(range(len(cells)))
+    assert cells["lstm"] == (3, 4, True, True, False, False) and cells["gru_after"].extra_product
+    with pytest.raises(KernelError, match="no cell has the name 'gru'; allowed here: gru_after, gru_before"):
+        loading.library().cell("gru")
+
+
+def test_every_cell_has_its_own_case_and_none_is_computed_by_default():
+    sources = Path(loading.__file__).parents[2] / "native"
+    dispatch = (sources / "kernels.h").read_text()
+    assert "default:" not in dispatch and "switch (cell) { OSTINATO_CELLS(OSTINATO_CASE) }" in dispatch
+    assert "const_cast" not in (sources / "recurrence.h").read_text()
+
+
+@needs_native
 def test_plain_is_on_every_machine_and_the_first_set_is_taken():
     one = loading.library()
     assert one.instruction_sets[-1] == "plain" and one.instruction_set in one.instruction_sets
