@@ -1,5 +1,6 @@
 """The package of plug-ins is installed for the tests of this folder: its metadata in a folder on the path, as an installer writes it."""
 
+import contextlib
 import importlib
 import sys
 import tomllib
@@ -19,27 +20,37 @@ def forget():
                     value.cache_clear()
 
 
+def write_metadata(site, name, points):
+    """A package's metadata as an installer writes them; `points`: group -> member -> module."""
+    metadata = site / f"{name}-0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    groups = (
+        f"[{group}]\n" + "".join(f"{member} = {module}\n" for member, module in members.items())
+        for group, members in points.items()
+    )
+    (metadata / "entry_points.txt").write_text("\n".join(groups))
+
+
+@contextlib.contextmanager
+def on_the_path(*folders):
+    """Packages in these folders are found, members of rooms among them; afterwards they are not."""
+    added = [str(folder) for folder in folders]
+    sys.path[:0] = added
+    importlib.invalidate_caches()
+    forget()
+    yield
+    for folder in added:
+        sys.path.remove(folder)
+    importlib.invalidate_caches()
+    forget()
+
+
 @pytest.fixture(scope="package", autouse=True)
 def installed(tmp_path_factory):
     """`pip install --editable tests/plugins`, and `pip uninstall` at the end."""
     project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     site = tmp_path_factory.mktemp("site")
-    metadata = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    points = [
-        f"[{group}]\n" + "".join(f"{name} = {module}\n" for name, module in members.items())
-        for group, members in project["entry-points"].items()
-    ]
-    (metadata / "entry_points.txt").write_text("\n".join(points))
-    added = [str(site), str(HERE)]
-    sys.path[:0] = added
-    importlib.invalidate_caches()
-    forget()
-    yield
-    for path in added:
-        sys.path.remove(path)
-    importlib.invalidate_caches()
-    forget()
+    write_metadata(site, "ostinato_plugins", project["entry-points"])
+    with on_the_path(site, HERE):
+        yield
