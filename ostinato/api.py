@@ -196,7 +196,7 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
         else:
             set_path(plain, "search.n_best", n_best)
             origin.append(f"--n-best {n_best}")
-    elif n_best is not None and n_best > 1 and not any(run_predict.has_rivals(one) for one in run.outputs.values()):
+    elif n_best is not None and n_best > 1 and not any(run_predict.ranks_labels(run, output) for output in run.outputs):
         told = ", ".join(run.outputs)
         raise ConfigError(
             f"--n-best {n_best}: {told}: one answer to each row, since it is no label and nothing is searched; leave it out"

@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from ostinato.encoders.contract import Encoded, Encoder, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
-        ANSWERED,
+        Adapted,
+        Ended,
         Generator,
         Head,
+        NextHead,
         Predicted,
         Predictor,
         Scored,
         Span,
+        by_step,
         predicted,
         scored,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, dataclass
 from functools import cached_property
 
@@ -48,6 +49,16 @@ class Layout:
         vars(self).update(
             lengths=own, device=torch.device(device), offsets=offsets, total=int(offsets[-1]), longest=longest
         )
+
+    def cut(self, longest: int) -> Iterator[tuple[Layout, Tensor]]:
+        """Every sequence cut into parts of at most so many steps, first parts first: the layout of each and the places of its steps.
+
+        A sequence that has ended has no step in a part.
+        """
+        starts = self.offsets[:-1].to(self.device)
+        for start in range(0, max(1, self.longest), longest):
+            part = Layout((self.lengths - start).clamp(0, longest), self.device)
+            yield part, starts[part.rows] + start + part.positions
 
     @staticmethod
     def equal(rows: int, steps: int, device: torch.device | str = "cpu") -> Layout:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded
 from ostinato.kernels.packed import Packed
+from ostinato.layers.attend import Memory
 from ostinato.steps import Steps
 
 
@@ -19,12 +21,17 @@ from ostinato.steps import Steps
 class Decoding:
     """The state of a generation: one row per hypothesis.
 
+    A search reads `rows`, `attention`, `source_lengths` and `counted`, and calls `reorder`; the rest is the generator's own.
+
     Args:
-        memory: what does not change while generating, an entry per input, B examples each; kept by reference.
+        memory: what does not change while generating, an entry per input, B examples each: a `Memory`, a tensor, None, or a tuple of
+            these; kept by reference.
         rows: (R,) the example of the memory that a hypothesis reads.
         values: what changes, by name, each (R, ...).
         attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
         packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this generation.
+        counted: (R,) how many of the steps generated so far belong to the answer, -1 before it begins, where the end of a prompt is
+            generated again; None: all.
     """
 
     memory: tuple[Any, ...]
@@ -32,15 +39,51 @@ class Decoding:
     values: dict[str, Tensor] = field(default_factory=dict)
     attention: tuple[Tensor, ...] = ()
     packed: dict[str, Any] = field(default_factory=lambda: defaultdict(Packed), repr=False)
+    counted: Tensor | None = None
 
-    def reorder(self, rows: Tensor) -> Decoding:
-        """The hypotheses `rows` (R',) of this state, in that order; the memory is not copied."""
-        return replace(
-            self,
-            rows=self.rows.index_select(0, rows),
-            values={name: value.index_select(0, rows) for name, value in self.values.items()},
-            attention=tuple(weights.index_select(0, rows) for weights in self.attention),
+    def reorder(self, rows: Tensor, *, forget: bool = False) -> Decoding:
+        """The hypotheses `rows` (R',) of this state, in that order.
+
+        Args:
+            rows: their numbers.
+            forget: whether the memory is cut to the examples that they read, so that stragglers do not drag the whole batch along;
+                otherwise it is not copied. A memory of a kind that cannot be cut stays whole.
+        """
+        memory, examples = self.memory, self.rows.index_select(0, rows)
+        if forget and all(entry is None or isinstance(entry, (Memory, Tensor)) for entry in _entries(memory)):
+            kept, examples = torch.unique(examples, return_inverse=True)
+            memory = _taken(memory, kept)
+        return Decoding(
+            memory,
+            examples,
+            {name: value.index_select(0, rows) for name, value in self.values.items()},
+            tuple(weights.index_select(0, rows) for weights in self.attention),
+            self.packed,
+            None if self.counted is None else self.counted.index_select(0, rows),
         )
+
+    @property
+    def source_lengths(self) -> Tensor | None:
+        """(R,), on the CPU, the steps of the first input that is attended to, the one of `attention[0]`; None without attention."""
+        memory = next((entry for entry in _entries(self.memory) if isinstance(entry, Memory)), None)
+        return None if memory is None else memory.layout.lengths[self.rows.cpu()]
+
+
+def _entries(memory: Any) -> Iterator[Any]:
+    """What a memory holds; an ensemble's holds a tuple for each member."""
+    if type(memory) is tuple:
+        for entry in memory:
+            yield from _entries(entry)
+    else:
+        yield memory
+
+
+def _taken(memory: Any, examples: Tensor) -> Any:
+    if type(memory) is tuple:
+        return tuple(_taken(entry, examples) for entry in memory)
+    if isinstance(memory, Memory):
+        return memory.take(examples)
+    return None if memory is None else memory.index_select(0, examples)
 
 
 class Decoder(nn.Module, ABC):

@@ -74,6 +74,15 @@ class Categorical(Distribution):
             else self.support.gather(1, places)
         )
 
+    def by_symbol(self, size: int) -> Tensor:
+        if self.support is not None:
+            size = max(size, int(self.support.max()) + 1)
+            shares = self.probabilities.new_zeros(len(self.support), size)
+            return shares.scatter_add_(1, self.support, self.probabilities).log_()
+        if self.normalized:
+            return self.scores.clone()
+        return torch.log_softmax(self.scores if self.scores.dtype in _EXACT else self.scores.float(), 1)
+
     def mode(self) -> Tensor:
         return self.symbols(self.log_probabilities.argmax(1))
 
@@ -110,8 +119,8 @@ class Categorical(Distribution):
             mean_of_logs([other.log_probabilities for other in every]), self.layout, self.support, normalized=True
         )
 
-    def product_of(self, others: Sequence[Categorical]) -> Categorical:
-        """The normalized geometric mean, p(v) = exp(mean over i of log p_i(v)) / Z: what an ensemble generates from."""
+    def ensemble_of(self, others: Sequence[Categorical]) -> Categorical:
+        """The normalized geometric mean, p(v) = exp(mean over i of log p_i(v)) / Z."""
         logs = torch.stack([other.log_probabilities for other in self._alike(others)])
         return Categorical(torch.log_softmax(logs.mean(0), 1), self.layout, self.support)
 

@@ -73,6 +73,13 @@ class Distribution(ABC):
         """(N, V) of each label at each step, or None where there are no labels."""
         return None
 
+    def by_symbol(self, size: int) -> Tensor:
+        """(R, size) log-probabilities of the symbols of a vocabulary, a new tensor, of which a search may change any.
+
+        Where rows have symbols beyond the vocabulary, they follow.
+        """
+        self.refuse("symbols")
+
     @abstractmethod
     def mode(self) -> Tensor:
         """(N, ...) the best target, as this distribution defines it: the most probable one, or the median of numbers."""
@@ -92,6 +99,10 @@ class Distribution(ABC):
     @abstractmethod
     def right(self, target: Tensor) -> Tensor:
         """(R,) how many of them the mode equals."""
+
+    def ensemble_of(self, others: Sequence[Any]) -> Distribution:
+        """What several members of an ensemble predict together at a step of a generation: their mean."""
+        return self.mean_of(others)
 
     def log_prob(self, target: Tensor) -> Tensor:
         """(R,) the logarithm of the probability, or of the density, of a target; 0 where all of it is missing."""

@@ -9,6 +9,7 @@ from pydantic import Strict
 from torch import Tensor, nn
 
 from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
 from ostinato.heads._symbols import scored
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes
@@ -97,13 +98,13 @@ class Autoregressive(Head, Generator):
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         return self.decoder.start(encoded)
 
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Categorical, Decoding]:
         features, after = self.decoder.extend(steps, state)
-        return self.output(self._dropped(features)), after
+        return Categorical(self.output(self._dropped(features)), steps.layout), after
 
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        features, after = self.decoder.step(symbols, state)
-        return self.output(self._dropped(features), after.packed), after
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
+        features, after = self.decoder.step(steps, state)
+        return Categorical(self.output(self._dropped(features), after.packed)), after
 
     def _dropped(self, values: Tensor) -> Tensor:
         return dropped(values, self.dropout) if self.dropout and self.training else values

@@ -14,7 +14,9 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import LEVELS, Distribution, Loss
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.encoders.contract import Sizes as Sizes
-from ostinato.steps import Steps
+from ostinato.kernels.packed import Packed
+from ostinato.layers.vocabulary import PIECE
+from ostinato.steps import Layout, Steps
 
 
 class Span(NamedTuple):
@@ -38,6 +40,18 @@ class Scored:
     num_targets: Tensor
     num_right: Tensor
     by_step: Steps | None = None
+
+    @staticmethod
+    def of_steps(by_step: Tensor, layout: Layout) -> Scored:
+        """The scores of whole sequences from those of their steps, `by_step` (N, 3)."""
+        log_probability, num_right, num_targets = (layout.sums(column) for column in by_step.unbind(1))
+        return Scored(log_probability, num_targets.long(), num_right, Steps(by_step[:, :2], layout))
+
+
+def by_step(distribution: Distribution, truth: Tensor) -> Tensor:
+    """(N, 3) the score of each true step, whether it scored best, and how many targets it has."""
+    score = distribution.score(truth)
+    return torch.stack([score, distribution.right(truth).to(score), distribution.counts(truth).to(score)], 1)
 
 
 @dataclass(frozen=True)
@@ -191,29 +205,88 @@ def _by_example(distribution: Distribution, values: Tensor) -> Tensor:
     return values if distribution.joint else distribution.layout.sums(values)
 
 
-ANSWERED = "answered"
-"""The name of a value in the state of a generator that first says a prompt's end again: how many of the symbols said are of the
-answer; -1 before it begins. Without it all are."""
+class Ended(ABC):
+    """How targets that are generated begin and end."""
 
-
-class Generator(ABC):
-    """What can be searched: a `free` head over its memory, or a `next` output together with its encoder.
-
-    Law: `extend` over a prompt gives the logits of `step` called symbol by symbol.
-    """
-
-    begin: int
-    end: int
+    begin: float
+    """The step before the first: the begin symbol, or the number that fills a vector."""
+    end: float
+    """The step that ends a target: the end symbol; NaN where steps are vectors."""
     num_symbols: int
+    """How many symbols there are; 0 where steps are vectors."""
+
+    def ended(self, steps: Tensor) -> Tensor:
+        """(R,) whether these steps (R, ...) end their targets."""
+        return steps == self.end if steps.ndim == 1 else (steps == self.end).flatten(1).all(1)
+
+
+class NextHead(Head, Ended):
+    """A head on `next`: after each step of the input that its output continues it predicts the step that follows."""
+
+    generates = True
+
+    @abstractmethod
+    def predict_next(
+        self, steps: Tensor, beside: Tensor | None = None, packed: Mapping[str, Packed] | None = None
+    ) -> Distribution:
+        """The distribution of what follows, a row for each step.
+
+        Shapes:
+            steps (R, H) of the encoder; beside (R, S), the summaries of the other inputs
+
+        Args:
+            steps: what the encoder gave.
+            beside: the summaries of the other inputs, one after the other; None: there are none.
+            packed: keeps weights between the steps of a generation.
+        """
+
+    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
+        truth = targets.appended(self.end)
+        return Scored.of_steps(self.scores(encoded, truth.values), truth.layout)
+
+    def scores(self, encoded: Sequence[Encoded], truth: Tensor) -> Tensor:
+        """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of bounded memory."""
+        steps, beside, at_once = encoded[0].steps, None, max(1, PIECE // max(1, self.num_symbols))
+        if len(encoded) > 1:
+            beside = torch.cat([other.summary.index_select(0, steps.layout.rows) for other in encoded[1:]], 1)
+        parts = [slice(start, start + at_once) for start in range(0, max(1, len(truth)), at_once)]
+        predicted = (self.predict_next(steps.values[part], None if beside is None else beside[part]) for part in parts)
+        return torch.cat([by_step(distribution, truth[part]) for distribution, part in zip(predicted, parts)])
+
+
+class Generator(Ended):
+    """What a search asks: the distribution of each next step of a target, a symbol or a vector.
+
+    A `free` head over its memory is one, and a `next` output together with its encoder. Law: `extend` over a prompt gives the
+    distributions of `step` called step by step.
+    """
 
     @abstractmethod
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        """One hypothesis per example, nothing said yet."""
+        """One hypothesis per example, before its first step."""
 
     @abstractmethod
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        """Says a whole prompt at once: logits (N, V) of what follows each of its steps, and the state after it."""
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
+        """Reads a prompt at once: the distribution of what follows each of its N steps, and the state after it."""
 
     @abstractmethod
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """Says one symbol (R,) each: logits (R, V) of what follows, and the state after it."""
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
+        """Reads one step (R, ...) each: the distribution of what follows, a row each, and the state after it."""
+
+
+class Adapted(Generator):
+    """A generator over another one, which changes what a step predicts."""
+
+    def __init__(self, generator: Generator):
+        self.generator = generator
+        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+
+    def ended(self, steps: Tensor) -> Tensor:
+        return self.generator.ended(steps)
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        return self.generator.start(encoded)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
+        """A prompt, in which nothing is changed."""
+        return self.generator.extend(steps, state)

@@ -9,10 +9,10 @@ import torch
 from pydantic import Strict
 from torch import Tensor, nn
 
+from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
-from ostinato.heads._symbols import scored
-from ostinato.heads.contract import Head, Loss, Scored, Sizes
+from ostinato.heads.contract import Loss, NextHead, Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
@@ -22,7 +22,7 @@ from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
 
-class NextStep(Head):
+class NextStep(NextHead):
     """Says at each step of the input what its next symbol is: a language model.
 
         h[t]      = the encoder's step after x[t], beside it the summaries of the other inputs read
@@ -59,7 +59,6 @@ class NextStep(Head):
     """
 
     aligns = frozenset({"next"})
-    generates = True
 
     def __init__(
         self,
@@ -129,19 +128,13 @@ class NextStep(Head):
             total = total + self.temporal_activation_regularization * _size(_changes(encoded[0].steps))
         return Loss(total, len(truth))
 
-    def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        return self.piece_score(encoded, targets.appended(self.end))
-
-    def piece_score(self, encoded: Sequence[Encoded], truth: Steps) -> Scored:
-        """As `score`, of parts of sequences: `truth` has the end where it is a target."""
-        return scored(self.output, self._features(encoded), truth.values, truth.layout)
-
-    def logits(self, steps: Tensor, beside: Tensor | None, packed: Mapping[str, Packed] | None) -> Tensor:
-        """Scores (R, V) of what follows, for one step (R, H) each, with the other inputs' summaries (R, S) beside it."""
+    def predict_next(
+        self, steps: Tensor, beside: Tensor | None = None, packed: Mapping[str, Packed] | None = None
+    ) -> Categorical:
         read = steps if beside is None else torch.cat([steps, beside], 1)
         if self.readout is not None:
             read = linear(read, self.readout.weight, self.readout.bias)
-        return self.output(read, packed)
+        return Categorical(self.output(read, packed))
 
     def _features(self, encoded: Sequence[Encoded]) -> Tensor:
         steps = encoded[0].steps

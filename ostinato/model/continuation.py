@@ -1,4 +1,4 @@
-"""An input that goes on: a causal encoder and the head above it as one generator, and what is said again of a prompt."""
+"""A `next` output as a generator: a causal encoder and the head above it; and prompts whose end is generated again."""
 
 from __future__ import annotations
 
@@ -13,78 +13,89 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Encoder
-from ostinato.heads._symbols import of_parts, parts
-from ostinato.heads.contract import ANSWERED, Decoding, Generator, Scored
-from ostinato.heads.next_step import NextStep
+from ostinato.heads.contract import Adapted, Generator, NextHead, Scored
 from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
-MOST_RESAID = 8
-"""Pieces at the end of a prompt that are said again at most: a cut word has few, and a text without spaces has no end."""
+MOST_PIECES = 8
+"""Pieces at the end of a prompt that are generated again at most: a cut word has few, and a text without spaces has no end."""
 PART = 4096
 """Steps of a sequence that are scored at a time. A row of a million through an LSTM of 128 on one core: 47 s and 0.4 GB; at once 55 s
 and 3.1 GB."""
-RESAID = "resaid"
-"""The name of the value in a state: the example of each hypothesis, and how many characters it has said again."""
-KEPT = "resaid, kept"
-"""The name of the value in a state: the logarithm of what was left, at its last step, of the model's probability."""
+PROGRESS = "resumed"
+"""The name of the value in a state: the example of each hypothesis, and how many characters of its text it has generated again."""
+KEPT = "resumed, kept"
+"""The name of the value in a state: the logarithm of the model's probability of what was allowed at its last step."""
 
 
 class Continuation(Generator):
-    """A `next` output together with its encoder, which keeps in its state what was said.
+    """A `next` output together with its encoder, whose state follows the steps generated so far.
 
-    What other inputs say stands beside each step, from first to last.
+    The summaries of other inputs are read beside each step, from first to last.
 
     Args:
         encoder: a causal one.
         head: what it predicts with.
     """
 
-    def __init__(self, encoder: Encoder, head: NextStep):
+    def __init__(self, encoder: Encoder, head: NextHead):
         self.encoder, self.head = encoder, head
         self.begin, self.end, self.num_symbols = head.begin, head.end, head.num_symbols
 
-    def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        """One hypothesis per example, its prompt heard; what follows goes on from the state of the first of `encoded`."""
-        first, *others = encoded
-        values = {f"state.{k}": one for k, one in enumerate(first.state)}
-        rows = torch.arange(len(first.steps.layout), device=first.steps.values.device)
-        return Decoding(tuple(one.summary for one in others), rows, values)
+    def ended(self, steps: Tensor) -> Tensor:
+        return self.head.ended(steps)
 
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        if not steps.layout.total:
-            return steps.values.new_zeros(0, self.num_symbols, dtype=next(self.head.output.parameters()).dtype), state
-        read = self.encoder.encode(steps, tuple(state.values[f"state.{k}"] for k in range(len(state.values))))
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        """One hypothesis per example; the first of `encoded` is the prompt, from whose state it continues."""
+        first, *others = encoded
+        values = {f"state.{k}": part for k, part in enumerate(first.state)}
+        rows = torch.arange(len(first.steps.layout), device=first.steps.values.device)
+        return Decoding(tuple(other.summary for other in others), rows, values)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
         beside = None
         if state.memory:
-            rows = state.rows.index_select(0, read.steps.layout.rows)
-            beside = torch.cat([one.index_select(0, rows) for one in state.memory], 1)
-        logits = self.head.logits(read.steps.values, beside, state.packed)
-        after = {f"state.{k}": one for k, one in enumerate(read.state)}
-        return logits, Decoding(state.memory, state.rows, after, (), state.packed)
+            rows = state.rows.index_select(0, steps.layout.rows)
+            beside = torch.cat([summary.index_select(0, rows) for summary in state.memory], 1)
+        if not steps.layout.total:
+            nothing = next(self.head.parameters()).new_zeros(0, self.encoder.steps_size)
+            return self.head.predict_next(nothing, beside, state.packed), state
+        read = self.encoder.encode(steps, tuple(state.values[f"state.{k}"] for k in range(len(state.values))))
+        after = {f"state.{k}": part for k, part in enumerate(read.state)}
+        distribution = self.head.predict_next(read.steps.values, beside, state.packed)
+        return distribution, Decoding(state.memory, state.rows, after, (), state.packed)
 
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
+        return self.extend(Steps(steps, Layout.equal(len(steps), 1, steps.device)), state)
 
 
-def score(encoder: Encoder, head: NextStep, heard: Steps, others: Sequence[Encoded], targets: Steps) -> Scored:
-    """What is said of given sequences, an example each, part after part: the encoder goes on from its state.
+def score(encoder: Encoder, head: NextHead, prompt: Steps, others: Sequence[Encoded], targets: Steps) -> Scored:
+    """The score of given sequences, an example each, part after part, each from the state of the encoder after the one before.
 
     Args:
         encoder: a causal one.
         head: what it predicts with.
-        heard: the begin symbol and each sequence.
-        others: what the other inputs say, whose summaries stand beside each step.
+        prompt: the begin symbol and each sequence.
+        others: the other inputs, whose summaries are read beside each step.
         targets: each sequence.
     """
-    truth, state, found = targets.appended(head.end), None, []
-    for part, places in parts(heard.layout, PART):
-        read = encoder.encode(Steps(heard.values[places], part), state)
-        scored = head.piece_score([read, *others], Steps(truth.values[places], part))
+    truth, state, by_step, places = targets.appended(head.end), None, [], []
+    for part, own in prompt.layout.cut(PART):
+        read = encoder.encode(Steps(prompt.values[own], part), state)
+        by_step.append(head.scores([read, *others], truth.values[own]))
         state = read.state
-        found.append((places, scored.by_step.values))
-    return of_parts(found, truth.layout)
+        places.append(own)
+    return scored_in_parts(by_step, places, truth.layout)
+
+
+def scored_in_parts(by_step: Sequence[Tensor], places: Sequence[Tensor], layout: Layout) -> Scored:
+    """The scores of whole sequences from `by_step` of each part and the places of its steps."""
+    every = torch.cat(tuple(by_step))
+    return Scored.of_steps(torch.empty_like(every).index_copy(0, torch.cat(tuple(places)), every), layout)
 
 
 class Pieces:
@@ -114,7 +125,7 @@ class Pieces:
         if not self.cross_words or not len(prompt):
             return prompt, ""
         count = 1
-        while count < min(len(prompt), MOST_RESAID) and not self.texts[prompt[-count]][:1].isspace():
+        while count < min(len(prompt), MOST_PIECES) and not self.texts[prompt[-count]][:1].isspace():
             count += 1
         head = prompt[: len(prompt) - count]
         before, whole = self._modality.decode(head), self._modality.decode(prompt)
@@ -148,12 +159,12 @@ def pieces_of(modality: Modality) -> Pieces:
     return _PIECES[modality]
 
 
-class Resuming(Generator):
-    """A generator that first says again, in any pieces, the text that was cut off its prompts; the last may go beyond it.
+class Resuming(Adapted):
+    """A generator that first generates the text again that was cut off its prompts, in any pieces; the last may exceed it.
 
         p(v) = 0 where v neither begins what is left of the text nor begins with it; the others' p divided by their sum
 
-    Its states tell what is `ANSWERED`: a symbol that goes beyond the text is the first of the answer.
+    Its states count the symbols of the answer (`counted`): one that exceeds the text is the first of the answer.
 
     Args:
         generator: whose prompts were cut.
@@ -162,43 +173,41 @@ class Resuming(Generator):
     """
 
     def __init__(self, generator: Generator, pieces: Pieces, rests: Sequence[str]):
-        self.generator, self.pieces, self.rests = generator, pieces, rests
+        super().__init__(generator)
+        self.pieces, self.rests = pieces, rests
         self._allowed: dict[str, Tensor] = {}
-        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
 
-    def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        return self.generator.start(encoded)
-
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        """A prompt, of which nothing is said again."""
-        return self.generator.extend(steps, state)
-
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
         values = dict(state.values)
-        resaid, answered = values.pop(RESAID, None), values.pop(ANSWERED, torch.full_like(state.rows, -1))
+        progress = values.pop(PROGRESS, None)
         values.pop(KEPT, None)
-        logits, after = self.generator.step(symbols, replace(state, values=values))
-        if resaid is None:
-            resaid = torch.stack([state.rows, torch.zeros_like(state.rows)], 1)
+        distribution, after = self.generator.step(steps, replace(state, values=values))
+        counted = torch.full_like(state.rows, -1) if state.counted is None else state.counted
+        if progress is None:
+            progress = torch.stack([state.rows, torch.zeros_like(state.rows)], 1)
         else:
-            resaid = torch.stack([resaid[:, 0], resaid[:, 1] + self.pieces.lengths.to(symbols.device)[symbols]], 1)
-        listed = resaid.tolist()
-        left = [self.rests[example][said:] for example, said in listed]
-        beyond = torch.tensor([said - len(self.rests[example]) for example, said in listed], device=symbols.device)
-        answered = torch.where(answered < 0, beyond.clamp(-1, 1), answered + 1)
-        kept = logits.new_zeros(len(logits))
+            progress = torch.stack([progress[:, 0], progress[:, 1] + self.pieces.lengths.to(steps.device)[steps]], 1)
+        listed = progress.tolist()
+        left = [self.rests[example][length:] for example, length in listed]
+        beyond = torch.tensor([length - len(self.rests[example]) for example, length in listed], device=steps.device)
+        counted = torch.where(counted < 0, beyond.clamp(-1, 1), counted + 1)
         open_rows = [row for row, rest in enumerate(left) if rest]
+        kept = torch.zeros(len(left), device=steps.device)
         if open_rows:
-            logits, rows = logits.log_softmax(1), torch.tensor(open_rows, device=logits.device)
-            masked = logits[rows].masked_fill(
-                ~self._fitting([left[row] for row in open_rows], logits.device), -torch.inf
-            )
-            kept = kept.index_copy(0, rows, masked.logsumexp(1))
-            logits = logits.index_copy(0, rows, masked)
-        return logits, replace(after, values=after.values | {RESAID: resaid, KEPT: kept, ANSWERED: answered})
+            logs, rows = distribution.by_symbol(self.num_symbols), torch.tensor(open_rows, device=steps.device)
+            fitting = self._fitting([left[row] for row in open_rows], steps.device)
+            masked = logs[rows].masked_fill(~fitting, -torch.inf)
+            kept = logs.new_zeros(len(left)).index_copy(0, rows, masked.logsumexp(1))
+            distribution = Categorical(logs.index_copy(0, rows, masked))
+        values = after.values | {PROGRESS: progress, KEPT: kept}
+        return distribution, replace(after, values=values, counted=counted)
+
+    def kept(self, state: Decoding) -> Tensor:
+        """(R,) the logarithm of the model's probability of the symbols that were allowed at the last step."""
+        return state.values[KEPT]
 
     def _fitting(self, rests: Sequence[str], device: torch.device) -> Tensor:
-        """(len(rests), V) which symbols may be said where each of these is left; what was asked is kept while this searches."""
+        """(len(rests), V) which symbols are allowed where each of these is left, kept as long as this generator lives."""
         place = {rest: place for place, rest in enumerate(dict.fromkeys(rests))}
         fits = torch.zeros(len(place), self.num_symbols, dtype=torch.bool)
         for rest, row in place.items():

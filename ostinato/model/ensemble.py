@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._symbols import by_symbols, of_parts, parts
-from ostinato.heads.contract import Decoding, Generator, Scored
+from ostinato.heads.contract import Generator, Scored, by_step
 from ostinato.layers.vocabulary import PIECE
 from ostinato.modalities.contract import Modality
+from ostinato.model.continuation import scored_in_parts
 from ostinato.registry import Settings, settings_class
 from ostinato.steps import Steps
 
@@ -92,32 +93,34 @@ def _shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}\u2026"
 
 
-def score(generator: Generator, state: Decoding, heard: Steps, truth: Tensor) -> Scored:
-    """What a generator says of given symbols, an example each, part after part: the scores of all symbols take room.
+def score(generator: Generator, state: Decoding, steps: Steps, truth: Tensor) -> Scored:
+    """The score of given targets by a generator, an example each, part after part: the distributions of all symbols take room.
 
     Shapes:
-        truth (N,): what follows each step of `heard`
+        truth (N, ...): what follows each of the N steps
 
     Args:
-        generator: that is asked.
-        state: nothing said yet.
-        heard: the begin symbol, then what is given but for the end.
-        truth: what is given, then the end.
+        generator: that predicts.
+        state: before the first step.
+        steps: the begin symbol, then the target without its end.
+        truth: the target, then its end.
     """
-    layout, found = heard.layout, []
-    for part, places in parts(layout, max(LEAST_PART, PIECE // (generator.num_symbols * max(1, len(layout))))):
-        logits, state = generator.extend(Steps(heard.values[places], part), state)
-        found.append((places, by_symbols(logits, truth[places].long())))
-    return of_parts(found, layout)
+    layout, scores, places = steps.layout, [], []
+    at_once = max(LEAST_PART, PIECE // (max(1, generator.num_symbols) * max(1, len(layout))))
+    for part, own in layout.cut(at_once):
+        distribution, state = generator.extend(Steps(steps.values[own], part), state)
+        scores.append(by_step(distribution, truth[own]))
+        places.append(own)
+    return scored_in_parts(scores, places, layout)
 
 
 class Ensemble(Generator):
-    """The average of several generators' log-probabilities.
+    """Several generators as one, their distributions combined at each step (`Distribution.ensemble_of`).
 
-        log p(y | x) = mean_k log p_k(y | x) - log Z           Z makes it a distribution
+        log p(y | x) = mean_k log p_k(y | x) - log Z           of symbols; Z makes it a distribution
 
     The state holds each member's memory and values, the values' names led by the member's number. Its attention is the mean of
-    the members' where all of them look at the same steps, else empty.
+    the members' where all of them attend to the same steps, else empty.
 
     Args:
         members: generators over the same symbols.
@@ -127,22 +130,26 @@ class Ensemble(Generator):
         self.members = list(members)
         self.begin, self.end, self.num_symbols = members[0].begin, members[0].end, members[0].num_symbols
 
+    def ended(self, steps: Tensor) -> Tensor:
+        return self.members[0].ended(steps)
+
     def start(self, encoded: Sequence[Sequence[Encoded]]) -> Decoding:
         """One hypothesis per example; `encoded` holds what each member's own encoders read."""
         return _joined([member.start(own) for member, own in zip(self.members, encoded)])
 
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        return self._averaged([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
+        return _combined([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
 
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        return self._averaged([member.step(symbols, own) for member, own in zip(self.members, _parted(state))])
-
-    def _averaged(self, said: list[tuple[Tensor, Decoding]]) -> tuple[Tensor, Decoding]:
-        logs = torch.stack([torch.log_softmax(logits, 1) for logits, _ in said])
-        return torch.log_softmax(logs.mean(0), 1), _joined([state for _, state in said])
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
+        return _combined([member.step(steps, own) for member, own in zip(self.members, _parted(state))])
 
 
-def _joined(states: list[Decoding]) -> Decoding:
+def _combined(predicted: list[tuple[Distribution, Decoding]]) -> tuple[Distribution, Decoding]:
+    (first, *others), states = zip(*predicted)
+    return first.ensemble_of(others), _joined(states)
+
+
+def _joined(states: Sequence[Decoding]) -> Decoding:
     values = {f"{k} {name}": value for k, state in enumerate(states) for name, value in state.values.items()}
     shapes = {tuple(weights.shape for weights in state.attention) for state in states}
     alike = [state.attention for state in states] if len(shapes) == 1 else []

@@ -16,29 +16,31 @@ MOST_LETTERS = 24
 
 
 def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
-    """Writes the map of one answer: a row per said symbol, a column per step of the input, dark where the weight is high.
+    """Writes the map of one answer: a row per generated symbol, a column per step of the input, dark where the weight is high.
 
     Errors:
         ConfigError: the model has no attention.
         DataError: the input has no steps; the picture cannot be written.
     """
     if answer.attention is None:
-        raise ConfigError("this model has no attention, so there is nothing to draw; train with head.attention set")
-    if not answer.heard:
+        raise ConfigError(
+            "this model has no attention, so there is nothing to draw; train with head.decoder.attention set"
+        )
+    if not answer.source:
         raise DataError("this input is empty, so there is nothing to draw; draw another example")
-    weights = answer.attention.numpy()[: len(answer.said), : len(answer.heard)]
-    heard, said = [_drawable(word) for word in answer.heard], [_drawable(word) for word in answer.said]
-    turned = max(map(len, heard)) > 2
+    weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source)]
+    source, output = [_drawable(word) for word in answer.source], [_drawable(word) for word in answer.generated]
+    turned = max(map(len, source)) > 2
     # Inches: a cell and the frame, and the letters of the longest label beside them.
-    height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, heard)))
-    width = max(2.2, 0.27 * weights.shape[1] + 1.1 + 0.09 * max(map(len, said)))
+    height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, source)))
+    width = max(2.2, 0.27 * weights.shape[1] + 1.1 + 0.09 * max(map(len, output)))
     path = Path(path)
     with picture(path, (min(width, 40), min(height, 40))) as (figure, (axes,)):
         image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(heard)), heard, rotation=90 if turned else 0)
-        axes.set_yticks(range(len(said)), said)
-        axes.set_xlabel("read")
-        axes.set_ylabel("said")
+        axes.set_xticks(range(len(source)), source, rotation=90 if turned else 0)
+        axes.set_yticks(range(len(output)), output)
+        axes.set_xlabel("source")
+        axes.set_ylabel("output")
         if title:
             axes.set_title(_drawable(title), fontsize=10)
         axes.tick_params(length=0, labelsize=9)
@@ -51,7 +53,7 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
 def draw_first(found: Mapping[str, Sequence[Answer]], path: Path) -> bool:
     """Writes the map of the first output whose best answer attended to something; whether there is one."""
     best = ((output, listed[0]) for output, listed in found.items())
-    shown = next(((answer, output) for output, answer in best if answer.attention is not None and answer.heard), None)
+    shown = next(((answer, output) for output, answer in best if answer.attention is not None and answer.source), None)
     if shown is not None:
         draw(shown[0], path, shown[1])
     return shown is not None

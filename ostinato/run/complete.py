@@ -1,30 +1,28 @@
-"""What follows a prompt: symbol by symbol as it is said, as next words, as whole completions."""
+"""What follows a prompt: streamed step by step, as next words, as whole completions."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.encoders.contract import Encoded
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Decoding, Generator
-from ostinato.modalities.text import Text
-from ostinato.model.continuation import KEPT, pieces_of
-from ostinato.recipe import columns as recipe_columns
+from ostinato.heads.contract import Adapted, Generator
+from ostinato.modalities.contract import Modality, Tokenized
+from ostinato.model.continuation import pieces_of
 from ostinato.registry import settings_class
-from ostinato.run.predict import Begun, answers, begin
+from ostinato.run.predict import Prompt, answers, prompt_of
 from ostinato.run.run import Row, Run
-from ostinato.searches._stops import Stops
+from ostinato.run.stops import Stops
 from ostinato.searches.contract import Search
-from ostinato.searches.greedy import Greedy
-from ostinato.searches.sample import Sample
-from ostinato.steps import Steps
+from ostinato.tokenizers.contract import Spelt
 
 WIDTH = 64
 """Beginnings of words that are followed: of a vocabulary of pieces few others reach a word that is worth showing."""
@@ -43,33 +41,27 @@ class Suggestion(NamedTuple):
     probability: float
 
 
-class Listening(Generator):
-    """A generator that tells each symbol of its only row as soon as a search goes on with it.
+class Listening(Adapted):
+    """A generator that reports each step of its only row as soon as a search reads on from it.
 
     Args:
         generator: what is searched.
-        hear: is told the symbol's number.
+        hear: gets the symbol's number, or the vector.
     """
 
-    def __init__(self, generator: Generator, hear: Callable[[int], None]):
-        self.generator, self.hear, self.began = generator, hear, False
-        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+    def __init__(self, generator: Generator, hear: Callable[[Any], None]):
+        super().__init__(generator)
+        self.hear, self.began = hear, False
 
-    def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        return self.generator.start(encoded)
-
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        return self.generator.extend(steps, state)
-
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
         if self.began:
-            self.hear(int(symbols))
+            self.hear(steps[0].tolist())
         self.began = True
-        return self.generator.step(symbols, state)
+        return self.generator.step(steps, state)
 
 
 def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[str], None]) -> str:
-    """The answer to one row, its text told piece by piece while it is said; returns the whole.
+    """The answer to one row, its text passed on piece by piece while it is generated; returns the whole.
 
     What may be the beginning of a stop is held back until it is none.
 
@@ -77,37 +69,39 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
         ConfigError: the run has several outputs or none that is generated, or the search follows several answers at once.
     """
     output = _generated(run)
-    if search.n_best != 1 or not isinstance(search, (Greedy, Sample)):
+    if search.n_best != 1 or not search.one_path:
         raise ConfigError(
             "--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without --n-best"
         )
-    modality, said, told = run.modalities[f"outputs.{output}"], [], ""
-
+    modality, generated, passed = run.modalities[f"outputs.{output}"], [], ""
     stops = Stops(search.stop, modality)
 
-    def tell(symbol: int) -> None:
-        nonlocal told
-        said.append(symbol)
-        text = modality.write(stops.sure(modality.decode(said)[len(resaid) :]))
-        if not text.endswith(UNFINISHED) and text.startswith(told):
-            hear(text[len(told) :])
-            told = text
+    def hear_step(step: Any) -> None:
+        nonlocal passed
+        generated.append(step)
+        text = modality.write(stops.sure(prompt.without(modality.decode(generated), 0)))
+        if not text.endswith(UNFINISHED) and text.startswith(passed):
+            hear(text[len(passed) :])
+            passed = text
 
     with torch.inference_mode():
-        begun = _begun(run, row, output, seed)
-        (resaid,) = begun.resaid
-        listening = Listening(stops.over(begun.generator, begun.resaid), tell)
+        prompt = _prompt(run, row, output, seed)
+        listening = Listening(stops.over(prompt.generator, prompt.rests), hear_step)
         ((best, *_),) = search.search(
-            listening, begun.state, begun.longest, begun.seeds, attention=False, first=begun.first
+            listening, prompt.state, prompt.longest, prompt.seeds, attention=False, first=prompt.first
         )
-    whole = modality.write(stops.cut(modality.decode(best.symbols)[len(resaid) :]))
-    hear(whole[len(told) :] if whole.startswith(told) else "")
+    whole = modality.write(stops.cut(prompt.without(modality.decode(best.symbols), 0)))
+    hear(whole[len(passed) :] if whole.startswith(passed) else "")
     return whole
 
 
-def _begun(run: Run, row: Row, output: str, seed: int) -> Begun:
-    columns = {name: run.encoded([row], f"inputs.{name}", lambda _: "the prompt") for name in run.graph.reads[output]}
-    return begin([run], output, columns, [0], seed)
+def _prompt(run: Run, row: Row, output: str, seed: int) -> Prompt:
+    columns = {name: run.encoded([row], f"inputs.{name}", _the_prompt) for name in run.graph.reads[output]}
+    return prompt_of([run], output, columns, [0], seed)
+
+
+def _the_prompt(row: int) -> str:
+    return "the prompt"
 
 
 def _generated(run: Run) -> str:
@@ -145,47 +139,47 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
         count: how many, at most.
     """
     output = _generated(run)
-    settings, modality = run.outputs[output], run.modalities[f"outputs.{output}"]
+    modality = run.modalities[f"outputs.{output}"]
     if output not in run.graph.continues:
         raise ConfigError(
             f"{run.folder}: {output} does not go on from its input; next words need an output of align 'next'"
         )
-    direction, _, name = recipe_columns.vocabulary_owners(run.recipe.settings)[f"outputs.{output}"].partition(".")
-    if settings.type != "text":
+    if not isinstance(modality, Tokenized):
         return _next_symbols(run, row, output, count, "")
-    heard = f"inputs.{run.graph.continues[output]}"
-    raw = str(run.raw(row, heard))
-    prompt = modality.prepared(raw)
-    if getattr(run, direction)[name].tokenizer.type == "word":
-        begun = _unknown_end(modality, raw, prompt)
-        return _next_symbols(run, {**row, heard: prompt.removesuffix(begun)}, output, count, begun)
+    place = f"inputs.{run.graph.continues[output]}"
+    raw = str(run.raw(row, place))
+    text = modality.prepared(raw)
+    if isinstance(modality.tokenizer, Spelt):
+        beginning = _unknown_end(modality, raw, text)
+        return _next_symbols(run, {**row, place: text.removesuffix(beginning)}, output, count, beginning)
     with torch.inference_mode():
-        generator, state, said, _, _, (resaid,) = _begun(run, row, output, 0)
+        prompt = _prompt(run, row, output, 0)
+    generator, state, symbols, (rest,) = prompt.generator, prompt.state, prompt.first, prompt.rests
     pieces = pieces_of(modality).texts
     begins_with_space = torch.tensor(
         [number == generator.end or piece[:1].isspace() for number, piece in enumerate(pieces)]
     )
-    within = _last_word(prompt)
+    within = _last_word(text)
     spelt: list[list[int]] = [[]]
     totals, words, whole = torch.zeros(1), dict[str, float](), 0.0
     with torch.inference_mode():
-        for _ in range(LONGEST_WORD + len(resaid)):
-            logits, state = generator.step(said, state)
-            logs = torch.log_softmax(logits, 1).cpu()
-            if resaid:
-                logs = logs + state.values[KEPT].cpu()[:, None]
+        for _ in range(LONGEST_WORD + len(rest)):
+            distribution, state = generator.step(symbols, state)
+            logs = distribution.by_symbol(generator.num_symbols).cpu()
+            if rest:
+                logs = logs + generator.kept(state).cpu()[:, None]
             logs[:, [generator.begin, modality.spec.unknown]] = -math.inf
-            said_so_far = [modality.decode(np.array(one, np.int64)) for one in spelt]
-            texts = [one[len(resaid) :] for one in said_so_far]
-            for one, row_logs, total in zip(said_so_far, logs, totals.tolist()):
-                if len(one) < len(resaid):
-                    over = torch.tensor([len(one) + len(piece) >= len(resaid) for piece in pieces])
+            generated = [modality.decode(np.array(numbers, np.int64)) for numbers in spelt]
+            texts = [one[len(rest) :] for one in generated]
+            for one, row_logs, total in zip(generated, logs, totals.tolist()):
+                if len(one) < len(rest):
+                    over = torch.tensor([len(one) + len(piece) >= len(rest) for piece in pieces])
                     whole += math.exp(total + float(row_logs[over].logsumexp(0)))
-            started = torch.tensor([bool(text.strip()) for text in texts])
+            started = torch.tensor([bool(one.strip()) for one in texts])
             ends = torch.logsumexp(logs[:, begins_with_space], 1) + totals
-            for text, total in zip(texts, ends.tolist()):
-                if text.strip() and not text.endswith(UNFINISHED):
-                    word = text.strip() if text[:1].isspace() else within + text.strip()
+            for one, total in zip(texts, ends.tolist()):
+                if one.strip() and not one.endswith(UNFINISHED):
+                    word = one.strip() if one[:1].isspace() else within + one.strip()
                     words[word] = words.get(word, 0.0) + math.exp(total)
             open_ends = logs.masked_fill(started[:, None] & begins_with_space[None], -math.inf)
             open_ends[:, generator.end] = -math.inf
@@ -196,43 +190,49 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
             enough = sorted(words.values(), reverse=True)[count - 1 : count]
             if not len(values) or (enough and float(values[0].exp()) < NEGLIGIBLE * enough[0]):
                 break
-            rows, symbols = places // generator.num_symbols, places % generator.num_symbols
-            spelt = [[*spelt[at], symbol] for at, symbol in zip(rows.tolist(), symbols.tolist())]
-            totals, said, state = values, symbols.to(said.device), state.reorder(rows.to(said.device))
-    listed = sorted(words.items(), key=lambda one: -one[1])[:count]
-    return [Suggestion(word, probability / whole if resaid else probability) for word, probability in listed]
+            rows, numbers = places // generator.num_symbols, places % generator.num_symbols
+            spelt = [[*spelt[at], symbol] for at, symbol in zip(rows.tolist(), numbers.tolist())]
+            totals, symbols, state = values, numbers.to(symbols.device), state.reorder(rows.to(symbols.device))
+    likeliest = sorted(words.items(), key=_probability_of, reverse=True)[:count]
+    return [Suggestion(word, probability / whole if rest else probability) for word, probability in likeliest]
 
 
-def _next_symbols(run: Run, row: Row, output: str, count: int, begun: str) -> list[Suggestion]:
-    """The likeliest symbols after a prompt that can be said; of those that begin with `begun` alone, if it is not empty."""
+def _probability_of(item: tuple[str, float]) -> float:
+    return item[1]
+
+
+def _next_symbols(run: Run, row: Row, output: str, count: int, beginning: str) -> list[Suggestion]:
+    """The likeliest symbols after a prompt; only those that begin with `beginning`, if it is not empty."""
     modality = run.modalities[f"outputs.{output}"]
     with torch.inference_mode():
-        generator, state, said, *_ = _begun(run, row, output, 0)
-        logits, _ = generator.step(said, state)
-    if begun:
-        fits = [text.startswith(begun) for text in pieces_of(modality).texts]
-        logits = logits.masked_fill(~torch.tensor(fits, device=logits.device), -math.inf)
-    probabilities = torch.softmax(logits[0], 0)
+        prompt = _prompt(run, row, output, 0)
+        generator = prompt.generator
+        distribution, _ = generator.step(prompt.first, prompt.state)
+        logs = distribution.by_symbol(generator.num_symbols)
+    if beginning:
+        fits = [text.startswith(beginning) for text in pieces_of(modality).texts]
+        logs = logs.masked_fill(~torch.tensor(fits, device=logs.device), -math.inf)
+    probabilities = torch.softmax(logs[0], 0)
     never = sorted({generator.begin, generator.end, modality.spec.unknown})
     probabilities[never] = 0
     values, numbers = probabilities.topk(min(count, len(probabilities) - len(never)))
-    found = zip(modality.labels(numbers.cpu().numpy()), values.tolist())
-    return [Suggestion(*one) for one in found if one[1] > 0 or not begun]
+    pairs = zip(modality.labels(numbers.cpu().numpy()), values.tolist())
+    return [Suggestion(text, probability) for text, probability in pairs if probability > 0 or not beginning]
 
 
-def _unknown_end(modality: Text, raw: str, prompt: str) -> str:
-    """What a prompt ends with and no word is, but the beginning of a known one; or nothing. It is spelt as the model hears it.
+def _unknown_end(modality: Modality, raw: str, prompt: str) -> str:
+    """The unknown word that ends a prompt, as the model reads it, if it is the beginning of a known one; or nothing.
 
     Args:
         modality: of the prompt.
         raw: the prompt as it was typed, whose last word may be one that is left out.
         prompt: as it is prepared.
     """
-    found = re.search(r"\w[\w'’-]*$", raw)
-    begun = "" if found is None else modality.prepared(found[0])
-    if not begun or not prompt.endswith(begun) or modality.encode(prompt)[-1] != modality.spec.unknown:
+    word = re.search(r"\w[\w'’-]*$", raw)
+    beginning = "" if word is None else modality.prepared(word[0])
+    if not beginning or not prompt.endswith(beginning) or modality.encode(prompt)[-1] != modality.spec.unknown:
         return ""
-    return begun if any(text.startswith(begun) for text in pieces_of(modality).texts) else ""
+    return beginning if any(text.startswith(beginning) for text in pieces_of(modality).texts) else ""
 
 
 def _last_word(prompt: str) -> str:

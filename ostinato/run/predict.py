@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato import alignments
 from ostinato.data.cache import to_steps
+from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Decoding, Generator, Predicted, predicted
-from ostinato.modalities.contract import Labels, Modality
+from ostinato.heads.contract import Generator, Predicted, predicted
+from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, refuse_unlike
 from ostinato.registry import Settings, build
 from ostinato.run.run import Place, Row, Run, row_number
-from ostinato.searches._stops import Stops
-from ostinato.searches.contract import Hypothesis
+from ostinato.run.stops import Stops
+from ostinato.searches.contract import Search
 from ostinato.steps import Steps
 
 BATCH_STEPS = 16_384
@@ -39,10 +41,10 @@ class Answer:
         text: the raw value as one field of text, tabs and breaks escaped.
         score: what the search ranked by.
         log_probability: the model's own, natural logarithm.
-        finished: whether the end was said before the maximum length.
-        attention: (said steps, source steps) weights, or None.
-        said: one word per said step, for a picture's axis; the end is the last.
-        heard: one word per step of the first input that is attended to.
+        finished: whether the answer ended before the maximum length.
+        attention: (generated steps, source steps) weights, or None.
+        generated: one word per generated step, for a picture's axis; the end is the last.
+        source: one word per step of the first input that is attended to.
         probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
         quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
         series: of a forecast the name of its series, where the data name it.
@@ -53,19 +55,21 @@ class Answer:
     text: str
     score: float
     log_probability: float
-    finished: bool
-    attention: Tensor | None
-    said: list[str]
-    heard: list[str]
+    finished: bool = True
+    attention: Tensor | None = None
+    generated: Sequence[str] = ()
+    source: Sequence[str] = ()
     probabilities: dict[str, float] | None = None
     quantiles: dict[float, np.ndarray] | None = None
     series: str | None = None
     times: np.ndarray | None = None
 
 
-def has_rivals(settings: Settings) -> bool:
-    """Whether an output that nothing is searched for has a second best answer: where it is one label."""
-    return settings.type == "category" and not settings.multilabel
+def ranks_labels(run: Run, output: str) -> bool:
+    """Whether an output has a second best answer without a search: one label for each example."""
+    spec = run.modalities[f"outputs.{output}"].spec
+    per_step = alignments.of(run.outputs[output]).per_step
+    return isinstance(spec, Labels) and not spec.multilabel and not per_step
 
 
 def answers(
@@ -101,34 +105,60 @@ def answers(
     refuse_unlike([run.member() for run in runs])
     first = runs[0]
     searcher = build(search or first.recipe.settings.search, "searches")
-    found: list[dict[str, list[Answer]]] = [{} for _ in rows]
+    every: list[dict[str, list[Answer]]] = [{} for _ in rows]
     if not rows:
-        return found
+        return every
     columns = {name: first.encoded(rows, f"inputs.{name}", place) for name in first.inputs}
     _name_the_longest(first, columns, place, say)
     batches = list(batches_of(columns, batch_rows))
     for output in outputs or first.outputs:
-        head = first.graph.heads[output]
-        read = _read_by_any(runs, output)
-        if not head.generates:
-            for rows_now in batches:
-                inputs = {name: gathered(columns[name], rows_now, first.device) for name in read}
-                with torch.inference_mode():
-                    best = predicted(distribution_of(runs, output, inputs))
-                for row, one in zip(rows_now, _answers_at_once(first.modalities[f"outputs.{output}"], best, n_best)):
-                    found[row][output] = one
-            continue
-        stops = Stops(searcher.stop, first.modalities[f"outputs.{output}"])
-        for rows_now in batches:
+        searched = first.graph.heads[output].generates
+        for numbers in batches:
             with torch.inference_mode():
-                begun = begin(runs, output, columns, rows_now, seed)
-                generator = stops.over(begun.generator, begun.resaid)
-                said = searcher.search(
-                    generator, begun.state, begun.longest, begun.seeds, attention=attention, first=begun.first
-                )
-            for row, hypotheses, resaid in zip(rows_now, said, begun.resaid):
-                found[row][output] = [_answer(first, output, columns, row, one, resaid, stops) for one in hypotheses]
-    return found
+                if searched:
+                    answered = _searched(runs, output, columns, numbers, searcher, seed, attention)
+                else:
+                    inputs = {
+                        name: gathered(columns[name], numbers, first.device) for name in _read_by_any(runs, output)
+                    }
+                    best = predicted(distribution_of(runs, output, inputs))
+                    answered = _predicted(first, output, best, n_best)
+            for row, own in zip(numbers, answered):
+                every[row][output] = own
+    return every
+
+
+def _searched(
+    runs: Sequence[Run],
+    output: str,
+    columns: Mapping[str, list[np.ndarray]],
+    rows: Sequence[int],
+    searcher: Search,
+    seed: int,
+    attention: bool,
+) -> list[list[Answer]]:
+    """The answers that a search finds for these rows, row by row."""
+    run, modality = runs[0], runs[0].modalities[f"outputs.{output}"]
+    stops = Stops(searcher.stop, modality)
+    prompt = prompt_of(runs, output, columns, rows, seed)
+    generator = stops.over(prompt.generator, prompt.rests)
+    listed = searcher.search(
+        generator, prompt.state, prompt.longest, prompt.seeds, attention=attention, first=prompt.first
+    )
+    every = []
+    for place, (row, hypotheses) in enumerate(zip(rows, listed)):
+        answers = []
+        for best in hypotheses:
+            value = stops.cut(prompt.without(modality.decode(best.symbols), place))
+            answer = Answer(value, modality.write(value), best.score, best.log_probability, best.finished)
+            if best.attention is not None:
+                attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
+                source = run.modalities[f"inputs.{attended}"].labels(columns[attended][row])
+                generated = [*modality.labels(best.symbols), "end"][: len(best.attention)]
+                answer = replace(answer, attention=best.attention, generated=generated, source=source)
+            answers.append(answer)
+        every.append(answers)
+    return every
 
 
 def _read_by_any(runs: Sequence[Run], output: str) -> list[str]:
@@ -151,16 +181,16 @@ def distribution_of(
         raise ConfigError(f"{', '.join(str(run.folder) for run in runs)}: outputs.{output}: {why}") from None
 
 
-class Begun(NamedTuple):
+class Prompt(NamedTuple):
     """What a search is given for some rows.
 
     Args:
         generator: what it asks.
-        state: one hypothesis per row, a prompt heard.
-        first: what each row is told first, or None for the generator's own beginning.
+        state: one hypothesis per row, after the prompt.
+        first: the first step of each row, or None for the generator's own beginning.
         longest: the most symbols of each answer.
         seeds: of each row.
-        resaid: what each row's answer says again of its prompt first; it is no part of the answer.
+        rests: the end of each row's prompt, which its answer generates again first; no part of the answer.
     """
 
     generator: Generator
@@ -168,13 +198,17 @@ class Begun(NamedTuple):
     first: Tensor | None
     longest: Tensor
     seeds: Tensor
-    resaid: list[str]
+    rests: list[str]
+
+    def without(self, value: Any, row: int) -> Any:
+        """A raw value that was generated, without the end of its prompt."""
+        return value[len(self.rests[row]) :] if self.rests[row] else value
 
 
-def begin(
+def prompt_of(
     runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarray]], rows: Sequence[int], seed: int
-) -> Begun:
-    """The beginning of an answer to each of these rows; several runs answer as an ensemble.
+) -> Prompt:
+    """What a search starts from to answer each of these rows; several runs answer as an ensemble.
 
     Args:
         runs: one, or several of one vocabulary.
@@ -187,22 +221,22 @@ def begin(
     read = _read_by_any(runs, output)
     inputs = {name: gathered(columns[name], rows, run.device) for name in read}
     longest, rests = _longest(inputs, run.bundle.lengths[output]), [""] * len(rows)
-    of = run.graph.continues.get(output)
-    if of is not None and run.outputs[output].type == "text":
-        pieces = pieces_of(run.modalities[f"outputs.{output}"])
+    of, modality = run.graph.continues.get(output), run.modalities[f"outputs.{output}"]
+    if of is not None and isinstance(modality, Tokenized):
+        pieces = pieces_of(modality)
         heads, rests = zip(*(pieces.cut(columns[of][row]) for row in rows))
         inputs[of] = gathered(heads, range(len(rows)), run.device)
     generator, state, first = prompted(runs, output, inputs)
     if any(rests):
         generator = Resuming(generator, pieces, rests)
     seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
-    return Begun(generator, state, first, longest, seeds, list(rests))
+    return Prompt(generator, state, first, longest, seeds, list(rests))
 
 
 def prompted(
     runs: Sequence[Run], output: str, inputs: Mapping[str, Steps]
 ) -> tuple[Generator, Decoding, Tensor | None]:
-    """The generator, its state with the prompt heard, and what it is told first; see `Graph.prompted`."""
+    """The generator, its state after the prompt, and the first step; see `Graph.prompted`."""
     encoded, first = zip(*(one.graph.prompted(output, inputs) for one in runs))
     generators = [one.graph.generator(output) for one in runs]
     generator = generators[0] if len(runs) == 1 else Ensemble(generators)
@@ -255,50 +289,36 @@ def _row_seed(seed: int, sequences: Iterable[np.ndarray]) -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-def _answer(
-    run: Run, output: str, columns: Mapping[str, list[np.ndarray]], row: int, one: Hypothesis, resaid: str, stops: Stops
-) -> Answer:
+def _predicted(run: Run, output: str, best: Predicted, n_best: int) -> Iterator[list[Answer]]:
+    """The answers of a head that needs no search, example by example; only a single label has a second best."""
     modality = run.modalities[f"outputs.{output}"]
-    value = stops.cut(modality.decode(one.symbols)[len(resaid) :])
-    said, heard = [], []
-    if one.attention is not None:
-        said = [*modality.labels(one.symbols), "end"][: len(one.attention)]
-        place = run.graph.reads[output][run.graph.heads[output].attended[0]]
-        heard = run.modalities[f"inputs.{place}"].labels(columns[place][row])
-    return Answer(
-        value, modality.write(value), one.score, one.log_probability, one.finished, one.attention, said, heard
-    )
-
-
-def _answers_at_once(modality: Modality, predicted: Predicted, n_best: int) -> Iterator[list[Answer]]:
-    """The answers that a head gave without a search, example by example; only a single label has a second best."""
-    log_probability = predicted.log_probability.tolist()
-    spec = modality.spec
-    is_label = isinstance(spec, Labels) and bool((predicted.steps.layout.lengths == 1).all())
-    is_single = (
-        is_label and predicted.probabilities is not None and predicted.steps.layout.total == len(log_probability)
-    )
-    words = modality.labels(np.arange(spec.size)) if is_single and not spec.multilabel else []
+    log_probability = best.log_probability.tolist()
+    words = []
+    if best.probabilities is not None and ranks_labels(run, output):
+        words = modality.labels(np.arange(modality.spec.size))
     quantiles = None
-    if predicted.quantiles is not None:
-        split = [predicted.steps.with_values(one).split() for one in predicted.quantiles.values()]
+    if best.quantiles is not None:
+        split = [best.steps.with_values(values).split() for values in best.quantiles.values()]
         quantiles = [torch.cat(levels).cpu().numpy() for levels in zip(*split)]
-    for row, steps in enumerate(predicted.steps.split()):
-        value = modality.decode(steps.cpu().numpy())
-        best = Answer(value, modality.write(value), log_probability[row], log_probability[row], True, None, [], [])
+    for row, steps in enumerate(best.steps.split()):
+        answer = _answer(modality, steps.cpu().numpy(), log_probability[row])
         if quantiles is not None:
-            said = np.asarray(modality.decode(quantiles[row]), dtype=np.float32)
-            parts = said.reshape(len(predicted.quantiles), -1, *said.shape[1:])
-            best = replace(best, quantiles=dict(zip(predicted.quantiles, parts)))
+            values = np.asarray(modality.decode(quantiles[row]), dtype=np.float32)
+            parts = values.reshape(len(best.quantiles), -1, *values.shape[1:])
+            answer = replace(answer, quantiles=dict(zip(best.quantiles, parts)))
         if not words:
-            yield [best]
+            yield [answer]
             continue
-        probabilities = predicted.probabilities[row].tolist()
-        order = sorted(range(len(words)), key=lambda one: -probabilities[one])
-        said = replace(best, probabilities={words[one]: probabilities[one] for one in order})
-        others = [one for one in order if one != int(steps[0])][: n_best - 1]
-        listed = [said]
-        for one in others:
-            value, own = modality.decode(np.array([one])), float(np.log(max(probabilities[one], 1e-38)))
-            listed.append(replace(said, value=value, text=modality.write(value), score=own, log_probability=own))
-        yield listed
+        shares = best.probabilities[row].tolist()
+        order = np.argsort([-share for share in shares], kind="stable").tolist()
+        probabilities = {words[label]: shares[label] for label in order}
+        others = [label for label in order if label != int(steps[0])][: n_best - 1]
+        listed = [
+            answer, *(_answer(modality, np.array([label]), float(np.log(max(shares[label], 1e-38)))) for label in others)
+        ]  # fmt: skip
+        yield [replace(label, probabilities=probabilities) for label in listed]
+
+
+def _answer(modality: Modality, steps: np.ndarray, log_probability: float) -> Answer:
+    value = modality.decode(steps)
+    return Answer(value, modality.write(value), log_probability, log_probability)

@@ -1,23 +1,26 @@
-"""What searches share: log-probabilities, the best of many, forgetting what is done, saying one symbol after another."""
+"""What searches share: log-probabilities, the best of many, generating one symbol or vector after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from pydantic import Field, Strict
 from torch import Tensor
 
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.contract import Distribution
 from ostinato.errors import BundleError, ConfigError
-from ostinato.heads.contract import ANSWERED, Decoding, Generator
-from ostinato.layers.attend import Memory
+from ostinato.heads.contract import Generator
+from ostinato.searches.contract import Hypothesis
 
 Whole = Annotated[int, Field(ge=0)]
 """A whole number from 0 up."""
 StopTexts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
 """Texts that end an answer."""
+ChooseValue = Callable[[Distribution, Tensor, int], Tensor]
+"""(distribution of R rows, numbers (R,) of the rows, step) -> vectors (R, ...)."""
 Choose = Callable[[Tensor, Tensor, int], Tensor]
 """(scores (R, V) log-probabilities with -inf where a symbol may not be said, numbers (R,) of the rows, step) -> symbols (R,)."""
 
@@ -35,13 +38,25 @@ def bounds(max_length: Tensor, own_max: int | None, own_min: int) -> tuple[Tenso
     return most, most.clamp(max=own_min)
 
 
-def log_probabilities(logits: Tensor) -> Tensor:
+def demand_symbols(kind: str, generator: Generator) -> None:
+    """
+    Errors:
+        ConfigError: the steps of the output are no symbols.
+    """
+    if not generator.num_symbols:
+        raise ConfigError(
+            f"search ({kind}): ranks the symbols of a vocabulary, and a step of this output is a vector; set search: sample or"
+            " search: greedy"
+        )
+
+
+def log_probabilities(distribution: Distribution, size: int) -> Tensor:
     """(R, V) in float32 or float64, a new tensor. On CPUs torch's log_softmax is twice as fast as its logsumexp (R 320, V 6,000).
 
     Errors:
         BundleError: a row is not a distribution.
     """
-    scores = torch.log_softmax(logits if logits.dtype in (torch.float32, torch.float64) else logits.float(), 1)
+    scores = distribution.by_symbol(size)
     if not bool(torch.isfinite(scores.amax(1)).all()):
         raise BundleError(
             "the model's scores for the next symbol are not numbers (NaN or infinite): its weights are damaged or its training "
@@ -69,66 +84,49 @@ def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return values[:, :count], places[:, :count]
 
 
-def attended(state: Decoding) -> Memory | None:
-    """The first memory of a state that is attended to, the one behind `state.attention[0]`."""
-    return next((entry for entry in _entries(state.memory) if isinstance(entry, Memory)), None)
-
-
-def source_lengths(state: Decoding) -> list[int] | None:
-    memory = attended(state)
-    return None if memory is None else memory.layout.lengths[state.rows.cpu()].tolist()
-
-
-def forget(state: Decoding) -> Decoding:
-    """The state without the examples that no hypothesis reads, so that stragglers do not drag the whole batch along.
-
-    A memory of a kind that cannot be cut stays whole; hypotheses then go on reading it by their rows.
-    """
-    examples, rows = torch.unique(state.rows, return_inverse=True)
-    if not all(entry is None or isinstance(entry, (Memory, Tensor)) for entry in _entries(state.memory)):
-        return state
-    return replace(state, memory=_taken(state.memory, examples), rows=rows)
-
-
-def _entries(memory: Any) -> Iterator[Any]:
-    """What a memory holds; an ensemble's holds a tuple for each member."""
-    if type(memory) is tuple:
-        for entry in memory:
-            yield from _entries(entry)
-    else:
-        yield memory
-
-
-def _taken(memory: Any, examples: Tensor) -> Any:
-    if type(memory) is tuple:
-        return tuple(_taken(entry, examples) for entry in memory)
-    if isinstance(memory, Memory):
-        return memory.take(examples)
-    return None if memory is None else memory.index_select(0, examples)
-
-
-def answered(state: Decoding, step: int) -> Tensor:
-    """(R,) how many of the `step` symbols that each hypothesis has said are of its answer, -1 where it has yet to begin."""
-    return state.values.get(ANSWERED, torch.full_like(state.rows, step))
+def counted(state: Decoding, step: int) -> Tensor:
+    """(R,) how many of the `step` steps of each hypothesis are of its answer, -1 where it has yet to begin."""
+    return torch.full_like(state.rows, step) if state.counted is None else state.counted
 
 
 def first_symbols(generator: Generator, state: Decoding, first: Tensor | None) -> Tensor:
     return torch.full_like(state.rows, generator.begin) if first is None else first.to(state.rows)
 
 
-@dataclass(frozen=True)
-class Unrolled:
-    """Rows said one symbol after another, on the CPU.
+def unroll_values(
+    generator: Generator, state: Decoding, most: Tensor, choose: ChooseValue, *, copies: int, first: Tensor
+) -> list[list[Hypothesis]]:
+    """As `unroll`, where steps are vectors: each row ends where the generator ends it, or at its maximum length."""
+    device, steps = state.rows.device, first
+    repeat = torch.arange(len(first), device=device).repeat_interleave(copies)
+    most = most.to(device)[repeat]
+    totals = torch.zeros(len(repeat), dtype=torch.float64, device=device)
+    finished = torch.zeros_like(repeat, dtype=torch.bool)
+    generated: list[list[Tensor]] = [[] for _ in repeat]
+    numbers = (most > 0).nonzero().squeeze(1)
+    state, steps, step = state.reorder(repeat[numbers]), first[repeat[numbers]], 0
+    while len(numbers):
+        distribution, state = generator.step(steps, state)
+        steps = choose(distribution, numbers, step).to(first)
+        totals[numbers] += distribution.score(steps).double()
+        finished[numbers] = generator.ended(steps)
+        for number, value in zip(numbers.tolist(), steps.cpu()):
+            generated[number].append(value)
+        step += 1
+        keep = (~finished[numbers] & (most[numbers] > step)).nonzero().squeeze(1)
+        if len(keep) < len(numbers):
+            numbers, steps, state = numbers[keep], steps[keep], state.reorder(keep, forget=True)
+    nothing = first.new_zeros(0, *first.shape[1:]).cpu()
+    answers = [
+        Hypothesis(torch.stack(values) if values else nothing, total, total, end)
+        for values, total, end in zip(generated, totals.tolist(), finished.tolist())
+    ]
+    return _best_first(answers, copies)
 
-    Shapes:
-        symbols (R, T); lengths, log_probability, finished (R,); attention (R, T + 1, S) or None
-    """
 
-    symbols: Tensor
-    lengths: Tensor
-    log_probability: Tensor
-    finished: Tensor
-    attention: Tensor | None
+def _best_first(answers: list[Hypothesis], copies: int) -> list[list[Hypothesis]]:
+    every = [answers[start : start + copies] for start in range(0, len(answers), copies)]
+    return [sorted(own, key=lambda answer: -answer.score) for own in every]
 
 
 def unroll(
@@ -141,44 +139,44 @@ def unroll(
     copies: int = 1,
     attention: bool,
     first: Tensor | None,
-) -> Unrolled:
-    """Says what `choose` chooses until each row has said its end. `copies` rows of an example stand one after the other."""
-    device, end = state.rows.device, generator.end
-    said = first_symbols(generator, state, first)
+) -> list[list[Hypothesis]]:
+    """Generates the symbols that `choose` chooses until each row has ended; `copies` answers to each example, the best first."""
+    device, end, sources = state.rows.device, int(generator.end), state.source_lengths
+    symbols = first_symbols(generator, state, first)
     if copies > 1:
-        repeat = torch.arange(len(said), device=device).repeat_interleave(copies)
-        state, said = state.reorder(repeat), said[repeat]
+        repeat = torch.arange(len(symbols), device=device).repeat_interleave(copies)
+        state, symbols = state.reorder(repeat), symbols[repeat]
     most, least = (bound.to(device).repeat_interleave(copies) for bound in (most, least))
-    num_rows = len(said)
+    num_rows = len(symbols)
     totals = torch.zeros(num_rows, dtype=torch.float64, device=device)
-    lengths = torch.zeros_like(said)
-    finished = torch.zeros_like(said, dtype=torch.bool)
+    lengths = torch.zeros_like(symbols)
+    finished = torch.zeros_like(symbols, dtype=torch.bool)
     alive = torch.ones_like(finished)
     numbers = torch.arange(num_rows, device=device)
     longest_least = int(least.max()) if num_rows else 0
-    symbols, weights = [], []
+    generated, weights = [], []
     step = 0
     while len(numbers):
-        logits, state = generator.step(said, state)
-        scores = log_probabilities(logits)
+        distribution, state = generator.step(symbols, state)
+        scores = log_probabilities(distribution, generator.num_symbols)
         end_scores = scores[:, end].clone()
         if generator.begin != end:
             scores[:, generator.begin] = -torch.inf
-        length = answered(state, step)
-        if step < longest_least or ANSWERED in state.values:
+        length = counted(state, step)
+        if step < longest_least or state.counted is not None:
             scores[:, end].masked_fill_(length < least, -torch.inf)
             stuck = scores.amax(1) == -torch.inf
             scores[:, end] = torch.where(stuck, end_scores, scores[:, end])
             wanted = torch.where(stuck, end, choose(scores, numbers, step))
         else:
             wanted = choose(scores, numbers, step)
-        said = torch.where(length >= most, end, wanted)
-        ended = said == end
-        now = torch.where(ended, end_scores, scores.gather(1, said.unsqueeze(1)).squeeze(1)).double()
+        symbols = torch.where(length >= most, end, wanted)
+        ended = symbols == end
+        now = torch.where(ended, end_scores, scores.gather(1, symbols.unsqueeze(1)).squeeze(1)).double()
         totals[numbers] += torch.where(alive, now, 0)
         finished[numbers] = torch.where(alive & ended, wanted == end, finished[numbers])
         lengths[numbers] = torch.where(alive & ended, step, lengths[numbers])
-        symbols.append(torch.full_like(lengths, end).index_copy(0, numbers, said))
+        generated.append(torch.full_like(lengths, end).index_copy(0, numbers, symbols))
         if attention and state.attention:
             source = state.attention[0]
             weights.append(source.new_zeros(num_rows, source.shape[1]).index_copy(0, numbers, source))
@@ -188,21 +186,20 @@ def unroll(
         num_going = int(going.sum())
         if num_going * 4 <= len(going) * 3:
             keep = going.repeat_interleave(copies).nonzero().squeeze(1)
-            numbers, alive, said, most, least = (one[keep] for one in (numbers, alive, said, most, least))
-            state = forget(state.reorder(keep))
-    return Unrolled(
-        torch.stack(symbols, 1).cpu() if symbols else lengths.cpu()[:, None],
-        lengths.cpu(),
-        totals.cpu(),
-        finished.cpu(),
-        torch.stack(weights, 1).cpu() if weights else None,
-    )
+            numbers, alive, symbols, most, least = (part[keep] for part in (numbers, alive, symbols, most, least))
+            state = state.reorder(keep, forget=True)
+    rows = torch.stack(generated, 1).tolist() if generated else [[] for _ in range(num_rows)]
+    weights = torch.stack(weights, 1).cpu() if weights else None
+    ends = zip(rows, lengths.tolist(), totals.tolist(), finished.tolist())
+    answers = [
+        Hypothesis(row[:length], total, total, end, cut_weights(weights, number, length, sources, number // copies))
+        for number, (row, length, total, end) in enumerate(ends)
+    ]
+    return _best_first(answers, copies)
 
 
-def cut_weights(
-    weights: Tensor | None, row: int, length: int, sources: list[int] | None, example: int
-) -> Tensor | None:
+def cut_weights(weights: Tensor | None, row: int, length: int, sources: Tensor | None, example: int) -> Tensor | None:
     """(length + 1, S): the weights of one answer over its own source steps; a copy, so that it does not keep the batch."""
     if weights is None:
         return None
-    return weights[row, : length + 1, : weights.shape[2] if sources is None else sources[example]].clone()
+    return weights[row, : length + 1, : weights.shape[2] if sources is None else int(sources[example])].clone()

@@ -8,22 +8,21 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ostinato.decoders.contract import Decoding
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import ANSWERED, Decoding, Generator
+from ostinato.heads.contract import Generator
 from ostinato.registry import Count, NonNegative
 from ostinato.searches._common import (
     StopTexts,
     Whole,
-    answered,
-    attended,
     best,
     bounds,
     check_lengths,
+    counted,
     cut_weights,
+    demand_symbols,
     first_symbols,
-    forget,
     log_probabilities,
-    source_lengths,
 )
 from ostinato.searches.contract import Hypothesis, Search
 
@@ -54,8 +53,8 @@ class Beam(Search):
         coverage_penalty: weight of the penalty for source steps that were attended to less than once in all; reads the first
             input that is attended to.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
-        min_length: the end is not said before so many symbols.
-        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
+        min_length: the answer does not end before so many symbols.
+        stop: texts that end an answer as soon as it holds one, and are no part of it; the model's end is then certain.
         no_repeat_ngrams: no sequence of so many symbols is said twice in an answer; 0 allows all.
 
     Errors:
@@ -67,6 +66,7 @@ class Beam(Search):
     """
 
     random: ClassVar[bool] = False
+    one_path: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -118,11 +118,12 @@ class Beam(Search):
         attention: bool,
         first: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
+        demand_symbols("beam", generator)
         num_examples, device, end = len(state.rows), state.rows.device, generator.end
         most, least = (bound.to(device) for bound in bounds(max_length, self.max_length, self.min_length))
         highest = torch.as_tensor(self.divisor((most + 1).double()), device=device).expand(num_examples)
         longest_least = int(least.max()) if num_examples else 0
-        sources = source_lengths(state)
+        sources = state.source_lengths
         answers = _Answers(num_examples, self.n_best, device)
         trace: list[_Moment] = []
 
@@ -135,8 +136,8 @@ class Beam(Search):
         step = 0
         while num_left:
             slots = alive.shape[1]
-            logits, state = generator.step(said, state)
-            scores, length = log_probabilities(logits), answered(state, step)
+            distribution, state = generator.step(said, state)
+            scores, length = log_probabilities(distribution, generator.num_symbols), counted(state, step)
             end_scores = scores[:, end].clone()
             if generator.begin != end:
                 scores[:, generator.begin] = -torch.inf
@@ -144,7 +145,7 @@ class Beam(Search):
                 _forbid_repeats(scores, history, step - length, self.no_repeat_ngrams)
             cut = length >= most[examples].repeat_interleave(slots)
             forced = cut
-            if step < longest_least or ANSWERED in state.values:
+            if step < longest_least or state.counted is not None:
                 scores[:, end].masked_fill_(length < least[examples].repeat_interleave(slots), -torch.inf)
                 forced = cut | (scores.amax(1) == -torch.inf)
 
@@ -188,7 +189,7 @@ class Beam(Search):
                 left = (~done).nonzero().squeeze(1)
                 examples, alive, rows, symbols = (one[left] for one in (examples, alive, rows, symbols))
             rows, said = rows.flatten(), symbols.flatten()
-            state = forget(state.reorder(rows)) if shrinks else state.reorder(rows)
+            state = state.reorder(rows, forget=shrinks)
             covered = None if covered is None else covered[rows]
             if self.no_repeat_ngrams:
                 history = torch.cat([history[rows], said.unsqueeze(1)], 1)
@@ -199,14 +200,13 @@ class Beam(Search):
         """(R,) the penalty, at most 0, for what each hypothesis has attended to in all, (R, S)."""
         # a step that was never looked at would cost infinitely much, and all such answers alike
         missing = covered.clamp(min=torch.finfo(covered.dtype).tiny, max=1).log()
-        padding = attended(state).padding
-        if padding is not None:
-            missing = missing.masked_fill(padding.squeeze(1)[state.rows], 0)
+        lengths = state.source_lengths.to(missing.device)
+        missing = missing.masked_fill(torch.arange(missing.shape[1], device=missing.device) >= lengths[:, None], 0)
         return self.coverage_penalty * missing.sum(1, dtype=torch.float64)
 
 
 def _first_weights(state: Decoding) -> Tensor:
-    if not state.attention or attended(state) is None:
+    if not state.attention or state.source_lengths is None:
         raise ConfigError(
             "search (beam): coverage_penalty needs an attention over an input, and this output has none; leave coverage_penalty "
             "out, or give the output's head an attention"
@@ -269,7 +269,7 @@ class _Answers:
         for old, new in ((self.totals, totals), (self.steps, steps), (self.slots, slots), (self.finished, finished)):
             old[examples] = torch.cat([old[examples], new], 1).gather(1, order)
 
-    def traced(self, trace: list[_Moment], sources: list[int] | None) -> list[list[Hypothesis]]:
+    def traced(self, trace: list[_Moment], sources: Tensor | None) -> list[list[Hypothesis]]:
         """The answers as they were said, from their last slot back to the first step."""
         num_examples, n_best = self.scores.shape
         if not num_examples:

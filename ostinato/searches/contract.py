@@ -1,4 +1,4 @@
-"""What a search is: it speaks only start / step / reorder and finds what a generator would say."""
+"""What a search is: it finds the answers of a generator, which it asks by `step` and `reorder` alone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ostinato.heads.contract import Decoding, Generator
+from ostinato.decoders.contract import Decoding
+from ostinato.heads.contract import Generator
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,14 @@ class Hypothesis:
     """One answer to one example.
 
     Args:
-        symbols: what was said, without begin and end.
+        symbols: of the answer, without begin and end; where steps are vectors, these (T, ...).
         score: what the search ranks by, natural logarithm, penalties included.
         log_probability: the model's own log-probability of these symbols and the end, without any penalty or filter.
-        finished: False where the maximum length cut it: the end was put there though something else was more probable.
+        finished: False where the maximum length cut it: the end was put there though another symbol was more probable.
         attention: (len(symbols) + 1, S) weights over the first input that is attended to, S its own steps, or None.
     """
 
-    symbols: list[int]
+    symbols: list[int] | Tensor
     score: float
     log_probability: float
     finished: bool
@@ -30,10 +31,10 @@ class Hypothesis:
 
 
 class Search(ABC):
-    """Finds what a generator would say.
+    """Finds the answers of a generator.
 
-    Every answer is a whole one: at its maximum length the end is said, and its probability counted, whatever the model
-    prefers. The symbol `begin` is never said, and where the settings leave nothing else, the end may be said.
+    Every answer is whole: at its maximum length it ends, and the probability of the end is counted, whatever the model
+    prefers. The symbol `begin` is never generated, and where the settings leave nothing else, the answer may end.
 
     Laws: answers do not depend on batch size, order or company; a finished hypothesis keeps its place; an example's
     answers come best first, at least one and at most `n_best` of them.
@@ -43,6 +44,8 @@ class Search(ABC):
     """Answers per example."""
     stop: Sequence[str] = ()
     """Texts that end an answer. A search knows symbols alone: whoever knows texts lets it search `Stops.over` a generator."""
+    one_path: ClassVar[bool]
+    """Whether each step is final once it is generated, so that an answer can be streamed."""
     random: ClassVar[bool]
     """Whether `seeds` are read."""
 

@@ -7,28 +7,31 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ostinato.heads.contract import Decoding, Generator
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.contract import Distribution
+from ostinato.heads.contract import Generator
 from ostinato.registry import Count
-from ostinato.searches._common import StopTexts, Whole, bounds, check_lengths, cut_weights, source_lengths, unroll
+from ostinato.searches._common import StopTexts, Whole, bounds, check_lengths, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
 
 class Greedy(Search):
-    """Says the most probable symbol at each step.
+    """Takes the most probable symbol at each step, or the mode where steps are vectors.
 
         y[t] = argmax over v of log p(v | y[<t])      the lower symbol where two are equal
         score = log p(y)
 
     Args:
         max_length: the most symbols of an answer; without it the model's own maximum holds.
-        min_length: the end is not said before so many symbols.
-        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
+        min_length: the answer does not end before so many symbols.
+        stop: texts that end an answer as soon as it holds one, and are no part of it; the model's end is then certain.
 
     Errors:
         ConfigError: min_length is above max_length.
     """
 
     random: ClassVar[bool] = False
+    one_path: ClassVar[bool] = True
 
     def __init__(self, *, max_length: Count | None = None, min_length: Whole = 0, stop: StopTexts = ()):
         check_lengths("greedy", min_length, max_length)
@@ -49,21 +52,14 @@ class Greedy(Search):
         first: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
         most, least = bounds(max_length, self.max_length, self.min_length)
-        sources = source_lengths(state)
-        said = unroll(
-            generator, state, most, least, lambda scores, *_: scores.argmax(1), attention=attention, first=first
-        )
-        symbols, lengths = said.symbols.tolist(), said.lengths.tolist()
-        totals, finished = said.log_probability.tolist(), said.finished.tolist()
-        return [
-            [
-                Hypothesis(
-                    symbols[row][: lengths[row]],
-                    totals[row],
-                    totals[row],
-                    finished[row],
-                    cut_weights(said.attention, row, lengths[row], sources, row),
-                )
-            ]
-            for row in range(len(lengths))
-        ]
+        if not generator.num_symbols:
+            return unroll_values(generator, state, most, _mode, copies=1, first=first)
+        return unroll(generator, state, most, least, _likeliest, attention=attention, first=first)
+
+
+def _likeliest(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
+    return scores.argmax(1)
+
+
+def _mode(distribution: Distribution, numbers: Tensor, step: int) -> Tensor:
+    return distribution.mode()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.heads.contract import Decoding, Generator
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.contract import Distribution
+from ostinato.errors import ConfigError
+from ostinato.heads.contract import Generator
 from ostinato.registry import Count, Positive, Share
-from ostinato.searches._common import StopTexts, Whole, best, bounds, check_lengths, cut_weights, source_lengths, unroll
+from ostinato.searches._common import StopTexts, Whole, best, bounds, check_lengths, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Sample(Search):
-    """Says at each step a symbol drawn by its probability.
+    """Draws each step by its probability: a symbol, or a vector from its density.
 
         p(v) = softmax over v of log p(v | y[<t]) / temperature
         top_k keeps the k most probable symbols; of these
@@ -38,17 +42,18 @@ class Sample(Search):
         n_best: samples per example, the most probable first; one may come twice.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not drawn before so many symbols.
-        stop: texts that end an answer as soon as it says one, and are no part of it; the model's end is then certain.
+        stop: texts that end an answer as soon as it holds one, and are no part of it; the model's end is then certain.
         seed: another seed gives other samples.
 
     Errors:
-        ConfigError: min_length is above max_length.
+        ConfigError: min_length is above max_length; temperature, top_k, top_p or min_p where steps are vectors.
 
     Source: top-k Fan et al., 2018, arXiv:1805.04833; top-p Holtzman et al., 2020, arXiv:1904.09751; min-p Nguyen
     et al., 2024, arXiv:2407.01082; u by SplitMix64, Steele et al., 2014, 10.1145/2660193.2660195.
     """
 
     random: ClassVar[bool] = True
+    one_path: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -97,32 +102,27 @@ class Sample(Search):
         first: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
         most, least = bounds(max_length, self.max_length, self.min_length)
-        sources = source_lengths(state)
         keys = _keys(self.seed, seeds, self.n_best)
 
-        def choose(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
+        def draw_symbol(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
             uniform = torch.from_numpy(_uniform(keys[numbers.cpu().numpy()], step)).to(scores.device)
             return _draw(self.kept(scores), uniform)
 
-        said = unroll(generator, state, most, least, choose, copies=self.n_best, attention=attention, first=first)
-        symbols, lengths = said.symbols.tolist(), said.lengths.tolist()
-        totals, finished = said.log_probability.tolist(), said.finished.tolist()
-        answers = []
-        for example in range(len(most)):
-            rows = range(example * self.n_best, (example + 1) * self.n_best)
-            answers.append(
-                [
-                    Hypothesis(
-                        symbols[row][: lengths[row]],
-                        totals[row],
-                        totals[row],
-                        finished[row],
-                        cut_weights(said.attention, row, lengths[row], sources, example),
-                    )
-                    for row in sorted(rows, key=lambda row: -totals[row])
-                ]
+        def draw_value(distribution: Distribution, numbers: Tensor, step: int) -> Tensor:
+            shape = (*first.shape[1:], *((distribution.draws,) if distribution.draws > 1 else ()))
+            uniform = _uniforms(keys[numbers.cpu().numpy()], step, math.prod(shape))
+            return distribution.sample(torch.from_numpy(uniform).to(first.device).unflatten(1, shape))
+
+        if generator.num_symbols:
+            return unroll(
+                generator, state, most, least, draw_symbol, copies=self.n_best, attention=attention, first=first
             )
-        return answers
+        if (self.temperature, self.top_k, self.top_p, self.min_p) != (1.0, None, 1.0, 0.0):
+            raise ConfigError(
+                "search (sample): temperature, top_k, top_p and min_p change the probabilities of symbols, and a step of this"
+                " output is a vector; leave them out"
+            )
+        return unroll_values(generator, state, most, draw_value, copies=self.n_best, first=first)
 
 
 def _nucleus(shares: Tensor, top_p: float) -> Tensor:
@@ -167,3 +167,11 @@ def _uniform(keys: np.ndarray, step: int) -> np.ndarray:
     """(R,) float64 in [0, 1), from the 53 high bits."""
     mixed = _mixed(keys + np.uint64((step + 1) * _GOLDEN % 2**64))
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _uniforms(keys: np.ndarray, step: int, count: int) -> np.ndarray:
+    """(R, count) float64 in [0, 1)."""
+    own = _mixed(keys + np.uint64((step + 1) * _GOLDEN % 2**64))
+    return _uniform((own[:, None] + np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN)).reshape(-1), 0).reshape(
+        -1, count
+    )

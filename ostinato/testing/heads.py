@@ -101,12 +101,12 @@ def extending_is_stepping(make: Make, inputs: str) -> None:
     head, encoded = _case(make, inputs)
     prompt = targets()
     start = head.start(encoded)
-    logits, after = head.extend(prompt, start)
-    for row, (symbols, found) in enumerate(zip(prompt.split(), logits.split(list(TARGETS)))):
+    whole, after = head.extend(prompt, start)
+    for row, (symbols, found) in enumerate(zip(prompt.split(), whole.scores.split(list(TARGETS)))):
         state = start.reorder(torch.tensor([row]))
         for place, symbol in enumerate(symbols):
             one, state = head.step(symbol[None], state)
-            near(found[place], one[0], f"logits of row {row} at step {place}")
+            near(found[place], one.scores[0], f"logits of row {row} at step {place}")
         _same_state(after.reorder(torch.tensor([row])), state, f"after row {row}")
 
 
@@ -120,12 +120,12 @@ def extending_goes_on(make: Make, inputs: str) -> None:
         pick = lambda steps: Steps.of([steps.split()[row] for row in rows])  # noqa: E731, B023
         begin = head.start(encoded).reorder(chosen)
         _, state = head.extend(pick(first), begin)
-        logits, state = head.extend(pick(second), state)
+        later, state = head.extend(pick(second), state)
         joined = [torch.cat(parts) for parts in zip(pick(first).split(), pick(second).split())]
         whole, expected = head.extend(Steps.of(joined), begin)
-        parts = whole.split([len(one) for one in joined])
+        parts = whole.scores.split([len(one) for one in joined])
         ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, pick(second).split())]
-        near(logits, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
+        near(later.scores, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
         _same_state(state, expected, f"for hypotheses {rows}")
 
 
@@ -146,9 +146,9 @@ def scores_are_sums_over_steps(make: Make, inputs: str) -> None:
     for row, symbols in enumerate(targets().split()):
         state, said, total, right = head.start(encoded).reorder(torch.tensor([row])), head.begin, 0.0, 0
         for symbol in [*symbols.tolist(), head.end]:
-            logits, state = head.step(torch.tensor([said]), state)
-            total += float(logits[0].double().log_softmax(0)[symbol])
-            right += int(logits[0].argmax()) == symbol
+            distribution, state = head.step(torch.tensor([said]), state)
+            total += float(distribution.scores[0].double().log_softmax(0)[symbol])
+            right += int(distribution.mode()) == symbol
             said = symbol
         near(scored.log_probability[row], torch.tensor(total), f"score of row {row}")
         assert int(scored.num_right[row]) == right and int(scored.num_targets[row]) == len(symbols) + 1
@@ -171,7 +171,7 @@ def what_comes_later_changes_nothing(make: Make, inputs: str) -> None:
     prompt = targets()
     early = prompt.layout.positions < 2
     other = prompt.with_values(torch.where(early, prompt.values, (prompt.values - 1) % 5 + 2))
-    one, two = (head.extend(each, head.start(encoded))[0] for each in (prompt, other))
+    one, two = (head.extend(each, head.start(encoded))[0].scores for each in (prompt, other))
     near(one[early], two[early], "logits before the change")
     assert not torch.allclose(one[~early], two[~early]), "the changed symbols are not heard"
 

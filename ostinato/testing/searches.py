@@ -9,8 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
-from ostinato.heads.contract import Decoding, Generator
+from ostinato.heads.contract import Generator
 from ostinato.layers.attend import Memory
 from ostinato.searches.contract import Hypothesis, Search
 from ostinato.steps import Steps
@@ -70,17 +72,17 @@ class TableGenerator(Generator):
             (memory,), rows, {"state": torch.zeros_like(rows)}, self._weights(torch.zeros_like(rows), memory, rows)
         )
 
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
         self.num_steps += 1
-        self.num_rows += len(symbols)
+        self.num_rows += len(steps)
         memory = state.memory[0]
         self.num_remembered += len(memory.layout)
         heard = memory.values.sum((1, 2)).long()[state.rows]
-        number = (31 * state.values["state"] + 7 * symbols + heard + 3) % _STATES
+        number = (31 * state.values["state"] + 7 * steps + heard + 3) % _STATES
         after = replace(state, values={"state": number}, attention=self._weights(number, memory, state.rows))
-        return self.table[number], after
+        return Categorical(self.table[number]), after
 
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Categorical, Decoding]:
         symbols, lengths = steps.padded().long(), steps.layout.lengths
         logits = []
         for place in range(steps.layout.longest):
@@ -91,8 +93,8 @@ class TableGenerator(Generator):
                 torch.where(more.unsqueeze(1), new, old) for new, old in zip(after.attention, state.attention)
             )
             state = replace(after, values=values, attention=attention)
-            logits.append(here)
-        return Steps.from_padded(torch.stack(logits, 1), steps.layout).values, state
+            logits.append(here.scores)
+        return Categorical(Steps.from_padded(torch.stack(logits, 1), steps.layout).values, steps.layout), state
 
     def _weights(self, number: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, ...]:
         if self.looks is None:
@@ -136,8 +138,8 @@ def said_one_by_one(
     state = generator.start(encode([example]))
     scores, weights = [], []
     for symbol in [generator.begin, *symbols]:
-        logits, state = generator.step(torch.tensor([symbol]), state)
-        scores.append(logits[0].double().log_softmax(0))
+        distribution, state = generator.step(torch.tensor([symbol]), state)
+        scores.append(distribution.scores[0].double().log_softmax(0))
         weights.extend(source[0] for source in state.attention[:1])
     return scores, weights
 

@@ -62,7 +62,7 @@ def test_averages():
     one, other = Categorical(scores(seed=1)), Categorical(scores(seed=2))
     torch.testing.assert_close(one.mean_of([other]).probabilities, (one.probabilities + other.probabilities) / 2)
     product = (one.probabilities * other.probabilities).sqrt()
-    torch.testing.assert_close(one.product_of([other]).probabilities, product / product.sum(1, keepdim=True))
+    torch.testing.assert_close(one.ensemble_of([other]).probabilities, product / product.sum(1, keepdim=True))
     with pytest.raises(ConfigError, match="different symbols"):
         one.mean_of([Categorical(scores(), support=torch.zeros(5, 4, dtype=torch.int64))])
 

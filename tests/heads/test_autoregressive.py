@@ -98,7 +98,7 @@ def test_the_number_of_parameters_is_the_formulas():
 def test_label_smoothing_spreads_its_share_over_all_symbols_while_training_only():
     head, encoded = make({"label_smoothing": 0.2})
     heard, truth = head._shifted(laws.targets())
-    logs = head.extend(heard, head.start(encoded))[0].log_softmax(1)
+    logs = head.extend(heard, head.start(encoded))[0].log_probabilities
     expected = -(0.8 * logs.gather(1, truth[:, None]).sum() + 0.2 * logs.mean(1).sum())
     laws.near(head.train().loss(encoded, laws.targets()).total, expected, "smoothed loss")
     laws.near(
@@ -131,11 +131,11 @@ def test_scheduled_sampling_hears_the_models_own_best_symbol():
     lengths, split = targets.layout.lengths.tolist(), targets.split()
     for time in range(4):
         logits, state = head.step(said, state)
-        logs = logits.log_softmax(1)
+        logs = logits.log_probabilities
         for row in range(5):
             if time <= lengths[row]:
                 expected -= logs[row, split[row][time] if time < lengths[row] else head.end]
-        said = logits.argmax(1)
+        said = logits.mode()
     torch.manual_seed(0)
     laws.near(head.train().loss(encoded, targets).total, expected, "loss over its own symbols")
     laws.near(

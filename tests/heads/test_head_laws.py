@@ -121,4 +121,4 @@ def test_a_batch_without_examples_is_scored():
     encoded = laws.read("one")
     head = laws.maker(NAME)(laws.SPEC, laws.sizes_of(encoded))
     logits, state = head.extend(laws.targets(()), head.start(encoded).reorder(torch.zeros(0, dtype=torch.int64)))
-    assert logits.shape == (0, laws.SPEC.size) and len(state.rows) == 0
+    assert logits.scores.shape == (0, laws.SPEC.size) and len(state.rows) == 0

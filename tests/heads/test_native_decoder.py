@@ -164,7 +164,7 @@ def steps_of(head, encoded, symbols):
         state, said = head.start(encoded), []
         for symbol in symbols:
             logits, state = head.step(torch.full((len(state.rows),), symbol), state)
-            said.append(logits)
+            said.append(logits.scores)
     return torch.stack(said), state
 
 
@@ -191,7 +191,7 @@ def test_a_native_step_reads_the_memory_of_its_row():
         logits, _ = head.step(symbols, state.reorder(rows))
         with dispatch.forced("reference"):
             expected, _ = head.step(symbols, state.reorder(rows))
-    near([logits], [expected], 2e-5)
+    near([logits.scores], [expected.scores], 2e-5)
 
 
 @pytest.mark.parametrize("write", ["fused optimizer", "through .data", "in place"])

@@ -15,7 +15,7 @@ from ostinato.heads.autoregressive import Autoregressive
 from ostinato.modalities.contract import Symbols
 from ostinato.model import continuation
 from ostinato.model.batch import Batch
-from ostinato.model.continuation import KEPT, Pieces, Resuming, pieces_of
+from ostinato.model.continuation import Pieces, Resuming, pieces_of
 from ostinato.model.graph import Graph
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import read as recipe_read
@@ -61,7 +61,7 @@ def by_hand(model, symbols):
     for place in range(len(heard)):
         prefix = Steps.of([heard[: place + 1]])
         read = model.encoder("text").encode(prefix).steps.values[-1:]
-        said = torch.log_softmax(head.logits(read, None, None), 1)[0]
+        said = head.predict_next(read).log_probabilities[0]
         total += float(said[symbols[place] if place < len(symbols) else head.end])
     return total
 
@@ -140,7 +140,7 @@ def test_what_is_said_step_by_step_is_what_is_scored(head):
         state, said = generator.start(encoded).reorder(torch.tensor([row])), torch.tensor([generator.begin])
         for symbol in [*symbols.tolist(), generator.end]:
             logits, state = generator.step(said, state)
-            totals[row] += torch.log_softmax(logits, 1)[0, symbol]
+            totals[row] += logits.log_probabilities[0, symbol]
             said = torch.tensor([symbol])
     scored = model.score("on", Batch({"text": text}, {"on": text}))
     torch.testing.assert_close(totals, scored.log_probability, rtol=1e-5, atol=1e-5)
@@ -157,7 +157,7 @@ def test_a_prompt_at_once_is_the_prompt_step_by_step(head):
         begun = torch.cat([torch.tensor([generator.begin]), symbols])
         read = model.encoder("text").encode(Steps.of([begun])).steps.values[-1:]
         torch.testing.assert_close(
-            logits[row : row + 1], model.heads["on"].logits(read, None, None), rtol=1e-5, atol=1e-5
+            logits.scores[row : row + 1], model.heads["on"].predict_next(read).scores, rtol=1e-5, atol=1e-5
         )
 
 
@@ -364,11 +364,11 @@ def test_of_what_is_said_again_only_what_spells_it_is_left_and_its_share_is_kept
         logits, state = over.step(said, state)
         plainly, own = plain.step(said, own)
         for row, fits in enumerate(allowed):
-            share = plainly[row].softmax(0)[sorted(fits)].sum().log() if fits else torch.tensor(0.0)
-            torch.testing.assert_close(state.values[KEPT][row], share)
+            share = plainly.scores[row].softmax(0)[sorted(fits)].sum().log() if fits else torch.tensor(0.0)
+            torch.testing.assert_close(over.kept(state)[row], share)
             left = torch.tensor([fits is None or symbol in fits for symbol in range(7)])
-            expected = plainly[row].masked_fill(~left, -torch.inf).log_softmax(0)
-            torch.testing.assert_close(logits[row].log_softmax(0), expected)
+            expected = plainly.scores[row].masked_fill(~left, -torch.inf).log_softmax(0)
+            torch.testing.assert_close(logits.log_probabilities[row], expected)
         said = torch.tensor(following)
 
 
@@ -399,7 +399,7 @@ def all_resumed(over, example, longest, shortest, divisor, repeats):
     def grow(said, total, logits, state):
         text = "".join(over.pieces.texts[one] for one in said)
         rest, own = over.rests[example], answered(over, example, said)
-        logs = logits[0].double().log_softmax(0)
+        logs = logits.scores[0].double().log_softmax(0)
         if text.startswith(rest) and len(own) >= shortest and not laws.repeats(own, repeats):
             found.append(((total + float(logs[1])) / divisor(len(own) + 1), list(said)))
         for symbol in range(2, 6):

@@ -44,8 +44,8 @@ def test_it_says_the_normalised_mean_of_the_log_probabilities():
         logits, state = both.step(said, state)
         steps = [head.step(said, one) for head, one in zip(heads, own)]
         own = [one for _, one in steps]
-        product = torch.stack([one.softmax(1) for one, _ in steps]).log().mean(0).exp()
-        laws.near(logits.exp(), product / product.sum(1, keepdim=True), "probabilities")
+        product = torch.stack([one.probabilities for one, _ in steps]).log().mean(0).exp()
+        laws.near(logits.probabilities, product / product.sum(1, keepdim=True), "probabilities")
         laws.near(state.attention[0], torch.stack([one.attention[0] for one in own]).mean(0), "attention")
 
 
@@ -56,11 +56,11 @@ def test_extending_is_stepping_and_states_are_reordered(options):
     both, prompt = Ensemble([one, other]), laws.targets()
     start = both.start([encoded, encoded])
     logits, after = both.extend(prompt, start)
-    for row, (symbols, found) in enumerate(zip(prompt.split(), logits.split(list(laws.TARGETS)))):
+    for row, (symbols, found) in enumerate(zip(prompt.split(), logits.scores.split(list(laws.TARGETS)))):
         state = start.reorder(torch.tensor([row]))
         for place, symbol in enumerate(symbols):
             said, state = both.step(symbol[None], state)
-            laws.near(found[place], said[0], f"row {row}, step {place}")
+            laws.near(found[place], said.scores[0], f"row {row}, step {place}")
         for name, value in state.values.items():
             laws.near(after.values[name][[row]], value, name)
 
@@ -108,9 +108,9 @@ def test_more_than_nine_members_keep_their_states_apart():
     second = []
     for head in heads:
         _, own = head.step(said, head.start(encoded))
-        second.append(head.step(said, own)[0].softmax(1))
+        second.append(head.step(said, own)[0].probabilities)
     product = torch.stack(second).log().mean(0).exp()
-    laws.near(logits.exp(), product / product.sum(1, keepdim=True), "probabilities")
+    laws.near(logits.probabilities, product / product.sum(1, keepdim=True), "probabilities")
 
 
 @torch.no_grad()
@@ -120,7 +120,7 @@ def test_members_that_look_at_different_things_give_no_weights():
     logits, state = both.extend(
         Steps(torch.zeros(5, dtype=torch.int64), laws.targets((1,) * 5).layout), both.start([encoded] * 2)
     )
-    assert state.attention == () and bool(logits.isfinite().all())
+    assert state.attention == () and bool(logits.scores.isfinite().all())
 
 
 @torch.no_grad()
@@ -139,7 +139,7 @@ def test_scores_are_those_of_what_is_said_step_by_step(members, part, monkeypatc
         said = torch.tensor([many.begin])
         for symbol in [*symbols, torch.tensor(many.end)]:
             logits, state = many.step(said, state)
-            total, right = total + float(logits.log_softmax(1)[0, symbol]), right + int(logits.argmax() == symbol)
+            total, right = total + float(logits.log_probabilities[0, symbol]), right + int(logits.mode() == symbol)
             said = symbol[None]
         assert float(found.log_probability[row]) == pytest.approx(total, rel=1e-5)
         assert (int(found.num_targets[row]), int(found.num_right[row])) == (len(symbols) + 1, right)

@@ -40,7 +40,7 @@ def spelt(run, prompt, text):
         for symbol in text:
             heard = torch.tensor([graph.heads["on"].begin, *said])
             read = graph.encoder("text").encode(ostinato.steps.Steps.of([heard])).steps.values[-1:]
-            logs = torch.log_softmax(graph.heads["on"].logits(read, None, None), 1)[0]
+            logs = torch.log_softmax(graph.heads["on"].predict_next(read).scores, 1)[0]
             if symbol is None:
                 return total + float(torch.logaddexp(logs[graph.heads["on"].end], logs[modality.encode(" ")[0]]))
             total += float(logs[modality.encode(symbol)[0]])
@@ -84,7 +84,7 @@ def test_completions_are_the_likeliest_answers(run):
         with torch.no_grad():
             heard = torch.tensor([run.graph.heads["on"].begin, *run.modalities["outputs.on"].encode("ab " + one.text)])
             read = run.graph.encoder("text").encode(ostinato.steps.Steps.of([heard])).steps.values[-1:]
-            ended = float(torch.log_softmax(run.graph.heads["on"].logits(read, None, None), 1)[0, end])
+            ended = float(torch.log_softmax(run.graph.heads["on"].predict_next(read).scores, 1)[0, end])
         assert one.probability == pytest.approx(math.exp(spelt(run, "ab ", symbols) + ended), rel=1e-3)
 
 
@@ -293,7 +293,7 @@ def test_words_are_as_likely_as_all_spellings_of_what_is_said_again_and_of_them(
         read = (
             graph.encoder("text").encode(ostinato.steps.Steps.of([torch.tensor([0, *head, *said])])).steps.values[-1:]
         )
-        return torch.softmax(graph.heads["on"].logits(read, None, None)[0].double(), 0)
+        return torch.softmax(graph.heads["on"].predict_next(read).scores[0].double(), 0)
 
     def spellings(text, said=()):
         """(p, pieces) of each way to say exactly this text."""

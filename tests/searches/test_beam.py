@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from ostinato.distributions.categorical import Categorical
 from ostinato.errors import ConfigError
 from ostinato.searches.beam import Beam
 from ostinato.searches.greedy import Greedy
@@ -121,7 +122,7 @@ def scripted(rows, num_symbols=4):
     def by_step(symbols, state):
         asked.append(len(symbols))
         row = rows[min(len(asked), len(rows)) - 1]
-        return torch.tensor(row).log().expand(len(symbols), -1).clone(), step(symbols, state)[1]
+        return Categorical(torch.tensor(row).log().expand(len(symbols), -1)), step(symbols, state)[1]
 
     generator.step = by_step
     return generator, asked

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies
 
-from ostinato.heads.contract import Decoding
+from ostinato.decoders.contract import Decoding
 from ostinato.layers.attend import Memory
-from ostinato.searches._common import attended, best, forget
+from ostinato.searches._common import best
 from ostinato.steps import Layout
 
 
@@ -29,17 +29,16 @@ def test_a_state_forgets_the_examples_that_nothing_reads():
     values = torch.arange(12.0).view(4, 3, 1)
     memory = Memory(values, values, Layout([3, 1, 2, 3]))
     state = Decoding((memory, None, (values,)), torch.tensor([3, 3, 1]))
-    kept = forget(state)
+    kept = state.reorder(torch.arange(3), forget=True)
     assert kept.rows.tolist() == [1, 1, 0]
     assert torch.equal(kept.memory[0].values, values[[1, 3]]) and kept.memory[0].layout == Layout([1, 3])
     assert torch.equal(kept.memory[2][0], values[[1, 3]]) and kept.memory[1] is None
-    assert (
-        attended(Decoding((None, (values, (memory,))), state.rows)) is memory
-        and attended(Decoding((), state.rows)) is None
-    )
+    assert Decoding((None, (values, (memory,))), state.rows).source_lengths.tolist() == [3, 3, 1]
+    assert Decoding((), state.rows).source_lengths is None
 
 
 @pytest.mark.parametrize("memory", [({"any": 1},), (torch.zeros(4, 2), object())])
 def test_a_memory_of_unknown_kind_stays_whole(memory):
     state = Decoding(memory, torch.tensor([3, 3, 1]))
-    assert forget(state) is state
+    kept = state.reorder(torch.arange(3), forget=True)
+    assert kept.memory is state.memory and torch.equal(kept.rows, state.rows)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ostinato import registry
+from ostinato.distributions.categorical import Categorical
 from ostinato.errors import BundleError, ConfigError
 from ostinato.testing import searches as laws
 
@@ -139,7 +140,10 @@ def test_the_generators_own_tensors_stay_as_they_are(name):
     generator = laws.TableGenerator(11, 3)
     logits = torch.randn(1, 11)
     step = generator.step
-    generator.step = lambda symbols, state: (logits.expand(len(symbols), -1), step(symbols, state)[1])
+    generator.step = lambda symbols, state: (
+        Categorical(logits.expand(len(symbols), -1), normalized=True),
+        step(symbols, state)[1],
+    )
     before = logits.clone()
     laws.found(registry.make("searches", name, (), {"min_length": 2}), generator, [[1, 2]], [5])
     assert torch.equal(logits, before)

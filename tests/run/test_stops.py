@@ -9,7 +9,7 @@ import torch
 from ostinato import registry
 from ostinato.errors import ConfigError
 from ostinato.registry import make
-from ostinato.searches._stops import Stops
+from ostinato.run.stops import Stops
 from ostinato.testing import searches as laws
 
 TEXTS = ["ab ab, cab. b", "é a\nb END b"]
@@ -209,5 +209,5 @@ def test_what_is_said_again_of_a_prompt_is_no_stop_however_long_it_is(count):
         state, held = over.start(laws.encode([[1, 2]])), []
         for symbol in [over.begin, *Letters().encode(resaid + said)]:
             logits, state = over.step(torch.tensor([symbol]), state)
-            held.append(bool(torch.isinf(logits[0, 2:]).all()))
+            held.append(bool(torch.isinf(logits.log_probabilities[0, 2:]).all()))
         assert held[-1] == expected and not any(held[:-1]), (resaid, said)

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.encoders.contract import Encoded
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Decoding, Generator
+from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality
-from ostinato.steps import Steps
 
-LAST = "last said"
+LAST = "last generated"
 """The name of the value in a state: the example of each hypothesis and its last symbols, -1 where there are fewer."""
 
 
@@ -55,14 +56,14 @@ class Stops:
             )
         return parsed
 
-    def over(self, generator: Generator, resaid: Sequence[str] = ()) -> Generator:
-        """The generator that says its end after a stop; itself where there are none.
+    def over(self, generator: Generator, rests: Sequence[str] = ()) -> Generator:
+        """The generator that ends after a stop; itself where there are none.
 
         Args:
             generator: that is searched.
-            resaid: of each example the text that it says first and that is no part of the answer; none by default.
+            rests: of each example the text that it generates first and that is no part of the answer; none by default.
         """
-        return _Stopping(generator, self, resaid) if self.texts else generator
+        return _Stopping(generator, self, rests) if self.texts else generator
 
     def cut(self, said: Any) -> Any:
         """What was said, up to the first stop."""
@@ -87,41 +88,36 @@ class Stops:
         return [place for place in (_first(said, one) for one in self.texts) if place >= 0]
 
 
-class _Stopping(Generator):
-    """A generator that can say nothing but its end once a hypothesis holds a stop, for any search.
+class _Stopping(Adapted):
+    """A generator that can generate nothing but its end once a hypothesis holds a stop, for any search.
 
     p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
     """
 
-    def __init__(self, generator: Generator, stops: Stops, resaid: Sequence[str]):
-        self.generator, self.stops, self.resaid = generator, stops, resaid
-        # What is said again has a character in each symbol: beyond so many the last `reach` are of the answer alone.
-        self.size = stops.reach + max(map(len, resaid), default=0) + 1
-        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+    def __init__(self, generator: Generator, stops: Stops, rests: Sequence[str]):
+        super().__init__(generator)
+        self.stops, self.rests = stops, rests
+        # What is generated again has a character in each symbol: beyond so many the last `reach` are of the answer alone.
+        self.size = stops.reach + max(map(len, rests), default=0) + 1
 
-    def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        return self.generator.start(encoded)
-
-    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
-        """A prompt, in which nothing stops."""
-        return self.generator.extend(steps, state)
-
-    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
         values = dict(state.values)
         last = values.pop(LAST, None)
-        logits, after = self.generator.step(symbols, replace(state, values=values))
+        distribution, after = self.generator.step(steps, replace(state, values=values))
         if last is None:  # the begin symbol, or the last of a prompt: nothing of the answer
-            last = torch.cat([state.rows.unsqueeze(1), symbols.new_full((len(symbols), self.size), -1)], 1)
+            last = torch.cat([state.rows.unsqueeze(1), steps.new_full((len(steps), self.size), -1)], 1)
         else:
-            last = torch.cat([last[:, :1], last[:, 2:], symbols.unsqueeze(1)], 1)
+            last = torch.cat([last[:, :1], last[:, 2:], steps.unsqueeze(1)], 1)
             held = [
-                self.stops.in_last(row, self.resaid[example] if self.resaid else "") for example, *row in last.tolist()
+                self.stops.in_last(row, self.rests[example] if self.rests else "") for example, *row in last.tolist()
             ]
-            ended = torch.tensor(held, dtype=torch.bool, device=logits.device)
-            only_end = torch.full_like(logits[:1], -torch.inf)
-            only_end[:, self.end] = 0
-            logits = torch.where(ended.unsqueeze(1), only_end, logits)
-        return logits, replace(after, values=after.values | {LAST: last})
+            if any(held):
+                logs = distribution.by_symbol(self.num_symbols)
+                only_end = torch.full_like(logs[:1], -torch.inf)
+                only_end[:, self.end] = 0
+                ended = torch.tensor(held, device=logs.device).unsqueeze(1)
+                distribution = Categorical(torch.where(ended, only_end, logs), normalized=True)
+        return distribution, replace(after, values=after.values | {LAST: last})
 
 
 def _first(said: Any, part: Any) -> int:
