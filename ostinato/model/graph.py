@@ -161,7 +161,7 @@ class Graph(nn.Module):
             losses[output] = loss = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
             if output in self.joins or loss.penalties:
                 penalties[output] = {**loss.penalties, **(read[0].penalties if output in self.joins else {})}
-        return losses | _as_losses(penalties) if penalties else losses
+        return losses | self._as_losses(penalties) if penalties else losses
 
     def losses_from(self, batch: Batch, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:
         """The losses of a chunk of streams, and the states after it, without their gradient, for the next chunk.
@@ -181,7 +181,15 @@ class Graph(nn.Module):
             read = self._read(name, encoded, batch.inputs)
             losses[name] = loss = head.piece_loss(read, batch.targets[name], batch.pieces.ends)
             penalties[name] = loss.penalties
-        return losses | _as_losses(penalties), tuple(part.detach() for part in encoded[of].state)
+        return losses | self._as_losses(penalties), tuple(part.detach() for part in encoded[of].state)
+
+    def _as_losses(self, penalties: Mapping[str, Mapping[str, tuple[Tensor, int]]]) -> dict[str, Loss]:
+        """Penalties by the place that adds them and by name, under `PLACE.NAME`."""
+        losses = {f"{place}.{name}": Loss(*parts) for place, own in penalties.items() for name, parts in own.items()}
+        unlisted = losses.keys() - self.weights.keys()
+        if unlisted:
+            raise TypeError(f"penalties that no part lists in its attribute `penalties`: {', '.join(sorted(unlisted))}")
+        return losses
 
     def _taken_up(
         self, name: str, steps: Steps, carried: tuple[Tensor, ...], before: Tensor
@@ -248,11 +256,6 @@ def _pieces(values: Tensor) -> Tensor:
 
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
     return encoded if rows is None else [read.select(rows) for read in encoded]
-
-
-def _as_losses(penalties: Mapping[str, Mapping[str, tuple[Tensor, int]]]) -> dict[str, Loss]:
-    """Penalties by the place that adds them and by name, under `PLACE.NAME`."""
-    return {f"{place}.{name}": Loss(*parts) for place, own in penalties.items() for name, parts in own.items()}
 
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ostinato.errors import ConfigError
+from ostinato.joins.add import Add
 from ostinato.modalities.contract import Symbols
 from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
@@ -141,3 +142,24 @@ def test_score_is_minus_the_loss():
     model = graph({"a": source()}, {"c": target()}).eval()
     rows = batch("a", "c")
     torch.testing.assert_close(model.score("c", rows).log_probability.sum(), -model.losses(rows)["c"].total.detach())
+
+
+def test_what_a_part_adds_to_the_loss_is_a_penalty_beside_it(monkeypatch):
+    honest = Add.join
+
+    def join(self, encoded):
+        joined = honest(self, encoded)
+        rows = len(joined.summary)
+        return joined._replace(penalties={"size": (joined.summary.square().sum(), rows)})
+
+    inputs, outputs = {"a": source(), "b": source()}, {"c": target({"attention": "none"}, join="add")}
+    before = graph(inputs, outputs).losses(batch("ab", "c"))
+    monkeypatch.setattr(Add, "join", join)
+    with pytest.raises(TypeError, match="no part lists in its attribute `penalties`: c.size"):
+        graph(inputs, outputs).losses(batch("ab", "c"))
+    monkeypatch.setattr(Add, "penalties", ("size",))
+    model = graph(inputs, outputs)
+    losses = model.losses(batch("ab", "c"))
+    assert model.weights == {"c": 1.0, "c.size": 1.0} and list(losses) == ["c", "c.size"]
+    assert torch.equal(losses["c"].total, before["c"].total)
+    assert losses["c.size"].count == 3 and losses["c.size"].total.requires_grad and losses["c.size"].total.item() > 0

@@ -1,0 +1,346 @@
+"""The laws of distributions, as plain functions: each takes a `Case`, and fails by AssertionError.
+
+from ostinato.testing import distributions as laws
+laws.all_of(laws.Case(make, parameters, every, missing))
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.distributions.affine import Affine
+from ostinato.distributions.bernoulli import Bernoulli
+from ostinato.distributions.categorical import Categorical
+from ostinato.distributions.chain import Chain
+from ostinato.distributions.contract import LEVELS, Distribution, Numbers
+from ostinato.distributions.mixture import Mixture
+from ostinato.distributions.normal import Normal
+from ostinato.distributions.paths import Paths
+from ostinato.distributions.point import Point
+from ostinato.distributions.quantile_levels import QuantileLevels
+from ostinato.distributions.student_t import StudentT
+from ostinato.errors import ConfigError
+from ostinato.layers.crf import CRF
+from ostinato.modalities.contract import MISSING
+from ostinato.steps import Layout, Steps
+from ostinato.testing._tools import Member, drawn, near
+
+SAMPLES = 40_000
+GRID = torch.linspace(-400, 400, 1_600_001, dtype=torch.float64)
+"""Numbers close enough for integrals of densities of scale 1/2 and more; far enough for the tails of a t of 3 degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A distribution to try, of one row that is repeated.
+
+    Args:
+        make: so many equal rows, from parameters.
+        parameters: of one row, float64.
+        every: all targets that a row may have, one for each of as many rows; None where a target is one real number.
+        missing: the target of one row of which nothing is known.
+        uniform: the shape of the uniform numbers that a sample of one row takes, but for the rows.
+    """
+
+    make: Callable[..., Distribution]
+    parameters: tuple[Tensor, ...]
+    every: Tensor | None
+    missing: Tensor
+    uniform: tuple[int, ...] = ()
+
+    def of(self, rows: int) -> Distribution:
+        return self.make(rows, *self.parameters)
+
+    def targets(self) -> tuple[int, Tensor]:
+        """How many rows have a target each of all there are, or of numbers near the mode."""
+        if self.every is not None:
+            return len(self.every) // len(self.missing), self.every
+        apart = torch.linspace(-3, 3, 13).double().view(-1, *[1] * (self.missing.ndim - 1))
+        return len(apart), self.of(1).mode() + apart
+
+
+def build(member: Member) -> Case:
+    """The cases of our own; a distribution of another package is made from tensors that it alone knows."""
+    name = next((name for name in CASES if name.replace("_", "") == member.cls.__name__.lower()), None)
+    if name is None:
+        raise ConfigError(
+            f"{member.cls.__name__}: a distribution is made from tensors; give a Case to ostinato.testing.distributions.all_of"
+        )
+    return CASES[name][0]
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS` on every case of a distribution."""
+    build(member)
+    for case in next(cases for name, cases in CASES.items() if name.replace("_", "") == member.cls.__name__.lower()):
+        all_of(case)
+
+
+def all_of(case: Case) -> None:
+    """Every law of `LAWS`."""
+    for law in LAWS:
+        law(case)
+
+
+def what_it_lacks_is_refused(case: Case) -> None:
+    """log_prob, sample and quantile work, or are refused with a reason."""
+    one, target = case.of(1), case.of(1).mode()
+    calls = {
+        "log_prob": lambda: one.log_prob(target),
+        "sample": lambda: one.sample(torch.full((1, *case.uniform), 0.3, dtype=torch.float64)),
+        "quantile": lambda: one.quantile([0.5]),
+    }
+    for name, call in calls.items():
+        if name not in one.lacks:
+            call()
+            continue
+        try:
+            call()
+        except ConfigError as why:
+            assert one.lacks[name] in str(why)
+        else:
+            raise AssertionError(f"{name} is lacking, and not refused")
+
+
+def probabilities_sum_to_one(case: Case) -> None:
+    """Over all targets, or as an integral over all numbers."""
+    if "log_prob" in case.of(1).lacks:
+        return
+    if case.every is not None:
+        rows, every = case.targets()
+        near(case.of(rows).log_prob(every).exp().sum(), torch.tensor(1.0).double(), "the sum of all probabilities")
+        return
+    apart = abs(float(torch.trapezoid(_density(case), GRID)) - 1)
+    assert apart < 1e-3, f"the integral of the density is {apart:.1g} from 1"
+
+
+def the_mode_scores_best(case: Case) -> None:
+    """No target has a higher score than the mode, which is right."""
+    one, (rows, targets) = case.of(1), case.targets()
+    best = float(one.score(one.mode()))
+    assert float(case.of(rows).score(targets).max()) <= best + 1e-6, "a target scores higher than the mode"
+
+
+def what_is_missing_is_left_out(case: Case) -> None:
+    """A row without a target has no score, no loss, no count and a gradient of zero."""
+    parameters = tuple(part.clone().requires_grad_() for part in case.parameters)
+    whole = case.make(2, *parameters)
+    target = torch.cat([case.of(1).mode(), case.missing.to(case.of(1).mode())])
+    score, counts = whole.score(target).detach(), whole.counts(target)
+    assert abs(float(score[1])) < 1e-9 and int(counts[1]) == 0 and int(whole.right(target)[1]) == 0
+    loss = whole.loss(target)
+    assert loss.count == int(counts[0])
+    near(loss.total.detach(), -score[0], "the loss beside a row without a target")
+    nothing = case.make(1, *parameters).loss(case.missing)
+    assert nothing.count == 0 and float(nothing.total.detach()) == 0
+    if loss.total.requires_grad:
+        for gradient in torch.autograd.grad(loss.total, parameters, allow_unused=True):
+            assert gradient is None or bool(gradient.isfinite().all()), "a missing target makes a gradient infinite"
+
+
+def the_loss_is_minus_the_score(case: Case) -> None:
+    """Where training adds nothing."""
+    rows, targets = case.targets()
+    whole = case.of(rows)
+    score = whole.score(targets)
+    if bool(score.isfinite().all()):
+        near(whole.loss(targets).total, -score.sum(), "the loss")
+    assert whole.loss(targets).count == int(whole.counts(targets).sum())
+
+
+def quantiles_invert_the_distribution(case: Case) -> None:
+    """They rise, half of them lie below the mode; so much of the density lies below each as its level says."""
+    one = case.of(1)
+    if "quantile" in one.lacks:
+        return
+    quantiles = one.quantile(LEVELS)
+    assert quantiles.shape == (len(LEVELS), *one.mode().shape) and bool((quantiles.diff(dim=0) >= 0).all())
+    near(quantiles[LEVELS.index(0.5)], one.mode(), "the median")
+    if "log_prob" in one.lacks or "sample" in one.lacks:
+        return
+    below = torch.cumulative_trapezoid(_density(case), GRID)
+    for level, value in zip(LEVELS, quantiles.flatten().tolist()):
+        share = float(below[int(torch.searchsorted(GRID, value)) - 1])
+        assert abs(share - level) < 2e-3, f"below the quantile of {level} lies {share:.4f}"
+
+
+def samples_have_its_frequencies(case: Case) -> None:
+    """Among many draws each target is as frequent as it is probable; of numbers, those below any are."""
+    whole = case.of(SAMPLES)
+    if "sample" in whole.lacks:
+        return
+    random = torch.Generator().manual_seed(0)
+    uniform = torch.rand(SAMPLES, *case.uniform, generator=random, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
+    draws = whole.sample(uniform)
+    assert draws.shape == whole.mode().shape
+    if case.every is not None:
+        rows, every = case.targets()
+        odds = case.of(rows).log_prob(every).exp()
+        found = (
+            (draws.unsqueeze(0) == every.unsqueeze(1)).flatten(2).all(2) if every.ndim > 1 else draws == every[:, None]
+        )
+        shares = found.double().mean(1)
+        assert float((shares - odds).abs().max()) < 0.01, f"frequencies {shares.tolist()} of {odds.tolist()}"
+        return
+    below = torch.cumulative_trapezoid(_density(case), GRID)
+    for value in torch.quantile(draws.flatten(), torch.tensor([0.1, 0.5, 0.9]).double()).tolist():
+        share = float(below[int(torch.searchsorted(GRID, value)) - 1])
+        assert abs(float((draws < value).double().mean()) - share) < 0.01, f"draws below {value:.3g}: not {share:.3f}"
+
+
+def the_mean_of_equals_is_itself(case: Case) -> None:
+    rows, targets = case.targets()
+    own = case.of(rows)
+    for others in ([], [own], [own, own]):
+        mean = own.mean_of(others)
+        near(mean.mode().double(), own.mode().double(), "the mode of equals")
+        finite = own.score(targets).isfinite()
+        near(mean.score(targets)[finite], own.score(targets)[finite], "the score of equals")
+        assert torch.equal(mean.counts(targets), own.counts(targets))
+
+
+def gradients_are_right(case: Case) -> None:
+    """Of the loss, by finite differences in float64."""
+    parameters = tuple(part.clone().requires_grad_() for part in case.parameters)
+    target = case.of(1).mode()
+    target = target + 0.3 if case.every is None else target
+
+    def loss(*parts: Tensor) -> Tensor:
+        return case.make(1, *parts).loss(target).total
+
+    assert torch.autograd.gradcheck(loss, parameters)
+
+
+LAWS = (
+    what_it_lacks_is_refused,
+    probabilities_sum_to_one,
+    the_mode_scores_best,
+    what_is_missing_is_left_out,
+    the_loss_is_minus_the_score,
+    quantiles_invert_the_distribution,
+    samples_have_its_frequencies,
+    the_mean_of_equals_is_itself,
+    gradients_are_right,
+)
+
+
+def _density(case: Case) -> Tensor:
+    """At every number of the grid."""
+    target = GRID.view(-1, *[1] * (case.missing.ndim - 1))
+    return torch.cat([case.of(len(part)).log_prob(part).exp() for part in target.split(200_000)])
+
+
+def _spread(rows: int, *parts: Tensor) -> Sequence[Tensor]:
+    return [part.expand(rows, *part.shape[1:]) for part in parts]
+
+
+def _categorical(rows: int, scores: Tensor) -> Categorical:
+    return Categorical(*_spread(rows, scores), Layout.equal(rows, 1))
+
+
+def _with_support(rows: int, scores: Tensor) -> Categorical:
+    support = torch.tensor([[3, 0, 2, 0]]).expand(rows, -1)
+    return Categorical(*_spread(rows, scores), Layout.equal(rows, 1), support)
+
+
+def _bernoulli(rows: int, scores: Tensor) -> Bernoulli:
+    return Bernoulli(*_spread(rows, scores), Layout.equal(rows, 1))
+
+
+def _chain(rows: int, emissions: Tensor) -> Chain:
+    chain = CRF(emissions.shape[2]).double().requires_grad_(False)
+    chain.follows.copy_(drawn(4, torch.float64)(*chain.follows.shape))
+    (whole,) = _spread(rows, emissions)
+    return Chain(Steps(whole.flatten(0, 1), Layout.equal(rows, emissions.shape[1])), chain)
+
+
+def _numbers(cls: type[Numbers], rows: int, *parts: Tensor) -> Numbers:
+    return cls(*_spread(rows, *parts))
+
+
+def _point(distance: Any, rows: int, location: Tensor) -> Point:
+    return Point(*_spread(rows, location), distance)
+
+
+def _student_t(rows: int, location: Tensor, scale: Tensor) -> StudentT:
+    location, scale = _spread(rows, location, scale)
+    return StudentT(location, scale, torch.full_like(scale, 5.0).detach())
+
+
+def _affine(rows: int, location: Tensor, scale: Tensor, mean: Tensor, deviation: Tensor, last: Tensor) -> Affine:
+    location, scale, mean, deviation, last = _spread(rows, location, scale, mean, deviation, last)
+    return Affine(Normal(location, scale), mean, deviation, last, 1, 1)
+
+
+def _paths(rows: int, location: Tensor, scale: Tensor) -> Paths:
+    location, scale = _spread(rows, location, scale)
+    density = Normal(location, scale)
+    paths = torch.stack([density.quantile([level])[0].detach() for level in LEVELS], -1)
+    return Paths(paths, torch.zeros_like(location).detach(), density)
+
+
+def _mixture(rows: int, scores: Tensor, location: Tensor, scale: Tensor) -> Mixture:
+    scores, location, scale = _spread(rows, scores, location, scale)
+    return Mixture(scores, Normal(location, scale))
+
+
+_DRAW = drawn(3, torch.float64)
+_LOCATION, _SCALE, _UNKNOWN = _DRAW(1, 1), _DRAW(1, 1).abs() + 0.5, torch.full((1, 1), torch.nan)
+_UNKNOWN_STEP = torch.tensor([[torch.nan, 0.0]])
+_WINDOW = tuple(part.unsqueeze(1) for part in (_LOCATION, _SCALE))
+CASES: dict[str, list[Case]] = {
+    "categorical": [
+        Case(_categorical, (_DRAW(1, 4),), torch.arange(4), torch.tensor([MISSING])),
+        Case(
+            _with_support,
+            (torch.tensor([[0.3, -2.0, 1.5, -3.0]]).double(),),
+            torch.tensor([0, 2, 3]),
+            torch.tensor([MISSING]),
+        ),
+    ],
+    "bernoulli": [
+        Case(
+            _bernoulli,
+            (_DRAW(1, 3),),
+            torch.tensor(list(itertools.product((0.0, 1.0), repeat=3))),
+            torch.full((1, 3), torch.nan),
+            (3,),
+        )
+    ],
+    "chain": [
+        Case(
+            _chain,
+            (_DRAW(1, 3, 3),),
+            torch.tensor(list(itertools.product(range(3), repeat=3))).flatten(),
+            torch.full((3,), MISSING),
+        )
+    ],
+    "point": [
+        Case(partial(_point, distance), (_LOCATION,), None, _UNKNOWN) for distance in ("squared", "absolute", "huber")
+    ],
+    "normal": [Case(partial(_numbers, Normal), (_LOCATION, _SCALE), None, _UNKNOWN, (1,))],
+    "student_t": [Case(_student_t, (_LOCATION, _SCALE), None, _UNKNOWN, (1, 2))],
+    "quantile_levels": [Case(partial(_numbers, QuantileLevels), (_DRAW(1, 1, len(LEVELS)),), None, _UNKNOWN)],
+    "affine": [
+        Case(
+            _affine, (*_WINDOW, _DRAW(1, 1, 1), _DRAW(1, 1, 1).abs() + 0.5, _DRAW(1, 1, 1)), None, _UNKNOWN_STEP, (1, 1)
+        )
+    ],
+    "paths": [Case(_paths, (_LOCATION, _SCALE), None, _UNKNOWN)],
+    "mixture": [
+        Case(
+            _mixture,
+            (_DRAW(1, 2), torch.tensor([[[-4.0], [5.0]]]).double(), torch.tensor([[[0.7], [1.2]]]).double()),
+            None,
+            _UNKNOWN,
+            (1, 2),
+        )
+    ],
+}

@@ -1,0 +1,33 @@
+"""Every distribution keeps the laws, and the laws see one that breaks them."""
+
+import pytest
+
+from ostinato import registry
+from ostinato.distributions.normal import Normal
+from ostinato.testing import distributions as laws
+
+CASES = [(name, number) for name in registry.names("distributions") for number in range(len(laws.CASES[name]))]
+
+
+@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_law(law, name, number):
+    law(laws.CASES[name][number])
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "law"),
+    [
+        ("densities", lambda honest: lambda self, values: honest(self, values) + 0.1, laws.probabilities_sum_to_one),
+        ("mode", lambda honest: lambda self: honest(self) + 1, laws.the_mode_scores_best),
+        ("quantile", lambda honest: lambda self, levels: 2 * honest(self, levels) - self.mode(),
+         laws.quantiles_invert_the_distribution),
+        ("sample", lambda honest: lambda self, uniform: honest(self, uniform**2), laws.samples_have_its_frequencies),
+        ("score", lambda honest: lambda self, target: honest(self, target).nan_to_num() + 1,
+         laws.what_is_missing_is_left_out),
+    ],
+)  # fmt: skip
+def test_the_laws_see_what_breaks_them(monkeypatch, method, wrong, law):
+    monkeypatch.setattr(Normal, method, wrong(getattr(Normal, method)), raising=False)
+    with pytest.raises(AssertionError):
+        law(laws.CASES["normal"][0])
