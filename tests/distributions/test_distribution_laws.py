@@ -4,15 +4,21 @@ import pytest
 
 from ostinato import registry
 from ostinato.distributions.normal import Normal
+from ostinato.errors import ConfigError
 from ostinato.testing import distributions as laws
+from ostinato.testing import laws as every
 
-CASES = [(name, number) for name in registry.names("distributions") for number in range(len(laws.CASES[name]))]
+CASES = [
+    pytest.param(case, id=f"{name}-{number}")
+    for name in registry.names("distributions")
+    for number, case in enumerate(laws.CASES[registry.component("distributions", name)])
+]
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize(("name", "number"), CASES)
-def test_law(law, name, number):
-    law(laws.CASES[name][number])
+@pytest.mark.parametrize("case", CASES)
+def test_law(law, case):
+    law(case)
 
 
 @pytest.mark.parametrize(
@@ -30,4 +36,10 @@ def test_law(law, name, number):
 def test_the_laws_see_what_breaks_them(monkeypatch, method, wrong, law):
     monkeypatch.setattr(Normal, method, wrong(getattr(Normal, method)), raising=False)
     with pytest.raises(AssertionError):
-        law(laws.CASES["normal"][0])
+        law(laws.CASES[Normal][0])
+
+
+def test_a_distribution_of_another_package_brings_its_case():
+    with pytest.raises(ConfigError, match="give a Case to ostinato.testing.distributions.all_of"):
+        every.run("distributions", type("Other", (Normal,), {}))
+    every.run("distributions", Normal)
