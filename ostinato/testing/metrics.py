@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
+from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Metric, Predictions
 from ostinato.testing._tools import Member, options_matter
 
@@ -130,7 +132,31 @@ def what_it_lacks_is_named(make: Make, kind: str) -> None:
         assert column in metric.lacks(replace(given, **{column: None})), f"{column} is needed, and is not missed"
 
 
-LAWS = (rows_add_up, values_are_in_bounds, the_reference_itself_is_best, what_it_lacks_is_named)
+def order_changes_nothing(make: Make, kind: str) -> None:
+    """The examples in another order have the same value."""
+    metric, given = make(), predictions(kind)
+    rows = _rows(metric, given)
+    turned = [column[::-1] for column in given.columns().values()]
+    backwards = replace(given, **dict(zip(given.columns(), turned)))
+    value, other = metric.value(rows.sum(0)), metric.value(_rows(metric, backwards).sum(0))
+    assert math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12), f"{kind}: {value}, backwards {other}"
+
+
+def the_interval_holds_the_value(make: Make, kind: str) -> None:
+    """The 95 % interval has the value inside and ends within `least` and `greatest`."""
+    metric = make()
+    measured = measure(metric, predictions(kind), draws=200)
+    assert metric.least <= measured.low <= measured.value <= measured.high <= metric.greatest, f"{kind}: {measured}"
+
+
+LAWS = (
+    rows_add_up,
+    order_changes_nothing,
+    values_are_in_bounds,
+    the_reference_itself_is_best,
+    the_interval_holds_the_value,
+    what_it_lacks_is_named,
+)
 """What `run` runs."""
 
 
