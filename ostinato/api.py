@@ -38,6 +38,7 @@ from ostinato.run.run import Run
 from ostinato.run.train import train as train_run
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
+from ostinato.sweeps.report import SweepReport
 from ostinato.training.task import Progress
 
 OneRun = Run | Path | str
@@ -384,7 +385,7 @@ def sweep(
     data_root: str | None = None,
     start: sweeping.Start | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> SweepReport:
     """Trains all combinations of some settings' values into a folder and compares them; what is finished there is not trained again.
 
     Args:
@@ -417,12 +418,12 @@ def sweep(
     roots = [Path(one) for one in (data_root or "").split(os.pathsep) if one]
     trained = [one for one in planned if one.name not in failed]
     trials = {one.name: comparing.trial(one, folder, device=device_of(device), roots=roots, say=say) for one in trained}
-    report = {"recipe": str(recipe), **comparing.report(lines, planned, trials, failed, folder)}
+    report = comparing.report(str(recipe), lines, planned, trials, failed, folder)
     if jobs > 1:
-        report["notes"].append(f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone")
-    report["pictures"] = draw(report, folder)
-    files.write(folder / "sweep.json", files.as_json(report, indent=1))
-    files.write(folder / "sweep.md", comparing.markdown(report))
+        report = report.noted([f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone"])
+    report = replace(report, pictures=draw(report, folder))
+    files.write(folder / "sweep.json", files.as_json(report.to_json(), indent=1))
+    files.write(folder / "sweep.md", report.markdown())
     return report
 
 

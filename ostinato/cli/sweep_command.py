@@ -1,6 +1,9 @@
 """Train all combinations of some settings' values, and compare them with intervals."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +17,9 @@ from ostinato.cli.options import (
     show,
     table,
 )
+
+if TYPE_CHECKING:
+    from ostinato.sweeps.report import SweepReport
 
 
 @click.command("sweep")
@@ -67,7 +73,7 @@ def sweep(
 
     sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     folder = out or Path("runs") / f"{recipe.stem}-sweep"
-    found = api.sweep(
+    report = api.sweep(
         recipe,
         overs,
         folder,
@@ -79,17 +85,15 @@ def sweep(
         data_root=data_root,
         say=note,
     )
-    show(found, as_json, lambda: _text(found, folder))
-    return 2 if found["failed"] else 0
+    show(report.to_json(), as_json, lambda: _text(report, folder))
+    return 2 if report.failed else 0
 
 
-def _text(found: dict, folder: Path) -> str:
-    from ostinato.sweeps.table import footnotes, tables
-
+def _text(report: SweepReport, folder: Path) -> str:
     parts = [
-        table([tuple(row) for row in rows], tuple(heads)) for _, heads, rows in tables(found, briefly=True) if rows
+        table([tuple(row) for row in rows], tuple(heads)) for _, heads, rows in report.tables(briefly=True) if rows
     ]
-    failed = [f"{name} failed: {why}" for name, why in found["failed"].items()]
-    written = [f"{folder / name}" for name in ("sweep.md", "sweep.json", *found["pictures"])]
-    more = ["differences in the other metrics are in sweep.md"] if found["differences"] else []
-    return "\n\n".join([*parts, "\n".join([*footnotes(found), *more, *failed, *written])])
+    failed = [f"{name} failed: {why}" for name, why in report.failed.items()]
+    written = [f"{folder / name}" for name in ("sweep.md", "sweep.json", *report.pictures)]
+    more = ["differences in the other metrics are in sweep.md"] if report.differences else []
+    return "\n\n".join([*parts, "\n".join([*report.footnotes(), *more, *failed, *written])])

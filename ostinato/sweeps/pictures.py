@@ -10,7 +10,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from ostinato.metrics.contract import Measured
 from ostinato.probes.pictures import picture
+from ostinato.sweeps.report import Bin, Line, SweepReport, SweepRow
 
 MOST_LINES = 10
 """As many colours as are told apart; more lines take theirs from one scale."""
@@ -19,48 +21,48 @@ LETTERS = 80
 BY_DATA, BY_LENGTH = "quality_by_data.png", "quality_by_length.png"
 
 
-def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
+def draw(report: SweepReport, folder: Path) -> list[str]:
     """Writes the pictures that a sweep's report has numbers for; their names.
 
     Errors:
         DataError: a picture cannot be written.
     """
-    made = []
-    fraction = next((label for label, axis in report["axes"].items() if axis["path"] == "data.fraction"), None)
-    outputs = _first_metrics(report["rows"])
+    names = []
+    fraction = next((label for label, axis in report.axes.items() if axis.path == "data.fraction"), None)
+    outputs = _first_metrics(report.rows)
     if fraction is not None and outputs:
-        lines: dict[str, list[Mapping[str, Any]]] = {}
-        for row in report["rows"]:
-            lines.setdefault(_name(_without(row["values"], fraction)), []).append(row)
-        lines = {name: sorted(rows, key=lambda row: row["training_rows"]) for name, rows in lines.items()}
+        lines: dict[str, list[SweepRow]] = {}
+        for row in report.rows:
+            lines.setdefault(_name(_without(row.values, fraction)), []).append(row)
+        lines = {name: sorted(rows, key=lambda row: row.training_rows) for name, rows in lines.items()}
         with picture(folder / BY_DATA, _size(len(outputs), [*lines]), len(outputs)) as (_, panels):
             for axes, (output, metric) in zip(panels, outputs.items()):
                 _by_data(axes, lines, output, metric)
-        made.append(BY_DATA)
-    by_length = {output: each for output, each in report["by_length"].items() if any(one["bins"] for one in each)}
+        names.append(BY_DATA)
+    by_length = {output: each for output, each in report.by_length.items() if any(line.bins for line in each)}
     if by_length:
-        every = [one["values"] for each in by_length.values() for one in each]
+        every = [line.values for each in by_length.values() for line in each]
         shared = {
             label: value
             for label, value in every[0].items()
-            if len(every) > 1 and all(one[label] == value for one in every)
+            if len(every) > 1 and all(values[label] == value for values in every)
         }
-        names = [_name(_without(one, *shared)) for one in every]
-        with picture(folder / BY_LENGTH, _size(len(by_length), names), len(by_length)) as (_, panels):
+        legend = [_name(_without(values, *shared)) for values in every]
+        with picture(folder / BY_LENGTH, _size(len(by_length), legend), len(by_length)) as (_, panels):
             for axes, (output, each) in zip(panels, by_length.items()):
                 _by_length(axes, output, each, shared)
-        made.append(BY_LENGTH)
-    return made
+        names.append(BY_LENGTH)
+    return names
 
 
-def _first_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _first_metrics(rows: Sequence[SweepRow]) -> dict[str, str]:
     """Of each output the first metric that every row has: a setting that is varied may change which there are."""
-    found: dict[str, str] = {}
-    for output, metrics in rows[0]["outputs"].items() if rows else ():
-        for name in metrics:
-            if output not in found and all(name in row["outputs"].get(output, {}) for row in rows):
-                found[output] = name
-    return found
+    first: dict[str, str] = {}
+    for output, metrics in rows[0].outputs.items() if rows else ():
+        for key in metrics:
+            if output not in first and all(key in row.outputs.get(output, {}) for row in rows):
+                first[output] = key
+    return first
 
 
 def _without(values: Mapping[str, str], *labels: str) -> dict[str, str]:
@@ -78,45 +80,43 @@ def _columns(names: Sequence[str]) -> int:
     return max(1, min(3, len(set(names)), LETTERS // (6 + max(map(len, names)))))
 
 
-def _by_data(axes: Axes, lines: Mapping[str, Sequence[Mapping[str, Any]]], output: str, metric: str) -> None:
+def _by_data(axes: Axes, lines: Mapping[str, Sequence[SweepRow]], output: str, metric: str) -> None:
     for number, (colour, (name, rows)) in enumerate(zip(_colours(len(lines)), lines.items())):
         # Side by side, so that no interval hides another.
         aside = min(1.03, 1.12 ** (1 / max(1, len(lines) - 1))) ** (number - (len(lines) - 1) / 2)
         _line(
             axes,
-            [row["training_rows"] * aside for row in rows],
-            [row["outputs"][output][metric] for row in rows],
+            [row.training_rows * aside for row in rows],
+            [row.outputs[output][metric] for row in rows],
             colour,
             name,
         )
     axes.set_xscale("log")
-    shown = sorted({row["training_rows"] for rows in lines.values() for row in rows})
+    shown = sorted({row.training_rows for rows in lines.values() for row in rows})
     axes.set_xticks(shown, [f"{rows:,}" for rows in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("training rows")
     _finish(axes, output, metric, [*lines])
 
 
-def _by_length(axes: Axes, output: str, lines: Sequence[Mapping[str, Any]], shared: Mapping[str, str]) -> None:
+def _by_length(axes: Axes, output: str, lines: Sequence[Line], shared: Mapping[str, str]) -> None:
     spread = 0.12 / max(1, len(lines) - 1)
     # A line may have no number for one of the bins.
-    bins = {one["from"]: one for line in lines for one in line["bins"]}
+    bins = {one.first: one for line in lines for one in line.bins}
     places = {start: place for place, start in enumerate(sorted(bins))}
-    names = [_name(_without(one["values"], *shared)) for one in lines]
-    for number, (colour, one, name) in enumerate(zip(_colours(len(lines)), lines, names)):
+    names = [_name(_without(line.values, *shared)) for line in lines]
+    for number, (colour, line, name) in enumerate(zip(_colours(len(lines)), lines, names)):
         aside = spread * (number - (len(lines) - 1) / 2) * 2
-        _line(axes, [places[each["from"]] + aside for each in one["bins"]], one["bins"], colour, name)
-    ends = {
-        start: f"{start}" if start == bins[start]["to"] else f"{start}\u2013{bins[start]['to']}" for start in places
-    }
-    axes.set_xticks(range(len(places)), [f"{ends[start]}\n{bins[start]['examples']:,} ex." for start in places])
+        _line(axes, [places[one.first] + aside for one in line.bins], line.bins, colour, name)
+    ends = {start: f"{start}" if start == bins[start].last else f"{start}\u2013{bins[start].last}" for start in places}
+    axes.set_xticks(range(len(places)), [f"{ends[start]}\n{bins[start].examples:,} ex." for start in places])
     axes.set_xlabel("steps of the input, and examples" + (f" ({_name(shared)})" if shared else ""))
-    _finish(axes, output, lines[0]["metric"], names)
+    _finish(axes, output, lines[0].metric, names)
 
 
-def _line(axes: Axes, places: Sequence[float], measured: Sequence[Mapping[str, float]], colour: Any, name: str) -> None:
-    values = [one["value"] for one in measured]
-    errors = [[one["value"] - one["low"] for one in measured], [one["high"] - one["value"] for one in measured]]
+def _line(axes: Axes, places: Sequence[float], measured: Sequence[Measured | Bin], colour: Any, name: str) -> None:
+    values = [one.value for one in measured]
+    errors = [[one.value - one.low for one in measured], [one.high - one.value for one in measured]]
     errors = [[max(0.0, error) for error in side] for side in errors]
     look = {"marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 2.5}
     axes.errorbar(places, values, yerr=errors, color=colour, label=name, **look)

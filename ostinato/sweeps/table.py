@@ -18,14 +18,16 @@ from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import Compared
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
+from ostinato.evaluation.report import Metrics
 from ostinato.evaluation.seeds import corrected, difference, over_seeds
 from ostinato.files import write
-from ostinato.metrics.contract import Metric, Order
+from ostinato.metrics.contract import Measured, Metric, Order
 from ostinato.recipe.metrics import settings_of
 from ostinato.registry import Settings, build, settings_class
 from ostinato.run import bundle as bundles
 from ostinato.run import rows as row_sources
 from ostinato.run.run import Row, Run
+from ostinato.sweeps.report import Bin, Difference, Line, SweepAxis, SweepReport, SweepRow
 from ostinato.sweeps.sweep import Axis, Planned, examples_file, peak_memory
 
 BINS = 5
@@ -187,8 +189,7 @@ def _hash(values: Any, depth: int) -> str:
 
 def _pieces(values: Any, depth: int) -> Iterator[str]:
     if depth == 0 or not isinstance(values, list):
-        plain = lambda one: one.tolist() if isinstance(one, (np.ndarray, np.generic)) else str(one)  # noqa: E731
-        yield json.dumps(values, default=plain)
+        yield json.dumps(values, default=_as_json)
         return
     yield "["
     for at, one in enumerate(values):
@@ -197,73 +198,83 @@ def _pieces(values: Any, depth: int) -> Iterator[str]:
     yield "]"
 
 
+def _as_json(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
 Combination = tuple[str, ...]
 Trials = Mapping[Combination, Mapping[int, Trial]]
 """By the values of a combination, by seed."""
 
 
 def report(
-    lines: Sequence[Axis],
+    recipe: str,
+    axes: Sequence[Axis],
     planned: Sequence[Planned],
     trials: Mapping[str, Trial],
     failed: Mapping[str, str],
     folder: Path,
-) -> dict[str, Any]:
-    """What sweep.json holds.
+) -> SweepReport:
+    """What a sweep found, its pictures not drawn yet.
 
     Args:
-        lines: the axes.
+        recipe: the recipe's file.
+        axes: what is varied.
         planned: all runs.
         trials: those that are trained, by name.
-        failed: what the others said, by name.
+        failed: the messages of the others, by name.
         folder: of the sweep.
     """
     by: dict[Combination, dict[int, Trial]] = {}
-    for one in planned:
-        if one.name in trials:
-            by.setdefault(tuple(one.values.values()), {})[one.seed] = trials[one.name]
-    seeds, notes = sorted({one.seed for one in planned}), []
+    for run in planned:
+        if run.name in trials:
+            by.setdefault(tuple(run.values.values()), {})[run.seed] = trials[run.name]
+    seeds, notes = sorted({run.seed for run in planned}), []
     rows = []
-    for values, found in by.items():
-        runs = [one for one in planned if tuple(one.values.values()) == values and one.name in trials]
-        about = {"values": runs[0].values, "runs": [one.name for one in runs]}
-        rows.append({**about, **_cost(runs, found, folder), "outputs": _quality(found, runs[0].values, notes)})
-    differences = _differences(lines, by, notes)
+    for values, by_seed in by.items():
+        runs = [run for run in planned if tuple(run.values.values()) == values and run.name in trials]
+        rows.append(_row(runs, by_seed, folder, notes))
+    differences = _differences(axes, by, notes)
     if len(seeds) == 1:
         notes.append("one seed: these differences are between runs, not between methods; --seeds 3 tells them apart")
     missing = len(planned) - len(trials)
     if missing:
         notes.append(f"{missing} of {len(planned)} runs failed and are left out")
-    return {
-        "axes": {axis.label: {"path": axis.path, "values": list(axis.values)} for axis in lines},
-        "seeds": seeds,
-        "split": next((one.split for one in trials.values()), None),
-        "rows": rows,
-        "differences": differences,
-        "by_length": _by_length(lines, by),
-        "failed": dict(failed),
-        "notes": notes,
-        "commands": {one.name: one.command for one in planned},
-    }
+    return SweepReport(
+        recipe,
+        {axis.label: SweepAxis(axis.path, list(axis.values)) for axis in axes},
+        seeds,
+        next((trial.split for trial in trials.values()), None),
+        rows,
+        differences,
+        _by_length(axes, by),
+        dict(failed),
+        notes,
+        {run.name: run.command for run in planned},
+        [],
+    )
 
 
-def _cost(runs: Sequence[Planned], found: Mapping[int, Trial], folder: Path) -> dict[str, Any]:
-    """The mean over seeds; memory is the most of all."""
-    times = [_epochs(one.folder) for one in runs]
-    memory = [most for one in runs if (most := peak_memory(folder, one.name)) is not None]
-    return {
-        "parameters": round(np.mean([one.parameters for one in found.values()])),
-        "training_rows": round(np.mean([one.training_rows for one in found.values()])),
-        "epochs": float(np.mean([epochs for epochs, _ in times])),
-        "seconds_per_epoch": float(np.mean([seconds / max(1, epochs) for epochs, seconds in times])),
-        "peak_memory": max(memory, default=None),
-    }
+def _row(runs: Sequence[Planned], by_seed: Mapping[int, Trial], folder: Path, notes: list[str]) -> SweepRow:
+    """One combination: the mean over seeds; memory is the most of all."""
+    times = [_epochs(run.folder) for run in runs]
+    memory = [most for run in runs if (most := peak_memory(folder, run.name)) is not None]
+    return SweepRow(
+        runs[0].values,
+        [run.name for run in runs],
+        round(np.mean([trial.parameters for trial in by_seed.values()])),
+        round(np.mean([trial.training_rows for trial in by_seed.values()])),
+        float(np.mean([epochs for epochs, _ in times])),
+        float(np.mean([seconds / max(1, epochs) for epochs, seconds in times])),
+        max(memory, default=None),
+        _quality(by_seed, runs[0].values, notes),
+    )
 
 
 def _epochs(folder: Path) -> tuple[int, float]:
     """Epochs of a run and the seconds they took, validation counted."""
-    told = (json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines())
-    last = [one for one in told if one["event"] == "epoch"][-1:]
+    events = (json.loads(line) for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines())
+    last = [event for event in events if event["event"] == "epoch"][-1:]
     return (last[0]["epoch"], last[0]["seconds"]) if last else (0, 0.0)
 
 
@@ -276,24 +287,23 @@ def _orders(found: Iterable[Trial], output: str) -> list[Order]:
     return [one.orders[output] for one in found if output in one.orders]
 
 
-def _quality(found: Mapping[int, Trial], values: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+def _quality(by_seed: Mapping[int, Trial], values: Mapping[str, str], notes: list[str]) -> dict[str, Metrics]:
     """Each metric that the runs of all seeds have; what cannot be measured is left out with a note."""
-    measured: dict[str, Any] = {}
-    for output, metrics in _names(found.values()).items():
+    measured: dict[str, Metrics] = {}
+    trials = list(by_seed.values())
+    for output, metrics in _names(trials).items():
         measured[output] = {}
-        for name, metric in metrics.items():
-            if not all(_has(one, output, name) for one in found.values()):
+        for key, metric in metrics.items():
+            if not all(_has(trial, output, key) for trial in trials):
                 continue
-            runs = [one.statistics[output][name] for one in found.values()]
-            orders = _orders(found.values(), output)
+            runs = [trial.statistics[output][key] for trial in trials]
             try:
-                told = over_seeds(metric, runs, shared=_shared(found, output), orders=orders)
-            except DataError as why:
-                notes.append(
-                    f"{output}.{name}: {', '.join(f'{label} {value}' for label, value in values.items())}: {why}"
+                measured[output][key] = over_seeds(
+                    metric, runs, shared=_shared(by_seed, output), orders=_orders(trials, output)
                 )
-                continue
-            measured[output][name] = asdict(told)
+            except DataError as why:
+                where = ", ".join(f"{label} {value}" for label, value in values.items())
+                notes.append(f"{output}.{key}: {where}: {why}")
     return measured
 
 
@@ -317,31 +327,32 @@ def _every(by: Trials) -> list[Trial]:
     return [one for found in by.values() for one in found.values()]
 
 
-def _differences(lines: Sequence[Axis], by: Trials, notes: list[str]) -> list[dict[str, Any]]:
-    """Along each axis every value beside its first, the other axes as they are; corrected within each metric."""
+def _differences(axes: Sequence[Axis], by: Trials, notes: list[str]) -> list[Difference]:
+    """Along each axis every value compared with its first, the other axes as they are; corrected within each metric."""
     pairs = []
-    for at, axis in enumerate(lines):
+    for at, axis in enumerate(axes):
         for values in by:
             beside = (*values[:at], axis.values[0], *values[at + 1 :])
             if values[at] != axis.values[0] and beside in by:
                 pairs.append((at, axis, beside, values))
-    made: list[dict[str, Any]] = []
+    differences: list[Difference] = []
     for output, metrics in _names(_every(by)).items():
-        for name, metric in metrics.items():
-            compared, told = [], []
-            for at, axis, first, second in pairs:
-                found = _compared(metric, by[first], by[second], output, name)
-                if isinstance(found, Compared):
-                    others = {one.label: value for one, value in zip(lines, second) if one is not axis}
-                    sides = {"axis": axis.label, "first": first[at], "second": second[at], "others": others}
-                    told.append({**sides, "output": output, "metric": name})
-                    compared.append(found)
-                elif (note := f"{output}.{name}: {found}") not in notes:
+        for key, metric in metrics.items():
+            compared: list[Compared] = []
+            compared_pairs = []
+            for pair in pairs:
+                result = _compared(metric, by[pair[2]], by[pair[3]], output, key)
+                if isinstance(result, Compared):
+                    compared.append(result)
+                    compared_pairs.append(pair)
+                elif (note := f"{output}.{key}: {result}") not in notes:
                     notes.append(note)
-            for about, one in zip(told, corrected(metric, compared)):
-                plain = asdict(one)
-                made.append(about | {"values": [plain.pop("first"), plain.pop("second")]} | plain)
-    return made
+            for (at, axis, first, second), one in zip(compared_pairs, corrected(metric, compared)):
+                others = {other.label: value for other, value in zip(axes, second) if other is not axis}
+                about = (axis.label, first[at], second[at], others, output, key, [one.first, one.second])
+                interval = (one.difference, one.low, one.high, one.p_value, one.real, one.better, one.method)
+                differences.append(Difference(*about, *interval))
+    return differences
 
 
 def _compared(
@@ -366,33 +377,33 @@ def _compared(
         return str(why)
 
 
-def _by_length(lines: Sequence[Axis], by: Trials) -> dict[str, list[dict[str, Any]]]:
+def _by_length(axes: Sequence[Axis], by: Trials) -> dict[str, list[Line]]:
     """The first metric that all runs have of each output, in bins of the input's length; where data are varied, of the most."""
-    made: dict[str, list[dict[str, Any]]] = {}
+    lines: dict[str, list[Line]] = {}
     for output, metrics in _names(_every(by)).items():
-        name = next((name for name in metrics if all(_has(one, output, name) for one in _every(by))), None)
-        if name is None:
+        key = next((key for key in metrics if all(_has(trial, output, key) for trial in _every(by))), None)
+        if key is None:
             continue
         ruler = next(iter(by.values()))
-        edges = np.unique(
-            np.quantile(np.concatenate([one.lengths[output] for one in ruler.values()]), np.linspace(0, 1, BINS + 1))
-        )
+        lengths = np.concatenate([trial.lengths[output] for trial in ruler.values()])
+        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, BINS + 1)))
         # Whole steps: each bin takes its upper end, the first its lower end too.
         edges = np.unique(np.floor(edges).astype(int))
         if len(edges) < 2:
             continue
-        for values, found in by.items():
-            at = next((at for at, axis in enumerate(lines) if axis.path == FRACTION), None)
-            if at is not None and float(values[at]) != max(map(float, lines[at].values)):
+        for values, by_seed in by.items():
+            at = next((at for at, axis in enumerate(axes) if axis.path == FRACTION), None)
+            if at is not None and float(values[at]) != max(map(float, axes[at].values)):
                 continue
             bins = []
             for number, (low, high) in enumerate(itertools.pairwise(edges.tolist())):
-                cut = _cut(found, ruler, output, name, low + (number > 0), high)
-                if cut and (told := _measured(metrics[name], cut, _shared(found, output))):
-                    bins.append({"from": low + (number > 0), "to": high, "examples": len(cut[0][0]), **told})
-            told_values = {axis.label: value for axis, value in zip(lines, values)}
-            made.setdefault(output, []).append({"values": told_values, "metric": name, "bins": bins})
-    return made
+                low += number > 0
+                cut = _cut(by_seed, ruler, output, key, low, high)
+                if cut and (measured := _measured(metrics[key], cut, _shared(by_seed, output))):
+                    bins.append(Bin(low, high, len(cut[0][0]), **asdict(measured)))
+            labels = {axis.label: value for axis, value in zip(axes, values)}
+            lines.setdefault(output, []).append(Line(labels, key, bins))
+    return lines
 
 
 def _cut(
@@ -410,83 +421,9 @@ def _cut(
     return cut if all(len(rows) for rows, _ in cut) else []
 
 
-def _measured(metric: Metric, cut: Sequence[tuple[np.ndarray, Order | None]], shared: bool) -> dict[str, Any] | None:
+def _measured(metric: Metric, cut: Sequence[tuple[np.ndarray, Order | None]], shared: bool) -> Measured | None:
     orders = [order for _, order in cut if order is not None]
     try:
-        return asdict(over_seeds(metric, [rows for rows, _ in cut], shared=shared, orders=orders))
+        return over_seeds(metric, [rows for rows, _ in cut], shared=shared, orders=orders)
     except DataError:
         return None  # Nothing to divide by among these examples: the picture has a gap there.
-
-
-def tables(report: Mapping[str, Any], *, briefly: bool = False) -> list[tuple[str, list[str], list[list[str]]]]:
-    """The report as tables of text: title, heads, rows; `briefly` with the differences in each output's first metric alone."""
-    labels = list(report["axes"])
-    every = ((output, name) for row in report["rows"] for output, metrics in row["outputs"].items() for name in metrics)
-    quality = list(dict.fromkeys(every))
-    several = len({output for output, _ in quality}) > 1
-    heads = [
-        *labels,
-        "seeds",
-        "rows",
-        "parameters",
-        "s/epoch",
-        "peak memory",
-        *(f"{o}.{n}" if several else n for o, n in quality),
-    ]
-    rows = []
-    for one in report["rows"]:
-        measured = [one["outputs"].get(output, {}).get(name) for output, name in quality]
-        memory = "?" if one["peak_memory"] is None else f"{one['peak_memory'] / 2**20:,.0f} MiB"
-        rows.append([
-            *(one["values"][label] for label in labels), str(len(one["runs"])), f"{one['training_rows']:,}", f"{one['parameters']:,}",
-            f"{one['seconds_per_epoch']:.3g}", memory, *(f"{m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" if m else "" for m in measured),
-        ])  # fmt: skip
-    made = [("", heads, rows)]
-    if report["differences"]:
-        told = []
-        first = {one["output"]: one["metric"] for one in reversed(report["differences"])}
-        for one in report["differences"]:
-            if briefly and first[one["output"]] != one["metric"]:
-                continue
-            where = ", ".join(f"{label} {value}" for label, value in one["others"].items())
-            what = f"{one['axis']}: {one['second']} - {one['first']}" + (f" ({where})" if where else "")
-            metric = f"{one['output']}.{one['metric']}" if several else one["metric"]
-            sure = "real" if one["real"] else "may be chance"
-            span = f"[{one['low']:+.4g}, {one['high']:+.4g}]"
-            told.append([what, metric, f"{one['difference']:+.4g}", span, f"{one['p_value']:.3f}", sure])
-        made.append(("differences", ["difference", "metric", "by", "95 % interval", "p (Holm)", "difference is"], told))
-    return made
-
-
-def markdown(report: Mapping[str, Any]) -> str:
-    """The report as sweep.md."""
-    lines = [f"# Sweep of {report['recipe']}", ""]
-    for title, heads, rows in tables(report):
-        lines += [f"## {title.capitalize()}", ""] if title else []
-        lines += [f"| {' | '.join(_cell(one) for one in row)} |" for row in (heads, ["---"] * len(heads), *rows)]
-        lines.append("")
-    lines += [f"- {note}" for note in footnotes(report)]
-    lines += [f"- {name} failed: {' '.join(why.split())}" for name, why in report["failed"].items()]
-    lines += ["", *(f"![{Path(picture).stem.replace('_', ' ')}]({picture})" for picture in report["pictures"])]
-    lines += ["", "## Commands", "", "```", *report["commands"].values(), "```", ""]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def footnotes(report: Mapping[str, Any]) -> list[str]:
-    """What has to be known to read the tables."""
-    seeds = ", ".join(map(str, report["seeds"]))
-    told = [
-        f"measured on {report['split']}, seed{'s' * (len(report['seeds']) > 1)} {seeds}; intervals of 95 %",
-        "s/epoch with validation; memory is the most that the process held, libraries counted",
-    ]
-    if report["differences"]:
-        first = report["differences"][0]
-        number = sum(
-            (one["output"], one["metric"]) == (first["output"], first["metric"]) for one in report["differences"]
-        )
-        told.append(f"{first['method']}; p corrected (Holm) for the {number} differences of each metric")
-    return told + report["notes"]

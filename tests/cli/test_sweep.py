@@ -113,15 +113,15 @@ def test_runs_whose_data_are_named_otherwise_are_measured_anew_or_refused(here, 
         given = [f"data.{name}={value}" for name, value in sets.items()] + ["training.epochs=1"]
         return api.sweep("tiny.yaml", ["inputs.de.encoder.cell=gru"], "all", sets=given, device="cpu", start=start)
 
-    first = swept()["rows"][0]["outputs"]["en"]
+    first = swept().rows[0].outputs["en"]
     lines = (here / "test.tsv").read_text().splitlines()
     (here / "longer.tsv").write_text("\n".join([*lines, *(["neun\tone"] * 20)]) + "\n")
     swept()
     assert len(began) == 1
-    assert swept(test="longer.tsv")["rows"][0]["outputs"]["en"] != first
+    assert swept(test="longer.tsv").rows[0].outputs["en"] != first
     assert len(began) == 2 and any("the data are named otherwise" in line for line in heard)
     assert not any(line.startswith("trained") for line in heard[heard.index("measuring") + 1 :])
     swept(test="longer.tsv")
     assert len(began) == 2
-    failed = swept(test="longer.tsv", valid="test.tsv")["failed"]
+    failed = swept(test="longer.tsv", valid="test.tsv").failed
     assert "data.valid: test.tsv is not what" in failed["cell-gru_seed-1"]
