@@ -150,9 +150,9 @@ def test_a_metric_that_some_combinations_lack_has_empty_cells_and_a_note(tmp_pat
             trials[(cell,), 1].metrics["y"]["crps"] = settings_class("metrics", "crps")()
     report = made(tmp_path, [Axis(CELL.path, cells, "cell")], trials)
     assert ["crps" in row.outputs["y"] for row in report.rows] == [cell != "gru" for cell in cells]
-    assert [(one.first, one.second) for one in report.differences if one.metric == "crps"] == [
-        ("rnn", "lstm")
-    ][cells[0] == "gru" :]
+    assert [(one.first, one.second) for one in report.differences if one.metric == "crps"] == [("rnn", "lstm")][
+        cells[0] == "gru" :
+    ]
     assert report.notes[0] == "y.crps: not every run has it; differences from those that have none are left out"
     (_, heads, rows), *_ = report.tables()
     assert heads[-1] == "crps" and [row[-1] == "" for row in rows] == [cell == "gru" for cell in cells]
