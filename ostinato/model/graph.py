@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ostinato import alignments
 from ostinato.cells.contract import Cell
 from ostinato.distributions.contract import Distribution
-from ostinato.encoders.contract import Encoded, Source
+from ostinato.encoders.contract import Encoded, Encoder, Source
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.kernels.dispatch import backend
@@ -110,16 +110,20 @@ class Graph(nn.Module):
     def encode(self, inputs: Mapping[str, Steps]) -> dict[str, Encoded]:
         """Each input encoded; one that an output continues as its head prepares it."""
         encoded = {}
+        for name, encoder, steps, source in self._readings(inputs):
+            encoded[name] = encoder.encode(steps)._replace(source=source)
+        return encoded
+
+    def _readings(self, inputs: Mapping[str, Steps]) -> Iterator[tuple[str, Encoder, Steps, Source | None]]:
+        """For each input its encoder, what that reads, and the source that a head which prepares it may read again."""
         for name, steps in inputs.items():
-            encoder = self.encoder(name)
+            encoder, source = self.encoder(name), None
             if name in self._pooling:
                 steps = steps.with_values(_pieces(steps.values))
             if name in self._prepares:
-                read = encoder.encode(self.heads[self._prepares[name]].prepare_input(steps))
-                encoded[name] = read._replace(source=Source(steps, encoder))
-            else:
-                encoded[name] = encoder.encode(steps)
-        return encoded
+                source = Source(steps, encoder)
+                steps = self.heads[self._prepares[name]].prepare_input(steps)
+            yield name, encoder, steps, source
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
@@ -154,7 +158,9 @@ class Graph(nn.Module):
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
         """The loss of each output, then each penalty; an input is encoded once, whatever outputs read it and rows have a target."""
-        encoded = self.encode(batch.inputs)
+        encoded = {}
+        for name, encoder, steps, source in self._readings(batch.inputs):  # as `encode`, without its call
+            encoded[name] = encoder.encode(steps)._replace(source=source)
         losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
         for output, head in self.heads.items():
             read = self._read(output, encoded, batch.inputs)
