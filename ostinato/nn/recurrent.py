@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import operator
 import warnings
 from abc import ABC, abstractmethod
@@ -103,29 +102,13 @@ class Recurrent(nn.Module, ABC):
         proj_size: int,
     ):
         super().__init__()
-        if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(f"dropout should be a number in range [0, 1]: the rate of values dropped, got {dropout!r}")
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers"
-                f" greater than 1, but got dropout={dropout} and num_layers={num_layers}",
-                stacklevel=3,
-            )
-        for name, given, wanted in (
-            ("bias", bias, bool),
-            ("batch_first", batch_first, bool),
-            ("input_size", input_size, int),
-            ("hidden_size", hidden_size, int),
-        ):
-            if not isinstance(given, wanted):
-                raise TypeError(f"{name} should be of type {wanted.__name__}, got: {type(given).__name__}")
-        for name, given in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if given <= 0:
-                raise ValueError(f"{name} must be greater than zero, got {given}")
-        if proj_size < 0:
-            raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
-        if proj_size >= hidden_size:
-            raise ValueError(f"proj_size has to be smaller than hidden_size, got {proj_size} and {hidden_size}")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            # Torch's own checks of its arguments: on meta its module takes no memory and draws nothing at random.
+            sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
+            nn.RNNBase("LSTM", *sizes, device="meta")
+        for warning in caught:
+            warnings.warn(warning.message, stacklevel=3)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
