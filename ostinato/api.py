@@ -149,10 +149,14 @@ def train(
     return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(folder))
 
 
-def _loaded(runs: Runs, device: str) -> list[Run]:
+def _loaded(runs: Runs, device: str, say: Callable[[str], None] = lambda _: None) -> list[Run]:
     """The runs of these folders; one that is in memory stays on its device."""
     listed = [runs] if isinstance(runs, (str, Path, Run)) else runs
-    return [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
+    loaded = [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
+    for run, given in zip(loaded, listed):
+        for note in run.recipe.notes if run is not given else ():
+            say(f"note: {note}")
+    return loaded
 
 
 def _keep(run: Run, report: Report) -> None:
@@ -223,7 +227,7 @@ def evaluate(
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
     """
-    loaded, sets = _loaded(runs, device), list(sets)
+    loaded, sets = _loaded(runs, device, say), list(sets)
     search = search_of(loaded[0], sets)
     report = evaluation.evaluate(
         loaded, split=split, data=data, by=by, origins=origins, search=search, roots=roots, say=say
@@ -280,7 +284,7 @@ def predict(
         ConfigError: settings that a trained run cannot change, or no attention to draw.
         DataError: a row cannot be read.
     """
-    loaded = _loaded(runs, device)
+    loaded = _loaded(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:

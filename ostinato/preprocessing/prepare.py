@@ -77,6 +77,8 @@ def prepare(
         start: whether files of vectors are read: not where trained weights will take their place.
         say: receives a line of progress.
     """
+    for note in recipe.notes:
+        say(f"note: {note}")
     splits = (SeriesSplits if forecasts(recipe.settings) else TableSplits)(
         recipe, roots, data or {}, say, to_fit=facts is None
     )

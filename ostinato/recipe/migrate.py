@@ -7,7 +7,7 @@ the new words alone, so this is the one place besides `infer` that names members
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ostinato.metrics.contract import key_of
@@ -65,6 +65,19 @@ def new_path(path: str, plain: Mapping[str, Any]) -> str:
         if rule.old == keys[-1] and _fits(rule.place, keys[:-1]) and rule.applies(plain, keys[:-1], None):
             return ".".join((*keys[:-1], *rule.new))
     return path
+
+
+def in_one_line(notes: Sequence[str]) -> str:
+    """Each word of these notes once, without its place: for a run folder, whose recipe is written out in full."""
+    words = (note.removesuffix(" now").split(" is ") for note in notes)
+    return ", ".join(dict.fromkeys(f"{old.rpartition('.')[2]} is {new.rpartition('.')[2]}" for old, new in words))
+
+
+def report_today(plain: Any) -> Any:
+    """A kept report with its keys of today."""
+    if isinstance(plain, Mapping):
+        return {REPORT.get(key) or metric_key(key): report_today(value) for key, value in plain.items()}
+    return plain
 
 
 def tensor_names(settings: Settings) -> Callable[[str], str]:
@@ -191,6 +204,14 @@ METRICS: Mapping[str, dict[str, Any]] = {
     "step_macro_f1": {"type": "f1", "average": "macro", "over": "steps"},
 }
 """Metrics that are options of others now."""
+
+
+REPORT = {
+    "rivals": "baselines",
+    "commonest label": "majority class",
+    "commonest label of the symbol": "majority class of the symbol",
+}
+"""Keys of reports."""
 
 
 def metric_key(name: str) -> str:

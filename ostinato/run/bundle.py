@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ostinato.errors import BundleError
 from ostinato.files import as_json, write
-from ostinato.recipe.migrate import migrate, new_path
+from ostinato.recipe.migrate import migrate, new_path, report_today
 
 VERSION = 2
 
@@ -28,8 +28,9 @@ VERSION = 2
 def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
     """Of version 1 the recipe and the reasons have old words."""
     old = plain["recipe"]
+    recipe, notes = migrate(old)
     reasons = {new_path(path, old): why for path, why in plain.get("reasons", {}).items()}
-    return {**plain, "recipe": migrate(old)[0], "reasons": reasons}
+    return {**plain, "recipe": recipe, "reasons": reasons, "renamed": notes}
 
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
@@ -56,6 +57,7 @@ class Bundle:
         reasons: why a size was chosen, by path.
         metrics: split -> the report of `evaluate`.
         versions: of the packages and the machine that trained it.
+        renamed: the words of an earlier version that were replaced in it; not written.
     """
 
     recipe: dict[str, Any]
@@ -65,6 +67,7 @@ class Bundle:
     reasons: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    renamed: list[str] = field(default_factory=list)
 
 
 def versions() -> dict[str, str]:
@@ -81,7 +84,10 @@ def versions() -> dict[str, str]:
 
 def describe(folder: Path, bundle: Bundle) -> None:
     """Writes all but the weights; before training too, so that a run can be resumed from what was fitted."""
-    plain = {"version": VERSION, **{key: value for key, value in vars(bundle).items() if key != "metrics"}}
+    plain = {
+        "version": VERSION,
+        **{key: value for key, value in vars(bundle).items() if key not in ("metrics", "renamed")},
+    }
     write(folder / DESCRIPTION, json.dumps(plain, ensure_ascii=False, indent=1).encode())
 
 
@@ -126,6 +132,7 @@ def load(folder: Path) -> Bundle:
         raise BundleError(
             f"{path}: written as bundle version {version}, this Ostinato reads up to {VERSION}; update Ostinato"
         )
+    is_old = version < VERSION
     while version < VERSION:
         if version not in MIGRATIONS:
             raise BundleError(f"{path}: bundle version {version} can no longer be read; train again")
@@ -137,8 +144,8 @@ def load(folder: Path) -> Bundle:
     metrics = folder / METRICS
     try:
         kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if metrics.is_file() else {}
-        found = Bundle(**plain, metrics=kept)
-        wrong = [name for name, value in vars(found).items() if not isinstance(value, dict)]
+        found = Bundle(**plain, metrics=report_today(kept) if is_old else kept)
+        wrong = [name for name, value in vars(found).items() if not isinstance(value, dict) and name != "renamed"]
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")
         return found

@@ -15,7 +15,7 @@ from ostinato.model.ensemble import Member
 from ostinato.model.graph import Graph
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.migrate import tensor_names
+from ostinato.recipe.migrate import in_one_line, tensor_names
 from ostinato.recipe.read import Recipe, restore
 from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
@@ -59,6 +59,8 @@ class Run:
             recipe = restore(bundle.recipe, str(folder))
         except ConfigError as why:
             raise BundleError(f"{folder}: damaged, or trained with components that are not here: {why}") from None
+        if bundle.renamed:
+            recipe.notes.append(f"{folder} was made by an earlier version; today {in_one_line(bundle.renamed)}")
         modalities = recipe_columns.build(recipe.settings)
         lacking = [
             *(modalities.keys() - bundle.modalities.keys()),
