@@ -75,6 +75,9 @@ def sizes_are_what_it_says(make: Make, case: str) -> None:
         assert joined.steps.values.shape[1] == join.steps_size and len(joined.steps.layout) == len(SHORT)
     if joined.summary is not None:
         assert joined.summary.shape == (len(SHORT), join.summary_size)
+    assert set(joined.penalties) == set(join.penalties), (
+        f"penalties {set(joined.penalties)}, announced {join.penalties}"
+    )
     assert all(bool(one.isfinite().all()) for one in _outputs(joined)), (
         "a row without steps gives numbers that are not finite"
     )
@@ -88,6 +91,7 @@ def company_changes_nothing(make: Make, case: str) -> None:
     for rows in ([0], [1], [2], [3], [3, 1, 0, 2], [2, 2], []):
         chosen = torch.tensor(rows, dtype=torch.int64)
         found, expected = join.join([one.select(chosen) for one in encoded]), whole.select(chosen)
+        found = found._replace(penalties={})  # which are sums over the batch
         for one, other in zip(_outputs(found), _outputs(expected), strict=True):
             near(one, other, f"rows {rows}")
 
@@ -126,7 +130,8 @@ LAWS = (sizes_are_what_it_says, company_changes_nothing, gradients_are_right, sa
 
 
 def _outputs(joined: Encoded) -> list[Tensor]:
-    return [one for one in (joined.steps and joined.steps.values, joined.summary) if one is not None]
+    outputs = [one for one in (joined.steps and joined.steps.values, joined.summary) if one is not None]
+    return outputs + [total for total, _ in joined.penalties.values()]
 
 
 def _case(make: Make, case: str, dtype: torch.dtype = torch.float32) -> tuple[Join, list[Encoded]]:

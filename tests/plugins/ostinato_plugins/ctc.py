@@ -1,0 +1,138 @@
+"""Connectionist temporal classification: a symbol or nothing at each step of the source, summed over all that spell the target."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ostinato.contracts import ConfigError, Count, Distribution, Encoded, Layout, Predictor, Sizes, Steps, Symbols
+
+
+class CTC(Predictor):
+    """The symbols of the target in order, each at one or more steps of the source, and blanks between.
+
+        p(y | x) = sum over paths that give y, once repeats are merged and blanks left out, of product over t of p_t(path[t])
+
+    The answer is the most probable path, merged, or with a `width` from 2 up the best of a prefix beam search, which adds up paths.
+
+    Args:
+        width: how many beginnings the search keeps; 1: the most probable path.
+
+    Errors:
+        ConfigError: the first input gives no steps.
+
+    Source: Graves et al. 2006 (ICML), sections 3 and 4; prefix beam search: Hannun et al. 2014, arXiv:1408.2873, algorithm 1.
+    """
+
+    aligns = frozenset({"free"})
+    targets_rule = "ctc needs a step of the source for each symbol, and one more between two equal ones"
+
+    def __init__(self, spec: Symbols, sizes: Sequence[Sizes], *, width: Count = 1):
+        super().__init__()
+        if sizes[0].steps is None:
+            raise ConfigError(
+                "ctc: its first input gives no steps to spell with; name one that does first under `reads`"
+            )
+        self.width = width
+        self.output = nn.Linear(sizes[0].steps, spec.size + 1)  # the last one is the blank
+
+    @classmethod
+    def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
+        repeats = torch.stack([(one[1:] == one[:-1]).sum() for one in targets.split()])
+        return targets.layout.lengths + repeats <= source_lengths
+
+    def predict_distribution(
+        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
+    ) -> Spelling:
+        steps = encoded[0].steps
+        assert steps is not None
+        scores = Steps(functional.log_softmax(self.output(steps.values), 1), steps.layout)
+        return Spelling([scores], self.width, None if targets is None else targets.layout)
+
+
+class Spelling(Distribution):
+    """What CTC gives a whole target: `scores` of several models are averaged step by step."""
+
+    joint = True
+    lacks = {"sample": "paths are many to a target", "quantile": "symbols have no order"}
+
+    def __init__(self, models: Sequence[Steps], width: int, layout: Layout | None):
+        logs = torch.stack([one.values for one in models]).logsumexp(0) - math.log(len(models))
+        self.models, self.scores, self.width = models, models[0].with_values(logs), width
+        self._layout = layout
+
+    @property
+    def layout(self) -> Layout:
+        """Of the targets; of the answers where there are none."""
+        return self._answers.layout if self._layout is None else self._layout
+
+    @cached_property
+    def _answers(self) -> Steps:
+        found = [_merged(one) if self.width == 1 else _beam(one, self.width) for one in self.scores.split()]
+        return Steps(torch.tensor([symbol for row in found for symbol in row]), Layout([len(row) for row in found]))
+
+    def mode(self) -> Tensor:
+        return self._answers.values
+
+    def mean_of(self, others: Sequence[Spelling]) -> Spelling:
+        """The mean of the probabilities of each step."""
+        if any(other.scores.layout != self.scores.layout for other in others):
+            raise ConfigError("ctc: models average step by step, and these give sources other numbers of steps")
+        return Spelling([*self.models, *(one for other in others for one in other.models)], self.width, self._layout)
+
+    def log_prob(self, target: Tensor) -> Tensor:
+        wanted, given = self.layout, self.scores.layout
+        if not len(given):
+            return self.scores.values.new_zeros(0)
+        # A source without steps spells nothing: torch wants one step, whose blank costs nothing here.
+        padded = functional.pad(self.scores.padded(), (0, 0, 0, 1)).transpose(0, 1)
+        blank = self.scores.values.shape[1] - 1
+        empty = (given.lengths == 0) & (wanted.lengths == 0)
+        losses = functional.ctc_loss(
+            padded, target.long(), given.lengths.clamp(min=1), wanted.lengths, blank, reduction="none"
+        )
+        return -losses.masked_fill(empty, 0.0)
+
+    def counts(self, target: Tensor) -> Tensor:
+        return self.layout.lengths
+
+    def right(self, target: Tensor) -> Tensor:
+        pairs = zip(self._answers.split(), Steps(target, self.layout).split())
+        return torch.tensor([sum(map(int.__eq__, found.tolist(), wanted.tolist())) for found, wanted in pairs])
+
+
+def _merged(scores: Tensor) -> list[int]:
+    """The most probable path without repeats and blanks."""
+    path, blank = scores.argmax(1), scores.shape[1] - 1
+    return [symbol for symbol in torch.unique_consecutive(path).tolist() if symbol != blank]
+
+
+def _beam(scores: Tensor, width: int) -> list[int]:
+    """The beginning with the most probability in all its paths; (ending in a blank, ending in its last symbol) of each."""
+    blank, kept = scores.shape[1] - 1, {(): (0.0, -math.inf)}
+    for step in scores.double().tolist():
+        grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
+        for said, (at_blank, at_last) in kept.items():
+            both = _add(at_blank, at_last)
+            grown[said][0] = _add(grown[said][0], both + step[blank])
+            if said:
+                grown[said][1] = _add(grown[said][1], at_last + step[said[-1]])
+            for symbol in range(blank):
+                before = at_blank if said and symbol == said[-1] else both
+                longer = (*said, symbol)
+                grown[longer][1] = _add(grown[longer][1], before + step[symbol])
+        best = sorted(grown, key=lambda said: -_add(*grown[said]))[:width]
+        kept = {said: (grown[said][0], grown[said][1]) for said in best}
+    return list(max(kept, key=lambda said: _add(*kept[said])))
+
+
+def _add(one: float, other: float) -> float:
+    """log(exp(one) + exp(other))."""
+    high, low = max(one, other), min(one, other)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
