@@ -17,8 +17,8 @@ def cross_entropy(log_probabilities: Tensor, targets: Tensor, costs: Costs = NO_
     Shapes:
         log_probabilities (M, K); targets (M,) below K; weights, anything that spreads over (M, K); returns a scalar
 
-    Source: smoothing: Szegedy 2016, arXiv:1512.00567, section 7; focal: Lin 2017, arXiv:1708.02002, equation 5, whose alpha is
-    our weight; weights and smoothing together: as torch's cross_entropy.
+    Source: smoothing: Szegedy 2016, arXiv:1512.00567, section 7; focal: Lin 2017, arXiv:1708.02002, equation 5, whose
+    alpha is our weight; weights and smoothing together: as torch's cross_entropy.
     """
     losses = -log_probabilities
     if costs.focal:

@@ -24,8 +24,8 @@ class Categorical(Distribution):
         p(v) = softmax(scores)[v]
         mean of several: p(v) = mean over i of p_i(v)
 
-    With a support, place k of row r means the symbol support[r, k]: a decoder that copies words of its source gives each row
-    symbols of its own. A symbol may have several places, whose probabilities add up.
+    With a support, place k of row r means the symbol support[r, k]: a decoder that copies words of its source gives
+    each row symbols of its own. A symbol may have several places, whose probabilities add up.
 
     Shapes:
         scores (R, V), rows of a search or packed steps; targets (R,), MISSING where there is none; support (R, V)
@@ -97,7 +97,8 @@ class Categorical(Distribution):
     def sample(self, uniform: Tensor) -> Tensor:
         """The first place whose running sum of probabilities exceeds `uniform`; one of probability 0 is never drawn."""
         sums = self.probabilities.cumsum(1, dtype=torch.float64)
-        # uniform is at most 1 - 2**-53, and no float64 times that rounds back to itself: the place is below the whole sum
+        # uniform is at most 1 - 2**-53, and no float64 times that rounds back to itself: the place is below
+        # the whole sum
         return self.symbols(torch.searchsorted(sums, uniform.unsqueeze(1) * sums[:, -1:], right=True).squeeze(1))
 
     def loss(self, target: Tensor) -> Loss:

@@ -33,7 +33,8 @@ class Chain(Distribution):
     Errors:
         DataError: a loss of labels that are not legal; or no labels are legal for so many steps.
 
-    Source: Lafferty 2001; the mean: Smith, Cohn and Osborne 2005, aclanthology.org/P05-1003, equation 3, with equal weights.
+    Source: Lafferty 2001; the mean: Smith, Cohn and Osborne 2005, aclanthology.org/P05-1003, equation 3, with equal
+    weights.
     """
 
     joint: ClassVar[bool] = True
@@ -57,7 +58,8 @@ class Chain(Distribution):
             row = int((score == -torch.inf).nonzero()[0])
             raise DataError(
                 f"no labels are legal for the {int(self.layout.lengths[row])} steps of example {row + 1} of the batch:"
-                " what may begin, follow and end leaves none of this length; use the head tagger, or another scheme of tags"
+                " what may begin, follow and end leaves none of this length; use the head tagger, or another scheme of"
+                " tags"
             )
         return labels
 
@@ -73,9 +75,10 @@ class Chain(Distribution):
         scores = self.chain.score(self.emissions, labels)
         if bool((scores == -torch.inf).any()):
             row = int((scores == -torch.inf).nonzero()[0])
-            first = self.emissions.with_values(labels).split()[row].tolist()
+            wrong = self.emissions.with_values(labels).split()[row].tolist()
+            shown = f"{wrong[:20]}{' ...' * (len(wrong) > 20)}"
             raise DataError(
-                f"the labels of example {row + 1} of the batch are not legal, numbered {first[:20]}{' ...' * (len(first) > 20)}:"
+                f"the labels of example {row + 1} of the batch are not legal, numbered {shown}:"
                 " one begins, ends or follows another where it may not; mend the data, or use the head tagger"
             )
         total = (self.chain.log_partition(self.emissions) - scores).sum()

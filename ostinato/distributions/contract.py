@@ -51,8 +51,8 @@ NO_COSTS = Costs()
 class Distribution(ABC):
     """A distribution of the target of each row; rows are independent of each other.
 
-    A row is one step of the targets, or one hypothesis of a search; where `joint`, one whole example. What is missing in a target
-    (MISSING among labels, NaN among numbers) is left out of losses, scores and counts.
+    A row is one step of the targets, or one hypothesis of a search; where `joint`, one whole example. What is missing
+    in a target (MISSING among labels, NaN among numbers) is left out of losses, scores and counts.
 
     Shapes:
         R rows; targets, modes and samples have the form of encoded targets: (N, ...), a step each
@@ -82,11 +82,13 @@ class Distribution(ABC):
 
     @abstractmethod
     def mode(self) -> Tensor:
-        """(N, ...) the best target, as this distribution defines it: the most probable one, or the median of numbers."""
+        """(N, ...) the best target, as this distribution defines it: the most probable one, or the median of
+        numbers."""
 
     @abstractmethod
     def mean_of(self, others: Sequence[Any]) -> Distribution:
-        """The average of this and others of its kind; the docstring of the class defines it. Averaged with equals it stays the same.
+        """The average of this and others of its kind; the docstring of the class defines it. Averaged with equals it
+        stays the same.
 
         Errors:
             ConfigError: the others have no average with this one.
@@ -136,7 +138,8 @@ class Numbers(Distribution):
     """Real numbers, each with a density of its own; those of a row are added up."""
 
     parameters: tuple[Tensor, ...] = ()
-    """What the densities are made of, each of the shape of the values or spread over it; by position, as the class takes them."""
+    """What the densities are made of, each of the shape of the values or spread over it; by position, as the class
+    takes them."""
 
     @abstractmethod
     def densities(self, values: Tensor) -> Tensor:
@@ -181,8 +184,9 @@ class Average(Numbers):
         q(level) = mean over i of q_i(level),  and so the mode
         p(y)     = mean over i of p_i(y)
 
-    A mean of quantiles is as sharp as its members are on average, where a mixture is wider; of distributions that differ in place
-    and scale alone it has the mean place and the mean scale. Its density has no closed form, so that of the mixture is reported.
+    A mean of quantiles is as sharp as its members are on average, where a mixture is wider; of distributions that
+    differ in place and scale alone it has the mean place and the mean scale. Its density has no closed form, so that of
+    the mixture is reported.
 
     Args:
         members: of one shape.
@@ -190,8 +194,8 @@ class Average(Numbers):
     Errors:
         ConfigError: some have quantiles and others have none.
 
-    Source: Lichtendahl, Grushka-Cockayne and Winkler 2013, doi:10.1287/mnsc.1120.1667; the density: Lakshminarayanan 2017,
-    arXiv:1612.01474, section 2.4.
+    Source: Lichtendahl, Grushka-Cockayne and Winkler 2013, doi:10.1287/mnsc.1120.1667; the density: Lakshminarayanan
+    2017, arXiv:1612.01474, section 2.4.
     """
 
     def __init__(self, members: Sequence[Numbers]):

@@ -19,8 +19,8 @@ class Mixture(Numbers):
         p(y) = sum over k of softmax(scores)[k] * product over numbers c of p_k(y_c)
         mean of several: a mixture of all their components, of equal weight
 
-    The mode is the center of a component, the one of highest density under the whole mixture: the true maximum lies close to it
-    where components do not overlap.
+    The mode is the center of a component, the one of highest density under the whole mixture: the true maximum lies
+    close to it where components do not overlap.
 
     Shapes:
         scores (N, K); components of (N, K, C); targets (N, C)

@@ -14,8 +14,8 @@ from ostinato.distributions.contract import Numbers
 class Paths(Numbers):
     """Windows of numbers by paths that were sampled step by step.
 
-    The quantiles are those of the paths. The density of a path has no closed form; what is reported is that of each step in the
-    middle of the paths, made by the model itself.
+    The quantiles are those of the paths. The density of a path has no closed form; what is reported is that of each
+    step in the middle of the paths, made by the model itself.
 
     Shapes:
         paths (B, horizon, C, samples); start (B, horizon, C)

@@ -24,7 +24,8 @@ class Point(Numbers):
         absolute: rho(r) = |r|                 Laplace's: f is the median
         huber:    rho(r) = r^2 / 2 up to |r| = 1, |r| - 1/2 beyond
 
-    The scale is 1 in the unit of the targets: not learnt, so quantiles and samples would claim a spread that nobody estimated.
+    The scale is 1 in the unit of the targets: not learnt, so quantiles and samples would claim a spread that nobody
+    estimated.
 
     Args:
         location: f.

@@ -19,8 +19,8 @@ class QuantileLevels(Numbers):
         pinball(r) = level r where r >= 0, (level - 1) r below
         loss       = mean over levels of pinball(y - q) - log(level (1 - level))
 
-    The loss is the mean over levels of -log of a Laplace density with two slopes around q. Minus the loss is reported as score, in
-    the unit of a logarithm of a density; but no density has that logarithm, so there is no log_prob.
+    The loss is the mean over levels of -log of a Laplace density with two slopes around q. Minus the loss is reported
+    as score, in the unit of a logarithm of a density; but no density has that logarithm, so there is no log_prob.
 
     Args:
         values: (..., levels), in any order; sorted here, so that quantiles never cross.

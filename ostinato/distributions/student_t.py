@@ -24,8 +24,8 @@ class StudentT(Numbers):
         freedom: degrees of freedom, 2 or more.
         layout: of the targets.
 
-    Source: quantiles: Hill 1970, CACM algorithm 396 (doi:10.1145/355598.355600), whose tail probability is two-sided; a draw from
-    two uniform numbers: Bailey 1994, doi:10.2307/2153537.
+    Source: quantiles: Hill 1970, CACM algorithm 396 (doi:10.1145/355598.355600), whose tail probability is two-sided; a
+    draw from two uniform numbers: Bailey 1994, doi:10.2307/2153537.
     """
 
     draws: ClassVar[int] = 2

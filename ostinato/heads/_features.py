@@ -20,7 +20,7 @@ Pool = Literal["last", "mean", "max", "attention"]
 
 
 class Summaries(nn.Module):
-    """All that was read as one vector for each example.
+    """One vector for each example, of all inputs that are read.
 
         x = [p_1; ...; p_n]                    one pooled vector for each input
         x = relu(W x + b)                      with a layer
@@ -36,7 +36,7 @@ class Summaries(nn.Module):
 
     def __init__(self, sizes: Sequence[Sizes], *, pool: Pool, layer_size: int | None):
         super().__init__()
-        widths = [one.summary if pool == "last" else one.steps for one in sizes]
+        widths = [size.summary if pool == "last" else size.steps for size in sizes]
         if not widths or None in widths:
             place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if widths else "it reads no input"
             what, other = ("a summary", "mean, max or attention") if pool == "last" else ("steps", "last")
@@ -85,12 +85,12 @@ def width_of_steps(head: str, sizes: Sequence[Sizes]) -> int:
     """
     if len(sizes) != 1:
         raise ConfigError(
-            f"{head} answers each step of one input, and reads {len(sizes)};"
+            f"{head} predicts a label for each step of one input, and reads {len(sizes)};"
             " name one in `reads`, or make them one by `join: attend`"
         )
     if sizes[0].steps is None:
         raise ConfigError(
-            f"{head} answers each step of its input, and what it reads gives none; choose an encoder or join with steps"
+            f"{head} predicts a label for each step of its input, and what it reads gives none; choose an encoder or join with steps"
         )
     return sizes[0].steps
 
@@ -109,9 +109,9 @@ def steps_read(encoded: Sequence[Encoded], dropout: float, targets: Steps | None
 
 
 def _unequal(read: Layout, targets: Layout) -> str:
-    said = f"{read.total:,} steps were read and {targets.total:,} answers are given"
+    numbers = f"{read.total:,} steps were read and {targets.total:,} answers are given"
     if len(read) != len(targets):
-        return f"{said}, in {len(read):,} and {len(targets):,} examples"
+        return f"{numbers}, in {len(read):,} and {len(targets):,} examples"
     row = int((read.lengths != targets.lengths).nonzero()[0])
     mine, theirs = int(read.lengths[row]), int(targets.lengths[row])
-    return f"{said}; example {row + 1} of the batch has {mine:,} steps and {theirs:,} answers"
+    return f"{numbers}; example {row + 1} of the batch has {mine:,} steps and {theirs:,} answers"

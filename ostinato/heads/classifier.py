@@ -35,14 +35,16 @@ class Classifier(Predictor):
         dropout: on the vectors and on the layer.
         label_smoothing: share of each target's probability that is spread over all labels (Szegedy 2016).
         class_weights: whether rare labels count more, all labels of the training split having one sum.
-        focal: the power of (1 - p) that each loss is multiplied by, so that what is sure counts less; 0: none (Lin 2017).
+        focal: the power of (1 - p) that each loss is multiplied by, so that what is sure counts less; 0: none (Lin
+            2017).
 
     Errors:
         ConfigError: the output is none of labels, an input lacks what is pooled,
             or weights are asked for without counts.
         DataError: the targets are not one for each example.
 
-    Source: pooling: Yang 2016, aclanthology.org/N16-1174; ordered: McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x.
+    Source: pooling: Yang 2016, aclanthology.org/N16-1174; ordered: McCullagh 1980,
+    doi:10.1111/j.2517-6161.1980.tb01109.x.
     """
 
     aligns = frozenset({"summary"})

@@ -20,7 +20,8 @@ from ostinato.steps import Layout, Steps
 
 
 class Span(NamedTuple):
-    """The steps of a window: `lookback` are read and `horizon` predicted; `ahead` tells which of the inputs cover the horizon too."""
+    """The steps of a window: `lookback` are read and `horizon` predicted; `ahead` tells which of the inputs cover the
+    horizon too."""
 
     lookback: int
     horizon: int
@@ -32,8 +33,8 @@ class Scored:
     """How a model scores given targets, a number per example.
 
     Shapes:
-        log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored targets;
-        by_step (N, 2) log-probability of each target and whether it scored best, or None
+        log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored
+        targets; by_step (N, 2) log-probability of each target and whether it scored best, or None
     """
 
     log_probability: Tensor
@@ -61,7 +62,8 @@ class Predicted:
     Args:
         steps: the predictions, a sequence per example, in the form of encoded targets: the modality decodes them.
         log_probability: of the whole prediction of each example, natural logarithm.
-        probabilities: a row for each predicted step with the probability of each label, or None where there are no labels.
+        probabilities: a row for each predicted step with the probability of each label, or None where there are no
+            labels.
         quantiles: of a distribution of numbers, level -> values in the form of `steps`, levels rising; or None.
 
     Shapes:
@@ -77,8 +79,8 @@ class Predicted:
 class Head(nn.Module, ABC):
     """Turns encoded inputs into one output; a final class is a `Generator` or a `Predictor` too.
 
-    Every example that it is given has a target; those of a batch that have none are left out before. A single step of a target
-    may be missing: `MISSING` among labels, NaN among values.
+    Every example that it is given has a target; those of a batch that have none are left out before. A single step of a
+    target may be missing: `MISSING` among labels, NaN among values.
 
     Args:
         spec: what one step of the output is, by position.
@@ -96,21 +98,25 @@ class Head(nn.Module, ABC):
     metrics: ClassVar[tuple[str | dict[str, Any], ...]] = ()
     """Metrics by default beside those of the modality, each a name, or a mapping with its `type` and options."""
     sums: ClassVar[bool] = False
-    """Whether its answer is a sum over all that it reads, such as a number: what dropout leaves out moves it, so that none is chosen."""
+    """Whether its answer is a sum over all that it reads, such as a number: what dropout leaves out moves it, so that
+    none is chosen."""
     targets_rule: ClassVar[str] = ""
-    """What `targets_allowed` demands, in words for a message: `ctc needs a step for each symbol and one between equal ones`; empty:
-    the alignment alone decides how many targets there may be."""
+    """What `targets_allowed` demands, in words for a message: `ctc needs a step for each symbol and one between equal
+    ones`; empty: the alignment alone decides how many targets there may be."""
 
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
     penalties: tuple[str, ...] = ()
-    """The names of what it adds to the loss beside it, in `Loss.penalties`; in evaluation mode too, where it is only counted."""
+    """The names of what it adds to the loss beside it, in `Loss.penalties`; in evaluation mode too, where it is only
+    counted."""
     preparation: Mapping[str, Any] = {}
-    """The settings that decide what `prepare_input` makes of an input: outputs that continue one input must agree on them."""
+    """The settings that decide what `prepare_input` makes of an input: outputs that continue one input must agree on
+    them."""
 
     @classmethod
     def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
-        """Whether sources of so many steps (B,) allow each of these targets: (B,) bool, asked where there is a `targets_rule`."""
+        """Whether sources of so many steps (B,) allow each of these targets: (B,) bool, asked where there is a
+        `targets_rule`."""
         return torch.ones(len(targets.layout), dtype=torch.bool)
 
     def obstacle(self) -> str | None:
@@ -127,7 +133,8 @@ class Head(nn.Module, ABC):
         return steps
 
     def as_others_read(self, encoded: Encoded) -> Encoded:
-        """The encoded input that this output continues, as other outputs read it: without what `prepare_input` added."""
+        """The encoded input that this output continues, as other outputs read it: without what `prepare_input`
+        added."""
         return encoded
 
     def continue_from(self, encoder: Encoder) -> None:
@@ -147,8 +154,8 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
-        """The log-probability of given targets: no smoothing, no weights, no dropout, no sampling. Of a real number it is the
-        logarithm of its density."""
+        """The log-probability of given targets: no smoothing, no weights, no dropout, no sampling. Of a real number it
+        is the logarithm of its density."""
 
 
 class Predictor(Head):
@@ -245,7 +252,8 @@ class NextHead(Head, Ended):
         return Scored.of_steps(self.scores(encoded, truth.values), truth.layout)
 
     def scores(self, encoded: Sequence[Encoded], truth: Tensor) -> Tensor:
-        """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of bounded memory."""
+        """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of
+        bounded memory."""
         steps, beside, at_once = encoded[0].steps, None, max(1, PIECE // max(1, self.num_symbols))
         if len(encoded) > 1:
             beside = torch.cat([other.summary.index_select(0, steps.layout.rows) for other in encoded[1:]], 1)
@@ -257,8 +265,8 @@ class NextHead(Head, Ended):
 class Generator(Ended):
     """What a search asks: the distribution of each next step of a target, a symbol or a vector.
 
-    A `free` head over its memory is one, and a `next` output together with its encoder. Law: `extend` over a prompt gives the
-    distributions of `step` called step by step.
+    A `free` head over its memory is one, and a `next` output together with its encoder. Law: `extend` over a prompt
+    gives the distributions of `step` called step by step.
     """
 
     @abstractmethod

@@ -25,8 +25,9 @@ class CRF(Predictor):
         s(y) = start[y_1] + sum_t x[t, y_t] + sum_{t > 1} follows[y_{t-1}, y_t] + end[y_T]
         p(y) = exp s(y) / sum over all legal y' of exp s(y')
 
-    What `spec.legal` forbids has probability 0. The sum is exact, and so is the best sequence (Viterbi). Labels that are
-    MISSING are summed over. The probabilities of a prediction are each step's own, all sequences of labels summed up.
+    What `spec.legal` forbids has probability 0. The sum is exact, and so is the best sequence (Viterbi). Labels that
+    are MISSING are summed over. The probabilities of a prediction are each step's own, all sequences of labels summed
+    up.
 
     Shapes:
         targets (N,) labels, as many as steps; probabilities (N, V)
@@ -36,10 +37,11 @@ class CRF(Predictor):
 
     Errors:
         ConfigError: the output is none of single labels, or not exactly one input with steps is read.
-        DataError: the targets are not one for each step; in training, they are not legal; none are legal for so many steps.
+        DataError: the targets are not one for each step; in training, they are not legal; none are legal for so many
+            steps.
 
-    Source: Lafferty 2001; over a recurrent encoder: Lample 2016, arXiv:1603.01360, section 2.2; MISSING labels: Tsuboi 2008,
-    aclanthology.org/C08-1113, equation 3.
+    Source: Lafferty 2001; over a recurrent encoder: Lample 2016, arXiv:1603.01360, section 2.2; MISSING labels: Tsuboi
+    2008, aclanthology.org/C08-1113, equation 3.
     """
 
     aligns = frozenset({"each"})

@@ -47,7 +47,7 @@ class Forecast(Predictor):
         l      = the window's last value of z                          relative: last; else 0. Recursive: of z[k-1]
 
         direct         x       = the summaries of all inputs that end with the window
-                       p[k]    = U_k x + b_k + V relu(W [x; a[k]] + c)          a[k]: the steps known ahead; without them no V
+                       p[k]    = U_k x + b_k + V relu(W [x; a[k]] + c)          a[k]: known ahead; without it no V
         recursive      h[k]    = the step of the encoder after z[k-1], its own answer where it predicts
                        p[k]    = U h[k] + b + V relu(W [h[k]; a[k]; the other summaries] + c)
         linear         p[k]   += sum over j < linear of L[k, j] (z[T-j] - l)    to its place, for each channel alike
@@ -60,9 +60,10 @@ class Forecast(Predictor):
 
     Of a window that never changes d is 1, the unit of a scaled series; of an unscaled one |m|.
 
-    The summary of the series is its encoder's last step. A prediction is the median: of a t its location. Recursively, a t is
-    sampled: `samples` paths for each example, with the same draws for every example, so that company changes nothing; the median
-    and the quantiles are those of the paths. Medians and points are read again as they are.
+    The summary of the series is its encoder's last step. A prediction is the median: of a t its location. In the
+    recursive strategy a t is sampled: `samples` paths for each example, with the same draws for every example, so that
+    company changes nothing; the median and the quantiles are those of the paths. Medians and points are read again as
+    they are.
 
     Shapes:
         targets (B * horizon, C + signs of gaps, which are not predicted); p[k] (C, 1, 19 or 3)
@@ -72,18 +73,20 @@ class Forecast(Predictor):
         distribution: what is predicted of each value.
         loss: of a point: squared for the mean, absolute for the median.
         normalize: window: each window less its mean, divided by its deviation, on both sides.
-        relative: last: what is predicted is the difference from the window's last value, recursively from the value before.
+        relative: last: what is predicted is the difference from the window's last value, recursively from the value
+            before.
         linear: a linear map of so many last steps is added, one for all channels; null: none. Direct only.
         hidden_size: the width of the layer that reads what is known ahead, or recursively the encoder's step.
         dropout: on what the layers read.
         samples: paths of a t, recursively.
 
     Errors:
-        ConfigError: the output is none of numbers; an input lacks what is read; more linear steps than are read; or a setting that
-            could do nothing.
+        ConfigError: the output is none of numbers; an input lacks what is read; more linear steps than are read; or a
+            setting that could do nothing.
 
-    Source: normalize: Kim 2022 (RevIN, ICLR); relative: Zeng 2023, arXiv:2205.13504 (NLinear); linear: Lai 2018, arXiv:1703.07015,
-    equation 6; student_t, recursive: Salinas 2020, arXiv:1704.04110, whose normal or negative binomial it replaces.
+    Source: normalize: Kim 2022 (RevIN, ICLR); relative: Zeng 2023, arXiv:2205.13504 (NLinear); linear: Lai 2018,
+    arXiv:1703.07015, equation 6; student_t, recursive: Salinas 2020, arXiv:1704.04110, whose normal or negative
+    binomial it replaces.
     """
 
     aligns = frozenset({"ahead"})
@@ -182,7 +185,8 @@ class Forecast(Predictor):
         deviation = torch.where(there, values - mean, 0).square().sum(1, keepdim=True).div(count).sqrt()
         size = mean.abs()
         steady = deviation <= STEADY * size
-        # What is scaled has lost its own size: near the data set's mean |m| would make a steady window's next move enormous.
+        # What is scaled has lost its own size: near the data set's mean |m| would make a steady window's next move
+        # enormous.
         unit = torch.where(size > 0, size, 1) if self.spec.unscaled else torch.ones_like(size)
         deviation = torch.where(steady | (deviation == 0), unit, deviation)
         if self.normalize == "none":
@@ -231,7 +235,8 @@ class Forecast(Predictor):
     # The recursive strategy.
 
     def _of_step(self, hidden: Tensor, beside: Sequence[Tensor], dropout: float) -> Tensor:
-        """(..., C, P) from the encoder's steps (..., H), the other summaries and what is known ahead, all of one shape."""
+        """(..., C, P) from the encoder's steps (..., H), the other summaries and what is known ahead, all of one
+        shape."""
         answers = self.straight(dropped(hidden, dropout)) + self._read([hidden, *beside], dropout)
         return answers.unflatten(-1, (self.spec.channels, self.per_value))
 
@@ -255,7 +260,8 @@ class Forecast(Predictor):
         return self._of_step(hidden, [*beside, *ahead], dropout), level
 
     def _generated(self, encoded: Sequence[Encoded], level: Level) -> tuple[Numbers, Level]:
-        """The distribution where each step reads the median before it, or the sample of its path; and what it is relative to."""
+        """The distribution where each step reads the median before it, or the sample of its path; and what it is
+        relative to."""
         first, batch, paths = encoded[0], len(level.mean), self.samples if self.sampled else 1
         hidden = first.steps.values.unflatten(0, (batch, -1))[:, -1].repeat_interleave(paths, 0)
         state = tuple(part.repeat_interleave(paths, 0) for part in first.state)
@@ -274,7 +280,8 @@ class Forecast(Predictor):
                 read = functional.pad(values[-1], (0, self.spec.signs))
                 after = first.source.encoder.encode(Steps(read, Layout.equal(len(read), 1, read.device)), state)
                 hidden, state = after.steps.values, after.state
-        # The density of a t is that of the distribution in the middle of an example's paths; one path is its own middle.
+        # The density of a t is that of the distribution in the middle of an example's paths; one path is its own
+        # middle.
         level = level._replace(last=_by_path(starts, paths).median(1).values)
         base = self._base(_by_path(answers, paths).median(1).values)
         return (Paths(_by_path(values, paths).movedim(1, -1), level.last, base) if self.sampled else base), level

@@ -22,7 +22,8 @@ class Tagger(Predictor):
         p[t, k] = sigmoid(W[k] h[t] + b[k])    several at once; those above 1/2 are the answer
         ordered labels: p(y[t] > k) = sigmoid(w h[t] - c[k]), c rising
 
-    Which labels may follow each other plays no part; in the head `crf` it does. Weights, smoothing and the focal power belong to training alone.
+    Which labels may follow each other plays no part; in the head `crf` it does. Weights, smoothing and the focal power
+    belong to training alone.
 
     Shapes:
         targets (N,) labels, or (N, V) of 0 and 1 with several, as many as steps; probabilities (N, V)
@@ -31,7 +32,8 @@ class Tagger(Predictor):
         dropout: on the steps.
         label_smoothing: share of each target's probability that is spread over all labels (Szegedy 2016).
         class_weights: whether rare labels count more, all labels of the training split having one sum.
-        focal: the power of (1 - p) that each loss is multiplied by, so that what is sure counts less; 0: none (Lin 2017).
+        focal: the power of (1 - p) that each loss is multiplied by, so that what is sure counts less; 0: none (Lin
+            2017).
 
     Errors:
         ConfigError: the output is none of labels, not exactly one input with steps is read,

@@ -22,13 +22,15 @@ class CRF(nn.Module):
 
         s(y) = start[y_1] + sum_t x[t, y_t] + sum_{t > 1} follows[y_{t-1}, y_t] + end[y_T]
         log Z = log sum over all legal y of exp s(y);  log p(y) = s(y) - log Z
-        a[1] = start + x[1];  a[t, j] = x[t, j] + log sum_i exp(a[t-1, i] + follows[i, j]);  log Z = log sum exp(a[T] + end)
+        a[1] = start + x[1];  a[t, j] = x[t, j] + log sum_i exp(a[t-1, i] + follows[i, j])
+        log Z = log sum exp(a[T] + end)
         b[T] = end;  b[t, i] = log sum_j exp(follows[i, j] + x[t+1, j] + b[t+1, j])
         p(y_t = j) = exp(a[t, j] + b[t, j] - log Z)
 
-    What is not legal scores -infinity and has no gradient. A sequence without steps has one sequence of labels, scored 0. Only
-    real steps are computed, all sequences that have a step t at once, in float64 whatever the scores are in: the two
-    numbers whose difference is a log-probability grow with the length. The gradient of log Z is written out: expected counts.
+    What is not legal scores -infinity and has no gradient. A sequence without steps has one sequence of labels, scored
+    0. Only real steps are computed, all sequences that have a step t at once, in float64 whatever the scores are in:
+    the two numbers whose difference is a log-probability grow with the length. The gradient of log Z is written out:
+    expected counts.
 
     Shapes:
         emissions x (N, V); labels (N,); starts, ends (V,); follows (V, V) from row to column
@@ -37,8 +39,8 @@ class CRF(nn.Module):
         size: V, how many labels there are.
         legal: which may begin, end and follow; None: any.
 
-    Source: Lafferty 2001, section 3; the recursions: Rabiner 1989, doi:10.1109/5.18626; the use on top of an LSTM: Lample 2016,
-    arXiv:1603.01360, section 2.2.
+    Source: Lafferty 2001, section 3; the recursions: Rabiner 1989, doi:10.1109/5.18626; the use on top of an LSTM:
+    Lample 2016, arXiv:1603.01360, section 2.2.
     """
 
     def __init__(self, size: int, legal: Legal | None = None):
@@ -54,10 +56,10 @@ class CRF(nn.Module):
     @staticmethod
     def mean(chains: Sequence[CRF]) -> CRF:
         """The chain whose scores are the mean of these; what may follow what is that of the first."""
-        made = copy.deepcopy(chains[0]).requires_grad_(False)
-        for name, own in made.named_parameters():
+        average = copy.deepcopy(chains[0]).requires_grad_(False)
+        for name, own in average.named_parameters():
             own.copy_(torch.stack([chain.get_parameter(name) for chain in chains]).mean(0))
-        return made
+        return average
 
     def log_partition(self, emissions: Steps) -> Tensor:
         """log Z of each sequence (B,), float64; -infinity where no sequence of labels is legal."""
@@ -100,12 +102,12 @@ class CRF(nn.Module):
         scores = torch.cat(tops) if tops else follows.new_zeros(0, self.size)
         highest, final = (scores + ends).max(1)
         # At its last step a sequence takes the best final label, before it what the step after came from.
-        said = list(final.split(layout.alive))
+        labels_by_step = list(final.split(layout.alive))
         for t in range(len(backs) - 1, -1, -1):
-            alive = len(said[t + 1])
-            came = backs[t].gather(1, said[t + 1].unsqueeze(1)).squeeze(1)
-            said[t] = torch.cat((came, said[t][alive:]))
-        labels = torch.cat(said).index_select(0, layout.packed) if said else final
+            alive = len(labels_by_step[t + 1])
+            came = backs[t].gather(1, labels_by_step[t + 1].unsqueeze(1)).squeeze(1)
+            labels_by_step[t] = torch.cat((came, labels_by_step[t][alive:]))
+        labels = torch.cat(labels_by_step).index_select(0, layout.packed) if labels_by_step else final
         _, last = _borders(layout)
         score = highest.new_zeros(len(layout)).index_add(
             0, layout.rows[last], highest.index_select(0, layout.packed[last])
@@ -127,7 +129,8 @@ class CRF(nn.Module):
         """Starts, ends and what follows, -infinity where it is not legal."""
         pairs = (self.starts, self.barred_starts), (self.ends, self.barred_ends), (self.follows, self.barred_follows)
         return tuple(
-            one.double() if barred is None else one.double().masked_fill(barred, -math.inf) for one, barred in pairs
+            scores.double() if barred is None else scores.double().masked_fill(barred, -math.inf)
+            for scores, barred in pairs
         )
 
 
@@ -163,27 +166,27 @@ class _Chain:
     def _forward(self) -> Tensor:
         """a (N, V)."""
         summed, parts = _Summed(self.follows, self.wide), self.x.split(self.alive)
-        found = [self.starts + part for part in parts[:1]]
+        sums = [self.starts + part for part in parts[:1]]
         for part in parts[1:]:
-            found.append(summed(found[-1][: len(part)]) + part)
-        return torch.cat(found) if found else self.x
+            sums.append(summed(sums[-1][: len(part)]) + part)
+        return torch.cat(sums) if sums else self.x
 
     def after(self) -> Tensor:
         """b (N, V)."""
-        found = self._backward()
-        if not self.wide and _apart(found + self.x) > _APART:
+        sums = self._backward()
+        if not self.wide and _apart(sums + self.x) > _APART:
             self.wide = True
-            found = self._backward()
-        return found
+            sums = self._backward()
+        return sums
 
     def _backward(self) -> Tensor:
         summed, parts = _Summed(self.follows.t(), self.wide), self.x.split(self.alive)
         ends = self.ends.expand(max(self.alive, default=0), -1)
-        found = [ends[: len(part)] for part in parts[-1:]]
+        sums = [ends[: len(part)] for part in parts[-1:]]
         for t in range(len(parts) - 2, -1, -1):
-            going_on = summed(found[-1] + parts[t + 1])
-            found.append(torch.cat((going_on, ends[len(going_on) : len(parts[t])])))
-        return torch.cat(found[::-1]) if found else self.x
+            reached = summed(sums[-1] + parts[t + 1])
+            sums.append(torch.cat((reached, ends[len(reached) : len(parts[t])])))
+        return torch.cat(sums[::-1]) if sums else self.x
 
     def marginals(self, after: Tensor) -> Tensor:
         """p(y_t = j) (N, V); zeros where nothing is legal."""
@@ -193,17 +196,18 @@ class _Chain:
         """How often each label is expected to follow each (V, V), every step counted `weights` (N, 1) times."""
         starting = self.alive[0] if self.alive else 0
         parts = self.before.split(self.alive)
-        left = torch.cat([self.x[:0], *(one[:alive] for one, alive in zip(parts, self.alive[1:]))])
-        # What cannot be reached is left out, or nothing would bound the numbers that its probability of 0 is multiplied by.
+        left = torch.cat([self.x[:0], *(part[:alive] for part, alive in zip(parts, self.alive[1:]))])
+        # What cannot be reached is left out, or nothing would bound the numbers that its probability of 0 is multiplied
+        # by.
         right = (self.x + after - self._totals()).masked_fill(self.before == -math.inf, -math.inf)[starting:]
         weights = weights[starting:]
         if self.wide:
             total = torch.zeros_like(self.follows)
-            for one, other, each in zip(
+            for before, after_it, weight in zip(
                 left.split(self.alive[1:]), right.split(self.alive[1:]), weights.split(self.alive[1:])
             ):
-                expected = (one.unsqueeze(2) + self.follows + other.unsqueeze(1)).exp()
-                total += (expected * each.unsqueeze(2)).sum(0)
+                expected = (before.unsqueeze(2) + self.follows + after_it.unsqueeze(1)).exp()
+                total += (expected * weight.unsqueeze(2)).sum(0)
             return total
         highest, most = _finite(left.amax(1, keepdim=True)), _finite(self.follows.amax(0))
         return (self.follows - most).exp() * ((left - highest).exp().t() @ ((right + highest + most).exp() * weights))
@@ -214,7 +218,8 @@ class _Chain:
 
 
 class _Summed:
-    """log sum_i exp(left[:, i] + moves[i, j]) as one matrix product, or number by number where its terms lie too far apart."""
+    """log sum_i exp(left[:, i] + moves[i, j]) as one matrix product, or number by number where its terms lie too far
+    apart."""
 
     def __init__(self, moves: Tensor, wide: bool):
         self.moves, self.wide = moves, wide

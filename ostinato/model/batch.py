@@ -34,7 +34,8 @@ class Batch:
     Args:
         inputs: the steps of each input.
         targets: the steps of each output; empty in prediction.
-        given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these alone.
+        given: for an output that some rows lack, which rows of the batch have it, in order: its targets are of these
+            alone.
         pieces: of a chunk of streams, whose rows are parts of sequences, without begin and end and with no step twice.
     """
 

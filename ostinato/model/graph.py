@@ -81,14 +81,15 @@ class Graph(nn.Module):
         encoder = self.encoder(of)
         if not encoder.causal:
             raise ConfigError(
-                f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder reads later steps before;"
-                " set bidirectional: false (and no reversed_source)"
+                f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder reads later"
+                " steps before; set bidirectional: false (and no reversed_source)"
             )
         for other, its in self.continues.items():
             if its == of and other in self.heads and self.heads[other].preparation != head.preparation:
                 option = next(iter({**head.preparation, **self.heads[other].preparation}))
                 raise ConfigError(
-                    f"outputs.{name}.head.{option}: another output continues '{of}' too, and both read it in one unit; give both the same"
+                    f"outputs.{name}.head.{option}: another output continues '{of}' too, and both read it in one unit;"
+                    " give both the same"
                 )
         try:
             head.continue_from(encoder)
@@ -157,7 +158,8 @@ class Graph(nn.Module):
         return [self.encoder(of).encode(prompt.without_last()), *others.values()], prompt.values[last]
 
     def losses(self, batch: Batch) -> dict[str, Loss]:
-        """The loss of each output, then each penalty; an input is encoded once, whatever outputs read it and rows have a target."""
+        """The loss of each output, then each penalty; an input is encoded once, whatever outputs read it and rows have
+        a target."""
         encoded = {}
         for name, encoder, steps, source in self._readings(batch.inputs):  # as `encode`, without its call
             encoded[name] = encoder.encode(steps)._replace(source=source)
@@ -229,7 +231,8 @@ class Graph(nn.Module):
     def predict_distribution(
         self, output: str, inputs: Mapping[str, Steps], targets: Steps | None = None
     ) -> Distribution:
-        """The distribution of an output that needs no search; with `targets` each step of it depends on the true steps before it."""
+        """The distribution of an output that needs no search; with `targets` each step of it depends on the true steps
+        before it."""
         return self.heads[output].predict_distribution(self.read(output, inputs), targets)
 
     def parts(self) -> dict[str, int]:

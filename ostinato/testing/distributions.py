@@ -34,7 +34,8 @@ from ostinato.testing._tools import Member, drawn, near
 
 SAMPLES = 40_000
 GRID = torch.linspace(-400, 400, 1_600_001, dtype=torch.float64)
-"""Numbers close enough for integrals of densities of scale 1/2 and more; far enough for the tails of a t of 3 degrees of freedom."""
+"""Numbers close enough for integrals of densities of scale 1/2 and more; far enough for the tails of a t of 3 degrees
+of freedom."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def build(member: Member) -> Case:
     """The cases of our own; a distribution of another package is made from tensors that it alone knows."""
     if member.cls not in CASES:
         raise ConfigError(
-            f"{member.cls.__name__}: a distribution is made from tensors; give a Case to ostinato.testing.distributions.all_of"
+            f"{member.cls.__name__}: a distribution is made from tensors;"
+            " give a Case to ostinato.testing.distributions.all_of"
         )
     return CASES[member.cls][0]
 

@@ -1,4 +1,5 @@
-"""The laws of heads that predict at once, as plain functions: each takes a way to make the head, and fails by AssertionError.
+"""The laws of heads that predict at once, as plain functions: each takes a way to make the head, and fails by
+AssertionError.
 
 from ostinato.modalities.contract import Labels
 from ostinato.testing import predictors as laws
@@ -155,7 +156,8 @@ def company_changes_nothing(make: Make, spec: Spec, num_inputs: int) -> None:
 
 
 def small_batches_are_one_large(make: Make, spec: Spec, num_inputs: int) -> None:
-    """Law l: losses, numbers of targets and gradients of parts of a batch add up to those of the whole, in training too."""
+    """Law l: losses, numbers of targets and gradients of parts of a batch add up to those of the whole, in training
+    too."""
     head, encoded = _case(make, spec, num_inputs, torch.float64)
     head.train()
     truth = without(targets(head, spec), [2])
@@ -239,7 +241,8 @@ def the_answer_is_the_best(make: Make, spec: Spec, num_inputs: int) -> None:
 
 @torch.no_grad()
 def probabilities_are_shares_of_all_answers(make: Make, spec: Spec, num_inputs: int) -> None:
-    """The probabilities of all answers add up to 1, and a label's at a step is that of all answers which have it there."""
+    """The probabilities of all answers add up to 1, and a label's at a step is that of all answers which have it
+    there."""
     if isinstance(spec, Values):
         return
     head, encoded = _case(make, spec, num_inputs, torch.float64)
