@@ -96,9 +96,13 @@ def test_answers_that_are_not_one_for_each_step_are_refused(name):
 
 @pytest.mark.parametrize("name", ["tagger", "crf"])
 def test_two_inputs_or_one_without_steps_are_refused(name):
-    with pytest.raises(ConfigError, match=f"{name} predicts a label for each step of one input, and reads 2; .* `join: attend`"):
+    with pytest.raises(
+        ConfigError, match=f"{name} predicts a label for each step of one input, and reads 2; .* `join: attend`"
+    ):
         registry.make("heads", name, (Labels(3), [Sizes(4, 4), Sizes(4, 4)]))
-    with pytest.raises(ConfigError, match=f"{name} predicts a label for each step of its input, and what it reads gives none"):
+    with pytest.raises(
+        ConfigError, match=f"{name} predicts a label for each step of its input, and what it reads gives none"
+    ):
         registry.make("heads", name, (Labels(3), [Sizes(None, 4)]))
 
 
