@@ -88,13 +88,9 @@ class Guessed:
 
     def data(self, path: str) -> dict[str, Any]:
         """What the recipe says of its data, with this path."""
-        time_columns = (
-            {}
-            if self.time_columns is None
-            else {"time": self.time_columns.time}
-            | ({"series": self.time_columns.series} if self.time_columns.series else {})
-        )
-        return {"train": path, **time_columns}
+        named = self.time_columns
+        columns = {} if named is None else {"time": named.time, "series": named.series}
+        return {"train": path, **{word: column for word, column in columns.items() if column is not None}}
 
     def plain(self) -> dict[str, Any]:
         sides = {"inputs": self.inputs, "outputs": self.outputs}
