@@ -1,4 +1,4 @@
-"""Series over time: a long table, a row per step, or a table of whole series, as one row per series in the order of time."""
+"""Series over time, one row for each: from a long table with a row per step, or from a table of whole series."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Frequency:
         return next((size for size, unit in UNITS.items() if unit == self.unit), 1)
 
     def after(self, times: Times, steps: int) -> Times:
-        """The times of so many steps after these; months go on from last day to last day where all of these are last days."""
+        """The times of so many steps after these; where all are last days of months, so are the next."""
         ahead = np.arange(1, steps + 1) * self.count
         last = times[-1]
         if self.unit == "step":
@@ -77,7 +78,7 @@ class Frequency:
         return last + (ahead * self._size).astype("timedelta64[s]")
 
     def fits(self, times: Times) -> bool:
-        """Whether each of these is one step after the one before, which few of them can be in several ways: 28 days, a month."""
+        """Whether each of these is one step after the one before. Few times fit several frequencies: 28 days and a month."""
         if (self.unit == "step") == (times.dtype.kind == "M"):
             return False
         steps = _months_apart(times) if self.unit == "month" else np.diff(times).astype(np.int64)
@@ -121,16 +122,16 @@ class Gathered(Source):
     def digest(self, columns: Sequence[str]) -> str:
         return self._content
 
-    def goes_by(self, learnt: Frequency | None) -> bool:
-        """Whether its steps are as far apart as those of training. Its frequency is then that one: few times fit several, one time all."""
-        if self.times is None or learnt is None:
+    def has_frequency(self, trained: Frequency | None) -> bool:
+        """Whether its steps are as far apart as those of training. Few times fit several frequencies: this one is taken then."""
+        if self.times is None or trained is None:
             return True
-        if all(map(learnt.fits, self.times)):
-            self.frequency = learnt
-        return self.frequency in (None, learnt)
+        if all(map(trained.fits, self.times)):
+            self.frequency = trained
+        return self.frequency in (None, trained)
 
-    def told(self, series: int, step: int) -> str:
-        """A step of a series as a person reads it, also one after its last: by its time, or counted from 1."""
+    def shown(self, series: int, step: int) -> str:
+        """A step of a series for messages, also after its last: by its time, or counted from 1."""
         times = self.span(series, step, 1)
         return f"step {step + 1}" if times is None else shown(times[0])
 
@@ -151,7 +152,9 @@ def shown(time: Any) -> str:
 
 
 def seasonal_error(past: Any, season: int) -> np.ndarray:
-    """The error of the seasonal naive forecast, the scale of MASE: the mean absolute difference of values one season apart, per channel; NaN where none is known.
+    """The error of the seasonal naive forecast, which scales MASE, per channel; NaN where it is not known.
+
+        error = mean over t of |y[t] - y[t - season]|
 
     Shapes:
         past (T,) or (T, C); result () or (C,)
@@ -185,61 +188,53 @@ def long_table(
         numbers: column of the result -> the columns of the table that are its channels.
         constants: columns with one value for the whole series.
         times: columns of the result that hold the times themselves.
-        several: what to do if rows that are taken for one series are of several, for messages.
+        several: advice where the rows of one series seem to be of several, for messages.
 
     Errors:
-        DataError: a time cannot be read, is out of order, stands twice, or is not one step after the one before; a number cannot be
-            read or is infinite; a constant changes within a series; or series have different frequencies. Each with its place.
+        DataError: a time cannot be read, is out of order, occurs twice, or is not one step after the one before; a number
+            cannot be read or is infinite; a constant changes within a series; or series differ in frequency; with the place.
     """
-    wanted = list(dict.fromkeys(one for channels in numbers.values() for one in channels))
+    wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
     names: dict[str, int] = {}
-    clock: list[list[np.ndarray]] = []
-    values: list[list[np.ndarray]] = []
-    lines: list[list[np.ndarray]] = []
+    parts: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = []  # of each series: times, numbers, rows
     kept: dict[str, list[Any]] = {column: [] for column in constants}
     row = 0
     for block in table.blocks():
         own = block.columns[series] if series is not None else [1] * len(block)
-        for at, one in enumerate(own):
-            if series is not None and (one is None or one == ""):
+        for at, name in enumerate(own):
+            if name is None or name == "":
                 raise DataError(
                     f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in"
                 )
-        groups = np.array([names.setdefault(str(one), len(names)) for one in own], dtype=np.int64)
+        groups = np.array([names.setdefault(str(name), len(names)) for name in own], dtype=np.int64)
         stamps = _times(block, time)
         array = (
             np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
         )
         for group in np.unique(groups).tolist():
             here = np.flatnonzero(groups == group)
-            if group == len(clock):
-                clock.append([]), values.append([]), lines.append([])
+            if group == len(parts):
+                parts.append([])
                 for column in constants:
                     kept[column].append(block.columns[column][here[0]])
             for column in constants:
                 _same(block, column, here, kept[column][group], several)
-            clock[group].append(stamps[here]), values[group].append(array[here]), lines[group].append(here + row)
+            parts[group].append((stamps[here], array[here], here + row))
         row += len(block)
     if not names:
         raise DataError(f"{table.where}: has no rows; give at least one series")
-    if len({part.dtype.kind for parts in clock for part in parts}) > 1:
+    if len({times.dtype.kind for own in parts for times, _, _ in own}) > 1:
         raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
-    whole = [np.concatenate(parts) for parts in clock]
-    arrays = [np.concatenate(parts) for parts in values]
-    frequency = _frequency(
-        table, time, list(names), whole, [np.concatenate(parts) for parts in lines], series is not None, several
-    )
+    whole, arrays, rows = zip(*(map(np.concatenate, zip(*own)) for own in parts))
+    frequency = _frequency(table, time, list(names), whole, rows, series is not None, several)
     columns: dict[str, list[Any]] = dict(kept)
     for column, channels in numbers.items():
-        index = [wanted.index(one) for one in channels]
+        index = list(map(wanted.index, channels))
         columns[column] = [array[:, index[0]] if len(index) == 1 else array[:, index] for array in arrays]
-    for column in times:
-        columns[column] = whole
-    said = json.dumps(
-        [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
-    )
-    source = next(table.blocks()).source
-    return Gathered(source, list(names), columns, whole, frequency, hashlib.sha256(said.encode()).hexdigest())
+    columns |= dict.fromkeys(times, list(whole))
+    content = [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return Gathered(next(table.blocks()).source, list(names), columns, list(whole), frequency, digest)
 
 
 def whole_series(
@@ -263,7 +258,7 @@ def whole_series(
         DataError: a row lacks a series, has one that cannot be read or is infinite, or its series are not equally long.
     """
     cells = {
-        column: [_whole(table, column, row, one) for row, one in enumerate(values)]
+        column: [_whole(table, column, row, raw) for row, raw in enumerate(values)]
         if column in numbers
         else list(values)
         for column, values in columns.items()
@@ -307,49 +302,50 @@ def _demand_equal_steps(table: Table, row: int, counts: Mapping[str, int], ahead
 
 
 def _column(block: Block, column: str) -> list[float]:
-    found = []
+    values = []
     for at, cell in enumerate(block.columns[column]):
         try:
             number = as_number(cell)
         except DataError as why:
             raise DataError(f"{block.place(at)}, column '{column}': {why}") from None
-        found.append(np.nan if number is None else number)
-    return found
+        values.append(np.nan if number is None else number)
+    return values
 
 
 def _times(block: Block, time: str) -> Times:
     cells = block.columns[time]
-    found = times_of(cells)
-    if found is not None:
-        return found
-    for at, one in enumerate(map(_as_text, cells)):
-        if not isinstance(one, str) or not DATE.fullmatch(one.strip()):
-            told = "is empty" if one is None or one == "" else f"is {str(one)[:40]!r}"
+    times = times_of(cells)
+    if times is not None:
+        return times
+    for at, cell in enumerate(map(_as_text, cells)):
+        if not isinstance(cell, str) or not DATE.fullmatch(cell.strip()):
+            what = "is empty" if cell is None or cell == "" else f"is {str(cell)[:40]!r}"
             raise DataError(
-                f"{block.place(at)}, column '{time}': {told}, and a date such as 2013-01-31 14:00 (without a zone) or a whole number is needed"
+                f"{block.place(at)}, column '{time}': {what}, and a date such as 2013-01-31 14:00 (without a zone) or a"
+                " whole number is needed"
             )
-        if times_of([one]) is None:
-            raise DataError(f"{block.place(at)}, column '{time}': there is no date {one!r}; mend it")
+        if times_of([cell]) is None:
+            raise DataError(f"{block.place(at)}, column '{time}': there is no date {cell!r}; mend it")
     raise AssertionError("each cell is a time, and all together are none")
 
 
 def times_of(cells: Sequence[Any]) -> Times | None:
-    """The times that cells tell, all dates or all whole numbers; None where one tells none."""
-    listed = [_as_text(one) for one in cells]
-    if all(
-        isinstance(one, (int, np.integer))
-        and not isinstance(one, bool)
-        or isinstance(one, str)
-        and WHOLE.fullmatch(one.strip())
-        for one in listed
-    ):
-        return np.array([int(one) for one in listed], dtype=np.int64)
-    if not all(isinstance(one, str) and DATE.fullmatch(one.strip()) for one in listed):
+    """Cells as times, all of them dates or all whole numbers; None where they are neither."""
+    texts = [cell.strip() if isinstance(cell, str) else _as_text(cell) for cell in cells]
+    if all(map(_is_whole, texts)):
+        return np.array(list(map(int, texts)), dtype=np.int64)
+    if not all(isinstance(text, str) and DATE.fullmatch(text) for text in texts):
         return None
     try:
-        return np.array([one.strip().replace(" ", "T") for one in listed], dtype="datetime64[s]")
+        return np.array([text.replace(" ", "T") for text in texts], dtype="datetime64[s]")
     except ValueError:
         return None
+
+
+def _is_whole(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return WHOLE.fullmatch(cell) is not None
+    return isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
 
 
 def frequency_of(times: Times) -> Frequency | None:
@@ -368,65 +364,62 @@ def moment(text: str) -> np.datetime64:
     Errors:
         DataError: it is none.
     """
-    if DATE.fullmatch(text.strip()):
-        try:
-            return np.datetime64(text.strip().replace(" ", "T"), "s")
-        except ValueError:
-            pass
-    raise DataError(f"{text!r} is no date; write 2013-01-31, or 2013-01-31 14:00")
+    times = times_of([text]) if DATE.fullmatch(text.strip()) else None
+    if times is None:
+        raise DataError(f"{text!r} is no date; write 2013-01-31, or 2013-01-31 14:00")
+    return times[0]
 
 
 def _same(block: Block, column: str, rows: np.ndarray, value: Any, several: Callable[[], str]) -> None:
     for at in rows.tolist():
         if block.columns[column][at] != value:
             raise DataError(
-                f"{block.place(at)}: '{column}' is {str(block.columns[column][at])[:40]!r} and was {str(value)[:40]!r} in this series before;"
-                f" an input that is no series has one value for a whole series; make it a series, or mend the row{several()}"
+                f"{block.place(at)}: '{column}' is {str(block.columns[column][at])[:40]!r} and was"
+                f" {str(value)[:40]!r} in this series before; an input that is no series has one value for a whole"
+                f" series; make it a series, or mend the row{several()}"
             )
 
 
 def _frequency(
     table: Table,
     time: str,
-    names: list[str],
-    clock: list[Times],
-    lines: list[np.ndarray],
+    names: Sequence[str],
+    times_by_series: Sequence[Times],
+    lines: Sequence[np.ndarray],
     named: bool,
     several: Callable[[], str],
 ) -> Frequency | None:
-    """What all series share: the commonest distance in the longest of them; the first that does not fit is named."""
+    """The frequency of all series: the commonest distance in the longest of them; an error names the first that differs."""
     frequencies: list[Frequency | None] = []
-    for name, times, rows in zip(names, clock, lines):
+    for name, times, rows in zip(names, times_by_series, lines):
         of = f" of series '{name}'" if named else ""
         apart = np.diff(times).astype(np.int64)
         if (apart <= 0).any():
             at = int((apart <= 0).argmax()) + 1
             if apart[at - 1] == 0:
-                raise DataError(
-                    f"{table.place(int(rows[at]))}: {shown(times[at])}{of} stands twice; keep one row for each time{several()}"
-                )
-            raise DataError(
-                f"{table.place(int(rows[at]))}: {shown(times[at])}{of} comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
-            )
+                advice = f"stands twice; keep one row for each time{several()}"
+            else:
+                advice = f"comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
+            raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} {advice}")
         frequencies.append(None)
         if not len(apart):
             continue
         own, wrong = _own_frequency(times, apart)
         if wrong is not None:
             raise DataError(
-                f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])}, and one step is one"
-                f" {own}; add a row for each missing time, its cells empty, or leave out what is between"
+                f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])},"
+                f" and one step is one {own}; add a row for each missing time, its cells empty, or leave out what is between"
             )
         frequencies[-1] = own
-    longest = max(range(len(clock)), key=lambda one: len(clock[one]))
-    found = frequencies[longest]
-    for name, times, rows, own in zip(names, clock, lines, frequencies):
-        if own is not None and found is not None and own != found and not found.fits(times):
+    longest = int(np.argmax(list(map(len, times_by_series))))
+    common = frequencies[longest]
+    for name, times, rows, own in zip(names, times_by_series, lines, frequencies):
+        if own is not None and common is not None and own != common and not common.fits(times):
             raise DataError(
-                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and series '{names[longest]}' each {found};"
-                " train them apart"
+                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and series '{names[longest]}' each"
+                f" {common}; train them apart"
             )
-    return found
+    return common
 
 
 def _own_frequency(times: Times, apart: np.ndarray) -> tuple[Frequency, int | None]:
@@ -445,7 +438,7 @@ def _own_frequency(times: Times, apart: np.ndarray) -> tuple[Frequency, int | No
 
 
 def _months_apart(times: Times) -> np.ndarray | None:
-    """Months from each time to the next where all stand at the same day and hour of a month, or of its last day; else None."""
+    """Months from each time to the next, where all are at one day and hour of the month, or its last day; else None."""
     months = times.astype("datetime64[M]")
     within = times - months.astype("datetime64[s]")
     same = bool((within == within[:1]).all())

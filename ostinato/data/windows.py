@@ -1,4 +1,4 @@
-"""Windows: a series and the step at which a forecast of it begins, what is read before and what follows; sliced, never copied."""
+"""Windows: a series and the step at which a forecast begins, what is read before it and what follows; never copied."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ostinato.metrics.contract import Order
 from ostinato.steps import Steps
 
 Reach = Literal["past", "ahead", "target", "whole"]
-"""Which steps of a column a window holds: those before, those before and after, those after; or the one value of its series."""
+"""The steps of a column in a window: before the origin, before and after, after; or the one value of the series."""
 VALID_SHARE = 10
-"""One step in ten where nothing says what is kept for validation."""
+"""One step in ten is kept for validation by default."""
 
 
 class Border(NamedTuple):
@@ -116,17 +116,17 @@ class Windows:
         return np.flatnonzero(keep)
 
     def place(self, row: int) -> str:
-        """Where a window stands, such as `load.csv series a, from 2014-01-01 13:00`."""
+        """The place of a window for messages, such as `load.csv series a, from 2014-01-01 13:00`."""
         (series,), (origin,) = self.at([row])
-        return f"{self.told(int(series))}, from {self.series.told(int(series), int(origin))}"
+        return f"{self.title(int(series))}, from {self.series.shown(int(series), int(origin))}"
 
-    def told(self, series: int) -> str:
+    def title(self, series: int) -> str:
         return f"{self.series.name} series {self.series.names[series]}"
 
     def raw(self, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[dict[str, Any]]:
         """The raw values of windows by place; views of the series."""
         numbers = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
-        for series, origin in zip(*(one.tolist() for one in self.at(numbers))):
+        for series, origin in np.transpose(self.at(numbers)).tolist():
             yield {place: self._cut(place, series, origin) for place in self.reach}
 
     def _cut(self, place: str, series: int, origin: int) -> Any:
@@ -137,8 +137,10 @@ class Windows:
         return cell[begin : begin + self.length(place)]
 
     def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any] | None:
-        """How large an error of this place's series is ordinary before the split begins; NaN where the past repeats itself, None
-        where that is so everywhere."""
+        """For each window the error of the seasonal naive forecast before the split begins; NaN where it is 0.
+
+        None where it is 0 or unknown in every series.
+        """
         cells = self.series.cells[self.columns[place]]
         numbers = np.arange(self.num_rows) if rows is None else rows
         own: dict[int, Any] = {}
@@ -150,16 +152,16 @@ class Windows:
         return [own[series] for series in self.at(numbers)[0].tolist()]
 
     def steps_ahead(self, row: int) -> tuple[str, Times | None]:
-        """The name of a window's series, and the times of the steps that are forecast, where anything tells them."""
+        """The name of a window's series, and the times of the steps that are forecast, where the data have times."""
         (series,), (origin,) = self.at([row])
         return self.series.names[int(series)], self.series.span(int(series), int(origin), self.horizon)
 
     def order(self, rows: Sequence[int] | np.ndarray) -> Order:
-        """Which windows are neighbours: those of one series, of which so many have steps in common as the horizon is long."""
+        """Which windows are neighbors: those of one series; as many as the horizon has steps overlap."""
         return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series", self.times(rows))
 
     def times(self, rows: Sequence[int] | np.ndarray) -> list[int] | None:
-        """When each forecast begins, as a number that compares between series; None where nothing tells the time."""
+        """When each forecast begins, as a number that compares between series; None where the data have no times."""
         if self.series.times is None:
             return None
         series, origins = self.at(rows)
@@ -167,37 +169,39 @@ class Windows:
         return np.concatenate(self.series.times)[begins + origins].astype(np.int64).tolist()
 
     def parts(self, count: int) -> np.ndarray:
-        """(windows,) which of so many parts each is in: those of a series are cut in the order of time, as equal as can be."""
+        """(windows,) the part of each window: those of a series are cut into `count` equal parts in time order."""
         counts = np.diff(self.starts)
         within = np.arange(self.num_rows) - np.repeat(self.starts[:-1], counts)
         return within * count // np.repeat(counts, counts)
 
     def extent(self, rows: Sequence[int] | np.ndarray) -> tuple[str, str]:
-        """The first and the last step from which one of these windows is predicted, over all series, as a person reads it."""
+        """The first and the last origin of these windows over all series, for messages."""
+        times = self.series.times
+
+        def when(series_and_step: tuple[int, int]) -> Any:
+            series, step = series_and_step
+            return step if times is None else times[series][step]
+
         series, origins = self.at(rows)
-        pairs = [
-            (one, int(end))
-            for one in np.unique(series).tolist()
-            for end in (origins[series == one].min(), origins[series == one].max())
-        ]
-        when = (lambda at: at[1]) if self.series.times is None else (lambda at: self.series.times[at[0]][at[1]])
-        return self.series.told(*min(pairs, key=when)), self.series.told(*max(pairs, key=when))
+        pairs = []
+        for number in np.unique(series).tolist():
+            own = origins[series == number]
+            pairs += [(number, int(own.min())), (number, int(own.max()))]
+        return self.series.shown(*min(pairs, key=when)), self.series.shown(*max(pairs, key=when))
 
     def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:
-        """The forecasts that repeat the last `season` steps before each window; a gap there is filled from a season before."""
+        """Seasonal naive forecasts: the last `season` steps repeat; gaps are filled from a season before."""
         cells = self.series.cells[self.columns[place]]
         back = season - np.arange(self.horizon) % season
-        found, filled = [], {}
-        for series, origin in zip(
-            *(one.tolist() for one in self.at(np.arange(self.num_rows) if rows is None else rows))
-        ):
+        forecasts, filled = [], {}
+        for series, origin in np.transpose(self.at(np.arange(self.num_rows) if rows is None else rows)).tolist():
             if series not in filled:
                 filled = {series: _filled(cells[series], season)}
-            found.append(filled[series][np.maximum(origin - back, 0)])
-        return found
+            forecasts.append(filled[series][np.maximum(origin - back, 0)])
+        return forecasts
 
     def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
-        """What a column says of the series of each window."""
+        """The value of a column for the series of each window."""
         cells = self.series.cells[name]
         return [cells[series] for series in self.at(np.arange(self.num_rows) if rows is None else rows)[0].tolist()]
 
@@ -218,7 +222,7 @@ def _filled(cells: np.ndarray, season: int) -> np.ndarray:
 
 
 class WindowBatches:
-    """Batches of training windows: in each epoch one window of every `stride`, from another start.
+    """Batches of training windows: each epoch takes one window in `stride`, with another offset.
 
         windows of an epoch = those n with (n - offset) % stride == 0      offset: drawn by (seed, epoch // stride),
                                                                             one further with each epoch
@@ -254,62 +258,66 @@ class WindowBatches:
 def borders(
     series: Gathered, columns: Sequence[str], split: Mapping[str, str | int | None], *, horizon: int
 ) -> tuple[dict[str, Border], list[str]]:
-    """Train, valid and, where it is asked for, test, one after the other in each series; and what was chosen, as notes.
+    """Train, valid and, where asked for, test, one after the other in each series; and notes on what was chosen.
 
     Args:
         series: whole.
         columns: what is predicted: its steps are divided.
-        split: `valid` and `test`: a date or, of counted time, none; a whole number is so many steps at the end of each series.
-        horizon: steps of a forecast: what is set aside where nothing is said has at least as many.
+        split: where `valid` and `test` begin: a date, or a number of steps at the end of each series.
+        horizon: steps of a forecast; a default validation split has at least as many.
 
     Errors:
-        DataError: a date where nothing tells the time, or after or before all of it; or splits that lie in the wrong order.
+        DataError: a date where the data have no dates, or outside all of them; or splits in the wrong order.
     """
-    ends = np.array([len(one) for one in series.cells[columns[0]]], dtype=np.int64)
+    ends = np.array(list(map(len, series.cells[columns[0]])), dtype=np.int64)
     notes = []
     begins: dict[str, np.ndarray] = {}
     end = ends
     for name in ("test", "valid"):
-        said = split.get(name)
-        if said is None and name == "test":
+        begin = split.get(name)
+        if begin is None and name == "test":
             continue
-        if said is None:
+        if begin is None:
             size = np.maximum(end // VALID_SHARE, horizon)
             begins[name] = end - size
             notes.append(
-                f"no valid split given: the last tenth of each series before {'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation"
+                f"no valid split given: the last tenth of each series before {'test' if begins else 'its end'}, at"
+                f" least {horizon} steps, is kept for validation"
             )
-        elif isinstance(said, int):
-            begins[name] = end - said
+        elif isinstance(begin, int):
+            begins[name] = end - begin
         elif series.times is None or series.times[0].dtype.kind != "M":
             raise DataError(
-                f"data.split.{name}: {said} is a date, and nothing tells the dates of these series; name their column in data.time, or give so many steps"
+                f"data.split.{name}: {begin} is a date, and nothing tells the dates of these series; name their column"
+                " in data.time, or give so many steps"
             )
         else:
             try:
-                begins[name] = np.array([np.searchsorted(one, moment(said)) for one in series.times], dtype=np.int64)
+                date = moment(begin)
             except DataError as why:
                 raise DataError(f"data.split.{name}: {why}, or so many steps") from None
-            outside = (
-                "comes after" if (begins[name] >= ends).all() else "leaves no step before it, since it comes before"
-            )
-            if (begins[name] >= ends).all() or (begins[name] <= 0).all():
-                first, last = min(one[0] for one in series.times), max(one[-1] for one in series.times)
+            begins[name] = np.array([np.searchsorted(times, date) for times in series.times], dtype=np.int64)
+            late = (begins[name] >= ends).all()
+            if late or (begins[name] <= 0).all():
+                outside = "comes after" if late else "leaves no step before it, since it comes before"
+                first, last = min(times[0] for times in series.times), max(times[-1] for times in series.times)
                 raise DataError(
-                    f"data.split.{name}: {said} {outside} all steps, which go from {shown(first)} to {shown(last)}; name a date among them"
+                    f"data.split.{name}: {begin} {outside} all steps, which go from {shown(first)} to {shown(last)};"
+                    " name a date among them"
                 )
         end = begins[name]
-    found = {
+    splits = {
         "train": Border(np.zeros_like(ends), begins["valid"]),
         "valid": Border(begins["valid"], begins.get("test", ends)),
     }
     if "test" in begins:
-        found["test"] = Border(begins["test"], ends)
+        splits["test"] = Border(begins["test"], ends)
         if (begins["test"] < begins["valid"]).any():
             raise DataError(
-                f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in time"
+                f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in"
+                " time"
             )
-    return found, notes
+    return splits, notes
 
 
 def check_training(windows: Windows) -> None:
@@ -327,9 +335,9 @@ def check_training(windows: Windows) -> None:
             else "set a smaller horizon, or let valid begin later"
         )
         raise DataError(
-            f"{windows.told(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for training, and lookback"
-            f" {windows.lookback} + horizon {windows.horizon} need {windows.lookback + windows.horizon} ({len(windows.empty):,} series like"
-            f" this); {way}, or leave the series out"
+            f"{windows.title(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for"
+            f" training, and lookback {windows.lookback} + horizon {windows.horizon} need {windows.lookback + windows.horizon}"
+            f" ({len(windows.empty):,} series like this); {way}, or leave the series out"
         )
 
 
@@ -348,24 +356,24 @@ def to_predict(
 
         origin = 1 + the last step at which some channel of what is predicted has a number
 
-    Rows at the end where that is empty are what is forecast, whether anything is known ahead or not, and so are missing numbers at
-    the end of a list. With series known ahead the table goes on for `horizon` steps; dates go on by themselves. A note says where
-    these rows are more or fewer than the steps that are forecast.
+    Rows at the end where that is empty are forecast, whether anything is known ahead or not, and so are missing numbers at
+    the end of a list. The table has `horizon` further steps of a series that is known ahead; dates are continued. A note
+    tells where the empty rows are more or fewer than the steps of the forecast.
 
     Errors:
         DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.
     """
     origins = []
-    ahead = [place for place, one in reach.items() if one == "ahead"]
+    ahead = [place for place, steps in reach.items() if steps == "ahead"]
     numbers = [place for place in ahead if np.asarray(series.cells[columns[place]][0]).dtype.kind == "f"]
     cells = {column: list(values) for column, values in series.cells.items()}
     for number, values in enumerate(series.cells[columns[of]]):
         known = ~np.isnan(values) if values.ndim == 1 else ~np.isnan(values).all(1)
         origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
-        told = f"{series.name} series {series.names[number]}"
+        title = f"{series.name} series {series.names[number]}"
         if origin < lookback:
             raise DataError(
-                f"{told}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past"
+                f"{title}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past"
             )
         origins.append(origin)
         for place in ahead:
@@ -374,7 +382,7 @@ def to_predict(
             if place not in numbers:
                 if series.frequency is None:
                     raise DataError(
-                        f"{told}: has one step, and nothing tells how far the next one is; give at least two"
+                        f"{title}: has one step, and nothing tells how far the next one is; give at least two"
                     )
                 there = cell[:origin]
                 cells[column][number] = np.concatenate(
@@ -386,34 +394,30 @@ def to_predict(
             if missing.any() or len(cell) < origin + horizon:
                 at = origin + int(missing.argmax()) if missing.any() else len(cell)
                 raise DataError(
-                    f"{told}: {place} is known ahead and missing at {series.told(number, at)}; give it for {horizon} steps from {series.told(number, origin)}"
+                    f"{title}: {place} is known ahead and missing at {series.shown(number, at)}; give it for {horizon}"
+                    f" steps from {series.shown(number, origin)}"
                 )
     begins = np.array(origins, dtype=np.int64)
-    empty = np.array([len(one) for one in series.cells[columns[of]]], dtype=np.int64) - begins
-    given = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
-    left = {place: one for place, one in reach.items() if one != "target"}
-    found = Windows(
-        given,
-        left,
-        columns,
-        Border(begins, begins + horizon),
-        lookback=lookback,
-        horizon=horizon,
-        season=season,
-        where=where,
-    )
-    found.notes += _unequal(found, empty)
-    return found
+    empty = np.array(list(map(len, series.cells[columns[of]])), dtype=np.int64) - begins
+    extended = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
+    inputs = {place: steps for place, steps in reach.items() if steps != "target"}
+    border, size = Border(begins, begins + horizon), {"lookback": lookback, "horizon": horizon, "season": season}
+    windows = Windows(extended, inputs, columns, border, **size, where=where)
+    windows.notes += _unequal(windows, empty)
+    return windows
 
 
 def _unequal(windows: Windows, empty: np.ndarray) -> Iterator[str]:
     """A note where more rows at the end of series are empty than are forecast, and one where fewer are."""
     kind = "rows" if windows.series.times is not None else "numbers"
-    for here, told in (
+    for here, what in (
         (empty > windows.horizon, "only the first {0}, the horizon, are forecast"),
         ((empty > 0) & (empty < windows.horizon), "{0} steps, the horizon, are forecast all the same"),
     ):
         if here.any():
             first = int(here.argmax())
             others = f" ({int(here.sum()):,} series like this)" if here.sum() > 1 else ""
-            yield f"{windows.told(first)}: {empty[first]:,} {kind} at the end are empty, and {told.format(windows.horizon)}{others}"
+            yield (
+                f"{windows.title(first)}: {empty[first]:,} {kind} at the end are empty, and"
+                f" {what.format(windows.horizon)}{others}"
+            )

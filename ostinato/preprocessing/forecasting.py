@@ -84,7 +84,7 @@ class SeriesSplits(Splits):
             if split == "valid" and len(windows.empty):
                 self.notes.append(
                     f"valid: {len(windows.empty):,} series have no window (the first:"
-                    f" {windows.told(int(windows.empty[0]))})"
+                    f" {windows.title(int(windows.empty[0]))})"
                 )
             found[split] = WindowExamples(windows, rows, dataset=dataset)
         train, valid = found["train"], found["valid"]
@@ -289,7 +289,7 @@ def divide(
 
 
 def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
-    if not series.goes_by(train.frequency):
+    if not series.has_frequency(train.frequency):
         raise DataError(
             f"data.{split}: {series.name}: one step is one {series.frequency}, and one {train.frequency} in data.train; give steps as far"
             " apart as those"
@@ -324,7 +324,7 @@ def _demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
         bad = np.flatnonzero(dataset.lengths[place] == 0)
         if len(bad) and not component("modalities", settings.type).is_sequence:
             raise DataError(
-                f"{windows.told(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the"
+                f"{windows.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the"
                 " series out"
             )
 

@@ -302,7 +302,7 @@ def _at_the_end(run: Run, source: Any) -> Rows:
 
 def _demand_frequency(run: Run, series: Gathered) -> None:
     learnt = run.bundle.data["splits"]["train"].get("frequency")
-    if learnt is not None and not series.goes_by(Frequency.read(learnt)):
+    if learnt is not None and not series.has_frequency(Frequency.read(learnt)):
         raise DataError(
             f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one {learnt};"
             " give steps as far apart as those, or train on these"

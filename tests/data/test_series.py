@@ -74,7 +74,7 @@ def dates(*days, site="a"):
 def test_months_quarters_and_years_are_known_by_their_days_and_by_their_last_days(days, unit, count, after):
     found = gathered(dates(*days))
     assert found.frequency == Frequency(unit, count)
-    assert shown(found.frequency.after(found.times[0], 1)[0]) == after and found.told(0, len(days)) == after
+    assert shown(found.frequency.after(found.times[0], 1)[0]) == after and found.shown(0, len(days)) == after
 
 
 def test_a_gap_within_last_days_of_months_is_named():
