@@ -78,7 +78,7 @@ class Frequency:
         return last + (ahead * self._size).astype("timedelta64[s]")
 
     def fits(self, times: Times) -> bool:
-        """Whether each of these is one step after the one before. Few times fit several frequencies: 28 days and a month."""
+        """Whether each of these is one step after the one before. Few times fit several: 28 days and a month."""
         if (self.unit == "step") == (times.dtype.kind == "M"):
             return False
         steps = _months_apart(times) if self.unit == "month" else np.diff(times).astype(np.int64)
@@ -123,7 +123,7 @@ class Gathered(Source):
         return self._content
 
     def has_frequency(self, trained: Frequency | None) -> bool:
-        """Whether its steps are as far apart as those of training. Few times fit several frequencies: this one is taken then."""
+        """Whether its steps are as far apart as those of training; where they fit several frequencies, it is this."""
         if self.times is None or trained is None:
             return True
         if all(map(trained.fits, self.times)):
@@ -191,8 +191,8 @@ def long_table(
         several: advice where the rows of one series seem to be of several, for messages.
 
     Errors:
-        DataError: a time cannot be read, is out of order, occurs twice, or is not one step after the one before; a number
-            cannot be read or is infinite; a constant changes within a series; or series differ in frequency; with the place.
+        DataError: a time cannot be read, is out of order, occurs twice, or is not one step after the one before; a
+            number cannot be read or is infinite; a constant changes within a series; or series differ in frequency.
     """
     wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
     names: dict[str, int] = {}
@@ -389,7 +389,7 @@ def _frequency(
     named: bool,
     several: Callable[[], str],
 ) -> Frequency | None:
-    """The frequency of all series: the commonest distance in the longest of them; an error names the first that differs."""
+    """The frequency of all series: the commonest distance in the longest; an error names the first that differs."""
     frequencies: list[Frequency | None] = []
     for name, times, rows in zip(names, times_by_series, lines):
         of = f" of series '{name}'" if named else ""
@@ -408,7 +408,8 @@ def _frequency(
         if wrong is not None:
             raise DataError(
                 f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])},"
-                f" and one step is one {own}; add a row for each missing time, its cells empty, or leave out what is between"
+                f" and one step is one {own}; add a row for each missing time, its cells empty, or leave out what is"
+                " between"
             )
         frequencies[-1] = own
     longest = int(np.argmax(list(map(len, times_by_series))))
@@ -416,8 +417,8 @@ def _frequency(
     for name, times, rows, own in zip(names, times_by_series, lines, frequencies):
         if own is not None and common is not None and own != common and not common.fits(times):
             raise DataError(
-                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and series '{names[longest]}' each"
-                f" {common}; train them apart"
+                f"{table.place(int(rows[0]))}: series '{name}' has one step each {own}, and series '{names[longest]}'"
+                f" each {common}; train them apart"
             )
     return common
 

@@ -336,8 +336,9 @@ def check_training(windows: Windows) -> None:
         )
         raise DataError(
             f"{windows.title(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for"
-            f" training, and lookback {windows.lookback} + horizon {windows.horizon} need {windows.lookback + windows.horizon}"
-            f" ({len(windows.empty):,} series like this); {way}, or leave the series out"
+            f" training, and lookback {windows.lookback} + horizon {windows.horizon} need"
+            f" {windows.lookback + windows.horizon} ({len(windows.empty):,} series like this); {way}, or leave the"
+            " series out"
         )
 
 
@@ -356,9 +357,9 @@ def to_predict(
 
         origin = 1 + the last step at which some channel of what is predicted has a number
 
-    Rows at the end where that is empty are forecast, whether anything is known ahead or not, and so are missing numbers at
-    the end of a list. The table has `horizon` further steps of a series that is known ahead; dates are continued. A note
-    tells where the empty rows are more or fewer than the steps of the forecast.
+    Rows at the end where that is empty are forecast, whether anything is known ahead or not, and so are missing numbers
+    at the end of a list. The table has `horizon` further steps of a series that is known ahead; dates are continued. A
+    note tells where the empty rows are more or fewer than the steps of the forecast.
 
     Errors:
         DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.

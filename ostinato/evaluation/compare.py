@@ -38,7 +38,7 @@ def compare(
     for run in (first, second):
         examples = row_sources.of_split(run, split, data, roots)
         predictions.append(predict_all([run], examples))
-        notes += row_sources.learnt_from([run], examples) if data is not None else []
+        notes += row_sources.trained_on([run], examples) if data is not None else []
     return compared(first, second, (predictions[0], predictions[1]), split, list(dict.fromkeys(notes)))
 
 

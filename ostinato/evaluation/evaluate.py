@@ -68,7 +68,7 @@ def evaluate(
         report = replace(report, by=by_group(run, predictions, by, examples.column(by)))
     if origins is not None:
         report = replace(report, backtest=backtests.backtest(run, predictions, examples, origins))
-    return report if data is None else report.noted(row_sources.learnt_from(runs, examples))
+    return report if data is None else report.noted(row_sources.trained_on(runs, examples))
 
 
 def report_of(run: Run, predictions: SplitPredictions, split: str) -> Report:

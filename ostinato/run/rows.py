@@ -1,4 +1,4 @@
-"""Rows for a trained run: from a split, from arguments, standard input, files or Python, each with its place for messages."""
+"""Rows for a trained run: of a split, from arguments, standard input, files or Python, with their places."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ IN_MEMORY = "a list of dicts, one for each row, or a data frame"
 
 
 class Rows(NamedTuple):
-    """Raw values by place (by column as Python gives them), row after row, and where a row stands by its number.
+    """Raw values by place (by column where Python gives them), row after row.
 
     Args:
-        ahead: of a forecast the series of a row and the times of its steps, None for each that nothing tells; else None.
+        place: the place of a row, by its number, for messages.
+        ahead: of a forecast, the name of a row's series and the times of its steps, each None where unknown; else None.
         notes: what was done that the user did not ask for.
     """
 
@@ -43,22 +44,24 @@ class Rows(NamedTuple):
     ahead: Callable[[int], tuple[str | None, Times | None]] | None = None
     notes: Sequence[str] = ()
 
-    def dated(self, found: list[dict[str, list[Answer]]], done: int) -> list[dict[str, list[Answer]]]:
+    def dated(self, answers: list[dict[str, list[Answer]]], done: int) -> list[dict[str, list[Answer]]]:
         """Answers to the rows after the first `done`, with series and times where they are forecasts."""
         if self.ahead is None:
-            return found
-        named = [self.ahead(done + row) for row in range(len(found))]
-        return [
-            {
-                output: [replace(answer, series=series, times=times) for answer in listed]
-                for output, listed in one.items()
-            }
-            for one, (series, times) in zip(found, named)
-        ]
+            return answers
+        dated = []
+        for row, by_output in enumerate(answers, done):
+            series, times = self.ahead(row)
+            dated.append(
+                {
+                    output: [replace(answer, series=series, times=times) for answer in listed]
+                    for output, listed in by_output.items()
+                }
+            )
+        return dated
 
 
 def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()) -> Examples:
-    """The examples of a split (train, valid or test) as the run knows it, or of other `data` in its place; raw, not encoded.
+    """The examples of a split (train, valid or test) as the run knows it, or of other `data`; raw, not encoded.
 
     Errors:
         ConfigError: the run knows no such split.
@@ -110,41 +113,42 @@ def _windows_of_split(
     windows = forecasting.windows_of(settings, series, border, f"data.{split}")
     if not windows.num_rows:
         raise DataError(
-            f"{windows.where}: no series has a window of {windows.horizon} steps with {windows.lookback} before it; give"
-            " longer ones"
+            f"{windows.where}: no series has a window of {windows.horizon} steps with {windows.lookback} before it;"
+            " give longer ones"
         )
     return WindowExamples(windows)
 
 
 def refuse_columns(source: Any, where: str) -> None:
-    """Refuses a dict of columns, which would be taken for one of files.
+    """Refuses a dict that holds columns: a dict names files.
 
     Errors:
-        DataError: it is one.
+        DataError: it holds columns.
     """
-    is_file = lambda one: isinstance(one, (str, Path)) and os.path.exists(os.path.expanduser(one))  # noqa: E731
     for column, listed in source.items() if isinstance(source, Mapping) else ():
-        if isinstance(listed, (list, tuple, np.ndarray)) and not all(map(is_file, listed)):
-            wrong = next(one for one in listed if not is_file(one))
-            raise DataError(
-                f"{where}: a dict names a text file for each column, and {wrong!r:.40} of '{column}' is none; to give the columns"
-                f" themselves, give {IN_MEMORY}"
-            )
+        if not isinstance(listed, (list, tuple, np.ndarray)):
+            continue
+        for cell in listed:
+            if not isinstance(cell, (str, Path)) or not os.path.exists(os.path.expanduser(cell)):
+                raise DataError(
+                    f"{where}: a dict names a text file for each column, and {cell!r:.40} of '{column}' is none; to"
+                    f" give the columns themselves, give {IN_MEMORY}"
+                )
 
 
-def learnt_from(runs: Sequence[Run], examples: Examples) -> list[str]:
-    """A note for each run that learnt from these very rows."""
+def trained_on(runs: Sequence[Run], examples: Examples) -> list[str]:
+    """A note for each run that was trained on these very rows."""
     digest = examples.digest()
-    learnt = [run for run in runs if run.bundle.data.get("splits", {}).get("train", {}).get("digest") == digest]
-    told = "these rows are those that {} learnt from; how good it is on others they cannot tell"
-    return [told.format(run.folder or "the model") for run in learnt]
+    trained = [run for run in runs if run.bundle.data.get("splits", {}).get("train", {}).get("digest") == digest]
+    note = "{} was trained on these rows, so this score does not measure generalization"
+    return [note.format(run.folder or "the model") for run in trained]
 
 
 def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
-    """Refuses to judge `others` on a split of `run` that was set aside from its training rows, where they set aside others.
+    """Refuses to evaluate `others` on rows that `run` held out of its training data, where they held out others.
 
     Errors:
-        ConfigError: one of them learnt from some of these rows.
+        ConfigError: another run was trained on some of these rows.
     """
     held_out = _held_out(run, split)
     if held_out is None:
@@ -155,14 +159,14 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
             by, way = ("training.seed", "data.valid named") if seeded else ("data.split", "the same data.split")
             unspoilt = " or --split test" if run.recipe.settings.data.test is not None and split == "valid" else ""
             raise ConfigError(
-                f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows (another {by},"
-                f" other data, or none), so it learnt from some of these; give --data FILE{unspoilt}, or train both on the same data"
-                f" with {way}"
+                f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows"
+                f" (another {by}, other data, or none), so it was trained on some of these; give --data FILE{unspoilt},"
+                f" or train both on the same data with {way}"
             )
 
 
 def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
-    """What decides which rows of its training data a run did not learn from; None where the split is no part of them."""
+    """What decides which of its training data a run held out; None where the split is no part of them."""
     settings, known = run.recipe.settings, run.bundle.data["splits"]
     if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
         return None
@@ -174,15 +178,10 @@ def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
 
 
 def default_split(run: Run, split: str | None, data: Any) -> str:
-    """What was asked for; else test where there is one, else valid."""
-    if split is None:
-        known = run.recipe.settings.data
-        return (
-            "test"
-            if data is not None or known.test is not None or (known.split and known.split.test is not None)
-            else "valid"
-        )
-    return split
+    """The split that was asked for; else test where there is one, else valid."""
+    named = run.recipe.settings.data
+    has_test = data is not None or named.test is not None or (named.split and named.split.test is not None)
+    return split or ("test" if has_test else "valid")
 
 
 def asked(
@@ -193,7 +192,11 @@ def asked(
     outputs: bool = False,
     only: Sequence[str] | None = None,
 ) -> Rows:
-    """Rows from arguments, from standard input (`-`) or from a file; with `outputs` the outputs' columns too, or `only` these places.
+    """Rows from arguments, from standard input (`-`) or from a file.
+
+    Args:
+        outputs: whether columns of outputs are read too.
+        only: the places that are read, in place of all inputs.
 
     Errors:
         ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
@@ -202,26 +205,26 @@ def asked(
     named = next((text for text in texts or () if source is None and is_table(text) and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(
-            f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself --input -"
+            f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself"
+            " --input -"
         )
     if forecasts(run.recipe.settings):
         return _series_asked(run, texts, source, outputs)
     places = _places(run, outputs if only is None else True)
-    places = {place: one for place, one in places.items() if only is None or place in only}
+    if only is not None:
+        places = {place: settings for place, settings in places.items() if place in only}
     if source is not None and source != "-" and is_table(source):
         return _of_table(run, source, places, "--input")
     if len(columns := dict.fromkeys(_columns(places))) > 1:
-        told = ", ".join(columns)
         raise ConfigError(
-            f"lines of text hold one column, and this needs {told}; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them"
+            f"lines of text hold one column, and this needs {', '.join(columns)}; give --input FILE, a table (csv, tsv,"
+            " jsonl, parquet) that has them"
         )
     if source is not None and source != "-":
         return _of_table(run, source, places, "--input")
-    parsed = lambda text: {place: run.modalities[place].parse(text) for place in places}  # noqa: E731
-    if source is None:
-        return Rows(map(parsed, texts or ()), lambda row: f"text {row + 1}")
-    lines = (_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1))
-    return Rows(map(parsed, lines), lambda row: f"standard input line {row + 1}")
+    lines, place_of = (texts or (), "text {}") if source is None else (_standard_input(), "standard input line {}")
+    rows = ({place: run.modalities[place].parse(line) for place in places} for line in lines)
+    return Rows(rows, lambda row: place_of.format(row + 1))
 
 
 def of_python(run: Run, rows: Any) -> Rows:
@@ -236,12 +239,11 @@ def of_python(run: Run, rows: Any) -> Rows:
     if is_frame(rows) or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
         return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")
     if isinstance(rows, (str, bytes, Mapping)):
-        in_lists = isinstance(rows, Mapping) and any(
-            isinstance(one, (list, tuple, np.ndarray)) for one in rows.values()
-        )
-        columns_told = f"; where it holds columns, give {IN_MEMORY}" if in_lists else ""
+        cells = rows.values() if isinstance(rows, Mapping) else ()
+        in_lists = any(isinstance(cell, (list, tuple, np.ndarray)) for cell in cells)
+        advice = f"; where it holds columns, give {IN_MEMORY}" if in_lists else ""
         raise ConfigError(
-            f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]{columns_told}"
+            f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]{advice}"
         )
     if in_time:
         return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows])
@@ -254,7 +256,7 @@ def of_python(run: Run, rows: Any) -> Rows:
 
 
 def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, outputs: bool) -> Rows:
-    """The end of each series of a file, or of the lines of text that are a series each; with `outputs` every window of a file."""
+    """The end of each series of a file, or of lines of text, each a series; with `outputs` every window of a file."""
     settings = run.recipe.settings
     if source is not None and source != "-":
         if not outputs:
@@ -267,20 +269,20 @@ def _series_asked(run: Run, texts: Sequence[str] | None, source: str | None, out
         raise ConfigError(
             f"lines of text hold one column, and this needs {needed}; give --input FILE, a table that has them"
         )
-    lines = texts if source is None else [_decoded(line, number) for number, line in enumerate(sys.stdin.buffer, 1)]
+    lines = texts if source is None else _standard_input()
     ((place, column),) = zip(places, _columns(places))
     named = {settings.data.series: "text"} if settings.data.series else {}
     return _at_the_end(run, [{column: run.modalities[place].parse(line), **named} for line in lines or ()])
 
 
 def _at_the_end(run: Run, source: Any) -> Rows:
-    """What follows the last known step of each series."""
+    """One row for each series: its forecast begins after the last known step."""
     settings = run.recipe.settings
     series = forecasting.gather(settings, run.modalities, source, base=Path.cwd(), roots=(), where="--input")
     _demand_frequency(run, series)
     columns, reach = forecasting.places(settings)
     output = next(iter(settings.outputs.values()))
-    found = to_predict(
+    windows = to_predict(
         series,
         reach,
         columns,
@@ -290,31 +292,27 @@ def _at_the_end(run: Run, source: Any) -> Rows:
         season=forecasting.season(settings, series),
         where="--input",
     )
-    # Where no column names series they are numbered for messages; those numbers are nobody's names.
-    named = settings.data.series is not None
 
     def ahead(row: int) -> tuple[str | None, Times | None]:
-        name, times = found.steps_ahead(row)
-        return name if named else None, times
+        name, times = windows.steps_ahead(row)
+        # Where no column names the series, they are numbered for messages only.
+        return None if settings.data.series is None else name, times
 
-    return Rows(found.raw(), found.place, ahead, found.notes)
+    return Rows(windows.raw(), windows.place, ahead, windows.notes)
 
 
 def _demand_frequency(run: Run, series: Gathered) -> None:
-    learnt = run.bundle.data["splits"]["train"].get("frequency")
-    if learnt is not None and not series.has_frequency(Frequency.read(learnt)):
+    trained = run.bundle.data["splits"]["train"].get("frequency")
+    if trained is not None and not series.has_frequency(Frequency.read(trained)):
         raise DataError(
-            f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one {learnt};"
-            " give steps as far apart as those, or train on these"
+            f"{series.name}: one step is one {series.frequency}, and {run.folder} was trained on steps of one"
+            f" {trained}; give steps as far apart as those, or train on these"
         )
 
 
 def _places(run: Run, outputs: bool) -> dict[str, Any]:
-    return {
-        place: one
-        for place, one in recipe_columns.places(run.recipe.settings)
-        if outputs or place.startswith("inputs.")
-    }
+    places = recipe_columns.places(run.recipe.settings)
+    return {place: settings for place, settings in places if outputs or place.startswith("inputs.")}
 
 
 def outputs_there(run: Run, source: str | None) -> list[str]:
@@ -322,8 +320,8 @@ def outputs_there(run: Run, source: str | None) -> list[str]:
     if source is None or source == "-" or not is_table(source):
         return []
     there = open_table(source, columns=None, base=Path.cwd(), data_root=(), where="--input").columns
-    places = {place: one for place, one in _places(run, True).items() if place.startswith("outputs.")}
-    return [place for place, column in zip(places, _columns(places)) if column in there]
+    columns = columns_of(run.recipe.settings).items()
+    return [place for place, column in columns if place.startswith("outputs.") and column in there]
 
 
 def _columns(places: Mapping[str, Any]) -> list[str]:
@@ -339,15 +337,16 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
 
 
-def _decoded(line: bytes, number: int) -> str:
-    where = f"standard input line {number}"
-    try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as why:
-        raise DataError(f"{where}: not UTF-8 (byte {why.start + 1}); convert it, for example with iconv") from None
-    if "\0" in text:
-        raise DataError(f"{where}: has a NUL byte; remove it, for example with `tr -d '\\000'`")
-    return text.removesuffix("\n").removesuffix("\r")
+def _standard_input() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        where = f"standard input line {number}"
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as why:
+            raise DataError(f"{where}: not UTF-8 (byte {why.start + 1}); convert it, for example with iconv") from None
+        if "\0" in text:
+            raise DataError(f"{where}: has a NUL byte; remove it, for example with `tr -d '\\000'`")
+        yield text.removesuffix("\n").removesuffix("\r")
 
 
 def first_rows(run: Run, split: str, count: int, *, roots: Sequence[Path] = ()) -> list[Row]:

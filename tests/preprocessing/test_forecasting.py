@@ -398,7 +398,7 @@ def test_in_python_the_words_of_data_stand_in_the_model_and_the_rows_come_to_fit
 
     named = in_python(file="load.csv", split={"valid": 40, "test": 30}).fit(device="cpu")
     assert named.evaluate().to_json()["split"] == "test" and named.evaluate().to_json()["examples"] == 2 * 25
-    assert "notes" not in named.evaluate().to_json() and "learnt from" in named.evaluate(path).to_json()["notes"][0]
+    assert "notes" not in named.evaluate().to_json() and "was trained on" in named.evaluate(path).to_json()["notes"][0]
     with pytest.raises(
         ConfigError, match=r"fit: train rows are given, and the model's data.file names 'load.csv'; leave one"
     ):
@@ -453,9 +453,9 @@ def test_what_no_column_tells_is_null_in_the_json_of_a_forecast(tmp_path):
     assert [(row["series"], row["times"]) for row in found] == [(None, None)] * 3
 
 
-def test_judging_a_run_on_what_it_learnt_from_is_said(tmp_path):
+def test_a_score_on_training_rows_has_a_note(tmp_path):
     _, run = trained(tmp_path, plain(path := table(tmp_path / "load.csv")))
-    said = f"these rows are those that {run} learnt from"
+    said = f"{run} was trained on these rows"
     copied = tmp_path / "copied.csv"
     copied.write_bytes(path.read_bytes())
     assert said in api.evaluate(run, data=str(copied), device="cpu").to_json()["notes"][0]
