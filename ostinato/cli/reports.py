@@ -92,7 +92,7 @@ def _group_lines(by: Groups | None) -> list[str]:
 
 
 def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:
-    """A line with the best answer of each output, separated by tabs; where `ranked`, a line of rank, score and text for each answer."""
+    """A line of the best answer of each output, separated by tabs; if `ranked`, rank, score and text of each answer."""
     if not ranked:
         yield "\t".join(answer.text for answer in prediction.best.values())
         return

@@ -31,12 +31,12 @@ def check(run: Run, examples: Examples, origins: int) -> None:
 
 
 def backtest(run: Run, predictions: SplitPredictions, examples: Examples, origins: int) -> Backtest:
-    """Every metric for the forecasts that begin from each origin up to the next, with mean, deviation and the worst origin.
+    """Every metric for the forecasts from each origin up to the next, with mean, deviation and the worst origin.
 
         origin k of K = the windows of each series from the share k / K of them up to (k + 1) / K, in the order of time
 
-    The model is not trained anew with what lies before an origin. A metric that cannot be measured on the windows of an origin is
-    left out there and from the summary, with a note.
+    The model is not trained anew with what lies before an origin. A metric that cannot be measured on the windows of an
+    origin is left out there and from the summary, with a note.
 
     Args:
         run: whose forecasts they are.

@@ -36,14 +36,14 @@ Method = Callable[[Run, str, Sequence[Row], Sequence[Row]], Answers]
 def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baselines:
     """The baselines of each output, each with the output's metrics that need predictions alone.
 
-    - a label of the row: the majority class, and a logistic regression on what each input's modality gives as features (tf-idf of
-      n-grams, labels one-hot, numbers scaled);
+    - a label of the row: the majority class, and a logistic regression on what each input's modality gives as features
+      (tf-idf of n-grams, labels one-hot, numbers scaled);
     - a number: the training rows' mean;
     - a series: its last value (persistence), and its last season (seasonal naive), repeated;
-    - a label per step: the majority class of the step's symbol in training, the majority class of all where the symbol is new.
+    - a label per step: the majority class of the step's symbol in training, that of all where the symbol is new.
 
-    Where there are more than MOST_ROWS training rows so many are drawn by the run's seed, and where features times labels are
-    more than MOST_WEIGHTS only the commonest n-grams are read; the name of a baseline then tells it.
+    Where there are more than MOST_ROWS training rows so many are drawn by the run's seed, and where features times
+    labels are more than MOST_WEIGHTS only the commonest n-grams are read; the name of a baseline then tells it.
 
     Args:
         run: whose outputs are predicted.

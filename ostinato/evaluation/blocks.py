@@ -1,4 +1,4 @@
-"""Intervals where examples depend on their neighbours: drawn are blocks of consecutive ones, of time, or whole series."""
+"""Block bootstraps, where examples depend on their neighbours: blocks of consecutive ones, of time, or whole series."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Blocks(NamedTuple):
         stretch longer than `length`:  a block begins at each of its examples, in a circle
         another stretch:               is one block
 
-    Where series have times in common, drawn are blocks of time, the same in all series: the examples of one time are added up first,
-    and stand in one stretch.
+    Where series have times in common, drawn are blocks of time, the same in all series: the examples of one time are
+    added up first, and stand in one stretch.
 
-    From few series that give two blocks or more each, blocks are drawn within each series, which then has the share that it
-    has; else from all, so that every example is drawn equally often.
+    From few series that give two blocks or more each, blocks are drawn within each series, which then has the share
+    that it has; else from all, so that every example is drawn equally often.
 
     Args:
         stretches: the examples, or the times, of each stretch, in order.
@@ -49,7 +49,7 @@ class Blocks(NamedTuple):
 
     @property
     def strata(self) -> int:
-        """Parts from each of which as many are drawn as belong to it; what they differ by among themselves no draw shows."""
+        """Parts from each of which as many are drawn as belong to it; no draw shows how they differ."""
         return len(self.stretches) if self.within else 1
 
     @property
@@ -104,22 +104,25 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
 
     A block has at least `order.least` examples or times, more where neighbours are alike:
 
-        length = max(least, (2 G^2 / D)^(1/3) n^(1/3))     G = sum over k of lambda(k / M) |k| R(k),  D = 4/3 (sum of lambda(k / M) R(k))^2
+        length    max(least, (2 G^2 / D)^(1/3) n^(1/3))
+        G         sum over k of lambda(k / M) |k| R(k)
+        D         4/3 (sum of lambda(k / M) R(k))^2
         R(k)      autocovariance of the influence at lag k, within stretches
         lambda(t) = 1 up to 1/2, then 2 (1 - t) down to 0
         M         twice the lag after which autocorrelations are no more than chance
 
-    What happens at one time happens to all series: errors that they share average out where blocks are drawn in each series by
-    itself, and in the mean they do not. So blocks are drawn of the sums over series; nothing is said of other series then.
-    Where all of that time is one block, series are drawn whole, as if they shared nothing.
+    What happens at one time happens to all series: errors that they share average out where blocks are drawn in each
+    series by itself, and in the mean they do not. So blocks are drawn of the sums over series; nothing is said of other
+    series then. Where all of that time is one block, series are drawn whole, as if they shared nothing.
 
     Args:
         order: which examples are neighbours.
         influence: (examples,) how much each moves the metric.
 
-    Source: Kunsch 1989 (Annals of Statistics 17:1217); in a circle: Politis and Romano 1992; the length: Politis and White 2004
-        (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372). Sums over series: Driscoll and Kraay
-        1998 (Review of Economics and Statistics 80:549); Goncalves 2011 (Econometric Theory 27:1048) for drawing them.
+    Source: Kunsch 1989 (Annals of Statistics 17:1217); in a circle: Politis and Romano 1992; the length: Politis and
+        White 2004 (Econometric Reviews 23:53), corrected by Patton, Politis and White 2009 (28:372). Sums over series:
+        Driscoll and Kraay 1998 (Review of Economics and Statistics 80:549); Goncalves 2011 (Econometric Theory 27:1048)
+        for drawing them.
     """
     numbers = np.asarray(order.stretch)
     sorted_by = np.argsort(numbers, kind="stable")
@@ -148,7 +151,7 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
     )
     if number == 1:
-        # Blocks that are longer than half of the only stretch have most in common, wherever they begin: they show too little spread.
+        # Blocks longer than half of the only stretch overlap wherever they begin: they show too little spread.
         length = longest
     few = ", few to judge by" if 1 < number < FEW_BLOCKS else ""
     if length == longest and len(stretches) > 1:
@@ -182,7 +185,7 @@ def counted(
 
 
 def influence(metric: Metric, rows: np.ndarray) -> np.ndarray:
-    """(examples,) how much each moves the metric, to first order: its row times the metric's slope at the sum of all."""
+    """(examples,) how much each moves the metric, to first order: its row times the slope at the sum of all."""
     total = rows.sum(0)
     value = metric.value(total.tolist())
     slope = np.zeros(len(total))
@@ -195,7 +198,7 @@ def influence(metric: Metric, rows: np.ndarray) -> np.ndarray:
 
 
 def automatic(parts: Sequence[np.ndarray]) -> int:
-    """The block length of `blocks` for numbers whose neighbours stand within parts, each about its own mean; 1 where they tell nothing of each other."""
+    """The block length of `blocks` for numbers in parts, each about its mean; 1 where neighbours are independent."""
     count = sum(map(len, parts))
     centred = [one - one.mean() for one in parts]
     near = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))

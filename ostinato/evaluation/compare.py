@@ -71,7 +71,8 @@ def compared(
             if any(lacks):
                 run, needed = (first, lacks[0]) if lacks[0] else (second, lacks[1])
                 left_out.append(
-                    f"{output}.{key} is left out: {metric.name}: {run.folder} gives no {' and '.join(needed)}, which it is made"
+                    f"{output}.{key} is left out: {metric.name}: {run.folder} gives no {' and '.join(needed)}, which"
+                    " it is made"
                     " from; compare by the others"
                 )
                 continue

@@ -1,4 +1,4 @@
-"""A metric's value with its 95 % interval, and the difference of two systems with the judgement whether it is real."""
+"""A metric's value with its 95 % interval, and the difference of two systems with whether it is real."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -47,31 +47,31 @@ class Compared:
     method: str
 
 
-def measure(metric: Metric, judged: Predictions, *, draws: int = 1000, seed: int = 0) -> Measured:
-    """The metric of all examples with its 95 % interval: Wilson's for shares, a percentile bootstrap over examples otherwise.
+def measure(metric: Metric, predictions: Predictions, *, draws: int = 1000, seed: int = 0) -> Measured:
+    """The metric of all examples with its 95 % interval: Wilson's for shares, else a percentile bootstrap.
 
-    Examples that are neighbours in time (`judged.order`) tell less than as many independent ones: a bootstrap draws blocks of them,
-    or whole series (`_blocks.blocks`), of shares too.
+    Examples that are neighbours in time (`predictions.order`) tell less than as many independent ones: a bootstrap
+    draws blocks of them, or whole series (`blocks.blocks`), of shares too.
 
         Wilson:     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)     z = 1.96, n examples, share p
-        bootstrap:  the 2.5th and 97.5th percentile of the metric over `draws` samples of n examples, drawn with replacement
+        bootstrap:  the 2.5th and 97.5th percentile of the metric over `draws` samples of n examples, with replacement
 
     One example shows no spread: a bootstrap then gives the value twice, and its method says so.
 
     Args:
         metric: what to measure.
-        judged: the examples.
+        predictions: the examples.
         draws: bootstrap samples.
         seed: of the draws.
 
     Errors:
         DataError: no example, columns of unequal length, or examples that the metric cannot judge.
 
-    Source: Wilson 1927 (JASA 22:209); Efron and Tibshirani 1993, chapter 13; of blocks see `_blocks.blocks`.
+    Source: Wilson 1927 (JASA 22:209); Efron and Tibshirani 1993, chapter 13; of blocks see `blocks.blocks`.
     """
-    rows = _rows(metric, judged)
+    rows = _rows(metric, predictions)
     value = metric.value(rows.sum(0).tolist())
-    drawn = blocks(judged.order, influence(metric, rows)) if judged.order is not None else None
+    drawn = blocks(predictions.order, influence(metric, rows)) if predictions.order is not None else None
     if metric.is_share and drawn is None:
         low, high = wilson(*rows.sum(0).tolist())
         return Measured(value, 100 * low, 100 * high, f"wilson over {_examples(rows)}")
@@ -81,13 +81,14 @@ def measure(metric: Metric, judged: Predictions, *, draws: int = 1000, seed: int
 
 
 def paired(metric: Metric, first: Predictions, second: Predictions, *, draws: int = 1000, seed: int = 0) -> Compared:
-    """How far the second system is from the first, by a paired bootstrap: both are judged on the same drawn examples.
+    """How far the second system is from the first, by a paired bootstrap: both on the same drawn examples.
 
-        p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each; `chance` where these
-            are too few to count
+        p = 2 min(share of draws with difference <= 0, share with difference >= 0), one draw added to each; where these
+            are too few to count, `chance`
 
-    With k examples on which the two differ, chance alone points them all the same way with probability 2^(1-k); p is never
-    given as less, so that fewer than six can make no difference real; where examples are neighbours in time, k counts blocks.
+    With k examples on which the two differ, chance alone points them all the same way with probability 2^(1-k); p is
+    never given as less, so that fewer than six can make no difference real; where examples are neighbours in time, k
+    counts blocks.
 
     Args:
         metric: what to compare by.
@@ -97,7 +98,7 @@ def paired(metric: Metric, first: Predictions, second: Predictions, *, draws: in
         seed: of the draws.
 
     Errors:
-        DataError: the two were judged on different examples, references or steps, or cannot be measured.
+        DataError: the two were measured on different examples, references or steps, or cannot be measured.
 
     Source: Koehn 2004 (W04-3250); Efron and Tibshirani 1993, chapter 15.
     """
@@ -125,17 +126,17 @@ def paired(metric: Metric, first: Predictions, second: Predictions, *, draws: in
     return Compared(values[0], values[1], difference, low, high, p_value, real, better, method)
 
 
-def _rows(metric: Metric, judged: Predictions) -> np.ndarray:
+def _rows(metric: Metric, predictions: Predictions) -> np.ndarray:
     """(examples, width): the metric's statistics."""
-    lengths = {name: len(column) for name, column in judged.columns().items()}
+    lengths = {name: len(column) for name, column in predictions.columns().items()}
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{number} {name}" for name, number in sorted(lengths.items()))
         raise DataError(f"{_name(metric)}: one entry per example is needed in each column, but there are {given}")
-    if not len(judged.expected):
+    if not len(predictions.expected):
         raise DataError(f"{_name(metric)}: there is no example to measure; give a split with at least one")
-    rows = np.asarray(metric.statistics(judged), dtype=np.float64)
-    if judged.order is not None:
-        check(judged.order, rows, _name(metric))
+    rows = np.asarray(metric.statistics(predictions), dtype=np.float64)
+    if predictions.order is not None:
+        check(predictions.order, rows, _name(metric))
     return rows
 
 
@@ -154,8 +155,8 @@ def wilson(hits: float, examples: float) -> tuple[float, float]:
 def resampled(
     metric: Metric, matrices: list[np.ndarray], draws: int, seed: int, drawn: Blocks | None = None
 ) -> list[list[float]]:
-    """The metric of each matrix on the same drawn examples, or blocks of them, once per draw; a draw with nothing to divide by is
-    left out."""
+    """The metric of each matrix on the same drawn examples, or blocks of them, once per draw; a draw with nothing to
+    divide by is left out."""
     values = []
     if drawn is None:
         every = _counts(len(matrices[0]), draws, seed)
@@ -171,7 +172,8 @@ def resampled(
                 continue
     if not values:
         raise DataError(
-            f"{_name(metric)}: none of {draws} draws of these examples can be measured; give a split with more references"
+            f"{_name(metric)}: none of {draws} draws of these examples can be measured; give a split with more"
+            " references"
         )
     return values
 
@@ -185,20 +187,20 @@ def _counts(examples: int, draws: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def widened(values: np.ndarray, drawn: Sequence[Blocks]) -> np.ndarray:
-    """Draws of blocks moved away from their centre, since few blocks show too little spread; draws of examples as they are.
+    """Draws of blocks moved away from their centre, since few blocks show too little spread; of examples as they are.
 
         draw = mean + sqrt(n / (w - s)) t(f) / 1.96 (draw - mean)
 
         n  blocks of a draw                            w  blocks that there are, a part of one counted as a part
         s  series from each of which some are drawn    f  n - s, degrees of freedom; of several splits the sums
 
-    Draws of n out of w blocks vary by (w - s) / n of what means of w independent ones do (Hesterberg's narrowness bias);
-    t(f) in place of 1.96 is for not knowing how much that is. One block tells nothing of it. Measured on 600 worlds of as many
-    independent stretches as blocks, which begin elsewhere than blocks: with 2, 3, 4, 6 and 12 of them 96, 92, 91, 89 and 90 % of
-    the intervals held the truth, with 2 in each of 3 series 87 %, with 2 in each of 7 91 %.
+    Draws of n out of w blocks vary by (w - s) / n of what means of w independent ones do (Hesterberg's narrowness
+    bias); t(f) in place of 1.96 is for not knowing how much that is. One block tells nothing of it. Measured on 600
+    worlds of as many independent stretches as blocks, which begin elsewhere than blocks: with 2, 3, 4, 6 and 12 of them
+    96, 92, 91, 89 and 90 % of the intervals held the truth, with 2 in each of 3 series 87 %, with 2 in each of 7 91 %.
 
-    Source: Hesterberg 2015 (The American Statistician 69:371) for both corrections; there percentiles are taken further out
-        instead, to where few blocks have no draws.
+    Source: Hesterberg 2015 (The American Statistician 69:371) for both corrections; there percentiles are taken further
+        out instead, to where few blocks have no draws.
     """
     freedom = sum(one.freedom for one in drawn)
     if freedom < 1:
@@ -225,16 +227,17 @@ def standard_error(values: np.ndarray, drawn: Sequence[Blocks], freedom: int) ->
 def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, int]], num_differing: int) -> float:
     """Two-sided p: how often chance alone would make a difference as far from 0.
 
-        p = 2 (k + 1) / (draws + 1)          k = draws on the other side of 0, 0 counted: where there are ten
-        p = 2 P(sum of e T(f) > |difference|)    else, and no more than with ten; e: a standard error, T(f): Student's t with its
-                                                 degrees of freedom
+        p = 2 (k + 1) / (draws + 1)              k = draws on the other side of 0, 0 counted: where there are ten
+        p = 2 P(sum of e T(f) > |difference|)    else, and no more than with ten
+        e, T(f)                                  a standard error, Student's t with its degrees of freedom
 
-    A thousand draws say no more of a p below one in a hundred than that it is small, and Holm's correction multiplies it by the
-    number of differences: from 26 up nothing could be real. More draws would not do: few blocks have no tails to draw from, as
-    Student's t has. p is never below 2^(1 - n) where n examples or blocks differ, all of which may point one way.
+    A thousand draws say no more of a p below one in a hundred than that it is small, and Holm's correction multiplies
+    it by the number of differences: from 26 up nothing could be real. More draws would not do: few blocks have no tails
+    to draw from, as Student's t has. p is never below 2^(1 - n) where n examples or blocks differ, all of which may
+    point one way.
 
-    Measured on 1500 pairs of equal systems: p was below 5, 1 and 0.2 % in 4.3, 1.1 and 0.3 % of those of 30 examples, and in
-    2.7, 0.7 and 0.0 % of those of 100 examples and three seeds.
+    Measured on 1500 pairs of equal systems: p was below 5, 1 and 0.2 % in 4.3, 1.1 and 0.3 % of those of 30 examples,
+    and in 2.7, 0.7 and 0.0 % of those of 100 examples and three seeds.
 
     Args:
         drawn: differences.
@@ -242,8 +245,9 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
         errors: what it is uncertain by: one or two standard errors, each with its degrees of freedom.
         num_differing: examples or blocks that differ.
 
-    Source: Efron and Tibshirani 1993, chapters 15 (counted) and 12.2 (Student's t with the bootstrap's standard error); two:
-        Fisher 1935 (Annals of Eugenics 6:391), since one t with Satterthwaite's f was below 0.2 % in 1.4 % of those with three seeds.
+    Source: Efron and Tibshirani 1993, chapters 15 (counted) and 12.2 (Student's t with the bootstrap's standard error);
+        two: Fisher 1935 (Annals of Eugenics 6:391), since one t with Satterthwaite's f was below 0.2 % in 1.4 % of
+            those with three seeds.
     """
     smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     found = 2 * (smaller_side + 1) / (len(drawn) + 1)
@@ -286,28 +290,31 @@ def students_t(freedom: int) -> float:
 def _demand_same_examples(metric: Metric, first: Predictions, second: Predictions) -> None:
     if len(first.expected) != len(second.expected):
         raise DataError(
-            f"{_name(metric)}: the first system was judged on {len(first.expected)} examples, the second on"
+            f"{_name(metric)}: the first system was measured on {len(first.expected)} examples, the second on"
             f" {len(second.expected)}; evaluate both on the same split"
         )
     for column in ("expected", "alternatives"):
         left, right = getattr(first, column), getattr(second, column)
         if (left is None) != (right is None):
             raise DataError(
-                f"{_name(metric)}: only one of the two systems was judged with alternatives; evaluate both on the same data"
+                f"{_name(metric)}: only one of the two systems was measured with alternatives; evaluate both on the"
+                " same data"
             )
         if left is None:
             continue
         for example, (one, other) in enumerate(zip(left, right, strict=True)):
             if not same(one, other):
                 raise DataError(
-                    f"{_name(metric)}: {column} of example {example + 1} is {one!r} for the first system and {other!r} for the"
+                    f"{_name(metric)}: {column} of example {example + 1} is {one!r} for the first system and"
+                    f" {other!r} for the"
                     " second; evaluate both on the same split, in the same order"
                 )
     if metric.per_step and first.num_targets is not None and second.num_targets is not None:
         for example, (one, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
             if one != other:
                 raise DataError(
-                    f"{_name(metric)}: reference {example + 1} has {one:g} steps for the first system and {other:g} for the second;"
+                    f"{_name(metric)}: reference {example + 1} has {one:g} steps for the first system and {other:g}"
+                    " for the second;"
                     " numbers per step compare only under one tokenizer: compare by the other metrics"
                 )
 

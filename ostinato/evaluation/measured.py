@@ -23,10 +23,10 @@ def measured(run: Run, output: str, predictions: Predictions) -> tuple[Metrics, 
 
 
 def measured_alone(run: Run, output: str, predictions: Predictions, who: str, notes: list[str]) -> Metrics:
-    """Every metric of some of the examples; a metric that cannot be measured on them is left out with a note that names them."""
+    """Every metric of some examples; one that cannot be measured on them is left out with a note that names them."""
     values, refused = measured(run, output, predictions)
     if refused and not values:
-        notes.append(f"{who} cannot be judged alone: {next(iter(refused.values()))}")
+        notes.append(f"{who} cannot be measured alone: {next(iter(refused.values()))}")
     else:
         notes += [f"{who}: {output}.{key} is left out: {why}" for key, why in refused.items()]
     return values

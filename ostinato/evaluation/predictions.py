@@ -68,14 +68,14 @@ def predict_all(
 ) -> SplitPredictions:
     """The predictions of a run, or of several as an ensemble, for every example, and the scores of its references.
 
-    An example without an output is left out for this output. One without an input that is no sequence is left out everywhere, with
-    a message that counts them.
+    An example without an output is left out for this output. One without an input that is no sequence is left out
+    everywhere, with a message that counts them.
 
     Errors:
         DataError: there is an output that no row has.
     """
     run = runs[0]
-    # What continues an input is measured by the scores of the reference alone: a continuation of its own has no reference.
+    # What continues an input is measured by its scores alone: a continuation of its own has no reference.
     answered = [
         output
         for output in run.outputs
@@ -158,7 +158,8 @@ class _Columns:
             scaled = [key for key, metric in metrics_of(self.run, self.output).items() if "scales" in metric.needs]
             if scaled:
                 say(
-                    f"{self.place}: {', '.join(scaled)} is left out, since the past of every series is too short, or repeats itself"
+                    f"{self.place}: {', '.join(scaled)} is left out, since the past of every series is too short, or"
+                    " repeats itself"
                     " season by season"
                 )
         if alignments.of(self.settings).streams:
@@ -175,8 +176,9 @@ def in_pieces(
 ) -> tuple[dict[str, list[Any] | None], list[int]]:
     """A few long texts as many short pieces, whose neighbours a bootstrap can draw in blocks; more texts as they are.
 
-    Each text is cut at equal shares of its characters (of a list: items), and the same shares of its steps. Sums over all pieces are those
-    over all texts; where a step has many characters a cut may be off by one step, which an interval does not notice.
+    Each text is cut at equal shares of its characters (of a list: items), and the same shares of its steps. Sums over
+    all pieces are those over all texts; where a step has many characters a cut may be off by one step, which an
+    interval does not notice.
 
     Args:
         columns: the columns of the predictions by name.

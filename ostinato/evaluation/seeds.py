@@ -1,4 +1,4 @@
-"""Several runs that differ by seed alone: a metric over all of them, and two such sets compared, paired over seeds and examples."""
+"""Runs that differ by seed alone: a metric over all of them, and two such sets compared by seed and example."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def over_seeds(
     Args:
         metric: what is measured.
         runs: their statistics, by position.
-        shared: whether all runs were judged on the same examples.
-        orders: of each run which examples are neighbours in time, so that blocks of them are drawn; empty where none are.
+        shared: whether all runs were measured on the same examples.
+        orders: of each run which examples are neighbours in time, so that blocks of them are drawn; empty where none
+            are.
         draws: bootstrap samples.
         seed: of the draws.
 
@@ -82,25 +83,26 @@ def difference(
                the first part of few blocks as far out as `_intervals.widened` says
         p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each; `chance` where these are few
 
-    The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k seeds would
-    give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is never below
-    2^(1 - k) for k examples, or blocks of neighbours, that differ.
+    The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k
+    seeds would give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is
+    never below 2^(1 - k) for k examples, or blocks of neighbours, that differ.
 
     Args:
         metric: what to compare by.
         first: the statistics of one side, by position.
         second: of the other, for the same seeds and the same examples, by position.
-        shared: whether all seeds were judged on the same examples.
+        shared: whether all seeds were measured on the same examples.
         orders: as in `over_seeds`.
         draws: bootstrap samples.
         seed: of the draws.
 
     Errors:
-        DataError: the two sides are not judged on as many examples, or cannot be measured.
+        DataError: the two sides are not measured on as many examples, or cannot be measured.
     """
     if [len(one) for one in first] != [len(one) for one in second]:
         raise DataError(
-            f"{[len(one) for one in first]} examples beside {[len(one) for one in second]}; only equal ones can be paired"
+            f"{[len(one) for one in first]} examples beside {[len(one) for one in second]}; only equal ones can be"
+            " paired"
         )
     sides = [[metric.value(one.sum(0).tolist()) for one in runs] for runs in (first, second)]
     differences = [other - one for one, other in zip(*sides)]
@@ -138,7 +140,7 @@ def difference(
 
 
 def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
-    """The same differences with p corrected for their number, and judged anew.
+    """The same differences with p corrected for their number, and real or not by it.
 
         p(i) = max over j <= i of min(1, (m - j + 1) p(j))      p(1) <= ... <= p(m)
 
@@ -170,7 +172,7 @@ def _better(metric: Metric, mean: float, real: bool) -> str | None:
 
 
 def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) -> list[Blocks]:
-    """The blocks that are drawn of each run, one and the same for all where they share their examples; empty: single examples.
+    """The blocks that are drawn of each run, one for all where they share their examples; empty: single examples.
 
     Of two sides it is their difference whose neighbours are asked whether they are alike.
     """
@@ -190,7 +192,7 @@ def _told(drawn: Sequence[Blocks]) -> str:
 def _means(
     metric: Metric, sides: Sequence[Runs], shared: bool, drawn: Sequence[Blocks], draws: int, seed: int
 ) -> np.ndarray:
-    """(sides, draws): the mean over runs on drawn examples, all sides on the same ones; all runs too where they share them."""
+    """(sides, draws): the mean over runs on drawn examples, the same for all sides, and for runs that share them."""
     if shared:
         flat = [one for runs in sides for one in runs]
         values = np.array(resampled(metric, flat, draws, seed, drawn[0] if drawn else None))

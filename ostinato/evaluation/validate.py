@@ -16,11 +16,11 @@ from ostinato.registry import settings_class
 from ostinato.run.run import Run
 
 VALID_ROWS = 1000
-"""Rows decoded after each epoch where a metric of predictions is monitored: enough to rank epochs, few enough to wait for."""
+"""Rows decoded after each epoch where a metric of predictions is monitored: enough to rank epochs."""
 
 
 def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
-    """The validation loss of each output, and the metrics of its scores; the monitored metric, also where it needs predictions."""
+    """The validation loss of each output, the metrics of its scores, and the monitored metric, whatever it needs."""
     examples = prepared.splits["valid"]
     scored: dict[str, list[Scored]] = {output: [] for output in run.outputs}
     for numbers in examples.evaluation_batches(run.recipe.settings.training):

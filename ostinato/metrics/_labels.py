@@ -30,7 +30,8 @@ def label_of(raw: Any, example: int) -> str | None:
     if isinstance(raw, int) or (isinstance(raw, float) and raw.is_integer()):
         return str(int(raw))
     raise DataError(
-        f"example {example + 1}: a label is needed, a text or a whole number, not {raw!r} ({type(raw).__name__}); for lists with"
+        f"example {example + 1}: a label is needed, a text or a whole number, not {raw!r} ({type(raw).__name__}); for"
+        " lists with"
         " one label per step set over: steps, for real numbers take mae"
     )
 
@@ -57,7 +58,8 @@ def steps(predicted: Any, expected: Any, example: int) -> list[tuple[str, str]]:
     labels, right = _listed(predicted, example), _listed(expected, example)
     if len(labels) != len(right):
         raise DataError(
-            f"example {example + 1}: {len(labels)} predicted labels for a reference of {len(right)} steps; one label per step"
+            f"example {example + 1}: {len(labels)} predicted labels for a reference of {len(right)} steps; one label"
+            " per step"
             " is needed"
         )
     pairs = ((label_of(one, example), label_of(other, example)) for one, other in zip(labels, right, strict=True))
@@ -77,6 +79,7 @@ def _listed(raw: Any, example: int) -> Sequence[Any]:
     if isinstance(raw, list | tuple | np.ndarray):
         return raw
     raise DataError(
-        f"example {example + 1}: a list with one label per step is needed, not {raw!r} ({type(raw).__name__}); for one label per"
+        f"example {example + 1}: a list with one label per step is needed, not {raw!r} ({type(raw).__name__}); for"
+        " one label per"
         " example set over: examples"
     )

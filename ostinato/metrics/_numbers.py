@@ -13,8 +13,8 @@ def pairs(predictions: Predictions) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(predicted, expected) of each example as arrays of one shape; what is missing (None or NaN) is NaN in `expected`.
 
     Errors:
-        DataError: a value is no number, a reference is infinite, a prediction is not finite where there is a reference, or the
-            two have different shapes.
+        DataError: a value is no number, a reference is infinite, a prediction is not finite where there is a reference,
+            or the two have different shapes.
     """
     for example, (predicted, raw) in enumerate(zip(predictions.predicted, predictions.expected, strict=True)):
         expected = _expected(raw, example)
@@ -35,12 +35,13 @@ def distributions(predictions: Predictions, metric: str) -> Iterator[tuple[Mappi
     """(level -> values, expected) of each example, all in one shape, all examples with the same levels in rising order.
 
     Errors:
-        DataError: there are no quantiles, a level is not between 0 and 1, or examples have different levels; and what `pairs`
-            refuses.
+        DataError: there are no quantiles, a level is not between 0 and 1, or examples have different levels; and what
+            `pairs` refuses.
     """
     if predictions.quantiles is None:
         raise DataError(
-            f"{metric} needs a predictive distribution, and these predictions are points; leave the metric out, or train a head"
+            f"{metric} needs a predictive distribution, and these predictions are points; leave the metric out, or"
+            " train a head"
             " that gives quantiles or a distribution"
         )
     levels: list[float] | None = None
@@ -50,11 +51,13 @@ def distributions(predictions: Predictions, metric: str) -> Iterator[tuple[Mappi
         if own != levels or not own:
             listed = ", ".join(f"{level:g}" for level in own) or "none"
             raise DataError(
-                f"{metric}: the quantile levels of example {example + 1} ({listed}) are not those of the first; give all the same"
+                f"{metric}: the quantile levels of example {example + 1} ({listed}) are not those of the first; give"
+                " all the same"
             )
         if not 0 < own[0] <= own[-1] < 1:
             raise DataError(
-                f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5 % quantile"
+                f"{metric}: level {own[0] if own[0] <= 0 else own[-1]:g} is not between 0 and 1; give 0.05 for the 5"
+                " % quantile"
             )
         expected = _expected(raw, example)
         yield (
@@ -64,7 +67,7 @@ def distributions(predictions: Predictions, metric: str) -> Iterator[tuple[Mappi
 
 
 def pinball_losses(predictions: Predictions, metric: str) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """(levels, pinball loss at each summed over the true values, their number) of each example; errors as in `distributions`."""
+    """(levels, pinball loss at each summed over true values, their number) of each example."""
     for quantiles, true in distributions(predictions, metric):
         errors = {level: true - quantile for level, quantile in quantiles.items()}
         losses = [np.nansum(np.maximum(level * error, (level - 1) * error)) for level, error in errors.items()]
@@ -80,7 +83,8 @@ def _fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarr
         )
     if not np.isfinite(array[~np.isnan(expected)]).all():
         raise DataError(
-            f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower learning rate"
+            f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower"
+            " learning rate"
         )
     return array
 
@@ -99,6 +103,7 @@ def _array(raw: Any, example: int, what: str) -> np.ndarray:
         return np.asarray(raw, dtype=np.float64)
     except (TypeError, ValueError):
         raise DataError(
-            f"example {example + 1}: {what} is {raw!r:.60}, and this metric reads real numbers, one, a list, or a list per step,"
+            f"example {example + 1}: {what} is {raw!r:.60}, and this metric reads real numbers, one, a list, or a"
+            " list per step,"
             " all of one length; measure labels by accuracy, texts by exact_match"
         ) from None

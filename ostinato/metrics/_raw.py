@@ -37,7 +37,7 @@ def length(raw: Any, example: int) -> int:
 
 
 def edits(predictions: Predictions, view: Callable[[Any, int], Sequence[Any]]) -> list[Sequence[float]]:
-    """(edits, length of the reference) of each example, both raw values seen through `view`, such as `text` or `items`."""
+    """(edits, length of the reference) of each example, both raw values seen through `view`, such as `text`."""
     rows = []
     for example, (predicted, expected) in enumerate(zip(predictions.predicted, predictions.expected, strict=True)):
         right = view(expected, example)

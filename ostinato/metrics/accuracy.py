@@ -12,9 +12,9 @@ class Accuracy(Ratio):
 
         100 * right labels / labels of the references
 
-    An example with several labels is right where all of them and no other are predicted, in any order (subset accuracy). Over
-    `steps` the labels of words, residues or frames count, tags of spans as they are in the data, `O` too. What has no reference is
-    left out. Alternatives are not read.
+    An example with several labels is right where all of them and no other are predicted, in any order (subset
+    accuracy). Over `steps` the labels of words, residues or frames count, tags of spans as they are in the data, `O`
+    too. What has no reference is left out. Alternatives are not read.
 
     Args:
         over: what a label belongs to: an example, or each step of one.

@@ -12,8 +12,8 @@ class BitsPerCharacter(Metric):
 
         bits per character = - sum over examples of log2 p(reference) / number of their characters
 
-    Characters are Unicode code points of the raw reference, so that models with different tokenizers compare. What the end
-    symbol costs is counted, as a character it is not. Lists are joined by spaces first.
+    Characters are Unicode code points of the raw reference, so that models with different tokenizers compare. What the
+    end symbol costs is counted, as a character it is not. Lists are joined by spaces first.
 
     Units:
         bits; uniform guessing among V characters gives log2 V

@@ -20,27 +20,30 @@ _MOSES = {"moses": " ' ", "moses-left": "' ", "moses-right": " '"}
 
 
 class BLEU(Metric):
-    """BLEU of the whole corpus, by sacreBLEU: n-grams of 1 to 4 words found in the reference, and a penalty for brevity.
+    """BLEU of the whole corpus, by sacreBLEU: shared n-grams of 1 to 4 words, and a penalty for brevity.
 
-        BLEU = 100 * min(1, exp(1 - r/c)) * (p_1 p_2 p_3 p_4)^(1/4)     p_n: share of predicted n-grams that the reference has
-                                                                       c, r: words of all predictions and of all references
+        BLEU = 100 * min(1, exp(1 - r/c)) * (p_1 p_2 p_3 p_4)^(1/4)
+
+        p_n   share of predicted n-grams that the reference has
+        c, r  words of all predictions and of all references
 
     One reference per example; alternatives are not read. Lists are joined by spaces first.
 
-    `moses` cuts as Moses' tokenizer does, for comparison with older results: typographic quotes, dashes and dots become plain ones,
-    apostrophes are split off, and 13a splits the rest. Of the 1,000 lines of Multi30k's test set of 2016, lower-cased, this gives
-    Moses' own tokens for 997 in German (`moses`) and 998 in French (`moses-left`); `intl`, which splits at hyphens too, for 937
-    and 537. Moses' lists of abbreviations that keep their full stop are not taken over.
+    `moses` cuts as Moses' tokenizer does, for comparison with older results: typographic quotes, dashes and dots become
+    plain ones, apostrophes are split off, and 13a splits the rest. Of the 1,000 lines of Multi30k's test set of 2016,
+    lower-cased, this gives Moses' own tokens for 997 in German (`moses`) and 998 in French (`moses-left`); `intl`,
+    which splits at hyphens too, for 937 and 537. Moses' lists of abbreviations that keep their full stop are not taken
+    over.
 
     Args:
         lowercase: whether both sides are lower-cased first.
-        tokenize: sacreBLEU's tokenizer; 13a is WMT's, intl splits at all Unicode punctuation, zh is for Chinese, char makes each
-            character a word, none splits at spaces alone. Or Moses', by what an apostrophe between two letters does: moses splits
-            on both sides of it (German and most languages), moses-left keeps it with the left word (French, Italian: l' arbre),
-            moses-right with the right one (English: dog 's).
+        tokenize: sacreBLEU's tokenizer; 13a is WMT's, intl splits at all Unicode punctuation, zh is for Chinese, char
+            makes each character a word, none splits at spaces alone. Or Moses', by what an apostrophe between two
+            letters does: moses splits on both sides of it (German and most languages), moses-left keeps it with the
+            left word (French, Italian: l' arbre), moses-right with the right one (English: dog 's).
 
-    Source: Papineni et al. 2002; Post 2018 (arXiv:1804.08771). Smoothing `exp` where an order has no match, sacreBLEU's default.
-        Koehn et al. 2007 (Moses; scripts tokenizer.perl, normalize-punctuation.perl).
+    Source: Papineni et al. 2002; Post 2018 (arXiv:1804.08771). Smoothing `exp` where an order has no match, sacreBLEU's
+        default. Koehn et al. 2007 (Moses; scripts tokenizer.perl, normalize-punctuation.perl).
     """
 
     higher_is_better = True
@@ -56,7 +59,7 @@ class BLEU(Metric):
             BLEU as SacreBLEU,
         )  # here, since it is heavy and every recipe's schema reads this file
 
-        # force: text that looks tokenised is the user's choice, and sacreBLEU's warning would be about one sentence at a time.
+        # force: text that looks tokenised is the user's choice, and sacreBLEU would warn about each sentence.
         self._scorer = SacreBLEU(
             lowercase=lowercase,
             tokenize="13a" if tokenize in _MOSES else tokenize,

@@ -64,11 +64,12 @@ class Predictions:
         log_probability: natural logarithm of the reference's probability.
         num_targets: how many steps that log-probability covers, the end symbol included.
         num_right: how many of these steps had the highest probability.
-        quantiles: the quantiles of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the form of the
-            reference.
-        scales: for each example the size of an ordinary error, or one number per channel: the mean absolute error of the seasonal
-            naive forecast within the series' past (`data.series.seasonal_error`), NaN where it is unknown.
-        order: which examples are neighbours in time, so that intervals are computed over blocks; None: they are independent.
+        quantiles: the quantiles of each prediction's distribution: level (0.05 for the 5 % quantile) -> values, in the
+            form of the reference.
+        scales: for each example the size of an ordinary error, or one number per channel: the mean absolute error of
+            the seasonal naive forecast within the series' past (`data.series.seasonal_error`), NaN where it is unknown.
+        order: which examples are neighbours in time, so that intervals are computed over blocks; None: they are
+            independent.
     """
 
     predicted: Sequence[Any] | None
@@ -95,8 +96,8 @@ class Predictions:
 class Metric(ABC):
     """One number for the quality of predictions.
 
-    A corpus metric is a function of sums: `statistics` gives one row of numbers per example, `value` turns the sum of any
-    set of rows into the metric. A bootstrap, a paired comparison and a table by group need nothing else.
+    A corpus metric is a function of sums: `statistics` gives one row of numbers per example, `value` turns the sum of
+    any set of rows into the metric. A bootstrap, a paired comparison and a table by group need nothing else.
     """
 
     higher_is_better: ClassVar[bool | None]
@@ -108,11 +109,11 @@ class Metric(ABC):
     greatest: ClassVar[float] = inf
     """No value is above it."""
     is_share: bool = False
-    """Whether each example counts 0 or 1, so that Wilson's interval is right; its rows are then (0 or 1, 1), the metric 100
-    times the first sum over the second."""
+    """Whether each example counts 0 or 1, so that Wilson's interval is right; its rows are then (0 or 1, 1), the metric
+    100 times the first sum over the second."""
     per_step: ClassVar[bool] = False
-    """Whether it is a mean over the steps in which the model reads references (`num_targets`): two systems then compare only where
-    each reference has the same number of them, under one tokenizer."""
+    """Whether it is a mean over the steps in which the model reads references (`num_targets`): two systems then compare
+    only where each reference has the same number of them, under one tokenizer."""
     needs: ClassVar[tuple[str, ...]] = ("predicted", "expected")
     """The columns of `Predictions` that it reads and cannot do without."""
 
@@ -130,7 +131,7 @@ class Metric(ABC):
 
     @abstractmethod
     def value(self, total: Sequence[float]) -> float:
-        """The metric of the sum of some examples' rows, in `unit`; DataError where these examples leave nothing to divide by."""
+        """The metric of the sum of some examples' rows, in `unit`; DataError where there is nothing to divide by."""
 
     def lacks(self, predictions: Predictions) -> list[str]:
         """The columns that it needs and that are not known."""
@@ -157,7 +158,8 @@ def ratio(metric: Metric, total: Sequence[float], counted: str) -> float:
     """
     if total[1] == 0:
         raise DataError(
-            f"{metric.name}: these examples hold no {counted} to divide by; give a split whose references are not all empty,"
+            f"{metric.name}: these examples hold no {counted} to divide by; give a split whose references are not all"
+            " empty,"
             " or another metric"
         )
     return total[0] / total[1]
@@ -176,7 +178,8 @@ def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float
     for example, score in enumerate(predictions.log_probability):
         if not isfinite(score):
             raise DataError(
-                f"{metric.name}: the log-probability of reference {example + 1} is {score}, so that the metric has no finite"
+                f"{metric.name}: the log-probability of reference {example + 1} is {score}, so that the metric has no"
+                " finite"
                 " value; leave the example out, or look for weights that are not finite"
             )
     return predictions.log_probability
@@ -190,7 +193,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def key_of(settings: Settings) -> str:
-    """The key of a metric in reports: its name and the options that are not the defaults, such as `bleu(lowercase, intl)`.
+    """The key of a metric in reports: its name and its options that are not defaults, such as `bleu(lowercase, intl)`.
 
     A switch shows its name, a word itself, any other option its name and value.
     """

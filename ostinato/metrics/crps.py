@@ -12,21 +12,22 @@ class CRPS(Ratio):
     """How good a predicted distribution is, in the unit of the data: the continuous ranked probability score.
 
         CRPS = integral of (F(x) - [x >= true])^2 dx = 2 * integral from 0 to 1 of pinball(level) dlevel
-             ~ 2 * sum over levels of width * pinball(level)      width: from halfway to the level below to halfway to that above,
-                                                                 0 and 1 at the ends
+             ~ 2 * sum over levels of width * pinball(level)
+        width = from halfway to the level below to halfway to that above, 0 and 1 at the ends
         mean over true values
 
-    Of a point it is the absolute error. At the levels (k - 1/2) / K it is exact for the K values taken as a sample. Two models
-    compare only at the same levels. A value that is missing in the reference is left out.
+    Of a point it is the absolute error. At the levels (k - 1/2) / K it is exact for the K values taken as a sample. Two
+    models compare only at the same levels. A value that is missing in the reference is left out.
 
     Units:
         the output's own
 
     Errors:
-        DataError: there are no quantiles, examples have different levels, or values that are no numbers, not finite, or of
-            another shape than the reference.
+        DataError: there are no quantiles, examples have different levels, or values that are no numbers, not finite, or
+            of another shape than the reference.
 
-    Source: Gneiting and Raftery 2007 (JASA 102:359), equation 20; Laio and Tamea 2007 (HESS 11:1267) for the quantile form.
+    Source: Gneiting and Raftery 2007 (JASA 102:359), equation 20; Laio and Tamea 2007 (HESS 11:1267) for the quantile
+        form.
     """
 
     higher_is_better = False

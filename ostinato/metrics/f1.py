@@ -17,9 +17,10 @@ class F1(Metric):
         macro F1 = 100 * mean of F1 over the labels of the references: a rare label counts as much as a frequent one
         micro F1 = 100 * 2 right / (labels predicted + labels expected): a frequent label counts more
 
-    One label an example, where micro F1 is accuracy, or a list of any number in any order; over `steps` a list with one label for
-    each step. A label that no reference has gets no F1 of its own, so that two systems are compared on the same labels; what it
-    took from others counts as missed there. What has no reference is left out. Alternatives are not read.
+    One label an example, where micro F1 is accuracy, or a list of any number in any order; over `steps` a list with one
+    label for each step. A label that no reference has gets no F1 of its own, so that two systems are compared on the
+    same labels; what it took from others counts as missed there. What has no reference is left out. Alternatives are
+    not read.
 
     Args:
         average: over labels (macro), or over all decisions (micro).

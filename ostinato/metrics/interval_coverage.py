@@ -16,15 +16,15 @@ class IntervalCoverage(Ratio):
 
         100 * number of true values with q[(1 - level) / 2] <= true <= q[(1 + level) / 2] / number of true values
 
-    Neither end is good: above its level an interval is too wide, below it too narrow. A value that is missing in the reference is
-    left out.
+    Neither end is good: above its level an interval is too wide, below it too narrow. A value that is missing in the
+    reference is left out.
 
     Args:
         level: of the interval; 0.9 lies between the quantiles of 5 and 95 %, which must have been predicted.
 
     Errors:
-        DataError: there are no quantiles or not those two, examples have different levels, or values that are no numbers, not
-            finite, or of another shape than the reference.
+        DataError: there are no quantiles or not those two, examples have different levels, or values that are no
+            numbers, not finite, or of another shape than the reference.
     """
 
     higher_is_better = None
@@ -50,7 +50,8 @@ class IntervalCoverage(Ratio):
         if abs(nearest - wanted) > 1e-6:
             levels = ", ".join(f"{level:g}" for level in quantiles)
             raise DataError(
-                f"interval_coverage: the interval of {self.level:g} needs the quantile {wanted:g}, but the levels are {levels}; have"
+                f"interval_coverage: the interval of {self.level:g} needs the quantile {wanted:g}, but the levels are"
+                f" {levels}; have"
                 " the head predict it, or choose another level"
             )
         return quantiles[nearest]

@@ -11,7 +11,8 @@ class LogLoss(Ratio):
 
         log loss = - sum over examples of log p(reference) / number of targets
 
-    A target is a label, or a step that has one. Of real numbers it is the density that counts, so that the metric may be below 0.
+    A target is a label, or a step that has one. Of real numbers it is the density that counts, so that the metric may
+    be below 0.
 
     Units:
         nats per target; guessing among V equal labels gives log V

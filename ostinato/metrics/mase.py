@@ -11,19 +11,20 @@ from ostinato.metrics.contract import Predictions, Ratio
 
 
 class MASE(Ratio):
-    """Error in errors of the seasonal naive forecast within the past of the series: MASE; below 1 is better than that forecast was.
+    """Error in errors of the seasonal naive forecast within the past of the series: MASE; below 1 is better than it.
 
         scale = mean over the past of |y[t] - y[t - season]|                       per series and channel
         MASE  = sum of |predicted - true| / scale / number of true values
 
-    Over all values of all examples, which is M4's mean over series where all have one horizon. A value that is missing in the
-    reference is left out, and a series whose scale is not known (NaN).
+    Over all values of all examples, which is M4's mean over series where all have one horizon. A value that is missing
+    in the reference is left out, and a series whose scale is not known (NaN).
 
     Errors:
-        DataError: there are no scales, a scale is 0, negative or infinite, a value is no number, a prediction is not finite, or has
-            another shape than its reference.
+        DataError: there are no scales, a scale is 0, negative or infinite, a value is no number, a prediction is not
+            finite, or has another shape than its reference.
 
-    Source: Hyndman and Koehler 2006 (International Journal of Forecasting 22:679); seasonal as in M4, Makridakis et al. 2020.
+    Source: Hyndman and Koehler 2006 (International Journal of Forecasting 22:679); seasonal as in M4, Makridakis et al.
+        2020.
     """
 
     higher_is_better = False
@@ -52,7 +53,8 @@ def _checked(raw: Any, true: np.ndarray, example: int) -> np.ndarray:
     wrong = scale[np.isinf(scale) | (scale <= 0)]
     if wrong.size:
         raise DataError(
-            f"mase: the scale of example {example + 1} is {wrong.flat[0]:g}, where a finite number above 0 is needed; a past that"
+            f"mase: the scale of example {example + 1} is {wrong.flat[0]:g}, where a finite number above 0 is needed;"
+            " a past that"
             " repeats itself from season to season has 0: leave that series out, or take mae or smape"
         )
     return scale

@@ -11,8 +11,8 @@ class MSE(Ratio):
 
         MSE = sum (predicted - true)^2 / number of true values
 
-    Over all values of all examples: steps and channels. A value that is missing in the reference is left out. Of numbers that
-    were scaled before they came here it is the error in that scale.
+    Over all values of all examples: steps and channels. A value that is missing in the reference is left out. Of
+    numbers that were scaled before they came here it is the error in that scale.
 
     Units:
         the square of the output's own

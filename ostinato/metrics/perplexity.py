@@ -31,6 +31,7 @@ class Perplexity(Metric):
         mean = -ratio(self, total, "target step")
         if mean > _LARGEST:
             raise DataError(
-                f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; train with a lower learning rate"
+                f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; train with a lower"
+                " learning rate"
             )
         return math.exp(mean)

@@ -15,15 +15,15 @@ class PinballLoss(Ratio):
                (q - true) * (1 - level)    where true < q
         mean over levels and true values
 
-    The true quantiles have the least; at level 0.5 it is half the absolute error. Two models compare only at the same levels. A
-    value that is missing in the reference is left out.
+    The true quantiles have the least; at level 0.5 it is half the absolute error. Two models compare only at the same
+    levels. A value that is missing in the reference is left out.
 
     Units:
         the output's own
 
     Errors:
-        DataError: there are no quantiles, examples have different levels, or values that are no numbers, not finite, or of
-            another shape than the reference.
+        DataError: there are no quantiles, examples have different levels, or values that are no numbers, not finite, or
+            of another shape than the reference.
 
     Source: Koenker and Bassett 1978 (Econometrica 46:33).
     """

@@ -10,7 +10,7 @@ from ostinato.registry import Count
 class RepeatedNGrams(Metric):
     """Share of the predictions' n-grams that occur earlier in the same prediction: how much a model stutters.
 
-        100 * (n-grams - different n-grams) / n-grams     each summed over predictions; 0 where none is long enough to hold one
+        100 * (n-grams - different n-grams) / n-grams     each summed over predictions; 0 where all are too short
 
     An item is a member of a list, or a word between white space of a text. References are not read; what they repeat
     themselves is the level to expect of a good model.
@@ -18,7 +18,8 @@ class RepeatedNGrams(Metric):
     Args:
         n: items of an n-gram.
 
-    Source: 1 - distinct-n within a text, after Welleck et al. 2020 (arXiv:1908.04319), seq-rep-n, here over the whole split.
+    Source: 1 - distinct-n within a text, after Welleck et al. 2020 (arXiv:1908.04319), seq-rep-n, here over the whole
+        split.
     """
 
     higher_is_better = False

@@ -13,13 +13,14 @@ class SMAPE(Ratio):
 
         sMAPE = 200 / n * sum |predicted - true| / (|predicted| + |true|)     0 / 0 counts as 0; n true values
 
-    Over all values of all examples, which is M4's mean over series where all have one horizon. A value that is missing in the
-    reference is left out.
+    Over all values of all examples, which is M4's mean over series where all have one horizon. A value that is missing
+    in the reference is left out.
 
     Errors:
         DataError: a value is no number, a prediction is not finite, or has another shape than its reference.
 
-    Source: Makridakis, Spiliotis and Assimakopoulos 2020 (International Journal of Forecasting 36:54), equation for sMAPE.
+    Source: Makridakis, Spiliotis and Assimakopoulos 2020 (International Journal of Forecasting 36:54), equation for
+        sMAPE.
     """
 
     higher_is_better = False

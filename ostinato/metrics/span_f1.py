@@ -16,10 +16,10 @@ class SpanF1(Metric):
         recall    = 100 * right / spans of the references
         F1        = 100 * 2 right / (predicted + spans of the references)
 
-    A span is right if label, first and last step are. Where all labels of all examples are tags of a scheme (O, or B-, I-, E-, S-
-    before a label), spans are conlleval's, whichever scheme it is, legal or not; with plain labels, such as states of a protein, a
-    span is a longest run of one label other than `O`. A step without a reference ends spans on both sides. 0 where only the other
-    side has spans. Alternatives are not read.
+    A span is right if label, first and last step are. Where all labels of all examples are tags of a scheme (O, or B-,
+    I-, E-, S- before a label), spans are conlleval's, whichever scheme it is, legal or not; with plain labels, such as
+    states of a protein, a span is a longest run of one label other than `O`. A step without a reference ends spans on
+    both sides. 0 where only the other side has spans. Alternatives are not read.
 
     Args:
         measure: F1, or the precision or the recall that it is the harmonic mean of.
@@ -56,7 +56,8 @@ class SpanF1(Metric):
         right, predicted, expected = total
         if not predicted + expected:
             raise DataError(
-                "span_f1: neither references nor predictions hold a span to divide by; give a split that has some, or another"
+                "span_f1: neither references nor predictions hold a span to divide by; give a split that has some, or"
+                " another"
                 " metric"
             )
         weight, denominator = {
@@ -77,7 +78,7 @@ def _filled(predicted: Any, expected: Any, example: int) -> tuple[list[str], lis
 
 
 def _are_tags(labels: set[str]) -> bool:
-    """Whether labels are tags of a scheme; bare letters alone are so only with B or I, since E and S may be anything."""
+    """Whether labels are tags of a scheme; bare letters alone are only with B or I, since E and S may be anything."""
     return all(split(label) is not None for label in labels) and any(
         label in ("B", "I") or "-" in label for label in labels
     )

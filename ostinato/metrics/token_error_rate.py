@@ -11,8 +11,8 @@ class TokenErrorRate(Ratio):
 
         TER = 100 * sum of edits / sum of reference items     may pass 100 %
 
-    An item is a member of a list, or a word between white space of a text. Over lists of sounds this is the phoneme error
-    rate, over texts the word error rate of speech recognition. Alternatives are not read.
+    An item is a member of a list, or a word between white space of a text. Over lists of sounds this is the phoneme
+    error rate, over texts the word error rate of speech recognition. Alternatives are not read.
 
     Source: Levenshtein 1966.
     """

@@ -1,4 +1,4 @@
-"""The result of a sweep: what each combination costs and reaches, paired differences, quality by length; as JSON and as text."""
+"""The result of a sweep: costs and quality of each combination, paired differences, quality by length."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class SweepReport:
         return to_json(self)
 
     def tables(self, *, briefly: bool = False) -> list[tuple[str, list[str], list[list[str]]]]:
-        """The report as tables of text: title, heads, rows; `briefly` with the differences in each output's first metric alone."""
+        """The report as tables of text: title, heads, rows; `briefly` with differences in first metrics alone."""
         quality = list(
             dict.fromkeys(
                 (output, key) for row in self.rows for output, metrics in row.outputs.items() for key in metrics

@@ -1,4 +1,4 @@
-"""Sweeps: the runs of all combinations of some settings' values, planned from their names and trained each in its own process."""
+"""Sweeps: the runs of all combinations of some settings' values, planned by name, trained each in its own process."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Planned:
 
 
 class Ended(NamedTuple):
-    """How a run's process ended: its exit status, its last notes, its most resident memory in bytes (None: not known here)."""
+    """How a run's process ended: exit status, last notes, most resident memory in bytes (None where unknown)."""
 
     code: int
     notes: str
@@ -202,9 +202,10 @@ def _word(value: str) -> str:
 
 
 def is_finished(one: Planned) -> bool:
-    """Whether the run stands there as it is planned, trained and measured; data whose content changed are not looked at.
+    """Whether the folder holds the run as planned, trained and measured; changed contents of data are not looked for.
 
-    Data that are named otherwise make a run unfinished: whoever goes on with it reads them, and refuses others than it learnt from.
+    Data that are named otherwise make a run unfinished: whoever goes on with it reads them, and refuses others than it
+        learnt from.
     """
     try:
         began = bundles.load(one.folder)
@@ -269,7 +270,7 @@ def train_all(
 
 
 def examples_file(folder: Path, name: str) -> Path:
-    """What is known of each example that a run of a sweep was judged on."""
+    """What is known of each example that a run of a sweep was measured on."""
     return folder / KEPT / f"{name}.safetensors"
 
 
@@ -282,11 +283,11 @@ def peak_memory(folder: Path, name: str) -> int | None:
 
 
 def process(jobs: int) -> Start:
-    """Trains a run in a process of its own, so that its memory can be told from others'; with several jobs the cores are shared out."""
+    """Trains a run in a process of its own, whose memory is measured; several jobs share the cores."""
     several = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
 
     def start(one: Planned, say: Callable[[str], None]) -> Ended:
-        # What the run measures of each example at its end is kept for the table, which would decode the split once more.
+        # What the run measures of each example is kept for the table, which would decode the split once more.
         keep = ("--examples", str(examples_file(one.folder.parent, one.name)))
         # A terminal shows one run's live line as it is.
         is_live = jobs == 1 and sys.stderr.isatty()

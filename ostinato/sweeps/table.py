@@ -1,4 +1,4 @@
-"""The table of a sweep: what each combination costs and reaches, paired differences, and quality by the length of the input."""
+"""The table of a sweep: costs and quality of each combination, paired differences, quality by length of the input."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Trial:
 
     Args:
         parameters: how many the model has.
-        split: what it was judged on.
+        split: what it was measured on.
         training_rows: rows that it was trained on.
         metrics: output -> key -> the metric's settings.
         statistics: output -> key -> (examples, width), what the metric is made from.
@@ -63,7 +63,7 @@ class Trial:
 
 
 def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
-    """A trained run judged row by row, from what is kept beside it where its weights and its search are still the same.
+    """The trial of a trained run, from its file where weights and search are still the same, else measured row by row.
 
     Errors:
         DataError: the split's files are not there, or cannot be measured.
@@ -76,33 +76,34 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
                 return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118 (no dict)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         pass  # Never kept, or damaged: it is made anew.
-    say(f"judging {one.name} row by row")
+    say(f"measuring {one.name} row by row")
     run = Run.load(one.folder, device)
     split = row_sources.default_split(run, None, None)
     examples = row_sources.of_split(run, split, None, roots)
     return keep(run, split, examples, predict_all([run], examples, say=say), path)
 
 
-def keep(run: Run, split: str, examples: Examples, examined: SplitPredictions, path: Path) -> Trial:
-    """Writes what the metrics of a run are made of, example by example, so that no comparison has to decode the split again.
+def keep(run: Run, split: str, examples: Examples, predictions: SplitPredictions, path: Path) -> Trial:
+    """Writes what the metrics of a run are made from, example by example, so that no comparison decodes them again.
 
     Args:
-        run: that was judged.
+        run: that was measured.
         split: on what.
         examples: of the split.
-        examined: its answers.
+        predictions: of the run.
         path: a file for `trial`.
     """
-    made = _judged(run, split, examples, examined)
+    made = _trial_of(run, split, examples, predictions)
     arrays, facts = _packed(made, _key(run.folder))
     write(path, save(arrays, {"facts": json.dumps(facts)}))
     return made
 
 
 def _key(run: Path) -> str:
-    """What a run's answers depend on."""
+    """What a run's predictions and their metrics depend on."""
     recipe = bundles.load(run).recipe
-    known = [(run / f"{bundles.WEIGHTS}.sha256").read_text(), recipe.get("search"), recipe["data"]]
+    metrics = {output: settings.get("metrics") for output, settings in recipe["outputs"].items()}
+    known = [(run / f"{bundles.WEIGHTS}.sha256").read_text(), recipe.get("search"), recipe["data"], metrics]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
@@ -147,23 +148,23 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
     return Trial(**told, metrics=metrics, statistics=statistics, lengths=lengths)
 
 
-def _judged(run: Run, split: str, examples: Examples, examined: SplitPredictions) -> Trial:
+def _trial_of(run: Run, split: str, examples: Examples, predictions: SplitPredictions) -> Trial:
     lengths_of = _lengths(run, examples.raw())
     metrics: dict[str, dict[str, Settings]] = {}
     statistics: dict[str, dict[str, np.ndarray]] = {}
     lengths, references, steps = {}, {}, {}
-    for output, judged in examined.outputs.items():
+    for output, known in predictions.outputs.items():
         settings, built = settings_of(run.outputs[output]), metrics_of(run, output)
-        metrics[output] = {key: settings[key] for key, metric in built.items() if not metric.lacks(judged)}
+        metrics[output] = {key: settings[key] for key, metric in built.items() if not metric.lacks(known)}
         statistics[output] = {
-            key: np.ascontiguousarray(built[key].statistics(judged), dtype=np.float64) for key in metrics[output]
+            key: np.ascontiguousarray(built[key].statistics(known), dtype=np.float64) for key in metrics[output]
         }
         read = run.outputs[output].reads or list(run.inputs)
-        lengths[output] = np.max([lengths_of[name] for name in read], 0)[examined.numbers[output]]
-        references[output] = _hash([judged.expected, judged.alternatives], 2)
-        steps[output] = _hash(judged.num_targets, 1)
+        lengths[output] = np.max([lengths_of[name] for name in read], 0)[predictions.numbers[output]]
+        references[output] = _hash([known.expected, known.alternatives], 2)
+        steps[output] = _hash(known.num_targets, 1)
     training_rows = run.bundle.data["splits"]["train"]["rows"]
-    orders = {output: judged.order for output, judged in examined.outputs.items() if judged.order is not None}
+    orders = {output: known.order for output, known in predictions.outputs.items() if known.order is not None}
     return Trial(
         sum(run.graph.parts().values()), split, training_rows, metrics, statistics, lengths, references, steps, orders
     )
@@ -279,7 +280,7 @@ def _epochs(folder: Path) -> tuple[int, float]:
 
 
 def _shared(found: Mapping[int, Trial], output: str) -> bool:
-    """Whether all seeds were judged on the same examples."""
+    """Whether all seeds were measured on the same examples."""
     return len({one.examples[output] for one in found.values()}) == 1
 
 
@@ -364,9 +365,12 @@ def _compared(
     if not all(_has(one, output, name) for pair in pairs for one in pair):
         return "not every run has it; differences from those that have none are left out"
     if any(one.examples[output] != other.examples[output] for one, other in pairs):
-        return "judged on different examples, so that differences cannot be paired and are left out"
+        return "measured on different examples, so that differences cannot be paired and are left out"
     if metric.per_step and any(one.steps[output] != other.steps[output] for one, other in pairs):
-        return "numbers per step compare only where references have the same steps (one tokenizer); differences are left out"
+        return (
+            "numbers per step compare only where references have the same steps (one tokenizer); differences are left"
+            " out"
+        )
     if not seeds:
         return "no seed was trained on both sides"
     sides = [[one.statistics[output][name] for one in side] for side in zip(*pairs)]
@@ -378,7 +382,7 @@ def _compared(
 
 
 def _by_length(axes: Sequence[Axis], by: Trials) -> dict[str, list[Line]]:
-    """The first metric that all runs have of each output, in bins of the input's length; where data are varied, of the most."""
+    """The first metric that all runs have of each output, in bins of the input's length; of the most data."""
     lines: dict[str, list[Line]] = {}
     for output, metrics in _names(_every(by)).items():
         key = next((key for key in metrics if all(_has(trial, output, key) for trial in _every(by))), None)

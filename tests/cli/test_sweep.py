@@ -27,10 +27,10 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
         and "not between methods" in said.out
         and "2 runs at once slow each other" in said.out
     )
-    assert "judging" not in said.err, "what a run measures at its end is not decoded again"
+    assert "row by row" not in said.err, "what a run measures at its end is not decoded again"
     kept = {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()}
     again = cli(*WORDS, "--device", "cpu", "--json")
-    assert "2 of 2 runs are finished" in again.err and "judging" not in again.err
+    assert "2 of 2 runs are finished" in again.err and "row by row" not in again.err
     assert {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()} == kept
     report = again.json
     assert report == json.loads((here / "all/sweep.json").read_text())

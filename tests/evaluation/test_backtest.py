@@ -121,7 +121,7 @@ def test_an_origin_that_cannot_be_judged_is_left_out_with_a_note(run, tmp_path):
     assert "mae" in backtest["origins"][0]["outputs"]["ahead"] and backtest["origins"][1]["outputs"] == {"ahead": {}}
     (note,) = backtest["notes"]
     assert note.startswith(
-        "--origins 2: the windows from 2013-01-02 19:00 to 2013-01-04 04:00 cannot be judged alone: "
+        "--origins 2: the windows from 2013-01-02 19:00 to 2013-01-04 04:00 cannot be measured alone: "
     )
     assert backtest["summary"] == {"ahead": {}} and note in text_of(report).splitlines()
 
