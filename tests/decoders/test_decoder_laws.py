@@ -1,0 +1,41 @@
+"""The laws of decoders, run on every member of the room with every option."""
+
+import pytest
+
+from ostinato import registry
+from ostinato.testing import decoders, laws
+from ostinato.testing._tools import Member
+
+TOGETHER = [
+    {"input_feeding": True, "layers": 2},
+    {"input_feeding": True, "attention": "location", "cell": "gru"},
+    {"context": "before", "attention": "dot", "layers": 3},
+    {"attention": "none", "layers": 2},
+    {"bridge": False, "context": "before"},
+]
+
+
+@pytest.mark.parametrize("name", registry.names("decoders"))
+def test_law(name):
+    laws.run("decoders", name)
+
+
+@pytest.mark.parametrize("options", TOGETHER, ids=str)
+def test_laws_of_options_together(options):
+    member = decoders.small(Member.of("decoders", "recurrent", options))
+    for inputs in decoders.INPUTS:
+        if decoders._takes(member, inputs):
+            for law in decoders.LAWS:
+                law(member, inputs)
+
+
+def test_the_laws_see_a_decoder_that_breaks_them(monkeypatch):
+    decoder = registry.component("decoders", "recurrent")
+    honest = decoder.step
+
+    def forgetful(self, steps, state):
+        return honest(self, steps, state)[0], state
+
+    monkeypatch.setattr(decoder, "step", forgetful)
+    with pytest.raises(AssertionError, match="features of row"):
+        decoders.step_by_step_is_the_whole(decoders.small(Member.of("decoders", "recurrent")), "one")
