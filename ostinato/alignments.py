@@ -1,7 +1,7 @@
 """How an output lines up with time: five alignments, and everything that depends on which one an output has.
 
-The room is closed: a head or a modality lists the names that it serves, and no other package adds one. Code asks `of(output)` for an
-attribute and never compares the name.
+The room is closed: a head or a modality lists the names that it serves, and no other package adds one. Code asks
+`of(output)` for an attribute and never compares the name.
 
 | alignment | an output is | its targets |
 |---|---|---|
@@ -31,10 +31,10 @@ class Alignment:
     Args:
         name: as a recipe names it.
         target: what one target is called in a message.
-        continues: whether the output continues one input, which the recipe names in `of`. That input is read first, and its encoder
-            must be causal: a step is read without those after it.
-        labels_steps: whether each target labels a step of one input, seen with all the others. A text that is read in pieces then has
-            a step per word.
+        continues: whether the output continues one input, which the recipe names in `of`. That input is read first,
+            and its encoder must be causal: a step is read without those after it.
+        labels_steps: whether each target labels a step of one input, seen with all the others. A text that is read in
+            pieces then has a step per word.
         windows: whether rows are windows of series: `lookback` steps read, `horizon` steps predicted, splits by time.
         streams: whether rows can be cut into chunks that continue from a state (`training.tbptt`).
     """
@@ -52,8 +52,8 @@ class Alignment:
         return self.labels_steps or self.streams
 
     def targets_allowed(self, source_length: int) -> tuple[int, int | None]:
-        """The fewest and the most targets of a row whose source has so many steps; None: any number. `Head.targets_allowed` may
-        narrow it. Lengths of many rows may be an array."""
+        """The fewest and the most targets of a row whose source has so many steps; None: any number.
+        `Head.targets_allowed` may narrow it. Lengths of many rows may be an array."""
         if self.per_step:
             return source_length, source_length
         return (1, 1) if self is summary else (0, None)
@@ -70,14 +70,16 @@ class Alignment:
         if self.labels_steps and len(output.reads or recipe.inputs) > 1 and not _keeps_steps(output):
             yield (
                 f"{where}.join",
-                f"align '{self.name}' labels the steps of one input; say which in `reads`, or `join: attend` to look at the others",
+                f"align '{self.name}' labels the steps of one input; say which in `reads`, or `join: attend` to look"
+                " at the others",
             )
         if self.continues:
             yield from self._check_source(where, output, recipe)
         elif output.of is not None:
             yield (
                 f"{where}.of",
-                f"`of` belongs to align 'next' or 'ahead', this output's is '{self.name}'; say `align: next`, or leave it out",
+                f"`of` belongs to align 'next' or 'ahead', this output's is '{self.name}'; say `align: next`, or"
+                " leave it out",
             )
         if not self.windows:
             for word in ("lookback", "stride"):
@@ -112,7 +114,8 @@ class Alignment:
             if getattr(encoder, word):
                 yield (
                     f"inputs.{of}.encoder.{word}",
-                    f"true shows it the steps that {where} must predict; leave it out: align '{self.name}' needs a causal encoder",
+                    f"true shows it the steps that {where} must predict; leave it out: align '{self.name}' needs a"
+                    " causal encoder",
                 )
         traits = component("modalities", source.type).traits(source)
         if traits.characters:
@@ -128,7 +131,8 @@ class Alignment:
         if output.join is not None:
             yield (
                 f"{where}.join",
-                f"an output of align '{self.name}' has the summaries of other inputs beside each step; leave the join out",
+                f"an output of align '{self.name}' has the summaries of other inputs beside each step; leave the join"
+                " out",
             )
 
 

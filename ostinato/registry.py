@@ -61,6 +61,11 @@ class Settings(BaseModel):
         if "type" in type(self).model_fields:
             self.__pydantic_fields_set__.add("type")
 
+    if typing.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Fields come from constructors, so that no type checker knows them."""
+
     def arguments(self) -> dict[str, Any]:
         """The constructor's keyword arguments."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != "type"}
@@ -142,7 +147,7 @@ def _names_file(class_name: str, file_name: str, room: str) -> bool:
 
 
 @functools.cache
-def component(room: str, name: str) -> type:
+def component(room: str, name: str) -> type[Any]:
     """The class of a member: the one in its file whose name is the file's, or the file's and the room's."""
     if name not in names(room):
         raise ConfigError(f"{room} has no '{name}'{nearest(name, names(room))}")

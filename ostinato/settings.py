@@ -1,4 +1,5 @@
-"""The settings classes of every component by its class's name, derived from the constructors: `from ostinato.settings import Text`."""
+"""The settings classes of every component by its class's name, derived from the constructors: `from
+ostinato.settings import Text`."""
 
 from ostinato.registry import ROOMS, component, names, settings_class
 

@@ -42,8 +42,8 @@ class OutputFields:
         of: the input that a `next` or `ahead` output continues.
         horizon: how many steps an `ahead` output predicts.
         lookback: how many steps of a series its forecast is made from; chosen from the data where nothing is said.
-        stride: steps from one training window of a series to the next, the first drawn for each epoch; chosen from the data where
-            nothing is said.
+        stride: steps from one training window of a series to the next, the first drawn for each epoch; chosen from the
+            data where nothing is said.
         reads: the inputs it reads; by default all of them.
         join: how several inputs are made into one; by default the head takes each of them.
         head: how it is predicted; by default as its modality says for this alignment.
@@ -81,7 +81,8 @@ def output_settings(modality: str) -> type[Settings]:
 
 
 def column_settings(modality: str) -> type[Settings]:
-    """The settings of a column wherever it stands: what `ostinato.settings.Text(...)` takes; the recipe says which belong where."""
+    """The settings of a column wherever it stands: what `ostinato.settings.Text(...)` takes; the recipe says which
+    belong where."""
     return _with_fields(modality, (InputFields, OutputFields))
 
 

@@ -63,7 +63,8 @@ def _demand_allowed_targets(recipe: Settings, dataset: Dataset, rows: np.ndarray
                 )
                 if alignment.labels_steps:
                     message = f"{place} has {number.format('labels')} {unit}s"
-                    advice = f"needs one label per {unit}: mend or leave out what has another number{_other_unit(recipe, source)}"
+                    other = _other_unit(recipe, source)
+                    advice = f"needs one label per {unit}: mend or leave out what has another number{other}"
                 else:
                     message = f"{place} has {number.format('steps')}"
                     advice = f"predicts what follows each step; leave {place}.column out, or set align: free"

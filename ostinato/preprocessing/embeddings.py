@@ -56,7 +56,8 @@ def starts(
         table, levels = read(path, title, words, seed=recipe.training.seed)
         if given.get(name, table.shape[1]) != table.shape[1]:
             raise ConfigError(
-                f"{place}_size: {given[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave embedding_size out"
+                f"{place}_size: {given[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave"
+                " embedding_size out"
             )
         total, exact, lower = (
             sum(word is not None for word in words),

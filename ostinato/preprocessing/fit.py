@@ -18,8 +18,8 @@ Column = Callable[[], Iterable[Any]]
 def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[str, Column]) -> None:
     """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts.
 
-    Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values say. What
-    several read in one way, as an output reads the input that it goes on from, is counted once.
+    Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values
+    say. What several read in one way, as an output reads the input that it goes on from, is counted once.
     """
     owners, own = vocabulary_owners(recipe), own_settings(recipe)
     read = {

@@ -15,22 +15,26 @@ from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
 
 UPDATES_AN_EPOCH = 200
-"""Fewer updates learn little from an epoch, many more cost more than they teach: the middle that small and large sets share."""
+"""Fewer updates learn little from an epoch, many more cost more than they teach: the middle that small and large
+sets share."""
 TOTAL_UPDATES = 5000
 """Where recurrent translators of 10^4 to 10^5 pairs stop gaining; early stopping ends sooner what is learnt sooner."""
 
 SUBWORD_POOLING = "mean"
-"""What represents a word that is read in pieces, where it has a label. Of English parts of speech (UD EWT, 3,000 sentences, 1,500
-pieces, an LSTM of 64 both ways, two seeds) mean gave 88.2 %, last 87.9 %, first 86.1 %; one way (one seed) 84.6, 84.7 and 80.4 %."""
+"""What represents a word that is read in pieces, where it has a label. Of English parts of speech (UD EWT, 3,000
+sentences, 1,500 pieces, an LSTM of 64 both ways, two seeds) mean gave 88.2 %, last 87.9 %, first 86.1 %; one way (one
+seed) 84.6, 84.7 and 80.4 %."""
 
 STREAMS = (8, 64)
-"""The fewest and the most streams that are chosen: products of fewer rows are slow, and more streams than rows run dry."""
+"""The fewest and the most streams that are chosen: products of fewer rows are slow, and more streams than rows run
+dry."""
 
 WINDOWS = 64
 """Windows in a batch: as many rows as keep the products of a recurrence wide."""
 
 STEADY = 0.0, "a number is a sum over all that the head reads: what is dropped moves it"
-"""No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive it."""
+"""No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive
+it."""
 
 Chosen = dict[str, tuple[Any, str]]
 
@@ -53,7 +57,8 @@ class Amount:
 
 
 def words(recipe: Recipe) -> Chosen:
-    """How pieces become words where words have labels, before fitting: for each text whose tokenizer cuts words to sub-words.
+    """How pieces become words where words have labels, before fitting: for each text whose tokenizer cuts words to
+    sub-words.
 
     A text of single characters or bytes is left alone: its characters may be what has labels.
     """
@@ -81,7 +86,8 @@ def words(recipe: Recipe) -> Chosen:
 def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
     """Vocabulary sizes of sub-word tokenizers, before fitting.
 
-    One piece per about 225 characters of training text: 8,000 pieces for 29,000 captions, so that each is seen often enough to be learnt.
+    One piece per about 225 characters of training text: 8,000 pieces for 29,000 captions, so that each is seen often
+    enough to be learnt.
     """
     chosen: Chosen = {}
     owners = recipe_columns.vocabulary_owners(recipe.settings)
@@ -110,7 +116,8 @@ def widths(of_vectors: Mapping[str, int]) -> Chosen:
 
 
 def sizes(recipe: Recipe, amount: Amount) -> Chosen:
-    """Widths, dropout, batch and epochs, after encoding; what the user set is taken as it is and the others follow from it."""
+    """Widths, dropout, batch and epochs, after encoding; what the user set is taken as it is and the others follow
+    from it."""
     chosen: Chosen = {}
     total = sum(amount.steps.values())
     many = f"{amount.rows:,} rows, {total:,} steps"
@@ -192,7 +199,8 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         if training.batch_rows is None:
             streams = round(min(4000, own / UPDATES_AN_EPOCH) / training.tbptt)
             streams = max(1, min(amount.rows, STREAMS[1], max(STREAMS[0], streams)))
-            why = f"{many}: chunks of {training.tbptt} steps of each of so many streams, {streams * training.tbptt:,} steps at most"
+            steps = f"{streams * training.tbptt:,} steps at most"
+            why = f"{many}: chunks of {training.tbptt} steps of each of so many streams, {steps}"
             chosen["training.batch_rows"] = (streams, why)
         streams = chosen["training.batch_rows"][0] if "training.batch_rows" in chosen else training.batch_rows
         updates = own / (training.tbptt * min(streams, amount.rows) * training.accumulate)

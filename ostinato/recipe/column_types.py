@@ -1,4 +1,5 @@
-"""What a column of a table is taken for, from a look at its cells, with the reason and what to write where the guess is wrong."""
+"""What a column of a table is taken for, from a look at its cells, with the reason and what to write where the guess
+is wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class Guess:
 
 
 def held(cells: Sequence[Any]) -> list[Any]:
-    """The cells that hold something; among numbers and nothing else words such as NA hold nothing, elsewhere they may be labels."""
+    """The cells that hold something; among numbers and nothing else words such as NA hold nothing, elsewhere they
+    may be labels."""
     there = [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell.strip())]
     return there if numbers_in(there) is None else [cell for cell in there if as_number(cell) is not None]
 
@@ -100,7 +102,8 @@ def _of_lists(lists: Sequence[list[Any]]) -> Guess:
 
 
 def numbers_in(cells: Sequence[Any]) -> list[float] | None:
-    """The numbers among cells that are numbers or say that one is missing, as the modality reads them; None where one is neither."""
+    """The numbers among cells that are numbers or say that one is missing, as the modality reads them; None where
+    one is neither."""
     try:
         return [number for cell in cells if (number := as_number(cell)) is not None]
     except DataError:
@@ -145,10 +148,8 @@ def _of_numbers(numbers: Sequence[float]) -> Guess:
 
 def is_numbering(cells: Sequence[Any]) -> bool:
     """Whether a column counts the rows."""
-    numbers = numbers_in(cells)
-    return (
-        bool(numbers) and len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
-    )
+    numbers = numbers_in(cells) or []
+    return len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
 
 
 def is_dates(cells: Sequence[Any]) -> bool:
@@ -165,7 +166,8 @@ def _is_prose(vocabulary: Counter[str]) -> bool:
 def labels_of_steps(
     output: str, inputs: Mapping[str, str | None], cells: Mapping[str, list[Any]]
 ) -> tuple[Guess, str, Any] | None:
-    """Where the output has as many labels as an input has steps in every row: the labels, that input, and its settings."""
+    """Where the output has as many labels as an input has steps in every row: the labels, that input, and its
+    settings."""
     whole = [str(cell) for cell in held(cells[output])]
     few = len(set(whole)) * EACH_LABEL <= len(whole)
     for name, kind in inputs.items():

@@ -32,7 +32,8 @@ def columns_of(place: str, settings: Settings) -> list[str]:
 
 
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
-    """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of a raw value."""
+    """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of
+    a raw value."""
     made = {}
     for place, settings in places(recipe):
         plain = settings.plain()
@@ -84,7 +85,8 @@ def vocabulary_owners(recipe: Settings) -> dict[str, str]:
 
 
 def of_vocabulary(kind: str) -> tuple[str, ...]:
-    """The settings of a modality that decide what its symbols or numbers are, which all who share a vocabulary have in common."""
+    """The settings of a modality that decide what its symbols or numbers are, which all who share a vocabulary have
+    in common."""
     cls = component("modalities", kind)
     own = [parameter.name for parameter in keyword_only(cls)]
     return ("tokenizer",) if issubclass(cls, Tokenized) else tuple(name for name in own if name not in OWN_READING)

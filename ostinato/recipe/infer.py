@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -134,7 +133,8 @@ class Guessed:
         lines += ["", _entry({"data": self.data(path)})]
         if any("horizon" in one.settings for one in self.outputs.values() if isinstance(one.settings, dict)):
             lines.append(
-                "# The end is set aside for valid. To choose, and for a test: split: {valid: 2013-01-01, test: 2014-01-01}, or steps."
+                "# The end is set aside for valid. To choose, and for a test: split:"
+                " {valid: 2013-01-01, test: 2014-01-01}, or steps."
             )
         else:
             lines.append(
@@ -176,8 +176,8 @@ def guess(
     Args:
         source: the file.
         inputs: `COLUMN` or `COLUMN:TYPE`, or several with commas between; with none, all columns that are no output.
-        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it. A column of
-            numbers that is told to be a `series`, or is an input too, is forecast.
+        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it. A
+            column of numbers that is told to be a `series`, or is an input too, is forecast.
         base: the folder that the path is relative to; the working folder by default.
         data_root: further folders.
 
@@ -202,9 +202,9 @@ def guess(
     ):
         free = [name for name in table.columns if name not in (time_columns.time, time_columns.series)]
         if free and all(is_series(look.held(name)) for name in free):
-            choice = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column; say --out COLUMN:series for another"
-            return _forecast(look, {}, {free[-1]: None}, free[-1], choice)
-    choice, left_out = None, {}
+            why = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column"
+            return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; say --out COLUMN:series for another")
+    choice, left_out = None, dict[str, str]()
     if not told_outputs:
         free = [name for name in table.columns if name not in told_inputs]
         if not free:
@@ -244,7 +244,8 @@ def guess(
     for name in (*told_inputs, *told_outputs):
         if not look.held(name):
             raise DataError(
-                f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it out, or name another"
+                f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it"
+                " out, or name another"
             )
     made_inputs = {name: kind_of(kind, look.held(name)) for name, kind in told_inputs.items()}
     made_outputs: dict[str, Guess] = {}
@@ -293,7 +294,7 @@ def _nameable(found: Guessed) -> Guessed:
         made = {}
         for column, one in columns.items():
             plain = {"type": one.settings} if isinstance(one.settings, str) else dict(one.settings)
-            if names_of.get(plain.get("of")) not in (None, plain.get("of")):
+            if names_of.get(str(plain.get("of"))) not in (None, plain.get("of")):
                 made[names_of[column]] = replace(one, settings={**plain, "of": names_of[plain["of"]]})
             elif names_of[column] != column and "of" not in plain:
                 made[names_of[column]] = replace(one, settings={**plain, "column": column})
@@ -341,20 +342,23 @@ def recipe_of(
 def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
     """Column -> type or None."""
     found: dict[str, str | None] = {}
-    is_one = lambda one: one in columns or one.rpartition(":")[0] in columns  # noqa: E731
-    for one in itertools.chain.from_iterable([one] if is_one(one) else one.split(",") for one in given):
-        name, sign, kind = one.rpartition(":")
-        if one in columns or not sign:
-            name, kind = one, ""
+    parts: list[str] = []
+    for part in given:
+        is_column = part in columns or part.rpartition(":")[0] in columns
+        parts += [part] if is_column else part.split(",")
+    for part in parts:
+        name, sign, kind = part.rpartition(":")
+        if part in columns or not sign:
+            name, kind = part, ""
         if name not in columns:
             folder = (
                 "; with a table --out names an output, and --folder DIR the run's folder" if option == "--out" else ""
             )
-            raise ConfigError(f"{option} {one}: there is no column '{name}'{nearest(name, columns)}{folder}")
-        if sign and name != one and kind not in names("modalities"):
-            raise ConfigError(f"{option} {one}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
+            raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{folder}")
+        if sign and name != part and kind not in names("modalities"):
+            raise ConfigError(f"{option} {part}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
         if name in found:
-            raise ConfigError(f"{option} {one}: '{name}' is named twice")
+            raise ConfigError(f"{option} {part}: '{name}' is named twice")
         found[name] = kind or None
     return found
 
@@ -367,7 +371,8 @@ def _going_on(look: Look, column: str, told: Mapping[str, str | None]) -> Guesse
     one = kind_of(told.get(column), held)
     if _kind(one.settings) in ("category", "number"):
         raise ConfigError(
-            f"DATA: {look.source} has one column, {column}, and it is a {_kind(one.settings)}: nothing goes on from it; give a table"
+            f"DATA: {look.source} has one column, {column}, and it is a {_kind(one.settings)}: nothing goes on from"
+            " it; give a table"
         )
     output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
     return Guessed(
@@ -396,10 +401,12 @@ def _forecast(
             f"'{target}' holds nothing" if first is None else f"{look.place(first[0])}, column '{target}': {first[1]}"
         )
         raise ConfigError(
-            f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers is forecast, and these"
+            f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers"
+            " is forecast, and these"
             f" are none ({seen}); name another column, or write a recipe"
             if target in told_inputs
-            else f"--out {target}:series: a series is of numbers, and {seen}; name another column or another type where these are no numbers"
+            else f"--out {target}:series: a series is of numbers, and {seen}; name another column or another type where"
+            " these are no numbers"
         )
     if len(told_outputs) > 1:
         listed = ", ".join(told_outputs)
@@ -418,8 +425,10 @@ def _forecast(
         time_columns = named if named is not None and named.dates else None
     if time_columns is None and not in_lists:
         raise ConfigError(
-            f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that rise from row to row, or within"
-            " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time, or add the column"
+            f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that"
+            " rise from row to row, or within"
+            " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time,"
+            " or add the column"
         )
     steps = {time_columns.time, time_columns.series} if time_columns is not None else set()
     left_out, reads = (

@@ -1,4 +1,5 @@
-"""What pydantic says against a recipe, as a person is told it: the path as written, what is wrong there, the nearest right word."""
+"""What pydantic says against a recipe, as a person is told it: the path as written, what is wrong there, the nearest
+right word."""
 
 from __future__ import annotations
 

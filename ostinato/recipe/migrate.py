@@ -1,7 +1,8 @@
-"""Old words of recipes and what replaces them: one table for files, `--set`, sweeps, Python arguments, run folders and checkpoints.
+"""Old words of recipes and what replaces them: one table for files, `--set`, sweeps, Python arguments, run folders and
+checkpoints.
 
-A recipe without a version, or of version 1, may have the words on the left; each is replaced, and a note names the new one. Code knows
-the new words alone, so this is the one place besides `infer` that names members.
+A recipe without a version, or of version 1, may have the words on the left; each is replaced, and a note names the new
+one. Code knows the new words alone, so this is the one place besides `infer` that names members.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def report_today(plain: Any) -> Any:
 
 
 def tensor_names(settings: Settings) -> Callable[[str], str]:
-    """What turns the name of a tensor that an earlier version saved into the name today; a name of today stays as it is.
+    """What turns the name of a tensor that an earlier version saved into the name today; a name of today stays as it
+    is.
 
     Args:
         settings: of the recipe, in the words of today.
@@ -133,8 +135,9 @@ def _put(node: dict[str, Any], path: Path, value: Any) -> None:
         child = node.get(key, {})
         node[key] = node = dict(child) if isinstance(child, Mapping) else {"type": child}
     before = node.get(path[-1])
-    both = isinstance(value, Mapping) and isinstance(before, Mapping)
-    node[path[-1]] = {**before, **value} if both else value
+    if isinstance(value, Mapping) and isinstance(before, Mapping):
+        value = {**before, **value}
+    node[path[-1]] = value
 
 
 def _note(old: Path, value: Any, new: Path, changed: Any) -> str:
@@ -235,7 +238,8 @@ COLUMNS = (("inputs", "*"), ("outputs", "*"))
 DECODER = ("cell", "hidden_size", "layers", "attention", "context", "input_feeding", "bridge", "scheduled_sampling")
 """Settings that an autoregressive head had and its decoder has."""
 DECODER_TENSORS = ("attentions", "embedding", "cells", "bridge", "readout")
-"""Modules of an autoregressive head that its decoder has: tensors `heads.OUTPUT.cells.*` are `heads.OUTPUT.decoder.cells.*`."""
+"""Modules of an autoregressive head that its decoder has: tensors `heads.OUTPUT.cells.*` are
+`heads.OUTPUT.decoder.cells.*`."""
 RULES = (
     Rule(("inputs", "*", "encoder"), "both_ways", ("bidirectional",)),
     *(Rule(place, "several", ("multilabel",)) for place in COLUMNS),

@@ -60,7 +60,8 @@ def at_path(plain: Mapping[str, Any], path: str) -> Any:
 
 
 def set_path(plain: dict[str, Any], path: str, value: Any, settings: Settings | None = None) -> None:
-    """Sets `a.b.c`; a bare name on the way opens to `{type: name}`, and a slot that nobody wrote takes the type it has in `settings`."""
+    """Sets `a.b.c`; a bare name on the way opens to `{type: name}`, and a slot that nobody wrote takes the type it
+    has in `settings`."""
     *parents, last = path.split(".")
     for key in parents:
         child = plain.get(key)

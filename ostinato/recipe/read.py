@@ -1,4 +1,5 @@
-"""Recipes: YAML or Python arguments to checked settings, every mistake reported at once with its line and the nearest word."""
+"""Recipes: YAML or Python arguments to checked settings, every mistake reported at once with its line and the
+nearest word."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class Recipe:
         return at_path(self.plain(), path)
 
     def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
-        """The recipe with values chosen from the data where the user gave none: path -> (value, reason). Nothing is checked."""
+        """The recipe with values chosen from the data where the user gave none: path -> (value, reason). Nothing is
+        checked."""
         given, settings = _copied(self.given), self.settings
         for path, (value, _) in chosen.items():
             set_path(given, path, value, self.settings)
@@ -131,8 +133,8 @@ def from_arguments(
 
 
 def _with_continuations(plain: dict[str, Any]) -> dict[str, Any]:
-    """The recipe with what follows from `of`: an output that continues an input has its type, column and vocabulary, and the input's
-    encoder is causal. What makes no sense is left as it is, for its own message."""
+    """The recipe with what follows from `of`: an output that continues an input has its type, column and vocabulary,
+    and the input's encoder is causal. What makes no sense is left as it is, for its own message."""
     inputs, outputs = plain.get("inputs"), plain.get("outputs")
     if not isinstance(inputs, dict) or not isinstance(outputs, dict):
         return plain
@@ -167,7 +169,7 @@ def _with_continuations(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _continues(output: Mapping[str, Any]) -> bool:
-    alignment = alignments.ALIGNMENTS.get(output.get("align"))
+    alignment = alignments.ALIGNMENTS.get(str(output.get("align")))
     return ("of" in output and "type" not in output) or (alignment is not None and alignment.continues)
 
 
@@ -225,7 +227,8 @@ def _copied(plain: Any) -> Any:
 
 
 def _written(settings: Any) -> Any:
-    """Settings as a person writes them: no line for what is not set by default either, a bare name for what holds only a type."""
+    """Settings as a person writes them: no line for what is not set by default either, a bare name for what holds
+    only a type."""
     if isinstance(settings, Settings):
         fields = {name: (getattr(settings, name), field.default) for name, field in type(settings).model_fields.items()}
         kept = {
@@ -265,8 +268,8 @@ def check(
         plain: the whole recipe.
         origin: its name for messages.
         text: as it was written, for the lines of mistakes.
-        to_train: whether a model shall be made of it: what is shared is then filled in, and what differs there refused. Of settings
-            that were saved with a model all are given, also those that never counted.
+        to_train: whether a model shall be made of it: what is shared is then filled in, and what differs there
+            refused. Of settings that were saved with a model all are given, also those that never counted.
         modalities: of each column, where they are built already; their own refusals are then known.
 
     Errors:
@@ -274,7 +277,8 @@ def check(
     """
     if isinstance(plain.get("version"), int) and not isinstance(plain["version"], bool) and plain["version"] > VERSION:
         raise ConfigError(
-            f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update Ostinato"
+            f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update"
+            " Ostinato"
         )
     try:
         settings = recipe_class().model_validate(_with_continuations(plain))
@@ -301,7 +305,8 @@ def check(
 
 
 def _shared(recipe: Settings) -> Settings:
-    """The recipe in which inputs that read by another's vocabulary, and outputs that go on from them, say what that is."""
+    """The recipe in which inputs that read by another's vocabulary, and outputs that go on from them, say what that
+    is."""
     columns, made, outputs = dict(recipe_columns.places(recipe)), {}, dict(recipe.outputs)
     for place, owner in recipe_columns.vocabulary_owners(recipe).items():
         one = columns[place]

@@ -41,7 +41,8 @@ def check(recipe: Settings) -> Iterator[Message]:
         if traits_of(column).by_words and name not in labelled:
             yield (
                 f"inputs.{name}.subword_pooling",
-                "pools the pieces of words for their labels, and no output labels them; leave it out, or add one of align 'each'",
+                "pools the pieces of words for their labels, and no output labels them; leave it out, or add one of"
+                " align 'each'",
             )
     for name in sorted(set(recipe.inputs) & set(recipe.outputs)):
         yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and say `column: {name}`"
@@ -65,7 +66,8 @@ def check(recipe: Settings) -> Iterator[Message]:
     if recipe.data.fraction < 1 and alignments.forecasts(recipe):
         yield (
             "data.fraction",
-            "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter series",
+            "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter"
+            " series",
         )
     for place, _ in recipe_columns.places(recipe):
         name = place.partition(".")[2]
@@ -74,7 +76,8 @@ def check(recipe: Settings) -> Iterator[Message]:
 
 
 def can_be_name(name: str) -> bool:
-    """Whether an input or output can have this name: names of torch modules have no dots, and torch has names of its own."""
+    """Whether an input or output can have this name: names of torch modules have no dots, and torch has names of its
+    own."""
     return bool(name) and "." not in name and name not in _TAKEN
 
 
@@ -94,7 +97,8 @@ def _check_output(name: str, output: Settings, recipe: Settings) -> Iterator[Mes
     if alignment.name not in head.aligns:
         yield (
             f"{where}.head",
-            f"'{output.head.type}' does not serve align '{alignment.name}'; it serves: {', '.join(sorted(head.aligns))}",
+            f"'{output.head.type}' does not serve align '{alignment.name}'; it serves:"
+            f" {', '.join(sorted(head.aligns))}",
         )
     reads = output.reads or ()
     if output.reads is not None and not reads:
@@ -126,17 +130,20 @@ def _check_streams(recipe: Settings) -> Iterator[Message]:
             found = "windows of a series" if alignment.windows else f"of align '{alignment.name}'"
             yield (
                 place,
-                f"cuts what continues step by step (align 'next'), and {where} is {found}; leave tbptt out, or train it apart",
+                f"cuts what continues step by step (align 'next'), and {where} is {found}; leave tbptt out, or train"
+                " it apart",
             )
         elif output.of != of:
             yield (
                 place,
-                f"all outputs must continue one input, and {where} continues '{output.of}', another '{of}'; train them apart",
+                f"all outputs must continue one input, and {where} continues '{output.of}', another '{of}'; train"
+                " them apart",
             )
         elif of in recipe.inputs and (output.column or name) != (recipe.inputs[of].column or of):
             yield (
                 place,
-                f"{where} reads the column '{output.column or name}' and not that of '{of}'; leave its `column` out, or leave tbptt out",
+                f"{where} reads the column '{output.column or name}' and not that of '{of}'; leave its `column` out,"
+                " or leave tbptt out",
             )
 
 
@@ -181,12 +188,14 @@ def _check_windows(recipe: Settings) -> Iterator[Message]:
         if cls.over_time == "dates" and (data.time is None or column.column != data.time):
             yield (
                 where,
-                f"a {column.type} reads the column of dates that data.time names; name it there, and leave `column` out",
+                f"a {column.type} reads the column of dates that data.time names; name it there, and leave `column`"
+                " out",
             )
         if isinstance(column.column, list) and (cls.over_time != "channels" or data.time is None or not column.column):
             yield (
                 f"{where}.column",
-                "several columns are the channels of a series in a table with a row per step (data.time); name one column",
+                "several columns are the channels of a series in a table with a row per step (data.time); name one"
+                " column",
             )
     for name, output in recipe.outputs.items():
         source = recipe.inputs.get(output.of)
@@ -284,7 +293,8 @@ def check_sharing(recipe: Settings) -> Iterator[Message]:
                 path, ours, theirs = differing
                 yield (
                     f"{place}.{path}",
-                    f"{json.dumps(ours)}, and {owner}, whose vocabulary is read here too (same_as), has {json.dumps(theirs)};"
+                    f"{json.dumps(ours)}, and {owner}, whose vocabulary is read here too (same_as), has"
+                    f" {json.dumps(theirs)};"
                     f" leave it out, set it in {owner}, or give {place} an encoder of its own",
                 )
 

@@ -26,7 +26,8 @@ Moment = Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_as
 
 
 class Ends(Settings):
-    """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series, test's after valid's."""
+    """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series,
+    test's after valid's."""
 
     valid: Moment = None
     test: Moment = None
@@ -40,7 +41,8 @@ class Data(Settings):
         time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
         series: of several series: the column that names the one to which a row belongs.
         split: of series: where valid and test begin.
-        season: of series: steps of a season, for the seasonal rival and the scale of errors; from the dates where nothing is said.
+        season: of series: steps of a season, for the seasonal rival and the scale of errors; from the dates where
+            nothing is said.
     """
 
     train: Source | None = None
@@ -59,7 +61,7 @@ def _columns(direction: str) -> Any:
     """The type of an input or output: a modality's name, or a mapping with its type."""
     made = {"inputs": input_settings, "outputs": output_settings}[direction]
     members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
-    union = Annotated[Union[members], Discriminator(_type_of)]  # noqa: UP007
+    union: Any = Annotated[Union[members], Discriminator(_type_of)]  # noqa: UP007
     return Annotated[union, BeforeValidator(_with_head if direction == "outputs" else opened)]
 
 
@@ -92,20 +94,20 @@ def recipe_class() -> type[Settings]:
 
     training = derive(Training, {})
     search = open_slots(Annotated[Settings, Room("searches")], "beam")
-    return create_model(
-        "Recipe",
-        __base__=Settings,
-        version=(Literal[2], VERSION),
-        data=(Data, Field(default_factory=Data)),
-        inputs=(Annotated[dict[str, _columns("inputs")], Field(min_length=1)], ...),
-        outputs=(Annotated[dict[str, _columns("outputs")], Field(min_length=1)], ...),
-        search=(search, Field(default="beam", validate_default=True)),
-        training=(training, Field(default_factory=training)),
-    )
+    columns = {name: dict.__class_getitem__((str, _columns(name))) for name in ("inputs", "outputs")}
+    fields: dict[str, Any] = {
+        "version": (Literal[2], VERSION),
+        "data": (Data, Field(default_factory=Data)),
+        **{name: (column, Field(min_length=1)) for name, column in columns.items()},
+        "search": (search, Field(default="beam", validate_default=True)),
+        "training": (training, Field(default_factory=training)),
+    }
+    return create_model("Recipe", __base__=Settings, **fields)
 
 
-def schema() -> dict:
-    """The JSON schema of a recipe, in short form: a bare name may stand for `{type: name}` wherever a type is chosen."""
+def schema() -> dict[str, Any]:
+    """The JSON schema of a recipe, in short form: a bare name may stand for `{type: name}` wherever a type is
+    chosen."""
     made = recipe_class().model_json_schema()
     _allow_names(made, made["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ostinato recipe", **made}

@@ -23,7 +23,8 @@ def check(recipe: Settings, modalities: Mapping[str, Modality]) -> Iterator[tupl
         if not isinstance(modality, Worded):
             yield (
                 place,
-                f"{given.file} holds vectors of words, and {recipe.inputs[name].type} has none; use them for text or tokens",
+                f"{given.file} holds vectors of words, and {recipe.inputs[name].type} has none; use them for text or"
+                " tokens",
             )
             continue
         try:

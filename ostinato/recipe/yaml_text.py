@@ -9,7 +9,8 @@ from ostinato.errors import ConfigError
 
 
 def parse_yaml(text: str, origin: str) -> Any:
-    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too. A date is a text, as 1.2 has it."""
+    """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too. A date is a text, as 1.2
+    has it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -23,7 +24,8 @@ def parse_yaml(text: str, origin: str) -> Any:
         for event in YAML(typ="safe", pure=True).parse(text):
             if isinstance(event, AliasEvent):
                 raise ConfigError(
-                    f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it out"
+                    f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it"
+                    " out"
                 )
         loader = YAML(typ="safe", pure=True)
         loader.Constructor = Undated
