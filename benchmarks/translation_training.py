@@ -34,16 +34,15 @@ from typing import Any
 
 import torch
 
+from ostinato import api
 from ostinato.data.batches import Batches
 from ostinato.data.read import open_table
-from ostinato.evaluation.validate import validate
 from ostinato.files import write
 from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.read import Recipe, from_arguments
 from ostinato.registry import Settings, make, settings_class
 from ostinato.run.predict import answers
 from ostinato.run.run import Run
-from ostinato.run.train import train as train_run
 from ostinato.training.repeatable import surroundings
 from ostinato.training.task import Progress
 
@@ -151,19 +150,7 @@ def measure_training(piece: int, rounds: int, run: Path, peer: Order | None) -> 
         print(f"training, piece {progress.update // piece} of {rounds + 1}, tokens/s: {shown}", flush=True)
         began = time.perf_counter()
 
-    nothing: Callable[[str], None] = lambda _: None  # noqa: E731
-    train_run(
-        given,
-        run,
-        resume=False,
-        overwrite=False,
-        device="cpu",
-        roots=[],
-        data={},
-        validate=validate,
-        say=nothing,
-        on_event=heard,
-    )
+    api.fit(given, run, device="cpu", on_event=heard)
     return {name: one[1:] for name, one in rates.items()}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,35 +20,45 @@ from ostinato.evaluation.compare import compare as compare_runs
 from ostinato.evaluation.predictions import chunks, predict_all
 from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
-from ostinato.kernels import dispatch
-from ostinato.model.graph import Graph
-from ostinato.preprocessing.prepare import Prepared, prepare
-from ostinato.recipe import infer as guessing
+from ostinato.recipe import infer
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build
 from ostinato.run import bundle as bundles
-from ostinato.run import complete as prompting
+from ostinato.run import check as run_check
+from ostinato.run import complete as run_complete
 from ostinato.run import predict as run_predict
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
+from ostinato.run import train as run_train
+from ostinato.run.check import Check
 from ostinato.run.predict import answers
-from ostinato.run.predictions import Prediction
+from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
-from ostinato.run.train import train as train_run
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
 from ostinato.sweeps.report import SweepReport
-from ostinato.training.task import Progress
+from ostinato.training.task import Listeners, Progress
+
+if TYPE_CHECKING:
+    from ostinato.probes.summaries import Embedding
 
 OneRun = Run | Path | str
 Runs = OneRun | Sequence[OneRun]
 """A run in memory or the folder of one; several answer as an ensemble."""
 
 
+def _silent(note: str) -> None:
+    """Drops a note."""
+
+
+def _ignore(progress: Progress) -> None:
+    """Drops an event."""
+
+
 def device_of(name: str) -> str:
-    """cpu, cuda or cuda:1 from what the user said; auto takes a GPU where there is one.
+    """cpu, cuda or cuda:1 from the option; auto takes a GPU where there is one.
 
     Errors:
         ConfigError: there is no such device here.
@@ -62,43 +73,83 @@ def device_of(name: str) -> str:
     return name
 
 
-def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """What a recipe will build: parameters by part, kernels, the cost of an update, steps to wait before the first answer.
+def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], None] = _silent) -> Check:
+    """What a recipe will build: parameters by part, kernels, the cost of an update, steps of look-ahead.
 
     The data are read, the vocabularies fitted and the examples encoded as for training, which then finds them in the cache.
     """
-    prepared = prepare(recipe, roots=roots, say=say)
-    settings = prepared.recipe.settings
-    graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
-    steps, flops = _update_cost(prepared, graph)
-    return {
-        "recipe": recipe.origin,
-        "parameters": graph.parts(),
-        "kernels": graph.recurrences(),
-        "update_steps": steps,
-        "update_flops": flops,
-        "look_ahead": {name: graph.encoder(name).look_ahead for name in settings.inputs},
-        "chosen": [(path, prepared.recipe.at(path), why) for path, why in prepared.recipe.reasons.items()],
-        "notes": prepared.notes,
-        "yaml": prepared.recipe.yaml(),
-    }
+    return run_check.check(recipe, roots, say)
 
 
-def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
-    """Real steps of the first update, and its products' multiplications and additions, forward and backward, as torch counts them."""
-    from torch.utils.flop_counter import FlopCounterMode
+def fit(
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    data: Mapping[str, Any] = MappingProxyType({}),
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    roots: Sequence[Path] = (),
+    say: Callable[[str], None] = _silent,
+    on_event: Callable[[Progress], None] = _ignore,
+) -> Run:
+    """Trains the model of a recipe into a run folder; the run is also in memory, ready for the other verbs.
 
-    training, examples = prepared.recipe.settings.training, prepared.splits["train"]
-    steps, carried = 0, ()
-    graph.train()
-    # The counter sees torch's products alone: the native kernel does the same ones, out of its sight.
-    with FlopCounterMode(display=False) as counter, dispatch.forced("reference"):
-        for part in examples.batches(training).epoch(0)[: training.accumulate]:
-            batch = examples.fetch(part)
-            losses, carried = (graph.losses(batch), ()) if batch.pieces is None else graph.losses_from(batch, carried)
-            sum(loss.total for loss in losses.values()).backward()
-            steps += sum(one.layout.total for one in (*batch.inputs.values(), *batch.targets.values()))
-    return steps, counter.get_total_flops()
+    Args:
+        recipe: with paths of data, or without.
+        folder: of the run.
+        data: rows by split, in place of the recipe's.
+        resume: whether to continue the run of the folder.
+        overwrite: whether to delete it first.
+        device: to train on.
+        roots: folders where paths are looked up after the recipe's own.
+        say: receives notes.
+        on_event: receives the progress after each update.
+
+    Errors:
+        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
+        DataError: the data cannot be used, or are not those that the run began with.
+    """
+    session = run_train.begin(
+        recipe,
+        Path(folder),
+        resume=resume,
+        overwrite=overwrite,
+        device=device_of(device),
+        roots=roots,
+        data=data,
+        validate=validate,
+        listeners=Listeners(progress=on_event, notes=say),
+    )
+    outcome = session.training.run(session.task, folder, session.listeners, resume=resume)
+    return run_train.finish(session, outcome)
+
+
+def measure(
+    run: Run, *, roots: Sequence[Path] = (), examples: Path | None = None, say: Callable[[str], None] = _silent
+) -> Report:
+    """Measures a run that was just trained on its test split, or on valid where there is none, and keeps the report in the run.
+
+    A run that is measured already keeps its report.
+
+    Args:
+        run: in memory.
+        roots: folders where paths are looked up after the recipe's own.
+        examples: a .safetensors file for what the metrics are computed from, example by example.
+        say: receives notes.
+    """
+    if not run.bundle.metrics:
+        say("measuring")
+        split = row_sources.default_split(run, None, None)
+        measured = row_sources.of_split(run, split, None, roots)
+        predictions = predict_all([run], measured, say=say)
+        report = evaluation.report_of(run, predictions, split)
+        _keep(run, report)
+        if examples is not None:
+            comparing.keep(run, split, measured, predictions, examples)
+        # Last, since an interruption here loses nothing of the run's own.
+        _keep(run, replace(report, baselines=evaluation.baselines_of(run, measured, roots, say)))
+    return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(run.folder))
 
 
 def train(
@@ -110,46 +161,24 @@ def train(
     device: str = "auto",
     roots: Sequence[Path] = (),
     examples: Path | None = None,
-    say: Callable[[str], None] = lambda _: None,
-    on_event: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = _silent,
+    on_event: Callable[[Progress], None] = _ignore,
 ) -> Report:
-    """Trains the model of a recipe into a run folder and measures it on the test split, or on valid where there is none.
-
-    Args:
-        examples: a .safetensors file for what the metrics are made of, example by example.
-
-    Errors:
-        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
-        DataError: the data cannot be used, or are not those that the run began with.
-    """
-    folder = Path(folder)
-    run, _ = train_run(
+    """`fit`, then `measure`."""
+    run = fit(
         recipe,
         folder,
         resume=resume,
         overwrite=overwrite,
-        device=device_of(device),
+        device=device,
         roots=roots,
-        data={},
-        validate=validate,
         say=say,
         on_event=on_event,
     )
-    if not run.bundle.metrics:
-        say("measuring")
-        split = row_sources.default_split(run, None, None)
-        measured = row_sources.of_split(run, split, None, roots)
-        predictions = predict_all([run], measured, say=say)
-        report = evaluation.report_of(run, predictions, split)
-        _keep(run, report)
-        if examples is not None:
-            comparing.keep(run, split, measured, predictions, examples)
-        # Last, since whoever is stopped here has lost nothing of the run's own.
-        _keep(run, replace(report, baselines=evaluation.baselines_of(run, measured, roots, say)))
-    return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(folder))
+    return measure(run, roots=roots, examples=examples, say=say)
 
 
-def _loaded(runs: Runs, device: str, say: Callable[[str], None] = lambda _: None) -> list[Run]:
+def _loaded(runs: Runs, device: str, say: Callable[[str], None] = _silent) -> list[Run]:
     """The runs of these folders; one that is in memory stays on its device."""
     listed = [runs] if isinstance(runs, (str, Path, Run)) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
@@ -181,17 +210,17 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     plain, origin = run.recipe.plain(), []
     if isinstance(stop, str):
         raise ConfigError(f"stop: {stop!r} is one text; give a list of texts: [{stop!r}]")
-    for one in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
-        path, value = parse_set(one)
+    for change in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
+        path, value = parse_set(change)
         if path.split(".")[0] != "search":
             raise ConfigError(
-                f"--set {one}: of a trained run only the search can be changed: search.width=5, search=greedy ..."
+                f"--set {change}: of a trained run only the search can be changed: search.width=5, search=greedy ..."
             )
         if path == "search.type":
             plain["search"] = {"type": value}
         else:
             set_path(plain, path, value)
-        origin.append(f"--set {one}")
+        origin.append(f"--set {change}")
     if n_best is not None and "search" in plain:
         search = check_recipe(plain, " ".join(origin) or str(run.folder)).search
         if "n_best" not in type(search).model_fields:
@@ -202,9 +231,9 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
             set_path(plain, "search.n_best", n_best)
             origin.append(f"--n-best {n_best}")
     elif n_best is not None and n_best > 1 and not any(run_predict.ranks_labels(run, output) for output in run.outputs):
-        told = ", ".join(run.outputs)
+        outputs = ", ".join(run.outputs)
         raise ConfigError(
-            f"--n-best {n_best}: {told}: one answer to each row, since it is no label and nothing is searched; leave it out"
+            f"--n-best {n_best}: {outputs}: one answer to each row, since it is no label and nothing is searched; leave it out"
         )
     return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
@@ -219,7 +248,7 @@ def evaluate(
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = _silent,
 ) -> Report:
     """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed.
 
@@ -247,8 +276,7 @@ def compare(
     device: str = "auto",
 ) -> Comparison:
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
-    one, other = _loaded([first, second], device)
-    return compare_runs(one, other, split=split, data=data, roots=roots)
+    return compare_runs(*_loaded([first, second], device), split=split, data=data, roots=roots)
 
 
 def predict(
@@ -263,7 +291,7 @@ def predict(
     seed: int = 0,
     device: str = "auto",
     attention: Path | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = _silent,
 ) -> Iterator[Prediction]:
     """The answers to each row, in the order of the rows.
 
@@ -327,53 +355,53 @@ def _place_after(place: Callable[[int], str], done: int, row: int) -> str:
 def stream(
     run: OneRun,
     text: str,
-    hear: Callable[[str], None],
+    on_piece: Callable[[str], None],
     *,
     stop: Sequence[str] = (),
     sets: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
 ) -> str:
-    """The answer to one text, told piece by piece while it is said; returns the whole.
+    """The answer to one text, handed over piece by piece while it is generated; returns the whole.
 
     Errors:
         ConfigError: the run reads several inputs, or its search follows several answers at once.
     """
     (loaded,) = _loaded(run, device)
     (row,) = row_sources.asked(loaded, [text], None).rows
-    return prompting.streamed(loaded, row, build(search_of(loaded, sets, stop=stop), "searches"), seed=seed, hear=hear)
+    search = build(search_of(loaded, sets, stop=stop), "searches")
+    return run_complete.streamed(loaded, row, search, seed=seed, hear=on_piece)
 
 
 def suggest(
     run: OneRun, texts: Sequence[str], *, words: int = 5, completions: int = 3, device: str = "auto"
-) -> list[dict[str, Any]]:
+) -> list[Suggestions]:
     """For each text its likeliest next words and whole completions, each with its probability."""
     (loaded,) = _loaded(run, device)
-    found = []
-    for text, row in zip(texts, row_sources.asked(loaded, texts, None).rows):
-        listed = {
-            "words": prompting.next_words(loaded, row, words),
-            "completions": prompting.completions(loaded, row, completions),
-        }
-        found.append({"text": text} | {name: [one._asdict() for one in each] for name, each in listed.items()})
-    return found
+    return [
+        Suggestions(
+            text,
+            run_complete.next_words(loaded, row, words),
+            run_complete.completions(loaded, row, completions),
+        )
+        for text, row in zip(texts, row_sources.asked(loaded, texts, None).rows)
+    ]
 
 
-def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, dict[str, list]]:
-    """The log-probability of the outputs that a file gives, a number per row; null where the row has none."""
+def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, LogProbabilities]:
+    """The log-probability of the outputs that a table gives, by output."""
     (loaded,) = _loaded(run, device)
-    given = row_sources.asked(loaded, None, source, outputs=True)
-    found: dict[str, dict[str, list]] = {
-        output: {"log_probability": [], "num_targets": []} for output in loaded.outputs
-    }
+    asked = row_sources.asked(loaded, None, source, outputs=True)
+    columns: dict[str, tuple[list, list]] = {output: ([], []) for output in loaded.outputs}
     done = 0
-    for chunk in chunks(given.rows):
-        for output, one in run_score.scores([loaded], chunk, place=partial(_place_after, given.place, done)).items():
-            for name, values in found[output].items():
-                by_row = dict(zip(one.rows, getattr(one.scored, name).tolist()))
+    for chunk in chunks(asked.rows):
+        scores = run_score.scores([loaded], chunk, place=partial(_place_after, asked.place, done))
+        for output, given in scores.items():
+            for values, numbers in zip(columns[output], (given.scored.log_probability, given.scored.num_targets)):
+                by_row = dict(zip(given.rows, numbers.tolist()))
                 values += [by_row.get(row) for row in range(len(chunk))]
         done += len(chunk)
-    return found
+    return {output: LogProbabilities(*lists) for output, lists in columns.items()}
 
 
 def sweep(
@@ -388,26 +416,26 @@ def sweep(
     device: str = "auto",
     data_root: str | None = None,
     start: sweeping.Start | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = _silent,
 ) -> SweepReport:
-    """Trains all combinations of some settings' values into a folder and compares them; what is finished there is not trained again.
+    """Trains all combinations of some settings' values into a folder and compares them; finished runs are not trained again.
 
     Args:
         recipe: the recipe's file.
         overs: `PATH=VALUE,VALUE`, an axis each.
         folder: of the runs, sweep.json, sweep.md and the pictures.
-        seeds: so many seeds of each combination.
+        seeds: number of seeds of each combination.
         jobs: runs at once.
         overwrite: whether all is trained anew.
         sets: `PATH=VALUE` for all runs.
         device: to train and measure on.
         data_root: folders of data sets, as the command line takes them.
         start: what trains one run; a process of its own by default.
-        say: hears what is going on.
+        say: receives notes.
 
     Errors:
-        ConfigError: an axis or one of the recipes is wrong, or a run that stands there was made otherwise.
-        Interrupted: Ctrl-C; the same call goes on.
+        ConfigError: an axis or one of the recipes is wrong, or a run in the folder has other settings.
+        Interrupted: Ctrl-C; the same call continues.
     """
     from ostinato.sweeps.pictures import draw
 
@@ -419,9 +447,9 @@ def sweep(
     )
     start = start or sweeping.process(jobs)
     failed = sweeping.train_all(planned, folder, jobs=jobs, start=start, say=say, overwrite=overwrite)
-    roots = [Path(one) for one in (data_root or "").split(os.pathsep) if one]
-    trained = [one for one in planned if one.name not in failed]
-    trials = {one.name: comparing.trial(one, folder, device=device_of(device), roots=roots, say=say) for one in trained}
+    roots = [Path(root) for root in (data_root or "").split(os.pathsep) if root]
+    trained = [run for run in planned if run.name not in failed]
+    trials = {run.name: comparing.trial(run, folder, device=device_of(device), roots=roots, say=say) for run in trained}
     report = comparing.report(str(recipe), lines, planned, trials, failed, folder)
     if jobs > 1:
         report = report.noted([f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone"])
@@ -438,27 +466,27 @@ def init(
     *,
     file: Path | None = None,
     roots: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = _silent,
 ) -> str:
     """A commented recipe for a file, from a look at it; written to `file` where that is given.
 
     Args:
         data: a table, or text with one example a line.
-        inputs: `COLUMN` or `COLUMN:TYPE`; what is missing is guessed.
+        inputs: `COLUMN` or `COLUMN:TYPE`; what is missing is inferred.
         outputs: likewise.
-        file: the recipe's file, which must not be there yet.
+        file: the recipe's file, which must not exist yet.
         roots: folders where the data are looked for after the working folder.
-        say: hears each guess with its reason.
+        say: receives each guess with its reason.
 
     Errors:
-        ConfigError: a column or a type that there is not, or a recipe that is there already.
+        ConfigError: a column or a type does not exist, or the recipe file exists already.
         DataError: the file cannot be read.
     """
     if file is not None and file.exists():
         raise ConfigError(
-            f"{file}: is there already, and init writes over nothing; give another --recipe FILE, or delete it"
+            f"{file}: exists already, and init overwrites nothing; give another --recipe FILE, or delete it"
         )
-    text = guessing.text_of(guessing.guess_aloud(data, inputs, outputs, roots=roots, say=say), inputs, outputs, file)
+    text = infer.text_of(infer.guess_aloud(data, inputs, outputs, roots=roots, say=say), inputs, outputs, file)
     if file is not None:
         files.write(file, text)
     return text
@@ -469,32 +497,37 @@ def embed(
     texts: Sequence[str] | None = None,
     *,
     source: str | None = None,
+    rows: Any = None,
     of: str | None = None,
     nearest: int = 0,
     picture: Path | None = None,
     device: str = "auto",
-) -> dict[str, Any]:
-    """The summary vector of each row, what its encoder makes of the whole input; its nearest rows; a picture of all in a plane.
+) -> Embedding:
+    """The summary vector of each row, computed by an input's encoder; its nearest rows; a picture of all in a plane.
 
     Args:
-        run: the run folder.
+        run: whose encoder embeds.
         texts: the rows, where one input is read from lines of text.
         source: a table or a file of lines, in their place; outputs whose columns it has come with the rows.
-        of: the input whose encoder is asked; needed where there are several.
-        nearest: so many neighbours of each row, by cosine.
+        rows: as Python gives them in their place: dicts by column, a data frame, a path, or with one input its raw values.
+        of: the input whose encoder embeds; needed where there are several.
+        nearest: number of neighbours of each row, by cosine.
         picture: where the picture is written, coloured by the first such output that is a label or a number.
-        device: to compute on.
+        device: to compute on, where the run is loaded.
 
     Errors:
-        ConfigError: no such input, or an encoder that sums nothing up.
+        ConfigError: no such input, or an encoder without a summary.
         DataError: a row cannot be read.
     """
     from ostinato.probes import summaries
 
     (loaded,) = _loaded(run, device)
     name = summaries.encoded_input(loaded, of)
-    with_outputs = row_sources.outputs_there(loaded, source)
-    given = row_sources.asked(loaded, texts, source, only=[f"inputs.{name}", *with_outputs])
-    return summaries.described(
-        loaded, list(given.rows), name, with_outputs, given.place, neighbours=nearest, picture_to=picture
+    if rows is None:
+        outputs = row_sources.outputs_there(loaded, source)
+        asked = row_sources.asked(loaded, texts, source, only=[f"inputs.{name}", *outputs])
+    else:
+        outputs, asked = [], row_sources.of_python(loaded, rows)
+    return summaries.embedding(
+        loaded, list(asked.rows), name, outputs, asked.place, neighbours=nearest, picture_to=picture
     )

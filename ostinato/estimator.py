@@ -16,12 +16,11 @@ from ostinato.alignments import forecasts
 from ostinato.api import device_of
 from ostinato.errors import BundleError, ConfigError
 from ostinato.evaluation.report import Report
-from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments
 from ostinato.run import rows as row_sources
+from ostinato.run.predictions import Suggestions
 from ostinato.run.resume import SOURCES
 from ostinato.run.run import Run
-from ostinato.run.train import train as train_run
 from ostinato.training.task import Progress
 
 
@@ -31,13 +30,13 @@ class Model:
     Args:
         inputs: name -> a modality's name, a mapping as in a recipe, or a class of `ostinato.settings`.
         outputs: likewise.
-        data: the words of a recipe's `data:`, such as `{"time": "date", "series": "site", "split": {...}}`; rows that it does not
-            name come to `fit`.
-        search: how answers are looked for.
+        data: the settings of a recipe's `data:`, such as `{"time": "date", "series": "site", "split": {...}}`; rows that it does not
+            name are given to `fit`.
+        search: how outputs are generated.
         training: settings of training, as in a recipe.
 
     Errors:
-        ConfigError: what a recipe of the same words would be told.
+        ConfigError: as for a recipe with the same settings.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Model:
 
         Args:
             train: the training rows; left out where the model's `data` names them.
-            valid: rows to judge by; set aside from `train` if neither this nor `data` gives any.
+            valid: validation rows; held out from `train` if neither this nor `data` gives any.
             folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
 
         Errors:
@@ -77,26 +76,16 @@ class Model:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        where = Path(folder)
-        self.run, _ = train_run(
-            self.recipe,
-            where,
-            resume=resume,
-            overwrite=overwrite,
-            device=device_of(device),
-            roots=(),
-            data=data,
-            validate=validate,
-            say=lambda _: None,
-            on_event=on_event,
+        self.run = api.fit(
+            self.recipe, folder, data=data, resume=resume, overwrite=overwrite, device=device, on_event=on_event
         )
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:
         """What `fit` was given, by split, if it fits what the model's `data` says."""
-        named, given = self.recipe.settings.data, {"train": train, "valid": valid}
+        named, sources = self.recipe.settings.data, {"train": train, "valid": valid}
         own = {"train": "train" if named.train is not None else "file", "valid": "valid"}
-        for split, source in given.items():
+        for split, source in sources.items():
             if source is None:
                 continue
             if getattr(named, own[split]) is not None:
@@ -109,7 +98,7 @@ class Model:
             raise ConfigError(
                 "fit: valid rows are given, and the model's data.split divides the training rows by time; leave one of them out"
             )
-        return given
+        return sources
 
     def _fitted(self) -> Run:
         if self.run is None:
@@ -151,32 +140,51 @@ class Model:
         run = self._fitted()
         # What is forecast is divided by time: its test begins where the training rows say.
         sources = ("train", "file") if forecasts(run.recipe.settings) else SOURCES
-        if data is None and all(getattr(run.recipe.settings.data, one) is None for one in sources):
+        if data is None and all(getattr(run.recipe.settings.data, source) is None for source in sources):
             raise ConfigError(
                 f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}"
             )
         row_sources.refuse_columns(data, "data")
         return api.evaluate(run, data=data)
 
+    def stream(
+        self,
+        text: str,
+        on_piece: Callable[[str], None],
+        *,
+        stop: Sequence[str] = (),
+        sets: Iterable[str] = (),
+        seed: int = 0,
+    ) -> str:
+        """The answer to one text, handed over piece by piece while it is generated; returns the whole.
+
+        Args:
+            text: the input.
+            on_piece: receives each piece of the answer.
+            stop: texts before which the answer ends.
+            sets: as `predict` takes them.
+            seed: of a search that draws at random.
+        """
+        return api.stream(self._fitted(), text, on_piece, stop=stop, sets=sets, seed=seed)
+
+    def suggest(self, texts: Sequence[str], *, words: int = 5, completions: int = 3) -> list[Suggestions]:
+        """For each text its likeliest next words and whole completions, each with its probability."""
+        return api.suggest(self._fitted(), texts, words=words, completions=completions)
+
     def embed(self, rows: Any, *, of: str | None = None) -> np.ndarray:
-        """The summary vector of each row, (rows, size) float32: what an input's encoder makes of the whole.
+        """The summary vector of each row, (rows, size) float32, computed by an input's encoder.
 
         Args:
             rows: as `predict` takes them.
-            of: the input whose encoder is asked; needed where there are several.
+            of: the input whose encoder embeds; needed where there are several.
         """
-        from ostinato.probes import summaries
-
-        run = self._fitted()
-        name = summaries.encoded_input(run, of)
-        given = row_sources.of_python(run, rows)
-        return summaries.summaries(run, list(given.rows), name, given.place)
+        return api.embed(self._fitted(), rows=rows, of=of).vectors
 
     def save(self, folder: Path | str) -> Path:
-        """Copies the run, so that `ostinato.load(folder)` and every command take it."""
+        """Copies the run folder, for `ostinato.load(folder)` and every command."""
         run, folder = self._fitted(), Path(folder)
         if folder.exists():
-            raise BundleError(f"{folder}: is there already; choose another folder or delete it")
+            raise BundleError(f"{folder}: exists already; choose another folder or delete it")
         with files.new_folder(folder) as new:
             shutil.copytree(
                 run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True

@@ -63,7 +63,7 @@ def test_fit_predict_evaluate_save_and_load(fitted, tmp_path):
     again = ostinato.load(saved)
     assert again.predict(["ein zwei", ""]) == answers
     assert again.evaluate(rows(10, seed=2)).to_json() == report
-    with pytest.raises(BundleError, match="is there already"):
+    with pytest.raises(BundleError, match="exists already"):
         again.save(tmp_path / "run")
 
 

@@ -276,7 +276,7 @@ def test_a_table_of_text_gives_words_and_sizes_are_counted_from_lists_too(tmp_pa
         )
         report = api.check(load("r.yaml"), say=said.append)
         heard[kind] = (
-            re.search(r"'?inputs.words.tokenizer.size'?, (\d+)", str(report["chosen"]))[1],
-            report["parameters"],
+            re.search(r"'?inputs.words.tokenizer.size'?, (\d+)", str(report.chosen))[1],
+            report.parameters,
         )
     assert heard["field"] == heard["list"]

@@ -1,10 +1,16 @@
-"""Check a recipe before training: what it will build, what it costs, what it lacks."""
+"""Check a recipe before training: what it will build and what it costs."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ostinato.cli.options import data_root_option, json_option, note, roots, set_option, show, table
+
+if TYPE_CHECKING:
+    from ostinato.run.check import Check
 
 
 @click.command("check")
@@ -16,32 +22,32 @@ from ostinato.cli.options import data_root_option, json_option, note, roots, set
 def check(recipe: Path, full: bool, sets: tuple[str, ...], data_root: str | None, as_json: bool) -> None:
     """Check RECIPE before training: parameters per part, chosen kernel, cost of one step, steps of look-ahead.
 
-    The data are read and encoded as for training. The cost is what torch counts in the products of the first update, forward and
-    backward: two operations per multiplication. Look-ahead: steps of an input to wait for before the first answer can begin.
+    The data are read and encoded as for training. The cost counts the matrix products of the first update, forward
+    and backward: two operations per multiplication. Look-ahead: steps of an input to wait for before the first answer can begin.
     """
     from ostinato import api
     from ostinato.recipe.read import load
 
-    found = api.check(load(recipe, sets), roots=roots(data_root), say=note)
-    show(found, as_json, lambda: found["yaml"] if full else _text(found))
+    result = api.check(load(recipe, sets), roots=roots(data_root), say=note)
+    show(result.to_json(), as_json, lambda: result.yaml if full else _text(result))
 
 
-def _text(found: dict) -> str:
+def _text(result: Check) -> str:
     rows = [
-        *((f"parameters of {place}", f"{number:,}") for place, number in found["parameters"].items()),
-        ("parameters in all", f"{sum(found['parameters'].values()):,}"),
-        *((f"kernel of {place}", name) for place, name in found["kernels"].items()),
+        *((f"parameters of {place}", f"{number:,}") for place, number in result.parameters.items()),
+        ("parameters in all", f"{sum(result.parameters.values()):,}"),
+        *((f"kernel of {place}", name) for place, name in result.kernels.items()),
         (
             "one update",
-            f"{found['update_steps']:,} steps, about {found['update_flops'] / 1e9:.3g} GFLOP forward and backward",
+            f"{result.update_steps:,} steps, about {result.update_flops / 1e9:.3g} GFLOP forward and backward",
         ),
         *(
             (f"look-ahead of {name}", "the whole input" if steps is None else f"{steps} steps")
-            for name, steps in found["look_ahead"].items()
+            for name, steps in result.look_ahead.items()
         ),
     ]
-    chosen = [(path, str(value), why) for path, value, why in found["chosen"]]
-    lines = [f"{found['recipe']}: good", "", table(rows)]
+    chosen = [(path, str(value), why) for path, value, why in result.chosen]
+    lines = [f"{result.recipe}: good", "", table(rows)]
     if chosen:
         lines += ["", "chosen from the data:", table(chosen)]
-    return "\n".join([*lines, *(f"note: {one}" for one in found["notes"])])
+    return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])

@@ -1,17 +1,23 @@
-"""Tell what an encoder makes of whole inputs: vectors, nearest neighbours, a picture."""
+"""Compute the summary vectors of inputs, their nearest neighbours and a picture."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ostinato.cli.options import device_option, json_option, note, show
+
+if TYPE_CHECKING:
+    from ostinato.probes.summaries import Embedding
 
 
 @click.command("embed")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("texts", nargs=-1)
 @click.option("--input", "source", metavar="FILE|-", help="One example a line, or a table with the input's column.")
-@click.option("--of", metavar="INPUT", help="The input whose encoder is asked, where there are several.")
+@click.option("--of", metavar="INPUT", help="The input whose encoder embeds, where there are several.")
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the vectors to a .csv or .parquet file."
 )
@@ -32,7 +38,7 @@ def embed(
     device: str,
     as_json: bool,
 ) -> None:
-    """Tell the summary vector of each TEXT, or of each row of --input: what the encoder of a trained RUN makes of the whole.
+    """Compute the summary vector of each TEXT, or of each row of --input, by the encoder of a trained RUN.
 
     They are printed as csv, or written to --output. --nearest prints neighbours in their place. --picture shows the two
     directions in which the rows vary most (principal components), coloured by an output's column where the table has one.
@@ -46,24 +52,29 @@ def embed(
         raise click.UsageError("give TEXT or --input, not both")
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise click.UsageError(f"--output {output}: give a name that ends in .csv or .parquet")
-    given = list(texts) if source is None else None
-    found = api.embed(run, given, source=source, of=of, nearest=nearest or 0, picture=picture, device=device)
+    embedding = api.embed(
+        run,
+        list(texts) if source is None else None,
+        source=source,
+        of=of,
+        nearest=nearest or 0,
+        picture=picture,
+        device=device,
+    )
     if output is not None:
-        note(f"{len(found['rows']):,} vectors of {found['size']} numbers: {write_table(found, output)}")
+        rows, size = embedding.vectors.shape
+        note(f"{rows:,} vectors of {size} numbers: {write_table(embedding, output)}")
     if picture is not None:
         note(f"picture: {picture}")
     if as_json or nearest is not None:
-        show(
-            found,
-            as_json,
-            lambda: "\n".join(line for at, one in enumerate(found["rows"], 1) for line in _lines(at, one)),
-        )
+        show(embedding.to_json(), as_json, lambda: "\n".join(_lines(embedding)))
     elif output is None and picture is None:
-        click.echo(write_table(found), nl=False)
+        click.echo(write_table(embedding), nl=False)
 
 
-def _lines(number: int, one: dict) -> list[str]:
-    return [
-        f"{number}\t{one['text']}",
-        *(f"\t{near['similarity']:.3f}\t{near['row']}\t{near['text']}" for near in one["nearest"]),
-    ]
+def _lines(embedding: Embedding) -> list[str]:
+    lines = []
+    for number, (text, nearest) in enumerate(zip(embedding.texts, embedding.nearest), 1):
+        lines.append(f"{number}\t{text}")
+        lines += [f"\t{near.similarity:.3f}\t{near.row + 1}\t{embedding.texts[near.row]}" for near in nearest]
+    return lines

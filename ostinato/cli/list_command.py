@@ -1,4 +1,4 @@
-"""Name what can stand in a recipe: rooms, or the members of one."""
+"""List what a recipe can name: rooms, or the members of one."""
 
 import click
 
@@ -10,11 +10,14 @@ from ostinato.registry import ROOMS, summaries
 @click.argument("room", required=False)
 @json_option
 def list(room: str | None, as_json: bool) -> None:
-    """Name what can stand in a recipe: all ROOMs, or the members of one with a line each."""
-    found = {name: summaries(name) for name in ([room] if room else ROOMS)}
-    text = lambda: "\n\n".join(f"{name}\n" + _indented(members) for name, members in found.items() if members)  # noqa: E731
-    show(found[room] if room else found, as_json, text)
+    """List what a recipe can name: all ROOMs, or the members of one with a line each."""
+    rooms = {name: summaries(name) for name in ([room] if room else ROOMS)}
+    show(rooms[room] if room else rooms, as_json, lambda: _text(rooms))
 
 
-def _indented(members: dict[str, str]) -> str:
-    return table([(f"  {name}", line) for name, line in members.items()])
+def _text(rooms: dict[str, dict[str, str]]) -> str:
+    return "\n\n".join(
+        f"{room}\n" + table([(f"  {name}", line) for name, line in members.items()])
+        for room, members in rooms.items()
+        if members
+    )

@@ -16,7 +16,7 @@ from ostinato.training.task import Interrupted
 from ostinato.training.task import Progress as Event
 
 PLAIN_SECONDS = 15.0
-"""Between two lines where standard error is no terminal."""
+"""Between two lines where standard error is not a terminal."""
 
 
 class Progress:
@@ -28,7 +28,7 @@ class Progress:
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[line]}"),
         )
         self.bar = Bar(*columns, console=console, transient=True)
         self.task: TaskID | None = None
@@ -42,23 +42,23 @@ class Progress:
             self.bar.stop()
 
     def event(self, event: Event) -> None:
-        told = f"loss {event.loss:.3f}  {event.steps_per_second:,.0f} steps/s  {_span(event.seconds_left)} left"
+        line = f"loss {event.loss:.3f}  {event.steps_per_second:,.0f} steps/s  {_span(event.seconds_left)} left"
         epoch = f"{event.epoch}/{event.epochs}"
         if self.live:
             if self.task is None:
-                self.task = self.bar.add_task("", total=event.total_updates, epoch=epoch, told=told)
+                self.task = self.bar.add_task("", total=event.total_updates, epoch=epoch, line=line)
                 self.bar.start()
-            self.bar.update(self.task, completed=event.update, total=event.total_updates, epoch=epoch, told=told)
+            self.bar.update(self.task, completed=event.update, total=event.total_updates, epoch=epoch, line=line)
         elif time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
             print(
-                f"epoch {epoch}  update {event.update:,}/{event.total_updates:,}  {told}", file=sys.stderr, flush=True
+                f"epoch {epoch}  update {event.update:,}/{event.total_updates:,}  {line}", file=sys.stderr, flush=True
             )
 
 
 @contextmanager
-def going_on() -> Iterator[None]:
-    """After Ctrl-C, the command that goes on with the run."""
+def resumable() -> Iterator[None]:
+    """After Ctrl-C, names the command that continues the run."""
     try:
         yield
     except Interrupted as stopped:

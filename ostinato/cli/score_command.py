@@ -18,8 +18,9 @@ def score(run: Path, source: str, device: str, as_json: bool) -> None:
     """Print the log-probability of the outputs given in FILE, one line a row (outputs tab-separated), natural logarithm."""
     from ostinato import api
 
-    found = api.score(run, source, device=device)
+    scores = api.score(run, source, device=device)
     lines = zip(
-        *(["" if value is None else f"{value:.6f}" for value in column["log_probability"]] for column in found.values())
+        *(["" if value is None else f"{value:.6f}" for value in column.log_probability] for column in scores.values())
     )
-    show({"outputs": found}, as_json, lambda: "\n".join("\t".join(line) for line in lines))
+    plain = {output: column.to_json() for output, column in scores.items()}
+    show({"outputs": plain}, as_json, lambda: "\n".join("\t".join(line) for line in lines))

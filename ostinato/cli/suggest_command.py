@@ -1,10 +1,17 @@
-"""Suggest what comes next: the likeliest words and completions of a text."""
+"""Suggest the likeliest next words and completions of a text."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ostinato.cli.options import device_option, json_option, show
+
+if TYPE_CHECKING:
+    from ostinato.run.predictions import Suggestions
 
 
 @click.command("suggest")
@@ -23,20 +30,21 @@ from ostinato.cli.options import device_option, json_option, show
 @device_option
 @json_option
 def suggest(run: Path, texts: tuple[str, ...], words: int, completions: int, device: str, as_json: bool) -> None:
-    """The likeliest next words and completions of each TEXT, with their probabilities, by a RUN whose output goes on from its input.
+    """The likeliest next words and completions of each TEXT, with their probabilities, by a RUN whose output continues its input.
 
     A TEXT that ends within a word is completed first. Probability and suggestion are separated by a tab.
     """
     from ostinato import api
 
-    found = api.suggest(run, texts, words=words, completions=completions, device=device)
-    show({"suggestions": found}, as_json, lambda: "\n".join(_lines(found)))
+    suggestions = api.suggest(run, texts, words=words, completions=completions, device=device)
+    plain = [each.to_json() for each in suggestions]
+    show({"suggestions": plain}, as_json, lambda: "\n".join(_lines(suggestions)))
 
 
-def _lines(found: list[dict]) -> list[str]:
+def _lines(suggestions: Sequence[Suggestions]) -> list[str]:
     lines = []
-    for one in found:
-        lines += [one["text"]] if len(found) > 1 else []
-        for what in ("words", "completions"):
-            lines += [f"{each['probability']:.3g}\t{what.removesuffix('s')}\t{each['text']}" for each in one[what]]
+    for each in suggestions:
+        lines += [each.text] if len(suggestions) > 1 else []
+        for kind, listed in (("word", each.words), ("completion", each.completions)):
+            lines += [f"{probability:.3g}\t{kind}\t{text}" for text, probability in listed]
     return lines

@@ -30,13 +30,15 @@ from ostinato.cli.options import (
     help="Of a RECIPE: the run folder. Of DATA: an output; by default the last.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
-@click.option("--resume", is_flag=True, help="Go on where the run in the folder stopped; start it if there is none.")
+@click.option(
+    "--resume", is_flag=True, help="Continue the run in the folder where it stopped; start it if there is none."
+)
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")
 @click.option(
     "--examples",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep what the metrics are made of, example by example.",
+    help="Keep what the metrics are computed from, example by example.",
 )
 @seed_option
 @device_option
@@ -58,11 +60,11 @@ def train(
 ) -> None:
     """Train the model of RECIPE, measure it and keep it as a run folder.
 
-    In place of a recipe a table may stand, or text with one example a line: what --in and --out leave open is then guessed from
-    its first rows and told with the reason, as `ostinato init` does, which writes the recipe down.
+    DATA is a table, or text with one example a line: columns and types that --in and --out leave open are inferred from its
+    first rows and printed with the reason. `ostinato init` writes the same recipe to a file.
     """
     from ostinato import api
-    from ostinato.cli.progress import Progress, going_on
+    from ostinato.cli.progress import Progress, resumable
     from ostinato.cli.reports import text_of
     from ostinato.data.read import is_data
     from ostinato.recipe.infer import recipe_of
@@ -74,21 +76,21 @@ def train(
         raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:
         folder = Path(outs[0])
-    made = (
+    checked = (
         load(recipe, sets)
         if is_recipe
         else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
     )
-    with Progress() as progress, going_on():
-        report = api.train(
-            made,
+    with Progress() as progress, resumable():
+        run = api.fit(
+            checked,
             folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0]),
             resume=resume,
             overwrite=overwrite,
             device=device,
             roots=roots(data_root),
-            examples=examples,
             say=note,
             on_event=progress.event,
         )
+        report = api.measure(run, roots=roots(data_root), examples=examples, say=note)
     show(report.to_json(), as_json, lambda: text_of(report))

@@ -1,9 +1,10 @@
-"""What an encoder makes of whole inputs: summary vectors, their nearest neighbours, and a picture in two dimensions."""
+"""Summary vectors of whole inputs, their nearest neighbours, and a picture in two dimensions."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,49 @@ from ostinato.run.run import Place, Row, Run
 
 BATCH_ROWS = 64
 CHUNK_ROWS = 1024
-"""Rows whose neighbours are looked for at once."""
+"""Rows whose neighbours are computed at once."""
 MOST_WORDS = 40
 """More points than these leave no room for their texts."""
 MOST_COLOURS = 10
 MOST_LETTERS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Summary vectors of rows.
+
+    Args:
+        input: the input whose encoder computed them.
+        vectors: (rows, size) float32.
+        texts: the input of each row.
+        outputs: the values of each output that came with the rows.
+        nearest: the nearest other rows of each row.
+        picture: where it was drawn, or None.
+    """
+
+    input: str
+    vectors: np.ndarray
+    texts: list[str]
+    outputs: dict[str, list[str]]
+    nearest: list[list[Neighbour]]
+    picture: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """`input`, `size`, `rows` and, where one was drawn, `picture`; rows are counted from 1."""
+        rows = [
+            {
+                "text": text,
+                "outputs": {output: values[at] for output, values in self.outputs.items()},
+                "vector": self.vectors[at].tolist(),
+                "nearest": [
+                    {"row": near.row + 1, "similarity": near.similarity, "text": self.texts[near.row]}
+                    for near in self.nearest[at]
+                ],
+            }
+            for at, text in enumerate(self.texts)
+        ]
+        picture = {} if self.picture is None else {"picture": str(self.picture)}
+        return {"input": self.input, "size": self.vectors.shape[1], "rows": rows, **picture}
 
 
 class Neighbour(NamedTuple):
@@ -36,18 +75,18 @@ class Neighbour(NamedTuple):
 
 
 def encoded_input(run: Run, name: str | None) -> str:
-    """The input that is meant; the only one where none is named.
+    """The input of this name; the only one where none is named.
 
     Errors:
         ConfigError: there is no such input, or several and none is named.
     """
-    told = ", ".join(run.inputs)
+    inputs = ", ".join(run.inputs)
     if name is None:
         if len(run.inputs) > 1:
-            raise ConfigError(f"--of: this run reads several inputs, {told}; say which one's encoder to ask")
+            raise ConfigError(f"--of: this run reads several inputs, {inputs}; name the one whose encoder is to embed")
         return next(iter(run.inputs))
     if name not in run.inputs:
-        raise ConfigError(f"--of {name}: this run has no such input; inputs: {told}")
+        raise ConfigError(f"--of {name}: this run has no such input; inputs: {inputs}")
     return name
 
 
@@ -58,18 +97,18 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
         (rows, summary_size) float32
 
     Errors:
-        ConfigError: the encoder sums nothing up.
+        ConfigError: the encoder has no summary.
         DataError: a row lacks the input, or it cannot be encoded; or there is no row.
     """
     size = run.graph.encoder(name).summary_size
     if size is None:
         raise ConfigError(
-            f"inputs.{name}.encoder: {run.inputs[name].encoder.type} gives no summary of the whole, only steps"
+            f"inputs.{name}.encoder: {run.inputs[name].encoder.type} has no summary vector, only steps; use an encoder with a summary"
         )
     if not rows:
-        raise DataError("there is no row to embed; give at least one")
+        raise DataError("there are no rows to embed; give at least one")
     column = run.encoded(rows, f"inputs.{name}", place)
-    found = np.zeros((len(rows), size), dtype=np.float32)
+    vectors = np.zeros((len(rows), size), dtype=np.float32)
     order = sorted(range(len(rows)), key=lambda row: -len(column[row]))
     while order:
         count = max(1, min(BATCH_ROWS, BATCH_STEPS // max(1, len(column[order[0]]))))
@@ -77,8 +116,8 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
         lengths = np.array([len(column[row]) for row in now], dtype=np.int64)
         steps = to_steps(np.concatenate([column[row] for row in now]), lengths).to(run.device)
         with torch.inference_mode():
-            found[now] = run.graph.encode({name: steps})[name].summary.float().cpu().numpy()
-    return found
+            vectors[now] = run.graph.encode({name: steps})[name].summary.float().cpu().numpy()
+    return vectors
 
 
 def nearest(vectors: np.ndarray, number: int) -> list[list[Neighbour]]:
@@ -88,14 +127,14 @@ def nearest(vectors: np.ndarray, number: int) -> list[list[Neighbour]]:
     """
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit = vectors / np.where(lengths > 0, lengths, 1)
-    found: list[list[Neighbour]] = []
+    neighbours: list[list[Neighbour]] = []
     for start in range(0, len(unit), CHUNK_ROWS):
         cosines = unit[start : start + CHUNK_ROWS] @ unit.T
         own = np.arange(len(cosines))
         cosines[own, start + own] = -np.inf
         order = np.argsort(-cosines, axis=1, kind="stable")[:, : min(number, len(unit) - 1)]
-        found += [[Neighbour(int(row), float(cosines[at, row])) for row in near] for at, near in enumerate(order)]
-    return found
+        neighbours += [[Neighbour(int(row), float(cosines[at, row])) for row in near] for at, near in enumerate(order)]
+    return neighbours
 
 
 def plane(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
@@ -141,12 +180,12 @@ def draw(
         size = 26 if len(points) <= 500 else 7
         if colours is None:
             axes.scatter(*points.T, s=size, color="tab:blue", linewidths=0)
-        elif all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in colours if one is not None):
-            numbers = [np.nan if one is None else float(one) for one in colours]
+        elif all(isinstance(raw, (int, float)) and not isinstance(raw, bool) for raw in colours if raw is not None):
+            numbers = [np.nan if raw is None else float(raw) for raw in colours]
             image = axes.scatter(*points.T, s=size, c=numbers, cmap="viridis", linewidths=0, plotnonfinite=False)
             figure.colorbar(image, ax=axes, label=_drawable(name), shrink=0.8)
         else:
-            _by_label(axes, points, [None if one is None else str(one) for one in colours], size, name)
+            _by_label(axes, points, [None if raw is None else str(raw) for raw in colours], size, name)
         if len(points) <= MOST_WORDS:
             for point, text in zip(points, texts):
                 axes.annotate(
@@ -160,7 +199,7 @@ def draw(
     return path
 
 
-def described(
+def embedding(
     run: Run,
     rows: Sequence[Row],
     name: str,
@@ -169,64 +208,48 @@ def described(
     *,
     neighbours: int,
     picture_to: Path | None,
-) -> dict[str, Any]:
-    """What `ostinato embed --json` prints; its errors are those of `summaries` and `draw`.
+) -> Embedding:
+    """Summary vectors with texts and neighbours, drawn where a picture is wanted; its errors are those of `summaries` and `draw`.
 
     Args:
-        run: that is asked.
+        run: whose encoder embeds.
         rows: raw values by column.
-        name: the input whose encoder is asked.
+        name: the input whose encoder embeds.
         outputs: places of outputs whose values come with the rows.
-        place: where a row stands, for messages.
-        neighbours: so many of each row.
+        place: where a row is, for messages.
+        neighbours: how many of each row.
         picture_to: where the picture is written, coloured by the first output that is a label or a number.
     """
     vectors = summaries(run, rows, name, place)
-    said = lambda where: [_said(run, where, row) for row in rows]  # noqa: E731
-    shown, told = said(f"inputs.{name}"), {where.partition(".")[2]: said(where) for where in outputs}
-    found: dict[str, Any] = {"input": name, "size": vectors.shape[1], "rows": []}
+    texts = _written(run, f"inputs.{name}", rows)
     near = nearest(vectors, neighbours) if neighbours else [[] for _ in rows]
-    for at, text in enumerate(shown):
-        one = {
-            "text": text,
-            "outputs": {output: each[at] for output, each in told.items()},
-            "vector": vectors[at].tolist(),
-        }
-        found["rows"].append(
-            one | {"nearest": [{"row": n.row + 1, "similarity": n.similarity, "text": shown[n.row]} for n in near[at]]}
-        )
     if picture_to is not None:
-        by = next(
-            (where for where in outputs if run.outputs[where.partition(".")[2]].type in ("category", "number")), None
-        )
+        by = next((output for output in outputs if not run.modalities[output].is_sequence), None)
         colours = None if by is None else [_coloured(run.raw(row, by)) for row in rows]
-        draw(vectors, shown, picture_to, colours=colours, name="" if by is None else by.partition(".")[2])
-        found["picture"] = str(picture_to)
-    return found
+        draw(vectors, texts, picture_to, colours=colours, name="" if by is None else by.partition(".")[2])
+    by_output = {output.partition(".")[2]: _written(run, output, rows) for output in outputs}
+    return Embedding(name, vectors, texts, by_output, near, picture_to)
 
 
-def _said(run: Run, place: str, row: Row) -> str:
-    raw = run.raw(row, place)
-    return "" if raw is None else run.modalities[place].write(raw)
+def _written(run: Run, place: str, rows: Sequence[Row]) -> list[str]:
+    """The raw values of one column as text; empty where one is missing."""
+    write = run.modalities[place].write
+    return ["" if (raw := run.raw(row, place)) is None else write(raw) for row in rows]
 
 
 def _coloured(raw: Any) -> Any:
     return raw if raw is None or isinstance(raw, (int, float, str)) else str(raw)
 
 
-def write_table(found: Mapping[str, Any], path: Path | None = None) -> str:
-    """What `embed` found as csv text, or written to a csv or parquet file: the input, the outputs, then a column per component.
+def write_table(embedding: Embedding, path: Path | None = None) -> str:
+    """Vectors as csv text, or written to a csv or parquet file: the input, the outputs, then a column per component.
 
     Errors:
         ConfigError: the path has another ending.
     """
-    components = [f"summary_{number}" for number in range(1, found["size"] + 1)]
-    outputs = found["rows"][0]["outputs"]
-    columns = {found["input"]: [one["text"] for one in found["rows"]]}
-    columns |= {output: [one["outputs"][output] for one in found["rows"]] for output in outputs}
-    vectors = polars.DataFrame(
-        np.array([one["vector"] for one in found["rows"]], dtype=np.float32), schema=components, orient="row"
-    )
+    components = [f"summary_{number}" for number in range(1, embedding.vectors.shape[1] + 1)]
+    columns = {embedding.input: embedding.texts, **embedding.outputs}
+    vectors = polars.DataFrame(embedding.vectors, schema=components, orient="row")
     frame = polars.concat([polars.DataFrame(columns), vectors], how="horizontal")
     if path is None:
         return frame.write_csv()
@@ -253,7 +276,7 @@ def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size:
         axes.scatter(*points[rest].T, s=size, color="0.75", linewidths=0, label="others")
     palette = colormaps["tab10"].colors
     for colour, label in zip(palette, sorted(shown)):
-        here = np.array([one == label for one in labels])
+        here = np.array([other == label for other in labels])
         axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_drawable(label))
     axes.legend(
         title=_drawable(name),

@@ -1,13 +1,14 @@
-"""What a verb returns for each row that it predicts: answers by output, as objects and as JSON."""
+"""Results of predict, score and suggest: frozen classes with attributes, and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from ostinato.run.complete import Suggestion
 from ostinato.run.predict import Answer
 
 
@@ -38,6 +39,44 @@ class Prediction:
         first = next(iter(self.best.values()))
         when = {"series": first.series, "times": first.times} if self.dated else {}
         return _plain({"inputs": self.inputs, **when, "outputs": answers})
+
+
+@dataclass(frozen=True)
+class LogProbabilities:
+    """How probable the given values of one output are, a number per row; None where a row has no value.
+
+    Args:
+        log_probability: natural logarithm.
+        num_targets: the targets that it sums over.
+    """
+
+    log_probability: list[float | None]
+    num_targets: list[int | None]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What may follow a text.
+
+    Args:
+        text: the prompt.
+        words: the likeliest next words.
+        completions: the likeliest whole continuations.
+    """
+
+    text: str
+    words: Sequence[Suggestion]
+    completions: Sequence[Suggestion]
+
+    def to_json(self) -> dict[str, Any]:
+        listed = {"words": self.words, "completions": self.completions}
+        return {
+            "text": self.text,
+            **{name: [suggestion._asdict() for suggestion in suggestions] for name, suggestions in listed.items()},
+        }
 
 
 def _answer(rank: int, answer: Answer) -> dict[str, Any]:

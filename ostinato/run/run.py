@@ -24,7 +24,7 @@ from ostinato.training.checkpoints import restore_model
 Row = Mapping[str, Any]
 """Raw values by place, as each modality reads them, or by column, as Python gives them."""
 Place = Callable[[int], str]
-"""Where a row stands, by its number among those given: for messages."""
+"""Where a row is, by its number among those given: for messages."""
 
 
 def row_number(row: int) -> str:
@@ -36,9 +36,9 @@ class Run:
 
     Args:
         recipe: the full recipe.
-        bundle: what was kept beside the weights.
+        bundle: what is kept beside the weights.
         graph: the network, in evaluation mode.
-        folder: where it lies, or None while it is only in memory.
+        folder: of the run, or None while it is only in memory.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Run:
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Run:
-        """Takes up a run folder.
+        """Loads a run folder.
 
         Errors:
             BundleError: it is missing, damaged or newer than this Ostinato.
@@ -67,9 +67,9 @@ class Run:
             *(recipe.settings.outputs.keys() - bundle.lengths.keys()),
         ]
         if lacking:
-            told = ", ".join(sorted(lacking))
+            names = ", ".join(sorted(lacking))
             raise BundleError(
-                f"{folder}: damaged, nothing is known of {told}; restore {bundles.DESCRIPTION} or train again"
+                f"{folder}: damaged, nothing is known of {names}; restore {bundles.DESCRIPTION} or train again"
             )
         preprocessing_fit.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
@@ -78,7 +78,7 @@ class Run:
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
     def member(self) -> Member:
-        """What has to be alike in runs that answer together."""
+        """What has to agree between the runs of an ensemble."""
         return Member(
             str(self.folder or "this model"), self.modalities, dict(recipe_columns.places(self.recipe.settings))
         )
@@ -96,7 +96,7 @@ class Run:
         return next(self.graph.parameters()).device
 
     def raw(self, row: Row, place: str) -> Any:
-        """The raw value of a row that stands at this place.
+        """The raw value of a row at this place.
 
         Errors:
             DataError: the row has no such column.
@@ -114,17 +114,19 @@ class Run:
         places = (f"inputs.{name}" for name in self.inputs if self.graph.encoder(name).steps_size is None)
         return next((place for place in places if self.raw(row, place) is None), None)
 
-    def encoded(self, rows: Sequence[Row], place: str, told: Place) -> list[np.ndarray]:
+    def encoded(self, rows: Sequence[Row], place: str, where: Place) -> list[np.ndarray]:
         """The steps of one column of these rows, each row's own.
 
         Errors:
             DataError: a value cannot be encoded, or is missing where the row has no answer without it.
         """
-        where = lambda row: f"{told(row)}, {place}"  # noqa: E731
-        values, lengths = encode_values(self.modalities[place], (self.raw(row, place) for row in rows), where)
+        values, lengths = encode_values(
+            self.modalities[place], (self.raw(row, place) for row in rows), lambda row: f"{where(row)}, {place}"
+        )
         direction, _, name = place.partition(".")
         if direction == "inputs" and self.graph.encoder(name).steps_size is None and not lengths.all():
             raise DataError(
-                f"{where(int(lengths.argmin()))}: is missing, and only a sequence can be empty; fill it in, or leave the row out"
+                f"{where(int(lengths.argmin()))}, {place}: is missing, and only a sequence can be empty;"
+                " fill it in, or leave the row out"
             )
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -22,9 +23,8 @@ from ostinato.run.run import Run
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors
 from ostinato.training.loop import Training
-from ostinato.training.task import Listeners, Outcome, Progress, Task
+from ostinato.training.task import Listeners, Outcome, Task
 
-Say = Callable[[str], None]
 Validate = Callable[[Run, Prepared, str], Mapping[str, float]]
 """From a run, its prepared data and a device to the metrics of the validation split."""
 CHECKPOINTS = "checkpoints"
@@ -32,14 +32,28 @@ KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
 ANOTHER = "another folder: --out with a recipe, --folder with a table"
 
 
-class Trained(NamedTuple):
-    """A run that was just trained, in memory as in its folder, and how training ended."""
+@dataclass(frozen=True)
+class Session:
+    """A run whose data are prepared and whose model is built, so that all is ready for training.
+
+    Args:
+        run: in memory; its folder holds the description.
+        began: the bundle of the run that is resumed, or None.
+        training: the loop.
+        task: what the loop trains on.
+        listeners: receive progress and notes.
+        resume: whether the loop continues from a checkpoint.
+    """
 
     run: Run
-    outcome: Outcome
+    began: bundles.Bundle | None
+    training: Training
+    task: Task
+    listeners: Listeners
+    resume: bool
 
 
-def train(
+def begin(
     recipe: Recipe,
     folder: Path,
     *,
@@ -49,10 +63,9 @@ def train(
     roots: Sequence[Path],
     data: Mapping[str, Any],
     validate: Validate,
-    say: Say,
-    on_event: Callable[[Progress], None],
-) -> Trained:
-    """Trains into a folder, or resumes there; the folder then holds a bundle.
+    listeners: Listeners,
+) -> Session:
+    """Prepares the data, builds the model and describes the run in its folder.
 
     Args:
         recipe: as the user gave it.
@@ -63,13 +76,13 @@ def train(
         roots: folders where paths are looked up after the recipe's own.
         data: rows by split, in place of the recipe's.
         validate: measures the validation split.
-        say: receives notes.
-        on_event: receives the progress after each update.
+        listeners: receive progress and notes.
 
     Errors:
         ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
         DataError: the data cannot be used, or are not those that the run began with.
     """
+    say = listeners.notes
     began = _claim(folder, resume, overwrite)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
@@ -96,8 +109,8 @@ def train(
         _describe(folder, bundle, prepared.recipe)
     say(f"{sum(graph.parts().values()):,} parameters on {device}")
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.training.precision == "bfloat16"):
-        for place, each in graph.recurrences().items():
-            say(f"kernel of {place}: {each}")
+        for place, kernel in graph.recurrences().items():
+            say(f"kernel of {place}: {kernel}")
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph, folder)
     examples = prepared.splits["train"]
@@ -113,52 +126,64 @@ def train(
         higher=monitorable(settings),
         part_steps=examples.part_steps,
         part_rows=examples.part_rows,
-        facts={**prepared.recipe.plain(), "data": {name: one["digest"] for name, one in prepared.sources.items()}},
+        facts={
+            **prepared.recipe.plain(),
+            "data": {name: source["digest"] for name, source in prepared.sources.items()},
+        },
         free=("search",),
         names=tensor_names(settings),
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
-    outcome = training.run(task, folder, Listeners(progress=on_event, notes=say), resume=resume)
+    return Session(run, began, training, task, listeners, resume)
+
+
+def finish(session: Session, outcome: Outcome) -> Run:
+    """Keeps the trained weights in the run folder; what is measured later comes beside them.
+
+    A run that had ended before keeps its metrics, unless its search or the names of its data have changed.
+    """
+    run, began, say = session.run, session.began, session.listeners.notes
+    folder, bundle = run.folder, run.bundle
     if outcome.before and (folder / bundles.WEIGHTS).is_file():
-        say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to go on")
+        say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to train on")
         searched = began is None or bundle.recipe.get("search") == began.recipe.get("search")
-        named = began is None or named_alike(prepared.recipe, began)
-        for is_alike, what in (
+        named = began is None or named_alike(run.recipe, began)
+        for is_alike, change in (
             (searched, "the search has changed"),
-            (named, "the data are named otherwise, or lie elsewhere"),
+            (named, "the data have other names, or lie elsewhere"),
         ):
             if not is_alike:
-                say(f"{what}: the run takes it up and is measured anew")
+                say(f"{change}: the run takes it up and is measured anew")
         if searched and named and began is not None:
             bundle.metrics = began.metrics
         else:
             _publish(folder, run)
-        return Trained(run, outcome)
+        return run
     _publish(folder, run)
-    bundles.save_weights(folder, model_tensors(graph))
+    bundles.save_weights(folder, model_tensors(run.graph))
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
-    return Trained(run, outcome)
+    return run
 
 
 def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
-    """The bundle to go on from, if there is one; otherwise the folder is free for a new run."""
+    """The bundle of the run to resume, if there is one; otherwise the folder is free for a new run."""
     if resume and overwrite:
-        raise ConfigError("--resume goes on with a run and --overwrite deletes it; give one of them")
+        raise ConfigError("--resume continues a run and --overwrite deletes it; give one of them")
     if bundles.exists(folder):
         if resume:
             return bundles.load(folder)
         if not overwrite:
             raise ConfigError(
-                f"{folder}: holds a run already; go on with --resume, start anew with --overwrite, or choose {ANOTHER}"
+                f"{folder}: holds a run already; continue it with --resume, start anew with --overwrite, or choose {ANOTHER}"
             )
     elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
-        raise ConfigError(f"{folder}: is there and is no run; choose {ANOTHER}")
+        raise ConfigError(f"{folder}: exists and is no run; choose {ANOTHER}")
     return None
 
 
 def _clear(folder: Path) -> None:
-    """Deletes what a run wrote, its description last: whoever is stopped in between leaves what is still known for a run."""
+    """Deletes what a run wrote, its description last, so that a deletion that is interrupted still leaves a run to overwrite."""
     with explained(folder):
         for name in (
             bundles.WEIGHTS,
@@ -201,7 +226,7 @@ def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
             "roots": [str(root.resolve()) for root in roots],
             "splits": prepared.sources,
             "notes": prepared.notes,
-            "vectors": {name: one.digest for name, one in prepared.starts.items()},
+            "vectors": {name: vectors.digest for name, vectors in prepared.starts.items()},
         },
         reasons=prepared.recipe.reasons,
         versions=bundles.versions(),

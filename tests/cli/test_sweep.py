@@ -119,7 +119,7 @@ def test_runs_whose_data_are_named_otherwise_are_measured_anew_or_refused(here, 
     swept()
     assert len(began) == 1
     assert swept(test="longer.tsv").rows[0].outputs["en"] != first
-    assert len(began) == 2 and any("the data are named otherwise" in line for line in heard)
+    assert len(began) == 2 and any("the data have other names" in line for line in heard)
     assert not any(line.startswith("trained") for line in heard[heard.index("measuring") + 1 :])
     swept(test="longer.tsv")
     assert len(began) == 2

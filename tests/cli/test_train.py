@@ -58,7 +58,7 @@ def test_a_folder_with_a_run_needs_resume_or_overwrite(here, cli, refused):
 def test_a_folder_of_something_else_is_left_alone(here, refused, option):
     (here / "photos").mkdir()
     (here / "photos" / "one.jpg").write_text("precious")
-    refused("train", "tiny.yaml", "--out", "photos", *option, says=["photos: is there and is no run", "--out"])
+    refused("train", "tiny.yaml", "--out", "photos", *option, says=["photos: exists and is no run", "--out"])
     assert [path.name for path in (here / "photos").iterdir()] == ["one.jpg"]
     refused("train", "tiny.yaml", "--out", "train.tsv", *option, says=["train.tsv"])
 

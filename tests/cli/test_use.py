@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import ostinato
+
 
 def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
     found = cli("evaluate", trained, "--json").json
@@ -257,3 +259,35 @@ def test_the_installed_command_starts_without_torch_and_keeps_its_exit_status(he
     for words, code in ((["--help"], 0), (["list"], 0), (["train", "--help"], 0), (["predict"], 2)):
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
         assert done.returncode == code and done.stdout.splitlines()[-1] == "False", (words, done)
+
+
+def test_python_measures_what_the_command_measures_baselines_included(here, cli):
+    (here / "rows.csv").write_text("text,label\n" + "".join(f"a{row % 3} b,{'xy'[row % 2]}\n" for row in range(24)))
+    (here / "r.yaml").write_text(
+        "inputs: {text: {type: tokens, encoder: {hidden_size: 4}}}\noutputs: {label: category}\n"
+        "data: {train: rows.csv, test: rows.csv}\ntraining: {epochs: 1}\n"
+    )
+    trained = cli("train", "r.yaml", "--out", "run", "--json").json
+    report = cli("evaluate", "run", "--json").json
+    assert len(report["baselines"]["label"]) >= 2 and {**report, "run": "run"} == trained
+    assert ostinato.load(here / "run").evaluate().to_json() == report
+    other = ostinato.load("run").evaluate(here / "rows.csv").to_json()
+    assert other == cli("evaluate", "run", "--data", "rows.csv", "--json").json and other["baselines"]
+
+
+def test_python_streams_suggests_and_embeds_as_the_commands_do(here, cli):
+    (here / "rows.txt").write_text("".join(f"the {word} sat\n" for word in ("cat", "dog", "cow") * 6))
+    (here / "r.yaml").write_text(
+        "inputs: {text: {type: text, tokenizer: word, encoder: {hidden_size: 4}}}\n"
+        "outputs: {more: {of: text, align: next}}\n"
+        "data: {train: rows.txt}\nsearch: greedy\ntraining: {epochs: 1, batch_rows: 4}\n"
+    )
+    assert cli("train", "r.yaml", "--out", "run").code == 0
+    model, pieces = ostinato.load(here / "run"), []
+    assert model.stream("the", pieces.append) == "".join(pieces)
+    assert cli("predict", "run", "the", "--stream").out == "".join(pieces) + "\n"
+    suggested = cli("suggest", "run", "the cat", "--words", "2", "--completions", "1", "--json").json["suggestions"]
+    assert [each.to_json() for each in model.suggest(["the cat"], words=2, completions=1)] == suggested
+    assert len(suggested[0]["words"]) == 2 and len(suggested[0]["completions"]) == 1
+    embedded = cli("embed", "run", "the cat", "--json").json["rows"]
+    assert embedded[0]["vector"] == pytest.approx(model.embed(["the cat"])[0].tolist())

@@ -228,7 +228,7 @@ def test_a_width_that_contradicts_the_file_and_a_file_of_other_words_are_refused
         ConfigError, match=re.escape("embedding_size: 7, and the vectors of v.txt are 3 wide; leave embedding_size out")
     ):
         api.check(load(here / "r.yaml", ["inputs.said.encoder.embedding_size=7"]))
-    assert api.check(load(here / "r.yaml", ["inputs.said.encoder.embedding_size=3"]))["parameters"]
+    assert api.check(load(here / "r.yaml", ["inputs.said.encoder.embedding_size=3"])).parameters
     (here / "v.txt").write_text("fein 1 0 0\n")
     with pytest.raises(DataError, match="has a vector for none of the 6 words"):
         api.check(load(here / "r.yaml"))

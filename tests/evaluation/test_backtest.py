@@ -130,8 +130,8 @@ def test_a_forecast_is_scored_window_by_window_and_has_one_answer(run):
     source = str(run.parent / "load.csv")
     found = api.score(run, source, device="cpu")["ahead"]
     # 192 hours of two sites: the first window is read from 8 of them, and 4 follow.
-    assert len(found["log_probability"]) == 2 * (192 - 8 - 4 + 1) and set(found["num_targets"]) == {4}
-    assert np.isfinite(found["log_probability"]).all()
+    assert len(found.log_probability) == 2 * (192 - 8 - 4 + 1) and set(found.num_targets) == {4}
+    assert np.isfinite(found.log_probability).all()
     assert len(list(api.predict(run, source=source, n_best=1, device="cpu"))) == 2
     with pytest.raises(ConfigError, match="--n-best 3: ahead: one answer to each row"):
         list(api.predict(run, source=source, n_best=3, device="cpu"))
@@ -143,8 +143,8 @@ def test_a_gap_is_scored_as_nothing(run, tmp_path):
     whole.write_text("\n".join(lines))
     gap.write_text("\n".join([*lines[:24], f"{lines[24].rpartition(',')[0]},"]))
     told, less = (api.score(run, str(one), device="cpu")["ahead"] for one in (whole, gap))
-    assert less["log_probability"][:-4] == pytest.approx(told["log_probability"][:-4], rel=1e-5)
-    assert told["num_targets"][-4:] == [4, 4, 4, 4] and less["num_targets"][-4:] == [4, 4, 4, 3]
+    assert less.log_probability[:-4] == pytest.approx(told.log_probability[:-4], rel=1e-5)
+    assert told.num_targets[-4:] == [4, 4, 4, 4] and less.num_targets[-4:] == [4, 4, 4, 3]
 
 
 def test_a_constant_series_has_numbers_and_no_scale(run, tmp_path):

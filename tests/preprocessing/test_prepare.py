@@ -6,15 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ostinato import api
 from ostinato.data.split import set_aside
 from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation.validate import validate
 from ostinato.preprocessing import prepare as preprocessing_prepare
 from ostinato.recipe.read import from_arguments
 from ostinato.run.rows import of_split
 from ostinato.run.run import Run
 from ostinato.run.score import scores
-from ostinato.run.train import train as train_run
 
 
 @pytest.fixture(autouse=True)
@@ -83,19 +82,14 @@ def test_the_training_rows_that_a_run_knows_are_those_that_it_was_trained_on(tmp
 
 
 def test_a_run_does_not_go_on_with_another_fraction(tmp_path):
-    given = {
-        "resume": True,
-        "overwrite": False,
-        "device": "cpu",
-        "roots": (),
-        "data": {"train": rows(2)},
-        "validate": validate,
-    }
-    listeners = {"say": lambda _: None, "on_event": lambda _: None}
-    train_run(recipe(0.5), tmp_path / "run", **given, **listeners)
-    assert train_run(recipe(0.5), tmp_path / "run", **given, **listeners).outcome.before
+    notes = []
+    given = {"resume": True, "device": "cpu", "data": {"train": rows(2)}, "say": notes.append}
+    api.fit(recipe(0.5), tmp_path / "run", **given)
+    assert not any("this run is finished" in note for note in notes)
+    api.fit(recipe(0.5), tmp_path / "run", **given)
+    assert any("this run is finished" in note for note in notes)
     with pytest.raises(ConfigError, match="data.fraction was 0.5, is 1.0"):
-        train_run(recipe(1.0), tmp_path / "run", **given, **listeners)
+        api.fit(recipe(1.0), tmp_path / "run", **given)
 
 
 def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path):
@@ -105,18 +99,7 @@ def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path
     )
     shifted = [{"x": row["x"], "y": row["x"][1:] + "a"} for row in rows(2)]
     data = {"train": shifted}
-    train_run(
-        made,
-        tmp_path / "run",
-        resume=False,
-        overwrite=False,
-        device="cpu",
-        roots=(),
-        data=data,
-        validate=validate,
-        say=print,
-        on_event=print,
-    )
+    api.fit(made, tmp_path / "run", device="cpu", data=data)
     run = Run.load(tmp_path / "run", "cpu")
     uneven = [*shifted[:3], {"x": "abc", "y": "ab"}, *shifted[3:]]
     with pytest.raises(

@@ -55,7 +55,7 @@ def test_two_inputs_on_one_column_each_read_it_in_their_own_way(table, inputs, m
     assert [f"1\t{one.score:.6f}\t{one.text}" for (one,) in answers] == told
     for rows in (texts, [{"s": text} for text in texts]):
         assert model.predict(rows, n_best=1) == answers
-    scored = api.score(tmp_path / "run", str(table), device="cpu")["y"]["log_probability"]
+    scored = api.score(tmp_path / "run", str(table), device="cpu")["y"].log_probability
     for found in (report, model.evaluate(table).to_json()):
         assert found["outputs"]["y"]["log_loss"]["value"] == pytest.approx(-sum(scored) / len(scored), rel=1e-5)
 

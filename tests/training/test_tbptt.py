@@ -13,13 +13,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from ostinato import api
 from ostinato.errors import ConfigError
-from ostinato.evaluation.validate import validate
 from ostinato.model.graph import Graph
 from ostinato.preprocessing import prepare as preprocessing_prepare
 from ostinato.recipe.read import from_arguments
 from ostinato.registry import derive
-from ostinato.run import train as run_train
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
 from ostinato.training.repeatable import prepare
@@ -333,10 +332,8 @@ def test_a_run_says_where_there_are_fewer_rows_than_streams(tmp_path):
         {"on": {"of": "text", "align": "next"}},
         training={"tbptt": 4, "batch_rows": 50, "epochs": 1},
     )
-    run_train.train(
-        recipe, tmp_path / "run", resume=False, overwrite=False, device="cpu", roots=[],
-        data={"train": rows(9), "valid": rows(4)}, validate=validate, say=said.append, on_event=lambda _: None,
-    )  # fmt: skip
+    data = {"train": rows(9), "valid": rows(4)}
+    api.fit(recipe, tmp_path / "run", data=data, device="cpu", say=said.append)
     assert any("9 rows make as many streams, fewer than training.batch_rows (50)" in line for line in said)
 
 

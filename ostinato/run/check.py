@@ -1,0 +1,79 @@
+"""What a recipe will build, before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.kernels import dispatch
+from ostinato.model.graph import Graph
+from ostinato.preprocessing.prepare import Prepared, prepare
+from ostinato.recipe.read import Recipe
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a recipe will build.
+
+    Args:
+        recipe: where it comes from.
+        parameters: their number by part of the model.
+        kernels: what computes the recurrences of each part.
+        update_steps: real steps of the first update.
+        update_flops: multiplications and additions of its products, forward and backward, as torch counts them.
+        look_ahead: of each input the steps to wait for before the first answer; None: the whole input.
+        chosen: path, value and reason of each setting chosen from the data.
+        notes: what was noticed in the data.
+        yaml: the recipe with every default and chosen size.
+    """
+
+    recipe: str
+    parameters: dict[str, int]
+    kernels: dict[str, str]
+    update_steps: int
+    update_flops: int
+    look_ahead: dict[str, int | None]
+    chosen: list[tuple[str, Any, str]]
+    notes: list[str]
+    yaml: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> Check:
+    """Prepares the data as for training, builds the model and counts the cost of one update."""
+    prepared = prepare(recipe, roots=roots, say=say)
+    settings, reasons = prepared.recipe.settings, prepared.recipe.reasons
+    graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
+    steps, flops = _update_cost(prepared, graph)
+    return Check(
+        recipe.origin,
+        graph.parts(),
+        graph.recurrences(),
+        steps,
+        flops,
+        {name: graph.encoder(name).look_ahead for name in settings.inputs},
+        [(path, prepared.recipe.at(path), why) for path, why in reasons.items()],
+        prepared.notes,
+        prepared.recipe.yaml(),
+    )
+
+
+def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
+    """Real steps of the first update, and the multiplications and additions of its products."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    training, examples = prepared.recipe.settings.training, prepared.splits["train"]
+    steps, carried = 0, ()
+    graph.train()
+    # The counter sees torch's products only: the native kernel computes the same ones unseen.
+    with FlopCounterMode(display=False) as counter, dispatch.forced("reference"):
+        for part in examples.batches(training).epoch(0)[: training.accumulate]:
+            batch = examples.fetch(part)
+            losses, carried = (graph.losses(batch), ()) if batch.pieces is None else graph.losses_from(batch, carried)
+            sum(loss.total for loss in losses.values()).backward()
+            steps += sum(column.layout.total for column in (*batch.inputs.values(), *batch.targets.values()))
+    return steps, counter.get_total_flops()
