@@ -31,9 +31,7 @@ def test_a_recipe_is_written_beside_and_never_over(orders, cli, refused):
     assert "../orders.tsv" in (orders / "recipes/one.yaml").read_text(), "paths are relative to the recipe"
     assert cli("check", "recipes/one.yaml").code == 0
     (orders / "mine.yaml").write_text("precious")
-    refused(
-        "init", "orders.tsv", "--recipe", "mine.yaml", says=["mine.yaml", "exists already", "overwrites nothing"]
-    )
+    refused("init", "orders.tsv", "--recipe", "mine.yaml", says=["mine.yaml", "exists already", "overwrites nothing"])
     assert (orders / "mine.yaml").read_text() == "precious"
     refused("init", "none.tsv", says=["no file none.tsv"])
     refused("init", "orders.tsv", "--out", "action", says=["did you mean 'actions'"])
