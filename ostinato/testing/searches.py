@@ -16,6 +16,7 @@ from ostinato.heads.contract import Generator
 from ostinato.layers.attend import Memory
 from ostinato.searches.contract import Hypothesis, Search
 from ostinato.steps import Steps
+from ostinato.testing._tools import Member, options_matter
 
 _STATES = 1009
 
@@ -251,3 +252,27 @@ def _check_same(answers: list[Hypothesis], others: list[Hypothesis]) -> None:
         for value, expected in ((one.score, other.score), (one.log_probability, other.log_probability)):
             assert abs(value - expected) <= 1e-5 * max(1, abs(expected)), (one, other)
         torch.testing.assert_close(one.attention, other.attention, rtol=1e-5, atol=1e-6)
+
+
+def build(member: Member) -> Search:
+    """One of these options, or ConfigError."""
+    return member()
+
+
+def run(member: Member) -> None:
+    """The laws of answers on a small language, with attention and without, and the law of options."""
+    examples, longest = random_examples(6, seed=3), [5, 3, 0, 8, 5, 4]
+    for looks in (True, False):
+        for seed in (1, 2):
+            generator = TableGenerator(7, seed, looks=looks)
+            check_answers(build(member), generator, examples, longest)
+            check_company(build(member), generator, examples, longest)
+    options_matter(member, _fingerprint)
+
+
+def _fingerprint(member: Member) -> list[str]:
+    """Answers in a language of long answers and in one of short ones."""
+    examples = random_examples(12, seed=4)
+    languages = (TableGenerator(9, 5, sharpness=1.0, end_bias=bias) for bias in (-2.0, 0.0, 1.0))
+    answers = [str(found(build(member), language, examples, [14] * 12)) for language in languages]
+    return [*answers, str(build(member).stop)]  # which whoever knows texts applies

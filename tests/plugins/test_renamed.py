@@ -146,10 +146,7 @@ def trained(recipe, folder):
     return model.fit(words(60), words(20, seed=1), device="cpu")
 
 
-TEXT_IS_ASKED = pytest.mark.xfail(strict=True, reason="run/predict.py asks for the name of the modality `text`")
-
-
-@pytest.mark.parametrize("name", ["free", "labels", pytest.param("next", marks=TEXT_IS_ASKED)])
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_with_other_names_trains_and_answers_to_the_same_bits(name, tmp_path):
     own = RECIPES[name]
     other = {**own, **{part: renamed(own[part]) for part in ("inputs", "outputs", "search") if part in own}}
@@ -167,7 +164,7 @@ def test_a_recipe_with_other_names_trains_and_answers_to_the_same_bits(name, tmp
                 for metric, found in each.items()
                 if isinstance(found, dict) and "value" in found
             }
-            for name, each in model.evaluate(rows)["outputs"].items()
+            for name, each in model.evaluate(rows).to_json()["outputs"].items()
         }
         for model in (one, two)
     )

@@ -147,3 +147,10 @@ def test_the_generators_own_tensors_stay_as_they_are(name):
     before = logits.clone()
     laws.found(registry.make("searches", name, (), {"min_length": 2}), generator, [[1, 2]], [5])
     assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize("name", registry.names("searches"))
+def test_every_search_keeps_the_laws_with_every_option(name):
+    from ostinato.testing.laws import run
+
+    run("searches", name)

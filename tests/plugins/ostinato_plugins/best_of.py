@@ -42,22 +42,23 @@ class BestOf(Search):
             longest = min(longest, self.max_length or longest)
             begin = generator.begin if first is None else int(first[row])
             drawn = [
-                self._draw(generator, state.reorder(torch.tensor([row])), begin, longest, random)
+                self._draw(generator, state.reorder(torch.tensor([row])), begin, longest, random, attention)
                 for _ in range(self.count)
             ]
             answers.append([max(drawn, key=lambda answer: answer.score)])
         return answers
 
     def _draw(
-        self, generator: Generator, state: Decoding, symbol: int, longest: int, random: torch.Generator
+        self, generator: Generator, state: Decoding, symbol: int, longest: int, random: torch.Generator, attention: bool
     ) -> Hypothesis:
         symbols: list[int] = []
         weights: Sequence[Tensor] = []
         total, finished = 0.0, True
         while True:
-            logits, state = generator.step(torch.tensor([symbol]), state)
-            scores = logits[0].double().log_softmax(0)
-            weights = [*weights, *state.attention[:1]]
+            distribution, state = generator.step(torch.tensor([symbol]), state)
+            scores = distribution.by_symbol(generator.num_symbols)[0].double()
+            if attention and state.attention:
+                weights = [*weights, state.attention[0][:, : int(state.source_lengths[0])]]
             allowed = scores.exp()
             allowed[generator.begin] = 0
             symbol = int(torch.multinomial(allowed, 1, generator=random))
