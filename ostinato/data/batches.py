@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ostinato.errors import ConfigError
 
 POOL_BATCHES = 100
-"""Rows of similar length are looked for among this many batches: enough to leave little padding, few enough to stay random."""
+"""Batches of similar rows come from a pool of this many: enough for little padding, few enough to stay random."""
 
 
 class Batches:
@@ -20,8 +18,7 @@ class Batches:
         batches  = consecutive rows of a pool until the next would exceed the limit, then shuffled by the same bits
 
     Args:
-        lengths: steps of every row, (rows,), or of every column's rows, whose sum counts, by position.
-        rows: the rows to use, such as those of a split without what was left out; None for all.
+        steps: (rows,) real steps of each row, all columns together, by position.
         batch_steps: most real steps of a batch, all columns together; a longer row makes a batch of its own.
         batch_rows: most rows of a batch; with both limits, the one reached first.
         seed: a number from 0 up.
@@ -32,9 +29,8 @@ class Batches:
 
     def __init__(
         self,
-        lengths: np.ndarray | Mapping[str, np.ndarray],
+        steps: np.ndarray,
         *,
-        rows: np.ndarray | None = None,
         batch_steps: int | None = None,
         batch_rows: int | None = None,
         seed: int = 0,
@@ -46,16 +42,13 @@ class Batches:
         for name, limit in (("batch_steps", batch_steps), ("batch_rows", batch_rows)):
             if limit is not None and limit < 1:
                 raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")
-        total = sum(lengths.values()) if isinstance(lengths, Mapping) else lengths
-        self.rows = np.arange(len(total)) if rows is None else np.asarray(rows, dtype=np.int64)
-        self.steps = np.asarray(total, dtype=np.int64)[self.rows]
+        self.steps = np.asarray(steps, dtype=np.int64)
         self.batch_steps, self.batch_rows, self.seed = batch_steps, batch_rows, seed
-        self._counts: dict[int, int] = {}
 
     def epoch(self, number: int) -> list[np.ndarray]:
         """The batches of an epoch in the order of training: row numbers, shortest row first within a batch."""
         bits = np.random.PCG64(np.random.SeedSequence([self.seed, number]))
-        order = np.argsort(bits.random_raw(len(self.rows)), kind="stable")
+        order = np.argsort(bits.random_raw(len(self.steps)), kind="stable")
         steps = self.steps[order]
         pool = np.zeros(len(order), dtype=np.int64)
         if self.batch_steps is not None:
@@ -65,7 +58,6 @@ class Batches:
         order = order[np.lexsort((steps, pool))]
         ends = np.flatnonzero(np.diff(pool, append=-1)) + 1
         batches = self._filled(order, ends)
-        self._counts[number] = len(batches)
         return [batches[place] for place in np.argsort(bits.random_raw(len(batches)), kind="stable")]
 
     def evaluation(self) -> list[np.ndarray]:
@@ -73,15 +65,8 @@ class Batches:
         order = np.argsort(-self.steps, kind="stable")
         return self._filled(order, np.array([len(order)]))
 
-    def num_batches(self, epoch: int) -> int:
-        """How many batches an epoch has; it differs a little from epoch to epoch."""
-        if epoch not in self._counts:
-            self.epoch(epoch)
-        return self._counts[epoch]
-
     def _filled(self, order: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
         """Cuts the order into batches, none across an end of `ends`."""
-        rows = self.rows[order]
         upto = np.concatenate([[0], np.cumsum(self.steps[order])])
         batches, start = [], 0
         for end in ends.tolist():
@@ -92,7 +77,7 @@ class Batches:
                 if self.batch_rows is not None:
                     stop = min(stop, start + self.batch_rows)
                 stop = max(stop, start + 1)
-                batches.append(rows[start:stop])
+                batches.append(order[start:stop])
                 start = stop
         return batches
 

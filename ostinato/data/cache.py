@@ -1,4 +1,4 @@
-"""The cache: every example encoded once, kept in memory-mapped files under a key made from all that decides their content."""
+"""The cache: every example encoded once, in memory-mapped files under a key made from all that decides their content."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from ostinato.data.contract import Block
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Modality
@@ -58,7 +59,6 @@ class Dataset:
         self.folder, self.table = folder, table
         kept = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         self.num_rows: int = kept["num_rows"]
-        self.names = tuple(kept["columns"])
         self._values, self._offsets, self._missing = {}, {}, {}
         for at, (name, column) in enumerate(kept["columns"].items()):
             self._values[name] = _mapped(
@@ -71,13 +71,8 @@ class Dataset:
     def lengths(self) -> dict[str, np.ndarray]:
         return {name: np.diff(offsets) for name, offsets in self._offsets.items()}
 
-    def total_steps(self, rows: np.ndarray | None = None, names: Iterable[str] | None = None) -> int:
-        """Real steps of the columns `names` (all) in the given rows (all)."""
-        picked = [self.lengths[name] if rows is None else self.lengths[name][rows] for name in names or self.names]
-        return int(sum(lengths.sum() for lengths in picked))
-
     def mapped(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The steps of all rows of one column, one after the other, and where each row begins: read where they are used."""
+        """The steps of all rows of one column, one after the other, and where each row begins; both memory-mapped."""
         return self._values[name], self._offsets[name]
 
     def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
@@ -96,7 +91,7 @@ class Dataset:
     def usable(
         self, names: Sequence[str], *, max_steps: int | None, any_of: Sequence[str] = (), rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, dict[str, LeftOut]]:
-        """The rows to train on, in order, and why others are left out; a row counts under the first reason that it meets.
+        """The rows to train on, in order, and why others are left out; a row counts under the first reason that applies.
 
         Args:
             names: the columns that must hold something.
@@ -167,7 +162,7 @@ def encode(
 def encode_values(
     modality: Modality, values: Iterable[Any], place: Callable[[int], str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw values encoded one after the other: their steps together, (N, ...) as `spec.stored` says, and lengths (rows,) int64.
+    """Raw values encoded one after the other: their steps (N, ...) in the type of `spec.stored`, and lengths (rows,) int64.
 
     A missing value (None) has no steps. The same function serves training and prediction.
 
@@ -244,8 +239,7 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
             for block in table.blocks():
                 for name, writer in writers.items():
                     column = columns[name]
-                    place = lambda at, block=block, column=column: f"{block.place(at)}, column '{column}'"  # noqa: E731
-                    writer.write(raw_values(block, column, writer.modality), row, place)
+                    writer.write(raw_values(block, column, writer.modality), row, partial(_cell, block, column))
                 row += len(block)
         kept = {
             "format": FORMAT,
@@ -266,6 +260,10 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
         _sync(entry.parent)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _cell(block: Block, column: str, row: int) -> str:
+    return f"{block.place(row)}, column '{column}'"
 
 
 def _whole(entry: Path) -> bool:
@@ -299,7 +297,7 @@ def _sync(path: Path) -> None:
 
 
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The file as an array that is read where it is used; as a plain ndarray, which indexes faster than np.memmap's own class."""
+    """The file as a memory-mapped array; as a plain ndarray, which indexes faster than np.memmap's own class."""
     if not math.prod(shape):
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", shape=shape).view(np.ndarray)

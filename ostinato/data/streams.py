@@ -1,4 +1,4 @@
-"""Streams: sequences dealt one after the other into rows that go on from chunk to chunk, for truncated back-propagation."""
+"""Streams: sequences dealt one after the other into rows cut into chunks, for truncated back-propagation through time."""
 
 from __future__ import annotations
 
@@ -54,15 +54,14 @@ class Streams:
 
         order   = the rows by random bits of (seed, epoch), as in `Batches`
         streams = the stream that ends first takes the next row of the order
-        chunk k = what stands at steps k `steps` up to (k + 1) `steps` of each stream
+        chunk k = steps k `steps` up to (k + 1) `steps` of each stream
 
-    A sequence of at most `steps` steps is never cut: where the rest of a chunk is too short for it, it waits for the next, and
-    the rest stays empty (nothing is computed there). A longer one starts at once and goes on from its state. So each step
-    stands in one chunk, and the gradient is truncated only where a sequence is longer than a chunk.
+    A sequence of at most `steps` steps is never cut: where the rest of a chunk is too short for it, it begins in the next, and
+    the rest stays empty (nothing is computed there). A longer one begins at once and continues in the next chunk from its
+    state. So each step is in one chunk, and the gradient is truncated only where a sequence is longer than a chunk.
 
     Args:
         lengths: steps of every row, (rows,), without begin or end.
-        rows: the rows to use; None for all.
         steps: steps of a chunk, of each stream.
         batch_rows: number of streams; with fewer rows, one for each.
         seed: a number from 0 up.
@@ -71,20 +70,17 @@ class Streams:
         ConfigError: `steps` or `batch_rows` is below 1.
     """
 
-    def __init__(
-        self, lengths: np.ndarray, *, rows: np.ndarray | None = None, steps: int, batch_rows: int, seed: int = 0
-    ):
+    def __init__(self, lengths: np.ndarray, *, steps: int, batch_rows: int, seed: int = 0):
         for name, limit in (("tbptt", steps), ("batch_rows", batch_rows)):
             if limit < 1:
                 raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")
-        self.rows = np.arange(len(lengths)) if rows is None else np.asarray(rows, dtype=np.int64)
-        self.lengths = np.asarray(lengths, dtype=np.int64)[self.rows] + 1
+        self.lengths = np.asarray(lengths, dtype=np.int64) + 1
         self.steps, self.batch_rows, self.seed = steps, batch_rows, seed
 
     def epoch(self, number: int) -> list[Chunk]:
         """The chunks of an epoch in the order of training."""
         bits = np.random.PCG64(np.random.SeedSequence([self.seed, number]))
-        order = np.argsort(bits.random_raw(len(self.rows)), kind="stable")
+        order = np.argsort(bits.random_raw(len(self.lengths)), kind="stable")
         lengths = self.lengths[order]
         stream, start = self._dealt(lengths.tolist())
         # Pieces of one row stand beside each other here, so that each goes on from its left neighbour.
@@ -99,14 +95,14 @@ class Streams:
         place = np.empty(len(row), dtype=np.int64)
         place[sorted_] = np.arange(len(row)) - np.concatenate([[0], ends])[chunk[sorted_]]
         before = np.where(nth > 0, np.roll(place, 1), -1)
-        whole = (self.rows[order][row], first, last, lengths[row], before)
-        parts = [np.split(one[sorted_], ends[:-1]) for one in whole]
-        return [Chunk(*one) for one in zip(*parts)] if len(row) else []
+        columns = (order[row], first, last, lengths[row], before)
+        parts = [np.split(column[sorted_], ends[:-1]) for column in columns]
+        return [Chunk(*chunk) for chunk in zip(*parts)] if len(row) else []
 
     def _dealt(self, lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """The stream of each row of an order, and the step of the stream at which it starts."""
         stream, start = np.empty((2, len(lengths)), dtype=np.int64)
-        free = [(0, one) for one in range(min(self.batch_rows, max(1, len(lengths))))]
+        free = [(0, number) for number in range(min(self.batch_rows, max(1, len(lengths))))]
         for place, length in enumerate(lengths):
             at, first = free[0]
             if at % self.steps + length > self.steps >= length:

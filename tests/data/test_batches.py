@@ -80,18 +80,6 @@ def test_rows_of_equal_length_meet_others_in_another_epoch():
     assert not groups(0) & groups(1)
 
 
-def test_the_steps_of_all_columns_count_together():
-    made = Batches({"de": LENGTHS, "en": LENGTHS[::-1]}, batch_steps=500, seed=0)
-    assert all((LENGTHS + LENGTHS[::-1])[batch].sum() <= 500 for batch in made.epoch(0))
-
-
-def test_only_the_rows_given_are_used():
-    rows = numpy.flatnonzero(LENGTHS % 3 == 0)
-    made = Batches(LENGTHS, rows=rows, batch_steps=500, seed=0)
-    for batches in (made.epoch(1), made.evaluation()):
-        assert numpy.array_equal(numpy.sort(numpy.concatenate(batches)), rows)
-
-
 def test_evaluation_begins_with_the_longest_row_and_is_not_shuffled():
     made = Batches(LENGTHS, batch_rows=64, seed=0)
     order = numpy.concatenate(made.evaluation())
@@ -105,11 +93,6 @@ def test_ranks_share_out_a_batch_and_change_none(world):
         shares = [share(batch, rank, world) for rank in range(world)]
         assert sorted(numpy.concatenate(shares).tolist()) == sorted(batch.tolist())
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-def test_the_number_of_batches_is_that_of_the_epoch():
-    made = Batches(LENGTHS, batch_steps=800, seed=0)
-    assert [made.num_batches(epoch) for epoch in range(3)] == [len(made.epoch(epoch)) for epoch in range(3)]
 
 
 def test_limits_are_needed_and_positive():

@@ -58,7 +58,7 @@ def test_order_is_a_function_of_seed_and_epoch():
 
 def test_frozen_chunks():
     # Another version of numpy must give the same chunks, or a resumed run would train on others.
-    chunks = Streams(numpy.array([3, 9, 2, 5]), rows=numpy.array([0, 1, 3]), steps=4, batch_rows=2, seed=5).epoch(2)
+    chunks = Streams(numpy.array([3, 9, 5]), steps=4, batch_rows=2, seed=5).epoch(2)
     assert told(chunks) == FROZEN
 
 
@@ -80,6 +80,6 @@ def test_limits_are_positive():
 
 FROZEN = [
     [[0, 1], [0, 0], [4, 4], [4, 10], [-1, -1]],
-    [[3, 1], [0, 4], [4, 8], [6, 10], [-1, 1]],
-    [[3, 1], [4, 8], [6, 10], [6, 10], [0, 1]],
+    [[2, 1], [0, 4], [4, 8], [6, 10], [-1, 1]],
+    [[2, 1], [4, 8], [6, 10], [6, 10], [0, 1]],
 ]
