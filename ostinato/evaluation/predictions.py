@@ -123,9 +123,10 @@ class _Columns:
         self.name = recipe_columns.column_of(self.place, self.settings)
         self.numbers: list[int] = []
         self.by_step: list[np.ndarray | None] = []
-        self.columns: dict[str, list[Any] | None] = {name: [] for name in ("expected", *SCORED)}
-        self.columns |= {name: [] if answered else None for name in PREDICTED}
-        self.columns["alternatives"] = None if self.settings.alternatives is None else []
+        known = recipe_metrics.known_of(self.settings) - (set() if answered else set(PREDICTED))
+        known -= set() if self.settings.alternatives is not None else {"alternatives"}
+        names = ("expected", "alternatives", *PREDICTED, *SCORED)
+        self.columns: dict[str, list[Any] | None] = {name: [] if name in known else None for name in names}
 
     def add(self, numbers: Sequence[int], rows: Sequence[Row], predicted: Any, scored: Any) -> None:
         """Adds a chunk."""

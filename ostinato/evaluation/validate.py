@@ -12,6 +12,7 @@ from ostinato.evaluation.predictions import SCORED, metrics_of, predict_all
 from ostinato.heads.contract import Scored
 from ostinato.metrics.contract import Metric, Predictions
 from ostinato.preprocessing.prepare import Prepared
+from ostinato.recipe.metrics import known_of
 from ostinato.registry import settings_class
 from ostinato.run.run import Run
 
@@ -30,7 +31,8 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
     monitored = run.recipe.settings.training.monitor
     values: dict[str, float] = {}
     for output in run.outputs:
-        scores = {name: _joined(scored[output], name) for name in SCORED}
+        given = known_of(run.outputs[output])
+        scores = {name: _joined(scored[output], name) if name in given else None for name in SCORED}
         values[f"{output}.loss"] = float(-scores["log_probability"].sum() / scores["num_targets"].sum())
         columns = {name: None if column is None else column.tolist() for name, column in scores.items()}
         known = Predictions(None, [""] * len(columns["num_targets"]), **columns)

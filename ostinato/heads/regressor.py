@@ -48,6 +48,7 @@ class Regressor(Predictor):
     """
 
     aligns = frozenset({"summary"})
+    gives = frozenset({"log_probability", "num_targets"})
     sums = True
 
     def __init__(

@@ -48,7 +48,10 @@ class Series(Modality):
     default_align = "ahead"
     default_encoder = "recurrent"
     default_head = {"ahead": "forecast"}
-    metrics = {"ahead": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage")}
+    metrics = {
+        "ahead": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage"),
+        "next": ("log_loss",),
+    }
     over_time = "channels"
 
     def __init__(

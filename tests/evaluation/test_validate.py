@@ -1,0 +1,36 @@
+"""Validation and evaluation take the metrics of the recipe, and what a head does not know is absent."""
+
+import ostinato
+from ostinato import api
+from ostinato.evaluation.predictions import predict_all
+from ostinato.run.rows import of_split
+
+WORDS = ("ab", "ba", "aab", "bba", "abab", "b")
+ROWS = [{"x": word, "y": word[::-1], "n": float(len(word))} for word in WORDS * 4]
+SMALL = {"hidden_size": 6}
+
+
+def fitted(outputs, folder, **training):
+    encoder = {"hidden_size": 6, "embedding_size": 4}
+    inputs = {"x": {"type": "text", "tokenizer": "char", "encoder": encoder}}
+    model = ostinato.Model(inputs=inputs, outputs=outputs, training={"epochs": 2, "batch_rows": 8, **training})
+    heard = []
+    model.fit(ROWS, ROWS[:6], folder=folder, device="cpu", on_event=heard.append)
+    return model
+
+
+def test_a_metric_with_options_is_monitored_evaluated_and_compared(tmp_path):
+    output = {"type": "text", "tokenizer": "char", "metrics": [{"type": "repeated_ngrams", "n": 1}, "perplexity"]}
+    monitor = "y.repeated_ngrams(n=1)"
+    model = fitted({"y": output}, tmp_path / "run", monitor=monitor)
+    history = (tmp_path / "run/history.jsonl").read_text()
+    assert f'"valid.{monitor}":' in history and '"valid.y.perplexity":' in history
+    report = api.evaluate(model.run, data=ROWS[:6])
+    assert list(report.outputs["y"]) == ["repeated_ngrams(n=1)", "perplexity"]
+    assert list(api.compare(model.run, tmp_path / "run", data=ROWS[:6]).outputs["y"]) == list(report.outputs["y"])
+
+
+def test_a_quantity_that_a_head_does_not_know_is_absent_and_never_0(tmp_path):
+    model = fitted({"n": {"type": "number"}}, tmp_path / "run")
+    known = predict_all([model.run], of_split(model.run, "test", ROWS[:6], ())).outputs["n"]
+    assert set(known.columns()) == {"predicted", "expected", "log_probability", "num_targets"}
