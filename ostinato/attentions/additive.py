@@ -21,7 +21,8 @@ class Additive(Attention):
     Args:
         size: A, the width of the hidden layer; query_size if not given.
 
-    Source: Bahdanau, Cho and Bengio, 2015, arXiv:1409.0473, appendix A.1.2; b as in their code, the formula leaves it out.
+    Source: Bahdanau, Cho and Bengio, 2015, arXiv:1409.0473, appendix A.1.2; b as in their code, the formula
+    leaves it out.
     """
 
     needs_previous: ClassVar[bool] = False

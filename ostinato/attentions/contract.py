@@ -1,4 +1,4 @@
-"""What an attention is: a score between a query and each step of a memory; the softmax and the weighted sum are generic."""
+"""What an attention is: a score between a query and each step of a memory; softmax and weighted sum are generic."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -27,8 +27,8 @@ class Attention(nn.Module, ABC):
     needs_previous: ClassVar[bool]
     """Whether the score reads the weights of the step before, so that steps cannot be computed all at once."""
     pair_size: int
-    """Numbers held for each pair of query and step while scoring: 1 for a product of vectors, A where a vector is made of
-    each pair. layers/attend.py cuts its work into pieces by it."""
+    """Numbers held for each pair of query and step while scoring: 1 for a product of vectors, A where a vector is made
+    of each pair. layers/attend.py cuts its work into pieces by it."""
 
     def __init__(self, query_size: int, memory_size: int):
         super().__init__()

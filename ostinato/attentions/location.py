@@ -13,7 +13,7 @@ from ostinato.registry import Count
 
 
 class Location(Attention):
-    """Additive attention that also sees where it looked at the step before: for long inputs read from one end to the other.
+    """Additive attention that reads its weights of the step before, for long inputs read from one end to the other.
 
         f[k, s] = sum_j F[:, j] previous[k, s + j - reach]                          what was looked at around s
         e[k, s] = v . tanh(W query[k] + V memory[s] + U f[k, s] + b)

@@ -18,8 +18,8 @@ class ScaledDot(Attention):
         q[k] = W_q query[k];  key[s] = W_k memory[s]
         e[k, s] = q[k] . key[s] / sqrt(A)
 
-    A product of two vectors of A independent numbers with mean 0 and variance 1 has variance A; divided by sqrt(A) it has 1.
-    W_q and W_k start normal with variance 1/Q and 1/M, which keeps the variance of what they read.
+    A product of two vectors of A independent numbers with mean 0 and variance 1 has variance A; divided by sqrt(A) it
+    has 1. W_q and W_k start normal with variance 1/Q and 1/M, which keeps the variance of what they read.
 
     Args:
         size: A, the size of the projections; query_size if not given.

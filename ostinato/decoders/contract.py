@@ -21,17 +21,19 @@ from ostinato.steps import Steps
 class Decoding:
     """The state of a generation: one row per hypothesis.
 
-    A search reads `rows`, `attention`, `source_lengths` and `counted`, and calls `reorder`; the rest is the generator's own.
+    A search reads `rows`, `attention`, `source_lengths` and `counted`, and calls `reorder`; the rest is the generator's
+    own.
 
     Args:
-        memory: what does not change while generating, an entry per input, B examples each: a `Memory`, a tensor, None, or a tuple of
-            these; kept by reference.
+        memory: what does not change while generating, an entry per input, B examples each: a `Memory`, a tensor, None,
+            or a tuple of these; kept by reference.
         rows: (R,) the example of the memory that a hypothesis reads.
         values: what changes, by name, each (R, ...).
         attention: (R, S) per input, the weights of the last step, for pictures and penalties; empty without attention.
-        packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this generation.
-        counted: (R,) how many of the steps generated so far belong to the answer, -1 before it begins, where the end of a prompt is
-            generated again; None: all.
+        packed: the head's weights as kernels read them (`Packed`), by name, kept by reference for the length of this
+            generation.
+        counted: (R,) how many of the steps generated so far belong to the answer, -1 before it begins, where the end of
+            a prompt is generated again; None: all.
     """
 
     memory: tuple[Any, ...]
@@ -46,8 +48,8 @@ class Decoding:
 
         Args:
             rows: their numbers.
-            forget: whether the memory is cut to the examples that they read, so that stragglers do not drag the whole batch along;
-                otherwise it is not copied. A memory of a kind that cannot be cut stays whole.
+            forget: whether the memory is cut to the examples that they read, so that stragglers do not drag the whole
+                batch along; otherwise it is not copied. A memory of a kind that cannot be cut stays whole.
         """
         memory, examples = self.memory, self.rows.index_select(0, rows)
         if forget and all(entry is None or isinstance(entry, (Memory, Tensor)) for entry in _entries(memory)):
@@ -64,7 +66,8 @@ class Decoding:
 
     @property
     def source_lengths(self) -> Tensor | None:
-        """(R,), on the CPU, the steps of the first input that is attended to, the one of `attention[0]`; None without attention."""
+        """(R,), on the CPU, the steps of the first input that is attended to, the one of `attention[0]`; None without
+        attention."""
         memory = next((entry for entry in _entries(self.memory) if isinstance(entry, Memory)), None)
         return None if memory is None else memory.layout.lengths[self.rows.cpu()]
 
@@ -87,12 +90,12 @@ def _taken(memory: Any, examples: Tensor) -> Any:
 
 
 class Decoder(nn.Module, ABC):
-    """Reads the target from its beginning, each step with what the inputs bring, and gives what the head predicts the next from.
+    """Reads a target from its beginning, and inputs; gives the features that the head predicts the next step from.
 
     The head owns the output: softmax, loss, distribution. It gives the decoder the layer that embeds a target step.
 
-    Laws: `extend` over a prompt gives the features of `step` called step by step; `run` gives those of `extend` from a fresh
-    state; features depend on no later step, and neither on the other examples nor on their order.
+    Laws: `extend` over a prompt gives the features of `step` called step by step; `run` gives those of `extend` from a
+    fresh     state; features depend on no later step, and neither on the other examples nor on their order.
 
     Shapes:
         steps (N, ...) as the embedding reads them; features (N, output_size)
@@ -122,8 +125,8 @@ class Decoder(nn.Module, ABC):
         """The features (N, output_size) after each step of whole targets, which are known.
 
         Args:
-            choose: while training, the model's own best step (N, ...) from features, for decoders that read some of these in
-                place of the true ones; None where nothing is sampled.
+            choose: while training, the model's own best step (N, ...) from features, for decoders that read some of
+                these in place of the true ones; None where nothing is sampled.
         """
         return self.extend(steps, self.start(encoded))[0]
 

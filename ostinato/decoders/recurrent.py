@@ -36,9 +36,9 @@ class RecurrentDecoder(Decoder):
         a[i]   = tanh(W_a [s[i]; c[i]])                                features; before: tanh(W_a [s[i]; c[i]; e[i]])
         s[0]   = tanh(W_b [last states of the encoders])               bridge
 
-    Without attention the features are s[i] itself and the bridge is all that reaches the decoder (Sutskever 2014). Several
-    inputs with steps are attended to each on its own, their contexts concatenated. With the context after the cell and no
-    input feeding a whole target runs as one recurrence.
+    Without attention the features are s[i] itself and the bridge is all that reaches the decoder (Sutskever 2014).
+    Several inputs with steps are attended to each on its own, their contexts concatenated. With the context after the
+    cell and no input feeding a whole target runs as one recurrence.
 
     Shapes:
         features (N, A); state values `layer.k` (R, H), `fed` (R, A), `previous.k` (R, S)
@@ -51,13 +51,14 @@ class RecurrentDecoder(Decoder):
         context: whether the context enters before the cell or after it.
         input_feeding: whether the last features enter the cell too; needs the context after.
         bridge: whether the start state is made from the encoders' last states, or is zero.
-        scheduled_sampling: share of steps, in training, that read the model's own best symbol in place of the truth (Bengio 2015).
+        scheduled_sampling: share of steps, in training, that read the model's own best symbol in place of the truth
+            (Bengio 2015).
 
     Errors:
         ConfigError: nothing would reach the decoder, or options exclude each other.
 
-    Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (there the readout reads s[i-1], and has maxout
-    in place of tanh); Luong 2015, arXiv:1508.04025; scheduled sampling: Bengio 2015, arXiv:1506.03099.
+    Source: Sutskever 2014, arXiv:1409.3215; Bahdanau 2015, arXiv:1409.0473, A.2 (there the readout reads s[i-1], and
+    has maxout in place of tanh); Luong 2015, arXiv:1508.04025; scheduled sampling: Bengio 2015, arXiv:1506.03099.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class RecurrentDecoder(Decoder):
         self.input_size, self.hidden_size, self.dropout = input_size, hidden_size, dropout
         self.scheduled_sampling, self.input_feeding = scheduled_sampling, input_feeding
         self.attended = [place for place, size in enumerate(sizes) if size.steps is not None and attention is not None]
-        # Attentions, embedding, cells, bridge, readout: the order in which weights are drawn from the seed and gradients summed
-        # for clipping. Another order changes the digits of every result.
+        # Attentions, embedding, cells, bridge, readout: the order in which weights are drawn from the seed and
+        # gradients summed for clipping. Another order changes the digits of every result.
         self.attentions = nn.ModuleList(
             build(attention, "attentions", hidden_size, sizes[place].steps) for place in self.attended
         )

@@ -33,13 +33,15 @@ class Autoregressive(Head, Generator):
     Args:
         decoder: how the target so far and the inputs become the features a[i].
         embedding_size: width of the symbols' vectors.
-        tied: whether the softmax shares the embedding's weights; the decoder's features are then as wide as the embedding.
+        tied: whether the softmax shares the embedding's weights; the decoder's features are then as wide as the
+            embedding.
         dropout: on embeddings, between the decoder's layers and before the softmax.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
-        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and are
-            looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied: false.
-        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts of
-            rare ones begin; by default where 85 % and 95 % of the training targets stand before.
+        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and
+            are looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied:
+            false.
+        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts
+            of rare ones begin; by default where 85 % and 95 % of the training targets come before.
 
     Errors:
         ConfigError: options exclude each other.

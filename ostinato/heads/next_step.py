@@ -1,4 +1,4 @@
-"""The head that says what follows each step of an input."""
+"""The head that predicts the step after each step of an input."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ostinato.steps import Steps
 
 
 class NextStep(NextHead):
-    """Says at each step of the input what its next symbol is: a language model.
+    """Predicts at each step of the input its next symbol: a language model.
 
         h[t]      = the encoder's step after x[t], beside it the summaries of the other inputs read
         a[t]      = h[t]; tied: W_a h[t], as wide as the embedding
-        p(x[t+1]) = softmax(W_o d[t] + b_o)                      d = dropout(a); softmax: adaptive: see `layers.vocabulary`
+        p(x[t+1]) = softmax(W_o d[t] + b_o)                      d = dropout(a); adaptive: see layers.vocabulary
 
         loss      = -sum log p(x[t+1]) + alpha sum mean(d[t]^2) + beta sum mean((h[t] - h[t-1])^2)
 
-    The encoder hears the begin symbol and then the sequence, so that each symbol is predicted from those before it alone, the
-    first from nothing and the end from all of them. While generating, the encoder goes on from its state.
+    The encoder reads the begin symbol and then the sequence, so that each symbol is predicted from those before it
+    alone, the first from nothing and the end from all of them. While generating, the encoder continues from its state.
 
     Shapes:
         targets (N,) symbols; the steps read (N + B, H): one more of each sequence; logits (N + B, V)
@@ -41,21 +41,23 @@ class NextStep(NextHead):
         tied: whether the softmax shares the weights of the input's embedding.
         dropout: the probability of dropping a value of what the softmax reads.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
-        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and are
-            looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied: false.
-        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts of
-            rare ones begin; by default where 85 % and 95 % of the training targets stand before.
+        softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and
+            are looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied:
+            false.
+        cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts
+            of rare ones begin; by default where 85 % and 95 % of the training targets come before.
         activation_regularization: alpha, which holds down the size of what the softmax reads, in training (AR).
-        temporal_activation_regularization: beta, which holds down its change from step to step of a sequence, in training (TAR).
+        temporal_activation_regularization: beta, which holds down its change from step to step of a sequence, in
+            training (TAR).
 
     Errors:
-        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie to;
-            an adaptive softmax that is tied or smoothed, or cutoffs outside the vocabulary.
+        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie
+            to; an adaptive softmax that is tied or smoothed, or cutoffs outside the vocabulary.
 
-    Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017, arXiv:1611.01462;
-        adaptive softmax: Grave 2017, arXiv:1609.04309.
-        AR and TAR: Merity 2017, arXiv:1708.01009, sections 3.2 and 3.3; all terms are divided by the number of targets, theirs of TAR by
-        that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in neither.
+    Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017,
+        arXiv:1611.01462; adaptive softmax: Grave 2017, arXiv:1609.04309.
+        AR and TAR: Merity 2017, arXiv:1708.01009, sections 3.2 and 3.3; all terms are divided by the number of targets,
+        theirs of TAR by that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in neither.
     """
 
     aligns = frozenset({"next"})
@@ -76,12 +78,12 @@ class NextStep(NextHead):
         super().__init__()
         if sizes[0].steps is None:
             raise ConfigError(
-                "next_step: the input it goes on from gives no steps; choose a recurrent or convolutional encoder"
+                "next_step: the input that it continues gives no steps; choose a recurrent or convolutional encoder"
             )
         for place, one in enumerate(sizes[1:], 2):
             if one.summary is None:
                 raise ConfigError(
-                    f"next_step: input {place} in `reads` gives no summary to stand beside each step; leave it out"
+                    f"next_step: input {place} in `reads` gives no summary to read beside each step; leave it out"
                 )
         self.begin, self.end, self.num_symbols = spec.begin, spec.end, spec.size
         self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing

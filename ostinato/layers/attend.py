@@ -1,4 +1,5 @@
-"""From an attention's scores to weights and contexts, for all queries of a batch at once, and the memory that they read."""
+"""From an attention's scores to weights and contexts, for all queries of a batch at once, and the memory that they
+read."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from torch.utils import _pytree, checkpoint
 from ostinato.attentions.contract import Attention
 from ostinato.steps import Layout, Steps
 
-# Numbers that one piece of scoring may hold. On two cores with 1 MiB of L2 each, additive attention 512 wide ran 1.7 times as
-# fast in pieces of 2**19 to 2**21 numbers as in one of 2**23 or more, which page faults dominate.
+# Numbers that one piece of scoring may hold. On two cores with 1 MiB of L2 each, additive attention 512 wide ran 1.7
+# times as fast in pieces of 2**19 to 2**21 numbers as in one of 2**23 or more, which page faults dominate.
 _PIECE = {"cpu": 2**21}
 _PIECE_ELSEWHERE = 2**26
 
@@ -29,8 +30,8 @@ def attend(
     An example without steps has zero weights, a zero context and a zero gradient.
 
     All queries at once need (B, K, S, A) numbers in an additive attention, so they are scored in pieces along K. While
-    training, a piece keeps its result alone and is scored again for its gradient: memory stays that of one piece, and on a
-    CPU this is no slower than keeping everything.
+    training, a piece keeps its result alone and is scored again for its gradient: memory stays that of one piece, and
+    on a CPU this is no slower than keeping everything.
 
     Shapes:
         query (B, K, Q); keys (B, S, A) from `attention.prepare(memory)`; memory (B, S, M); previous (B, K, S)
@@ -94,7 +95,8 @@ def _piece(
     if padding is None:
         weights = scores.softmax(-1)
     else:
-        # the lowest finite number, not -inf: a row without steps would be NaN on its way, which a search for NaN would report
+        # the lowest finite number, not -inf: a row without steps would be NaN on its way, which a search for NaN would
+        # report
         weights = scores.masked_fill(padding, torch.finfo(scores.dtype).min).softmax(-1)
         if has_empty:
             weights = weights.masked_fill(padding, 0)

@@ -1,5 +1,5 @@
-"""Which symbol of a vocabulary: the softmax, full or adaptive, and its loss in pieces, so that the scores of all steps and all
-symbols never stand in memory at once."""
+"""Which symbol of a vocabulary: the softmax, full or adaptive, and its loss in pieces, so that the scores of all steps
+and all symbols are never in memory at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ostinato.kernels.products import NN, NT, TN, linear, multiply
 PIECE = 1 << 22
 """Scores at a time: 16 MB of float32, which the products of a few hundred rows hardly notice."""
 COVERED = (0.85, 0.95)
-"""Shares of the targets that stand before each cutoff of an adaptive softmax: its first part holds a fifth of a vocabulary of
-words, as those of Grave 2017 do (section 4.4: a fifth covers 87 %)."""
+"""Shares of the targets before each cutoff of an adaptive softmax: its first part holds a fifth of a
+vocabulary of words, as those of Grave 2017 do (section 4.4: a fifth covers 87 %)."""
 NARROWING = 4
 """Each further part of an adaptive softmax reads so many times fewer numbers (Grave 2017, section 4.4)."""
 
@@ -53,13 +53,13 @@ class FullSoftmax(nn.Module):
 
 
 class AdaptiveSoftmax(nn.Module):
-    """Scores frequent symbols as a full softmax does, and rare ones in parts, with shorter vectors and only where one is meant.
+    """Scores frequent symbols as a full softmax does, rare ones in parts, with shorter vectors, where one is meant.
 
-        p(v) = p_0(v)                     v among the first c_1 symbols;  p_0 = softmax(W_0 x + b_0) over these and the parts
+        p(v) = p_0(v)                     v among the first c_1 symbols;  p_0 = softmax(W_0 x + b_0) over these and parts
         p(v) = p_0(part k) p_k(v)         c_k <= v < c_(k+1);  p_k = softmax(W_k P_k x + b_k), P_k x of I / 4^k numbers
 
-    What it gives are exact log-probabilities over the whole vocabulary. Symbols are numbered from the most frequent to the
-    rarest, or nearly so: a frequent one in a late part costs time, and has a shorter vector than it deserves.
+    What it gives are exact log-probabilities over the whole vocabulary. Symbols are numbered from the most frequent to
+    the rarest, or nearly so: a frequent one in a late part costs time, and has a shorter vector than it deserves.
 
     Shapes:
         x (N, I); W_0 (c_1 + K, I); P_k (I / 4^k, I); log-probabilities (N, V)
@@ -70,7 +70,7 @@ class AdaptiveSoftmax(nn.Module):
         cutoffs: c_1 ... c_K, rising, where each part begins.
 
     Errors:
-        ConfigError: cutoffs that do not rise, or do not stand within the vocabulary.
+        ConfigError: cutoffs that do not rise, or are not within the vocabulary.
 
     Source: Grave 2017, arXiv:1609.04309, section 4, as torch.nn.AdaptiveLogSoftmaxWithLoss; the biases are ours.
     """
@@ -92,7 +92,10 @@ class AdaptiveSoftmax(nn.Module):
 
     def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
         """The log-probabilities of every symbol; `packed` keeps weights between the steps of a generation."""
-        kept = lambda name: None if packed is None else packed[f"output.{name}"]  # noqa: E731
+
+        def kept(name: str) -> Packed | None:
+            return None if packed is None else packed[f"output.{name}"]
+
         first = linear(x, self.first.weight, self.first.bias, kept("first")).log_softmax(-1)
         parts = [first[:, : self.edges[0]]]
         for part, (narrow, rest) in enumerate(zip(self.narrow, self.rest)):
@@ -158,8 +161,8 @@ def cross_entropy(
         loss  = sum over rows of  logsumexp(s) - (1 - e) s[truth] - e mean(s)        e = label smoothing
         ds    = softmax(s) - (1 - e) onehot(truth) - e / V
 
-    Where a gradient is recorded, dx, dW and db are made in the same pass, piece by piece, and only scaled backwards: no score
-    is computed twice, and memory grows with N I + V I but not with N V.
+    Where a gradient is recorded, dx, dW and db are made in the same pass, piece by piece, and only scaled backwards: no
+    score is computed twice, and memory grows with N I + V I but not with N V.
 
     Shapes:
         x (N, I); weight (V, I); bias (V,) or None; truth (N,) whole numbers below V; returns a scalar

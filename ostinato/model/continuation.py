@@ -22,12 +22,14 @@ from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
 MOST_PIECES = 8
-"""Pieces at the end of a prompt that are generated again at most: a cut word has few, and a text without spaces has no end."""
+"""Pieces at the end of a prompt that are generated again at most: a cut word has few, and a text without spaces has no
+end."""
 PART = 4096
-"""Steps of a sequence that are scored at a time. A row of a million through an LSTM of 128 on one core: 47 s and 0.4 GB; at once 55 s
-and 3.1 GB."""
+"""Steps of a sequence that are scored at a time. A row of a million through an LSTM of 128 on one core: 47 s and 0.4
+GB; at once 55 s and 3.1 GB."""
 PROGRESS = "resumed"
-"""The name of the value in a state: the example of each hypothesis, and how many characters of its text it has generated again."""
+"""The name of the value in a state: the example of each hypothesis, and how many characters of its text it has
+generated again."""
 KEPT = "resumed, kept"
 """The name of the value in a state: the logarithm of the model's probability of what was allowed at its last step."""
 
@@ -74,7 +76,8 @@ class Continuation(Generator):
 
 
 def score(encoder: Encoder, head: NextHead, prompt: Steps, others: Sequence[Encoded], targets: Steps) -> Scored:
-    """The score of given sequences, an example each, part after part, each from the state of the encoder after the one before.
+    """The score of given sequences, an example each, part after part, each from the state of the encoder after the one
+    before.
 
     Args:
         encoder: a causal one.
@@ -99,7 +102,7 @@ def scored_in_parts(by_step: Sequence[Tensor], places: Sequence[Tensor], layout:
 
 
 class Pieces:
-    """The texts of a modality's symbols, and which of them may be said where a text is given.
+    """The texts of a modality's symbols, and which of them may begin a given text.
 
     Args:
         modality: a fitted one of text.
@@ -118,9 +121,9 @@ class Pieces:
     def cut(self, prompt: np.ndarray) -> tuple[np.ndarray, str]:
         """A prompt without the pieces that may be the beginning of another one, and their text.
 
-        Where pieces begin with the space before a word, "The c" ends with " c", after which " cat" is never said as "at". A
-        text whose pieces never reach over the border of a word is left as it is, and so is one that whole characters cannot
-        spell.
+        Where pieces begin with the space before a word, "The c" ends with " c", after which " cat" is never generated
+        as "at". A text whose pieces never reach over the border of a word is left as it is, and so is one that whole
+        characters cannot spell.
         """
         if not self.cross_words or not len(prompt):
             return prompt, ""
@@ -136,11 +139,11 @@ class Pieces:
 
     def allowed(self, rest: str) -> list[int]:
         """The symbols that begin this text, so that others can say what is left, or that begin with it; rising."""
-        sayable, texts = [False] * len(rest), []
+        spelt, texts = [False] * len(rest), []
         for start in reversed(range(len(rest))):
-            parts = (rest[start:end] for end in range(start + 1, len(rest)) if sayable[end])
+            parts = (rest[start:end] for end in range(start + 1, len(rest)) if spelt[end])
             texts = [part for part in parts if part in self._numbers]
-            sayable[start] = bool(texts) or next(self._beginning_with(rest[start:]), None) is not None
+            spelt[start] = bool(texts) or next(self._beginning_with(rest[start:]), None) is not None
         texts += self._beginning_with(rest) if rest else ()
         return sorted(number for text in texts for number in self._numbers[text])
 
@@ -160,7 +163,8 @@ def pieces_of(modality: Modality) -> Pieces:
 
 
 class Resuming(Adapted):
-    """A generator that first generates the text again that was cut off its prompts, in any pieces; the last may exceed it.
+    """A generator that first generates the text again that was cut off its prompts, in any pieces; the last may exceed
+    it.
 
         p(v) = 0 where v neither begins what is left of the text nor begins with it; the others' p divided by their sum
 
@@ -207,7 +211,8 @@ class Resuming(Adapted):
         return state.values[KEPT]
 
     def _fitting(self, rests: Sequence[str], device: torch.device) -> Tensor:
-        """(len(rests), V) which symbols are allowed where each of these is left, kept as long as this generator lives."""
+        """(len(rests), V) which symbols are allowed where each of these is left, kept as long as this generator
+        lives."""
         place = {rest: place for place, rest in enumerate(dict.fromkeys(rests))}
         fits = torch.zeros(len(place), self.num_symbols, dtype=torch.bool)
         for rest, row in place.items():

@@ -94,7 +94,8 @@ def _shown(value: Any) -> str:
 
 
 def score(generator: Generator, state: Decoding, steps: Steps, truth: Tensor) -> Scored:
-    """The score of given targets by a generator, an example each, part after part: the distributions of all symbols take room.
+    """The score of given targets by a generator, an example each, part after part: the distributions of all symbols
+    take room.
 
     Shapes:
         truth (N, ...): what follows each of the N steps
@@ -119,8 +120,8 @@ class Ensemble(Generator):
 
         log p(y | x) = mean_k log p_k(y | x) - log Z           of symbols; Z makes it a distribution
 
-    The state holds each member's memory and values, the values' names led by the member's number. Its attention is the mean of
-    the members' where all of them attend to the same steps, else empty.
+    The state holds each member's memory and values, the values' names led by the member's number. Its attention is the
+    mean of the members' where all of them attend to the same steps, else empty.
 
     Args:
         members: generators over the same symbols.

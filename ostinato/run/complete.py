@@ -27,7 +27,8 @@ from ostinato.tokenizers.contract import Spelt
 WIDTH = 64
 """Beginnings of words that are followed: of a vocabulary of pieces few others reach a word that is worth showing."""
 NEGLIGIBLE = 0.01
-"""A beginning that is less likely than this share of the last word shown changes neither list nor probabilities to speak of."""
+"""A beginning that is less likely than this share of the last word shown changes neither list nor probabilities to
+speak of."""
 LONGEST_WORD = 24
 """Pieces of a word; longer ones are no suggestion."""
 UNFINISHED = "\ufffd"
@@ -66,7 +67,8 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
     What may be the beginning of a stop is held back until it is none.
 
     Errors:
-        ConfigError: the run has several outputs or none that is generated, or the search follows several answers at once.
+        ConfigError: the run has several outputs or none that is generated, or the search follows several answers at
+            once.
     """
     output = _generated(run)
     if search.n_best != 1 or not search.one_path:
@@ -114,7 +116,8 @@ def _generated(run: Run) -> str:
 
 
 def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
-    """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops hold."""
+    """The likeliest whole answers, as a mail program shows them, by a beam of twice as many; the recipe's stops
+    hold."""
     output = _generated(run)
     stop = run.recipe.settings.search.stop
     search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count, stop=stop)
@@ -127,14 +130,15 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
 def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     """The likeliest next words, as a keyboard shows them; a prompt that ends within a word is completed.
 
-        p(word) = sum over the ways to say it in pieces of p(pieces) p(the next piece begins with white space, or the end)
+        p(word) = sum over its spellings in pieces of p(pieces) p(the next piece begins with white space, or the end)
 
-    The sum runs over the WIDTH likeliest beginnings at each piece. Where pieces reach over the border of a word, the last word
-    of the prompt is said again in every way that spells it, and p divided by the sum over these. Where each symbol is a word,
-    one step says it all; an unknown word at the end of the prompt is completed, if known ones begin with it.
+    The sum runs over the WIDTH likeliest beginnings at each piece. Where pieces reach over the border of a word, the
+    last word of the prompt is generated again in every way that spells it, and p divided by the sum over these. Where
+    each symbol is a word, one step is enough; an unknown word at the end of the prompt is completed, if known ones
+    begin with it.
 
     Args:
-        run: of one output that an input goes on to.
+        run: of one output, which continues its input.
         row: the prompt.
         count: how many, at most.
     """

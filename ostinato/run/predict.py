@@ -48,7 +48,7 @@ class Answer:
         probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
         quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
         series: of a forecast the name of its series, where the data name it.
-        times: of a forecast the time of each step, where the data tell it.
+        times: of a forecast the time of each step, where the data have it.
     """
 
     value: Any
@@ -93,11 +93,11 @@ def answers(
         search: in place of the recipe's.
         seed: of sampling; each row's own is made from it and from the row's content.
         batch_rows: rows computed at once, fewer where they are long; changes no answer.
-        n_best: most answers to each row where the answer is a label; of a search it says so itself.
+        n_best: most answers to each row where the answer is a label; a search has its own.
         attention: whether answers carry their weights.
         outputs: only these.
-        place: where a row stands, for messages.
-        say: hears of rows that are longer than any the model was trained on.
+        place: of a row, for messages.
+        say: gets a line for each row that is longer than any the model was trained on.
 
     Errors:
         ConfigError: an ensemble of runs whose symbols, labels or scales differ.
@@ -250,7 +250,8 @@ def batches_of(columns: Mapping[str, list[np.ndarray]], batch_rows: int) -> Iter
     longest = lengths.max(0)
     at = 0
     while at < len(order):
-        # Ordered by the sum of all columns, a later row may hold the longer cell of one column: the widest of those that may come.
+        # Ordered by the sum of all columns, a later row may hold the longer cell of one column: the widest of those
+        # that may come.
         width = max(1, int(longest[order[at : at + batch_rows]].max()))
         rows = order[at : at + max(1, min(batch_rows, BATCH_STEPS // width))]
         yield rows
@@ -266,8 +267,8 @@ def _name_the_longest(
     for name, column in columns.items():
         for row, steps in enumerate(column):
             if len(steps) > limit:
-                told = f"inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}"
-                say(f"{place(row)}: {told}; answered all the same")
+                excess = f"inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}"
+                say(f"{place(row)}: {excess}; answered all the same")
 
 
 def gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:
@@ -277,7 +278,8 @@ def gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device
 
 
 def _longest(inputs: Mapping[str, Steps], trained: int) -> Tensor:
-    """The most symbols of an answer: as many as the longest training target, or twice the input with room to spare, but see above."""
+    """The most symbols of an answer: as many as the longest training target, or twice the input with room to spare, but
+    see above."""
     source = torch.stack([steps.layout.lengths for steps in inputs.values()]).amax(0)
     return (2 * source + 20).clamp(min=trained, max=LONGEST_ANSWER * trained + 20)
 

@@ -41,12 +41,13 @@ def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarra
 
 
 class Given(NamedTuple):
-    """What a model says of the outputs that rows give.
+    """The scores of the outputs that rows have.
 
     Args:
         rows: which of the rows have the output, in order.
         scored: a number for each of these.
-        by_step: for each the log-probability of every target and whether it scored best, (steps, 2), where the head tells them.
+        by_step: for each the log-probability of every target and whether it scored best, (steps, 2), where the head
+            gives them.
     """
 
     rows: list[int]
@@ -63,7 +64,7 @@ def scores(
         runs: one, or several that score as the ensemble that they answer as.
         rows: raw values by place or column.
         batch_rows: rows computed at once, fewer where they are long.
-        place: where a row stands, for messages.
+        place: of a row, for messages.
 
     Errors:
         ConfigError: an ensemble of runs whose symbols, labels or scales differ.
@@ -80,7 +81,7 @@ def scores(
         columns = {name: [column[row] for row in given] for name, column in inputs.items()} | {TARGET: targets}
         if alignments.of(run.outputs[output]).per_step:
             _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
-        # Each run of an ensemble tells the scores of all symbols at every step.
+        # Each run of an ensemble gives the scores of all symbols at every step.
         at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)
         batches = list(batches_of(columns, at_once))
         back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
@@ -108,10 +109,10 @@ def _scored(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targe
     if len(runs) == 1:
         return graph.score(output, Batch(inputs, {output: targets}))
     of = graph.continues.get(output)
-    heard = targets if of is None else inputs[of]
+    read = targets if of is None else inputs[of]
     if of is not None:
-        # Nothing is heard before the beginning, which `extend` is told.
-        nothing = Steps(heard.values[:0], Layout.equal(len(heard.layout), 0, heard.layout.device))
+        # Nothing is read before the beginning, which `extend` reads.
+        nothing = Steps(read.values[:0], Layout.equal(len(read.layout), 0, read.layout.device))
         inputs = {**inputs, of: nothing}
     generator, state, _ = prompted(runs, output, inputs)
-    return score_generated(generator, state, heard.prepended(generator.begin), targets.appended(generator.end).values)
+    return score_generated(generator, state, read.prepended(generator.begin), targets.appended(generator.end).values)

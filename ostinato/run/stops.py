@@ -24,23 +24,23 @@ LAST = "last generated"
 class Stops:
     """The texts that end an answer and are no part of it; of an output of symbols, one symbol or several in a row.
 
-    What is searched is what the answer alone says: a text that begins in the prompt is not seen.
+    The answer alone is searched: a text that begins in the prompt is not seen.
 
     Args:
         texts: as a user gives them.
         modality: of the output, which turns symbols into what is searched.
 
     Errors:
-        ConfigError: one can never be said.
+        ConfigError: one can never be generated.
     """
 
     def __init__(self, texts: Sequence[str], modality: Modality):
         self.modality = modality
-        self.texts = [self._sayable(text, modality.parse(text)) for text in texts]
-        # Each symbol says at least a byte of text, so a stop that ends within the last symbol begins within so many.
+        self.texts = [self._checked(text, modality.parse(text)) for text in texts]
+        # Each symbol has at least a byte of text, so a stop that ends within the last symbol begins within so many.
         self.reach = max((len(one.encode() if isinstance(one, str) else one) for one in self.texts), default=0) + 1
 
-    def _sayable(self, text: str, parsed: Any) -> Any:
+    def _checked(self, text: str, parsed: Any) -> Any:
         if not parsed:
             raise ConfigError(f"stop: {text!r} holds no symbol of this output; give one, or leave it out")
         if self.modality.decode(self.modality.encode(parsed)) == parsed:
@@ -49,9 +49,9 @@ class Stops:
         # A text has spaces between its pieces, whatever these are.
         never = [part for part in parsed if part not in known and not (isinstance(parsed, str) and part == " ")]
         if never:
-            told = ", ".join(map(repr, dict.fromkeys(never)))
+            lacking = ", ".join(map(repr, dict.fromkeys(never)))
             raise ConfigError(
-                f"stop: {text!r} would end no answer, since this output never says {told}: the model knows what it has seen in"
+                f"stop: {text!r} would end no answer, since this output never says {lacking}: the model knows what it has seen in"
                 " training alone, in its modality's spelling; give another stop, or leave it out"
             )
         return parsed
@@ -65,27 +65,28 @@ class Stops:
         """
         return _Stopping(generator, self, rests) if self.texts else generator
 
-    def cut(self, said: Any) -> Any:
-        """What was said, up to the first stop."""
-        return said[: min(self._places(said), default=len(said))]
+    def cut(self, value: Any) -> Any:
+        """A raw value, up to the first stop."""
+        return value[: min(self._places(value), default=len(value))]
 
-    def sure(self, said: Any) -> Any:
-        """What was said, up to the first stop, or to where one may have begun that is not whole yet."""
-        cut = self.cut(said)
-        if len(cut) < len(said):
+    def sure(self, value: Any) -> Any:
+        """A raw value, up to the first stop, or to where one may have begun that is not whole yet."""
+        cut = self.cut(value)
+        if len(cut) < len(value):
             return cut
-        begun = (size for one in self.texts for size in range(1, len(one)) if said[-size:] == one[:size])
-        return said[: len(said) - max(begun, default=0)]
+        begun = (size for text in self.texts for size in range(1, len(text)) if value[-size:] == text[:size])
+        return value[: len(value) - max(begun, default=0)]
 
-    def in_last(self, last: Sequence[int], resaid: str = "") -> bool:
-        """Whether the last symbols said, -1 before the first, hold a stop after what they say again."""
+    def in_last(self, last: Sequence[int], rest: str = "") -> bool:
+        """Whether the last symbols generated, -1 before the first, hold a stop after the end of the prompt that they
+        begin with."""
         from_first = last[0] < 0
-        said = [symbol for symbol in last if symbol >= 0] if from_first else last[-self.reach :]
-        text = self.modality.decode(np.array(said, np.int64))
-        return bool(self._places(text[len(resaid) :] if from_first else text))
+        symbols = [symbol for symbol in last if symbol >= 0] if from_first else last[-self.reach :]
+        text = self.modality.decode(np.array(symbols, np.int64))
+        return bool(self._places(text[len(rest) :] if from_first else text))
 
-    def _places(self, said: Any) -> list[int]:
-        return [place for place in (_first(said, one) for one in self.texts) if place >= 0]
+    def _places(self, value: Any) -> list[int]:
+        return [place for place in (_first(value, text) for text in self.texts) if place >= 0]
 
 
 class _Stopping(Adapted):
@@ -97,7 +98,8 @@ class _Stopping(Adapted):
     def __init__(self, generator: Generator, stops: Stops, rests: Sequence[str]):
         super().__init__(generator)
         self.stops, self.rests = stops, rests
-        # What is generated again has a character in each symbol: beyond so many the last `reach` are of the answer alone.
+        # What is generated again has a character in each symbol: beyond so many the last `reach` are of the answer
+        # alone.
         self.size = stops.reach + max(map(len, rests), default=0) + 1
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
@@ -120,8 +122,8 @@ class _Stopping(Adapted):
         return distribution, replace(after, values=after.values | {LAST: last})
 
 
-def _first(said: Any, part: Any) -> int:
-    """Where a part of a text, or of a list, stands in it first; -1 where it does not."""
-    if isinstance(said, str):
-        return said.find(part)
-    return next((place for place in range(len(said) - len(part) + 1) if said[place : place + len(part)] == part), -1)
+def _first(value: Any, part: Any) -> int:
+    """The first place of a part in a text or list; -1 where it has none."""
+    if isinstance(value, str):
+        return value.find(part)
+    return next((place for place in range(len(value) - len(part) + 1) if value[place : place + len(part)] == part), -1)

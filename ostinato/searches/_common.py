@@ -22,7 +22,8 @@ StopTexts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(Fa
 ChooseValue = Callable[[Distribution, Tensor, int], Tensor]
 """(distribution of R rows, numbers (R,) of the rows, step) -> vectors (R, ...)."""
 Choose = Callable[[Tensor, Tensor, int], Tensor]
-"""(scores (R, V) log-probabilities with -inf where a symbol may not be said, numbers (R,) of the rows, step) -> symbols (R,)."""
+"""(scores (R, V) log-probabilities with -inf where a symbol is not allowed, numbers (R,) of the rows, step) -> symbols
+(R,)."""
 
 
 def check_lengths(kind: str, min_length: int, max_length: int | None) -> None:
@@ -33,7 +34,8 @@ def check_lengths(kind: str, min_length: int, max_length: int | None) -> None:
 
 
 def bounds(max_length: Tensor, own_max: int | None, own_min: int) -> tuple[Tensor, Tensor]:
-    """(most, least) symbols of each example; where the example's own maximum is below the minimum, the maximum holds."""
+    """(most, least) symbols of each example; where the example's own maximum is below the minimum, the maximum
+    holds."""
     most = max_length if own_max is None else max_length.clamp(max=own_max)
     return most, most.clamp(max=own_min)
 
@@ -51,7 +53,8 @@ def demand_symbols(kind: str, generator: Generator) -> None:
 
 
 def log_probabilities(distribution: Distribution, size: int) -> Tensor:
-    """(R, V) in float32 or float64, a new tensor. On CPUs torch's log_softmax is twice as fast as its logsumexp (R 320, V 6,000).
+    """(R, V) in float32 or float64, a new tensor. On CPUs torch's log_softmax is twice as fast as its logsumexp (R 320,
+    V 6,000).
 
     Errors:
         BundleError: a row is not a distribution.
@@ -66,14 +69,15 @@ def log_probabilities(distribution: Distribution, size: int) -> Tensor:
 
 
 def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest of each row (R, V) and their places, from the highest down; of equals the lower place first."""
+    """The `count` highest of each row (R, V) and their places, from the highest down; of equals the lower place
+    first."""
     size = scores.shape[1]
     if count >= size:
         values, places = scores.sort(dim=1, descending=True, stable=True)
         return values, places
     values, places = scores.topk(count + 1, 1)
     equal = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
-    if bool(equal.any()):  # topk gives equals in any order, and any of those that stand at its end
+    if bool(equal.any()):  # topk gives equals in any order, and any of those at its end
         places, order = places.sort(1)
         values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
         places = places.gather(1, order)
@@ -140,7 +144,8 @@ def unroll(
     attention: bool,
     first: Tensor | None,
 ) -> list[list[Hypothesis]]:
-    """Generates the symbols that `choose` chooses until each row has ended; `copies` answers to each example, the best first."""
+    """Generates the symbols that `choose` chooses until each row has ended; `copies` answers to each example, the best
+    first."""
     device, end, sources = state.rows.device, int(generator.end), state.source_lengths
     symbols = first_symbols(generator, state, first)
     if copies > 1:
@@ -199,7 +204,8 @@ def unroll(
 
 
 def cut_weights(weights: Tensor | None, row: int, length: int, sources: Tensor | None, example: int) -> Tensor | None:
-    """(length + 1, S): the weights of one answer over its own source steps; a copy, so that it does not keep the batch."""
+    """(length + 1, S): the weights of one answer over its own source steps; a copy, so that it does not keep the
+    batch."""
     if weights is None:
         return None
     return weights[row, : length + 1, : weights.shape[2] if sources is None else int(sources[example])].clone()

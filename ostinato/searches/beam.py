@@ -26,42 +26,45 @@ from ostinato.searches._common import (
 )
 from ostinato.searches.contract import Hypothesis, Search
 
-# Stands for log 0 where an answer must end though its model gives the end no probability: below any other, above -inf, which
-# marks what is not there.
+# Stands for log 0 where an answer must end though its model gives the end no probability: below any other, above -inf,
+# which marks what is not there.
 _IMPOSSIBLE = -1e30
 
 
 class Beam(Search):
-    """Goes on with the `width` most probable beginnings at once and keeps the best answers.
+    """Extends the `width` most probable beginnings at once and keeps the best answers.
 
         score(y) = log p(y) / n(|y|)^alpha + coverage_penalty * sum_s log(min(sum_t weights[t, s], 1))
         n(|y|) = 1 for none; |y| for average; (5 + |y|) / 6 for gnmt;   |y| counts the end
 
-    At each step all beginnings grow by one symbol, and those that grew are ranked by log p. What has said its end among the
-    first `width` is an answer, kept from then on unless n_best others score higher; the first `width` of the rest go on. An
-    example is done when none of these can still pass the last of its n_best answers: growing only lowers log p, so no score
-    can be above log p / n(longest)^alpha. Symbols that only say the end of a prompt again count in no length.
+    At each step all beginnings grow by one symbol, and those that grew are ranked by log p. What has ended among the
+    first `width` is an answer, kept from then on unless n_best others score higher; the first `width` of the rest
+    continue. An example is done when none of these can still pass the last of its n_best answers: growing only lowers
+    log p, so no score can be above log p / n(longest)^alpha. Symbols that only generate the end of a prompt again count
+    in no length.
 
-    A width of 1 without normalization is greedy search; with it, a beginning goes on past its end while a longer answer
-    could have the higher score. Of equals the one that grew from the better beginning comes first, then the lower symbol.
+    A width of 1 without normalization is greedy search; with it, a beginning is extended past its end while a longer
+    answer could have the higher score. Of equals the one that grew from the better beginning comes first, then the
+    lower symbol.
 
     Args:
         width: beginnings kept at each step.
         n_best: answers per example, the best first.
         normalization: what log p is divided by.
         alpha: exponent of the divisor: 0 leaves log p as it is, 1 is the whole average.
-        coverage_penalty: weight of the penalty for source steps that were attended to less than once in all; reads the first
-            input that is attended to.
+        coverage_penalty: weight of the penalty for source steps that were attended to less than once in all; reads the
+            first input that is attended to.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the answer does not end before so many symbols.
         stop: texts that end an answer as soon as it holds one, and are no part of it; the model's end is then certain.
-        no_repeat_ngrams: no sequence of so many symbols is said twice in an answer; 0 allows all.
+        no_repeat_ngrams: no sequence of so many symbols comes twice in an answer; 0 allows all.
 
     Errors:
         ConfigError: n_best is above width; min_length above max_length; alpha without normalization; coverage_penalty
             without attention.
 
-    Source: normalization gnmt and coverage: Wu et al., 2016, arXiv:1609.08144, equation 14, there over the answers' symbols;
+    Source: normalization gnmt and coverage: Wu et al., 2016, arXiv:1609.08144, equation 14, there over the answers'
+        symbols;
     the end of a search: Huang, Zhao and Ma, 2017, arXiv:1809.00069.
     """
 
@@ -129,14 +132,14 @@ class Beam(Search):
 
         examples = torch.arange(num_examples, device=device)
         alive = torch.zeros(num_examples, 1, dtype=torch.float64, device=device)
-        said = first_symbols(generator, state, first)
-        history = said.new_empty(num_examples, 0)
+        steps = first_symbols(generator, state, first)
+        history = steps.new_empty(num_examples, 0)
         covered = None
         num_left = num_examples
         step = 0
         while num_left:
             slots = alive.shape[1]
-            distribution, state = generator.step(said, state)
+            distribution, state = generator.step(steps, state)
             scores, length = log_probabilities(distribution, generator.num_symbols), counted(state, step)
             end_scores = scores[:, end].clone()
             if generator.begin != end:
@@ -149,7 +152,7 @@ class Beam(Search):
                 scores[:, end].masked_fill_(length < least[examples].repeat_interleave(slots), -torch.inf)
                 forced = cut | (scores.amax(1) == -torch.inf)
 
-            # width + 1 symbols of each beginning: whether or not the end is one of them, `width` others can go on
+            # width + 1 symbols of each beginning: whether or not the end is one of them, `width` others can continue
             values, symbols = best(scores, self.width + 1)
             natural = ~cut | (symbols[:, 0] == end)
             values[:, 0] = torch.where(forced, end_scores.clamp(min=_IMPOSSIBLE), values[:, 0])
@@ -188,11 +191,11 @@ class Beam(Search):
             if shrinks:
                 left = (~done).nonzero().squeeze(1)
                 examples, alive, rows, symbols = (one[left] for one in (examples, alive, rows, symbols))
-            rows, said = rows.flatten(), symbols.flatten()
+            rows, steps = rows.flatten(), symbols.flatten()
             state = state.reorder(rows, forget=shrinks)
             covered = None if covered is None else covered[rows]
             if self.no_repeat_ngrams:
-                history = torch.cat([history[rows], said.unsqueeze(1)], 1)
+                history = torch.cat([history[rows], steps.unsqueeze(1)], 1)
             step += 1
         return answers.traced(trace, sources)
 
@@ -215,15 +218,16 @@ def _first_weights(state: Decoding) -> Tensor:
 
 
 def _forbid_repeats(scores: Tensor, history: Tensor, before: Tensor, size: int) -> None:
-    """Sets to -inf, in place, each symbol that would end a sequence of `size` symbols that the row's history (R, t) holds.
+    """Sets to -inf, in place, each symbol that would end a sequence of `size` symbols that the row's history (R, t)
+    holds.
 
     The first `before` (R,) symbols of a history are no part of the answer.
     """
-    said = history.shape[1]
-    if said < size:
+    length = history.shape[1]
+    if length < size:
         return
     windows = history.unfold(1, size, 1)
-    last = history[:, said - size + 1 :]
+    last = history[:, length - size + 1 :]
     own = torch.arange(windows.shape[1], device=before.device) >= before.unsqueeze(1)
     rows, places = ((windows[..., :-1] == last.unsqueeze(1)).all(2) & own).nonzero(as_tuple=True)
     scores[rows, windows[rows, places, -1]] = -torch.inf
@@ -231,7 +235,8 @@ def _forbid_repeats(scores: Tensor, history: Tensor, before: Tensor, size: int) 
 
 @dataclass(frozen=True)
 class _Moment:
-    """One step of the search: (E, slots) what was said and by which slot of the step before; (E, slots before, S) weights."""
+    """One step of the search: (E, slots) the symbols generated, and from which slot of the step before; (E, slots
+    before, S) weights."""
 
     examples: Tensor
     symbols: Tensor
@@ -270,7 +275,7 @@ class _Answers:
             old[examples] = torch.cat([old[examples], new], 1).gather(1, order)
 
     def traced(self, trace: list[_Moment], sources: Tensor | None) -> list[list[Hypothesis]]:
-        """The answers as they were said, from their last slot back to the first step."""
+        """The answers, traced from their last slot back to the first step."""
         num_examples, n_best = self.scores.shape
         if not num_examples:
             return []

@@ -43,7 +43,8 @@ class Search(ABC):
     n_best: int
     """Answers per example."""
     stop: Sequence[str] = ()
-    """Texts that end an answer. A search knows symbols alone: whoever knows texts lets it search `Stops.over` a generator."""
+    """Texts that end an answer. A search knows symbols alone: the caller, which knows texts, gives it `Stops.over` a
+    generator."""
     one_path: ClassVar[bool]
     """Whether each step is final once it is generated, so that an answer can be streamed."""
     random: ClassVar[bool]
@@ -66,10 +67,10 @@ class Search(ABC):
             max_length: (B,) the most symbols before the end symbol; the search's own `max_length` lowers it.
             seeds: (B,) int64, a number per example made from the example itself; a random search adds its own seed.
             attention: whether hypotheses carry their weights.
-            first: (B,) what each example is told to begin with: the generator's `begin` if None, or the last symbol of a
-                prompt whose other symbols `extend` has taken.
+            first: (B, ...) the first step of each example: the generator's `begin` if None, or the last of a prompt
+                whose other steps `extend` has read.
 
         Errors:
-            ConfigError: a setting needs what the generator does not give.
-            BundleError: the generator's logits are not numbers.
+            ConfigError: a setting needs what the generator does not give, or symbols where it gives vectors.
+            BundleError: the generator's scores are not numbers.
         """

@@ -25,14 +25,14 @@ class Sample(Search):
 
         p(v) = softmax over v of log p(v | y[<t]) / temperature
         top_k keeps the k most probable symbols; of these
-        top_p keeps the fewest, most probable first, whose share of what top_k kept reaches top_p, and at least one; of these
-        min_p keeps those with p >= min_p * max p
+        top_p keeps the fewest, most probable first, whose share of what top_k kept reaches top_p, and at least one; of
+        these min_p keeps those with p >= min_p * max p
         y[t] = the first v with P(v) > u * P(last), P the running sum of what was kept, u uniform in [0, 1)
         score = log p(y), the model's own
 
-    Of equal symbols the lower is kept first. Each u is a function of (seed, the example's number, the sample's number, t),
-    so that neither company nor order nor n_best changes a sample. P runs in the order of the symbols: any order gives the
-    same distribution, and this one needs no sort and does not jump where two symbols are nearly equal.
+    Of equal symbols the lower is kept first. Each u is a function of (seed, the example's number, the sample's number,
+    t), so that neither company nor order nor n_best changes a sample. P runs in the order of the symbols: any order
+    gives the same distribution, and this one needs no sort and does not jump where two symbols are nearly equal.
 
     Args:
         temperature: below 1 sharpens, above 1 flattens.
@@ -80,7 +80,8 @@ class Sample(Search):
         self.seed = seed
 
     def kept(self, scores: Tensor) -> Tensor:
-        """(R, V) log-probabilities to what may be drawn: probabilities at this temperature as shares of the highest, or zero."""
+        """(R, V) log-probabilities to what may be drawn: probabilities at this temperature as shares of the highest, or
+        zero."""
         scaled = (scores - scores.amax(1, keepdim=True)) / self.temperature
         if self.top_k is not None and self.top_k < scaled.shape[1]:
             values, symbols = best(scaled, self.top_k)

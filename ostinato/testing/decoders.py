@@ -39,7 +39,8 @@ def build(member: Member) -> Decoder:
 
 
 def run(member: Member) -> None:
-    """Every law of `LAWS` for all inputs that the decoder takes, and the law of options; others it must refuse by ConfigError."""
+    """Every law of `LAWS` for all inputs that the decoder takes, and the law of options; others it must refuse by
+    ConfigError."""
     member = small(member)
     build(member)
     for inputs in filter(partial(_takes, member), INPUTS):

@@ -31,14 +31,16 @@ INPUTS = {
     "two": (((4, 0, 3, 1, 6), "state"), ((2, 3, 0, 1, 1), "summary")),
     "one and a table row": (((4, 0, 3, 1, 6), "summary"), (None, "summary")),
 }
-"""Several ways to be read from: each input's lengths, None where it has no steps, and what the bridge may start from."""
+"""Several ways to be read from: each input's lengths, None where it has no steps, and what the bridge may start
+from."""
 TARGETS = (4, 2, 0, 7, 4)
 TOLERANCE = 1e-5
 """Of the largest value, in float32."""
 
 
 def maker(name: str, options: dict[str, Any] | None = None) -> Make:
-    """Makes the head that a recipe would make, `WIDTH` wide; `options` may name the settings of its decoder beside its own."""
+    """Makes the head that a recipe would make, `WIDTH` wide; `options` may name the settings of its decoder beside its
+    own."""
     given = nested(name, {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})})
     return lambda spec, sizes: registry.make("heads", name, (spec, sizes), given)
 
@@ -97,7 +99,8 @@ def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
 
 @torch.no_grad()
 def extending_is_stepping(make: Make, inputs: str) -> None:
-    """Law a: a prompt said at once gives the logits and the state of its symbols said one by one; an empty one nothing."""
+    """Law a: a prompt said at once gives the logits and the state of its symbols said one by one; an empty one
+    nothing."""
     head, encoded = _case(make, inputs)
     prompt = targets()
     start = head.start(encoded)
@@ -140,7 +143,8 @@ def loss_is_minus_score(make: Make, inputs: str) -> None:
 
 @torch.no_grad()
 def scores_are_sums_over_steps(make: Make, inputs: str) -> None:
-    """The score of a target is what its symbols and the end are given, one by one; right is what has the highest probability."""
+    """The score of a target is what its symbols and the end are given, one by one; right is what has the highest
+    probability."""
     head, encoded = _case(make, inputs)
     scored = head.score(encoded, targets())
     for row, symbols in enumerate(targets().split()):

@@ -1,4 +1,5 @@
-"""Laws of the room `searches`, a small generator to try them on, and slow searches that are right by their simplicity."""
+"""Laws of the room `searches`, a small generator to try them on, and slow searches that are right by their
+simplicity."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ _STATES = 1009
 
 
 class TableGenerator(Generator):
-    """A random language in a table: a whole number, changed by each symbol and by what the example's memory says, picks the row.
+    """A random language in a table: a whole number, changed by each symbol and by what the example's memory says, picks
+    the row.
 
         state[t] = (31 * state[t-1] + 7 * said[t] + sum of the example + 3) mod 1009
         logits[t] = table[state[t]];   weights[t] = softmax over the example's own steps of looks[state[t]]
 
-    What follows depends on all that was said and on the example, as in a trained decoder, and every symbol has a chance.
+    What follows depends on all that was said and on the example, as in a trained decoder, and every symbol has a
+    chance.
 
     Args:
         num_symbols: V; `begin` is 0 and `end` is 1.
