@@ -1,4 +1,4 @@
-"""Labels of whole rows and of steps, from recipe to answers: learnt, judged, missing in places, beside plain rivals."""
+"""Labels of whole rows and of steps, from recipe to answers: learnt, judged, missing in places, beside baselines."""
 
 import json
 import random
@@ -103,7 +103,7 @@ def test_rows_that_lack_an_output_are_judged_on_the_others(model):
         model.evaluate([row | {"winner": None} for row in given])
 
 
-def test_plain_rivals_stand_beside_the_result(model, tmp_path):
+def test_baselines_stand_beside_the_result(model, tmp_path):
     train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
     train.write_text("".join(json.dumps(row) + "\n" for row in rows(150)))
     test.write_text("".join(json.dumps(row) + "\n" for row in rows(40, seed=8)))
@@ -114,13 +114,13 @@ def test_plain_rivals_stand_beside_the_result(model, tmp_path):
         training={"epochs": 1},
     )
     report = api.train(recipe, tmp_path / "run")
-    found, rivals = report.to_json(), report.to_json()["baselines"]
-    assert set(rivals["winner"]) == {"majority class", "n-gram logistic regression"}
-    assert rivals["kinds"]["majority class of the symbol"]["accuracy(steps)"]["value"] == 100
-    assert rivals["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
+    found, baselines = report.to_json(), report.to_json()["baselines"]
+    assert set(baselines["winner"]) == {"majority class", "n-gram logistic regression"}
+    assert baselines["kinds"]["majority class of the symbol"]["accuracy(steps)"]["value"] == 100
+    assert baselines["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)
-    assert rivals["winner"]["majority class"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
+    assert baselines["winner"]["majority class"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
     assert "baseline: majority class" in text_of(report)
     assert api.train(recipe, tmp_path / "run", resume=True).to_json()["outputs"] == found["outputs"], (
         "a finished run says what it found"

@@ -41,8 +41,8 @@ class Data(Settings):
         time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
         series: of several series: the column that names the one to which a row belongs.
         split: of series: where valid and test begin.
-        season: of series: steps of a season, for the seasonal rival and the scale of errors; from the dates where
-            nothing is said.
+        season: of series: steps of a season, for the seasonal naive baseline and the scale of errors; from the dates by
+            default.
     """
 
     train: Source | None = None

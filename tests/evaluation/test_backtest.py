@@ -1,4 +1,4 @@
-"""Backtests: parts of a split in the order of time, each judged as it would be alone, beside the rivals."""
+"""Backtests: parts of a split in the order of time, each measured as it would be alone, with its baselines."""
 
 import json
 import statistics
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
-def test_each_origin_is_judged_as_its_windows_alone(run):
+def test_each_origin_is_measured_as_its_windows_alone(run):
     found = api.evaluate(run, origins=3, device="cpu").to_json()
     parts = found["backtest"]["origins"]
     # The test split has 48 hours from the 7th, so 45 windows of 4 hours in each of two series: 15 to an origin.
@@ -61,8 +61,8 @@ def test_each_origin_is_judged_as_its_windows_alone(run):
     for metric in ("mae", "smape", "crps", "interval_coverage"):
         whole = found["outputs"]["ahead"][metric]["value"]
         assert statistics.fmean(one["outputs"]["ahead"][metric]["value"] for one in parts) == pytest.approx(whole)
-    for rival, own in found["baselines"]["ahead"].items():
-        values = [one["baselines"]["ahead"][rival]["mae"]["value"] for one in parts]
+    for name, own in found["baselines"]["ahead"].items():
+        values = [one["baselines"]["ahead"][name]["mae"]["value"] for one in parts]
         assert statistics.fmean(values) == pytest.approx(own["mae"]["value"]) and len(set(values)) == 3
     assert found["backtest"]["refitted"] is False
     method = parts[0]["outputs"]["ahead"]["mae"]["method"]
@@ -84,7 +84,7 @@ def test_mean_deviation_and_worst_are_over_the_origins(run):
     assert "baselines" not in backtest["summary"]["ahead"]["crps"], "points have none"
 
 
-def test_a_person_reads_the_dates_the_rivals_and_the_worst(run):
+def test_a_person_reads_the_dates_the_baselines_and_the_worst(run):
     lines = text_of(api.evaluate(run, origins=2, device="cpu")).splitlines()
     assert "origin 2: forecasts from 2013-01-07 23:00 to 2013-01-08 20:00, 44 windows" in lines
     worst = [line for line in lines if line.startswith("origin 2  ahead  mae ")]
