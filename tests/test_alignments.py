@@ -120,7 +120,9 @@ def test_baselines_stand_beside_the_result(model, tmp_path):
     assert baselines["length"]["mean"]["rmse"]["value"] == pytest.approx(1.6, abs=0.3)
     winners = [row["winner"] for row in rows(40, seed=8)]
     commonest = max(("first", "other"), key=[row["winner"] for row in rows(150)].count)
-    assert baselines["winner"]["majority class"]["accuracy"]["value"] == pytest.approx(100 * winners.count(commonest) / 40)
+    assert baselines["winner"]["majority class"]["accuracy"]["value"] == pytest.approx(
+        100 * winners.count(commonest) / 40
+    )
     assert "baseline: majority class" in text_of(report)
     assert api.train(recipe, tmp_path / "run", resume=True).to_json()["outputs"] == found["outputs"], (
         "a finished run says what it found"
