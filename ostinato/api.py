@@ -1,4 +1,4 @@
-"""One verb, one function: what the commands call and what Python users call."""
+"""The verbs, a function each, for the commands and for Python."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 OneRun = Run | Path | str
 Runs = OneRun | Sequence[OneRun]
-"""A run in memory or the folder of one; several answer as an ensemble."""
+"""A run in memory or the folder of one; several predict as an ensemble."""
 
 
 def _silent(note: str) -> None:
@@ -76,7 +76,7 @@ def device_of(name: str) -> str:
 def check(recipe: Recipe, *, roots: Sequence[Path] = (), say: Callable[[str], None] = _silent) -> Check:
     """What a recipe will build: parameters by part, kernels, the cost of an update, steps of look-ahead.
 
-    The data are read, the vocabularies fitted and the examples encoded as for training, which then finds them in the cache.
+    Data are read, vocabularies fitted and examples encoded as for training, which then finds them in the cache.
     """
     return run_check.check(recipe, roots, say)
 
@@ -107,7 +107,8 @@ def fit(
         on_event: receives the progress after each update.
 
     Errors:
-        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
+        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting of the resumed run
+            cannot change.
         DataError: the data cannot be used, or are not those that the run began with.
     """
     session = run_train.begin(
@@ -128,7 +129,7 @@ def fit(
 def measure(
     run: Run, *, roots: Sequence[Path] = (), examples: Path | None = None, say: Callable[[str], None] = _silent
 ) -> Report:
-    """Measures a run that was just trained on its test split, or on valid where there is none, and keeps the report in the run.
+    """The metrics of a run that was just trained, on its test split, or on valid where there is none; kept in the run.
 
     A run that is measured already keeps its report.
 
@@ -182,8 +183,8 @@ def _loaded(runs: Runs, device: str, say: Callable[[str], None] = _silent) -> li
     """The runs of these folders; one that is in memory stays on its device."""
     listed = [runs] if isinstance(runs, (str, Path, Run)) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
-    for run, given in zip(loaded, listed):
-        for note in run.recipe.notes if run is not given else ():
+    for run, source in zip(loaded, listed):
+        for note in run.recipe.notes if run is not source else ():
             say(f"note: {note}")
     return loaded
 
@@ -233,7 +234,8 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     elif n_best is not None and n_best > 1 and not any(run_predict.ranks_labels(run, output) for output in run.outputs):
         outputs = ", ".join(run.outputs)
         raise ConfigError(
-            f"--n-best {n_best}: {outputs}: one answer to each row, since it is no label and nothing is searched; leave it out"
+            f"--n-best {n_best}: {outputs}: one answer to each row, since it is no label and nothing is searched;"
+            " leave it out"
         )
     return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
@@ -293,14 +295,15 @@ def predict(
     attention: Path | None = None,
     say: Callable[[str], None] = _silent,
 ) -> Iterator[Prediction]:
-    """The answers to each row, in the order of the rows.
+    """The predictions for each row, in the order of the rows.
 
     Args:
-        runs: one, or several of one vocabulary that answer as an ensemble.
+        runs: a run, or several of one vocabulary that predict as an ensemble.
         texts: a row each, as the command line gives them.
         source: a table or a file of lines in place of texts; `-` reads standard input.
-        rows: as Python gives them in place of texts: dicts by column, a data frame, a path, or with one input its raw values.
-        n_best: answers to each row; None: one, or as many as the search gives.
+        rows: in place of texts, as Python has them: dicts by column, a data frame, a path, or with one input its raw
+            values.
+        n_best: answers to each row; None: as many as the search gives.
         stop: texts before which an answer ends, in place of the search's own.
         sets: `search.x=y`, as --set takes them.
         seed: of a search that samples.
@@ -396,9 +399,9 @@ def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, LogPro
     done = 0
     for chunk in chunks(asked.rows):
         scores = run_score.scores([loaded], chunk, place=partial(_place_after, asked.place, done))
-        for output, given in scores.items():
-            for values, numbers in zip(columns[output], (given.scored.log_probability, given.scored.num_targets)):
-                by_row = dict(zip(given.rows, numbers.tolist()))
+        for output, result in scores.items():
+            for values, numbers in zip(columns[output], (result.scored.log_probability, result.scored.num_targets)):
+                by_row = dict(zip(result.rows, numbers.tolist()))
                 values += [by_row.get(row) for row in range(len(chunk))]
         done += len(chunk)
     return {output: LogProbabilities(*lists) for output, lists in columns.items()}
@@ -418,7 +421,7 @@ def sweep(
     start: sweeping.Start | None = None,
     say: Callable[[str], None] = _silent,
 ) -> SweepReport:
-    """Trains all combinations of some settings' values into a folder and compares them; finished runs are not trained again.
+    """Trains all combinations of settings' values into a folder and compares them; finished runs are not trained again.
 
     Args:
         recipe: the recipe's file.
@@ -452,7 +455,9 @@ def sweep(
     trials = {run.name: comparing.trial(run, folder, device=device_of(device), roots=roots, say=say) for run in trained}
     report = comparing.report(str(recipe), lines, planned, trials, failed, folder)
     if jobs > 1:
-        report = report.noted([f"{jobs} runs at once slow each other: seconds per epoch are not those of one alone"])
+        report = report.noted(
+            [f"{jobs} parallel runs slow each other down: seconds per epoch are higher than those of a single run"]
+        )
     report = replace(report, pictures=draw(report, folder))
     files.write(folder / "sweep.json", files.as_json(report.to_json(), indent=1))
     files.write(folder / "sweep.md", report.markdown())
@@ -468,7 +473,7 @@ def init(
     roots: Sequence[Path] = (),
     say: Callable[[str], None] = _silent,
 ) -> str:
-    """A commented recipe for a file, from a look at it; written to `file` where that is given.
+    """A commented recipe inferred from a data file; written to `file` if that is given.
 
     Args:
         data: a table, or text with one example a line.
@@ -509,7 +514,7 @@ def embed(
         run: whose encoder embeds.
         texts: the rows, where one input is read from lines of text.
         source: a table or a file of lines, in their place; outputs whose columns it has come with the rows.
-        rows: as Python gives them in their place: dicts by column, a data frame, a path, or with one input its raw values.
+        rows: as in `predict`, in their place.
         of: the input whose encoder embeds; needed where there are several.
         nearest: number of neighbours of each row, by cosine.
         picture: where the picture is written, coloured by the first such output that is a label or a number.

@@ -1,4 +1,4 @@
-"""The errors that Ostinato raises on purpose; each says where, what was given, what is allowed and what to do next."""
+"""The errors that Ostinato raises on purpose; each names the place, the value, what is allowed and what to do next."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,15 +6,15 @@ from typing import Any
 
 
 class OstinatoError(Exception):
-    """What is wrong with something that the user gave; the command line prints it without a traceback and exits 2.
+    """An error in what the user gave; the command line prints it without a traceback and exits 2.
 
     OstinatoError
     ├── ConfigError   a recipe, an option or an argument: unknown, of the wrong type, or impossible together
     ├── DataError     a file, a column, a line or an example
     ├── BundleError   a trained model or a checkpoint: missing, damaged, or of another version
-    └── KernelError   a way of computing that was forced and cannot be honoured
+    └── KernelError   a forced kernel that cannot be used
 
-    Every other exception is a defect of Ostinato or of the machine and keeps its traceback.
+    Any other exception is a defect of Ostinato or of the machine and keeps its traceback.
     """
 
 
@@ -31,7 +31,7 @@ class BundleError(OstinatoError):
 
 
 class KernelError(OstinatoError):
-    """A forced way of computing cannot be honoured on this machine or for this shape."""
+    """A forced kernel cannot be used on this machine or for this shape."""
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

@@ -30,8 +30,8 @@ class Model:
     Args:
         inputs: name -> a modality's name, a mapping as in a recipe, or a class of `ostinato.settings`.
         outputs: likewise.
-        data: the settings of a recipe's `data:`, such as `{"time": "date", "series": "site", "split": {...}}`; rows that it does not
-            name are given to `fit`.
+        data: the settings of a recipe's `data:`, such as `{"time": "date", "series": "site", "split": {...}}`; other
+            rows are given to `fit`.
         search: how outputs are generated.
         training: settings of training, as in a recipe.
 
@@ -67,7 +67,7 @@ class Model:
         Args:
             train: the training rows; left out where the model's `data` names them.
             valid: validation rows; held out from `train` if neither this nor `data` gives any.
-            folder: where the run is kept; a temporary folder by default, deleted with the model unless `save` copies it.
+            folder: of the run; by default a temporary one, deleted with the model unless `save` copies it.
 
         Errors:
             ConfigError: rows are given twice, or not at all.
@@ -82,21 +82,24 @@ class Model:
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:
-        """What `fit` was given, by split, if it fits what the model's `data` says."""
+        """The rows that `fit` got, by split, checked against the model's `data`."""
         named, sources = self.recipe.settings.data, {"train": train, "valid": valid}
         own = {"train": "train" if named.train is not None else "file", "valid": "valid"}
         for split, source in sources.items():
             if source is None:
                 continue
             if getattr(named, own[split]) is not None:
-                told = f"fit: {split} rows are given, and the model's data.{own[split]} names {getattr(named, own[split])!r}"
-                raise ConfigError(f"{told}; leave one of them out")
+                raise ConfigError(
+                    f"fit: {split} rows are given, and the model's data.{own[split]} names"
+                    f" {getattr(named, own[split])!r}; leave one of them out"
+                )
             row_sources.refuse_columns(source, f"data.{split}")
         if train is None and getattr(named, own["train"]) is None:
-            raise ConfigError(f"fit: there are no rows to learn from; give fit(train) a path, {row_sources.IN_MEMORY}")
+            raise ConfigError(f"fit: there are no rows to train on; give fit(train) a path, {row_sources.IN_MEMORY}")
         if valid is not None and named.split is not None:
             raise ConfigError(
-                "fit: valid rows are given, and the model's data.split divides the training rows by time; leave one of them out"
+                "fit: valid rows are given, and the model's data.split divides the training rows by time;"
+                " leave one of them out"
             )
         return sources
 
@@ -128,21 +131,23 @@ class Model:
         return answers if len(run.outputs) > 1 else [next(iter(by_output.values())) for by_output in answers]
 
     def evaluate(self, data: Any = None) -> Report:
-        """Every metric on these rows, with intervals and baselines: what `ostinato evaluate` reports, and keeps in the run where its own
-        data are measured.
+        """Every metric on these rows, with intervals and baselines, as `ostinato evaluate` reports it.
+
+        The report on the model's own data is kept in the run.
 
         Args:
-            data: as `fit` takes it; without it the model's own `data` are measured, test where there is one, else valid.
+            data: as `fit` takes it; by default the model's own test split where there is one, else valid.
 
         Errors:
             ConfigError: neither is there.
         """
         run = self._fitted()
-        # What is forecast is divided by time: its test begins where the training rows say.
+        # A forecast's data are split by time: the training rows decide where its test begins.
         sources = ("train", "file") if forecasts(run.recipe.settings) else SOURCES
         if data is None and all(getattr(run.recipe.settings.data, source) is None for source in sources):
             raise ConfigError(
-                f"evaluate: the model's data name no file; name one there, or give evaluate(data) a path, {row_sources.IN_MEMORY}"
+                "evaluate: the model's data name no file; name one there, or give evaluate(data) a path,"
+                f" {row_sources.IN_MEMORY}"
             )
         row_sources.refuse_columns(data, "data")
         return api.evaluate(run, data=data)

@@ -1,4 +1,4 @@
-"""Writes that are whole or absent: a temporary name, synced, then renamed; what the disk refuses becomes a clear error."""
+"""Atomic writes: a temporary name, synced, then renamed; errors of the disk come with advice."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from typing import Any
 from ostinato.errors import DataError
 
 PARTIAL = ".partial"
-"""The ending of temporary names; what bears it was never finished and may be deleted."""
+"""The ending of temporary names; a file with it was never finished and may be deleted."""
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON as every reader takes it, which has no word for numbers that are not finite: null stands for them."""
+    """Strict JSON, with null for numbers that are not finite."""
     return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: _finite(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [_finite(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(path: str | Path, data: bytes | str) -> None:
-    """Writes a file so that a reader, or whoever comes after a crash, sees the old content or the new, never a part.
+    """Writes a file so that a reader, also after a crash, sees the old content or the new, never a part.
 
     Errors:
-        DataError: the disk is full, the folder is read-only, or the path cannot be; what stood there before still stands.
+        DataError: the disk is full, the folder is read-only, or the path is impossible; the old content is intact.
     """
     path = Path(path)
     with explained(path):
@@ -51,10 +51,10 @@ def write(path: str | Path, data: bytes | str) -> None:
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """A folder that appears whole: the block fills the temporary one that it is given, with `write_synced`; then that is renamed.
+    """A folder that appears whole: the block fills a temporary folder by `write_synced`, which is then renamed.
 
     Errors:
-        DataError: the path exists, the disk is full, or the folder is read-only; nothing of it is left.
+        DataError: the path exists, the disk is full, or the folder is read-only; nothing is left behind.
     """
     path = Path(path)
     with explained(path):
@@ -93,17 +93,17 @@ def sync_folder(path: Path) -> None:
 
 
 def sweep(folder: str | Path) -> int:
-    """Deletes what an interrupted write left in a folder; how many things there were."""
-    found = list(Path(folder).glob(f".*{PARTIAL}"))
+    """Deletes what interrupted writes left in a folder; returns how many files and folders."""
+    leftovers = list(Path(folder).glob(f".*{PARTIAL}"))
     with explained(Path(folder)):
-        for left in found:
+        for left in leftovers:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-    return len(found)
+    return len(leftovers)
 
 
 @contextmanager
 def explained(path: str | Path) -> Iterator[None]:
-    """Turns what the system says against a write into what a person can do about it."""
+    """Turns an error of the system while writing into a DataError with advice."""
     try:
         yield
     except OSError as problem:
@@ -112,11 +112,20 @@ def explained(path: str | Path) -> Iterator[None]:
 
 def _advice(problem: OSError, path: Path) -> str:
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{_room_left(path)}; free some space or choose another folder. What was written before is intact"
+        return (
+            f"the disk is full{_room_left(path)}; free some space or choose another folder."
+            " What was written before is intact"
+        )
     if problem.errno == errno.EFBIG:
-        return "the file would pass the system's limit on file sizes; raise it (ulimit -f). What was written before is intact"
+        return (
+            "the file would exceed the system's limit on file sizes; raise it (ulimit -f)."
+            " What was written before is intact"
+        )
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "the folder is read-only for this user; choose another or change its permissions. What stood there is intact"
+        return (
+            "the folder is read-only for this user; choose another or change its permissions."
+            " What was written before is intact"
+        )
     if problem.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"a part of the path is a file, not a folder ({problem.filename}); choose another folder"
     return (
@@ -125,5 +134,5 @@ def _advice(problem: OSError, path: Path) -> str:
 
 
 def _room_left(path: Path) -> str:
-    standing = next((parent for parent in path.parents if parent.is_dir()), None)
-    return f" ({shutil.disk_usage(standing).free / 1e6:,.0f} MB free)" if standing else ""
+    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    return f" ({shutil.disk_usage(folder).free / 1e6:,.0f} MB free)" if folder else ""

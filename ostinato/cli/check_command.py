@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def check(recipe: Path, full: bool, sets: tuple[str, ...], data_root: str | None, as_json: bool) -> None:
     """Check RECIPE before training: parameters per part, chosen kernel, cost of one step, steps of look-ahead.
 
-    The data are read and encoded as for training. The cost counts the matrix products of the first update, forward
-    and backward: two operations per multiplication. Look-ahead: steps of an input to wait for before the first answer can begin.
+    The data are read and encoded as for training. The cost counts the matrix products of the first update, forward and
+    backward: two operations per multiplication. Look-ahead is the number of input steps needed before the first answer.
     """
     from ostinato import api
     from ostinato.recipe.read import load

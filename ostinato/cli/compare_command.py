@@ -1,4 +1,4 @@
-"""Compare two runs on the same examples and say whether the difference is real."""
+"""Compare two runs on the same examples and test whether the difference is real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--split", type=click.Choice(["valid", "test"]), help="test where there is one, else valid.")
+@click.option("--split", type=click.Choice(["valid", "test"]), help="test if there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
 @data_root_option
 @device_option
@@ -46,5 +46,5 @@ def _text(comparison: Comparison) -> str:
         for key, compared in metrics.items()
     ]
     shown = table(rows, ("metric", "first", "second", "difference", "95 % interval", "p", "difference is"))
-    told = f"{comparison.examples:,} examples of {comparison.split}; {comparison.method}"
-    return "\n".join([shown, *comparison.notes, told])
+    basis = f"{comparison.examples:,} examples of {comparison.split}; {comparison.method}"
+    return "\n".join([shown, *comparison.notes, basis])

@@ -1,4 +1,4 @@
-"""List the data sets that are known, or fetch one."""
+"""List known data sets, or download one."""
 
 from pathlib import Path
 
@@ -9,18 +9,21 @@ from ostinato.cli.options import json_option, note, roots, show, table
 
 @click.group("data")
 def data() -> None:
-    """List the data sets that are known, or fetch one."""
+    """List known data sets, or download one."""
 
 
 @data.command("list")
 @json_option
 def list_sets(as_json: bool) -> None:
-    """Name the known data sets with task, size, licence and whether they can be fetched."""
+    """List the known data sets with task, size, licence and whether they can be fetched."""
     from ostinato.data.catalogue import entries
 
-    found = entries()
-    can = {name: "yes" if one.free else f"no: {one.reason}" for name, one in found.items()}
-    rows = [(name, one.task, f"{one.bytes / 1e6:.1f} MB", one.licence, can[name]) for name, one in found.items()]
+    sets = entries()
+    fetchable = {name: "yes" if entry.free else f"no: {entry.reason}" for name, entry in sets.items()}
+    rows = [
+        (name, entry.task, f"{entry.bytes / 1e6:.1f} MB", entry.licence, fetchable[name])
+        for name, entry in sets.items()
+    ]
     plain = {row[0]: dict(zip(("task", "size", "licence", "fetch"), row[1:])) for row in rows}
     show(plain, as_json, lambda: table(rows, ("name", "task", "size", "licence", "can be fetched")))
 
@@ -37,7 +40,7 @@ def list_sets(as_json: bool) -> None:
 )
 @json_option
 def fetch_set(name: str, root: str, as_json: bool) -> None:
-    """Download a data set into DIR/NAME, verified by checksum; a download that was cut off goes on where it stopped."""
+    """Download a data set into DIR/NAME, verified by checksum; an interrupted download is resumed."""
     from ostinato.data.fetch import fetch
 
     first, *_ = roots(root) or [Path("data")]

@@ -1,4 +1,4 @@
-"""Tell what this machine can do: versions, threads, kernels, devices, folders."""
+"""Show what this machine can do: versions, threads, kernels, devices, folders."""
 
 import click
 
@@ -8,7 +8,7 @@ from ostinato.cli.options import json_option, show, table
 @click.command("doctor")
 @json_option
 def doctor(as_json: bool) -> None:
-    """Tell what this machine can do: versions, threads, kernels, devices, folders."""
+    """Show what this machine can do: versions, threads, kernels, devices, folders."""
     import os
 
     import torch
@@ -33,9 +33,10 @@ def doctor(as_json: bool) -> None:
         "native kernel": library.why_not() or f"{native.instruction_set} (of {', '.join(native.instruction_sets)})",
         f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
-        "computed natively": "rnn, lstm, gru with their options; targets with input_feeding or context: before; linear maps",
+        "computed natively": "rnn, lstm, gru with their options; targets with input_feeding or context: before;"
+        " linear maps",
         "in plain torch": "layer_norm, projections, 16 bits and autocast, other devices",
-        "targets step by step in Python": "location attention, scheduled_sampling, several attended inputs; reset: before where the"
-        " decoder feeds back",
+        "targets step by step in Python": "location attention, scheduled_sampling, several attended inputs;"
+        " reset: before with input feeding or context before the cell",
     }
     show(facts, as_json, lambda: table(list(facts.items())))

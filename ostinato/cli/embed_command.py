@@ -40,8 +40,8 @@ def embed(
 ) -> None:
     """Compute the summary vector of each TEXT, or of each row of --input, by the encoder of a trained RUN.
 
-    They are printed as csv, or written to --output. --nearest prints neighbours in their place. --picture shows the two
-    directions in which the rows vary most (principal components), coloured by an output's column where the table has one.
+    Vectors are printed as csv, or written to --output. --nearest prints neighbours instead. --picture shows the first
+    two principal components of the rows, coloured by an output's column where the table has one.
     """
     from ostinato import api
     from ostinato.probes.summaries import write_table

@@ -9,7 +9,7 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 
 @click.command("evaluate")
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--split", type=click.Choice(["valid", "test"]), help="test where there is one, else valid.")
+@click.option("--split", type=click.Choice(["valid", "test"]), help="test if there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
 @click.option("--by", metavar="COLUMN", help="Every metric for each value of this column too, and which is worst.")
 @click.option(

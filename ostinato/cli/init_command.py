@@ -1,4 +1,4 @@
-"""Look at a file and write a commented recipe for it."""
+"""Infer a commented recipe from a data file."""
 
 from pathlib import Path
 
@@ -12,7 +12,11 @@ from ostinato.cli.options import data_root_option, json_option, note, roots, sho
 @click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="An input; all other columns by default.")
 @click.option("--out", "outputs", multiple=True, metavar="COLUMN[:TYPE]", help="An output; the last column by default.")
 @click.option(
-    "--recipe", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is written over."
+    "--recipe",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the recipe there; an existing file is refused.",
 )
 @data_root_option
 @json_option
@@ -24,10 +28,10 @@ def init(
     data_root: str | None,
     as_json: bool,
 ) -> None:
-    """Look at DATA and write a commented recipe: which columns, of which types, and why.
+    """Infer a commented recipe from DATA: which columns, of which types, and why.
 
-    What --in and --out leave open is guessed from the first rows, told with its reason on standard error, and where it is not
-    sure, with what to write instead. The recipe goes to standard output, or to --recipe FILE.
+    What --in and --out leave open is inferred from the first rows. Each choice is printed on standard error with its
+    reason and, where it is uncertain, the alternative. The recipe goes to standard output, or to --recipe FILE.
     """
     from ostinato import api
 

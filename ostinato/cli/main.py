@@ -1,4 +1,4 @@
-"""The `ostinato` command: one verb, one function, one file."""
+"""The `ostinato` command: a file per verb."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def _first_line(name: str) -> str:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="ostinato")
 def group() -> None:
-    """Sequence models from one recipe: name the inputs and outputs, get a model that is trained, measured and explained.
+    """Sequence models from one recipe: name the inputs and outputs, train a model, evaluate and inspect it.
 
     Start with `ostinato demo`.
     """
 
 
 def main() -> None:
-    """Runs a command; what the user can mend is told in a line or two, exit code 2; Ctrl-C exits 130."""
+    """Runs a command; an error of the user's is printed without a traceback, exit code 2; Ctrl-C exits 130."""
     try:
         code = group.main(standalone_mode=False)
     except OstinatoError as why:
@@ -71,7 +71,7 @@ def main() -> None:
         why.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as why:
-        # Click turns a KeyboardInterrupt into its own Abort, which knows the reason as its cause.
+        # Click turns a KeyboardInterrupt into its own Abort, which has the reason as its cause.
         click.echo(str(why) or str(why.__cause__ or "") or "Stopped.", err=True)
         sys.exit(130)
     except BrokenPipeError:

@@ -21,7 +21,7 @@ data_root_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="cpu, cuda, cuda:1 ..., or auto."
 )
-seed_option = click.option("--seed", type=int, metavar="N", help="Of everything random; the recipe's by default.")
+seed_option = click.option("--seed", type=int, metavar="N", help="Seed of everything random; the recipe's by default.")
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
 )
@@ -29,7 +29,7 @@ set_option = click.option(
 
 def roots(text: str | None) -> list[Path]:
     """The folders that --data-root names."""
-    return [Path(one) for one in (text or "").split(os.pathsep) if one]
+    return [Path(root) for root in (text or "").split(os.pathsep) if root]
 
 
 def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
@@ -43,7 +43,7 @@ def note(text: str) -> None:
 
 
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str:
-    """Columns aligned with blanks."""
+    """Columns aligned with spaces."""
     shown = [heads, *rows] if heads else rows
     widths = [max(len(row[place]) for row in shown) for place in range(len(shown[0]))] if shown else []
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown)

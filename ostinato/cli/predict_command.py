@@ -1,4 +1,4 @@
-"""Answer with a trained run: one line in, one prediction out."""
+"""Predict with a trained run: a line in, a prediction out."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,9 @@ from ostinato.files import as_json as as_json_text
     metavar="TEXT",
     help="End the answer before TEXT, in which \\n and \\t are a line break and a tab; for several give it again.",
 )
-@click.option("--stream", is_flag=True, help="Print one TEXT's answer while it is said (search greedy or sample).")
+@click.option(
+    "--stream", is_flag=True, help="Print the answer to one TEXT while it is generated (search greedy or sample)."
+)
 @set_option
 @seed_option
 @device_option
@@ -47,23 +49,23 @@ def predict(
     device: str,
     as_json: bool,
 ) -> None:
-    """Answer with a trained RUN: each TEXT, or each line of --input, gives one line of standard output.
+    """Predict with a trained RUN: each TEXT, or each line of --input, gives one line of standard output.
 
-    Further run folders among the TEXTs join the RUN as an ensemble. Several outputs are separated by tabs; tabs and breaks
-    within an answer are escaped. With --json each line is one JSON object. Notes go to standard error.
+    Run folders before the first TEXT join the RUN as an ensemble. Several outputs are separated by tabs; tabs and line
+    breaks within an answer are escaped. With --json each line is one JSON object. Notes go to standard error.
     """
     from ostinato import api
     from ostinato.cli.reports import lines_of
 
     runs = [run]
-    while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # of a long text pathlib makes an error
+    while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # pathlib raises on a long text
         runs.append(Path(texts[0]))
         texts = texts[1:]
     if source is None and not texts:
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
-    stop = [one.replace("\\n", "\n").replace("\\t", "\t") for one in stops]
+    stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in stops]
     if stream:
         if len(texts) != 1 or len(runs) > 1 or n_best or attention or as_json:
             raise click.UsageError(

@@ -1,4 +1,4 @@
-"""A report of evaluation as a person reads it."""
+"""Reports and predictions as text."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ def text_of(report: Report) -> str:
     lines = []
     for output, metrics in report.outputs.items():
         width = max(map(len, metrics), default=0)
-        lines += [f"{output}  {key:{width}}  {_value(one)}  {one.method}" for key, one in metrics.items()]
+        lines += [
+            f"{output}  {key:{width}}  {_value(measured)}  {measured.method}" for key, measured in metrics.items()
+        ]
         for name, own in report.baselines.get(output, {}).items():
-            lines += [f"{output}  {key:{width}}  {_value(one)}  baseline: {name}" for key, one in own.items()]
+            lines += [f"{output}  {key:{width}}  {_value(measured)}  baseline: {name}" for key, measured in own.items()]
     lines += report.notes
     lines += _confusion_lines(report.confusion) + _group_lines(report.by) + _origin_lines(report.backtest)
     lines.append(f"{report.examples:,} examples of {report.split}; intervals of 95 %")
@@ -55,22 +57,22 @@ def _origin_lines(backtest: Backtest | None) -> list[str]:
         lines.append(f"origin {number}: forecasts from {part.first} to {part.last}, {part.examples:,} windows")
         for output, metrics in part.outputs.items():
             for key, measured in metrics.items():
-                beside = [
+                others = [
                     f"{name} {own[key].value:.4g}" for name, own in part.baselines.get(output, {}).items() if key in own
                 ]
                 spread = backtest.summary[output].get(key)
                 worst = "  (the worst)" if spread is not None and spread.worst == part.first else ""
-                lines.append(f"origin {number}  {output}  {key}  {'; '.join([_value(measured), *beside])}{worst}")
+                lines.append(f"origin {number}  {output}  {key}  {'; '.join([_value(measured), *others])}{worst}")
     for output, spreads in backtest.summary.items():
         for key, spread in spreads.items():
             worst_of = [f"worst from {spread.worst}"] if spread.worst is not None else []
-            beside = [f"{name} {_spread(own)}" for name, own in spread.baselines.items()]
+            others = [f"{name} {_spread(own)}" for name, own in spread.baselines.items()]
             over = f"{len(backtest.origins)} origins"
-            lines.append(f"{over}  {output}  {key}  mean {'; '.join([_spread(spread), *worst_of, *beside])}")
+            lines.append(f"{over}  {output}  {key}  mean {'; '.join([_spread(spread), *worst_of, *others])}")
     return [
         *lines,
         *backtest.notes,
-        "each origin: the model as it was trained, not trained anew with what lies before",
+        "each origin: the model as trained, without retraining on the rows before the origin",
     ]
 
 
@@ -86,8 +88,8 @@ def _group_lines(by: Groups | None) -> list[str]:
         for output, metrics in group.outputs.items():
             for key, measured in metrics.items():
                 worst = "  (the worst)" if by.worst.get(output, {}).get(key) == name else ""
-                told = f"{output}  {key}  {_value(measured)}  {group.examples:,} rows"
-                lines.append(f"{by.column}={name}  {told}{worst}")
+                value = f"{_value(measured)}  {group.examples:,} rows"
+                lines.append(f"{by.column}={name}  {output}  {key}  {value}{worst}")
     return [*lines, *by.notes]
 
 

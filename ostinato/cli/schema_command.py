@@ -9,6 +9,6 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="The schema is JSON with or without this.")
 def schema(as_json: bool) -> None:
     """Print the JSON schema of a recipe, for editors and validators."""
-    from ostinato.recipe.schema import schema as made
+    from ostinato.recipe import schema as recipe_schema
 
-    click.echo(json.dumps(made(), indent=None if as_json else 1))
+    click.echo(json.dumps(recipe_schema.schema(), indent=None if as_json else 1))

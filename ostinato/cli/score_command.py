@@ -1,4 +1,4 @@
-"""Print the log-probability of given outputs: to rescore lists of candidates."""
+"""Print the log-probability of given outputs, for example to rescore candidates."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ostinato.cli.options import device_option, json_option, show
 @device_option
 @json_option
 def score(run: Path, source: str, device: str, as_json: bool) -> None:
-    """Print the log-probability of the outputs given in FILE, one line a row (outputs tab-separated), natural logarithm."""
+    """Print the natural log-probability of the outputs given in FILE, one line a row, outputs separated by tabs."""
     from ostinato import api
 
     scores = api.score(run, source, device=device)

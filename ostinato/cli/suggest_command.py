@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def suggest(run: Path, texts: tuple[str, ...], words: int, completions: int, device: str, as_json: bool) -> None:
-    """The likeliest next words and completions of each TEXT, with their probabilities, by a RUN whose output continues its input.
+    """Print the likeliest next words and completions of each TEXT with their probabilities.
 
-    A TEXT that ends within a word is completed first. Probability and suggestion are separated by a tab.
+    The output of RUN must continue its input. A TEXT that ends within a word is completed first. Probability and
+    suggestion are separated by a tab.
     """
     from ostinato import api
 

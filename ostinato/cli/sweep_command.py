@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at once.")
 @click.option(
-    "--overwrite", is_flag=True, help="Train all runs anew; otherwise finished ones are kept and stopped ones go on."
+    "--overwrite", is_flag=True, help="Train all runs anew; otherwise finished runs are kept and stopped ones resumed."
 )
 @set_option
 @seed_option
@@ -63,11 +63,11 @@ def sweep(
     data_root: str | None,
     as_json: bool,
 ) -> int:
-    """Train RECIPE with each value of a setting and compare: cost, quality with intervals, differences that are real.
+    """Train RECIPE with each value of a setting and compare cost and metrics, with intervals and paired differences.
 
-    Such as --over inputs.text.encoder.cell=rnn,lstm,gru --over data.fraction=0.1,0.3,1 --seeds 3. Values are YAML; brackets
-    hold one together. DIR then holds a run folder for each combination and seed, sweep.json, sweep.md and pictures. Called
-    again, the same command goes on where it stopped and trains nothing twice.
+    Example: --over inputs.text.encoder.cell=rnn,lstm,gru --over data.fraction=0.1,0.3,1 --seeds 3. Values are YAML; a
+    value in brackets may have commas. DIR then holds a run folder for each combination and seed, sweep.json, sweep.md
+    and pictures. The same command, called again, continues where it stopped and trains nothing twice.
     """
     from ostinato import api
 

@@ -1,4 +1,4 @@
-"""Train the model of a recipe, measure it and keep it as a run folder."""
+"""Train the model of a recipe, evaluate it and keep it as a run folder."""
 
 from pathlib import Path
 
@@ -58,10 +58,10 @@ def train(
     data_root: str | None,
     as_json: bool,
 ) -> None:
-    """Train the model of RECIPE, measure it and keep it as a run folder.
+    """Train the model of RECIPE, evaluate it and keep it as a run folder.
 
-    DATA is a table, or text with one example a line: columns and types that --in and --out leave open are inferred from its
-    first rows and printed with the reason. `ostinato init` writes the same recipe to a file.
+    DATA is a table, or text with an example a line: columns and types that --in and --out leave open are inferred from
+    its first rows and printed with the reason. `ostinato init` writes the same recipe to a file.
     """
     from ostinato import api
     from ostinato.cli.progress import Progress, resumable

@@ -1,4 +1,4 @@
-"""Attention maps: what each said symbol looked at, as a picture."""
+"""Attention maps: what each generated symbol attended to, as a picture."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ostinato.probes.pictures import picture
 from ostinato.run.predict import Answer
 
 MOST_LETTERS = 24
-"""Of one label: a longer one would leave no room for the map."""
+"""Of a label; longer labels would leave no room for the map."""
 
 
 def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
-    """Writes the map of one answer: a row per generated symbol, a column per step of the input, dark where the weight is high.
+    """Writes the map of an answer: a row per generated symbol, a column per source step, dark where the weight is high.
 
     Errors:
         ConfigError: the model has no attention.
@@ -31,7 +31,7 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
     weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source)]
     source, output = [_drawable(word) for word in answer.source], [_drawable(word) for word in answer.generated]
     turned = max(map(len, source)) > 2
-    # Inches: a cell and the frame, and the letters of the longest label beside them.
+    # Inches: a cell and the frame, and the letters of the longest label.
     height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, source)))
     width = max(2.2, 0.27 * weights.shape[1] + 1.1 + 0.09 * max(map(len, output)))
     path = Path(path)
@@ -50,9 +50,9 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
     return path
 
 
-def draw_first(found: Mapping[str, Sequence[Answer]], path: Path) -> bool:
+def draw_first(predicted: Mapping[str, Sequence[Answer]], path: Path) -> bool:
     """Writes the map of the first output whose best answer attended to something; whether there is one."""
-    best = ((output, listed[0]) for output, listed in found.items())
+    best = ((output, listed[0]) for output, listed in predicted.items())
     shown = next(((answer, output) for output, answer in best if answer.attention is not None and answer.source), None)
     if shown is not None:
         draw(shown[0], path, shown[1])
@@ -60,7 +60,7 @@ def draw_first(found: Mapping[str, Sequence[Answer]], path: Path) -> bool:
 
 
 def _drawable(word: str) -> str:
-    """The word, blanks made visible; a letter that the font lacks as its code point."""
+    """The word, spaces made visible; a letter that the font lacks as its code point."""
     known = get_font(findfont(FontProperties())).get_charmap()
     shown = "".join(
         letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423")

@@ -1,4 +1,4 @@
-"""What all pictures share: drawn without a screen, written with the disk's refusals explained, and closed."""
+"""Pictures drawn without a screen, with errors of writing explained."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BATCH_ROWS = 64
 CHUNK_ROWS = 1024
 """Rows whose neighbours are computed at once."""
 MOST_WORDS = 40
-"""More points than these leave no room for their texts."""
+"""More points leave no room for their texts."""
 MOST_COLOURS = 10
 MOST_LETTERS = 24
 
@@ -91,7 +91,7 @@ def encoded_input(run: Run, name: str | None) -> str:
 
 
 def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda row: f"row {row}") -> np.ndarray:
-    """The summary vector of one input of each row, in the rows' order whatever the batches are.
+    """The summary vectors of one input, in the order of the rows.
 
     Shapes:
         (rows, summary_size) float32
@@ -103,7 +103,8 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
     size = run.graph.encoder(name).summary_size
     if size is None:
         raise ConfigError(
-            f"inputs.{name}.encoder: {run.inputs[name].encoder.type} has no summary vector, only steps; use an encoder with a summary"
+            f"inputs.{name}.encoder: {run.inputs[name].encoder.type} has no summary vector, only steps;"
+            " train with an encoder that has one"
         )
     if not rows:
         raise DataError("there are no rows to embed; give at least one")
@@ -123,7 +124,7 @@ def summaries(run: Run, rows: Sequence[Row], name: str, place: Place = lambda ro
 def nearest(vectors: np.ndarray, number: int) -> list[list[Neighbour]]:
     """The nearest other rows of each row by cosine, nearest first; of equally near ones the earlier first.
 
-    cos(a, b) = a . b / (|a| |b|)      0 where one of the two is the zero vector
+    cos(a, b) = a . b / (|a| |b|)      0 where a or b is the zero vector
     """
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit = vectors / np.where(lengths > 0, lengths, 1)
@@ -142,7 +143,7 @@ def plane(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
 
         C = (X - mean)^T (X - mean) = V diag(l) V^T,    points = (X - mean) V[:, :2],    shares = l[:2] / sum(l)
 
-    Each direction is turned so that its largest component is positive: the picture does not depend on the machine's signs.
+    Each direction is turned so that its largest component is positive: the picture is the same on every machine.
 
     Shapes:
         points (rows, 2) float64
@@ -209,7 +210,7 @@ def embedding(
     neighbours: int,
     picture_to: Path | None,
 ) -> Embedding:
-    """Summary vectors with texts and neighbours, drawn where a picture is wanted; its errors are those of `summaries` and `draw`.
+    """Summary vectors with texts and neighbours, and a picture if one is wanted; errors as in `summaries` and `draw`.
 
     Args:
         run: whose encoder embeds.

@@ -1,4 +1,4 @@
-"""The one artefact: a folder with the full recipe, the fitted modalities, the weights, the metrics, the versions and a card."""
+"""The run folder: full recipe, fitted modalities, weights, metrics, versions and a card."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bundle:
         recipe: every setting, as plain values.
         modalities: the facts of each column by its place (`inputs.de`).
         lengths: the longest training target of each output, in steps.
-        data: where the splits came from: sources, base folder, digests, rows left out.
+        data: of the splits: sources, base folder, digests, rows left out.
         reasons: why a size was chosen, by path.
         metrics: split -> the report of `evaluate`.
         versions: of the packages and the machine that trained it.
@@ -92,7 +92,7 @@ def describe(folder: Path, bundle: Bundle) -> None:
 
 
 def save_weights(folder: Path, tensors: dict[str, Tensor]) -> None:
-    """Writes the weights and their sha256 beside them."""
+    """Writes the weights and their sha256."""
     data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     write(folder / WEIGHTS, data)
     write(folder / f"{WEIGHTS}.sha256", hashlib.sha256(data).hexdigest().encode())
@@ -103,7 +103,7 @@ def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def _measured(report: dict[str, Any]) -> dict[str, Any]:
-    """A part of the metrics as it was before it was written: null stands for a number that is not finite."""
+    """A part of the metrics, with NaN where JSON has null for a number that is not finite."""
     return {name: math.nan if value is None else value for name, value in report.items()}
 
 
@@ -119,8 +119,8 @@ def load(folder: Path) -> Bundle:
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        there = "the folder holds no bundle.json" if folder.is_dir() else "there is no such folder"
-        raise BundleError(f"{folder}: {there}; a trained run is the folder that `ostinato train` names at its end")
+        problem = "the folder holds no bundle.json" if folder.is_dir() else "there is no such folder"
+        raise BundleError(f"{folder}: {problem}; give the run folder that `ostinato train` prints at its end")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         version = plain["version"]
@@ -144,11 +144,11 @@ def load(folder: Path) -> Bundle:
     metrics = folder / METRICS
     try:
         kept = json.loads(metrics.read_text(encoding="utf-8"), object_hook=_measured) if metrics.is_file() else {}
-        found = Bundle(**plain, metrics=report_today(kept) if is_old else kept)
-        wrong = [name for name, value in vars(found).items() if not isinstance(value, dict) and name != "renamed"]
+        bundle = Bundle(**plain, metrics=report_today(kept) if is_old else kept)
+        wrong = [name for name, value in vars(bundle).items() if not isinstance(value, dict) and name != "renamed"]
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")
-        return found
+        return bundle
     except (TypeError, ValueError) as why:
         raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
 
@@ -162,7 +162,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     if not path.is_file():
         raise BundleError(
-            f"{path}: the weights are missing; if training was stopped, go on with `ostinato train ... --resume`"
+            f"{path}: the weights are missing; if training was stopped, continue it with `ostinato train ... --resume`"
         )
     data = path.read_bytes()
     known = folder / f"{WEIGHTS}.sha256"
@@ -178,8 +178,10 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 
 def card(bundle: Bundle, parts: dict[str, int]) -> str:
     """The model card, in Markdown."""
-    inputs = ", ".join(f"`{name}` ({one['type']})" for name, one in bundle.recipe["inputs"].items())
-    outputs = ", ".join(f"`{name}` ({one['type']})" for name, one in bundle.recipe["outputs"].items())
+    inputs, outputs = (
+        ", ".join(f"`{name}` ({settings['type']})" for name, settings in bundle.recipe[side].items())
+        for side in ("inputs", "outputs")
+    )
     lines = [
         f"# {inputs} to {outputs}",
         "",
@@ -187,7 +189,7 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         "",
         *(f"- `{place}`: {number:,}" for place, number in parts.items()),
         "",
-        "## How good it is",
+        "## Metrics",
         "",
     ]
     for split, report in bundle.metrics.items():
@@ -195,22 +197,23 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
         for name, metrics in report["outputs"].items():
             lines += [
-                f"| {name} | {metric} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} | {one['method']} |"
-                for metric, one in metrics.items()
+                f"| {name} | {metric} | {of['value']:.4g} | {of['low']:.4g} to {of['high']:.4g} | {of['method']} |"
+                for metric, of in metrics.items()
             ]
         lines.append("")
     lines += [] if bundle.metrics else ["Not measured yet: `ostinato evaluate RUN --split test`.", ""]
-    lines += ["## What it was trained on", ""]
+    lines += ["## Training data", ""]
     lines += [
-        f"- {split}: {one['rows']:,} rows, {one['source']}" for split, one in bundle.data.get("splits", {}).items()
+        f"- {split}: {source['rows']:,} rows, {source['source']}"
+        for split, source in bundle.data.get("splits", {}).items()
     ]
     lines += [f"- {note}" for note in bundle.data.get("notes", [])]
     lines += [
         "",
-        "Whatever is odd or unfair in these rows is in the model too; measure it on rows like yours before you rely on it.",
+        "Errors and biases of these rows are in the model too; evaluate it on rows like yours before you rely on it.",
         "",
     ]
-    lines += ["## With what", "", *(f"- {name} {version}" for name, version in bundle.versions.items()), ""]
+    lines += ["## Versions", "", *(f"- {name} {version}" for name, version in bundle.versions.items()), ""]
     return "\n".join(lines)
 
 

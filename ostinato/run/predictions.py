@@ -43,7 +43,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LogProbabilities:
-    """How probable the given values of one output are, a number per row; None where a row has no value.
+    """The log-probability of the values of one output, a number per row; None where a row has no value.
 
     Args:
         log_probability: natural logarithm.

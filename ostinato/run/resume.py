@@ -1,4 +1,4 @@
-"""A run that goes on: its recipe as it began, its data unchanged."""
+"""Resuming a run: its recipe as it began, its data unchanged."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ostinato.training.checkpoints import refuse_changes
 from ostinato.training.loop import FREE
 
 SOURCES = ("train", "valid", "test", "file")
-"""Settings of data that name files; what they hold decides, not where they lie."""
+"""Settings of data that name files; their content matters, not their place."""
 
 
 def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     """The recipe with the sizes that were chosen when the run began.
 
     Errors:
-        ConfigError: a setting would change the past.
+        ConfigError: a changed setting would make the earlier updates invalid.
     """
     chosen = {
         path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not _given(recipe, path)
@@ -29,7 +29,7 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     now = recipe.plain()
     for path, (value, _) in chosen.items():
         set_path(now, path, value)
-    # The files may lie elsewhere now; what they hold is compared once they are read.
+    # The files may have moved; their content is compared once they are read.
     before = filled(began.recipe)
     now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}
     refuse_changes(before, now, (*FREE, "search"), folder)
@@ -45,11 +45,11 @@ def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:
 
 
 def filled(plain: dict[str, Any]) -> dict[str, Any]:
-    """A full recipe that an earlier version kept, with the settings that have been added since: by default they change nothing."""
+    """A full recipe of an earlier version, with the settings added since, whose defaults change nothing."""
     try:
         return restore(plain, "kept").plain()
     except ConfigError:
-        return plain  # what is no longer known is named where the two are compared
+        return plain  # The comparison names what is no longer known.
 
 
 def _given(recipe: Recipe, path: str) -> bool:
@@ -71,6 +71,6 @@ def demand_same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) ->
     for name, vectors in prepared.starts.items():
         if began.data["vectors"][name] != vectors.digest:
             raise DataError(
-                f"inputs.{name}.encoder.embedding: the vectors are not those that {folder} began with (the file's content changed);"
-                " bring the old file back, or start anew with --overwrite"
+                f"inputs.{name}.encoder.embedding: the vectors are not those that {folder} began with"
+                " (the file's content changed); bring the old file back, or start anew with --overwrite"
             )

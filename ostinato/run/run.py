@@ -110,7 +110,7 @@ class Run:
         return row[column]
 
     def lacks(self, row: Row) -> str | None:
-        """The first input that is missing in a row although its encoder reads no sequence, which alone can be empty; or None."""
+        """The first input that is missing in a row, unless its encoder reads a sequence, which may be empty."""
         places = (f"inputs.{name}" for name in self.inputs if self.graph.encoder(name).steps_size is None)
         return next((place for place in places if self.raw(row, place) is None), None)
 
@@ -118,7 +118,7 @@ class Run:
         """The steps of one column of these rows, each row's own.
 
         Errors:
-            DataError: a value cannot be encoded, or is missing where the row has no answer without it.
+            DataError: a value cannot be encoded, or is missing where only a sequence could be empty.
         """
         values, lengths = encode_values(
             self.modalities[place], (self.raw(row, place) for row in rows), lambda row: f"{where(row)}, {place}"

@@ -1,4 +1,4 @@
-"""A run folder from a recipe: data prepared, model trained, everything kept that evaluation and prediction need."""
+"""A run folder from a recipe: data prepared, model trained, everything kept for evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def begin(
         listeners: receive progress and notes.
 
     Errors:
-        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting would change the past.
+        ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting of the resumed run
+            cannot change.
         DataError: the data cannot be used, or are not those that the run began with.
     """
     say = listeners.notes
@@ -116,7 +117,8 @@ def begin(
     examples = prepared.splits["train"]
     if settings.training.tbptt is not None and len(examples) < settings.training.batch_rows:
         say(
-            f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows ({settings.training.batch_rows:,})"
+            f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows"
+            f" ({settings.training.batch_rows:,})"
         )
     task = Task(
         model=graph,
@@ -138,7 +140,7 @@ def begin(
 
 
 def finish(session: Session, outcome: Outcome) -> Run:
-    """Keeps the trained weights in the run folder; what is measured later comes beside them.
+    """Writes the trained weights to the run folder.
 
     A run that had ended before keeps its metrics, unless its search or the names of its data have changed.
     """
@@ -153,7 +155,7 @@ def finish(session: Session, outcome: Outcome) -> Run:
             (named, "the data have other names, or lie elsewhere"),
         ):
             if not is_alike:
-                say(f"{change}: the run takes it up and is measured anew")
+                say(f"{change}: the run takes this over and is measured again")
         if searched and named and began is not None:
             bundle.metrics = began.metrics
         else:
@@ -175,7 +177,8 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
             return bundles.load(folder)
         if not overwrite:
             raise ConfigError(
-                f"{folder}: holds a run already; continue it with --resume, start anew with --overwrite, or choose {ANOTHER}"
+                f"{folder}: holds a run already; continue it with --resume, start anew with --overwrite,"
+                f" or choose {ANOTHER}"
             )
     elif folder.exists() and (not folder.is_dir() or any(not path.name.endswith(PARTIAL) for path in folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is no run; choose {ANOTHER}")
@@ -183,7 +186,7 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
 
 
 def _clear(folder: Path) -> None:
-    """Deletes what a run wrote, its description last, so that a deletion that is interrupted still leaves a run to overwrite."""
+    """Deletes a run's files, the description last, so that an interrupted deletion leaves a run to overwrite."""
     with explained(folder):
         for name in (
             bundles.WEIGHTS,

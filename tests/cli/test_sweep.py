@@ -25,7 +25,7 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
     assert (
         "cell: gru - rnn" in said.out
         and "not between methods" in said.out
-        and "2 runs at once slow each other" in said.out
+        and "2 parallel runs slow each other down" in said.out
     )
     assert "row by row" not in said.err, "what a run measures at its end is not decoded again"
     kept = {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()}

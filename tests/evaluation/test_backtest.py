@@ -91,7 +91,7 @@ def test_a_person_reads_the_dates_the_baselines_and_the_worst(run):
     assert len(worst) == 1 and worst[0].endswith("(the worst)") and "; persistence " in worst[0]
     (mean,) = (line for line in lines if line.startswith("2 origins  ahead  mae  mean "))
     assert "worst from 2013-01-07 23:00; persistence " in mean and "deviation" in mean
-    assert "each origin: the model as it was trained, not trained anew with what lies before" in lines
+    assert "each origin: the model as trained, without retraining on the rows before the origin" in lines
 
 
 def test_a_backtest_is_not_kept_in_the_run(run):

@@ -404,7 +404,7 @@ def test_in_python_the_words_of_data_stand_in_the_model_and_the_rows_come_to_fit
     ):
         named.fit(path)
     with pytest.raises(
-        ConfigError, match=r"fit: there are no rows to learn from; give fit\(train\) a path, a list of dicts"
+        ConfigError, match=r"fit: there are no rows to train on; give fit\(train\) a path, a list of dicts"
     ):
         in_python().fit()
     with pytest.raises(ConfigError, match="valid rows are given, and the model's data.split divides"):
