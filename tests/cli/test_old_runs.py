@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from ostinato.recipe import read as recipe_read
-from ostinato.recipe.migrate import report_today
+from ostinato.recipe.migrate import report_today, tensor_names
 
 OLD = Path(__file__).parents[1] / "fixtures" / "old_runs"
 RUNS = sorted(path.name for path in OLD.iterdir())
@@ -83,3 +85,15 @@ def test_its_recipe_is_read_and_each_old_word_named(old):
     assert recipe.plain()["version"] == 2
     for word in ("both_ways", "known: ahead", "how: step_by_step", "watch"):
         assert word not in (old / "recipe.yaml").read_text() or any(word in note for note in recipe.notes)
+
+
+def test_a_run_of_the_version_before_is_resumed_to_the_weights_that_it_would_have_had(tmp_path, monkeypatch, cli):
+    shutil.copytree(OLD.parent / "old_checkpoint", tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "old")
+    done = cli("train", "recipe.yaml", "--out", "run", "--resume", "--set", "training.epochs=5", "--device", "cpu")
+    assert done.code == 0 and "trained 5 epochs" in done.err, done.err
+    today = tensor_names(recipe_read.load("recipe.yaml").settings)
+    reached, expected = load_file("run/weights.safetensors"), load_file("after_5_epochs.safetensors")
+    assert reached.keys() == {today(name) for name in expected} != expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(reached[today(name)], tensor, rtol=1e-4, atol=1e-5)
