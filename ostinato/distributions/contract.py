@@ -207,7 +207,7 @@ class Average(Numbers):
             raise ConfigError("points cannot be averaged with quantiles; give runs of one distribution")
 
     @property
-    def joint(self) -> bool:
+    def joint(self) -> bool:  # type: ignore[override]
         return self.members[0].joint
 
     def densities(self, values: Tensor) -> Tensor:

@@ -191,7 +191,7 @@ def predicted(distribution: Distribution) -> Predicted:
     values = distribution.mode()
     quantiles = None if "quantile" in distribution.lacks else dict(zip(LEVELS, distribution.quantile(LEVELS)))
     return Predicted(
-        Steps(values, distribution.layout),
+        Steps(values, distribution.layout),  # type: ignore[arg-type]
         _by_example(distribution, distribution.score(values)),
         distribution.probabilities,
         quantiles,
@@ -205,11 +205,12 @@ def scored(distribution: Distribution, targets: Steps) -> Scored:
         distribution.counts(targets.values),
         distribution.right(targets.values),
     )
-    return Scored(*(_by_example(distribution, values) for values in by_row))
+    log_probability, num_targets, num_right = (_by_example(distribution, values) for values in by_row)
+    return Scored(log_probability, num_targets, num_right)
 
 
 def _by_example(distribution: Distribution, values: Tensor) -> Tensor:
-    return values if distribution.joint else distribution.layout.sums(values)
+    return values if distribution.joint else distribution.layout.sums(values)  # type: ignore[union-attr]
 
 
 class Ended(ABC):
@@ -254,9 +255,11 @@ class NextHead(Head, Ended):
     def scores(self, encoded: Sequence[Encoded], truth: Tensor) -> Tensor:
         """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of
         bounded memory."""
-        steps, beside, at_once = encoded[0].steps, None, max(1, PIECE // max(1, self.num_symbols))
+        steps: Any = encoded[0].steps
+        beside, at_once = None, max(1, PIECE // max(1, self.num_symbols))
         if len(encoded) > 1:
-            beside = torch.cat([other.summary.index_select(0, steps.layout.rows) for other in encoded[1:]], 1)
+            summaries = [other.summary for other in encoded[1:] if other.summary is not None]
+            beside = torch.cat([summary.index_select(0, steps.layout.rows) for summary in summaries], 1)
         parts = [slice(start, start + at_once) for start in range(0, max(1, len(truth)), at_once)]
         predicted = (self.predict_next(steps.values[part], None if beside is None else beside[part]) for part in parts)
         return torch.cat([by_step(distribution, truth[part]) for distribution, part in zip(predicted, parts)])

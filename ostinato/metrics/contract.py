@@ -171,18 +171,18 @@ def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float
     Errors:
         DataError: a log-probability is unknown or not finite.
     """
-    if metric.lacks(predictions):
+    scores = predictions.log_probability
+    if scores is None or metric.lacks(predictions):
         raise DataError(
             f"{metric.name} needs the reference's scores; this model or output gives none: leave the metric out"
         )
-    for example, score in enumerate(predictions.log_probability):
+    for example, score in enumerate(scores):
         if not isfinite(score):
             raise DataError(
                 f"{metric.name}: the log-probability of reference {example + 1} is {score}, so that the metric has no"
-                " finite"
-                " value; leave the example out, or look for weights that are not finite"
+                " finite value; leave the example out, or look for weights that are not finite"
             )
-    return predictions.log_probability
+    return scores
 
 
 def same(left: Any, right: Any) -> bool:

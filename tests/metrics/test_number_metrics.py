@@ -132,7 +132,7 @@ def test_coverage_of_a_right_distribution_is_its_level():
 
 def whole(predicted, expected):
     """With all that any metric asks for."""
-    quantiles = [{level: said for level in (0.05, 0.95)} for said in predicted]
+    quantiles = [dict.fromkeys((0.05, 0.95), said) for said in predicted]
     return Predictions(predicted, expected, quantiles=quantiles, scales=[2.0] * len(predicted))
 
 
