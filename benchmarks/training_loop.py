@@ -2,6 +2,7 @@
 
     python benchmarks/training_loop.py            measures, prints, writes training_loop.{json,md} into docs
     python benchmarks/training_loop.py --quick    one row, into runs/training_loop
+    python benchmarks/training_loop.py --update   clipping and AdamW alone, by torch's functions and by the loop's own
 
 Rows are cells x hidden sizes x tasks on generated rows of 10 to 50 symbols out of 100: a label of the whole (`summary`), a label of
 each step (`each`), the next symbol (`next`). A row trains by `ostinato.api.train`, and every 20 updates its loop waits: the layer
@@ -13,7 +14,8 @@ turn is left out.
 Batches hold 4,000 steps, the most that a recipe's defaults choose, and 1,000, where what an update costs once weighs more.
 
 What is counted: the time from the end of an update to the end of the next, so reports and checkpoints too. What is not: validation,
-which stands between epochs. Overhead is the loop's time over the layer's, less one; the bar is 25 % at hidden sizes from 256 up.
+which comes between epochs. Overhead is the loop's time over the layer's, less one. The bar holds at hidden sizes from 256 up and
+4,000 steps a batch: 15 % for LSTM and GRU, 30 % for the RNN.
 """
 
 import argparse
@@ -37,14 +39,16 @@ from ostinato.files import write
 from ostinato.kernels.native_library import library
 from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.read import from_arguments
+from ostinato.registry import make
 from ostinato.steps import Layout, Steps
+from ostinato.training.clip import clip
 from ostinato.training.repeatable import surroundings
 from ostinato.training.task import Progress
 
 HOME = Path(__file__).resolve().parent.parent
 NAME = "training_loop"
-BAR = 0.25
-"""The overhead that is allowed from LEAST up."""
+BARS = {"lstm": 0.15, "gru": 0.15, "rnn": 0.30}
+"""The overhead that is allowed from LEAST up, in batches of BATCHES[0] steps."""
 LEAST = 256
 ROWS, ALPHABET, LENGTHS, SEED = 12_000, 100, (10, 50), 20261121
 BATCHES = (4_000, 1_000)
@@ -79,7 +83,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 class Turns:
-    """Hears the end of each update, and after every `TURN` of them times the layer on the same batches."""
+    """Listens to the end of each update, and after every `TURN` of them times the layer on the same batches."""
 
     def __init__(self, layer: torch.nn.Module, batches: Sequence[torch.Tensor]):
         self.layer = layer
@@ -88,16 +92,16 @@ class Turns:
         self.alone: list[float] = []
         self.began: float | None = None
 
-    def hear(self, told: Progress) -> None:
-        if told.update % TURN:
+    def after_update(self, progress: Progress) -> None:
+        if progress.update % TURN:
             return
         now = time.perf_counter()
         if self.began is not None:
             self.loop.append(now - self.began)
-            self.alone.append(self.compute(told.update))
-        place = told.update % (told.total_updates // told.epochs)
-        # Between two epochs stands validation: a turn that holds it is not counted.
-        whole = place + TURN <= told.total_updates // told.epochs
+            self.alone.append(self.compute(progress.update))
+        place = progress.update % (progress.total_updates // progress.epochs)
+        # Validation comes between two epochs: a turn that holds it is not counted.
+        whole = place + TURN <= progress.total_updates // progress.epochs
         self.began = time.perf_counter() if whole else None
 
     def compute(self, update: int) -> float:
@@ -140,7 +144,7 @@ def measured(cell: str, size: int, task: str, batch_steps: int, data: list[dict[
             torch.from_numpy(examples.lengths("inputs.symbols")[part]).long() + extra for one in epochs for part in one
         ]
         turns = Turns(OURS[cell](EMBEDDED, size), lengths).drawn((EMBEDDED, size))
-        api.train(recipe, Path(folder) / "run", device="cpu", on_event=turns.hear)
+        api.train(recipe, Path(folder) / "run", device="cpu", on_event=turns.after_update)
     loop, alone = turns.loop[1:], turns.alone[1:]
     ratios = sorted(one / other for one, other in zip(loop, alone, strict=True))
     steps = statistics.mean(int(one.sum()) for one in lengths)
@@ -163,6 +167,11 @@ def beside(row: dict[str, Any]) -> float:
     return 1000 * row["steps_a_batch"] * (1 / row["loop_steps_per_second"] - 1 / row["layer_steps_per_second"])
 
 
+def bars() -> str:
+    allowed = ", ".join(f"{100 * bar:.0f} % ({cell})" for cell, bar in BARS.items())
+    return f"At most {allowed} from {LEAST} up and {BATCHES[0]:,} steps"
+
+
 def told(rows: Sequence[dict[str, Any]]) -> str:
     """How many rows of each cell and batch size meet the bar."""
     lines = []
@@ -173,7 +182,7 @@ def told(rows: Sequence[dict[str, Any]]) -> str:
             if row["cell"] == cell and row["hidden_size"] >= LEAST and steps / 2 < row["steps_a_batch"] < 2 * steps
         ]
         if ours:
-            met = sum(row["overhead"] <= BAR for row in ours)
+            met = sum(row["overhead"] <= BARS[cell] for row in ours)
             worst = max(ours, key=lambda row: row["overhead"])
             where = f"H {worst['hidden_size']}, {worst['task']}"
             lines.append(
@@ -184,10 +193,9 @@ def told(rows: Sequence[dict[str, Any]]) -> str:
 
 def line(row: dict[str, Any]) -> str:
     """A row of the page's table."""
-    held = row["hidden_size"] >= LEAST
-    verdict = (
-        "" if not held else "met" if row["overhead"] <= BAR else f"missed by {100 * (row['overhead'] - BAR):.0f} points"
-    )
+    held = row["hidden_size"] >= LEAST and row["steps_a_batch"] > BATCHES[0] / 2
+    beyond = row["overhead"] - BARS[row["cell"]]
+    verdict = "" if not held else "met" if beyond <= 0 else f"missed by {100 * beyond:.0f} points"
     cells = [row["cell"], f"{row['hidden_size']}", row["task"], f"{row['steps_a_batch']:,}"]
     cells += [f"{row[f'{name}_steps_per_second']:,}" for name in ("layer", "loop")]
     cells += [
@@ -214,16 +222,15 @@ def page(found: dict[str, Any]) -> str:
             found["command"],
             "```",
             "",
-            f"At most {100 * BAR:.0f} % from {LEAST} up, by cell and batch:",
+            f"{bars()}, by cell and batch:",
             "",
             told(found["rows"]),
             "",
-            "What stands beside the layer costs an update nearly the same whatever the cell (ms beside): the embedding, the head with its",
+            "What is beside the layer costs an update nearly the same whatever the cell (ms beside): the embedding, the head with its",
             "products, the loss, the norm, the optimizer. So it weighs most where the layer is cheapest, a plain RNN on few steps. Of",
             "`next`, the products of the output layer with its symbols are counted too.",
             "",
-            "| cell | H | task | steps a batch | layer, steps/s | loop, steps/s | ms beside | overhead | spread |"
-            f" {100 * BAR:.0f} % from {LEAST} up |",
+            "| cell | H | task | steps a batch | layer, steps/s | loop, steps/s | ms beside | overhead | spread | bar |",
             "|---|---|---|---|---|---|---|---|---|---|",
             *map(line, found["rows"]),
             "",
@@ -231,10 +238,50 @@ def page(found: dict[str, Any]) -> str:
     )
 
 
+def updates() -> str:
+    """Milliseconds of clipping and AdamW, medians of 30 turns; before each a matrix product empties the caches, as a batch does."""
+    left, right = torch.randn(1000, 1000), torch.randn(1000, 1000)
+    lines = ["| parameters | in tensors | torch.nn.utils and torch.optim, ms | the loop, ms |", "|---|---|---|---|"]
+    for cell, size in itertools.product(("rnn", "lstm"), SIZES):
+        sides = []
+        for ours in (False, True):
+            torch.manual_seed(SEED)
+            model = torch.nn.ModuleList(
+                [torch.nn.Embedding(ALPHABET, EMBEDDED), OURS[cell](EMBEDDED, size), torch.nn.Linear(size, ALPHABET)]
+            )
+            weights = list(model.parameters())
+            optimizer = make("optimizers", "adamw").make(weights) if ours else torch.optim.AdamW(weights, fused=True)
+            sides.append((weights, optimizer, clip if ours else clipped_by_torch))
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(30):
+            for (weights, optimizer, clipping), taken in zip(sides, times):
+                for weight in weights:
+                    weight.grad = torch.randn_like(weight)
+                left @ right
+                began = time.perf_counter()
+                clipping(weights, norm=1.0, value=None)
+                optimizer.step()
+                taken.append(time.perf_counter() - began)
+        numbers = [f"{1000 * statistics.median(taken[5:]):.3f}" for taken in times]
+        lines.append(f"| {sum(map(torch.numel, weights)):,} | {len(weights)} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def clipped_by_torch(weights: Sequence[torch.nn.Parameter], *, norm: float, value: None) -> None:
+    """What the loop did before its own: torch's functions, without a pass where nothing is too large."""
+    total = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
+    if bool(total.isfinite()) and not bool(total <= norm):
+        torch.nn.utils.clip_grads_with_norm_(weights, norm, total)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one row, into runs/training_loop")
+    parser.add_argument("--update", action="store_true", help="clipping and AdamW alone, printed")
     chosen = parser.parse_args()
+    if chosen.update:
+        print(updates())
+        return
     if library() is None:
         parser.error("there is no native kernel to measure; ostinato doctor says why")
     on = surroundings("cpu")
