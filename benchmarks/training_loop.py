@@ -4,18 +4,19 @@
     python benchmarks/training_loop.py --quick    one row, into runs/training_loop
     python benchmarks/training_loop.py --update   clipping and AdamW alone, by torch's functions and by the loop's own
 
-Rows are cells x hidden sizes x tasks on generated rows of 10 to 50 symbols out of 100: a label of the whole (`summary`), a label of
-each step (`each`), the next symbol (`next`). A row trains by `ostinato.api.train`, and every 20 updates its loop waits: the layer
-alone then computes the same 20 batches forward and backward (`ostinato.nn`, the gradients of x and of all weights, for a gradient
-of hidden that is given; the layouts are made in the call), as benchmarks/recurrent_layers.py measures it beside others. So both
-take turns in one process, on the same threads. Ratios are those of turns, their median beside the least and the most; the first
-turn is left out.
+Rows are cells x hidden sizes x tasks on generated rows of 10 to 50 symbols out of 100: a label of the whole
+(`summary`), a label of each step (`each`), the next symbol (`next`). A row trains by `ostinato.api.train`, and every 20
+updates its loop waits: the layer alone then computes the same 20 batches forward and backward (`ostinato.nn`, the
+gradients of x and of all weights, for a gradient of hidden that is given; the layouts are made in the call), as
+benchmarks/recurrent_layers.py measures it beside others. So both take turns in one process, on the same threads. Ratios
+are those of turns, their median beside the least and the most; the first turn is left out.
 
-Batches hold 4,000 steps, the most that a recipe's defaults choose, and 1,000, where what an update costs once weighs more.
+Batches hold 4,000 steps, the most that a recipe's defaults choose, and 1,000, where what an update costs once weighs
+more.
 
-What is counted: the time from the end of an update to the end of the next, so reports and checkpoints too. What is not: validation,
-which comes between epochs. Overhead is the loop's time over the layer's, less one. The bar holds at hidden sizes from 256 up and
-4,000 steps a batch: 15 % for LSTM and GRU, 30 % for the RNN.
+What is counted: the time from the end of an update to the end of the next, so reports and checkpoints too. What is not:
+validation, which comes between epochs. Overhead is the loop's time over the layer's, less one. The bar holds at hidden
+sizes from 256 up and 4,000 steps a batch: 15 % for LSTM and GRU, 30 % for the RNN.
 """
 
 import argparse

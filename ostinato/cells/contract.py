@@ -22,14 +22,14 @@ class Cell(nn.Module, ABC):
         gates_h[t] = W_h h[t-1] + b_h                product of the state: inside the loop
         state[t]   = pointwise(gates_x[t], gates_h[t], state[t-1])
 
-    A cell whose last gates multiply something else than h[t-1] (GRU with the reset before) sets `late_gates` to their number
-    and computes it in `late_input`:
+    A cell whose last gates multiply something else than h[t-1] (GRU with the reset before) sets `late_gates` to their
+    number and computes it in `late_input`:
 
         gates_h[t] = [W_early h[t-1] + b_early, W_late late_input(gates_x[t], early, state[t-1]) + b_late]
 
-    A cell without a product of the hidden state (gates of x alone) leaves `weight_h` None: `pointwise` gets None as gates_h. If
-    its recurrence can be computed for all steps at once, it sets `parallel` and does so in `whole`; `pointwise` is still what
-    a single step is.
+    A cell without a product of the hidden state (gates of x alone) leaves `weight_h` None: `pointwise` gets None as
+    gates_h. If its recurrence can be computed for all steps at once, it sets `parallel` and does so in `whole`;
+    `pointwise` is still what a single step is.
 
     To run a cell in a loop of one's own: `products = cell.products()` once per call of the module, then at each step
     `state = cell.step(gates_x, state, products)`. Whole sequences go through `kernels.dispatch.scan`.
@@ -96,7 +96,7 @@ class Cell(nn.Module, ABC):
         return other
 
     def products(self) -> tuple[Product, ...]:
-        """The product of the early gates and, where there are late ones, theirs: made once per call, for all its steps."""
+        """The product of the early gates and, if any, of the late ones: made once per call, for all its steps."""
         if self.weight_h is None:
             return ()
         if not self.late_gates:
@@ -125,14 +125,14 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
-        """The next state from the two products (B, G*H) and the last state; plain torch, any device, no product of its own."""
+        """The next state from the two products (B, G*H) and the last state, in plain torch without further products."""
 
     def late_input(self, gates_x: Tensor, gates_h: Tensor, state: State) -> Tensor:
-        """What the late gates multiply, (B, H), from the early gates' products; asked only of a cell that has late gates."""
+        """What the late gates multiply, (B, H), from the early gates' products; of a cell with late gates alone."""
         raise NotImplementedError
 
     def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
-        """Hidden states (N, H) and the state after each sequence's last step, without a time loop; of a `parallel` cell alone.
+        """Hidden states (N, H) and the state after each last step, without a time loop; of `parallel` cells alone.
 
         Shapes:
             gates_x (N, G*H): the finished products of the input, of the steps in `layout`; state (B, H) each

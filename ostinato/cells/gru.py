@@ -18,7 +18,8 @@ class GRU(Cell):
         n = tanh(W_xn x + b_xn + W_hn (r * h[t-1]) + b_hn)            candidate, reset before the product
         h[t] = (1 - z) * n + z * h[t-1]                               z = 1 keeps the past, z = 0 takes the candidate
 
-    Which way round z is: as in Cho 2014 and torch.nn, z keeps; Chung 2014 and Bahdanau 2015 write it the other way, z takes.
+    Which way round z is: as in Cho 2014 and torch.nn, z keeps; Chung 2014 and Bahdanau 2015 write it the other way, z
+    takes.
 
     Shapes:
         x (B, I); state (h,): h (B, H); gates in torch's order r, z, n

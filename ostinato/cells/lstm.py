@@ -26,8 +26,8 @@ class LSTM(Cell):
     projection:   h[t] = W_r (o * tanh(c[t]))                         narrower than the cell
 
     Shapes:
-        x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o); p (3, H) for i, f, o (or 2)
-        with a projection: h (B, P); weight_r (P, H); weight_h (G*H, P)
+        x (B, I); state (h, c): each (B, H); gates in torch's order i, f, g, o (coupled: f, g, o)
+        p (3, H) for i, f, o (coupled: 2); with a projection: h (B, P); weight_r (P, H); weight_h (G*H, P)
 
     Args:
         projection: P, by position; 0 leaves it out. No recipe gives it: stacks and heads take h to be H wide.
@@ -40,9 +40,9 @@ class LSTM(Cell):
     Errors:
         ConfigError: a forget bias where there are no biases.
 
-    Source: Hochreiter 1997, doi:10.1162/neco.1997.9.8.1735; forget gate: Gers 2000, doi:10.1162/089976600300015015, and its
-        bias of 1: Jozefowicz 2015, section 5; peepholes: Gers 2002, jmlr.org/papers/v3/gers02a; layer norm: Ba 2016,
-        arXiv:1607.06450, equations 20 to 22; coupled: Greff 2017, arXiv:1503.04069, CIFG; projection: Sak 2014,
+    Source: Hochreiter 1997, doi:10.1162/neco.1997.9.8.1735; forget gate: Gers 2000, doi:10.1162/089976600300015015, and
+        its bias of 1: Jozefowicz 2015, section 5; peepholes: Gers 2002, jmlr.org/papers/v3/gers02a; layer norm: Ba
+        2016, arXiv:1607.06450, equations 20 to 22; coupled: Greff 2017, arXiv:1503.04069, CIFG; projection: Sak 2014,
         arXiv:1402.1128, its recurrent projection.
     """
 
@@ -63,7 +63,8 @@ class LSTM(Cell):
         super().__init__(input_size, hidden_size)
         if biases == 0 and forget_bias != 0:
             raise ConfigError(
-                f"lstm: biases: 0 leaves no place for forget_bias: {forget_bias:g}; set forget_bias: 0, or biases to 1 or 2"
+                f"lstm: biases: 0 leaves no place for forget_bias: {forget_bias:g};"
+                " set forget_bias: 0, or biases to 1 or 2"
             )
         self.coupled = coupled
         self.num_gates = 3 if coupled else 4

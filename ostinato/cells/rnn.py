@@ -21,7 +21,8 @@ class RNN(Cell):
 
     Args:
         activation: f.
-        start: the first W_h: uniform in +-1/sqrt(H) as torch, a random orthogonal matrix, or the identity with biases of zero.
+        start: the first W_h: uniform in +-1/sqrt(H) as torch, a random orthogonal matrix, or the identity with biases
+            of zero.
         biases: how many bias vectors: none, one, or one each for x and h as torch has it.
 
     Source: Elman 1990, doi:10.1207/s15516709cog1402_1. Orthogonal start: Saxe 2014, arXiv:1312.6120. Identity: Le 2015,

@@ -59,8 +59,8 @@ class Kernel(Protocol):
 
         state[t] = step(W_x x[t] + b_x, state[t-1])            over the real steps of each sequence; never a padded one
 
-    A sequence without steps ends in its start state. With `reverse` each sequence is read from its last step to its first:
-    hidden[t] has seen t and what follows, and the final state is the one after the first step.
+    A sequence without steps ends in its start state. With `reverse` each sequence is read from its last step to its
+    first: hidden[t] has seen t and what follows, and the final state is the one after the first step.
 
     Shapes:
         x (N, I); state, final state: a tuple of (B, H); hidden (N, H); state_mask (B, H) or None

@@ -37,7 +37,7 @@ def scan(
     reverse: bool = False,
     state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """As `Kernel` says, for the cells that torch has, without `state_mask`; the steps are handed over as a packed sequence."""
+    """A `Kernel` for the cells that torch has, without `state_mask`; torch gets the steps as a packed sequence."""
     why = "recurrent dropout" if state_mask is not None else obstacle(cell)
     if why is not None:
         raise KernelError(f"torch's recurrent functions cannot compute this: {why}")

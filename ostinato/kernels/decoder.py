@@ -1,4 +1,4 @@
-"""The attentional decoder's loop over time in C++: input feeding or a context before the cell, without Python per step."""
+"""The attentional decoder's loop over time in C++: input feeding, or a context before the cell."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def decode(
 
     Args:
         cells: from the first layer up, all of one kind; the first reads [x; what is fed], or x.
-        x: what each step hears.
+        x: the input of each step.
         states: before the first step, of each layer.
         keys: of the memory's steps.
         memory: what contexts are made of.
@@ -104,14 +104,15 @@ def step(
     readout: Readout | None,
     packed: Packed,
 ) -> tuple[list[State], Tensor, Tensor, Tensor]:
-    """One step of R hypotheses, no gradient: their states, what the softmax reads, contexts and weights (R, longest memory).
+    """One step of R hypotheses, no gradient: states, what the softmax reads, contexts, weights (R, longest memory).
 
-    As `decode` of one step each, but hypothesis r reads the memory of example rows[r], and the readout need not be fed back:
-    that is so where the first cell reads x alone. Without a readout what is returned in its place is the top hidden state.
+    As `decode` of one step each, but hypothesis r reads the memory of example rows[r], and the readout need not be fed
+    back: that is so where the first cell reads x alone. Without a readout what is returned in its place is the top
+        hidden state.
 
     Args:
         cells: from the first layer up.
-        x: (R, E) what each hears.
+        x: (R, E) the input of each.
         states: of each layer.
         keys: of the memory's steps.
         memory: what contexts are made of.
@@ -158,7 +159,7 @@ def _tensors(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a call does not take from tensors with gradients; `examples` are the memories read, None where each has its own."""
+    """The part of a call without gradients; `examples` are the memories read, None where each target has its own."""
 
     natives: tuple[Native, ...]
     layout: Layout

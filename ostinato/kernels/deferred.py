@@ -12,11 +12,12 @@ class DeferredLinear:
 
         y[t] = W h[t] + b
         dh[t] = W^T dy[t]                      inside the loop, backwards
-        dW = sum_t dy[t] h[t]^T                one product of all steps together; autograd would make T small ones and T sums
+        dW = sum_t dy[t] h[t]^T                one product of all steps; autograd would make T small ones and T sums
         db = sum_t dy[t]
 
-    Make one per call of the module that loops, never once for all: it holds on to the weight and to what backward collects.
-    It computes in autocast's type where autocast is on. Where no gradient of W or b is asked for it is a plain linear map.
+    Make one per call of the module that loops, never once for all: it holds on to the weight and to what backward
+    collects. It computes in autocast's type where autocast is on. Where no gradient of W or b is asked for it is a
+    plain linear map.
 
     Shapes:
         weight (O, I); bias (O,) or None; h (B, I), B may differ from call to call; y (B, O)
@@ -49,7 +50,7 @@ def _dtype_under_autocast(weight: Tensor) -> torch.dtype:
 
 
 class _Tape:
-    """What the steps of one loop share. Every step hangs on `token`, so that autograd runs `_Start` after all of them."""
+    """Shared by the steps of one loop. Every step depends on `token`, so that autograd runs `_Start` after all."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
         self.weight = weight.detach()
@@ -65,7 +66,8 @@ class _Tape:
 
     def note(self, h: Tensor, dy: Tensor) -> None:
         # A backward pass that stops short of the weights (autograd.grad of h alone) leaves entries behind; another
-        # pass over the same graph must not add them again. torch.utils.checkpoint tells passes apart by the same number.
+        # pass over the same graph must not add them again. torch.utils.checkpoint tells passes apart by the same
+        # number.
         task = torch._C._current_graph_task_id()
         if task != self.task:
             self.task, self.entries = task, []
@@ -112,7 +114,8 @@ class _Step(torch.autograd.Function):
 
 def refuse_second_derivative() -> None:
     """Raises RuntimeError inside a backward pass that is itself recorded (create_graph)."""
-    # once_differentiable misses the case in which only saved tensors carry a gradient; only create_graph turns grad mode on.
+    # once_differentiable misses the case in which only saved tensors carry a gradient; only create_graph turns grad
+    # mode on.
     if torch.is_grad_enabled():
         raise RuntimeError(
             "a recurrence has no second derivative: backward(create_graph=True) was called; leave create_graph out"

@@ -167,7 +167,7 @@ BothKernel = Callable[
 
 
 def kernel_of_both(cells: Sequence[Recurrence], x: Tensor) -> BothKernel:
-    """The kernel of the two directions of a layer, the second cell from the last step on: hidden (N, 2 H) side by side."""
+    """The kernel of a layer's two directions, the second cell from the last step on: hidden (N, 2 H) side by side."""
     if not operators.is_traced(x) and all(chosen(cell, x) == "native" for cell in cells) and native.are_alike(cells):
         return native.scan_both
     return _one_after_the_other

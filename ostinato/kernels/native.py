@@ -46,10 +46,11 @@ def scan(
     reverse: bool = False,
     state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """As `Kernel` says, computed natively; the cell must have a native step, and x lie on the CPU.
+    """A `Kernel`, computed natively; the cell must have a native step, and x be on the CPU.
 
-    Memory kept for the gradient, in numbers per step: RNN 2 H (hidden, gates); LSTM 6 H (hidden, 4 gates, c; coupled 5 H); GRU
-    5 H (hidden, 3 gates, and the candidate's product or r * h). The gradients of the gates are written over the gates.
+    Memory kept for the gradient, in numbers per step: RNN 2 H (hidden, gates); LSTM 6 H (hidden, 4 gates, c; coupled 5
+    H); GRU 5 H (hidden, 3 gates, and the candidate's product or r * h). The gradients of the gates are written over the
+    gates.
     """
     native = cell.native()
     if isinstance(native, str):
@@ -65,12 +66,12 @@ FEW_STEPS = 64
 
 
 class Prepared:
-    """One direction over sequences whose lengths stay, its weights packed: a call hands over addresses and checks little.
+    """One direction over sequences of fixed lengths, its weights packed: a call passes addresses and checks little.
 
-    For streams, where the calls between Python and the loop cost more than the step. The caller sees to it that at the addresses
-    lie numbers of the type and count given here. Whether the weights are still those is seen from their addresses and 64 of their
-    numbers each: versions do not tell, since torch's fused optimizers, and all that goes through `.data`, change weights
-    without counting.
+    For streams, where the calls between Python and the loop cost more than the step. The caller sees to it that at the
+    addresses lie numbers of the type and count given here. Whether the weights are still those is seen from their
+    addresses and 64 of their numbers each: versions do not show it, since torch's fused optimizers, and all that goes
+    through `.data`, change weights without counting.
 
     Args:
         cell: it must have a native step.
@@ -103,7 +104,7 @@ class Prepared:
         self._alive = scan, watch, addresses, sizes, own, biases, room, layout  # all that lies at an address
 
     def __call__(self, x: int, hidden: int, state: Sequence[int], last: Sequence[int]) -> bool:
-        """Reads x (N, I) and the start state (B, H), writes hidden (N, H) and the last state (B, H): all of them addresses.
+        """Reads x (N, I) and the start state (B, H), writes hidden (N, H) and the last state (B, H), all by address.
 
         False, and nothing written, where the weights have changed.
         """
@@ -125,7 +126,7 @@ def scan_both(
     layout: Layout,
     state_masks: Sequence[Tensor | None],
 ) -> tuple[Tensor, tuple[State, State]]:
-    """Two cells of one kind and size over the same steps, the second from the last step on: hidden (N, 2 H) beside each other."""
+    """Two cells of one kind and size over the same steps, the second from the last step on: hidden (N, 2 H)."""
     natives = [cell.native() for cell in cells]
     tensors = (x,)
     for cell, native, state, mask in zip(cells, natives, states, state_masks):

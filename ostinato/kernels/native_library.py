@@ -50,7 +50,7 @@ class _Field(ctypes.Structure):
 
 
 class Library:
-    """The C boundary, `native/ostinato.h`: its functions are attributes, and raise KernelError where they report an error."""
+    """The C boundary, `native/ostinato.h`: functions as attributes that raise KernelError on an error."""
 
     def __init__(self, path: Path):
         raw = ctypes.CDLL(str(path))
@@ -95,7 +95,7 @@ class Library:
             self.use(forced)
 
     def _function(self, name: str, *arguments: type) -> Callable[..., int]:
-        """A function whose error is raised by what ctypes calls after it: no Python lies between a kernel and the library."""
+        """A function whose error ctypes raises after the call: no Python function between a kernel and the library."""
         function = getattr(self._raw, f"ostinato_{name}")
         function.restype = ctypes.c_int64
         function.argtypes = arguments
@@ -142,7 +142,7 @@ class Library:
 
 
 def _check_layout(library: str, raw: ctypes.CDLL) -> None:
-    """Compares every field of every structure with the library's own: a field in another place would be read as a wrong address."""
+    """Compares every field of every structure with the library's own: one elsewhere would be a wrong address."""
     raw.ostinato_layout.restype = ctypes.POINTER(_Field)
     fields, theirs = raw.ostinato_layout(), {}
     number = 0
@@ -193,7 +193,7 @@ def _found() -> Library | str:
 
 
 def library() -> Library | None:
-    """The library, ready for a call on torch's number of threads, or None where there is none; `why_not` has the reason.
+    """The library, set to torch's number of threads, or None where there is none; `why_not` has the reason.
 
     Errors:
         KernelError: it is of another version, or the instruction set asked for is not there.

@@ -1,4 +1,4 @@
-"""The native recurrence as a torch operator: what torch.compile, torch.export and autocast meet in place of a Python call.
+"""The native recurrence as a torch operator, for torch.compile, torch.export and autocast.
 
     ostinato::scan           one direction of one layer over a ragged batch; differentiable once
     ostinato::scan_backward  its gradients, from what `scan` kept; has no gradient itself
@@ -40,9 +40,9 @@ _LIBRARY.define(
     tags=torch.Tag.pt2_compliant_tag,
 )
 _LIBRARY.define(
-    f"scan_backward(Tensor? d_hidden, Tensor? d_last_h, Tensor? d_last_c, {_OWN}, Tensor hidden, Tensor gates, Tensor extra,"
-    " str cell, bool reverse, bool[] wanted) -> (Tensor d_x, Tensor d_start_h, Tensor d_start_c, Tensor d_weight_x,"
-    " Tensor d_weight_h, Tensor d_bias_x, Tensor d_bias_h, Tensor d_peepholes)",
+    f"scan_backward(Tensor? d_hidden, Tensor? d_last_h, Tensor? d_last_c, {_OWN}, Tensor hidden, Tensor gates,"
+    " Tensor extra, str cell, bool reverse, bool[] wanted) -> (Tensor d_x, Tensor d_start_h, Tensor d_start_c,"
+    " Tensor d_weight_x, Tensor d_weight_h, Tensor d_bias_x, Tensor d_bias_h, Tensor d_peepholes)",
     tags=torch.Tag.pt2_compliant_tag,
 )
 
@@ -61,7 +61,7 @@ def scan(
     reverse: bool = False,
     state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """As `Kernel` says, as one operator; the cell must have a native step."""
+    """A `Kernel` as one operator; the cell must have a native step."""
     kind = cell.native()
     start_c = state[1] if len(state) > 1 else None
     weights = (cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, kind.peepholes)
@@ -123,8 +123,8 @@ def _save(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple
 def _gradients(ctx: torch.autograd.function.FunctionCtx, *d_out: Tensor | None) -> tuple[Tensor | None, ...]:
     if not ctx.keep:
         raise RuntimeError(
-            "ostinato::scan was called or traced with keep=False, where no gradient was wanted: it has kept nothing to compute"
-            " one from; compile or export with grad mode on and weights that require a gradient"
+            "ostinato::scan was called or traced with keep=False, where no gradient was wanted: it has kept nothing to"
+            " compute one from; compile or export with grad mode on and weights that require a gradient"
         )
     needed = ctx.needs_input_grad
     # In the order of the results; the lengths and the mask have no gradient.

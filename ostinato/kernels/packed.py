@@ -8,8 +8,8 @@ from torch import Tensor
 class Packed:
     """Room for the packed form of weights that do not change while it lives.
 
-    Make one per generation, never one for all: whether a weight has changed cannot be told. Torch counts versions, but its
-    fused optimizers change weights without counting (seen with torch 2.13: AdamW and SGD, fused=True).
+    Make one per generation, never one for all: whether a weight has changed cannot be seen. Torch counts versions, but
+    its fused optimizers change weights without counting (seen with torch 2.13: AdamW and SGD, fused=True).
     """
 
     def __init__(self):

@@ -20,7 +20,8 @@ NT, NN, TN = range(3)
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed | None = None) -> Tensor:
     """y = x W^T + b, as torch.nn.functional.linear.
 
-    Each row's sum runs over the inputs in order, so it does not depend on the rows beside it or on the number of threads.
+    Each row's sum runs over the inputs in order, so it does not depend on the rows beside it or on the number of
+    threads.
 
     Shapes:
         x (..., I); weight (O, I); bias (O,) or None; y (..., O)

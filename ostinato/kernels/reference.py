@@ -21,8 +21,8 @@ def scan(
 ) -> tuple[Tensor, State]:
     """A whole ragged batch, sequences from longest to shortest, each step over those still alive; see `Kernel`.
 
-    The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`). A cell that
-    computes all steps at once (`Cell.parallel`) does so.
+    The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`). A cell
+    that computes all steps at once (`Cell.parallel`) does so.
     """
     if not layout.longest:
         return state[0].new_zeros(0, state[0].shape[1]), state
@@ -75,7 +75,7 @@ def _unsorted(state: State, order: Tensor) -> State:
 
 
 class _Permuted(torch.autograd.Function):
-    """Rows in another order; its gradient is gathered through the inverse, many times faster than index_select's scatter."""
+    """Rows in another order; the gradient is gathered by the inverse, many times faster than index_select's scatter."""
 
     @staticmethod
     def forward(ctx, values: Tensor, index: Tensor, inverse: Tensor) -> Tensor:

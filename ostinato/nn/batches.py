@@ -1,4 +1,4 @@
-"""Batches as torch.nn takes them (padded, packed, one sequence) to steps and back, with as little copying as there can be."""
+"""Batches as torch.nn takes them (padded, packed, one sequence) to steps and back, with the least copying."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def of_packed(packed: PackedSequence) -> Batch:
     layout = Layout(torch.repeat_interleave(torch.arange(1, len(sizes) + 1), ended).flip(0), data.device)
     if layout.total != len(data):
         raise RuntimeError(
-            f"a PackedSequence has data of shape {tuple(data.shape)}, and its batch_sizes add up to {layout.total} steps"
+            f"a PackedSequence has data of shape {tuple(data.shape)}, and its batch_sizes add up to {layout.total}"
+            " steps"
         )
 
     def back(hidden: Tensor) -> PackedSequence:

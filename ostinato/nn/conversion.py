@@ -19,7 +19,7 @@ NAMES = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
 
 @dataclass(frozen=True)
 class Conversion:
-    """What `convert` did: for each place of a recurrent module in the model what stands there now, or why it was left.
+    """What `convert` did: for each place of a recurrent module the module there now, or why the old one was left.
 
     Args:
         swapped: places, such as `encoder.rnn`, and the modules there now.
@@ -42,11 +42,12 @@ class Conversion:
 
 
 def convert(model: nn.Module) -> Conversion:
-    """Swaps every torch.nn.RNN, LSTM and GRU inside a model for Ostinato's, in place, and says what it swapped and what not.
+    """Swaps every torch.nn.RNN, LSTM and GRU inside a model for Ostinato's, in place, and reports what it swapped.
 
-    A new module holds the same Parameter objects, so that optimizers and tied weights go on, and has the old one's training
-    mode. What would be lost keeps the old module: a subclass's code, hooks, parametrizations, attributes that were added. A
-    module that the model holds outside its registered children (in a plain list, a closure) cannot be seen.
+    A new module holds the same Parameter objects, so that optimizers and tied weights stay valid, and has the old one's
+    training mode. What would be lost keeps the old module: a subclass's code, hooks, parametrizations, attributes that
+    were added. A module that the model holds outside its registered children (in a plain list, a closure) cannot be
+    seen.
     """
     done = Conversion()
     if (why := _why_not(model)) is not None or _replacement(model) is not None:
@@ -65,7 +66,7 @@ def convert(model: nn.Module) -> Conversion:
 def _descend(
     parent: nn.Module, place: str, done: Conversion, made: dict[nn.Module, Recurrent], seen: set[nn.Module]
 ) -> None:
-    """Swaps among the children of a module. One that stands in two places becomes one that stands in both."""
+    """Swaps among the children of a module. One in two places becomes one in both."""
     if parent in seen:
         return
     seen.add(parent)

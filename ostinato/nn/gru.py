@@ -16,7 +16,7 @@ class GRU(Recurrent):
     """`torch.nn.GRU`: its arguments, parameters, inputs and outputs, computed over real steps only. See `Recurrent`.
 
     Args:
-        proj_size: stands where torch has it and must be 0.
+        proj_size: at its place among torch's arguments; it must be 0.
         device: where the parameters live.
         dtype: their type.
         reset: whether r multiplies after the product, as torch does, or before it, as Cho 2014 has it.

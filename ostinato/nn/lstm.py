@@ -12,8 +12,9 @@ from ostinato.nn.recurrent import Recurrent
 class LSTM(Recurrent):
     """`torch.nn.LSTM`: its arguments, parameters, inputs and outputs, computed over real steps only. See `Recurrent`.
 
-    With `layer_norm` the biases are those of the norms: `norm_x_l0.bias` and `norm_h_l0.bias` in place of `bias_ih_l0` and
-    `bias_hh_l0`, beside `norm_c_l0`. Peepholes are `peepholes_l0`. With `coupled` weights and biases lack the rows of i.
+    With `layer_norm` the biases are those of the norms: `norm_x_l0.bias` and `norm_h_l0.bias` in place of `bias_ih_l0`
+    and `bias_hh_l0`, beside `norm_c_l0`. Peepholes are `peepholes_l0`. With `coupled` weights and biases lack the rows
+    of i.
 
     Args:
         device: where the parameters live.
@@ -21,7 +22,8 @@ class LSTM(Recurrent):
         peepholes: whether the gates see the cell.
         coupled: whether the cell forgets exactly as much as it writes.
         layer_norm: whether products and cell are normalised.
-        forget_bias: what the forget gate's biases add up to at the start; None leaves them at random around 0, as torch does.
+        forget_bias: what the forget gate's biases add up to at the start; None leaves them at random around 0, as torch
+            does.
 
     Errors:
         ValueError: a forget bias where there are no biases.

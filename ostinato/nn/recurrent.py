@@ -1,4 +1,4 @@
-"""What the drop-in RNN, LSTM and GRU share: torch.nn's arguments, parameters and checks around one scan per layer and way."""
+"""The base of the drop-in RNN, LSTM and GRU: torch.nn's arguments, parameters and checks around a scan per layer."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ TORCHS_NAMES = {
     "bias_h": "bias_hh",
     "weight_r": "weight_hr",
 }
-"""Names of a cell's parameters in torch.nn; what torch lacks keeps its own name. Each gets `_l0`, `_l0_reverse`, `_l1` ..."""
+"""Names of a cell's parameters in torch.nn; others keep their own. Each gets `_l0`, `_l0_reverse`, `_l1` ..."""
 
 
 class _Kept:
-    """The layers of a module prepared for a stream, and the parameters that they were made from. A copy or a pickle of it is empty."""
+    """The layers of a module prepared for a stream, and their parameters. A copy or a pickle of it is empty."""
 
     def __init__(self):
         self.key: tuple | None = None
@@ -46,7 +46,7 @@ class _Kept:
         self.places = [one.data_ptr() for one in self.parameters]
 
     def is_of(self, key: tuple, parameters: Mapping[str, Tensor]) -> bool:
-        """Whether it was made for this and from these, where they were; the layers themselves see to what stands in them."""
+        """Whether it was made for this key from these parameters, in these places; the layers check their values."""
         given = parameters.values()
         return (
             key == self.key
@@ -66,13 +66,14 @@ class _Kept:
 class Recurrent(nn.Module, ABC):
     """Layers of one cell, forward or both ways, with torch.nn's parameters, inputs, outputs and errors.
 
-    The parameters are the module's own, under torch's names. The cells beside them hold none: each call binds a copy of a
-    cell to the tensors that the module has at that moment, so that functional_call, parametrizations, replicas and weights
-    that an optimizer has replaced are all honoured.
+    The parameters are the module's own, under torch's names. The cells beside them hold none: each call binds a copy of
+    a cell to the tensors that the module has at that moment, so that functional_call, parametrizations, replicas and
+    weights that an optimizer has replaced are all honoured.
 
     Shapes:
         input (T, B, I), (B, T, I) with batch_first, (T, I), a PackedSequence or Steps; output the same form, D*H wide
-        hx and the final state (L*D, B, H), (L*D, H) without a batch; the LSTM's a pair of them, h (L*D, B, P) if projected
+        hx and the final state (L*D, B, H), (L*D, H) without a batch; the LSTM's a pair of them, h (L*D, B, P)
+        with a projection
 
     Args:
         input_size: I.
@@ -86,7 +87,8 @@ class Recurrent(nn.Module, ABC):
 
     Errors:
         TypeError: a size or a flag of another type; lengths that are not whole numbers.
-        ValueError: an argument out of its range; input of a wrong number of dimensions or type; lengths that do not fit.
+        ValueError: an argument out of its range; input of a wrong number of dimensions or type; lengths that do not
+            fit.
         RuntimeError: input or hx whose sizes or device do not fit the module; the gradient of a gradient.
     """
 
@@ -203,8 +205,8 @@ class Recurrent(nn.Module, ABC):
         Args:
             input: the sequences.
             hx: the state before the first step; zeros where there is none.
-            lengths: the steps of each sequence of a padded batch. Nothing after them is read; output is zero there, and the
-                final state stands at the real end. A sequence of no steps ends in its start state.
+            lengths: the steps of each sequence of a padded batch. Nothing after them is read; output is zero there, and
+                the final state is the one after its last real step. A sequence of no steps ends in its start state.
         """
         if lengths is None and hx is not None and (streamed := self._streamed(input, hx)) is not None:
             return streamed
@@ -229,8 +231,8 @@ class Recurrent(nn.Module, ABC):
     def _streamed(self, input: Sequences, hx: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Any] | None:
         """A few steps of a stream, from a state and without a gradient, or None where the general way must be taken.
 
-        The general way costs Python several times what a step costs; here what does not change is prepared once, and the
-        layers read and write by address.
+        The general way costs Python several times what a step costs; here what does not change is prepared once, and
+        the layers read and write by address.
         """
         states = hx if type(hx) is tuple else (hx,)
         if torch.is_grad_enabled() or type(input) is not Tensor or operators.is_traced(input):
@@ -270,7 +272,8 @@ class Recurrent(nn.Module, ABC):
         if any(one.shape != (len(self._cells), rows, self.hidden_size) for one in states):
             return False
         cells = [self._bound(number) for number in range(len(self._cells))]
-        # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general way
+        # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general
+        # way
         if len(self._parameters) != len(list(self.parameters())) or input.shape[-1] != self.input_size:
             return False
         if any(dispatch.chosen(cell, input) != "native" for cell in cells):
@@ -293,7 +296,8 @@ class Recurrent(nn.Module, ABC):
         return bound
 
     def _tensor(self, name: str) -> Any:
-        # The dictionary first: a step of a stream asks for a handful, and Module's own way takes half a microsecond each.
+        # The dictionary first: a step of a stream asks for a handful, and Module's own way takes half a microsecond
+        # each.
         found = self._parameters.get(name)
         return getattr(self, name) if found is None else found
 

@@ -17,7 +17,7 @@ class RNN(Recurrent):
 
     Args:
         nonlinearity: tanh and relu as in torch, or leaky_relu.
-        proj_size: stands where torch has it and must be 0.
+        proj_size: at its place among torch's arguments; it must be 0.
         device: where the parameters live.
         dtype: their type.
 

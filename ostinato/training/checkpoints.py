@@ -1,13 +1,13 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, in folders that are whole or absent.
 
 A run's folder of checkpoints holds
-    checkpoint-EPOCHS-BATCHES/     state.json, model.safetensors, optimizer.safetensors, average.safetensors (a moving average),
+    checkpoint-EPOCHS-BATCHES/     state.json, model, optimizer and average.safetensors (a moving average),
                                    carried.safetensors (what a chunk of streams hands to the next)
     best-EPOCHS.safetensors        the weights that validation liked best, after so many epochs
     epoch-EPOCHS.safetensors       the weights at the end of an epoch, kept while an average of the last ones needs them
-The two numbers of a checkpoint are the epochs done and the batches trained on in the next: its name is its position, and what
-stands at a position is a function of the recipe alone, so that it is written once. Weights are named by the number of epochs too:
-a file of the same name written again after a kill holds the same bits. Nothing is pickled.
+The two numbers of a checkpoint are the epochs done and the batches trained on in the next: its name is its position,
+and what stands at a position is a function of the recipe alone, so that it is written once. Weights are named by the
+number of epochs too: a file of the same name written again after a kill holds the same bits. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Checkpoints:
         self._tidy()
 
     def latest(self, notes: Callable[[str], None]) -> Checkpoint | None:
-        """The newest checkpoint that is whole; a damaged one is set aside, and `notes` is told. None where there is none.
+        """The newest checkpoint that is whole; a damaged one is set aside, with a line in `notes`. None without any.
 
         Errors:
             BundleError: there are checkpoints and none is whole, or a newer Ostinato wrote them.
@@ -95,7 +95,7 @@ class Checkpoints:
                 damage.append(str(problem))
                 continue
             for line in damage:
-                notes(f"{line}; going on from {path.name}, which leads to the same weights")
+                notes(f"{line}; continuing from {path.name}, which leads to the same weights")
             for broken in self._all():
                 if broken > path:
                     with files.explained(broken):
@@ -177,7 +177,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a file, each in memory of its own: safetensors' views lie at odd addresses, and sums depend on alignment."""
+    """The tensors of a file, each in its own memory: safetensors' views are unaligned, and sums depend on alignment."""
     try:
         data = path.read_bytes()
         if digest is not None and hashlib.sha256(data).hexdigest() != digest:
@@ -217,7 +217,7 @@ def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Pa
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The optimizer's state as `KEY of PARAMETER`; numbers become float64 tensors, which hold each of Python's exactly."""
+    """The optimizer's state as `KEY of PARAMETER`; numbers become float64 tensors, which are exact."""
     return {
         f"{key} of {name}": value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
         for name, parameter in named.items()

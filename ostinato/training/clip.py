@@ -15,7 +15,8 @@ def clip(parameters: Sequence[nn.Parameter], *, norm: float | None, value: float
         g = max(-value, min(value, g))                   each number on its own, first
         g = g * min(1, norm / (|g| + 1e-6))              |g| the Euclidean norm of all gradients together
 
-    To the bit what torch.nn.utils computes, by the same operators: its functions cost several times them at each update.
+    To the bit what torch.nn.utils computes, by the same operators: its functions cost several times them at each
+    update.
 
     Args:
         parameters: those without a gradient are passed over.
@@ -27,7 +28,8 @@ def clip(parameters: Sequence[nn.Parameter], *, norm: float | None, value: float
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     plain = len({(gradient.device, gradient.dtype, gradient.layout) for gradient in gradients}) == 1
     before = _norm(gradients, plain)
-    # What is not finite stops the run, and its cause is sought in the gradients as they arose. On a GPU asking would wait for it.
+    # What is not finite stops the run, and its cause is sought in the gradients as they arose. On a GPU asking would
+    # wait for it.
     if before.is_cpu and not bool(before.isfinite()):
         return before
     if value is not None:

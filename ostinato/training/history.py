@@ -1,4 +1,4 @@
-"""A run's history: one JSON object per report, in step with the checkpoints; and TensorBoard's files where they are asked for."""
+"""A run's history: one JSON object per report, in step with the checkpoints; TensorBoard's files on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class History:
         length: its bytes when the checkpoint was written; 0 for a new run.
         update: the checkpoint's number of updates.
         tensorboard: the folder of TensorBoard's files, or None.
-        notes: told when there is less in the file than there was.
+        notes: gets a line when there is less in the file than there was.
 
     Errors:
         DataError: it cannot be written.
@@ -73,8 +73,8 @@ def _writer(folder: Path, update: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigError(
-            "training.tensorboard: TensorBoard is not installed; pip install 'ostinato[tensorboard]', or leave it false:"
-            " history.jsonl holds the same numbers"
+            "training.tensorboard: TensorBoard is not installed; pip install 'ostinato[tensorboard]', or leave it"
+            " false: history.jsonl holds the same numbers"
         ) from None
     # purge_step hides what was shown of later updates before the run was stopped.
     return SummaryWriter(str(folder), purge_step=update + 1)

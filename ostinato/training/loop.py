@@ -38,7 +38,8 @@ from ostinato.training.repeatable import differences, draw_from, prepare, surrou
 from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progress, Task
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
-"""What may change on resuming: more epochs touch the future only (a schedule over all updates is stretched), the rest nothing."""
+"""What may change on resuming. More epochs touch the future only: a schedule over all updates is stretched."""
+NOWHERE = "none has an output that is not finite; it arose in the loss or on the way back"
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """What asks a run to stop: a person, and a machine that ends its processes."""
 
@@ -50,18 +51,18 @@ class Training:
         g    = gradient of loss, clipped
         w    = optimizer(w, g, learning_rate * factor(update))
 
-    An update is `accumulate` batches, exactly as if they were one. Validation measures the weights that would be kept: the
-    average where there is one. Without `keep_best` the weights after the last epoch are kept.
+    An update is `accumulate` batches, exactly as if they were one. Validation measures the weights that would be kept:
+    the average where there is one. Without `keep_best` the weights after the last epoch are kept.
 
-    With `tbptt` a batch is a chunk of streams (`data.streams`): `tbptt` steps of each of `batch_rows` streams. A longer sequence
-    continues in the next chunk from the state that it reached. The gradient ends where the chunk begins. What is carried from
-    chunk to chunk is part of the checkpoint.
+    With `tbptt` a batch is a chunk of streams (`data.streams`): `tbptt` steps of each of `batch_rows` streams. A longer
+    sequence continues in the next chunk from the state that it reached. The gradient ends where the chunk begins. What
+    is carried from chunk to chunk is part of the checkpoint.
 
     Args:
         batch_steps: real steps in a batch, all columns together.
         batch_rows: examples in a batch, in place of `batch_steps`; with `tbptt` the number of streams.
-        tbptt: the most steps through which a gradient goes back: batches are chunks of so many steps of `batch_rows` streams; for
-            outputs of align next on symbols. A sequence that is not longer is never cut.
+        tbptt: the most steps through which a gradient goes back: batches are chunks of so many steps of `batch_rows`
+            streams; for outputs of align next on symbols. A sequence that is not longer is never cut.
         max_steps: the longest example trained on; longer ones are left out and counted.
         epochs: how often each example is seen.
         accumulate: batches per update.
@@ -72,7 +73,7 @@ class Training:
         average_decay: keep a moving average of the weights, which counts older updates less by this factor.
         average_last: keep the mean of the weights after this many last epochs.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
-        monitor: the metric that says which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
+        monitor: the metric that decides which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
         patience: stop after so many validations in a row without a better one.
         keep_best: keep the weights of the best validation, not of the end.
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
@@ -114,7 +115,8 @@ class Training:
             raise ConfigError("training: batch_steps and batch_rows exclude each other; leave one of them out")
         if tbptt is not None and batch_steps is not None:
             raise ConfigError(
-                "training: with tbptt a batch is tbptt steps of each of batch_rows streams; leave batch_steps out, and give batch_rows"
+                "training: with tbptt a batch is tbptt steps of each of batch_rows streams; leave batch_steps out, and"
+                " give batch_rows"
             )
         if average_decay is not None and average_last is not None:
             raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
@@ -151,12 +153,12 @@ class Training:
     ) -> Outcome:
         """Trains, or continues a run, and leaves the weights to keep in the model.
 
-        Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with `resume`
-        and a run that has ended, nothing is trained.
+        Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with
+        `resume` and a run that has ended, nothing is trained.
 
         Errors:
-            ConfigError: the monitored metric is not measured, a changed setting would change the past, or a loss or gradient is
-                not finite. (There is no class of its own for that: what helps is a change of the recipe.)
+            ConfigError: the monitored metric is not measured, a changed setting would change the past, or a loss or
+                gradient is not finite. (There is no class of its own for that: what helps is a change of the recipe.)
             DataError: the folder holds a run and `resume` is false, or the disk refuses.
             BundleError: no checkpoint is whole.
             Interrupted: Ctrl-C or SIGTERM, after a checkpoint was written.
@@ -223,7 +225,7 @@ class _Session:
             length = saved.state["history_length"]
             if self.ended() is None:
                 listeners.notes(
-                    f"going on after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}"
+                    f"continuing after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}"
                 )
         listeners.notes(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}")
         board = folder / "tensorboard" if training.tensorboard else None
@@ -240,7 +242,7 @@ class _Session:
         return "patience" if self.training.patience is not None and self.place.stale >= self.training.patience else None
 
     def rest_of_epoch(self) -> Iterator[Sequence[Part]]:
-        """What each update trains on that is left of the epoch; reports and checkpoints are made between two of them."""
+        """The parts of each update left in the epoch; reports and checkpoints are made between two of them."""
         place, training = self.place, self.training
         batches = self.task.batches.epoch(place.epoch)
         while place.batch < len(batches):
@@ -293,7 +295,8 @@ class _Session:
         for group in self.optimizer.param_groups:
             group["lr"] = place.learning_rate
         batches = [self.task.fetch(rows) for rows in parts]
-        # One output: divided once all are counted. Several: each by its own number, which must be known before they are added.
+        # One output: divided once all are counted. Several: each by its own number, which must be known before they are
+        # added.
         known = self.counted(batches) if len(parts) > 1 and len(model.weights) > 1 else None
         counts: Counter[str] = Counter()
         totals: dict[str, Tensor] = {}
@@ -324,13 +327,13 @@ class _Session:
         self.report_progress(sum(map(self.task.part_steps, parts)), dict(zip(totals, values)), counts, began)
 
     def chunk_losses(self, batch: Any) -> dict[str, Loss]:
-        """The losses of a chunk of streams, which goes on from the chunk before and carries its states over to the next."""
+        """The losses of a chunk of streams, which continues the one before and carries its states to the next."""
         losses, self.carried = self.model.losses_from(batch, self.carried)
         return losses
 
     @torch.no_grad()
     def counted(self, batches: Sequence[Any]) -> Counter[str]:
-        """Real targets of each output in a whole update: a forward pass more, in evaluation mode so that it leaves no trace."""
+        """Real targets of each output in an update: one more forward pass, in evaluation mode, without a trace."""
         self.model.eval()
         counts: Counter[str] = Counter()
         carried = self.carried
@@ -426,7 +429,7 @@ class _Session:
             for name, value in added.items():
                 tally[name] = tally.get(name, 0) + value
         speed = steps / max(1e-9, now - began)
-        # Batches differ in shape: a mean over about the last twenty says more than the last one.
+        # Batches differ in shape: a mean over about the last twenty is steadier than the last one.
         self.speed = speed if not self.speed else self.speed + 0.05 * (speed - self.speed)
         since, before = self.started
         left = (now - since) / (place.updates - before) * max(0, self.total - place.updates)
@@ -439,7 +442,7 @@ class _Session:
     def blame(
         self, parts: Sequence[Part], batches: Sequence[Any], totals: Mapping[str, float], carried: tuple[Tensor, ...]
     ) -> NoReturn:
-        """Stops at a loss or gradient that is not finite, before it touches a weight, and says where it arose."""
+        """Stops at a loss or gradient that is not finite, before it touches a weight, and names where it arose."""
         place = self.place
         rows = np.concatenate([self.task.part_rows(part) for part in parts]).tolist()
         arose = None
@@ -459,12 +462,14 @@ class _Session:
             f"training stopped at update {place.updates + 1} (epoch {place.epoch + 1}, batch {place.batch + 1}):"
             f" {', '.join(wrong) or 'the loss is finite, its gradient is not'}."
             f"\n  rows of the batch: {', '.join(map(str, rows[:20]))}{_and_more(rows, 20)}"
-            f"\n  first layer: {arose or 'none has an output that is not finite; it arose in the loss or on the way back'}"
+            f"\n  first layer: {arose or NOWHERE}"
             f"\n  gradient norms: {', '.join(f'{name} {norms[name]:.3g}' for name in largest) or 'none is finite'}"
-            f"\n  gradients not finite: {', '.join(bad[:5]) or 'none, but the sum of their squares is'}{_and_more(bad, 5)}"
+            "\n  gradients not finite:"
+            f" {', '.join(bad[:5]) or 'none, but the sum of their squares is'}{_and_more(bad, 5)}"
             f"\n  last good checkpoint, kept: {last or 'none was written yet'}"
             f"\n  what helps: a smaller learning_rate (now {place.learning_rate:.3g}), a smaller clip_norm"
-            f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the data"
+            f" (now {self.training.clip_norm}), a schedule with warmup, precision float32; or look at these rows of the"
+            " data"
         )
 
     def stop_if_asked(self) -> None:
@@ -474,7 +479,7 @@ class _Session:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Ctrl-C, or SIGTERM, asks the run to stop after its update; a second one, or one during validation, breaks it off."""
+        """Ctrl-C or SIGTERM stops the run after its update; a second one, or one during validation, at once."""
         self.model.train()
         before = {}
         if threading.current_thread() is threading.main_thread():  # signals belong to it

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 _WARMED = (
-    "acos asin atan ceil cos cosh erf erfc erfinv exp expm1 floor lgamma log log10 log1p log2 reciprocal round rsqrt sin sinh"
-    " sqrt tan tanh trunc sigmoid"
+    "acos asin atan ceil cos cosh erf erfc erfinv exp expm1 floor lgamma log log10 log1p log2 reciprocal round rsqrt"
+    " sin sinh sqrt tan tanh trunc sigmoid"
 ).split()
 
 
@@ -53,7 +53,7 @@ def prepare(seed: int, threads: int | None = None, device: torch.device | str = 
 def draw_from(seed: int, update: int, part: int, device: torch.device) -> None:
     """Sets what is drawn at random from here on (dropout, sampling) by seed, update and micro-batch alone.
 
-    So nothing random has to stand in a checkpoint, and whatever validation draws changes no training. Only the
+    So a checkpoint holds nothing random, and whatever validation draws changes no training. Only the
     generators in use are set: torch.manual_seed goes through all kinds of device and costs 60 us.
     """
     number = int.from_bytes(hashlib.blake2b(f"{seed}/{update}/{part}".encode(), digest_size=8).digest(), "little") >> 1
@@ -84,7 +84,7 @@ def differences(before: dict, now: dict) -> list[str]:
         "threads": "the number of threads",
     }
     return [
-        f"{what} was {before[key]}, is {now[key]}: the run goes on, but not to the same bits as one never stopped"
+        f"{what} was {before[key]}, is {now[key]}: the run continues, but not to the same bits as one never stopped"
         for key, what in named.items()
         if key in before and before[key] != now[key]
     ]

@@ -22,8 +22,8 @@ class Trainable(Protocol):
     def losses(self, batch: Any) -> dict[str, Loss]: ...
 
     def losses_from(self, batch: Any, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:
-        """Asked with `training.tbptt` alone: the losses of a chunk that goes on from what the chunk before carried over, and what
-        it carries over itself, without gradients."""
+        """With `training.tbptt` alone: the losses of a chunk that continues what the one before carried over, and
+        what it carries over itself, without gradients."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Task:
 
     Args:
         model: on its device, with its first weights.
-        batches: what stands in each batch of an epoch.
+        batches: the parts of each batch of an epoch.
         fetch: rows, or a chunk, to a batch on the model's device.
-        validate: the metrics of a model that stands in evaluation mode.
+        validate: the metrics of a model in evaluation mode.
         higher: for each metric that `validate` gives, whether higher is better.
         part_steps: real steps of a part, for the speed.
         part_rows: numbers of the rows of a part, for messages.
@@ -58,7 +58,7 @@ class Task:
 
 
 class Progress(NamedTuple):
-    """Where a run stands after an update; `loss` is that update's, epochs count from 1."""
+    """The position of a run after an update; `loss` is that update's, epochs count from 1."""
 
     update: int
     total_updates: int
@@ -70,13 +70,13 @@ class Progress(NamedTuple):
     seconds_left: float
 
 
-def _nobody(told: Any) -> None:
-    """Hears nothing."""
+def _nobody(_: Any) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who hears what: progress after each update, reports as they stand in history.jsonl, notes for a person."""
+    """Who gets what: progress after each update, reports as in history.jsonl, notes for a person."""
 
     progress: Callable[[Progress], None] = _nobody
     reports: Callable[[dict[str, Any]], None] = _nobody
@@ -104,12 +104,12 @@ class Outcome(NamedTuple):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM was heard, the step was finished and a checkpoint written: resuming goes on from there."""
+    """Ctrl-C or SIGTERM came, the update was finished and a checkpoint written, from which resuming continues."""
 
 
 @dataclass
 class Place:
-    """Where a run stands and what it remembers; all of it stands in the checkpoint.
+    """The position of a run and what it remembers; all of it is in the checkpoint.
 
     Args:
         epoch: epochs done.
@@ -117,7 +117,8 @@ class Place:
         learning_rate: of the last update.
         stale: validations since the best one.
         averaged_epochs: epochs whose last weights are in the average of the last ones.
-        lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`, `seconds`.
+        lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`,
+            `seconds`.
     """
 
     epoch: int = 0

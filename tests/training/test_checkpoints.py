@@ -99,7 +99,7 @@ def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
         "gone": weights.unlink,
     }[damage]()
     assert checkpoints.latest(notes.append).tensors["model"]["w"][0] == 1
-    assert "checkpoint-0002" in notes[0] and "going on from checkpoint-0001" in notes[0]
+    assert "checkpoint-0002" in notes[0] and "continuing from checkpoint-0001" in notes[0]
     checkpoints.save(2, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.zeros(1)}})
     assert checkpoints.latest(pytest.fail).tensors["model"]["w"][0] == 0
 

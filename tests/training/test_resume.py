@@ -162,7 +162,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_leads_to_the_sa
     (newest / "optimizer.safetensors").write_bytes(data)
     notes = []
     assert digest(resumed(tmp_path / "broken", options, notes)[1]) == digest(whole.model)
-    assert "damaged" in notes[0] and "going on from" in notes[0]
+    assert "damaged" in notes[0] and "continuing from" in notes[0]
     assert newest.with_name(newest.name + ".damaged").is_dir()
 
 

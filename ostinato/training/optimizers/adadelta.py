@@ -10,7 +10,7 @@ from ostinato.training.optimizers.contract import Optimizer
 
 
 class Adadelta(Optimizer):
-    """Steps in the unit of the weights: the gradient times the ratio of the past steps' size to the past gradients' size.
+    """Steps in the unit of the weights: the gradient times the size of past steps over that of past gradients.
 
         g = g + weight_decay * w
         s = smoothing * s + (1 - smoothing) g^2          mean of the squared gradients

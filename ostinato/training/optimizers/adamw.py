@@ -25,7 +25,8 @@ class AdamW(Optimizer):
         epsilon: added to the root, so that a weight that never had a gradient is not divided by zero.
         weight_decay: share of each weight taken away per update, times the rate.
 
-    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; the decay is multiplied by the rate, as torch does.
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; the decay is multiplied by the rate, as torch
+        does.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class AdamW(Optimizer):
 class _FusedAdamW(torch.optim.AdamW):
     """torch's AdamW whose step is torch's two kernels and nothing around them, where that is all that it would run.
 
-    The kernels are torch's own, since equal bits could not be promised otherwise: what a weight is rounded to depends on whether
-    torch computes it in a vector or in the rest behind the last one, on the instruction set and on the version.
+    The kernels are torch's own, since equal bits could not be promised otherwise: what a weight is rounded to depends
+    on whether torch computes it in a vector or in the rest behind the last one, on the instruction set and on the
+    version.
     """
 
     def __init__(self, *arguments: Any, fused: bool):
@@ -59,7 +61,7 @@ class _FusedAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One update; the first after a start or a restored state is torch's own, which checks and makes what is needed."""
+        """One update; the first after a start or a restored state is torch's own, which checks and makes its state."""
         gradients = [parameter.grad for parameter in self.param_groups[0]["params"]]
         if not self._is_gathered(gradients):
             self._gathered = None

@@ -14,7 +14,7 @@ class RMSprop(Optimizer):
 
         g = g + weight_decay * w
         s = smoothing * s + (1 - smoothing) g^2          mean of the squares
-        a = smoothing * a + (1 - smoothing) g            mean of the gradients, taken off when centered: s - a^2 for s below
+        a = smoothing * a + (1 - smoothing) g            mean of the gradients; centered: s - a^2 for s below
         d = g / (sqrt(s) + epsilon)
         v = momentum * v + d
         w = w - rate * v

@@ -22,8 +22,8 @@ def course(update: int, total: int, warmup: int) -> float:
 class Schedule(ABC):
     """Factor of the learning rate.
 
-    It holds no clock of its own: `factor` is a pure function of the update. A schedule that follows validation sets `observes`
-    and implements the last three methods, which carry what it observed through a checkpoint.
+    It holds no clock of its own: `factor` is a pure function of the update. A schedule that follows validation sets
+    `observes` and implements the last three methods, which carry what it observed through a checkpoint.
     """
 
     observes: bool = False
