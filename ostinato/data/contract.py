@@ -57,6 +57,8 @@ class Source(ABC):
 
     columns: tuple[str, ...]
     """All that it offers."""
+    note: str | None = None
+    """What was done with it that the user did not ask for."""
 
     @abstractmethod
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:

@@ -177,7 +177,7 @@ class RowExamples(Examples):
             for place, column in self.columns.items()
         }
         for column in self.alternatives:
-            cells[column] = (cell or "" for cell in self.table.column(column, self.rows))
+            cells[column] = (cell or "" for cell in self.table.cells(column, self.rows))
         for values in zip(*cells.values()):
             yield dict(zip(cells, values))
 

@@ -46,7 +46,6 @@ class Memory(Source):
 
     def __init__(self, source: Any, where: str):
         self.where = where
-        self.note: str | None = None
         library, kind = _class(source)
         self.name = f"{where} ({library} {kind})" if library else where
         self._cells: Callable[[slice, Sequence[str]], dict[str, list[Any]]]

@@ -78,7 +78,7 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What was done that the user did not ask for."""
-        return [source.note for source in self._sources if isinstance(source, Memory) and source.note]
+        return [source.note for source in self._sources if source.note]
 
     def blocks(self) -> Iterator[Block]:
         """All rows in order, in flat memory; may be called again and again."""
@@ -103,7 +103,7 @@ class Table:
         return sum(len(block) for _, block in self._pass(()))
 
     def place(self, row: int) -> str:
-        """Where a row stands, such as `file.tsv line 17`."""
+        """The place of a row for messages, such as `file.tsv line 17`."""
         at = bisect.bisect_right(self._starts, row) - 1
         if at >= 0 and row - self._starts[at] < len(self._seen[at]):
             return self._seen[at].place(row - self._starts[at])
@@ -113,39 +113,42 @@ class Table:
         raise IndexError(f"no row {row} in a table of {self.num_rows} rows")
 
     def first(self, count: int) -> dict[str, list[Any]]:
-        """The cells of the first rows, so many at most, by column; arrays as lists."""
-        found: dict[str, list[Any]] = {name: [] for name in self.columns}
+        """The cells of the first `count` rows by column; arrays as lists."""
+        first: dict[str, list[Any]] = {name: [] for name in self.columns}
         for block in self.blocks():
-            for name, cells in found.items():
+            for name, cells in first.items():
                 listed = block.columns[name][: count - len(cells)]
                 cells += [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in listed]
             if len(cells) == count:
                 break
-        return found
+        return first
 
     def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
-        """The cells of one column as they stand, of all rows or of `rows` (in their order)."""
-        cells = (cell for _, block in self._pass((name,)) for cell in block.columns[name])
-        return list(cells) if rows is None else _picked(cells, rows)
+        """The cells of one column, unparsed, in row order; of `rows` alone where they are given."""
+        return list(self.cells(name, rows))
+
+    def cells(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[Any]:
+        """What `column` lists, streamed."""
+        for block in self._some(name, rows):
+            yield from block.columns[name]
 
     def values(self, name: str, modality: Modality, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[Any]:
-        """The raw values of a modality that one column holds, None where a cell is missing, streamed in row order.
+        """The cells of one column as raw values of a modality, None where one is missing, streamed in row order."""
+        for block in self._some(name, rows):
+            yield from raw_values(block, name, modality)
 
-        Args:
-            rows: only these rows, in row order however they are given.
-        """
+    def _some(self, name: str, rows: Sequence[int] | np.ndarray | None) -> Iterator[Block]:
+        """One column in blocks that hold these rows alone, each once; None: all."""
         wanted = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         for start, block in self._pass((name,)):
             if wanted is None:
-                yield from raw_values(block, name, modality)
+                yield block
                 continue
             first, last = np.searchsorted(wanted, (start, start + len(block)))
             if first < last:
                 here = (wanted[first:last] - start).tolist()
-                cells = block.columns[name]
-                lines = [block.lines[row] for row in here]
-                part = Block(block.source, block.unit, lines, {name: [cells[row] for row in here]}, block.text)
-                yield from raw_values(part, name, modality)
+                lines, cells = ([column[row] for row in here] for column in (block.lines, block.columns[name]))
+                yield Block(block.source, block.unit, lines, {name: cells}, block.text)
 
     def digest(self) -> str:
         """The sha256 of what the sources hold; a file is read again only when its size or time has changed."""
@@ -156,31 +159,31 @@ class Table:
 def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     """One column of a block as raw values of a modality.
 
-    A field of text is parsed. A string among raw values (JSON, parquet, memory) stands for itself where the modality would parse
-    it to a string, and for what it is parsed to otherwise: `"a b c"` serves as a list of tokens, and `""` is a missing label or an
-    empty text as in a field. What is no string the modality takes as it is. Each cell is read alike whatever stands beside it.
+    A field of text is parsed. A string among raw values (JSON, parquet, memory) is kept where the modality would parse it to
+    a string, and parsed otherwise: `"a b c"` serves as a list of tokens, and `""` is a missing label or an empty text as in a
+    field. Any other cell the modality takes as it is. Each cell is read alike, whatever the others are.
     """
     cells = block.columns[name]
     values: list[Any] = []
     try:
         for cell in cells:
             is_string = isinstance(cell, str)
-            found = modality.parse(cell) if is_string else modality.take(cell)
-            values.append(cell if is_string and not block.text and isinstance(found, str) else found)
+            value = modality.parse(cell) if is_string else modality.take(cell)
+            values.append(cell if is_string and not block.text and isinstance(value, str) else value)
     except DataError as error:
         raise DataError(f"{block.place(len(values))}, column '{name}': {error}") from error
     return values
 
 
 def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Table:
-    """A table from whatever names or holds its rows; the files are looked at, and their first rows, but not read through.
+    """A table from whatever names or holds its rows; of the files only the first rows are read.
 
     Args:
-        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a list
-            of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
-            sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right, `_` for
-            each that is not read (in both a list of files in place of each file); or data in memory: an iterable of dicts, a
-            pandas or Polars frame, a Hugging Face data set.
+        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a
+            list of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}` of
+            text, whose lines n belong together, or of FASTA, whose sequences n do; `{word _ tag: file}`, which names the
+            columns of a file in CoNLL's form from left to right, `_` for each that is not read (in both a list of files in
+            place of each file); or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
         columns: the columns to read; None reads all.
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
@@ -194,11 +197,12 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     for part in sources:
         for column in wanted:
             if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
-                way = "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column and labels in another"
-                told = (
-                    f"has no column '{column}'{nearest(column, part.columns)}{way if isinstance(part, Fasta) else ''}"
+                advice = (
+                    "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column and"
+                    " labels in another"
                 )
-                raise DataError(f"{where}: {part.name} {told}")
+                hint = nearest(column, part.columns) + (advice if isinstance(part, Fasta) else "")
+                raise DataError(f"{where}: {part.name} has no column '{column}'{hint}")
     return Table(sources, wanted, where)
 
 
@@ -287,11 +291,11 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
         return TimeSeries(path, shown, where)
     _demand_known(shown, where)
     if columns is None or len(set(columns)) != 1:
-        given = (
-            "all columns are asked for" if columns is None else f"{len(columns)} are asked for ({', '.join(columns)})"
-        )
+        wanted = "all columns" if columns is None else f"{len(columns)}"
+        names = "" if columns is None else f" ({', '.join(columns)})"
         raise DataError(
-            f"{where}: {shown} is read as text with one example a line, which gives one column, and {given}; "
+            f"{where}: {shown} is read as text with one example a line, which gives one column, and {wanted} are asked"
+            f" for{names}; "
             f"give a table ({', '.join(TABLES)}, also .gz) or one text file per column, {{column: file}}"
         )
     return Lines({columns[0]: (path, shown)}, where)
@@ -365,17 +369,3 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     hint = f"did you mean '{given.with_name(close[0])}'? " if close else ""
     root = "" if data_root else ", or name the folder of the data sets with --data-root"
     raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the recipe{root}")
-
-
-def _picked(cells: Iterator[Any], rows: Sequence[int] | np.ndarray) -> list[Any]:
-    wanted = np.asarray(rows, dtype=np.int64)
-    order, places = np.unique(wanted, return_inverse=True)
-    keep, found = iter(order.tolist()), []
-    row = next(keep, None)
-    for at, cell in enumerate(cells):
-        if at == row:
-            found.append(cell)
-            row = next(keep, None)
-    if row is not None:
-        raise IndexError(f"no row {row} in this table")
-    return [found[place] for place in places.tolist()]

@@ -199,7 +199,7 @@ def gather(
                 found.cells[column] = [parse(one) if isinstance(one, str) else take(one) for one in found.cells[column]]
         return found
     values: dict[str, Any] = {column: table.values(column, modality) for column, modality in by_column.items()}
-    values |= {column: iter(table.column(column)) for column in extra if column not in by_column}
+    values |= {column: table.cells(column) for column in extra if column not in by_column}
     ahead = [
         recipe_columns.column_of(place, settings)
         for place, settings in recipe_columns.places(recipe)
