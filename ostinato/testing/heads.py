@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from ostinato import registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Decoding, Head, Sizes
+from ostinato.heads.contract import Decoding, Head, Predictor, Sizes
 from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
+from ostinato.testing import predictors
+from ostinato.testing._tools import Member
 
 Make = Callable[[Symbols, Sequence[Sizes]], Head]
 """A head from what its output is and what its inputs bring."""
@@ -57,6 +59,33 @@ def all_of(name: str, options: dict[str, Any] | None = None) -> None:
     for law in LAWS:
         for inputs in INPUTS:
             law(maker(name, options), inputs)
+
+
+def build(member: Member) -> Head:
+    """One of these options, or ConfigError."""
+    if issubclass(member.cls, Predictor):
+        return predictors.build(member)
+    return _sized(member)(SPEC, sizes_of(read("two")))
+
+
+def run(member: Member) -> None:
+    """Every law of heads that predict at once (`predictors`), or of those that generate, for all inputs that it takes."""
+    if issubclass(member.cls, Predictor):
+        return predictors.run(member)
+    build(member)
+    for inputs in INPUTS:
+        try:
+            _sized(member)(SPEC, sizes_of(read(inputs)))
+        except ConfigError:
+            continue
+        for law in LAWS:
+            law(_sized(member), inputs)
+
+
+def _sized(member: Member) -> Member:
+    """The head in sizes of these inputs."""
+    sizes = {"embedding_size": 5, "decoder": {"hidden_size": WIDTH}}
+    return member.given({name: value for name, value in sizes.items() if member.has(name)})
 
 
 def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:

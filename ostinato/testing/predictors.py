@@ -12,6 +12,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Predictor, Sizes, predicted, scored
 from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
+from ostinato.testing._tools import Member
+from ostinato.testing._tools import drawn as drawn_numbers
 
 Make = Callable[[Spec, Sequence[Sizes]], Predictor]
 """A head from what its output is and what its inputs bring."""
@@ -34,6 +37,13 @@ OTHER_LENGTHS = (0, 2, 3, 1, 1)
 WIDTHS = (5, 4)
 TOLERANCE = 1e-5
 """Of the largest value, in float32."""
+SPECS = (
+    Labels(3, counts=(3, 1, 2)),
+    Labels(3, multilabel=True, counts=(3, 1, 2)),
+    Labels(3, ordinal=True, counts=(3, 1, 2)),
+    Values(2),
+)
+"""Outputs to try a head on."""
 
 
 def maker(name: str, options: dict[str, Any] | None = None) -> Make:
@@ -52,10 +62,33 @@ def all_of(name: str, spec: Spec, options: dict[str, Any] | None = None) -> None
         law(maker(name, options), spec, num_inputs)
 
 
+def build(member: Member) -> Predictor:
+    """One of these options for the first kind of output that it takes, or ConfigError."""
+    refused: ConfigError | None = None
+    for spec in SPECS:
+        try:
+            return member(spec, sizes_of(read(1)))
+        except ConfigError as why:
+            refused = why
+    assert refused is not None
+    raise refused
+
+
+def run(member: Member) -> None:
+    """Every law of `LAWS` for every kind of output that the head takes, and every number of inputs."""
+    build(member)
+    for spec in SPECS:
+        try:
+            member(spec, sizes_of(read(1)))
+        except ConfigError:
+            continue
+        for law, num_inputs in itertools.product(LAWS, (1, 2) if "summary" in member.cls.aligns else (1,)):
+            law(member, spec, num_inputs)
+
+
 def read(num_inputs: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:
     """What encoders might have read: seeded numbers."""
-    random = torch.Generator().manual_seed(seed)
-    draw = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)  # noqa: E731
+    draw = drawn_numbers(seed, dtype)
     return [
         Encoded(Steps(draw(sum(lengths), width), Layout(list(lengths))), draw(len(lengths), width), None)
         for lengths, width in list(zip((LENGTHS, OTHER_LENGTHS), WIDTHS))[:num_inputs]
@@ -184,9 +217,9 @@ def gradients_are_right(make: Make, spec: Spec, num_inputs: int) -> None:
         tensor.requires_grad_()
     truth = targets(head, spec)
     for some in (truth, without(truth, [0, 4])):
-        # gradcheck moves its inputs in place, so the tensors need not travel as arguments
-        loss = lambda *_, some=some: head.loss(encoded, some).total  # noqa: E731
-        assert torch.autograd.gradcheck(loss, (*given, *head.parameters()), fast_mode=True)
+        assert torch.autograd.gradcheck(
+            partial(_total, head, encoded, some), (*given, *head.parameters()), fast_mode=True
+        )
     head.loss(encoded, truth).total.backward()
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any()), name
@@ -436,6 +469,11 @@ def _case(
         for parameter in head.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
     return head, encoded
+
+
+def _total(head: Predictor, encoded: Sequence[Encoded], truth: Steps, *_: Tensor) -> Tensor:
+    """The loss; gradcheck moves its inputs in place, so that they need not be read from the arguments."""
+    return head.loss(encoded, truth).total
 
 
 def _undropped(head: Predictor) -> Predictor:

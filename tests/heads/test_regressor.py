@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import Labels, Values
 from ostinato.steps import Layout, Steps
+from ostinato.testing import laws as every
 from ostinato.testing import predictors as laws
 
 LOSSES = ["squared", "absolute", "huber"]
@@ -105,3 +106,8 @@ def test_what_is_no_number_is_refused():
 def test_more_than_one_answer_an_example_is_refused():
     with pytest.raises(DataError, match="3 examples need one answer each, and the targets have 6 steps in 3 examples"):
         head().loss(summary(3), Steps(torch.zeros(6, 1), Layout.equal(3, 2)))
+
+
+@pytest.mark.parametrize("name", ["regressor"])
+def test_the_laws_of_the_room_are_those_of_predictors(name):
+    every.run("heads", name)
