@@ -27,13 +27,13 @@ def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[s
     }
     for owner in dict.fromkeys(owners.values()):
         sharing = [place for place, its in owners.items() if its == owner]
-        heard = [place for k, place in enumerate(sharing) if read[place] not in [read[one] for one in sharing[:k]]]
+        distinct = [place for k, place in enumerate(sharing) if read[place] not in [read[one] for one in sharing[:k]]]
         try:
             if isinstance(modalities[owner], Tokenized):
-                texts = (modalities[place].texts(columns[place]()) for place in heard)
+                texts = (modalities[place].texts(columns[place]()) for place in distinct)
                 modalities[owner].learn(chain.from_iterable(texts))
             else:
-                modalities[owner].fit(chain.from_iterable(columns[place]() for place in heard))
+                modalities[owner].fit(chain.from_iterable(columns[place]() for place in distinct))
         except DataError as why:
             raise DataError(f"{', '.join(sharing)}: {why}") from None
         for place in sharing:

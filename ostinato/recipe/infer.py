@@ -104,7 +104,7 @@ class Guessed:
         plain = self.plain()
         return from_arguments(plain["inputs"], plain["outputs"], data=self.data(self.source))
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         """The guesses, a line each."""
         lines = [] if self.choice is None else [self.choice]
         if self.time_columns is not None:
@@ -188,15 +188,15 @@ def guess(
     columns = None if is_table(source) else [LINES]
     table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
     look = Look(source, table.first(LOOKED_AT), table.place)
-    told_inputs, told_outputs = _told("--in", inputs, table.columns), _told("--out", outputs, table.columns)
-    ahead = [name for name, kind in told_outputs.items() if name in told_inputs or kind == "series"]
+    named_inputs, named_outputs = _named("--in", inputs, table.columns), _named("--out", outputs, table.columns)
+    ahead = [name for name, kind in named_outputs.items() if name in named_inputs or kind == "series"]
     if ahead:
-        return _forecast(look, told_inputs, told_outputs, ahead[0])
-    if len(table.columns) == 1 and not told_outputs:
-        return _going_on(look, table.columns[0], told_inputs)
+        return _forecast(look, named_inputs, named_outputs, ahead[0])
+    if len(table.columns) == 1 and not named_outputs:
+        return _going_on(look, table.columns[0], named_inputs)
     if (
-        not told_outputs
-        and not told_inputs
+        not named_outputs
+        and not named_inputs
         and (time_columns := time_columns_of(look.cells)) is not None
         and time_columns.dates
     ):
@@ -205,68 +205,68 @@ def guess(
             why = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column"
             return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; say --out COLUMN:series for another")
     choice, left_out = None, dict[str, str]()
-    if not told_outputs:
-        free = [name for name in table.columns if name not in told_inputs]
+    if not named_outputs:
+        free = [name for name in table.columns if name not in named_inputs]
         if not free:
             raise ConfigError(
-                f"--out: every column is an input ({', '.join(told_inputs)}); say which one is the output"
+                f"--out: every column is an input ({', '.join(named_inputs)}); say which one is the output"
             )
-        told_outputs = {free[-1]: None}
+        named_outputs = {free[-1]: None}
         choice = f"NOT SURE: {free[-1]} is the output because it is the last column; say --out COLUMN for another"
-    if not told_inputs:
+    if not named_inputs:
         for name in table.columns:
-            if name not in told_outputs:
-                if is_numbering(look.held(name)) and len(table.columns) - len(told_outputs) > 1:
+            if name not in named_outputs:
+                if is_numbering(look.held(name)) and len(table.columns) - len(named_outputs) > 1:
                     left_out[name] = "it only numbers the rows; say --in for each input to read it"
                 elif is_dates(look.held(name)):
                     left_out[name] = "dates, which say little as words; say --in for each input to read them"
                 else:
-                    told_inputs[name] = None
-        if not told_inputs and left_out:
+                    named_inputs[name] = None
+        if not named_inputs and left_out:
             way = "".join(
-                f"for a forecast write --out {name}:series; " for name in told_outputs if is_series(look.held(name))
+                f"for a forecast write --out {name}:series; " for name in named_outputs if is_series(look.held(name))
             )
             told = (
                 f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
             )
             raise ConfigError(f"{told}; {way}say --in COLUMN for what is read")
-        if not told_inputs:
+        if not named_inputs:
             raise ConfigError(
-                f"--in: every column is an output ({', '.join(told_outputs)}); say which one is the input"
+                f"--in: every column is an output ({', '.join(named_outputs)}); say which one is the input"
             )
-        others = f"the inputs are all other columns ({', '.join(told_inputs)})"
+        others = f"the inputs are all other columns ({', '.join(named_inputs)})"
         choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; say --in COLUMN for some of them"
     left_out |= {
         name: "neither in --in nor in --out"
         for name in table.columns
-        if name not in {**told_inputs, **told_outputs, **left_out}
+        if name not in {**named_inputs, **named_outputs, **left_out}
     }
-    for name in (*told_inputs, *told_outputs):
+    for name in (*named_inputs, *named_outputs):
         if not look.held(name):
             raise DataError(
                 f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it"
                 " out, or name another"
             )
-    made_inputs = {name: kind_of(kind, look.held(name)) for name, kind in told_inputs.items()}
-    made_outputs: dict[str, Guess] = {}
-    for name, kind in told_outputs.items():
-        labels = None if kind is not None else labels_of_steps(name, told_inputs, look.cells)
+    input_columns = {name: kind_of(kind, look.held(name)) for name, kind in named_inputs.items()}
+    output_columns: dict[str, Guess] = {}
+    for name, kind in named_outputs.items():
+        labels = None if kind is not None else labels_of_steps(name, named_inputs, look.cells)
         if labels is None:
-            made_outputs[name] = output_kind(kind, look.held(name))
+            output_columns[name] = output_kind(kind, look.held(name))
             if (
                 kind is None
-                and made_outputs[name].settings == "number"
+                and output_columns[name].settings == "number"
                 and (time_columns := time_columns_of(look.cells, {name})) is not None
                 and time_columns.dates
             ):
-                made_outputs[name] = replace(
-                    made_outputs[name], instead=f"for a forecast by {time_columns.time} write --out {name}:series"
+                output_columns[name] = replace(
+                    output_columns[name], instead=f"for a forecast by {time_columns.time} write --out {name}:series"
                 )
             continue
-        made_outputs[name], read, settings = labels
-        if told_inputs[read] is None:
-            made_inputs[read] = Guess(settings, f"one step for each label of {name}", None)
-    return Guessed(look.source, look.rows, made_inputs, made_outputs, choice, left_out)
+        output_columns[name], read, settings = labels
+        if named_inputs[read] is None:
+            input_columns[read] = Guess(settings, f"one step for each label of {name}", None)
+    return Guessed(look.source, look.rows, input_columns, output_columns, choice, left_out)
 
 
 def guess_aloud(
@@ -275,7 +275,7 @@ def guess_aloud(
     """As `guess`, each guess said with its reason; its columns can be one recipe."""
     found = _nameable(guess(source, inputs, outputs, data_root=roots))
     found.recipe()
-    for line in found.told():
+    for line in found.lines():
         say(line)
     return found
 
@@ -339,7 +339,7 @@ def recipe_of(
     return replace(recipe, settings=check(plain, origin, to_train=True), given=plain, origin=origin)
 
 
-def _told(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+def _named(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
     """Column -> type or None."""
     found: dict[str, str | None] = {}
     parts: list[str] = []
@@ -387,8 +387,8 @@ def _going_on(look: Look, column: str, told: Mapping[str, str | None]) -> Guesse
 
 def _forecast(
     look: Look,
-    told_inputs: Mapping[str, str | None],
-    told_outputs: Mapping[str, str | None],
+    named_inputs: Mapping[str, str | None],
+    named_outputs: Mapping[str, str | None],
     target: str,
     choice: str | None = None,
 ) -> Guessed:
@@ -404,24 +404,26 @@ def _forecast(
             f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers"
             " is forecast, and these"
             f" are none ({seen}); name another column, or write a recipe"
-            if target in told_inputs
+            if target in named_inputs
             else f"--out {target}:series: a series is of numbers, and {seen}; name another column or another type where"
             " these are no numbers"
         )
-    if len(told_outputs) > 1:
-        listed = ", ".join(told_outputs)
+    if len(named_outputs) > 1:
+        listed = ", ".join(named_outputs)
         raise ConfigError(
             f"--out: {listed}: one column is forecast at a time; for several at once write a recipe, such as"
             f" {target}: {{type: series, column: [{listed}]}}"
         )
-    if told_inputs.get(target) not in (None, "series"):
+    if named_inputs.get(target) not in (None, "series"):
         raise ConfigError(
-            f"--in {target}:{told_inputs[target]}: what is forecast is read as a series; write --in {target}"
+            f"--in {target}:{named_inputs[target]}: what is forecast is read as a series; write --in {target}"
         )
-    time_columns = None if in_lists else time_columns_of(look.cells, {target, *told_inputs})
+    time_columns = None if in_lists else time_columns_of(look.cells, {target, *named_inputs})
     if time_columns is None and not in_lists:
         # Whoever names the dates among the inputs means the time, which is read as a calendar.
-        named = time_columns_of(look.cells, {target, *(name for name, kind in told_inputs.items() if kind is not None)})
+        named = time_columns_of(
+            look.cells, {target, *(name for name, kind in named_inputs.items() if kind is not None)}
+        )
         time_columns = named if named is not None and named.dates else None
     if time_columns is None and not in_lists:
         raise ConfigError(
@@ -433,9 +435,9 @@ def _forecast(
     steps = {time_columns.time, time_columns.series} if time_columns is not None else set()
     left_out, reads = (
         {},
-        {name: kind for name, kind in told_inputs.items() if time_columns is None or name != time_columns.time},
+        {name: kind for name, kind in named_inputs.items() if time_columns is None or name != time_columns.time},
     )
-    if not told_inputs:
+    if not named_inputs:
         for name in look.cells:
             if name in {target, *steps}:
                 continue

@@ -1,4 +1,4 @@
-"""What pydantic says against a recipe, as a person is told it: the path as written, what is wrong there, the nearest
+"""Errors of pydantic in words for the user: the path as written, what is wrong there, the nearest
 right word."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ostinato.registry import Settings
 SHOWN_LETTERS = 60
 
 
-def explained(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[str, str]:
+def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[str, str]:
     """The path as written in the file, and what is wrong there."""
     path, here, cls = [], plain, recipe
     for place in error["loc"]:

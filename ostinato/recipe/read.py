@@ -17,7 +17,7 @@ from ostinato.errors import ConfigError, nearest
 from ostinato.modalities.contract import Modality
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import rules
-from ostinato.recipe.messages import explained, kind
+from ostinato.recipe.messages import explain, kind
 from ostinato.recipe.migrate import VERSION, migrate
 from ostinato.recipe.paths import at_path, set_all, set_path
 from ostinato.recipe.rules import generates
@@ -283,18 +283,18 @@ def check(
     try:
         settings = recipe_class().model_validate(_with_continuations(plain))
     except ValidationError as why:
-        mistakes = [explained(error, plain, recipe_class()) for error in why.errors(include_url=False)]
+        messages = [explain(error, plain, recipe_class()) for error in why.errors(include_url=False)]
     else:
-        mistakes = (
+        messages = (
             list(rules.check(settings))
             or list(rules.check_components(settings, modalities))
             or (list(rules.check_sharing(settings)) if to_train else [])
         )
-        if not mistakes:
+        if not messages:
             return _shared(settings) if to_train else settings
     marks = line_numbers(text) if text else {}
     shown = []
-    for path, message in dict.fromkeys(mistakes):
+    for path, message in dict.fromkeys(messages):
         parts = path.split(".")
         line = next(
             (marks[".".join(parts[:cut])] for cut in range(len(parts), 0, -1) if ".".join(parts[:cut]) in marks), None

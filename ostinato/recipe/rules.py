@@ -127,10 +127,10 @@ def _check_streams(recipe: Settings) -> Iterator[Message]:
     for name, output in recipe.outputs.items():
         alignment, where = alignments.of(output), f"outputs.{name}"
         if not alignment.streams:
-            found = "windows of a series" if alignment.windows else f"of align '{alignment.name}'"
+            kind = "windows of a series" if alignment.windows else f"of align '{alignment.name}'"
             yield (
                 place,
-                f"cuts what continues step by step (align 'next'), and {where} is {found}; leave tbptt out, or train"
+                f"cuts what continues step by step (align 'next'), and {where} is {kind}; leave tbptt out, or train"
                 " it apart",
             )
         elif output.of != of:

@@ -219,7 +219,7 @@ def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
     }
     assert (
         found.data("a") == {"train": "a", "time": "t", "series": "site"}
-        and "one step from row to row within each site" in found.told()[0]
+        and "one step from row to row within each site" in found.lines()[0]
     )
     found.recipe()
 
