@@ -26,7 +26,7 @@ class Blocks(NamedTuple):
         another stretch:               is one block
 
     Where series have times in common, drawn are blocks of time, the same in all series: the examples of one time are
-    added up first, and stand in one stretch.
+    added up first, and form one stretch.
 
     From few series that give two blocks or more each, blocks are drawn within each series, which then has the share
     that it has; else from all, so that every example is drawn equally often.
@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
         length: examples of a block.
         number: blocks of a draw.
         within: whether so many as belong to a stretch are drawn from it.
-        told: what they are, for the name of a method.
+        description: what they are, for the name of a method.
         times: the number of each example's time, where those of one time are drawn together.
     """
 
@@ -44,7 +44,7 @@ class Blocks(NamedTuple):
     length: int
     number: int
     within: bool
-    told: str
+    description: str
     times: np.ndarray | None = None
 
     @property
@@ -92,11 +92,11 @@ class Blocks(NamedTuple):
     def differing(self, differ: np.ndarray) -> int:
         """How many blocks, end to end, hold an example that differs; a part of one that is left is none of its own."""
         differ = differ if self.times is None else np.bincount(self.times, differ) > 0
-        found = sum(
+        number = sum(
             int(np.logical_or.reduceat(differ[one], np.arange(0, len(one), self.length)).sum())
             for one in self.stretches
         )
-        return min(found, self.number)
+        return min(number, self.number)
 
 
 def blocks(order: Order, influence: np.ndarray) -> Blocks:
@@ -141,8 +141,8 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         if number > 1:
             few = ", few to judge by" if number < FEW_BLOCKS else ""
             among = f"the same times in {len(stretches)} {order.whole}{few}"
-            told = f"{number} blocks of {length} {order.unit}{'s' * (length > 1)}, {among}"
-            return Blocks([np.arange(len(moved))], length, number, False, told, times)
+            description = f"{number} blocks of {length} {order.unit}{'s' * (length > 1)}, {among}"
+            return Blocks([np.arange(len(moved))], length, number, False, description, times)
     length = longest
     if len(stretches) < MANY_SERIES and not is_shared:
         length = min(longest, max(order.least, automatic([influence[one] for one in stretches])))
@@ -158,8 +158,8 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
         alike = " of the same times" if is_shared else ""
         return Blocks(stretches, length, number, False, f"{len(stretches)} {order.whole}{alike}{few}")
     among = f" in {len(stretches)} {order.whole}" if len(stretches) > 1 else ""
-    told = f"{number} block{'s' * (number > 1)} of {length} {order.unit}{'s' * (length > 1)}{among}{few}"
-    return Blocks(stretches, length, number, within, told)
+    description = f"{number} block{'s' * (number > 1)} of {length} {order.unit}{'s' * (length > 1)}{among}{few}"
+    return Blocks(stretches, length, number, within, description)
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> np.ndarray:

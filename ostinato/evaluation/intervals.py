@@ -33,7 +33,7 @@ class Compared:
         p_value: two-sided: how often chance alone would make a difference as far from 0.
         real: whether the interval excludes 0, on enough examples to say so.
         better: `first` or `second` where the difference is real and one end of the metric is good, else None.
-        method: how this was found.
+        method: how this was computed.
     """
 
     first: float
@@ -250,12 +250,12 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
             those with three seeds.
     """
     smaller_side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    found = 2 * (smaller_side + 1) / (len(drawn) + 1)
+    p_value = 2 * (smaller_side + 1) / (len(drawn) + 1)
     if smaller_side < FEW_DRAWS:
-        # Without a spread all draws are one number, not 0: what is left to say is how many differ.
+        # Without a spread all draws are one number, not 0: only how many differ counts.
         at_most = 2 * (FEW_DRAWS + 1) / (len(drawn) + 1)
-        found = min(at_most, 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0]))
-    return min(1.0, max(found, 2.0 ** (1 - num_differing)))
+        p_value = min(at_most, 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0]))
+    return min(1.0, max(p_value, 2.0 ** (1 - num_differing)))
 
 
 def _beyond(distance: float, errors: Sequence[tuple[float, int]]) -> float:
@@ -322,9 +322,8 @@ def _demand_same_examples(metric: Metric, first: Predictions, second: Prediction
 def bootstrap_name(rows: np.ndarray, drawn: Blocks | None) -> str:
     """What is drawn."""
     alone = ", which shows no spread" if (len(rows) if drawn is None else drawn.number) == 1 else ""
-    return (
-        f"{'' if drawn is None else 'block '}bootstrap over {_examples(rows) if drawn is None else drawn.told}{alone}"
-    )
+    over = f"bootstrap over {_examples(rows)}" if drawn is None else f"block bootstrap over {drawn.description}"
+    return over + alone
 
 
 def _draws_name(draws: int, used: int, seed: int) -> str:

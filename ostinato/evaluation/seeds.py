@@ -64,7 +64,7 @@ def over_seeds(
         drawn = _drawn(metric, [runs], shared, orders)
         means = _means(metric, [runs], shared, drawn, draws, seed)[0]
         low, high = within_range(metric, means, *ends(widened(means, drawn)))
-        how = f"block bootstrap over {_told(drawn)}" if drawn else f"bootstrap over {number} examples"
+        how = f"block bootstrap over {_described(drawn)}" if drawn else f"bootstrap over {number} examples"
     if len(runs) == 1:
         return Measured(mean, low, high, how)
     spread = students_t(len(runs) - 1) * statistics.stdev(values) / len(runs) ** 0.5
@@ -84,7 +84,7 @@ def difference(
         p    = 2 min(share of draws <= 0, share of draws >= 0), one draw added to each; `chance` where these are few
 
     The first part is a paired bootstrap over examples, the second a draw from Student's t for what another set of k
-    seeds would give; one run has no second part, and what is said holds for these two runs alone. As in `paired`, p is
+    seeds would give; one run has no second part, and the result holds for these two runs alone. As in `paired`, p is
     never below 2^(1 - k) for k examples, or blocks of neighbours, that differ.
 
     Args:
@@ -111,7 +111,7 @@ def difference(
     mean = mean if abs(mean) > nothing else 0.0
     parts = _drawn(metric, [second, first], shared, orders)
     drawn = widened(np.subtract(*_means(metric, [second, first], shared, parts, draws, seed)), parts)
-    how = f"paired block bootstrap over {_told(parts)}" if parts else "paired bootstrap over examples"
+    how = f"paired block bootstrap over {_described(parts)}" if parts else "paired bootstrap over examples"
     freedom = sum(len(one) - 1 for one in (first[:1] if shared else first))
     errors = [standard_error(drawn, parts, freedom)]
     if len(first) > 1:
@@ -121,8 +121,8 @@ def difference(
         how += f" and Student's t over {len(first)} seeds"
     low, high = (end if abs(end) > nothing else 0.0 for end in ends(drawn))
     differ = [(one != other).any(1) for one, other in zip(first, second)]
-    told_apart = [np.any(differ, 0)] if shared else differ
-    counted = zip(parts, told_apart) if parts else ((None, one) for one in told_apart)
+    differing = [np.any(differ, 0)] if shared else differ
+    counted = zip(parts, differing) if parts else ((None, one) for one in differing)
     num_differing = sum(int(one.sum()) if part is None else part.differing(one) for part, one in counted)
     p_value = chance(drawn, mean, errors, num_differing)
     real = (low > 0 or high < 0) and p_value < 1 - LEVEL
@@ -146,12 +146,12 @@ def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
 
     Source: Holm 1979 (Scandinavian Journal of Statistics 6:65).
     """
-    made, highest = list(compared), 0.0
+    results, highest = list(compared), 0.0
     for rank, at in enumerate(sorted(range(len(compared)), key=lambda at: compared[at].p_value)):
         one = compared[at]
         highest = max(highest, min(1.0, (len(compared) - rank) * one.p_value))
         real = one.real and highest < 1 - LEVEL
-        made[at] = Compared(
+        results[at] = Compared(
             one.first,
             one.second,
             one.difference,
@@ -162,7 +162,7 @@ def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
             _better(metric, one.difference, real),
             one.method,
         )
-    return made
+    return results
 
 
 def _better(metric: Metric, mean: float, real: bool) -> str | None:
@@ -185,8 +185,10 @@ def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) 
     return [blocks(order, one) for order, one in zip(orders, moved)]
 
 
-def _told(drawn: Sequence[Blocks]) -> str:
-    return drawn[0].told if len(drawn) == 1 else f"{sum(one.number for one in drawn)} blocks of {len(drawn)} splits"
+def _described(drawn: Sequence[Blocks]) -> str:
+    return (
+        drawn[0].description if len(drawn) == 1 else f"{sum(one.number for one in drawn)} blocks of {len(drawn)} splits"
+    )
 
 
 def _means(

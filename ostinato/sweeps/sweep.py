@@ -32,7 +32,7 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 FORM = "write PATH=VALUE,VALUE such as inputs.text.encoder.cell=rnn,lstm"
 LONGEST_WORD = 40
-"""Letters of one value in a run's name; beyond, a hash stands for the rest."""
+"""Letters of one value in a run's name; beyond, a hash replaces the rest."""
 KEPT = "kept"
 """The folder of what is known of runs beside their own folders."""
 HEARD = ("epoch ", "note: ", "going on ", "trained ")
@@ -46,7 +46,7 @@ class Axis:
     """One setting and its values, as they were written.
 
     Args:
-        path: where it stands in the recipe.
+        path: of the setting in the recipe.
         values: the values as text, the first one the others are compared with.
         label: the shortest end of the path that no other axis has.
     """
@@ -66,7 +66,7 @@ class Planned:
         seed: of everything random in it.
         recipe: checked.
         words: the command that trains it.
-        folder: where it stands.
+        folder: of the run.
     """
 
     name: str
@@ -97,9 +97,9 @@ def axes(overs: Sequence[str]) -> list[Axis]:
     """The axes that `PATH=VALUE,VALUE` name; brackets and quotes hold a value together.
 
     Errors:
-        ConfigError: one has not this form, names a value twice, or stands for the seed or for another one's setting.
+        ConfigError: one has not this form, names a value twice, or is the seed or another axis.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    by_path: dict[str, tuple[str, ...]] = {}
     for over in overs:
         path, sign, text = over.partition("=")
         if not sign or not all(path.split(".")):
@@ -107,20 +107,20 @@ def axes(overs: Sequence[str]) -> list[Axis]:
         values = tuple(_split(text, over))
         if path == SEED:
             raise ConfigError(
-                f"--over {over}: runs of several seeds are taken together; say --seeds N (and --seed for the first)"
+                f"--over {over}: runs of several seeds are averaged; give --seeds N (and --seed for the first)"
             )
-        if path in found:
-            raise ConfigError(f"--over {over}: '{path}' stands in another --over; name all its values in one")
+        if path in by_path:
+            raise ConfigError(f"--over {over}: '{path}' is in another --over; name all its values in one")
         read = [json.dumps(parse_set(f"{path}={value}")[1], sort_keys=True) for value in values]
         twice = next((value for at, value in enumerate(values) if read[at] in read[:at]), None)
         if twice is not None:
-            raise ConfigError(f"--over {over}: the value {twice} stands there twice")
-        found[path] = values
-    return [Axis(path, values, _label(path, found)) for path, values in found.items()]
+            raise ConfigError(f"--over {over}: the value {twice} is there twice")
+        by_path[path] = values
+    return [Axis(path, values, _label(path, by_path)) for path, values in by_path.items()]
 
 
 def _split(text: str, over: str) -> list[str]:
-    """The parts between commas that stand in no bracket and no quotes."""
+    """The parts between commas outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if letter == "," and not depth and not quote:
@@ -173,7 +173,7 @@ def plan(
     """
     lines = axes(overs)
     if not lines:
-        raise ConfigError("--over: say what to vary, such as --over inputs.text.encoder.cell=rnn,lstm,gru")
+        raise ConfigError("--over: name what to vary, such as --over inputs.text.encoder.cell=rnn,lstm,gru")
     first = load(recipe, list(sets)).settings.training.seed
     planned: list[Planned] = []
     for seed in range(first, first + seeds):
@@ -196,7 +196,7 @@ def plan(
 
 
 def _word(value: str) -> str:
-    """A value as a part of a folder's name, alike in every sweep; what cannot stand there is told apart by a hash."""
+    """A value as a part of a folder's name, alike in every sweep; a hash replaces what cannot be part of one."""
     plain = re.sub(r"[^A-Za-z0-9.+-]+", "-", value).strip("-.")[:LONGEST_WORD]
     return plain if plain == value else f"{plain}~{hashlib.sha256(value.encode()).hexdigest()[:6]}"
 
@@ -227,13 +227,13 @@ def train_all(
     say: Callable[[str], None],
     overwrite: bool = False,
 ) -> dict[str, str]:
-    """Trains what is not finished, `jobs` at a time; of each run that failed, what it said.
+    """Trains what is not finished, `jobs` at a time; the message of each run that failed.
 
     A run that fails stops no other. What the processes took of memory is kept beside the runs, for the table.
 
     Errors:
-        Interrupted: Ctrl-C; what was trained is kept, and the same command goes on.
-        ConfigError: a run that stands there was made otherwise.
+        Interrupted: Ctrl-C; what was trained is kept, and the same command resumes.
+        ConfigError: a run in the folder was trained otherwise.
     """
     left = [one for one in planned if overwrite or not is_finished(one)]
     if len(left) < len(planned):
@@ -265,7 +265,7 @@ def train_all(
         # Ctrl-C reaches the runs too; each finishes its step and saves.
         pool.shutdown(cancel_futures=True)
     if stopped.is_set():
-        raise Interrupted(f"stopped; what is trained is kept in {folder}: the same command goes on")
+        raise Interrupted(f"stopped; what is trained is kept in {folder}: the same command resumes")
     return failed
 
 
@@ -314,7 +314,7 @@ def process(jobs: int) -> Start:
 
 
 def _message(lines: Sequence[str]) -> str:
-    """From the error on, where one is told."""
+    """From the error on, where there is one."""
     named = tuple(f"{cls.__name__}: " for cls in (ConfigError, DataError, BundleError))
     at = next((at for at, line in enumerate(lines) if line.startswith(named)), 0)
     return "\n".join(list(lines)[at:])

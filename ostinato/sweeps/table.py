@@ -75,7 +75,7 @@ def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say
             if facts["key"] == _key(one.folder):
                 return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118 (no dict)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
-        pass  # Never kept, or damaged: it is made anew.
+        pass  # Never kept, or damaged: measured anew.
     say(f"measuring {one.name} row by row")
     run = Run.load(one.folder, device)
     split = row_sources.default_split(run, None, None)
@@ -93,10 +93,10 @@ def keep(run: Run, split: str, examples: Examples, predictions: SplitPredictions
         predictions: of the run.
         path: a file for `trial`.
     """
-    made = _trial_of(run, split, examples, predictions)
-    arrays, facts = _packed(made, _key(run.folder))
+    trial = _trial_of(run, split, examples, predictions)
+    arrays, facts = _packed(trial, _key(run.folder))
     write(path, save(arrays, {"facts": json.dumps(facts)}))
-    return made
+    return trial
 
 
 def _key(run: Path) -> str:
@@ -107,17 +107,19 @@ def _key(run: Path) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
-def _packed(made: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _packed(trial: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What is kept of a trial, for `_unpacked`."""
-    arrays = {f"{output}/{name}": rows for output, metrics in made.statistics.items() for name, rows in metrics.items()}
-    arrays |= {f"{output}//lengths": steps for output, steps in made.lengths.items()}
-    arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in made.orders.items()}
-    facts = {name: getattr(made, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
-    facts |= {"key": key, "metrics": _plain(made.metrics)}
-    timed = {output: one.time for output, one in made.orders.items() if one.time is not None}
+    arrays = {
+        f"{output}/{name}": rows for output, metrics in trial.statistics.items() for name, rows in metrics.items()
+    }
+    arrays |= {f"{output}//lengths": steps for output, steps in trial.lengths.items()}
+    arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in trial.orders.items()}
+    facts = {name: getattr(trial, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
+    facts |= {"key": key, "metrics": _plain(trial.metrics)}
+    timed = {output: one.time for output, one in trial.orders.items() if one.time is not None}
     arrays |= {f"{output}//time": np.asarray(time, dtype=np.int64) for output, time in timed.items()}
     facts |= {
-        "orders": {output: (one.least, one.unit, one.whole, output in timed) for output, one in made.orders.items()}
+        "orders": {output: (one.least, one.unit, one.whole, output in timed) for output, one in trial.orders.items()}
     }
     return arrays, facts
 
@@ -127,8 +129,8 @@ def _plain(metrics: Mapping[str, Mapping[str, Settings]]) -> dict[str, dict[str,
 
 
 def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trial:
-    told = {name: value for name, value in facts.items() if name not in ("key", "metrics", "orders")}
-    told["orders"] = {
+    values = {name: value for name, value in facts.items() if name not in ("key", "metrics", "orders")}
+    values["orders"] = {
         output: Order(
             arrays[f"{output}//stretch"].tolist(),
             least,
@@ -145,7 +147,7 @@ def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Tri
     }
     statistics = {output: {key: arrays[f"{output}/{key}"] for key in by_key} for output, by_key in kept}
     lengths = {output: arrays[f"{output}//lengths"] for output in metrics}
-    return Trial(**told, metrics=metrics, statistics=statistics, lengths=lengths)
+    return Trial(**values, metrics=metrics, statistics=statistics, lengths=lengths)
 
 
 def _trial_of(run: Run, split: str, examples: Examples, predictions: SplitPredictions) -> Trial:
@@ -172,12 +174,12 @@ def _trial_of(run: Run, split: str, examples: Examples, predictions: SplitPredic
 
 def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
     """Of each input, how many steps each row has."""
-    found: dict[str, list[int]] = {name: [] for name in run.inputs}
+    steps: dict[str, list[int]] = {name: [] for name in run.inputs}
     for row in rows:
-        for name, lengths in found.items():
+        for name, lengths in steps.items():
             raw = run.raw(row, f"inputs.{name}")
             lengths.append(0 if raw is None else len(run.modalities[f"inputs.{name}"].encode(raw)))
-    return {name: np.array(lengths, dtype=np.int64) for name, lengths in found.items()}
+    return {name: np.array(lengths, dtype=np.int64) for name, lengths in steps.items()}
 
 
 def _hash(values: Any, depth: int) -> str:
@@ -279,13 +281,13 @@ def _epochs(folder: Path) -> tuple[int, float]:
     return (last[0]["epoch"], last[0]["seconds"]) if last else (0, 0.0)
 
 
-def _shared(found: Mapping[int, Trial], output: str) -> bool:
+def _shared(by_seed: Mapping[int, Trial], output: str) -> bool:
     """Whether all seeds were measured on the same examples."""
-    return len({one.examples[output] for one in found.values()}) == 1
+    return len({one.examples[output] for one in by_seed.values()}) == 1
 
 
-def _orders(found: Iterable[Trial], output: str) -> list[Order]:
-    return [one.orders[output] for one in found if output in one.orders]
+def _orders(trials: Iterable[Trial], output: str) -> list[Order]:
+    return [trial.orders[output] for trial in trials if output in trial.orders]
 
 
 def _quality(by_seed: Mapping[int, Trial], values: Mapping[str, str], notes: list[str]) -> dict[str, Metrics]:
@@ -325,7 +327,7 @@ def _has(one: Trial, output: str, name: str) -> bool:
 
 
 def _every(by: Trials) -> list[Trial]:
-    return [one for found in by.values() for one in found.values()]
+    return [trial for by_seed in by.values() for trial in by_seed.values()]
 
 
 def _differences(axes: Sequence[Axis], by: Trials, notes: list[str]) -> list[Difference]:
@@ -411,11 +413,11 @@ def _by_length(axes: Sequence[Axis], by: Trials) -> dict[str, list[Line]]:
 
 
 def _cut(
-    found: Mapping[int, Trial], ruler: Mapping[int, Trial], output: str, name: str, low: int, high: int
+    by_seed: Mapping[int, Trial], ruler: Mapping[int, Trial], output: str, name: str, low: int, high: int
 ) -> list[tuple[np.ndarray, Order | None]]:
     """The statistics of each run for the examples of this length, as the first combination's tokenizer counts it."""
     cut = []
-    for seed, one in found.items():
+    for seed, one in by_seed.items():
         if seed not in ruler or ruler[seed].examples[output] != one.examples[output]:
             return []
         lengths = ruler[seed].lengths[output]

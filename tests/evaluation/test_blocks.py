@@ -72,7 +72,9 @@ def test_blocks_are_those_that_a_loop_cuts():
     assert [one.tolist() for one in found.stretches] == [first, second] and found.length == 5
     wanted = [rows[[first[(at + k) % 14] for k in range(5)]].sum(0) for at in range(14)] + [rows[second].sum(0)]
     assert found.sums(rows) == pytest.approx(np.array(wanted))
-    assert found.number == round(14 / 5 + 1) and found.told == "4 blocks of 5 windows in 2 series, few to judge by"
+    assert (
+        found.number == round(14 / 5 + 1) and found.description == "4 blocks of 5 windows in 2 series, few to judge by"
+    )
 
 
 @pytest.mark.parametrize("sizes", [(40,), (40, 3), (7, 7, 7), (12, 5, 30), (40, 15)])
@@ -147,7 +149,10 @@ def test_blocks_of_time_are_the_sums_over_series():
     at = [np.flatnonzero(np.array(placed.time) == time) for time in range(13)]
     wanted = [sum(rows[at[(start + k) % 13]].sum(0) for k in range(4)) for start in range(13)]
     assert found.sums(rows) == pytest.approx(np.array(wanted))
-    assert (found.number, found.told) == (3, "3 blocks of 4 windows, the same times in 2 series, few to judge by")
+    assert (found.number, found.description) == (
+        3,
+        "3 blocks of 4 windows, the same times in 2 series, few to judge by",
+    )
     assert found.differing(np.isin(np.arange(20), [0, 10, 19])) == 2, "0 and 3 are in the first block, 12 in the last"
 
 
@@ -155,15 +160,15 @@ def test_series_that_have_no_time_in_common_are_drawn_as_before():
     draw = np.random.default_rng(9)
     apart = Order([0] * 100 + [1] * 60, 8, "window", "series", [*range(100), *range(500, 560)])
     losses = draw.normal(size=160)
-    assert blocks(apart, losses).told == "20 blocks of 8 windows in 2 series"
-    assert blocks(panel(2, 80, least=8), losses).told == "10 blocks of 8 windows, the same times in 2 series"
+    assert blocks(apart, losses).description == "20 blocks of 8 windows in 2 series"
+    assert blocks(panel(2, 80, least=8), losses).description == "10 blocks of 8 windows, the same times in 2 series"
 
 
 def test_series_whose_times_are_one_block_are_drawn_whole():
     """One forecast of each series from the same day: nothing shows what days differ by, and the method says so."""
     losses = np.random.default_rng(4).normal(size=400)
-    assert blocks(panel(400, 1), losses).told == "400 series of the same times"
-    assert blocks(panel(5, 12, least=10), losses[:60]).told == "5 series of the same times, few to judge by"
+    assert blocks(panel(400, 1), losses).description == "400 series of the same times"
+    assert blocks(panel(5, 12, least=10), losses[:60]).description == "5 series of the same times, few to judge by"
 
 
 def stretches(draw, series, length, number):

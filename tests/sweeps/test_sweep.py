@@ -37,9 +37,9 @@ def test_labels_are_the_shortest_ends_that_tell_paths_apart():
         (["a..b=1"], "write PATH=VALUE,VALUE"),
         (["a=1,,2"], "no value may be empty"),
         (["a=[1,2"], "brackets and quotes are closed"),
-        (["a=1,1.5,1"], "the value 1 stands there twice"),
+        (["a=1,1.5,1"], "the value 1 is there twice"),
         (["a={x: 1, y: 2},{y: 2, x: 1}"], "twice"),
-        (["a=1,2", "a=3"], "stands in another --over"),
+        (["a=1,2", "a=3"], "is in another --over"),
         (["training.seed=1,2"], "--seeds N"),
     ],
 )
@@ -112,7 +112,7 @@ def test_after_ctrl_c_no_further_run_begins(recipe, tmp_path):
         began.append(one.name)
         return Ended(130, "", None)
 
-    with pytest.raises(Interrupted, match="the same command goes on"):
+    with pytest.raises(Interrupted, match="the same command resumes"):
         train_all(planned, tmp_path, jobs=1, start=start, say=lambda _: None)
     assert began == [planned[0].name]
 
