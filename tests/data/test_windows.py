@@ -125,7 +125,8 @@ def test_borders_divide_the_end_of_each_series():
     }
     assert not notes
     found, notes = borders(gathered((50, 40)), ["y"], {}, horizon=3)
-    assert found["valid"].begins.tolist() == [45, 36] and "test" not in found and "the last tenth" in notes[0]
+    assert found["valid"].begins.tolist() == [45, 36] and "test" not in found
+    assert notes[0].endswith("the last tenth of each series before its end, at least 3 steps, is kept for validation")
 
 
 def test_borders_at_dates_and_what_is_wrong_with_them():
