@@ -91,7 +91,9 @@ def _sized(member: Member) -> Member:
 def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:
     """What encoders might have read: seeded numbers."""
     random = torch.Generator().manual_seed(seed)
-    draw = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)  # noqa: E731
+    def draw(*size: int) -> Tensor:
+        return torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)
+
     made = []
     for lengths, start in INPUTS[inputs]:
         steps = None if lengths is None else Steps(draw(sum(lengths), WIDTH), Layout(list(lengths)))
@@ -113,12 +115,7 @@ def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
 
 def rows_of(encoded: Sequence[Encoded], rows: Sequence[int]) -> list[Encoded]:
     """These examples alone, in this order."""
-    pick = lambda tensor: tensor[list(rows)]  # noqa: E731
-    made = []
-    for one in encoded:
-        steps = None if one.steps is None else Steps.of([one.steps.split()[row] for row in rows])
-        made.append(Encoded(steps, pick(one.summary), None if one.state is None else tuple(map(pick, one.state))))
-    return made
+    return [one.select(torch.tensor(rows)) for one in encoded]
 
 
 def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
@@ -149,14 +146,13 @@ def extending_goes_on(make: Make, inputs: str) -> None:
     first, second = targets((3, 0, 2, 1, 4)), targets((0, 2, 3, 1, 2), seed=2)
     for rows in ([0, 1, 2, 3, 4], [0], [0, 1, 2], [4, 2, 2, 0, 1, 4]):
         chosen = torch.tensor(rows)
-        pick = lambda steps: Steps.of([steps.split()[row] for row in rows])  # noqa: E731, B023
         begin = head.start(encoded).reorder(chosen)
-        _, state = head.extend(pick(first), begin)
-        later, state = head.extend(pick(second), state)
-        joined = [torch.cat(parts) for parts in zip(pick(first).split(), pick(second).split())]
+        _, state = head.extend(first.select(chosen), begin)
+        later, state = head.extend(second.select(chosen), state)
+        joined = [torch.cat(parts) for parts in zip(first.select(chosen).split(), second.select(chosen).split())]
         whole, expected = head.extend(Steps.of(joined), begin)
         parts = whole.scores.split([len(one) for one in joined])
-        ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, pick(second).split())]
+        ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, second.select(chosen).split())]
         near(later.scores, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
         _same_state(state, expected, f"for hypotheses {rows}")
 

@@ -77,3 +77,16 @@ def test_samples_have_its_frequencies():
 def test_labels_have_no_quantiles():
     with pytest.raises(ConfigError, match="no quantile: labels have no order"):
         Categorical(scores()).quantile([0.5])
+
+
+def test_a_search_reads_copied_symbols_by_their_number():
+    """Row 0 copies symbol 1 again and symbol 5, which the vocabulary of 3 lacks; row 1 copies 2 and 4."""
+    scores = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
+    support = torch.tensor([[0, 1, 2, 1, 5], [0, 1, 2, 2, 4]])
+    distribution, shares = Categorical(scores, support=support), scores.softmax(1)
+    expected = torch.zeros(2, 6)
+    expected[0, [0, 1, 2, 5]] = torch.stack([shares[0, 0], shares[0, 1] + shares[0, 3], shares[0, 2], shares[0, 4]])
+    expected[1, [0, 1, 2, 4]] = torch.stack([shares[1, 0], shares[1, 1], shares[1, 2] + shares[1, 3], shares[1, 4]])
+    torch.testing.assert_close(distribution.by_symbol(3).exp(), expected)
+    scored = distribution.log_prob(torch.tensor([1, 4]))
+    torch.testing.assert_close(scored, distribution.by_symbol(3)[[0, 1], [1, 4]])

@@ -5,6 +5,7 @@ import torch
 
 from ostinato import registry
 from ostinato.testing import heads as laws
+from ostinato.testing import laws as entry
 
 NAME = "autoregressive"
 ATTENTIONS = registry.names("attentions")
@@ -102,6 +103,10 @@ def test_every_option_matters():
 def test_it_learns_to_say_sequences_backward(options):
     # without attention one vector must hold the whole sequence
     laws.learns_to_reverse(NAME, options, updates=400 if options.get("attention") == "none" else 120)
+
+
+def test_one_entry_runs_all_laws_and_every_option():
+    entry.run("heads", NAME)
 
 
 def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
