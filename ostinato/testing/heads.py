@@ -91,6 +91,7 @@ def _sized(member: Member) -> Member:
 def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:
     """What encoders might have read: seeded numbers."""
     random = torch.Generator().manual_seed(seed)
+
     def draw(*size: int) -> Tensor:
         return torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)
 
