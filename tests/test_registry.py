@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import typing
 from typing import Annotated, Literal
 
 import pytest
@@ -98,7 +99,8 @@ def test_settings_are_frozen():
 def test_settings_go_through_plain_values_and_back(room):
     for name in registry.names(room):
         settings = registry.settings_class(room, name)
-        needed = {key: "x" for key, field in settings.model_fields.items() if field.is_required()}
+        required = {key: field.annotation for key, field in settings.model_fields.items() if field.is_required()}
+        needed = {key: next(iter(typing.get_args(annotation)), "x") for key, annotation in required.items()}
         made = settings(**needed)
         assert settings.model_validate(made.plain()) == made
         assert settings.model_validate(made.plain(full=False)) == made
