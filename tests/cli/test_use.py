@@ -1,5 +1,6 @@
 """The commands that use a run: what they print, where, and what they refuse."""
 
+import gzip
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 import ostinato
+from ostinato.data import catalogue
 
 
 def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
@@ -291,3 +293,22 @@ def test_python_streams_suggests_and_embeds_as_the_commands_do(here, cli):
     assert len(suggested[0]["words"]) == 2 and len(suggested[0]["completions"]) == 1
     embedded = cli("embed", "run", "the cat", "--json").json["rows"]
     assert embedded[0]["vector"] == pytest.approx(model.embed(["the cat"])[0].tolist())
+
+
+def test_demo_shows_its_metric_answers_and_picture(here, cli, monkeypatch):
+    builtin = catalogue.BUILTIN
+    for split in ("train", "valid", "test"):
+        lines = gzip.decompress((builtin / f"dates.{split}.tsv.gz").read_bytes()).decode().splitlines()
+        short = [lines[0], *[line for line in lines[1:] if line.isascii()][:24]]
+        (here / f"dates.{split}.tsv.gz").write_bytes(gzip.compress("\n".join(short).encode()))
+    recipe = (builtin / "dates.yaml").read_text()
+    (here / "dates.yaml").write_text(
+        recipe.replace("epochs: 3", "epochs: 1").replace("hidden_size: 96", "hidden_size: 8")
+    )
+    monkeypatch.setattr(catalogue, "BUILTIN", here)
+    said = cli("demo", "--out", "demo", "--json")
+    assert (
+        said.code == 0 and said.json["line"].startswith("exact match ") and "on 24 held-out dates" in said.json["line"]
+    )
+    assert (here / "demo" / "attention.png").read_bytes().startswith(b"\x89PNG")
+    assert "written" in cli("demo", "--out", "demo").out, "called again it shows the same run"
