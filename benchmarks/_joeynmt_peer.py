@@ -2,8 +2,8 @@
 
 It reads orders from standard input, a JSON array a line, and answers each with a JSON object a line on standard output:
 
-    ["train", updates]                     updates of its own TrainManager on its own batches: seconds, tokens
-    ["decode", shortest, longest]          its own prediction.predict, beam 5, on the test split: seconds, sentences, tokens
+    ["train", updates]               updates of its own TrainManager on its own batches: seconds, tokens
+    ["decode", shortest, longest]    its own prediction.predict, beam 5, on the test split: seconds, sentences, tokens
 """
 
 import json
@@ -47,7 +47,8 @@ CONFIG = {
             "unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3,
         },
     },
-    "testing": {"n_best": 1, "beam_size": 5, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence", "eval_metrics": []},
+    "testing": {"n_best": 1, "beam_size": 5, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence",
+                "eval_metrics": []},
     "training": {
         "scheduling": "exponential", "decrease_factor": 0.9, "optimizer": "adamw", "learning_rate": 0.001,
         "learning_rate_min": 0.00001, "clip_grad_norm": 1.0, "weight_decay": 0.0, "label_smoothing": 0.1,
@@ -64,7 +65,8 @@ CONFIG = {
         },
         "decoder": {
             "type": "recurrent", "rnn_type": "gru", "embeddings": EMBEDDINGS, "hidden_size": 512, "dropout": 0.3,
-            "hidden_dropout": 0.3, "num_layers": 1, "input_feeding": True, "init_hidden": "bridge", "attention": "bahdanau",
+            "hidden_dropout": 0.3, "num_layers": 1, "input_feeding": True, "init_hidden": "bridge",
+            "attention": "bahdanau",
         },
     },
 }  # fmt: skip

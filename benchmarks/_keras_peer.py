@@ -1,7 +1,7 @@
 """Keras 3 on JAX under the clock of recurrent_layers.py: keras.layers under jit, training alone; runs in .peers/keras.
 
-Batches are (B, T, I) and padded to T, whatever their longest is: another length would be another compilation. Ragged ones have
-a mask.
+Batches are (B, T, I) and padded to T, whatever their longest is: another length would be another compilation. Ragged
+ones have a mask.
 """
 
 import functools

@@ -36,8 +36,8 @@ def whole(case: Case, numbers: Numbers) -> dict[str, Call]:
     - `ours`: `Steps`, the real steps one after the other; the layout is made in the call.
     - `ours padded`: the drop-in module, given (T, B, I) and `lengths=`.
     - `torch padded`: (T, B, I), the padding computed; T is the longest of the batch.
-    - `torch packed`: from (T, B, I) and back to it, as a user would: pack_padded_sequence with enforce_sorted=False, the
-      module, pad_packed_sequence.
+    - `torch packed`: from (T, B, I) and back to it, as a user would: pack_padded_sequence with enforce_sorted=False,
+      the module, pad_packed_sequence.
     """
     x, d_hidden = numbers.cut(case.lengths)
     lengths = torch.tensor(case.lengths)
@@ -96,7 +96,8 @@ def stream(case: Case, numbers: Numbers) -> dict[str, Call]:
 
 
 def measures(case: Case, found: Sequence[Tensor]) -> dict[str, float]:
-    """What a peer, whose numbers are in another process, is compared by: the mean square of hidden, and of x's gradient."""
+    """What a peer, whose numbers are in another process, is compared by: the mean square of hidden, and of x's
+    gradient."""
     real = case.steps if case.what != "stream" else 1
     shown = {"hidden": float(found[0].double().square().sum()) / (real * case.shape.H)}
     if case.what == "train":
@@ -105,7 +106,8 @@ def measures(case: Case, found: Sequence[Tensor]) -> dict[str, float]:
 
 
 def check_equal(case: Case, calls: dict[str, Call]) -> tuple[dict[str, float], dict[str, float]]:
-    """Runs all once, and ends the program if two do not compute the same; `measures` of ours, and how long each call took."""
+    """Runs all once, and ends the program if two do not compute the same; `measures` of ours, and how long each call
+    took."""
     found, seconds = {}, {}
     for name, call in calls.items():
         began = time.perf_counter()

@@ -52,7 +52,8 @@ QUICK_STREAM_SIZES = (64, 256)
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a cell, a shape, the lengths of its sequences, and what is done with them (train, inference or stream)."""
+    """One row: a cell, a shape, the lengths of its sequences, and what is done with them (train, inference or
+    stream)."""
 
     cell: str
     shape: Shape
@@ -80,7 +81,8 @@ class Case:
 
     @property
     def useful(self) -> int:
-        """Floating point operations of the matrix products on real steps: two each, and twice as many again backwards."""
+        """Floating point operations of the matrix products on real steps: two each, and twice as many again
+        backwards."""
         return (6 if self.what == "train" else 2) * self.steps * self.units * (self.shape.I + self.shape.H)
 
     @property
@@ -90,7 +92,8 @@ class Case:
 
 
 class RealLengths(NamedTuple):
-    """Words of English captions and residues of protein chains, as the data sets have them; empty where they are not there."""
+    """Words of English captions and residues of protein chains, as the data sets have them; empty where they are not
+    there."""
 
     multi30k: list[int]
     proteins: list[int]
@@ -115,9 +118,9 @@ def _lines(path: Path) -> Iterator[str]:
 def lengths_of(shape: Shape, real: RealLengths) -> dict[str, tuple[int, ...]]:
     """The lengths that a shape is measured with, by kind.
 
-    Real ones are a seeded sample, cut at T. Captions have some 12 words and stand where T is 100 at most, protein chains have
-    some 220 residues and stand where T is 100 at least: below that the cut would leave all of them T long, and above it no
-    caption would come near T. One sequence alone has no other to be longer than: it is measured full.
+    Real ones are a seeded sample, cut at T. Captions have some 12 words and stand where T is 100 at most, protein
+    chains have some 220 residues and stand where T is 100 at least: below that the cut would leave all of them T long,
+    and above it no caption would come near T. One sequence alone has no other to be longer than: it is measured full.
     """
     found = {"full": (shape.T,) * shape.B}
     if shape.B == 1:

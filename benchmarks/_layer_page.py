@@ -39,11 +39,11 @@ def page(found: dict[str, Any]) -> str:
         "# Recurrent layers",
         "",
         *_wrapped(
-            "Made by the command below; `benchmarks/recurrent_layers.py` says what is compared and how, and all figures are in"
-            " [recurrent_layers.json](recurrent_layers.json)."
+            "Made by the command below; `benchmarks/recurrent_layers.py` says what is compared and how, and all "
+            "figures are in [recurrent_layers.json](recurrent_layers.json)."
             f" {on['cores']} cores ({on['processor']}, {on['instruction_set']}, {on['threads']} threads), {beside},"
-            f" {found['date']}. Medians of {found['rounds']} rounds, of {3 * found['rounds']} for a streaming step. A ratio"
-            " is how many times the time of ours the other one takes, with the least and the most of the rounds."
+            f" {found['date']}. Medians of {found['rounds']} rounds, of {3 * found['rounds']} for a streaming step. A "
+            "ratio is how many times the time of ours the other one takes, with the least and the most of the rounds."
         ),
         "",
         "```",
@@ -57,7 +57,8 @@ def page(found: dict[str, Any]) -> str:
         *_head("matrix product, 2048 x 2048 x 2048, float32", "GFLOP/s", "spread"),
         *(_cells(PEAKS[of], gigaflops(one), between(one, 1e-9, 0)) for of, one in peaks.items()),
         "",
-        "![How many times the time of ours the others take in training, by cell, shape and lengths](recurrent_layers.png)",
+        "![How many times the time of ours the others take in training, by cell, shape and "
+        "lengths](recurrent_layers.png)",
     ]
     for what in ("train", "inference"):
         lines += ["", *_table([row for row in found["rows"] if row["what"] == what], what, peaks)]
@@ -118,10 +119,10 @@ def _bounds(found: dict[str, Any]) -> list[str]:
         "## What bounds the others",
         "",
         *_wrapped(
-            f"Training rows with H < {WIDE} or B < {MANY}, and larger ones that miss their share of a peak. An estimate from"
-            " rates that were measured in the same run: products at the best peak, reading W_h at each step where that takes"
-            " longer than its products, one sigmoid or tanh at a time; the rest is what a step costs whatever its size, threads"
-            " waiting for the longest sequences, and gates written and read again."
+            f"Training rows with H < {WIDE} or B < {MANY}, and larger ones that miss their share of a peak. An "
+            "estimate from rates that were measured in the same run: products at the best peak, reading W_h at each "
+            "step where that takes longer than its products, one sigmoid or tanh at a time; the rest is what a step "
+            "costs whatever its size, threads waiting for the longest sequences, and gates written and read again."
         ),
         "",
         *_head("cell", "T,B,I,H", "lengths", "of its time"),
@@ -139,7 +140,8 @@ TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Ratios in training: a column per cell, ragged batches above, full ones below; a line per shape, a mark per contestant."""
+    """Ratios in training: a column per cell, ragged batches above, full ones below; a line per shape, a mark per
+    contestant."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,5 @@
-"""The peers of recurrent_layers.py: each in an environment and a process of its own, taking orders (_peer_service.py)."""
+"""The peers of recurrent_layers.py: each in an environment and a process of its own, taking orders
+(_peer_service.py)."""
 
 import contextlib
 import json

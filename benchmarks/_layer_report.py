@@ -1,4 +1,5 @@
-"""What recurrent_layers.py reads out of its rows: ratios, shares of the matrix peak, what bounds a row, and the needs."""
+"""What recurrent_layers.py reads out of its rows: ratios, shares of the matrix peak, what bounds a row, and the
+needs."""
 
 import math
 import statistics
@@ -13,7 +14,8 @@ Row = dict[str, Any]
 
 RIVALS = ("torch padded", "torch packed")
 WIDE, MANY = 256, 25
-"""Rows with so many units and sequences have to reach a share of the matrix peak; of the others is told what bounds them."""
+"""Rows with so many units and sequences have to reach a share of the matrix peak; of the others is told what bounds
+them."""
 SHARES = {True: 65.0, False: 50.0}
 """Per cent of the peak that these have to reach in training, full ones and ragged ones."""
 PEAKS = {"torch.mm": "torch.mm", "ostinato": "the native kernels' own product"}
@@ -195,9 +197,9 @@ def parts(row: Row, peaks: dict[str, Any], threads: int) -> dict[str, float]:
     """Where the time of a row must have gone, as shares of it, by the rates that were measured in the same run.
 
     products      2 (inference) or 6 operations a weight and real step, at the best peak that was seen
-    weights       reading W_h at each step of the longest sequence, forward and backward: where that takes longer than the
-                  recurrent products do, in their place. Each thread reads all of it for its own sequences, or its part
-                  where there are fewer sequences than threads
+    weights       reading W_h at each step of the longest sequence, forward and backward: where that takes longer than
+                  the recurrent products do, in their place. Each thread reads all of it for its own sequences, or its
+                  part where there are fewer sequences than threads
     activations   one sigmoid or tanh each, forward
     rest          what a step costs whatever its size, threads that wait for the longest, gates written and read
     """

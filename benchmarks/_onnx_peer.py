@@ -21,7 +21,8 @@ GATES = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [1, 0, 2]}
 
 
 def session(cell: str, arrays: dict[str, Any], streams: bool) -> onnxruntime.InferenceSession:
-    """Inputs x (T, B, I) and lengths (B,), or in a stream x and the state; outputs hidden (T, 1, B, H), or the state."""
+    """Inputs x (T, B, I) and lengths (B,), or in a stream x and the state; outputs hidden (T, 1, B, H), or the
+    state."""
     size, order = arrays["weight_hh_l0"].shape[1], GATES[cell]
 
     def arranged(name: str) -> Any:

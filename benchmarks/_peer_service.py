@@ -2,8 +2,9 @@
 
 Orders come on standard input, a JSON array a line, and each is answered with a JSON object a line on standard output:
 
-    ["case", {cell, what, lengths, numbers}]     makes a row's call and runs it twice: seconds of the second, what it computed
-    ["turn", calls]                              runs it so many times: seconds each
+    ["case", {cell, what, lengths, numbers}]  makes a row's call and runs it twice: seconds of the second, what it
+    computed
+    ["turn", calls]                           runs it so many times: seconds each
 
 A case that the peer does not have is answered with nothing in it.
 """
@@ -37,7 +38,8 @@ def timed(call: Callable[[], Any], calls: int) -> float:
 
 
 def begin(threads: int) -> TextIO:
-    """Where the answers go; and this process gets as many cores as torch has threads, before any library counts them."""
+    """Where the answers go; and this process gets as many cores as torch has threads, before any library counts
+    them."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to standard error
     if sys.platform == "linux":

@@ -1,24 +1,25 @@
 """How fast are the native RNN, LSTM and GRU, beside torch.nn, Flax, Keras and ONNX Runtime in the same run?
 
     python benchmarks/recurrent_layers.py --install-peers      Flax, ONNX Runtime and Keras into .peers, once
-    python benchmarks/recurrent_layers.py --data-root DATA     measures, prints, writes recurrent_layers.{json,png,md} into docs
+    python benchmarks/recurrent_layers.py --data-root DATA     measures, writes docs/recurrent_layers.{json,png,md}
     python benchmarks/recurrent_layers.py --quick              two shapes and fewer rounds, into runs/recurrent_layers
     python benchmarks/recurrent_layers.py --draw               page and plot again, from the result that is there
 
-Rows are cells x shapes (T, B, I, H) x lengths x what is done. Lengths are all T (full), uniform in [T/5, T] from a seed, and
-samples of real ones: words of Multi30k's captions where T <= 100, residues of protein chains where T >= 100, cut at T.
+Rows are cells x shapes (T, B, I, H) x lengths x what is done. Lengths are all T (full), uniform in [T/5, T] from a
+seed, and samples of real ones: words of Multi30k's captions where T <= 100, residues of protein chains where T >= 100,
+cut at T.
 
 - train: forward and backward, the gradients of x and of all weights and biases, for a gradient of hidden that is given;
 - inference: forward under no_grad;
 - stream: one step of one sequence under no_grad, from the state after the step before; I = H, B = 1.
 
-What makes it fair: every contestant has the same weights and inputs, and one that computes something else ends the run. They
-take turns in short pieces, in an order that rotates, so that a slow moment of the machine meets all; a figure is the median of
-the rounds, beside the least and the most. All use as many threads as torch does by default. A call begins with a batch in the
-contestant's own form: for `ours` the real steps and the lengths; for torch, ONNX Runtime and `ours padded` (T, B, I) padded to
-the longest of the batch; for Flax and Keras padded to T, because each other length would be compiled anew. Making a layout,
-packing and unpacking are inside. Torch's padded module computes the padding, and its final state is of no use on ragged
-batches; that is not held against it.
+What makes it fair: every contestant has the same weights and inputs, and one that computes something else ends the run.
+They take turns in short pieces, in an order that rotates, so that a slow moment of the machine meets all; a figure is
+the median of the rounds, beside the least and the most. All use as many threads as torch does by default. A call begins
+with a batch in the contestant's own form: for `ours` the real steps and the lengths; for torch, ONNX Runtime and
+`ours padded` (T, B, I) padded to the longest of the batch; for Flax and Keras padded to T, because each other length
+would be compiled anew. Making a layout, packing and unpacking are inside. Torch's padded module computes the padding,
+and its final state is of no use on ragged batches; that is not held against it.
 
 On more than two cores, `taskset -c 0,1 python benchmarks/recurrent_layers.py ...` binds all of them to two.
 """
@@ -103,7 +104,8 @@ class Machine:
             self.found[name].append(2 * PEAK_SIZE**3 / timed(product, 1))
 
     def rates(self, cell: str, shape: Shape) -> dict[str, float]:
-        """The peaks once more, and what bounds small layers: bytes/s of a recurrent weight, activations/s, of all threads."""
+        """The peaks once more, and what bounds small layers: bytes/s of a recurrent weight, activations/s, of all
+        threads."""
         self._measure()
         # The same memory over and over: it stays in that cache in which it fits, as in a time loop.
         weight, numbers = torch.rand(GATES[cell] * shape.H * shape.H).expand(16, -1), torch.randn(1 << 14)

@@ -1,4 +1,5 @@
-"""What does the training loop cost around a recurrent layer: data, embedding, loss, gradients' norm, optimizer, reports, checkpoints?
+"""What does the training loop cost around a recurrent layer: data, embedding, loss, gradients' norm, optimizer,
+reports, checkpoints?
 
     python benchmarks/training_loop.py            measures, prints, writes training_loop.{json,md} into docs
     python benchmarks/training_loop.py --quick    one row, into runs/training_loop
@@ -215,9 +216,11 @@ def page(found: dict[str, Any]) -> str:
         [
             "# The cost of the training loop",
             "",
-            "Made by the command below; `benchmarks/training_loop.py` says what is measured and how. Real steps a second of the layer",
+            "Made by the command below; `benchmarks/training_loop.py` says what is measured and how. Real steps a "
+            "second of the layer",
             "alone (forward and backward) and of the whole loop on the same batches, in turns, in one process.",
-            f"{on['cores']} cores ({on['processor']}, {on['capability']}, {on['threads']} threads, torch {on['torch']}), {found['date']}.",
+            f"{on['cores']} cores ({on['processor']}, {on['capability']}, {on['threads']} threads, torch "
+            f"{on['torch']}), {found['date']}.",
             "",
             "```",
             found["command"],
@@ -227,11 +230,14 @@ def page(found: dict[str, Any]) -> str:
             "",
             told(found["rows"]),
             "",
-            "What is beside the layer costs an update nearly the same whatever the cell (ms beside): the embedding, the head with its",
-            "products, the loss, the norm, the optimizer. So it weighs most where the layer is cheapest, a plain RNN on few steps. Of",
+            "What is beside the layer costs an update nearly the same whatever the cell (ms beside): the embedding, "
+            "the head with its",
+            "products, the loss, the norm, the optimizer. So it weighs most where the layer is cheapest, a plain RNN "
+            "on few steps. Of",
             "`next`, the products of the output layer with its symbols are counted too.",
             "",
-            "| cell | H | task | steps a batch | layer, steps/s | loop, steps/s | ms beside | overhead | spread | bar |",
+            "| cell | H | task | steps a batch | layer, steps/s | loop, steps/s | ms beside | overhead | spread | bar "
+            "|",
             "|---|---|---|---|---|---|---|---|---|---|",
             *map(line, found["rows"]),
             "",
@@ -240,7 +246,8 @@ def page(found: dict[str, Any]) -> str:
 
 
 def updates() -> str:
-    """Milliseconds of clipping and AdamW, medians of 30 turns; before each a matrix product empties the caches, as a batch does."""
+    """Milliseconds of clipping and AdamW, medians of 30 turns; before each a matrix product empties the caches, as a
+    batch does."""
     left, right = torch.randn(1000, 1000), torch.randn(1000, 1000)
     lines = ["| parameters | in tensors | torch.nn.utils and torch.optim, ms | the loop, ms |", "|---|---|---|---|"]
     for cell, size in itertools.product(("rnn", "lstm"), SIZES):

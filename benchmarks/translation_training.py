@@ -1,22 +1,23 @@
 """How fast is a recurrent translator trained and searched, beside JoeyNMT 2.3.0 with the same shapes in the same run?
 
-    python benchmarks/translation_training.py --install-peer      JoeyNMT into .peers/joeynmt, once
-    python benchmarks/translation_training.py --data-root DATA    measures, prints, writes results/translation_training.json here
+    python benchmarks/translation_training.py --install-peer    JoeyNMT into .peers/joeynmt, once
+    python benchmarks/translation_training.py --data-root DATA  measures, writes results/translation_training.json here
 
-Shapes: bi-GRU 256, GRU 512 decoder, additive attention 512 wide, input feeding, embeddings 256, dropout 0.3, label smoothing
-0.1, AdamW, gradients clipped to norm 1, 64 sentences a batch, Multi30k German to English.
+Shapes: bi-GRU 256, GRU 512 decoder, additive attention 512 wide, input feeding, embeddings 256, dropout 0.3, label
+smoothing 0.1, AdamW, gradients clipped to norm 1, 64 sentences a batch, Multi30k German to English.
 
-What makes it fair: both read the same files of the same symbols (Ostinato's BPE of 6,000 pieces a side, written as words, so that
-a token is the same thing to both and splitting costs JoeyNMT next to nothing), both have one vocabulary, both run their own
-training step (batches made, forward, backward, clipping, optimizer) on the same number of threads, and they take turns in short
-pieces, so that a slow moment of the machine meets both. Batches are each one's own habit: JoeyNMT takes sentences in random
-order, Ostinato those of similar length. A token is a target symbol or the end; padding counts for neither. The first piece of
-each is not counted.
+What makes it fair: both read the same files of the same symbols (Ostinato's BPE of 6,000 pieces a side, written as
+words, so that a token is the same thing to both and splitting costs JoeyNMT next to nothing), both have one vocabulary,
+both run their own training step (batches made, forward, backward, clipping, optimizer) on the same number of threads,
+and they take turns in short pieces, so that a slow moment of the machine meets both. Batches are each one's own habit:
+JoeyNMT takes sentences in random order, Ostinato those of similar length. A token is a target symbol or the end;
+padding counts for neither. The first piece of each is not counted.
 
-Beam search, width 5, 64 sentences at a time, the length penalty of Wu et al. 2016 with alpha 1, is timed from symbols to symbols
-with the weights of the training just timed, far from the end of learning. Such weights say too little or too much, so the number
-that counts, `decoding`, has both take exactly as many steps for every sentence as references have symbols on average. In
-`decoding_free` each ends as it likes, after 60 steps at most, and it is told how many it took: it rewards what stops early.
+Beam search, width 5, 64 sentences at a time, the length penalty of Wu et al. 2016 with alpha 1, is timed from symbols
+to symbols with the weights of the training just timed, far from the end of learning. Such weights say too little or too
+much, so the number that counts, `decoding`, has both take exactly as many steps for every sentence as references have
+symbols on average. In `decoding_free` each ends as it likes, after 60 steps at most, and it is told how many it took:
+it rewards what stops early.
 """
 
 import argparse
@@ -57,7 +58,8 @@ Rates = dict[str, list[float]]
 
 
 def install_peer() -> None:
-    """JoeyNMT in its own environment; torch first, so that no CUDA build is drawn in, then what it forgets or outgrew."""
+    """JoeyNMT in its own environment; torch first, so that no CUDA build is drawn in, then what it forgets or
+    outgrew."""
     subprocess.run([sys.executable, "-m", "venv", str(PEER)], check=True)
     for packages in (["torch==2.13.0"], ["joeynmt==2.3.0", "importlib_metadata", "sentencepiece==0.2.0"]):
         subprocess.run([str(PEER / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], check=True)
@@ -82,7 +84,8 @@ def prepare_data(root: Path, updates: int, sentences: int) -> dict[str, int]:
         ]
         if len(pairs) < limit:
             sys.exit(
-                f"{split}: {len(pairs):,} usable sentences, {limit:,} are needed; lower --rounds, --piece or --sentences"
+                f"{split}: {len(pairs):,} usable sentences, {limit:,} are needed; lower --rounds, --piece or "
+                "--sentences"
             )
         for language, column in zip(("de", "en"), zip(*pairs)):
             write(FOLDER / f"{split}.{language}", "\n".join(column) + "\n")
@@ -127,7 +130,8 @@ def recipe(piece: int) -> Recipe:
 
 
 def measure_training(piece: int, rounds: int, run: Path, peer: Order | None) -> Rates:
-    """Target tokens a second of each piece; the loop runs as always, and whenever a piece is done it waits for the peer's."""
+    """Target tokens a second of each piece; the loop runs as always, and whenever a piece is done it waits for the
+    peer's."""
     given = recipe(piece)
     prepared = prepare(given)
     examples, seed = prepared.splits["train"], prepared.recipe.settings.training.seed
@@ -155,10 +159,12 @@ def measure_training(piece: int, rounds: int, run: Path, peer: Order | None) -> 
 
 
 def measure_decoding(run: Path, shortest: int, longest: int, peer: Order | None) -> tuple[Rates, dict[str, float]]:
-    """Sentences a second of each round, and the symbols that each said to a sentence, the end included where it was said."""
+    """Sentences a second of each round, and the symbols that each said to a sentence, the end included where it was
+    said."""
     taken = Run.load(run)
     rows = [{"de": line.split()} for line in (FOLDER / "test.de").read_text(encoding="utf-8").splitlines()]
-    # JoeyNMT stops at its limit without an end; ours says the end after it, so that equal steps need a limit that is one lower.
+    # JoeyNMT stops at its limit without an end; ours says the end after it, so that equal steps need a limit that is
+    # one lower.
     search: Settings = settings_class("searches", "beam")(
         type="beam", width=WIDTH, normalization="gnmt", min_length=max(0, shortest - 1), max_length=longest - 1
     )
@@ -248,7 +254,8 @@ def main() -> None:
         equal, said = measure_decoding(run, steps, steps, peer)
         free, freely = measure_decoding(run, 1, LONGEST, peer)
     found = {
-        "command": f"python benchmarks/translation_training.py --data-root DATA --piece {chosen.piece} --rounds {chosen.rounds}"
+        "command": f"python benchmarks/translation_training.py --data-root DATA --piece {chosen.piece} --rounds "
+        f"{chosen.rounds}"
         f" --sentences {chosen.sentences} --threads {chosen.threads}",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cores": os.cpu_count(), **surroundings("cpu")},

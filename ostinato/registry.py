@@ -1,4 +1,5 @@
-"""Rooms and their members: a room is a folder, a component a file, its name the file's name; settings come from constructors."""
+"""Rooms and their members: a room is a folder, a component a file, its name the file's name; settings come from
+constructors."""
 
 from __future__ import annotations
 
@@ -263,5 +264,6 @@ def build(settings: Settings, room: str, *positional: Any) -> Any:
 
 
 def make(room: str, name: str, positional: Iterable[Any] = (), options: dict[str, Any] | None = None) -> Any:
-    """A component by name, its options checked as in a recipe: `make("cells", "gru", (32, 64), {"reset": "before"})`."""
+    """A component by name, its options checked as in a recipe:
+    `make("cells", "gru", (32, 64), {"reset": "before"})`."""
     return build(settings_class(room, name).model_validate({"type": name, **(options or {})}), room, *positional)

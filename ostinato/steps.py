@@ -1,4 +1,5 @@
-"""The batch: a Layout says which steps belong to which sequence, Steps holds the values of the real steps and nothing else."""
+"""The batch: a Layout says which steps belong to which sequence, Steps holds the values of the real steps and nothing
+else."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from torch.utils import _pytree
 class Layout:
     """How the steps of B sequences lie one after the other: made once per batch, shared by all that has these lengths.
 
-    Every map is an index tensor, made at its first use and kept. Lengths and offsets stay on the CPU; maps live on `device`.
-    A layout never changes: nothing can be assigned to it, and it keeps its own copy of the lengths.
+    Every map is an index tensor, made at its first use and kept. Lengths and offsets stay on the CPU; maps live on
+    `device`. A layout never changes: nothing can be assigned to it, and it keeps its own copy of the lengths.
 
     Shapes:
         lengths       (B,)    steps of each sequence
@@ -28,7 +29,7 @@ class Layout:
         mask          (B, T)  True on real steps
         order         (B,)    sequences from longest to shortest, ties in the given order
         alive         T ints  how many sequences have a step t: the widths of the time-major order
-        time_major    (N,)    packed index of each step of the time-major order (step 0 of all in `order`, then step 1, ...)
+        time_major    (N,)    packed index of each step of the time-major order: step 0 of all in `order`, then step 1
         packed        (N,)    the inverse of `time_major`
         reversed      (N,)    packed index of the step that mirrors this one in its sequence
     """
@@ -51,7 +52,8 @@ class Layout:
         )
 
     def cut(self, longest: int) -> Iterator[tuple[Layout, Tensor]]:
-        """Every sequence cut into parts of at most so many steps, first parts first: the layout of each and the places of its steps.
+        """Every sequence cut into parts of at most so many steps, first parts first: the layout of each and the places
+        of its steps.
 
         A sequence that has ended has no step in a part.
         """
@@ -62,7 +64,8 @@ class Layout:
 
     @staticmethod
     def equal(rows: int, steps: int, device: torch.device | str = "cpu") -> Layout:
-        """The layout of `rows` sequences of `steps` steps each; made without a look at data, so that a compiler can follow."""
+        """The layout of `rows` sequences of `steps` steps each; made without a look at data, so that a compiler can
+        follow."""
         if rows < 0 or steps < 0:
             raise ValueError(f"a layout has no less than 0 sequences of 0 steps, got {rows} of {steps}")
         layout = object.__new__(Layout)
@@ -155,12 +158,14 @@ class Layout:
         return (last - self._positions).to(self.device)
 
     def sums(self, values: Tensor) -> Tensor:
-        """The sum over the steps of each sequence, (N,) to (B,); of real numbers in float64, since a sequence may have millions."""
+        """The sum over the steps of each sequence, (N,) to (B,); of real numbers in float64, since a sequence may have
+        millions."""
         exact = values.double() if values.is_floating_point() else values
         return exact.new_zeros(len(self)).index_add(0, self.rows, exact).to(values.dtype)
 
     def grow(self, steps: int) -> Layout:
-        """The layout of the same sequences with `steps` more (or, below zero, fewer) steps each; none falls below zero."""
+        """The layout of the same sequences with `steps` more (or, below zero, fewer) steps each; none falls below
+        zero."""
         return Layout((self.lengths + steps).clamp(min=0), self.device)
 
 
@@ -221,12 +226,14 @@ class Steps:
         return Steps(values, self.layout)
 
     def prepended(self, value: float, rows: Tensor | None = None) -> Steps:
-        """Each sequence with a step of `value` before its first; with `rows` (B,), on the CPU, those alone where it is true."""
+        """Each sequence with a step of `value` before its first; with `rows` (B,), on the CPU, those alone where it is
+        true."""
         more = torch.ones_like(self.layout.lengths) if rows is None else rows.long()
         return self._grown(value, more, more.cumsum(0))
 
     def appended(self, value: float, rows: Tensor | None = None) -> Steps:
-        """Each sequence with a step of `value` after its last; with `rows` (B,), on the CPU, those alone where it is true."""
+        """Each sequence with a step of `value` after its last; with `rows` (B,), on the CPU, those alone where it is
+        true."""
         more = torch.ones_like(self.layout.lengths) if rows is None else rows.long()
         return self._grown(value, more, more.cumsum(0) - more)
 

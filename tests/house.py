@@ -1,8 +1,9 @@
-"""What a file of the core may not do: ask a member for its name. Read from the source, so that one test holds for all files.
+"""What a file of the core may not do: ask a member for its name. Read from the source, so that one test holds for all
+files.
 
-The core is everything but the members' own files, `recipe/infer.py` and `recipe/column_types.py` (which choose a member for a
-column), `recipe/migrate.py` (which reads old names), `kernels/` (whose tables name C++ steps, as a cell's `native` gives them) and
-`nn/` (which is three cells under torch's names).
+The core is everything but the members' own files, `recipe/infer.py` and `recipe/column_types.py` (which choose a member
+for a column), `recipe/migrate.py` (which reads old names), `kernels/` (whose tables name C++ steps, as a cell's
+`native` gives them) and `nn/` (which is three cells under torch's names).
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from ostinato import registry
 
 ROOT = Path(ostinato.__file__).parent
 DEBTS = Path(__file__).with_name("house_debts.txt")
-"""What is still to be mended, a line each: file, rule, what. A new one fails, and so does one that is mended and still listed."""
+"""What is still to be mended, a line each: file, rule, what. A new one fails, and so does one that is mended and still
+listed."""
 
 CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py")}
 OUTSIDE = ("kernels", "nn")
 ORDINARY = frozenset(
     ("char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word", "normal", "point")
 )
-"""Members whose names are words that mean something else too: a unit, a key of JSON, a command. Only beside a `type` are they asked."""
+"""Members whose names are words that mean something else too: a unit, a key of JSON, a command. Only beside a `type`
+are they asked."""
 COINCIDENCES = frozenset({"chain", "context", "reader", "totals"})
-"""Attributes of a single member that others have too: autograd's `ctx.chain`, YAML's `why.context`, `csv.reader`, sacreBLEU's sums."""
+"""Attributes of a single member that others have too: autograd's `ctx.chain`, YAML's `why.context`, `csv.reader`,
+sacreBLEU's sums."""
 ALIGNMENTS = frozenset({"summary", "each", "next", "free", "ahead"})
 OTHERS = (str, bytes, list, dict, tuple, set, torch.Tensor, torch.nn.Module, np.ndarray, Path, ast.AST)
 """Classes of other packages whose attributes are no member's."""
@@ -130,8 +134,8 @@ def _is_class(module: str, name: str) -> bool:
 
 
 def named(tree: ast.Module) -> Iterator[str]:
-    """A literal equal to a member's name, save where a member is chosen and not asked: a default, a value of settings, the
-    arguments of the registry; and save a word of a text."""
+    """A literal equal to a member's name, save where a member is chosen and not asked: a default, a value of settings,
+    the arguments of the registry; and save a word of a text."""
     chosen: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.arguments):
@@ -152,7 +156,8 @@ def named(tree: ast.Module) -> Iterator[str]:
 
 
 def defined(tree: ast.Module) -> set[str]:
-    """The attributes that the classes of a file have: class attributes, methods, `self.x`, settings; and its own functions."""
+    """The attributes that the classes of a file have: class attributes, methods, `self.x`, settings; and its own
+    functions."""
     found = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):

@@ -145,7 +145,8 @@ def test_as_many_labels_as_steps_are_demanded_with_the_place():
     model = ostinato.Model(inputs={"letters": "tokens"}, outputs={"kinds": "tags"}, training={"epochs": 1})
     with pytest.raises(
         DataError,
-        match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps \(one row like this\).*one label per step: mend or leave out",
+        match=r"row 8.*outputs.kinds has \d labels and inputs.letters \d steps \(one row like this\).*one label per "
+        r"step: mend or leave out",
     ):
         model.fit(given, rows(5))
 

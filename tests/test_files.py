@@ -48,9 +48,11 @@ def test_a_path_through_a_file_is_explained(tmp_path):
 def test_the_systems_limit_on_a_files_size_is_explained_and_nothing_half_stays(tmp_path):
     """A real refusal in the middle of a real write."""
     script = (
-        "import resource, sys; from pathlib import Path; from ostinato import files; from ostinato.errors import DataError\n"
+        "import resource, sys; from pathlib import Path; from ostinato import files; from ostinato.errors import "
+        "DataError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))\n"
-        "try:\n    with files.new_folder(Path(sys.argv[1]) / 'x') as new: files.write_synced(new / 'y', bytes(1 << 20))\n"
+        "try:\n    with files.new_folder(Path(sys.argv[1]) / 'x') as new: files.write_synced(new / 'y', bytes(1 << "
+        "20))\n"
         "except DataError as problem: print(problem)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)

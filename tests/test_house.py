@@ -1,4 +1,5 @@
-"""House laws over all rooms: what help, schema and docs are made from is there, and the schema says what the recipe says."""
+"""House laws over all rooms: what help, schema and docs are made from is there, and the schema says what the recipe
+says."""
 
 import ast
 import importlib

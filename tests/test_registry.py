@@ -204,7 +204,8 @@ def installed(monkeypatch):
 
 def test_a_package_outside_brings_a_member_by_entry_point(installed, tmp_path, monkeypatch):
     (tmp_path / "outside_cells.py").write_text(
-        'from typing import Literal\nclass Leaky:\n    """A leaky cell."""\n    def __init__(self, a, b, *, leak: Literal[1, 2] = 1):\n'
+        'from typing import Literal\nclass Leaky:\n    """A leaky cell."""\n'
+        "    def __init__(self, a, b, *, leak: Literal[1, 2] = 1):\n"
         "        self.leak = leak\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,5 @@
-"""Labels of words that are read in pieces: one step per word for what labels them, alone and in company, from recipe to answers."""
+"""Labels of words that are read in pieces: one step per word for what labels them, alone and in company, from recipe to
+answers."""
 
 import json
 import random
@@ -87,7 +88,8 @@ def test_company_order_and_saving_change_no_answer(model, tmp_path):
 @pytest.mark.parametrize("pooling", ["first", "last", "mean"])
 @pytest.mark.parametrize("tokenizer", ["bpe", "unigram", "char", "byte"])
 def test_a_words_step_is_pooled_from_its_own_pieces(tokenizer, pooling):
-    """By hand: each row alone through the encoder, each word's pieces picked out by the number that the tokenizer alone gives."""
+    """By hand: each row alone through the encoder, each word's pieces picked out by the number that the tokenizer alone
+    gives."""
     model = made(tokenizer, ("kinds",), subword_pooling=pooling).fit(rows(30), rows(5, seed=1), device="cpu")
     graph, modality = model.run.graph, model.run.modalities["inputs.words"]
     assert model.run.recipe.settings.inputs["words"].subword_pooling == pooling

@@ -1,4 +1,5 @@
-"""Rows of docs/results.md that are a sweep: one recipe trained over and over, each value of a setting with several seeds."""
+"""Rows of docs/results.md that are a sweep: one recipe trained over and over, each value of a setting with several
+seeds."""
 
 import json
 from dataclasses import dataclass
@@ -143,8 +144,8 @@ class Swept:
         return [
             *lines,
             "",
-            f"{result['minutes']} minutes in all on {on['cores']} cores ({on['processor']}, {on['capability']}, {on['threads']} threads,"
-            f" torch {on['torch']}), {result['date']}.",
+            f"{result['minutes']} minutes in all on {on['cores']} cores ({on['processor']}, {on['capability']}, "
+            f"{on['threads']} threads, torch {on['torch']}), {result['date']}.",
         ]
 
     def for_readme(self, result: dict[str, Any] | None) -> str:
@@ -156,7 +157,10 @@ class Swept:
             else ["not yet run", "", ""]
         )
         what = f"[{self.measured.partition(';')[0]}: {bar.label}](docs/results.md#{self.name})"
-        return f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only {self.name}` |"
+        return (
+            f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only "
+            f"{self.name}` |"
+        )
 
 
 def _known(each: list[float | None]) -> list[float]:
@@ -186,7 +190,8 @@ ADDING = Swept(
     metric="rmse",
     squared=True,
     metric_name="mean squared error",
-    published="LSTM and the relu RNN that starts at the identity solve it, the tanh RNN does not (Le et al. 2015, arXiv:1504.00941, figure 2)",
+    published="LSTM and the relu RNN that starts at the identity solve it, the tanh RNN does not (Le et al. 2015, "
+    "arXiv:1504.00941, figure 2)",
 )
 SUMS = Swept(
     name="sums",
@@ -194,7 +199,8 @@ SUMS = Swept(
     over="inputs.numbers.encoder",
     bars=(
         Bar(
-            "{cell: {type: rnn, activation: relu, start: identity}, bidirectional: false, hidden_size: 32, embedding_size: 8, dropout: 0}",
+            "{cell: {type: rnn, activation: relu, start: identity}, bidirectional: false, hidden_size: 32, "
+            "embedding_size: 8, dropout: 0}",
             "relu RNN that starts at the identity",
             most=0.5,
         ),

@@ -4,9 +4,10 @@
     python tools/make_dates.py --check    makes them again and compares the bytes; exits 1 if they differ
     python tools/make_dates.py --show     prints one day of every language and form
 
-Names and word order come from Unicode CLDR by way of Babel (Unicode License v3). A form is kept if nobody can read another day
-out of it: the year has four digits, and the month stands as a word or is named by one (2012年7月4日). Each day stands in one row
-only, so no day of valid or test is ever seen in training. Another Babel brings another CLDR and other rows: these are of 2.18.0.
+Names and word order come from Unicode CLDR by way of Babel (Unicode License v3). A form is kept if nobody can read
+another day out of it: the year has four digits, and the month stands as a word or is named by one (2012年7月4日). Each
+day has one row only, so no day of valid or test is ever seen in training. Another Babel brings another CLDR and other
+rows: these are of 2.18.0.
 """
 
 import argparse
@@ -29,8 +30,8 @@ SEED = 20240229
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 ROWS = {"test": 2000, "valid": 1000, "train": 36000}
 LANGUAGES = (
-    "am ar bg bn ca cs cy da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka km ko lt lv ml mn nb nl pa pl pt "
-    "ro ru sk sl sr sv sw ta te th tr uk ur vi zh"
+    "am ar bg bn ca cs cy da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka km ko lt lv ml mn nb nl pa "
+    "pl pt ro ru sk sl sr sv sw ta te th tr uk ur vi zh"
 ).split()
 FORMS = ("full", "long", "medium", "short")
 

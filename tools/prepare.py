@@ -17,7 +17,8 @@
     basic-motions (.jsonl)              series, activity
     m4-hourly (series.jsonl)            series, value: each series whole, its last 48 hours are the test
     etth1 (hours.tsv)                   date, channel, value: a row per hour and channel, scaled by the training part
-    beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain, wind_nw, wind_ne, wind_se
+    beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain,
+                                        wind_nw, wind_ne, wind_se
     shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
@@ -52,7 +53,8 @@ ADDING_SEED, ADDING_STEPS, SUMS_SEED = 4, 200, 5
 SPLIT_SEED, VALID_SHARE = 20150101, 0.1
 FOLDS, SPLICED_AT = 10, 30
 COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
-"""Training rows have lengths uniform from 1 to the first; the test has so many rows of every length from 1 to the second."""
+"""Training rows have lengths uniform from 1 to the first; the test has so many rows of every length from 1 to the
+second."""
 
 
 def scan(root: Path) -> Tables:
@@ -75,7 +77,8 @@ def _scan_rows(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def cmudict(root: Path) -> Tables:
-    """The CMU dictionary without stress: of the sorted words the first and every 20th after it to test, the next to valid.
+    """The CMU dictionary without stress: of the sorted words the first and every 20th after it to test, the next to
+    valid.
 
     All variants of a word lie on one side: in train a row each, in valid and test one row with the first as `sounds`.
     """
@@ -115,8 +118,9 @@ def _copied(draw: random.Random, length: int) -> tuple[str, str, str]:
 
 
 def adding(root: Path | None) -> Tables:
-    """Hochreiter's adding problem, 200 steps: numbers from 0 to 1 beside marks, of which one stands in each half; the answer is
-    the sum of the two marked numbers. Always saying 1 has a mean squared error of 1/6. Le 2015, arXiv:1504.00941, section 4.1."""
+    """Hochreiter's adding problem, 200 steps: numbers from 0 to 1 beside marks, of which one stands in each half; the
+    answer is the sum of the two marked numbers. Always saying 1 has a mean squared error of 1/6. Le 2015,
+    arXiv:1504.00941, section 4.1."""
     draw = random.Random(ADDING_SEED)
     sizes = {"train": 20_000, "valid": 500, "test": 1_000}
     return {
@@ -198,8 +202,9 @@ def _mrpc_rows(path: Path) -> Iterator[Row]:
 def atis(root: Path) -> Tables:
     """Questions about flights: their words, a slot tag (IOB2) for each, and what is asked for; the usual 4,478 and 500.
 
-    `intent` is the label as it stands, several joined by `#` where a question has several; `first_intent` is the first of them.
-    Test rows whose label training does not have are kept, since published accuracies count all 893 rows, and counted here.
+    `intent` is the label as it stands, several joined by `#` where a question has several; `first_intent` is the first
+    of them. Test rows whose label training does not have are kept, since published accuracies count all 893 rows, and
+    counted here.
     """
     tables, known = {}, {}
     columns = ("words", "slots", "intent", "first_intent")
@@ -226,8 +231,8 @@ def _atis_rows(path: Path) -> Iterator[Row]:
 def dna_splice(root: Path, *, fold: int) -> Tables:
     """30 letters of DNA before a junction and 30 after it: exon to intron (EI), intron to exon (IE) or neither (N).
 
-    Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the test, the
-    one after it valid.
+    Ten folds by seed, each with the labels in equal shares and every copy of a sequence in one fold: `fold` is the
+    test, the one after it valid.
     """
     path = root / "dna-splice-junctions" / "splice.csv.gz"
     rows = []
@@ -365,7 +370,8 @@ ETTH1_TRAIN, ETTH1_USED = 8_640, 14_400
 
 
 def etth1(root: Path) -> Tables:
-    """The channels of ETTh1 as series of their own, each less its mean and divided by its deviation in the training part."""
+    """The channels of ETTh1 as series of their own, each less its mean and divided by its deviation in the training
+    part."""
     header, *lines = _lines(root / "electricity-transformer-etth1" / "ETTh1.csv.gz")
     rows = [line.split(",") for line in lines[:ETTH1_USED]]
     found = []
@@ -403,7 +409,8 @@ def beijing_air(root: Path) -> Tables:
 
 
 SHAKESPEARE_PIECE, SHAKESPEARE_TRAIN = 1_000, 0.9
-"""Characters of a row: of each the first few are guessed without what came before, and its end is guessed too. And the usual split."""
+"""Characters of a row: of each the first few are guessed without what came before, and its end is guessed too. And the
+usual split."""
 
 
 def shakespeare(root: Path) -> Tables:
@@ -467,7 +474,8 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
 def _there(path: Path) -> None:
     if not path.is_file():
         sys.exit(
-            f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data list`)"
+            f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data "
+            "list`)"
         )
 
 

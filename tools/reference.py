@@ -1,4 +1,5 @@
-"""Writes docs/reference.md: every member of every room, its settings, their types, defaults and meaning, from the constructors.
+"""Writes docs/reference.md: every member of every room, its settings, their types, defaults and meaning, from the
+constructors.
 
 python tools/reference.py            writes the page
 python tools/reference.py --check    says whether the page is up to date; exit code 1 if it is not
@@ -35,7 +36,8 @@ ABOUT = {
     "modalities": "The `type` of an input or output. Every input also has [these settings](#every-input), every output"
     " [these](#every-output).",
     "tokenizers": "`tokenizer` of a text.",
-    "metrics": "What `evaluate` measures. `metrics` of an output lists them, names or mappings with a `type`; by default they"
+    "metrics": "What `evaluate` measures. `metrics` of an output lists them, names or mappings with a `type`; by "
+    "default they"
     " are those of its modality and head. `training.monitor: OUTPUT.METRIC` monitors one, under its name in reports.",
     "cells": "`cell` of an encoder or decoder.",
     "attentions": "`attention` of a decoder.",
@@ -56,7 +58,8 @@ SECTIONS = re.compile(r"^(Shapes|Units|Args|Errors|Source)\b.*:", re.MULTILINE)
 
 
 def sections(text: str) -> dict[str, str]:
-    """A docstring by its parts: `line`, `body`, then `Shapes`, `Units`, `Args`, `Errors`, `Source` as far as they are there."""
+    """A docstring by its parts: `line`, `body`, then `Shapes`, `Units`, `Args`, `Errors`, `Source` as far as they are
+    there."""
     line, _, rest = text.partition("\n")
     marks = list(SECTIONS.finditer(rest))
     found = {"line": line, "body": rest[: marks[0].start() if marks else None].strip("\n")}
@@ -226,11 +229,13 @@ def page() -> str:
         "# Reference",
         "",
         "Every setting of a recipe, written by `tools/reference.py` from the constructors; a test keeps it up to date.",
-        "[recipes.md](recipes.md) explains how they fit together. *From the data*: chosen from the training rows where the recipe",
-        "leaves it out, and printed with its reason. A bare name stands for `{type: name}`. None: leave it out, or write `null`.",
+        "[recipes.md](recipes.md) explains how they fit together. *From the data*: chosen from the training rows where "
+        "the recipe",
+        "leaves it out, and printed with its reason. A bare name stands for `{type: name}`. None: leave it out, or "
+        "write `null`.",
         "",
-        "[The recipe](#the-recipe) · [every input](#every-input) · [every output](#every-output) · [training](#training) · "
-        + " · ".join(f"[{room}](#{room})" for room in ROOMS),
+        "[The recipe](#the-recipe) · [every input](#every-input) · [every output](#every-output) · "
+        "[training](#training) · " + " · ".join(f"[{room}](#{room})" for room in ROOMS),
         "",
         "## The recipe",
         "",
@@ -247,7 +252,8 @@ def page() -> str:
         "",
         f"{' '.join((inspect.getdoc(Data) or '').split())}",
         f"Each of {', '.join(f'`{name}`' for name in Data.model_fields)} is a file,",
-        "a list of files (their rows one after the other), or one text file per column: `{de: train.de.gz, en: train.en.gz}`.",
+        "a list of files (their rows one after the other), or one text file per column: `{de: train.de.gz, en: "
+        "train.en.gz}`.",
         "`file` names one table in place of `train`.",
         "",
         "## Every input",

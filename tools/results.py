@@ -2,11 +2,12 @@
 
     python tools/results.py --data-root DATA                  all rows that have no docs/results/ROW.json yet
     python tools/results.py --data-root DATA --only multi30k  the row of that name, or those whose name begins with it
-    python tools/results.py --only copy                       the bottleneck: three models and docs/bottleneck.png (needs no data)
+    python tools/results.py --only copy                       three models and docs/bottleneck.png (needs no data)
     python tools/results.py --render                          the page, the plot and the README's tables alone
 
-DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training resumes,
-and a row is written when it is whole. To measure a row again, delete its JSON and its folder below runs/results.
+DATA holds the data sets' folders, as `ostinato data list` names them. What was stopped goes on where it was: training
+resumes, and a row is written when it is whole. To measure a row again, delete its JSON and its folder below
+runs/results.
 """
 
 import argparse
@@ -150,7 +151,8 @@ ROWS = (
     _babi(6, "yes or no"),
     _babi(20, "motivations", 98.0),
     _accuracy(
-        "sst", "sentiment", "Stanford sentiment, two classes, 1,821 sentences; sentences alone, no phrases and no pretrained vectors",
+        "sst", "sentiment", "Stanford sentiment, two classes, 1,821 sentences; sentences alone, no phrases and no "
+                            "pretrained vectors",
         "with phrases and vectors: LSTM 84.9, BiLSTM 87.5 (Tai et al. 2015, arXiv:1503.00075)", 79.0,
     ),
     _accuracy(
@@ -179,7 +181,8 @@ ROWS = (
         "m4-hourly",
         "M4 hourly, 414 series, 48 hours ahead",
         (Shown("ahead", "smape", most=12.5), Shown("ahead", "mase", most=1.1)),
-        "sMAPE / MASE: Theta 18.14 / 2.46, the competition's own RNN 14.70 / 3.05, winner 9.33 / 0.89 (Makridakis et al. 2020)",
+        "sMAPE / MASE: Theta 18.14 / 2.46, the competition's own RNN 14.70 / 3.05, winner 9.33 / 0.89 (Makridakis et "
+        "al. 2020)",
         "m4-hourly",
     ),
     Row(
@@ -200,7 +203,8 @@ ROWS = (
         "shakespeare-char",
         "Tiny Shakespeare by characters, the last tenth, in rows of 1,000",
         (Shown("going_on", "bits_per_character"), Shown("going_on", "token_accuracy")),
-        "1.88 nats (2.71 bits) a small Transformer on a CPU, 1.47 nats (2.12 bits) one of 10.7 M parameters (nanoGPT's README)",
+        "1.88 nats (2.71 bits) a small Transformer on a CPU, 1.47 nats (2.12 bits) one of 10.7 M parameters (nanoGPT's "
+        "README)",
         "shakespeare",
     ),
     Row(
@@ -213,7 +217,8 @@ ROWS = (
     _copy("copy-none", "no attention"),
     _copy("copy-reversed", "no attention, source reversed"),
     _copy("copy-attention", "additive attention"),
-    _translation("multi30k-en-de-no-attention", "de", "English to German without attention", "none, see the row with attention"),
+    _translation("multi30k-en-de-no-attention", "de", "English to German without attention",
+                 "none, see the row with attention"),
     _translation("multi30k-en-de", "de", "English to German", LIUM, least=35.0),
     _translation(
         "multi30k-en-fr", "fr", "English to French",
@@ -227,7 +232,8 @@ ROWS = (
             Shown("sounds", "sequence_error(first)"),
             Shown("sounds", "token_error_rate"),
         ),
-        "word error rate on another split of it: WFST 33.9 %, Transformer about 31 % (g2p-seq2seq's README, commit 006cb40)",
+        "word error rate on another split of it: WFST 33.9 %, Transformer about 31 % (g2p-seq2seq's README, commit "
+        "006cb40)",
         "cmudict",
     ),
 )  # fmt: skip
@@ -281,7 +287,8 @@ def measure_sweep(row: Swept, data_root: str) -> dict[str, Any]:
 
 
 def _run(words: Sequence[str], data_root: str, *, keep: bool = False) -> str:
-    """Runs a command with the machine's own folders in place of DATA and DIR; gives its standard output if that is kept."""
+    """Runs a command with the machine's own folders in place of DATA and DIR; gives its standard output if that is
+    kept."""
     ostinato = str(Path(sys.executable).with_name("ostinato"))
     own = {"DATA": data_root, "DIR": str(RUNS), "python": sys.executable, "ostinato": ostinato}
     print("+", *words, flush=True)
@@ -349,8 +356,10 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
     lines = [
         "# Results",
         "",
-        "Made by `make results`, which runs each recipe that has no result yet; written by `tools/results.py` from the files in",
-        "`docs/results`. Values stand with their 95 % intervals. Minutes are those of training and validation, on the machine",
+        "Made by `make results`, which runs each recipe that has no result yet; written by `tools/results.py` from the "
+        "files in",
+        "`docs/results`. Values stand with their 95 % intervals. Minutes are those of training and validation, on the "
+        "machine",
         "named with each row.",
         "",
         "| recipe | metric | bar | value | interval | | minutes |",
@@ -451,7 +460,8 @@ def readme_block(results: dict[str, dict[str, Any]]) -> list[str]:
         value, interval, _, minutes = _cells(row.shown[0], results.get(row.name), 0)
         what = f"[{row.measured.partition(';')[0]}](docs/results.md#{row.name})"
         lines.append(
-            f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only {row.name}` |"
+            f"| {what} | {row.shown[0].metric} | {value} | {interval} | {minutes} | `python tools/results.py --only "
+            f"{row.name}` |"
         )
     return lines + [row.for_readme(results.get(row.name)) for row in SWEEPS]
 

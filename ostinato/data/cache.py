@@ -1,4 +1,5 @@
-"""The cache: every example encoded once, in memory-mapped files under a key made from all that decides their content."""
+"""The cache: every example encoded once, in memory-mapped files under a key made from all that decides their
+content."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ class Dataset:
     def usable(
         self, names: Sequence[str], *, max_steps: int | None, any_of: Sequence[str] = (), rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, dict[str, LeftOut]]:
-        """The rows to train on, in order, and why others are left out; a row counts under the first reason that applies.
+        """The rows to train on, in order, and why others are left out; a row counts under the first reason that
+        applies.
 
         Args:
             names: the columns that must hold something.
@@ -162,7 +164,8 @@ def encode(
 def encode_values(
     modality: Modality, values: Iterable[Any], place: Callable[[int], str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw values encoded one after the other: their steps (N, ...) in the type of `spec.stored`, and lengths (rows,) int64.
+    """Raw values encoded one after the other: their steps (N, ...) in the type of `spec.stored`, and lengths (rows,)
+    int64.
 
     A missing value (None) has no steps. The same function serves training and prediction.
 

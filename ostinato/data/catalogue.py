@@ -1,4 +1,5 @@
-"""The data sets that recipes name: what each is for, its licence, its files with their checksums, and where it lives."""
+"""The data sets that recipes name: what each is for, its licence, its files with their checksums, and where it
+lives."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ BLOCK_ROWS = 1024
 UNIVERSAL = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 """The columns of CoNLL-U. Source: universaldependencies.org/format.html."""
 HEADER = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
-"""The first line that names the columns of a file, as in CoNLL-U Plus. Source: universaldependencies.org/ext-format.html."""
+"""The first line that names the columns of a file, as in CoNLL-U Plus. Source:
+universaldependencies.org/ext-format.html."""
 UNNAMED = "_"
 
 
@@ -80,8 +81,8 @@ class Conll(Source):
             count = len(self._fields(first[1]))
             example = " ".join(["word", *[UNNAMED] * (count - 2), "tag"])
             raise DataError(
-                f"{self.title} line {first[0]} has {count} columns, and nothing names them; name them from left to right, "
-                f"{UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
+                f"{self.title} line {first[0]} has {count} columns, and nothing names them; name them from left to "
+                f"right, {UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
                 "or in the file's first line: # global.columns = word tag"
             )
         self.columns = tuple(name for name in self.names if name != UNNAMED)
@@ -150,7 +151,8 @@ class Conll(Source):
 
 
 class Fasta(Source):
-    """Sequences of letters after a line `>name`; of one file its `name` and `sequence`, of several in parallel a column each.
+    """Sequences of letters after a line `>name`; of one file its `name` and `sequence`, of several in parallel a column
+    each.
 
     Args:
         files: column -> (the file, its name as the user wrote it); one file under None offers `name` and `sequence`.
@@ -204,7 +206,8 @@ class Fasta(Source):
                 if name.split()[:1] != first.split()[:1]:
                     raise DataError(
                         f"{self.where}: {self.files[column][1]} line {line} is {name[:40]!r}, and beside it stands "
-                        f"{first[:40]!r} of {self.files[self.columns[0]][1]}; record n of one file belongs to record n of the others"
+                        f"{first[:40]!r} of {self.files[self.columns[0]][1]}; record n of one file belongs to record n "
+                        "of the others"
                     )
             yield number, {column: sequence for column, (_, _, sequence) in zip(self.columns, records)}
 
@@ -279,7 +282,8 @@ class TimeSeries(Source):
             channels = channels or len(steps[0])
             if len(steps[0]) != channels:
                 raise DataError(
-                    f"{self.title} line {line} has {len(steps[0])} channels, and the first series has {channels}; all need as many"
+                    f"{self.title} line {line} has {len(steps[0])} channels, and the first series has {channels}; all "
+                    "need as many"
                 )
             some = True
             yield line, {"series": steps, **cells}
@@ -305,8 +309,8 @@ class TimeSeries(Source):
         lengths = sorted({len(values) for values in channels})
         if len(lengths) > 1:
             raise DataError(
-                f"{self.title} line {line} has channels of {lengths[0]} and of {lengths[-1]} steps; all channels of a series "
-                "need as many, with ? for a missing value"
+                f"{self.title} line {line} has channels of {lengths[0]} and of {lengths[-1]} steps; all channels of a "
+                "series need as many, with ? for a missing value"
             )
         return [list(step) for step in zip(*channels)]
 

@@ -31,7 +31,8 @@ class Block:
         unit: what `lines` counts, `line` or `row`.
         lines: for each row, the line on which it begins, from 1.
         columns: the cells of each column that was asked for, one per row.
-        text: whether the cells are fields of text that a modality parses; otherwise they are raw values, None where missing.
+        text: whether the cells are fields of text that a modality parses; otherwise they are raw values, None where
+            missing.
     """
 
     source: str

@@ -1,4 +1,5 @@
-"""Examples: what training, validation and evaluation ask of one split, whether its examples are rows, windows of series or streams."""
+"""Examples: what training, validation and evaluation ask of one split, whether its examples are rows, windows of series
+or streams."""
 
 from __future__ import annotations
 
@@ -35,11 +36,12 @@ class Epochs(Protocol):
 class Examples(ABC):
     """The examples of one split, numbered from 0.
 
-    Raw values serve evaluation and messages; encoded steps and batches serve training and need the encoded data set. Nothing that
-    is kept grows faster than the number of examples.
+    Raw values serve evaluation and messages; encoded steps and batches serve training and need the encoded data set.
+    Nothing that is kept grows faster than the number of examples.
 
     Args:
-        rows: the number of each example among all rows of its table, or all windows of its series; None: these are all of them.
+        rows: the number of each example among all rows of its table, or all windows of its series; None: these are all
+            of them.
     """
 
     where: str
@@ -76,7 +78,8 @@ class Examples(ABC):
         """A hash of the data that the examples are some of."""
 
     def scales(self, place: str, numbers: Numbers) -> list[Any] | None:
-        """For each of these examples how large an error of this output is ordinary, NaN where unknown; None where no scale is known."""
+        """For each of these examples how large an error of this output is ordinary, NaN where unknown; None where no
+        scale is known."""
         return None
 
     def order(self, numbers: Numbers) -> Order | None:

@@ -82,8 +82,8 @@ def fetch_entry(
         waiting = [file for file in entry.files if not _stands(folder / file.name, file)]
         if waiting and not entry.free:
             raise DataError(
-                f"'{entry.name}' is not fetched: {entry.reason} (licence: {entry.licence}); if you may use it, get it from "
-                f"{entry.home} and put {', '.join(file.name for file in waiting)} into {folder}"
+                f"'{entry.name}' is not fetched: {entry.reason} (licence: {entry.licence}); if you may use it, get it "
+                f"from {entry.home} and put {', '.join(file.name for file in waiting)} into {folder}"
             )
         for path, files in groupby(sorted(waiting, key=lambda file: file.path), key=lambda file: file.path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,8 @@ def _bring(url: str, files: list[File], folder: Path, connection: Connection, pr
         else:
             resumed = _download(url, part, first.whole_bytes, connection, progress)
             if resumed and not _matches(part, first):
-                # The beginning may be another version's or a damaged disk's: one clean download before the home is blamed.
+                # The beginning may be another version's or a damaged disk's: one clean download before the home is
+                # blamed.
                 part.unlink()
                 _download(url, part, first.whole_bytes, connection, progress)
             with part.open("rb") as source:
@@ -177,9 +178,9 @@ def _put(source: BinaryIO, file: File, folder: Path, where: str) -> None:
             os.fsync(target.fileno())
         if size != file.whole_bytes or digest.hexdigest() != file.whole_sha256:
             raise _Useless(
-                f"{where} is not what the catalogue knows ({file.whole_bytes} bytes, sha256 {file.whole_sha256}): it has "
-                f"{'at least ' if size > file.whole_bytes else ''}{size} bytes, sha256 {digest.hexdigest()}, and was thrown "
-                "away; fetch again, and if that fails too the home has changed"
+                f"{where} is not what the catalogue knows ({file.whole_bytes} bytes, sha256 {file.whole_sha256}): it "
+                f"has {'at least ' if size > file.whole_bytes else ''}{size} bytes, sha256 {digest.hexdigest()}, and "
+                "was thrown away; fetch again, and if that fails too the home has changed"
             )
         os.replace(temporary, folder / file.name)
     finally:
@@ -187,7 +188,8 @@ def _put(source: BinaryIO, file: File, folder: Path, where: str) -> None:
 
 
 def _packer(target: BinaryIO, store: str) -> AbstractContextManager[BinaryIO]:
-    """What to write into: the target, or a gzip stream without name and time, so that the same content gives the same bytes."""
+    """What to write into: the target, or a gzip stream without name and time, so that the same content gives the same
+    bytes."""
     if store == "gz":
         return gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=target, mtime=0)
     return nullcontext(target)
@@ -213,8 +215,8 @@ def _download(url: str, part: Path, size: int, connection: Connection, progress:
         furthest = max(furthest, here)
         if failures >= connection.tries:
             raise DataError(
-                f"{url} could not be fetched: {failure}, {failures} times in a row; {here} bytes are kept in {part}: look at the "
-                "connection and fetch again, it goes on from there"
+                f"{url} could not be fetched: {failure}, {failures} times in a row; {here} bytes are kept in {part}: "
+                "look at the connection and fetch again, it goes on from there"
             )
         time.sleep(connection.pause_seconds * 2 ** (failures - 1))
 
@@ -230,8 +232,8 @@ def _lasting(url: str, error: Exception, part: Path) -> str:
         part.unlink(missing_ok=True)
     elif error.code not in (408, 425, 429) and error.code < 500:
         raise DataError(
-            f"{url} answers {error.code} {error.reason}: the file is gone or may not be read; if the address opens in a browser, "
-            "put the file into the folder yourself, else tell Ostinato's maintainers"
+            f"{url} answers {error.code} {error.reason}: the file is gone or may not be read; if the address opens in "
+            "a browser, put the file into the folder yourself, else tell Ostinato's maintainers"
         ) from error
     return f"the server answers {error.code} {error.reason}"
 
@@ -258,8 +260,8 @@ def _receive(url: str, part: Path, have: int, size: int, connection: Connection,
         most = size or LARGEST_ARCHIVE
         if (size and whole and whole != size) or whole > most:
             raise _Useless(
-                f"{url} has {whole} bytes, the catalogue knows {size or f'at most {most}'}: the file at its home has changed, or "
-                "something on the way answers in its place"
+                f"{url} has {whole} bytes, the catalogue knows {size or f'at most {most}'}: the file at its home has "
+                "changed, or something on the way answers in its place"
             )
         with part.open("ab" if goes_on else "wb") as target:
             # read1 hands on what has come: a connection that breaks or stalls loses nothing.

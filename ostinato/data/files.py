@@ -24,7 +24,8 @@ PARQUET_ROWS = 1 << 16
 LIST_ROWS = 1 << 10
 """Rows of lists that are read before anything tells how long these are."""
 LIST_VALUES = 1 << 22
-"""Values of lists that are read at once: each slice of a parquet file is unpacked anew, which took half the time of the whole file."""
+"""Values of lists that are read at once: each slice of a parquet file is unpacked anew, which took half the time of the
+whole file."""
 NEWLINE, RETURN, QUOTE = 10, 13, 34
 OTHER_SEPARATORS = {
     ";": "not by semicolons; write it with commas, numbers with a point (1.5), or with tabs and name it .tsv",
@@ -50,8 +51,8 @@ class Lines(Source):
             first, *others = next(self._texts(column, GLANCE_BYTES))
             if others and FASTA_NAME.match(first) and FASTA_LETTERS.fullmatch(others[0]):
                 raise DataError(
-                    f"{where}: {files[column][1]} begins as FASTA does ({first[:40]!r}), and would be read as text with one example a line;"
-                    " name it .fasta, or give the text as a column of a table"
+                    f"{where}: {files[column][1]} begins as FASTA does ({first[:40]!r}), and would be read as text "
+                    "with one example a line; name it .fasta, or give the text as a column of a table"
                 )
 
     def _texts(self, column: str, size: int) -> Iterator[list[str]]:
@@ -125,7 +126,10 @@ class Delimited(Source):
         bare = re.sub(r'"[^"]*"', "", header)
         there = next((way for letter, way in OTHER_SEPARATORS.items() if letter in bare), None)
         if self.quoted and "," not in bare and there is not None:
-            told = f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, {there}"
+            told = (
+                f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, "
+                f"{there}"
+            )
             raise DataError(f"{self.title} line 1: {told}; a name that holds such a sign itself stands in quotes")
 
     def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
@@ -199,8 +203,8 @@ class Delimited(Source):
             row = int(wrong.argmax())
             at = line + data.count(b"\n", 0, int(starts[row]))
             raise DataError(
-                f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names {len(self.columns)} "
-                f"({', '.join(self.columns)}); "
+                f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names "
+                f"{len(self.columns)} ({', '.join(self.columns)}); "
                 + (
                     "fields are divided by commas and not by ';': "
                     if self.quoted and ";" in "".join(self.columns)
@@ -319,8 +323,8 @@ class JsonLines(Source):
             for at, value in enumerate(values):
                 if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
                     raise DataError(
-                        f"{self.title} line {line + at}: '{column}' holds half of a surrogate pair, which is no Unicode text; "
-                        "write the whole pair, or the character itself"
+                        f"{self.title} line {line + at}: '{column}' holds half of a surrogate pair, which is no "
+                        "Unicode text; write the whole pair, or the character itself"
                     )
 
     def digest(self, columns: Sequence[str]) -> str:

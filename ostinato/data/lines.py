@@ -1,4 +1,5 @@
-"""Bytes of a text file in blocks of whole lines, with the guards that need them: damage, encoding, NUL, nothing at all."""
+"""Bytes of a text file in blocks of whole lines, with the guards that need them: damage, encoding, NUL, nothing at
+all."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from typing import BinaryIO
 from ostinato.errors import DataError
 
 BLOCK_BYTES = 8 << 20
-"""Blocks of this size stay at +58 MB of memory for a file of any length, where Polars' own streaming grew with the file."""
+"""Blocks of this size stay at +58 MB of memory for a file of any length, where Polars' own streaming grew with the
+file."""
 GLANCE_BYTES = 1 << 16
 """Enough to see a header or the first rows when a table is opened."""
 

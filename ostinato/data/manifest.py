@@ -38,7 +38,8 @@ class Manifest(Source):
         where: the path in the recipe that named it.
 
     Errors:
-        DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form, or damaged.
+        DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form,
+            or damaged.
     """
 
     def __init__(self, table: Source, folder: Path, where: str):
@@ -96,7 +97,8 @@ class Manifest(Source):
         path = (self.folder / cell).resolve()
         if not path.is_relative_to(self.folder):
             raise DataError(
-                f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the manifest"
+                f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the "
+                "manifest"
             )
         if _kind(path) not in (TEXT, *NUMBERS, LIST, ARRAY):
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}")
@@ -172,7 +174,8 @@ def _numbers(text: str, separator: str, title: str) -> list[list[float | None]]:
     for number, cells in enumerate(rows, 1):
         if len(cells) != len(rows[0]):
             raise DataError(
-                f"{title} line {number} has {len(cells)} cells, and the first line {len(rows[0])}; all steps need as many"
+                f"{title} line {number} has {len(cells)} cells, and the first line {len(rows[0])}; all steps need as "
+                "many"
             )
         if number == 1 and not any(map(_is_number, cells)):
             continue

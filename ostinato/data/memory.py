@@ -1,4 +1,5 @@
-"""Rows that are in memory already: dicts, pandas and Polars frames, Hugging Face data sets; none of these is imported here."""
+"""Rows that are in memory already: dicts, pandas and Polars frames, Hugging Face data sets; none of these is imported
+here."""
 
 from __future__ import annotations
 
@@ -106,8 +107,8 @@ class Memory(Source):
             yield Block(self.name, "row", range(begin + 1, end + 1), cells, False)
 
     def _slices(self, columns: Sequence[str], begin: int, end: int) -> Iterator[tuple[int, int, dict[str, list[Any]]]]:
-        """The cells of rows one after the other, with their (begin, end): as few as the lists before them were long, since frames
-        make Python's objects of them."""
+        """The cells of rows one after the other, with their (begin, end): as few as the lists before them were long,
+        since frames make Python's objects of them."""
         size = FIRST_ROWS
         while begin < end:
             stop = min(end, begin + min(size, BLOCK_ROWS))
@@ -118,7 +119,8 @@ class Memory(Source):
             begin = stop
 
     def digest(self, columns: Sequence[str]) -> str:
-        """Of the JSON of {column: cells} of BLOCK_ROWS rows after BLOCK_ROWS rows, made slice by slice: runs have kept it."""
+        """Of the JSON of {column: cells} of BLOCK_ROWS rows after BLOCK_ROWS rows, made slice by slice: runs have kept
+        it."""
         content = hashlib.sha256()
         for begin in range(0, self.num_rows, BLOCK_ROWS):
             end = min(begin + BLOCK_ROWS, self.num_rows)

@@ -1,4 +1,5 @@
-"""Tables: rows from files, parallel text files or memory, streamed in blocks as often as wanted, each with its place."""
+"""Tables: rows from files, parallel text files or memory, streamed in blocks as often as wanted, each with its
+place."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ class Table:
             for block in source.blocks(columns):
                 if not self._starts or row > self._starts[-1]:
                     self._starts.append(row)
-                    # Line numbers that take room (breaks within quotes) are not kept; such a block is read again instead.
+                    # Line numbers that take room (breaks within quotes) are not kept; such a block is read again
+                    # instead.
                     lines = block.lines if isinstance(block.lines, range) else ()
                     self._seen.append(Block(block.source, block.unit, lines, {}, block.text))
                 yield row, block
@@ -159,9 +161,9 @@ class Table:
 def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     """One column of a block as raw values of a modality.
 
-    A field of text is parsed. A string among raw values (JSON, parquet, memory) is kept where the modality would parse it to
-    a string, and parsed otherwise: `"a b c"` serves as a list of tokens, and `""` is a missing label or an empty text as in a
-    field. Any other cell the modality takes as it is. Each cell is read alike, whatever the others are.
+    A field of text is parsed. A string among raw values (JSON, parquet, memory) is kept where the modality would parse
+    it to a string, and parsed otherwise: `"a b c"` serves as a list of tokens, and `""` is a missing label or an empty
+    text as in a field. Any other cell the modality takes as it is. Each cell is read alike, whatever the others are.
     """
     cells = block.columns[name]
     values: list[Any] = []
@@ -179,11 +181,12 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     """A table from whatever names or holds its rows; of the files only the first rows are read.
 
     Args:
-        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz); a
-            list of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}` of
-            text, whose lines n belong together, or of FASTA, whose sequences n do; `{word _ tag: file}`, which names the
-            columns of a file in CoNLL's form from left to right, `_` for each that is not read (in both a list of files in
-            place of each file); or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
+        source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz);
+            a list of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}`
+            of text, whose lines n belong together, or of FASTA, whose sequences n do; `{word _ tag: file}`, which names
+            the columns of a file in CoNLL's form from left to right, `_` for each that is not read (in both a list of
+            files in place of each file); or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging
+            Face data set.
         columns: the columns to read; None reads all.
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
@@ -198,8 +201,8 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
         for column in wanted:
             if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
                 advice = (
-                    "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column and"
-                    " labels in another"
+                    "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column "
+                    "and labels in another"
                 )
                 hint = nearest(column, part.columns) + (advice if isinstance(part, Fasta) else "")
                 raise DataError(f"{where}: {part.name} has no column '{column}'{hint}")
@@ -226,7 +229,8 @@ def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
         told = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
         raise DataError(
-            f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file n of all"
+            f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file "
+            "n of all"
         )
     return [dict(zip(source, files)) for files in zip(*source.values())]
 
@@ -244,8 +248,8 @@ def _parallel(
         if len(column.split()) > 1 and kind != CONLLU:
             if len(source) > 1:
                 raise DataError(
-                    f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files are given; "
-                    "name the columns of one alone, or give each file one column"
+                    f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files are "
+                    "given; name the columns of one alone, or give each file one column"
                 )
             return Conll(found_file(name, base, data_root, where), str(name), where, column.split())
         if kind in TABLES and kind not in FASTA:
@@ -307,8 +311,8 @@ def _demand_known(name: str, where: str) -> None:
     advice = next((told for told, kinds in FOREIGN.items() if kind in kinds), None)
     if advice is not None:
         raise DataError(
-            f"{where}: {name} is of a kind ({kind}) that is not read; {advice}; read are tables ({', '.join(TABLES)}) and, with any"
-            " other ending, text with one example a line, also .gz"
+            f"{where}: {name} is of a kind ({kind}) that is not read; {advice}; read are tables ({', '.join(TABLES)}) "
+            "and, with any other ending, text with one example a line, also .gz"
         )
 
 
@@ -321,8 +325,8 @@ def _manifest(name: Path, folder: Path, where: str) -> Path:
     if len(found) != 1:
         told = f"with {' and '.join(found)}; leave one of them" if found else "without a manifest"
         raise DataError(
-            f"{where}: {name} is a folder {told}; in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} is a table of the"
-            " rows, whose columns NAME:file hold paths of files; or name a file in the folder"
+            f"{where}: {name} is a folder {told}; in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} "
+            "is a table of the rows, whose columns NAME:file hold paths of files; or name a file in the folder"
         )
     return name / found[0]
 
@@ -352,7 +356,8 @@ def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:
 
 
 def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
-    """The file of this name, looked for in the base folder and then in the data roots; `where` is the path in the recipe.
+    """The file of this name, looked for in the base folder and then in the data roots; `where` is the path in the
+    recipe.
 
     Errors:
         DataError: there is none, or it is a folder.

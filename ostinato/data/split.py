@@ -12,7 +12,8 @@ MOST_VALID = 2000
 
 
 def set_aside(num_rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of (train, valid), each in the file's order: a tenth of the rows, at least one and at most 2,000, is valid.
+    """The rows of (train, valid), each in the file's order: a tenth of the rows, at least one and at most 2,000, is
+    valid.
 
     Args:
         num_rows: rows of the file.

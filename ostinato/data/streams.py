@@ -1,4 +1,5 @@
-"""Streams: sequences dealt one after the other into rows cut into chunks, for truncated back-propagation through time."""
+"""Streams: sequences dealt one after the other into rows cut into chunks, for truncated back-propagation through
+time."""
 
 from __future__ import annotations
 
@@ -56,9 +57,10 @@ class Streams:
         streams = the stream that ends first takes the next row of the order
         chunk k = steps k `steps` up to (k + 1) `steps` of each stream
 
-    A sequence of at most `steps` steps is never cut: where the rest of a chunk is too short for it, it begins in the next, and
-    the rest stays empty (nothing is computed there). A longer one begins at once and continues in the next chunk from its
-    state. So each step is in one chunk, and the gradient is truncated only where a sequence is longer than a chunk.
+    A sequence of at most `steps` steps is never cut: where the rest of a chunk is too short for it, it begins in the
+    next, and the rest stays empty (nothing is computed there). A longer one begins at once and continues in the next
+    chunk from its state. So each step is in one chunk, and the gradient is truncated only where a sequence is longer
+    than a chunk.
 
     Args:
         lengths: steps of every row, (rows,), without begin or end.

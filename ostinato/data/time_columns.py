@@ -1,4 +1,5 @@
-"""Which column of a table holds the time of each row, and which one tells series apart: what an inferred forecast begins with."""
+"""Which column of a table holds the time of each row, and which one tells series apart: what an inferred forecast
+begins with."""
 
 from __future__ import annotations
 

@@ -281,8 +281,8 @@ def borders(
             size = np.maximum(end // VALID_SHARE, horizon)
             begins[name] = end - size
             notes.append(
-                f"no valid split given: the last tenth of each series before {'test' if 'test' in begins else 'its end'},"
-                f" at least {horizon} steps, is kept for validation"
+                "no valid split given: the last tenth of each series before "
+                f"{'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation"
             )
         elif isinstance(begin, int):
             begins[name] = end - begin

@@ -22,10 +22,11 @@ NONE, LOWER, EXACT = range(3)
 def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A vector for each word, and how it was found: EXACT, LOWER or NONE; memory does not grow with the file.
 
-        found        its own vector, else that of its lower case
-        not found    drawn from the normal distribution with the mean and deviation of each component over the whole file
+        found      its own vector, else that of its lower case
+        not found  drawn from the normal distribution with the mean and deviation of each component over the whole file
 
-    A word that stands there twice has its first vector. A word may hold spaces: the numbers are the last fields of a line.
+    A word that stands there twice has its first vector. A word may hold spaces: the numbers are the last fields of a
+    line.
 
     Shapes:
         (V, width) float32, (V,)
@@ -58,7 +59,8 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         if table is None:
             if not width:
                 raise DataError(
-                    f"{title} line 1 has no numbers; give text with a word and its vector a line, as GloVe and word2vec write it"
+                    f"{title} line 1 has no numbers; give text with a word and its vector a line, as GloVe and "
+                    "word2vec write it"
                 )
             table = np.zeros((len(words), width), np.float32)
             total, squares = np.zeros(width), np.zeros(width)
@@ -118,5 +120,6 @@ def _is_number(field: str) -> bool:
 
 def _malformed(title: str, line: int, what: str) -> DataError:
     return DataError(
-        f"{title} line {line} {what}; each line is a word and its vector, as GloVe and word2vec write it in text; mend or delete it"
+        f"{title} line {line} {what}; each line is a word and its vector, as GloVe and word2vec write it in text; mend "
+        "or delete it"
     )

@@ -396,8 +396,8 @@ def _check(
         if place not in attended and not (bridge and width):
             which = f"input {place + 1} of {len(widths)} in `reads`" if len(widths) > 1 else "the input"
             raise ConfigError(
-                f"bridge: nothing of {which} would reach the output, which has neither attention to its steps nor a bridge from"
-                " its last state; set bridge: true, or an attention where it has steps"
+                f"bridge: nothing of {which} would reach the output, which has neither attention to its steps nor a "
+                "bridge from its last state; set bridge: true, or an attention where it has steps"
             )
     if input_feeding and context == "before":
         raise ConfigError(

@@ -13,7 +13,8 @@ from ostinato.steps import Steps
 
 
 class Source(NamedTuple):
-    """Where an encoded input came from: for a head that continues it and needs its values, or reads its own predictions.
+    """Where an encoded input came from: for a head that continues it and needs its values, or reads its own
+    predictions.
 
     Args:
         values: the input as its modality encoded it.
@@ -28,7 +29,8 @@ class Encoded(NamedTuple):
     """What an encoder read.
 
     Args:
-        steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the input has no steps.
+        steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the
+            input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
         state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
         source: of an input that an output continues; else None.
@@ -51,7 +53,8 @@ class Encoded(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """What one encoded input brings to a head or decoder: widths of its steps, its summary and the tensors of its last state."""
+    """What one encoded input brings to a head or decoder: widths of its steps, its summary and the tensors of its last
+    state."""
 
     steps: int | None
     summary: int | None
@@ -71,7 +74,8 @@ class Encoder(nn.Module, ABC):
     takes: ClassVar[tuple[type, ...]] = (Symbols, Values, Labels)
     """The kinds of step that it can read."""
     sees_ahead: ClassVar[tuple[str, ...]] = ()
-    """Its settings that, where true, show a step what comes after it: an output that goes on from the input needs them off."""
+    """Its settings that, where true, show a step what comes after it: an output that goes on from the input needs them
+    off."""
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 
@@ -80,10 +84,11 @@ class Encoder(nn.Module, ABC):
     steps_size: int | None
     summary_size: int | None
     state_sizes: tuple[int, ...] = ()
-    """Widths of the tensors of `Encoded.state`: what a head may start from; () where the state sums nothing up, so that a head
-    starts from the summary."""
+    """Widths of the tensors of `Encoded.state`: what a head may start from; () where the state sums nothing up, so that
+    a head starts from the summary."""
     penalties: tuple[str, ...] = ()
-    """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only counted."""
+    """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only
+    counted."""
     look_ahead: int | None
     """Steps to wait before the first answer; None: the whole sequence."""
 

@@ -18,7 +18,7 @@ from ostinato.steps import Steps
 
 
 class Convolutional(Encoder):
-    """Dilated convolutions over time: each layer sees twice as far as the one below, and all steps are computed at once.
+    """Dilated convolutions over time: each layer sees twice as far as the one below, all steps at once.
 
         h_0[t]  = dropout(embedding(x[t]))
         h_l     = block(h_{l-1}), dilation 2^(l-1)      two convolutions of kernel_size steps, with a way around them
@@ -30,7 +30,8 @@ class Convolutional(Encoder):
 
         R = 1 + 2 (kernel_size - 1) (2^layers - 1)      61 with 4 layers of kernel_size 3
 
-    It is causal when it reads one way. A head starts from the summary: the state is what was read, not what was made of it.
+    It is causal when it reads one way. A head starts from the summary: the state is what was read, not what was made of
+    it.
 
     Shapes:
         steps (N,) symbols or (N, C) values; steps_size = summary_size = H
@@ -43,17 +44,17 @@ class Convolutional(Encoder):
         summary: the last step's vector, or the mean or the largest of each number over all steps.
         dropout: the probability of dropping a value of the embedding, and after each convolution.
         variational: whether that dropout has one mask per sequence, in place of one per step.
-        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
-            in a file on, as wide as these, and frozen or not.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
+            vectors of words in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
-        ConfigError: `kernel_size: 1`; an even one both ways; `variational` without dropout; a one-hot embedding of real numbers
-            or of a given size.
+        ConfigError: `kernel_size: 1`; an even one both ways; `variational` without dropout; a one-hot embedding of real
+            numbers or of a given size.
         ValueError: a state is given to an encoder that is not causal.
 
-    Source: Bai, Kolter and Koltun 2018, arXiv:1803.01271; without their weight normalisation, and with dropout of single values
-        where `variational` is not set (theirs drops whole channels).
+    Source: Bai, Kolter and Koltun 2018, arXiv:1803.01271; without their weight normalisation, and with dropout of
+        single values where `variational` is not set (theirs drops whole channels).
     """
 
     sees_ahead = ("bidirectional",)

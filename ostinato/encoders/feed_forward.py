@@ -23,8 +23,8 @@ class FeedForward(Encoder):
         h_l     = activation(W_l h_{l-1} + b_l)
         summary = h of the top layer
 
-    It gives no steps: what lines up with time cannot read it alone. Nothing is carried from one value to the next, so its state
-    is empty.
+    It gives no steps: what lines up with time cannot read it alone. Nothing is carried from one value to the next, so
+    its state is empty.
 
     Shapes:
         steps (B,) symbols or (B, C) values, one of each row; summary_size = H of the top layer

@@ -23,13 +23,14 @@ class Recurrent(Encoder):
 
         e[t]    = embedding(x[t])
         steps   = the top layer's hidden states; both ways: forward beside backward
-        summary = the top layer's state after its last step; both ways: forward after the last step, backward after the first; or the
-                  mean or the largest over its steps
-        state   = the final states of all cells: layer by layer, forward before backward, each (h, ...) in the cell's order
+        summary = the top layer's state after its last step; both ways: forward after the last step, backward after the
+                  first; or the mean or the largest over its steps
+        state   = the final states of all cells: layer by layer, forward before backward, each (h, ...) in the
+                  cell's order
 
-    It is causal when it reads one way and the source is not reversed. A reversed source is read from its last step to its first,
-    but its steps keep the source's order, so that what attends to them finds step t of the source at t; the summary has then
-    just seen the first step, which lies next to the first step of the output.
+    It is causal when it reads one way and the source is not reversed. A reversed source is read from its last step to
+    its first, but its steps keep the source's order, so that what attends to them finds step t of the source at t; the
+    summary has then just seen the first step, which lies next to the first step of the output.
     A sequence without steps has the start state as its summary.
 
     Shapes:
@@ -41,28 +42,31 @@ class Recurrent(Encoder):
         layers: the number of layers; with a list of sizes, its length.
         bidirectional: whether each layer reads backward too.
         residual: whether a layer's input is added to its output, at each layer where both are equally wide.
-        dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
+        dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer
+            reads.
         variational: whether that dropout has one mask per sequence, in place of one per step.
-        recurrent_dropout: the probability of dropping a value of the hidden state inside the recurrence, one mask per sequence.
+        recurrent_dropout: the probability of dropping a value of the hidden state inside the recurrence, one mask per
+            sequence.
         weight_drop: the probability of dropping a weight between hidden states, one mask per batch, in training.
-        word_dropout: the probability of dropping a symbol's whole embedding, wherever it stands in the batch, in training.
+        word_dropout: the probability of dropping a symbol's whole embedding, wherever it stands in the batch, in
+            training.
         reversed_source: whether one-way reading runs from the last step to the first.
         start: the state before the first step: zero, or learnt.
-        summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins and heads
-            take for the whole.
-        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
-            in a file on, as wide as these, and frozen or not.
+        summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins
+            and heads take for the whole.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
+            vectors of words in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
-        ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source` both ways;
-            `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a given size;
-            `word_dropout` of real numbers; a mean or largest `summary` of what reads one way.
+        ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source`
+            both ways; `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a
+            given size; `word_dropout` of real numbers; a mean or largest `summary` of what reads one way.
         ValueError: a state is given to an encoder that is not causal.
 
-    Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014, arXiv:1409.2329;
-        weight drop: Merity 2018, arXiv:1708.02182, section 2; dropout of words: Gal 2016, arXiv:1512.05287, section 4.2, one mask per
-        batch as in Merity 2018, section 4.3.
+    Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014,
+        arXiv:1409.2329; weight drop: Merity 2018, arXiv:1708.02182, section 2; dropout of words: Gal 2016,
+        arXiv:1512.05287, section 4.2, one mask per batch as in Merity 2018, section 4.3.
     """
 
     sees_ahead = ("bidirectional", "reversed_source")
@@ -96,8 +100,8 @@ class Recurrent(Encoder):
             )
         if reversed_source and bidirectional:
             raise ConfigError(
-                "recurrent: reversed_source: true has no meaning with bidirectional: true, which reads the source in both orders; "
-                "set bidirectional: false, or leave reversed_source out"
+                "recurrent: reversed_source: true has no meaning with bidirectional: true, which reads the source in "
+                "both orders; set bidirectional: false, or leave reversed_source out"
             )
         self.causal = not bidirectional and not reversed_source
         if summary != "last" and self.causal:
@@ -111,7 +115,8 @@ class Recurrent(Encoder):
         self.embedding = Embedding(spec, width, kind=embedding)
         if word_dropout and not self.embedding.numbered:
             raise ConfigError(
-                "recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; use dropout"
+                "recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; "
+                "use dropout"
             )
         self.word_dropout = word_dropout
         self.stack = RecurrentStack(

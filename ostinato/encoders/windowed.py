@@ -30,8 +30,8 @@ class Windowed(Encoder):
         summary = its last step, zeros where there is none
         state   = the last window - 1 embedded steps beside each other, the summary, and the number of steps read
 
-    Where the window reaches beyond the sequence it reads zeros, or a learnt vector. It is causal unless it reads both ways.
-    A head starts from the summary: the state is what was read, not what was made of it.
+    Where the window reaches beyond the sequence it reads zeros, or a learnt vector. It is causal unless it reads both
+    ways. A head starts from the summary: the state is what was read, not what was made of it.
 
     Shapes:
         steps (N,) symbols or (N, C) values; steps_size = summary_size = H of the top layer
@@ -42,18 +42,20 @@ class Windowed(Encoder):
         layers: the number of layers; with a list of sizes, its length.
         bidirectional: whether the window is centred on its step, in place of ending there.
         activation: what each layer ends in.
-        dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer reads.
+        dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer
+            reads.
         start: what stands outside the sequence: zero, or a learnt vector.
-        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the vectors of words
-            in a file on, as wide as these, and frozen or not.
+        embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
+            vectors of words in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 where nothing is said.
 
     Errors:
-        ConfigError: a list of sizes of another length than `layers`; an even window both ways; `start: learnt` or `bidirectional` with
-            a window of one step; a one-hot embedding of real numbers or of a given size.
+        ConfigError: a list of sizes of another length than `layers`; an even window both ways; `start: learnt` or
+            `bidirectional` with a window of one step; a one-hot embedding of real numbers or of a given size.
         ValueError: a state is given to an encoder that is not causal.
 
-    Source: windows of words: Bengio et al. 2003, jmlr.org/papers/v3/bengio03a; of letters: Sejnowski and Rosenberg 1987 (NETtalk).
+    Source: windows of words: Bengio et al. 2003, jmlr.org/papers/v3/bengio03a; of letters: Sejnowski and Rosenberg 1987
+    (NETtalk).
     """
 
     sees_ahead = ("bidirectional",)
@@ -76,7 +78,8 @@ class Windowed(Encoder):
         sizes = sizes_of("windowed", hidden_size, layers)
         if bidirectional and window % 2 == 0:
             raise ConfigError(
-                f"windowed: window: {window} with bidirectional: true has no middle; set window: {window + 1}, or bidirectional: false"
+                f"windowed: window: {window} with bidirectional: true has no middle; set window: {window + 1}, or "
+                "bidirectional: false"
             )
         if window == 1 and (bidirectional or start == "learnt"):
             asked = "bidirectional: true" if bidirectional else "start: learnt"

@@ -57,7 +57,8 @@ class NextStep(NextHead):
     Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017,
         arXiv:1611.01462; adaptive softmax: Grave 2017, arXiv:1609.04309.
         AR and TAR: Merity 2017, arXiv:1708.01009, sections 3.2 and 3.3; all terms are divided by the number of targets,
-        theirs of TAR by that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in neither.
+        theirs of TAR by that of pairs of steps. A pair that two chunks of a stream (`training.tbptt`) share counts in
+        neither.
     """
 
     aligns = frozenset({"next"})

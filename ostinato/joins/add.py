@@ -15,8 +15,8 @@ from ostinato.registry import Count
 class Add(Join):
     """Summaries in one width, added; where one input has steps, the others' summaries are added to each of them.
 
-        summary  = sum_i V_i summary_i                            V_i only where an input is of another width
-        steps[t] = V h[t] + sum_i V_i summary_i                   h the steps of the only input that has some, i the others
+        summary  = sum_i V_i summary_i                        V_i only where an input is of another width
+        steps[t] = V h[t] + sum_i V_i summary_i               h the steps of the only input that has some, i the others
 
     Where several inputs have steps, or none, it gives none.
 

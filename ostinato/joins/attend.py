@@ -18,7 +18,7 @@ from ostinato.steps import Steps
 
 
 class Attend(Join):
-    """The first input reads the others: its summary, and each of its steps, attends to their steps, once or several times.
+    """The first input reads the others: its summary, and each of its steps, attends to their steps, in one hop or more.
 
         q_0     = summary_1                                     or h[t], for each of its steps
         c_k     = [context of q_{k-1} in the steps of input 2; ...; in those of input n]            k from 1 to hops
@@ -36,8 +36,8 @@ class Attend(Join):
         hops: how often it looks: 1 finds a fact, 2 a fact that another one leads to.
 
     Errors:
-        ConfigError: fewer than two inputs; a first one without summary; another one without steps; an attention that reads the
-            weights of the hop before, with one hop.
+        ConfigError: fewer than two inputs; a first one without summary; another one without steps; an attention that
+            reads the weights of the hop before, with one hop.
 
     Source: hops: Sukhbaatar et al. 2015, arXiv:1503.08895, section 2.2; the untied update with W_k: Xiong et al. 2016,
         arXiv:1603.01417, equation 14, with tanh for their relu and added to what was asked.
@@ -66,7 +66,8 @@ class Attend(Join):
         if None in memory_sizes:
             raise ConfigError(
                 f"attend: input {list(memory_sizes).index(None) + 2} of {len(steps_sizes)} gives no steps to look into;"
-                " give it an encoder that does (recurrent, convolutional), name it first under `reads`, or choose join: concatenate, add or gate"
+                " give it an encoder that does (recurrent, convolutional), name it first under `reads`, or choose "
+                "join: concatenate, add or gate"
             )
         self.attentions = nn.ModuleList(build(attention, "attentions", query_size, size) for size in memory_sizes)
         if hops == 1 and any(one.needs_previous for one in self.attentions):

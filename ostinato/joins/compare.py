@@ -33,11 +33,11 @@ class Compare(Join):
         bilinear: how many bilinear forms are added; none where nothing is said.
 
     Errors:
-        ConfigError: other than two inputs; one that gives no summary; a difference or product of different widths; a feature named
-            twice; nothing taken.
+        ConfigError: other than two inputs; one that gives no summary; a difference or product of different widths; a
+            feature named twice; nothing taken.
 
-    Source: Conneau et al. 2017, arXiv:1705.02364, section 3.1; Mou et al. 2016, arXiv:1512.08422, section 3.2. Encoders that share
-        their weights (`same_as`) make u and v comparable.
+    Source: Conneau et al. 2017, arXiv:1705.02364, section 3.1; Mou et al. 2016, arXiv:1512.08422, section 3.2. Encoders
+        that share their weights (`same_as`) make u and v comparable.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Compare(Join):
         first, second = summaries("compare", summary_sizes)
         if first != second and {"difference", "product"} & set(features):
             raise ConfigError(
-                f"compare: the summaries are {first} and {second} wide; share the encoder (encoder: {{same_as: ...}}), give both one"
-                " hidden_size, or set features: [first, second]"
+                f"compare: the summaries are {first} and {second} wide; share the encoder (encoder: {{same_as: ...}}), "
+                "give both one hidden_size, or set features: [first, second]"
             )
         if len(set(features)) < len(features):
             raise ConfigError(f"compare: features names one twice: {', '.join(features)}; name each once")
@@ -68,7 +68,8 @@ class Compare(Join):
         self.features = frozenset(features)
         self.bilinear = None if bilinear is None else nn.Bilinear(first, second, bilinear, bias=False)
         if self.bilinear is not None:
-            # A sum of first * second products: torch's own start, made for a sum of `first`, would make it too large by far.
+            # A sum of first * second products: torch's own start, made for a sum of `first`, would make it too large by
+            # far.
             nn.init.normal_(self.bilinear.weight, std=(first * second) ** -0.5)
         widths = {"first": first, "second": second, "difference": first, "product": first}
         self.summary_size = sum(widths[one] for one in self.features) + (bilinear or 0)

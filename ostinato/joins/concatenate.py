@@ -16,7 +16,7 @@ class Concatenate(Join):
     """Several inputs as one: summaries side by side, steps of each row one input after the other.
 
         summary = [summary_1; ...; summary_n]
-        steps   = steps_1 of the row, then steps_2 of the row, ...      so that one attention weighs all of them together
+        steps   = steps_1 of the row, then steps_2 of the row, ...   so that one attention weighs all of them together
 
     Shapes:
         summary (B, sum of widths); steps (N_1 + ... + N_n, width)
@@ -30,8 +30,8 @@ class Concatenate(Join):
         widths = {size for size in steps_sizes if size is not None}
         if len(widths) > 1:
             raise ConfigError(
-                f"concatenate: the inputs' steps are {', '.join(map(str, sorted(widths)))} wide; give their encoders one width,"
-                " or leave the join out so that each input is attended to on its own"
+                f"concatenate: the inputs' steps are {', '.join(map(str, sorted(widths)))} wide; give their encoders "
+                "one width, or leave the join out so that each input is attended to on its own"
             )
         self.steps_size = next(iter(widths), None)
         self.summary_size = sum(size or 0 for size in summary_sizes) or None

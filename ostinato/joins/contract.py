@@ -23,7 +23,8 @@ class Join(nn.Module, ABC):
     steps_size: int | None
     summary_size: int | None
     penalties: tuple[str, ...] = ()
-    """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only counted."""
+    """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only
+    counted."""
 
     @abstractmethod
     def join(self, encoded: Sequence[Encoded]) -> Encoded:

@@ -32,8 +32,8 @@ class Gate(Join):
     Errors:
         ConfigError: an input that gives no summary.
 
-    Source: gated multimodal units, Arevalo et al. 2017, arXiv:1702.01992, section 3.1; without their tanh of V_i summary_i, so that
-        a number may stay large, and with biases.
+    Source: gated multimodal units, Arevalo et al. 2017, arXiv:1702.01992, section 3.1; without their tanh of V_i
+        summary_i, so that a number may stay large, and with biases.
     """
 
     def __init__(

@@ -24,7 +24,8 @@ class Characters(nn.Module):
     Args:
         num_characters: how many different ones there are, 0 included.
 
-    Source: Ma and Hovy 2016, arXiv:1603.01354, section 2.1 and table 1: e is 30 wide, 30 filters of width 3; the tanh is added.
+    Source: Ma and Hovy 2016, arXiv:1603.01354, section 2.1 and table 1: e is 30 wide, 30 filters of width 3; the tanh
+    is added.
     """
 
     embedding_size = 30

@@ -17,13 +17,15 @@ class Convolution(nn.Module):
         y[t] = sum_k W_k x[t + k * dilation - past] + b       k from 0 to K - 1
         past = (K - 1) * dilation                             or half of it where the window is centred
 
-    Before the first step stand the steps that were read earlier, or the vector `outside` (zero where none is given); it also
-    stands after the last step where the window is centred.
-    The K steps are gathered beside each other, (N, K I), so that the map is one matrix product. On one core this took the time
-    of that product alone (16 ms of 16 for 3,853 steps, I = H = 256, K = 3), as torch's convolution of the padded batch did.
+    Before the first step stand the steps that were read earlier, or the vector `outside` (zero where none is given); it
+    also stands after the last step where the window is centred.
+    The K steps are gathered beside each other, (N, K I), so that the map is one matrix product. On one core this took
+    the time of that product alone (16 ms of 16 for 3,853 steps, I = H = 256, K = 3), as torch's convolution of the
+    padded batch did.
 
     Shapes:
-        x (N, I); before (B, past * I); outside (I,); returns (N, H), and what was read last as `before`, None if centred
+        x (N, I); before (B, past * I); outside (I,); returns (N, H), and what was read last as `before`, None if
+        centred
 
     Args:
         input_size: I.
@@ -63,7 +65,8 @@ class Convolution(nn.Module):
         return read, source.index_select(0, index.flatten()).view(len(layout), self.past * self.input_size)
 
     def _find(self, layout: Layout, rows: Tensor, places: Tensor, goes_on: bool) -> Tensor:
-        """Where the steps at `places` of the sequences `rows` stand: among steps, then earlier steps, or the one blank step."""
+        """Where the steps at `places` of the sequences `rows` stand: among steps, then earlier steps, or the one blank
+        step."""
         earlier = layout.total + (rows * self.past + self.past + places if goes_on else torch.zeros_like(places))
         index = torch.where(places < 0, earlier, layout.offsets[:-1].to(places.device)[rows] + places)
         if not self.centred:
@@ -79,7 +82,8 @@ class ConvolutionBlock(nn.Module):
         h = relu(z + x)                         or relu(z + W x) where x is not as wide
 
     Shapes:
-        x (N, I); state: two tensors (B, past * I) and (B, past * H); returns (N, H) and the state after it, () if centred
+        x (N, I); state: two tensors (B, past * I) and (B, past * H); returns (N, H) and the state after it, () if
+        centred
 
     Args:
         input_size: I.

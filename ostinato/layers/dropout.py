@@ -17,8 +17,8 @@ def keep_mask(rows: int, size: int, rate: float, like: Tensor) -> Tensor:
 def dropped(values: Tensor, rate: float) -> Tensor:
     """Values set to 0 with probability `rate` and multiplied by 1 / (1 - rate) otherwise.
 
-    On the CPU one random number serves four values with 16 bits each, since drawing them is most of the work: the rate is then
-    rounded to a multiple of 2^-16.
+    On the CPU one random number serves four values with 16 bits each, since drawing them is most of the work: the rate
+    is then rounded to a multiple of 2^-16.
     """
     threshold = round(rate * 2**16)
     if values.device.type != "cpu" or not 0 < threshold < 2**16 or torch.compiler.is_compiling():

@@ -22,7 +22,8 @@ class Vectors(Settings):
     """Vectors of words that somebody has trained before: what a learnt embedding starts from.
 
     Args:
-        file: text as GloVe or word2vec write it, also .gz: a word a line and its numbers; relative to the recipe, then to the data root.
+        file: text as GloVe or word2vec write it, also .gz: a word a line and its numbers; relative to the recipe, then
+            to the data root.
         frozen: whether the embedding stays as it starts, also where the file has no vector of a word.
     """
 
@@ -59,9 +60,9 @@ class Embedding(nn.Module):
         learnt, values:     e[t] = W x[t] + b
         one-hot, symbols:   e[t] = 1 at x[t], 0 elsewhere       no parameters, as wide as there are symbols
 
-    A learnt table may start from vectors of words; who builds it gives them to `start_from`, since the file is needed but once.
-    Labels, one each, are symbols; several at once are values. A step that nobody gave a label is zeros; of several, none is set.
-    A missing value is 0.
+    A learnt table may start from vectors of words; who builds it gives them to `start_from`, since the file is needed
+    but once. Labels, one each, are symbols; several at once are values. A step that nobody gave a label is zeros; of
+    several, none is set. A missing value is 0.
     Words with their spelling have a vector of their characters beside (`Characters`): E is then as much wider.
 
     Shapes:
@@ -75,8 +76,8 @@ class Embedding(nn.Module):
     The attribute `size` is the whole E.
 
     Errors:
-        ConfigError: one-hot steps of real numbers, or of another size than there are symbols; vectors of words where steps are
-            no symbols, or without their size.
+        ConfigError: one-hot steps of real numbers, or of another size than there are symbols; vectors of words where
+            steps are no symbols, or without their size.
     """
 
     def __init__(self, spec: Spec, size: int | None, *, kind: Literal["learnt", "one_hot"] | Vectors = "learnt"):
@@ -85,7 +86,8 @@ class Embedding(nn.Module):
             raise ConfigError(f"embedding: {kind.file}: the steps of this input are no words; allowed here: learnt")
         if isinstance(kind, Vectors) and size is None:
             raise ConfigError(
-                f"embedding: {kind.file}: embedding_size is that of the vectors, which a recipe reads from the file; give it here"
+                f"embedding: {kind.file}: embedding_size is that of the vectors, which a recipe reads from the file; "
+                "give it here"
             )
         width = spec.size if size is None else size
         self.num_symbols = spec.size

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ostinato.steps import Layout, Steps
 
 BLOCK = 64
-"""Steps that are added one to the other: the sums of so many are added in turn, or in float32 thousands of steps would lose digits."""
+"""Steps that are added one to the other: the sums of so many are added in turn, or in float32 thousands of steps would
+lose digits."""
 
 
 class Read(Protocol):

@@ -24,8 +24,8 @@ class RecurrentStack(nn.Module):
     """Layers of one kind of cell, each reading forward, backward, or both ways.
 
         y_0    = x
-        y_l[t] = [forward_l(dropout(y_{l-1}))[t], backward_l(dropout(y_{l-1}))[t]]     one of the two where `reads` is not both
-        y_l[t] = y_l[t] + y_{l-1}[t]                                                   with `residual`
+        y_l[t] = [forward_l(dropout(y_{l-1}))[t], backward_l(dropout(y_{l-1}))[t]]  (one of them unless `reads: both`)
+        y_l[t] = y_l[t] + y_{l-1}[t]                                                with `residual`
 
     The state is a flat tuple: layer by layer, forward before backward, each cell's own states in its order. A sequence
     without steps ends in its start state.
@@ -37,11 +37,13 @@ class RecurrentStack(nn.Module):
         cell: the settings of the cells.
         input_size: I.
         hidden_sizes: H of each layer, per direction.
-        reads: from the first step, from the last step, or one of each kind beside each other; hidden[t] stands at t in any case.
+        reads: from the first step, from the last step, or one of each kind beside each other; hidden[t] stands at t in
+            any case.
         residual: whether a layer's input is added to its output, at each layer where both are equally wide.
         dropout: the probability of dropping a value of a layer's input, the first layer's too.
         variational: whether that dropout has one mask per sequence.
-        recurrent_dropout: the probability of dropping a value of the hidden state that the products read, one mask per sequence.
+        recurrent_dropout: the probability of dropping a value of the hidden state that the products read, one mask per
+            sequence.
         weight_drop: the probability of dropping a weight between hidden states, one mask per batch.
         learnt_start: whether the start state is learnt, in place of zero.
 
@@ -49,8 +51,8 @@ class RecurrentStack(nn.Module):
         ConfigError: `residual` where no layer is as wide as its input.
         ValueError: the state given has another number of tensors.
 
-    Source: Schuster 1997, doi:10.1109/78.650093 (both ways); Gal 2016, arXiv:1512.05287 (variational and recurrent dropout);
-        Wan 2013 (ICML, DropConnect) and Merity 2018, arXiv:1708.02182, section 2 (weight drop).
+    Source: Schuster 1997, doi:10.1109/78.650093 (both ways); Gal 2016, arXiv:1512.05287 (variational and recurrent
+        dropout); Wan 2013 (ICML, DropConnect) and Merity 2018, arXiv:1708.02182, section 2 (weight drop).
     """
 
     def __init__(
@@ -75,8 +77,8 @@ class RecurrentStack(nn.Module):
         self.adds_input = [residual and below == above for below, above in zip(widths, widths[1:])]
         if residual and not any(self.adds_input):
             raise ConfigError(
-                f"residual: no layer is as wide as its input, widths from the embedding up: {', '.join(map(str, widths))}; "
-                "make two neighbours equal, or leave residual out"
+                "residual: no layer is as wide as its input, widths from the embedding up: "
+                f"{', '.join(map(str, widths))}; make two neighbours equal, or leave residual out"
             )
         self.dropout = Dropout(dropout, variational=variational)
         self.recurrent_dropout = recurrent_dropout
@@ -89,7 +91,8 @@ class RecurrentStack(nn.Module):
         for option, rate in (("recurrent_dropout", recurrent_dropout), ("weight_drop", weight_drop)):
             if rate and self.cells[0].weight_h is None:
                 raise ConfigError(
-                    f"{option}: cell {cell.type} has no weights between hidden states, so nothing would be dropped; leave it out"
+                    f"{option}: cell {cell.type} has no weights between hidden states, so nothing would be dropped; "
+                    "leave it out"
                 )
         self.state_sizes = tuple(size for one in self.cells for size in one.state_sizes)
         self.start = None

@@ -55,8 +55,8 @@ class FullSoftmax(nn.Module):
 class AdaptiveSoftmax(nn.Module):
     """Scores frequent symbols as a full softmax does, rare ones in parts, with shorter vectors, where one is meant.
 
-        p(v) = p_0(v)                     v among the first c_1 symbols;  p_0 = softmax(W_0 x + b_0) over these and parts
-        p(v) = p_0(part k) p_k(v)         c_k <= v < c_(k+1);  p_k = softmax(W_k P_k x + b_k), P_k x of I / 4^k numbers
+        p(v) = p_0(v)                   v among the first c_1 symbols;  p_0 = softmax(W_0 x + b_0) over these and parts
+        p(v) = p_0(part k) p_k(v)       c_k <= v < c_(k+1);  p_k = softmax(W_k P_k x + b_k), P_k x of I / 4^k numbers
 
     What it gives are exact log-probabilities over the whole vocabulary. Symbols are numbered from the most frequent to
     the rarest, or nearly so: a frequent one in a late part costs time, and has a shorter vector than it deserves.
@@ -80,8 +80,8 @@ class AdaptiveSoftmax(nn.Module):
         edges = [*cutoffs, size]
         if len(edges) < 2 or edges[0] < 1 or any(one >= other for one, other in zip(edges, edges[1:])):
             raise ConfigError(
-                f"cutoffs: {list(cutoffs)} must be whole numbers that rise from 1 up and stay below the {size} symbols of the"
-                " vocabulary; leave them out to have them chosen, or set softmax: full"
+                f"cutoffs: {list(cutoffs)} must be whole numbers that rise from 1 up and stay below the {size} symbols "
+                "of the vocabulary; leave them out to have them chosen, or set softmax: full"
             )
         self.size, self.edges = size, edges
         self.first = nn.Linear(width, edges[0] + len(cutoffs))
@@ -142,12 +142,13 @@ def softmax_of(
         return FullSoftmax(width, size, label_smoothing)
     if tied:
         raise ConfigError(
-            "tied: an adaptive softmax gives rare symbols shorter vectors than the embedding; set tied: false, or softmax: full"
+            "tied: an adaptive softmax gives rare symbols shorter vectors than the embedding; set tied: false, or "
+            "softmax: full"
         )
     if label_smoothing:
         raise ConfigError(
-            "label_smoothing: asks for the score of every symbol at every step, which an adaptive softmax is there to spare;"
-            " set it to 0, or softmax: full"
+            "label_smoothing: asks for the score of every symbol at every step, which an adaptive softmax is there to "
+            "spare; set it to 0, or softmax: full"
         )
     return AdaptiveSoftmax(width, size, cutoffs or cutoffs_of([1 / rank for rank in range(1, size + 1)]))
 

@@ -12,7 +12,8 @@ LONGEST_SPELLING = 20
 
 
 class Spelling:
-    """The characters of words as numbers: 0 after the last, 1 for one that training did not know, the others in sorted order."""
+    """The characters of words as numbers: 0 after the last, 1 for one that training did not know, the others in sorted
+    order."""
 
     def __init__(self) -> None:
         self.restore({"characters": [], "longest": 0})

@@ -47,7 +47,8 @@ class Calendar(Modality):
     def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
         if not cycles or len(set(cycles)) < len(cycles):
             raise ConfigError(
-                f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each once"
+                f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each "
+                "once"
             )
         self.cycles = list(cycles)
 

@@ -23,22 +23,22 @@ class Category(Modality):
         one label:  (1,)       its number, labels in sorted order (`ordinal`: in that order)
         `multilabel`:  (1, size)  1 for each label that the row has, 0 for the others
 
-    A raw value is a string, a whole number or a truth value (`true`, `false`), which stands for its text; white space around it
-    does not count. With `multilabel` it is a list of these, or a field that the separator splits. An empty field is a missing
-    value, with `multilabel` a row that has none of the labels.
+    A raw value is a string, a whole number or a truth value (`true`, `false`), which stands for its text; white space
+    around it does not count. With `multilabel` it is a list of these, or a field that the separator splits. An empty
+    field is a missing value, with `multilabel` a row that has none of the labels.
 
     Args:
         multilabel: whether a row may have any number of labels.
         separator: what stands between two labels of a field, with `multilabel`.
         ordinal: all labels from the lowest to the highest, such as ratings; null: they have no order.
-        unknown: what to do with a label that training did not have: refuse it, or count it as missing. Metrics made from
-            predictions read the data themselves and count it as wrong.
+        unknown: what to do with a label that training did not have: refuse it, or count it as missing. Metrics made
+            from predictions read the data themselves and count it as wrong.
 
     Errors:
-        ConfigError: `ordinal` names a label twice or fewer than two, or stands beside `multilabel`; or the separator is blank, or
-            given without `multilabel`.
-        DataError: a value is no label, a label was not known in training or is not in `ordinal`, a label holds the separator, or
-            all rows of the training split have the same.
+        ConfigError: `ordinal` names a label twice or fewer than two, or stands beside `multilabel`; or the separator is
+            blank, or given without `multilabel`.
+        DataError: a value is no label, a label was not known in training or is not in `ordinal`, a label holds the
+            separator, or all rows of the training split have the same.
     """
 
     aligns = frozenset({"summary"})
@@ -125,13 +125,14 @@ class Category(Modality):
             for label in counts:
                 if self._separator in label:
                     raise DataError(
-                        f"the label {label!r} holds separator: {self._separator!r} and could not be written as a field; "
-                        "choose a separator that stands in no label"
+                        f"the label {label!r} holds separator: {self._separator!r} and could not be written as a "
+                        "field; choose a separator that stands in no label"
                     )
         if len(counts) == 1 and (not self._several or counts.total() == num_rows):
             raise DataError(
-                f"all {num_rows:,} rows of the training split have the label {next(iter(counts))!r}, so there is nothing to "
-                "tell apart; check that this is the right column and that the split is not sorted by it, or leave it out"
+                f"all {num_rows:,} rows of the training split have the label {next(iter(counts))!r}, so there is "
+                "nothing to tell apart; check that this is the right column and that the split is not sorted by it, or "
+                "leave it out"
             )
 
     def encode(self, raw: Any) -> np.ndarray:
@@ -150,7 +151,8 @@ class Category(Modality):
         close = nearest(label, self._labels).partition(" allowed here")[0].rstrip(";")
         return DataError(
             f"the label {label!r} was not known in training{close}; known: {', '.join(known)}; "
-            "mend the label, leave the cell empty, or train on rows that have it or with unknown: missing; a trained model cannot take it"
+            "mend the label, leave the cell empty, or train on rows that have it or with unknown: missing; a trained "
+            "model cannot take it"
         )
 
     def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:
@@ -195,7 +197,8 @@ class Category(Modality):
 
 
 def _text(label: Any) -> str:
-    """A label as its text: `true` and `false` as in JSON, whole numbers as their digits, also where a table made them real."""
+    """A label as its text: `true` and `false` as in JSON, whole numbers as their digits, also where a table made them
+    real."""
     if isinstance(label, np.generic):
         label = label.item()
     if isinstance(label, str) and label.strip():

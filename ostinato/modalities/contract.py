@@ -1,4 +1,5 @@
-"""What a modality is: the way between a column's raw values and tensors, with the facts fitted on the training split."""
+"""What a modality is: the way between a column's raw values and tensors, with the facts fitted on the training
+split."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,13 +21,15 @@ Subwords = Literal["none", "first", "last", "mean"]
 
 @dataclass(frozen=True)
 class Symbols:
-    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples: heads add them.
+    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples:
+    heads add them.
 
-    With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its characters
-    from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
+    With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its
+    characters from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
 
-    With `pooling` each step is a piece of a word: one number more stands at the end of its values, 1 where a word begins, else 0.
-    Encoders never see that number; what has a label for each word sees one step per word, its first or last piece's or their mean.
+    With `pooling` each step is a piece of a word: one number more stands at the end of its values, 1 where a word
+    begins, else 0. Encoders never see that number; what has a label for each word sees one step per word, its first or
+    last piece's or their mean.
     """
 
     size: int
@@ -48,8 +51,8 @@ class Symbols:
 class Values:
     """Each step is a vector of `size` real numbers; values are (N, size) float32, NaN where a number is missing.
 
-    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted. The numbers are
-    in units of their spread over the data set, or the row, save those that are `unscaled`.
+    The last `signs` of them are signs of gaps, 1 where a number before them is missing: read, and never predicted. The
+    numbers are in units of their spread over the data set, or the row, save those that are `unscaled`.
     """
 
     pooling: ClassVar[Subwords] = "none"
@@ -73,7 +76,8 @@ class Values:
 class Labels:
     """Each step has one of `size` labels, or with `multilabel` any number of them.
 
-    Values are (N,) int64, MISSING where nobody gave a label; with `multilabel` (N, size) float32 of 0 and 1, NaN where nobody did.
+    Values are (N,) int64, MISSING where nobody gave a label; with `multilabel` (N, size) float32 of 0 and 1, NaN where
+    nobody did.
 
     Args:
         size: how many labels there are.
@@ -136,26 +140,29 @@ class Modality(ABC):
     """
 
     aligns: ClassVar[frozenset[str]]
-    """The alignments that an output of this modality may have; the first word of `default_align` is taken if none is given."""
+    """The alignments that an output of this modality may have; the first word of `default_align` is taken if none is
+    given."""
     default_align: ClassVar[str]
     default_encoder: ClassVar[str]
     default_head: ClassVar[dict[str, str]]
     """Alignment -> the head's name."""
     metrics: ClassVar[dict[str, tuple[str | dict[str, Any], ...]]]
-    """Alignment -> an output's metrics by default, each a name, or a mapping with its `type` and options; those that its head gives
-    nothing for are left out."""
+    """Alignment -> an output's metrics by default, each a name, or a mapping with its `type` and options; those that
+    its head gives nothing for are left out."""
 
     over_time: ClassVar[Literal["channels", "dates", "constant"]] = "constant"
-    """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value for the
-    whole series."""
+    """What a table with a row per time step holds: numbers, one channel per column; the dates themselves; or one value
+    for the whole series."""
     is_sequence: ClassVar[bool] = True
-    """Whether a raw value is a sequence of steps, which may be empty; otherwise it is one step, which may only be missing."""
+    """Whether a raw value is a sequence of steps, which may be empty; otherwise it is one step, which may only be
+    missing."""
     labels_beyond_fraction: ClassVar[bool] = False
-    """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known however
-    few rows are trained on."""
+    """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known
+    however few rows are trained on."""
 
     def features(self, cells: Sequence[Any]) -> Features | None:
-        """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the input out."""
+        """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the
+        input out."""
         return None
 
     @staticmethod
@@ -173,7 +180,8 @@ class Modality(ABC):
 
     @abstractmethod
     def decode(self, array: Sequence[int] | np.ndarray) -> Any:
-        """The raw value of one encoded example; what is not a step of the modality (begin, end) does not appear in it."""
+        """The raw value of one encoded example; what is not a step of the modality (begin, end) does not appear in
+        it."""
 
     @abstractmethod
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
@@ -198,16 +206,18 @@ class Modality(ABC):
 
     @abstractmethod
     def take(self, raw: Any) -> Any:
-        """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is missing, also
-        within a list."""
+        """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is
+        missing, also within a list."""
 
     @abstractmethod
     def write(self, raw: Any) -> str:
-        """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line breaks."""
+        """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line
+        breaks."""
 
 
 class Tokenized(ABC):
-    """A modality that learns from texts, whose vocabulary others of its type may share though each reads raw values in its own way.
+    """A modality that learns from texts, whose vocabulary others of its type may share though each reads raw values in
+    its own way.
 
     fit(column) is learn(texts(column)). Its symbols are pieces of a text, so that several may be needed for a word.
     """

@@ -23,8 +23,8 @@ class Number(Modality):
         minmax     shift = smallest y,   spread = largest y - smallest y
         none       shift = 0,            spread = 1
 
-    Where all training values are equal the spread is 1. `decode` gives the number with fewest decimals whose z is the one given,
-    so that what float32 rounded comes back as it was written.
+    Where all training values are equal the spread is 1. `decode` gives the number with fewest decimals whose z is the
+    one given, so that what float32 rounded comes back as it was written.
     A raw value is a real number or its text with a decimal point; an empty field, `NA` or `NaN` is a missing value.
 
     Args:
@@ -33,7 +33,8 @@ class Number(Modality):
         unit: what the numbers count, such as `EUR`, for pictures and the card.
 
     Errors:
-        DataError: a value is no number, infinite, or with `log` not above -1; or no row of the training split has a number.
+        DataError: a value is no number, infinite, or with `log` not above -1; or no row of the training split has a
+            number.
     """
 
     aligns = frozenset({"summary"})

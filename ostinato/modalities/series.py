@@ -18,21 +18,22 @@ class Series(Modality):
     """Measurements over time: a vector of C numbers per step, with gaps where nothing was measured.
 
         z[t, c] = (x[t, c] - mean[c]) / deviation[c]
-        step    = z[t, :], then for each channel that has gaps in the training split 1 where it is missing and 0 elsewhere
-                  z is NaN where x is missing, which an encoder reads as 0 and a head leaves out
+        step    = z[t, :], then for each channel that has gaps in the training split 1 where it is missing and 0
+                  elsewhere; z is NaN where x is missing, which an encoder reads as 0 and a head leaves out
 
         dataset   mean and deviation of the training split, per channel
         row       of the row itself, per channel: its level and size are not seen, and `decode` cannot give them back
         none      0 and 1
 
-    A channel that never changes has deviation 1. A gap in a channel that had none in training is read as 0 alone, since the
-    network has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an array (T,) or (T, C);
-    None, NaN and `NA` are missing. A field of text holds the numbers of one channel, or a list of lists as JSON.
+    A channel that never changes has deviation 1. A gap in a channel that had none in training is read as 0 alone, since
+    the network has learnt no sign for it. A raw value is a list of numbers (one channel), of lists of C numbers, or an
+    array (T,) or (T, C); None, NaN and `NA` are missing. A field of text holds the numbers of one channel, or a list of
+    lists as JSON.
 
     Args:
         scale: over what each channel is scaled.
-        known_future: whether it is known through the horizon of a forecast too, as a calendar or a weather forecast is; else up to
-            the step from which the forecast is made.
+        known_future: whether it is known through the horizon of a forecast too, as a calendar or a weather forecast is;
+            else up to the step from which the forecast is made.
         separator: what stands between two numbers of a field; blanks around them do not count.
 
     Shapes:
@@ -40,8 +41,8 @@ class Series(Modality):
 
     Errors:
         ConfigError: the separator could be a part of a number.
-        DataError: a value is no series, a step has another number of channels, a number is infinite or no number; or no row of
-            the training split has a number in some channel.
+        DataError: a value is no series, a step has another number of channels, a number is infinite or no number; or no
+            row of the training split has a number in some channel.
     """
 
     aligns = frozenset({"ahead", "next"})
@@ -144,7 +145,8 @@ class Series(Modality):
         return _scaling(found.mean, np.sqrt(found.squares / np.maximum(found.count, 1)), found.low, found.high)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
-        """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still scaled."""
+        """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still
+        scaled."""
         steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
         mean, deviation = self._of_dataset() if self._scale != "row" else (0.0, 1.0)
         values = (steps[:, : len(self._mean)] * deviation + mean).astype(object)
@@ -202,7 +204,8 @@ class Series(Modality):
 class _Moments:
     """Mean and sum of squared differences of each channel, from rows one after the other.
 
-    Chan's update joins those of a piece to those before it; a sum of squares alone would lose the digits of a small spread.
+    Chan's update joins those of a piece to those before it; a sum of squares alone would lose the digits of a small
+    spread.
     """
 
     def __init__(self, channels: int):
@@ -229,7 +232,8 @@ class _Moments:
 def _scaling(
     mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of them."""
+    """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of
+    them."""
     constant = low >= high
     return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
 

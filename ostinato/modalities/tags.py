@@ -19,13 +19,13 @@ class Tags(Modality):
 
         ids = number of the label, -1 where nobody gave one
 
-    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as their
-    digits. Separators in a row count as one, unless `missing` is empty.
+    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as
+    their digits. Separators in a row count as one, unless `missing` is empty.
 
-    Plain labels (`scheme: none`) are numbered from the most frequent. With a scheme the tags mark spans: they are read in the
-    scheme of the data, trained on in `scheme`, and predictions come back in the scheme of the data. Each label of a span then
-    has all tags of the scheme, seen or not, and `spec.legal` says which may follow which. A step without a label is None in a
-    raw value; it ends a span, as `O` does.
+    Plain labels (`scheme: none`) are numbered from the most frequent. With a scheme the tags mark spans: they are read
+    in the scheme of the data, trained on in `scheme`, and predictions come back in the scheme of the data. Each label
+    of a span then has all tags of the scheme, seen or not, and `spec.legal` says which may follow which. A step without
+    a label is None in a raw value; it ends a span, as `O` does.
 
     Args:
         separator: what stands between two labels of a field; empty: each character is a label.
@@ -33,13 +33,13 @@ class Tags(Modality):
         data_scheme: the scheme of the data; auto: the one in which all training sequences are legal.
         lenient: whether a sequence that is not legal in its scheme is read as conlleval reads it; else it is an error.
         missing: what stands for a step that nobody gave a label, such as `_`; an item null in a list always does.
-        unknown: what to do with a label that training did not have: refuse it, or count the step as missing. Metrics made from
-            predictions read the data themselves and count it as wrong.
+        unknown: what to do with a label that training did not have: refuse it, or count the step as missing. Metrics
+            made from predictions read the data themselves and count it as wrong.
 
     Errors:
         ConfigError: options that contradict each other.
-        DataError: a value is no list of labels, a label is empty, holds the separator or is unknown, a tag belongs to no scheme
-            or stands where the scheme does not allow it, or there is no label to learn.
+        DataError: a value is no list of labels, a label is empty, holds the separator or is unknown, a tag belongs to
+            no scheme or stands where the scheme does not allow it, or there is no label to learn.
 
     Source: Lample et al. 2016 (arXiv:1603.01360), section 3; Ratinov and Roth 2009 (W09-1119) on schemes.
     """
@@ -141,8 +141,8 @@ class Tags(Modality):
         for label in counts:
             if self.parse(label) != [label]:
                 raise DataError(
-                    f"the label {label!r} is empty or cannot be told from its neighbours with separator: {self._separator!r};"
-                    " choose a separator that stands in no label"
+                    f"the label {label!r} is empty or cannot be told from its neighbours with separator: "
+                    f"{self._separator!r}; choose a separator that stands in no label"
                 )
         kinds = counts if self._scheme is None else _kinds(counts)
         labels = sorted(kinds, key=lambda label: (-kinds[label], label))
@@ -162,8 +162,9 @@ class Tags(Modality):
         if number is None and self._unknown == "error":
             label = tag if self._scheme is None else tag.partition("-")[2]
             raise DataError(
-                f"step {step + 1}: the label '{label}' does not stand in the training split{nearest(label, self._labels)};"
-                " mend it, leave the row out, or train on data that have it or with unknown: missing, which leaves such steps out"
+                f"step {step + 1}: the label '{label}' does not stand in the training "
+                f"split{nearest(label, self._labels)}; mend it, leave the row out, or train on data that have it or "
+                "with unknown: missing, which leaves such steps out"
             )
         return MISSING if number is None else number
 
@@ -203,14 +204,16 @@ class Tags(Modality):
         return None if is_missing(raw) else self._read(raw)
 
     def write(self, raw: list[str | None]) -> str:
-        """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not undo.
+        """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not
+        undo.
 
         Errors:
             DataError: a step has no label, and no setting says how to write that.
         """
         if None in raw and self._missing is None:
             raise DataError(
-                f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such as '_'"
+                f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such "
+                "as '_'"
             )
         return one_line(self._separator.join(self._missing if label is None else label for label in raw))
 

@@ -27,14 +27,15 @@ class Text(Modality, Tokenized, Worded):
         prepared = normalize(lowercase(text)) without stop words
         ids      = 3 + piece; 0 begins, 1 ends, 2 is what the tokenizer does not know
 
-    Special symbols are numbers that no text can produce: a typed `<s>` is three characters of text. Unless lower-casing,
-    normalisation or stop words change it, or the tokenizer is `word` or `char`, a text comes back exactly as it went in.
+    Special symbols are numbers that no text can produce: a typed `<s>` is three characters of text. Unless
+    lower-casing, normalisation or stop words change it, or the tokenizer is `word` or `char`, a text comes back exactly
+    as it went in.
 
-    With `characters` a step is a word and its spelling, as for `tokens`, so that what training did not know is still told by its
-    letters; the spelling is that of the prepared text.
+    With `characters` a step is a word and its spelling, as for `tokens`, so that what training did not know is still
+    told by its letters; the spelling is that of the prepared text.
 
-    With `subword_pooling` the text is a list of words, or a field that white space divides, and what has a label for each word
-    sees one step per word. A word's pieces are those that it has after a space, wherever it stands:
+    With `subword_pooling` the text is a list of words, or a field that white space divides, and what has a label for
+    each word sees one step per word. A word's pieces are those that it has after a space, wherever it stands:
 
         step = piece, and 1 where a word begins, else 0
 
@@ -42,17 +43,20 @@ class Text(Modality, Tokenized, Worded):
         tokenizer: what the pieces are; `{same_as: NAME}` shares the vocabulary of another input or output.
         lowercase: whether the model sees (and says) lower case only.
         normalize: Unicode's form to bring each text into, such as NFC for composed characters; null leaves it alone.
-        stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or punctuation.
+        stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or
+            punctuation.
         characters: whether each word comes with its spelling: for an input whose tokenizer is `word`.
-        subword_pooling: which of a word's pieces stands for it where words have labels, or their mean; none: pieces are steps.
+        subword_pooling: which of a word's pieces stands for it where words have labels, or their mean; none: pieces are
+            steps.
 
     Shapes:
         encoded (T,), with `characters` (T, 1 + L), with `subword_pooling` one wider
 
     Errors:
-        ConfigError: a stop word is not one word, or stands beside `subword_pooling`; a shared tokenizer's owner was not looked
-            up; or `characters` of pieces of words.
-        DataError: a value is no text (or no list of words) or holds half of a surrogate pair; or the training split holds no text at all.
+        ConfigError: a stop word is not one word, or stands beside `subword_pooling`; a shared tokenizer's owner was not
+            looked up; or `characters` of pieces of words.
+        DataError: a value is no text (or no list of words) or holds half of a surrogate pair; or the training split
+            holds no text at all.
     """
 
     aligns = frozenset({"free", "next"})
@@ -129,8 +133,8 @@ class Text(Modality, Tokenized, Worded):
             raw.encode("utf-8")
         except UnicodeEncodeError as error:
             raise DataError(
-                f"character {error.start + 1} of the text {ascii(raw[error.start])} is half of a surrogate pair, no text; "
-                "read the file as UTF-8, or leave that character out"
+                f"character {error.start + 1} of the text {ascii(raw[error.start])} is half of a surrogate pair, no "
+                "text; read the file as UTF-8, or leave that character out"
             ) from None
         text = self._spelling(raw)
         return self._without_stop_words(text) if self._stop_words else text
@@ -271,6 +275,6 @@ class Text(Modality, Tokenized, Worded):
         return self._listed(raw) if self._by_words else raw
 
     def write(self, raw: str | list[str]) -> str:
-        """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that, since what
-        people type is plain text, in which a backslash is a backslash."""
+        """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that,
+        since what people type is plain text, in which a backslash is a backslash."""
         return one_line(" ".join(self._listed(raw)) if self._by_words else raw)

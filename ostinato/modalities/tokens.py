@@ -22,18 +22,21 @@ class Tokens(Modality, Worded):
 
         ids = 3 + symbol; 0 begins, 1 ends, 2 is a symbol that training did not know
 
-    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as their
-    digits. Separators in a row count as one, and around the ends as none, so that no symbol is empty.
+    A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as
+    their digits. Separators in a row count as one, and around the ends as none, so that no symbol is empty.
 
-    With `characters` a step is the symbol and its spelling, so that what training did not know is still told by its letters:
+    With `characters` a step is the symbol and its spelling, so that what training did not know is still told by its
+    letters:
 
-        step = symbol, then the numbers of its first L characters, 0 after the last; 1 is a character that training did not know
+        step = symbol, then the numbers of its first L characters, 0 after the last; 1 is a character that training did
+               not know
         L    = length of the longest symbol of the training split, at most 20
 
     Args:
         separator: what stands between two symbols of a field; empty: each character is a symbol.
         size: the most symbols to know; null: all.
-        min_count: how often a symbol must occur in the training split to be known; from 2 up, training sees unknown ones too.
+        min_count: how often a symbol must occur in the training split to be known; from 2 up, training sees unknown
+            ones too.
         lowercase: whether symbols that differ only in case are one; their spelling keeps its case.
         characters: whether each symbol comes with its spelling: for words that an input reads.
 
@@ -41,7 +44,8 @@ class Tokens(Modality, Worded):
         encoded (T,), with `characters` (T, 1 + L)
 
     Errors:
-        DataError: a value is no list of symbols, a symbol is empty or holds the separator, or no symbol is left to know.
+        DataError: a value is no list of symbols, a symbol is empty or holds the separator, or no symbol is left to
+            know.
     """
 
     aligns = frozenset({"free", "next"})
@@ -105,8 +109,8 @@ class Tokens(Modality, Worded):
         for symbol in symbols:
             if self.parse(symbol) != [symbol]:
                 raise DataError(
-                    f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: {self._separator!r}; "
-                    "choose a separator that stands in no symbol"
+                    f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: "
+                    f"{self._separator!r}; choose a separator that stands in no symbol"
                 )
         self._set(symbols)
         if self._spelling is not None:
@@ -153,5 +157,6 @@ class Tokens(Modality, Worded):
         return None if is_missing(raw) else self._read(raw)
 
     def write(self, raw: list[str]) -> str:
-        """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not undo."""
+        """The symbols with the separator between them; a tab or line break in it is escaped, which `parse` does not
+        undo."""
         return one_line(self._separator.join(raw))

@@ -55,8 +55,9 @@ def refuse_unlike(members: Sequence[Member]) -> None:
             why = _difference(first, other, place)
             if why is not None:
                 raise ConfigError(
-                    f"{other.name}: an ensemble needs runs of one vocabulary, the same labels and scales, and {place} differs from"
-                    f" {first.name}'s: {why}; train the runs on the same data, data.valid named, with only the seed changed"
+                    f"{other.name}: an ensemble needs runs of one vocabulary, the same labels and scales, and {place} "
+                    f"differs from {first.name}'s: {why}; train the runs on the same data, data.valid named, with only "
+                    "the seed changed"
                 )
 
 

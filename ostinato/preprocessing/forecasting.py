@@ -291,8 +291,8 @@ def divide(
 def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
     if not series.has_frequency(train.frequency):
         raise DataError(
-            f"data.{split}: {series.name}: one step is one {series.frequency}, and one {train.frequency} in data.train; give steps as far"
-            " apart as those"
+            f"data.{split}: {series.name}: one step is one {series.frequency}, and one {train.frequency} in "
+            "data.train; give steps as far apart as those"
         )
 
 
@@ -324,13 +324,14 @@ def _demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
         bad = np.flatnonzero(dataset.lengths[place] == 0)
         if len(bad) and not component("modalities", settings.type).is_sequence:
             raise DataError(
-                f"{windows.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or leave the"
-                " series out"
+                f"{windows.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or "
+                "leave the series out"
             )
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
-    """The recipe with a lookback where it gives none: two horizons or two seasons, whichever is longer, as far as series reach."""
+    """The recipe with a lookback where it gives none: two horizons or two seasons, whichever is longer, as far as
+    series reach."""
     output = _window(recipe.settings)
     if output.lookback is not None:
         return recipe

@@ -24,7 +24,8 @@ class Splits(ABC):
         roots: folders where paths are looked for after the recipe's own.
         data: sources in place of the recipe's, by split.
         say: receives a line of progress.
-        to_fit: whether the modalities will be fitted; otherwise they will be restored, and how words are read is settled.
+        to_fit: whether the modalities will be fitted; otherwise they will be restored, and how words are read is
+            settled.
 
     Errors:
         ConfigError: no training data are named.

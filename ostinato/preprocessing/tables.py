@@ -1,4 +1,5 @@
-"""Splits that are rows of tables: opened, divided by seed where the recipe names no validation, fitted on and encoded."""
+"""Splits that are rows of tables: opened, divided by seed where the recipe names no validation, fitted on and
+encoded."""
 
 from __future__ import annotations
 
@@ -132,7 +133,8 @@ def kept(recipe: Settings, rows: np.ndarray) -> np.ndarray:
 
 
 def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:
-    """Characters of text in the training rows of each place, lists of words included; what is not text counts nothing."""
+    """Characters of text in the training rows of each place, lists of words included; what is not text counts
+    nothing."""
     used = np.zeros(table.num_rows, dtype=bool)
     used[rows] = True
     counts = dict.fromkeys(columns.values(), 0)

@@ -7,7 +7,8 @@
 
 The start and the end of a sequence act like `O` in all three, and so does a step that nobody gave a tag.
 
-Source: Ramshaw and Marcus 1995 (IOB1); Ratnaparkhi 1998 (IOB2); Tjong Kim Sang and Veenstra 1999 (cs/9907006), conlleval.
+Source: Ramshaw and Marcus 1995 (IOB1); Ratnaparkhi 1998 (IOB2); Tjong Kim Sang and Veenstra 1999 (cs/9907006),
+conlleval.
 """
 
 from collections import Counter
@@ -28,7 +29,8 @@ _OUT = (OUTSIDE, "")
 
 @dataclass(frozen=True)
 class Legal:
-    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after a."""
+    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after
+    a."""
 
     starts: tuple[bool, ...]
     ends: tuple[bool, ...]
@@ -67,7 +69,8 @@ def joined(prefix: str, label: str) -> str:
 def spans(tags: Sequence[str | None]) -> list[Span]:
     """The spans of a sequence by conlleval's definition, which gives every sequence a meaning, legal or not.
 
-        A span goes on at I- or E- after B- or I- of the same label, and ends everywhere else; any other tag but O begins one.
+        A span goes on at I- or E- after B- or I- of the same label, and ends everywhere else; any other tag but O
+        begins one.
 
     A legal sequence has one meaning, whichever scheme it is in.
 
@@ -174,7 +177,7 @@ def _parts(tags: Sequence[str | None]) -> list[tuple[str, str]]:
     if None in parts:
         step = parts.index(None)
         raise DataError(
-            f"step {step + 1}: '{tags[step]}' is no tag of a scheme; allowed are O and B-, I-, E- or S- before a label, such as"
-            " B-PER; with plain labels, such as parts of speech, give scheme: none"
+            f"step {step + 1}: '{tags[step]}' is no tag of a scheme; allowed are O and B-, I-, E- or S- before a "
+            "label, such as B-PER; with plain labels, such as parts of speech, give scheme: none"
         )
     return parts

@@ -7,7 +7,8 @@ from ostinato.errors import DataError
 
 
 def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> list[str]:
-    """Every symbol that occurs `min_count` times or more, the most frequent first (ties by code point), at most `limit`.
+    """Every symbol that occurs `min_count` times or more, the most frequent first (ties by code point), at most
+    `limit`.
 
     Errors:
         DataError: none is left.
@@ -20,8 +21,8 @@ def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_cou
     )
     if not known and counts:
         raise DataError(
-            f"nothing to learn: no {noun} occurs min_count = {min_count} times in the training split (the most frequent, "
-            f"{counts.most_common(1)[0][0]!r}, {max(counts.values())}); lower min_count"
+            f"nothing to learn: no {noun} occurs min_count = {min_count} times in the training split (the most "
+            f"frequent, {counts.most_common(1)[0][0]!r}, {max(counts.values())}); lower min_count"
         )
     if not known:
         raise DataError(

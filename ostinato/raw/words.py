@@ -20,8 +20,9 @@ def _ranges(characters: list[int]) -> str:
 def pattern() -> re.Pattern[str]:
     """Matches each word (group 1) or symbol of a text and skips white space.
 
-    A word is letters and digits with their marks; apostrophes and hyphens inside it, and the point, comma or colon between
-    two digits, belong to it. Any other character is a symbol, with its marks; emoji joined by U+200D and flags are one symbol.
+    A word is letters and digits with their marks; apostrophes and hyphens inside it, and the point, comma or colon
+    between two digits, belong to it. Any other character is a symbol, with its marks; emoji joined by U+200D and flags
+    are one symbol.
     """
     # Python's \w leaves combining marks out, which would tear words of Devanagari, Thai or Arabic with vowels apart.
     marks = _ranges(

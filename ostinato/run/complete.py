@@ -73,7 +73,8 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
     output = _generated(run)
     if search.n_best != 1 or not search.one_path:
         raise ConfigError(
-            "--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without --n-best"
+            "--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without "
+            "--n-best"
         )
     modality, generated, passed = run.modalities[f"outputs.{output}"], [], ""
     stops = Stops(search.stop, modality)

@@ -315,9 +315,8 @@ def _predicted(run: Run, output: str, best: Predicted, n_best: int) -> Iterator[
         order = np.argsort([-share for share in shares], kind="stable").tolist()
         probabilities = {words[label]: shares[label] for label in order}
         others = [label for label in order if label != int(steps[0])][: n_best - 1]
-        listed = [
-            answer, *(_answer(modality, np.array([label]), float(np.log(max(shares[label], 1e-38)))) for label in others)
-        ]  # fmt: skip
+        scores = [float(np.log(max(shares[label], 1e-38))) for label in others]
+        listed = [answer, *(_answer(modality, np.array([label]), score) for label, score in zip(others, scores))]
         yield [replace(label, probabilities=probabilities) for label in listed]
 
 

@@ -29,7 +29,8 @@ Choose = Callable[[Tensor, Tensor, int], Tensor]
 def check_lengths(kind: str, min_length: int, max_length: int | None) -> None:
     if max_length is not None and min_length > max_length:
         raise ConfigError(
-            f"search ({kind}): min_length {min_length} is above max_length {max_length}; lower the first or raise the second"
+            f"search ({kind}): min_length {min_length} is above max_length {max_length}; lower the first or raise the "
+            "second"
         )
 
 
@@ -47,8 +48,8 @@ def demand_symbols(kind: str, generator: Generator) -> None:
     """
     if not generator.num_symbols:
         raise ConfigError(
-            f"search ({kind}): ranks the symbols of a vocabulary, and a step of this output is a vector; set search: sample or"
-            " search: greedy"
+            f"search ({kind}): ranks the symbols of a vocabulary, and a step of this output is a vector; set search: "
+            "sample or search: greedy"
         )
 
 
@@ -62,8 +63,8 @@ def log_probabilities(distribution: Distribution, size: int) -> Tensor:
     scores = distribution.by_symbol(size)
     if not bool(torch.isfinite(scores.amax(1)).all()):
         raise BundleError(
-            "the model's scores for the next symbol are not numbers (NaN or infinite): its weights are damaged or its training "
-            "diverged; take an earlier checkpoint, or train again with a lower learning rate"
+            "the model's scores for the next symbol are not numbers (NaN or infinite): its weights are damaged or its "
+            "training diverged; take an earlier checkpoint, or train again with a lower learning rate"
         )
     return scores
 

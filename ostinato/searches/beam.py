@@ -92,7 +92,8 @@ class Beam(Search):
             )
         if normalization == "none" and alpha != 1.0:
             raise ConfigError(
-                f"search (beam): alpha {alpha} has no meaning with normalization: none; leave alpha out, or take average or gnmt"
+                f"search (beam): alpha {alpha} has no meaning with normalization: none; leave alpha out, or take "
+                "average or gnmt"
             )
         self.width = width
         self.n_best = n_best
@@ -211,8 +212,8 @@ class Beam(Search):
 def _first_weights(state: Decoding) -> Tensor:
     if not state.attention or state.source_lengths is None:
         raise ConfigError(
-            "search (beam): coverage_penalty needs an attention over an input, and this output has none; leave coverage_penalty "
-            "out, or give the output's head an attention"
+            "search (beam): coverage_penalty needs an attention over an input, and this output has none; leave "
+            "coverage_penalty out, or give the output's head an attention"
         )
     return state.attention[0]
 

@@ -120,8 +120,8 @@ class Sample(Search):
             )
         if (self.temperature, self.top_k, self.top_p, self.min_p) != (1.0, None, 1.0, 0.0):
             raise ConfigError(
-                "search (sample): temperature, top_k, top_p and min_p change the probabilities of symbols, and a step of this"
-                " output is a vector; leave them out"
+                "search (sample): temperature, top_k, top_p and min_p change the probabilities of symbols, and a step "
+                "of this output is a vector; leave them out"
             )
         return unroll_values(generator, state, most, draw_value, copies=self.n_best, first=first)
 

@@ -1,4 +1,5 @@
-"""What the law suites share: members made as a recipe makes them, values for their options, and numbers that are near enough."""
+"""What the law suites share: members made as a recipe makes them, values for their options, and numbers that are near
+enough."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from ostinato.errors import ConfigError
 from ostinato.steps import Layout, Steps
 
 TOLERANCE = 1e-5
-"""Of the largest value, in float32: a matrix product of one row differs from the same row among others by about 1e-6."""
+"""Of the largest value, in float32: a matrix product of one row differs from the same row among others by about
+1e-6."""
 
 NUMBERS = (1, 2, 3, 0, 0.5, 0.25, 0.75, 0.9)
 """Tried after the neighbours of a number's default; the first that its type allows."""
@@ -64,7 +66,8 @@ class Member:
         return any(parameter.name == option for parameter in registry.keyword_only(self.cls))
 
     def others(self, tried: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> Iterator[Member]:
-        """The member with one more option at another value than its default, for each option that is free and each value.
+        """The member with one more option at another value than its default, for each option that is free and each
+        value.
 
         Args:
             tried: values of some options, where those that the type allows tell nothing on a suite's few examples.
@@ -80,7 +83,8 @@ class Member:
 
 
 def other_values(annotation: Any, default: Any) -> Iterator[Any]:
-    """Values that a parameter's type allows, other than its default: all of a Literal and all members of a slot, one number."""
+    """Values that a parameter's type allows, other than its default: all of a Literal and all members of a slot, one
+    number."""
     rooms = [mark for mark in get_args(annotation) if isinstance(mark, registry.Room)]
     bare = annotation
     while get_origin(bare) is Annotated:
@@ -156,7 +160,8 @@ def near(found: Tensor, expected: Tensor, what: str, *, floor: float = 1e-3) -> 
 
 
 def seeded(make: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Any:
-    """A module made by one seed, out of training; what starts at zero is moved away from it, so that a law can see it."""
+    """A module made by one seed, out of training; what starts at zero is moved away from it, so that a law can see
+    it."""
     torch.manual_seed(0)
     module = make().to(dtype).eval()
     with torch.no_grad():

@@ -145,7 +145,8 @@ class Finder(nn.Module):
 
 
 def find_by_name(make: Callable[[int, int], Attention], *, updates: int, seed: int) -> tuple[float, float]:
-    """Trains a `Finder`; the shares of 500 new lists where the answer is right, and where the highest weight is at the name."""
+    """Trains a `Finder`; the shares of 500 new lists where the answer is right, and where the highest weight is at the
+    name."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
     num_names, num_values, rows = 12, 8, 64

@@ -93,7 +93,8 @@ def same_seed_same_bits(make: Make) -> None:
 
 
 def gradients_are_right(make: Make) -> None:
-    """Law c: gradients of inputs, states and parameters agree with finite differences in float64, also under a state mask."""
+    """Law c: gradients of inputs, states and parameters agree with finite differences in float64, also under a state
+    mask."""
     cell, x, state, layout = _case(make, sizes=(2, 3), lengths=(2, 0, 3), dtype=torch.float64)
     mask = torch.full_like(state[0], 2.0)
     mask[range(3), range(3)] = 0.0
@@ -109,7 +110,8 @@ def gradients_are_right(make: Make) -> None:
 
 
 def learns_to_remember(make: Make, *, updates: int = 300) -> float:
-    """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; returns the share."""
+    """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; returns the
+    share."""
     torch.manual_seed(1)
     cell = make(8, 32)
     output = nn.Linear(cell.state_sizes[0], 8)

@@ -215,7 +215,8 @@ def sequences_without_steps_are_read(make: Make, spec: Spec, lengths: Sequence[i
 
 
 def gradients_are_right(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS) -> None:
-    """Law c: gradients agree with finite differences in float64, and each parameter has one; of values also through the state."""
+    """Law c: gradients agree with finite differences in float64, and each parameter has one; of values also through the
+    state."""
     lengths = [min(3, length) for length in lengths]
     encoder, steps = _case(make, spec, lengths, torch.float64)
     given = [*encoder.parameters()]

@@ -69,7 +69,8 @@ def build(member: Member) -> Head:
 
 
 def run(member: Member) -> None:
-    """Every law of heads that predict at once (`predictors`), or of those that generate, for all inputs that it takes."""
+    """Every law of heads that predict at once (`predictors`), or of those that generate, for all inputs that it
+    takes."""
     if issubclass(member.cls, Predictor):
         return predictors.run(member)
     build(member)

@@ -41,7 +41,8 @@ def build(member: Member) -> Join:
 
 
 def run(member: Member) -> None:
-    """Every law of `LAWS` for all inputs that the join takes, and the law of options; others it must refuse by ConfigError."""
+    """Every law of `LAWS` for all inputs that the join takes, and the law of options; others it must refuse by
+    ConfigError."""
     build(member)
     for case in filter(partial(_takes, member), CASES):
         for law in LAWS:

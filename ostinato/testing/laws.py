@@ -4,9 +4,9 @@ from ostinato.testing import laws
 laws.run("cells", "gru", {"reset": "before"})
 laws.run("joins", MyJoin)
 
-A room's suite is the module of this package that has its name; its `run` is called here. It fails by AssertionError, and says
-which law and why. What it tries besides the laws is every other option of the member, one at a time: each value must change
-something, or be refused by ConfigError.
+A room's suite is the module of this package that has its name; its `run` is called here. It fails by AssertionError,
+and says which law and why. What it tries besides the laws is every other option of the member, one at a time: each
+value must change something, or be refused by ConfigError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def run(room: str, member: type | str, options: dict[str, Any] | None = None) ->
 
 
 def variants(room: str, member: type | str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The options to run the laws with: these, and these with each further option at each other value that is not refused."""
+    """The options to run the laws with: these, and these with each further option at each other value that is not
+    refused."""
     found, given = [], Member.of(room, member, options)
     for variant in (given, *given.others(getattr(suite(room), "TRIED", {}))):
         try:

@@ -1,4 +1,5 @@
-"""The laws of metrics, as plain functions: each takes a way to make the metric and predictions, and fails by AssertionError."""
+"""The laws of metrics, as plain functions: each takes a way to make the metric and predictions, and fails by
+AssertionError."""
 
 from __future__ import annotations
 

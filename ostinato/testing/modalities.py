@@ -1,4 +1,5 @@
-"""The laws of modalities, as plain functions: each takes a way to make the modality and raw values, and fails by AssertionError."""
+"""The laws of modalities, as plain functions: each takes a way to make the modality and raw values, and fails by
+AssertionError."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def run(member: Member, columns: dict[str, list[Any]] = COLUMNS) -> None:
     """Every law of `LAWS` on each column that it takes, and the law of options.
 
     Args:
-        columns: raw values to try, by a name for messages; a modality whose raw values are none of these brings its own.
+        columns: raw values to try, by a name for messages; a modality whose raw values are none of these brings its
+            own.
     """
     taken = [name for name in columns if _takes(member, columns[name])]
     if len(taken) > 1 and "dates" in taken:
@@ -92,7 +94,8 @@ def _takes(make: Make, column: Sequence[Any]) -> bool:
 
 
 def steps_are_what_spec_says(make: Make, column: Sequence[Any]) -> None:
-    """Encoded values have the type and shape of `spec`, symbols and labels are in range, and each step has a label to read."""
+    """Encoded values have the type and shape of `spec`, symbols and labels are in range, and each step has a label to
+    read."""
     modality = fitted(make, column)
     spec = modality.spec
     kind, shape = spec.stored

@@ -38,7 +38,8 @@ def run(member: Member) -> None:
 
 
 def numbers_are_pieces(make: Make) -> None:
-    """Numbers run from 0 to size - 1, each with a text that a person can read; None is a piece that it does not know."""
+    """Numbers run from 0 to size - 1, each with a text that a person can read; None is a piece that it does not
+    know."""
     tokenizer = fitted(make)
     pieces = tokenizer.pieces()
     assert len(pieces) == tokenizer.size > 0 and all(isinstance(piece, str) and piece for piece in pieces)

@@ -1,4 +1,5 @@
-"""What bpe and unigram share: pieces made of the bytes of UTF-8, so that every text has pieces and comes back exactly."""
+"""What bpe and unigram share: pieces made of the bytes of UTF-8, so that every text has pieces and comes back
+exactly."""
 
 from __future__ import annotations
 
@@ -51,8 +52,8 @@ class ByteLevel:
         library = Library(model)
         library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         library.train_from_iterator(texts, trainer)
-        # The library reads some scores back with another last bit than it wrote: what was fitted goes the way of what is
-        # loaded, so that both behave the same.
+        # The library reads some scores back with another last bit than it wrote: what was fitted goes the way of what
+        # is loaded, so that both behave the same.
         self.restore({"tokenizer": library.to_str()})
 
     def restore(self, facts: dict) -> None:

@@ -19,7 +19,8 @@ class BPE(Tokenizer):
     Args:
         size: pieces to aim at; fewer where the texts hold fewer pairs that occur twice, never fewer than the 256 bytes.
 
-    Source: Sennrich, Haddow and Birch 2016, arXiv:1508.07909; over bytes as in Radford et al. 2019 (GPT-2), section 2.2.
+    Source: Sennrich, Haddow and Birch 2016, arXiv:1508.07909; over bytes as in Radford et al. 2019 (GPT-2), section
+    2.2.
     """
 
     exact = True

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 
 class Tokenizer(ABC):
-    """Text to symbols and back. Special symbols live outside: numbers run from 0 to size - 1 and each means a piece of text.
+    """Text to symbols and back. Special symbols live outside: numbers run from 0 to size - 1 and each means a piece of
+    text.
 
     A tokenizer that does not know every text (word, char) gives None for a piece it has never seen; the modality makes
     that its unknown symbol. One that knows every text (byte, bpe, unigram) gives back exactly what went in.
@@ -15,8 +16,8 @@ class Tokenizer(ABC):
     exact: ClassVar[bool]
     """Whether decode(encode(x)) == x for every text."""
     subword: ClassVar[bool] = False
-    """Whether it cuts words into as many different pieces as `size` asks for: the size is then chosen from the amount of text,
-    and words that have labels are made of their pieces."""
+    """Whether it cuts words into as many different pieces as `size` asks for: the size is then chosen from the amount
+    of text, and words that have labels are made of their pieces."""
 
     @abstractmethod
     def fit(self, texts: Iterable[str]) -> None:
@@ -49,7 +50,8 @@ class Tokenizer(ABC):
 
 
 class Spelt(ABC):
-    """A tokenizer whose pieces are words or punctuation marks: what has a spelling of its own, and may have a vector."""
+    """A tokenizer whose pieces are words or punctuation marks: what has a spelling of its own, and may have a
+    vector."""
 
     @abstractmethod
     def spellings(self, text: str) -> list[str]:

@@ -16,8 +16,8 @@ class Unigram(Tokenizer):
 
         pieces(x) = argmax over x = p_1 .. p_n of sum_i log P(p_i)
 
-    Fitting is not repeatable to the bit: the order of the pieces and their scores (by up to 2e-4 where tried) differ between
-    two runs on equal texts. Two runs are the same only with the same saved facts.
+    Fitting is not repeatable to the bit: the order of the pieces and their scores (by up to 2e-4 where tried) differ
+    between two runs on equal texts. Two runs are the same only with the same saved facts.
 
     Args:
         size: pieces to aim at; fewer where the texts hold fewer, never fewer than the 256 bytes and one.

@@ -16,16 +16,18 @@ JOINED = "\x1f"
 
 
 class Word(Tokenizer, Spelt):
-    """Each word is a piece, the most frequent first; a text of known pieces comes back with single spaces between words.
+    """Each word is a piece, the most frequent first; known pieces come back with single spaces between words.
 
-    A word is letters and digits of any script with their marks, with the apostrophes and hyphens inside it. Punctuation marks
-    are pieces of their own that remember on which side they touched a neighbour: `wait, (no)` gives `wait` `,` `(` `no` `)`
-    and comes back as it was, and so does `wait , ( no )`.
+    A word is letters and digits of any script with their marks, with the apostrophes and hyphens inside it. Punctuation
+    marks are pieces of their own that remember on which side they touched a neighbour: `wait, (no)` gives `wait` `,`
+    `(` `no` `)` and comes back as it was, and so does `wait , ( no )`.
 
     Args:
         size: the most pieces to know.
-        min_count: how often a piece must occur in the training texts to be known; from 2 up, training sees unknown words too.
-        split_punctuation: whether punctuation marks are pieces of their own; without, text is split at white space only.
+        min_count: how often a piece must occur in the training texts to be known; from 2 up, training sees unknown
+            words too.
+        split_punctuation: whether punctuation marks are pieces of their own; without, text is split at white space
+            only.
 
     Errors:
         DataError: no piece is left to know.
@@ -88,7 +90,8 @@ def _pieces(text: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=65536)
 def _chunk(chunk: str) -> tuple[str, ...]:
-    """The pieces of a run without white space; of two that touch, the mark to join them is on a symbol, never on a word."""
+    """The pieces of a run without white space; of two that touch, the mark to join them is on a symbol, never on a
+    word."""
     found = [(match[0], match[1] is not None) for match in pattern().finditer(chunk)]
     pieces = []
     for place, (piece, is_word) in enumerate(found):

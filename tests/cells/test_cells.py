@@ -1,4 +1,5 @@
-"""What cells are made of: golden parameter counts, first weights, and the equations of the options that torch.nn lacks."""
+"""What cells are made of: golden parameter counts, first weights, and the equations of the options that torch.nn
+lacks."""
 
 import pytest
 import torch

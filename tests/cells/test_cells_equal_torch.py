@@ -1,4 +1,5 @@
-"""Where torch.nn has a cell, ours gives its numbers: outputs, final states and every gradient, on ragged batches, both ways."""
+"""Where torch.nn has a cell, ours gives its numbers: outputs, final states and every gradient, on ragged batches, both
+ways."""
 
 import pytest
 import torch

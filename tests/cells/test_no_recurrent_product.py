@@ -1,4 +1,5 @@
-"""A cell of gates of x alone, computed for all steps at once: one file, no weights between hidden states, used everywhere."""
+"""A cell of gates of x alone, computed for all steps at once: one file, no weights between hidden states, used
+everywhere."""
 
 from typing import Literal
 

@@ -54,7 +54,8 @@ def cli(capfd, monkeypatch):
 
 @pytest.fixture
 def refused(cli):
-    """Runs a command that the user must mend: exit 2, nothing on standard output, each of these parts in the message."""
+    """Runs a command that the user must mend: exit 2, nothing on standard output, each of these parts in the
+    message."""
 
     def run(*words, says):
         said = cli(*words)
@@ -77,7 +78,8 @@ def write_data(folder):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """No test touches the user's cache; one thread each, since models so small gain nothing from more and test processes share cores."""
+    """No test touches the user's cache; one thread each, since models so small gain nothing from more and test
+    processes share cores."""
     import torch
 
     threads = torch.get_num_threads()

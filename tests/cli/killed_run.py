@@ -1,7 +1,8 @@
 """The `ostinato` command in processes forked cold, each killed at one of its moments; reads `[WORDS, MOMENT]` a line.
 
-Each line is answered with the exit status of a process forked for it: no torch function was called before the fork, so that it
-is as cold as a new one, without the seconds of importing. A moment is a batch read for training, a sync or a rename.
+Each line is answered with the exit status of a process forked for it: no torch function was called before the fork, so
+that it is as cold as a new one, without the seconds of importing. A moment is a batch read for training, a sync or a
+rename.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Bad input from recipe to answers: refused with the place, what was given, what is allowed and what to do, or counted and told."""
+"""Bad input from recipe to answers: refused with the place, what was given, what is allowed and what to do, or counted
+and told."""
 
 import json
 import random
@@ -473,16 +474,25 @@ def test_rows_to_predict_that_lack_an_input_are_refused(folder, train, refused):
 @pytest.mark.parametrize(
     ("inputs", "outputs", "says"),
     [
-        ("{a: {type: text, encoder: {same_as: b}}, b: {type: text, encoder: {same_as: a}}}", "{y: category}", ["line 2, inputs.a: same_as", "circle: inputs.a -> inputs.b -> inputs.a"]),
-        ("{a: {type: text, encoder: {same_as: a}}}", "{y: category}", ["inputs.a", "circle: inputs.a -> inputs.a", "its own"]),
-        ("{a: text}", "{y: {type: text, tokenizer: {same_as: y}}}", ["line 3, outputs.y: same_as", "circle: outputs.y -> outputs.y"]),
-        ("{a: text, b: {type: tokens, encoder: {same_as: a}}}", "{y: category}", ["line 2, inputs.b: same_as joins tokens and text", "one type"]),
-        ("{a: number, b: {type: category, encoder: {same_as: a}}}", "{y: category}", ["inputs.b", "same_as joins category and number"]),
+        ("{a: {type: text, encoder: {same_as: b}}, b: {type: text, encoder: {same_as: a}}}", "{y: category}",
+         ["line 2, inputs.a: same_as", "circle: inputs.a -> inputs.b -> inputs.a"]),
+        ("{a: {type: text, encoder: {same_as: a}}}", "{y: category}",
+         ["inputs.a", "circle: inputs.a -> inputs.a", "its own"]),
+        ("{a: text}", "{y: {type: text, tokenizer: {same_as: y}}}",
+         ["line 3, outputs.y: same_as", "circle: outputs.y -> outputs.y"]),
+        ("{a: text, b: {type: tokens, encoder: {same_as: a}}}", "{y: category}",
+         ["line 2, inputs.b: same_as joins tokens and text", "one type"]),
+        ("{a: number, b: {type: category, encoder: {same_as: a}}}", "{y: category}",
+         ["inputs.b", "same_as joins category and number"]),
         ("{a: tokens}", "{y: {type: text, tokenizer: {same_as: a}}}", ["outputs.y", "same_as joins text and tokens"]),
-        ("{a: text, b: {type: text, encoder: {same_as: c}}}", "{y: category}", ["line 2, inputs.b.encoder.same_as", "no input 'c'"]),
-        ("{a: text}", "{y: {type: category, reads: []}}", ["line 3, outputs.y.reads", "must read an input", "inputs: a"]),
-        ("{a: {type: text, encoder: {bidirectional: true}}}", "{y: {of: a, align: next}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y", "leave it out"]),
-        ("{a: {type: series, encoder: {bidirectional: true}}}", "{y: {of: a, horizon: 2}}", ["line 2, inputs.a.encoder.bidirectional", "outputs.y"]),
+        ("{a: text, b: {type: text, encoder: {same_as: c}}}", "{y: category}",
+         ["line 2, inputs.b.encoder.same_as", "no input 'c'"]),
+        ("{a: text}", "{y: {type: category, reads: []}}",
+         ["line 3, outputs.y.reads", "must read an input", "inputs: a"]),
+        ("{a: {type: text, encoder: {bidirectional: true}}}", "{y: {of: a, align: next}}",
+         ["line 2, inputs.a.encoder.bidirectional", "outputs.y", "leave it out"]),
+        ("{a: {type: series, encoder: {bidirectional: true}}}", "{y: {of: a, horizon: 2}}",
+         ["line 2, inputs.a.encoder.bidirectional", "outputs.y"]),
     ],
 )  # fmt: skip
 def test_what_refers_in_a_circle_or_to_another_type_reads_nothing_or_looks_ahead_is_refused(

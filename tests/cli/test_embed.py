@@ -1,4 +1,5 @@
-"""The command `embed`: vectors as a table, neighbours, a picture; the same vector alone and in company, on the command line and in Python."""
+"""The command `embed`: vectors as a table, neighbours, a picture; the same vector alone and in company, on the command
+line and in Python."""
 
 import io
 import json
@@ -50,8 +51,10 @@ def test_a_table_brings_its_outputs_and_leaves_files(here, trained, cli):
 def test_several_inputs_need_of_and_only_its_column(here, cli, refused):
     (here / "two.yaml").write_text(
         "data: {train: two.jsonl}\ninputs:\n"
-        "  a: {type: tokens, separator: '', encoder: {hidden_size: 4}}\n  b: {type: tokens, separator: '', encoder: {hidden_size: 3}}\n"
-        "outputs: {c: {type: tokens, separator: '', head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\ntraining: {epochs: 1, batch_rows: 8}\n"
+        "  a: {type: tokens, separator: '', encoder: {hidden_size: 4}}\n"
+        "  b: {type: tokens, separator: '', encoder: {hidden_size: 3}}\n"
+        "outputs: {c: {type: tokens, separator: '', head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\n"
+        "training: {epochs: 1, batch_rows: 8}\n"
     )
     (here / "two.jsonl").write_text("\n".join(json.dumps({"a": "x", "b": "yx", "c": "z"}) for _ in range(12)) + "\n")
     assert cli("train", "two.yaml", "--out", "run").code == 0

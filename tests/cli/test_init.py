@@ -1,4 +1,5 @@
-"""The commands that begin with a file: `init` writes a recipe and `train DATA` trains it, the guesses told on standard error."""
+"""The commands that begin with a file: `init` writes a recipe and `train DATA` trains it, the guesses told on standard
+error."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""From a folder with a manifest, or a parquet file, to a run: texts and curves in files of their own, trained on, judged, asked."""
+"""From a folder with a manifest, or a parquet file, to a run: texts and curves in files of their own, trained on,
+judged, asked."""
 
 import json
 import math
@@ -50,7 +51,10 @@ def curves(folder, count):
 def test_a_folder_of_texts_with_labels(folder, cli, refused):
     letters(folder / "letters", 40)
     letters(folder / "others", 6, start=100)
-    recipe = f"data: {{train: letters, test: others}}\ninputs: {{letter: {{type: text, tokenizer: word, encoder: {ENCODER}}}}}\n"
+    recipe = (
+        f"data: {{train: letters, test: others}}\n"
+        f"inputs: {{letter: {{type: text, tokenizer: word, encoder: {ENCODER}}}}}\n"
+    )
     (folder / "recipe.yaml").write_text(recipe + "outputs: {label: category}\n" + TRAINING)
     said = cli("train", "recipe.yaml", "--out", "run", "--json")
     assert said.code == 0, said.err
@@ -77,7 +81,10 @@ def test_a_folder_of_texts_with_labels(folder, cli, refused):
 
 def test_a_folder_of_sensor_traces(folder, cli):
     curves(folder / "sensors", 40)
-    recipe = f"data: {{train: sensors}}\ninputs: {{trace: {{type: series, encoder: {ENCODER}}}}}\noutputs: {{kind: category}}\n"
+    recipe = (
+        f"data: {{train: sensors}}\ninputs: {{trace: {{type: series, encoder: {ENCODER}}}}}\n"
+        f"outputs: {{kind: category}}\n"
+    )
     (folder / "recipe.yaml").write_text(recipe + TRAINING)
     said = cli("train", "recipe.yaml", "--out", "run", "--json")
     assert said.code == 0, said.err
@@ -100,7 +107,10 @@ def test_a_parquet_file_of_lists_and_labels(folder, cli):
         {"curve": [math.sin(k * (1 + number % 2)) for k in range(9)], "kind": "ab"[number % 2]} for number in range(40)
     ]
     polars.DataFrame(rows).write_parquet(folder / "curves.parquet")
-    recipe = f"data: {{train: curves.parquet}}\ninputs: {{curve: {{type: series, encoder: {ENCODER}}}}}\noutputs: {{kind: category}}\n"
+    recipe = (
+        f"data: {{train: curves.parquet}}\ninputs: {{curve: {{type: series, encoder: {ENCODER}}}}}\n"
+        f"outputs: {{kind: category}}\n"
+    )
     (folder / "recipe.yaml").write_text(recipe + TRAINING)
     assert cli("train", "recipe.yaml", "--out", "run").code == 0
     assert cli("predict", "run", "--input", "curves.parquet").out.split() == ["a", "b"] * 20

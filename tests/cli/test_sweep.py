@@ -1,4 +1,5 @@
-"""The command `sweep`: trained once and never again, the table printed and saved, mistakes told before anything is trained."""
+"""The command `sweep`: trained once and never again, the table printed and saved, mistakes told before anything is
+trained."""
 
 import json
 

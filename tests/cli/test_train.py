@@ -115,7 +115,8 @@ def test_resume_refuses_changed_data_and_takes_moved_data(here, cli, refused):
 def test_sizes_chosen_when_a_run_began_are_kept_when_it_goes_on(here, cli, monkeypatch):
     (here / "short.yaml").write_text(
         "data: {train: train.tsv}\ninputs: {de: {type: text, tokenizer: char, encoder: {hidden_size: 4}}}\n"
-        "outputs: {en: {type: text, tokenizer: char, head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\ntraining: {epochs: 1}\n"
+        "outputs: {en: {type: text, tokenizer: char, head: {decoder: {hidden_size: 4}}}}\nsearch: greedy\n"
+        "training: {epochs: 1}\n"
     )
     assert cli("train", "short.yaml", "--out", "run").code == 0
     chosen = json.loads((here / "run/bundle.json").read_text())["recipe"]["training"]["batch_steps"]
@@ -194,7 +195,8 @@ def test_kill_minus_nine_and_resume_end_with_the_same_bits(here, forked):
 @pytest.mark.slow
 @pytest.mark.parametrize("latest", [5, 17, 31])
 def test_killed_again_and_again_ends_with_the_same_bits(here, forked, latest):
-    # Far more than one checkpoint's writes lie between a start and the next checkpoint, so that each start gains ground.
+    # Far more than one checkpoint's writes lie between a start and the next checkpoint, so that each start gains
+    # ground.
     assert killed_until_done(here, forked, 20 + latest) >= 5
 
 

@@ -257,7 +257,10 @@ def test_an_unknown_command_and_option_exit_2_without_traceback(refused):
 
 
 def test_the_installed_command_starts_without_torch_and_keeps_its_exit_status(here):
-    script = "import sys; sys.argv[0] = 'ostinato'; from ostinato.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    script = (
+        "import sys; sys.argv[0] = 'ostinato'; from ostinato.cli.main import main\ntry: main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
     for words, code in ((["--help"], 0), (["list"], 0), (["train", "--help"], 0), (["predict"], 2)):
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
         assert done.returncode == code and done.stdout.splitlines()[-1] == "False", (words, done)

@@ -17,7 +17,10 @@ NOT_SAFE = re.compile(r"(^/|\.\.|\\|:)")
 
 
 def test_the_light_part_stays_light():
-    code = "import sys, ostinato.data.catalogue, ostinato.data.fetch; ostinato.data.catalogue.entries(); print(*sys.modules)"
+    code = (
+        "import sys, ostinato.data.catalogue, ostinato.data.fetch; ostinato.data.catalogue.entries(); "
+        "print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "polars", "pydantic"} & set(done.stdout.split())
 

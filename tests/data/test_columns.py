@@ -1,4 +1,5 @@
-"""CoNLL columns, CoNLL-U, FASTA and sktime's series: rows of several lines, rows of lists, every bad line with its place."""
+"""CoNLL columns, CoNLL-U, FASTA and sktime's series: rows of several lines, rows of lists, every bad line with its
+place."""
 
 import gzip
 import re
@@ -90,7 +91,8 @@ UNIVERSAL = """# sent_id = 1
 
 
 def test_universal_columns_have_their_names_and_only_words_are_read(tmp_path):
-    # The first sentence is the example of a multi-word token on universaldependencies.org/format.html, with an empty node.
+    # The first sentence is the example of a multi-word token on universaldependencies.org/format.html, with an empty
+    # node.
     table = opened(tmp_path, written(tmp_path, "t.conllu.gz", UNIVERSAL))
     assert table.columns == ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
     assert table.column("form") == [["vamos", "nos", "#"], ["mar"]]
@@ -179,18 +181,22 @@ def test_the_digest_follows_content_and_names(tmp_path):
 
 U = "1\ta\ta\tX\t_\t_\t0\troot\t_\t_\n"
 BAD = {
-    "too few columns": ({"w _ t": "t.x"}, "a b c\nd e\n", "t.x line 2 has 2 columns apart by spaces, and 3 are named (w, _, t)"),
+    "too few columns": ({"w _ t": "t.x"}, "a b c\nd e\n",
+                        "t.x line 2 has 2 columns apart by spaces, and 3 are named (w, _, t)"),
     "too many columns": ({"w t": "t.x"}, "a\tb\n\nd\te\tf\n", "t.x line 3 has 3 columns apart by tabs"),
     "no tab among tabs": ({"w t": "t.x"}, "a\tb\nd e\n", "t.x line 2 has 1 column apart by tabs"),
-    "nothing names them": ("t.conll", "\na b c\n", "t.conll line 2 has 3 columns, and nothing names them; .* {word _ tag: t.conll}"),
+    "nothing names them": ("t.conll", "\na b c\n",
+                           "t.conll line 2 has 3 columns, and nothing names them; .* {word _ tag: t.conll}"),
     "named twice": ({"w w _": "t.x"}, "a b c\n", "column 'w' is named twice"),
     "none named": ({"_ _": "t.x"}, "a b\n", "every column is _"),
     "no rows": ({"w t": "t.x"}, "\n\n-DOCSTART- O\n\n", "t.x has no rows"),
-    "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n", "'w t' names the columns of one file in CoNLL's form, and 2 files are given"),
+    "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n",
+                  "'w t' names the columns of one file in CoNLL's form, and 2 files are given"),
     "an empty list": ({"w t": []}, "", "each column needs a list of as many files, and there are: w t 0"),
     "latin-1": ({"w t": "t.x"}, b"a b\n\xe9 b\n", "t.x line 2 is not UTF-8"),
     "universal columns": ("t.conllu", U + "2\tb\tb\n", "t.conllu line 2 has 3 columns apart by tabs, and 10 are named"),
-    "universal id": ("t.conllu", U + U.replace("1\t", "x\t", 1), "t.conllu line 2: the id 'x' is not like 1, 2-3 or 4.1"),
+    "universal id": ("t.conllu", U + U.replace("1\t", "x\t", 1),
+                     "t.conllu line 2: the id 'x' is not like 1, 2-3 or 4.1"),
     "universal in a mapping": ({"form": "t.conllu"}, U, "data.train.form: t.conllu is a table"),
     "universal empty": ("t.conllu", "# text\n\n", "t.conllu has no rows"),
     "before the first name": ("t.fa", "\nACGT\n>a\nA\n", "t.fa line 2 stands before the first name"),
@@ -202,9 +208,11 @@ BAD = {
     "time stamps": ("t.ts", "@timeStamps true\n@data\n", "t.ts line 1: series with time stamps are not read"),
     "no series": ("t.ts", "@data\n\n", "t.ts has no rows"),
     "no label": ("t.ts", "@classLabel true a b\n@data\n1,2:a\n1,2\n", "t.ts line 4 has no label after its last `:`"),
-    "unknown label": ("t.ts", "@classLabel true low high\n@data\n1:low\n1:hihg\n", "line 4: the label 'hihg' .*; did you mean 'high'"),
+    "unknown label": ("t.ts", "@classLabel true low high\n@data\n1:low\n1:hihg\n",
+                      "line 4: the label 'hihg' .*; did you mean 'high'"),
     "channels of unequal length": ("t.ts", "@data\n1,2:3\n", "t.ts line 2 has channels of 1 and of 2 steps"),
-    "another number of channels": ("t.ts", "@data\n1:2\n1:2:3\n", "t.ts line 3 has 3 channels, and the first series has 2"),
+    "another number of channels": ("t.ts", "@data\n1:2\n1:2:3\n",
+        "t.ts line 3 has 3 channels, and the first series has 2"),
     "no number": ("t.ts", "@data\n1,2:3,x\n", "t.ts line 2, channel 2, step 2: a number is needed, not 'x'"),
     "infinite": ("t.ts", "@data\n1,inf\n", "t.ts line 2, channel 1, step 2: a number is infinite"),
     "missing column": ("t.ts", "@data\n1\n", "t.ts has no column 'lable'"),

@@ -31,8 +31,8 @@ class Server:
 
     Args:
         files: path below the server's root -> content.
-        answers: one word for each coming request: `break:N`, `stall:N`, `status:N`, `whole` (Range ignored), `shifted` (a wrong
-            range).
+        answers: one word for each coming request: `break:N`, `stall:N`, `status:N`, `whole` (Range ignored), `shifted`
+            (a wrong range).
         ranges: the Range header of every request so far, "" where there was none.
     """
 

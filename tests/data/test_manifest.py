@@ -1,4 +1,5 @@
-"""A folder with a manifest: its rows hold the content of the files that they name, read row by row; every bad path with its line."""
+"""A folder with a manifest: its rows hold the content of the files that they name, read row by row; every bad path with
+its line."""
 
 import gzip
 import json
@@ -78,7 +79,8 @@ def test_numbers_lists_and_arrays_are_series_and_lists(folder):
     found = [None if raw is None else series.encode(raw)[:, :2].tolist() for raw in table.values("curve", series)]
     assert (
         str(found)
-        == "[[[1.0, 2.0], [3.0, nan]], [[5.0, 6.0], [7.0, 8.0]], [[1.0, 2.0], [nan, nan]], [[0.0, 1.0], [2.0, 3.0]], None]"
+        == "[[[1.0, 2.0], [3.0, nan]], [[5.0, 6.0], [7.0, 8.0]], [[1.0, 2.0], [nan, nan]], [[0.0, 1.0], [2.0, 3.0]], "
+        "None]"
     )
     (folder / "set/tags.json").write_text('["N", "V", null]')
     (folder / "set/tags.txt").write_text("N V\n")
@@ -118,16 +120,22 @@ def test_a_column_of_files_may_come_late_in_json_lines(folder):
 
 
 BAD = {
-    "no file": ("text:file\na.txt\nb.txt\n", {}, ["manifest.csv line 3, column 'text:file'", "there is no file b.txt", "relative to the manifest"]),
+    "no file": ("text:file\na.txt\nb.txt\n", {},
+                ["manifest.csv line 3, column 'text:file'", "there is no file b.txt", "relative to the manifest"]),
     "a near name": ("text:file\naa.txt\n", {}, ["there is no file aa.txt; did you mean 'a.txt'?"]),
-    "outside": ("text:file\n../out.txt\n", {"../out.txt": "x"}, ["line 2, column 'text:file'", "../out.txt lies outside the manifest's folder"]),
+    "outside": ("text:file\n../out.txt\n", {"../out.txt": "x"},
+                ["line 2, column 'text:file'", "../out.txt lies outside the manifest's folder"]),
     "absolute": ("text:file\n/etc/hostname.txt\n", {}, ["/etc/hostname.txt lies outside"]),
-    "a folder": ("text:file\nsub\n", {}, ["sub is of no kind that is read here: .txt, .csv, .tsv, .json (also .gz) and .npy"]),
-    "another kind": ("sound:file\na.wav\n", {"a.wav": "x"}, ["line 2, column 'sound:file'", "a.wav is of no kind that is read here"]),
+    "a folder": ("text:file\nsub\n", {},
+                 ["sub is of no kind that is read here: .txt, .csv, .tsv, .json (also .gz) and .npy"]),
+    "another kind": ("sound:file\na.wav\n", {"a.wav": "x"},
+                     ["line 2, column 'sound:file'", "a.wav is of no kind that is read here"]),
     "packed array": ("x:file\na.npy.gz\n", {"a.npy.gz": "x"}, ["a.npy.gz is of no kind"]),
-    "latin-1": ("text:file\nl.txt\n", {"l.txt": b"x\n\xe9\n"}, ["manifest.csv line 2, column 'text:file': l.txt line 2 is not UTF-8"]),
+    "latin-1": ("text:file\nl.txt\n", {"l.txt": b"x\n\xe9\n"},
+                ["manifest.csv line 2, column 'text:file': l.txt line 2 is not UTF-8"]),
     "no gzip": ("text:file\nl.txt.gz\n", {"l.txt.gz": "plain"}, ["l.txt.gz is no whole gzip file"]),
-    "no number": ("x:file\na.csv\n", {"a.csv": "1,2\n3,x\n"}, ["manifest.csv line 2, column 'x:file': a.csv line 2: a number is needed, not 'x'"]),
+    "no number": ("x:file\na.csv\n", {"a.csv": "1,2\n3,x\n"},
+                  ["manifest.csv line 2, column 'x:file': a.csv line 2: a number is needed, not 'x'"]),
     "half a header": ("x:file\na.csv\n", {"a.csv": "1,x\n3,4\n"}, ["a.csv line 1: a number is needed, not 'x'"]),
     "uneven steps": ("x:file\na.csv\n", {"a.csv": "1,2\n3\n"}, ["a.csv line 2 has 1 cells, and the first line 2"]),
     "infinite": ("x:file\na.csv\n", {"a.csv": "1\ninf\n"}, ["a.csv line 2: a number is infinite"]),
@@ -173,7 +181,8 @@ def test_a_link_out_of_the_folder_is_refused(folder):
 def test_a_folder_has_one_manifest(folder):
     with pytest.raises(
         DataError,
-        match=r"data.train: set is a folder without a manifest; .*manifest.csv or .*NAME:file.*or name a file in the folder",
+        match=r"data.train: set is a folder without a manifest; .*manifest.csv or .*NAME:file.*or name a file in the "
+        r"folder",
     ):
         opened(folder)
     manifest(folder, "text:file\na.txt\n")

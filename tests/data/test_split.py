@@ -1,4 +1,5 @@
-"""Setting rows aside: a tenth, at most 2,000, the same for the same seed and count; a share is part of every larger one."""
+"""Setting rows aside: a tenth, at most 2,000, the same for the same seed and count; a share is part of every larger
+one."""
 
 import numpy
 import pytest

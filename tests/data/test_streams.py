@@ -42,8 +42,8 @@ def test_each_step_stands_in_one_chunk_and_goes_on_from_the_piece_before(lengths
 
 
 def test_a_stream_takes_the_next_row_when_it_is_free_and_a_hand_made_case():
-    # Begin included, 7, 2, 3 and 5 steps. Stream 0 takes 7 and stream 1 takes 2, then 3, which waits for the next chunk since
-    # 2 + 3 > 4; both end at 7, so the first takes 5, which is longer than a chunk and starts at once.
+    # Begin included, 7, 2, 3 and 5 steps. Stream 0 takes 7 and stream 1 takes 2, then 3, which waits for the next chunk
+    # since 2 + 3 > 4; both end at 7, so the first takes 5, which is longer than a chunk and starts at once.
     streams = Streams(numpy.array([6, 1, 2, 4]), steps=4, batch_rows=2, seed=0)
     stream, start = streams._dealt([7, 2, 3, 5])
     assert stream.tolist() == [0, 1, 1, 0] and start.tolist() == [0, 0, 4, 7]

@@ -160,13 +160,15 @@ def test_a_series_shorter_than_its_window_is_named():
     short = windows(border=Border(np.array([0, 0]), np.array([8, 4])))
     with pytest.raises(
         DataError,
-        match=r"f.csv series b: has 9 steps, 4 of them for training, and lookback 3 \+ horizon 2 need 5 \(1 series.*at most 2",
+        match=r"f.csv series b: has 9 steps, 4 of them for training, and lookback 3 \+ horizon 2 need 5 \(1 series.*at "
+        r"most 2",
     ):
         check_training(short)
     none = windows(border=Border(np.array([0, 0]), np.array([0, 0])), horizon=20)
     with pytest.raises(
         DataError,
-        match="f.csv series a: has 12 steps, 0 of them for training, .*; set a smaller horizon, or let valid begin later, or leave",
+        match="f.csv series a: has 12 steps, 0 of them for training, .*; set a smaller horizon, or let valid begin "
+        "later, or leave",
     ):
         check_training(none)
 
@@ -231,7 +233,8 @@ def test_the_first_missing_date_of_what_is_known_ahead_is_named():
     series.cells["w"][1][-1] = NAN
     with pytest.raises(
         DataError,
-        match="series b: inputs.w is known ahead and missing at 2013-01-01 08:00; give it for 2 steps from 2013-01-01 07:00",
+        match="series b: inputs.w is known ahead and missing at 2013-01-01 08:00; give it for 2 steps from 2013-01-01 "
+        "07:00",
     ):
         predicted(series)
 

@@ -1,4 +1,5 @@
-"""Embeddings that start from a file of vectors: what is read for which word, what is refused, and that a run needs the file but once."""
+"""Embeddings that start from a file of vectors: what is read for which word, what is refused, and that a run needs the
+file but once."""
 
 import gzip
 import json

@@ -1,4 +1,5 @@
-"""Examples that are neighbours in time: blocks of them are drawn, so that intervals hold the truth as often as they say."""
+"""Examples that are neighbours in time: blocks of them are drawn, so that intervals hold the truth as often as they
+say."""
 
 import numpy as np
 import pytest
@@ -36,7 +37,8 @@ def covered(losses, placed, truth):
 
 
 def test_intervals_of_dependent_losses_hold_the_truth_where_single_draws_do_not():
-    """100 worlds of 400 losses, x[t] = 0.8 x[t-1] + noise around 20: the mean's variance is 9 times that of independent ones."""
+    """100 worlds of 400 losses, x[t] = 0.8 x[t-1] + noise around 20: the mean's variance is 9 times that of independent
+    ones."""
     losses = 20 + autoregressive(np.random.default_rng(0), 400, 0.8, worlds=100)
     assert covered(losses, None, 20) < 0.65
     assert covered(losses, order(400), 20) >= 0.88
@@ -115,9 +117,9 @@ def test_many_series_are_drawn_whole():
 
 @pytest.mark.parametrize(("series", "apart"), [(7, 0.5), (MANY_SERIES, 0.2)])
 def test_intervals_of_series_with_a_common_shock_hold_the_truth(series, apart):
-    """150 panels of 200 times, x[s, t] = 20 + common[t] + own[s, t], the common part AR(1) with phi 0.8: drawn apart the series' errors
-    seem to average out, and intervals hold the truth in 43 % (7 series in blocks) and 9 % (30 drawn whole) of the panels; by blocks of
-    time in 93 and 91 %."""
+    """150 panels of 200 times, x[s, t] = 20 + common[t] + own[s, t], the common part AR(1) with phi 0.8: drawn apart
+    the series' errors seem to average out, and intervals hold the truth in 43 % (7 series in blocks) and 9 % (30 drawn
+    whole) of the panels; by blocks of time in 93 and 91 %."""
     draw = np.random.default_rng(0)
     panels = 20 + autoregressive(draw, 200, 0.8, worlds=150)[:, None] + draw.normal(size=(150, series, 200))
     held = {}
@@ -172,7 +174,8 @@ def test_series_whose_times_are_one_block_are_drawn_whole():
 
 
 def stretches(draw, series, length, number):
-    """(series * windows,) losses around 10 that stay for `length` windows; where they change is not where blocks begin."""
+    """(series * windows,) losses around 10 that stay for `length` windows; where they change is not where blocks
+    begin."""
     values = np.repeat(draw.normal(size=(series, int(number) + 2)), length, 1)
     begin = draw.integers(0, length)
     return 10 + values[:, begin : begin + int(number * length)].ravel()
@@ -195,7 +198,8 @@ def test_intervals_of_few_blocks_hold_the_truth(series, number, before):
 
 
 def test_few_blocks_in_each_series_seldom_call_chance_real():
-    """2 blocks in each of 3 series: 31 % of equal pairs were called real, and p, which was not widened, below 5 % in 44 %."""
+    """2 blocks in each of 3 series: 31 % of equal pairs were called real, and p, which was not widened, below 5 % in 44
+    %."""
     draw, called, small = np.random.default_rng(1), 0, 0
     for world in range(150):
         sides = [[sums(stretches(draw, 3, 10, 2))] for _ in range(2)]
@@ -255,7 +259,8 @@ def test_dependent_shares_have_no_interval_of_wilsons():
 
 
 def test_differences_are_paired_over_the_same_blocks():
-    """Two forecasts that are equally good, each better for long stretches: single draws see a difference in half of the worlds."""
+    """Two forecasts that are equally good, each better for long stretches: single draws see a difference in half of the
+    worlds."""
     draw = np.random.default_rng(7)
     called = {None: 0, "blocks": 0}
     for one, other in 20 + autoregressive(draw, 300, 0.9, worlds=120).reshape(60, 2, 300):

@@ -131,7 +131,8 @@ def test_forecasts_without_quantiles_or_scales_are_compared_by_what_both_have():
     assert set(one.outputs["y"]) == {"mae", "mse", "rmse", "smape", "mase"}
     assert (
         one.notes[0]
-        == "y.pinball_loss is left out: pinball_loss: runs/b gives no quantiles, which it is made from; compare by the others"
+        == "y.pinball_loss is left out: pinball_loss: runs/b gives no quantiles, which it is made from; compare by the "
+        "others"
     )
     assert [note.split()[0] for note in one.notes] == ["y.pinball_loss", "y.crps", "y.interval_coverage"]
 

@@ -1,4 +1,5 @@
-"""Runs over several seeds: intervals that hold examples and seeds, differences paired over both, and Holm's correction."""
+"""Runs over several seeds: intervals that hold examples and seeds, differences paired over both, and Holm's
+correction."""
 
 import dataclasses
 import statistics
@@ -36,7 +37,8 @@ def test_one_run_is_measured_and_compared_as_it_is_elsewhere():
 
 
 def test_the_interval_holds_what_the_seeds_vary_by():
-    # Three runs of 50, 60 and 70 %: mean 60, sd 10, half width of t 4.3027 * 10 / sqrt(3) = 24.84; Wilson of 60 of 100 is 50.20 to 69.06.
+    # Three runs of 50, 60 and 70 %: mean 60, sd 10, half width of t 4.3027 * 10 / sqrt(3) = 24.84; Wilson of 60 of 100
+    # is 50.20 to 69.06.
     runs = [np.array([[1, 1]] * hits + [[0, 1]] * (100 - hits), dtype=float) for hits in (50, 60, 70)]
     told = over_seeds(MATCH, runs, shared=True)
     assert told.value == pytest.approx(60)
@@ -122,7 +124,8 @@ def test_a_probability_too_small_to_count_is_students_ts():
 
 
 def test_p_and_the_interval_agree_where_draws_are_skewed():
-    """Few examples make most of a difference: no draw is below 0, and a symmetric error would put 0 within two of it."""
+    """Few examples make most of a difference: no draw is below 0, and a symmetric error would put 0 within two of
+    it."""
     rows = np.stack([np.array([0.5] * 10 + [1.0, 30.0]), np.ones(12)], 1)
     told = difference(make("metrics", "mae"), [rows * [0, 1]], [rows], shared=True)
     assert told.low > 0 and told.p_value == pytest.approx(2 * 11 / 1001) and told.real

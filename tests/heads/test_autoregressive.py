@@ -22,7 +22,8 @@ def make(options=None, inputs="one", seed=0):
 
 
 def by_the_equations(head, encoded, row, symbols, *, attend, context, feeding):
-    """Logits of one sequence, a step at a time, from the formulas of the docstring and nothing else of the head's code."""
+    """Logits of one sequence, a step at a time, from the formulas of the docstring and nothing else of the head's
+    code."""
     source = encoded[0].steps.split()[row][None] if attend else None
     attention = head.decoder.attentions[0] if attend else None
     start = torch.tanh(head.decoder.bridge(torch.cat([part[row] for part in encoded[0].state])))[None]

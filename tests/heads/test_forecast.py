@@ -250,7 +250,8 @@ def after_steady(case, value, move):
 @pytest.mark.parametrize("value", [1e-3, 0.2, 30.0])
 @torch.no_grad()
 def test_after_a_steady_window_a_move_costs_the_same_wherever_it_stood(value):
-    """A scaled series is in units of its spread: what stands near the data set's mean has no smaller unit than what is far from it."""
+    """A scaled series is in units of its spread: what stands near the data set's mean has no smaller unit than what is
+    far from it."""
     case = Case({"normalize": "window"}, spec=Values(1))
     loss, said = after_steady(case, value, 0.5)
     expected, beyond = after_steady(case, 0.0, 0.5)

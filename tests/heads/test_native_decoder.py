@@ -1,4 +1,5 @@
-"""The decoder's native loop equals the loop in Python, loss and every gradient; what it lacks is named and leaves it."""
+"""The decoder's native loop equals the loop in Python, loss and every gradient; what it lacks is named and leaves
+it."""
 
 import contextlib
 
@@ -45,8 +46,10 @@ def drawn(case, *, feeding=None, attention=None, inputs=1, dropout=0.0, **option
     feeding = case % 3 != 0 if feeding is None else feeding
     dtype = torch.float64 if case % 2 else torch.float32
     given = {
-        "cell": named("cells", cell, **settings), "hidden_size": size, "layers": 1 + case % 4 // 3, "embedding_size": number(1, 20),
-        "attention": named("attentions", attention), "context": "after" if feeding else "before", "input_feeding": feeding and case % 6 != 5,
+        "cell": named("cells", cell, **settings), "hidden_size": size, "layers": 1 + case % 4 // 3,
+        "embedding_size": number(1, 20),
+        "attention": named("attentions", attention), "context": "after" if feeding else "before",
+        "input_feeding": feeding and case % 6 != 5,
     }  # fmt: skip
     size = given.pop("embedding_size")
     decoder = settings_class("decoders", "recurrent")(**(given | options))

@@ -1,4 +1,5 @@
-"""The C boundary as Python calls it: whatever words it is handed, it answers or says what is wrong; and the activations' precision.
+"""The C boundary as Python calls it: whatever words it is handed, it answers or says what is wrong; and the
+activations' precision.
 
 native/tests/boundary_test.cpp goes further, under sanitizers (`make native-test`).
 """
@@ -37,7 +38,8 @@ ODD = [-1, 0, 1, 2, 3, 7, 17, -(1 << 63), (1 << 63) - 1, 1 << 41, 1 << 60]
 
 
 class Arena:
-    """Memory in which every pointer of a call lies, so large that no size drawn here reaches its end from any place in it."""
+    """Memory in which every pointer of a call lies, so large that no size drawn here reaches its end from any place in
+    it."""
 
     def __init__(self):
         self.room = torch.zeros((len(POINTERS) + 24) * ROOM, dtype=torch.uint8)

@@ -30,7 +30,8 @@ def project(tmp_path):
 def run(folder, *arguments, **environment):
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
-        cwd=folder, capture_output=True, text=True, timeout=1200, env={**os.environ, **{k: str(v) for k, v in environment.items()}},
+        cwd=folder, capture_output=True, text=True, timeout=1200,
+        env={**os.environ, **{k: str(v) for k, v in environment.items()}},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -53,7 +54,8 @@ def test_without_a_compiler_the_build_goes_on_and_the_package_says_why(project, 
     assert not (kernels / LIBRARY).exists(), "an earlier build's library would be taken for this one's"
     assert (kernels / NOTE).read_text()
     code = (
-        "import torch; from ostinato.cells.lstm import LSTM; from ostinato.kernels import dispatch; from ostinato.steps import Layout\n"
+        "import torch; from ostinato.cells.lstm import LSTM; from ostinato.kernels import dispatch; from "
+        "ostinato.steps import Layout\n"
         "cell = LSTM(3, 4); x = torch.ones(5, 3); print(dispatch.backend(cell, x))\n"
         "dispatch.scan(cell, x, cell.start_state(2), Layout([2, 3]))[0].sum().backward()\n"
         "from ostinato.cli.main import main; main()"
@@ -83,7 +85,8 @@ def test_a_source_distribution_has_what_it_is_built_from(project):
 
 @pytest.mark.skipif(not shutil.which("nm") or not shutil.which("g++"), reason="needs g++ and nm")
 def test_no_object_shares_a_symbol_with_another_instruction_set(tmp_path):
-    # Without optimisation every function that is used is a symbol: what is not local here could be linked into the plain path.
+    # Without optimisation every function that is used is a symbol: what is not local here could be linked into the
+    # plain path.
     made = tmp_path / "plain.o"
     flags = ["-O0", "-std=c++17", "-fvisibility=hidden", "-Wno-psabi"]
     subprocess.run(["g++", *flags, "-c", ROOT / "native" / "plain.cpp", "-o", made], check=True)
@@ -126,7 +129,10 @@ def test_pip_installs_without_a_compiler(project, how, editable):
         *(["--editable"] if editable else []),
     ]
     run(project, "-m", "pip", "--python", python, "install", *options, project, **environment)
-    code = "import ostinato; from ostinato.kernels import native_library; print(ostinato.__file__); print(native_library.why_not())"
+    code = (
+        "import ostinato; from ostinato.kernels import native_library; print(ostinato.__file__); "
+        "print(native_library.why_not())"
+    )
     done = subprocess.run([python, "-I", "-c", code], cwd="/", capture_output=True, text=True, timeout=120)
     place, why = done.stdout.splitlines()
     assert Path(place).is_relative_to(project if editable else packages)

@@ -1,4 +1,5 @@
-"""A deferred linear map is a linear map: its gradients are autograd's, however the graph is used, and gathered by one product."""
+"""A deferred linear map is a linear map: its gradients are autograd's, however the graph is used, and gathered by one
+product."""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""Law d: the native recurrence is the reference, forward and backward, on any batch; and what only the native one promises."""
+"""Law d: the native recurrence is the reference, forward and backward, on any batch; and what only the native one
+promises."""
 
 import math
 import os
@@ -66,7 +67,8 @@ def keep_mask(rows, size, dtype=torch.float32):
 
 
 def everything(scan, cell, x, state, layout, reverse=False, state_mask=None):
-    """Hidden and final states, then the gradients of x, the states and the weights, under weights drawn from the shapes."""
+    """Hidden and final states, then the gradients of x, the states and the weights, under weights drawn from the
+    shapes."""
     inputs = [x.detach().requires_grad_(), *(one.detach().requires_grad_() for one in state)]
     hidden, final = scan(cell, inputs[0], tuple(inputs[1:]), layout, reverse=reverse, state_mask=state_mask)
     draw = torch.Generator().manual_seed(7)

@@ -1,4 +1,5 @@
-"""torch.compile, torch.export, autocast and fake tensors meet one operator per layer and direction, equal to the eager call."""
+"""torch.compile, torch.export, autocast and fake tensors meet one operator per layer and direction, equal to the eager
+call."""
 
 import warnings
 

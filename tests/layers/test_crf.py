@@ -164,12 +164,13 @@ def test_gradients_stay_finite_whatever_cannot_be_reached(spread):
         assert not x.grad[:, 1].any()
 
 
-# Each loses its only paths, or their gradient, if it is added up as plain products of exp: labels, then (starts, ends, follows)
-# as text with one letter a label, then scores of transitions and of steps.
+# Each loses its only paths, or their gradient, if it is added up as plain products of exp: labels, then (starts, ends,
+# follows) as text with one letter a label, then scores of transitions and of steps.
 FAR = {
     "what leads on lies far below what does not": ("11", "01", "11 10", {}, [[0, 2000], [0, 3]]),
     "what was led to lies far below what was not": ("01", "11", "11 10", {}, [[0, 3], [0, 2000]]),
-    "one transition lies far below another to one label": ("10", "01", "11 11", {(0, 1): -1000}, [[0, 0], [0, 0], [0, 0]]),
+    "one transition lies far below another to one label": ("10", "01", "11 11", {(0, 1): -1000},
+        [[0, 0], [0, 0], [0, 0]]),
     "one transition lies far above another from one label": ("10", "01", "11 11", {(0, 0): 1000}, [[0, 0], [0, 0]]),
     # a starts, b starts and leads nowhere, u and w are never reached; every gap is below the bound, their sum is not
     "what cannot be reached adds up": (

@@ -1,5 +1,5 @@
-"""The loss in pieces is torch's cross entropy of all scores at once, with its gradients, and holds no more than a piece; an
-adaptive softmax gives exact log-probabilities of the whole vocabulary, and its loss is minus theirs."""
+"""The loss in pieces is torch's cross entropy of all scores at once, with its gradients, and holds no more than a
+piece; an adaptive softmax gives exact log-probabilities of the whole vocabulary, and its loss is minus theirs."""
 
 from collections import defaultdict
 

@@ -62,7 +62,8 @@ def test_bleu_lowercase_is_sacrebleus_lowercased_corpus_bleu():
     ],
 )
 def test_bleu_with_moses_tokenizer_cuts_as_moses(tokenize: str, raw: str, moses: str):
-    """Golden: sacremoses 0.2.0, MosesPunctNormalizer then MosesTokenizer("de" | "fr" | "en"), no escapes, lower-cased."""
+    """Golden: sacremoses 0.2.0, MosesPunctNormalizer then MosesTokenizer("de" | "fr" | "en"), no escapes,
+    lower-cased."""
     metric = make("metrics", "bleu", options={"lowercase": True, "tokenize": tokenize})
     assert metric._scorer.tokenizer(metric._prepared(raw, 0).lower()) == moses
     assert metric.statistics(Predictions([raw.upper()], [raw]))[0][:2] == [len(moses.split())] * 2

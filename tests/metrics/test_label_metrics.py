@@ -61,7 +61,8 @@ def test_macro_and_micro_f1_are_scikit_learns():
 
 
 def test_f1_of_several_labels_by_hand():
-    """a: 1 right, 1 wrong, 0 missed: 2/3. b: 1 right, 1 missed: 2/3. c: 1 missed: 0. In all 2 right, 3 predicted, 4 expected."""
+    """a: 1 right, 1 wrong, 0 missed: 2/3. b: 1 right, 1 missed: 2/3. c: 1 missed: 0. In all 2 right, 3 predicted, 4
+    expected."""
     judged = Predictions([["a", "b"], ["a"], []], [["a", "b"], ["b", "c"], []])
     assert value("f1", judged, average="macro") == pytest.approx(100 * (2 / 3 + 2 / 3 + 0) / 3)
     assert value("f1", judged, average="micro") == pytest.approx(100 * 4 / 7)
@@ -139,7 +140,8 @@ def test_log_loss_of_guessing_is_the_logarithm_of_the_number_of_labels():
 
 
 def test_log_loss_is_over_targets_not_over_examples():
-    """scikit-learn's documentation of log_loss: p = .9, .9, .8, .65 of the right label give 0.21616; here in two examples."""
+    """scikit-learn's documentation of log_loss: p = .9, .9, .8, .65 of the right label give 0.21616; here in two
+    examples."""
     scores = [math.log(0.9), math.log(0.9) + math.log(0.8) + math.log(0.65)]
     assert value("log_loss", Predictions(None, ["", ""], log_probability=scores, num_targets=[1, 3])) == pytest.approx(
         0.21616, abs=5e-6

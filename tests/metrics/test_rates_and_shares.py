@@ -94,7 +94,8 @@ def test_metrics_of_scores_say_so_when_there_are_none():
 
 
 def test_repeated_ngrams_by_hand():
-    """a b a b a b: bigrams ab ba ab ba ab, 3 of 5 repeat; x y z: 0 of 2. 3/7; a repeat in another prediction is none."""
+    """a b a b a b: bigrams ab ba ab ba ab, 3 of 5 repeat; x y z: 0 of 2. 3/7; a repeat in another prediction is
+    none."""
     judged = Predictions(["a b a b a b", ["x", "y", "z"], "x y"], ["", "", ""])
     assert value("repeated_ngrams", judged, n=2) == pytest.approx(100 * 3 / 8)
     assert value("repeated_ngrams", judged, n=1) == pytest.approx(100 * 4 / 11)

@@ -93,7 +93,8 @@ def test_facts_through_json_make_a_fresh_object_behave_alike():
 def test_an_unknown_label_names_the_nearest_and_the_known_ones():
     with pytest.raises(
         DataError,
-        match=r"'yess' was not known in training; did you mean 'yes'\?; known: no, yes; mend the label, .*a trained model cannot take it$",
+        match=r"'yess' was not known in training; did you mean 'yes'\?; known: no, yes; mend the label, .*a trained "
+        r"model cannot take it$",
     ):
         fitted(["yes", "no"]).encode("yess")
     with pytest.raises(

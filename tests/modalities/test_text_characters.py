@@ -1,4 +1,5 @@
-"""Text as words with their characters beside: what a step is, what shares it, where it is refused, and a run from end to end."""
+"""Text as words with their characters beside: what a step is, what shares it, where it is refused, and a run from end
+to end."""
 
 import json
 

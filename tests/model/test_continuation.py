@@ -1,4 +1,5 @@
-"""What goes on from an input: each symbol from those before it alone, step by step as at once, with other inputs beside."""
+"""What goes on from an input: each symbol from those before it alone, step by step as at once, with other inputs
+beside."""
 
 import gc
 import itertools

@@ -178,7 +178,8 @@ CASES = [
 ]
 DISTRIBUTION_LAWS = (
     predictors.loss_is_minus_score, predictors.company_changes_nothing, predictors.what_is_missing_counts_nothing,
-    predictors.the_answer_is_the_best, predictors.probabilities_are_shares_of_all_answers, predictors.beside_itself_it_is_the_same,
+    predictors.the_answer_is_the_best, predictors.probabilities_are_shares_of_all_answers,
+    predictors.beside_itself_it_is_the_same,
 )  # fmt: skip
 
 
@@ -281,7 +282,8 @@ def test_members_may_have_counted_other_rows_and_have_other_heads_settings():
         ({"inputs.x": {"type": "number", "scale": "minmax"}}, {}, 'scale "minmax", and there "standard"'),
         ({"inputs.x": {"type": "category"}}, {"inputs.x": ["a", "b"]}, "type category, and there number"),
         ({"inputs.z": {"type": "number"}}, {"inputs.z": [1.0]}, r"inputs\.z differs from first's: first has none"),
-        ({"outputs.y": {"type": "category", "align": "summary", "multilabel": True, "head": {"type": "classifier"}}}, {}, "multilabel true, and there false"),
+        ({"outputs.y": {"type": "category", "align": "summary", "multilabel": True, "head": {"type": "classifier"}}},
+         {}, "multilabel true, and there false"),
     ],
 )  # fmt: skip
 def test_members_that_read_or_answer_otherwise_are_named_with_the_difference(columns, values, said):

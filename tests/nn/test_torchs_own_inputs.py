@@ -15,7 +15,8 @@ PAIRS = [pytest.param(info, getattr(nn, cls.__name__), id=cls.__name__) for cls,
 COUNTS = {"RNN": 64, "LSTM": 32, "GRU": 32}
 """How many inputs there were in torch 2.13: fewer would make this test say less than it seems to."""
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-13}
-"""Of the largest value; inputs up to 9 saturate the gates, and a gradient that is a difference of large numbers is rough."""
+"""Of the largest value; inputs up to 9 saturate the gates, and a gradient that is a difference of large numbers is
+rough."""
 
 # torch's own LSTM says so once; ours has no oneDNN.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")

@@ -1,4 +1,5 @@
-"""The package of plug-ins is installed for the tests of this folder: its metadata in a folder on the path, as an installer writes it."""
+"""The package of plug-ins is installed for the tests of this folder: its metadata in a folder on the path, as an
+installer writes it."""
 
 import contextlib
 import importlib

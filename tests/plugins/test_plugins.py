@@ -1,4 +1,5 @@
-"""Proof by extension: members of another package keep their rooms' laws, and learn a small task to a known score in seconds."""
+"""Proof by extension: members of another package keep their rooms' laws, and learn a small task to a known score in
+seconds."""
 
 import random
 import tomllib

@@ -1,4 +1,5 @@
-"""The core asks no member for its name: every room gets a copy of a member under another name, and it trains to the same bits."""
+"""The core asks no member for its name: every room gets a copy of a member under another name, and it trains to the
+same bits."""
 
 import random
 import re

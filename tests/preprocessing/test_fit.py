@@ -203,7 +203,8 @@ def test_one_column_cannot_have_the_vocabularies_of_two():
     inputs = {"a": WORD, "b": {"type": "text", "tokenizer": {"same_as": "c"}, "encoder": {"same_as": "a"}}, "c": WORD}
     with pytest.raises(
         ConfigError,
-        match=r"inputs\.b\.tokenizer\.same_as: the vocabulary of inputs\.c, and .* inputs\.a reads by .*inputs\.a; leave",
+        match=r"inputs\.b\.tokenizer\.same_as: the vocabulary of inputs\.c, and .* inputs\.a reads by .*inputs\.a; "
+        r"leave",
     ):
         recipe(inputs, {"d": "category"})
 

@@ -1,4 +1,5 @@
-"""Forecasts from a recipe: trained, measured on every window, asked for what comes next; and what is wrong with a recipe or its data."""
+"""Forecasts from a recipe: trained, measured on every window, asked for what comes next; and what is wrong with a
+recipe or its data."""
 
 import json
 import re
@@ -230,13 +231,15 @@ def test_series_too_short_and_covariates_that_end_are_named(tmp_path):
     table(tmp_path / "load.csv")
     with pytest.raises(
         DataError,
-        match=r"series a: has 270 steps, 168 of them for training, and lookback 200 \+ horizon 6 need 206 \(2.*at most 162,",
+        match=r"series a: has 270 steps, 168 of them for training, and lookback 200 \+ horizon 6 need 206 \(2.*at most "
+        r"162,",
     ):
         trained(tmp_path, plain(tmp_path / "load.csv", output={"lookback": 200}))
     _, run = trained(tmp_path, plain(tmp_path / "load.csv"))
     with pytest.raises(
         DataError,
-        match="series a: inputs.weather is known ahead and missing at 2013-01-03 11:00; give it for 6 steps from 2013-01-03 06:00",
+        match="series a: inputs.weather is known ahead and missing at 2013-01-03 11:00; give it for 6 steps from "
+        "2013-01-03 06:00",
     ):
         list(api.predict(run, source=str(table(tmp_path / "short.csv", hours=59, future=5)), device="cpu"))
 
@@ -272,7 +275,8 @@ def test_a_series_that_lacks_what_is_no_series_is_named(tmp_path, kind, gap):
     recipe = in_lists(tmp_path / "all.jsonl", rows, region={"type": kind, "encoder": {"hidden_size": 3}})
     with pytest.raises(
         DataError,
-        match=r"all.jsonl series 3: inputs.region is missing \(1 series like this\); fill it in, or leave the series out",
+        match=r"all.jsonl series 3: inputs.region is missing \(1 series like this\); fill it in, or leave the series "
+        r"out",
     ):
         trained(tmp_path, recipe)
 
@@ -433,7 +437,10 @@ def test_predict_names_the_series_and_times_and_says_where_rows_are_left(tmp_pat
         lines[name] = list(api.predict(run, source=str(source), device="cpu", say=notes[name].append))
     assert notes["past"] == notes["even"] == []
     assert len(notes["more"]) == len(notes["fewer"]) == 1
-    told = r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6, the horizon, are forecast \(2 series like this\)"
+    told = (
+        r"note: .*more.csv series a: 8 rows at the end are empty, and only the first 6, the horizon, are forecast "
+        r"\(2 series like this\)"
+    )
     assert re.fullmatch(told, notes["more"][0])
     assert (
         "fewer.csv series a: 2 rows at the end are empty, and 6 steps, the horizon, are forecast all the same"

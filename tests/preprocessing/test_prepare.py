@@ -1,4 +1,5 @@
-"""A share of the training rows: nested, drawn by seed, and no label of the task is lost with the rows that are left out."""
+"""A share of the training rows: nested, drawn by seed, and no label of the task is lost with the rows that are left
+out."""
 
 import random
 from types import SimpleNamespace

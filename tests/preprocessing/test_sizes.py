@@ -141,7 +141,8 @@ ENCODERS = [
     {**ways, **more}
     for ways in ({}, {"bidirectional": False}, {"bidirectional": False, "reversed_source": True})
     for more in (
-        {}, {"residual": True}, {"residual": True, "layers": 3}, {"layers": 2, "hidden_size": [6, 10], "residual": True},
+        {}, {"residual": True}, {"residual": True, "layers": 3},
+        {"layers": 2, "hidden_size": [6, 10], "residual": True},
         {"variational": True}, {"embedding": "one_hot"}, {"hidden_size": 9},
     )
 ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""Summary vectors: neighbours and the plane against plain arithmetic, and no sign or order that hangs on the machine."""
+"""Summary vectors: neighbours and the plane against plain arithmetic, and no sign or order that hangs on the
+machine."""
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def test_the_plane_holds_the_most_variance_and_its_signs_are_fixed():
     singular = np.linalg.svd(centred.astype(np.float64), compute_uv=False)
     assert (points**2).sum(0) == pytest.approx(singular[:2] ** 2)
     assert shares == pytest.approx((singular**2 / (singular**2).sum())[:2])
-    # Directions back from the points: the largest component of each is positive, so that order and machine turn nothing.
+    # Directions back from the points: the largest component of each is positive, so that order and machine turn
+    # nothing.
     directions = np.linalg.lstsq(points, centred, rcond=None)[0]
     assert all(one[np.abs(one).argmax()] > 0 for one in directions)
     order = np.random.default_rng(1).permutation(len(given))

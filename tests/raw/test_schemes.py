@@ -66,7 +66,8 @@ def test_legal_is_what_spans_can_make_and_nothing_else(scheme):
 
 
 def conlleval(tags):
-    """conlleval's own two questions, as its Perl source asks them with S- added, in its order; an oracle for `spans`."""
+    """conlleval's own two questions, as its Perl source asks them with S- added, in its order; an oracle for
+    `spans`."""
     found, start = [], None
     before, kind_before = "O", ""
     for step, tag in enumerate([*tags, "O"]):

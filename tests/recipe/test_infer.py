@@ -267,7 +267,8 @@ def test_the_cell_that_is_no_number_is_named(tmp_path):
     cells = [price if row != 41 else "inf" for row, price in enumerate(PRICES)]
     with pytest.raises(
         ConfigError,
-        match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*infinite.*mend it.*; name another column",
+        match="--out load:series: a series is of numbers, and .*a.tsv line 43, column 'load': .*infinite.*mend it.*; "
+        "name another column",
     ):
         guess(table(tmp_path, {"hour": HOURS, "load": cells}, "a.tsv"), [], ["load:series"])
 

@@ -34,7 +34,8 @@ def test_an_output_lists_its_metrics_with_options():
     settings = recipe({"type": "text", "metrics": listed}, monitor="y.bleu(lowercase)")
     assert list(metrics_of(settings.outputs["y"])) == ["exact_match", "bleu(lowercase)", "repeated_ngrams(n=2)"]
     assert monitorable(settings) == {
-        "loss": False, "y.loss": False, "y.exact_match": True, "y.bleu(lowercase)": True, "y.repeated_ngrams(n=2)": False,
+        "loss": False, "y.loss": False, "y.exact_match": True, "y.bleu(lowercase)": True,
+        "y.repeated_ngrams(n=2)": False,
     }  # fmt: skip
 
 

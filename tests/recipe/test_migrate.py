@@ -1,4 +1,5 @@
-"""Old words: each is read from a file, from `--set`, from Python and from a run folder, with a line that names the new one."""
+"""Old words: each is read from a file, from `--set`, from Python and from a run folder, with a line that names the new
+one."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""Texts that end an answer: every search finds in the language that stops what brute force finds, and what is cut is exact."""
+"""Texts that end an answer: every search finds in the language that stops what brute force finds, and what is cut is
+exact."""
 
 import itertools
 import math
@@ -35,7 +36,8 @@ class Letters:
 
 
 def stopped_answers(generator, example, longest, stops):
-    """Every answer of the language that stops, the best first: log p of its symbols, and of the end where no stop is in it."""
+    """Every answer of the language that stops, the best first: log p of its symbols, and of the end where no stop is in
+    it."""
     answers = []
     for length in range(longest + 1):
         for said in itertools.product(range(2, generator.num_symbols), repeat=length):

@@ -136,7 +136,8 @@ def test_the_search_ends_as_soon_as_nothing_alive_can_pass():
 
 
 def test_the_search_goes_on_while_a_longer_answer_can_have_the_better_average():
-    # log .5 / 1 for the end at once; log .4 / 51 could still be reached, and log(.4 * .9 * .9) / 3 is better than log .5
+    # log .5 / 1 for the end at once; log .4 / 51 could still be reached, and log(.4 * .9 * .9) / 3 is better than log
+    # .5
     generator, asked = scripted([[1e-9, 0.5, 0.4, 0.1], [1e-9, 0.05, 0.9, 0.05], [1e-9, 0.9, 0.05, 0.05]])
     ((answer,),) = laws.found(Beam(width=2), generator, [[1]], [50])
     assert answer.symbols == [2, 2] and answer.score == pytest.approx(math.log(0.4 * 0.9 * 0.9) / 3, rel=1e-5)

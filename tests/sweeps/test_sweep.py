@@ -1,4 +1,5 @@
-"""What a sweep plans: values split at commas outside brackets, names that tell runs apart, every recipe checked before training."""
+"""What a sweep plans: values split at commas outside brackets, names that tell runs apart, every recipe checked before
+training."""
 
 import dataclasses
 import threading

@@ -1,4 +1,5 @@
-"""The table of a sweep: pairs along each axis, what cannot be paired is said, bins by length hold every example once."""
+"""The table of a sweep: pairs along each axis, what cannot be paired is said, bins by length hold every example
+once."""
 
 import hashlib
 import itertools

@@ -1,4 +1,5 @@
-"""The benchmark of recurrent layers at tiny shapes: that it runs, what it counts, what a wrong or dead peer does to it."""
+"""The benchmark of recurrent layers at tiny shapes: that it runs, what it counts, what a wrong or dead peer does to
+it."""
 
 import gzip
 import importlib

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(library() is None, reason="no native library in 
 PACKAGE = str(Path(ostinato.__file__).parent)
 RECIPE = """
 data: {{train: {table}, valid: {table}}}
-inputs: {{text: {{type: text, encoder: {{type: recurrent, cell: {cell}, bidirectional: {bidirectional}, hidden_size: 8}}}}}}
+inputs:
+  text: {{type: text, encoder: {{type: recurrent, cell: {cell}, bidirectional: {bidirectional}, hidden_size: 8}}}}
 outputs: {{label: {{type: category}}}}
 training: {{epochs: 1, batch_rows: 4, precision: float32}}
 """

@@ -25,7 +25,8 @@ def trained(folder, *, model=None, data=None, validate=None, fetch=None, listene
 
 @pytest.mark.parametrize("outputs", [("next",), ("next", "odd")])
 def test_k_batches_accumulated_give_the_update_of_one_batch_k_times_as_large(tmp_path, outputs):
-    """Law l. The batches hold different numbers of real targets, and of each output's, so that a mean of means would differ."""
+    """Law l. The batches hold different numbers of real targets, and of each output's, so that a mean of means would
+    differ."""
     data = Data(batch_rows=2)
     whole, parts = Toy(outputs, 0.0), Toy(outputs, 0.0)
     parts.load_state_dict(whole.state_dict())
@@ -237,7 +238,8 @@ def poisoned(at, what):
         ("gradient", r"its gradient is not.*gradients not finite: embedding\.weight"),
         (
             "squares",
-            r"its gradient is not.*gradient norms: \S+ [1-9.]+e\+\d\d.*gradients not finite: none, but the sum of their squares",
+            r"its gradient is not.*gradient norms: \S+ [1-9.]+e\+\d\d.*gradients not finite: none, but the sum of "
+            r"their squares",
         ),
     ],
 )

@@ -77,9 +77,11 @@ def adadelta(rate=0.1, smoothing=0.95, epsilon=1e-6, decay=0.0):
     ("name", "options", "expected"),
     [
         ("adamw", {}, adam(True, decay=0.01)),
-        ("adamw", {"beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "weight_decay": 0.3}, adam(True, 0.1, 0.5, 0.8, 0.1, 0.3)),
+        ("adamw", {"beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "weight_decay": 0.3},
+         adam(True, 0.1, 0.5, 0.8, 0.1, 0.3)),
         ("adam", {}, adam(False)),
-        ("adam", {"beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "weight_decay": 0.3}, adam(False, 0.1, 0.5, 0.8, 0.1, 0.3)),
+        ("adam", {"beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "weight_decay": 0.3},
+         adam(False, 0.1, 0.5, 0.8, 0.1, 0.3)),
         ("sgd", {}, sgd()),
         ("sgd", {"momentum": 0.5, "nesterov": True, "weight_decay": 0.3}, sgd(0.1, 0.5, True, 0.3)),
         ("rmsprop", {}, rmsprop()),
@@ -94,7 +96,8 @@ def test_the_weights_move_as_the_equations_say(name, options, expected):
 
 
 OTHER = {
-    "learning_rate": 0.2, "beta1": 0.5, "beta2": 0.5, "epsilon": 0.1, "weight_decay": 0.5, "momentum": 0.4, "nesterov": True,
+    "learning_rate": 0.2, "beta1": 0.5, "beta2": 0.5, "epsilon": 0.1, "weight_decay": 0.5, "momentum": 0.4,
+    "nesterov": True,
     "smoothing": 0.5, "centered": True,
 }  # fmt: skip
 

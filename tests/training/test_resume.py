@@ -73,7 +73,8 @@ def test_killed_again_and_again_ends_with_the_same_bits_and_history(run, tmp_pat
 
 
 def test_killed_at_each_moment_of_the_first_epochs_end(run, tmp_path):
-    """Every sync and rename between the last update of an epoch and the first of the next: weights, best, checkpoint, tidying."""
+    """Every sync and rename between the last update of an epoch and the first of the next: weights, best, checkpoint,
+    tidying."""
     options = BOTH | {"epochs": 2, "average_last": 2, "checkpoint_seconds": 1e9}
     assert run(tmp_path / "whole", options) == 0
     for moment in range(11, 32):

@@ -1,4 +1,5 @@
-"""Truncated back-propagation through time: chunks of streams have the losses of whole sequences, and the gradient that is cut."""
+"""Truncated back-propagation through time: chunks of streams have the losses of whole sequences, and the gradient that
+is cut."""
 
 import json
 import os
@@ -264,7 +265,8 @@ def test_chunks_accumulated_are_one_update_as_large(tmp_path):
 
 
 def test_counting_the_targets_of_several_outputs_leaves_the_carried_state_alone(tmp_path):
-    """With `accumulate` the targets of several outputs are counted first, in a forward pass that must leave no trace."""
+    """With `accumulate` the targets of several outputs are counted first, in a forward pass that must leave no
+    trace."""
     again = {"again": {"of": "text", "align": "next", "reads": ["text"], "head": {"dropout": 0.0}, "weight": 0.5}}
     prepared, graph = made(4, others=again)
     expected, carried, said = [], (), []
@@ -364,7 +366,8 @@ def test_what_cannot_be_cut_is_refused(inputs, outputs, training, said):
 
 RECIPE = """\
 data: {train: train.jsonl, valid: valid.jsonl}
-inputs: {text: {type: text, tokenizer: char, encoder: {hidden_size: 6, embedding_size: 5, dropout: 0.3, weight_drop: 0.3}}}
+inputs:
+  text: {type: text, tokenizer: char, encoder: {hidden_size: 6, embedding_size: 5, dropout: 0.3, weight_drop: 0.3}}
 outputs: {on: {of: text, align: next}}
 training: {tbptt: 4, batch_rows: 3, epochs: 2, accumulate: 2, average_decay: 0.9, checkpoint_seconds: 1e-9}
 """

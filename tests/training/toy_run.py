@@ -1,10 +1,10 @@
 """A small run with all that makes resuming hard: dropout, tied weights, a buffer, momentum, a schedule and averages.
 
-As a script: `python toy_run.py FOLDER OPTIONS`, OPTIONS being JSON for `Training`; writes the sha256 of the weights that are kept
-to FOLDER/digest. `stop_at` (a number) sends the process `signal` (SIGKILL) at that of its moments, `slow` (seconds) makes updates
-last.
-`python toy_run.py` alone reads `[FOLDER, OPTIONS]` a line and answers each with the exit status of a process forked for it:
-no torch function was called before the fork, so that it is as cold as a new one, without the seconds of importing.
+As a script: `python toy_run.py FOLDER OPTIONS`, OPTIONS being JSON for `Training`; writes the sha256 of the weights
+that are kept to FOLDER/digest. `stop_at` (a number) sends the process `signal` (SIGKILL) at that of its moments, `slow`
+(seconds) makes updates last.
+`python toy_run.py` alone reads `[FOLDER, OPTIONS]` a line and answers each with the exit status of a process forked for
+it: no torch function was called before the fork, so that it is as cold as a new one, without the seconds of importing.
 """
 
 import hashlib

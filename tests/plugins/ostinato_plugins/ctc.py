@@ -1,4 +1,5 @@
-"""Connectionist temporal classification: a symbol or nothing at each step of the source, summed over all that spell the target."""
+"""Connectionist temporal classification: a symbol or nothing at each step of the source, summed over all that spell the
+target."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ from ostinato.contracts import ConfigError, Count, Distribution, Encoded, Layout
 class CTC(Predictor):
     """The symbols of the target in order, each at one or more steps of the source, and blanks between.
 
-        p(y | x) = sum over paths that give y, once repeats are merged and blanks left out, of product over t of p_t(path[t])
+        p(y | x) = sum over paths that give y, once repeats are merged and blanks left out, of product over t of
+        p_t(path[t])
 
-    The answer is the most probable path, merged, or with a `width` from 2 up the best of a prefix beam search, which adds up paths.
+    The answer is the most probable path, merged, or with a `width` from 2 up the best of a prefix beam search, which
+    adds up paths.
 
     Args:
         width: how many beginnings the search keeps; 1: the most probable path.
@@ -27,7 +30,8 @@ class CTC(Predictor):
     Errors:
         ConfigError: the first input gives no steps.
 
-    Source: Graves et al. 2006 (ICML), sections 3 and 4; prefix beam search: Hannun et al. 2014, arXiv:1408.2873, algorithm 1.
+    Source: Graves et al. 2006 (ICML), sections 3 and 4; prefix beam search: Hannun et al. 2014, arXiv:1408.2873,
+    algorithm 1.
     """
 
     aligns = frozenset({"free"})
@@ -114,7 +118,8 @@ def _merged(scores: Tensor) -> list[int]:
 
 
 def _beam(scores: Tensor, width: int) -> list[int]:
-    """The beginning with the most probability in all its paths; (ending in a blank, ending in its last symbol) of each."""
+    """The beginning with the most probability in all its paths; (ending in a blank, ending in its last symbol) of
+    each."""
     blank, kept = scores.shape[1] - 1, {(): (0.0, -math.inf)}
     for step in scores.double().tolist():
         grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
