@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ostinato.attentions.contract import Attention
     from ostinato.cells.contract import Biases, Cell
     from ostinato.decoders.contract import Decoder, Decoding
+    from ostinato.distributions.bernoulli import Bernoulli
+    from ostinato.distributions.categorical import Categorical
     from ostinato.distributions.contract import (
         LEVELS,
         NO_COSTS,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         levels_like,
         mean_of_logs,
     )
+    from ostinato.distributions.mixture import Mixture
+    from ostinato.distributions.normal import Normal
     from ostinato.encoders.contract import Encoded, Encoder, Sizes, Source
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     )
     from ostinato.joins.contract import Join
     from ostinato.kernels.contract import Native, Product, State
+    from ostinato.kernels.packed import Packed
     from ostinato.metrics.contract import (
         Measured,
         Metric,

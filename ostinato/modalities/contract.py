@@ -209,6 +209,11 @@ class Modality(ABC):
         """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is
         missing, also within a list."""
 
+    def closing(self) -> str:
+        """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is passed on step
+        by step is without it until the end."""
+        return ""
+
     @abstractmethod
     def write(self, raw: Any) -> str:
         """The raw value as one field of one line; parse(write(x)) == x, save that text and tokens escape tabs and line

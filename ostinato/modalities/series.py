@@ -193,6 +193,9 @@ class Series(Modality):
     def take(self, raw: Any) -> Any:
         return None if is_missing(raw) else raw
 
+    def closing(self) -> str:
+        return "]" if len(self._mean) > 1 else ""
+
     def write(self, raw: Any) -> str:
         """One channel as numbers with the separator between them, `NA` where one is missing; several as JSON."""
         array = as_array(self.parse(raw) if isinstance(raw, str) else raw)

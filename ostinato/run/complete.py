@@ -77,12 +77,12 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
             "--n-best"
         )
     modality, generated, passed = run.modalities[f"outputs.{output}"], [], ""
-    stops = Stops(search.stop, modality)
+    stops, closing = Stops(search.stop, modality), modality.closing()
 
     def hear_step(step: Any) -> None:
         nonlocal passed
         generated.append(step)
-        text = modality.write(stops.sure(prompt.without(modality.decode(generated), 0)))
+        text = modality.write(stops.sure(prompt.without(modality.decode(generated), 0))).removesuffix(closing)
         if not text.endswith(UNFINISHED) and text.startswith(passed):
             hear(text[len(passed) :])
             passed = text

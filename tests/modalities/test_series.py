@@ -113,6 +113,14 @@ def test_fields_are_split_at_the_separator_and_lists_are_json():
     assert make("modalities", "series", (), {"separator": ";"}).write([1, NAN]) == "1.0;NA"
 
 
+@pytest.mark.parametrize("drawing", [[[1.0, 2.0], [3.0, 4.5]], [1.0, 2.0, 3.0]])
+def test_a_field_without_its_closing_begins_the_field_of_every_longer_value(drawing):
+    series = make("modalities", "series")
+    series.fit([drawing])
+    fields = [series.write(drawing[:length]).removesuffix(series.closing()) for length in range(1, len(drawing) + 1)]
+    assert all(longer.startswith(field) for field, longer in zip(fields, fields[1:]))
+
+
 def test_facts_through_json_make_a_fresh_object_behave_alike():
     for scale in ("dataset", "row", "none"):
         before, after = fitted([[[1, 2], [None, 4]]], scale=scale), make("modalities", "series", (), {"scale": scale})
