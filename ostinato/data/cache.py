@@ -155,8 +155,8 @@ def encode(
             if error.errno in NO_ROOM:
                 raise DataError(f"no room left for the cache in {folder}; free some, or name another folder") from error
             if error.errno in NO_RIGHT:
-                told = f"the cache cannot be written in {folder} ({error.strerror})"
-                raise DataError(f"{told}; name a folder that you may write") from error
+                problem = f"the cache cannot be written in {folder} ({error.strerror})"
+                raise DataError(f"{problem}; name a folder that you may write") from error
             raise
     return Dataset(entry, table)
 
@@ -230,13 +230,13 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
     """Encodes into a folder of another name, then gives it its own; whoever is first wins, and all content is equal."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     _sweep(entry)
-    made = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.tmp")
-    made.mkdir()
+    unfinished = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.tmp")
+    unfinished.mkdir()
     try:
         with ExitStack() as stack:
             writers: dict[str, _Writer] = {}
             for at, (name, modality) in enumerate(modalities.items()):
-                writers[name] = _Writer(made, at, modality)
+                writers[name] = _Writer(unfinished, at, modality)
                 stack.callback(writers[name].close)
             row = 0
             for block in table.blocks():
@@ -249,20 +249,20 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
             "num_rows": row,
             "columns": {name: writer.facts() for name, writer in writers.items()},
         }
-        (made / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
-        for path in (*made.iterdir(), made):
+        (unfinished / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
+        for path in (*unfinished.iterdir(), unfinished):
             _sync(path)
         if entry.exists() and not _whole(entry):
             shutil.rmtree(entry)
         try:
-            made.rename(entry)
+            unfinished.rename(entry)
         except OSError:
             # Another process finished the same entry first.
             if not _whole(entry):
                 raise
         _sync(entry.parent)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _cell(block: Block, column: str, row: int) -> str:

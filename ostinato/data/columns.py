@@ -95,8 +95,8 @@ class Conll(Source):
             raise DataError(f"{self.title}: every column is {UNNAMED}; name at least one")
 
     def _header(self) -> list[str] | None:
-        found = HEADER.fullmatch(next(_numbered(self.path, self.title, GLANCE_BYTES))[1].strip())
-        return found[1].split() if found else None
+        header = HEADER.fullmatch(next(_numbered(self.path, self.title, GLANCE_BYTES))[1].strip())
+        return header[1].split() if header else None
 
     def _is_aside(self, text: str) -> bool:
         """Whether a line belongs to no row: blank, a comment, the mark of a new document."""
@@ -213,9 +213,9 @@ class Fasta(Source):
 
     def _uneven(self, number: int, there: list[bool], streams: list[Iterator]) -> None:
         counts = [number - 1 + more + sum(1 for _ in stream) for more, stream in zip(there, streams)]
-        told = ", ".join(f"{self.files[column][1]} has {count:,}" for column, count in zip(self.columns, counts))
+        counted = ", ".join(f"{self.files[column][1]} has {count:,}" for column, count in zip(self.columns, counts))
         raise DataError(
-            f"{self.where}: {told} sequences; record n of one file belongs to record n of all, so all need as many"
+            f"{self.where}: {counted} sequences; record n of one file belongs to record n of all, so all need as many"
         )
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
@@ -255,12 +255,12 @@ class TimeSeries(Source):
                     )
                 continue
             word, *values = text.split()
-            word, said = word.lower(), [value.lower() for value in values[:1]] == ["true"]
-            if word == "@timestamps" and said:
+            word, truth = word.lower(), [value.lower() for value in values[:1]] == ["true"]
+            if word == "@timestamps" and truth:
                 raise DataError(
                     f"{self.title} line {line}: series with time stamps are not read; give equal steps without stamps"
                 )
-            if word in ("@classlabel", "@targetlabel") and said:
+            if word in ("@classlabel", "@targetlabel") and truth:
                 self.columns = ("series", "label")
                 self.labels = tuple(values[1:]) if word == "@classlabel" else None
             if word == "@data":

@@ -125,7 +125,7 @@ class Examples(ABC):
 
     def batch(self, numbers: np.ndarray) -> Batch:
         """Whole examples as the graph takes them."""
-        inputs, targets, given = {}, {}, {}
+        inputs, targets, present_rows = {}, {}, {}
         for place in self.places:
             direction, _, name = place.partition(".")
             if direction == "inputs":
@@ -134,8 +134,8 @@ class Examples(ABC):
             present = self.lengths(place)[numbers] > 0
             targets[name] = self.steps(place, numbers[present])
             if not present.all():
-                given[name] = torch.from_numpy(np.flatnonzero(present))
-        return Batch(inputs, targets, given)
+                present_rows[name] = torch.from_numpy(np.flatnonzero(present))
+        return Batch(inputs, targets, present_rows)
 
 
 class RowExamples(Examples):

@@ -82,9 +82,9 @@ class Lines(Source):
             counts = {
                 column: line - 1 + len(lines) + sum(map(len, streams[column])) for column, lines in waiting.items()
             }
-            told = ", ".join(f"{self.files[column][1]} has {count:,} lines" for column, count in counts.items())
+            counted = ", ".join(f"{self.files[column][1]} has {count:,} lines" for column, count in counts.items())
             raise DataError(
-                f"{self.where}: {told}; line n of one file belongs to line n of the others, so all need as many; "
+                f"{self.where}: {counted}; line n of one file belongs to line n of the others, so all need as many; "
                 "an example without a text still needs its empty line"
             )
 
@@ -126,11 +126,11 @@ class Delimited(Source):
         bare = re.sub(r'"[^"]*"', "", header)
         there = next((way for letter, way in OTHER_SEPARATORS.items() if letter in bare), None)
         if self.quoted and "," not in bare and there is not None:
-            told = (
+            problem = (
                 f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, "
                 f"{there}"
             )
-            raise DataError(f"{self.title} line 1: {told}; a name that holds such a sign itself stands in quotes")
+            raise DataError(f"{self.title} line 1: {problem}; a name that holds such a sign itself stands in quotes")
 
     def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
         """Blocks of whole records with the number of their first line; without `header` from the second record on."""

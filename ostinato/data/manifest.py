@@ -48,10 +48,10 @@ class Manifest(Source):
         self.name = table.name
         for column in self.columns:
             if not column or self.columns.count(column) > 1:
-                told = (
+                clash = (
                     f"'{column}' stands beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
                 )
-                raise DataError(f"{where}: {self.name}: the column {told}; rename one of them")
+                raise DataError(f"{where}: {self.name}: the column {clash}; rename one of them")
 
     def has(self, column: str) -> bool:
         """Whether any row has this column; reads on only as far as needed."""
@@ -103,7 +103,7 @@ class Manifest(Source):
         if _kind(path) not in (TEXT, *NUMBERS, LIST, ARRAY):
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}")
         if not path.is_file():
-            beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+            beside = [neighbour.name for neighbour in path.parent.iterdir()] if path.parent.is_dir() else []
             hint = nearest(path.name, beside).partition(" allowed here")[0].rstrip(";")
             raise DataError(
                 f"{place}: there is no file {cell}{hint}; paths are relative to the manifest's folder {self.folder}"
@@ -152,19 +152,19 @@ def _array(path: Path, title: str) -> np.ndarray:
     except (ValueError, EOFError, OSError) as why:
         raise DataError(f"{title} is no whole array of numbers ({why}); write it again with numpy.save") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
-        told = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
-        raise DataError(f"{title} holds {told}; real numbers of shape (steps,) or (steps, channels) are needed")
+        shown = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
+        raise DataError(f"{title} holds {shown}; real numbers of shape (steps,) or (steps, channels) are needed")
     return array
 
 
 def _list(text: str, title: str) -> list[Any]:
     try:
-        found = json.loads(text)
+        items = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as why:
         raise DataError(f"{title} is no JSON: {why}; give a list, such as [1, 2.5, null]") from None
-    if not isinstance(found, list):
-        raise DataError(f"{title} holds a JSON {type(found).__name__}; a list is needed, an item for each step")
-    return found
+    if not isinstance(items, list):
+        raise DataError(f"{title} holds a JSON {type(items).__name__}; a list is needed, an item for each step")
+    return items
 
 
 def _numbers(text: str, separator: str, title: str) -> list[list[float | None]]:

@@ -227,9 +227,10 @@ def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     if not counts:
         return [source]
     if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
-        told = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
+        counted = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
         raise DataError(
-            f"{where}: each column needs a list of as many files, and there are: {told}; file n of one belongs to file "
+            f"{where}: each column needs a list of as many files, and there are: {counted}; file n of one belongs to "
+            "file "
             "n of all"
         )
     return [dict(zip(source, files)) for files in zip(*source.values())]
@@ -308,7 +309,7 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
 def _demand_known(name: str, where: str) -> None:
     """What is no table is text, unless its ending says that it is neither."""
     kind = _kind(Path(name))
-    advice = next((told for told, kinds in FOREIGN.items() if kind in kinds), None)
+    advice = next((text for text, kinds in FOREIGN.items() if kind in kinds), None)
     if advice is not None:
         raise DataError(
             f"{where}: {name} is of a kind ({kind}) that is not read; {advice}; read are tables ({', '.join(TABLES)}) "
@@ -319,16 +320,17 @@ def _demand_known(name: str, where: str) -> None:
 def _manifest(name: Path, folder: Path, where: str) -> Path:
     """The manifest of a folder, named as the folder was."""
     there = [path.name for path in folder.iterdir()]
-    found = [
+    manifests = [
         f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there
     ]
-    if len(found) != 1:
-        told = f"with {' and '.join(found)}; leave one of them" if found else "without a manifest"
+    if len(manifests) != 1:
+        problem = f"with {' and '.join(manifests)}; leave one of them" if manifests else "without a manifest"
         raise DataError(
-            f"{where}: {name} is a folder {told}; in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} "
+            f"{where}: {name} is a folder {problem}; in a folder "
+            f"{' or '.join(f'manifest{kind}' for kind in MANIFESTS)} "
             "is a table of the rows, whose columns NAME:file hold paths of files; or name a file in the folder"
         )
-    return name / found[0]
+    return name / manifests[0]
 
 
 def is_table(source: str) -> bool:
@@ -350,9 +352,9 @@ def _kind(path: Path) -> str:
 
 def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:
     """Where a path may be: in the base folder, then in each of the data roots."""
-    given = Path(name).expanduser()
+    path = Path(name).expanduser()
     roots = [data_root] if isinstance(data_root, Path) else list(data_root or ())
-    return [base / given] + ([] if given.is_absolute() else [root / given for root in roots])
+    return [base / path] + ([] if path.is_absolute() else [root / path for root in roots])
 
 
 def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
@@ -362,7 +364,7 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     Errors:
         DataError: there is none, or it is a folder.
     """
-    given, places = Path(name), _looked_at(name, base, data_root)
+    wanted, places = Path(name), _looked_at(name, base, data_root)
     for place in places:
         if place.is_dir():
             raise DataError(f"{where}: {name} is a folder; name a file in it")
@@ -370,7 +372,7 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
             return place.resolve()
     looked = " and ".join(str(place) for place in places)
     beside = [path.name for place in places if place.parent.is_dir() for path in place.parent.iterdir()]
-    close = difflib.get_close_matches(given.name, beside, n=1)
-    hint = f"did you mean '{given.with_name(close[0])}'? " if close else ""
+    close = difflib.get_close_matches(wanted.name, beside, n=1)
+    hint = f"did you mean '{wanted.with_name(close[0])}'? " if close else ""
     root = "" if data_root else ", or name the folder of the data sets with --data-root"
     raise DataError(f"{where}: no file {name}; looked at {looked}; {hint}paths are relative to the recipe{root}")

@@ -283,8 +283,8 @@ def _whole(table: Table, column: str, row: int, raw: Any) -> np.ndarray:
         raise DataError(f"{table.place(row)}, column '{column}': {why}") from None
     infinite = np.argwhere(np.isinf(array))
     if len(infinite):
-        told = f"step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
-        raise DataError(f"{table.place(row)}, column '{column}': {told}")
+        problem = f"step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
+        raise DataError(f"{table.place(row)}, column '{column}': {problem}")
     return array
 
 
@@ -292,13 +292,13 @@ def _demand_equal_steps(table: Table, row: int, counts: Mapping[str, int], ahead
     """Step n of each series of a row is the same time."""
     first, steps = next(((column, count) for column, count in counts.items() if column not in ahead), ("", 0))
     for column, count in counts.items():
-        told = f"{count} steps, and '{first}' {steps}"
+        problem = f"{count} steps, and '{first}' {steps}"
         if column not in ahead and count != steps:
             raise DataError(
-                f"{table.place(row)}: '{column}' has {told}; give both as many, null where a number is missing"
+                f"{table.place(row)}: '{column}' has {problem}; give both as many, null where a number is missing"
             )
         if count < steps:
-            raise DataError(f"{table.place(row)}: '{column}' is known ahead and has {told}; give at least as many")
+            raise DataError(f"{table.place(row)}: '{column}' is known ahead and has {problem}; give at least as many")
 
 
 def _column(block: Block, column: str) -> list[float]:

@@ -74,8 +74,8 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
                     if levels[row] < level:
                         table[row], levels[row] = vector, level
     if not count or (promised is not None and promised != count):
-        said = f"says in line 1 that it has {promised:,} words" if promised is not None else "has no line"
-        raise DataError(f"{title} {said}, and there are {count:,}; fetch it again, or mend its first line")
+        promise = f"says in line 1 that it has {promised:,} words" if promised is not None else "has no line"
+        raise DataError(f"{title} {promise}, and there are {count:,}; fetch it again, or mend its first line")
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     drawn = torch.randn(table.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).numpy()
@@ -106,7 +106,7 @@ def _parsed(lines: list[str], first: int, width: int, title: str) -> tuple[list[
             values = np.empty(0, np.float32)
     if values.size != len(lines) * width or not np.isfinite(values).all():
         for at, rest in enumerate(numbers):
-            if (wrong := next((one for one in rest.split(" ") if not _is_number(one)), None)) is not None:
+            if (wrong := next((number for number in rest.split(" ") if not _is_number(number)), None)) is not None:
                 raise _malformed(title, first + at, f"has {wrong[:40]!r} where a number must stand")
     return words, values.reshape(len(lines), width)
 

@@ -33,4 +33,6 @@ def the_one_with_steps(steps_sizes: Sequence[int | None]) -> int | None:
 def at_each_step(encoded: Sequence[Encoded], place: int) -> list[Tensor]:
     """The steps of one input and, beside each, the summaries of the others: (N, width) each."""
     rows = encoded[place].steps.layout.rows
-    return [one.steps.values if k == place else one.summary.index_select(0, rows) for k, one in enumerate(encoded)]
+    return [
+        source.steps.values if k == place else source.summary.index_select(0, rows) for k, source in enumerate(encoded)
+    ]

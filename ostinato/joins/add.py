@@ -44,7 +44,7 @@ class Add(Join):
         self.steps_map = _map(steps_sizes[self.place], size) if own else None
 
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
-        summary = _sum(self.maps, [one.summary for one in encoded])
+        summary = _sum(self.maps, [source.summary for source in encoded])
         if self.place is None:
             return Encoded(None, summary, None)
         maps = list(self.maps)
@@ -60,4 +60,4 @@ def _map(width: int, size: int) -> nn.Module:
 
 
 def _sum(maps: Sequence[nn.Module], parts: Sequence[Tensor]) -> Tensor:
-    return sum(one(part) for one, part in zip(maps, parts))
+    return sum(transform(part) for transform, part in zip(maps, parts))

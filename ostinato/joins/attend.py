@@ -70,7 +70,7 @@ class Attend(Join):
                 "join: concatenate, add or gate"
             )
         self.attentions = nn.ModuleList(build(attention, "attentions", query_size, size) for size in memory_sizes)
-        if hops == 1 and any(one.needs_previous for one in self.attentions):
+        if hops == 1 and any(member.needs_previous for member in self.attentions):
             raise ConfigError(
                 f"attend: {attention.type} attention reads where it looked before, and with hops: 1 it looks once;"
                 " set hops: 2 or more, or choose another attention"
@@ -82,12 +82,12 @@ class Attend(Join):
 
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
         first, *others = encoded
-        memories = [Memory.of(attention, one.steps) for attention, one in zip(self.attentions, others)]
+        memories = [Memory.of(attention, source.steps) for attention, source in zip(self.attentions, others)]
         asked = first.summary.unsqueeze(1)
         if self.steps_size is None:
             return Encoded(None, self._look(asked, memories).squeeze(1), None)
-        found = self._look(torch.cat([asked, first.steps.padded()], 1), memories)
-        return Encoded(Steps.from_padded(found[:, 1:], first.steps.layout), found[:, 0], None)
+        attended = self._look(torch.cat([asked, first.steps.padded()], 1), memories)
+        return Encoded(Steps.from_padded(attended[:, 1:], first.steps.layout), attended[:, 0], None)
 
     def _look(self, query: Tensor, memories: Sequence[Memory]) -> Tensor:
         """What queries (B, K, Q) end with, beside what they found last: (B, K, summary_size)."""
@@ -97,8 +97,8 @@ class Attend(Join):
                 memory.attend(attention, query, previous)
                 for attention, memory, previous in zip(self.attentions, memories, weights)
             ]
-            weights = [one for _, one in looked]
-            found = torch.cat([query, *(context for context, _ in looked)], 2)
+            weights = [weight for _, weight in looked]
+            joined = torch.cat([query, *(context for context, _ in looked)], 2)
             if hop is not None:
-                query = query + torch.tanh(linear(found, hop.weight, hop.bias))
-        return found
+                query = query + torch.tanh(linear(joined, hop.weight, hop.bias))
+        return joined

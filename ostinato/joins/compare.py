@@ -72,11 +72,11 @@ class Compare(Join):
             # far.
             nn.init.normal_(self.bilinear.weight, std=(first * second) ** -0.5)
         widths = {"first": first, "second": second, "difference": first, "product": first}
-        self.summary_size = sum(widths[one] for one in self.features) + (bilinear or 0)
+        self.summary_size = sum(widths[feature] for feature in self.features) + (bilinear or 0)
         self.steps_size = None
 
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
-        u, v = (one.summary for one in encoded)
+        u, v = (source.summary for source in encoded)
         parts = []
         if "first" in self.features:
             parts.append(u)

@@ -37,8 +37,8 @@ class Concatenate(Join):
         self.summary_size = sum(size or 0 for size in summary_sizes) or None
 
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
-        summaries = [one.summary for one in encoded if one.summary is not None]
-        steps = [one.steps for one in encoded if one.steps is not None]
+        summaries = [source.summary for source in encoded if source.summary is not None]
+        steps = [source.steps for source in encoded if source.steps is not None]
         return Encoded(_in_turn(steps) if steps else None, torch.cat(summaries, 1) if summaries else None, None)
 
 
@@ -47,6 +47,6 @@ def _in_turn(parts: Sequence[Steps]) -> Steps:
     lengths = torch.stack([layout.lengths for layout in layouts])
     layout = Layout(lengths.sum(0), layouts[0].device)
     starts = layout.offsets[:-1] + torch.cumsum(lengths, 0) - lengths
-    places = [start.to(one.device).index_select(0, one.rows) + one.positions for start, one in zip(starts, layouts)]
+    places = [start.to(each.device).index_select(0, each.rows) + each.positions for start, each in zip(starts, layouts)]
     values = torch.cat([part.values for part in parts])
     return Steps(torch.empty_like(values).index_copy(0, torch.cat(places), values), layout)

@@ -49,7 +49,7 @@ class Gate(Join):
         self.steps_size = None if self.place is None else size
 
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
-        summary = self._weighed([one.summary for one in encoded])
+        summary = self._weighed([source.summary for source in encoded])
         if self.place is None:
             return Encoded(None, summary, None)
         steps = encoded[self.place].steps
@@ -57,5 +57,5 @@ class Gate(Join):
 
     def _weighed(self, parts: Sequence[Tensor]) -> Tensor:
         gates = torch.sigmoid(linear(torch.cat(list(parts), 1), self.gates.weight, self.gates.bias))
-        mapped = [linear(part, one.weight) for one, part in zip(self.maps, parts)]
-        return sum(gate * one for gate, one in zip(gates.split(self.summary_size, 1), mapped))
+        mapped = [linear(part, layer.weight) for layer, part in zip(self.maps, parts)]
+        return sum(gate * values for gate, values in zip(gates.split(self.summary_size, 1), mapped))

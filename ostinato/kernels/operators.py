@@ -66,7 +66,7 @@ def scan(
     start_c = state[1] if len(state) > 1 else None
     weights = (cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, kind.peepholes)
     own = (x, layout.lengths, state[0], start_c, *weights, state_mask)
-    keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in own)
+    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in own)
     hidden, last_h, last_c, _, _ = torch.ops.ostinato.scan(*own, kind.cell, reverse, keep)
     return hidden, (last_h,) if start_c is None else (last_h, last_c)
 
@@ -83,8 +83,8 @@ def _native_order(own: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     return x, *weights, start_h, start_c
 
 
-def _or_empty(one: Tensor | None, like: Tensor) -> Tensor:
-    return like.new_empty(0) if one is None else one
+def _or_empty(tensor: Tensor | None, like: Tensor) -> Tensor:
+    return like.new_empty(0) if tensor is None else tensor
 
 
 def _scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
@@ -129,8 +129,8 @@ def _gradients(ctx: torch.autograd.function.FunctionCtx, *d_out: Tensor | None) 
     needed = ctx.needs_input_grad
     # In the order of the results; the lengths and the mask have no gradient.
     wanted = [needed[number] for number in (0, 2, 3, 4, 5, 6, 7, 8)]
-    found = torch.ops.ostinato.scan_backward(*d_out[:3], *ctx.saved_tensors, ctx.cell, ctx.reverse, wanted)
-    d_x, d_h, d_c, *d_weights = [one if is_wanted else None for one, is_wanted in zip(found, wanted)]
+    gradients = torch.ops.ostinato.scan_backward(*d_out[:3], *ctx.saved_tensors, ctx.cell, ctx.reverse, wanted)
+    d_x, d_h, d_c, *d_weights = [gradient if is_wanted else None for gradient, is_wanted in zip(gradients, wanted)]
     return d_x, None, d_h, d_c, *d_weights, None, None, None, None
 
 
@@ -144,7 +144,7 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
     (rows, size), batch = weight_h.shape, len(direction.layout)
     steps = direction.layout.total
     has_extra = library().cell(cell).extra
-    for name, one, shape in (
+    for name, tensor, shape in (
         ("d_hidden", d_hidden, (steps, size)),
         ("d_last_h", d_last_h, (batch, size)),
         ("d_last_c", d_last_c, (batch, size)),
@@ -152,9 +152,9 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
         ("gates", gates, (steps, rows)),
         ("extra", extra, (steps, size) if has_extra else (0,)),
     ):
-        if one is not None and (one.shape != shape or one.dtype != x.dtype or one.device != x.device):
+        if tensor is not None and (tensor.shape != shape or tensor.dtype != x.dtype or tensor.device != x.device):
             raise ValueError(
-                f"ostinato::scan_backward: {name} is {tuple(one.shape)} {one.dtype} on {one.device}, "
+                f"ostinato::scan_backward: {name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}, "
                 f"needed is {tuple(shape)} {x.dtype} on {x.device}"
             )
     needs_x, needs_h, needs_c, needs_weight_x, needs_weight_h, needs_bias_x, needs_bias_h, needs_peepholes = wanted
@@ -163,7 +163,7 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
         0,
         (needs_x, needs_weight_x, needs_weight_h, needs_bias_x, needs_bias_h, needs_peepholes, False, needs_h, needs_c),
         native.dense_rows(x),
-        [None if one is None else one.contiguous() for one in tensors],
+        [None if tensor is None else tensor.contiguous() for tensor in tensors],
         (hidden.contiguous(), gates.contiguous(), extra.contiguous() if has_extra else None),
         None if d_hidden is None else native.dense_rows(d_hidden),
         (d_last_h,) if own[3] is None else (d_last_h, d_last_c),
@@ -172,13 +172,15 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
     d_weight_x, d_weight_h, d_bias_x, d_bias_h, d_peepholes, _, d_h, d_c = own_gradients
     if d_bias_h is not None and d_bias_h is d_bias_x:
         d_bias_h = d_bias_h.clone()
-    return tuple(_or_empty(one, x) for one in (d_x, d_h, d_c, d_weight_x, d_weight_h, d_bias_x, d_bias_h, d_peepholes))
+    return tuple(
+        _or_empty(tensor, x) for tensor in (d_x, d_h, d_c, d_weight_x, d_weight_h, d_bias_x, d_bias_h, d_peepholes)
+    )
 
 
 def _fake_scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple[Tensor, ...]:
     x, _, h, c, weight_x, weight_h, bias_x, bias_h, peepholes, _ = arguments[3 : 3 + _NUM_OWN]
     inputs = (x, h, c, weight_x, weight_h, bias_x, bias_h, peepholes)
-    return tuple(x.new_empty(one.shape if wanted else 0) for one, wanted in zip(inputs, arguments[-1]))
+    return tuple(x.new_empty(source.shape if wanted else 0) for source, wanted in zip(inputs, arguments[-1]))
 
 
 def _no_second_derivative(ctx: torch.autograd.function.FunctionCtx, *_: Tensor | None) -> None:

@@ -41,7 +41,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
     if not fits or not x.numel() or not native_is_allowed(tensors):
         return functional.linear(x, weight, bias)
     flat = dense_rows(x.reshape(-1, x.shape[-1]))
-    if torch.is_grad_enabled() and any(one.requires_grad for one in tensors):
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         y = _Linear.apply(flat, weight, bias)
     else:
         y = multiply(NT, flat, weight, bias, packed=packed)

@@ -74,11 +74,11 @@ def _attend(
             None if previous is None else previous[:, part],
         )
         if torch.is_grad_enabled():
-            made = checkpoint.checkpoint(_piece, *arguments, use_reentrant=False, preserve_rng_state=False)
+            result = checkpoint.checkpoint(_piece, *arguments, use_reentrant=False, preserve_rng_state=False)
         else:
-            made = _piece(*arguments)
-        contexts.append(made[0])
-        weights.append(made[1])
+            result = _piece(*arguments)
+        contexts.append(result[0])
+        weights.append(result[1])
     return torch.cat(contexts, 1), torch.cat(weights, 1)
 
 

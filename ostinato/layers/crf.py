@@ -77,8 +77,8 @@ class CRF(nn.Module):
         x, layout = emissions.values.double(), emissions.layout
         missing = labels == MISSING
         if bool(missing.any()):
-            given = torch.arange(self.size, device=labels.device) == labels.unsqueeze(1)
-            return self._log_partition(x.masked_fill(~(given | missing.unsqueeze(1)), -math.inf), layout)
+            labelled = torch.arange(self.size, device=labels.device) == labels.unsqueeze(1)
+            return self._log_partition(x.masked_fill(~(labelled | missing.unsqueeze(1)), -math.inf), layout)
         starts, ends, follows = self._moves()
         at = x.gather(1, labels.unsqueeze(1)).squeeze(1)
         first, last = _borders(layout)

@@ -132,8 +132,8 @@ class Embedding(nn.Module):
             return steps.with_values(torch.cat([self._numbered(values[:, 0]), self.characters(values[:, 1:])], 1))
         if not self.may_miss:
             return steps.with_values(self._numbered(values))
-        given = (values != MISSING).unsqueeze(1)
-        return steps.with_values(self._numbered(values.clamp(min=0)) * given)
+        known = (values != MISSING).unsqueeze(1)
+        return steps.with_values(self._numbered(values.clamp(min=0)) * known)
 
     def _numbered(self, numbers: Tensor) -> Tensor:
         if self.learnt is None:

@@ -89,9 +89,9 @@ def largest(steps: Steps) -> Tensor:
     """The largest of each number over the steps of each sequence, (B, H); zeros where there are none."""
     if not steps.layout.longest:
         return _none(steps)
-    found = steps.padded(torch.finfo(steps.values.dtype).min).max(1).values
-    empty = (steps.layout.lengths == 0).to(found.device)
-    return found.masked_fill(empty.unsqueeze(1), 0)
+    highest = steps.padded(torch.finfo(steps.values.dtype).min).max(1).values
+    empty = (steps.layout.lengths == 0).to(highest.device)
+    return highest.masked_fill(empty.unsqueeze(1), 0)
 
 
 def last(steps: Steps) -> Tensor:
@@ -139,15 +139,15 @@ def sum_up(
         steps (N, H); before and returned: (B, H), zeros where there was no step, and (B, 1)
     """
     count = steps.layout.lengths.to(steps.values).unsqueeze(1)
-    found = {"last": last, "mean": mean, "max": largest}[kind](steps)
+    pooled = {"last": last, "mean": mean, "max": largest}[kind](steps)
     if before is None:
-        return found, count
+        return pooled, count
     earlier, seen = before
     if kind == "mean":
-        together = (earlier * seen + found * count) / (seen + count).clamp(min=1)
+        together = (earlier * seen + pooled * count) / (seen + count).clamp(min=1)
     else:
-        together = torch.maximum(earlier, found) if kind == "max" else found
-    together = torch.where(count == 0, earlier, torch.where(seen == 0, found, together))
+        together = torch.maximum(earlier, pooled) if kind == "max" else pooled
+    together = torch.where(count == 0, earlier, torch.where(seen == 0, pooled, together))
     return together, seen + count
 
 

@@ -94,7 +94,7 @@ class RecurrentStack(nn.Module):
                     f"{option}: cell {cell.type} has no weights between hidden states, so nothing would be dropped; "
                     "leave it out"
                 )
-        self.state_sizes = tuple(size for one in self.cells for size in one.state_sizes)
+        self.state_sizes = tuple(size for layer in self.cells for size in layer.state_sizes)
         self.start = None
         if learnt_start:
             self.start = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in self.state_sizes)
@@ -102,13 +102,13 @@ class RecurrentStack(nn.Module):
     def start_state(self, rows: int) -> tuple[Tensor, ...]:
         """The states before the first step, (rows, H_l) each."""
         if self.start is not None:
-            return tuple(one.expand(rows, -1) for one in self.start)
+            return tuple(vector.expand(rows, -1) for vector in self.start)
         return tuple(state for cell in self.cells for state in cell.start_state(rows))
 
     def last_hidden(self, state: tuple[Tensor, ...]) -> Tensor:
         """The top layer's hidden states in a final state, forward beside backward: (B, output_size)."""
         states = self._by_cell(state)
-        return torch.cat([one[0] for one in states[-len(self.reversed) :]], 1)
+        return torch.cat([tensors[0] for tensors in states[-len(self.reversed) :]], 1)
 
     def forward(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> tuple[Steps, tuple[Tensor, ...]]:
         """Reads a batch from `state`, or from the start state."""
@@ -116,12 +116,12 @@ class RecurrentStack(nn.Module):
         before = self._by_cell(self.start_state(len(layout)) if state is None else state)
         after: list[Tensor] = []
         for layer, adds_input in enumerate(self.adds_input):
-            heard = self.dropout(steps)
+            dropped = self.dropout(steps)
             first = layer * len(self.reversed)
             cells = [self._with_dropped_weights(cell, steps) for cell in self.cells[first : first + len(self.reversed)]]
             states = before[first : first + len(self.reversed)]
             masks = [self._mask(cell, len(layout)) for cell in cells]
-            x = heard.values
+            x = dropped.values
             if len(cells) == 2:
                 values, finals = dispatch.kernel_of_both(cells, x)(cells, x, states, layout, masks)
                 after += [*finals[0], *finals[1]]

@@ -39,8 +39,8 @@ class FullSoftmax(nn.Module):
 
     def __init__(self, width: int, size: int, label_smoothing: float = 0.0):
         super().__init__()
-        made = nn.Linear(width, size)
-        self.size, self.weight, self.bias, self.label_smoothing = size, made.weight, made.bias, label_smoothing
+        layer = nn.Linear(width, size)
+        self.size, self.weight, self.bias, self.label_smoothing = size, layer.weight, layer.bias, label_smoothing
 
     def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
         """The scores of every symbol, whose softmax is p; `packed` keeps weights between the steps of a generation."""
@@ -78,7 +78,7 @@ class AdaptiveSoftmax(nn.Module):
     def __init__(self, width: int, size: int, cutoffs: Sequence[int]):
         super().__init__()
         edges = [*cutoffs, size]
-        if len(edges) < 2 or edges[0] < 1 or any(one >= other for one, other in zip(edges, edges[1:])):
+        if len(edges) < 2 or edges[0] < 1 or any(edge >= other for edge, other in zip(edges, edges[1:])):
             raise ConfigError(
                 f"cutoffs: {list(cutoffs)} must be whole numbers that rise from 1 up and stay below the {size} symbols "
                 "of the vocabulary; leave them out to have them chosen, or set softmax: full"
@@ -86,8 +86,10 @@ class AdaptiveSoftmax(nn.Module):
         self.size, self.edges = size, edges
         self.first = nn.Linear(width, edges[0] + len(cutoffs))
         widths = [max(1, width // NARROWING**part) for part in range(1, len(edges))]
-        self.narrow = nn.ModuleList(nn.Linear(width, one, bias=False) for one in widths)
-        self.rest = nn.ModuleList(nn.Linear(one, last - first) for one, first, last in zip(widths, edges, edges[1:]))
+        self.narrow = nn.ModuleList(nn.Linear(width, narrow, bias=False) for narrow in widths)
+        self.rest = nn.ModuleList(
+            nn.Linear(narrow, last - first) for narrow, first, last in zip(widths, edges, edges[1:])
+        )
         self.register_buffer("starts", torch.tensor(edges[:-1]), persistent=False)
 
     def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
@@ -124,8 +126,8 @@ def cutoffs_of(counts: Sequence[float]) -> list[int]:
         counts: how often each symbol is a target.
     """
     share = torch.as_tensor(counts, dtype=torch.float64).cumsum(0)
-    found = torch.searchsorted(share, torch.tensor(COVERED, dtype=torch.float64) * share[-1]) + 1
-    return sorted({one for one in found.tolist() if one < len(counts)})
+    ranks = torch.searchsorted(share, torch.tensor(COVERED, dtype=torch.float64) * share[-1]) + 1
+    return sorted({rank for rank in ranks.tolist() if rank < len(counts)})
 
 
 def softmax_of(
@@ -183,7 +185,7 @@ def cross_entropy(
     if torch.is_autocast_enabled(x.device.type):
         kind = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
-    if torch.is_grad_enabled() and any(one.requires_grad for one in tensors):
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return _CrossEntropy.apply(x, weight, bias, truth, label_smoothing, piece)
     return _run(x, weight, bias, truth, label_smoothing, piece, (False, False, False))[0]
 
@@ -193,8 +195,8 @@ def _product(
 ) -> Tensor:
     if left.numel() and native_is_allowed((left, right)):
         return multiply(kind, left, right, bias, packed=packed)
-    found = (left.t() if kind == TN else left) @ (right.t() if kind == NT else right)
-    return found if bias is None else found + bias
+    product = (left.t() if kind == TN else left) @ (right.t() if kind == NT else right)
+    return product if bias is None else product + bias
 
 
 def _run(
@@ -246,12 +248,12 @@ class _CrossEntropy(torch.autograd.Function):
         ctx, x: Tensor, weight: Tensor, bias: Tensor | None, truth: Tensor, smoothing: float, piece: int
     ) -> Tensor:
         total, *gradients = _run(x, weight, bias, truth, smoothing, piece, ctx.needs_input_grad[:3])
-        kinds = [None if one is None else one.dtype for one in (x, weight, bias)]
-        ctx.save_for_backward(*(None if one is None else one.to(kind) for one, kind in zip(gradients, kinds)))
+        kinds = [None if tensor is None else tensor.dtype for tensor in (x, weight, bias)]
+        ctx.save_for_backward(*(None if tensor is None else tensor.to(kind) for tensor, kind in zip(gradients, kinds)))
         return total
 
     @staticmethod
     def backward(ctx, d_total: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
-        scaled = (None if one is None else one * d_total.to(one.dtype) for one in ctx.saved_tensors)
+        scaled = (None if gradient is None else gradient * d_total.to(gradient.dtype) for gradient in ctx.saved_tensors)
         return *scaled, None, None, None

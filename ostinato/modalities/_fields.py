@@ -28,8 +28,8 @@ def strings(raw: Any, noun: str) -> list[str]:
     """
     if not isinstance(raw, (list, tuple, np.ndarray)):
         raise DataError(f"a list of {noun}s is needed, not {shown(raw)}")
-    found = raw.tolist() if isinstance(raw, np.ndarray) else raw
-    return list(found) if all(isinstance(one, str) for one in found) else [_string(one, noun) for one in found]
+    items = raw.tolist() if isinstance(raw, np.ndarray) else raw
+    return list(items) if all(isinstance(item, str) for item in items) else [_string(item, noun) for item in items]
 
 
 def _string(raw: Any, noun: str) -> str:

@@ -33,7 +33,7 @@ class Spelling:
         encoded[:, 0] = ids
         number = self._number.get
         for row, word in enumerate(words):
-            spelling = [number(one, UNKNOWN_CHARACTER) for one in word[: self.longest]]
+            spelling = [number(character, UNKNOWN_CHARACTER) for character in word[: self.longest]]
             encoded[row, 1 : 1 + len(spelling)] = spelling
         return encoded
 

@@ -70,7 +70,7 @@ class Calendar(Modality):
                 f"dates are needed, and there is {shown(raw)}; name the column of dates, not of a counted time"
             )
         try:
-            return np.array([str(one).strip().replace(" ", "T") for one in raw], dtype="datetime64[s]")
+            return np.array([str(date).strip().replace(" ", "T") for date in raw], dtype="datetime64[s]")
         except ValueError as why:
             raise DataError(f"dates such as 2013-01-31 14:00 are needed: {why}") from None
 
@@ -84,7 +84,7 @@ class Calendar(Modality):
             "month": months.astype(np.int64) % 12 / 12,
             "yearday": (days - years.astype("datetime64[D]")).astype(np.int64) / 365.25,
         }
-        turns = 2 * np.pi * np.stack([parts[one] for one in self.cycles], 1)
+        turns = 2 * np.pi * np.stack([parts[cycle] for cycle in self.cycles], 1)
         return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), self.spec.size).astype(np.float32)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[list[float]]:
@@ -108,10 +108,10 @@ class Calendar(Modality):
         """There are none."""
 
     def parse(self, field: str) -> list[str]:
-        return [one for one in field.split(";") if one]
+        return [date for date in field.split(";") if date]
 
     def take(self, raw: Any) -> Any:
         return raw
 
     def write(self, raw: Any) -> str:
-        return ";".join(str(one) for one in raw)
+        return ";".join(str(date) for date in raw)

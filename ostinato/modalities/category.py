@@ -80,8 +80,8 @@ class Category(Modality):
         self._separator = separator
         self._ordinal = None if ordinal is None else tuple(_text(label) for label in ordinal)
         if self._ordinal is not None and len(set(self._ordinal)) < max(2, len(self._ordinal)):
-            told = ", ".join(self._ordinal) or "none"
-            raise ConfigError(f"ordinal: needs at least two labels, each once, from low to high, not {told}")
+            shown = ", ".join(self._ordinal) or "none"
+            raise ConfigError(f"ordinal: needs at least two labels, each once, from low to high, not {shown}")
         self._lenient = unknown == "missing"
         self._set([], [])
 
@@ -165,7 +165,7 @@ class Category(Modality):
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._several:
             return [self.write(self.decode(step)) for step in np.asarray(array).reshape(-1, len(self._labels))]
-        return ["<missing>" if one == MISSING else self._labels[one] for one in np.asarray(array).tolist()]
+        return ["<missing>" if number == MISSING else self._labels[number] for number in np.asarray(array).tolist()]
 
     @property
     def spec(self) -> Labels:

@@ -118,7 +118,7 @@ class Number(Modality):
             return value
         first = -math.floor(math.log10(max(abs(value), self._spread)))
         shorter = (round(value, decimals) + 0.0 for decimals in range(first, first + 17))
-        return next((one for one in shorter if self._scaled(one) == z), value)
+        return next((candidate for candidate in shorter if self._scaled(candidate) == z), value)
 
     def _scaled(self, value: float) -> np.float32:
         y = math.log1p(max(value, np.nextafter(-1.0, 0.0))) if self._log else value

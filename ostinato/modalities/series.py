@@ -97,26 +97,26 @@ class Series(Modality):
         return array
 
     def fit(self, column: Iterable[Any]) -> None:
-        found: _Moments | None = None
+        moments: _Moments | None = None
         for raw in column:
             if raw is not None:
-                array = self._read(raw, None if found is None else len(found.count))
+                array = self._read(raw, None if moments is None else len(moments.count))
                 if len(array):
-                    found = found or _Moments(array.shape[1])
-                    found.add(array)
-        if found is None:
+                    moments = moments or _Moments(array.shape[1])
+                    moments.add(array)
+        if moments is None:
             raise DataError(
                 "nothing to learn: no row of the training split has a step; check that this is the right column"
             )
-        for channel, (count, squares) in enumerate(zip(found.count, found.squares), 1):
+        for channel, (count, squares) in enumerate(zip(moments.count, moments.squares), 1):
             if not count:
                 raise DataError(
                     f"channel {channel} has no number in the training split, only missing values; leave it out"
                 )
             if not np.isfinite(squares):
                 raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
-        mean, deviation = _scaling(found.mean, np.sqrt(found.squares / found.count), found.low, found.high)
-        self._set(mean, deviation, found.gaps)
+        mean, deviation = _scaling(moments.mean, np.sqrt(moments.squares / moments.count), moments.low, moments.high)
+        self._set(mean, deviation, moments.gaps)
 
     def encode(self, raw: Any) -> np.ndarray:
         array = self._read(raw, len(self._mean))
@@ -140,9 +140,11 @@ class Series(Modality):
 
     @staticmethod
     def _of_row(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = _Moments(array.shape[1])
-        found.add(array)
-        return _scaling(found.mean, np.sqrt(found.squares / np.maximum(found.count, 1)), found.low, found.high)
+        moments = _Moments(array.shape[1])
+        moments.add(array)
+        return _scaling(
+            moments.mean, np.sqrt(moments.squares / np.maximum(moments.count, 1)), moments.low, moments.high
+        )
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
         """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still
@@ -156,8 +158,8 @@ class Series(Modality):
         return values[:, 0].tolist() if len(self._mean) == 1 else values.tolist()
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        told = self.decode(array)
-        steps = [[step] for step in told] if len(self._mean) == 1 else told
+        values = self.decode(array)
+        steps = [[step] for step in values] if len(self._mean) == 1 else values
         return [" ".join("NA" if value is None else f"{value:.3g}" for value in step) for step in steps]
 
     @property

@@ -70,8 +70,8 @@ class Tags(Modality):
         missing: str | None = None,
         unknown: Literal["error", "missing"] = "error",
     ):
-        for name, given in (("data_scheme", data_scheme != "auto"), ("lenient", lenient)):
-            if given and scheme == "none":
+        for name, is_set in (("data_scheme", data_scheme != "auto"), ("lenient", lenient)):
+            if is_set and scheme == "none":
                 raise ConfigError(
                     f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out"
                 )
@@ -175,11 +175,11 @@ class Tags(Modality):
         return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str | None]:
-        tags = [None if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
+        tags = [None if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
         return tags if self._scheme is None else self._written(tags, schemes.spans(tags), self._reads)
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        return ["<missing>" if one == MISSING else self._tags[one] for one in np.asarray(array).tolist()]
+        return ["<missing>" if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
 
     @property
     def spec(self) -> Labels:

@@ -98,8 +98,8 @@ class Text(Modality, Tokenized, Worded):
         self._normalize = normalize
         self._stop_words = frozenset(self._spelling(word).casefold() for word in stop_words)
         for word in stop_words:
-            found = pattern().fullmatch(word)
-            if found is None or found[1] is None:
+            match = pattern().fullmatch(word)
+            if match is None or match[1] is None:
                 raise ConfigError(
                     f"stop_words: {word!r} is not one word; give words without white space or punctuation around"
                 )
@@ -178,8 +178,8 @@ class Text(Modality, Tokenized, Worded):
             yield text
 
     def texts(self, column: Iterable[Any]) -> Iterator[str]:
-        given = (raw for raw in column if raw is not None)
-        return filter(None, ("".join(self._words(raw)) if self._by_words else self.prepared(raw) for raw in given))
+        present = (raw for raw in column if raw is not None)
+        return filter(None, ("".join(self._words(raw)) if self._by_words else self.prepared(raw) for raw in present))
 
     @property
     def _by_words(self) -> bool:
@@ -223,13 +223,13 @@ class Text(Modality, Tokenized, Worded):
 
     def _said(self, ids: list[int]) -> str:
         return self.tokenizer.decode(
-            [None if one == UNKNOWN else one - FIRST_PIECE for one in ids if one not in (BEGIN, END)]
+            [None if number == UNKNOWN else number - FIRST_PIECE for number in ids if number not in (BEGIN, END)]
         )
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
             self._labels = ["<begin>", "<end>", "<unknown>", *self.tokenizer.pieces()]
-        return [self._labels[one] for one in numbers(array)]
+        return [self._labels[number] for number in numbers(array)]
 
     @property
     def spec(self) -> Symbols:

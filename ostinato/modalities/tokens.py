@@ -122,12 +122,15 @@ class Tokens(Modality, Worded):
         return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        ids = [one for one in numbers(array) if one not in (BEGIN, END)]
-        return ["\ufffd" if one == UNKNOWN else self._symbols[one - FIRST_SYMBOL] for one in ids]
+        ids = [number for number in numbers(array) if number not in (BEGIN, END)]
+        return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST_SYMBOL] for number in ids]
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         special = ("<begin>", "<end>", "<unknown>")
-        return [special[one] if one < FIRST_SYMBOL else self._symbols[one - FIRST_SYMBOL] for one in numbers(array)]
+        return [
+            special[number] if number < FIRST_SYMBOL else self._symbols[number - FIRST_SYMBOL]
+            for number in numbers(array)
+        ]
 
     @property
     def spec(self) -> Symbols:

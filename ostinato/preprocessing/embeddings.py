@@ -33,7 +33,7 @@ class Start(NamedTuple):
 
 
 def starts(
-    recipe: Settings, modalities: Mapping[str, Modality], *, base: Path, roots: Roots, given: Mapping[str, int]
+    recipe: Settings, modalities: Mapping[str, Modality], *, base: Path, roots: Roots, sizes: Mapping[str, int]
 ) -> dict[str, Start]:
     """What each embedding that a recipe starts from a file starts from, by its input.
 
@@ -48,15 +48,15 @@ def starts(
         ConfigError: another width was said.
         DataError: a file is missing or a line of it is not a word and its numbers; or it has none of the words.
     """
-    found = {}
+    tables = {}
     for name, vectors in asked(recipe).items():
         place = f"inputs.{name}.encoder.embedding"
         path, title = found_file(vectors.file, base, roots, place), f"{place}: {vectors.file}"
         words = modalities[f"inputs.{name}"].words()
         table, levels = read(path, title, words, seed=recipe.training.seed)
-        if given.get(name, table.shape[1]) != table.shape[1]:
+        if sizes.get(name, table.shape[1]) != table.shape[1]:
             raise ConfigError(
-                f"{place}_size: {given[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave"
+                f"{place}_size: {sizes[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave"
                 " embedding_size out"
             )
         total, exact, lower = (
@@ -71,5 +71,5 @@ def starts(
         note = f"inputs.{name}: {exact + lower:,} of {total:,} words have a vector in {vectors.file}"
         note += f", {lower:,} of them as their lower case" if lower else ""
         note += "; the others are drawn with the file's mean and deviation" if exact + lower < total else ""
-        found[name] = Start(torch.from_numpy(table), file_digest(path), note)
-    return found
+        tables[name] = Start(torch.from_numpy(table), file_digest(path), note)
+    return tables

@@ -108,7 +108,7 @@ def _starts(
     say("reading the vectors of words")
     sizes = {name: recipe.settings.inputs[name].encoder.embedding_size for name in asked}
     given = {name: size for name, size in sizes.items() if size is not None}
-    return embeddings.starts(recipe.settings, modalities, base=recipe.base, roots=roots, given=given)
+    return embeddings.starts(recipe.settings, modalities, base=recipe.base, roots=roots, sizes=given)
 
 
 def _counted(train: Examples, modalities: Mapping[str, Modality], place: str) -> np.ndarray:

@@ -57,10 +57,10 @@ def kind_of(kind: str | None, cells: Sequence[Any]) -> Guess:
 
 def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     """As `kind_of`, for an output."""
-    made = kind_of(kind, cells)
-    if made.settings == "series":
-        return Guess("tokens", made.reason, "lists of numbers are forecast where you say --out COLUMN:series")
-    return made
+    guess = kind_of(kind, cells)
+    if guess.settings == "series":
+        return Guess("tokens", guess.reason, "lists of numbers are forecast where you say --out COLUMN:series")
+    return guess
 
 
 def _guessed(cells: Sequence[Any]) -> Guess:
@@ -93,7 +93,7 @@ def _guessed(cells: Sequence[Any]) -> Guess:
 
 
 def _of_lists(lists: Sequence[list[Any]]) -> Guess:
-    items = [item for one in lists for item in one if item is not None]
+    items = [item for cell in lists for item in cell if item is not None]
     if items and all(isinstance(item, (int, float, list)) and not isinstance(item, bool) for item in items):
         if any(isinstance(item, (float, list)) for item in items):
             return Guess("series", "lists of numbers")
@@ -174,23 +174,23 @@ def labels_of_steps(
         if kind not in (None, "tokens", "text"):
             continue
         pairs = [
-            (given, wanted)
-            for given, wanted in zip(cells[name], cells[output])
-            if given is not None and wanted is not None
+            (source, wanted)
+            for source, wanted in zip(cells[name], cells[output])
+            if source is not None and wanted is not None
         ]
         for separator, settings in ((" ", "tokens"), ("", {"type": "tokens", "separator": ""})):
-            both = [(_cut(given, separator), _cut(wanted, separator)) for given, wanted in pairs]
+            both = [(_cut(source, separator), _cut(wanted, separator)) for source, wanted in pairs]
             if (
                 not both
-                or any(len(given) != len(wanted) for given, wanted in both)
-                or max(len(given) for given, _ in both) < 2
+                or any(len(source) != len(wanted) for source, wanted in both)
+                or max(len(source) for source, _ in both) < 2
             ):
                 continue
             labels = Counter(label for _, wanted in both for label in wanted)
             # Rows of one length prove nothing, nor do letters of a few labels of whole rows.
-            if not separator and (few or len({len(given) for given, _ in both}) == 1):
+            if not separator and (few or len({len(source) for source, _ in both}) == 1):
                 continue
-            if few and len({len(given) for given, _ in both}) == 1:
+            if few and len({len(source) for source, _ in both}) == 1:
                 continue
             if len(labels) * EACH_LABEL > sum(labels.values()):
                 continue
@@ -203,8 +203,8 @@ def labels_of_steps(
                 if not any(str(label).startswith("B-") for label in labels)
                 else "; for spans write {type: tags, scheme: bioes}"
             )
-            told = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
-            instead = f"where it is not one label per step write tokens{told}{spans}"
+            advice = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
+            instead = f"where it is not one label per step write tokens{advice}{spans}"
             is_sure = len(both) >= SURE_ROWS and kind != "text" and not spans
             return Guess(type_, reason, None if is_sure else instead), name, settings
     return None

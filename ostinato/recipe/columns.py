@@ -34,18 +34,18 @@ def columns_of(place: str, settings: Settings) -> list[str]:
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
     """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of
     a raw value."""
-    made = {}
+    own = {}
     for place, settings in places(recipe):
         plain = settings.plain()
-        made[place] = {
+        own[place] = {
             parameter.name: plain[parameter.name] for parameter in keyword_only(component("modalities", settings.type))
         }
-    return made
+    return own
 
 
 def build(recipe: Settings) -> dict[str, Modality]:
     """The modalities of all columns, not fitted yet; a tokenizer that is shared has its owner's settings."""
-    made = {}
+    modalities = {}
     owners = vocabulary_owners(recipe)
     columns = dict(places(recipe))
     for place, settings in columns.items():
@@ -54,10 +54,10 @@ def build(recipe: Settings) -> dict[str, Modality]:
         if owners[place] != place and "tokenizer" in arguments:
             arguments["tokenizer"] = columns[owners[place]].tokenizer
         try:
-            made[place] = cls(**arguments)
+            modalities[place] = cls(**arguments)
         except ConfigError as why:
             raise ConfigError(f"{place}: {why}") from None
-    return made
+    return modalities
 
 
 def vocabulary_owners(recipe: Settings) -> dict[str, str]:

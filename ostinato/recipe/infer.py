@@ -93,7 +93,7 @@ class Guessed:
 
     def plain(self) -> dict[str, Any]:
         sides = {"inputs": self.inputs, "outputs": self.outputs}
-        return {side: {name: one.settings for name, one in columns.items()} for side, columns in sides.items()}
+        return {side: {name: guess.settings for name, guess in columns.items()} for side, columns in sides.items()}
 
     def recipe(self) -> Recipe:
         """Checked, its paths relative to the working folder.
@@ -110,8 +110,8 @@ class Guessed:
         if self.time_columns is not None:
             lines.append(str(self.time_columns))
         for side, columns in (("input", self.inputs), ("output", self.outputs)):
-            for name, one in columns.items():
-                lines.append(f"{side} {name}: {_kind(one.settings)} ({one})")
+            for name, guess in columns.items():
+                lines.append(f"{side} {name}: {_kind(guess.settings)} ({guess})")
         return [*lines, *(f"left out: {name} ({why})" for name, why in self.left_out.items())]
 
     def yaml(self, path: str, command: str) -> str:
@@ -131,7 +131,7 @@ class Guessed:
         if self.time_columns is not None:
             lines.append(f"# {_comment(str(self.time_columns))}")
         lines += ["", _entry({"data": self.data(path)})]
-        if any("horizon" in one.settings for one in self.outputs.values() if isinstance(one.settings, dict)):
+        if any("horizon" in guess.settings for guess in self.outputs.values() if isinstance(guess.settings, dict)):
             lines.append(
                 "# The end is set aside for valid. To choose, and for a test: split:"
                 " {valid: 2013-01-01, test: 2014-01-01}, or steps."
@@ -142,10 +142,10 @@ class Guessed:
             )
         for side, columns in (("inputs", self.inputs), ("outputs", self.outputs)):
             lines += ["", f"{side}:"]
-            for name, one in columns.items():
+            for name, guess in columns.items():
                 lines += [
-                    f"  # {_comment(str(one))}",
-                    *(f"  {line}" for line in _entry({name: one.settings}).splitlines()),
+                    f"  # {_comment(str(guess))}",
+                    *(f"  {line}" for line in _entry({name: guess.settings}).splitlines()),
                 ]
         lines += [""] * bool(self.left_out) + [
             f"# left out: {_comment(f'{name} ({why})')}" for name, why in self.left_out.items()
@@ -226,10 +226,10 @@ def guess(
             way = "".join(
                 f"for a forecast write --out {name}:series; " for name in named_outputs if is_series(look.held(name))
             )
-            told = (
+            problem = (
                 f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
             )
-            raise ConfigError(f"{told}; {way}say --in COLUMN for what is read")
+            raise ConfigError(f"{problem}; {way}say --in COLUMN for what is read")
         if not named_inputs:
             raise ConfigError(
                 f"--in: every column is an output ({', '.join(named_outputs)}); say which one is the input"
@@ -273,16 +273,16 @@ def guess_aloud(
     source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
 ) -> Guessed:
     """As `guess`, each guess said with its reason; its columns can be one recipe."""
-    found = _nameable(guess(source, inputs, outputs, data_root=roots))
-    found.recipe()
-    for line in found.lines():
+    guessed = _nameable(guess(source, inputs, outputs, data_root=roots))
+    guessed.recipe()
+    for line in guessed.lines():
         say(line)
-    return found
+    return guessed
 
 
-def _nameable(found: Guessed) -> Guessed:
+def _nameable(guessed: Guessed) -> Guessed:
     """The guess with names that a recipe can have; a column that is called otherwise is named beside."""
-    there = [*found.inputs, *found.outputs]
+    there = [*guessed.inputs, *guessed.outputs]
     names_of: dict[str, str] = {}
     for column in there:
         name = column.replace(".", "_")
@@ -291,21 +291,21 @@ def _nameable(found: Guessed) -> Guessed:
         names_of[column] = name
 
     def named(columns: Mapping[str, Guess]) -> dict[str, Guess]:
-        made = {}
-        for column, one in columns.items():
-            plain = {"type": one.settings} if isinstance(one.settings, str) else dict(one.settings)
+        renamed = {}
+        for column, guess in columns.items():
+            plain = {"type": guess.settings} if isinstance(guess.settings, str) else dict(guess.settings)
             if names_of.get(str(plain.get("of"))) not in (None, plain.get("of")):
-                made[names_of[column]] = replace(one, settings={**plain, "of": names_of[plain["of"]]})
+                renamed[names_of[column]] = replace(guess, settings={**plain, "of": names_of[plain["of"]]})
             elif names_of[column] != column and "of" not in plain:
-                made[names_of[column]] = replace(one, settings={**plain, "column": column})
+                renamed[names_of[column]] = replace(guess, settings={**plain, "column": column})
             else:
-                made[names_of[column]] = one
-        return made
+                renamed[names_of[column]] = guess
+        return renamed
 
-    return replace(found, inputs=named(found.inputs), outputs=named(found.outputs))
+    return replace(guessed, inputs=named(guessed.inputs), outputs=named(guessed.outputs))
 
 
-def text_of(found: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:
+def text_of(guessed: Guessed, inputs: Sequence[str], outputs: Sequence[str], file: Path | None) -> str:
     """The recipe as `init` prints it, or writes it to `file`.
 
     Args:
@@ -313,13 +313,16 @@ def text_of(found: Guessed, inputs: Sequence[str], outputs: Sequence[str], file:
         inputs, outputs: what was told.
         file: paths are relative to it.
     """
-    path = Path(found.source)
+    path = Path(guessed.source)
     if file is not None and path.exists() and not path.is_absolute():
         path = Path(os.path.relpath(path, file.parent))
     flags = [
-        word for option, given in (("--in", inputs), ("--out", outputs)) for one in given for word in (option, one)
+        word
+        for option, columns in (("--in", inputs), ("--out", outputs))
+        for column in columns
+        for word in (option, column)
     ]
-    return found.yaml(path.as_posix(), shlex.join(["ostinato", "init", found.source, *flags]))
+    return guessed.yaml(path.as_posix(), shlex.join(["ostinato", "init", guessed.source, *flags]))
 
 
 def recipe_of(
@@ -334,16 +337,16 @@ def recipe_of(
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
     recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say).recipe()
     plain = {**recipe.given}
-    origin = " ".join([data, *(f"--set {one}" for one in sets)])
+    origin = " ".join([data, *(f"--set {setting}" for setting in sets)])
     set_all(plain, sets, origin, recipe.settings)
     return replace(recipe, settings=check(plain, origin, to_train=True), given=plain, origin=origin)
 
 
-def _named(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
     """Column -> type or None."""
-    found: dict[str, str | None] = {}
+    kinds: dict[str, str | None] = {}
     parts: list[str] = []
-    for part in given:
+    for part in words:
         is_column = part in columns or part.rpartition(":")[0] in columns
         parts += [part] if is_column else part.split(",")
     for part in parts:
@@ -357,28 +360,28 @@ def _named(option: str, given: Sequence[str], columns: Sequence[str]) -> dict[st
             raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{folder}")
         if sign and name != part and kind not in names("modalities"):
             raise ConfigError(f"{option} {part}: there is no type '{kind}'{nearest(kind, names('modalities'))}")
-        if name in found:
+        if name in kinds:
             raise ConfigError(f"{option} {part}: '{name}' is named twice")
-        found[name] = kind or None
-    return found
+        kinds[name] = kind or None
+    return kinds
 
 
-def _going_on(look: Look, column: str, told: Mapping[str, str | None]) -> Guessed:
+def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guessed:
     """A single column: a model of what goes on from it."""
     held = look.held(column)
     if not held:
         raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
-    one = kind_of(told.get(column), held)
-    if _kind(one.settings) in ("category", "number"):
+    guess = kind_of(kinds.get(column), held)
+    if _kind(guess.settings) in ("category", "number"):
         raise ConfigError(
-            f"DATA: {look.source} has one column, {column}, and it is a {_kind(one.settings)}: nothing goes on from"
+            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}: nothing goes on from"
             " it; give a table"
         )
     output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
     return Guessed(
         look.source,
         look.rows,
-        {column: one},
+        {column: guess},
         {"going_on": output},
         f"one column, {column}: a model of what goes on from it",
         {},

@@ -102,12 +102,12 @@ def _by_data(axes: Axes, lines: Mapping[str, Sequence[SweepRow]], output: str, m
 def _by_length(axes: Axes, output: str, lines: Sequence[Line], shared: Mapping[str, str]) -> None:
     spread = 0.12 / max(1, len(lines) - 1)
     # A line may have no number for one of the bins.
-    bins = {one.first: one for line in lines for one in line.bins}
+    bins = {group.first: group for line in lines for group in line.bins}
     places = {start: place for place, start in enumerate(sorted(bins))}
     names = [_name(_without(line.values, *shared)) for line in lines]
     for number, (colour, line, name) in enumerate(zip(_colours(len(lines)), lines, names)):
         aside = spread * (number - (len(lines) - 1) / 2) * 2
-        _line(axes, [places[one.first] + aside for one in line.bins], line.bins, colour, name)
+        _line(axes, [places[group.first] + aside for group in line.bins], line.bins, colour, name)
     ends = {start: f"{start}" if start == bins[start].last else f"{start}\u2013{bins[start].last}" for start in places}
     axes.set_xticks(range(len(places)), [f"{ends[start]}\n{bins[start].examples:,} ex." for start in places])
     axes.set_xlabel("steps of the input, and examples" + (f" ({_name(shared)})" if shared else ""))
@@ -115,8 +115,8 @@ def _by_length(axes: Axes, output: str, lines: Sequence[Line], shared: Mapping[s
 
 
 def _line(axes: Axes, places: Sequence[float], measured: Sequence[Measured | Bin], colour: Any, name: str) -> None:
-    values = [one.value for one in measured]
-    errors = [[one.value - one.low for one in measured], [one.high - one.value for one in measured]]
+    values = [point.value for point in measured]
+    errors = [[point.value - point.low for point in measured], [point.high - point.value for point in measured]]
     errors = [[max(0.0, error) for error in side] for side in errors]
     look = {"marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 2.5}
     axes.errorbar(places, values, yerr=errors, color=colour, label=name, **look)
@@ -129,7 +129,7 @@ def _finish(axes: Axes, output: str, metric: str, names: Sequence[str]) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if all(min(one.lines[0].get_ydata(), default=0) >= 0 for one in axes.containers):
+    if all(min(container.lines[0].get_ydata(), default=0) >= 0 for container in axes.containers):
         # Student's t over few seeds knows nothing of the bound that errors and shares have.
         axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
     if len(names) > 1:

@@ -152,11 +152,11 @@ class SweepReport:
         heads = [*self.axes, "seeds", "rows", "parameters", "s/epoch", "peak memory", *names]
         tables = [("", heads, [self._cells(row, quality) for row in self.rows])]
         if self.differences:
-            first = {one.output: one.metric for one in reversed(self.differences)}
+            first = {difference.output: difference.metric for difference in reversed(self.differences)}
             rows = [
-                _difference_cells(one, several)
-                for one in self.differences
-                if not briefly or first[one.output] == one.metric
+                _difference_cells(difference, several)
+                for difference in self.differences
+                if not briefly or first[difference.output] == difference.metric
             ]
             heads = ["difference", "metric", "by", "95 % interval", "p (Holm)", "difference is"]
             tables.append(("differences", heads, rows))
@@ -172,7 +172,7 @@ class SweepReport:
             f"{row.parameters:,}",
             f"{row.seconds_per_epoch:.3g}",
             memory,
-            *("" if one is None else f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]" for one in measured),
+            *("" if value is None else f"{value.value:.4g} [{value.low:.4g}, {value.high:.4g}]" for value in measured),
         ]
 
     def footnotes(self) -> list[str]:
@@ -184,7 +184,10 @@ class SweepReport:
         ]
         if self.differences:
             first = self.differences[0]
-            number = sum((one.output, one.metric) == (first.output, first.metric) for one in self.differences)
+            number = sum(
+                (difference.output, difference.metric) == (first.output, first.metric)
+                for difference in self.differences
+            )
             notes.append(f"{first.method}; p corrected (Holm) for the {number} differences of each metric")
         return notes + self.notes
 
@@ -202,12 +205,19 @@ class SweepReport:
         return "\n".join(lines)
 
 
-def _difference_cells(one: Difference, several: bool) -> list[str]:
-    where = ", ".join(f"{label} {value}" for label, value in one.others.items())
-    what = f"{one.axis}: {one.second} - {one.first}" + (f" ({where})" if where else "")
-    metric = f"{one.output}.{one.metric}" if several else one.metric
-    sure = "real" if one.real else "may be chance"
-    return [what, metric, f"{one.difference:+.4g}", f"[{one.low:+.4g}, {one.high:+.4g}]", f"{one.p_value:.3f}", sure]
+def _difference_cells(difference: Difference, several: bool) -> list[str]:
+    where = ", ".join(f"{label} {value}" for label, value in difference.others.items())
+    what = f"{difference.axis}: {difference.second} - {difference.first}" + (f" ({where})" if where else "")
+    metric = f"{difference.output}.{difference.metric}" if several else difference.metric
+    sure = "real" if difference.real else "may be chance"
+    return [
+        what,
+        metric,
+        f"{difference.difference:+.4g}",
+        f"[{difference.low:+.4g}, {difference.high:+.4g}]",
+        f"{difference.p_value:.3f}",
+        sure,
+    ]
 
 
 def _cell(text: str) -> str:

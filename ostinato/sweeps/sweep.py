@@ -142,7 +142,7 @@ def _label(path: str, paths: Mapping[str, object]) -> str:
     words = path.split(".")
     for count in range(1, len(words) + 1):
         end = words[-count:]
-        if sum(one.split(".")[-count:] == end for one in paths) == 1:
+        if sum(other.split(".")[-count:] == end for other in paths) == 1:
             break
     return ".".join(end)
 
@@ -180,7 +180,7 @@ def plan(
         for values in itertools.product(*(axis.values for axis in lines)):
             every = (*sets, *(f"{axis.path}={value}" for axis, value in zip(lines, values)), f"{SEED}={seed}")
             name = "_".join([*(f"{axis.label}-{_word(value)}" for axis, value in zip(lines, values)), f"seed-{seed}"])
-            flags = [word for one in every for word in ("--set", one)]
+            flags = [word for setting in every for word in ("--set", setting)]
             words = (
                 "train",
                 str(recipe),
@@ -201,19 +201,19 @@ def _word(value: str) -> str:
     return plain if plain == value else f"{plain}~{hashlib.sha256(value.encode()).hexdigest()[:6]}"
 
 
-def is_finished(one: Planned) -> bool:
+def is_finished(planned: Planned) -> bool:
     """Whether the folder holds the run as planned, trained and measured; changed contents of data are not looked for.
 
     Data that are named otherwise make a run unfinished: whoever goes on with it reads them, and refuses others than it
         learnt from.
     """
     try:
-        began = bundles.load(one.folder)
+        began = bundles.load(planned.folder)
     except BundleError:
         return False
-    if not began.metrics or not (one.folder / bundles.WEIGHTS).is_file():
+    if not began.metrics or not (planned.folder / bundles.WEIGHTS).is_file():
         return False
-    recipe = as_it_began(one.recipe, began, one.folder)
+    recipe = as_it_began(planned.recipe, began, planned.folder)
     now, before = recipe.plain(), filled(began.recipe)
     return all(now.get(part) == before.get(part) for part in ("training", "search")) and named_alike(recipe, began)
 
@@ -235,26 +235,26 @@ def train_all(
         Interrupted: Ctrl-C; what was trained is kept, and the same command resumes.
         ConfigError: a run in the folder was trained otherwise.
     """
-    left = [one for one in planned if overwrite or not is_finished(one)]
+    left = [planned_run for planned_run in planned if overwrite or not is_finished(planned_run)]
     if len(left) < len(planned):
         say(f"{len(planned) - len(left)} of {len(planned)} runs are finished")
     failed: dict[str, str] = {}
     stopped = threading.Event()
 
-    def train(one: Planned) -> None:
+    def train(planned_run: Planned) -> None:
         if stopped.is_set():
             return
-        say(f"run {planned.index(one) + 1} of {len(planned)}: {one.name}")
-        lead = f"{one.name}: " if jobs > 1 else ""
-        ended = start(one, lambda line: say(f"{lead}{line}"))
-        if ended.peak_memory is not None and one.folder.is_dir():
-            before = peak_memory(folder, one.name) if not overwrite else None
+        say(f"run {planned.index(planned_run) + 1} of {len(planned)}: {planned_run.name}")
+        lead = f"{planned_run.name}: " if jobs > 1 else ""
+        ended = start(planned_run, lambda line: say(f"{lead}{line}"))
+        if ended.peak_memory is not None and planned_run.folder.is_dir():
+            before = peak_memory(folder, planned_run.name) if not overwrite else None
             most = max(ended.peak_memory, before or 0)
-            write(folder / KEPT / f"{one.name}.json", json.dumps({"peak_memory": most}))
+            write(folder / KEPT / f"{planned_run.name}.json", json.dumps({"peak_memory": most}))
         if ended.code == INTERRUPTED:
             stopped.set()
         elif ended.code:
-            failed[one.name] = ended.notes or f"ended with status {ended.code}"
+            failed[planned_run.name] = ended.notes or f"ended with status {ended.code}"
 
     pool = ThreadPoolExecutor(jobs)
     try:
@@ -286,14 +286,14 @@ def process(jobs: int) -> Start:
     """Trains a run in a process of its own, whose memory is measured; several jobs share the cores."""
     several = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
 
-    def start(one: Planned, say: Callable[[str], None]) -> Ended:
+    def start(planned_run: Planned, say: Callable[[str], None]) -> Ended:
         # What the run measures of each example is kept for the table, which would decode the split once more.
-        keep = ("--examples", str(examples_file(one.folder.parent, one.name)))
+        keep = ("--examples", str(examples_file(planned_run.folder.parent, planned_run.name)))
         # A terminal shows one run's live line as it is.
         is_live = jobs == 1 and sys.stderr.isatty()
-        with explained(one.folder):
+        with explained(planned_run.folder):
             child = subprocess.Popen(
-                [sys.executable, "-c", MAIN, *one.words, *keep],
+                [sys.executable, "-c", MAIN, *planned_run.words, *keep],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=None if is_live else subprocess.PIPE,

@@ -62,22 +62,22 @@ class Trial:
     orders: dict[str, Order] = field(default_factory=dict)
 
 
-def trial(one: Planned, folder: Path, *, device: str, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
+def trial(planned: Planned, folder: Path, *, device: str, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
     """The trial of a trained run, from its file where weights and search are still the same, else measured row by row.
 
     Errors:
         DataError: the split's files are not there, or cannot be measured.
     """
-    path = examples_file(folder, one.name)
+    path = examples_file(folder, planned.name)
     try:
         with safe_open(path, "numpy") as kept:
             facts = json.loads(kept.metadata()["facts"])
-            if facts["key"] == _key(one.folder):
+            if facts["key"] == _key(planned.folder):
                 return _unpacked(facts, {name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118 (no dict)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         pass  # Never kept, or damaged: measured anew.
-    say(f"measuring {one.name} row by row")
-    run = Run.load(one.folder, device)
+    say(f"measuring {planned.name} row by row")
+    run = Run.load(planned.folder, device)
     split = row_sources.default_split(run, None, None)
     examples = row_sources.of_split(run, split, None, roots)
     return keep(run, split, examples, predict_all([run], examples, say=say), path)
@@ -113,13 +113,17 @@ def _packed(trial: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, An
         f"{output}/{name}": rows for output, metrics in trial.statistics.items() for name, rows in metrics.items()
     }
     arrays |= {f"{output}//lengths": steps for output, steps in trial.lengths.items()}
-    arrays |= {f"{output}//stretch": np.asarray(one.stretch, dtype=np.int64) for output, one in trial.orders.items()}
+    arrays |= {
+        f"{output}//stretch": np.asarray(order.stretch, dtype=np.int64) for output, order in trial.orders.items()
+    }
     facts = {name: getattr(trial, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
     facts |= {"key": key, "metrics": _plain(trial.metrics)}
-    timed = {output: one.time for output, one in trial.orders.items() if one.time is not None}
+    timed = {output: order.time for output, order in trial.orders.items() if order.time is not None}
     arrays |= {f"{output}//time": np.asarray(time, dtype=np.int64) for output, time in timed.items()}
     facts |= {
-        "orders": {output: (one.least, one.unit, one.whole, output in timed) for output, one in trial.orders.items()}
+        "orders": {
+            output: (order.least, order.unit, order.whole, output in timed) for output, order in trial.orders.items()
+        }
     }
     return arrays, facts
 
@@ -195,9 +199,9 @@ def _pieces(values: Any, depth: int) -> Iterator[str]:
         yield json.dumps(values, default=_as_json)
         return
     yield "["
-    for at, one in enumerate(values):
+    for at, piece in enumerate(values):
         yield ", " if at else ""
-        yield from _pieces(one, depth - 1)
+        yield from _pieces(piece, depth - 1)
     yield "]"
 
 
@@ -283,7 +287,7 @@ def _epochs(folder: Path) -> tuple[int, float]:
 
 def _shared(by_seed: Mapping[int, Trial], output: str) -> bool:
     """Whether all seeds were measured on the same examples."""
-    return len({one.examples[output] for one in by_seed.values()}) == 1
+    return len({trial.examples[output] for trial in by_seed.values()}) == 1
 
 
 def _orders(trials: Iterable[Trial], output: str) -> list[Order]:
@@ -313,8 +317,8 @@ def _quality(by_seed: Mapping[int, Trial], values: Mapping[str, str], notes: lis
 def _names(trials: Iterable[Trial]) -> dict[str, dict[str, Metric]]:
     """Outputs and metrics that some of these runs have: a setting that is varied may change which there are."""
     every: dict[str, dict[str, Settings]] = {}
-    for one in trials:
-        for output, metrics in one.metrics.items():
+    for trial in trials:
+        for output, metrics in trial.metrics.items():
             every[output] = {**every.get(output, {}), **metrics}
     return {
         output: {key: build(settings, "metrics") for key, settings in metrics.items()}
@@ -322,8 +326,8 @@ def _names(trials: Iterable[Trial]) -> dict[str, dict[str, Metric]]:
     }
 
 
-def _has(one: Trial, output: str, name: str) -> bool:
-    return name in one.statistics.get(output, {})
+def _has(trial: Trial, output: str, name: str) -> bool:
+    return name in trial.statistics.get(output, {})
 
 
 def _every(by: Trials) -> list[Trial]:
@@ -350,10 +354,18 @@ def _differences(axes: Sequence[Axis], by: Trials, notes: list[str]) -> list[Dif
                     compared_pairs.append(pair)
                 elif (note := f"{output}.{key}: {result}") not in notes:
                     notes.append(note)
-            for (at, axis, first, second), one in zip(compared_pairs, corrected(metric, compared)):
+            for (at, axis, first, second), tested in zip(compared_pairs, corrected(metric, compared)):
                 others = {other.label: value for other, value in zip(axes, second) if other is not axis}
-                about = (axis.label, first[at], second[at], others, output, key, [one.first, one.second])
-                interval = (one.difference, one.low, one.high, one.p_value, one.real, one.better, one.method)
+                about = (axis.label, first[at], second[at], others, output, key, [tested.first, tested.second])
+                interval = (
+                    tested.difference,
+                    tested.low,
+                    tested.high,
+                    tested.p_value,
+                    tested.real,
+                    tested.better,
+                    tested.method,
+                )
                 differences.append(Difference(*about, *interval))
     return differences
 
@@ -364,21 +376,21 @@ def _compared(
     """The difference, or why there is none."""
     seeds = [seed for seed in first if seed in second]
     pairs = [(first[seed], second[seed]) for seed in seeds]
-    if not all(_has(one, output, name) for pair in pairs for one in pair):
+    if not all(_has(trial, output, name) for pair in pairs for trial in pair):
         return "not every run has it; differences from those that have none are left out"
-    if any(one.examples[output] != other.examples[output] for one, other in pairs):
+    if any(trial.examples[output] != other.examples[output] for trial, other in pairs):
         return "measured on different examples, so that differences cannot be paired and are left out"
-    if metric.per_step and any(one.steps[output] != other.steps[output] for one, other in pairs):
+    if metric.per_step and any(trial.steps[output] != other.steps[output] for trial, other in pairs):
         return (
             "numbers per step compare only where references have the same steps (one tokenizer); differences are left"
             " out"
         )
     if not seeds:
         return "no seed was trained on both sides"
-    sides = [[one.statistics[output][name] for one in side] for side in zip(*pairs)]
-    shared = len({one.examples[output] for one, _ in pairs}) == 1
+    sides = [[trial.statistics[output][name] for trial in side] for side in zip(*pairs)]
+    shared = len({trial.examples[output] for trial, _ in pairs}) == 1
     try:
-        return difference(metric, *sides, shared=shared, orders=_orders((one for one, _ in pairs), output))
+        return difference(metric, *sides, shared=shared, orders=_orders((trial for trial, _ in pairs), output))
     except DataError as why:
         return str(why)
 
@@ -417,13 +429,13 @@ def _cut(
 ) -> list[tuple[np.ndarray, Order | None]]:
     """The statistics of each run for the examples of this length, as the first combination's tokenizer counts it."""
     cut = []
-    for seed, one in by_seed.items():
-        if seed not in ruler or ruler[seed].examples[output] != one.examples[output]:
+    for seed, trial in by_seed.items():
+        if seed not in ruler or ruler[seed].examples[output] != trial.examples[output]:
             return []
         lengths = ruler[seed].lengths[output]
         chosen = np.flatnonzero((lengths >= low) & (lengths <= high))
-        order = one.orders.get(output)
-        cut.append((one.statistics[output][name][chosen], None if order is None else order.pick(chosen.tolist())))
+        order = trial.orders.get(output)
+        cut.append((trial.statistics[output][name][chosen], None if order is None else order.pick(chosen.tolist())))
     return cut if all(len(rows) for rows, _ in cut) else []
 
 

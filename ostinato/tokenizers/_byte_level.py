@@ -18,7 +18,12 @@ def readable(piece: bytes | str) -> str:
         except UnicodeDecodeError:
             return "".join(f"\\x{byte:02x}" for byte in piece)
     return "".join(
-        "▁" if one == " " else one if one.isprintable() or one in "\u200c\u200d" else _escaped(one) for one in piece
+        "▁"
+        if character == " "
+        else character
+        if character.isprintable() or character in "\u200c\u200d"
+        else _escaped(character)
+        for character in piece
     )
 
 
@@ -75,7 +80,9 @@ class ByteLevel:
         return self._library.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int | None]) -> str:
-        return b"".join(b"\xef\xbf\xbd" if one is None else self.pieces[one] for one in ids).decode("utf-8", "replace")
+        return b"".join(b"\xef\xbf\xbd" if number is None else self.pieces[number] for number in ids).decode(
+            "utf-8", "replace"
+        )
 
 
 def alphabet() -> list[str]:

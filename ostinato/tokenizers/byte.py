@@ -28,11 +28,13 @@ class Byte(Tokenizer):
 
     def decode(self, ids: list[int | None]) -> str:
         if None in ids:
-            return b"".join(b"\xef\xbf\xbd" if one is None else bytes((one,)) for one in ids).decode("utf-8", "replace")
+            return b"".join(b"\xef\xbf\xbd" if number is None else bytes((number,)) for number in ids).decode(
+                "utf-8", "replace"
+            )
         return bytes(ids).decode("utf-8", "replace")
 
     def pieces(self) -> list[str]:
-        return [readable(bytes((one,))) for one in range(256)]
+        return [readable(bytes((number,))) for number in range(256)]
 
     def facts(self) -> dict:
         return {}

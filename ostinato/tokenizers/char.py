@@ -43,7 +43,7 @@ class Char(Tokenizer):
         return list(map(self._number.get, text))
 
     def decode(self, ids: list[int | None]) -> str:
-        return "".join("\ufffd" if one is None else self._pieces[one] for one in ids)
+        return "".join("\ufffd" if number is None else self._pieces[number] for number in ids)
 
     def pieces(self) -> list[str]:
         return [readable(piece) for piece in self._pieces]

@@ -61,7 +61,7 @@ class Word(Tokenizer, Spelt):
         return list(map(self._number.get, self._split(text)))
 
     def decode(self, ids: list[int | None]) -> str:
-        text = " ".join("\ufffd" if one is None else self._pieces[one] for one in ids)
+        text = " ".join("\ufffd" if number is None else self._pieces[number] for number in ids)
         return text.replace(f" {JOINED}", "").replace(f"{JOINED} ", "").replace(JOINED, "")
 
     def pieces(self) -> list[str]:
@@ -92,12 +92,12 @@ def _pieces(text: str) -> Iterator[str]:
 def _chunk(chunk: str) -> tuple[str, ...]:
     """The pieces of a run without white space; of two that touch, the mark to join them is on a symbol, never on a
     word."""
-    found = [(match[0], match[1] is not None) for match in pattern().finditer(chunk)]
+    parts = [(match[0], match[1] is not None) for match in pattern().finditer(chunk)]
     pieces = []
-    for place, (piece, is_word) in enumerate(found):
+    for place, (piece, is_word) in enumerate(parts):
         if not is_word:
             before = JOINED if place > 0 else ""
-            after = JOINED if place + 1 < len(found) and found[place + 1][1] else ""
+            after = JOINED if place + 1 < len(parts) and parts[place + 1][1] else ""
             piece = before + piece + after
         pieces.append(piece)
     return tuple(pieces)

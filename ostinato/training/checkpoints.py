@@ -90,7 +90,7 @@ class Checkpoints:
         damage = []
         for path in reversed(self._all()):
             try:
-                found = self._read(path)
+                state = self._read(path)
             except _Damaged as problem:
                 damage.append(str(problem))
                 continue
@@ -100,7 +100,7 @@ class Checkpoints:
                 if broken > path:
                     with files.explained(broken):
                         broken.rename(_free(broken.with_name(broken.name + ".damaged")))
-            return found
+            return state
         if damage:
             raise BundleError("no checkpoint is whole: " + "; ".join(damage) + "; start anew with --overwrite")
         return None
@@ -132,8 +132,8 @@ class Checkpoints:
 
     def _all(self) -> list[Path]:
         """From oldest to newest."""
-        found = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*")}
-        positions = {path: tuple(map(int, name.groups())) for path, name in found.items() if name}
+        matches = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*")}
+        positions = {path: tuple(map(int, name.groups())) for path, name in matches.items() if name}
         return sorted(positions, key=positions.__getitem__)
 
     def _tidy(self) -> None:
@@ -192,12 +192,12 @@ def _tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     """What a model's state_dict holds, a tied tensor once, under its first name."""
     seen: set[int] = set()
-    found = {}
+    tensors = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             seen.add(id(tensor))
-            found[name] = tensor.detach()
-    return found
+            tensors[name] = tensor.detach()
+    return tensors
 
 
 @torch.no_grad()
@@ -252,7 +252,8 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: Iter
     changed = [
         f"{path} was {old.get(path, absent)!r}, is {new.get(path, absent)!r}"
         for path in sorted(old.keys() | new.keys())
-        if old.get(path, absent) != new.get(path, absent) and not any(f"{path}.".startswith(f"{one}.") for one in free)
+        if old.get(path, absent) != new.get(path, absent)
+        and not any(f"{path}.".startswith(f"{setting}.") for setting in free)
     ]
     if changed:
         raise ConfigError(
@@ -263,10 +264,10 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: Iter
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, by dotted paths."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for name, value in nested.items():
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{name}.")
+            leaves |= flat(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = value
-    return found
+            leaves[f"{prefix}{name}"] = value
+    return leaves
