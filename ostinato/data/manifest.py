@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato import registry
 from ostinato.data.contract import Block, Source
 from ostinato.data.files import JsonLines
 from ostinato.data.lines import BLOCK_BYTES, decoded, file_digest, line_blocks
@@ -19,7 +21,8 @@ from ostinato.raw.numbers import as_number
 MARK = ":file"
 """What the name of a column ends in whose cells are paths."""
 TEXT, NUMBERS, LIST, ARRAY = ".txt", {".csv": ",", ".tsv": "\t"}, ".json", ".npy"
-READ = f"{', '.join([TEXT, *NUMBERS, LIST])} (also .gz) and {ARRAY}"
+UNPACKED = (TEXT, *NUMBERS, LIST)
+READ = f"{', '.join(UNPACKED)} (also .gz) and {ARRAY}"
 
 
 class Manifest(Source):
@@ -29,6 +32,7 @@ class Manifest(Source):
         .csv, .tsv   numbers: a step a line, a channel a column; a first line without a number names the channels
         .json        a list
         .npy         an array (steps,) or (steps, channels)
+        others       bytes, where a modality lists the ending in its `file_endings`
 
     Paths are relative to the manifest and stay in its folder. A file is read when its row is, and again in each pass.
 
@@ -100,8 +104,9 @@ class Manifest(Source):
                 f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the "
                 "manifest"
             )
-        if _kind(path) not in (TEXT, *NUMBERS, LIST, ARRAY):
-            raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}")
+        if _kind(path) not in (*UNPACKED, ARRAY, *endings()):
+            others = f"; for some modalities {', '.join(endings())}" if endings() else ""
+            raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}{others}")
         if not path.is_file():
             beside = [neighbour.name for neighbour in path.parent.iterdir()] if path.parent.is_dir() else []
             hint = nearest(path.name, beside).partition(" allowed here")[0].rstrip(";")
@@ -125,16 +130,26 @@ class Manifest(Source):
         return json.dumps(["manifest", self.table.digest(tuple(own.values())), files, content.hexdigest()])
 
 
+@functools.cache
+def endings() -> tuple[str, ...]:
+    """Of files that modalities read themselves."""
+    members = (registry.component("modalities", name) for name in registry.names("modalities"))
+    return tuple(sorted({ending for member in members for ending in member.file_endings}))
+
+
 def _kind(path: Path) -> str:
-    """The ending that says what a file holds; an array is not unpacked."""
+    """The ending that says what a file holds; text alone is unpacked."""
     name = path.name.lower()
-    return Path(name.removesuffix(".gz") if not name.endswith(f"{ARRAY}.gz") else name).suffix
+    unpacked = Path(name.removesuffix(".gz")).suffix
+    return unpacked if unpacked in UNPACKED else Path(name).suffix
 
 
 def _content(path: Path, title: str) -> Any:
     kind = _kind(path)
     if kind == ARRAY:
         return _array(path, title)
+    if kind not in UNPACKED:
+        return path.read_bytes()
     text = (
         ""
         if not path.stat().st_size

@@ -160,6 +160,11 @@ class Modality(ABC):
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known
     however few rows are trained on."""
 
+    file_endings: ClassVar[tuple[str, ...]] = ()
+    """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a file."""
+    examples: ClassVar[Sequence[Any]] = ()
+    """A few raw values for its laws, where they are of a form of its own."""
+
     def features(self, cells: Sequence[Any]) -> Features | None:
         """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the
         input out."""

@@ -62,17 +62,14 @@ def build(member: Member) -> Modality:
     return member()
 
 
-def run(member: Member, columns: dict[str, list[Any]] = COLUMNS) -> None:
-    """Every law of `LAWS` on each column that it takes, and the law of options.
-
-    Args:
-        columns: raw values to try, by a name for messages; a modality whose raw values are none of these brings its
-            own.
-    """
+def run(member: Member) -> None:
+    """Every law of `LAWS` on each column that it takes, its own `examples` among them, and the law of options."""
+    own = list(member.cls.examples)
+    columns = {**COLUMNS, "its examples": own} if own else COLUMNS
     taken = [name for name in columns if _takes(member, columns[name])]
     if len(taken) > 1 and "dates" in taken:
         taken.remove("dates")  # a text or a symbol to most, and one with a space in it
-    assert taken, f"{member} takes none of the columns {', '.join(columns)}; pass raw values of its own"
+    assert taken, f"{member} takes none of the columns {', '.join(columns)}; give it `examples`"
     for name in taken:
         for law in LAWS:
             try:

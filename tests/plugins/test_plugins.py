@@ -218,3 +218,55 @@ def test_a_drawing_is_streamed_step_by_step_as_it_is_predicted(drawings):
     assert len([piece for piece in pieces if piece]) == len(json.loads(whole))
     shown = CliRunner().invoke(group, ["predict", str(run.folder), text, "--stream", "--device", "cpu"])
     assert shown.exit_code == 0 and shown.output.strip() == whole
+
+
+def lines_of_pixels(folder, count, seed=0):
+    """A folder with a manifest: lines of pixels, each in a file of its own, and whether more of them are black or white."""
+    drawn = random.Random(seed)
+    rows = ["line:file,most"]
+    folder.mkdir()
+    for number in range(count):
+        runs = [(drawn.randint(1, 60), drawn.choice([0, 255])) for _ in range(drawn.randint(1, 6))]
+        white = sum(length if brightness else -length for length, brightness in runs)
+        (folder / f"{number}.run").write_bytes(bytes(part for run in runs for part in run))
+        rows.append(f"{number}.run,{'white' if white > 0 else 'black'}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
+PIXELS = """
+data:    {train: train, valid: valid}
+inputs:  {line: {type: run_lengths, encoder: {hidden_size: 24, embedding_size: 12}}}
+outputs: {most: category}
+training: {epochs: 15, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}}
+"""
+
+
+def test_a_modality_reads_the_bytes_of_files_that_a_manifest_names(tmp_path):
+    for name, count, seed in (("train", 500, 0), ("valid", 60, 1), ("test", 100, 2)):
+        lines_of_pixels(tmp_path / name, count, seed)
+    (tmp_path / "pixels.yaml").write_text(PIXELS)
+    run = api.fit(load(tmp_path / "pixels.yaml"), tmp_path / "run", device="cpu")
+    report = api.evaluate(run, data=str(tmp_path / "test"), device="cpu").to_json()
+    assert report["outputs"]["most"]["accuracy"]["value"] >= 90
+    (black, white) = api.predict(run, ["0a00", "30ff0a00"], device="cpu")
+    assert (black.best["most"].value, white.best["most"].value) == ("black", "white")
+    modality = run.modalities["inputs.line"]
+    assert modality.decode(modality.encode(b"\x03\xff")) == b"\x03\xff"
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("a.ran", "a.ran is of no kind that is read here: .*; for some modalities .run"),
+        ("a.run.gz", "a.run.gz is of no kind"),
+        ("a.run", "manifest.csv line 2, inputs.line: 3 bytes end within a pair"),
+    ],
+)
+def test_a_file_that_no_modality_reads_is_refused(tmp_path, file, message):
+    for name in ("train", "valid"):
+        lines_of_pixels(tmp_path / name, 20)
+    (tmp_path / "train" / file).write_bytes(b"abc")
+    (tmp_path / "train/manifest.csv").write_text(f"line:file,most\n{file},black\n")
+    (tmp_path / "pixels.yaml").write_text(PIXELS)
+    with pytest.raises(ostinato.errors.DataError, match=message):
+        api.fit(load(tmp_path / "pixels.yaml"), tmp_path / "run", device="cpu")

@@ -9,8 +9,7 @@ from ostinato.contracts import ConfigError, Count, Encoded, Join, NonNegative
 
 
 class Latent(Join):
-    """A code drawn from a normal distribution that the summaries give, with the distance from the standard normal as a
-    penalty.
+    """A code drawn from a normal that the summaries give, with the distance from the standard normal as a penalty.
 
         m, s = W [summary_1; ...; summary_n] + b
         code = m + exp(s / 2) e, e ~ N(0, 1) in training; m elsewhere
