@@ -70,7 +70,7 @@ class Alignment:
         if self.labels_steps and len(output.reads or recipe.inputs) > 1 and not _keeps_steps(output):
             yield (
                 f"{where}.join",
-                f"align '{self.name}' labels the steps of one input; say which in `reads`, or `join: attend` to look"
+                f"align '{self.name}' labels the steps of one input; name it in `reads`, or `join: attend` to look"
                 " at the others",
             )
         if self.continues:
@@ -78,7 +78,7 @@ class Alignment:
         elif output.of is not None:
             yield (
                 f"{where}.of",
-                f"`of` belongs to align 'next' or 'ahead', this output's is '{self.name}'; say `align: next`, or"
+                f"`of` belongs to align 'next' or 'ahead', this output's is '{self.name}'; set `align: next`, or"
                 " leave it out",
             )
         if not self.windows:
@@ -97,7 +97,7 @@ class Alignment:
             message = (
                 f"there is no input '{of}'{nearest(of, recipe.inputs)}"
                 if of
-                else "say in `of` which input it continues"
+                else "name in `of` the input that it continues"
             )
             yield f"{where}.of", f"{message}; inputs: {', '.join(recipe.inputs)}"
             return

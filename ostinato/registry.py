@@ -58,7 +58,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
 
     def model_post_init(self, _: Any) -> None:
-        # Which member it is counts as set: a GRU with nothing else said must not turn into its slot's default.
+        # Which member it is counts as set: a GRU without options must not turn into its slot's default.
         if "type" in type(self).model_fields:
             self.__pydantic_fields_set__.add("type")
 
@@ -88,8 +88,8 @@ class Room:
     """Marks a constructor's parameter as a slot: `cell: Annotated[Settings, Room("cells")] = "lstm"`.
 
     Args:
-        name: the room whose members may stand in the slot.
-        shared: whether `{same_as: NAME}` may stand there too.
+        name: the room whose members the slot may hold.
+        shared: whether the slot may hold `{same_as: NAME}` too.
     """
 
     name: str

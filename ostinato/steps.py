@@ -1,4 +1,4 @@
-"""The batch: a Layout says which steps belong to which sequence, Steps holds the values of the real steps and nothing
+"""The batch: a Layout maps steps to sequences, Steps holds the values of the real steps and nothing
 else."""
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """Values of the real steps, sequence after sequence, and the layout that says whose they are.
+    """Values of the real steps, sequence after sequence, and the layout of these.
 
     Shapes:
         values  (N, ...)

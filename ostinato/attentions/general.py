@@ -12,7 +12,7 @@ from ostinato.kernels.products import linear
 
 
 class General(Attention):
-    """A matrix stands between the query and each step, so that their sizes may differ.
+    """A matrix connects the query and each step, so that their sizes may differ.
 
         e[k, s] = query[k] . (W memory[s])
 

@@ -170,7 +170,7 @@ def encode_values(
     A missing value (None) has no steps. The same function serves training and prediction.
 
     Args:
-        place: where a value stands, by its number, for errors; None leaves them as they are.
+        place: the place of a value, by its number, for errors; None leaves them as they are.
     """
     dtype, shape = modality.spec.stored
     nothing = np.empty((0, *shape), dtype)
@@ -270,7 +270,7 @@ def _cell(block: Block, column: str, row: int) -> str:
 
 
 def _whole(entry: Path) -> bool:
-    """Whether an entry stands with all its files in their full size."""
+    """Whether an entry exists with all its files in their full size."""
     try:
         kept = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):

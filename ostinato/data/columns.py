@@ -28,7 +28,7 @@ UNNAMED = "_"
 def _numbered(path: Path, title: str, size: int) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers, without line ends."""
     for data, line in line_blocks(path, title, size=size):
-        # str.splitlines would also cut at U+2028 and its kin, which stand in words.
+        # str.splitlines would also cut at U+2028 and its kin, which words contain.
         for at, text in enumerate(decoded(data, title, line).split("\n")[:-1], line):
             yield at, text.removesuffix("\r")
 
@@ -55,8 +55,8 @@ def _gathered(
 class Conll(Source):
     """One word a line with its columns, a blank line after each row: a row is a list per column.
 
-    Columns stand apart by tabs, or by spaces where the file's first row has no tab. `-DOCSTART-` lines are left out; in
-    CoNLL-U also comments, words of several tokens (`2-3`) and empty nodes (`2.1`).
+    Columns are separated by tabs, or by spaces where the file's first row has no tab. `-DOCSTART-` lines are left out;
+    in CoNLL-U also comments, words of several tokens (`2-3`) and empty nodes (`2.1`).
 
     Args:
         path: the file.
@@ -69,7 +69,8 @@ class Conll(Source):
     def __init__(self, path: Path, shown: str, where: str, names: Sequence[str] | None, *, universal: bool = False):
         self.path, self.name, self.title = path, shown, f"{where}: {shown}"
         self.universal = universal
-        # Until a row has told, a line with `#` and no tab is a comment; where spaces part columns its word is `#`.
+        # Until a row has shown the separator, a line with `#` and no tab is a comment; where spaces part columns its
+        # word is `#`.
         self.tabs = True
         lines = _numbered(path, self.title, GLANCE_BYTES)
         first = next(((line, text) for line, text in lines if not self._is_aside(text)), None)
@@ -179,9 +180,7 @@ class Fasta(Source):
                 begin, name, parts = line, text[1:].strip(), []
             elif text.strip():
                 if not begin:
-                    raise DataError(
-                        f"{title} line {line} stands before the first name; give each sequence a line >name"
-                    )
+                    raise DataError(f"{title} line {line} comes before the first name; give each sequence a line >name")
                 parts.append("".join(text.split()))
         if not begin:
             raise DataError(f"{title} has no rows; each sequence needs a line >name before it")
@@ -205,7 +204,7 @@ class Fasta(Source):
             for column, (line, name, _) in zip(self.columns[1:], others):
                 if name.split()[:1] != first.split()[:1]:
                     raise DataError(
-                        f"{self.where}: {self.files[column][1]} line {line} is {name[:40]!r}, and beside it stands "
+                        f"{self.where}: {self.files[column][1]} line {line} is {name[:40]!r}, and the other file has "
                         f"{first[:40]!r} of {self.files[self.columns[0]][1]}; record n of one file belongs to record n "
                         "of the others"
                     )
@@ -251,7 +250,7 @@ class TimeSeries(Source):
             if not text.startswith("@"):
                 if text.strip() and not text.startswith("#"):
                     raise DataError(
-                        f"{self.title} line {line} stands before @data, which must come before the first series"
+                        f"{self.title} line {line} comes before @data, which must come before the first series"
                     )
                 continue
             word, *values = text.split()
@@ -265,7 +264,7 @@ class TimeSeries(Source):
                 self.labels = tuple(values[1:]) if word == "@classlabel" else None
             if word == "@data":
                 return line
-        raise DataError(f"{self.title} has no line @data, after which the series stand; fetch the file again")
+        raise DataError(f"{self.title} has no line @data, after which the series follow; fetch the file again")
 
     def _rows(self, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
         channels, some = None, False

@@ -49,7 +49,7 @@ class Block:
         return int(self.lines[0])
 
     def place(self, row: int) -> str:
-        """Where the block's row number `row` stands, such as `file.tsv line 17`."""
+        """The place of the block's row number `row`, such as `file.tsv line 17`."""
         return f"{self.source} {self.unit} {self.lines[row]}"
 
 

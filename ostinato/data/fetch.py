@@ -1,4 +1,4 @@
-"""Brings data sets from their public homes: goes on where it broke off, checks, and puts only whole files in place."""
+"""Brings data sets from their public homes: resumes where it broke off, checks, and puts only whole files in place."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Connection:
     """Where the homes are reached, and how much patience there is.
 
     Args:
-        base: the address that stands before `owner/name/commit/path`.
+        base: the address in front of `owner/name/commit/path`.
         timeout_seconds: how long to wait for the next bytes.
         tries: how many times in a row a connection may fail without one new byte.
         pause_seconds: the wait before the second try; it doubles from try to try.
@@ -66,7 +66,7 @@ def fetch(name: str, root: Path, *, connection: Connection = Connection(), progr
     """Brings a data set of the catalogue below `root` and returns its folder; asks for nothing that lies there already.
 
     Errors:
-        DataError: no such set, not free to fetch, not to be reached, not what the catalogue says, or no room to write.
+        DataError: no such set, not free to fetch, not to be reached, not as in the catalogue, or no room to write.
     """
     return fetch_entry(find(name), root, connection=connection, progress=progress)
 
@@ -196,7 +196,7 @@ def _packer(target: BinaryIO, store: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _download(url: str, part: Path, size: int, connection: Connection, progress: Progress) -> bool:
-    """Downloads into `part`, from where it ends, until all is there; says whether older bytes were used."""
+    """Downloads into `part`, from where it ends, until all is there; returns whether older bytes were used."""
     failures, furthest, resumed = 0, 0, False
     while True:
         have = part.stat().st_size if part.exists() else 0
@@ -216,7 +216,7 @@ def _download(url: str, part: Path, size: int, connection: Connection, progress:
         if failures >= connection.tries:
             raise DataError(
                 f"{url} could not be fetched: {failure}, {failures} times in a row; {here} bytes are kept in {part}: "
-                "look at the connection and fetch again, it goes on from there"
+                "look at the connection and fetch again, the download resumes there"
             )
         time.sleep(connection.pause_seconds * 2 ** (failures - 1))
 
@@ -239,7 +239,7 @@ def _lasting(url: str, error: Exception, part: Path) -> str:
 
 
 def _receive(url: str, part: Path, have: int, size: int, connection: Connection, progress: Progress) -> bool:
-    """One request; appends what comes to `part` and says whether it went on from the bytes that were there.
+    """One request; appends what comes to `part` and returns whether it continued the bytes that were there.
 
     Errors:
         ConnectionError: the answer ended early, or is another range than asked for.

@@ -130,7 +130,7 @@ class Delimited(Source):
                 f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, "
                 f"{there}"
             )
-            raise DataError(f"{self.title} line 1: {problem}; a name that holds such a sign itself stands in quotes")
+            raise DataError(f"{self.title} line 1: {problem}; a name that holds such a sign itself needs quotes")
 
     def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
         """Blocks of whole records with the number of their first line; without `header` from the second record on."""
@@ -142,7 +142,7 @@ class Delimited(Source):
                 yield data, line
 
     def _quotes(self, data: bytes, line: int) -> np.ndarray:
-        """Where quotes stand: each even one opens a field or doubles the quote before it, or it is an error."""
+        """The places of quotes: each even one opens a field or doubles the quote before it, or it is an error."""
         if not self.quoted or b'"' not in data:
             return np.empty(0, dtype=np.int64)
         raw, separator = np.frombuffer(data, np.uint8), ord(self.separator)
@@ -238,7 +238,7 @@ class Delimited(Source):
                     raise DataError(
                         f"{self.title} lines {line} to {last}: Polars cannot read them ({error}); mend them"
                     ) from error
-                assert frame.height == len(lines), f"Polars reads {frame.height} rows where {len(lines)} stand"
+                assert frame.height == len(lines), f"Polars reads {frame.height} rows of {len(lines)}"
                 cells = {column: frame[column].fill_null("").to_list() for column in columns}
             yield Block(self.name, "line", lines, cells, True)
 

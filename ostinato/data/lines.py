@@ -29,7 +29,7 @@ def last_line(data: bytes, line: int) -> int:
 def line_blocks(
     path: Path, title: str, *, size: int, cut: Callable[[bytes, int], int] = last_line
 ) -> Iterator[tuple[bytes, int]]:
-    """The file's bytes as (block, number of its first line), each block cut where `cut` says and ended by a newline.
+    """The file's bytes as (block, number of its first line), each block cut by `cut` and ended by a newline.
 
     Args:
         title: what an error calls the file.

@@ -1,4 +1,4 @@
-"""A folder with a manifest: a table some of whose columns name files, whose content stands in the rows."""
+"""A folder with a manifest: a table some of whose columns name files, whose content fills the rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Manifest(Source):
 
     Args:
         table: the manifest's rows.
-        folder: where it stands.
+        folder: its path.
         where: the path in the recipe that named it.
 
     Errors:
@@ -53,7 +53,7 @@ class Manifest(Source):
         for column in self.columns:
             if not column or self.columns.count(column) > 1:
                 clash = (
-                    f"'{column}' stands beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
+                    f"'{column}' exists beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
                 )
                 raise DataError(f"{where}: {self.name}: the column {clash}; rename one of them")
 
@@ -138,7 +138,7 @@ def endings() -> tuple[str, ...]:
 
 
 def _kind(path: Path) -> str:
-    """The ending that says what a file holds; text alone is unpacked."""
+    """The ending that tells a file's kind; text alone is unpacked."""
     name = path.name.lower()
     unpacked = Path(name.removesuffix(".gz")).suffix
     return unpacked if unpacked in UNPACKED else Path(name).suffix
@@ -202,7 +202,7 @@ def _numbers(text: str, separator: str, title: str) -> list[list[float | None]]:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number, or stands for one that is missing."""
+    """Whether a cell is a number, or the sign of a missing one."""
     try:
         as_number(cell)
     except DataError:

@@ -307,7 +307,7 @@ def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root
 
 
 def _demand_known(name: str, where: str) -> None:
-    """What is no table is text, unless its ending says that it is neither."""
+    """What is no table is text, unless its ending is that of neither."""
     kind = _kind(Path(name))
     advice = next((text for text, kinds in FOREIGN.items() if kind in kinds), None)
     if advice is not None:
@@ -345,7 +345,7 @@ def is_data(source: str) -> bool:
 
 
 def _kind(path: Path) -> str:
-    """The ending that says what a file holds, without `.gz`."""
+    """The ending that tells a file's kind, without `.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 

@@ -204,7 +204,7 @@ def long_table(
         for at, name in enumerate(own):
             if name is None or name == "":
                 raise DataError(
-                    f"{block.place(at)}: '{series}' is empty, and it says which series a row belongs to; fill it in"
+                    f"{block.place(at)}: '{series}' is empty, and it names the series of the row; fill it in"
                 )
         groups = np.array([names.setdefault(str(name), len(names)) for name in own], dtype=np.int64)
         stamps = _times(block, time)
@@ -252,7 +252,7 @@ def whole_series(
         columns: column -> its raw values, row after row.
         series: the column that names them; None: they are counted.
         numbers: which of the columns hold a list of numbers.
-        ahead: which of these are known ahead, and may go on after the others.
+        ahead: which of these are known ahead, and may continue after the others.
 
     Errors:
         DataError: a row lacks a series, has one that cannot be read or is infinite, or its series are not equally long.
@@ -397,7 +397,7 @@ def _frequency(
         if (apart <= 0).any():
             at = int((apart <= 0).argmax()) + 1
             if apart[at - 1] == 0:
-                advice = f"stands twice; keep one row for each time{several()}"
+                advice = f"occurs twice; keep one row for each time{several()}"
             else:
                 advice = f"comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
             raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} {advice}")

@@ -26,7 +26,7 @@ class Chunk(NamedTuple):
         first: its first step; 0 is the begin symbol.
         last: the step after its last one.
         lengths: steps of the whole, begin included.
-        before: which piece of the chunk before it goes on from, -1 where its sequence starts.
+        before: which piece of the chunk before it continues, -1 where its sequence starts.
     """
 
     rows: np.ndarray
@@ -85,7 +85,7 @@ class Streams:
         order = np.argsort(bits.random_raw(len(self.lengths)), kind="stable")
         lengths = self.lengths[order]
         stream, start = self._dealt(lengths.tolist())
-        # Pieces of one row stand beside each other here, so that each goes on from its left neighbour.
+        # Pieces of one row are neighbours here, so that each continues its left neighbour.
         chunks = (start + lengths - 1) // self.steps - start // self.steps + 1
         row = np.repeat(np.arange(len(order)), chunks)
         nth = np.arange(len(row)) - np.repeat(np.cumsum(chunks) - chunks, chunks)

@@ -21,7 +21,7 @@ class TimeColumns:
 
     Args:
         time: the column of times.
-        series: the column that says which series a row belongs to; None where all are one.
+        series: the column with the series of each row; None where all are one.
         frequency: how far one step is from the next.
         dates: whether times are dates, not whole numbers.
     """

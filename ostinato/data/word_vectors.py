@@ -25,7 +25,7 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         found      its own vector, else that of its lower case
         not found  drawn from the normal distribution with the mean and deviation of each component over the whole file
 
-    A word that stands there twice has its first vector. A word may hold spaces: the numbers are the last fields of a
+    A word that occurs twice has its first vector. A word may hold spaces: the numbers are the last fields of a
     line.
 
     Shapes:
@@ -38,7 +38,8 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         seed: of what is drawn.
 
     Errors:
-        DataError: a line is not a word and as many finite numbers as the others, or the file is shorter than it says.
+        DataError: a line is not a word and as many finite numbers as the others, or the file is shorter than its first
+            line promises.
     """
     exact: dict[str, list[int]] = {}
     lowered: dict[str, list[int]] = {}
@@ -74,7 +75,7 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
                     if levels[row] < level:
                         table[row], levels[row] = vector, level
     if not count or (promised is not None and promised != count):
-        promise = f"says in line 1 that it has {promised:,} words" if promised is not None else "has no line"
+        promise = f"promises {promised:,} words in line 1" if promised is not None else "has no line"
         raise DataError(f"{title} {promise}, and there are {count:,}; fetch it again, or mend its first line")
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
@@ -107,7 +108,7 @@ def _parsed(lines: list[str], first: int, width: int, title: str) -> tuple[list[
     if values.size != len(lines) * width or not np.isfinite(values).all():
         for at, rest in enumerate(numbers):
             if (wrong := next((number for number in rest.split(" ") if not _is_number(number)), None)) is not None:
-                raise _malformed(title, first + at, f"has {wrong[:40]!r} where a number must stand")
+                raise _malformed(title, first + at, f"has {wrong[:40]!r} where a number is needed")
     return words, values.reshape(len(lines), width)
 
 

@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
         steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the
             input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
-        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder goes on from them.
+        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder resumes from them.
         source: of an input that an output continues; else None.
         penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it.
     """
@@ -74,13 +74,13 @@ class Encoder(nn.Module, ABC):
     takes: ClassVar[tuple[type, ...]] = (Symbols, Values, Labels)
     """The kinds of step that it can read."""
     sees_ahead: ClassVar[tuple[str, ...]] = ()
-    """Its settings that, where true, show a step what comes after it: an output that goes on from the input needs them
+    """Its settings that, where true, show a step what comes after it: an output that continues the input needs them
     off."""
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 
     causal: bool
-    """Whether a step is read without those after it, so that reading can go on from a state."""
+    """Whether a step is read without those after it, so that reading can resume from a state."""
     steps_size: int | None
     summary_size: int | None
     state_sizes: tuple[int, ...] = ()
@@ -94,4 +94,4 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
-        """Reads a batch, going on from `state` if there is one."""
+        """Reads a batch, from `state` if there is one."""

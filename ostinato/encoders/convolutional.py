@@ -46,7 +46,7 @@ class Convolutional(Encoder):
         variational: whether that dropout has one mask per sequence, in place of one per step.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
             vectors of words in a file on, as wide as these, and frozen or not.
-        embedding_size: the width of a learnt embedding; 256 where nothing is said.
+        embedding_size: the width of a learnt embedding; 256 by default.
 
     Errors:
         ConfigError: `kernel_size: 1`; an even one both ways; `variational` without dropout; a one-hot embedding of real
@@ -112,7 +112,7 @@ class Convolutional(Encoder):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
             raise ValueError(
-                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+                "this encoder sees later steps before earlier ones, so it cannot resume from a state: give none"
             )
         read, after = self.dropout(self.embedding(steps)), []
         for place, block in enumerate(self.blocks):

@@ -34,7 +34,7 @@ class FeedForward(Encoder):
         layers: the number of layers; with a list of sizes, its length.
         activation: what each layer ends in.
         dropout: the probability of dropping a value that a layer reads.
-        embedding_size: the width of the embedding; 256 where nothing is said.
+        embedding_size: the width of the embedding; 256 by default.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`.

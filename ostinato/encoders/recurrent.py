@@ -48,7 +48,7 @@ class Recurrent(Encoder):
         recurrent_dropout: the probability of dropping a value of the hidden state inside the recurrence, one mask per
             sequence.
         weight_drop: the probability of dropping a weight between hidden states, one mask per batch, in training.
-        word_dropout: the probability of dropping a symbol's whole embedding, wherever it stands in the batch, in
+        word_dropout: the probability of dropping a symbol's whole embedding, wherever it occurs in the batch, in
             training.
         reversed_source: whether one-way reading runs from the last step to the first.
         start: the state before the first step: zero, or learnt.
@@ -56,7 +56,7 @@ class Recurrent(Encoder):
             and heads take for the whole.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
             vectors of words in a file on, as wide as these, and frozen or not.
-        embedding_size: the width of a learnt embedding; 256 where nothing is said.
+        embedding_size: the width of a learnt embedding; 256 by default.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source`
@@ -137,7 +137,7 @@ class Recurrent(Encoder):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
             raise ValueError(
-                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+                "this encoder sees later steps before earlier ones, so it cannot resume from a state: give none"
             )
         read, final = self.stack(self._without_words(steps.values, self.embedding(steps)), state)
         summary = self.stack.last_hidden(final) if self.summary == "last" else sum_up(self.summary, read, None)[0]

@@ -1,4 +1,4 @@
-"""The feed-forward net over a window, the recurrent net's oldest rival."""
+"""The feed-forward net over a window, the oldest baseline of recurrent nets."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Windowed(Encoder):
         activation: what each layer ends in.
         dropout: the probability of dropping a value of the embedding, and of a layer's output that the next layer
             reads.
-        start: what stands outside the sequence: zero, or a learnt vector.
+        start: the vector outside the sequence: zero, or learnt.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
             vectors of words in a file on, as wide as these, and frozen or not.
-        embedding_size: the width of a learnt embedding; 256 where nothing is said.
+        embedding_size: the width of a learnt embedding; 256 by default.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; an even window both ways; `start: learnt` or
@@ -98,7 +98,7 @@ class Windowed(Encoder):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None and not self.causal:
             raise ValueError(
-                "this encoder sees later steps before earlier ones, so it cannot go on from a state: give none"
+                "this encoder sees later steps before earlier ones, so it cannot resume from a state: give none"
             )
         past, *so_far = [None] if state is None else state
         read, past = self.first(self.dropout(self.embedding(steps)), past, self.outside)

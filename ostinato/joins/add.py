@@ -24,7 +24,7 @@ class Add(Join):
         summary (B, size); steps (N, size) in the layout of the input that has them
 
     Args:
-        size: the common width; that of the widest input where nothing is said.
+        size: the common width; that of the widest input by default.
 
     Errors:
         ConfigError: an input that gives no summary.

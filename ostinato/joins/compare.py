@@ -18,7 +18,7 @@ Feature = Literal["first", "second", "difference", "product"]
 
 
 class Compare(Join):
-    """Two summaries beside each other with their distance and their product: whether two sentences say the same.
+    """Two summaries beside each other with their distance and their product: whether two sentences mean the same.
 
         summary = [u; v; |u - v|; u * v; b]        those that `features` names, in this order
         b_k     = u^T W_k v                        with `bilinear`, k from 1 to its number
@@ -30,7 +30,7 @@ class Compare(Join):
 
     Args:
         features: which of the four are taken: first (u), second (v), difference, product.
-        bilinear: how many bilinear forms are added; none where nothing is said.
+        bilinear: how many bilinear forms are added; none by default.
 
     Errors:
         ConfigError: other than two inputs; one that gives no summary; a difference or product of different widths; a

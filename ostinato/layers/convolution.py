@@ -17,8 +17,8 @@ class Convolution(nn.Module):
         y[t] = sum_k W_k x[t + k * dilation - past] + b       k from 0 to K - 1
         past = (K - 1) * dilation                             or half of it where the window is centred
 
-    Before the first step stand the steps that were read earlier, or the vector `outside` (zero where none is given); it
-    also stands after the last step where the window is centred.
+    The steps before the first are those that were read earlier, or the vector `outside` (zero where none is given); it
+    also follows the last step where the window is centred.
     The K steps are gathered beside each other, (N, K I), so that the map is one matrix product. On one core this took
     the time of that product alone (16 ms of 16 for 3,853 steps, I = H = 256, K = 3), as torch's convolution of the
     padded batch did.
@@ -65,8 +65,8 @@ class Convolution(nn.Module):
         return read, source.index_select(0, index.flatten()).view(len(layout), self.past * self.input_size)
 
     def _find(self, layout: Layout, rows: Tensor, places: Tensor, goes_on: bool) -> Tensor:
-        """Where the steps at `places` of the sequences `rows` stand: among steps, then earlier steps, or the one blank
-        step."""
+        """The indices of the steps at `places` of the sequences `rows`: among steps, then earlier steps, or the one
+        blank step."""
         earlier = layout.total + (rows * self.past + self.past + places if goes_on else torch.zeros_like(places))
         index = torch.where(places < 0, earlier, layout.offsets[:-1].to(places.device)[rows] + places)
         if not self.centred:

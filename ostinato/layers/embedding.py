@@ -121,7 +121,7 @@ class Embedding(nn.Module):
         """
         if self.learnt is None or vectors.shape != self.learnt.weight.shape:
             own = None if self.learnt is None else tuple(self.learnt.weight.shape)
-            raise ValueError(f"vectors of shape {tuple(vectors.shape)} cannot stand in an embedding of shape {own}")
+            raise ValueError(f"vectors of shape {tuple(vectors.shape)} do not fit an embedding of shape {own}")
         self.learnt.weight.copy_(vectors)
 
     def forward(self, steps: Steps) -> Steps:

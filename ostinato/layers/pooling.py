@@ -15,7 +15,7 @@ lose digits."""
 
 
 class Read(Protocol):
-    """What is pooled: the part of an encoder's `Encoded` that is read here, whose room stands above this one."""
+    """What is pooled: the part of an encoder's `Encoded` that is read here, whose room is above this one."""
 
     @property
     def steps(self) -> Steps | None: ...
@@ -133,7 +133,7 @@ def by_words(kind: Literal["first", "last", "mean"], steps: Steps, begins: Tenso
 def sum_up(
     kind: Literal["last", "mean", "max"], steps: Steps, before: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor]:
-    """The last step of each sequence, or the mean or the largest of all, and how many there were: what it goes on from.
+    """The last step of each sequence, or the mean or the largest of all, and how many there were.
 
     Shapes:
         steps (N, H); before and returned: (B, H), zeros where there was no step, and (B, 1)

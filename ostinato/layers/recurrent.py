@@ -37,7 +37,7 @@ class RecurrentStack(nn.Module):
         cell: the settings of the cells.
         input_size: I.
         hidden_sizes: H of each layer, per direction.
-        reads: from the first step, from the last step, or one of each kind beside each other; hidden[t] stands at t in
+        reads: from the first step, from the last step, or one of each kind beside each other; hidden[t] belongs to t in
             any case.
         residual: whether a layer's input is added to its output, at each layer where both are equally wide.
         dropout: the probability of dropping a value of a layer's input, the first layer's too.

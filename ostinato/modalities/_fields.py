@@ -16,7 +16,7 @@ def one_line(text: str) -> str:
 
 
 def is_missing(raw: Any) -> bool:
-    """Whether a raw value says that there is none: None, or NaN, which frames have in its place."""
+    """Whether a raw value is missing: None, or NaN, which frames have in its place."""
     return raw is None or isinstance(raw, (float, np.floating)) and math.isnan(raw)
 
 
@@ -24,7 +24,7 @@ def strings(raw: Any, noun: str) -> list[str]:
     """A list, tuple or array of strings as a list; whole numbers in it count as their digits.
 
     Errors:
-        DataError: it is none, or something else stands in it; `noun` is what stands in it by right.
+        DataError: it is none, or holds something else; `noun` is what it should hold.
     """
     if not isinstance(raw, (list, tuple, np.ndarray)):
         raise DataError(f"a list of {noun}s is needed, not {shown(raw)}")

@@ -1,4 +1,4 @@
-"""The spelling of words beside their numbers, so that what training did not know is still told by its letters."""
+"""The spelling of words beside their numbers, so that unknown words still differ by their letters."""
 
 from __future__ import annotations
 

@@ -23,19 +23,19 @@ class Category(Modality):
         one label:  (1,)       its number, labels in sorted order (`ordinal`: in that order)
         `multilabel`:  (1, size)  1 for each label that the row has, 0 for the others
 
-    A raw value is a string, a whole number or a truth value (`true`, `false`), which stands for its text; white space
+    A raw value is a string, a whole number or a truth value (`true`, `false`), which counts as its text; white space
     around it does not count. With `multilabel` it is a list of these, or a field that the separator splits. An empty
     field is a missing value, with `multilabel` a row that has none of the labels.
 
     Args:
         multilabel: whether a row may have any number of labels.
-        separator: what stands between two labels of a field, with `multilabel`.
+        separator: the text between two labels of a field, with `multilabel`.
         ordinal: all labels from the lowest to the highest, such as ratings; null: they have no order.
         unknown: what to do with a label that training did not have: refuse it, or count it as missing. Metrics made
             from predictions read the data themselves and count it as wrong.
 
     Errors:
-        ConfigError: `ordinal` names a label twice or fewer than two, or stands beside `multilabel`; or the separator is
+        ConfigError: `ordinal` names a label twice or fewer than two, or has `multilabel` beside it; or the separator is
             blank, or given without `multilabel`.
         DataError: a value is no label, a label was not known in training or is not in `ordinal`, a label holds the
             separator, or all rows of the training split have the same.
@@ -66,11 +66,11 @@ class Category(Modality):
     ):
         if not separator.strip():
             raise ConfigError(
-                f"separator: {separator!r} is blank, as what stands around a label may be; give a sign such as '|'"
+                f"separator: {separator!r} is blank, as the space around a label may be; give a sign such as '|'"
             )
         if separator != "|" and not multilabel:
             raise ConfigError(
-                f"separator: {separator!r} splits a field into several labels; say `multilabel: true` or leave it out"
+                f"separator: {separator!r} splits a field into several labels; set `multilabel: true` or leave it out"
             )
         if ordinal is not None and multilabel:
             raise ConfigError(
@@ -126,7 +126,7 @@ class Category(Modality):
                 if self._separator in label:
                     raise DataError(
                         f"the label {label!r} holds separator: {self._separator!r} and could not be written as a "
-                        "field; choose a separator that stands in no label"
+                        "field; choose a separator that occurs in no label"
                     )
         if len(counts) == 1 and (not self._several or counts.total() == num_rows):
             raise DataError(

@@ -16,18 +16,18 @@ MISSING = -1
 
 
 Subwords = Literal["none", "first", "last", "mean"]
-"""What of a word's pieces stands for it where words have labels; none: pieces are steps of their own."""
+"""Which of a word's pieces represents it where words have labels; none: pieces are steps of their own."""
 
 
 @dataclass(frozen=True)
 class Symbols:
-    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never stand in encoded examples:
+    """Each step is one of `size` symbols; values are (N,) int64. `begin` and `end` never occur in encoded examples:
     heads add them.
 
     With `characters` each step is a word with its spelling: values are (N, 1 + longest), the word's number, then its
     characters from 1 up, 0 after the last; `characters` is the number of different ones, 0 included.
 
-    With `pooling` each step is a piece of a word: one number more stands at the end of its values, 1 where a word
+    With `pooling` each step is a piece of a word: its values end in one number more, 1 where a word
     begins, else 0. Encoders never see that number; what has a label for each word sees one step per word, its first or
     last piece's or their mean.
     """
@@ -82,7 +82,7 @@ class Labels:
     Args:
         size: how many labels there are.
         multilabel: whether a step may have any number of them.
-        ordinal: whether they stand in an order, such as ratings.
+        ordinal: whether they have an order, such as ratings.
         counts: how often each stood in the training split.
         legal: what may follow what; None: anything.
     """
@@ -181,7 +181,7 @@ class Modality(ABC):
 
     @abstractmethod
     def encode(self, raw: Any) -> np.ndarray:
-        """One raw value as (T, ...) in the type and shape that `spec.stored` says; T = 1 where it is no sequence."""
+        """One raw value as (T, ...) in the type and shape of `spec.stored`; T = 1 where it is no sequence."""
 
     @abstractmethod
     def decode(self, array: Sequence[int] | np.ndarray) -> Any:
@@ -207,7 +207,7 @@ class Modality(ABC):
 
     @abstractmethod
     def parse(self, field: str) -> Any:
-        """The raw value that a table's text field, a line of a file or an argument on the command line stands for."""
+        """The raw value of a table's text field, a line of a file or an argument on the command line."""
 
     @abstractmethod
     def take(self, raw: Any) -> Any:
@@ -215,8 +215,8 @@ class Modality(ABC):
         missing, also within a list."""
 
     def closing(self) -> str:
-        """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is passed on step
-        by step is without it until the end."""
+        """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is
+        passed on step by step is without it until the end."""
         return ""
 
     @abstractmethod

@@ -54,7 +54,7 @@ class Number(Modality):
         self._shift, self._spread = 0.0, 1.0
 
     def _read(self, raw: Any) -> float:
-        """The number that a raw value stands for, as the network's scale counts it."""
+        """The number of a raw value, as the network's scale counts it."""
         value = as_number(raw)
         if value is None:
             raise DataError(f"a number is needed, not {shown(raw)}; leave the cell empty (null) where a row has none")

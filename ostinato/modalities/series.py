@@ -34,7 +34,7 @@ class Series(Modality):
         scale: over what each channel is scaled.
         known_future: whether it is known through the horizon of a forecast too, as a calendar or a weather forecast is;
             else up to the step from which the forecast is made.
-        separator: what stands between two numbers of a field; blanks around them do not count.
+        separator: the text between two numbers of a field; blanks around them do not count.
 
     Shapes:
         encoded (T, C + channels with gaps)

@@ -24,22 +24,22 @@ class Tags(Modality):
 
     Plain labels (`scheme: none`) are numbered from the most frequent. With a scheme the tags mark spans: they are read
     in the scheme of the data, trained on in `scheme`, and predictions come back in the scheme of the data. Each label
-    of a span then has all tags of the scheme, seen or not, and `spec.legal` says which may follow which. A step without
-    a label is None in a raw value; it ends a span, as `O` does.
+    of a span then has all tags of the scheme, seen or not, and `spec.legal` holds which may follow which. A step
+    without a label is None in a raw value; it ends a span, as `O` does.
 
     Args:
-        separator: what stands between two labels of a field; empty: each character is a label.
+        separator: the text between two labels of a field; empty: each character is a label.
         scheme: what the model is trained on: plain labels, or tags of spans; bioes is mostly the best of these.
         data_scheme: the scheme of the data; auto: the one in which all training sequences are legal.
         lenient: whether a sequence that is not legal in its scheme is read as conlleval reads it; else it is an error.
-        missing: what stands for a step that nobody gave a label, such as `_`; an item null in a list always does.
+        missing: the sign of a step without a label, such as `_`; an item null in a list always does.
         unknown: what to do with a label that training did not have: refuse it, or count the step as missing. Metrics
             made from predictions read the data themselves and count it as wrong.
 
     Errors:
         ConfigError: options that contradict each other.
         DataError: a value is no list of labels, a label is empty, holds the separator or is unknown, a tag belongs to
-            no scheme or stands where the scheme does not allow it, or there is no label to learn.
+            no scheme or occurs where the scheme does not allow it, or there is no label to learn.
 
     Source: Lample et al. 2016 (arXiv:1603.01360), section 3; Ratinov and Roth 2009 (W09-1119) on schemes.
     """
@@ -76,13 +76,9 @@ class Tags(Modality):
                     f"{name}: plain labels have no scheme to read; give scheme: bioes too, or leave {name} out"
                 )
         if missing is not None and (len(missing) != 1 if not separator else separator in missing):
-            allowed = (
-                "one character, since each stands for a label"
-                if not separator
-                else f"a text without {separator!r} in it"
-            )
+            allowed = "one character, since each is a label" if not separator else f"a text without {separator!r} in it"
             raise ConfigError(
-                f"missing: {missing!r} cannot stand in a field with separator: {separator!r}; give {allowed}"
+                f"missing: {missing!r} cannot be part of a field with separator: {separator!r}; give {allowed}"
             )
         self._separator = separator
         self._scheme = None if scheme == "none" else scheme
@@ -141,8 +137,8 @@ class Tags(Modality):
         for label in counts:
             if self.parse(label) != [label]:
                 raise DataError(
-                    f"the label {label!r} is empty or cannot be told from its neighbours with separator: "
-                    f"{self._separator!r}; choose a separator that stands in no label"
+                    f"the label {label!r} is empty or cannot be separated from its neighbours with separator: "
+                    f"{self._separator!r}; choose a separator that occurs in no label"
                 )
         kinds = counts if self._scheme is None else _kinds(counts)
         labels = sorted(kinds, key=lambda label: (-kinds[label], label))
@@ -162,7 +158,7 @@ class Tags(Modality):
         if number is None and self._unknown == "error":
             label = tag if self._scheme is None else tag.partition("-")[2]
             raise DataError(
-                f"step {step + 1}: the label '{label}' does not stand in the training "
+                f"step {step + 1}: the label '{label}' does not occur in the training "
                 f"split{nearest(label, self._labels)}; mend it, leave the row out, or train on data that have it or "
                 "with unknown: missing, which leaves such steps out"
             )
@@ -208,18 +204,18 @@ class Tags(Modality):
         undo.
 
         Errors:
-            DataError: a step has no label, and no setting says how to write that.
+            DataError: a step has no label, and no setting has a sign for that.
         """
         if None in raw and self._missing is None:
             raise DataError(
-                f"step {list(raw).index(None) + 1} has no label; set missing to what stands for that in a field, such "
+                f"step {list(raw).index(None) + 1} has no label; set missing to the sign of that in a field, such "
                 "as '_'"
             )
         return one_line(self._separator.join(self._missing if label is None else label for label in raw))
 
 
 def _kinds(counts: Counter[str]) -> Counter[str]:
-    """How often the labels of spans stand in tags."""
+    """How often the labels of spans occur in tags."""
     kinds: Counter[str] = Counter()
     for tag, count in counts.items():
         if tag != schemes.OUTSIDE:

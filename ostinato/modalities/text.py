@@ -31,29 +31,29 @@ class Text(Modality, Tokenized, Worded):
     lower-casing, normalisation or stop words change it, or the tokenizer is `word` or `char`, a text comes back exactly
     as it went in.
 
-    With `characters` a step is a word and its spelling, as for `tokens`, so that what training did not know is still
-    told by its letters; the spelling is that of the prepared text.
+    With `characters` a step is a word and its spelling, as for `tokens`, so that unknown words still
+    differ by their letters; the spelling is that of the prepared text.
 
     With `subword_pooling` the text is a list of words, or a field that white space divides, and what has a label for
-    each word sees one step per word. A word's pieces are those that it has after a space, wherever it stands:
+    each word sees one step per word. A word's pieces are those that it has after a space, wherever it occurs:
 
         step = piece, and 1 where a word begins, else 0
 
     Args:
         tokenizer: what the pieces are; `{same_as: NAME}` shares the vocabulary of another input or output.
-        lowercase: whether the model sees (and says) lower case only.
+        lowercase: whether the model sees (and generates) lower case only.
         normalize: Unicode's form to bring each text into, such as NFC for composed characters; null leaves it alone.
         stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or
             punctuation.
         characters: whether each word comes with its spelling: for an input whose tokenizer is `word`.
-        subword_pooling: which of a word's pieces stands for it where words have labels, or their mean; none: pieces are
+        subword_pooling: which of a word's pieces represents it where words have labels, or their mean; none: pieces are
             steps.
 
     Shapes:
         encoded (T,), with `characters` (T, 1 + L), with `subword_pooling` one wider
 
     Errors:
-        ConfigError: a stop word is not one word, or stands beside `subword_pooling`; a shared tokenizer's owner was not
+        ConfigError: a stop word is not one word, or occurs beside `subword_pooling`; a shared tokenizer's owner was not
             looked up; or `characters` of pieces of words.
         DataError: a value is no text (or no list of words) or holds half of a surrogate pair; or the training split
             holds no text at all.

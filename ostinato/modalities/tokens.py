@@ -1,4 +1,4 @@
-"""Symbols that somebody has already told apart."""
+"""Symbols that the data already separate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Tokens(Modality, Worded):
     A raw value is a list of strings, or a field of text that the separator splits; whole numbers in a list count as
     their digits. Separators in a row count as one, and around the ends as none, so that no symbol is empty.
 
-    With `characters` a step is the symbol and its spelling, so that what training did not know is still told by its
+    With `characters` a step is the symbol and its spelling, so that unknown symbols still differ by their
     letters:
 
         step = symbol, then the numbers of its first L characters, 0 after the last; 1 is a character that training did
@@ -33,7 +33,7 @@ class Tokens(Modality, Worded):
         L    = length of the longest symbol of the training split, at most 20
 
     Args:
-        separator: what stands between two symbols of a field; empty: each character is a symbol.
+        separator: the text between two symbols of a field; empty: each character is a symbol.
         size: the most symbols to know; null: all.
         min_count: how often a symbol must occur in the training split to be known; from 2 up, training sees unknown
             ones too.
@@ -109,8 +109,8 @@ class Tokens(Modality, Worded):
         for symbol in symbols:
             if self.parse(symbol) != [symbol]:
                 raise DataError(
-                    f"the symbol {symbol!r} is empty or cannot be told from its neighbours with separator: "
-                    f"{self._separator!r}; choose a separator that stands in no symbol"
+                    f"the symbol {symbol!r} is empty or cannot be separated from its neighbours with separator: "
+                    f"{self._separator!r}; choose a separator that occurs in no symbol"
                 )
         self._set(symbols)
         if self._spelling is not None:

@@ -87,7 +87,7 @@ def of_padded(padded: Tensor, batch_first: bool, lengths: Lengths | None) -> Bat
     if lengths is None or layout.total == rows * steps:
         if batch_first or rows == 1 or steps == 1:
             return Batch(padded.flatten(0, 1), layout, lambda hidden: hidden.view(*padded.shape[:2], hidden.shape[1]))
-        # Contiguous, as torch's is: callers go on with view.
+        # Contiguous, as torch's is: callers call view next.
         return Batch(
             padded.transpose(0, 1).flatten(0, 1),
             layout,

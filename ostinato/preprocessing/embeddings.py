@@ -42,10 +42,10 @@ def starts(
         modalities: fitted, by place.
         base: the folder that paths are relative to.
         roots: folders where a path is looked for next.
-        given: the `embedding_size` that the user said, by input.
+        sizes: the `embedding_size` of the recipe, by input, where it has one.
 
     Errors:
-        ConfigError: another width was said.
+        ConfigError: the recipe has another width.
         DataError: a file is missing or a line of it is not a word and its numbers; or it has none of the words.
     """
     tables = {}

@@ -19,7 +19,7 @@ def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[s
     """Fits each vocabulary once, on all the columns that use it, and gives all of them the same facts.
 
     Those who share a vocabulary may read otherwise, one a text and one a list of words: each tells what its own values
-    say. What several read in one way, as an output reads the input that it goes on from, is counted once.
+    say. What several read in one way, as an output reads the input that it continues, is counted once.
     """
     owners, own = vocabulary_owners(recipe), own_settings(recipe)
     read = {

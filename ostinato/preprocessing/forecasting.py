@@ -216,7 +216,7 @@ def _demand_no_index(source: Any, time: str | None, where: str) -> None:
     if time in index.names or np.dtype(index.dtype).kind == "M":
         advice = "frame.reset_index()" if time in index.names else f"frame.reset_index(names={time!r})"
         raise DataError(
-            f"{where}: the times stand in the frame's index, and the column '{time}' is needed; give {advice}"
+            f"{where}: the times are in the frame's index, and the column '{time}' is needed; give {advice}"
         )
 
 
@@ -303,7 +303,7 @@ def entire(series: Gathered, columns: Sequence[str]) -> Border:
 
 
 def season(recipe: Settings, series: Gathered) -> int:
-    """Steps of a season: as the recipe says, or as usual for the distance of the dates; 1 where neither tells."""
+    """Steps of a season: from the recipe, or as usual for the distance of the dates; 1 where neither tells."""
     usual = series.frequency.season if series.frequency is not None else None
     return recipe.data.season or usual or 1
 

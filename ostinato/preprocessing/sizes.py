@@ -238,7 +238,7 @@ def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:
             shares = " and ".join(f"{100 * share:.0f} %" for share in COVERED)
             chosen[f"{place}.head.cutoffs"] = (
                 cutoffs_of(counted(place)),
-                f"{shares} of the training targets stand before",
+                f"{shares} of the training targets lie before",
             )
     return chosen
 

@@ -13,14 +13,14 @@ from ostinato.errors import DataError, shown
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?")
-"""What stands for a missing number in a field of text, in any case; `?` as in sktime's and Weka's files."""
+"""The signs of a missing number in a field of text, in any case; `?` as in sktime's and Weka's files."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 
 def as_number(raw: Any) -> float | None:
-    """The number that a raw value or a field of text stands for; None where it says that it is missing.
+    """The number of a raw value or a field of text; None where it is missing.
 
     Errors:
         DataError: it is no real number, or infinite.

@@ -1,4 +1,4 @@
-"""Tags that mark spans, in the schemes IOB1, IOB2 and BIOES: read to spans and back, checked, told apart.
+"""Tags that mark spans, in the schemes IOB1, IOB2 and BIOES: read to spans and back, checked, recognized.
 
     words    Alex  Smith  met  Kim    Lee    in  Rome
     iob1     I-PER I-PER  O    I-PER  B-PER  O   I-LOC     B- only where a span touches one of its own label
@@ -22,14 +22,14 @@ from ostinato.errors import DataError
 Scheme = Literal["iob1", "iob2", "bioes"]
 
 PREFIXES: dict[Scheme, str] = {"iob2": "BI", "iob1": "BI", "bioes": "BIES"}
-"""What may stand before the hyphen, beside O; where schemes are equally good, the first is taken."""
+"""The letters before the hyphen, beside O; where schemes are equally good, the first is taken."""
 OUTSIDE = "O"
 _OUT = (OUTSIDE, "")
 
 
 @dataclass(frozen=True)
 class Legal:
-    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` says whether b may come after
+    """Which tags may begin a sequence, end it and follow each other: `follows[a][b]` is whether b may come after
     a."""
 
     starts: tuple[bool, ...]
@@ -69,7 +69,7 @@ def joined(prefix: str, label: str) -> str:
 def spans(tags: Sequence[str | None]) -> list[Span]:
     """The spans of a sequence by conlleval's definition, which gives every sequence a meaning, legal or not.
 
-        A span goes on at I- or E- after B- or I- of the same label, and ends everywhere else; any other tag but O
+        A span continues at I- or E- after B- or I- of the same label, and ends everywhere else; any other tag but O
         begins one.
 
     A legal sequence has one meaning, whichever scheme it is in.
@@ -90,7 +90,7 @@ def spans(tags: Sequence[str | None]) -> list[Span]:
 
 
 def tags_of(found: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
-    """The tags of spans that do not overlap and stand in order, in a sequence of `length` steps."""
+    """The tags of spans that do not overlap and are in order, in a sequence of `length` steps."""
     tags, before = [OUTSIDE] * length, Span("", -1, -1)
     for span in found:
         last, size = span.after - 1, span.after - span.first

@@ -1,4 +1,4 @@
-"""What a column of a table is taken for, from a look at its cells, with the reason and what to write where the guess
+"""The type of a column of a table, inferred from a look at its cells, with the reason and what to write where the guess
 is wrong."""
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LONG_WORD = 12
 
 @dataclass(frozen=True)
 class Guess:
-    """What a column is taken for.
+    """The type of a column.
 
     Args:
         settings: a modality's name, or a mapping as in a recipe.
         reason: what was seen.
-        instead: what to write where the guess is wrong; None where it is sure or was told.
+        instead: what to write where the guess is wrong; None where it is sure or was named.
     """
 
     settings: Any
@@ -51,7 +51,7 @@ def held(cells: Sequence[Any]) -> list[Any]:
 
 
 def kind_of(kind: str | None, cells: Sequence[Any]) -> Guess:
-    """The kind that was told, or that the cells of a column look like, none of them missing."""
+    """The kind that the caller named, or that the cells of a column look like, none of them missing."""
     return Guess(kind, "as told") if kind is not None else _guessed(cells)
 
 
@@ -59,7 +59,7 @@ def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     """As `kind_of`, for an output."""
     guess = kind_of(kind, cells)
     if guess.settings == "series":
-        return Guess("tokens", guess.reason, "lists of numbers are forecast where you say --out COLUMN:series")
+        return Guess("tokens", guess.reason, "lists of numbers are forecast with --out COLUMN:series")
     return guess
 
 
@@ -102,7 +102,7 @@ def _of_lists(lists: Sequence[list[Any]]) -> Guess:
 
 
 def numbers_in(cells: Sequence[Any]) -> list[float] | None:
-    """The numbers among cells that are numbers or say that one is missing, as the modality reads them; None where
+    """The numbers among cells that are numbers or signs of a missing one, as the modality reads them; None where
     one is neither."""
     try:
         return [number for cell in cells if (number := as_number(cell)) is not None]

@@ -10,7 +10,7 @@ from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
-"""Settings that say how a column's own values are read and shown: who share a vocabulary may differ in them."""
+"""Settings of how a column's own values are read and shown; columns that share a vocabulary may differ in them."""
 
 
 def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
@@ -21,12 +21,12 @@ def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
 
 
 def column_of(place: str, settings: Settings) -> str:
-    """The column of the data that stands at this place; of several the names joined."""
+    """The column of the data at this place; of several the names joined."""
     return ", ".join(columns_of(place, settings))
 
 
 def columns_of(place: str, settings: Settings) -> list[str]:
-    """The columns of the data that stand at this place: one, or one for each channel of a series."""
+    """The columns of the data at this place: one, or one for each channel of a series."""
     column = settings.column or place.partition(".")[2]
     return [column] if isinstance(column, str) else list(column)
 

@@ -45,7 +45,7 @@ class Look:
     Args:
         source: the file as it was named.
         cells: of these rows, by column.
-        place: where a row stands, by its number.
+        place: the place of a row in its file, by the row's number.
     """
 
     source: str
@@ -72,8 +72,8 @@ class Guessed:
         source: the file as it was named.
         rows: how many rows were looked at.
         inputs, outputs: the columns by name.
-        choice: why these columns; None where all were told.
-        left_out: columns that stand on neither side, and why.
+        choice: why these columns; None where the caller named all.
+        left_out: columns on neither side, and why.
         time_columns: of a forecast, how its rows follow one another.
     """
 
@@ -86,7 +86,7 @@ class Guessed:
     time_columns: TimeColumns | None = None
 
     def data(self, path: str) -> dict[str, Any]:
-        """What the recipe says of its data, with this path."""
+        """The recipe's `data` section, with this path."""
         named = self.time_columns
         columns = {} if named is None else {"time": named.time, "series": named.series}
         return {"train": path, **{word: column for word, column in columns.items() if column is not None}}
@@ -99,7 +99,7 @@ class Guessed:
         """Checked, its paths relative to the working folder.
 
         Errors:
-            ConfigError: what was told or guessed cannot be together.
+            ConfigError: the named and guessed columns make no legal recipe.
         """
         plain = self.plain()
         return from_arguments(plain["inputs"], plain["outputs"], data=self.data(self.source))
@@ -171,18 +171,18 @@ def _kind(settings: Any) -> str:
 def guess(
     source: str, inputs: Sequence[str], outputs: Sequence[str], *, base: Path | None = None, data_root: Roots = None
 ) -> Guessed:
-    """Looks at a file and says what a recipe for it would be.
+    """Infers a recipe from a file.
 
     Args:
         source: the file.
         inputs: `COLUMN` or `COLUMN:TYPE`, or several with commas between; with none, all columns that are no output.
-        outputs: likewise; with none, the last column that is no input, or with a single column what goes on from it. A
-            column of numbers that is told to be a `series`, or is an input too, is forecast.
+        outputs: likewise; with none, the last column that is no input, or a single column's continuation. A
+            column of numbers of type `series`, or is an input too, is forecast.
         base: the folder that the path is relative to; the working folder by default.
         data_root: further folders.
 
     Errors:
-        ConfigError: a column or a type that there is not, or a column told twice.
+        ConfigError: a column or a type that there is not, or a column named twice.
         DataError: the file cannot be read, or one of its columns holds nothing.
     """
     columns = None if is_table(source) else [LINES]
@@ -203,23 +203,21 @@ def guess(
         free = [name for name in table.columns if name not in (time_columns.time, time_columns.series)]
         if free and all(is_series(look.held(name)) for name in free):
             why = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column"
-            return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; say --out COLUMN:series for another")
+            return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; use --out COLUMN:series for another")
     choice, left_out = None, dict[str, str]()
     if not named_outputs:
         free = [name for name in table.columns if name not in named_inputs]
         if not free:
-            raise ConfigError(
-                f"--out: every column is an input ({', '.join(named_inputs)}); say which one is the output"
-            )
+            raise ConfigError(f"--out: every column is an input ({', '.join(named_inputs)}); name the output")
         named_outputs = {free[-1]: None}
-        choice = f"NOT SURE: {free[-1]} is the output because it is the last column; say --out COLUMN for another"
+        choice = f"NOT SURE: {free[-1]} is the output because it is the last column; use --out COLUMN for another"
     if not named_inputs:
         for name in table.columns:
             if name not in named_outputs:
                 if is_numbering(look.held(name)) and len(table.columns) - len(named_outputs) > 1:
-                    left_out[name] = "it only numbers the rows; say --in for each input to read it"
+                    left_out[name] = "it only numbers the rows; name each input by --in to read it"
                 elif is_dates(look.held(name)):
-                    left_out[name] = "dates, which say little as words; say --in for each input to read them"
+                    left_out[name] = "dates carry little as words; name each input by --in to read them"
                 else:
                     named_inputs[name] = None
         if not named_inputs and left_out:
@@ -229,13 +227,11 @@ def guess(
             problem = (
                 f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
             )
-            raise ConfigError(f"{problem}; {way}say --in COLUMN for what is read")
+            raise ConfigError(f"{problem}; {way}name the inputs by --in COLUMN")
         if not named_inputs:
-            raise ConfigError(
-                f"--in: every column is an output ({', '.join(named_outputs)}); say which one is the input"
-            )
+            raise ConfigError(f"--in: every column is an output ({', '.join(named_outputs)}); name the input")
         others = f"the inputs are all other columns ({', '.join(named_inputs)})"
-        choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; say --in COLUMN for some of them"
+        choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; use --in COLUMN for some of them"
     left_out |= {
         name: "neither in --in nor in --out"
         for name in table.columns
@@ -272,7 +268,7 @@ def guess(
 def guess_aloud(
     source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
 ) -> Guessed:
-    """As `guess`, each guess said with its reason; its columns can be one recipe."""
+    """As `guess`, with each guess and its reason as a message; its columns make a legal recipe."""
     guessed = _nameable(guess(source, inputs, outputs, data_root=roots))
     guessed.recipe()
     for line in guessed.lines():
@@ -310,7 +306,7 @@ def text_of(guessed: Guessed, inputs: Sequence[str], outputs: Sequence[str], fil
 
     Args:
         found: what was guessed.
-        inputs, outputs: what was told.
+        inputs, outputs: the columns that the caller named.
         file: paths are relative to it.
     """
     path = Path(guessed.source)
@@ -367,14 +363,15 @@ def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[st
 
 
 def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guessed:
-    """A single column: a model of what goes on from it."""
+    """A single column: a model of its continuation."""
     held = look.held(column)
     if not held:
         raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
     guess = kind_of(kinds.get(column), held)
     if _kind(guess.settings) in ("category", "number"):
         raise ConfigError(
-            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}: nothing goes on from"
+            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}: there is nothing to "
+            "continue"
             " it; give a table"
         )
     output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
@@ -383,7 +380,7 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
         look.rows,
         {column: guess},
         {"going_on": output},
-        f"one column, {column}: a model of what goes on from it",
+        f"one column, {column}: a model of its continuation",
         {},
     )
 
@@ -395,7 +392,7 @@ def _forecast(
     target: str,
     choice: str | None = None,
 ) -> Guessed:
-    """What goes on from a column of numbers, a row a step or a list of them in each row."""
+    """The continuation of a column of numbers, a row a step or a list of them in each row."""
     whole = look.held(target)
     in_lists = bool(whole) and all(isinstance(cell, (list, tuple)) for cell in whole)
     if not in_lists and (not whole or numbers_in(whole) is None):
@@ -404,7 +401,7 @@ def _forecast(
             f"'{target}' holds nothing" if first is None else f"{look.place(first[0])}, column '{target}': {first[1]}"
         )
         raise ConfigError(
-            f"--out {target}: '{target}' is an input too; a model would only copy it. Only what goes on from numbers"
+            f"--out {target}: '{target}' is an input too; a model would only copy it. Only the continuation of numbers"
             " is forecast, and these"
             f" are none ({seen}); name another column, or write a recipe"
             if target in named_inputs
@@ -447,7 +444,7 @@ def _forecast(
             if is_series(look.held(name), in_lists):
                 reads[name] = None
             else:
-                left_out[name] = "it is no series; say --in for what is one value for a whole series"
+                left_out[name] = "it is no series; use --in for one value of a whole series"
     read = {target: Guess("series", "what is forecast")}
     past = Guess(
         "series",

@@ -55,7 +55,7 @@ def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tup
             given, dict
         ) else where, f"'{tag}' is not known{nearest(tag, _members(cls))}"
     if sort == "union_tag_not_found":
-        return where, f"say which by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
+        return where, f"choose one by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
     if sort == "missing":
         return where, "is needed and missing"
     message = error["msg"][0].lower() + error["msg"][1:]

@@ -305,7 +305,7 @@ def check(
 
 
 def _shared(recipe: Settings) -> Settings:
-    """The recipe in which inputs that read by another's vocabulary, and outputs that go on from them, say what that
+    """The recipe in which inputs that read by another's vocabulary, and outputs that continue them, say what that
     is."""
     columns, made, outputs = dict(recipe_columns.places(recipe)), {}, dict(recipe.outputs)
     for place, owner in recipe_columns.vocabulary_owners(recipe).items():

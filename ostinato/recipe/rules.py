@@ -45,7 +45,7 @@ def check(recipe: Settings) -> Iterator[Message]:
                 " align 'each'",
             )
     for name in sorted(set(recipe.inputs) & set(recipe.outputs)):
-        yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and say `column: {name}`"
+        yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and set `column: {name}`"
     for name, output in recipe.outputs.items():
         yield from _check_output(name, output, recipe)
     if "search" in recipe.model_fields_set and not generates(recipe):
@@ -72,7 +72,7 @@ def check(recipe: Settings) -> Iterator[Message]:
     for place, _ in recipe_columns.places(recipe):
         name = place.partition(".")[2]
         if not can_be_name(name):
-            yield place, f"'{name}' cannot be a name here; choose another and say `column: {name}`"
+            yield place, f"'{name}' cannot be a name here; choose another and set `column: {name}`"
 
 
 def can_be_name(name: str) -> bool:

@@ -106,7 +106,7 @@ def recipe_class() -> type[Settings]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a recipe, in short form: a bare name may stand for `{type: name}` wherever a type is
+    """The JSON schema of a recipe, in short form: a bare name is short for `{type: name}` wherever a type is
     chosen."""
     made = recipe_class().model_json_schema()
     _allow_names(made, made["$defs"])
@@ -114,7 +114,7 @@ def schema() -> dict[str, Any]:
 
 
 def _allow_names(node: Any, definitions: Mapping[str, Any]) -> None:
-    """Opens each union of typed settings to its members' bare names, and to `none` where nothing may stand."""
+    """Opens each union of typed settings to its members' bare names, and to `none` where nothing may be set."""
     if isinstance(node, list):
         for child in node:
             _allow_names(child, definitions)

@@ -15,7 +15,7 @@ from ostinato.probes.pictures import picture
 from ostinato.sweeps.report import Bin, Line, SweepReport, SweepRow
 
 MOST_LINES = 10
-"""As many colours as are told apart; more lines take theirs from one scale."""
+"""As many colours as the eye tells apart; more lines take theirs from one scale."""
 LETTERS = 80
 """As many as fit over a panel."""
 BY_DATA, BY_LENGTH = "quality_by_data.png", "quality_by_length.png"

@@ -204,7 +204,7 @@ def _word(value: str) -> str:
 def is_finished(planned: Planned) -> bool:
     """Whether the folder holds the run as planned, trained and measured; changed contents of data are not looked for.
 
-    Data that are named otherwise make a run unfinished: whoever goes on with it reads them, and refuses others than it
+    Data that are named otherwise make a run unfinished: a resumed run reads them, and refuses others than it
         learnt from.
     """
     try:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato import registry
+from ostinato import alignments, registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Predictor, Sizes, predicted, scored
@@ -52,8 +52,13 @@ def maker(name: str, options: dict[str, Any] | None = None) -> Make:
 
 
 def ways(name: str) -> tuple[int, ...]:
-    """How many inputs a head may read here: one, or with `summary` two."""
-    return (1, 2) if "summary" in registry.component("heads", name).aligns else (1,)
+    """How many inputs a head may read here: one, or two where it gives one answer for a row."""
+    return (1, 2) if answers_rows(registry.component("heads", name)) else (1,)
+
+
+def answers_rows(head: Any) -> bool:
+    """Whether a head gives one answer for a row, however long its source is."""
+    return any(alignments.named(name).targets_allowed(2) == (1, 1) for name in head.aligns)
 
 
 def all_of(name: str, spec: Spec, options: dict[str, Any] | None = None) -> None:
@@ -82,7 +87,7 @@ def run(member: Member) -> None:
             member(spec, sizes_of(read(1)))
         except ConfigError:
             continue
-        for law, num_inputs in itertools.product(LAWS, (1, 2) if "summary" in member.cls.aligns else (1,)):
+        for law, num_inputs in itertools.product(LAWS, (1, 2) if answers_rows(member.cls) else (1,)):
             law(member, spec, num_inputs)
 
 
@@ -122,7 +127,7 @@ def is_legal(spec: Labels, labels: Sequence[int]) -> bool:
 def targets(head: Predictor, spec: Spec, *, seed: int = 1) -> Steps:
     """Legal answers, drawn by seed: one for each example, or one for each step of it."""
     random = torch.Generator().manual_seed(seed)
-    lengths = [1] * len(LENGTHS) if "summary" in head.aligns else LENGTHS
+    lengths = [1] * len(LENGTHS) if answers_rows(head) else LENGTHS
     if isinstance(spec, Values):
         return Steps(torch.randn(sum(lengths), spec.size, generator=random), Layout(list(lengths)))
     drawn = []

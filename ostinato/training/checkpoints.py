@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped, in folders that are whole or absent.
+"""Checkpoints: all that a run needs to resume as if it had never stopped, in folders that are whole or absent.
 
 A run's folder of checkpoints holds
     checkpoint-EPOCHS-BATCHES/     state.json, model, optimizer and average.safetensors (a moving average),
@@ -6,7 +6,7 @@ A run's folder of checkpoints holds
     best-EPOCHS.safetensors        the weights that validation liked best, after so many epochs
     epoch-EPOCHS.safetensors       the weights at the end of an epoch, kept while an average of the last ones needs them
 The two numbers of a checkpoint are the epochs done and the batches trained on in the next: its name is its position,
-and what stands at a position is a function of the recipe alone, so that it is written once. Weights are named by the
+and the content of a position is a function of the recipe alone, so that it is written once. Weights are named by the
 number of epochs too: a file of the same name written again after a kill holds the same bits. Nothing is pickled.
 """
 

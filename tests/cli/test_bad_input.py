@@ -397,7 +397,7 @@ def test_a_covariate_known_ahead_that_is_missing_is_named_by_its_first_date(fold
             lambda lines: [*lines[:5], lines[6], lines[5], *lines[7:]],
             ["line 7: 2013-01-01 04:00 comes after 2013-01-01 05:00", "sort the rows by 'date'"],
         ),
-        (lambda lines: [*lines[:5], lines[4], *lines[5:]], ["line 6: 2013-01-01 03:00 stands twice", "keep one row"]),
+        (lambda lines: [*lines[:5], lines[4], *lines[5:]], ["line 6: 2013-01-01 03:00 occurs twice", "keep one row"]),
         (
             lambda lines: lines[:60] + lines[60::2],
             ["line 62: 2013-01-03 13:00 comes after 2013-01-03 11:00", "one step is one hour", "add a row"],

@@ -199,12 +199,12 @@ BAD = {
                      "t.conllu line 2: the id 'x' is not like 1, 2-3 or 4.1"),
     "universal in a mapping": ({"form": "t.conllu"}, U, "data.train.form: t.conllu is a table"),
     "universal empty": ("t.conllu", "# text\n\n", "t.conllu has no rows"),
-    "before the first name": ("t.fa", "\nACGT\n>a\nA\n", "t.fa line 2 stands before the first name"),
+    "before the first name": ("t.fa", "\nACGT\n>a\nA\n", "t.fa line 2 comes before the first name"),
     "no sequence": ("t.fa", ">a\nAC\n>b\n\n>c\nA\n", "t.fa line 3: no sequence follows this name"),
     "no sequence at the end": ("t.fa", ">a\nAC\n>b\n", "t.fa line 3: no sequence follows this name"),
     "no name at all": ("t.fa", "\n\n", "t.fa has no rows"),
     "no @data": ("t.ts", "@problemName x\n", "t.ts has no line @data"),
-    "data before @data": ("t.ts", "@problemName x\n1,2:a\n", "t.ts line 2 stands before @data"),
+    "data before @data": ("t.ts", "@problemName x\n1,2:a\n", "t.ts line 2 comes before @data"),
     "time stamps": ("t.ts", "@timeStamps true\n@data\n", "t.ts line 1: series with time stamps are not read"),
     "no series": ("t.ts", "@data\n\n", "t.ts has no rows"),
     "no label": ("t.ts", "@classLabel true a b\n@data\n1,2:a\n1,2\n", "t.ts line 4 has no label after its last `:`"),
@@ -235,7 +235,7 @@ def test_parallel_fasta_that_does_not_belong_together_is_refused(tmp_path):
     written(tmp_path, "b.fa", ">p1\nM\n>p3\nM\n")
     written(tmp_path, "c.fa", ">p1\nM\n>p2\nM\n>p3\nM\n")
     written(tmp_path, "d.txt", "M\nM\n")
-    with pytest.raises(DataError, match="data.train: b.fa line 3 is 'p3', and beside it stands 'p2' of a.fa"):
+    with pytest.raises(DataError, match="data.train: b.fa line 3 is 'p3', and the other file has 'p2' of a.fa"):
         opened(tmp_path, {"x": "a.fa", "y": "b.fa"}).num_rows
     for names in (("a.fa", "c.fa"), ("c.fa", "a.fa")):
         with pytest.raises(DataError) as error:

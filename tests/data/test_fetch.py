@@ -149,7 +149,7 @@ def test_a_broken_connection_goes_on_where_it_broke(server, tmp_path):
 def test_a_later_call_goes_on_from_the_part_that_an_earlier_one_kept(server, tmp_path):
     held(server)
     server.answers = ["break:100000", "status:503", "status:503", "status:503"]
-    with pytest.raises(DataError, match="503.*100000 bytes are kept in .*a.txt.part.*goes on from there"):
+    with pytest.raises(DataError, match="503.*100000 bytes are kept in .*a.txt.part.*the download resumes there"):
         fetch_entry(entry(plain()), tmp_path, connection=patient(server))
     assert lying(tmp_path / "toy-set") == ["a.txt.part"]
     folder = fetch_entry(entry(plain()), tmp_path, connection=patient(server))

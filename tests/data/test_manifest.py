@@ -142,7 +142,7 @@ BAD = {
     "no json": ("x:file\na.json\n", {"a.json": "[1,"}, ["a.json is no JSON", "give a list"]),
     "no list": ("x:file\na.json\n", {"a.json": '{"a": 1}'}, ["a.json holds a JSON dict; a list is needed"]),
     "no array": ("x:file\na.npy\n", {"a.npy": "text"}, ["a.npy is no whole array of numbers"]),
-    "twice": ("x:file,x\na.txt,1\n", {}, ["set/manifest.csv: the column 'x' stands beside 'x:file'; rename one"]),
+    "twice": ("x:file,x\na.txt,1\n", {}, ["set/manifest.csv: the column 'x' exists beside 'x:file'; rename one"]),
     "no name": (":file\na.txt\n", {}, ["':file' has no name before the colon"]),
 }  # fmt: skip
 

@@ -109,7 +109,7 @@ def changed(rows, at, **more):
             swapped(hours(5), 2),
             "row 4: 2013-01-01 02:00 of series 'a' comes after 2013-01-01 03:00; sort the rows by 't'",
         ),
-        (hours(3) + hours(5)[2:], "row 4: 2013-01-01 02:00 of series 'a' stands twice"),
+        (hours(3) + hours(5)[2:], "row 4: 2013-01-01 02:00 of series 'a' occurs twice"),
         (
             hours(4) + hours(9)[6:],
             "row 5: 2013-01-01 06:00 of series 'a' comes after 2013-01-01 03:00, and one step is one hour; add a row",
@@ -126,7 +126,7 @@ def changed(rows, at, **more):
         (changed(hours(4), 2, t=None), "row 3, column 't': is empty"),
         (changed(hours(4), 2, y="inf"), "row 3, column 'y': a number is infinite"),
         (changed(hours(4), 2, y="2,5"), "row 3, column 'y': a number is needed, not '2,5'; write a decimal point: 2.5"),
-        (changed(hours(4), 2, site=""), "row 3: 'site' is empty, and it says which series"),
+        (changed(hours(4), 2, site=""), "row 3: 'site' is empty, and it names the series"),
     ],
 )
 def test_what_breaks_the_order_of_time_is_named_with_its_place(rows, message):

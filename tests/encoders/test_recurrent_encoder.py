@@ -94,7 +94,7 @@ def test_one_that_is_not_causal_says_so_and_refuses_a_state(options):
     encoder = make(**options)
     assert not encoder.causal and encoder.look_ahead is None
     encoded = encoder.encode(batch())
-    with pytest.raises(ValueError, match="cannot go on from a state"):
+    with pytest.raises(ValueError, match="cannot resume from a state"):
         encoder.encode(batch(), encoded.state)
 
 

@@ -75,7 +75,7 @@ def test_it_starts_from_vectors_of_its_own_shape_and_is_frozen_where_that_is_sai
         embedding = Embedding(SYMBOLS, 5, kind=Vectors(file="v.txt", frozen=frozen))
         embedding.start_from(given)
         assert torch.equal(embedding.learnt.weight, given) and embedding.learnt.weight.requires_grad is not frozen
-    with pytest.raises(ValueError, match="shape .7, 4. cannot stand in an embedding of shape .7, 5."):
+    with pytest.raises(ValueError, match="shape .7, 4. do not fit an embedding of shape .7, 5."):
         embedding.start_from(given[:, :4])
 
 

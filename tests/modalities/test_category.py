@@ -165,7 +165,7 @@ def test_a_label_that_a_field_could_not_hold_is_refused():
         ({"ordinal": [1, 2, "1"]}, "ordinal: needs at least two labels, each once, .* not 1, 2, 1"),
         ({"separator": " ", "multilabel": True}, "separator: ' ' is blank"),
         ({"separator": "", "multilabel": True}, "separator: '' is blank"),
-        ({"separator": "#"}, "separator: '#' splits a field into several labels; say `multilabel: true`"),
+        ({"separator": "#"}, "separator: '#' splits a field into several labels; set `multilabel: true`"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options, message):

@@ -176,7 +176,7 @@ def test_what_is_no_list_of_labels_is_a_data_error(raw):
     "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
 )
 def test_a_label_that_a_field_could_not_hold_is_refused(column, options):
-    with pytest.raises(DataError, match="choose a separator that stands in no label"):
+    with pytest.raises(DataError, match="choose a separator that occurs in no label"):
         fitted(column, **options)
 
 
@@ -196,8 +196,8 @@ def test_plain_labels_in_a_scheme_are_refused_with_the_way_out():
     [
         ({"data_scheme": "iob1"}, "data_scheme: plain labels have no scheme"),
         ({"lenient": True}, "lenient: plain labels have no scheme"),
-        ({"missing": "a b"}, "missing: 'a b' cannot stand in a field"),
-        ({"missing": "", "separator": ""}, "missing: '' cannot stand in a field .*one character"),
+        ({"missing": "a b"}, "missing: 'a b' cannot be part of a field"),
+        ({"missing": "", "separator": ""}, "missing: '' cannot be part of a field .*one character"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options, message):

@@ -104,7 +104,7 @@ def test_what_is_no_list_of_symbols_is_a_data_error(raw):
     "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
 )
 def test_a_symbol_that_a_field_could_not_hold_is_refused(column, options):
-    with pytest.raises(DataError, match="choose a separator that stands in no symbol"):
+    with pytest.raises(DataError, match="choose a separator that occurs in no symbol"):
         fitted(column, **options)
     assert fitted([["New York", "is"]], separator=",").write(["New York", "is"]) == "New York,is"
 

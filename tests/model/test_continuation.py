@@ -217,7 +217,7 @@ def test_another_output_sees_no_begin_symbol():
         ),
         (
             {"inputs": {"x": "tokens", "z": "tokens"}, "outputs": {"y": {"align": "next", "type": "tokens"}}},
-            "say in `of`",
+            "name in `of`",
         ),
         ({"inputs": {"x": "tokens"}, "outputs": {"y": {"of": "x", "type": "text", "align": "next"}}}, "'x' is tokens"),
         ({"inputs": {"x": "tokens", "z": "tokens"}, "outputs": {"y": {"of": "x", "reads": ["z"]}}}, "must name 'x'"),

@@ -128,8 +128,8 @@ def test_a_join_adds_its_penalty_to_the_loss(tmp_path):
 
 
 def spirals(count, seed=0):
-    """Offsets of a pen that starts in one of four directions and turns left or right by half a radian a step, each longer by
-    a tenth, until it is lifted."""
+    """Offsets of a pen that starts in one of four directions and turns left or right by half a radian a step, each
+    longer by a tenth, until it is lifted."""
     drawn = random.Random(seed)
     rows = []
     for _ in range(count):

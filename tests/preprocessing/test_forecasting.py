@@ -481,13 +481,13 @@ def test_dates_in_the_index_of_a_frame_are_asked_for_as_a_column(tmp_path, index
     advice = r"reset_index\(\)" if index else r"reset_index\(names='date'\)"
     with pytest.raises(
         DataError,
-        match=f"data.train: the times stand in the frame's index, and the column 'date' is needed; give frame.{advice}",
+        match=f"data.train: the times are in the frame's index, and the column 'date' is needed; give frame.{advice}",
     ):
         in_python().fit(frame, device="cpu")
 
 
 @pytest.mark.parametrize(
-    ("order", "told"), [("site", "2013-01-01 comes after 2013-01-12 05:00; sort"), ("date", "2013-01-01 stands twice")]
+    ("order", "told"), [("site", "2013-01-01 comes after 2013-01-12 05:00; sort"), ("date", "2013-01-01 occurs twice")]
 )
 @pytest.mark.parametrize("kind", ["file", "rows", "iterator"])
 def test_rows_of_several_series_are_told_from_rows_out_of_order(tmp_path, order, told, kind):

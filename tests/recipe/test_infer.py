@@ -107,7 +107,7 @@ def test_a_single_column_and_plain_text_become_a_model_of_what_goes_on(tmp_path)
     made = guess(str(tmp_path / "book.txt"), [], [])
     assert made.plain() == {"inputs": {"text": "text"}, "outputs": {"going_on": {"of": "text", "align": "next"}}}
     assert made.recipe().settings.outputs["going_on"].align == "next"
-    with pytest.raises(ConfigError, match="nothing goes on from it"):
+    with pytest.raises(ConfigError, match="there is nothing to continue"):
         guess(table(tmp_path, {"x": PRICES}), [], [])
 
 
@@ -286,7 +286,11 @@ def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path
 
 
 @pytest.mark.parametrize(
-    "output, says", [("load", "for a forecast write --out load:series; say --in COLUMN"), ("note", "say --in COLUMN")]
+    "output, says",
+    [
+        ("load", "for a forecast write --out load:series; name the inputs by --in COLUMN"),
+        ("note", "name the inputs by --in COLUMN"),
+    ],
 )
 def test_dates_alone_are_no_input(tmp_path, output, says):
     columns = {"hour": HOURS, "load": PRICES, "note": PROSE}
