@@ -202,8 +202,8 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     Args:
         run: whose search it is.
         sets: `search.x=y`, as --set takes them.
-        n_best: answers to each row; None: as the search says.
-        stop: texts before which an answer ends; none: as the search says.
+        n_best: answers to each row; None: the search's own.
+        stop: texts before which an answer ends; none: the search's own.
 
     Errors:
         ConfigError: a setting that cannot change once a model is trained, or a search that cannot give so many answers.

@@ -101,7 +101,7 @@ def test_a_trained_model_takes_stops_and_another_search(fitted):
         assert [next(iter(prediction.best.values())).text for prediction in predictions] == found
     with pytest.raises(ConfigError, match=r"stop: 'one' is one text.*\['one'\]"):
         fitted.predict(texts, stop="one")
-    with pytest.raises(ConfigError, match="never says"):
+    with pytest.raises(ConfigError, match="never generates"):
         fitted.predict(texts, stop=["\n\n"])
 
 

@@ -22,7 +22,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Compared:
-    """What a metric says of two systems on the same examples.
+    """A metric of two systems on the same examples.
 
     Args:
         first: the first system's value, in the metric's unit.
@@ -31,7 +31,7 @@ class Compared:
         low: the lower end of the difference's 95 % interval.
         high: the upper end.
         p_value: two-sided: how often chance alone would make a difference as far from 0.
-        real: whether the interval excludes 0, on enough examples to say so.
+        real: whether the interval excludes 0, on enough examples.
         better: `first` or `second` where the difference is real and one end of the metric is good, else None.
         method: how this was computed.
     """
@@ -56,7 +56,7 @@ def measure(metric: Metric, predictions: Predictions, *, draws: int = 1000, seed
         Wilson:     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)     z = 1.96, n examples, share p
         bootstrap:  the 2.5th and 97.5th percentile of the metric over `draws` samples of n examples, with replacement
 
-    One example shows no spread: a bootstrap then gives the value twice, and its method says so.
+    One example shows no spread: a bootstrap then gives the value twice, and its method names this.
 
     Args:
         metric: what to measure.
@@ -65,7 +65,7 @@ def measure(metric: Metric, predictions: Predictions, *, draws: int = 1000, seed
         seed: of the draws.
 
     Errors:
-        DataError: no example, columns of unequal length, or examples that the metric cannot judge.
+        DataError: no example, columns of unequal length, or examples that the metric cannot score.
 
     Source: Wilson 1927 (JASA 22:209); Efron and Tibshirani 1993, chapter 13; of blocks see `blocks.blocks`.
     """
@@ -231,7 +231,7 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
         p = 2 P(sum of e T(f) > |difference|)    else, and no more than with ten
         e, T(f)                                  a standard error, Student's t with its degrees of freedom
 
-    A thousand draws say no more of a p below one in a hundred than that it is small, and Holm's correction multiplies
+    A thousand draws show no more of a p below one in a hundred than that it is small, and Holm's correction multiplies
     it by the number of differences: from 26 up nothing could be real. More draws would not do: few blocks have no tails
     to draw from, as Student's t has. p is never below 2^(1 - n) where n examples or blocks differ, all of which may
     point one way.

@@ -69,9 +69,7 @@ class LabelLayer(nn.Module):
         weights = None
         if weighted == "balanced":
             if not sum(spec.counts):
-                raise ConfigError(
-                    "class_weights: balanced: how often each label stands in training is unknown; set it to none"
-                )
+                raise ConfigError("class_weights: balanced: the training counts of labels are unknown; set it to none")
             weights = torch.tensor(balanced(spec.counts))
             weights = weights.unsqueeze(1) if self.multilabel else weights
         # the modality keeps the counts, so the weights follow from it and need no place among the model's

@@ -161,7 +161,8 @@ class Modality(ABC):
     however few rows are trained on."""
 
     file_endings: ClassVar[tuple[str, ...]] = ()
-    """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a file."""
+    """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
+    file."""
     examples: ClassVar[Sequence[Any]] = ()
     """A few raw values for its laws, where they are of a form of its own."""
 

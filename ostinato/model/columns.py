@@ -46,7 +46,7 @@ class OutputFields:
             data where nothing is said.
         reads: the inputs it reads; by default all of them.
         join: how several inputs are made into one; by default the head takes each of them.
-        head: how it is predicted; by default as its modality says for this alignment.
+        head: how it is predicted; by default that of its modality for this alignment.
         weight: the factor of its loss among several outputs.
         metrics: what is measured; by default what fits its modality, alignment and head.
     """

@@ -73,7 +73,7 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
     output = _generated(run)
     if search.n_best != 1 or not search.one_path:
         raise ConfigError(
-            "--stream tells one answer while it is said; add --set search=sample or --set search=greedy, without "
+            "--stream prints one answer while it is generated; add --set search=sample or --set search=greedy, without "
             "--n-best"
         )
     modality, generated, passed = run.modalities[f"outputs.{output}"], [], ""
@@ -147,7 +147,7 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
     modality = run.modalities[f"outputs.{output}"]
     if output not in run.graph.continues:
         raise ConfigError(
-            f"{run.folder}: {output} does not go on from its input; next words need an output of align 'next'"
+            f"{run.folder}: {output} does not continue its input; next words need an output of align 'next'"
         )
     if not isinstance(modality, Tokenized):
         return _next_symbols(run, row, output, count, "")

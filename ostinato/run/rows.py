@@ -205,7 +205,7 @@ def asked(
     named = next((text for text in texts or () if source is None and is_table(text) and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(
-            f"{named}: is a file, and a text is needed here; to read the file say --input {named}, for this text itself"
+            f"{named}: is a file, and a text is needed here; to read the file use --input {named}, for this text itself"
             " --input -"
         )
     if forecasts(run.recipe.settings):
@@ -231,7 +231,7 @@ def of_python(run: Run, rows: Any) -> Rows:
     """Rows as Python gives them: dicts by column, a data frame, a path, or with one input its raw values.
 
     Errors:
-        ConfigError: one value stands where several rows are needed.
+        ConfigError: one value where several rows are needed.
     """
     places = _places(run, outputs=False)
     columns = list(dict.fromkeys(_columns(places)))

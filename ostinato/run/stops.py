@@ -51,7 +51,8 @@ class Stops:
         if never:
             lacking = ", ".join(map(repr, dict.fromkeys(never)))
             raise ConfigError(
-                f"stop: {text!r} would end no answer, since this output never says {lacking}: the model knows what it "
+                f"stop: {text!r} would end no answer, since this output never generates {lacking}: the model knows "
+                "what it "
                 "has seen in training alone, in its modality's spelling; give another stop, or leave it out"
             )
         return parsed

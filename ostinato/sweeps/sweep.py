@@ -35,7 +35,7 @@ LONGEST_WORD = 40
 """Letters of one value in a run's name; beyond, a hash replaces the rest."""
 KEPT = "kept"
 """The folder of what is known of runs beside their own folders."""
-HEARD = ("epoch ", "note: ", "going on ", "trained ")
+SHOWN = ("epoch ", "note: ", "continuing ", "trained ")
 """Notes of a run that differ from those of the next."""
 ROOM_OF_MESSAGE = 20
 """Last lines of a run's notes that are kept where it failed."""
@@ -305,7 +305,7 @@ def process(jobs: int) -> Start:
         with child:
             for line in child.stderr or ():
                 last.append(line.rstrip("\n"))
-                if line.startswith(HEARD):
+                if line.startswith(SHOWN):
                     say(last[-1])
             code, memory = _waited(child)
         return Ended(code, _message(last), memory)

@@ -128,7 +128,7 @@ def run(member: Member) -> None:
 
 
 class Finder(nn.Module):
-    """Reads what stands beside a name in a list: names and values are symbols, the list is in any order."""
+    """Reads the value beside a name in a list: names and values are symbols, the list is in any order."""
 
     def __init__(self, make: Callable[[int, int], Attention], num_names: int, num_values: int, size: int):
         super().__init__()

@@ -109,7 +109,7 @@ def sizes_are_what_it_says(make: Make, spec: Spec, lengths: Sequence[int] = LENG
     assert all(len(one) == len(lengths) for one in encoded.state or ()), "a state has a row for each sequence"
     widths = tuple(one.shape[1] for one in encoded.state or ())
     assert encoder.state_sizes in ((), widths), f"states are {widths} wide, state_sizes says {encoder.state_sizes}"
-    assert not encoder.causal or encoded.state is not None, "a causal encoder gives the state that it goes on from"
+    assert not encoder.causal or encoded.state is not None, "a causal encoder gives the state to resume from"
 
 
 @torch.no_grad()
@@ -152,7 +152,7 @@ def going_on_equals_whole(make: Make, spec: Spec, lengths: Sequence[int] = LENGT
 
 @torch.no_grad()
 def a_state_is_refused_unless_causal(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS) -> None:
-    """What sees later steps cannot go on, and says so."""
+    """An encoder that sees later steps refuses a state."""
     encoder, steps = _case(make, spec, lengths)
     if encoder.causal:
         return

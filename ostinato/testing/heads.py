@@ -43,8 +43,8 @@ TOLERANCE = 1e-5
 def maker(name: str, options: dict[str, Any] | None = None) -> Make:
     """Makes the head that a recipe would make, `WIDTH` wide; `options` may name the settings of its decoder beside its
     own."""
-    given = nested(name, {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})})
-    return lambda spec, sizes: registry.make("heads", name, (spec, sizes), given)
+    settings = nested(name, {"hidden_size": WIDTH, "embedding_size": 5, **(options or {})})
+    return lambda spec, sizes: registry.make("heads", name, (spec, sizes), settings)
 
 
 def nested(name: str, options: dict[str, Any], decoder: str = "recurrent") -> dict[str, Any]:
@@ -96,28 +96,28 @@ def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list
     def draw(*size: int) -> Tensor:
         return torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)
 
-    made = []
+    sources = []
     for lengths, start in INPUTS[inputs]:
         steps = None if lengths is None else Steps(draw(sum(lengths), WIDTH), Layout(list(lengths)))
         state = (draw(len(TARGETS), 3), draw(len(TARGETS), 2)) if start == "state" else None
-        made.append(Encoded(steps, draw(len(TARGETS), 4), state))
-    return made
+        sources.append(Encoded(steps, draw(len(TARGETS), 4), state))
+    return sources
 
 
 def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
     return [
         Sizes(
-            one.steps and one.steps.values.shape[1],
-            one.summary.shape[1],
-            tuple(part.shape[1] for part in one.state or ()),
+            source.steps and source.steps.values.shape[1],
+            source.summary.shape[1],
+            tuple(part.shape[1] for part in source.state or ()),
         )
-        for one in encoded
+        for source in encoded
     ]
 
 
 def rows_of(encoded: Sequence[Encoded], rows: Sequence[int]) -> list[Encoded]:
     """These examples alone, in this order."""
-    return [one.select(torch.tensor(rows)) for one in encoded]
+    return [source.select(torch.tensor(rows)) for source in encoded]
 
 
 def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
@@ -127,23 +127,23 @@ def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
 
 @torch.no_grad()
 def extending_is_stepping(make: Make, inputs: str) -> None:
-    """Law a: a prompt said at once gives the logits and the state of its symbols said one by one; an empty one
+    """Law a: a prompt read at once gives the logits and the state of its symbols read one by one; an empty one
     nothing."""
     head, encoded = _case(make, inputs)
     prompt = targets()
     start = head.start(encoded)
     whole, after = head.extend(prompt, start)
-    for row, (symbols, found) in enumerate(zip(prompt.split(), whole.scores.split(list(TARGETS)))):
+    for row, (symbols, scores) in enumerate(zip(prompt.split(), whole.scores.split(list(TARGETS)))):
         state = start.reorder(torch.tensor([row]))
         for place, symbol in enumerate(symbols):
-            one, state = head.step(symbol[None], state)
-            near(found[place], one.scores[0], f"logits of row {row} at step {place}")
+            distribution, state = head.step(symbol[None], state)
+            near(scores[place], distribution.scores[0], f"logits of row {row} at step {place}")
         _same_state(after.reorder(torch.tensor([row])), state, f"after row {row}")
 
 
 @torch.no_grad()
-def extending_goes_on(make: Make, inputs: str) -> None:
-    """A prompt in two parts is the prompt at once, whichever hypotheses stand in the state and in whatever order."""
+def extending_in_two_parts(make: Make, inputs: str) -> None:
+    """A prompt in two parts is the prompt at once, whichever hypotheses the state holds, in any order."""
     head, encoded = _case(make, inputs)
     first, second = targets((3, 0, 2, 1, 4)), targets((0, 2, 3, 1, 2), seed=2)
     for rows in ([0, 1, 2, 3, 4], [0], [0, 1, 2], [4, 2, 2, 0, 1, 4]):
@@ -153,7 +153,7 @@ def extending_goes_on(make: Make, inputs: str) -> None:
         later, state = head.extend(second.select(chosen), state)
         joined = [torch.cat(parts) for parts in zip(first.select(chosen).split(), second.select(chosen).split())]
         whole, expected = head.extend(Steps.of(joined), begin)
-        parts = whole.scores.split([len(one) for one in joined])
+        parts = whole.scores.split([len(symbols) for symbols in joined])
         ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, second.select(chosen).split())]
         near(later.scores, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
         _same_state(state, expected, f"for hypotheses {rows}")
@@ -175,12 +175,12 @@ def scores_are_sums_over_steps(make: Make, inputs: str) -> None:
     head, encoded = _case(make, inputs)
     scored = head.score(encoded, targets())
     for row, symbols in enumerate(targets().split()):
-        state, said, total, right = head.start(encoded).reorder(torch.tensor([row])), head.begin, 0.0, 0
+        state, previous, total, right = head.start(encoded).reorder(torch.tensor([row])), head.begin, 0.0, 0
         for symbol in [*symbols.tolist(), head.end]:
-            distribution, state = head.step(torch.tensor([said]), state)
+            distribution, state = head.step(torch.tensor([previous]), state)
             total += float(distribution.scores[0].double().log_softmax(0)[symbol])
             right += int(distribution.mode()) == symbol
-            said = symbol
+            previous = symbol
         near(scored.log_probability[row], torch.tensor(total), f"score of row {row}")
         assert int(scored.num_right[row]) == right and int(scored.num_targets[row]) == len(symbols) + 1
 
@@ -202,9 +202,9 @@ def what_comes_later_changes_nothing(make: Make, inputs: str) -> None:
     prompt = targets()
     early = prompt.layout.positions < 2
     other = prompt.with_values(torch.where(early, prompt.values, (prompt.values - 1) % 5 + 2))
-    one, two = (head.extend(each, head.start(encoded))[0].scores for each in (prompt, other))
-    near(one[early], two[early], "logits before the change")
-    assert not torch.allclose(one[~early], two[~early]), "the changed symbols are not heard"
+    before, after = (head.extend(each, head.start(encoded))[0].scores for each in (prompt, other))
+    near(before[early], after[early], "logits before the change")
+    assert not torch.allclose(before[~early], after[~early]), "the changed symbols have no effect"
 
 
 @torch.no_grad()
@@ -214,7 +214,7 @@ def every_input_is_read(make: Make, inputs: str) -> None:
     before = head.score(encoded, targets()).log_probability
     other = read(inputs, seed=7)
     for place in range(len(encoded)):
-        changed = [other[k] if k == place else one for k, one in enumerate(encoded)]
+        changed = [other[k] if k == place else source for k, source in enumerate(encoded)]
         assert not torch.allclose(head.score(changed, targets()).log_probability, before), f"input {place} is not read"
 
 
@@ -222,12 +222,14 @@ def gradients_are_right(make: Make, inputs: str) -> None:
     """Law c: gradients of inputs and parameters agree with finite differences in float64; every parameter has one."""
     head, encoded = _case(make, inputs, torch.float64)
     truth = targets((2, 1, 0, 3, 1))
-    given = [one.steps.values for one in encoded if one.steps is not None] + [one.summary for one in encoded]
-    given += [part for one in encoded for part in one.state or ()]
-    for tensor in given:
+    tensors = [source.steps.values for source in encoded if source.steps is not None] + [
+        source.summary for source in encoded
+    ]
+    tensors += [part for source in encoded for part in source.state or ()]
+    for tensor in tensors:
         tensor.requires_grad_()
     # gradcheck moves its inputs in place, so the tensors need not travel as arguments.
-    every = (*given, *head.parameters())
+    every = (*tensors, *head.parameters())
     assert torch.autograd.gradcheck(lambda *_: head.loss(encoded, truth).total, every, fast_mode=True)
     head.loss(encoded, truth).total.backward()
     for name, parameter in head.named_parameters():
@@ -243,12 +245,12 @@ def same_seed_same_bits(make: Make, inputs: str) -> None:
         loss = head.train().loss(encoded, targets()).total
         loss.backward()
         runs.append([loss, *(parameter.grad for parameter in head.parameters())])
-    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+    assert all(torch.equal(first, other) for first, other in zip(*runs, strict=True))
 
 
 LAWS = (
     extending_is_stepping,
-    extending_goes_on,
+    extending_in_two_parts,
     loss_is_minus_score,
     scores_are_sums_over_steps,
     company_changes_nothing,
@@ -285,7 +287,7 @@ def options_matter(name: str, values: dict[str, Sequence[Any]], further: dict[st
 
 
 def learns_to_reverse(name: str, options: dict[str, Any] | None = None, *, updates: int = 120, seed: int = 0) -> float:
-    """Law j: trained to say 2 to 4 of 4 symbols backward, comes to 95 % of sequences right; returns the share."""
+    """Law j: trained to reverse 2 to 4 of 4 symbols, comes to 95 % of sequences right; returns the share."""
     torch.manual_seed(seed)
     spec = Symbols(7, 0, 1, 2)
     encoder = registry.make("encoders", "recurrent", (spec,), {"cell": "gru", "hidden_size": 24, "embedding_size": 12})
@@ -311,10 +313,10 @@ def learns_to_reverse(name: str, options: dict[str, Any] | None = None, *, updat
     return right
 
 
-def near(found: Tensor, expected: Tensor, what: str) -> None:
-    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
+def near(actual: Tensor, expected: Tensor, what: str) -> None:
+    assert actual.shape == expected.shape, f"{what}: shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
     largest = max(1e-3, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    apart = (actual - expected).abs().max().item() if expected.numel() else 0.0
     assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
         f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
     )
@@ -327,11 +329,11 @@ def _case(make: Make, inputs: str, dtype: torch.dtype = torch.float32) -> tuple[
     return make(SPEC, sizes_of(encoded)).to(dtype).eval(), encoded
 
 
-def _same_state(found: Decoding, expected: Decoding, what: str) -> None:
-    assert found.values.keys() == expected.values.keys() and torch.equal(found.rows, expected.rows), what
+def _same_state(actual: Decoding, expected: Decoding, what: str) -> None:
+    assert actual.values.keys() == expected.values.keys() and torch.equal(actual.rows, expected.rows), what
     for name, value in expected.values.items():
-        near(found.values[name], value, f"state {name} {what}")
-    for k, weights in enumerate(found.attention):
+        near(actual.values[name], value, f"state {name} {what}")
+    for k, weights in enumerate(actual.attention):
         earlier = expected.attention[k] if expected.attention else torch.zeros_like(weights)
         near(weights, earlier, f"attention {k} {what}")
 
@@ -340,4 +342,7 @@ def _fingerprint(make: Make) -> list[Tensor]:
     """The loss while training, then parameters."""
     head, encoded = _case(make, "one")
     torch.manual_seed(3)
-    return [head.train().loss(encoded, targets()).total.detach(), *(one.detach() for one in head.parameters())]
+    return [
+        head.train().loss(encoded, targets()).total.detach(),
+        *(parameter.detach() for parameter in head.parameters()),
+    ]

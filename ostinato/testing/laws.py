@@ -5,8 +5,8 @@ laws.run("cells", "gru", {"reset": "before"})
 laws.run("joins", MyJoin)
 
 A room's suite is the module of this package that has its name; its `run` is called here. It fails by AssertionError,
-and says which law and why. What it tries besides the laws is every other option of the member, one at a time: each
-value must change something, or be refused by ConfigError.
+and names the law and the reason. What it tries besides the laws is every other option of the member, one at a time:
+each value must change something, or be refused by ConfigError.
 """
 
 from __future__ import annotations

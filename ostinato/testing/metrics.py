@@ -127,7 +127,7 @@ def the_reference_itself_is_best(make: Make, kind: str) -> None:
 
 
 def what_it_lacks_is_named(make: Make, kind: str) -> None:
-    """Without a column that it needs, it says which."""
+    """A missing column is named in the message."""
     metric, given = make(), predictions(kind)
     for column in set(metric.needs) - {"expected"}:
         assert column in metric.lacks(replace(given, **{column: None})), f"{column} is needed, and is not missed"

@@ -111,7 +111,7 @@ def values_come_back(make: Make, column: Sequence[Any]) -> None:
     """Law h: a decoded value is read as the encoded one was; and so is what `write` makes of it, parsed again."""
     modality = fitted(make, column)
     if not modality.aligns:
-        return  # what is never an output need not be said again
+        return  # what is never an output need not be generated again
     for raw in column:
         array = modality.encode(raw)
         back = modality.decode(array)

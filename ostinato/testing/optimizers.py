@@ -37,7 +37,8 @@ def it_goes_down(make: Make) -> None:
 
 
 def its_state_is_tensors_and_numbers(make: Make) -> None:
-    """What a checkpoint keeps is tensors and numbers, and an optimizer that takes it up goes on with the same bits."""
+    """What a checkpoint keeps is tensors and numbers, and an optimizer that takes it up continues with the same
+    bits."""
     weights = _weights()
     optimizer = make().make(weights)
     _steps(optimizer, weights, 3)

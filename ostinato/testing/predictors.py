@@ -338,7 +338,7 @@ def same_seed_same_bits(make: Make, spec: Spec, num_inputs: int) -> None:
 
 @torch.no_grad()
 def weights_are_all_there_is(make: Make, spec: Spec, num_inputs: int) -> None:
-    """Law f: another head with these weights says the same bits."""
+    """Law f: another head with these weights predicts the same bits."""
     head, encoded = _case(make, spec, num_inputs)
     torch.manual_seed(5)
     other = make(spec, sizes_of(encoded)).eval()
@@ -423,7 +423,8 @@ def learns(
     *,
     updates: int = 150,
 ) -> float:
-    """Law j: trained over a small recurrent encoder on sequences of 4 symbols, says what `answer` makes of new ones.
+    """Law j: trained over a small recurrent encoder on sequences of 4 symbols, predicts what `answer` makes of new
+    ones.
 
     Args:
         answer: one sequence (T,) of symbols from 3 to 6 to its target.

@@ -45,7 +45,7 @@ def a_factor_is_a_function_of_the_update(make: Make) -> None:
 
 
 def facts_are_all(make: Make) -> None:
-    """Law f: facts are JSON, and a schedule that takes them up goes on as the one that observed."""
+    """Law f: facts are JSON, and a schedule that takes them up continues as the one that observed."""
     schedule, other = _observed(make), make()
     other.restore(json.loads(json.dumps(schedule.facts())))
     for value in (*VALIDATIONS, 0.1):

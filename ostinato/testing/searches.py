@@ -23,13 +23,13 @@ _STATES = 1009
 
 
 class TableGenerator(Generator):
-    """A random language in a table: a whole number, changed by each symbol and by what the example's memory says, picks
+    """A random language in a table: a whole number, changed by each symbol and by the example's memory, picks
     the row.
 
-        state[t] = (31 * state[t-1] + 7 * said[t] + sum of the example + 3) mod 1009
+        state[t] = (31 * state[t-1] + 7 * symbol[t] + sum of the example + 3) mod 1009
         logits[t] = table[state[t]];   weights[t] = softmax over the example's own steps of looks[state[t]]
 
-    What follows depends on all that was said and on the example, as in a trained decoder, and every symbol has a
+    The next symbol depends on all symbols before it and on the example, as in a trained decoder, and every symbol has a
     chance.
 
     Args:
@@ -81,8 +81,8 @@ class TableGenerator(Generator):
         self.num_rows += len(steps)
         memory = state.memory[0]
         self.num_remembered += len(memory.layout)
-        heard = memory.values.sum((1, 2)).long()[state.rows]
-        number = (31 * state.values["state"] + 7 * steps + heard + 3) % _STATES
+        total = memory.values.sum((1, 2)).long()[state.rows]
+        number = (31 * state.values["state"] + 7 * steps + total + 3) % _STATES
         after = replace(state, values={"state": number}, attention=self._weights(number, memory, state.rows))
         return Categorical(self.table[number]), after
 
@@ -112,7 +112,11 @@ class TableGenerator(Generator):
 
 def encode(examples: Sequence[Sequence[int]]) -> list[Encoded]:
     """Examples for `TableGenerator`: each a list of whole numbers."""
-    return [Encoded(Steps.of([torch.tensor(one, dtype=torch.float32).reshape(-1, 1) for one in examples]), None, None)]
+    return [
+        Encoded(
+            Steps.of([torch.tensor(example, dtype=torch.float32).reshape(-1, 1) for example in examples]), None, None
+        )
+    ]
 
 
 def random_examples(count: int, seed: int) -> list[list[int]]:
@@ -130,12 +134,12 @@ def found(
     attention: bool = False,
 ) -> list[list[Hypothesis]]:
     """The answers to these examples; each example's seed is made of its own numbers."""
-    seeds = torch.tensor([sum(number * 131**place for place, number in enumerate(one, 1)) for one in examples])
+    seeds = torch.tensor([sum(number * 131**place for place, number in enumerate(example, 1)) for example in examples])
     state = generator.start(encode(examples))
     return search.search(generator, state, torch.tensor(max_lengths), seeds, attention=attention)
 
 
-def said_one_by_one(
+def scored_one_by_one(
     generator: Generator, example: Sequence[int], symbols: Sequence[int]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Log-probabilities (V,) before each of these symbols and the end, and the weights (S,) of each step."""
@@ -149,12 +153,12 @@ def said_one_by_one(
 
 
 def log_probability(generator: Generator, example: Sequence[int], symbols: Sequence[int]) -> float:
-    scores, _ = said_one_by_one(generator, example, symbols)
+    scores, _ = scored_one_by_one(generator, example, symbols)
     return sum(float(row[symbol]) for row, symbol in zip(scores, [*symbols, generator.end]))
 
 
 def repeats(symbols: Sequence[int], size: int) -> bool:
-    """Whether a sequence of `size` symbols stands in it twice; 0 means never."""
+    """Whether a sequence of `size` symbols occurs in it twice; 0 means never."""
     windows = [tuple(symbols[place : place + size]) for place in range(len(symbols) - size + 1)] if size else []
     return len(set(windows)) < len(windows)
 
@@ -172,12 +176,12 @@ def all_answers(
     symbols = [symbol for symbol in range(generator.num_symbols) if symbol not in (generator.begin, generator.end)]
     answers = []
     for length in range(min(min_length, max_length), max_length + 1):
-        for said in itertools.product(symbols, repeat=length):
-            if repeats(said, no_repeat_ngrams):
+        for word in itertools.product(symbols, repeat=length):
+            if repeats(word, no_repeat_ngrams):
                 continue
-            scores, weights = said_one_by_one(generator, example, said)
-            total = sum(float(row[symbol]) for row, symbol in zip(scores, [*said, generator.end]))
-            answers.append((score(total, length + 1, weights), list(said)))
+            scores, weights = scored_one_by_one(generator, example, word)
+            total = sum(float(row[symbol]) for row, symbol in zip(scores, [*word, generator.end]))
+            answers.append((score(total, length + 1, weights), list(word)))
     return sorted(answers, key=lambda answer: -answer[0])
 
 
@@ -196,23 +200,23 @@ def beam_one_by_one(
     least, alive, answers = min(min_length, max_length), [(0.0, [])], []
     for step in range(max_length + 1):
         grown = []
-        for total, said in alive:
-            scores, weights = said_one_by_one(generator, example, said)
+        for total, prefix in alive:
+            scores, weights = scored_one_by_one(generator, example, prefix)
             allowed = [
                 symbol
                 for symbol in range(generator.num_symbols)
-                if symbol not in (generator.begin, generator.end) and not repeats([*said, symbol], no_repeat_ngrams)
+                if symbol not in (generator.begin, generator.end) and not repeats([*prefix, symbol], no_repeat_ngrams)
             ]
             if step == max_length or not allowed:
                 allowed = [generator.end]
             elif step >= least:
                 allowed.append(generator.end)
-            grown.extend((total + float(scores[-1][symbol]), said, symbol, weights) for symbol in sorted(allowed))
-        grown.sort(key=lambda one: -one[0])
-        for total, said, symbol, weights in grown[:width]:
+            grown.extend((total + float(scores[-1][symbol]), prefix, symbol, weights) for symbol in sorted(allowed))
+        grown.sort(key=lambda beam: -beam[0])
+        for total, prefix, symbol, weights in grown[:width]:
             if symbol == generator.end:
-                answers.append((score(total, step + 1, weights), said))
-        alive = [(total, [*said, symbol]) for total, said, symbol, _ in grown if symbol != generator.end][:width]
+                answers.append((score(total, step + 1, weights), prefix))
+        alive = [(total, [*prefix, symbol]) for total, prefix, symbol, _ in grown if symbol != generator.end][:width]
     return sorted(answers, key=lambda answer: -answer[0])[:n_best]
 
 
@@ -220,7 +224,8 @@ def check_company(search: Search, generator: Generator, examples: list[list[int]
     """Answers are the same alone, together and in another order: symbols equal, numbers to 1e-5 of their size."""
     together = found(search, generator, examples, max_lengths, attention=True)
     alone = [
-        found(search, generator, [one], [longest], attention=True)[0] for one, longest in zip(examples, max_lengths)
+        found(search, generator, [source], [longest], attention=True)[0]
+        for source, longest in zip(examples, max_lengths)
     ]
     order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(1)).tolist()
     shuffled = found(search, generator, [examples[i] for i in order], [max_lengths[i] for i in order], attention=True)
@@ -235,26 +240,26 @@ def check_answers(search: Search, generator: Generator, examples: list[list[int]
         found(search, generator, examples, max_lengths, attention=True), examples, max_lengths
     ):
         assert 1 <= len(answers) <= search.n_best
-        assert [one.score for one in answers] == sorted((one.score for one in answers), reverse=True)
-        for one in answers:
-            assert len(one.symbols) <= longest and not {generator.begin, generator.end} & set(one.symbols)
-            assert one.finished or len(one.symbols) == longest or len(one.symbols) == search.max_length
-            own = log_probability(generator, example, one.symbols)
-            assert abs(one.log_probability - own) <= 1e-5 * max(1, abs(own)), (one, own)
-            _, weights = said_one_by_one(generator, example, one.symbols)
+        assert [answer.score for answer in answers] == sorted((answer.score for answer in answers), reverse=True)
+        for answer in answers:
+            assert len(answer.symbols) <= longest and not {generator.begin, generator.end} & set(answer.symbols)
+            assert answer.finished or len(answer.symbols) == longest or len(answer.symbols) == search.max_length
+            own = log_probability(generator, example, answer.symbols)
+            assert abs(answer.log_probability - own) <= 1e-5 * max(1, abs(own)), (answer, own)
+            _, weights = scored_one_by_one(generator, example, answer.symbols)
             if weights:
-                torch.testing.assert_close(one.attention, torch.stack(weights), rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(answer.attention, torch.stack(weights), rtol=1e-5, atol=1e-6)
             else:
-                assert one.attention is None
+                assert answer.attention is None
 
 
 def _check_same(answers: list[Hypothesis], others: list[Hypothesis]) -> None:
-    assert [one.symbols for one in answers] == [one.symbols for one in others]
-    assert [one.finished for one in answers] == [one.finished for one in others]
-    for one, other in zip(answers, others):
-        for value, expected in ((one.score, other.score), (one.log_probability, other.log_probability)):
-            assert abs(value - expected) <= 1e-5 * max(1, abs(expected)), (one, other)
-        torch.testing.assert_close(one.attention, other.attention, rtol=1e-5, atol=1e-6)
+    assert [answer.symbols for answer in answers] == [answer.symbols for answer in others]
+    assert [answer.finished for answer in answers] == [answer.finished for answer in others]
+    for answer, other in zip(answers, others):
+        for value, expected in ((answer.score, other.score), (answer.log_probability, other.log_probability)):
+            assert abs(value - expected) <= 1e-5 * max(1, abs(expected)), (answer, other)
+        torch.testing.assert_close(answer.attention, other.attention, rtol=1e-5, atol=1e-6)
 
 
 def build(member: Member) -> Search:

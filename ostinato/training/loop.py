@@ -189,7 +189,7 @@ class _Session:
         self.checkpoints = Checkpoints(folder / "checkpoints", task.names)
         saved = self.checkpoints.latest(listeners.notes)
         if saved is not None and not resume:
-            raise DataError(f"{folder}: holds a run already; go on with --resume, or start anew with --overwrite")
+            raise DataError(f"{folder}: holds a run already; continue it with --resume, or start anew with --overwrite")
         self.model = task.model
         self.losses: Callable[[Any], dict[str, Loss]] = (
             task.model.losses if training.tbptt is None else self.chunk_losses
@@ -475,7 +475,7 @@ class _Session:
     def stop_if_asked(self) -> None:
         if self.interrupted:
             self.save()
-            raise Interrupted(f"stopped after update {self.place.updates}; saved, go on with --resume")
+            raise Interrupted(f"stopped after update {self.place.updates}; saved, continue with --resume")
 
     @contextmanager
     def opened(self) -> Iterator[None]:

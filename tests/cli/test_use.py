@@ -124,7 +124,9 @@ def test_an_answer_stops_where_it_is_told_to(trained, cli, refused):
     assert not any(
         stop in line for line in cli("predict", trained, *texts, "--n-best", "2", "--stop", stop).out.splitlines()
     )
-    refused("predict", trained, *texts, "--stop", r"\n\n", says=[r"stop: '\n\n'", r"never says '\n'", "leave it out"])
+    refused(
+        "predict", trained, *texts, "--stop", r"\n\n", says=[r"stop: '\n\n'", r"never generates '\n'", "leave it out"]
+    )
     refused("predict", trained, *texts, "--stop", "", says=["search.stop.0", "at least 1 character"])
 
 

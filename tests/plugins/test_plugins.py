@@ -221,7 +221,8 @@ def test_a_drawing_is_streamed_step_by_step_as_it_is_predicted(drawings):
 
 
 def lines_of_pixels(folder, count, seed=0):
-    """A folder with a manifest: lines of pixels, each in a file of its own, and whether more of them are black or white."""
+    """A folder with a manifest: lines of pixels, each in a file of its own, and whether more of them are black or
+    white."""
     drawn = random.Random(seed)
     rows = ["line:file,most"]
     folder.mkdir()

@@ -140,9 +140,9 @@ def test_completions_keep_the_stops_of_the_recipe(run, monkeypatch):
 
 
 def test_several_answers_at_once_cannot_be_told(run):
-    with pytest.raises(ConfigError, match="--stream tells one answer"):
+    with pytest.raises(ConfigError, match="--stream prints one answer"):
         prompting.streamed(run, {"text": "a"}, make("searches", "beam"), seed=0, hear=print)
-    with pytest.raises(ConfigError, match="--stream tells one answer"):
+    with pytest.raises(ConfigError, match="--stream prints one answer"):
         prompting.streamed(run, {"text": "a"}, make("searches", "sample", (), {"n_best": 2}), seed=0, hear=print)
 
 

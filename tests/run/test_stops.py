@@ -45,7 +45,7 @@ def stopped_answers(generator, example, longest, stops):
             if any(stop in letters[:-1] for stop in stops):
                 continue
             stopped = any(stop in letters for stop in stops)
-            scores, _ = laws.said_one_by_one(generator, example, said)
+            scores, _ = laws.scored_one_by_one(generator, example, said)
             total = sum(float(row[symbol]) for row, symbol in zip(scores, said))
             answers.append((total if stopped else total + float(scores[-1][generator.end]), list(said)))
     return sorted(answers, key=lambda one: -one[0])
@@ -169,10 +169,10 @@ def test_symbols_stop_at_symbols():
 @pytest.mark.parametrize(
     ("modality", "stop", "told"),
     [
-        (text("char"), "x\ny", "never says 'x', 'y'"),
-        (text("word"), "\n\n", r"never says '\\n'"),
-        (text("char", lowercase=True), "END", "never says 'E', 'N', 'D'"),
-        (make("modalities", "tokens"), "X", "never says 'X'"),
+        (text("char"), "x\ny", "never generates 'x', 'y'"),
+        (text("word"), "\n\n", r"never generates '\\n'"),
+        (text("char", lowercase=True), "END", "never generates 'E', 'N', 'D'"),
+        (make("modalities", "tokens"), "X", "never generates 'X'"),
         (make("modalities", "tokens"), " ", "holds no symbol"),
     ],
 )

@@ -10,7 +10,7 @@ def plain(generator, example, longest, least=0):
     """The most probable symbol at each step, and whether the end came by itself."""
     said = []
     while True:
-        scores = laws.said_one_by_one(generator, example, said)[0][-1]
+        scores = laws.scored_one_by_one(generator, example, said)[0][-1]
         scores[generator.begin] = -torch.inf
         if len(said) < least:
             scores[generator.end] = -torch.inf

@@ -67,7 +67,7 @@ def test_symbols_come_as_often_as_they_are_probable(options):
     generator, draws = laws.TableGenerator(12, 5), 20_000
     search = Sample(n_best=draws, min_length=1, **options)
     (answers,) = laws.found(search, generator, [[3, 4]], [1])
-    scores = laws.said_one_by_one(generator, [3, 4], [])[0][0].numpy()
+    scores = laws.scored_one_by_one(generator, [3, 4], [])[0][0].numpy()
     scores[[generator.begin, generator.end]] = -np.inf
     expected = allowed(scores, **options)
     counts = dict.fromkeys(expected, 0)

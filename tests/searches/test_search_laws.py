@@ -84,7 +84,7 @@ def test_a_prompt_said_before_is_gone_on_from(name):
     for example, (answer, *_) in zip(examples, whole):
         own = laws.log_probability(generator, example, [5, 3, *answer.symbols])
         own -= sum(
-            float(row[symbol]) for row, symbol in zip(laws.said_one_by_one(generator, example, [5, 3])[0], [5, 3])
+            float(row[symbol]) for row, symbol in zip(laws.scored_one_by_one(generator, example, [5, 3])[0], [5, 3])
         )
         assert answer.log_probability == pytest.approx(own, rel=1e-5)
 
