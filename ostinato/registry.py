@@ -182,9 +182,9 @@ def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) ->
     fields = dict(extra)
     for parameter in keyword_only(cls):
         fields[parameter.name] = field(parameter.annotation, parameter.default)
-    made = create_model(cls.__name__, __base__=base, **fields)
-    made.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
-    return made
+    derived = create_model(cls.__name__, __base__=base, **fields)
+    derived.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
+    return derived
 
 
 def keyword_only(cls: type) -> list[inspect.Parameter]:
@@ -220,11 +220,11 @@ def open_slots(annotation: Any, default: str | None) -> Any:
         return Annotated[(open_slots(arguments[0], default), *arguments[1:])]
     if origin in (Union, types.UnionType):
         opened = [open_slots(part, default) for part in arguments]
-        made = union(opened)
+        field = union(opened)
         is_slot = any(part is not before for part, before in zip(opened, arguments))
         if is_slot and type(None) in arguments:
-            return Annotated[made, BeforeValidator(lambda value: None if value == "none" else value)]
-        return made
+            return Annotated[field, BeforeValidator(lambda value: None if value == "none" else value)]
+        return field
     if origin in (list, tuple, dict) and arguments:
         return origin[tuple(open_slots(part, default) for part in arguments)]
     return annotation

@@ -170,7 +170,9 @@ class RecurrentDecoder(Decoder):
         if self.bridge is None:
             starts = [self._zeros(rows, size) for size in self.state_sizes]
         else:
-            read = [one.state if whole else (one.summary,) for one, whole in zip(encoded, self.starts_from_state)]
+            read = [
+                source.state if whole else (source.summary,) for source, whole in zip(encoded, self.starts_from_state)
+            ]
             last = torch.cat([part for parts in read for part in parts if part is not None], 1)
             starts = torch.tanh(linear(last, self.bridge.weight, self.bridge.bias)).split(self.state_sizes, 1)
         values = dict(zip(names, starts))
@@ -259,7 +261,7 @@ class RecurrentDecoder(Decoder):
 
     def _last_weights(self, state: Decoding) -> tuple[Tensor, ...]:
         """The weights of the step before, zeros where there was none."""
-        return state.attention or tuple(self._zeros(len(state.rows), one.values.shape[1]) for one in state.memory)
+        return state.attention or tuple(self._zeros(len(state.rows), memory.values.shape[1]) for memory in state.memory)
 
     def _at_once(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
         """Where no result of a step enters the recurrence: one scan a layer, then attention for all steps at once."""
@@ -281,20 +283,20 @@ class RecurrentDecoder(Decoder):
         """Step after step, sequences from longest to shortest, each step over those still alive."""
         layout, loop = steps.layout, _Loop(self)
         order = layout.order
-        memory = tuple(one.take(state.rows.index_select(0, order)) for one in state.memory)
+        memory = tuple(source.take(state.rows.index_select(0, order)) for source in state.memory)
         values = {name: value.index_select(0, order) for name, value in state.values.items()}
         in_time = self._dropped(self.embedding(steps.values.index_select(0, layout.time_major)))
         embedded, gates = in_time.split(layout.alive), loop.gates(in_time).split(layout.alive)
         ended: list[dict[str, Tensor]] = []
         parts: list[list[Tensor]] = []
-        weights = tuple(one.index_select(0, order) for one in self._last_weights(state))
+        weights = tuple(weight.index_select(0, order) for weight in self._last_weights(state))
         width = len(layout)
         for time, alive in enumerate(layout.alive):
             if alive < width:
-                whole = values | {f"weights.{k}": one for k, one in enumerate(weights)}
+                whole = values | {f"weights.{k}": weight for k, weight in enumerate(weights)}
                 ended.append({name: value[alive:] for name, value in whole.items()})
                 values = {name: value[:alive] for name, value in values.items()}
-                memory = tuple(one.first(alive) for one in memory)
+                memory = tuple(source.first(alive) for source in memory)
                 width = alive
             embedded_now, gates_now = embedded[time], gates[time]
             if choose is not None and time:
@@ -306,7 +308,7 @@ class RecurrentDecoder(Decoder):
             read, values, weights = self._one_step(loop, gates_now, embedded_now, values, memory, None)
             parts.append(read)
         features = [torch.cat(column).index_select(0, layout.packed) for column in zip(*parts)]
-        last = values | {f"weights.{k}": one for k, one in enumerate(weights)}
+        last = values | {f"weights.{k}": weight for k, weight in enumerate(weights)}
         back = torch.argsort(order)
         after = {
             name: torch.cat([last[name], *(part[name] for part in reversed(ended))]).index_select(0, back)
@@ -350,12 +352,12 @@ class RecurrentDecoder(Decoder):
         self, query: Tensor, values: dict[str, Tensor], memory: tuple[Memory, ...], rows: Tensor | None
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         contexts, weights = [], []
-        for k, (attention, one) in enumerate(zip(self.attentions, memory)):
+        for k, (attention, source) in enumerate(zip(self.attentions, memory)):
             previous = values.get(f"previous.{k}")
             if rows is not None:
-                context, weight = one.attend_rows(attention, query, rows, previous)
+                context, weight = source.attend_rows(attention, query, rows, previous)
             else:
-                both = one.attend(attention, query.unsqueeze(1), None if previous is None else previous.unsqueeze(1))
+                both = source.attend(attention, query.unsqueeze(1), None if previous is None else previous.unsqueeze(1))
                 context, weight = both[0].squeeze(1), both[1].squeeze(1)
             contexts.append(context)
             weights.append(weight)

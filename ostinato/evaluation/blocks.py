@@ -60,12 +60,12 @@ class Blocks(NamedTuple):
     @property
     def worth(self) -> float:
         """How many blocks there are end to end, with the part of one that may be left."""
-        return sum(max(1.0, len(one) / self.length) for one in self.stretches)
+        return sum(max(1.0, len(stretch) / self.length) for stretch in self.stretches)
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """(units, width): the rows of every block that can be drawn, summed."""
         rows = rows if self.times is None else _by_time(self.times, rows)
-        return np.concatenate([self._sums(rows[one]) for one in self.stretches])
+        return np.concatenate([self._sums(rows[stretch]) for stretch in self.stretches])
 
     def _sums(self, rows: np.ndarray) -> np.ndarray:
         if len(rows) <= self.length:
@@ -76,8 +76,8 @@ class Blocks(NamedTuple):
     def counts(self, draws: int, seed: int) -> Iterator[np.ndarray]:
         """(some draws, units): how often each unit is drawn."""
         generator = np.random.default_rng(seed)
-        sizes = np.array([len(one) if len(one) > self.length else 1 for one in self.stretches])
-        lengths = np.array([len(one) for one in self.stretches])
+        sizes = np.array([len(stretch) if len(stretch) > self.length else 1 for stretch in self.stretches])
+        lengths = np.array([len(stretch) for stretch in self.stretches])
         some = max(1, _MOST_COUNTS // int(sizes.sum()))
         for start in range(0, draws, some):
             rows = min(some, draws - start)
@@ -93,8 +93,8 @@ class Blocks(NamedTuple):
         """How many blocks, end to end, hold an example that differs; a part of one that is left is none of its own."""
         differ = differ if self.times is None else np.bincount(self.times, differ) > 0
         number = sum(
-            int(np.logical_or.reduceat(differ[one], np.arange(0, len(one), self.length)).sum())
-            for one in self.stretches
+            int(np.logical_or.reduceat(differ[stretch], np.arange(0, len(stretch), self.length)).sum())
+            for stretch in self.stretches
         )
         return min(number, self.number)
 
@@ -128,7 +128,7 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
     sorted_by = np.argsort(numbers, kind="stable")
     ends = np.flatnonzero(np.diff(numbers[sorted_by])) + 1
     stretches = np.split(sorted_by, ends)
-    lengths = np.array([len(one) for one in stretches])
+    lengths = np.array([len(stretch) for stretch in stretches])
     longest = int(lengths.max())
     times, is_shared = None, False
     if order.time is not None:
@@ -145,7 +145,7 @@ def blocks(order: Order, influence: np.ndarray) -> Blocks:
             return Blocks([np.arange(len(moved))], length, number, False, description, times)
     length = longest
     if len(stretches) < MANY_SERIES and not is_shared:
-        length = min(longest, max(order.least, automatic([influence[one] for one in stretches])))
+        length = min(longest, max(order.least, automatic([influence[stretch] for stretch in stretches])))
     within = 1 < len(stretches) < MANY_SERIES and lengths.min() >= 2 * length
     number = (
         int(_numbers_within(lengths, length).sum()) if within else round(float(np.maximum(1, lengths / length).sum()))
@@ -200,13 +200,13 @@ def influence(metric: Metric, rows: np.ndarray) -> np.ndarray:
 def automatic(parts: Sequence[np.ndarray]) -> int:
     """The block length of `blocks` for numbers in parts, each about its mean; 1 where neighbours are independent."""
     count = sum(map(len, parts))
-    centred = [one - one.mean() for one in parts]
+    centred = [part - part.mean() for part in parts]
     near = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))
     most = min(math.ceil(math.sqrt(count)) + near, max(map(len, parts)) - 1)
     if most < 1:
         return 1
     covariances = (
-        np.array([sum(float(one[k:] @ one[: max(0, len(one) - k)]) for one in centred) for k in range(most + 1)])
+        np.array([sum(float(part[k:] @ part[: max(0, len(part) - k)]) for part in centred) for k in range(most + 1)])
         / count
     )
     if covariances[0] <= 0:

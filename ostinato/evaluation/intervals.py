@@ -104,7 +104,7 @@ def paired(metric: Metric, first: Predictions, second: Predictions, *, draws: in
     """
     _demand_same_examples(metric, first, second)
     rows = [_rows(metric, first), _rows(metric, second)]
-    values = [metric.value(one.sum(0).tolist()) for one in rows]
+    values = [metric.value(matrix.sum(0).tolist()) for matrix in rows]
     drawn = None
     if first.order is not None:
         drawn = blocks(first.order, influence(metric, rows[1]) - influence(metric, rows[0]))
@@ -130,8 +130,8 @@ def _rows(metric: Metric, predictions: Predictions) -> np.ndarray:
     """(examples, width): the metric's statistics."""
     lengths = {name: len(column) for name, column in predictions.columns().items()}
     if len(set(lengths.values())) > 1:
-        given = ", ".join(f"{number} {name}" for name, number in sorted(lengths.items()))
-        raise DataError(f"{_name(metric)}: one entry per example is needed in each column, but there are {given}")
+        counted = ", ".join(f"{number} {name}" for name, number in sorted(lengths.items()))
+        raise DataError(f"{_name(metric)}: one entry per example is needed in each column, but there are {counted}")
     if not len(predictions.expected):
         raise DataError(f"{_name(metric)}: there is no example to measure; give a split with at least one")
     rows = np.asarray(metric.statistics(predictions), dtype=np.float64)
@@ -161,7 +161,7 @@ def resampled(
     if drawn is None:
         every = _counts(len(matrices[0]), draws, seed)
     else:
-        matrices = [drawn.sums(one) for one in matrices]
+        matrices = [drawn.sums(rows) for rows in matrices]
         every = drawn.counts(draws, seed)
     for counts in every:
         sums = [(counts @ matrix).tolist() for matrix in matrices]
@@ -202,10 +202,10 @@ def widened(values: np.ndarray, drawn: Sequence[Blocks]) -> np.ndarray:
     Source: Hesterberg 2015 (The American Statistician 69:371) for both corrections; there percentiles are taken further
         out instead, to where few blocks have no draws.
     """
-    freedom = sum(one.freedom for one in drawn)
+    freedom = sum(blocks.freedom for blocks in drawn)
     if freedom < 1:
         return values
-    short = sum(one.number for one in drawn) / sum(one.worth - one.strata for one in drawn)
+    short = sum(blocks.number for blocks in drawn) / sum(blocks.worth - blocks.strata for blocks in drawn)
     centre = values.mean(0)
     return centre + short**0.5 * students_t(freedom) / _NORMAL * (values - centre)
 
@@ -220,7 +220,7 @@ def standard_error(values: np.ndarray, drawn: Sequence[Blocks], freedom: int) ->
     """That of what was drawn and widened, with its degrees of freedom; `freedom` where examples were drawn."""
     if not drawn:
         return float(values.std()), freedom
-    freedom = sum(one.freedom for one in drawn)
+    freedom = sum(blocks.freedom for blocks in drawn)
     return (float(values.std()) * _NORMAL / students_t(freedom), freedom) if freedom else (0.0, 0)
 
 
@@ -254,7 +254,7 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
     if smaller_side < FEW_DRAWS:
         # Without a spread all draws are one number, not 0: only how many differ counts.
         at_most = 2 * (FEW_DRAWS + 1) / (len(drawn) + 1)
-        p_value = min(at_most, 2 * _beyond(abs(difference), [one for one in errors if one[0] > 0]))
+        p_value = min(at_most, 2 * _beyond(abs(difference), [error for error in errors if error[0] > 0]))
     return min(1.0, max(p_value, 2.0 ** (1 - num_differing)))
 
 
@@ -302,18 +302,18 @@ def _demand_same_examples(metric: Metric, first: Predictions, second: Prediction
             )
         if left is None:
             continue
-        for example, (one, other) in enumerate(zip(left, right, strict=True)):
-            if not same(one, other):
+        for example, (value, other) in enumerate(zip(left, right, strict=True)):
+            if not same(value, other):
                 raise DataError(
-                    f"{_name(metric)}: {column} of example {example + 1} is {one!r} for the first system and"
+                    f"{_name(metric)}: {column} of example {example + 1} is {value!r} for the first system and"
                     f" {other!r} for the"
                     " second; evaluate both on the same split, in the same order"
                 )
     if metric.per_step and first.num_targets is not None and second.num_targets is not None:
-        for example, (one, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
-            if one != other:
+        for example, (value, other) in enumerate(zip(first.num_targets, second.num_targets, strict=True)):
+            if value != other:
                 raise DataError(
-                    f"{_name(metric)}: reference {example + 1} has {one:g} steps for the first system and {other:g}"
+                    f"{_name(metric)}: reference {example + 1} has {value:g} steps for the first system and {other:g}"
                     " for the second;"
                     " numbers per step compare only under one tokenizer: compare by the other metrics"
                 )

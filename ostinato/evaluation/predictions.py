@@ -135,7 +135,7 @@ class _Columns:
         best = [predicted[at][self.output][0] if self.columns["predicted"] is not None else None for at in present]
         self._extend("predicted", [answer and answer.value for answer in best])
         quantiles = [answer and answer.quantiles for answer in best]
-        self._extend("quantiles", quantiles if all(one is not None for one in quantiles) else None)
+        self._extend("quantiles", quantiles if all(levels is not None for levels in quantiles) else None)
         self._extend("expected", [self.run.raw(rows[at], self.place) for at in present])
         self._extend("alternatives", [self._alternatives(rows[at]) for at in present])
         self.by_step += scored.by_step or [None] * len(present)

@@ -53,7 +53,7 @@ def over_seeds(
 
     Source: Zou and Donner 2008 (Statistics in Medicine 27:1693) for the sum of squares.
     """
-    values = [metric.value(one.sum(0).tolist()) for one in runs]
+    values = [metric.value(rows.sum(0).tolist()) for rows in runs]
     mean, number = statistics.fmean(values), len(runs[0]) if shared else sum(map(len, runs))
     if metric.is_share and not orders:
         hits, examples = (runs[0] if len(runs) == 1 else np.concatenate(runs)).sum(0).tolist()
@@ -99,20 +99,20 @@ def difference(
     Errors:
         DataError: the two sides are not measured on as many examples, or cannot be measured.
     """
-    if [len(one) for one in first] != [len(one) for one in second]:
+    if [len(rows) for rows in first] != [len(rows) for rows in second]:
         raise DataError(
-            f"{[len(one) for one in first]} examples beside {[len(one) for one in second]}; only equal ones can be"
+            f"{[len(rows) for rows in first]} examples beside {[len(rows) for rows in second]}; only equal ones can be"
             " paired"
         )
-    sides = [[metric.value(one.sum(0).tolist()) for one in runs] for runs in (first, second)]
-    differences = [other - one for one, other in zip(*sides)]
+    sides = [[metric.value(rows.sum(0).tolist()) for rows in runs] for runs in (first, second)]
+    differences = [other - value for value, other in zip(*sides)]
     mean = statistics.fmean(differences)
     nothing = ROUNDING * max(map(abs, itertools.chain(*sides)))
     mean = mean if abs(mean) > nothing else 0.0
     parts = _drawn(metric, [second, first], shared, orders)
     drawn = widened(np.subtract(*_means(metric, [second, first], shared, parts, draws, seed)), parts)
     how = f"paired block bootstrap over {_described(parts)}" if parts else "paired bootstrap over examples"
-    freedom = sum(len(one) - 1 for one in (first[:1] if shared else first))
+    freedom = sum(len(rows) - 1 for rows in (first[:1] if shared else first))
     errors = [standard_error(drawn, parts, freedom)]
     if len(first) > 1:
         error = statistics.stdev(differences) / len(first) ** 0.5
@@ -120,10 +120,10 @@ def difference(
         drawn = drawn + error * np.random.default_rng(seed).standard_t(len(first) - 1, len(drawn))
         how += f" and Student's t over {len(first)} seeds"
     low, high = (end if abs(end) > nothing else 0.0 for end in ends(drawn))
-    differ = [(one != other).any(1) for one, other in zip(first, second)]
+    differ = [(rows != other).any(1) for rows, other in zip(first, second)]
     differing = [np.any(differ, 0)] if shared else differ
-    counted = zip(parts, differing) if parts else ((None, one) for one in differing)
-    num_differing = sum(int(one.sum()) if part is None else part.differing(one) for part, one in counted)
+    counted = zip(parts, differing) if parts else ((None, rows) for rows in differing)
+    num_differing = sum(int(rows.sum()) if part is None else part.differing(rows) for part, rows in counted)
     p_value = chance(drawn, mean, errors, num_differing)
     real = (low > 0 or high < 0) and p_value < 1 - LEVEL
     return Compared(
@@ -148,19 +148,19 @@ def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
     """
     results, highest = list(compared), 0.0
     for rank, at in enumerate(sorted(range(len(compared)), key=lambda at: compared[at].p_value)):
-        one = compared[at]
-        highest = max(highest, min(1.0, (len(compared) - rank) * one.p_value))
-        real = one.real and highest < 1 - LEVEL
+        pair = compared[at]
+        highest = max(highest, min(1.0, (len(compared) - rank) * pair.p_value))
+        real = pair.real and highest < 1 - LEVEL
         results[at] = Compared(
-            one.first,
-            one.second,
-            one.difference,
-            one.low,
-            one.high,
+            pair.first,
+            pair.second,
+            pair.difference,
+            pair.low,
+            pair.high,
             highest,
             real,
-            _better(metric, one.difference, real),
-            one.method,
+            _better(metric, pair.difference, real),
+            pair.method,
         )
     return results
 
@@ -179,15 +179,17 @@ def _drawn(metric: Metric, sides: Sequence[Runs], shared: bool, orders: Orders) 
     if not orders:
         return []
     signs = (1, -1)
-    moved = [sum(sign * influence(metric, one) for sign, one in zip(signs, of_seed)) for of_seed in zip(*sides)]
+    moved = [sum(sign * influence(metric, rows) for sign, rows in zip(signs, of_seed)) for of_seed in zip(*sides)]
     if shared:
         return [blocks(orders[0], np.mean(moved, 0))]
-    return [blocks(order, one) for order, one in zip(orders, moved)]
+    return [blocks(order, influences) for order, influences in zip(orders, moved)]
 
 
 def _described(drawn: Sequence[Blocks]) -> str:
     return (
-        drawn[0].description if len(drawn) == 1 else f"{sum(one.number for one in drawn)} blocks of {len(drawn)} splits"
+        drawn[0].description
+        if len(drawn) == 1
+        else f"{sum(blocks.number for blocks in drawn)} blocks of {len(drawn)} splits"
     )
 
 
@@ -196,12 +198,12 @@ def _means(
 ) -> np.ndarray:
     """(sides, draws): the mean over runs on drawn examples, the same for all sides, and for runs that share them."""
     if shared:
-        flat = [one for runs in sides for one in runs]
+        flat = [matrix for runs in sides for matrix in runs]
         values = np.array(resampled(metric, flat, draws, seed, drawn[0] if drawn else None))
         return values.reshape(len(values), len(sides), -1).mean(2).T
     each = [
-        np.array(resampled(metric, one, draws, seed + number, drawn[number] if drawn else None))
-        for number, one in enumerate(map(list, zip(*sides)))
+        np.array(resampled(metric, matrices, draws, seed + number, drawn[number] if drawn else None))
+        for number, matrices in enumerate(map(list, zip(*sides)))
     ]
     least = min(map(len, each))
-    return np.mean([one[:least] for one in each], 0).T
+    return np.mean([column[:least] for column in each], 0).T

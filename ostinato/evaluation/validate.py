@@ -31,8 +31,8 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
     monitored = run.recipe.settings.training.monitor
     values: dict[str, float] = {}
     for output in run.outputs:
-        given = known_of(run.outputs[output])
-        scores = {name: _joined(scored[output], name) if name in given else None for name in SCORED}
+        possible = known_of(run.outputs[output])
+        scores = {name: _joined(scored[output], name) if name in possible else None for name in SCORED}
         values[f"{output}.loss"] = float(-scores["log_probability"].sum() / scores["num_targets"].sum())
         columns = {name: None if column is None else column.tolist() for name, column in scores.items()}
         known = Predictions(None, [""] * len(columns["num_targets"]), **columns)

@@ -81,8 +81,8 @@ class NextStep(NextHead):
             raise ConfigError(
                 "next_step: the input that it continues gives no steps; choose a recurrent or convolutional encoder"
             )
-        for place, one in enumerate(sizes[1:], 2):
-            if one.summary is None:
+        for place, other in enumerate(sizes[1:], 2):
+            if other.summary is None:
                 raise ConfigError(
                     f"next_step: input {place} in `reads` gives no summary to read beside each step; leave it out"
                 )
@@ -90,7 +90,7 @@ class NextStep(NextHead):
         self.tied, self.dropout, self.label_smoothing = tied, dropout, label_smoothing
         self.activation_regularization = activation_regularization
         self.temporal_activation_regularization = temporal_activation_regularization
-        self.width = sizes[0].steps + sum(one.summary for one in sizes[1:])
+        self.width = sizes[0].steps + sum(other.summary for other in sizes[1:])
         self.readout: nn.Linear | None = None
         self.output = softmax_of(softmax, self.width, spec.size, cutoffs, label_smoothing=label_smoothing, tied=tied)
 
@@ -141,7 +141,9 @@ class NextStep(NextHead):
 
     def _features(self, encoded: Sequence[Encoded]) -> Tensor:
         steps = encoded[0].steps
-        read = torch.cat([steps.values, *(one.summary.index_select(0, steps.layout.rows) for one in encoded[1:])], 1)
+        read = torch.cat(
+            [steps.values, *(other.summary.index_select(0, steps.layout.rows) for other in encoded[1:])], 1
+        )
         return read if self.readout is None else linear(read, self.readout.weight, self.readout.bias)
 
     def _dropped(self, values: Tensor) -> Tensor:

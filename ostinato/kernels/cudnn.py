@@ -51,16 +51,16 @@ def scan(
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
     unsorted = torch.argsort(layout.order)
     # PackedSequence counts on the CPU how many sequences have each step
-    given = PackedSequence(x.index_select(0, into), torch.tensor(layout.alive))
-    start = tuple(one.index_select(0, layout.order).unsqueeze(0) for one in state)
+    packed = PackedSequence(x.index_select(0, into), torch.tensor(layout.alive))
+    start = tuple(state_part.index_select(0, layout.order).unsqueeze(0) for state_part in state)
     weights = [cell.weight_x, cell.weight_h]
-    biases = [one for one in (cell.bias_x, cell.bias_h) if one is not None]
+    biases = [bias for bias in (cell.bias_x, cell.bias_h) if bias is not None]
     if len(biases) == 1:
         biases = [biases[0], torch.zeros_like(biases[0])]
     function = _FUNCTIONS[cell.native().cell]
     hidden, *last = function(
-        given.data,
-        given.batch_sizes,
+        packed.data,
+        packed.batch_sizes,
         start if len(start) > 1 else start[0],
         weights + biases,
         bool(biases),
@@ -69,7 +69,7 @@ def scan(
         True,
         False,
     )
-    return hidden.index_select(0, back), tuple(one.squeeze(0).index_select(0, unsorted) for one in last)
+    return hidden.index_select(0, back), tuple(state_part.squeeze(0).index_select(0, unsorted) for state_part in last)
 
 
 def _without_empty(
@@ -80,8 +80,8 @@ def _without_empty(
     hidden, last = scan(
         cell,
         x,
-        tuple(one.index_select(0, kept) for one in state),
+        tuple(part.index_select(0, kept) for part in state),
         Layout(layout.lengths[rows], layout.device),
         reverse=reverse,
     )
-    return hidden, tuple(one.index_copy(0, kept, new) for one, new in zip(state, last))
+    return hidden, tuple(part.index_copy(0, kept, new) for part, new in zip(state, last))

@@ -86,7 +86,7 @@ def decode(
     """
     plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
     tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, masks)
-    if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors):
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
         return _Decode.apply(plan, *tensors)
     call = _Call(plan, tensors)
     call.forward()
@@ -178,7 +178,7 @@ class _Call:
 
     def __init__(self, plan: _Plan, tensors: Sequence[Tensor | None], buffers: Sequence[Tensor | None] | None = None):
         self.plan = plan
-        tensors = self.tensors = [None if one is None else one.contiguous() for one in tensors]
+        tensors = self.tensors = [None if tensor is None else tensor.contiguous() for tensor in tensors]
         self.x, self.keys, self.values, self.query_weight, self.query_bias, self.energy = tensors[:6]
         self.readout, self.readout_bias, self.start_fed = tensors[6:_SHARED]
         self.layers = [tensors[k : k + _OF_LAYER] for k in range(_SHARED, len(tensors), _OF_LAYER)]
@@ -216,8 +216,8 @@ class _Call:
 
     def _new_weights(self) -> Tensor:
         # a step's are padded with zeros, so that they are one matrix
-        made = self.x.new_empty if self.plan.examples is None else self.x.new_zeros
-        return made(int(self.weight_offsets[-1]))
+        allocate = self.x.new_empty if self.plan.examples is None else self.x.new_zeros
+        return allocate(int(self.weight_offsets[-1]))
 
     def _structure(self, gradients: dict[str, int | None]) -> Decoder:
         """A decoder for the library; it lives as long as this call."""
@@ -370,4 +370,4 @@ class _Decode(torch.autograd.Function):
         saved = ctx.saved_tensors
         call = _Call(ctx.plan, saved[: ctx.num_tensors], saved[ctx.num_tensors :])
         gradients = call.backward(d_out, d_contexts)
-        return None, *(one if wanted else None for one, wanted in zip(gradients, ctx.needs_input_grad[1:]))
+        return None, *(gradient if wanted else None for gradient, wanted in zip(gradients, ctx.needs_input_grad[1:]))

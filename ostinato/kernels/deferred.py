@@ -87,8 +87,8 @@ class _Start(torch.autograd.Function):
         entries = ctx.tape.take()
         if not entries:
             return None, None, None
-        h = torch.cat([one for one, _ in entries])
-        dy = torch.cat([one for _, one in entries])
+        h = torch.cat([part for part, _ in entries])
+        dy = torch.cat([part for _, part in entries])
         return (
             (dy.t().mm(h) if ctx.needs_input_grad[0] else None),
             (dy.sum(0) if ctx.needs_input_grad[1] else None),

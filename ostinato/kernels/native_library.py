@@ -169,10 +169,10 @@ def _openmp() -> tuple[int | None, ...]:
     """
     process = ctypes.CDLL(None)
     try:
-        found = [process.GOMP_parallel, process.omp_get_thread_num, process.omp_get_num_threads]
+        functions = [process.GOMP_parallel, process.omp_get_thread_num, process.omp_get_num_threads]
     except AttributeError:
         return None, None, None
-    return tuple(ctypes.cast(one, ctypes.c_void_p).value for one in found)
+    return tuple(ctypes.cast(function, ctypes.c_void_p).value for function in functions)
 
 
 @cache
@@ -198,14 +198,14 @@ def library() -> Library | None:
     Errors:
         KernelError: it is of another version, or the instruction set asked for is not there.
     """
-    found = _found()
-    if isinstance(found, str):
+    loaded = _found()
+    if isinstance(loaded, str):
         return None
-    found.follow_torch()
-    return found
+    loaded.follow_torch()
+    return loaded
 
 
 def why_not() -> str:
     """Why there is no native library; empty where there is one."""
-    found = _found()
-    return found if isinstance(found, str) else ""
+    loaded = _found()
+    return loaded if isinstance(loaded, str) else ""

@@ -62,8 +62,8 @@ def steps(predicted: Any, expected: Any, example: int) -> list[tuple[str, str]]:
             " per step"
             " is needed"
         )
-    pairs = ((label_of(one, example), label_of(other, example)) for one, other in zip(labels, right, strict=True))
-    return [(one or "", other) for one, other in pairs if other is not None]
+    pairs = ((label_of(label, example), label_of(other, example)) for label, other in zip(labels, right, strict=True))
+    return [(label or "", other) for label, other in pairs if other is not None]
 
 
 def _labels(raw: Any, example: int) -> frozenset[str] | None:

@@ -48,8 +48,8 @@ class SpanF1(Metric):
         read = spans if _are_tags({label for pair in pairs for side in pair for label in side}) else _runs
         rows = []
         for predicted, expected in pairs:
-            found, right = set(read(predicted)), set(read(expected))
-            rows.append([len(found & right), len(found), len(right)])
+            guessed, right = set(read(predicted)), set(read(expected))
+            rows.append([len(guessed & right), len(guessed), len(right)])
         return rows
 
     def value(self, total: Sequence[float]) -> float:

@@ -45,11 +45,11 @@ class Batch:
     pieces: Pieces | None = None
 
     def to(self, device: torch.device | str) -> Batch:
-        inputs, targets, given = (
+        inputs, targets, present = (
             {name: column.to(device) for name, column in columns.items()}
             for columns in (self.inputs, self.targets, self.given)
         )
-        return Batch(inputs, targets, given, self.pieces)
+        return Batch(inputs, targets, present, self.pieces)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())).layout)

@@ -62,7 +62,7 @@ def refuse_unlike(members: Sequence[Member]) -> None:
 
 
 def _difference(first: Member, other: Member, place: str) -> str | None:
-    missing = next((one.name for one in (first, other) if place not in one.columns), None)
+    missing = next((run.name for run in (first, other) if place not in run.columns), None)
     if missing is not None:
         return f"{missing} has none"
     mine, theirs = first.columns[place], other.columns[place]
@@ -82,7 +82,7 @@ def _difference(first: Member, other: Member, place: str) -> str | None:
 
 
 def _told(name: str, mine: Any, theirs: Any) -> str:
-    if all(isinstance(one, list) and all(isinstance(each, str) for each in one) for one in (mine, theirs)):
+    if all(isinstance(value, list) and all(isinstance(each, str) for each in value) for value in (mine, theirs)):
         alone = {"here": set(theirs) - set(mine), "there": set(mine) - set(theirs)}
         sides = [f"{_shown(sorted(more))} only {where}" for where, more in alone.items() if more]
         return f"{name}: {', '.join(sides) or 'the same in another order'}"

@@ -114,13 +114,13 @@ def _kept(rows: int, steps: int, device: torch.device) -> Layout:
 
 
 def _ragged(lengths: Lengths, rows: int, steps: int, padded: Tensor) -> Layout:
-    given = torch.as_tensor(lengths)
-    if given.numel() and (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool):
-        raise TypeError(f"lengths must be whole numbers, got {given.dtype}")
+    counts = torch.as_tensor(lengths)
+    if counts.numel() and (counts.is_floating_point() or counts.is_complex() or counts.dtype == torch.bool):
+        raise TypeError(f"lengths must be whole numbers, got {counts.dtype}")
     shape = tuple(padded.shape)
-    if given.shape != (rows,):
-        given = tuple(given.shape)
-        raise ValueError(f"lengths must be one number per sequence, ({rows},) for input {shape}, got shape {given}")
-    if rows and not 0 <= int(given.min()) <= int(given.max()) <= steps:
-        raise ValueError(f"lengths must lie between 0 and {steps} for input of shape {shape}, got {given.tolist()}")
-    return Layout(given, padded.device)
+    if counts.shape != (rows,):
+        counts = tuple(counts.shape)
+        raise ValueError(f"lengths must be one number per sequence, ({rows},) for input {shape}, got shape {counts}")
+    if rows and not 0 <= int(counts.min()) <= int(counts.max()) <= steps:
+        raise ValueError(f"lengths must lie between 0 and {steps} for input of shape {shape}, got {counts.tolist()}")
+    return Layout(counts, padded.device)

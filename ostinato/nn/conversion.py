@@ -64,7 +64,7 @@ def convert(model: nn.Module) -> Conversion:
 
 
 def _descend(
-    parent: nn.Module, place: str, done: Conversion, made: dict[nn.Module, Recurrent], seen: set[nn.Module]
+    parent: nn.Module, place: str, done: Conversion, replaced: dict[nn.Module, Recurrent], seen: set[nn.Module]
 ) -> None:
     """Swaps among the children of a module. One in two places becomes one in both."""
     if parent in seen:
@@ -77,12 +77,12 @@ def _descend(
         if (why := _why_not(child)) is not None:
             done.kept[here] = why
         elif (kind := _replacement(child)) is None:
-            _descend(child, here, done, made, seen)
+            _descend(child, here, done, replaced, seen)
         else:
-            if child not in made:
-                made[child] = _swapped(child, kind)
-            setattr(parent, name, made[child])
-            done.swapped[here] = repr(made[child])
+            if child not in replaced:
+                replaced[child] = _swapped(child, kind)
+            setattr(parent, name, replaced[child])
+            done.swapped[here] = repr(replaced[child])
 
 
 def _replacement(module: nn.Module) -> type[Recurrent] | None:
@@ -115,9 +115,9 @@ def _why_not(module: nn.Module) -> str | None:
 
 def _strange_parameters(module: nn.RNNBase) -> str | None:
     wanted = {name: one.shape for name, one in _like(module, _replacement(module)).named_parameters()}
-    found = {name: None if one is None else one.shape for name, one in module._parameters.items()}
-    if module._buffers or module._modules or wanted != found:
-        strange = sorted({name for name, _ in wanted.items() ^ found.items()} | {*module._buffers, *module._modules})
+    own = {name: None if one is None else one.shape for name, one in module._parameters.items()}
+    if module._buffers or module._modules or wanted != own:
+        strange = sorted({name for name, _ in wanted.items() ^ own.items()} | {*module._buffers, *module._modules})
         return f"its parameters are not those that its arguments make: {', '.join(strange)}"
     return None
 

@@ -43,17 +43,17 @@ class _Kept:
 
     def fill(self, key: tuple, layers: list[Prepared], parameters: Mapping[str, Tensor]) -> None:
         self.key, self.layers, self.parameters = key, layers, list(parameters.values())
-        self.places = [one.data_ptr() for one in self.parameters]
+        self.places = [parameter.data_ptr() for parameter in self.parameters]
 
     def is_of(self, key: tuple, parameters: Mapping[str, Tensor]) -> bool:
         """Whether it was made for this key from these parameters, in these places; the layers check their values."""
-        given = parameters.values()
+        own = parameters.values()
         return (
             key == self.key
-            and len(given) == len(self.places)
-            and all(map(operator.is_, given, self.parameters))
-            and list(map(Tensor.data_ptr, given)) == self.places
-            and all(map(Tensor.is_contiguous, given))
+            and len(own) == len(self.places)
+            and all(map(operator.is_, own, self.parameters))
+            and list(map(Tensor.data_ptr, own)) == self.places
+            and all(map(Tensor.is_contiguous, own))
         )
 
     def __deepcopy__(self, memo: dict) -> _Kept:
@@ -145,10 +145,10 @@ class Recurrent(nn.Module, ABC):
                     setattr(self, names[-1][1], nn.Parameter(torch.empty(parameter.shape, device=device, dtype=dtype)))
                 for own, norm in cell.named_children():
                     names.append((own, f"{own}_l{layer}{way}"))
-                    made = nn.LayerNorm(
+                    layer_norm = nn.LayerNorm(
                         norm.normalized_shape, norm.eps, bias=norm.bias is not None, device=device, dtype=dtype
                     )
-                    setattr(self, names[-1][1], made)
+                    setattr(self, names[-1][1], layer_norm)
                 for own in [*cell._parameters, *cell._modules]:
                     delattr(cell, own)
                     setattr(cell, own, None)
@@ -241,23 +241,23 @@ class Recurrent(nn.Module, ABC):
             return None
         if len(states) != self._cells[0].num_states or not input.is_contiguous():
             return None
-        for one in states:
-            if type(one) is not Tensor or not one.is_contiguous():
+        for state in states:
+            if type(state) is not Tensor or not state.is_contiguous():
                 return None
         if not dispatch.native_is_allowed((input, *states)):
             return None
         kept, shape, kind = self._kept, input.shape, input.dtype
-        key = (shape, *[one.shape for one in states], kind, library().instruction_set)
+        key = (shape, *[state.shape for state in states], kind, library().instruction_set)
         if not kept.is_of(key, self._parameters) and not self._prepare(key, input, states):
             return None
         rows = states[0].shape[1]
         stride = rows * self.hidden_size * input.element_size()  # from a layer's state to the next one's
-        last = [torch.empty_like(one) for one in states]
-        before, after = [one.data_ptr() for one in states], [one.data_ptr() for one in last]
+        last = [torch.empty_like(state) for state in states]
+        before, after = [state.data_ptr() for state in states], [state.data_ptr() for state in last]
         values = input
         for number, layer in enumerate(kept.layers):
             if number:
-                before, after = [one + stride for one in before], [one + stride for one in after]
+                before, after = [state + stride for state in before], [state + stride for state in after]
             hidden = torch.empty(shape[0], shape[1], self.hidden_size, dtype=kind)
             if not layer(values.data_ptr(), hidden.data_ptr(), before, after):
                 kept.key = None  # the weights are others now: made anew
@@ -269,7 +269,7 @@ class Recurrent(nn.Module, ABC):
         if input.dim() != 3 or min(input.shape[:2]) != 1 or max(input.shape[:2]) > FEW_STEPS:
             return False
         rows, steps = input.shape[:2] if self.batch_first else (input.shape[1], input.shape[0])
-        if any(one.shape != (len(self._cells), rows, self.hidden_size) for one in states):
+        if any(state.shape != (len(self._cells), rows, self.hidden_size) for state in states):
             return False
         cells = [self._bound(number) for number in range(len(self._cells))]
         # what has been parametrized away is no parameter to watch, and what does not fit has its error in the general
@@ -298,8 +298,8 @@ class Recurrent(nn.Module, ABC):
     def _tensor(self, name: str) -> Any:
         # The dictionary first: a step of a stream asks for a handful, and Module's own way takes half a microsecond
         # each.
-        found = self._parameters.get(name)
-        return getattr(self, name) if found is None else found
+        parameter = self._parameters.get(name)
+        return getattr(self, name) if parameter is None else parameter
 
     def _batch(self, input: Sequences, lengths: Lengths | None) -> Batch:
         if isinstance(input, Tensor):
@@ -357,43 +357,43 @@ class Recurrent(nn.Module, ABC):
         weight, sizes, rows = self._weight(), self._cells[0].state_sizes, batch.layout.lengths.shape[0]
         if hx is None:
             return [tuple(weight.new_zeros(rows, size) for size in sizes)] * len(self._cells)
-        given = hx if len(sizes) > 1 else (hx,)
-        listed = isinstance(given, (tuple, list)) and len(given) == len(sizes)
-        if not listed or not all(isinstance(one, Tensor) for one in given):
+        passed = hx if len(sizes) > 1 else (hx,)
+        listed = isinstance(passed, (tuple, list)) and len(passed) == len(sizes)
+        if not listed or not all(isinstance(state, Tensor) for state in passed):
             wanted = "a tuple (h, c) of two tensors" if len(sizes) > 1 else "a tensor"
             raise TypeError(f"{type(self).__name__}: hx must be {wanted}, got {type(hx).__name__}")
         tensors = []
-        for number, (one, size) in enumerate(zip(given, sizes)):
+        for number, (state, size) in enumerate(zip(passed, sizes)):
             what = f"hx[{number}]" if len(sizes) > 1 else "hx"
             wanted = (len(self._cells), size) if batch.single else (len(self._cells), rows, size)
-            if one.dim() != len(wanted):
+            if state.dim() != len(wanted):
                 form = "unbatched 2-D" if batch.single else "batched 3-D"
                 raise RuntimeError(
-                    f"For {form} input, {what} should also be {len(wanted)}-D but got {one.dim()}-D tensor:"
-                    f" expected {wanted}, got {tuple(one.shape)}"
+                    f"For {form} input, {what} should also be {len(wanted)}-D but got {state.dim()}-D tensor:"
+                    f" expected {wanted}, got {tuple(state.shape)}"
                 )
-            if one.shape != wanted:
-                raise RuntimeError(f"Expected {what} of size {wanted}, got {tuple(one.shape)}")
-            if one.device != weight.device:
+            if state.shape != wanted:
+                raise RuntimeError(f"Expected {what} of size {wanted}, got {tuple(state.shape)}")
+            if state.device != weight.device:
                 raise RuntimeError(
-                    f"{what} is on {one.device} and the module on {weight.device}; move one with .to(...)"
+                    f"{what} is on {state.device} and the module on {weight.device}; move one with .to(...)"
                 )
-            if one.dtype != weight.dtype:
-                if not torch.is_autocast_enabled(one.device.type):
+            if state.dtype != weight.dtype:
+                if not torch.is_autocast_enabled(state.device.type):
                     raise RuntimeError(
-                        f"{what} is {one.dtype} and the module {weight.dtype}; convert one with .to(...)"
+                        f"{what} is {state.dtype} and the module {weight.dtype}; convert one with .to(...)"
                     )
-                one = one.to(weight.dtype)
+                state = state.to(weight.dtype)
             if batch.single:
-                one = one.unsqueeze(1)
-            tensors.append(one if batch.order is None else one.index_select(1, batch.order))
-        return list(zip(*(one.unbind(0) for one in tensors)))
+                state = state.unsqueeze(1)
+            tensors.append(state if batch.order is None else state.index_select(1, batch.order))
+        return list(zip(*(state.unbind(0) for state in tensors)))
 
     def _final(self, after: list[tuple[Tensor, ...]], batch: Batch) -> Any:
         """The states after the last steps, as the caller's hx would be."""
         tensors = []
-        for one in zip(*after):
-            stacked = torch.stack(one) if len(one) > 1 else one[0].unsqueeze(0)
+        for parts in zip(*after):
+            stacked = torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
             if batch.inverse is not None:
                 stacked = stacked.index_select(1, batch.inverse)
             tensors.append(stacked.squeeze(1) if batch.single else stacked)

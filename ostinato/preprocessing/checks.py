@@ -26,12 +26,15 @@ def usable_rows(
     inputs, outputs = ([f"{way}.{name}" for name in getattr(recipe, way)] for way in ("inputs", "outputs"))
     needed, any_of = (inputs, outputs) if len(outputs) > 1 else (inputs + outputs, [])
     usable, left_out = dataset.usable(needed, any_of=any_of, rows=rows, max_steps=limit)
-    for reason, found in left_out.items():
-        notes.append(f"{split}: {found.count:,} rows left out, {reason} (the first: {found.first})")
+    for reason, dropped in left_out.items():
+        notes.append(f"{split}: {dropped.count:,} rows left out, {reason} (the first: {dropped.first})")
     if not len(usable):
-        told = (f"{found.count:,} rows: {reason} (the first: {found.first})" for reason, found in left_out.items())
+        reasons = (
+            f"{dropped.count:,} rows: {reason} (the first: {dropped.first})" for reason, dropped in left_out.items()
+        )
         raise DataError(
-            f"data.{split}: no row can be used: {'; '.join(told) or 'there are none'}; give rows that hold every column"
+            f"data.{split}: no row can be used: {'; '.join(reasons) or 'there are none'}; give rows that hold every "
+            "column"
         )
     for place in any_of:
         if count := int((~dataset.present(place, usable)).sum()):
@@ -114,4 +117,4 @@ def _other_unit(recipe: Settings, source: str) -> str:
 def _words(dataset: Dataset, place: str, rows: np.ndarray) -> np.ndarray:
     """How many words each of these rows has in a column of pieces."""
     parts = (dataset.steps(place, part) for part in np.array_split(rows, max(1, -(-len(rows) // COUNTED_ROWS))))
-    return np.concatenate([words_of(one.values[:, -1], one.layout)[1].lengths.numpy() for one in parts])
+    return np.concatenate([words_of(piece.values[:, -1], piece.layout)[1].lengths.numpy() for piece in parts])

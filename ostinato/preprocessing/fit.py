@@ -23,11 +23,14 @@ def fit(recipe: Settings, modalities: Mapping[str, Modality], columns: Mapping[s
     """
     owners, own = vocabulary_owners(recipe), own_settings(recipe)
     read = {
-        place: (columns_of(place, one), one.type, own[place] | {"tokenizer": None}) for place, one in places(recipe)
+        place: (columns_of(place, column), column.type, own[place] | {"tokenizer": None})
+        for place, column in places(recipe)
     }
     for owner in dict.fromkeys(owners.values()):
         sharing = [place for place, its in owners.items() if its == owner]
-        distinct = [place for k, place in enumerate(sharing) if read[place] not in [read[one] for one in sharing[:k]]]
+        distinct = [
+            place for k, place in enumerate(sharing) if read[place] not in [read[other] for other in sharing[:k]]
+        ]
         try:
             if isinstance(modalities[owner], Tokenized):
                 texts = (modalities[place].texts(columns[place]()) for place in distinct)

@@ -62,7 +62,7 @@ class SeriesSplits(Splits):
     def encoded(self, folder: Path) -> dict[str, Examples]:
         self.say("encoding the series")
         settings = self.recipe.settings
-        own, found = recipe_columns.own_settings(settings), {}
+        own, examples = recipe_columns.own_settings(settings), {}
         for split in ("train", "valid"):
             series, where = self.divided.series[split], f"data.{split}"
             table = Table([series], series.columns, where)
@@ -86,15 +86,15 @@ class SeriesSplits(Splits):
                     f"valid: {len(windows.empty):,} series have no window (the first:"
                     f" {windows.title(int(windows.empty[0]))})"
                 )
-            found[split] = WindowExamples(windows, rows, dataset=dataset)
-        train, valid = found["train"], found["valid"]
+            examples[split] = WindowExamples(windows, rows, dataset=dataset)
+        train, valid = examples["train"], examples["valid"]
         apart = -(-len(valid) // VALID_WINDOWS)
         if apart > 1:
             self.notes.append(f"validation looks at one in {apart} of {len(valid):,} windows; evaluate measures all")
-            found["valid"] = valid.pick(np.arange(0, len(valid), apart))
+            examples["valid"] = valid.pick(np.arange(0, len(valid), apart))
         self.recipe = with_stride(self.recipe, len(train))
         train.stride = _window(self.recipe.settings).stride
-        return found
+        return examples
 
     def amount(self, train: Examples) -> Amount:
         seen = len(train) // train.stride
@@ -177,14 +177,16 @@ def gather(
         else:
             (times if over_time == "dates" else constants).append(column)
     constants = list(dict.fromkeys([*constants, *extra]))
-    named = [one for one in (data.time, data.series) if one is not None]
-    read = list(dict.fromkeys([*named, *(one for channels in numbers.values() for one in channels), *constants]))
+    named = [name for name in (data.time, data.series) if name is not None]
+    read = list(
+        dict.fromkeys([*named, *(channel for channels in numbers.values() for channel in channels), *constants])
+    )
     opened = partial(open_table, source, base=base, data_root=roots, where=where)
     _demand_no_index(source, data.time, where)
     table = opened(columns=read)
     by_column = {column: modalities[place] for place, column in places(recipe).columns.items()}
     if data.time is not None:
-        found = long_table(
+        gathered = long_table(
             table,
             time=data.time,
             series=data.series,
@@ -196,8 +198,10 @@ def gather(
         for column in constants:
             if column in by_column:
                 parse, take = by_column[column].parse, by_column[column].take
-                found.cells[column] = [parse(one) if isinstance(one, str) else take(one) for one in found.cells[column]]
-        return found
+                gathered.cells[column] = [
+                    parse(cell) if isinstance(cell, str) else take(cell) for cell in gathered.cells[column]
+                ]
+        return gathered
     values: dict[str, Any] = {column: table.values(column, modality) for column, modality in by_column.items()}
     values |= {column: table.cells(column) for column in extra if column not in by_column}
     ahead = [
@@ -298,7 +302,7 @@ def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:
 
 def entire(series: Gathered, columns: Sequence[str]) -> Border:
     """Every step of each series."""
-    ends = np.array([len(one) for one in series.cells[columns[0]]], dtype=np.int64)
+    ends = np.array([len(cells) for cells in series.cells[columns[0]]], dtype=np.int64)
     return Border(np.zeros_like(ends), ends)
 
 

@@ -52,8 +52,8 @@ class Prepared:
 
 def cache_folder() -> Path:
     """Where encoded examples are kept: OSTINATO_CACHE, or `ostinato` in the user's cache folder."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ostinato"
+    path = os.environ.get(CACHE_VARIABLE)
+    return Path(path) if path else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ostinato"
 
 
 def prepare(
@@ -107,8 +107,8 @@ def _starts(
         return {}
     say("reading the vectors of words")
     sizes = {name: recipe.settings.inputs[name].encoder.embedding_size for name in asked}
-    given = {name: size for name, size in sizes.items() if size is not None}
-    return embeddings.starts(recipe.settings, modalities, base=recipe.base, roots=roots, sizes=given)
+    widths = {name: size for name, size in sizes.items() if size is not None}
+    return embeddings.starts(recipe.settings, modalities, base=recipe.base, roots=roots, sizes=widths)
 
 
 def _counted(train: Examples, modalities: Mapping[str, Modality], place: str) -> np.ndarray:

@@ -75,7 +75,7 @@ def words(recipe: Recipe) -> Chosen:
             continue
         tokenizer = columns[owners[place]].tokenizer.type
         if not component("tokenizers", tokenizer).subword or any(
-            one.of == read for one in recipe.settings.outputs.values()
+            other.of == read for other in recipe.settings.outputs.values()
         ):
             continue
         why = f"outputs.{name} has a label for each word, and {tokenizer} cuts words to pieces"
@@ -101,7 +101,7 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
             continue
         if _given(recipe, f"{place}.tokenizer.size"):
             continue
-        characters = sum(amount.characters[one] for one, owner in owners.items() if owner == place)
+        characters = sum(amount.characters[reader] for reader, owner in owners.items() if owner == place)
         size = _round(min(32_000, max(300, characters / 225)))
         chosen[f"{place}.tokenizer.size"] = (size, f"{characters:,} characters of training text, one piece per 225")
     return chosen
@@ -138,7 +138,8 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     owners = {name: encoder_owner(name, inputs) for name in inputs}
     heads = {name: settings.head for name, settings in recipe.settings.outputs.items()}
     reads = {
-        name: {owners[one] for one in settings.reads or inputs} for name, settings in recipe.settings.outputs.items()
+        name: {owners[reader] for reader in settings.reads or inputs}
+        for name, settings in recipe.settings.outputs.items()
     }
     own, read = {}, {}  # the width of an encoder's top layer, and of its steps, which hold each of its directions
     for name in dict.fromkeys(owners.values()):
@@ -166,7 +167,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             chosen,
             *_widest(head, place),
             "hidden_size",
-            max(read[one] for one in reads[name]),
+            max(read[reader] for reader in reads[name]),
             "the steps of the widest encoder",
         )
         _choose(
@@ -175,7 +176,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             head,
             place,
             "embedding_size",
-            max(own[one] for one in reads[name]),
+            max(own[reader] for reader in reads[name]),
             "as wide as the encoder",
         )
         _choose(

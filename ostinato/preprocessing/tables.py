@@ -99,14 +99,14 @@ class TableSplits(Splits):
             table: encode(table, self.modalities, self.columns, folder, settings=own)
             for table in dict.fromkeys(self.tables.values())
         }
-        found: dict[str, Examples] = {}
+        by_split: dict[str, Examples] = {}
         for split, table in self.tables.items():
             dataset = datasets[table]
             rows = usable_rows(settings, dataset, self.rows[split], settings.training.max_steps, split, self.notes)
             examples = RowExamples(table, self.columns, self.modalities, rows, dataset=dataset)
             streams = settings.training.tbptt is not None
-            found[split] = StreamExamples(examples, f"inputs.{streamed(settings)}") if streams else examples
-        return found
+            by_split[split] = StreamExamples(examples, f"inputs.{streamed(settings)}") if streams else examples
+        return by_split
 
     def amount(self, train: Examples) -> planning.Amount:
         return planning.Amount(len(train), {}, {place: int(train.lengths(place).sum()) for place in train.places})

@@ -79,20 +79,20 @@ def spans(tags: Sequence[str | None]) -> list[Span]:
 
     Source: conlleval (CoNLL-2000 and later), with S- as its successors for BIOES read it.
     """
-    found, start, before = [], 0, _OUT
+    marked, start, before = [], 0, _OUT
     for step, here in enumerate([*_parts(tags), _OUT]):
         if not (here[0] in "IE" and before[0] in "BI" and here[1] == before[1]):
             if before is not _OUT:
-                found.append(Span(before[1], start, step))
+                marked.append(Span(before[1], start, step))
             start = step
         before = here
-    return found
+    return marked
 
 
-def tags_of(found: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
+def tags_of(marked: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     """The tags of spans that do not overlap and are in order, in a sequence of `length` steps."""
     tags, before = [OUTSIDE] * length, Span("", -1, -1)
-    for span in found:
+    for span in marked:
         last, size = span.after - 1, span.after - span.first
         touches = before.after == span.first and before.label == span.label
         first_prefix = {"iob1": "B" if touches else "I", "iob2": "B", "bioes": "B" if size > 1 else "S"}[scheme]
@@ -142,9 +142,9 @@ def legal(tags: Sequence[str], scheme: Scheme) -> Legal:
     """Which of these tags may begin a sequence, end it and follow each other."""
     parts = _parts(tags)
     return Legal(
-        starts=tuple(allowed(_OUT, one, scheme) for one in parts),
-        ends=tuple(allowed(one, _OUT, scheme) for one in parts),
-        follows=tuple(tuple(allowed(one, other, scheme) for other in parts) for one in parts),
+        starts=tuple(allowed(_OUT, tag, scheme) for tag in parts),
+        ends=tuple(allowed(tag, _OUT, scheme) for tag in parts),
+        follows=tuple(tuple(allowed(tag, other, scheme) for other in parts) for tag in parts),
     )
 
 

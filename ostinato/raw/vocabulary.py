@@ -17,7 +17,7 @@ def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_cou
     for sequence in sequences:
         counts.update(sequence)
     known = sorted(
-        (symbol for symbol, count in counts.items() if count >= min_count), key=lambda one: (-counts[one], one)
+        (symbol for symbol, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
     )
     if not known and counts:
         raise DataError(

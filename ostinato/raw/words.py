@@ -8,11 +8,11 @@ import unicodedata
 def _ranges(characters: list[int]) -> str:
     """The inside of a character class that holds these characters."""
     runs: list[list[int]] = []
-    for one in characters:
-        if runs and runs[-1][1] == one - 1:
-            runs[-1][1] = one
+    for code in characters:
+        if runs and runs[-1][1] == code - 1:
+            runs[-1][1] = code
         else:
-            runs.append([one, one])
+            runs.append([code, code])
     return "".join(f"{chr(low)}-{chr(high)}" for low, high in runs)
 
 
@@ -26,7 +26,7 @@ def pattern() -> re.Pattern[str]:
     """
     # Python's \w leaves combining marks out, which would tear words of Devanagari, Thai or Arabic with vowels apart.
     marks = _ranges(
-        [one for one in [*range(0x20000), *range(0xE0100, 0xE01F0)] if unicodedata.category(chr(one))[0] == "M"]
+        [code for code in [*range(0x20000), *range(0xE0100, 0xE01F0)] if unicodedata.category(chr(code))[0] == "M"]
     )
     letters = rf"\w[\w{marks}\u200c\u200d]*"
     word = rf"{letters}(?:(?:['’\-\u2010\u2011]|(?<=\d)[.,:](?=\d)){letters})*"

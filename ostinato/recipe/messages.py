@@ -37,7 +37,7 @@ def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tup
             cls = members[place]
         elif error["type"] in ("missing", "extra_forbidden") and place == error["loc"][-1]:
             path.append(str(place))
-    where, sort, given = ".".join(path) or "recipe", error["type"], error.get("input")
+    where, sort, value = ".".join(path) or "recipe", error["type"], error.get("input")
     fields = getattr(cls, "model_fields", {})
     if sort == "extra_forbidden":
         parent = recipe
@@ -52,14 +52,14 @@ def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tup
     if sort == "union_tag_invalid":
         tag = str(error["ctx"]["tag"])
         return f"{where}.type" if isinstance(
-            given, dict
+            value, dict
         ) else where, f"'{tag}' is not known{nearest(tag, _members(cls))}"
     if sort == "union_tag_not_found":
         return where, f"choose one by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
     if sort == "missing":
         return where, "is needed and missing"
     message = error["msg"][0].lower() + error["msg"][1:]
-    return where, f"{message.removeprefix('value error, ')}, got {kind(given)}"
+    return where, f"{message.removeprefix('value error, ')}, got {kind(value)}"
 
 
 def _elsewhere(name: str, places: Sequence[Any], recipe: type[Settings]) -> str:
@@ -105,7 +105,7 @@ def _step(cls: Any, place: Any) -> Any:
 
 def _members(annotation: Any) -> dict[Any, Any]:
     """Tags of a union of settings and the classes behind them, however deep it is wrapped."""
-    found: dict[Any, Any] = {}
+    members: dict[Any, Any] = {}
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         tags = [mark.tag for mark in arguments[1:] if isinstance(mark, Tag)]
@@ -115,5 +115,5 @@ def _members(annotation: Any) -> dict[Any, Any]:
     if origin in (dict, list, tuple):
         return {}
     for part in arguments:
-        found |= _members(part)
-    return found
+        members |= _members(part)
+    return members

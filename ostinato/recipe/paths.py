@@ -29,8 +29,10 @@ def set_all(plain: dict[str, Any], sets: Sequence[str], origin: str, settings: S
     Errors:
         ConfigError: one has not this form, or sets something of an input or output that there is not.
     """
-    known = {side: list(one) if isinstance(one := plain.get(side), dict) else [] for side in ("inputs", "outputs")}
-    pairs = [parse_set(one) for one in sets]
+    known = {
+        side: list(columns) if isinstance(columns := plain.get(side), dict) else [] for side in ("inputs", "outputs")
+    }
+    pairs = [parse_set(assignment) for assignment in sets]
     notes: list[str] = []
     for path, value in pairs:
         set_path(plain, path, value, settings)

@@ -60,12 +60,12 @@ class Recipe:
     def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
         """The recipe with values chosen from the data where the user gave none: path -> (value, reason). Nothing is
         checked."""
-        given, settings = _copied(self.given), self.settings
+        plain, settings = _copied(self.given), self.settings
         for path, (value, _) in chosen.items():
-            set_path(given, path, value, self.settings)
+            set_path(plain, path, value, self.settings)
             settings = _with_value(settings, path.split("."), value)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
-        return replace(self, settings=settings, given=given, reasons=reasons)
+        return replace(self, settings=settings, given=plain, reasons=reasons)
 
     def checked(self, modalities: Mapping[str, Modality]) -> Recipe:
         """The recipe checked as a whole, once all is chosen.
@@ -81,8 +81,8 @@ class Recipe:
         if not generates(self.settings):
             del written["search"]
         lines = dump_yaml(written)
-        told = sorted(self.reasons.items()) if reasons else ()
-        return lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in told)
+        chosen = sorted(self.reasons.items()) if reasons else ()
+        return lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in chosen)
 
 
 def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
@@ -100,7 +100,7 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        beside = [neighbour.name for neighbour in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         raise ConfigError(
             f"there is no recipe {path}{nearest(path.name, beside) or '; give the path of a YAML file'}"
         ) from None
@@ -111,7 +111,7 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     plain = parse_yaml(text, str(path))
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: a recipe is a mapping with inputs and outputs, this is {kind(plain)}")
-    origin = " ".join([str(path), *(f"--set {one}" for one in sets)])
+    origin = " ".join([str(path), *(f"--set {assignment}" for assignment in sets)])
     plain, notes = migrate(plain)
     notes += set_all(plain, sets, origin)
     return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin, notes=notes)
@@ -216,8 +216,8 @@ def _plain(value: Any) -> Any:
             else value.plain(full=False)
         )
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _copied(plain: Any) -> Any:
@@ -241,7 +241,7 @@ def _written(settings: Any) -> Any:
         return settings.model_dump()
     if isinstance(settings, Mapping):
         return {key: _written(value) for key, value in settings.items()}
-    return [_written(one) for one in settings] if isinstance(settings, (list, tuple)) else settings
+    return [_written(item) for item in settings] if isinstance(settings, (list, tuple)) else settings
 
 
 def _with_value(settings: Any, path: Sequence[str], value: Any) -> Any:
@@ -307,15 +307,15 @@ def check(
 def _shared(recipe: Settings) -> Settings:
     """The recipe in which inputs that read by another's vocabulary, and outputs that continue them, say what that
     is."""
-    columns, made, outputs = dict(recipe_columns.places(recipe)), {}, dict(recipe.outputs)
+    columns, shared, outputs = dict(recipe_columns.places(recipe)), {}, dict(recipe.outputs)
     for place, owner in recipe_columns.vocabulary_owners(recipe).items():
-        one = columns[place]
-        if place != owner and isinstance(getattr(one, "encoder", None), SameAs):
-            taken = {word: getattr(columns[owner], word) for word in recipe_columns.of_vocabulary(one.type)}
+        column = columns[place]
+        if place != owner and isinstance(getattr(column, "encoder", None), SameAs):
+            taken = {word: getattr(columns[owner], word) for word in recipe_columns.of_vocabulary(column.type)}
             if "tokenizer" in taken:
-                taken["tokenizer"] = SameAs(same_as=one.encoder.same_as)
+                taken["tokenizer"] = SameAs(same_as=column.encoder.same_as)
             name = place.partition(".")[2]
-            made[name] = one.model_copy(update=taken)
+            shared[name] = column.model_copy(update=taken)
             own = {word: value for word, value in taken.items() if word != "tokenizer"}
             outputs |= {key: other.model_copy(update=own) for key, other in outputs.items() if other.of == name}
-    return recipe.model_copy(update={"inputs": {**recipe.inputs, **made}, "outputs": outputs}) if made else recipe
+    return recipe.model_copy(update={"inputs": {**recipe.inputs, **shared}, "outputs": outputs}) if shared else recipe

@@ -285,10 +285,10 @@ def check_sharing(recipe: Settings) -> Iterator[Message]:
             )
             continue
         for word in recipe_columns.of_vocabulary(column.type):
-            given = getattr(column, word)
-            if word not in column.model_fields_set or isinstance(given, SameAs):
+            own = getattr(column, word)
+            if word not in column.model_fields_set or isinstance(own, SameAs):
                 continue
-            differing = _differing(word, given, getattr(columns[owner], word))
+            differing = _differing(word, own, getattr(columns[owner], word))
             if differing is not None:
                 path, ours, theirs = differing
                 yield (
@@ -299,15 +299,15 @@ def check_sharing(recipe: Settings) -> Iterator[Message]:
                 )
 
 
-def _differing(path: str, given: Any, other: Any) -> tuple[str, Any, Any] | None:
+def _differing(path: str, own: Any, other: Any) -> tuple[str, Any, Any] | None:
     """The first setting that was given and is not the other's: its path and both values."""
-    if not isinstance(given, Settings) or not isinstance(other, Settings):
-        return None if given == other else (path, given, other)
-    if type(given) is not type(other):
-        return path, given.type, other.type
-    names = sorted(given.model_fields_set)
-    found = (_differing(f"{path}.{name}", getattr(given, name), getattr(other, name)) for name in names)
-    return next(filter(None, found), None)
+    if not isinstance(own, Settings) or not isinstance(other, Settings):
+        return None if own == other else (path, own, other)
+    if type(own) is not type(other):
+        return path, own.type, other.type
+    names = sorted(own.model_fields_set)
+    differing = (_differing(f"{path}.{name}", getattr(own, name), getattr(other, name)) for name in names)
+    return next(filter(None, differing), None)
 
 
 def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) -> Iterator[Message]:
@@ -317,11 +317,11 @@ def _dangling(path: str, reference: Any, allowed: Mapping[str, Any], what: str) 
 
 def monitorable(recipe: Settings) -> dict[str, bool]:
     """What validation measures, as `training.monitor` names it, and whether higher is better."""
-    found = {"loss": False}
+    metrics = {"loss": False}
     for output, settings in recipe.outputs.items():
-        found[f"{output}.loss"] = False
+        metrics[f"{output}.loss"] = False
         for key, metric in metric_settings(settings).items():
             higher = component("metrics", metric.type).higher_is_better
             if higher is not None:
-                found[f"{output}.{key}"] = higher
-    return found
+                metrics[f"{output}.{key}"] = higher
+    return metrics

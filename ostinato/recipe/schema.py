@@ -59,8 +59,8 @@ class Data(Settings):
 @functools.cache
 def _columns(direction: str) -> Any:
     """The type of an input or output: a modality's name, or a mapping with its type."""
-    made = {"inputs": input_settings, "outputs": output_settings}[direction]
-    members = tuple(Annotated[made(name), Tag(name)] for name in names("modalities"))
+    fields = {"inputs": input_settings, "outputs": output_settings}[direction]
+    members = tuple(Annotated[fields(name), Tag(name)] for name in names("modalities"))
     union: Any = Annotated[Union[members], Discriminator(_type_of)]  # noqa: UP007
     return Annotated[union, BeforeValidator(_with_head if direction == "outputs" else opened)]
 
@@ -108,9 +108,9 @@ def recipe_class() -> type[Settings]:
 def schema() -> dict[str, Any]:
     """The JSON schema of a recipe, in short form: a bare name is short for `{type: name}` wherever a type is
     chosen."""
-    made = recipe_class().model_json_schema()
-    _allow_names(made, made["$defs"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ostinato recipe", **made}
+    whole = recipe_class().model_json_schema()
+    _allow_names(whole, whole["$defs"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ostinato recipe", **whole}
 
 
 def _allow_names(node: Any, definitions: Mapping[str, Any]) -> None:
@@ -128,8 +128,8 @@ def _allow_names(node: Any, definitions: Mapping[str, Any]) -> None:
         members = node.pop("oneOf")
         node.pop("discriminator", None)
         properties = [definitions[member["$ref"].rpartition("/")[2]]["properties"] for member in members]
-        node["anyOf"] = [*members, {"enum": [one["type"]["const"] for one in properties if "type" in one]}]
+        node["anyOf"] = [*members, {"enum": [branch["type"]["const"] for branch in properties if "type" in branch]}]
     elif {"type": "null"} in node.get("anyOf", ()) and any(
-        "enum" in one for part in node["anyOf"] for one in part.get("anyOf", ())
+        "enum" in branch for part in node["anyOf"] for branch in part.get("anyOf", ())
     ):
         node["anyOf"].append({"const": "none"})

@@ -122,9 +122,10 @@ def completions(run: Run, row: Row, count: int) -> list[Suggestion]:
     output = _generated(run)
     stop = run.recipe.settings.search.stop
     search = settings_class("searches", "beam")(type="beam", width=max(8, 2 * count), n_best=count, stop=stop)
-    (found,) = answers([run], [row], search=search)
+    (answered,) = answers([run], [row], search=search)
     return sorted(
-        (Suggestion(one.text, math.exp(one.log_probability)) for one in found[output]), key=lambda one: -one.probability
+        (Suggestion(answer.text, math.exp(answer.log_probability)) for answer in answered[output]),
+        key=lambda answer: -answer.probability,
     )
 
 
@@ -175,16 +176,16 @@ def next_words(run: Run, row: Row, count: int) -> list[Suggestion]:
                 logs = logs + generator.kept(state).cpu()[:, None]
             logs[:, [generator.begin, modality.spec.unknown]] = -math.inf
             generated = [modality.decode(np.array(numbers, np.int64)) for numbers in spelt]
-            texts = [one[len(rest) :] for one in generated]
-            for one, row_logs, total in zip(generated, logs, totals.tolist()):
-                if len(one) < len(rest):
-                    over = torch.tensor([len(one) + len(piece) >= len(rest) for piece in pieces])
+            texts = [answer[len(rest) :] for answer in generated]
+            for answer, row_logs, total in zip(generated, logs, totals.tolist()):
+                if len(answer) < len(rest):
+                    over = torch.tensor([len(answer) + len(piece) >= len(rest) for piece in pieces])
                     whole += math.exp(total + float(row_logs[over].logsumexp(0)))
-            started = torch.tensor([bool(one.strip()) for one in texts])
+            started = torch.tensor([bool(answer.strip()) for answer in texts])
             ends = torch.logsumexp(logs[:, begins_with_space], 1) + totals
-            for one, total in zip(texts, ends.tolist()):
-                if one.strip() and not one.endswith(UNFINISHED):
-                    word = one.strip() if one[:1].isspace() else within + one.strip()
+            for answer, total in zip(texts, ends.tolist()):
+                if answer.strip() and not answer.endswith(UNFINISHED):
+                    word = answer.strip() if answer[:1].isspace() else within + answer.strip()
                     words[word] = words.get(word, 0.0) + math.exp(total)
             open_ends = logs.masked_fill(started[:, None] & begins_with_space[None], -math.inf)
             open_ends[:, generator.end] = -math.inf
