@@ -55,8 +55,8 @@ class Member:
         return self.cls(*positional, **self.settings().arguments())
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name}: {value}" for name, value in self.options.items())
-        return f"{self.cls.__name__.lower()} {{{told}}}"
+        options = ", ".join(f"{name}: {value}" for name, value in self.options.items())
+        return f"{self.cls.__name__.lower()} {{{options}}}"
 
     def given(self, options: dict[str, Any]) -> Member:
         """The same with these options too; its own go before them."""
@@ -139,21 +139,21 @@ def options_matter(
         assert not same(changed, standard), f"{other}: the last option changes nothing"
 
 
-def same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
+def same(actual: Sequence[Any], expected: Sequence[Any]) -> bool:
     """Whether two lists of tensors and plain values are equal to the bit."""
-    return len(found) == len(expected) and all(
+    return len(actual) == len(expected) and all(
         isinstance(other, Tensor) and value.shape == other.shape and torch.equal(value, other)
         if isinstance(value, Tensor)
         else not isinstance(other, Tensor) and value == other
-        for value, other in zip(found, expected)
+        for value, other in zip(actual, expected)
     )
 
 
-def near(found: Tensor, expected: Tensor, what: str, *, floor: float = 1e-3) -> None:
+def near(actual: Tensor, expected: Tensor, what: str, *, floor: float = 1e-3) -> None:
     """Equal to `TOLERANCE` of the largest value, which counts as `floor` at least."""
-    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
+    assert actual.shape == expected.shape, f"{what}: shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
     largest = max(floor, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    apart = (actual - expected).abs().max().item() if expected.numel() else 0.0
     assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
         f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
     )

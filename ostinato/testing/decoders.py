@@ -194,11 +194,11 @@ LAWS = (
 )
 
 
-def same_state(found: Decoding, expected: Decoding, what: str) -> None:
-    assert found.values.keys() == expected.values.keys() and torch.equal(found.rows, expected.rows), what
+def same_state(actual: Decoding, expected: Decoding, what: str) -> None:
+    assert actual.values.keys() == expected.values.keys() and torch.equal(actual.rows, expected.rows), what
     for name, value in expected.values.items():
-        near(found.values[name], value, f"state {name} {what}")
-    for k, weights in enumerate(found.attention):
+        near(actual.values[name], value, f"state {name} {what}")
+    for k, weights in enumerate(actual.attention):
         earlier = expected.attention[k] if expected.attention else torch.zeros_like(weights)
         near(weights, earlier, f"attention {k} {what}")
 

@@ -92,20 +92,20 @@ def all_of(case: Case) -> None:
 
 def what_it_lacks_is_refused(case: Case) -> None:
     """log_prob, sample and quantile work, or are refused with a reason."""
-    one, target = case.of(1), case.of(1).mode()
+    single, target = case.of(1), case.of(1).mode()
     calls = {
-        "log_prob": lambda: one.log_prob(target),
-        "sample": lambda: one.sample(torch.full((1, *case.uniform), 0.3, dtype=torch.float64)),
-        "quantile": lambda: one.quantile([0.5]),
+        "log_prob": lambda: single.log_prob(target),
+        "sample": lambda: single.sample(torch.full((1, *case.uniform), 0.3, dtype=torch.float64)),
+        "quantile": lambda: single.quantile([0.5]),
     }
     for name, call in calls.items():
-        if name not in one.lacks:
+        if name not in single.lacks:
             call()
             continue
         try:
             call()
         except ConfigError as why:
-            assert one.lacks[name] in str(why)
+            assert single.lacks[name] in str(why)
         else:
             raise AssertionError(f"{name} is lacking, and not refused")
 
@@ -124,8 +124,8 @@ def probabilities_sum_to_one(case: Case) -> None:
 
 def the_mode_scores_best(case: Case) -> None:
     """No target has a higher score than the mode, which is right."""
-    one, (rows, targets) = case.of(1), case.targets()
-    best = float(one.score(one.mode()))
+    single, (rows, targets) = case.of(1), case.targets()
+    best = float(single.score(single.mode()))
     assert float(case.of(rows).score(targets).max()) <= best + 1e-6, "a target scores higher than the mode"
 
 
@@ -158,13 +158,13 @@ def the_loss_is_minus_the_score(case: Case) -> None:
 
 def quantiles_invert_the_distribution(case: Case) -> None:
     """They rise, half of them lie below the mode; so much of the density lies below each as its level says."""
-    one = case.of(1)
-    if "quantile" in one.lacks:
+    single = case.of(1)
+    if "quantile" in single.lacks:
         return
-    quantiles = one.quantile(LEVELS)
-    assert quantiles.shape == (len(LEVELS), *one.mode().shape) and bool((quantiles.diff(dim=0) >= 0).all())
-    near(quantiles[LEVELS.index(0.5)], one.mode(), "the median")
-    if "log_prob" in one.lacks or "sample" in one.lacks:
+    quantiles = single.quantile(LEVELS)
+    assert quantiles.shape == (len(LEVELS), *single.mode().shape) and bool((quantiles.diff(dim=0) >= 0).all())
+    near(quantiles[LEVELS.index(0.5)], single.mode(), "the median")
+    if "log_prob" in single.lacks or "sample" in single.lacks:
         return
     below = torch.cumulative_trapezoid(_density(case), GRID)
     for level, value in zip(LEVELS, quantiles[..., 0].flatten().tolist()):
@@ -184,10 +184,10 @@ def samples_have_its_frequencies(case: Case) -> None:
     if case.every is not None:
         rows, every = case.targets()
         odds = case.of(rows).log_prob(every).exp()
-        found = (
+        frequencies = (
             (draws.unsqueeze(0) == every.unsqueeze(1)).flatten(2).all(2) if every.ndim > 1 else draws == every[:, None]
         )
-        shares = found.double().mean(1)
+        shares = frequencies.double().mean(1)
         assert float((shares - odds).abs().max()) < 0.01, f"frequencies {shares.tolist()} of {odds.tolist()}"
         return
     below = torch.cumulative_trapezoid(_density(case), GRID)

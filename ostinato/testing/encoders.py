@@ -106,8 +106,8 @@ def sizes_are_what_it_says(make: Make, spec: Spec, lengths: Sequence[int] = LENG
         assert encoded.steps.values.shape[1] == encoder.steps_size and len(encoded.steps.layout) == len(lengths)
     if encoded.summary is not None:
         assert encoded.summary.shape == (len(lengths), encoder.summary_size)
-    assert all(len(one) == len(lengths) for one in encoded.state or ()), "a state has a row for each sequence"
-    widths = tuple(one.shape[1] for one in encoded.state or ())
+    assert all(len(part) == len(lengths) for part in encoded.state or ()), "a state has a row for each sequence"
+    widths = tuple(part.shape[1] for part in encoded.state or ())
     assert encoder.state_sizes in ((), widths), f"states are {widths} wide, state_sizes says {encoder.state_sizes}"
     assert not encoder.causal or encoded.state is not None, "a causal encoder gives the state to resume from"
 
@@ -208,9 +208,9 @@ def sequences_without_steps_are_read(make: Make, spec: Spec, lengths: Sequence[i
             continue
         encoded = encoder.encode(Steps(steps.values[:0], Layout([0] * rows)))
         assert encoded.steps is None or encoded.steps.layout.total == 0
-        for one in (encoded.summary, *(encoded.state or ())):
-            assert one is None or (len(one) == rows and bool(one.isfinite().all())), (
-                f"{rows} empty sequences give {one}"
+        for tensor in (encoded.summary, *(encoded.state or ())):
+            assert tensor is None or (len(tensor) == rows and bool(tensor.isfinite().all())), (
+                f"{rows} empty sequences give {tensor}"
             )
 
 
@@ -219,9 +219,9 @@ def gradients_are_right(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS
     state."""
     lengths = [min(3, length) for length in lengths]
     encoder, steps = _case(make, spec, lengths, torch.float64)
-    given = [*encoder.parameters()]
+    tensors = [*encoder.parameters()]
     if steps.values.is_floating_point():
-        given.append(steps.values.requires_grad_())
+        tensors.append(steps.values.requires_grad_())
 
     # gradcheck moves its inputs in place, so they need not travel as arguments.
     def outputs(*_: Tensor) -> tuple[Tensor, ...]:
@@ -231,7 +231,7 @@ def gradients_are_right(make: Make, spec: Spec, lengths: Sequence[int] = LENGTHS
             one for one in (first.steps and first.steps.values, first.summary, again.summary) if one is not None
         )
 
-    assert torch.autograd.gradcheck(outputs, tuple(given), fast_mode=True)
+    assert torch.autograd.gradcheck(outputs, tuple(tensors), fast_mode=True)
     sum(one.square().sum() for one in outputs()).backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any()), name
@@ -264,14 +264,14 @@ LAWS = (
 """What `run` runs: the laws that hold for an encoder with any options."""
 
 
-def _same(found: Encoded, expected: Encoded, what: str) -> None:
+def _same(actual: Encoded, expected: Encoded, what: str) -> None:
     """The same summaries and states, and the same steps where there are as many."""
     if expected.summary is not None:
-        near(found.summary, expected.summary, f"summaries {what}")
-    for k, (one, other) in enumerate(zip(found.state or (), expected.state or (), strict=True)):
-        near(one, other, f"state {k} {what}")
-    if expected.steps is not None and found.steps.layout == expected.steps.layout:
-        near(found.steps.values, expected.steps.values, f"steps {what}")
+        near(actual.summary, expected.summary, f"summaries {what}")
+    for k, (part, other) in enumerate(zip(actual.state or (), expected.state or (), strict=True)):
+        near(part, other, f"state {k} {what}")
+    if expected.steps is not None and actual.steps.layout == expected.steps.layout:
+        near(actual.steps.values, expected.steps.values, f"steps {what}")
 
 
 def _case(make: Make, spec: Spec, lengths: Sequence[int], dtype: torch.dtype = torch.float32) -> tuple[Encoder, Steps]:

@@ -101,10 +101,10 @@ def gradients_are_right(make: Make, case: str) -> None:
     """Law c: gradients agree with finite differences in float64; every parameter has one, and so has every input."""
     join, encoded = _case(make, case, torch.float64)
     inputs = [[one.summary, *([] if one.steps is None else [one.steps.values])] for one in encoded]
-    given = [tensor.requires_grad_() for each in inputs for tensor in each]
+    tensors = [tensor.requires_grad_() for each in inputs for tensor in each]
     # gradcheck moves its inputs in place, so they need not travel as arguments.
     assert torch.autograd.gradcheck(
-        lambda *_: tuple(_outputs(join.join(encoded))), (*given, *join.parameters()), fast_mode=True
+        lambda *_: tuple(_outputs(join.join(encoded))), (*tensors, *join.parameters()), fast_mode=True
     )
     sum(one.square().sum() for one in _outputs(join.join(encoded))).backward()
     for place, each in enumerate(inputs):

@@ -83,11 +83,11 @@ def run(member: Member) -> None:
 
 
 def _takes(make: Make, kind: str) -> bool:
-    metric, given = make(), predictions(kind)
-    if metric.lacks(given):
+    metric, columns = make(), predictions(kind)
+    if metric.lacks(columns):
         return False
     try:
-        metric.value(np.asarray(metric.statistics(given), dtype=np.float64).sum(0))
+        metric.value(np.asarray(metric.statistics(columns), dtype=np.float64).sum(0))
     except (DataError, TypeError, ValueError, AttributeError):
         return False
     return True
@@ -95,11 +95,11 @@ def _takes(make: Make, kind: str) -> bool:
 
 def rows_add_up(make: Make, kind: str) -> None:
     """A row of statistics for each example, all of one width, the same in any company."""
-    metric, given = make(), predictions(kind)
-    rows = _rows(metric, given)
-    assert rows.ndim == 2 and len(rows) == len(given.expected), f"{kind}: rows are {rows.shape}"
+    metric, columns = make(), predictions(kind)
+    rows = _rows(metric, columns)
+    assert rows.ndim == 2 and len(rows) == len(columns.expected), f"{kind}: rows are {rows.shape}"
     for example in range(len(rows)):
-        alone = _rows(metric, given.pick([example]))
+        alone = _rows(metric, columns.pick([example]))
         if alone.shape[1] == rows.shape[1]:  # a row may hold a number for each label that there is
             assert np.allclose(alone[0], rows[example]), f"{kind}: example {example}"
 
@@ -121,24 +121,24 @@ def the_reference_itself_is_best(make: Make, kind: str) -> None:
         return
     sign = 1 if metric.higher_is_better else -1
     perfect, other = (
-        metric.value(_rows(metric, one).sum(0)) for one in (replace(given, predicted=given.expected), given)
+        metric.value(_rows(metric, columns).sum(0)) for columns in (replace(given, predicted=given.expected), given)
     )
     assert sign * perfect >= sign * other - 1e-9, f"{kind}: the reference has {perfect}, another prediction {other}"
 
 
 def what_it_lacks_is_named(make: Make, kind: str) -> None:
     """A missing column is named in the message."""
-    metric, given = make(), predictions(kind)
+    metric, columns = make(), predictions(kind)
     for column in set(metric.needs) - {"expected"}:
-        assert column in metric.lacks(replace(given, **{column: None})), f"{column} is needed, and is not missed"
+        assert column in metric.lacks(replace(columns, **{column: None})), f"{column} is needed, and is not missed"
 
 
 def order_changes_nothing(make: Make, kind: str) -> None:
     """The examples in another order have the same value."""
-    metric, given = make(), predictions(kind)
-    rows = _rows(metric, given)
-    turned = [column[::-1] for column in given.columns().values()]
-    backwards = replace(given, **dict(zip(given.columns(), turned)))
+    metric, whole = make(), predictions(kind)
+    rows = _rows(metric, whole)
+    turned = [column[::-1] for column in whole.columns().values()]
+    backwards = replace(whole, **dict(zip(whole.columns(), turned)))
     value, other = metric.value(rows.sum(0)), metric.value(_rows(metric, backwards).sum(0))
     assert math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12), f"{kind}: {value}, backwards {other}"
 
@@ -161,8 +161,8 @@ LAWS = (
 """What `run` runs."""
 
 
-def _rows(metric: Metric, given: Predictions) -> np.ndarray:
-    return np.asarray(metric.statistics(given), dtype=np.float64)
+def _rows(metric: Metric, columns: Predictions) -> np.ndarray:
+    return np.asarray(metric.statistics(columns), dtype=np.float64)
 
 
 def _fingerprint(make: Make, kinds: Sequence[str]) -> list[Any]:

@@ -146,7 +146,7 @@ def baselines_can_read_it(make: Make, column: Sequence[Any]) -> None:
     features = fitted(make, column).features([*column, None])
     if features is not None:
         form = {"text": str, "symbols": list, "label": str, "numbers": np.ndarray}[features.kind]
-        assert len(features.values) == len(column) + 1 and all(isinstance(one, form) for one in features.values)
+        assert len(features.values) == len(column) + 1 and all(isinstance(value, form) for value in features.values)
 
 
 def what_has_words_names_them(make: Make, column: Sequence[Any]) -> None:
@@ -178,11 +178,11 @@ def fitted(make: Make, column: Sequence[Any]) -> Modality:
     return modality
 
 
-def _near(found: np.ndarray, expected: np.ndarray, what: str) -> None:
-    alike = found.shape == expected.shape and (
-        np.allclose(found, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+def _near(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
+    alike = actual.shape == expected.shape and (
+        np.allclose(actual, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
         if expected.dtype.kind == "f"
-        else np.array_equal(found, expected)
+        else np.array_equal(actual, expected)
     )
     assert alike, f"{what}, and is read otherwise"
 

@@ -101,11 +101,11 @@ def read(num_inputs: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> 
 
 
 def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
-    return [Sizes(one.steps.values.shape[1], one.summary.shape[1]) for one in encoded]
+    return [Sizes(source.steps.values.shape[1], source.summary.shape[1]) for source in encoded]
 
 
 def rows_of(encoded: Sequence[Encoded], rows: Sequence[int]) -> list[Encoded]:
-    return [one.select(torch.tensor(rows)) for one in encoded]
+    return [source.select(torch.tensor(rows)) for source in encoded]
 
 
 def answers(spec: Labels, length: int) -> Tensor:
@@ -160,8 +160,8 @@ def scoring_is_out_of_training(make: Make, spec: Spec, num_inputs: int) -> None:
     """Scores and answers are the same bits in training and out of it: nothing is dropped, smoothed or weighed."""
     head, encoded = _case(make, spec, num_inputs)
     truth = targets(head, spec)
-    for one, other in zip(_said(head.eval(), encoded, truth), _said(head.train(), encoded, truth), strict=True):
-        assert torch.equal(one, other)
+    for value, other in zip(_said(head.eval(), encoded, truth), _said(head.train(), encoded, truth), strict=True):
+        assert torch.equal(value, other)
 
 
 @torch.no_grad()
@@ -170,7 +170,7 @@ def company_changes_nothing(make: Make, spec: Spec, num_inputs: int) -> None:
     head, encoded = _case(make, spec, num_inputs)
     truth = targets(head, spec)
     for some in (truth, without(truth, [1, 4])):
-        together, said = head.score(encoded, some), head.predict(encoded)
+        together, predictions = head.score(encoded, some), head.predict(encoded)
         total, count = torch.zeros(()), 0
         for rows in [*([row] for row in range(len(LENGTHS))), [3, 0, 4, 2, 1], [2, 1], [1, 1]]:
             mine, theirs = rows_of(encoded, rows), some.select(torch.tensor(rows))
@@ -179,12 +179,16 @@ def company_changes_nothing(make: Make, spec: Spec, num_inputs: int) -> None:
             near(loss.total, -together.log_probability[rows].sum(), f"loss of rows {rows}")
             assert torch.equal(score.num_targets, together.num_targets[rows])
             assert torch.equal(score.num_right, together.num_right[rows])
-            near(answered.log_probability, said.log_probability[rows], f"how likely the answers to rows {rows} are")
-            expected = said.steps.select(torch.tensor(rows))
+            near(
+                answered.log_probability,
+                predictions.log_probability[rows],
+                f"how likely the answers to rows {rows} are",
+            )
+            expected = predictions.steps.select(torch.tensor(rows))
             assert answered.steps.layout == expected.layout
             near(answered.steps.values.double(), expected.values.double(), f"answers to rows {rows}")
-            if said.probabilities is not None:
-                odds = said.steps.with_values(said.probabilities).select(torch.tensor(rows)).values
+            if predictions.probabilities is not None:
+                odds = predictions.steps.with_values(predictions.probabilities).select(torch.tensor(rows)).values
                 near(answered.probabilities, odds, f"probabilities of the answers to rows {rows}")
             if len(rows) == 1:
                 total, count = total + loss.total, count + loss.count
@@ -209,21 +213,21 @@ def small_batches_are_one_large(make: Make, spec: Spec, num_inputs: int) -> None
         total, count = total + part.total.detach(), count + part.count
     near(total, loss.total.detach(), "the sum of the parts' losses")
     assert count == loss.count
-    for (name, one), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
-        near(other.grad, one.grad, f"the gradient of {name}")
+    for (name, parameter), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
+        near(other.grad, parameter.grad, f"the gradient of {name}")
 
 
 def gradients_are_right(make: Make, spec: Spec, num_inputs: int) -> None:
     """Law c: gradients agree with finite differences in float64, steps missing or not; every parameter has one."""
     head, encoded = _case(make, spec, num_inputs, torch.float64)
     head = _undropped(head.train())
-    given = [one.steps.values for one in encoded] + [one.summary for one in encoded]
-    for tensor in given:
+    tensors = [source.steps.values for source in encoded] + [source.summary for source in encoded]
+    for tensor in tensors:
         tensor.requires_grad_()
     truth = targets(head, spec)
     for some in (truth, without(truth, [0, 4])):
         assert torch.autograd.gradcheck(
-            partial(_total, head, encoded, some), (*given, *head.parameters()), fast_mode=True
+            partial(_total, head, encoded, some), (*tensors, *head.parameters()), fast_mode=True
         )
     head.loss(encoded, truth).total.backward()
     for name, parameter in head.named_parameters():
@@ -241,11 +245,13 @@ def what_is_missing_counts_nothing(make: Make, spec: Spec, num_inputs: int) -> N
         head.zero_grad()
         loss = head.loss(encoded, some)
         loss.total.backward()
-        gradients = [one.grad for one in head.parameters() if one.grad is not None]
+        gradients = [tensor.grad for tensor in head.parameters() if tensor.grad is not None]
         assert loss.count == (len(truth.values) - len(steps)) * numbers
-        assert all(bool(one.isfinite().all()) for one in gradients), "a step without a target makes gradients infinite"
+        assert all(bool(tensor.isfinite().all()) for tensor in gradients), (
+            "a step without a target makes gradients infinite"
+        )
         assert loss.count or (
-            not float(loss.total.detach()) and not any(bool((one.abs() > 1e-6).any()) for one in gradients)
+            not float(loss.total.detach()) and not any(bool((tensor.abs() > 1e-6).any()) for tensor in gradients)
         )
         score = head.score(encoded, some)
         expected = torch.zeros(len(some.layout), dtype=torch.int64)
@@ -263,16 +269,16 @@ def what_is_missing_counts_nothing(make: Make, spec: Spec, num_inputs: int) -> N
 def the_answer_is_the_best(make: Make, spec: Spec, num_inputs: int) -> None:
     """No answer has a higher score than the one that is predicted, whose score is the one that goes with it."""
     head, encoded = _case(make, spec, num_inputs)
-    said = head.predict(encoded)
-    score = head.score(encoded, said.steps)
-    near(score.log_probability, said.log_probability, "the score of the answer")
+    predictions = head.predict(encoded)
+    score = head.score(encoded, predictions.steps)
+    near(score.log_probability, predictions.log_probability, "the score of the answer")
     assert torch.equal(score.num_right.long(), score.num_targets), "the answer is not what a score calls right"
-    for row, mine in enumerate(said.steps.split()):
+    for row, mine in enumerate(predictions.steps.split()):
         nearby = torch.tensor([-0.01, 0.01])[:, None, None]
         others = mine + nearby if isinstance(spec, Values) else answers(spec, len(mine))
         scores = _scores(head, encoded, row, others)
         best = float(scores.max())
-        assert best <= float(said.log_probability[row]) + TOLERANCE * max(1.0, abs(best)), (
+        assert best <= float(predictions.log_probability[row]) + TOLERANCE * max(1.0, abs(best)), (
             f"row {row} has a better answer"
         )
 
@@ -284,9 +290,9 @@ def probabilities_are_shares_of_all_answers(make: Make, spec: Spec, num_inputs: 
     if isinstance(spec, Values):
         return
     head, encoded = _case(make, spec, num_inputs, torch.float64)
-    said = head.predict(encoded)
-    assert said.probabilities.shape == (len(said.steps.values), spec.size)
-    rows = said.steps.with_values(said.probabilities).split()
+    predictions = head.predict(encoded)
+    assert predictions.probabilities.shape == (len(predictions.steps.values), spec.size)
+    rows = predictions.steps.with_values(predictions.probabilities).split()
     for row, mine in enumerate(rows):
         every = answers(spec, len(mine))
         odds = _scores(head, encoded, row, every).exp()
@@ -303,11 +309,11 @@ def beside_itself_it_is_the_same(make: Make, spec: Spec, num_inputs: int) -> Non
     for targets_told in (None, truth):
         own = head.predict_distribution(encoded, targets_told)
         for others in ([], [own], [own, own]):
-            one, other = predicted(own), predicted(own.mean_of(others))
-            near(other.steps.values.double(), one.steps.values.double(), "answers")
-            near(other.log_probability, one.log_probability, "how likely they are")
-            if one.probabilities is not None:
-                near(other.probabilities, one.probabilities, "probabilities")
+            single, other = predicted(own), predicted(own.mean_of(others))
+            near(other.steps.values.double(), single.steps.values.double(), "answers")
+            near(other.log_probability, single.log_probability, "how likely they are")
+            if single.probabilities is not None:
+                near(other.probabilities, single.probabilities, "probabilities")
             near(scored(own.mean_of(others), truth).log_probability, scored(own, truth).log_probability, "scores")
 
 
@@ -319,7 +325,7 @@ def every_input_is_read(make: Make, spec: Spec, num_inputs: int) -> None:
     before = head.score(encoded, truth).log_probability
     for place in range(num_inputs):
         changed = [
-            other if place == k else one for k, (one, other) in enumerate(zip(encoded, read(num_inputs, seed=7)))
+            other if place == k else source for k, (source, other) in enumerate(zip(encoded, read(num_inputs, seed=7)))
         ]
         assert not torch.allclose(head.score(changed, truth).log_probability, before), f"input {place} is not read"
 
@@ -333,7 +339,7 @@ def same_seed_same_bits(make: Make, spec: Spec, num_inputs: int) -> None:
         loss = head.train().loss(encoded, targets(head, spec)).total
         loss.backward()
         runs.append([loss, *(parameter.grad for parameter in head.parameters())])
-    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+    assert all(torch.equal(first, other) for first, other in zip(*runs, strict=True))
 
 
 @torch.no_grad()
@@ -352,11 +358,11 @@ def a_batch_of_no_steps_is_answered(make: Make, spec: Spec, num_inputs: int) -> 
     """Examples without a step, or no example at all, have a loss and an answer."""
     head, encoded = _case(make, spec, num_inputs)
     for rows in ([1, 1], []):
-        mine = [one.select(torch.tensor(rows, dtype=torch.int64)) for one in encoded]
+        mine = [part.select(torch.tensor(rows, dtype=torch.int64)) for part in encoded]
         truth = targets(head, spec).select(torch.tensor(rows, dtype=torch.int64))
-        loss, said = head.loss(mine, truth), head.predict(mine)
-        assert math.isfinite(float(loss.total)) and len(said.log_probability) == len(rows)
-        assert said.steps.layout == truth.layout and said.steps.values.shape == truth.values.shape
+        loss, predictions = head.loss(mine, truth), head.predict(mine)
+        assert math.isfinite(float(loss.total)) and len(predictions.log_probability) == len(rows)
+        assert predictions.steps.layout == truth.layout and predictions.steps.values.shape == truth.values.shape
         assert len(head.score(mine, truth).log_probability) == len(rows)
 
 
@@ -367,8 +373,8 @@ def products_of_half_precision_make_whole_losses(make: Make, spec: Spec, num_inp
     truth = targets(head, spec)
     expected = head.loss(encoded, truth).total
     with torch.autocast("cpu", torch.bfloat16):
-        loss, said = head.loss(encoded, truth).total, _said(head, encoded, truth)
-    assert loss.dtype == torch.float32 and {one.dtype for one in said} <= {torch.float32, torch.int64}
+        loss, predictions = head.loss(encoded, truth).total, _said(head, encoded, truth)
+    assert loss.dtype == torch.float32 and {tensor.dtype for tensor in predictions} <= {torch.float32, torch.int64}
     assert abs(float(loss) - float(expected)) <= 0.05 * max(1.0, abs(float(expected))), f"{loss} and {expected}"
 
 
@@ -450,15 +456,15 @@ def learns(
     model.eval()
     with torch.no_grad():
         source, truth = _toy(300, answer)
-        said = head.predict([encoder.encode(source)]).steps.values
-    right = (said - truth.values).abs() < 0.5
+        predictions = head.predict([encoder.encode(source)]).steps.values
+    right = (predictions - truth.values).abs() < 0.5
     return right.double().mean().item()
 
 
-def near(found: Tensor, expected: Tensor, what: str) -> None:
-    assert found.shape == expected.shape, f"{what}: shapes {tuple(found.shape)} and {tuple(expected.shape)}"
+def near(actual: Tensor, expected: Tensor, what: str) -> None:
+    assert actual.shape == expected.shape, f"{what}: shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
     largest = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (found - expected).abs().max().item() if expected.numel() else 0.0
+    apart = (actual - expected).abs().max().item() if expected.numel() else 0.0
     assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
         f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
     )
@@ -489,14 +495,14 @@ def _undropped(head: Predictor) -> Predictor:
 
 
 def _said(head: Predictor, encoded: Sequence[Encoded], truth: Steps) -> list[Tensor]:
-    score, said = head.score(encoded, truth), head.predict(encoded)
-    odds = [] if said.probabilities is None else [said.probabilities]
+    score, predictions = head.score(encoded, truth), head.predict(encoded)
+    odds = [] if predictions.probabilities is None else [predictions.probabilities]
     return [
         score.log_probability,
         score.num_targets,
         score.num_right,
-        said.steps.values,
-        said.log_probability,
+        predictions.steps.values,
+        predictions.log_probability,
         *odds,
     ]
 
@@ -514,10 +520,10 @@ def _fingerprint(make: Make, spec: Spec) -> list[Tensor]:
     head = make(spec, sizes_of(encoded))
     torch.manual_seed(3)
     loss = head.train().loss(encoded, targets(head, spec)).total
-    return [loss.detach(), *(one.detach() for one in head.parameters())]
+    return [loss.detach(), *(parameter.detach() for parameter in head.parameters())]
 
 
 def _toy(rows: int, answer: Callable[[Tensor], Tensor]) -> tuple[Steps, Steps]:
     layout = Layout(torch.randint(2, 6, (rows,)))
     source = Steps(torch.randint(3, 7, (layout.total,)), layout)
-    return source, Steps.of([answer(one) for one in source.split()])
+    return source, Steps.of([answer(symbols) for symbols in source.split()])

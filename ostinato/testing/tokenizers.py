@@ -45,7 +45,7 @@ def numbers_are_pieces(make: Make) -> None:
     assert len(pieces) == tokenizer.size > 0 and all(isinstance(piece, str) and piece for piece in pieces)
     for text in (*TEXTS, *UNSEEN):
         ids = tokenizer.encode(text)
-        assert all(one is None or 0 <= one < tokenizer.size for one in ids), f"{text!r} gives {ids}"
+        assert all(number is None or 0 <= number < tokenizer.size for number in ids), f"{text!r} gives {ids}"
         assert None not in ids or not tokenizer.exact, f"{text!r}: an exact tokenizer knows every text"
 
 
@@ -72,10 +72,10 @@ def facts_are_all(make: Make) -> None:
 
 def texts_are_read_once(make: Make) -> None:
     """Fitting reads its texts once, one after the other."""
-    one, other = make(), make()
-    one.fit(iter(TEXTS))
+    first, other = make(), make()
+    first.fit(iter(TEXTS))
     other.fit(list(TEXTS))
-    assert one.size == other.size
+    assert first.size == other.size
 
 
 def spellings_stand_beside_pieces(make: Make) -> None:
