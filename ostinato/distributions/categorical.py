@@ -76,7 +76,7 @@ class Categorical(Distribution):
 
     def by_symbol(self, size: int) -> Tensor:
         if self.support is not None:
-            size = max(size, int(self.support.max()) + 1)
+            size = max(size, int(self.support.max()) + 1 if len(self.support) else 0)
             shares = self.probabilities.new_zeros(len(self.support), size)
             return shares.scatter_add_(1, self.support, self.probabilities).log_()
         if self.normalized:

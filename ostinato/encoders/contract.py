@@ -13,8 +13,8 @@ from ostinato.steps import Steps
 
 
 class Source(NamedTuple):
-    """Where an encoded input came from: for a head that continues it and needs its values, or reads its own
-    predictions.
+    """Where an encoded input came from: for a head that copies its symbols, or continues it and needs its values, or
+    reads its own predictions.
 
     Args:
         values: the input as its modality encoded it.
@@ -33,7 +33,7 @@ class Encoded(NamedTuple):
             input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
         state: the last states, a tuple of tensors with B rows each, or None; a causal encoder resumes from them.
-        source: of an input that an output continues; else None.
+        source: of one input as it was before its encoder read it; None where a join put several together.
         penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it.
     """
 

@@ -115,14 +115,14 @@ class Graph(nn.Module):
             encoded[name] = encoder.encode(steps)._replace(source=source)
         return encoded
 
-    def _readings(self, inputs: Mapping[str, Steps]) -> Iterator[tuple[str, Encoder, Steps, Source | None]]:
-        """For each input its encoder, what that reads, and the source that a head which prepares it may read again."""
+    def _readings(self, inputs: Mapping[str, Steps]) -> Iterator[tuple[str, Encoder, Steps, Source]]:
+        """For each input its encoder, what that reads, and the source that a head may read again."""
         for name, steps in inputs.items():
-            encoder, source = self.encoder(name), None
+            encoder = self.encoder(name)
             if name in self._pooling:
                 steps = steps.with_values(_pieces(steps.values))
+            source = Source(steps, encoder)
             if name in self._prepares:
-                source = Source(steps, encoder)
                 steps = self.heads[self._prepares[name]].prepare_input(steps)
             yield name, encoder, steps, source
 

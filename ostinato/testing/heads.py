@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato import registry
-from ostinato.encoders.contract import Encoded
+from ostinato.distributions.contract import Distribution
+from ostinato.encoders.contract import Encoded, Source
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Decoding, Head, Predictor, Sizes
 from ostinato.modalities.contract import Symbols
@@ -100,8 +101,16 @@ def read(inputs: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> list
     for lengths, start in INPUTS[inputs]:
         steps = None if lengths is None else Steps(draw(sum(lengths), WIDTH), Layout(list(lengths)))
         state = (draw(len(TARGETS), 3), draw(len(TARGETS), 2)) if start == "state" else None
-        sources.append(Encoded(steps, draw(len(TARGETS), 4), state))
+        summary = draw(len(TARGETS), 4)
+        sources.append(Encoded(steps, summary, state, None if steps is None else _source_of(steps)))
     return sources
+
+
+def _source_of(steps: Steps) -> Source:
+    """Symbols that these steps may have been read from, by no encoder."""
+    random = torch.Generator().manual_seed(3)
+    symbols = torch.randint(2, SPEC.size, (steps.layout.total,), generator=random)
+    return Source(steps.with_values(symbols), None)  # type: ignore[arg-type]
 
 
 def sizes_of(encoded: Sequence[Encoded]) -> list[Sizes]:
@@ -125,19 +134,24 @@ def targets(lengths: Sequence[int] = TARGETS, seed: int = 1) -> Steps:
     return Steps(torch.randint(2, SPEC.size, (sum(lengths),), generator=random), Layout(list(lengths)))
 
 
+def _logs(distribution: Distribution) -> Tensor:
+    """The log-probabilities of all symbols, whatever symbols rows have; -30 of what is as good as impossible."""
+    return distribution.by_symbol(SPEC.size).clamp(min=-30)
+
+
 @torch.no_grad()
 def extending_is_stepping(make: Make, inputs: str) -> None:
-    """Law a: a prompt read at once gives the logits and the state of its symbols read one by one; an empty one
+    """Law a: a prompt read at once gives the distributions and the state of its symbols read one by one; an empty one
     nothing."""
     head, encoded = _case(make, inputs)
     prompt = targets()
     start = head.start(encoded)
     whole, after = head.extend(prompt, start)
-    for row, (symbols, scores) in enumerate(zip(prompt.split(), whole.scores.split(list(TARGETS)))):
+    for row, (symbols, scores) in enumerate(zip(prompt.split(), _logs(whole).split(list(TARGETS)))):
         state = start.reorder(torch.tensor([row]))
         for place, symbol in enumerate(symbols):
             distribution, state = head.step(symbol[None], state)
-            near(scores[place], distribution.scores[0], f"logits of row {row} at step {place}")
+            near(scores[place], _logs(distribution)[0], f"logarithms of row {row} at step {place}")
         _same_state(after.reorder(torch.tensor([row])), state, f"after row {row}")
 
 
@@ -153,9 +167,9 @@ def extending_in_two_parts(make: Make, inputs: str) -> None:
         later, state = head.extend(second.select(chosen), state)
         joined = [torch.cat(parts) for parts in zip(first.select(chosen).split(), second.select(chosen).split())]
         whole, expected = head.extend(Steps.of(joined), begin)
-        parts = whole.scores.split([len(symbols) for symbols in joined])
+        parts = _logs(whole).split([len(symbols) for symbols in joined])
         ends = [part[len(part) - len(tail) :] for part, tail in zip(parts, second.select(chosen).split())]
-        near(later.scores, torch.cat(ends), f"logits of the second part for hypotheses {rows}")
+        near(_logs(later), torch.cat(ends), f"logarithms of the second part for hypotheses {rows}")
         _same_state(state, expected, f"for hypotheses {rows}")
 
 
@@ -178,7 +192,7 @@ def scores_are_sums_over_steps(make: Make, inputs: str) -> None:
         state, previous, total, right = head.start(encoded).reorder(torch.tensor([row])), head.begin, 0.0, 0
         for symbol in [*symbols.tolist(), head.end]:
             distribution, state = head.step(torch.tensor([previous]), state)
-            total += float(distribution.scores[0].double().log_softmax(0)[symbol])
+            total += float(distribution.log_prob(torch.tensor([symbol])))
             right += int(distribution.mode()) == symbol
             previous = symbol
         near(scored.log_probability[row], torch.tensor(total), f"score of row {row}")
@@ -197,13 +211,13 @@ def company_changes_nothing(make: Make, inputs: str) -> None:
 
 @torch.no_grad()
 def what_comes_later_changes_nothing(make: Make, inputs: str) -> None:
-    """Law k: the logits of a step do not change when later symbols do."""
+    """Law k: the distribution of a step do not change when later symbols do."""
     head, encoded = _case(make, inputs)
     prompt = targets()
     early = prompt.layout.positions < 2
     other = prompt.with_values(torch.where(early, prompt.values, (prompt.values - 1) % 5 + 2))
-    before, after = (head.extend(each, head.start(encoded))[0].scores for each in (prompt, other))
-    near(before[early], after[early], "logits before the change")
+    before, after = (_logs(head.extend(each, head.start(encoded))[0]) for each in (prompt, other))
+    near(before[early], after[early], "logarithms before the change")
     assert not torch.allclose(before[~early], after[~early]), "the changed symbols have no effect"
 
 

@@ -88,5 +88,6 @@ def test_a_search_reads_copied_symbols_by_their_number():
     expected[0, [0, 1, 2, 5]] = torch.stack([shares[0, 0], shares[0, 1] + shares[0, 3], shares[0, 2], shares[0, 4]])
     expected[1, [0, 1, 2, 4]] = torch.stack([shares[1, 0], shares[1, 1], shares[1, 2] + shares[1, 3], shares[1, 4]])
     torch.testing.assert_close(distribution.by_symbol(3).exp(), expected)
+    assert Categorical(scores[:0], support=support[:0]).by_symbol(3).shape == (0, 3)
     scored = distribution.log_prob(torch.tensor([1, 4]))
     torch.testing.assert_close(scored, distribution.by_symbol(3)[[0, 1], [1, 4]])

@@ -118,7 +118,7 @@ def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
         return logits, laws.Decoding(after.memory, after.rows, state.values, after.attention)
 
     monkeypatch.setattr(head, "step", forgetful)
-    with pytest.raises(AssertionError, match="logits of row"):
+    with pytest.raises(AssertionError, match="logarithms of row"):
         laws.extending_is_stepping(laws.maker(NAME), "one")
 
 

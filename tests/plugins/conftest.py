@@ -47,7 +47,7 @@ def on_the_path(*folders):
     forget()
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory):
     """`pip install --editable tests/plugins`, and `pip uninstall` at the end."""
     project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -1,5 +1,4 @@
-"""A line of gray pixels from a file `.run`: pairs of bytes, how many pixels follow each other and how bright they
-are."""
+"""A line of gray pixels from a file `.run`: pairs of bytes, how many pixels are equal and how bright they are."""
 
 from __future__ import annotations
 
