@@ -20,11 +20,11 @@ NOTE = "_native_build_error.txt"
 """Written beside the package where the library could not be built, for `ostinato doctor`."""
 
 OBJECTS = Path("build", "native")
-"""Compiled files under names made from what they were compiled from, so that an installation and a wheel compile once."""
+"""Compiled files, named after the hash of their sources: an installation and a wheel compile once."""
 
 
 class Build(build_ext):
-    """One object per instruction set, each with its own flags; a set that does not compile is left out, the rest is built."""
+    """One object per instruction set, each with its own flags; a set that does not compile is left out."""
 
     def get_export_symbols(self, ext):
         return []
