@@ -36,6 +36,26 @@ Method = Callable[[Run, str, Sequence[Row], Sequence[Row]], Answers]
 def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baselines:
     """The baselines of each output, each with the output's metrics that need predictions alone.
 
+    Args:
+        run: whose outputs are predicted.
+        train: opens the examples that the run was trained on; called only where a baseline is fitted.
+        test: the examples to predict.
+
+    Errors:
+        DataError: the training rows cannot be read, or a metric cannot be measured; which.
+    """
+    measured: Baselines = {}
+    for output, by_name in predictions(run, train, test).items():
+        try:
+            measured[output] = {name: _measured(run, output, known) for name, known in by_name.items()}
+        except DataError as why:
+            raise DataError(f"that of outputs.{output} cannot be measured: {why}") from None
+    return measured
+
+
+def predictions(run: Run, train: Callable[[], Examples], test: Examples) -> dict[str, dict[str, Predictions]]:
+    """What baselines predict: for each output that has some, by the baseline's name, in the order of `predict_all`.
+
     - a label of the row: the majority class, and a logistic regression on what each input's modality gives as features
       (tf-idf of n-grams, labels one-hot, numbers scaled);
     - a number: the training rows' mean;
@@ -46,15 +66,13 @@ def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baseli
     labels are more than MOST_WEIGHTS only the commonest n-grams are read; the name of a baseline then tells it.
 
     Args:
-        run: whose outputs are predicted.
-        train: opens the examples that the run was trained on; called only where a baseline is fitted.
-        test: the examples to predict.
+        run, train, test: as `baselines` takes them.
 
     Errors:
-        DataError: the training rows cannot be read, or a metric cannot be measured; which.
+        DataError: the training rows cannot be read, or a baseline cannot be fitted; which.
     """
     if test.windows is not None:
-        return {output: _naive(run, output, test) for output in run.outputs}
+        return {output: _naive(output, test) for output in run.outputs}
     methods = {output: method for output in run.outputs if (method := _method(run, output)) is not None}
     if not methods:
         return {}
@@ -63,7 +81,7 @@ def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baseli
     except (ConfigError, DataError) as why:
         raise DataError(f"the training rows cannot be read: {why}") from None
     test_rows = list(test.raw())
-    measured: Baselines = {}
+    predicted: dict[str, dict[str, Predictions]] = {}
     for output, method in methods.items():
         place = f"outputs.{output}"
         known = [row for row in rows if row[place] is not None and _is_whole(run, row)]
@@ -73,13 +91,10 @@ def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baseli
         expected = [row[place] for row in asked]
         try:
             answers = method(run, output, known, asked)
-            measured[output] = {
-                f"{name}{cut}": _measured(run, output, Predictions(predicted, expected))
-                for name, predicted in answers.items()
-            }
         except DataError as why:
-            raise DataError(f"that of {place} cannot be measured: {why}") from None
-    return {output: by_name for output, by_name in measured.items() if by_name}
+            raise DataError(f"that of {place} cannot be fitted: {why}") from None
+        predicted[output] = {f"{name}{cut}": Predictions(answer, expected) for name, answer in answers.items()}
+    return {output: by_name for output, by_name in predicted.items() if by_name}
 
 
 def _method(run: Run, output: str) -> Method | None:
@@ -113,7 +128,7 @@ def _is_whole(run: Run, row: Row) -> bool:
     return all(cell is not None and (not isinstance(cell, (str, list, np.ndarray)) or len(cell) > 0) for cell in cells)
 
 
-def _naive(run: Run, output: str, examples: Examples) -> dict[str, Metrics]:
+def _naive(output: str, examples: Examples) -> dict[str, Predictions]:
     """Persistence and seasonal naive."""
     place, windows, numbers = f"outputs.{output}", examples.windows, np.arange(len(examples))
     seasons = {"persistence": 1}
@@ -122,11 +137,7 @@ def _naive(run: Run, output: str, examples: Examples) -> dict[str, Metrics]:
     expected = [row[place] for row in examples.raw()]
     scales, order = examples.scales(place, numbers), examples.order(numbers)
     return {
-        name: _measured(
-            run,
-            output,
-            Predictions(windows.naive(place, examples.rows, season), expected, scales=scales, order=order),
-        )
+        name: Predictions(windows.naive(place, examples.rows, season), expected, scales=scales, order=order)
         for name, season in seasons.items()
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -140,28 +141,25 @@ def difference(
 
 
 def corrected(metric: Metric, compared: Sequence[Compared]) -> list[Compared]:
-    """The same differences with p corrected for their number, and real or not by it.
+    """The same differences with p corrected for their number (`holm`), and real or not by it."""
+    results = []
+    for pair, p_value in zip(compared, holm([pair.p_value for pair in compared])):
+        real = pair.real and p_value < 1 - LEVEL
+        results.append(replace(pair, p_value=p_value, real=real, better=_better(metric, pair.difference, real)))
+    return results
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Probabilities corrected for their number, in their order.
 
         p(i) = max over j <= i of min(1, (m - j + 1) p(j))      p(1) <= ... <= p(m)
 
     Source: Holm 1979 (Scandinavian Journal of Statistics 6:65).
     """
-    results, highest = list(compared), 0.0
-    for rank, at in enumerate(sorted(range(len(compared)), key=lambda at: compared[at].p_value)):
-        pair = compared[at]
-        highest = max(highest, min(1.0, (len(compared) - rank) * pair.p_value))
-        real = pair.real and highest < 1 - LEVEL
-        results[at] = Compared(
-            pair.first,
-            pair.second,
-            pair.difference,
-            pair.low,
-            pair.high,
-            highest,
-            real,
-            _better(metric, pair.difference, real),
-            pair.method,
-        )
+    results, highest = list(p_values), 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        results[at] = highest
     return results
 
 

@@ -12,6 +12,8 @@ from ostinato.cli.main import group
 from ostinato.errors import DataError
 from ostinato.evaluation import baselines as module
 from ostinato.evaluation import evaluate as evaluation
+from ostinato.evaluation.intervals import paired
+from ostinato.evaluation.predictions import metrics_of, predict_all
 from ostinato.evaluation.report import Report
 from ostinato.modalities.contract import Symbols
 from ostinato.recipe.read import from_arguments
@@ -133,3 +135,13 @@ def test_what_cannot_be_measured_is_told_apart_from_rows_that_cannot_be_read(run
     with monkeypatch.context() as patch:
         patch.setattr(module, "_training_rows", refuse)
         assert told() == ["no baseline is measured: the training rows cannot be read: no such number"]
+
+
+def test_what_baselines_predict_can_be_paired_with_the_runs_own_predictions(run):
+    test = of_split(run, "test", None, ())
+    own, metric = predict_all([run], test).outputs["y"], metrics_of(run, "y")["accuracy"]
+    by_name = module.predictions(run, lambda: of_split(run, "train", None, ()), test)["y"]
+    assert set(by_name) == {"majority class", REGRESSION}
+    for name, known in by_name.items():
+        assert known.expected == own.expected and len(known.predicted) == len(own.predicted)
+        assert paired(metric, known, own).first == measured(run)[name]["accuracy"].value

@@ -11,7 +11,7 @@ from scipy.stats import t
 
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import _beyond, measure, paired, students_t
-from ostinato.evaluation.seeds import corrected, difference, over_seeds
+from ostinato.evaluation.seeds import corrected, difference, holm, over_seeds
 from ostinato.metrics.contract import Predictions
 from ostinato.registry import make
 
@@ -167,3 +167,7 @@ def test_holms_correction_is_that_of_the_paper():
     made = corrected(MATCH, given)
     assert [each.p_value for each in made] == pytest.approx([0.03, 0.06, 0.06])
     assert [each.real for each in made] == [True, False, False] and made[1].better is None
+
+
+def test_holms_correction_keeps_the_order_of_its_probabilities():
+    assert holm([0.04, 0.01, 0.9, 0.03]) == pytest.approx([0.09, 0.04, 0.9, 0.09]) and holm([]) == []
