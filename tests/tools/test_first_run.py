@@ -150,12 +150,13 @@ def row(name: str, shown: dict, seconds: float = 60.0) -> dict:
 
 def test_the_page_counts_what_is_really_worse_after_holms_correction(tool, sets, monkeypatch):
     pages = sys.modules["_first_run_page"]
-    monkeypatch.setattr(pages, "SETS", tuple(tiny(sets, name=name) for name in ("one", "two", "three", "four")))
+    monkeypatch.setattr(pages, "SETS", tuple(tiny(sets, name=name) for name in ("one", "two", "three", "four", "five")))
     rows = [
         row("one", figures(90.0, 80.0, 0.001, True), seconds=30.0),
-        # 0.03 alone is real; of three differences it is not.
+        # 0.03 alone is real; the third smallest of four is 0.06.
         row("two", figures(70.0, 75.0, 0.03, True)),
         row("three", figures(60.0, 75.0, 0.002, True)),
+        row("five", figures(75.0, 75.0, 0.9, False)),
         {"kind": "row", "set": "four", "part": "test", "package": "abc", "most_rows": None, "error": "no such file"},
         {"kind": "estimate", "set": "one", "part": "test", "package": "old", "minutes": 4.0},
         {**row("one", figures(1.0, 2.0, 0.5, False)), "part": "valid"},
@@ -163,8 +164,8 @@ def test_the_page_counts_what_is_really_worse_after_holms_correction(tool, sets,
     ]
     made = pages.page(rows, "test")
     assert "| no set on which the baseline is really better | three | missed |" in made
-    # 1 - 10/20, 1 - 30/25 and 1 - 40/25.
-    assert "| mean relative reduction of the error >= 10 % | -10.0 % over 3 figures | missed |" in made
+    # 1 - 10/20, 1 - 30/25, 1 - 40/25 and 1 - 25/25.
+    assert "| mean relative reduction of the error >= 10 % | -7.5 % over 4 figures | missed |" in made
     assert "| minutes in all at most 50 % of those before | 0 of 4, 1 sets | met |" in made
     assert "+10.0 **better**" in made and "-5.0 |" in made and "-15.0 **worse**" in made
     assert "- four: no such file" in made and "| 0.5 | 4.0 |" in made
