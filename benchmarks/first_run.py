@@ -193,17 +193,17 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
     limit = GRACE * budget + STOP_SECONDS if own else budget
     interrupted = not _ended(words, folder, options, limit)
     if interrupted:
-        done = max((event["epoch"] for event in _epochs(folder)), default=0)
+        done = len(_epochs(folder))
         more = ["--set", f"training.epochs={max(1, done)}"]
         if not _ended(words + more, folder, options, 2 * limit + STOP_SECONDS):
             raise Failed(f"not ended {2 * limit + STOP_SECONDS:,.0f} s after it was interrupted after epoch {done}")
     epochs = _epochs(folder)
-    best = [event["epoch"] for event in epochs if event.get("best")]
+    best = [event["epoch"] for event in _history(folder) if event.get("best")]
     run = Trained(
         folder,
         time.monotonic() - began,
         epochs[-1]["seconds"] if epochs else 0.0,
-        epochs[-1]["epoch"] if epochs else 0,
+        len(epochs),
         best[-1] if best else None,
         interrupted,
     )
@@ -231,7 +231,7 @@ def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, e
         )
         try:
             while process.poll() is None:
-                done = sum(event["epoch"] > 0 for event in _epochs(folder))
+                done = len(_epochs(folder))
                 if time.monotonic() > deadline or (epochs is not None and done >= epochs):
                     process.send_signal(signal.SIGINT)
                     process.wait(STOP_SECONDS)
@@ -248,13 +248,15 @@ def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, e
     return True
 
 
-def _epochs(folder: Path) -> list[dict[str, Any]]:
-    """The reports of epochs in a run's history; a line that is being written is left out."""
+def _history(folder: Path) -> list[dict[str, Any]]:
+    """The reports of a run so far; a line that is being written is left out."""
     path = folder / "history.jsonl"
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [event for event in map(json.loads, lines) if event["event"] == "epoch"]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]] if path.is_file() else []
+
+
+def _epochs(folder: Path) -> list[dict[str, Any]]:
+    """The reports of whole epochs."""
+    return [event for event in _history(folder) if event["event"] == "epoch"]
 
 
 def estimated(chosen: Set, options: Options) -> dict[str, Any]:
@@ -271,7 +273,7 @@ def estimated(chosen: Set, options: Options) -> dict[str, Any]:
     words = [*command_of(chosen, files, None), "--seed", "1", "--folder", str(folder), "--device", "cpu"]
     began = time.monotonic()
     _ended(words, folder, options, options.budget(chosen), EPOCHS_LOOKED_AT)
-    ends = [0.0, *(event["seconds"] for event in _epochs(folder) if event["epoch"] > 0)][: 1 + EPOCHS_LOOKED_AT]
+    ends = [0.0, *(event["seconds"] for event in _epochs(folder))][: 1 + EPOCHS_LOOKED_AT]
     epochs = bundles.load(folder).recipe["training"]["epochs"]
     if len(ends) > 1:
         seconds = statistics.median(np.diff(ends)) * epochs
