@@ -121,8 +121,8 @@ def _part_of(part: str) -> str:
     if part == "valid":
         return "These are the valid parts, by which defaults are chosen; the test parts were not looked at."
     return (
-        "Defaults were chosen on training and valid parts alone. The test parts were looked at once, by this page, after"
-        " the defaults were settled."
+        "Defaults were chosen on training and valid parts alone. The test parts were looked at once, by this page,"
+        " after the defaults were settled."
     )
 
 
@@ -160,7 +160,9 @@ def _needs(
     if reductions:
         mean = statistics.fmean(reductions)
         found = f"{100 * mean:.1f} % over {len(reductions)} figures"
-        lines.append(_need(f"mean relative reduction of the error >= {100 * REDUCTION:.0f} %", found, mean >= REDUCTION))
+        lines.append(
+            _need(f"mean relative reduction of the error >= {100 * REDUCTION:.0f} %", found, mean >= REDUCTION)
+        )
     tuned = [(chosen, shown, tuned_value(chosen, measure)) for chosen, measure, shown in figures]
     near = [is_close(chosen, shown, value) for chosen, shown, value in tuned if value is not None]
     if near and part == "test":
@@ -181,7 +183,9 @@ def _needs(
         if measure.least is not None and part == "test":
             wanted = f"{chosen.name}: {shown['metric']} >= {measure.least:g}"
             lines.append(_need(wanted, _number(shown, shown["value"]), shown["value"] >= measure.least))
-    folds = [newest[name]["measures"][0]["value"] for name in MR_FOLDS if name in newest and "error" not in newest[name]]
+    folds = [
+        newest[name]["measures"][0]["value"] for name in MR_FOLDS if name in newest and "error" not in newest[name]
+    ]
     if len(folds) == FOLDS:
         mean = statistics.fmean(folds)
         lines.append(_need(f"MR, mean of {FOLDS} folds >= {MR_LEAST:g}", f"{mean:.1f}", mean >= MR_LEAST))

@@ -25,7 +25,7 @@ from ostinato.data.read import open_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
-from prepare import SPLIT_SEED, TASKS, Row, Tables, set_aside  # noqa: E402
+from prepare import SPLIT_SEED, TASKS, Row, Tables, set_aside
 
 Form = Literal["tsv", "jsonl", "conll"]
 PARTS = ("train", "valid", "test")
@@ -439,7 +439,9 @@ SETS: tuple[Set, ...] = (
     _tags("wnut17", "entities, noisy English", _wnut, "span_f1"),
     _tags("pos-english", "parts of speech, English", _parts_of_speech("ud-english-ewt", "en_ewt"), STEPS, 93.5),
     _tags("pos-french", "parts of speech, French", _parts_of_speech("ud-french-sequoia", "fr_sequoia"), STEPS, 96.0),
-    _classes("dna-splice", "DNA splice junctions", _dna, ["sequence"], "junction", held_out=True, recipe="dna-splice-1"),
+    _classes(
+        "dna-splice", "DNA splice junctions", _dna, ["sequence"], "junction", held_out=True, recipe="dna-splice-1"
+    ),
     Set(
         "protein-q3",
         "secondary structure of proteins",

@@ -2,7 +2,7 @@
 
     python benchmarks/first_run.py --data-root DATA                   every set, measured on its valid part
     python benchmarks/first_run.py --data-root DATA --part test       on its test part: once, when defaults are settled
-    python benchmarks/first_run.py --data-root DATA --estimate        the minutes that training would take, by two epochs
+    python benchmarks/first_run.py --data-root DATA --estimate        minutes of training, by its first two epochs
     python benchmarks/first_run.py --page --part test                 docs/first_run.md from the rows that there are
     python benchmarks/first_run.py --list                             the sets
     python benchmarks/first_run.py --data-root DATA --rows 200 --minutes 0.2 --out FILE    a look at whether all works
@@ -75,7 +75,7 @@ SHORT_SECONDS, MOST_SEEDS = 60.0, 3
 POLL_SECONDS, STOP_SECONDS = 0.2, 120.0
 """Between two looks at a run, and what it has to end once it is interrupted."""
 GRACE = 2.0
-"""How many budgets a run may take that keeps its own budget: it is measured too, and validation is none of its epochs."""
+"""How many budgets a run may take that keeps its own: reading and measuring come on top of it."""
 EPOCHS_LOOKED_AT = 2
 NEAREST_ROWS = 256
 """Rows whose nearest training rows are looked for at once."""
@@ -433,7 +433,9 @@ def line_of(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{row['set']}: FAILED: {row['error']}"
     if row["kind"] == "estimate":
-        return f"{row['set']}: {row['minutes']:.1f} minutes by {row['epoch_seconds']} s an epoch, {row['epochs']} epochs"
+        return (
+            f"{row['set']}: {row['minutes']:.1f} minutes by {row['epoch_seconds']} s an epoch, {row['epochs']} epochs"
+        )
     last = row["runs"][0]
     parts = []
     for figures in row["measures"]:
@@ -464,7 +466,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--estimate", action="store_true", help="how long training would take, by two epochs")
     parser.add_argument("--again", action="store_true", help="measure rows that failed again")
-    parser.add_argument("--out", type=Path, default=ROWS, metavar="FILE", help="the rows (default docs/first_run.jsonl)")
+    parser.add_argument(
+        "--out", type=Path, default=ROWS, metavar="FILE", help="the rows (default docs/first_run.jsonl)"
+    )
     parser.add_argument("--work", type=Path, default=cache_folder() / "first_run", help="the folder of tables and runs")
     parser.add_argument("--page", action="store_true", help="write the page from the rows, and nothing else")
     parser.add_argument("--page-file", type=Path, default=PAGE, metavar="FILE")
