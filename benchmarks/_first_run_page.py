@@ -9,7 +9,7 @@ from typing import Any
 
 from _first_run_sets import FOLDS, SETS, Measure, Set
 
-from ostinato.evaluation.seeds import holm
+from ostinato.evaluation.intervals import holm
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 ALPHA = 0.05

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ostinato.evaluation.intervals import Compared
 from ostinato.evaluation.report import Metrics, to_json
 
 
@@ -54,14 +55,7 @@ class Difference:
         others: the values of the other axes.
         output: whose metric.
         metric: its key.
-        values: the metric of both sides.
-        difference: the second minus the first.
-        low: the lower end of the difference's 95 % interval.
-        high: the upper end.
-        p_value: corrected for the number of differences of this metric.
-        real: whether the difference is real.
-        better: `first` or `second` where it is real and one end of the metric is best.
-        method: how the interval was computed.
+        compared: the values of both and their difference; p is corrected for the number of differences of this metric.
     """
 
     axis: str
@@ -70,14 +64,7 @@ class Difference:
     others: dict[str, str]
     output: str
     metric: str
-    values: list[float]
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    real: bool
-    better: str | None
-    method: str
+    compared: Compared
 
 
 @dataclass(frozen=True)
@@ -138,7 +125,11 @@ class SweepReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values: sweep.json."""
-        return to_json(self)
+        plain = to_json(self)
+        for difference in plain["differences"]:
+            compared = difference.pop("compared")
+            difference |= {"values": [compared.pop("first"), compared.pop("second")], **compared}
+        return plain
 
     def tables(self, *, briefly: bool = False) -> list[tuple[str, list[str], list[list[str]]]]:
         """The report as tables of text: title, heads, rows; `briefly` with differences in first metrics alone."""
@@ -188,7 +179,8 @@ class SweepReport:
                 (difference.output, difference.metric) == (first.output, first.metric)
                 for difference in self.differences
             )
-            notes.append(f"{first.method}; p corrected (Holm) for the {number} differences of each metric")
+            method = first.compared.method.partition(";")[0]
+            notes.append(f"{method}; p corrected (Holm) for the {number} differences of each metric")
         return notes + self.notes
 
     def markdown(self) -> str:
@@ -209,14 +201,14 @@ def _difference_cells(difference: Difference, several: bool) -> list[str]:
     where = ", ".join(f"{label} {value}" for label, value in difference.others.items())
     what = f"{difference.axis}: {difference.second} - {difference.first}" + (f" ({where})" if where else "")
     metric = f"{difference.output}.{difference.metric}" if several else difference.metric
-    sure = "real" if difference.real else "may be chance"
+    compared = difference.compared
     return [
         what,
         metric,
-        f"{difference.difference:+.4g}",
-        f"[{difference.low:+.4g}, {difference.high:+.4g}]",
-        f"{difference.p_value:.3f}",
-        sure,
+        f"{compared.difference:+.4g}",
+        f"[{compared.low:+.4g}, {compared.high:+.4g}]",
+        f"{compared.p_value:.3f}",
+        "real" if compared.real else "may be chance",
     ]
 
 

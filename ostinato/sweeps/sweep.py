@@ -140,11 +140,8 @@ def _split(text: str, over: str) -> list[str]:
 
 def _label(path: str, paths: Mapping[str, object]) -> str:
     words = path.split(".")
-    for count in range(1, len(words) + 1):
-        end = words[-count:]
-        if sum(other.split(".")[-count:] == end for other in paths) == 1:
-            break
-    return ".".join(end)
+    ends = (".".join(words[-count:]) for count in range(1, len(words)))
+    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in paths) == 1), path)
 
 
 def plan(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from safetensors.numpy import save
 
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
-from ostinato.evaluation.intervals import Compared
+from ostinato.evaluation.intervals import Compared, corrected, difference, over_seeds
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.report import Metrics
-from ostinato.evaluation.seeds import corrected, difference, over_seeds
 from ostinato.files import write
 from ostinato.metrics.contract import Measured, Metric, Order
 from ostinato.recipe.metrics import settings_of
@@ -36,6 +36,27 @@ FRACTION = "data.fraction"
 
 
 @dataclass(frozen=True)
+class Measurements:
+    """What is known of each example of an output.
+
+    Args:
+        metrics: key -> the metric's settings.
+        statistics: key -> (examples, width), what the metric is made from.
+        lengths: (examples,) steps of the longest input that it reads.
+        examples: a hash of the references: equal ones are the same examples.
+        steps: a hash of the steps of each reference, where log-probabilities are known.
+        order: which examples are neighbours in time; None: they are independent.
+    """
+
+    metrics: dict[str, Settings]
+    statistics: dict[str, np.ndarray]
+    lengths: np.ndarray
+    examples: str
+    steps: str
+    order: Order | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
     """What a table needs to know of one run.
 
@@ -43,23 +64,13 @@ class Trial:
         parameters: how many the model has.
         split: what it was measured on.
         training_rows: rows that it was trained on.
-        metrics: output -> key -> the metric's settings.
-        statistics: output -> key -> (examples, width), what the metric is made from.
-        lengths: output -> (examples,) steps of the longest input that it reads.
-        examples: output -> a hash of the references: equal ones are the same examples.
-        steps: output -> a hash of the steps of each reference, where log-probabilities are known.
-        orders: output -> which examples are neighbours in time, where they are not independent.
+        outputs: what is known of the examples of each output.
     """
 
     parameters: int
     split: str
     training_rows: int
-    metrics: dict[str, dict[str, Settings]]
-    statistics: dict[str, dict[str, np.ndarray]]
-    lengths: dict[str, np.ndarray]
-    examples: dict[str, str]
-    steps: dict[str, str]
-    orders: dict[str, Order] = field(default_factory=dict)
+    outputs: dict[str, Measurements]
 
 
 def trial(planned: Planned, folder: Path, *, device: str, roots: Sequence[Path], say: Callable[[str], None]) -> Trial:
@@ -109,71 +120,44 @@ def _key(run: Path) -> str:
 
 def _packed(trial: Trial, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What is kept of a trial, for `_unpacked`."""
-    arrays = {
-        f"{output}/{name}": rows for output, metrics in trial.statistics.items() for name, rows in metrics.items()
-    }
-    arrays |= {f"{output}//lengths": steps for output, steps in trial.lengths.items()}
-    arrays |= {
-        f"{output}//stretch": np.asarray(order.stretch, dtype=np.int64) for output, order in trial.orders.items()
-    }
-    facts = {name: getattr(trial, name) for name in ("parameters", "split", "training_rows", "examples", "steps")}
-    facts |= {"key": key, "metrics": _plain(trial.metrics)}
-    timed = {output: order.time for output, order in trial.orders.items() if order.time is not None}
-    arrays |= {f"{output}//time": np.asarray(time, dtype=np.int64) for output, time in timed.items()}
-    facts |= {
-        "orders": {
-            output: (order.least, order.unit, order.whole, output in timed) for output, order in trial.orders.items()
-        }
-    }
+    arrays: dict[str, np.ndarray] = {}
+    facts = {"key": key, "parameters": trial.parameters, "split": trial.split, "training_rows": trial.training_rows}
+    outputs = facts["outputs"] = {}
+    for output, known in trial.outputs.items():
+        arrays |= {f"{output}/{name}": rows for name, rows in known.statistics.items()}
+        arrays[f"{output}//lengths"] = known.lengths
+        metrics = {name: settings.plain() for name, settings in known.metrics.items()}
+        order = None if known.order is None else asdict(known.order)
+        outputs[output] = {"metrics": metrics, "examples": known.examples, "steps": known.steps, "order": order}
     return arrays, facts
 
 
-def _plain(metrics: Mapping[str, Mapping[str, Settings]]) -> dict[str, dict[str, Any]]:
-    return {output: {key: settings.plain() for key, settings in by_key.items()} for output, by_key in metrics.items()}
-
-
 def _unpacked(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trial:
-    values = {name: value for name, value in facts.items() if name not in ("key", "metrics", "orders")}
-    values["orders"] = {
-        output: Order(
-            arrays[f"{output}//stretch"].tolist(),
-            least,
-            unit,
-            whole,
-            arrays[f"{output}//time"].tolist() if is_timed else None,
-        )
-        for output, (least, unit, whole, is_timed) in facts["orders"].items()
-    }
-    kept = facts["metrics"].items()
-    metrics = {
-        output: {key: settings_class("metrics", plain["type"])(**plain) for key, plain in by_key.items()}
-        for output, by_key in kept
-    }
-    statistics = {output: {key: arrays[f"{output}/{key}"] for key in by_key} for output, by_key in kept}
-    lengths = {output: arrays[f"{output}//lengths"] for output in metrics}
-    return Trial(**values, metrics=metrics, statistics=statistics, lengths=lengths)
+    outputs = {}
+    for output, known in facts["outputs"].items():
+        metrics = {name: settings_class("metrics", plain["type"])(**plain) for name, plain in known["metrics"].items()}
+        statistics = {name: arrays[f"{output}/{name}"] for name in metrics}
+        order = None if known["order"] is None else Order(**known["order"])
+        lengths = arrays[f"{output}//lengths"]
+        outputs[output] = Measurements(metrics, statistics, lengths, known["examples"], known["steps"], order)
+    return Trial(facts["parameters"], facts["split"], facts["training_rows"], outputs)
 
 
 def _trial_of(run: Run, split: str, examples: Examples, predictions: SplitPredictions) -> Trial:
-    lengths_of = _lengths(run, examples.raw())
-    metrics: dict[str, dict[str, Settings]] = {}
-    statistics: dict[str, dict[str, np.ndarray]] = {}
-    lengths, references, steps = {}, {}, {}
+    lengths_of, outputs = _lengths(run, examples.raw()), {}
     for output, known in predictions.outputs.items():
         settings, built = settings_of(run.outputs[output]), metrics_of(run, output)
-        metrics[output] = {key: settings[key] for key, metric in built.items() if not metric.lacks(known)}
-        statistics[output] = {
-            key: np.ascontiguousarray(built[key].statistics(known), dtype=np.float64) for key in metrics[output]
-        }
+        metrics = {key: settings[key] for key, metric in built.items() if not metric.lacks(known)}
         read = run.outputs[output].reads or list(run.inputs)
-        lengths[output] = np.max([lengths_of[name] for name in read], 0)[predictions.numbers[output]]
-        references[output] = _hash([known.expected, known.alternatives], 2)
-        steps[output] = _hash(known.num_targets, 1)
-    training_rows = run.bundle.data["splits"]["train"]["rows"]
-    orders = {output: known.order for output, known in predictions.outputs.items() if known.order is not None}
-    return Trial(
-        sum(run.graph.parts().values()), split, training_rows, metrics, statistics, lengths, references, steps, orders
-    )
+        outputs[output] = Measurements(
+            metrics,
+            {key: np.ascontiguousarray(built[key].statistics(known), dtype=np.float64) for key in metrics},
+            np.max([lengths_of[name] for name in read], 0)[predictions.numbers[output]],
+            _hash([known.expected, known.alternatives]),
+            _hash(known.num_targets),
+            known.order,
+        )
+    return Trial(sum(run.graph.parts().values()), split, run.bundle.data["splits"]["train"]["rows"], outputs)
 
 
 def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
@@ -186,23 +170,12 @@ def _lengths(run: Run, rows: Iterable[Row]) -> dict[str, np.ndarray]:
     return {name: np.array(lengths, dtype=np.int64) for name, lengths in steps.items()}
 
 
-def _hash(values: Any, depth: int) -> str:
-    """Of values as JSON, lists of so many levels item by item: the text of all references at once has no room."""
+def _hash(values: Any) -> str:
+    """Of values as JSON, piece by piece: the text of all references at once has no room."""
     digest = hashlib.sha256()
-    for piece in _pieces(values, depth):
+    for piece in json.JSONEncoder(default=_as_json).iterencode(values):
         digest.update(piece.encode())
     return digest.hexdigest()
-
-
-def _pieces(values: Any, depth: int) -> Iterator[str]:
-    if depth == 0 or not isinstance(values, list):
-        yield json.dumps(values, default=_as_json)
-        return
-    yield "["
-    for at, piece in enumerate(values):
-        yield ", " if at else ""
-        yield from _pieces(piece, depth - 1)
-    yield "]"
 
 
 def _as_json(value: Any) -> Any:
@@ -285,13 +258,20 @@ def _epochs(folder: Path) -> tuple[int, float]:
     return (last[0]["epoch"], last[0]["seconds"]) if last else (0, 0.0)
 
 
-def _shared(by_seed: Mapping[int, Trial], output: str) -> bool:
-    """Whether all seeds were measured on the same examples."""
-    return len({trial.examples[output] for trial in by_seed.values()}) == 1
+def _known(trials: Iterable[Trial], output: str, name: str) -> list[Measurements]:
+    """The output of each trial; none where one of them lacks the metric."""
+    known = [trial.outputs.get(output) for trial in trials]
+    return known if all(each is not None and name in each.statistics for each in known) else []
 
 
-def _orders(trials: Iterable[Trial], output: str) -> list[Order]:
-    return [trial.orders[output] for trial in trials if output in trial.orders]
+def _shared(known: Sequence[Measurements]) -> dict[str, Any]:
+    """Whether all seeds were measured on the same examples, and which of these are neighbours in time."""
+    orders = [each.order for each in known if each.order is not None]
+    return {"shared": len({each.examples for each in known}) == 1, "orders": orders}
+
+
+def _over_seeds(metric: Metric, known: Sequence[Measurements], name: str) -> Measured:
+    return over_seeds(metric, [each.statistics[name] for each in known], **_shared(known))
 
 
 def _quality(by_seed: Mapping[int, Trial], values: Mapping[str, str], notes: list[str]) -> dict[str, Metrics]:
@@ -301,13 +281,9 @@ def _quality(by_seed: Mapping[int, Trial], values: Mapping[str, str], notes: lis
     for output, metrics in _names(trials).items():
         measured[output] = {}
         for key, metric in metrics.items():
-            if not all(_has(trial, output, key) for trial in trials):
-                continue
-            runs = [trial.statistics[output][key] for trial in trials]
             try:
-                measured[output][key] = over_seeds(
-                    metric, runs, shared=_shared(by_seed, output), orders=_orders(trials, output)
-                )
+                if known := _known(trials, output, key):
+                    measured[output][key] = _over_seeds(metric, known, key)
             except DataError as why:
                 where = ", ".join(f"{label} {value}" for label, value in values.items())
                 notes.append(f"{output}.{key}: {where}: {why}")
@@ -318,16 +294,12 @@ def _names(trials: Iterable[Trial]) -> dict[str, dict[str, Metric]]:
     """Outputs and metrics that some of these runs have: a setting that is varied may change which there are."""
     every: dict[str, dict[str, Settings]] = {}
     for trial in trials:
-        for output, metrics in trial.metrics.items():
-            every[output] = {**every.get(output, {}), **metrics}
+        for output, known in trial.outputs.items():
+            every.setdefault(output, {}).update(known.metrics)
     return {
         output: {key: build(settings, "metrics") for key, settings in metrics.items()}
         for output, metrics in every.items()
     }
-
-
-def _has(trial: Trial, output: str, name: str) -> bool:
-    return name in trial.statistics.get(output, {})
 
 
 def _every(by: Trials) -> list[Trial]:
@@ -345,28 +317,17 @@ def _differences(axes: Sequence[Axis], by: Trials, notes: list[str]) -> list[Dif
     differences: list[Difference] = []
     for output, metrics in _names(_every(by)).items():
         for key, metric in metrics.items():
-            compared: list[Compared] = []
-            compared_pairs = []
+            compared = []
             for pair in pairs:
                 result = _compared(metric, by[pair[2]], by[pair[3]], output, key)
                 if isinstance(result, Compared):
-                    compared.append(result)
-                    compared_pairs.append(pair)
+                    compared.append((pair, result))
                 elif (note := f"{output}.{key}: {result}") not in notes:
                     notes.append(note)
-            for (at, axis, first, second), tested in zip(compared_pairs, corrected(metric, compared)):
+            results = corrected(metric, [result for _, result in compared])
+            for ((at, axis, first, second), _), result in zip(compared, results):
                 others = {other.label: value for other, value in zip(axes, second) if other is not axis}
-                about = (axis.label, first[at], second[at], others, output, key, [tested.first, tested.second])
-                interval = (
-                    tested.difference,
-                    tested.low,
-                    tested.high,
-                    tested.p_value,
-                    tested.real,
-                    tested.better,
-                    tested.method,
-                )
-                differences.append(Difference(*about, *interval))
+                differences.append(Difference(axis.label, first[at], second[at], others, output, key, result))
     return differences
 
 
@@ -375,22 +336,21 @@ def _compared(
 ) -> Compared | str:
     """The difference, or why there is none."""
     seeds = [seed for seed in first if seed in second]
-    pairs = [(first[seed], second[seed]) for seed in seeds]
-    if not all(_has(trial, output, name) for pair in pairs for trial in pair):
+    if not seeds:
+        return "no seed was trained on both sides"
+    sides = [_known([by_seed[seed] for seed in seeds], output, name) for by_seed in (first, second)]
+    if not all(sides):
         return "not every run has it; differences from those that have none are left out"
-    if any(trial.examples[output] != other.examples[output] for trial, other in pairs):
+    if [known.examples for known in sides[0]] != [known.examples for known in sides[1]]:
         return "measured on different examples, so that differences cannot be paired and are left out"
-    if metric.per_step and any(trial.steps[output] != other.steps[output] for trial, other in pairs):
+    if metric.per_step and [known.steps for known in sides[0]] != [known.steps for known in sides[1]]:
         return (
             "numbers per step compare only where references have the same steps (one tokenizer); differences are left"
             " out"
         )
-    if not seeds:
-        return "no seed was trained on both sides"
-    sides = [[trial.statistics[output][name] for trial in side] for side in zip(*pairs)]
-    shared = len({trial.examples[output] for trial, _ in pairs}) == 1
     try:
-        return difference(metric, *sides, shared=shared, orders=_orders((trial for trial, _ in pairs), output))
+        statistics = [[known.statistics[name] for known in side] for side in sides]
+        return difference(metric, *statistics, **_shared(sides[0]))
     except DataError as why:
         return str(why)
 
@@ -399,14 +359,13 @@ def _by_length(axes: Sequence[Axis], by: Trials) -> dict[str, list[Line]]:
     """The first metric that all runs have of each output, in bins of the input's length; of the most data."""
     lines: dict[str, list[Line]] = {}
     for output, metrics in _names(_every(by)).items():
-        key = next((key for key in metrics if all(_has(trial, output, key) for trial in _every(by))), None)
+        key = next((key for key in metrics if _known(_every(by), output, key)), None)
         if key is None:
             continue
-        ruler = next(iter(by.values()))
-        lengths = np.concatenate([trial.lengths[output] for trial in ruler.values()])
-        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, BINS + 1)))
+        ruler = {seed: trial.outputs[output] for seed, trial in next(iter(by.values())).items()}
+        lengths = np.concatenate([known.lengths for known in ruler.values()])
         # Whole steps: each bin takes its upper end, the first its lower end too.
-        edges = np.unique(np.floor(edges).astype(int))
+        edges = np.unique(np.floor(np.quantile(lengths, np.linspace(0, 1, BINS + 1))).astype(int))
         if len(edges) < 2:
             continue
         for values, by_seed in by.items():
@@ -416,32 +375,31 @@ def _by_length(axes: Sequence[Axis], by: Trials) -> dict[str, list[Line]]:
             bins = []
             for number, (low, high) in enumerate(itertools.pairwise(edges.tolist())):
                 low += number > 0
-                cut = _cut(by_seed, ruler, output, key, low, high)
-                if cut and (measured := _measured(metrics[key], cut, _shared(by_seed, output))):
-                    bins.append(Bin(low, high, len(cut[0][0]), **asdict(measured)))
+                # Where nothing can be divided by among these examples the picture has a gap.
+                with suppress(DataError):
+                    if cut := _cut(by_seed, ruler, output, key, low, high):
+                        measured = _over_seeds(metrics[key], cut, key)
+                        bins.append(Bin(low, high, len(cut[0].lengths), **asdict(measured)))
             labels = {axis.label: value for axis, value in zip(axes, values)}
             lines.setdefault(output, []).append(Line(labels, key, bins))
     return lines
 
 
 def _cut(
-    by_seed: Mapping[int, Trial], ruler: Mapping[int, Trial], output: str, name: str, low: int, high: int
-) -> list[tuple[np.ndarray, Order | None]]:
-    """The statistics of each run for the examples of this length, as the first combination's tokenizer counts it."""
+    by_seed: Mapping[int, Trial], ruler: Mapping[int, Measurements], output: str, name: str, low: int, high: int
+) -> list[Measurements]:
+    """Of each run the examples of this length, as the first combination's tokenizer counts it; none where a run has
+    none of them."""
     cut = []
     for seed, trial in by_seed.items():
-        if seed not in ruler or ruler[seed].examples[output] != trial.examples[output]:
+        known = trial.outputs[output]
+        if seed not in ruler or ruler[seed].examples != known.examples:
             return []
-        lengths = ruler[seed].lengths[output]
+        lengths = ruler[seed].lengths
         chosen = np.flatnonzero((lengths >= low) & (lengths <= high))
-        order = trial.orders.get(output)
-        cut.append((trial.statistics[output][name][chosen], None if order is None else order.pick(chosen.tolist())))
-    return cut if all(len(rows) for rows, _ in cut) else []
-
-
-def _measured(metric: Metric, cut: Sequence[tuple[np.ndarray, Order | None]], shared: bool) -> Measured | None:
-    orders = [order for _, order in cut if order is not None]
-    try:
-        return over_seeds(metric, [rows for rows, _ in cut], shared=shared, orders=orders)
-    except DataError:
-        return None  # Nothing to divide by among these examples: the picture has a gap there.
+        if not len(chosen):
+            return []
+        order = None if known.order is None else known.order.pick(chosen.tolist())
+        rows = {name: known.statistics[name][chosen]}
+        cut.append(replace(known, statistics=rows, lengths=lengths[chosen], order=order))
+    return cut

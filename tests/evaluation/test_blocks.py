@@ -6,8 +6,8 @@ import pytest
 
 from ostinato.errors import DataError
 from ostinato.evaluation.blocks import MANY_SERIES, Blocks, automatic, blocks
-from ostinato.evaluation.intervals import measure, paired, students_t
-from ostinato.evaluation.seeds import difference, over_seeds
+from ostinato.evaluation.draws import students_t
+from ostinato.evaluation.intervals import difference, measure, over_seeds, paired
 from ostinato.metrics.contract import Order, Predictions
 from ostinato.registry import make
 
@@ -292,7 +292,7 @@ def test_blocks_of_several_seeds_are_those_of_one_where_they_are_one():
     for name in ("first", "second", "difference", "low", "high", "p_value", "real"):
         assert getattr(mine, name) == pytest.approx(getattr(pair, name)), name
     apart = over_seeds(MAE, rows, shared=False, orders=[order(300), order(300)])
-    assert "blocks of 2 splits and Student's t over 2 seeds" in apart.method
+    assert "blocks of 2 splits, 1000 draws, seed 0 and Student's t over 2 seeds" in apart.method
 
 
 def test_a_metric_whose_sums_are_zero_is_measured():

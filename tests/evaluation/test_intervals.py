@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.evaluation import intervals as _intervals
+from ostinato.evaluation import draws
 from ostinato.evaluation.intervals import measure, paired
 from ostinato.metrics.contract import Predictions
 from ostinato.registry import make, names
@@ -62,8 +62,8 @@ def test_the_bootstrap_agrees_with_the_theory_of_a_mean():
 
 
 def test_blocks_of_draws_are_samples_of_the_right_size(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_intervals, "_BLOCK", 50)
-    blocks = list(_intervals._counts(20, 7, seed=0))
+    monkeypatch.setattr(draws, "_BLOCK", 50)
+    blocks = list(draws._counts(20, 7, seed=0))
     assert [len(block) for block in blocks] == [2, 2, 2, 1]
     counts = np.concatenate(blocks)
     assert (counts.sum(1) == 20).all() and len(np.unique(counts, axis=0)) == 7

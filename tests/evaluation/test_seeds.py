@@ -10,8 +10,8 @@ from scipy.integrate import quad
 from scipy.stats import t
 
 from ostinato.errors import DataError
-from ostinato.evaluation.intervals import _beyond, measure, paired, students_t
-from ostinato.evaluation.seeds import corrected, difference, holm, over_seeds
+from ostinato.evaluation.draws import _beyond, students_t
+from ostinato.evaluation.intervals import corrected, difference, holm, measure, over_seeds, paired
 from ostinato.metrics.contract import Predictions
 from ostinato.registry import make
 
