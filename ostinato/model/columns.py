@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
@@ -107,23 +107,36 @@ def traits_of(settings: Settings) -> Traits:
     return component("modalities", settings.type).traits(settings)
 
 
+def last_reference(first: str, reference: Callable[[str], str | None], where: str) -> str:
+    """What refers to nothing else, from one reference to the next.
+
+    Errors:
+        ConfigError: references go in a circle; `where` begins the message.
+    """
+    seen = [first]
+    while (following := reference(seen[-1])) is not None:
+        if following in seen:
+            raise ConfigError(f"{where} goes in a circle: {' -> '.join([*seen, following])}; give one of them its own")
+        seen.append(following)
+    return seen[-1]
+
+
 def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:
     """The input that owns the encoder of this one, through `same_as`."""
-    seen = [name]
-    while isinstance(inputs[seen[-1]].encoder, SameAs):
-        following = inputs[seen[-1]].encoder.same_as
-        if following not in inputs:
+
+    def reference(name: str) -> str | None:
+        encoder = inputs[name].encoder
+        if isinstance(encoder, SameAs) and encoder.same_as not in inputs:
             raise ConfigError(
-                f"inputs.{seen[-1]}.encoder.same_as: there is no input '{following}'; inputs: {', '.join(inputs)}"
+                f"inputs.{name}.encoder.same_as: there is no input '{encoder.same_as}'; inputs: {', '.join(inputs)}"
             )
-        if following in seen:
-            raise ConfigError(
-                f"inputs.{name}.encoder.same_as: goes in a circle: {' -> '.join([*seen, following])}; give one its own"
-            )
-        seen.append(following)
-    if inputs[seen[-1]].type != inputs[name].type:
+        return encoder.same_as if isinstance(encoder, SameAs) else None
+
+    where = f"inputs.{name}.encoder.same_as:"
+    owner = last_reference(name, reference, where)
+    if inputs[owner].type != inputs[name].type:
         raise ConfigError(
-            f"inputs.{name}.encoder.same_as: '{name}' is {inputs[name].type}, '{seen[-1]}' is {inputs[seen[-1]].type};"
-            " an encoder can be shared between inputs of one type only"
+            f"{where} '{name}' is {inputs[name].type}, '{owner}' is {inputs[owner].type}; an encoder can be shared"
+            " between inputs of one type only"
         )
-    return seen[-1]
+    return owner

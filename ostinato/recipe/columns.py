@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Modality, Tokenized
+from ostinato.model.columns import last_reference
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
@@ -69,18 +71,12 @@ def vocabulary_owners(recipe: Settings) -> dict[str, str]:
     columns = dict(places(recipe))
     owners = {}
     for place in columns:
-        seen = [place]
-        while (reference := _reference(columns[seen[-1]], seen[-1], columns)) is not None:
-            if reference in seen:
-                raise ConfigError(
-                    f"{place}: same_as goes in a circle: {' -> '.join([*seen, reference])}; give one of them its own"
-                )
-            seen.append(reference)
-        if columns[seen[-1]].type != columns[place].type:
+        owner = last_reference(place, partial(_reference, columns), f"{place}: same_as")
+        if columns[owner].type != columns[place].type:
             raise ConfigError(
-                f"{place}: same_as joins {columns[place].type} and {columns[seen[-1]].type}; both must be of one type"
+                f"{place}: same_as joins {columns[place].type} and {columns[owner].type}; both must be of one type"
             )
-        owners[place] = seen[-1]
+        owners[place] = owner
     return owners
 
 
@@ -92,7 +88,8 @@ def of_vocabulary(kind: str) -> tuple[str, ...]:
     return ("tokenizer",) if issubclass(cls, Tokenized) else tuple(name for name in own if name not in OWN_READING)
 
 
-def _reference(settings: Settings, place: str, columns: Mapping[str, Settings]) -> str | None:
+def _reference(columns: Mapping[str, Settings], place: str) -> str | None:
+    settings = columns[place]
     tokenizer = getattr(settings, "tokenizer", None)
     if isinstance(tokenizer, SameAs):
         return next(
