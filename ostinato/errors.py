@@ -34,11 +34,16 @@ class KernelError(OstinatoError):
     """A forced kernel cannot be used on this machine or for this shape."""
 
 
+def closest(given: str, allowed: Iterable[str]) -> str:
+    """The end of a sentence that names the closest allowed word, `; did you mean 'gru'?`; or nothing."""
+    close = difflib.get_close_matches(given, sorted(allowed), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
-    """The end of a sentence that names the closest allowed word and the allowed words: `; did you mean 'gru'? ...`."""
+    """The same, and all allowed words: `; did you mean 'gru'? allowed here: gru, lstm`."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
+    hint = closest(given, names)
     return f"{hint}{';' if not hint else ''} allowed here: {', '.join(names)}" if names else hint
 
 

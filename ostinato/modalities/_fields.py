@@ -20,16 +20,24 @@ def is_missing(raw: Any) -> bool:
     return raw is None or isinstance(raw, (float, np.floating)) and math.isnan(raw)
 
 
+def items(raw: Any, noun: str) -> list[Any]:
+    """A list, tuple or array as a list.
+
+    Errors:
+        DataError: it is none; `noun` is what it should hold.
+    """
+    if not isinstance(raw, (list, tuple, np.ndarray)):
+        raise DataError(f"a list of {noun}s is needed, not {shown(raw)}")
+    return raw.tolist() if isinstance(raw, np.ndarray) else list(raw)
+
+
 def strings(raw: Any, noun: str) -> list[str]:
     """A list, tuple or array of strings as a list; whole numbers in it count as their digits.
 
     Errors:
         DataError: it is none, or holds something else; `noun` is what it should hold.
     """
-    if not isinstance(raw, (list, tuple, np.ndarray)):
-        raise DataError(f"a list of {noun}s is needed, not {shown(raw)}")
-    items = raw.tolist() if isinstance(raw, np.ndarray) else raw
-    return list(items) if all(isinstance(item, str) for item in items) else [_string(item, noun) for item in items]
+    return [item if isinstance(item, str) else _string(item, noun) for item in items(raw, noun)]
 
 
 def _string(raw: Any, noun: str) -> str:

@@ -1,4 +1,5 @@
-"""The spelling of words beside their numbers, so that unknown words still differ by their letters."""
+"""What text and tokens have in common: special symbols, and the spelling of words beside their numbers, so that unknown
+words still differ by their letters."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+BEGIN, END, UNKNOWN, FIRST = range(4)
+"""The numbers of special symbols, and the first of the others."""
+SPECIAL = ("<begin>", "<end>", "<unknown>")
 UNKNOWN_CHARACTER, FIRST_CHARACTER = 1, 2
 LONGEST_SPELLING = 20
 """Longer words are links and numbers more than words, and every word of a batch takes as much room as the longest."""

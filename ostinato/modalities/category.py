@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, nearest, shown
-from ostinato.modalities._fields import is_missing, one_line
+from ostinato.errors import ConfigError, DataError, closest, nearest, shown
+from ostinato.modalities._fields import is_missing, items, one_line
 from ostinato.modalities.contract import MISSING, Features, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
@@ -95,9 +95,8 @@ class Category(Modality):
             return [_text(raw)]
         if isinstance(raw, str):
             raw = self.parse(raw)
-        if not isinstance(raw, (list, tuple, set, frozenset, np.ndarray)):
-            raise DataError(f"a list of labels is needed, not {shown(raw)}")
-        return list(dict.fromkeys(_text(label) for label in (raw.tolist() if isinstance(raw, np.ndarray) else raw)))
+        labels = items(list(raw) if isinstance(raw, (set, frozenset)) else raw, "label")
+        return list(dict.fromkeys(map(_text, labels)))
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
@@ -148,9 +147,8 @@ class Category(Modality):
     def _refused(self, label: str) -> DataError:
         more = len(self._labels) - SHOWN_LABELS
         known = self._labels if more <= 0 else [*self._labels[:SHOWN_LABELS], f"and {more:,} more"]
-        close = nearest(label, self._labels).partition(" allowed here")[0].rstrip(";")
         return DataError(
-            f"the label {label!r} was not known in training{close}; known: {', '.join(known)}; "
+            f"the label {label!r} was not known in training{closest(label, self._labels)}; known: {', '.join(known)}; "
             "mend the label, leave the cell empty, or train on rows that have it or with unknown: missing; a trained "
             "model cannot take it"
         )

@@ -115,13 +115,12 @@ class Series(Modality):
                 )
             if not np.isfinite(squares):
                 raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
-        mean, deviation = _scaling(moments.mean, np.sqrt(moments.squares / moments.count), moments.low, moments.high)
-        self._set(mean, deviation, moments.gaps)
+        self._set(*moments.scaling(), moments.gaps)
 
     def encode(self, raw: Any) -> np.ndarray:
         array = self._read(raw, len(self._mean))
         missing = np.isnan(array)
-        mean, deviation = self._of_row(array) if self._scale == "row" else self._of_dataset()
+        mean, deviation = _Moments.of(array).scaling() if self._scale == "row" else self._scaling()
         with np.errstate(over="ignore"):
             scaled = (array - mean) / deviation
         far = np.argwhere(np.abs(scaled) > FLOAT32_MAX)
@@ -131,26 +130,15 @@ class Series(Modality):
             raise DataError(f"step {step}, channel {channel}: {value:g} is too far from the others; mend it")
         return np.concatenate([scaled, missing[:, self._gaps]], axis=1).astype(np.float32)
 
-    def _of_dataset(self) -> tuple[np.ndarray, np.ndarray]:
-        return (
-            (np.zeros_like(self._mean), np.ones_like(self._mean))
-            if self._scale == "none"
-            else (self._mean, self._deviation)
-        )
-
-    @staticmethod
-    def _of_row(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        moments = _Moments(array.shape[1])
-        moments.add(array)
-        return _scaling(
-            moments.mean, np.sqrt(moments.squares / np.maximum(moments.count, 1)), moments.low, moments.high
-        )
+    def _scaling(self) -> tuple[Any, Any]:
+        """Mean and deviation that encoded steps are scaled by, where these are not of the row."""
+        return (self._mean, self._deviation) if self._scale == "dataset" else (0.0, 1.0)
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
         """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still
         scaled."""
         steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
-        mean, deviation = self._of_dataset() if self._scale != "row" else (0.0, 1.0)
+        mean, deviation = self._scaling()
         values = (steps[:, : len(self._mean)] * deviation + mean).astype(object)
         sign = np.zeros(values.shape, dtype=bool)
         sign[:, self._gaps] = steps[:, len(self._mean) :] >= 0.5
@@ -171,7 +159,7 @@ class Series(Modality):
         return {"mean": self._mean.tolist(), "deviation": self._deviation.tolist(), "gaps": self._gaps.tolist()}
 
     def restore(self, facts: dict) -> None:
-        self._set(facts["mean"], facts["deviation"], facts["gaps"])
+        self._set(**facts)
 
     def features(self, cells: Sequence[Any]) -> Features:
         """Of each channel its mean, its deviation, its first and its last number; zeros where there is no step."""
@@ -218,6 +206,12 @@ class _Moments:
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.gaps = np.zeros(channels, dtype=bool)
 
+    @staticmethod
+    def of(array: np.ndarray) -> _Moments:
+        moments = _Moments(array.shape[1])
+        moments.add(array)
+        return moments
+
     def add(self, array: np.ndarray) -> None:
         there = ~np.isnan(array)
         count = there.sum(0)
@@ -233,14 +227,12 @@ class _Moments:
         self.high = np.maximum(self.high, np.where(there, array, -np.inf).max(0, initial=-np.inf))
         self.gaps |= ~there.all(0)
 
-
-def _scaling(
-    mean: np.ndarray, deviation: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of
-    them."""
-    constant = low >= high
-    return np.where(constant & np.isfinite(low), low, mean), np.where(constant | (deviation == 0), 1.0, deviation)
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation to scale by: of a channel that never changes its value and 1, whatever rounding made of
+        them."""
+        constant, deviation = self.low >= self.high, np.sqrt(self.squares / np.maximum(self.count, 1))
+        mean = np.where(constant & np.isfinite(self.low), self.low, self.mean)
+        return mean, np.where(constant | (deviation == 0), 1.0, deviation)
 
 
 def _counted(channels: int) -> str:

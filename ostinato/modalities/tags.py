@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
-from ostinato.modalities._fields import is_missing, one_line
+from ostinato.modalities._fields import is_missing, items, one_line
 from ostinato.modalities.contract import MISSING, Labels, Modality
 from ostinato.raw import schemes
 
@@ -102,9 +102,7 @@ class Tags(Modality):
     def _read(self, raw: Any) -> list[str | None]:
         if isinstance(raw, str):
             return self.parse(raw)
-        if not isinstance(raw, (list, tuple, np.ndarray)):
-            raise DataError(f"a list of labels is needed, not {shown(raw)}")
-        return [self._label(label) for label in (raw.tolist() if isinstance(raw, np.ndarray) else raw)]
+        return [self._label(label) for label in items(raw, "label")]
 
     def _label(self, label: Any) -> str | None:
         if isinstance(label, int) and not isinstance(label, bool):
@@ -124,7 +122,7 @@ class Tags(Modality):
             read = self._read(raw)
             if self._scheme is not None:
                 detector.add(read)
-                read = self._written(read, schemes.spans(read), self._scheme)
+                read = self._written(read, self._scheme)
             counts.update(label for label in read if label is not None)
         if not counts:
             raise DataError(
@@ -150,7 +148,7 @@ class Tags(Modality):
             wrong = None if self._lenient else schemes.fault(read, self._reads)
             if wrong is not None:
                 raise DataError(f"step {wrong.step + 1}: {wrong.reason}; {schemes.ADVICE}")
-            read = self._written(read, schemes.spans(read), self._scheme)
+            read = self._written(read, self._scheme)
         return np.array([self._encoded(label, step) for step, label in enumerate(read)], dtype=np.int32)
 
     def _encoded(self, tag: str | None, step: int) -> int:
@@ -164,15 +162,13 @@ class Tags(Modality):
             )
         return MISSING if number is None else number
 
-    def _written(
-        self, read: Sequence[str | None], spans: list[schemes.Span], scheme: schemes.Scheme
-    ) -> list[str | None]:
-        tags = schemes.tags_of(spans, len(read), scheme)
+    def _written(self, read: Sequence[str | None], scheme: schemes.Scheme) -> list[str | None]:
+        tags = schemes.tags_of(schemes.spans(read), len(read), scheme)
         return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str | None]:
         tags = [None if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
-        return tags if self._scheme is None else self._written(tags, schemes.spans(tags), self._reads)
+        return tags if self._scheme is None else self._written(tags, self._reads)
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         return ["<missing>" if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]

@@ -12,13 +12,11 @@ from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing, one_line, strings
-from ostinato.modalities._spelling import Spelling, numbers
+from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
 from ostinato.modalities.contract import Features, Modality, Subwords, Symbols, Tokenized, Traits, Worded
 from ostinato.raw.words import pattern
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers.contract import Spelt, Tokenizer
-
-BEGIN, END, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
 
 
 class Text(Modality, Tokenized, Worded):
@@ -206,8 +204,8 @@ class Text(Modality, Tokenized, Worded):
                 spellings += self._spelt().spellings(text) or [""] * len(pieces)
             ids += pieces
         if None in ids:
-            ids = [UNKNOWN - FIRST_PIECE if piece is None else piece for piece in ids]
-        encoded = np.array(ids, dtype=np.int32) + np.int32(FIRST_PIECE)
+            ids = [UNKNOWN - FIRST if piece is None else piece for piece in ids]
+        encoded = np.array(ids, dtype=np.int32) + np.int32(FIRST)
         if self._characters is not None:
             encoded = self._characters.beside(encoded, spellings)
         return np.column_stack([encoded, np.array(begins, np.int32)]) if self._by_words else encoded
@@ -223,23 +221,23 @@ class Text(Modality, Tokenized, Worded):
 
     def _said(self, ids: list[int]) -> str:
         return self.tokenizer.decode(
-            [None if number == UNKNOWN else number - FIRST_PIECE for number in ids if number not in (BEGIN, END)]
+            [None if number == UNKNOWN else number - FIRST for number in ids if number not in (BEGIN, END)]
         )
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
         if self._labels is None:
-            self._labels = ["<begin>", "<end>", "<unknown>", *self.tokenizer.pieces()]
+            self._labels = [*SPECIAL, *self.tokenizer.pieces()]
         return [self._labels[number] for number in numbers(array)]
 
     @property
     def spec(self) -> Symbols:
         spelling = self._characters
-        size = self.tokenizer.size + FIRST_PIECE
+        size = self.tokenizer.size + FIRST
         beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
         return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling)
 
     def words(self) -> list[str | None]:
-        return [None] * FIRST_PIECE + self._spelt().words()
+        return [None] * FIRST + self._spelt().words()
 
     def _spelt(self) -> Spelt:
         """The tokenizer, whose pieces must be words."""

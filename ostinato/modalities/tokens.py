@@ -9,12 +9,10 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
-from ostinato.modalities._spelling import Spelling, numbers
+from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
 from ostinato.modalities.contract import Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
-
-BEGIN, END, UNKNOWN, FIRST_SYMBOL = 0, 1, 2, 3
 
 
 class Tokens(Modality, Worded):
@@ -86,7 +84,7 @@ class Tokens(Modality, Worded):
 
     def _set(self, symbols: list[str]) -> None:
         self._symbols = symbols
-        self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST_SYMBOL)}
+        self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST)}
 
     def _read(self, raw: Any) -> list[str]:
         return self.parse(raw) if isinstance(raw, str) else strings(raw, "symbol")
@@ -123,23 +121,20 @@ class Tokens(Modality, Worded):
 
     def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
         ids = [number for number in numbers(array) if number not in (BEGIN, END)]
-        return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST_SYMBOL] for number in ids]
+        return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST] for number in ids]
 
     def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
-        special = ("<begin>", "<end>", "<unknown>")
-        return [
-            special[number] if number < FIRST_SYMBOL else self._symbols[number - FIRST_SYMBOL]
-            for number in numbers(array)
-        ]
+        labels = (*SPECIAL, *self._symbols)
+        return [labels[number] for number in numbers(array)]
 
     @property
     def spec(self) -> Symbols:
-        size = len(self._symbols) + FIRST_SYMBOL
+        size = len(self._symbols) + FIRST
         spelling = self._spelling
         return Symbols(size, BEGIN, END, UNKNOWN, *((spelling.size, spelling.longest) if spelling is not None else ()))
 
     def words(self) -> list[str | None]:
-        return [None] * FIRST_SYMBOL + self._symbols
+        return [None] * FIRST + self._symbols
 
     def features(self, cells: Sequence[Any]) -> Features:
         """The symbols."""
