@@ -44,7 +44,7 @@ def write(path: str | Path, data: bytes | str) -> None:
         try:
             write_synced(temporary, data)
             os.replace(temporary, path)
-            sync_folder(path.parent)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -66,9 +66,9 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            sync_folder(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            sync_folder(path.parent)
+            sync(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -81,8 +81,8 @@ def write_synced(path: Path, data: bytes | str) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folder(path: Path) -> None:
-    """Waits until the disk has the names of a folder; without it a rename may be lost with the power."""
+def sync(path: Path) -> None:
+    """Waits until the disk has a file, or the names of a folder; without it a rename may be lost with the power."""
     if os.name == "nt":
         return  # Windows opens no folders, and its renames are journalled.
     handle = os.open(path, os.O_RDONLY)

@@ -20,11 +20,11 @@ class Batches:
     Args:
         steps: (rows,) real steps of each row, all columns together, by position.
         batch_steps: most real steps of a batch, all columns together; a longer row makes a batch of its own.
-        batch_rows: most rows of a batch; with both limits, the one reached first.
+        batch_rows: most rows of a batch, in place of `batch_steps`.
         seed: a number from 0 up.
 
     Errors:
-        ConfigError: neither limit is given, or one is below 1.
+        ConfigError: none of the limits is given, or both.
     """
 
     def __init__(
@@ -35,27 +35,21 @@ class Batches:
         batch_rows: int | None = None,
         seed: int = 0,
     ):
-        if batch_steps is None and batch_rows is None:
-            raise ConfigError(
-                "batches need a limit; give batch_steps (steps of a batch) or batch_rows (rows of a batch)"
-            )
-        for name, limit in (("batch_steps", batch_steps), ("batch_rows", batch_rows)):
-            if limit is not None and limit < 1:
-                raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")
-        self.steps = np.asarray(steps, dtype=np.int64)
-        self.batch_steps, self.batch_rows, self.seed = batch_steps, batch_rows, seed
+        if (batch_steps is None) == (batch_rows is None):
+            raise ConfigError("batches need one limit; give batch_steps (steps of a batch) or batch_rows (its rows)")
+        self.steps, self.seed = np.asarray(steps, dtype=np.int64), seed
+        # What of each row counts towards the limit.
+        self.counted, self.limit = self.steps, batch_steps
+        if batch_rows is not None:
+            self.counted, self.limit = np.ones_like(self.steps), batch_rows
 
     def epoch(self, number: int) -> list[np.ndarray]:
         """The batches of an epoch in the order of training: row numbers, shortest row first within a batch."""
         bits = np.random.PCG64(np.random.SeedSequence([self.seed, number]))
         order = np.argsort(bits.random_raw(len(self.steps)), kind="stable")
-        steps = self.steps[order]
-        pool = np.zeros(len(order), dtype=np.int64)
-        if self.batch_steps is not None:
-            pool = np.maximum(pool, (np.cumsum(steps) - steps) // (POOL_BATCHES * self.batch_steps))
-        if self.batch_rows is not None:
-            pool = np.maximum(pool, np.arange(len(order)) // (POOL_BATCHES * self.batch_rows))
-        order = order[np.lexsort((steps, pool))]
+        counted = self.counted[order]
+        pool = (np.cumsum(counted) - counted) // (POOL_BATCHES * self.limit)
+        order = order[np.lexsort((self.steps[order], pool))]
         ends = np.flatnonzero(np.diff(pool, append=-1)) + 1
         batches = self._filled(order, ends)
         return [batches[place] for place in np.argsort(bits.random_raw(len(batches)), kind="stable")]
@@ -67,16 +61,12 @@ class Batches:
 
     def _filled(self, order: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
         """Cuts the order into batches, none across an end of `ends`."""
-        upto = np.concatenate([[0], np.cumsum(self.steps[order])])
+        upto = np.concatenate([[0], np.cumsum(self.counted[order])])
         batches, start = [], 0
         for end in ends.tolist():
             while start < end:
-                stop = end
-                if self.batch_steps is not None:
-                    stop = min(stop, int(np.searchsorted(upto, upto[start] + self.batch_steps, side="right")) - 1)
-                if self.batch_rows is not None:
-                    stop = min(stop, start + self.batch_rows)
-                stop = max(stop, start + 1)
+                full = int(np.searchsorted(upto, upto[start] + self.limit, side="right")) - 1
+                stop = max(min(end, full), start + 1)
                 batches.append(order[start:stop])
                 start = stop
         return batches

@@ -3,15 +3,13 @@ content."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,14 +21,15 @@ import torch
 from ostinato.data.contract import Block
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
+from ostinato.files import explained, sync
 from ostinato.modalities.contract import Modality
 from ostinato.steps import Layout, Steps
 
 FORMAT = 1
 """Part of every key: raise it when the files, or what a modality makes of the same facts, change."""
 ABANDONED_SECONDS = 3600
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
+PARTS = ("values", "offsets", "missing")
+"""The files of one column: its steps, where each row begins among them, and the rows without a value."""
 
 
 class LeftOut(NamedTuple):
@@ -60,30 +59,28 @@ class Dataset:
         self.folder, self.table = folder, table
         kept = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         self.num_rows: int = kept["num_rows"]
-        self._values, self._offsets, self._missing = {}, {}, {}
-        for at, (name, column) in enumerate(kept["columns"].items()):
-            self._values[name] = _mapped(
-                folder / f"{at}.values.bin", column["dtype"], (column["num_steps"], *column["shape"])
-            )
-            self._offsets[name] = _mapped(folder / f"{at}.offsets.bin", "int64", (self.num_rows + 1,))
-            self._missing[name] = _mapped(folder / f"{at}.missing.bin", "int64", (column["num_missing"],))
+        self._arrays = {(name, part): _mapped(*file) for name, part, *file in _files(folder, kept)}
 
     @cached_property
     def lengths(self) -> dict[str, np.ndarray]:
-        return {name: np.diff(offsets) for name, offsets in self._offsets.items()}
+        return {name: np.diff(array) for (name, part), array in self._arrays.items() if part == "offsets"}
 
-    def mapped(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The steps of all rows of one column, one after the other, and where each row begins; both memory-mapped."""
-        return self._values[name], self._offsets[name]
+    def steps(
+        self, name: str, rows: Sequence[int] | np.ndarray, first: Any = 0, last: np.ndarray | None = None
+    ) -> Steps:
+        """One column of these rows as a batch, in their order: symbols (N,) int64, or values (N, C) float32.
 
-    def steps(self, name: str, rows: Sequence[int] | np.ndarray) -> Steps:
-        """One column of these rows as a batch, in their order: symbols (N,) int64, or values (N, C) float32."""
+        Args:
+            first: of each row, the first step that is taken.
+            last: of each row, the step after the last one that is taken; None: all are.
+        """
+        values, offsets = self._arrays[name, "values"], self._arrays[name, "offsets"]
         rows = np.asarray(rows, dtype=np.int64)
-        starts = self._offsets[name][rows]
-        lengths = self._offsets[name][rows + 1] - starts
+        starts = offsets[rows] + first
+        lengths = (offsets[rows + 1] if last is None else offsets[rows] + last) - starts
         ends = np.cumsum(lengths)
         index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
-        return to_steps(self._values[name][index], lengths)
+        return to_steps(values[index], lengths)
 
     def present(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Which of these rows hold something in this column."""
@@ -111,7 +108,7 @@ class Dataset:
                 rows = rows[~bad]
 
         for name in names:
-            leave_out(f"{name} is missing", np.isin(rows, self._missing[name]))
+            leave_out(f"{name} is missing", np.isin(rows, self._arrays[name, "missing"]))
             leave_out(f"{name} is empty", self.lengths[name][rows] == 0)
         if any_of:
             leave_out(f"{', '.join(any_of)} are all missing", ~np.any([self.present(name, rows) for name in any_of], 0))
@@ -149,15 +146,8 @@ def encode(
     content = json.dumps([FORMAT, table.digest(), facts], sort_keys=True)
     entry = folder / hashlib.sha256(content.encode()).hexdigest()
     if not _whole(entry):
-        try:
+        with explained(folder):
             _write(table, modalities, columns, entry)
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                raise DataError(f"no room left for the cache in {folder}; free some, or name another folder") from error
-            if error.errno in NO_RIGHT:
-                problem = f"the cache cannot be written in {folder} ({error.strerror})"
-                raise DataError(f"{problem}; name a folder that you may write") from error
-            raise
     return Dataset(entry, table)
 
 
@@ -193,13 +183,12 @@ def to_steps(values: np.ndarray, lengths: np.ndarray) -> Steps:
 
 
 class _Writer:
-    """The three files of one column, written block by block."""
+    """The files of one column, written block by block."""
 
-    def __init__(self, folder: Path, at: int, modality: Modality):
+    def __init__(self, folder: Path, at: int, modality: Modality, stack: ExitStack):
         self.modality = modality
-        self.dtype, self.shape = modality.spec.stored
         self.values, self.offsets, self.missing = (
-            (folder / f"{at}.{part}.bin").open("wb") for part in ("values", "offsets", "missing")
+            stack.enter_context((folder / f"{at}.{part}.bin").open("wb")) for part in PARTS
         )
         self.num_steps = self.num_missing = 0
         self.offsets.write(np.zeros(1, np.int64))
@@ -213,17 +202,9 @@ class _Writer:
         self.num_steps += len(values)
         self.num_missing += len(missing)
 
-    def close(self) -> None:
-        for file in (self.values, self.offsets, self.missing):
-            file.close()
-
     def facts(self) -> dict[str, Any]:
-        return {
-            "dtype": self.dtype,
-            "shape": list(self.shape),
-            "num_steps": self.num_steps,
-            "num_missing": self.num_missing,
-        }
+        dtype, shape = self.modality.spec.stored
+        return {"dtype": dtype, "shape": shape, "num_steps": self.num_steps, "num_missing": self.num_missing}
 
 
 def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[str, str], entry: Path) -> None:
@@ -234,24 +215,20 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
     unfinished.mkdir()
     try:
         with ExitStack() as stack:
-            writers: dict[str, _Writer] = {}
-            for at, (name, modality) in enumerate(modalities.items()):
-                writers[name] = _Writer(unfinished, at, modality)
-                stack.callback(writers[name].close)
+            writers = {
+                name: _Writer(unfinished, at, modality, stack) for at, (name, modality) in enumerate(modalities.items())
+            }
             row = 0
             for block in table.blocks():
                 for name, writer in writers.items():
                     column = columns[name]
                     writer.write(raw_values(block, column, writer.modality), row, partial(_cell, block, column))
                 row += len(block)
-        kept = {
-            "format": FORMAT,
-            "num_rows": row,
-            "columns": {name: writer.facts() for name, writer in writers.items()},
-        }
+        facts = {name: writer.facts() for name, writer in writers.items()}
+        kept = {"format": FORMAT, "num_rows": row, "columns": facts}
         (unfinished / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):
-            _sync(path)
+            sync(path)
         if entry.exists() and not _whole(entry):
             shutil.rmtree(entry)
         try:
@@ -260,7 +237,7 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
             # Another process finished the same entry first.
             if not _whole(entry):
                 raise
-        _sync(entry.parent)
+        sync(entry.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -275,12 +252,17 @@ def _whole(entry: Path) -> bool:
         kept = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
-    sizes = {}
-    for at, column in enumerate(kept["columns"].values()):
-        sizes[f"{at}.values.bin"] = column["num_steps"] * math.prod(column["shape"]) * 4
-        sizes[f"{at}.offsets.bin"] = (kept["num_rows"] + 1) * 8
-        sizes[f"{at}.missing.bin"] = column["num_missing"] * 8
-    return all((entry / name).exists() and (entry / name).stat().st_size == size for name, size in sizes.items())
+    files = [(path, np.dtype(dtype).itemsize * math.prod(shape)) for _, _, path, dtype, shape in _files(entry, kept)]
+    return all(path.exists() and path.stat().st_size == size for path, size in files)
+
+
+def _files(folder: Path, kept: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str, tuple[int, ...]]]:
+    """(column, part, path, type, shape) of each file of an entry."""
+    for at, (name, column) in enumerate(kept["columns"].items()):
+        kinds = (column["dtype"], "int64", "int64")
+        shapes = ((column["num_steps"], *column["shape"]), (kept["num_rows"] + 1,), (column["num_missing"],))
+        for part, kind, shape in zip(PARTS, kinds, shapes):
+            yield name, part, folder / f"{at}.{part}.bin", kind, shape
 
 
 def _sweep(entry: Path) -> None:
@@ -289,14 +271,6 @@ def _sweep(entry: Path) -> None:
         times = [path.stat().st_mtime for path in (left, *left.glob("*"))]
         if time.time() - max(times) > ABANDONED_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:

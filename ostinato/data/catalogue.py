@@ -70,11 +70,11 @@ class Entry:
     task: str
     licence: str
     free: bool
-    reason: str
-    repository: str
-    commit: str
-    builtin: bool
-    files: tuple[File, ...]
+    reason: str = ""
+    repository: str = ""
+    commit: str = ""
+    builtin: bool = False
+    files: tuple[File, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -117,15 +117,6 @@ def find(name: str) -> Entry:
 
 
 def _entry(name: str, facts: dict) -> Entry:
-    source = facts.get("source", {})
-    return Entry(
-        name=name,
-        task=facts["task"],
-        licence=facts["licence"],
-        free=facts["free"],
-        reason=facts.get("reason", ""),
-        repository=source.get("repository", ""),
-        commit=source.get("commit", ""),
-        builtin=facts.get("builtin", False),
-        files=tuple(File(name=file, **details) for file, details in facts["files"].items()),
-    )
+    files = tuple(File(name=file, **details) for file, details in facts["files"].items())
+    own = {key: fact for key, fact in facts.items() if key not in ("source", "files")}
+    return Entry(name, files=files, **facts.get("source", {}), **own)

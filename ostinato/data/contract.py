@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+
+from ostinato.data.lines import file_digest
+from ostinato.errors import DataError
 
 BLOCK_VALUES = 1 << 20
 """Values of lists in a block: as Python's own objects they take 30 bytes and more."""
@@ -44,10 +50,6 @@ class Block:
     def __len__(self) -> int:
         return len(self.lines)
 
-    @property
-    def first_line(self) -> int:
-        return int(self.lines[0])
-
     def place(self, row: int) -> str:
         """The place of the block's row number `row`, such as `file.tsv line 17`."""
         return f"{self.source} {self.unit} {self.lines[row]}"
@@ -60,6 +62,12 @@ class Source(ABC):
     """All that it offers."""
     note: str | None = None
     """What was done with it that the user did not ask for."""
+    advice: ClassVar[str] = ""
+    """What to do where it lacks a column."""
+
+    def occurs_later(self, column: str) -> bool:
+        """Whether a column that is none of `columns` occurs in rows not looked at yet; reads on as far as needed."""
+        return False
 
     @abstractmethod
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
@@ -68,3 +76,60 @@ class Source(ABC):
     @abstractmethod
     def digest(self, columns: Sequence[str]) -> str:
         """A hash of the content: equal digests mean equal rows."""
+
+
+class FileSource(Source):
+    """One file.
+
+    Args:
+        path: the file.
+        shown: its name as the user wrote it.
+        where: the path in the recipe that named it.
+    """
+
+    form: tuple[Any, ...]
+    """What decides its rows beside its content."""
+
+    def __init__(self, path: Path, shown: str, where: str):
+        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps([*self.form, file_digest(self.path)])
+
+
+class ParallelFiles(Source):
+    """Files of which part n of each (a line, a sequence) belongs together, a column each.
+
+    Args:
+        files: column -> (the file, its name as the user wrote it).
+        where: the path in the recipe that named them.
+    """
+
+    form: ClassVar[str]
+    part: ClassVar[str]
+    """What they are divided into."""
+
+    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str):
+        self.files, self.where, self.columns = files, where, tuple(files)
+        self.name = " + ".join(shown for _, shown in files.values())
+
+    def title(self, column: str) -> str:
+        return f"{self.where}: {self.files[column][1]}"
+
+    def uneven(self, counts: Mapping[str, int], advice: str = "") -> DataError:
+        """That files have so many parts, and not equally many."""
+        counted = ", ".join(f"{self.files[column][1]} has {count:,} {self.part}s" for column, count in counts.items())
+        rule = f"{self.part} n of one file belongs to {self.part} n of the others, so all need as many"
+        return DataError(f"{self.where}: {counted}; {rule}{advice}")
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return json.dumps([self.form, {column: file_digest(path) for column, (path, _) in self.files.items()}])
+
+
+def demand_distinct(names: Iterable[str], lead: str, advice: str = "") -> None:
+    """Errors:
+    DataError: a name occurs twice; `lead` begins the message.
+    """
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{lead} '{twice}' twice; rename one of them{advice}")

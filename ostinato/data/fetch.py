@@ -17,7 +17,7 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -88,79 +88,49 @@ def fetch_entry(
         for path, files in groupby(sorted(waiting, key=lambda file: file.path), key=lambda file: file.path):
             folder.mkdir(parents=True, exist_ok=True)
             url = f"{connection.base}/{entry.repository}/{entry.commit}/{urllib.parse.quote(path)}"
-            _bring(url, list(files), folder, connection, progress or _silent)
+            _bring(url, list(files), folder, connection, progress or (lambda *_: None))
     except OSError as error:
         place, problem = error.filename or folder, error.strerror or error
         raise DataError(f"cannot use {place}: {problem}; make room or choose another root, then fetch again") from error
     return folder
 
 
-def _silent(name: str, done: int, whole: int) -> None:
-    """The progress that nobody watches."""
-
-
 def _stands(path: Path, file: File) -> bool:
     """Whether this file lies there already; something else under its name is refused, never overwritten."""
     if not path.exists():
         return False
-    with path.open("rb") as stored:
-        if _sha256(stored) == file.sha256:
-            return True
-    if file.store == "gz":
-        try:
-            with gzip.open(path, "rb") as content:
-                if _sha256(content) == file.whole_sha256:
-                    return True
-        except DAMAGED:
-            pass
+    kinds = [(open, file.sha256), (gzip.open, file.whole_sha256)]
+    for opened, sha256 in kinds if file.store == "gz" else kinds[:1]:
+        with suppress(*DAMAGED), opened(path, "rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() == sha256:
+                return True
     raise DataError(f"{path} is there but is not the catalogue's {file.name}; move it away, then fetch again")
-
-
-def _sha256(source: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := source.read(BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _bring(url: str, files: list[File], folder: Path, connection: Connection, progress: Progress) -> None:
     """Downloads one original, or one archive for all its members, and puts the files in place."""
-    first = files[0]
-    part = folder / f"{PurePosixPath(first.path).name if first.archive else first.name}.part"
-    try:
-        if first.archive:
-            _download(url, part, 0, connection, progress)
-            with _members(part, first.archive, url) as open_member:
+    archive, name = files[0].archive, files[0].name
+    part = folder / f"{PurePosixPath(files[0].path).name if archive else name}.part"
+    for is_last in (False, True):
+        resumed = False
+        try:
+            resumed = _download(url, part, 0 if archive else files[0].whole_bytes, connection, progress)
+            with _opened(part, archive, url) as open_member:
                 for file in files:
                     with open_member(file.member) as source:
-                        _put(source, file, folder, f"{url}, member {file.member}")
+                        _put(source, file, folder, f"{url}, member {file.member}" if archive else url)
+        except _Useless as error:
+            part.unlink(missing_ok=True)
+            # The beginning may be another version's or a damaged disk's: one clean download before the home is blamed.
+            if is_last or not resumed:
+                raise DataError(str(error)) from error
         else:
-            resumed = _download(url, part, first.whole_bytes, connection, progress)
-            if resumed and not _matches(part, first):
-                # The beginning may be another version's or a damaged disk's: one clean download before the home is
-                # blamed.
-                part.unlink()
-                _download(url, part, first.whole_bytes, connection, progress)
-            with part.open("rb") as source:
-                _put(source, first, folder, url)
-    except DAMAGED as error:
-        part.unlink()
-        raise DataError(
-            f"{url} is a damaged {first.archive} archive ({error}) and was thrown away; fetch again"
-        ) from error
-    except _Useless as error:
-        part.unlink(missing_ok=True)
-        raise DataError(str(error)) from error
-    part.unlink()
+            part.unlink()
+            return
 
 
 class _Useless(Exception):
     """What was downloaded is not what was asked for and must not be kept."""
-
-
-def _matches(part: Path, file: File) -> bool:
-    with part.open("rb") as source:
-        return _sha256(source) == file.whole_sha256
 
 
 def _put(source: BinaryIO, file: File, folder: Path, where: str) -> None:
@@ -277,32 +247,39 @@ def _receive(url: str, part: Path, have: int, size: int, connection: Connection,
 
 
 @contextmanager
-def _members(part: Path, archive: str, url: str) -> Iterator[Callable[[str], BinaryIO]]:
-    """Opens an archive that holds nothing but files inside itself, and gives a function that opens a member by name."""
-    if archive == "zip":
-        with zipfile.ZipFile(part) as opened:
-            for member in opened.infolist():
-                _harmless(url, member.filename, stat.S_ISLNK(member.external_attr >> 16))
-                if member.flag_bits & 1:
-                    raise _Useless(f"{url} was thrown away: its member {member.filename!r} is encrypted")
-            names = set(opened.namelist())
-            yield lambda name: opened.open(_present(url, name, names))
-    else:
-        with tarfile.open(part) as opened:
-            for member in opened.getmembers():
-                _harmless(url, member.name, not (member.isfile() or member.isdir()))
-            files = {member.name for member in opened.getmembers() if member.isfile()}
-            yield lambda name: opened.extractfile(_present(url, name, files))
+def _opened(part: Path, archive: str, url: str) -> Iterator[Callable[[str], BinaryIO]]:
+    """A function that opens the original, or by its name a member of an archive that holds nothing but files inside
+    itself."""
+    try:
+        if archive == "zip":
+            with zipfile.ZipFile(part) as opened:
+                for member in opened.infolist():
+                    _demand_harmless(url, member.filename, stat.S_ISLNK(member.external_attr >> 16))
+                    if member.flag_bits & 1:
+                        raise _Useless(f"{url} was thrown away: its member {member.filename!r} is encrypted")
+                yield _by_name(url, opened.namelist(), opened.open)
+        elif archive:
+            with tarfile.open(part) as opened:
+                for member in opened.getmembers():
+                    _demand_harmless(url, member.name, not (member.isfile() or member.isdir()))
+                yield _by_name(url, [member.name for member in opened if member.isfile()], opened.extractfile)
+        else:
+            yield lambda _: part.open("rb")
+    except DAMAGED as error:
+        raise _Useless(f"{url} is a damaged {archive} archive ({error}) and was thrown away; fetch again") from error
 
 
-def _harmless(url: str, name: str, is_link: bool) -> None:
+def _demand_harmless(url: str, name: str, is_link: bool) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or is_link:
         what = "a link or a device" if is_link else "a path that leaves its folder"
         raise _Useless(f"{url} was refused and thrown away: its member {name!r} is {what}; nothing was unpacked")
 
 
-def _present(url: str, name: str, names: set[str]) -> str:
-    if name not in names:
-        raise _Useless(f"{url} holds no member '{name}': the file at its home has changed")
-    return name
+def _by_name(url: str, names: list[str], open_member: Callable[[str], BinaryIO]) -> Callable[[str], BinaryIO]:
+    def opened(name: str) -> BinaryIO:
+        if name not in names:
+            raise _Useless(f"{url} holds no member '{name}': the file at its home has changed")
+        return open_member(name)
+
+    return opened

@@ -6,16 +6,15 @@ import csv
 import functools
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars
 
-from ostinato.data.contract import BLOCK_VALUES, Block, Source
-from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, file_digest, line_blocks
+from ostinato.data.contract import BLOCK_VALUES, Block, FileSource, ParallelFiles, demand_distinct
+from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, line_blocks, text_blocks
 from ostinato.errors import DataError
 
 RECORD_BYTES = 256 << 20
@@ -35,35 +34,24 @@ OTHER_SEPARATORS = {
 FASTA_NAME, FASTA_LETTERS = re.compile(r">\s*\S"), re.compile(r"[A-Za-z*.-]+")
 
 
-class Lines(Source):
-    """One text file per column, one text per line; line n of each belongs together.
+class Lines(ParallelFiles):
+    """One text file per column, one text per line; line n of each belongs together."""
 
-    Args:
-        files: column -> (the file, its name as the user wrote it).
-        where: the path in the recipe that named them.
-    """
+    form = "lines"
+    part = "line"
 
-    def __init__(self, files: dict[str, tuple[Path, str]], where: str):
-        self.files, self.where = files, where
-        self.columns = tuple(files)
-        self.name = " + ".join(shown for _, shown in files.values())
+    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str):
+        super().__init__(files, where)
         for column in self.columns:
             first, *others = next(self._texts(column, GLANCE_BYTES))
             if others and FASTA_NAME.match(first) and FASTA_LETTERS.fullmatch(others[0]):
                 raise DataError(
-                    f"{where}: {files[column][1]} begins as FASTA does ({first[:40]!r}), and would be read as text "
-                    "with one example a line; name it .fasta, or give the text as a column of a table"
+                    f"{self.title(column)} begins as FASTA does ({first[:40]!r}), and would be read as text with one "
+                    "example a line; name it .fasta, or give the text as a column of a table"
                 )
 
     def _texts(self, column: str, size: int) -> Iterator[list[str]]:
-        path, shown = self.files[column]
-        title = f"{self.where}: {shown}"
-        for data, line in line_blocks(path, title, size=size):
-            text = decoded(data, title, line)
-            # str.splitlines would also cut at U+2028 and its kin, and line n would no longer be line n.
-            lines = (text.replace("\r\n", "\n") if "\r" in text else text).split("\n")
-            lines.pop()
-            yield lines
+        return (lines for lines, _ in text_blocks(self.files[column][0], self.title(column), size=size))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         streams = {column: self._texts(column, BLOCK_BYTES) for column in self.columns}
@@ -79,44 +67,28 @@ class Lines(Source):
             waiting = {column: lines[size:] for column, lines in waiting.items()}
             line += size
         if any(waiting.values()):
-            counts = {
-                column: line - 1 + len(lines) + sum(map(len, streams[column])) for column, lines in waiting.items()
-            }
-            counted = ", ".join(f"{self.files[column][1]} has {count:,} lines" for column, count in counts.items())
-            raise DataError(
-                f"{self.where}: {counted}; line n of one file belongs to line n of the others, so all need as many; "
-                "an example without a text still needs its empty line"
-            )
-
-    def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps(["lines", {column: file_digest(path) for column, (path, _) in self.files.items()}])
+            counts = {column: line - 1 + sum(map(len, [lines, *streams[column]])) for column, lines in waiting.items()}
+            raise self.uneven(counts, "; an example without a text still needs its empty line")
 
 
-class Delimited(Source):
+class Delimited(FileSource):
     """csv (standard quotes) or tsv (no quotes): a header, then a record a line; a blank line is a row of empty fields.
 
     Args:
-        path: the file.
-        shown: its name as the user wrote it.
-        where: the path in the recipe that named it.
         separator: one character.
         quoted: whether `"` quotes a field.
     """
 
-    def __init__(self, path: Path, shown: str, where: str, separator: str, quoted: bool):
-        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
-        self.separator, self.quoted = separator, quoted
-        self.columns = ()
-        data, _ = next(self._records(GLANCE_BYTES, header=True))
-        end = self._ends(data, 1)[0] + 1
-        header = decoded(data[:end], self.title, 1).rstrip("\r\n")
+    def __init__(self, path: Path, shown: str, where: str, *, separator: str, quoted: bool):
+        super().__init__(path, shown, where)
+        self.separator, self.quoted, self.form = separator, quoted, ("csv" if quoted else "tsv",)
+        data, _ = next(line_blocks(path, self.title, size=GLANCE_BYTES, cut=self._cut))
+        header = decoded(data[: self._ends(data, 1)[0] + 1], self.title, 1).rstrip("\r\n")
         self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
         self._demand_commas(header)
-        twice = [column for column, count in Counter(self.columns).items() if count > 1]
-        if twice:
-            raise DataError(f"{self.title} line 1: the header names column '{twice[0]}' twice; rename one of them")
+        demand_distinct(self.columns, f"{self.title} line 1: the header names column")
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
             raise DataError(f"{self.title} has a header ({header}) and no rows; give a file with at least one row")
@@ -126,20 +98,24 @@ class Delimited(Source):
         bare = re.sub(r'"[^"]*"', "", header)
         there = next((way for letter, way in OTHER_SEPARATORS.items() if letter in bare), None)
         if self.quoted and "," not in bare and there is not None:
-            problem = (
-                f"the header ({header[:40]!r}) names one column, and fields of a csv file are divided by commas, "
-                f"{there}"
+            raise DataError(
+                f"{self.title} line 1: the header ({header[:40]!r}) names one column, and fields of a csv file are "
+                f"divided by commas, {there}; a name that holds such a sign itself needs quotes"
             )
-            raise DataError(f"{self.title} line 1: {problem}; a name that holds such a sign itself needs quotes")
 
-    def _records(self, size: int, *, header: bool = False) -> Iterator[tuple[bytes, int]]:
-        """Blocks of whole records with the number of their first line; without `header` from the second record on."""
+    def _records(self, size: int) -> Iterator[tuple[bytes, int]]:
+        """Blocks of whole records after the header, each with the number of its first line."""
         for data, line in line_blocks(self.path, self.title, size=size, cut=self._cut):
-            if line == 1 and not header:
+            if line == 1:
                 end = self._ends(data, 1)[0] + 1
                 data, line = data[end:], line + data.count(b"\n", 0, end)
             if data:
                 yield data, line
+
+    def _wrong(self, data: bytes, line: int, place: int, problem: str) -> DataError:
+        """What is wrong at a place of a block whose first line has this number."""
+        at = line + data.count(b"\n", 0, place)
+        return DataError(f"{self.title} line {at}{problem}")
 
     def _quotes(self, data: bytes, line: int) -> np.ndarray:
         """The places of quotes: each even one opens a field or doubles the quote before it, or it is an error."""
@@ -156,63 +132,57 @@ class Delimited(Source):
         if len(stray):
             if line == 1:
                 self._demand_commas(decoded(data.partition(b"\n")[0], self.title, 1))
-            at = line + data.count(b"\n", 0, int(stray.min()))
-            raise DataError(
-                f'{self.title} line {at}: a quote (") inside a field; in csv, quote the whole field '
-                "and double the quotes inside it, or give the file as tsv, where quotes mean nothing"
+            problem = (
+                ': a quote (") inside a field; in csv, quote the whole field and double the quotes inside it, or give '
+                "the file as tsv, where quotes mean nothing"
             )
+            raise self._wrong(data, line, int(stray.min()), problem)
         return quotes
+
+    def _outside(self, data: bytes, sign: int, quotes: np.ndarray) -> np.ndarray:
+        """The places of a sign outside quotes."""
+        places = np.flatnonzero(np.frombuffer(data, np.uint8) == sign)
+        return places[np.searchsorted(quotes, places) % 2 == 0] if len(quotes) else places
 
     def _ends(self, data: bytes, line: int) -> np.ndarray:
         """The newlines that end a record."""
-        newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
         quotes = self._quotes(data, line)
-        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] if len(quotes) else newlines
+        ends = self._outside(data, NEWLINE, quotes)
         if len(quotes) % 2 and (not len(ends) or data.endswith(b"\n") and ends[-1] != len(data) - 1):
-            at = line + data.count(b"\n", 0, int(quotes[-1]))
-            raise DataError(f'{self.title} line {at}: a quote (") opens a field here and is never closed; close it')
+            problem = ': a quote (") opens a field here and is never closed; close it'
+            raise self._wrong(data, line, int(quotes[-1]), problem)
         return ends
 
     def _cut(self, data: bytes, line: int) -> int:
         quotes = self._quotes(data, line)
         if not len(quotes):
             return data.rfind(b"\n") + 1
-        newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
-        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        ends = self._outside(data, NEWLINE, quotes)
         if not len(ends) and len(data) > RECORD_BYTES:
-            at = line + data.count(b"\n", 0, int(quotes[-1]))
-            raise DataError(
-                f'{self.title} line {at}: a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it'
-            )
+            problem = f': a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it'
+            raise self._wrong(data, line, int(quotes[-1]), problem)
         return int(ends[-1]) + 1 if len(ends) else 0
 
     def _lines(self, data: bytes, line: int) -> Sequence[int] | np.ndarray:
         """The line on which each record begins, once all records are known to have as many fields as the header."""
-        raw = np.frombuffer(data, np.uint8)
-        ends, quotes = self._ends(data, line), self._quotes(data, line)
+        raw, ends = np.frombuffer(data, np.uint8), self._ends(data, line)
         starts = np.concatenate([[0], ends[:-1] + 1])
-        separators = np.flatnonzero(raw == ord(self.separator))
-        if len(quotes):
-            separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
+        separators = self._outside(data, ord(self.separator), self._quotes(data, line))
         fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
-        wrong = fields != len(self.columns)
-        if wrong.any():
-            size = ends - starts
-            wrong &= (size > 1) | ((size == 1) & (raw[starts] != RETURN))
-        if wrong.any():
-            row = int(wrong.argmax())
-            at = line + data.count(b"\n", 0, int(starts[row]))
-            raise DataError(
-                f"{self.title} line {at} has {_counted(int(fields[row]), 'field')}, and the header names "
-                f"{len(self.columns)} ({', '.join(self.columns)}); "
-                + (
-                    "fields are divided by commas and not by ';': "
-                    if self.quoted and ";" in "".join(self.columns)
-                    else ""
-                )
+        wrong = np.flatnonzero(fields != len(self.columns))
+        size = ends[wrong] - starts[wrong]
+        wrong = wrong[(size > 1) | ((size == 1) & (raw[starts[wrong]] != RETURN))]
+        if len(wrong):
+            count = int(fields[wrong[0]])
+            foreign = self.quoted and ";" in "".join(self.columns)
+            problem = (
+                f" has {count} field{'s' * (count != 1)}, and the header names {len(self.columns)} "
+                f"({', '.join(self.columns)}); "
+                + ("fields are divided by commas and not by ';': " if foreign else "")
                 + ("quote a field that holds a comma" if self.quoted else "a field of a tsv file cannot hold a tab")
                 + ", and write an empty field for a missing value"
             )
+            raise self._wrong(data, line, int(starts[wrong[0]]), problem)
         if data.count(b"\n") == len(ends):
             return range(line, line + len(ends))
         return line + np.searchsorted(np.flatnonzero(raw == NEWLINE), starts)
@@ -242,53 +212,40 @@ class Delimited(Source):
                 cells = {column: frame[column].fill_null("").to_list() for column in columns}
             yield Block(self.name, "line", lines, cells, True)
 
-    def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps(["csv" if self.quoted else "tsv", file_digest(self.path)])
 
+class JsonLines(FileSource):
+    """One JSON object per line; a key that a line does not have is a missing value."""
 
-class JsonLines(Source):
-    """One JSON object per line; a key that a line does not have is a missing value.
-
-    Args:
-        path: the file.
-        shown: its name as the user wrote it.
-        where: the path in the recipe that named it.
-    """
+    form = ("jsonl",)
 
     def __init__(self, path: Path, shown: str, where: str):
-        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+        super().__init__(path, shown, where)
         self._scan = json.JSONDecoder().raw_decode
         data, line = next(line_blocks(path, self.title, size=GLANCE_BYTES))
         first = decoded(data, self.title, line).split("\n", 1)[0]
         if first.strip() and self._row(first, line):
-            json.loads(first, object_pairs_hook=self._once)
+            json.loads(first, object_pairs_hook=self._demand_distinct)
         self.columns = self._keys(data, line)
 
-    def _once(self, pairs: list[tuple[str, Any]]) -> None:
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        if twice:
-            raise DataError(f"{self.title} line 1 has the key '{twice[0]}' twice; rename one of them")
+    def _demand_distinct(self, pairs: list[tuple[str, Any]]) -> None:
+        demand_distinct((key for key, _ in pairs), f"{self.title} line 1 has the key")
 
     def _keys(self, data: bytes, line: int) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key for row in self._rows(data, line) for key in row))
 
     def _row(self, text: str, line: int) -> dict[str, Any]:
+        place = f"{self.title} line {line}"
         try:
             row = json.loads(text)
         except json.JSONDecodeError as error:
             raise DataError(
-                f"{self.title} line {line} is no JSON: {error.msg} at character {error.pos + 1}; "
+                f"{place} is no JSON: {error.msg} at character {error.pos + 1}; "
                 'each line must be one whole object, such as {"de": "Hund", "en": "dog"}'
             ) from error
         except RecursionError as error:
-            raise DataError(
-                f"{self.title} line {line} is nested too deeply; each line must be one flat object"
-            ) from error
+            raise DataError(f"{place} is nested too deeply; each line must be one flat object") from error
         if not isinstance(row, dict):
-            kind = type(row).__name__
-            raise DataError(
-                f"{self.title} line {line} is a JSON {kind}; each line must be one object {{column: value}}"
-            )
+            raise DataError(f"{place} is a JSON {type(row).__name__}; each line must be one object {{column: value}}")
         return row
 
     def _rows(self, data: bytes, line: int) -> list[dict[str, Any]]:
@@ -305,10 +262,9 @@ class JsonLines(Source):
             rows.append(row if whole else self._row(text, line + at) if text and not text.isspace() else {})
         return rows
 
-    def has(self, column: str) -> bool:
-        """Whether any line has this key; reads on only as far as needed."""
+    def occurs_later(self, column: str) -> bool:
         blocks = line_blocks(self.path, self.title, size=BLOCK_BYTES)
-        return column in self.columns or any(column in self._keys(*block) for block in blocks)
+        return any(column in self._keys(*block) for block in blocks)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for data, line in line_blocks(self.path, self.title, size=BLOCK_BYTES):
@@ -327,21 +283,18 @@ class JsonLines(Source):
                         "Unicode text; write the whole pair, or the character itself"
                     )
 
-    def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps(["jsonl", file_digest(self.path)])
 
+class Parquet(FileSource):
+    """A parquet file."""
 
-class Parquet(Source):
-    """A parquet file.
-
-    Args:
-        path: the file.
-        shown: its name as the user wrote it.
-        where: the path in the recipe that named it.
-    """
+    form = ("parquet",)
 
     def __init__(self, path: Path, shown: str, where: str):
-        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+        super().__init__(path, shown, where)
+        if path.suffix.lower() == ".gz":
+            raise DataError(
+                f"{self.title} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`"
+            )
         try:
             schema = polars.read_parquet_schema(path)
         except (polars.exceptions.PolarsError, OSError) as error:
@@ -370,9 +323,6 @@ class Parquet(Source):
             if lists:
                 size = min(PARQUET_ROWS, max(1, LIST_VALUES * size // max(1, int(values.sum()))))
 
-    def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps(["parquet", file_digest(self.path)])
-
 
 def _values(column: polars.Series) -> np.ndarray:
     """Values in each list of a column, those of lists within it together."""
@@ -394,7 +344,3 @@ def _cut(values: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
         end = max(begin + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield begin, end
         begin = end
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -55,6 +55,16 @@ def line_blocks(
         yield carry + b"\n", line
 
 
+def text_blocks(path: Path, title: str, *, size: int) -> Iterator[tuple[list[str], int]]:
+    """The lines of a text file in blocks, without line ends, each block with the number of its first line."""
+    for data, line in line_blocks(path, title, size=size):
+        text = decoded(data, title, line)
+        # str.splitlines would also cut at U+2028 and its kin, which words contain.
+        lines = (text.replace("\r\n", "\n") if "\r" in text else text).split("\n")
+        lines.pop()
+        yield lines, line
+
+
 def decoded(data: bytes, title: str, line: int) -> str:
     """The block as text; `line` is the number of its first line."""
     try:

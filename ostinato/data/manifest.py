@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ import numpy as np
 
 from ostinato import registry
 from ostinato.data.contract import Block, Source
-from ostinato.data.files import JsonLines
-from ostinato.data.lines import BLOCK_BYTES, decoded, file_digest, line_blocks
-from ostinato.errors import DataError, nearest
+from ostinato.data.lines import BLOCK_BYTES, file_digest, text_blocks
+from ostinato.errors import DataError, closest, shown
 from ostinato.raw.numbers import as_number
 
 MARK = ":file"
@@ -57,47 +57,46 @@ class Manifest(Source):
                 )
                 raise DataError(f"{where}: {self.name}: the column {clash}; rename one of them")
 
-    def has(self, column: str) -> bool:
-        """Whether any row has this column; reads on only as far as needed."""
-        later = isinstance(self.table, JsonLines) and (self.table.has(column) or self.table.has(column + MARK))
-        return column in self.columns or later
+    def occurs_later(self, column: str) -> bool:
+        return self.table.occurs_later(column) or self.table.occurs_later(column + MARK)
 
-    def _own(self, column: str) -> str:
-        """The manifest's own name of a column."""
-        if column in self.table.columns:
-            return column
-        marked = column + MARK
-        is_file = marked in self.table.columns or isinstance(self.table, JsonLines) and self.table.has(marked)
-        return marked if is_file else column
+    def _own(self, columns: Sequence[str]) -> dict[str, str]:
+        """The manifest's own names of columns."""
+        own, marked = self.table.columns, {column: column + MARK for column in columns}
+        return {
+            column: name if column not in own and (name in own or self.table.occurs_later(name)) else column
+            for column, name in marked.items()
+        }
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        own = {column: self._own(column) for column in columns}
+        own = self._own(columns)
         files = [column for column, name in own.items() if name.endswith(MARK)]
         for block in self.table.blocks(tuple(own.values())):
             cells = {column: block.columns[name] for column, name in own.items()}
-            if not files:
-                yield Block(block.source, block.unit, block.lines, cells, block.text)
-                continue
             begin, size = 0, 0
             read: dict[str, list[Any]] = {column: [] for column in files}
-            for row in range(len(block)):
+            for row in range(len(block)) if files else ():
                 for column in files:
-                    path = self._path(block, row, column, cells[column][row])
-                    read[column].append(None if path is None else _content(path, self._title(block, row, column, path)))
-                    size += 0 if path is None else path.stat().st_size
+                    file = self._file(block, row, column)
+                    read[column].append(file and _content(*file))
+                    size += file[0].stat().st_size if file else 0
                 # Many rows of a manifest fit into a block, and not all of their files.
                 if size >= BLOCK_BYTES or row == len(block) - 1:
                     part = slice(begin, row + 1)
                     kept = {column: read[column] if column in read else list(cells[column][part]) for column in own}
-                    yield Block(block.source, block.unit, block.lines[part], kept, block.text)
+                    yield replace(block, lines=block.lines[part], columns=kept)
                     begin, size, read = row + 1, 0, {column: [] for column in files}
+            if not files:
+                yield replace(block, columns=cells)
 
-    def _path(self, block: Block, row: int, column: str, cell: Any) -> Path | None:
+    def _file(self, block: Block, row: int, column: str) -> tuple[Path, str] | None:
+        """The file that a cell names, and what an error calls it; None where the cell is empty."""
+        cell = block.columns[column + MARK][row]
         if cell is None or cell == "":
             return None
         place = f"{self.where}: {block.place(row)}, column '{column}{MARK}'"
         if not isinstance(cell, str):
-            raise DataError(f"{place}: a path is needed, not {type(cell).__name__} {cell!r:.40}")
+            raise DataError(f"{place}: a path is needed, not {shown(cell)}")
         path = (self.folder / cell).resolve()
         if not path.is_relative_to(self.folder):
             raise DataError(
@@ -109,24 +108,21 @@ class Manifest(Source):
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}{others}")
         if not path.is_file():
             beside = [neighbour.name for neighbour in path.parent.iterdir()] if path.parent.is_dir() else []
-            hint = nearest(path.name, beside).partition(" allowed here")[0].rstrip(";")
             raise DataError(
-                f"{place}: there is no file {cell}{hint}; paths are relative to the manifest's folder {self.folder}"
+                f"{place}: there is no file {cell}{closest(path.name, beside)}; paths are relative to the manifest's "
+                f"folder {self.folder}"
             )
-        return path
-
-    def _title(self, block: Block, row: int, column: str, path: Path) -> str:
-        return f"{self.where}: {block.place(row)}, column '{column}{MARK}': {path.relative_to(self.folder)}"
+        return path, f"{place}: {path.relative_to(self.folder)}"
 
     def digest(self, columns: Sequence[str]) -> str:
-        own = {column: self._own(column) for column in columns}
+        own = self._own(columns)
         files = [column for column, name in own.items() if name.endswith(MARK)]
         content = hashlib.sha256()
         for block in self.table.blocks(tuple(own[column] for column in files)):
             for row in range(len(block)):
                 for column in files:
-                    path = self._path(block, row, column, block.columns[own[column]][row])
-                    content.update(b"-" if path is None else file_digest(path).encode())
+                    file = self._file(block, row, column)
+                    content.update(file_digest(file[0]).encode() if file else b"-")
         return json.dumps(["manifest", self.table.digest(tuple(own.values())), files, content.hexdigest()])
 
 
@@ -150,12 +146,8 @@ def _content(path: Path, title: str) -> Any:
         return _array(path, title)
     if kind not in UNPACKED:
         return path.read_bytes()
-    text = (
-        ""
-        if not path.stat().st_size
-        else "".join(decoded(data, title, line) for data, line in line_blocks(path, title, size=BLOCK_BYTES))
-    )
-    text = text.replace("\r\n", "\n").removesuffix("\n")
+    blocks = text_blocks(path, title, size=BLOCK_BYTES) if path.stat().st_size else ()
+    text = "\n".join(line for lines, _ in blocks for line in lines)
     if kind == TEXT:
         return text
     return _list(text, title) if kind == LIST else _numbers(text, NUMBERS[kind], title)

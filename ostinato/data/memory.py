@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ostinato.data.contract import BLOCK_VALUES, Block, Source, values_in
+from ostinato.data.contract import BLOCK_VALUES, Block, Source, demand_distinct, values_in
 from ostinato.errors import DataError
 
 BLOCK_ROWS = 1 << 14
@@ -46,61 +46,46 @@ class Memory(Source):
     """
 
     def __init__(self, source: Any, where: str):
-        self.where = where
         library, kind = _class(source)
-        self.name = f"{where} ({library} {kind})" if library else where
-        self._cells: Callable[[slice, Sequence[str]], dict[str, list[Any]]]
-        if library == "polars":
-            if kind not in ("DataFrame", "LazyFrame"):
-                raise self._refused(source)
-            frame = source.collect() if kind == "LazyFrame" else source
-            self._take(frame.columns, frame.height)
-            self._cells = partial(_of_polars, frame)
-        elif library == "pandas":
-            if kind != "DataFrame":
-                raise self._refused(source)
-            self._take([str(column) for column in source.columns], len(source))
-            self._cells = partial(_of_pandas, source, self.columns)
-        elif library == "datasets" and kind == "Dataset":
-            self._take(source.column_names, len(source))
-            self._cells = partial(_of_datasets, source)
+        self.where, self.name = where, f"{where} ({library} {kind})" if library else where
+        self._cells: Callable[[slice, Sequence[str]], Cells]
+        columns: Sequence[Any]
+        if (library, kind) in (("polars", "DataFrame"), ("polars", "LazyFrame")):
+            frame = source.lazy().collect()
+            columns, self.num_rows, self._cells = frame.columns, frame.height, partial(_of_polars, frame)
+        elif (library, kind) == ("pandas", "DataFrame"):
+            columns, self.num_rows = [str(column) for column in source.columns], len(source)
+            self._cells = partial(_of_pandas, source, columns)
+        elif (library, kind) == ("datasets", "Dataset"):
+            columns, self.num_rows, self._cells = source.column_names, len(source), partial(_of_datasets, source)
         elif library == "datasets" and kind != "IterableDataset":
             raise DataError(f"{where} is a datasets {kind}; give one split of it, such as source['train']")
+        elif library in ("polars", "pandas") or isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
+            raise DataError(
+                f"{where} is a {type(source).__module__}.{type(source).__name__}; give a file, a list of files, "
+                "{column: text file}, an iterable of dicts, a pandas or Polars DataFrame, or a Hugging Face Dataset"
+            )
         else:
-            self._take_dicts(source)
-
-    def _refused(self, source: Any) -> DataError:
-        return DataError(
-            f"{self.where} is a {type(source).__module__}.{type(source).__name__}; give a file, a list of files, "
-            "{column: text file}, an iterable of dicts, a pandas or Polars DataFrame, or a Hugging Face Dataset"
-        )
-
-    def _take(self, columns: Iterable[str], num_rows: int) -> None:
-        self.columns, self.num_rows = tuple(columns), num_rows
-        twice = [column for column in self.columns if self.columns.count(column) > 1]
-        if twice:
-            raise DataError(f"{self.name} has column '{twice[0]}' twice; rename one of them")
-        if not num_rows:
+            rows = source if isinstance(source, (list, tuple)) else list(source)
+            if rows is not source:
+                self.note = f"{where}: the {len(rows):,} rows of this {type(source).__name__} are kept in memory"
+            columns, self.num_rows, self._cells = self._keys(rows), len(rows), partial(_of_dicts, rows)
+        self.columns = tuple(columns)
+        demand_distinct(self.columns, f"{self.name} has column")
+        if not self.num_rows:
             raise DataError(f"{self.name} has no rows; give at least one row")
 
-    def _take_dicts(self, source: Any) -> None:
-        if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
-            raise self._refused(source)
-        rows = source if isinstance(source, (list, tuple)) else list(source)
-        if rows is not source:
-            self.note = f"{self.where}: the {len(rows):,} rows of this {type(source).__name__} are kept in memory"
-        columns: dict[str, None] = {}
+    def _keys(self, rows: Sequence[Any]) -> list[str]:
+        keys: dict[str, None] = {}
         for at, row in enumerate(rows, start=1):
             if not isinstance(row, Mapping):
                 raise DataError(
                     f"{self.where} row {at} is a {type(row).__name__}; each row must be a dict {{column: value}}"
                 )
-            columns.update(dict.fromkeys(row))
-        names = [name for name in columns if not isinstance(name, str)]
-        if names:
-            raise DataError(f"{self.where} names a column {names[0]!r}; names of columns must be strings")
-        self._take(columns, len(rows))
-        self._cells = partial(_of_dicts, rows)
+            keys.update(dict.fromkeys(row))
+        if wrong := [key for key in keys if not isinstance(key, str)]:
+            raise DataError(f"{self.where} names a column {wrong[0]!r}; names of columns must be strings")
+        return [*keys]
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for begin, end, cells in self._slices(columns, 0, self.num_rows):

@@ -9,14 +9,16 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ostinato.data.columns import Conll, Fasta, TimeSeries
-from ostinato.data.contract import Block, Source
+from ostinato.data.contract import Block, FileSource, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
 from ostinato.data.manifest import Manifest
 from ostinato.data.memory import Memory, is_frame
@@ -25,13 +27,28 @@ from ostinato.errors import DataError, nearest
 if TYPE_CHECKING:
     from ostinato.modalities.contract import Modality
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-JSON_LINES = (".jsonl", ".ndjson")
-CONLL, CONLLU = (".conll", ".iob", ".bio"), ".conllu"
+
+def _fasta(path: Path, shown: str, where: str) -> Fasta:
+    return Fasta({"": (path, shown)}, where)
+
+
 FASTA = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
-SERIES = ".ts"
-TABLES = (*SEPARATORS, *JSON_LINES, ".parquet", *CONLL, CONLLU, *FASTA, SERIES)
-"""Endings of files that name their columns, also before `.gz`."""
+CONLLU = ".conllu"
+MANIFESTS: dict[str, Callable[[Path, str, str], FileSource]] = {
+    ".csv": partial(Delimited, separator=",", quoted=True),
+    ".tsv": partial(Delimited, separator="\t", quoted=False),
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".parquet": Parquet,
+}
+TABLES: dict[str, Callable[[Path, str, str], Source]] = {
+    **MANIFESTS,
+    **dict.fromkeys((".conll", ".iob", ".bio"), Conll),
+    CONLLU: partial(Conll, universal=True),
+    **dict.fromkeys(FASTA, _fasta),
+    ".ts": TimeSeries,
+}
+"""Endings of files that name their columns, also before `.gz`, and what reads them."""
 FOREIGN = {
     "write one JSON object a line, {column: value}, and name the file .jsonl": (".json",),
     "save it as .csv or .tsv": (".xlsx", ".xls", ".ods", ".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
@@ -53,7 +70,6 @@ FOREIGN = {
     "save it as plain text": (".pdf", ".doc", ".docx", ".odt", ".rtf"),
 }
 """Endings that would be taken for text with one example a line, and what to do instead."""
-MANIFESTS = (*SEPARATORS, *JSON_LINES, ".parquet")
 Roots = Path | Sequence[Path] | None
 
 
@@ -95,7 +111,7 @@ class Table:
                     # Line numbers that take room (breaks within quotes) are not kept; such a block is read again
                     # instead.
                     lines = block.lines if isinstance(block.lines, range) else ()
-                    self._seen.append(Block(block.source, block.unit, lines, {}, block.text))
+                    self._seen.append(replace(block, lines=lines, columns={}))
                 yield row, block
                 row += len(block)
 
@@ -150,7 +166,7 @@ class Table:
             if first < last:
                 here = (wanted[first:last] - start).tolist()
                 lines, cells = ([column[row] for row in here] for column in (block.lines, block.columns[name]))
-                yield Block(block.source, block.unit, lines, {name: cells}, block.text)
+                yield replace(block, lines=lines, columns={name: cells})
 
     def digest(self) -> str:
         """The sha256 of what the sources hold; a file is read again only when its size or time has changed."""
@@ -195,115 +211,108 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
     Errors:
         DataError: a file is missing, empty, of no known form, or lacks a column.
     """
-    sources = _sources(source, columns, base, data_root, where)
+    sources = _Opener(columns, base, data_root, where).sources(source)
     wanted = tuple(dict.fromkeys(columns if columns is not None else sources[0].columns))
     for part in sources:
         for column in wanted:
-            if column not in part.columns and not (isinstance(part, (JsonLines, Manifest)) and part.has(column)):
-                advice = (
-                    "; FASTA holds no more: for labels give a table (csv, tsv, jsonl) with the sequences in one column "
-                    "and labels in another"
-                )
-                hint = nearest(column, part.columns) + (advice if isinstance(part, Fasta) else "")
-                raise DataError(f"{where}: {part.name} has no column '{column}'{hint}")
+            if column not in part.columns and not part.occurs_later(column):
+                hint = nearest(column, part.columns)
+                raise DataError(f"{where}: {part.name} has no column '{column}'{hint}{part.advice}")
     return Table(sources, wanted, where)
 
 
-def _sources(source: Any, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> list[Source]:
-    if isinstance(source, (str, Path)):
-        return [_file(source, columns, base, data_root, where)]
-    if is_frame(source):
-        return [Memory(source, where)]
-    if isinstance(source, Mapping):
-        return [_parallel(part, columns, base, data_root, where) for part in _parts(source, where)]
-    if isinstance(source, (list, tuple)) and source and all(isinstance(part, (str, Path)) for part in source):
-        return [_file(part, columns, base, data_root, where) for part in source]
-    return [Memory(source, where)]
+class _Opener(NamedTuple):
+    """What the sources of a table have in common, as `open_table` takes it."""
 
+    columns: Sequence[str] | None
+    base: Path
+    data_root: Roots
+    where: str
 
-def _parts(source: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
-    """`{column: file}` for each place in lists of files: their rows come one after the other."""
-    counts = {column: len(files) for column, files in source.items() if isinstance(files, (list, tuple))}
-    if not counts:
-        return [source]
-    if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
-        counted = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
-        raise DataError(
-            f"{where}: each column needs a list of as many files, and there are: {counted}; file n of one belongs to "
-            "file "
-            "n of all"
-        )
-    return [dict(zip(source, files)) for files in zip(*source.values())]
+    def sources(self, source: Any) -> list[Source]:
+        if not is_frame(source):
+            if isinstance(source, (str, Path)):
+                return [self.file(source)]
+            if isinstance(source, Mapping):
+                return [self.parallel(part) for part in self.parts(source)]
+            if isinstance(source, (list, tuple)) and source and all(isinstance(part, (str, Path)) for part in source):
+                return [self.file(part) for part in source]
+        return [Memory(source, self.where)]
 
+    def found(self, name: str | Path) -> Path:
+        return found_file(name, self.base, self.data_root, self.where)
 
-def _parallel(
-    source: Mapping[str, Any], columns: Sequence[str] | None, base: Path, data_root: Roots, where: str
-) -> Source:
-    for column, name in source.items():
-        if not isinstance(name, (str, Path)):
+    def parts(self, source: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """`{column: file}` for each place in lists of files: their rows come one after the other."""
+        counts = {column: len(files) for column, files in source.items() if isinstance(files, (list, tuple))}
+        if not counts:
+            return [source]
+        if len(counts) < len(source) or len(set(counts.values())) > 1 or 0 in counts.values():
+            counted = ", ".join(f"{column} {counts.get(column, 'one that is in no list')}" for column in source)
             raise DataError(
-                f"{where}.{column} is a {type(name).__name__}; {{column: ...}} names one text file per column; "
-                "give data in memory as a list of dicts or a frame"
+                f"{self.where}: each column needs a list of as many files, and there are: {counted}; file n of one "
+                "belongs to file n of all"
             )
-        kind = _kind(Path(name))
-        if len(column.split()) > 1 and kind != CONLLU:
-            if len(source) > 1:
+        return [dict(zip(source, files)) for files in zip(*source.values())]
+
+    def parallel(self, source: Mapping[str, Any]) -> Source:
+        columns, where = self.columns, self.where
+        for column, name in source.items():
+            if not isinstance(name, (str, Path)):
                 raise DataError(
-                    f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files are "
-                    "given; name the columns of one alone, or give each file one column"
+                    f"{where}.{column} is a {type(name).__name__}; {{column: ...}} names one text file per column; "
+                    "give data in memory as a list of dicts or a frame"
                 )
-            return Conll(found_file(name, base, data_root, where), str(name), where, column.split())
-        if kind in TABLES and kind not in FASTA:
+            kind = _kind(Path(name))
+            if len(column.split()) > 1 and kind != CONLLU:
+                if len(source) > 1:
+                    raise DataError(
+                        f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files "
+                        "are given; name the columns of one alone, or give each file one column"
+                    )
+                return Conll(self.found(name), str(name), where, column.split())
+            if kind in TABLES and kind not in FASTA:
+                raise DataError(
+                    f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a "
+                    f"line; name the table itself: {where}: {name}"
+                )
+        missing = [column for column in columns or () if column not in source]
+        if missing:
+            raise DataError(f"{where} has no column '{missing[0]}'{nearest(missing[0], source)}")
+        files = {
+            column: (self.found(name), str(name))
+            for column, name in source.items()
+            if columns is None or column in columns
+        }
+        if not files:
+            raise DataError(f"{where} names no file; give {{column: text file}}")
+        for column, (_, name) in files.items():
+            _demand_known(name, f"{where}.{column}")
+        are_fasta = {_kind(Path(name)) in FASTA for name in source.values()}
+        if len(are_fasta) > 1:
             raise DataError(
-                f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a line; "
-                f"name the table itself: {where}: {name}"
+                f"{where} names FASTA files beside text with one example a line; give all of them in one form"
             )
-    missing = [column for column in columns or () if column not in source]
-    if missing:
-        raise DataError(f"{where} has no column '{missing[0]}'{nearest(missing[0], source)}")
-    wanted = [column for column in source if columns is None or column in columns]
-    if not wanted:
-        raise DataError(f"{where} names no file; give {{column: text file}}")
-    files = {column: (found_file(source[column], base, data_root, where), str(source[column])) for column in wanted}
-    kinds = {_kind(Path(name)) in FASTA for name in source.values()}
-    for column, (_, name) in files.items():
-        _demand_known(name, f"{where}.{column}")
-    if kinds == {True, False}:
-        raise DataError(f"{where} names FASTA files beside text with one example a line; give all of them in one form")
-    return Fasta(files, where) if True in kinds else Lines(files, where)
+        return (Fasta if True in are_fasta else Lines)(files, where)
 
-
-def _file(name: str | Path, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Source:
-    folder = next((place for place in _looked_at(name, base, data_root) if place.exists()), None)
-    if folder is not None and folder.is_dir():
-        return Manifest(_file(_manifest(Path(name), folder, where), columns, base, data_root, where), folder, where)
-    path, shown, kind = found_file(name, base, data_root, where), str(name), _kind(Path(name))
-    if kind in SEPARATORS:
-        return Delimited(path, shown, where, SEPARATORS[kind], kind == ".csv")
-    if kind in JSON_LINES:
-        return JsonLines(path, shown, where)
-    if kind == ".parquet":
-        if path.suffix.lower() == ".gz":
+    def file(self, name: str | Path) -> Source:
+        where = self.where
+        folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
+        if folder is not None and folder.is_dir():
+            return Manifest(self.file(_manifest(Path(name), folder, where)), folder, where)
+        path, shown, kind = self.found(name), str(name), _kind(Path(name))
+        if kind in TABLES:
+            return TABLES[kind](path, shown, where)
+        _demand_known(shown, where)
+        if self.columns is None or len(set(self.columns)) != 1:
+            wanted = "all columns" if self.columns is None else f"{len(self.columns)}"
+            names = "" if self.columns is None else f" ({', '.join(self.columns)})"
             raise DataError(
-                f"{where}: {shown} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`"
+                f"{where}: {shown} is read as text with one example a line, which gives one column, and {wanted} are "
+                f"asked for{names}; give a table ({', '.join(TABLES)}, also .gz) or one text file per column, "
+                "{column: file}"
             )
-        return Parquet(path, shown, where)
-    if kind in CONLL or kind == CONLLU:
-        return Conll(path, shown, where, None, universal=kind == CONLLU)
-    if kind in FASTA:
-        return Fasta({None: (path, shown)}, where)
-    if kind == SERIES:
-        return TimeSeries(path, shown, where)
-    _demand_known(shown, where)
-    if columns is None or len(set(columns)) != 1:
-        wanted = "all columns" if columns is None else f"{len(columns)}"
-        names = "" if columns is None else f" ({', '.join(columns)})"
-        raise DataError(
-            f"{where}: {shown} is read as text with one example a line, which gives one column, and {wanted} are asked"
-            f" for{names}; "
-            f"give a table ({', '.join(TABLES)}, also .gz) or one text file per column, {{column: file}}"
-        )
-    return Lines({columns[0]: (path, shown)}, where)
+        return Lines({self.columns[0]: (path, shown)}, where)
 
 
 def _demand_known(name: str, where: str) -> None:

@@ -20,7 +20,7 @@ from ostinato.raw.numbers import as_array, as_number
 
 DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-UNITS = {86_400: "day", 3600: "hour", 60: "minute", 1: "second"}
+UNITS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 SEASONS = {"month": {1: 12, 3: 4}, "day": {1: 7, 7: 52}}
 BLOCK_SERIES = 64
 
@@ -54,61 +54,54 @@ class Frequency:
         """Steps of the usual season: a day of hours or minutes, a week of days, a year of weeks, months or quarters."""
         if self.unit in SEASONS:
             return SEASONS[self.unit].get(self.count)
-        seconds = self.count * {"hour": 3600, "minute": 60, "second": 1}.get(self.unit, 0)
-        return 86_400 // seconds if seconds and seconds < 86_400 and 86_400 % seconds == 0 else None
+        steps, rest = divmod(UNITS["day"], self.count * UNITS.get(self.unit, UNITS["day"]))
+        return steps if steps > 1 and not rest else None
 
     @property
     def _size(self) -> int:
-        """What one of its units is as a number: seconds, or a step that is counted."""
-        return next((size for size, unit in UNITS.items() if unit == self.unit), 1)
+        """How far one step is from the next as a number: months, seconds, or steps that are counted."""
+        return self.count * UNITS.get(self.unit, 1)
 
     def after(self, times: Times, steps: int) -> Times:
         """The times of so many steps after these; where all are last days of months, so are the next."""
-        ahead = np.arange(1, steps + 1) * self.count
-        last = times[-1]
+        ahead, last = np.arange(1, steps + 1) * self._size, times[-1]
         if self.unit == "step":
             return int(last) + ahead
         if self.unit == "month":
-            months = last.astype("datetime64[M]") + ahead
-            if _are_last_days(times):
-                return (months + 1).astype("datetime64[s]") - (
-                    (last.astype("datetime64[M]") + 1).astype("datetime64[s]") - last
-                )
-            return months.astype("datetime64[s]") + (last - last.astype("datetime64[M]").astype("datetime64[s]"))
-        return last + (ahead * self._size).astype("timedelta64[s]")
+            month = last.astype("datetime64[M]") + int(_are_last_days(times))
+            return (month + ahead).astype("datetime64[s]") + (last - month.astype("datetime64[s]"))
+        return last + ahead.astype("timedelta64[s]")
 
     def fits(self, times: Times) -> bool:
         """Whether each of these is one step after the one before. Few times fit several: 28 days and a month."""
         if (self.unit == "step") == (times.dtype.kind == "M"):
             return False
         steps = _months_apart(times) if self.unit == "month" else np.diff(times).astype(np.int64)
-        return steps is not None and bool((steps == self.count * (1 if self.unit == "month" else self._size)).all())
+        return steps is not None and bool((steps == self._size).all())
 
 
+@dataclass(eq=False)
 class Gathered(Source):
     """Series as rows: of each column an array over time, or one value for the whole series.
 
     Args:
         name: of what they came from.
         names: of each series, by position.
-        columns: for each column an array (T,) or (T, C) for each series, NaN where a number is missing; or raw values.
+        cells: for each column an array (T,) or (T, C) for each series, NaN where a number is missing; or raw values.
         times: of each series' steps, or None where nothing tells them.
         frequency: what all of them share, or None where nothing tells it.
         content: a hash of all of it.
     """
 
-    def __init__(
-        self,
-        name: str,
-        names: Sequence[str],
-        columns: Mapping[str, list[Any]],
-        times: list[Times] | None,
-        frequency: Frequency | None,
-        content: str,
-    ):
-        self.name, self.names, self.cells = name, list(names), dict(columns)
-        self.times, self.frequency, self._content = times, frequency, content
-        self.columns = tuple(columns)
+    name: str
+    names: Sequence[str]
+    cells: dict[str, list[Any]]
+    times: Sequence[Times] | None
+    frequency: Frequency | None
+    content: str
+
+    def __post_init__(self) -> None:
+        self.columns = tuple(self.cells)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -120,7 +113,7 @@ class Gathered(Source):
             yield Block(self.name, "series", self.names[part], cells, False)
 
     def digest(self, columns: Sequence[str]) -> str:
-        return self._content
+        return self.content
 
     def has_frequency(self, trained: Frequency | None) -> bool:
         """Whether its steps are as far apart as those of training; where they fit several frequencies, it is this."""
@@ -130,6 +123,10 @@ class Gathered(Source):
             self.frequency = trained
         return self.frequency in (None, trained)
 
+    def title(self, series: int) -> str:
+        """A series for messages."""
+        return f"{self.name} series {self.names[series]}"
+
     def shown(self, series: int, step: int) -> str:
         """A step of a series for messages, also after its last: by its time, or counted from 1."""
         times = self.span(series, step, 1)
@@ -137,13 +134,14 @@ class Gathered(Source):
 
     def span(self, series: int, begin: int, count: int) -> Times | None:
         """The times of so many steps of a series, also after its last; None where nothing tells them."""
-        times = None if self.times is None else self.times[series]
-        if times is None or len(there := times[begin : begin + count]) == count:
-            return None if times is None else there
-        if self.frequency is None:
+        if self.times is None:
             return None
-        ahead = self.frequency.after(times, begin + count - len(times)).astype(times.dtype)
-        return np.concatenate([there, ahead[len(ahead) - count + len(there) :]])
+        times, end = self.times[series], begin + count
+        if end > len(times):
+            if self.frequency is None:
+                return None
+            times = np.concatenate([times, self.frequency.after(times, end - len(times)).astype(times.dtype)])
+        return times[begin:end]
 
 
 def shown(time: Any) -> str:
@@ -196,45 +194,46 @@ def long_table(
     """
     wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
     names: dict[str, int] = {}
-    parts: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = []  # of each series: times, numbers, rows
-    kept: dict[str, list[Any]] = {column: [] for column in constants}
-    row = 0
+    groups: list[int] = []
+    stamps, arrays = [], []
+    kept: dict[str, dict[int, Any]] = {column: {} for column in constants}
     for block in table.blocks():
         own = block.columns[series] if series is not None else [1] * len(block)
-        for at, name in enumerate(own):
-            if name is None or name == "":
-                raise DataError(
-                    f"{block.place(at)}: '{series}' is empty, and it names the series of the row; fill it in"
-                )
-        groups = np.array([names.setdefault(str(name), len(names)) for name in own], dtype=np.int64)
-        stamps = _times(block, time)
-        array = (
+        empty = next((at for at, name in enumerate(own) if name is None or name == ""), None)
+        if empty is not None:
+            raise DataError(
+                f"{block.place(empty)}: '{series}' is empty, and it names the series of the row; fill it in"
+            )
+        here = [names.setdefault(str(name), len(names)) for name in own]
+        groups += here
+        stamps.append(_times(block, time))
+        arrays.append(
             np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
         )
-        for group in np.unique(groups).tolist():
-            here = np.flatnonzero(groups == group)
-            if group == len(parts):
-                parts.append([])
-                for column in constants:
-                    kept[column].append(block.columns[column][here[0]])
-            for column in constants:
-                _same(block, column, here, kept[column][group], several)
-            parts[group].append((stamps[here], array[here], here + row))
-        row += len(block)
+        for column, values in kept.items():
+            for at, (group, cell) in enumerate(zip(here, block.columns[column])):
+                if (first := values.setdefault(group, cell)) != cell:
+                    raise DataError(
+                        f"{block.place(at)}: '{column}' is {str(cell)[:40]!r} and was {str(first)[:40]!r} in this "
+                        "series before; an input that is no series has one value for a whole series; make it a "
+                        f"series, or mend the row{several()}"
+                    )
     if not names:
         raise DataError(f"{table.where}: has no rows; give at least one series")
-    if len({times.dtype.kind for own in parts for times, _, _ in own}) > 1:
+    if len({times.dtype.kind for times in stamps}) > 1:
         raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
-    whole, arrays, rows = zip(*(map(np.concatenate, zip(*own)) for own in parts))
+    rows = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    every, array = np.concatenate(stamps), np.concatenate(arrays)
+    whole, parts = [every[own] for own in rows], [array[own] for own in rows]
     frequency = _frequency(table, time, list(names), whole, rows, series is not None, several)
-    columns: dict[str, list[Any]] = dict(kept)
+    columns: dict[str, list[Any]] = {column: list(values.values()) for column, values in kept.items()}
     for column, channels in numbers.items():
         index = list(map(wanted.index, channels))
-        columns[column] = [array[:, index[0]] if len(index) == 1 else array[:, index] for array in arrays]
-    columns |= dict.fromkeys(times, list(whole))
+        columns[column] = [part[:, index[0]] if len(index) == 1 else part[:, index] for part in parts]
+    columns |= dict.fromkeys(times, whole)
     content = [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return Gathered(next(table.blocks()).source, list(names), columns, list(whole), frequency, digest)
+    return Gathered(next(table.blocks()).source, list(names), columns, whole, frequency, digest)
 
 
 def whole_series(
@@ -348,12 +347,6 @@ def _is_whole(cell: Any) -> bool:
     return isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
 
 
-def frequency_of(times: Times) -> Frequency | None:
-    """The commonest distance of rising times; None where they do not rise, or are fewer than two."""
-    apart = np.diff(times).astype(np.int64)
-    return _own_frequency(times, apart)[0] if len(apart) and (apart > 0).all() else None
-
-
 def _as_text(cell: Any) -> Any:
     return cell.isoformat() if isinstance(cell, date) else cell
 
@@ -370,16 +363,6 @@ def moment(text: str) -> np.datetime64:
     return times[0]
 
 
-def _same(block: Block, column: str, rows: np.ndarray, value: Any, several: Callable[[], str]) -> None:
-    for at in rows.tolist():
-        if block.columns[column][at] != value:
-            raise DataError(
-                f"{block.place(at)}: '{column}' is {str(block.columns[column][at])[:40]!r} and was"
-                f" {str(value)[:40]!r} in this series before; an input that is no series has one value for a whole"
-                f" series; make it a series, or mend the row{several()}"
-            )
-
-
 def _frequency(
     table: Table,
     time: str,
@@ -392,26 +375,21 @@ def _frequency(
     """The frequency of all series: the commonest distance in the longest; an error names the first that differs."""
     frequencies: list[Frequency | None] = []
     for name, times, rows in zip(names, times_by_series, lines):
-        of = f" of series '{name}'" if named else ""
-        apart = np.diff(times).astype(np.int64)
-        if (apart <= 0).any():
-            at = int((apart <= 0).argmax()) + 1
-            if apart[at - 1] == 0:
-                advice = f"occurs twice; keep one row for each time{several()}"
-            else:
-                advice = f"comes after {shown(times[at - 1])}; sort the rows by '{time}'{several()}"
-            raise DataError(f"{table.place(int(rows[at]))}: {shown(times[at])}{of} {advice}")
-        frequencies.append(None)
-        if not len(apart):
+        own, wrong = _own_frequency(times)
+        frequencies.append(own)
+        if wrong is None:
             continue
-        own, wrong = _own_frequency(times, apart)
-        if wrong is not None:
-            raise DataError(
-                f"{table.place(int(rows[wrong + 1]))}: {shown(times[wrong + 1])}{of} comes after {shown(times[wrong])},"
-                f" and one step is one {own}; add a row for each missing time, its cells empty, or leave out what is"
-                " between"
+        if times[wrong] == times[wrong - 1]:
+            problem = f"occurs twice; keep one row for each time{several()}"
+        elif times[wrong] < times[wrong - 1]:
+            problem = f"comes after {shown(times[wrong - 1])}; sort the rows by '{time}'{several()}"
+        else:
+            problem = (
+                f"comes after {shown(times[wrong - 1])}, and one step is one {own}; add a row for each missing time, "
+                "its cells empty, or leave out what is between"
             )
-        frequencies[-1] = own
+        of = f" of series '{name}'" if named else ""
+        raise DataError(f"{table.place(int(rows[wrong]))}: {shown(times[wrong])}{of} {problem}")
     longest = int(np.argmax(list(map(len, times_by_series))))
     common = frequencies[longest]
     for name, times, rows, own in zip(names, times_by_series, lines, frequencies):
@@ -423,19 +401,29 @@ def _frequency(
     return common
 
 
-def _own_frequency(times: Times, apart: np.ndarray) -> tuple[Frequency, int | None]:
-    """The frequency of one series, and the first step that is not one of it from the step before."""
-    counted = times.dtype.kind != "M"
-    steps = None if counted else _months_apart(times)
-    if steps is not None:
-        common = int(np.bincount(steps).argmax())
-        bad = steps != common
-        return Frequency("month", common), int(bad.argmax()) if bad.any() else None
-    sizes, counts = np.unique(apart, return_counts=True)
+def frequency_of(times: Times) -> Frequency | None:
+    """The commonest distance of rising times; None where they do not rise, or are fewer than two."""
+    return _own_frequency(times)[0]
+
+
+def _own_frequency(times: Times) -> tuple[Frequency | None, int | None]:
+    """The frequency of one series, None where it does not rise or has one time; and the first of its times that is not
+    one step after the time before."""
+    apart = np.diff(times).astype(np.int64)
+    if (apart <= 0).any():
+        return None, int((apart <= 0).argmax()) + 1
+    if not len(apart):
+        return None, None
+    units, steps = {"step": 1}, None
+    if times.dtype.kind == "M":
+        steps = _months_apart(times)
+        units = UNITS if steps is None else {"month": 1}
+    steps = apart if steps is None else steps
+    sizes, counts = np.unique(steps, return_counts=True)
     common = int(sizes[counts.argmax()])
-    size, unit = (1, "step") if counted else next((size, unit) for size, unit in UNITS.items() if common % size == 0)
-    bad = apart != common
-    return Frequency(unit, common // size), int(bad.argmax()) if bad.any() else None
+    size, unit = next((size, unit) for unit, size in units.items() if common % size == 0)
+    wrong = np.flatnonzero(steps != common)
+    return Frequency(unit, common // size), int(wrong[0]) + 1 if len(wrong) else None
 
 
 def _months_apart(times: Times) -> np.ndarray | None:

@@ -8,10 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ostinato.data.cache import Dataset, to_steps
-from ostinato.errors import ConfigError
-from ostinato.steps import Steps
-
 
 class Chunk(NamedTuple):
     """The pieces of sequences that one chunk holds, stream after stream and, in a stream, one after the other.
@@ -34,10 +30,6 @@ class Chunk(NamedTuple):
     last: np.ndarray
     lengths: np.ndarray
     before: np.ndarray
-
-    @property
-    def num_steps(self) -> int:
-        return int((self.last - self.first).sum())
 
     @property
     def ends(self) -> np.ndarray:
@@ -67,15 +59,9 @@ class Streams:
         steps: steps of a chunk, of each stream.
         batch_rows: number of streams; with fewer rows, one for each.
         seed: a number from 0 up.
-
-    Errors:
-        ConfigError: `steps` or `batch_rows` is below 1.
     """
 
     def __init__(self, lengths: np.ndarray, *, steps: int, batch_rows: int, seed: int = 0):
-        for name, limit in (("tbptt", steps), ("batch_rows", batch_rows)):
-            if limit < 1:
-                raise ConfigError(f"{name} is {limit}; give a whole number from 1 up")
         self.lengths = np.asarray(lengths, dtype=np.int64) + 1
         self.steps, self.batch_rows, self.seed = steps, batch_rows, seed
 
@@ -112,12 +98,3 @@ class Streams:
             stream[place], start[place] = first, at
             heapq.heapreplace(free, (at + length, first))
         return stream, start
-
-
-def pieces(dataset: Dataset, name: str, rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> Steps:
-    """The steps from `first` up to `last` of these rows, one column as a batch; no more of a row is read."""
-    values, offsets = dataset.mapped(name)
-    lengths = last - first
-    ends = np.cumsum(lengths)
-    index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(offsets[rows] + first - ends + lengths, lengths)
-    return to_steps(values[index], lengths)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ostinato.data.batches import Batches
-from ostinato.data.cache import Dataset, to_steps
+from ostinato.data.cache import Dataset
 from ostinato.data.series import Gathered, Times, moment, seasonal_error, shown
 from ostinato.errors import DataError
 from ostinato.metrics.contract import Order
@@ -16,6 +18,8 @@ from ostinato.steps import Steps
 
 Reach = Literal["past", "ahead", "target", "whole"]
 """The steps of a column in a window: before the origin, before and after, after; or the one value of the series."""
+Rows = Sequence[int] | np.ndarray | None
+"""Numbers of windows; None: all."""
 VALID_SHARE = 10
 """One step in ten is kept for validation by default."""
 
@@ -27,6 +31,7 @@ class Border(NamedTuple):
     ends: np.ndarray
 
 
+@dataclass(eq=False)
 class Windows:
     """The windows of one split, by number: series after series, in the order of time.
 
@@ -46,25 +51,23 @@ class Windows:
         horizon: steps that are predicted.
         season: steps of a season, for the scale of an ordinary error.
         where: the path in the recipe that named the data.
+        notes: what was done that the user did not ask for.
     """
 
-    def __init__(
-        self,
-        series: Gathered,
-        reach: Mapping[str, Reach],
-        columns: Mapping[str, str],
-        border: Border,
-        *,
-        lookback: int,
-        horizon: int,
-        season: int,
-        where: str,
-    ):
-        self.series, self.reach, self.columns, self.border = series, dict(reach), dict(columns), border
-        self.lookback, self.horizon, self.season, self.where = lookback, horizon, season, where
-        self.notes: list[str] = []
-        self.first = np.maximum(border.begins, lookback)
-        counts = np.maximum(border.ends - horizon - self.first + 1, 0)
+    series: Gathered
+    reach: Mapping[str, Reach]
+    columns: Mapping[str, str]
+    border: Border
+    _: KW_ONLY
+    lookback: int
+    horizon: int
+    season: int
+    where: str
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.first = np.maximum(self.border.begins, self.lookback)
+        counts = np.maximum(self.border.ends - self.horizon - self.first + 1, 0)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
         self.num_rows = int(self.starts[-1])
 
@@ -78,95 +81,80 @@ class Windows:
         past, after = {"past": (1, 0), "ahead": (1, 1), "target": (0, 1), "whole": (0, 0)}[self.reach[place]]
         return past * self.lookback + after * self.horizon or 1
 
-    def at(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(series, origin) of these windows."""
-        rows = np.asarray(rows, dtype=np.int64)
+    def at(self, rows: Rows = None) -> tuple[np.ndarray, np.ndarray]:
+        """(series, origin) of these windows; None: of all."""
+        rows = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
         series = np.searchsorted(self.starts, rows, side="right") - 1
         return series, self.first[series] + rows - self.starts[series]
 
-    def _begin(self, place: str, origins: Any) -> Any:
-        reach = self.reach[place]
-        return origins if reach == "target" else origins - self.lookback
+    def _pairs(self, rows: Rows) -> list[list[int]]:
+        return np.transpose(self.at(rows)).tolist()
 
-    def steps(self, dataset: Dataset, place: str, rows: Sequence[int] | np.ndarray) -> Steps:
+    def _ends(self, place: str, origins: Any) -> tuple[Any, Any]:
+        """The first step of windows at a place, and the step after the last."""
+        begins = origins if self.reach[place] == "target" else origins - self.lookback
+        return begins, begins + self.length(place)
+
+    def steps(self, dataset: Dataset, place: str, rows: Rows) -> Steps:
         """The steps of these windows at a place, cut from the encoded series."""
         series, origins = self.at(rows)
-        if self.reach[place] == "whole":
-            return dataset.steps(place, series)
-        values, offsets = dataset.mapped(place)
-        length = self.length(place)
-        begins = offsets[series] + self._begin(place, origins)
-        index = (begins[:, None] + np.arange(length)).ravel()
-        return to_steps(values[index], np.full(len(series), length, dtype=np.int64))
+        ends = () if self.reach[place] == "whole" else self._ends(place, origins)
+        return dataset.steps(place, series, *ends)
 
     def with_target(self) -> np.ndarray:
         """The windows whose target has a number for some output."""
-        targets = [place for place, reach in self.reach.items() if reach == "target"]
         keep = np.zeros(self.num_rows, dtype=bool)
-        for series in range(len(self.series)):
-            first, last = self.starts[series : series + 2]
-            if first == last:
-                continue
-            for place in targets:
-                cells = self.series.cells[self.columns[place]][series]
-                there = ~np.isnan(cells if cells.ndim == 1 else cells.T).all(0) if cells.ndim > 1 else ~np.isnan(cells)
-                known = np.concatenate([[0], np.cumsum(there)])
+        for place in [place for place, reach in self.reach.items() if reach == "target"]:
+            for series, cells in enumerate(self.series.cells[self.columns[place]]):
+                first, last = self.starts[series : series + 2]
+                known = np.concatenate([[0], np.cumsum(_known(cells))])
                 origins = self.first[series] + np.arange(last - first)
                 keep[first:last] |= known[origins + self.horizon] > known[origins]
         return np.flatnonzero(keep)
 
     def place(self, row: int) -> str:
         """The place of a window for messages, such as `load.csv series a, from 2014-01-01 13:00`."""
-        (series,), (origin,) = self.at([row])
-        return f"{self.title(int(series))}, from {self.series.shown(int(series), int(origin))}"
+        ((series, origin),) = self._pairs([row])
+        return f"{self.series.title(series)}, from {self.series.shown(series, origin)}"
 
-    def title(self, series: int) -> str:
-        return f"{self.series.name} series {self.series.names[series]}"
-
-    def raw(self, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[dict[str, Any]]:
+    def raw(self, rows: Rows = None) -> Iterator[dict[str, Any]]:
         """The raw values of windows by place; views of the series."""
-        numbers = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
-        for series, origin in np.transpose(self.at(numbers)).tolist():
+        for series, origin in self._pairs(rows):
             yield {place: self._cut(place, series, origin) for place in self.reach}
 
     def _cut(self, place: str, series: int, origin: int) -> Any:
         cell = self.series.cells[self.columns[place]][series]
-        if self.reach[place] == "whole":
-            return cell
-        begin = self._begin(place, origin)
-        return cell[begin : begin + self.length(place)]
+        return cell if self.reach[place] == "whole" else cell[slice(*self._ends(place, origin))]
 
-    def scales(self, place: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any] | None:
+    def scales(self, place: str, rows: Rows = None) -> list[Any] | None:
         """For each window the error of the seasonal naive forecast before the split begins; NaN where it is 0.
 
         None where it is 0 or unknown in every series.
         """
-        cells = self.series.cells[self.columns[place]]
-        numbers = np.arange(self.num_rows) if rows is None else rows
+        cells, numbers = self.series.cells[self.columns[place]], self.at(rows)[0].tolist()
         own: dict[int, Any] = {}
-        for series in np.unique(self.at(numbers)[0]).tolist():
+        for series in set(numbers):
             scale = seasonal_error(cells[series][: max(int(self.first[series]), self.season + 1)], self.season)
             own[series] = np.where(scale > 0, scale, np.nan)
-        if all(np.isnan(scale).all() for scale in own.values()):
-            return None
-        return [own[series] for series in self.at(numbers)[0].tolist()]
+        return None if np.isnan([*own.values()]).all() else [own[series] for series in numbers]
 
     def steps_ahead(self, row: int) -> tuple[str, Times | None]:
         """The name of a window's series, and the times of the steps that are forecast, where the data have times."""
-        (series,), (origin,) = self.at([row])
-        return self.series.names[int(series)], self.series.span(int(series), int(origin), self.horizon)
+        ((series, origin),) = self._pairs([row])
+        return self.series.names[series], self.series.span(series, origin, self.horizon)
 
-    def order(self, rows: Sequence[int] | np.ndarray) -> Order:
+    def order(self, rows: Rows) -> Order:
         """Which windows are neighbors: those of one series; as many as the horizon has steps overlap."""
-        return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series", self.times(rows))
+        times = None if self.series.times is None else self._times(rows).tolist()
+        return Order(self.at(rows)[0].tolist(), self.horizon, "window", "series", times)
 
-    def times(self, rows: Sequence[int] | np.ndarray) -> list[int] | None:
-        """When each forecast begins, as a number that compares between series; None where the data have no times."""
-        if self.series.times is None:
-            return None
+    def _times(self, rows: Rows) -> np.ndarray:
+        """When each forecast begins, as a number that compares between series; its step where data have no times."""
         series, origins = self.at(rows)
+        if self.series.times is None:
+            return origins
         begins = np.cumsum([0, *map(len, self.series.times)])[series]
-        return np.concatenate(self.series.times)[begins + origins].astype(np.int64).tolist()
+        return np.concatenate(self.series.times)[begins + origins].astype(np.int64)
 
     def parts(self, count: int) -> np.ndarray:
         """(windows,) the part of each window: those of a series are cut into `count` equal parts in time order."""
@@ -174,39 +162,33 @@ class Windows:
         within = np.arange(self.num_rows) - np.repeat(self.starts[:-1], counts)
         return within * count // np.repeat(counts, counts)
 
-    def extent(self, rows: Sequence[int] | np.ndarray) -> tuple[str, str]:
+    def extent(self, rows: Rows) -> tuple[str, str]:
         """The first and the last origin of these windows over all series, for messages."""
-        times = self.series.times
+        times, pairs = self._times(rows), self._pairs(rows)
+        return self.series.shown(*pairs[times.argmin()]), self.series.shown(*pairs[times.argmax()])
 
-        def when(series_and_step: tuple[int, int]) -> Any:
-            series, step = series_and_step
-            return step if times is None else times[series][step]
-
-        series, origins = self.at(rows)
-        pairs = []
-        for number in np.unique(series).tolist():
-            own = origins[series == number]
-            pairs += [(number, int(own.min())), (number, int(own.max()))]
-        return self.series.shown(*min(pairs, key=when)), self.series.shown(*max(pairs, key=when))
-
-    def naive(self, place: str, rows: Sequence[int] | np.ndarray | None, season: int) -> list[np.ndarray]:
+    def naive(self, place: str, rows: Rows, season: int) -> list[np.ndarray]:
         """Seasonal naive forecasts: the last `season` steps repeat; gaps are filled from a season before."""
         cells = self.series.cells[self.columns[place]]
         back = season - np.arange(self.horizon) % season
         forecasts, filled = [], {}
-        for series, origin in np.transpose(self.at(np.arange(self.num_rows) if rows is None else rows)).tolist():
+        for series, origin in self._pairs(rows):
             if series not in filled:
                 filled = {series: _filled(cells[series], season)}
             forecasts.append(filled[series][np.maximum(origin - back, 0)])
         return forecasts
 
-    def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+    def column(self, name: str, rows: Rows = None) -> list[Any]:
         """The value of a column for the series of each window."""
-        cells = self.series.cells[name]
-        return [cells[series] for series in self.at(np.arange(self.num_rows) if rows is None else rows)[0].tolist()]
+        return [self.series.cells[name][series] for series in self.at(rows)[0].tolist()]
 
     def digest(self) -> str:
         return self.series.digest(())
+
+
+def _known(cells: np.ndarray) -> np.ndarray:
+    """(T,) which steps of a series have a number in some channel."""
+    return ~np.isnan(np.atleast_2d(cells.T)).all(0)
 
 
 def _filled(cells: np.ndarray, season: int) -> np.ndarray:
@@ -248,9 +230,8 @@ class WindowBatches:
 
     def epoch(self, number: int) -> list[np.ndarray]:
         cycle, turn = divmod(number, self.stride)
-        offset = (
-            int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw()) % self.stride + turn
-        ) % self.stride
+        drawn = int(np.random.PCG64(np.random.SeedSequence([self.seed, cycle, 2])).random_raw())
+        offset = (drawn + turn) % self.stride
         batches = Batches(self.steps[offset :: self.stride], **self.limits, seed=self.seed).epoch(number)
         return [np.sort(batch) * self.stride + offset for batch in batches]
 
@@ -269,55 +250,48 @@ def borders(
     Errors:
         DataError: a date where the data have no dates, or outside all of them; or splits in the wrong order.
     """
-    ends = np.array(list(map(len, series.cells[columns[0]])), dtype=np.int64)
-    notes = []
-    begins: dict[str, np.ndarray] = {}
-    end = ends
+    end = ends = np.array(list(map(len, series.cells[columns[0]])), dtype=np.int64)
+    begins, notes = {}, []
     for name in ("test", "valid"):
         begin = split.get(name)
-        if begin is None and name == "test":
-            continue
-        if begin is None:
-            size = np.maximum(end // VALID_SHARE, horizon)
-            begins[name] = end - size
+        if isinstance(begin, int):
+            begins[name] = end = end - begin
+        elif begin is not None:
+            begins[name] = end = _steps_at(series, begin, f"data.split.{name}", ends)
+        elif name == "valid":
             notes.append(
                 "no valid split given: the last tenth of each series before "
-                f"{'test' if 'test' in begins else 'its end'}, at least {horizon} steps, is kept for validation"
+                f"{'test' if begins else 'its end'}, at least {horizon} steps, is kept for validation"
             )
-        elif isinstance(begin, int):
-            begins[name] = end - begin
-        elif series.times is None or series.times[0].dtype.kind != "M":
-            raise DataError(
-                f"data.split.{name}: {begin} is a date, and nothing tells the dates of these series; name their column"
-                " in data.time, or give so many steps"
-            )
-        else:
-            try:
-                date = moment(begin)
-            except DataError as why:
-                raise DataError(f"data.split.{name}: {why}, or so many steps") from None
-            begins[name] = np.array([np.searchsorted(times, date) for times in series.times], dtype=np.int64)
-            late = (begins[name] >= ends).all()
-            if late or (begins[name] <= 0).all():
-                outside = "comes after" if late else "leaves no step before it, since it comes before"
-                first, last = min(times[0] for times in series.times), max(times[-1] for times in series.times)
-                raise DataError(
-                    f"data.split.{name}: {begin} {outside} all steps, which go from {shown(first)} to {shown(last)};"
-                    " name a date among them"
-                )
-        end = begins[name]
-    splits = {
-        "train": Border(np.zeros_like(ends), begins["valid"]),
-        "valid": Border(begins["valid"], begins.get("test", ends)),
-    }
-    if "test" in begins:
-        splits["test"] = Border(begins["test"], ends)
-        if (begins["test"] < begins["valid"]).any():
-            raise DataError(
-                f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in"
-                " time"
-            )
-    return splits, notes
+            begins[name] = end - np.maximum(end // VALID_SHARE, horizon)
+    if "test" in begins and (begins["test"] < begins["valid"]).any():
+        raise DataError(
+            f"data.split: test begins at {split['test']} before valid at {split['valid']}; valid comes first in time"
+        )
+    edges = pairwise([np.zeros_like(ends), *reversed(begins.values()), ends])
+    return {name: Border(*edge) for name, edge in zip(("train", *reversed(begins)), edges)}, notes
+
+
+def _steps_at(series: Gathered, date: str, title: str, ends: np.ndarray) -> np.ndarray:
+    """(series,) the first step of each that is not before a date."""
+    if series.times is None or series.times[0].dtype.kind != "M":
+        raise DataError(
+            f"{title}: {date} is a date, and nothing tells the dates of these series; name their column in data.time,"
+            " or give so many steps"
+        )
+    try:
+        steps = np.array([np.searchsorted(times, moment(date)) for times in series.times], dtype=np.int64)
+    except DataError as why:
+        raise DataError(f"{title}: {why}, or so many steps") from None
+    late = (steps >= ends).all()
+    if late or (steps <= 0).all():
+        outside = "comes after" if late else "leaves no step before it, since it comes before"
+        first, last = min(times[0] for times in series.times), max(times[-1] for times in series.times)
+        raise DataError(
+            f"{title}: {date} {outside} all steps, which go from {shown(first)} to {shown(last)};"
+            " name a date among them"
+        )
+    return steps
 
 
 def check_training(windows: Windows) -> None:
@@ -335,7 +309,7 @@ def check_training(windows: Windows) -> None:
             else "set a smaller horizon, or let valid begin later"
         )
         raise DataError(
-            f"{windows.title(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for"
+            f"{windows.series.title(first)}: has {len(windows.series.cells[target][first])} steps, {steps} of them for"
             f" training, and lookback {windows.lookback} + horizon {windows.horizon} need"
             f" {windows.lookback + windows.horizon} ({len(windows.empty):,} series like this); {way}, or leave the"
             " series out"
@@ -364,48 +338,49 @@ def to_predict(
     Errors:
         DataError: a series is shorter than `lookback`, or a value known ahead is missing, with the first date.
     """
-    origins = []
     ahead = [place for place, steps in reach.items() if steps == "ahead"]
-    numbers = [place for place in ahead if np.asarray(series.cells[columns[place]][0]).dtype.kind == "f"]
     cells = {column: list(values) for column, values in series.cells.items()}
-    for number, values in enumerate(series.cells[columns[of]]):
-        known = ~np.isnan(values) if values.ndim == 1 else ~np.isnan(values).all(1)
-        origin = int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
-        title = f"{series.name} series {series.names[number]}"
+    inputs = {place: steps for place, steps in reach.items() if steps != "target"}
+    begins = np.array([_last_known(values) + 1 for values in cells[columns[of]]], dtype=np.int64)
+    empty = np.array(list(map(len, cells[columns[of]])), dtype=np.int64) - begins
+    for number, origin in enumerate(begins.tolist()):
         if origin < lookback:
             raise DataError(
-                f"{title}: has {origin} steps, and the forecast looks back at {lookback}; give a longer past"
+                f"{series.title(number)}: has {origin} steps, and the forecast looks back at {lookback}; give a longer"
+                " past"
             )
-        origins.append(origin)
         for place in ahead:
-            column = columns[place]
-            cell = cells[column][number]
-            if place not in numbers:
-                if series.frequency is None:
-                    raise DataError(
-                        f"{title}: has one step, and nothing tells how far the next one is; give at least two"
-                    )
-                there = cell[:origin]
-                cells[column][number] = np.concatenate(
-                    [there, series.frequency.after(there, horizon).astype(there.dtype)]
-                )
-                continue
-            missing = np.isnan(cell[origin : origin + horizon])
-            missing = missing if missing.ndim == 1 else missing.any(1)
-            if missing.any() or len(cell) < origin + horizon:
-                at = origin + int(missing.argmax()) if missing.any() else len(cell)
-                raise DataError(
-                    f"{title}: {place} is known ahead and missing at {series.shown(number, at)}; give it for {horizon}"
-                    f" steps from {series.shown(number, origin)}"
-                )
-    begins = np.array(origins, dtype=np.int64)
-    empty = np.array(list(map(len, series.cells[columns[of]])), dtype=np.int64) - begins
+            of_place = cells[columns[place]]
+            of_place[number] = _through_horizon(series, number, place, of_place[number], origin, horizon)
     extended = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
-    inputs = {place: steps for place, steps in reach.items() if steps != "target"}
-    border, size = Border(begins, begins + horizon), {"lookback": lookback, "horizon": horizon, "season": season}
-    windows = Windows(extended, inputs, columns, border, **size, where=where)
+    size = {"lookback": lookback, "horizon": horizon, "season": season}
+    windows = Windows(extended, inputs, columns, Border(begins, begins + horizon), **size, where=where)
     windows.notes += _unequal(windows, empty)
     return windows
+
+
+def _last_known(cells: np.ndarray) -> int:
+    """The last step at which some channel has a number; -1 where none has."""
+    return int(np.flatnonzero(_known(cells)).max(initial=-1))
+
+
+def _through_horizon(series: Gathered, number: int, place: str, cell: Any, origin: int, horizon: int) -> Any:
+    """What is known ahead of a series through the last step of its forecast: dates are continued, numbers are there."""
+    if np.asarray(cell).dtype.kind != "f":
+        if series.frequency is None:
+            raise DataError(
+                f"{series.title(number)}: has one step, and nothing tells how far the next one is; give at least two"
+            )
+        there = cell[:origin]
+        return np.concatenate([there, series.frequency.after(there, horizon).astype(there.dtype)])
+    missing = np.isnan(np.atleast_2d(cell[origin : origin + horizon].T)).any(0)
+    if missing.any() or len(missing) < horizon:
+        at = origin + int(missing.argmax() if missing.any() else len(missing))
+        raise DataError(
+            f"{series.title(number)}: {place} is known ahead and missing at {series.shown(number, at)}; give it for"
+            f" {horizon} steps from {series.shown(number, origin)}"
+        )
+    return cell
 
 
 def _unequal(windows: Windows, empty: np.ndarray) -> Iterator[str]:
@@ -419,6 +394,6 @@ def _unequal(windows: Windows, empty: np.ndarray) -> Iterator[str]:
             first = int(here.argmax())
             others = f" ({int(here.sum()):,} series like this)" if here.sum() > 1 else ""
             yield (
-                f"{windows.title(first)}: {empty[first]:,} {kind} at the end are empty, and"
+                f"{windows.series.title(first)}: {empty[first]:,} {kind} at the end are empty, and"
                 f" {what.format(windows.horizon)}{others}"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ostinato.data.lines import BLOCK_BYTES, decoded, line_blocks
+from ostinato.data.lines import BLOCK_BYTES, text_blocks
 from ostinato.errors import DataError
 
 HEADER = re.compile(r"(\d+) (\d+)")
@@ -49,14 +49,13 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
             lowered.setdefault(word.lower(), []).append(row)
     levels = np.zeros(len(words), np.int8)
     table, promised, count = None, None, 0
-    for data, first in line_blocks(path, title, size=BLOCK_BYTES):
-        lines = decoded(data, title, first).replace("\r\n", "\n").replace("\t", " ").split("\n")
-        lines.pop()
-        if first == 1 and (header := HEADER.fullmatch(lines[0].rstrip(" "))):
+    for lines, first in text_blocks(path, title, size=BLOCK_BYTES):
+        lines = [line.replace("\t", " ").rstrip(" ") for line in lines]
+        if first == 1 and (header := HEADER.fullmatch(lines[0])):
             promised, width = int(header[1]), int(header[2])
             first, lines = 2, lines[1:]
         elif first == 1:
-            width = lines[0].rstrip(" ").count(" ")
+            width = lines[0].count(" ")
         if table is None:
             if not width:
                 raise DataError(
@@ -89,7 +88,6 @@ def _parsed(lines: list[str], first: int, width: int, title: str) -> tuple[list[
     """The words of some lines and their vectors; `first` is the number of the first."""
     words, numbers = [], []
     for at, line in enumerate(lines):
-        line = line.rstrip(" ")
         word, _, rest = line.partition(" ")
         if rest.count(" ") != width - 1:
             word, *fields = line.rsplit(" ", width)

@@ -84,9 +84,9 @@ class SeriesSplits(Splits):
             if split == "valid" and len(windows.empty):
                 self.notes.append(
                     f"valid: {len(windows.empty):,} series have no window (the first:"
-                    f" {windows.title(int(windows.empty[0]))})"
+                    f" {windows.series.title(int(windows.empty[0]))})"
                 )
-            examples[split] = WindowExamples(windows, rows, dataset=dataset)
+            examples[split] = WindowExamples(windows, rows=rows, dataset=dataset)
         train, valid = examples["train"], examples["valid"]
         apart = -(-len(valid) // VALID_WINDOWS)
         if apart > 1:
@@ -328,8 +328,8 @@ def _demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
         bad = np.flatnonzero(dataset.lengths[place] == 0)
         if len(bad) and not component("modalities", settings.type).is_sequence:
             raise DataError(
-                f"{windows.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, or "
-                "leave the series out"
+                f"{windows.series.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, "
+                "or leave the series out"
             )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ostinato.alignments import streamed
 from ostinato.data.cache import encode
-from ostinato.data.examples import Examples, RowExamples, StreamExamples
+from ostinato.data.examples import Examples, RowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
@@ -103,9 +103,9 @@ class TableSplits(Splits):
         for split, table in self.tables.items():
             dataset = datasets[table]
             rows = usable_rows(settings, dataset, self.rows[split], settings.training.max_steps, split, self.notes)
-            examples = RowExamples(table, self.columns, self.modalities, rows, dataset=dataset)
-            streams = settings.training.tbptt is not None
-            by_split[split] = StreamExamples(examples, f"inputs.{streamed(settings)}") if streams else examples
+            place = None if settings.training.tbptt is None else f"inputs.{streamed(settings)}"
+            facts = {"rows": rows, "dataset": dataset, "streamed": place}
+            by_split[split] = RowExamples(table, self.columns, self.modalities, **facts)
         return by_split
 
     def amount(self, train: Examples) -> planning.Amount:

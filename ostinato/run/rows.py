@@ -85,7 +85,7 @@ def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: S
     rows = set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
     if split == "train" and data is None and settings.data.fraction < 1:
         rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)
-    return RowExamples(table, columns, run.modalities, rows, alternatives=alternatives)
+    return RowExamples(table, columns, run.modalities, rows=rows, alternatives=alternatives)
 
 
 def _bases(run: Run, data: Any, roots: Sequence[Path]) -> tuple[Path, list[Path]]:

@@ -20,14 +20,12 @@ def same(one, other):
 
 @given(
     lengths=st.lists(st.integers(0, 50), max_size=300),
-    batch_steps=st.none() | st.integers(1, 200),
-    batch_rows=st.none() | st.integers(1, 20),
+    limit=st.tuples(st.integers(1, 200), st.none()) | st.tuples(st.none(), st.integers(1, 20)),
     epoch=st.integers(0, 5),
 )
 @settings(max_examples=200, deadline=None)
-def test_each_row_stands_once_in_an_epoch_and_limits_hold(lengths, batch_steps, batch_rows, epoch):
-    if batch_steps is None and batch_rows is None:
-        batch_steps = 30
+def test_each_row_stands_once_in_an_epoch_and_limits_hold(lengths, limit, epoch):
+    batch_steps, batch_rows = limit
     lengths = numpy.array(lengths, dtype=numpy.int64)
     made = Batches(lengths, batch_steps=batch_steps, batch_rows=batch_rows, seed=1)
     for batches in (made.epoch(epoch), made.evaluation()):
@@ -95,11 +93,10 @@ def test_ranks_share_out_a_batch_and_change_none(world):
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_limits_are_needed_and_positive():
-    with pytest.raises(ConfigError, match="batch_steps .* or batch_rows"):
-        Batches(LENGTHS)
-    with pytest.raises(ConfigError, match="batch_rows is 0"):
-        Batches(LENGTHS, batch_rows=0)
+def test_one_limit_is_needed():
+    for limits in ({}, {"batch_steps": 5, "batch_rows": 5}):
+        with pytest.raises(ConfigError, match="one limit; give batch_steps .* or batch_rows"):
+            Batches(LENGTHS, **limits)
 
 
 FROZEN = [[0, 4], [1, 7, 6, 2], [5], [3]]

@@ -166,13 +166,13 @@ def test_a_cell_that_cannot_be_encoded_names_its_place_and_leaves_nothing(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "number, message", [(errno.ENOSPC, "no room left for the cache"), (errno.EROFS, "cannot be written in")]
+    "number, message", [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the folder is read-only")]
 )
 def test_a_full_disk_and_a_read_only_folder_are_told_and_leave_nothing(tmp_path, monkeypatch, number, message):
     def refuse(path):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(cache, "_sync", refuse)
+    monkeypatch.setattr(cache, "sync", refuse)
     with pytest.raises(DataError, match=message):
         encoded(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +189,7 @@ def test_a_full_device_is_told_while_writing(tmp_path, monkeypatch):
             (path / "0.values.bin").symlink_to("/dev/full")
 
     monkeypatch.setattr(Path, "mkdir", with_full_values)
-    with pytest.raises(DataError, match="no room left for the cache"):
+    with pytest.raises(DataError, match="could not be written: the disk is full"):
         encoded(tmp_path)
 
 

@@ -187,7 +187,7 @@ BAD = {
     "no tab among tabs": ({"w t": "t.x"}, "a\tb\nd e\n", "t.x line 2 has 1 column apart by tabs"),
     "nothing names them": ("t.conll", "\na b c\n",
                            "t.conll line 2 has 3 columns, and nothing names them; .* {word _ tag: t.conll}"),
-    "named twice": ({"w w _": "t.x"}, "a b c\n", "column 'w' is named twice"),
+    "named twice": ({"w w _": "t.x"}, "a b c\n", "names column 'w' twice"),
     "none named": ({"_ _": "t.x"}, "a b\n", "every column is _"),
     "no rows": ({"w t": "t.x"}, "\n\n-DOCSTART- O\n\n", "t.x has no rows"),
     "two files": ({"w t": "t.x", "u": "t.x"}, "a b\n",

@@ -1,13 +1,14 @@
 """Examples: rows, windows and streams keep the same laws; each also does what is its own."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ostinato.data import examples as data_examples
 from ostinato.data.cache import encode
-from ostinato.data.examples import RowExamples, StreamExamples, WindowExamples
+from ostinato.data.examples import RowExamples, WindowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered
 from ostinato.data.windows import Border, Windows
@@ -64,7 +65,7 @@ def test_rows_keep_the_laws(tmp_path):
 def test_streams_keep_the_laws(tmp_path, steps):
     examples = rows_of(tmp_path)
     laws.all_of(
-        lambda edited: StreamExamples(rows_of(tmp_path, edited), "inputs.x"),
+        lambda edited: replace(rows_of(tmp_path, edited), streamed="inputs.x"),
         training(batch_rows=3, tbptt=steps),
         examples.modalities,
     )

@@ -353,6 +353,16 @@ def test_a_damaged_archive_is_thrown_away(server, tmp_path, kind):
     assert lying(tmp_path / "toy-set") == []
 
 
+@KINDS
+def test_a_foreign_part_of_an_archive_is_found_out_and_fetched_anew(server, tmp_path, kind):
+    held(server, "all.pack", packed(kind, {"inside/a.txt": CONTENT}))
+    (tmp_path / "toy-set").mkdir()
+    (tmp_path / "toy-set" / "all.pack.part").write_bytes(b"?" * 1000)
+    folder = fetch_entry(entry(member(kind, "a.txt", CONTENT)), tmp_path, connection=patient(server))
+    assert (folder / "a.txt").read_bytes() == CONTENT and lying(folder) == ["a.txt"]
+    assert server.ranges == ["bytes=1000-", ""]
+
+
 def test_a_set_without_a_free_licence_is_refused_with_the_reason_and_the_way(tmp_path):
     with pytest.raises(DataError, match=r"restricted owner: the text belongs to Reuters.*glample/tagger.*eng.testa.gz"):
         fetch("conll2003-english-ner", tmp_path)
