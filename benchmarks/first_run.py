@@ -56,8 +56,8 @@ from ostinato.cli.train_command import train as train_command
 from ostinato.data.examples import Examples
 from ostinato.errors import OstinatoError, nearest
 from ostinato.evaluation import baselines
-from ostinato.evaluation.predictions import predict_all
 from ostinato.evaluation.intervals import difference, over_seeds
+from ostinato.evaluation.predictions import predict_all
 from ostinato.files import write
 from ostinato.metrics.contract import Metric, Predictions
 from ostinato.preprocessing.prepare import cache_folder
