@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     )
     from ostinato.modalities.contract import (
         MISSING,
+        Choices,
         Features,
         Labels,
         Modality,

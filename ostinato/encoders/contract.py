@@ -76,6 +76,8 @@ class Encoder(nn.Module, ABC):
     sees_ahead: ClassVar[tuple[str, ...]] = ()
     """Its settings that, where true, show a step what comes after it: an output that continues the input needs them
     off."""
+    reads_characters: ClassVar[bool] = False
+    """Whether it reads the characters of words beside their numbers, so that they may be chosen from the data."""
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 

@@ -58,6 +58,7 @@ class Convolutional(Encoder):
     """
 
     sees_ahead = ("bidirectional",)
+    reads_characters = True
 
     def __init__(
         self,

@@ -9,12 +9,13 @@ from torch import Tensor
 from ostinato.encoders._sizes import sizes_of
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
+from ostinato.layers.characters import FILTERS, WIDTH
 from ostinato.layers.dropout import keep_mask
 from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.layers.recurrent import RecurrentStack
 from ostinato.modalities.contract import Spec
-from ostinato.registry import Count, Rate, Room, Settings
+from ostinato.registry import Count, NonNegative, Rate, Room, Settings
 from ostinato.steps import Steps
 
 
@@ -50,6 +51,8 @@ class Recurrent(Encoder):
         weight_drop: the probability of dropping a weight between hidden states, one mask per batch, in training.
         word_dropout: the probability of dropping a symbol's whole embedding, wherever it occurs in the batch, in
             training.
+        rare_word_dropout: alpha: in training a symbol is read as the unknown one with probability alpha / (alpha + its
+            count); its characters are read in any case.
         reversed_source: whether one-way reading runs from the last step to the first.
         start: the state before the first step: zero, or learnt.
         summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins
@@ -57,19 +60,24 @@ class Recurrent(Encoder):
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
             vectors of words in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 by default.
+        character_size: the filters that read a word's characters, where words come with them.
+        character_width: how many characters each of these reads, an odd number.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source`
             both ways; `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a
-            given size; `word_dropout` of real numbers; a mean or largest `summary` of what reads one way.
+            given size; `word_dropout` of real numbers; `rare_word_dropout` of what was not counted; filters over
+            characters where there are none, or of an even width; a mean or largest `summary` of what reads one way.
         ValueError: a state is given to an encoder that is not causal.
 
     Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014,
         arXiv:1409.2329; weight drop: Merity 2018, arXiv:1708.02182, section 2; dropout of words: Gal 2016,
-        arXiv:1512.05287, section 4.2, one mask per batch as in Merity 2018, section 4.3.
+        arXiv:1512.05287, section 4.2, one mask per batch as in Merity 2018, section 4.3; of rare words: Kiperwasser and
+        Goldberg 2016, arXiv:1603.04351, section 4.
     """
 
     sees_ahead = ("bidirectional", "reversed_source")
+    reads_characters = True
     directions_beside = True
 
     def __init__(
@@ -86,11 +94,14 @@ class Recurrent(Encoder):
         recurrent_dropout: Rate = 0.0,
         weight_drop: Rate = 0.0,
         word_dropout: Rate = 0.0,
+        rare_word_dropout: NonNegative = 0.0,
         reversed_source: bool = False,
         start: Literal["zero", "learnt"] = "zero",
         summary: Literal["last", "mean", "max"] = "last",
         embedding: Kind = "learnt",
         embedding_size: Count | None = None,
+        character_size: Count = FILTERS,
+        character_width: Count = WIDTH,
     ):
         super().__init__()
         sizes = sizes_of("recurrent", hidden_size, layers)
@@ -112,7 +123,14 @@ class Recurrent(Encoder):
         self.summary = summary
         self.look_ahead = 0 if self.causal else None
         width = 256 if embedding_size is None and embedding == "learnt" else embedding_size
-        self.embedding = Embedding(spec, width, kind=embedding)
+        self.embedding = Embedding(
+            spec,
+            width,
+            kind=embedding,
+            rare_word_dropout=rare_word_dropout,
+            character_size=character_size,
+            character_width=character_width,
+        )
         if word_dropout and not self.embedding.numbered:
             raise ConfigError(
                 "recurrent: word_dropout: each step of this input is a vector of real numbers, which has no symbol; "

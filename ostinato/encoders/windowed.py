@@ -59,6 +59,7 @@ class Windowed(Encoder):
     """
 
     sees_ahead = ("bidirectional",)
+    reads_characters = True
 
     def __init__(
         self,

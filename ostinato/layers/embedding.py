@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError
-from ostinato.layers.characters import Characters
+from ostinato.layers.characters import FILTERS, WIDTH, Characters
 from ostinato.modalities.contract import MISSING, Spec, Symbols
 from ostinato.registry import Settings
 from ostinato.steps import Steps
@@ -65,6 +65,11 @@ class Embedding(nn.Module):
     several, none is set. A missing value is 0.
     Words with their spelling have a vector of their characters beside (`Characters`): E is then as much wider.
 
+    With `rare_word_dropout` a training step reads a symbol as the unknown one now and then, the rarer the more often;
+    its characters are read in any case:
+
+        p(unknown for v) = alpha / (alpha + count(v))
+
     Shapes:
         symbols (N,) whole numbers, words with characters (N, 1 + L), or values (N, C); returns (N, E)
 
@@ -72,15 +77,29 @@ class Embedding(nn.Module):
         spec: what one step is.
         size: E without characters; None: as wide as there are symbols, or values.
         kind: learnt, one-hot, or the vectors that it starts from.
+        rare_word_dropout: alpha.
+        character_size, character_width: the filters over characters, and how many of these each reads.
 
     The attribute `size` is the whole E.
 
     Errors:
         ConfigError: one-hot steps of real numbers, or of another size than there are symbols; vectors of words where
-            steps are no symbols, or without their size.
+            steps are no symbols, or without their size; `rare_word_dropout` of what was not counted;
+            filters over characters where there are none.
+
+    Source: unknown words in training: Kiperwasser and Goldberg 2016, arXiv:1603.04351, section 4, after Iyyer 2015.
     """
 
-    def __init__(self, spec: Spec, size: int | None, *, kind: Literal["learnt", "one_hot"] | Vectors = "learnt"):
+    def __init__(
+        self,
+        spec: Spec,
+        size: int | None,
+        *,
+        kind: Literal["learnt", "one_hot"] | Vectors = "learnt",
+        rare_word_dropout: float = 0.0,
+        character_size: int = FILTERS,
+        character_width: int = WIDTH,
+    ):
         super().__init__()
         if isinstance(kind, Vectors) and not isinstance(spec, Symbols):
             raise ConfigError(f"embedding: {kind.file}: the steps of this input are no words; allowed here: learnt")
@@ -107,8 +126,27 @@ class Embedding(nn.Module):
             )
         if isinstance(kind, Vectors):
             self.learnt.weight.requires_grad_(not kind.frozen)
-        self.characters = Characters(spec.characters) if isinstance(spec, Symbols) and spec.characters else None
+        self.characters = None
+        if isinstance(spec, Symbols) and spec.characters:
+            self.characters = Characters(spec.characters, size=character_size, width=character_width)
+        elif (character_size, character_width) != (FILTERS, WIDTH):
+            option = "character_size" if character_size != FILTERS else "character_width"
+            raise ConfigError(
+                f"{option}: the steps of this input come without characters; set characters: true there, or leave"
+                f" {option} out"
+            )
         self.size = width if self.characters is None else width + self.characters.size
+        unknown = None
+        if rare_word_dropout:
+            counts = spec.counts if isinstance(spec, Symbols) else ()
+            if not any(counts):
+                raise ConfigError(
+                    "rare_word_dropout: needs the counts of an input's symbols, which the type tokens keeps; leave it"
+                    " out"
+                )
+            self.unknown = spec.unknown
+            unknown = rare_word_dropout / (rare_word_dropout + torch.tensor(counts, dtype=torch.float32))
+        self.register_buffer("read_as_unknown", unknown, persistent=False)
         # A one-hot embedding has no parameters; this tells the type that the module was moved to.
         self.register_buffer("one", torch.ones(()), persistent=False)
 
@@ -136,6 +174,9 @@ class Embedding(nn.Module):
         return steps.with_values(self._numbered(values.clamp(min=0)) * known)
 
     def _numbered(self, numbers: Tensor) -> Tensor:
+        if self.training and self.read_as_unknown is not None:
+            rates = self.read_as_unknown.index_select(0, numbers)
+            numbers = numbers.masked_fill(torch.rand_like(rates) < rates, self.unknown)
         if self.learnt is None:
             return functional.one_hot(numbers.long(), self.num_symbols).to(self.one.dtype)
         return self.learnt(numbers)

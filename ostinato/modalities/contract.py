@@ -2,8 +2,8 @@
 split."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ class Symbols:
     With `pooling` each step is a piece of a word: its values end in one number more, 1 where a word
     begins, else 0. Encoders never see that number; what has a label for each word sees one step per word, its first or
     last piece's or their mean.
+
+    `counts` holds how often each symbol occurred in the training split, () where nobody counted; it changes no step.
     """
 
     size: int
@@ -39,6 +41,7 @@ class Symbols:
     characters: int = 0
     longest: int = 0
     pooling: Subwords = "none"
+    counts: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:
@@ -133,6 +136,10 @@ class Traits:
     known_future: bool = False
 
 
+Choices = dict[str, tuple[Any, str]]
+"""Settings of a column, of its encoder (`encoder.X`) or its head (`head.X`), each a value and the reason for it."""
+
+
 class Modality(ABC):
     """Raw values of one column <-> arrays of steps.
 
@@ -175,6 +182,16 @@ class Modality(ABC):
     def traits(settings: Any) -> Traits:
         """What these settings of a column decide before anything is fitted."""
         return Traits()
+
+    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+        """Settings that suit these raw values, before anything is fitted; each is taken where the recipe gives none.
+
+        Args:
+            train: raw training values, none of them missing (read once).
+            valid: likewise of the validation split.
+            gives: whether the recipe gives a setting of the column; such a choice would not be taken.
+        """
+        return {}
 
     @abstractmethod
     def fit(self, column: Iterable[Any]) -> None:

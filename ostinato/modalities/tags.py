@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line
-from ostinato.modalities.contract import MISSING, Labels, Modality
+from ostinato.modalities.contract import MISSING, Choices, Labels, Modality
 from ostinato.raw import schemes
 
 
@@ -113,6 +113,36 @@ class Tags(Modality):
             raise DataError(f"a label must be a string or a whole number, not {shown(label)}")
         return None if label == self._missing else label
 
+    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+        """Spans where all tags are those of a scheme, chosen together by a CRF; missing labels where some of other rows
+        are new."""
+        tags: Counter[str] = Counter()
+        detector = schemes.Detector()
+        marks_spans = True
+        for raw in train:
+            read = self._read(raw)
+            tags.update(tag for tag in read if tag is not None)
+            marks_spans = marks_spans and all(tag is None or schemes.split(tag) for tag in read)
+            if marks_spans:
+                detector.add(read)
+        seen = {label for raw in valid for label in self._read(raw) if label is not None}
+        choices: Choices = {}
+        kinds, labels = tags, seen
+        marks_spans = marks_spans and _begins_spans(tags) and all(map(schemes.split, seen))
+        if self._scheme is not None or (marks_spans and not gives("scheme")):
+            kinds, labels = _kinds(tags), {schemes.split(tag)[1] for tag in seen if schemes.split(tag)} - {""}
+            reason = f"its labels mark spans in {detector.scheme()}, such as {max(kinds, key=kinds.__getitem__) or 'B'}"
+            if self._scheme is None:
+                choices["scheme"] = "bioes", f"{reason}; the last step and spans of one step have tags of their own"
+                choices["lenient"] = True, "tags that the scheme does not allow are read as conlleval reads them"
+            choices["head.type"] = "crf", f"{reason}; which tags may follow each other counts"
+        new, rare = sorted(labels - kinds.keys()), [label for label, count in kinds.items() if count == 1]
+        if new or rare:
+            why = f"validation has labels that training lacks, such as {new[0]}" if new else ""
+            why = why or f"{len(rare):,} labels occur once in training, so that other rows may have new ones"
+            choices["unknown"] = "missing", f"{why}; in metrics they count as wrong"
+        return choices
+
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
         detector = schemes.Detector()
@@ -208,6 +238,13 @@ class Tags(Modality):
                 "as '_'"
             )
         return one_line(self._separator.join(self._missing if label is None else label for label in raw))
+
+
+def _begins_spans(tags: Collection[str]) -> bool:
+    """Whether these tags of a scheme, the outside among them, begin spans: some with a label, or plain B and I."""
+    parts = [schemes.split(tag) for tag in tags]
+    has_labels = any(part is not None and part[1] for part in parts)
+    return schemes.OUTSIDE in tags and (has_labels or {"B", "I"} <= set(tags))
 
 
 def _kinds(counts: Counter[str]) -> Counter[str]:

@@ -19,6 +19,7 @@ from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import COUNTED_ROWS
 from ostinato.preprocessing.forecasting import SeriesSplits
+from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.splits import Say
 from ostinato.preprocessing.tables import TableSplits
 from ostinato.recipe import vectors as recipe_vectors
@@ -92,6 +93,7 @@ def prepare(
     starts = _starts(recipe, modalities, roots, say) if start else {}
     recipe = recipe.with_chosen(planning.widths({name: first.table.shape[1] for name, first in starts.items()}))
     recipe = recipe.with_chosen(planning.sizes(recipe, splits.amount(train)))
+    recipe = recipe.with_chosen(learning_rate(recipe))
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}
     notes = [*splits.notes, *(first.note for first in starts.values())]

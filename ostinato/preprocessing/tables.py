@@ -16,7 +16,7 @@ from ostinato.data.examples import Examples, RowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
-from ostinato.preprocessing import fit
+from ostinato.preprocessing import choices, fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import usable_rows
 from ostinato.preprocessing.splits import Say, Splits, named, source_of
@@ -60,6 +60,21 @@ class TableSplits(Splits):
         amount = planning.Amount(len(rows), _characters(train, self.columns, rows), {})
         self.recipe = recipe.with_chosen(planning.tokenizers(recipe, amount))
         self.modalities = recipe_columns.build(self.recipe.settings)
+        if to_fit:
+            chosen = choices.choose(self.recipe, self.modalities, self._look("train"), self._look("valid"))
+            self.recipe = self.recipe.with_chosen(chosen)
+            changed = {place for place in self.modalities if any(path.startswith(f"{place}.") for path in chosen)}
+            self.modalities |= recipe_columns.build(self.recipe.settings, changed)
+
+    def _look(self, split: str) -> choices.Look:
+        """The raw values of a split by place, none of them missing."""
+
+        def values(place: str) -> Iterator[Any]:
+            column, modality = self.columns[place], self.modalities[place]
+            rows = self.all_rows if split == "train" and modality.labels_beyond_fraction else self.rows[split]
+            return (raw for raw in self.tables[split].values(column, modality, rows) if raw is not None)
+
+        return values
 
     def _open(self, recipe: Recipe, split: str, roots: Sequence[Path]) -> Table:
         source = source_of(recipe.settings, split, self.data)

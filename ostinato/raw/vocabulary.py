@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from ostinato.errors import DataError
 
 
-def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> list[str]:
-    """Every symbol that occurs `min_count` times or more, the most frequent first (ties by code point), at most
-    `limit`.
+def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> dict[str, int]:
+    """Every symbol that occurs `min_count` times or more and how often, the most frequent first (ties by code point),
+    at most `limit`.
 
     Errors:
         DataError: none is left.
@@ -29,4 +29,4 @@ def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_cou
             f"nothing to learn: the training split holds no {noun} at all (every value is empty or white space); "
             "check that this is the right column, or leave it out of the recipe"
         )
-    return known[:limit]
+    return {symbol: counts[symbol] for symbol in known[:limit]}

@@ -198,14 +198,9 @@ def labels_of_steps(
             shown = ", ".join(_short(str(label)) for label, _ in labels.most_common(3))
             unit = "words" if separator else "letters"
             reason = f"as many labels as {name} has {unit} in every row, {len(labels)} different, such as {shown}"
-            spans = (
-                ""
-                if not any(str(label).startswith("B-") for label in labels)
-                else "; for spans write {type: tags, scheme: bioes}"
-            )
             advice = "" if kind != "text" else f"; {name} must have one step per label: write tokens"
-            instead = f"where it is not one label per step write tokens{advice}{spans}"
-            is_sure = len(both) >= SURE_ROWS and kind != "text" and not spans
+            instead = f"where it is not one label per step write tokens{advice}"
+            is_sure = len(both) >= SURE_ROWS and kind != "text"
             return Guess(type_, reason, None if is_sure else instead), name, settings
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -45,12 +45,15 @@ def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
     return own
 
 
-def build(recipe: Settings) -> dict[str, Modality]:
-    """The modalities of all columns, not fitted yet; a tokenizer that is shared has its owner's settings."""
+def build(recipe: Settings, only: Collection[str] | None = None) -> dict[str, Modality]:
+    """The modalities of all columns, or of those at some places, not fitted yet; a tokenizer that is shared has its
+    owner's settings."""
     modalities = {}
     owners = vocabulary_owners(recipe)
     columns = dict(places(recipe))
     for place, settings in columns.items():
+        if only is not None and place not in only:
+            continue
         cls = component("modalities", settings.type)
         arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
         if owners[place] != place and "tokenizer" in arguments:

@@ -57,6 +57,14 @@ class Recipe:
         """The plain value at `a.b.c`."""
         return at_path(self.plain(), path)
 
+    def gives(self, path: str) -> bool:
+        """Whether there is a value at `a.b.c` that the user gave or that was chosen."""
+        try:
+            at_path(self.given, path)
+        except (KeyError, TypeError):
+            return False
+        return True
+
     def with_chosen(self, chosen: Mapping[str, tuple[Any, str]]) -> Recipe:
         """The recipe with values chosen from the data where the user gave none: path -> (value, reason). Nothing is
         checked."""

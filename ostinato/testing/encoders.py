@@ -19,7 +19,7 @@ Make = Callable[[Spec], Encoder]
 
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
-    "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4),
+    "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),
     "values": Values(3),
     "labels": Labels(4),
     "multilabel": Labels(3, multilabel=True),

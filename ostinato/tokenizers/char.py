@@ -33,7 +33,7 @@ class Char(Tokenizer):
         self._number = {piece: number for number, piece in enumerate(pieces)}
 
     def fit(self, texts: Iterable[str]) -> None:
-        self._set(most_frequent(texts, self._limit, self._min_count, "character"))
+        self._set(list(most_frequent(texts, self._limit, self._min_count, "character")))
 
     @property
     def size(self) -> int:

@@ -51,7 +51,8 @@ class Word(Tokenizer, Spelt):
         return _pieces(text) if self._split_punctuation else text.split()
 
     def fit(self, texts: Iterable[str]) -> None:
-        self._set(most_frequent((self._split(text) for text in texts), self._limit, self._min_count, "word"))
+        pieces = most_frequent((self._split(text) for text in texts), self._limit, self._min_count, "word")
+        self._set(list(pieces))
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from ostinato.modalities.contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
 SYMBOLS = Symbols(20, 0, 1, 2)
+WORDS = Symbols(20, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, *[1] * 17))
 SMALL = {"hidden_size": 6, "embedding_size": 5}
 LENGTHS = (3, 0, 7, 1, 7)
 
@@ -21,9 +22,11 @@ def make(spec=SYMBOLS, **options):
     return registry.make("encoders", "recurrent", (spec,), SMALL | options)
 
 
-def batch(lengths=LENGTHS):
+def batch(lengths=LENGTHS, spec=SYMBOLS):
     torch.manual_seed(1)
     layout = Layout(list(lengths))
+    if spec.characters:
+        return Steps(torch.randint(1, spec.characters, (layout.total, 1 + spec.longest)), layout)
     return Steps(torch.randint(20, (layout.total,)), layout)
 
 
@@ -141,6 +144,9 @@ OTHER = [
     ({"recurrent_dropout": 0.5}, {}),
     ({"weight_drop": 0.5}, {}),
     ({"word_dropout": 0.5}, {}),
+    ({"rare_word_dropout": 0.5}, {"spec": WORDS}),
+    ({"character_size": 7}, {"spec": WORDS}),
+    ({"character_width": 5}, {"spec": WORDS}),
     ({"reversed_source": True}, {"bidirectional": False}),
     ({"start": "learnt"}, {}),
     ({"summary": "max"}, {}),
@@ -155,7 +161,7 @@ def test_every_option_matters(option, beside):
     for options in (beside, beside | option):
         encoder = make(**options)
         torch.manual_seed(2)
-        read = encoder.encode(batch())
+        read = encoder.encode(batch(spec=beside.get("spec", SYMBOLS)))
         found.append([read.steps.values, read.summary, *encoder.parameters()])
     assert len(found[0]) != len(found[1]) or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*found))
 

@@ -13,24 +13,26 @@ from ostinato.steps import Layout, Steps
 WORDS = torch.tensor([[3, 1, 4, 0, 0, 0], [5, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0], [2, 2, 5, 1, 3, 4]])
 
 
-def made(num_characters=6):
+def made(num_characters=6, **options):
     torch.manual_seed(0)
-    return Characters(num_characters).double()
+    return Characters(num_characters, **options).double()
 
 
 def by_hand(characters, word):
     spelling = [int(one) for one in word if one]
-    if not spelling:
-        return torch.zeros(30, dtype=torch.float64)
-    blank = torch.zeros(30, dtype=torch.float64)
-    e = [blank, *(characters.embedding.weight[one] for one in spelling), blank]
     weight, bias = characters.filters.weight, characters.filters.bias
-    scores = [sum(weight[:, :, j] @ e[k + j] for j in range(3)) + bias for k in range(len(spelling))]
+    size, _, width = weight.shape
+    if not spelling:
+        return torch.zeros(size, dtype=torch.float64)
+    blanks = [torch.zeros(30, dtype=torch.float64)] * (width // 2)
+    e = [*blanks, *(characters.embedding.weight[one] for one in spelling), *blanks]
+    scores = [sum(weight[:, :, j] @ e[k + j] for j in range(width)) + bias for k in range(len(spelling))]
     return torch.stack(scores).amax(0).tanh()
 
 
-def test_it_computes_its_equations():
-    characters = made()
+@pytest.mark.parametrize("options", [{}, {"size": 8, "width": 5}, {"width": 1}])
+def test_it_computes_its_equations(options):
+    characters = made(**options)
     torch.testing.assert_close(characters(WORDS), torch.stack([by_hand(characters, word) for word in WORDS]))
 
 

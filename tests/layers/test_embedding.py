@@ -84,3 +84,43 @@ def test_vectors_need_symbols_and_their_width():
         Embedding(Values(3), 5, kind=Vectors(file="v.txt"))
     with pytest.raises(ConfigError, match="v.txt: embedding_size is that of the vectors"):
         Embedding(SYMBOLS, None, kind=Vectors(file="v.txt"))
+
+
+def test_rare_symbols_are_read_as_unknown_in_training_by_their_counts():
+    torch.manual_seed(0)
+    spec = Symbols(6, 0, 1, 2, counts=(0, 0, 0, 99, 3, 1))
+    embedding = Embedding(spec, 4, rare_word_dropout=1.0)
+    numbers = torch.tensor([3, 4, 5]).repeat(4000)
+    found = embedding(Steps(numbers, Layout([len(numbers)]))).values
+    unknown = (found == embedding.learnt.weight[2]).all(1)
+    assert torch.equal(found[~unknown], embedding.learnt.weight[numbers[~unknown]])
+    for number, share in ((3, 0.01), (4, 0.25), (5, 0.5)):
+        assert abs(float(unknown[numbers == number].float().mean()) - share) < 0.03
+    read = embedding.eval()(Steps(numbers, Layout([len(numbers)]))).values
+    assert torch.equal(read, embedding.learnt.weight[numbers]) and "read_as_unknown" not in embedding.state_dict()
+
+
+def test_a_rare_symbol_read_as_unknown_keeps_its_characters():
+    torch.manual_seed(0)
+    spec = Symbols(4, 0, 1, 2, characters=4, longest=2, counts=(0, 0, 0, 1))
+    embedding = Embedding(spec, 3, rare_word_dropout=1e9)
+    steps = Steps(torch.tensor([[3, 2, 3]]), Layout([1]))
+    known = Embedding.forward(embedding.eval(), steps).values
+    found = embedding.train()(steps).values
+    assert torch.equal(found[:, :3], embedding.learnt.weight[[2]]) and torch.equal(found[:, 3:], known[:, 3:])
+
+
+@pytest.mark.parametrize("spec", [SYMBOLS, Values(3), Symbols(4, 0, 1, 2, counts=(0, 0, 0, 0))])
+def test_symbols_that_nobody_counted_are_not_dropped_by_their_counts(spec):
+    with pytest.raises(ConfigError, match="rare_word_dropout: needs the counts"):
+        Embedding(spec, 4, rare_word_dropout=0.25)
+
+
+def test_filters_over_characters_have_a_number_and_a_width():
+    spec = Symbols(4, 0, 1, 2, characters=5, longest=3)
+    embedding = Embedding(spec, 3, character_size=7, character_width=5)
+    assert embedding.size == 10 and embedding.characters.filters.weight.shape == (7, 30, 5)
+    with pytest.raises(ConfigError, match="character_width: 4: a filter of an even width has no middle; set 5, or 3"):
+        Embedding(spec, 3, character_width=4)
+    with pytest.raises(ConfigError, match="character_size: the steps of this input come without characters"):
+        Embedding(SYMBOLS, 3, character_size=7)

@@ -72,10 +72,10 @@ def test_an_empty_list_has_no_steps():
 
 def test_limits_keep_the_most_frequent_and_lower_case_makes_cases_one():
     column = ["a a a B B c"]
-    assert fitted(column).facts() == {"symbols": ["a", "B", "c"]}
-    assert fitted(column, size=2).facts() == {"symbols": ["a", "B"]}
-    assert fitted(column, min_count=3).facts() == {"symbols": ["a"]}
-    assert fitted(["a A b", ["B", "B"]], lowercase=True).facts() == {"symbols": ["b", "a"]}
+    assert fitted(column).facts() == {"symbols": ["a", "B", "c"], "counts": [3, 2, 1]}
+    assert fitted(column, size=2).facts() == {"symbols": ["a", "B"], "counts": [3, 2]}
+    assert fitted(column, min_count=3).facts() == {"symbols": ["a"], "counts": [3]}
+    assert fitted(["a A b", ["B", "B"]], lowercase=True).facts() == {"symbols": ["b", "a"], "counts": [3, 2]}
     assert fitted(["a"], lowercase=True).encode("A a").tolist() == [3, 3]
 
 
@@ -84,6 +84,13 @@ def test_facts_through_json_make_a_fresh_object_behave_alike():
     after.restore(json.loads(json.dumps(before.facts())))
     assert after.spec == before.spec and after.facts() == before.facts()
     assert after.encode([*SYMBOLS, "new"]).tolist() == before.encode([*SYMBOLS, "new"]).tolist()
+
+
+def test_counts_are_those_of_training_and_a_run_of_before_has_none():
+    tokens = fitted(["b a b", "b"])
+    assert tokens.spec.counts == (0, 0, 0, 3, 1)
+    tokens.restore({"symbols": ["b", "a"]})
+    assert tokens.spec.counts == (0, 0, 0, 0, 0) and tokens.encode("a b").tolist() == [4, 3]
 
 
 def test_whole_numbers_and_arrays_are_read_as_symbols():
@@ -101,12 +108,18 @@ def test_what_is_no_list_of_symbols_is_a_data_error(raw):
 
 
 @pytest.mark.parametrize(
-    "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
+    "column, options", [([["a,b", "is"]], {"separator": ","}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
 )
 def test_a_symbol_that_a_field_could_not_hold_is_refused(column, options):
     with pytest.raises(DataError, match="choose a separator that occurs in no symbol"):
         fitted(column, **options)
     assert fitted([["New York", "is"]], separator=",").write(["New York", "is"]) == "New York,is"
+
+
+def test_a_symbol_of_a_list_may_hold_a_space_which_a_field_has_as_a_no_break_one():
+    tokens = fitted([["1 000", "ans"]])
+    assert tokens.decode(tokens.encode(["ans", "1 000"])) == ["ans", "1 000"]
+    assert tokens.write(["1 000", "ans"]) == "1\u00a0000 ans" and tokens.parse("1 000") == ["1", "000"]
 
 
 def test_one_symbol_is_enough_and_none_is_a_data_error():
@@ -124,7 +137,12 @@ def test_one_line_of_output_holds_no_tab_and_no_break():
 
 def test_a_step_with_characters_is_the_symbol_and_its_spelling():
     tokens = fitted(["to Ba to"], characters=True)
-    assert tokens.facts() == {"symbols": ["to", "Ba"], "characters": ["B", "a", "o", "t"], "longest": 2}
+    assert tokens.facts() == {
+        "symbols": ["to", "Ba"],
+        "counts": [2, 1],
+        "characters": ["B", "a", "o", "t"],
+        "longest": 2,
+    }
     assert tokens.spec == Symbols(size=5, begin=0, end=1, unknown=2, characters=6, longest=2)
     encoded = tokens.encode(["Ba", "t", "tax", "new"])
     assert encoded.dtype == np.int32 and encoded.tolist() == [[4, 2, 3], [2, 5, 0], [2, 5, 3], [2, 1, 1]]
@@ -142,7 +160,7 @@ def test_a_long_spelling_is_cut_and_every_character_of_training_is_known():
 
 def test_lower_case_symbols_keep_the_case_of_their_spelling():
     tokens = fitted(["Ab ab"], characters=True, lowercase=True)
-    assert tokens.facts() == {"symbols": ["ab"], "characters": ["A", "a", "b"], "longest": 2}
+    assert tokens.facts() == {"symbols": ["ab"], "counts": [2], "characters": ["A", "a", "b"], "longest": 2}
     assert tokens.encode("Ab ab").tolist() == [[3, 2, 4], [3, 3, 4]] and tokens.decode(tokens.encode("Ab")) == ["ab"]
 
 

@@ -80,9 +80,8 @@ def test_as_many_labels_as_words_are_tags_and_the_input_then_has_a_step_for_each
     told = guess(table(tmp_path, {"words": PROSE, "labels": labels}), ["words:text"], ["labels"])
     assert told.inputs["words"].settings == "text" and "write tokens" in told.outputs["labels"].instead
     spans = [" ".join("B-X" if at == 0 else "O" for at, _ in enumerate(text.split())) for text in PROSE]
-    assert (
-        "scheme: bioes" in guess(table(tmp_path, {"words": PROSE, "labels": spans}), [], []).outputs["labels"].instead
-    )
+    made = guess(table(tmp_path, {"words": PROSE, "labels": spans}), [], []).outputs["labels"]
+    assert (made.settings, made.instead) == ("tags", None)
 
 
 def test_a_label_for_each_letter_is_seen(tmp_path):

@@ -1,0 +1,63 @@
+"""What modalities choose of their columns' settings from a look at the raw values, before they are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ostinato.errors import DataError
+from ostinato.modalities.contract import Modality
+from ostinato.model.columns import traits_of
+from ostinato.preprocessing.sizes import Chosen
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.read import Recipe
+from ostinato.registry import SameAs, Settings, component
+
+Look = Callable[[str], Iterable[Any]]
+"""The raw values of a split at a place, none of them missing."""
+
+
+def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, valid: Look) -> Chosen:
+    """What suits the columns and was not given: path -> (value, reason).
+
+    A column that shares its vocabulary or its encoder, or that an output continues, is left alone: what one of them
+    chose would have to suit the others.
+
+    Args:
+        recipe: as the user gave it.
+        modalities: of its columns, not fitted yet.
+        train: reads the training split.
+        valid: reads the validation split.
+    """
+    settings, chosen = recipe.settings, {}
+    owners = recipe_columns.vocabulary_owners(settings)
+    continued = {f"inputs.{output.of}" for output in settings.outputs.values() if output.of is not None}
+    for place, column in recipe_columns.places(settings):
+        if list(owners.values()).count(owners[place]) > 1 or place in continued or getattr(column, "of", None):
+            continue
+        try:
+            choices = modalities[place].choices(train(place), valid(place), partial(_gives, recipe, place))
+        except DataError:
+            continue  # What cannot be read is refused when it is fitted or encoded, with its place.
+        for path, (value, reason) in choices.items():
+            if _can_be_chosen(recipe, place, column, path, value):
+                chosen[f"{place}.{path}"] = value, reason
+    return chosen
+
+
+def _gives(recipe: Recipe, place: str, path: str) -> bool:
+    """Whether the recipe gives this setting of a column, or the slot whose type it is."""
+    return recipe.gives(f"{place}.{path.removesuffix('.type')}")
+
+
+def _can_be_chosen(recipe: Recipe, place: str, column: Settings, path: str, value: Any) -> bool:
+    """Whether there is such a setting, and the recipe does not give it."""
+    *slot, name = path.split(".")
+    holder = getattr(column, slot[0], None) if slot else column
+    if not isinstance(holder, Settings) or name not in type(holder).model_fields or _gives(recipe, place, path):
+        return False
+    if slot or not traits_of(column.model_copy(update={name: value})).characters:
+        return True
+    encoder = getattr(column, "encoder", None)
+    return not isinstance(encoder, SameAs | None) and component("encoders", encoder.type).reads_characters
