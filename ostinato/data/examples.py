@@ -23,6 +23,9 @@ from ostinato.model.batch import Batch, Pieces
 from ostinato.registry import Settings
 from ostinato.steps import Steps
 
+EARLY = 0.8
+"""The share of a series' windows that a closed form is fitted on; the rest chooses how."""
+
 Numbers = Sequence[int] | np.ndarray
 Part = np.ndarray | Chunk
 """What one batch of training holds: numbers of examples or, of streams, the pieces of a chunk."""
@@ -76,6 +79,11 @@ class Examples(ABC):
 
     def order(self, numbers: Numbers) -> Order | None:
         """Which of these examples are neighbors in time, for block bootstraps; None: they are independent."""
+        return None
+
+    def by_time(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numbers of the windows that end before the last fifth of those of their series, and of those that begin in
+        it; None where the examples are no windows."""
         return None
 
     @abstractmethod
@@ -258,6 +266,12 @@ class WindowExamples(Examples):
 
     def steps(self, place: str, numbers: Numbers) -> Steps:
         return self.windows.steps(self.dataset, place, self.part_rows(numbers))
+
+    def by_time(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.part_rows(np.arange(len(self)))
+        series, _ = self.windows.at(rows)
+        within, border = rows - self.windows.starts[series], np.diff(self.windows.starts)[series] * EARLY
+        return np.flatnonzero(within + self.windows.horizon <= border), np.flatnonzero(within >= border)
 
     def batches(self, training: Settings) -> Epochs:
         limits = {"batch_steps": training.batch_steps, "batch_rows": training.batch_rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,6 +16,8 @@ from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.encoders.contract import Sizes as Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.layers.vocabulary import PIECE
+from ostinato.modalities.contract import Spec
+from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
 
 
@@ -26,6 +28,30 @@ class Span(NamedTuple):
     lookback: int
     horizon: int
     ahead: tuple[bool, ...]
+
+
+Pairs = Sequence[tuple[Steps, Steps]]
+"""Inputs, as their modality encoded them, and the targets of each, in batches."""
+PairsByTime = Callable[[], tuple[Pairs, Pairs]]
+"""Opens windows of the training split: those before the last fifth of each series, and those that lie in it."""
+
+
+class Outlook(NamedTuple):
+    """What the settings of a head of windows are chosen from.
+
+    Args:
+        spec: of a step of the series.
+        span: of a window.
+        season: steps of a season; 1: there is none.
+        num_series: how many series there are.
+        windows: of the series and what follows each.
+    """
+
+    spec: Spec
+    span: Span
+    season: int
+    num_series: int
+    windows: PairsByTime
 
 
 @dataclass(frozen=True)
@@ -143,6 +169,33 @@ class Head(nn.Module, ABC):
         Errors:
             ConfigError: the encoder lacks what a setting asks for.
         """
+
+    @classmethod
+    def choose(cls, settings: Settings, outlook: Outlook) -> Mapping[str, tuple[Any, str]]:
+        """Settings of a head of windows where a recipe gives none, each with its reason, by name.
+
+        Args:
+            settings: of the head; `model_fields_set` are those that were given.
+            outlook: the training windows.
+        """
+        return {}
+
+    def warm_start(self, windows: PairsByTime) -> str | None:
+        """Sets the weights that have a closed form, before the first update, and tells what was found; None: it has
+        none.
+
+        Args:
+            windows: of the input that the output continues and what follows each, called where they are needed.
+        """
+        return None
+
+    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
+        """Changes how wide intervals are, once training is over, and tells how much; None: it changes nothing.
+
+        Args:
+            batches: of the validation split, called where they are needed: what is read, and the targets.
+        """
+        return None
 
     @abstractmethod
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:

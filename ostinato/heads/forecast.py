@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -18,25 +18,19 @@ from ostinato.distributions.quantile_levels import QuantileLevels
 from ostinato.distributions.student_t import StudentT
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._losses import described
-from ostinato.heads.contract import Predictor, Sizes, Span
+from ostinato.heads._windows import Level, Relative, chosen_unit, fitted, unit_of, widened, widening
+from ostinato.heads.contract import Outlook, PairsByTime, Predictor, Sizes, Span
 from ostinato.layers.dropout import dropped
 from ostinato.modalities.contract import Values
-from ostinato.registry import Count, Rate
+from ostinato.registry import Count, Rate, Settings
 from ostinato.steps import Layout, Steps
 
 LEAST_FREEDOM = 2.0
 """Below it a t distribution has no variance, and one far value could draw it there for good."""
-STEADY = 1e-5
-"""A window that moves less than this share of its size is a constant one, whose deviation is rounding."""
-
-
-class Level(NamedTuple):
-    """The unit that a window is predicted in: (B, 1, C) each, `last` in the recursive strategy (B, horizon, C)."""
-
-    mean: Tensor
-    deviation: Tensor
-    last: Tensor
+FREEDOM = 4.0
+"""Above the least, where a t begins from the errors of a linear map."""
+MOST_LINEAR = 512
+"""Steps that a linear map reads by default: of more its closed form is slow."""
 
 
 class Forecast(Predictor):
@@ -44,13 +38,14 @@ class Forecast(Predictor):
 
         m, d   = mean and deviation of the window that was read        normalize: window; else 0 and 1
         z      = (x - m) / d                                           what the encoder reads
-        l      = the window's last value of z                          relative: last; else 0. Recursive: of z[k-1]
+        l      = the window's last value of z                          relative: last. Recursive: of z[k-1]
+                 the last season's, z[T - s + 1 + (k - 1) mod s]       relative: season; else 0
 
         direct         x       = the summaries of all inputs that end with the window
                        p[k]    = U_k x + b_k + V relu(W [x; a[k]] + c)          a[k]: known ahead; without it no V
         recursive      h[k]    = the step of the encoder after z[k-1], its own answer where it predicts
                        p[k]    = U h[k] + b + V relu(W [h[k]; a[k]; the other summaries] + c)
-        linear         p[k]   += sum over j < linear of L[k, j] (z[T-j] - l)    to its place, for each channel alike
+        linear         p[k]   += sum over j < linear of L[k, j] (z[T-j] - z[T]) to its place, for each channel alike
 
         point       f = m + d (l + p)                                  squared: rho(r) = r^2 / 2; absolute: |r|
                     -log p(y) = rho((y - f) / d) + log d + log of the integral of exp(-rho)
@@ -59,6 +54,10 @@ class Forecast(Predictor):
         student_t   location m + d (l + p_1), scale d softplus(p_2), 2 + softplus(p_3) degrees of freedom
 
     Of a window that never changes d is 1, the unit of a scaled series; of an unscaled one |m|.
+
+    With `start: fitted` U and V begin at 0, L at the ridge regression on the training windows (or at 0, where that is no
+    better than l on the last fifth of them), and b at the quantiles of what is left: before the first update the
+    forecast is the naive or the linear one, with its intervals, and the encoders only add to it.
 
     The summary of the series is its encoder's last step. A prediction is the median: of a t its location. In the
     recursive strategy a t is sampled: `samples` paths for each example, with the same draws for every example, so that
@@ -74,8 +73,13 @@ class Forecast(Predictor):
         loss: of a point: squared for the mean, absolute for the median.
         normalize: window: each window less its mean, divided by its deviation, on both sides.
         relative: last: what is predicted is the difference from the window's last value, recursively from the value
-            before.
+            before; season: from the value a season before. Season: direct only.
+        season: steps of a season, for `relative: season`.
         linear: a linear map of so many last steps is added, one for all channels; null: none. Direct only.
+        calibrate: whether, after training, quantiles move away from the median until central intervals cover in
+            validation what they promise.
+        start: fitted: from the closed form of the linear map and of the spread on; random: small random weights.
+            Fitted: direct only.
         hidden_size: the width of the layer that reads what is known ahead, or recursively the encoder's step.
         dropout: on what the layers read.
         samples: paths of a t, recursively.
@@ -102,17 +106,17 @@ class Forecast(Predictor):
         distribution: Literal["point", "quantile", "student_t"] = "quantile",
         loss: Literal["squared", "absolute"] = "squared",
         normalize: Literal["window", "none"] = "none",
-        relative: Literal["last", "none"] = "last",
+        relative: Relative = "last",
+        season: Count | None = None,
         linear: Count | None = None,
+        start: Literal["random", "fitted"] = "random",
+        calibrate: bool = False,
         hidden_size: Count = 64,
         dropout: Rate = 0.0,
         samples: Annotated[int, Field(ge=20)] = 100,
     ):
         super().__init__()
-        if not isinstance(spec, Values):
-            raise ConfigError(
-                f"forecast predicts numbers, and a step of this output is {described(spec)}; choose next_step"
-            )
+        self.unit = unit_of("forecast", spec, span, normalize, relative, season)
         if distribution != "point" and loss != "squared":
             raise ConfigError(
                 f"forecast: loss: {loss} is of a point, and distribution: {distribution} has its own; leave it out"
@@ -123,8 +127,14 @@ class Forecast(Predictor):
         if linear is not None and (self.recursive or linear > span.lookback):
             why = "is of direct forecasts" if self.recursive else f"{linear} is more than the lookback, {span.lookback}"
             raise ConfigError(f"forecast: linear: {why}; leave it out, or lower it")
+        if self.recursive and (season is not None or start == "fitted"):
+            what = "start: fitted" if season is None else "relative: season"
+            raise ConfigError(f"forecast: {what} is of direct forecasts; leave it out")
+        if calibrate and distribution != "quantile":
+            raise ConfigError("forecast: calibrate: true moves quantiles; set distribution: quantile, or leave it out")
+        self.calibrated = calibrate
         self.spec, self.span, self.distribution, self.distance = spec, span, distribution, loss
-        self.normalize, self.relative, self.dropout, self.samples = normalize, relative, dropout, samples
+        self.dropout, self.samples, self.fitted = dropout, samples, start == "fitted"
         self.preparation = {"normalize": normalize}
         ahead = _width("steps", sizes, span.ahead)
         own = _width("steps", sizes[:1], [True]) if self.recursive else 0
@@ -141,7 +151,10 @@ class Forecast(Predictor):
         with torch.no_grad():
             if self.linear is not None:
                 self.linear.weight.zero_()
-            self.straight.weight.mul_(0.1)
+            self.straight.weight.mul_(0.0 if self.fitted else 0.1)
+            if self.fitted and self.output is not None:
+                self.output.weight.zero_()
+                self.output.bias.zero_()
             if distribution == "quantile":
                 # Apart, as a normal distribution of deviation 1/2 has them: equal ones would be sorted at random.
                 apart = torch.special.ndtri(torch.tensor(LEVELS).double()).to(self.straight.bias) / 2
@@ -149,12 +162,62 @@ class Forecast(Predictor):
 
     def prepare_input(self, steps: Steps, starts: Tensor | None = None) -> Steps:
         """In the window's unit."""
-        return steps if self.normalize == "none" else self._scaled(steps, self._level(steps))
+        return steps if self.unit.normalize == "none" else self.unit.scaled(steps, self.unit.level(steps))
+
+    @classmethod
+    def choose(cls, settings: Settings, outlook: Outlook) -> Mapping[str, tuple[Any, str]]:
+        quantiles = settings.distribution == "quantile"
+        if settings.strategy == "recursive":
+            return {"normalize": ("window", "levels of series move")}
+        steps = settings.linear
+        if "linear" not in settings.model_fields_set:
+            steps = min(outlook.span.lookback, MOST_LINEAR)
+        power = 2 if settings.distribution == "point" and settings.loss == "squared" else 1
+        return {
+            **({"calibrate": (True, "training errors are smaller than later ones")} if quantiles else {}),
+            "start": ("fitted", "it begins at its closed form, and the encoders only add to it"),
+            "linear": (steps, "the window" if steps == outlook.span.lookback else "as many as are solved in seconds"),
+            **chosen_unit(settings, outlook, steps or 0, power),
+        }
+
+    @torch.no_grad()
+    def warm_start(self, windows: PairsByTime) -> str | None:
+        if not self.fitted:
+            return None
+        power = 2 if self.distribution == "point" and self.distance == "squared" else 1
+        start = fitted(self.unit, 0 if self.linear is None else self.linear.in_features, *windows(), power=power)
+        if self.linear is not None:
+            self.linear.weight.copy_(start.weight)
+        if self.distribution == "quantile":
+            self.straight.bias.copy_(start.spread.flatten())
+        elif self.sampled:
+            # The middle half of a t of so many degrees of freedom is 1.44 scales wide.
+            scale = (start.spread[..., LEVELS.index(0.75)] - start.spread[..., LEVELS.index(0.25)]) / 1.44
+            parts = [torch.zeros_like(scale), _unsoftened(scale), _unsoftened(torch.full_like(scale, FREEDOM))]
+            self.straight.bias.copy_(torch.stack(parts, -1).flatten())
+        return start.note
+
+    @torch.no_grad()
+    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
+        if not self.calibrated:
+            return None
+        known = ((self.predict_distribution(encoded), targets) for encoded, targets in batches())
+        factors = widening(self.spec.channels, known)
+        if factors is None:
+            return None
+        # Quantiles are linear in the weights of the last layers: those of each level move away from the median's.
+        for layer in filter(None, (self.straight, self.output)):
+            for weight in (layer.weight, layer.bias):
+                by_level = weight.view(-1, len(LEVELS), *weight.shape[1:])
+                median = by_level[:, len(LEVELS) // 2, None].clone()
+                scale = factors.to(weight).view(-1, *[1] * (weight.ndim - 1))
+                by_level.copy_(median + scale * (by_level - median))
+        return widened(factors)
 
     def predict_distribution(
         self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
     ) -> Distribution:
-        level = self._level(encoded[0].source.values)
+        level = self.unit.level(encoded[0].source.values)
         dropout = self.dropout if training else 0.0
         if not self.recursive:
             base = self._base(self._at_once(encoded, level, dropout))
@@ -163,7 +226,7 @@ class Forecast(Predictor):
         else:
             answers, level = self._taught(encoded, level, targets, dropout)
             base = self._base(answers)
-        return Affine(base, *level, self.span.horizon, self.spec.signs)
+        return Affine(base, *level[:3], self.span.horizon, self.spec.signs)
 
     def _base(self, answers: Tensor) -> Numbers:
         """The distribution in the unit of the window, from (..., C, P)."""
@@ -175,33 +238,6 @@ class Forecast(Predictor):
         return StudentT(answers[..., 0], scale, LEAST_FREEDOM + freedom)
 
     # What is predicted from.
-
-    def _level(self, steps: Steps) -> Level:
-        values = steps.values[:, : self.spec.channels].unflatten(0, (len(steps.layout), -1))
-        there = ~values.isnan()
-        known = torch.where(there, values, 0)
-        count = there.sum(1, keepdim=True).clamp(min=1)
-        mean = known.sum(1, keepdim=True) / count
-        deviation = torch.where(there, values - mean, 0).square().sum(1, keepdim=True).div(count).sqrt()
-        size = mean.abs()
-        steady = deviation <= STEADY * size
-        # What is scaled has lost its own size: near the data set's mean |m| would make a steady window's next move
-        # enormous.
-        unit = torch.where(size > 0, size, 1) if self.spec.unscaled else torch.ones_like(size)
-        deviation = torch.where(steady | (deviation == 0), unit, deviation)
-        if self.normalize == "none":
-            mean, deviation = torch.zeros_like(mean), torch.ones_like(deviation)
-        places = torch.arange(values.shape[1], device=values.device)[:, None]
-        place = torch.where(there, places, -1).amax(1, keepdim=True)
-        last = torch.where(place < 0, mean, known.gather(1, place.clamp(min=0)))
-        last = (last - mean) / deviation if self.relative == "last" else torch.zeros_like(mean)
-        return Level(mean, deviation, last)
-
-    def _scaled(self, steps: Steps, level: Level) -> Steps:
-        """Steps of B sequences of one length less their level; signs of gaps stay as they are."""
-        values = steps.values.unflatten(0, (len(steps.layout), -1))
-        channels = (values[..., : self.spec.channels] - level.mean) / level.deviation
-        return steps.with_values(torch.cat([channels, values[..., self.spec.channels :]], 2).flatten(0, 1))
 
     def _beside(self, encoded: Sequence[Encoded]) -> tuple[list[Tensor], list[Tensor]]:
         """What is known ahead, (B, horizon, A), nothing or one tensor; and the summaries."""
@@ -227,9 +263,8 @@ class Forecast(Predictor):
         answers = answers.unflatten(2, (self.spec.channels, self.per_value))
         if self.linear is None:
             return answers
-        values = encoded[0].source.values.values[:, : self.spec.channels].unflatten(0, (len(read), -1))
-        window = ((values - level.mean) / level.deviation - level.last)[:, -self.linear.in_features :].nan_to_num()
-        place = self.linear(window.transpose(1, 2)).transpose(1, 2).unsqueeze(3)
+        window = self.unit.window(encoded[0].source.values, level, self.linear.in_features)
+        place = self.linear(window).transpose(1, 2).unsqueeze(3)
         return answers + (functional.pad(place, (0, 2)) if self.sampled else place)
 
     # The recursive strategy.
@@ -249,8 +284,8 @@ class Forecast(Predictor):
         hidden = first.steps.values.unflatten(0, (batch, -1))[:, -1:]
         if horizon > 1:
             before = targets.values.unflatten(0, (batch, horizon))[:, :-1].flatten(0, 1)
-            steps = self._scaled(Steps(before, Layout.equal(batch, horizon - 1, before.device)), level)
-            if self.relative == "last":
+            steps = self.unit.scaled(Steps(before, Layout.equal(batch, horizon - 1, before.device)), level)
+            if self.unit.relative == "last":
                 values = steps.values.unflatten(0, (batch, -1))[..., : self.spec.channels]
                 level = level._replace(last=_carried(torch.cat([level.last, values], 1)))
             after = first.source.encoder.encode(steps, first.state).steps.values.unflatten(0, (batch, -1))
@@ -276,7 +311,7 @@ class Forecast(Predictor):
             starts.append(last)
             values.append(drawn + last)
             if k + 1 < self.span.horizon:
-                last = values[-1] if self.relative == "last" else last
+                last = values[-1] if self.unit.relative == "last" else last
                 read = functional.pad(values[-1], (0, self.spec.signs))
                 after = first.source.encoder.encode(Steps(read, Layout.equal(len(read), 1, read.device)), state)
                 hidden, state = after.steps.values, after.state
@@ -297,6 +332,12 @@ class Forecast(Predictor):
 def _by_path(steps: Sequence[Tensor], paths: int) -> Tensor:
     """(B, paths, horizon, ...) from the steps of all paths (B * paths, ...)."""
     return torch.stack([*steps], 1).unflatten(0, (len(steps[0]) // paths, paths))
+
+
+def _unsoftened(positive: Tensor) -> Tensor:
+    """What softplus makes these numbers of."""
+    positive = positive.clamp(min=1e-3)
+    return positive + torch.log(-torch.expm1(-positive))
 
 
 def _carried(values: Tensor) -> Tensor:

@@ -13,10 +13,12 @@ from ostinato.data.cache import Dataset, encode
 from ostinato.data.examples import Examples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import Table, open_table
+from ostinato.data.seasons import season_of
 from ostinato.data.series import Gathered, long_table, whole_series
 from ostinato.data.time_columns import time_columns_of
 from ostinato.data.windows import Border, Reach, Windows, borders, check_training
 from ostinato.errors import DataError
+from ostinato.heads.contract import Outlook, Pairs, Span
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
 from ostinato.preprocessing import fit
@@ -29,6 +31,8 @@ from ostinato.registry import Settings, component
 WINDOWS_AN_EPOCH = 20_000
 """Windows of one series overlap: more of them in an epoch cost more than they teach."""
 VALID_WINDOWS = 4_000
+WARM_STEPS, WARM_WINDOWS, WARM_BATCH = 4_000_000, 4_000, 256
+"""Numbers, and windows, that a closed form is fitted on at most: more hardly move it."""
 LOOKED_AT = 100_000
 """Rows among which the column that tells series apart is looked for, where nothing names it and times do not rise."""
 
@@ -44,7 +48,8 @@ class SeriesSplits(Splits):
         self.modalities = recipe_columns.build(recipe.settings)
         self.divided = divide(recipe.settings, self.modalities, data, base=recipe.base, roots=roots)
         self.notes = list(self.divided.notes)
-        self.recipe = with_lookback(recipe, self.divided.series["train"], self.divided.borders["train"])
+        series, train = self.divided.series["train"], self.divided.borders["train"]
+        self.recipe = with_lookback(with_season(recipe, series, train), series, train)
 
     def fit(self) -> None:
         self.say("fitting the scales")
@@ -88,6 +93,7 @@ class SeriesSplits(Splits):
                 )
             examples[split] = WindowExamples(windows, rows=rows, dataset=dataset)
         train, valid = examples["train"], examples["valid"]
+        self.recipe = self._with_heads(train)
         apart = -(-len(valid) // VALID_WINDOWS)
         if apart > 1:
             self.notes.append(f"validation looks at one in {apart} of {len(valid):,} windows; evaluate measures all")
@@ -95,6 +101,25 @@ class SeriesSplits(Splits):
         self.recipe = with_stride(self.recipe, len(train))
         train.stride = _window(self.recipe.settings).stride
         return examples
+
+    def _with_heads(self, train: Examples) -> Recipe:
+        """The recipe with settings of its heads that it gives none of, chosen from the training windows."""
+        settings, series, chosen = self.recipe.settings, self.divided.series["train"], {}
+        for name, output in settings.outputs.items():
+            source, target, head = f"inputs.{output.of}", f"outputs.{name}", output.head
+            reads = output.reads or list(settings.inputs)
+            ahead = tuple(traits_of(settings.inputs[read]).known_future for read in reads)
+            outlook = Outlook(
+                self.modalities[target].spec,
+                Span(output.lookback, output.horizon, ahead),
+                season(settings, series),
+                len(series),
+                partial(warm_windows, train, source, target),
+            )
+            for word, choice in component("heads", head.type).choose(head, outlook).items():
+                if word not in head.model_fields_set:
+                    chosen[f"{target}.head.{word}"] = choice
+        return self.recipe.with_chosen(chosen)
 
     def amount(self, train: Examples) -> Amount:
         seen = len(train) // train.stride
@@ -331,6 +356,42 @@ def _demand_whole(recipe: Settings, windows: Windows, dataset: Dataset) -> None:
                 f"{windows.series.title(int(bad[0]))}: {place} is missing ({len(bad):,} series like this); fill it in, "
                 "or leave the series out"
             )
+
+
+def warm_windows(train: Examples, source: str, target: str) -> tuple[Pairs, Pairs]:
+    """Some windows of the training split and what follows each, in batches: those that end before the last fifth of
+    their series, and those that begin in it.
+
+    Args:
+        train: windows.
+        source: the place of the input that is continued.
+        target: the place of the output.
+    """
+    parts = train.by_time()
+    assert parts is not None, "only heads of windows ask"
+    numbers = train.steps(source, [0]).values.numel()
+    most = max(WARM_BATCH, min(WARM_WINDOWS, WARM_STEPS // numbers))
+    random = np.random.default_rng(0)  # every n-th one would meet a season at one phase alone
+    early, late = (
+        np.sort(random.choice(part, share, replace=False)) if len(part) > (share := round(most * size)) else part
+        for part, size in zip(parts, (0.8, 0.2))
+    )
+    batches = [np.array_split(part, -(-len(part) // WARM_BATCH)) if len(part) else [] for part in (early, late)]
+    first, then = ([(train.steps(source, own), train.steps(target, own)) for own in part] for part in batches)
+    return first, then
+
+
+def with_season(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
+    """The recipe with a season where neither it nor the distance of the dates tells one, and the series repeat."""
+    if "season" in recipe.settings.data.model_fields_set or season(recipe.settings, series) > 1:
+        return recipe
+    name, output = next(iter(recipe.settings.outputs.items()))
+    column = recipe_columns.column_of(f"outputs.{name}", output)
+    found = season_of([cells[:end] for cells, end in zip(series.cells[column], train.ends.tolist())])
+    if found is None:
+        return recipe
+    why = f"so the series repeat: their steps have an autocorrelation of {found.autocorrelation:.2f} at this distance"
+    return recipe.with_chosen({"data.season": (found.steps, why)})
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:

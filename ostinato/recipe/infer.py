@@ -446,15 +446,21 @@ def _forecast(
             else:
                 left_out[name] = "it is no series; use --in for one value of a whole series"
     read = {target: Guess("series", "what is forecast")}
-    past = Guess(
-        "series",
+    why, instead = (
         "numbers, of which the past is read",
         "for what is known ahead write {type: series, known_future: true}",
     )
+    pasts = [
+        name for name, kind in reads.items() if name != target and kind is None and is_series(look.held(name), in_lists)
+    ]
+    if len(pasts) > 1 and not in_lists:
+        together = Guess({"type": "series", "column": pasts}, f"{why}, channels of one series", instead)
+        read[_free("others", look.cells)] = together
+    else:
+        read |= dict.fromkeys(pasts, Guess("series", why, instead))
     for name, kind in reads.items():
-        if name != target:
-            its_past = kind is None and is_series(look.held(name), in_lists)
-            read[name] = past if its_past else kind_of(kind, look.held(name))
+        if name != target and name not in pasts:
+            read[name] = kind_of(kind, look.held(name))
     if time_columns is not None and time_columns.dates:
         read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {time_columns.time}")
     season = None if time_columns is None else time_columns.frequency.season

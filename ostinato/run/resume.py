@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.preprocessing.prepare import Prepared
 from ostinato.recipe.paths import at_path, set_path
-from ostinato.recipe.read import Recipe, restore
+from ostinato.recipe.read import Recipe, check, restore
 from ostinato.run import bundle as bundles
 from ostinato.training.checkpoints import refuse_changes
 from ostinato.training.loop import FREE
@@ -18,7 +19,7 @@ SOURCES = ("train", "valid", "test", "file")
 
 
 def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
-    """The recipe with the sizes that were chosen when the run began.
+    """The recipe with all settings that the run began with, so that nothing is chosen anew.
 
     Errors:
         ConfigError: a changed setting would make the earlier updates invalid.
@@ -33,7 +34,11 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     before = filled(began.recipe)
     now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}
     refuse_changes(before, now, (*FREE, "search"), folder)
-    return recipe.with_chosen(chosen)
+    given = {**now, "data": {**now["data"], **{name: recipe.plain()["data"][name] for name in SOURCES}}}
+    settings = check(given, recipe.origin, to_train=True)
+    return replace(
+        recipe, settings=settings, given=given, reasons=recipe.reasons | {p: why for p, (_, why) in chosen.items()}
+    )
 
 
 def named_alike(recipe: Recipe, began: bundles.Bundle) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from ostinato.data.examples import Examples
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.model.graph import Graph
+from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe
@@ -20,6 +25,7 @@ from ostinato.recipe.rules import monitorable
 from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
 from ostinato.run.run import Run
+from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors
 from ostinato.training.loop import Training
@@ -27,6 +33,8 @@ from ostinato.training.task import Listeners, Outcome, Task
 
 Validate = Callable[[Run, Prepared, str], Mapping[str, float]]
 """From a run, its prepared data and a device to the metrics of the validation split."""
+CALIBRATED_ROWS = 1000
+"""Validation rows that intervals are calibrated on."""
 CHECKPOINTS = "checkpoints"
 KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
 ANOTHER = "another folder: --out with a recipe, --folder with a table"
@@ -43,6 +51,7 @@ class Session:
         task: what the loop trains on.
         listeners: receive progress and notes.
         resume: whether the loop continues from a checkpoint.
+        valid: the validation split.
     """
 
     run: Run
@@ -51,6 +60,7 @@ class Session:
     task: Task
     listeners: Listeners
     resume: bool
+    valid: Examples
 
 
 def begin(
@@ -103,6 +113,13 @@ def begin(
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
     for name, vectors in prepared.starts.items():
         graph.start_from(name, vectors.table)
+    examples, warm = prepared.splits["train"], []
+    for name, head in graph.heads.items() if start else ():
+        source = f"inputs.{graph.continues.get(name)}"
+        found = head.warm_start(partial(warm_windows, examples, source, f"outputs.{name}"))
+        if found is not None:
+            warm.append(name)
+            say(f"start of outputs.{name}: {found}")
     bundle = _bundle(prepared, roots)
     if began is None:
         if overwrite:
@@ -114,7 +131,6 @@ def begin(
             say(f"kernel of {place}: {kernel}")
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph, folder)
-    examples = prepared.splits["train"]
     if settings.training.tbptt is not None and len(examples) < settings.training.batch_rows:
         say(
             f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows"
@@ -134,9 +150,10 @@ def begin(
         },
         free=("search",),
         names=tensor_names(settings),
+        warm=bool(warm),
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
-    return Session(run, began, training, task, listeners, resume)
+    return Session(run, began, training, task, listeners, resume, prepared.splits["valid"])
 
 
 def finish(session: Session, outcome: Outcome) -> Run:
@@ -161,11 +178,24 @@ def finish(session: Session, outcome: Outcome) -> Run:
         else:
             _publish(folder, run)
         return run
+    for name, head in run.graph.heads.items():
+        found = head.calibrate(partial(_read_by, run, name, session.valid))
+        if found is not None:
+            say(f"outputs.{name}: {found}")
     _publish(folder, run)
     bundles.save_weights(folder, model_tensors(run.graph))
     best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
     say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
     return run
+
+
+def _read_by(run: Run, output: str, examples: Examples) -> Iterator[tuple[list[Encoded], Steps]]:
+    """What an output reads of some examples, and its targets, batch by batch."""
+    some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // CALIBRATED_ROWS)))
+    for numbers in some.evaluation_batches(run.recipe.settings.training):
+        batch = some.batch(numbers).to(run.device)
+        rows, read = batch.given.get(output), run.graph.read(output, batch.inputs)
+        yield read if rows is None else [part.select(rows) for part in read], batch.targets[output]
 
 
 def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato import registry
+from ostinato import alignments, registry
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Source
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Decoding, Head, Predictor, Sizes
 from ostinato.modalities.contract import Symbols
 from ostinato.steps import Layout, Steps
-from ostinato.testing import predictors
+from ostinato.testing import predictors, windows
 from ostinato.testing._tools import Member
 
 Make = Callable[[Symbols, Sequence[Sizes]], Head]
@@ -64,14 +64,18 @@ def all_of(name: str, options: dict[str, Any] | None = None) -> None:
 
 def build(member: Member) -> Head:
     """One of these options, or ConfigError."""
+    if of_windows(member):
+        return windows.build(member)
     if issubclass(member.cls, Predictor):
         return predictors.build(member)
     return _sized(member)(SPEC, sizes_of(read("two")))
 
 
 def run(member: Member) -> None:
-    """Every law of heads that predict at once (`predictors`), or of those that generate, for all inputs that it
+    """Every law of heads that forecast (`windows`), of those that predict at once (`predictors`), or of those that generate, for all inputs that it
     takes."""
+    if of_windows(member):
+        return windows.run(member)
     if issubclass(member.cls, Predictor):
         return predictors.run(member)
     build(member)
@@ -82,6 +86,11 @@ def run(member: Member) -> None:
             continue
         for law in LAWS:
             law(_sized(member), inputs)
+
+
+def of_windows(member: Member) -> bool:
+    """Whether a head forecasts windows of series."""
+    return any(alignments.named(name).windows for name in member.cls.aligns)
 
 
 def _sized(member: Member) -> Member:

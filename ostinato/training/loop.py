@@ -166,6 +166,8 @@ class Training:
         session = _Session(self, task, Path(folder), listeners or Listeners(), resume)
         before = session.ended() is not None
         with session.opened():
+            if task.warm and not session.place.updates:
+                session.report({"event": "start", "epoch": 0, **session.validate(0, [])})
             while session.ended() is None:
                 for parts in session.rest_of_epoch():
                     session.update(parts)

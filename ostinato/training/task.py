@@ -42,6 +42,7 @@ class Task:
         free: dotted paths in `facts` that may change on resuming, beside `FREE`.
         filled: facts that a checkpoint kept, with what settings have been added since; None leaves them as they are.
         names: from the name of a tensor in a checkpoint of an earlier version to its name today.
+        warm: whether the first weights are a model already, so that they are validated too, as epoch 0.
     """
 
     model: nn.Module
@@ -55,6 +56,7 @@ class Task:
     free: tuple[str, ...] = ()
     filled: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     names: Callable[[str], str] = str
+    warm: bool = False
 
 
 class Progress(NamedTuple):

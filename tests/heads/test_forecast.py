@@ -109,7 +109,7 @@ def test_a_score_is_the_density_in_the_unit_of_the_targets(distribution, normali
     case = Case({"distribution": distribution, "normalize": normalize}, dtype=torch.float64)
     data = case.data(dtype=torch.float64)
     encoded, targets = case.encoded(data), case.targets(data)
-    head, level = case.head, case.head._level(encoded[0].source.values)
+    head, level = case.head, case.head.unit.level(encoded[0].source.values)
     answers = head._at_once(encoded, level, 0.0)
     place = level.mean + level.deviation * (answers[..., 0] + level.last)
     if distribution == "point":
@@ -185,7 +185,7 @@ def test_taught_step_by_step_a_density_depends_on_the_truth_before_it_alone(dist
     case = Case({"strategy": "recursive", "distribution": distribution})
     data = case.data()
     encoded = case.encoded(data)
-    level = case.head._level(encoded[0].source.values)
+    level = case.head.unit.level(encoded[0].source.values)
     answers, _ = case.head._taught(encoded, level, case.targets(data), 0.0)
     for k in range(HORIZON):
         values = data[0].clone()

@@ -501,3 +501,61 @@ def test_rows_of_several_series_are_told_from_rows_out_of_order(tmp_path, order,
         DataError, match=rf"{told}.*; rows of several series need data.series, the column that tells them apart{advice}"
     ):
         model.fit({"file": tmp_path / "load.csv", "rows": rows, "iterator": iter(rows)}[kind], device="cpu")
+
+
+def test_what_a_bare_recipe_leaves_open_is_chosen_from_the_windows_with_reasons(tmp_path):
+    recipe = plain(table(tmp_path / "load.csv"), head={}, output={"lookback": None})
+    recipe["outputs"]["ahead"].pop("head")
+    origin = tmp_path / "recipe.json"
+    origin.write_text(json.dumps(recipe))
+    lines = []
+    folder = tmp_path / "run"
+    run = api.fit(recipe_read.load(origin), folder, device="cpu", say=lines.append)
+    head = run.recipe.settings.outputs["ahead"].head
+    assert (head.normalize, head.start, head.relative, head.season) == ("window", "fitted", "season", 24)
+    assert head.linear == run.recipe.settings.outputs["ahead"].lookback
+    assert all(
+        run.recipe.reasons[f"outputs.ahead.head.{word}"] for word in ("normalize", "start", "relative", "linear")
+    )
+    assert any(line.startswith("start of outputs.ahead: a linear map of the last") for line in lines)
+    begins = json.loads((folder / "history.jsonl").read_text().splitlines()[0])
+    assert begins["event"] == "start" and begins["update"] == 0 and np.isfinite(begins["valid.loss"])
+    # The full recipe gives the same run, and resuming it chooses nothing anew.
+    (tmp_path / "again").mkdir()
+    again = api.fit(recipe_read.load(folder / "recipe.yaml"), tmp_path / "again" / "run", device="cpu")
+    weights = [path.joinpath("weights.safetensors").read_bytes() for path in (folder, tmp_path / "again" / "run")]
+    assert weights[0] == weights[1] and again.recipe.plain()["outputs"] == run.recipe.plain()["outputs"]
+
+
+def test_what_is_given_is_left_as_it_is(tmp_path):
+    head = {"normalize": "none", "relative": "last", "linear": None, "start": "random", "distribution": "point"}
+    _, folder = trained(tmp_path, plain(table(tmp_path / "load.csv"), head))
+    kept = Run.load(folder, "cpu").recipe.settings.outputs["ahead"].head
+    assert {word: getattr(kept, word) for word in head} == head and kept.season is None
+
+
+@pytest.mark.parametrize("head", ["naive_forecast", "linear_forecast"])
+def test_a_naive_and_a_linear_forecast_are_bundles_like_any_other(tmp_path, head):
+    recipe = plain(table(tmp_path / "load.csv"))
+    recipe["inputs"] = {"load": {"type": "series", "encoder": "identity"}}
+    recipe["outputs"]["ahead"] |= {"head": head, "lookback": 48}
+    report, run = trained(tmp_path, recipe)
+    metrics, naive = report["outputs"]["ahead"], report["baselines"]["ahead"]
+    assert 60 < metrics["interval_coverage"]["value"] <= 100
+    if head == "naive_forecast":
+        assert Run.load(run, "cpu").recipe.settings.outputs["ahead"].head.season == 24
+        assert metrics["mae"]["value"] == pytest.approx(naive["seasonal naive, 24 steps"]["mae"]["value"], rel=1e-4)
+    else:
+        assert metrics["mae"]["value"] < 1.05 * naive["seasonal naive, 24 steps"]["mae"]["value"]
+    (first, _) = api.predict(run, source=str(table(tmp_path / "future.csv", hours=60, future=6)), device="cpu")
+    assert len(first.to_json()["outputs"]["ahead"][0]["value"]) == 6
+
+
+def test_a_season_is_found_where_nothing_tells_it(tmp_path):
+    wave = [10 + np.sin(k * 2 * np.pi / 9) + k % 4 / 50 for k in range(120)]
+    recipe = in_lists(tmp_path / "all.jsonl", [{"y": wave}, {"y": wave[3:]}])
+    recipe["outputs"]["ahead"].pop("lookback")
+    report, run = trained(tmp_path, recipe)
+    kept = Run.load(run, "cpu").recipe
+    assert kept.settings.data.season == 9 and "autocorrelation" in kept.reasons["data.season"]
+    assert "seasonal naive, 9 steps" in api.evaluate(run, split="valid", device="cpu").to_json()["baselines"]["ahead"]

@@ -199,6 +199,17 @@ def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path)
     assert found.recipe().settings.outputs["forecast"].horizon == 24
 
 
+def test_several_other_columns_of_numbers_are_the_channels_of_one_series(tmp_path):
+    columns = {"hour": HOURS, "price": PRICES, "heat": PRICES[::-1], "load": PRICES[::-1]}
+    found = guess(table(tmp_path, columns), [], ["load:series"])
+    others = {"type": "series", "column": ["price", "heat"]}
+    assert found.plain()["inputs"] == {"load": "series", "others": others, "when": "calendar"}
+    assert found.recipe().settings.inputs["others"].column == ["price", "heat"]
+    assert guess(tmp_path / "a.jsonl", ["price", "heat:series"], ["load:series"]).plain()["inputs"].keys() == {
+        "load", "price", "heat", "when"
+    }  # fmt: skip
+
+
 def test_dates_that_are_told_to_be_an_input_are_the_time(tmp_path):
     made = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
     found = guess(made, ["hour", "price"], ["load:series"])

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -271,6 +272,31 @@ def test_progress_and_reports_and_history_tell_the_same(tmp_path):
     for report, losses in ((reports[1], progress[4:8]), (reports[2], progress[:10]), (reports[6], progress[10:])):
         assert report["train.loss"] == pytest.approx(sum(one.loss for one in losses) / len(losses), rel=1e-6)
     assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == reports
+
+
+def test_a_warm_start_is_validated_before_the_first_update_and_kept_where_nothing_is_better(tmp_path):
+    losses, reports = iter([1.0, 2.0, 0.5, 3.0, 9.0]), []
+
+    def validate(model):
+        return {"loss": next(losses), "next.right": 0.5}
+
+    for name, epochs, best in (("kept", 1, 0), ("left", 2, 1)):
+        model = toy()
+        first = digest_of_weights(model)
+        warm = replace(task(model=model, validate=validate, facts=facts({"epochs": epochs})), warm=True)
+        outcome = training(epochs=epochs).run(warm, tmp_path / name, Listeners(reports=reports.append))
+        assert outcome.best_epoch == best and (digest_of_weights(model) == first) == (best == 0)
+    assert [report["event"] for report in reports if report["event"] != "update"] == [
+        "start",
+        "epoch",
+        "start",
+        *["epoch"] * 2,
+    ]
+    assert reports[0]["update"] == 0 and reports[0]["valid.loss"] == 1.0 and reports[0]["best"]
+    cold = training(epochs=1).run(
+        task(validate=lambda _: {"loss": 1.0, "next.right": 0.5}, facts=facts({"epochs": 1})), tmp_path / "cold"
+    )
+    assert cold.best_epoch == 1
 
 
 def test_history_is_strict_json_even_where_a_metric_is_no_number(tmp_path):
