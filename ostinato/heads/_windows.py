@@ -151,7 +151,8 @@ class Start(NamedTuple):
 
     Args:
         weight: (horizon, steps), zeros where the naive forecast is as good.
-        spread: (horizon, C, levels) quantiles of what is left, less their median, in the unit of the window.
+        spread: (horizon, C, levels) quantiles of what is left, in the unit of the window; 0 at the median, which is the
+            forecast, and on its side of it elsewhere.
         errors: (N,) the mean of |error|^power of each later window, in the unit of the data.
         note: what was found.
     """
@@ -240,8 +241,9 @@ class _Windows(NamedTuple):
         return torch.stack([self._quantiles(part) if len(part) >= FEW else every for part in own], 1)
 
     def _quantiles(self, apart: Tensor) -> Tensor:
-        quantiles = torch.from_numpy(np.quantile(apart.numpy(), LEVELS, axis=0)).T
-        return quantiles - quantiles[:, LEVELS.index(0.5), None]
+        quantiles, middle = torch.from_numpy(np.quantile(apart.numpy(), LEVELS, axis=0)).T, LEVELS.index(0.5)
+        sides = quantiles[:, :middle].clamp(max=0), quantiles[:, middle + 1 :].clamp(min=0)
+        return torch.cat([sides[0], torch.zeros_like(quantiles[:, :1]), sides[1]], 1)
 
 
 def _read(unit: Unit, steps: int, pairs: Pairs) -> _Windows | None:

@@ -55,9 +55,9 @@ class Forecast(Predictor):
 
     Of a window that never changes d is 1, the unit of a scaled series; of an unscaled one |m|.
 
-    With `start: fitted` U and V begin at 0, L at the ridge regression on the training windows (or at 0, where that is no
-    better than l on the last fifth of them), and b at the quantiles of what is left: before the first update the
-    forecast is the naive or the linear one, with its intervals, and the encoders only add to it.
+    With `start: fitted` U and V begin at 0, L at the ridge regression on the training windows (or at 0, where that is
+    not clearly better than l on the last fifth of them), and b at the quantiles of what is left: before the first
+    update the forecast is the naive or the linear one, with its intervals, and the encoders only add to it.
 
     The summary of the series is its encoder's last step. A prediction is the median: of a t its location. In the
     recursive strategy a t is sampled: `samples` paths for each example, with the same draws for every example, so that

@@ -43,8 +43,8 @@ class LinearForecast(Predictor):
         season: steps of a season, for `relative: season`.
 
     Errors:
-        ConfigError: the output is none of numbers; it reads another input too; more steps than the lookback has; or a season is missing, without
-            use, or longer than the lookback.
+        ConfigError: the output is none of numbers; it reads another input too; more steps than the lookback has; or a
+            season is missing, without use, or longer than the lookback.
 
     Source: Zeng 2023, arXiv:2205.13504 (NLinear); in closed form: Toner and Darlow 2024, arXiv:2403.14587.
     """

@@ -72,8 +72,8 @@ def build(member: Member) -> Head:
 
 
 def run(member: Member) -> None:
-    """Every law of heads that forecast (`windows`), of those that predict at once (`predictors`), or of those that generate, for all inputs that it
-    takes."""
+    """Every law of heads that forecast (`windows`), of those that predict at once (`predictors`), or of those that
+    generate, for all inputs that it takes."""
     if of_windows(member):
         return windows.run(member)
     if issubclass(member.cls, Predictor):

@@ -41,13 +41,13 @@ class Case:
         dtype: of all numbers.
     """
 
-    def __init__(self, make: Make, spec: Values, ahead: Sequence[bool], dtype: torch.dtype = torch.float32):
+    def __init__(self, make: Make, spec: Values, ahead: tuple[bool, ...], dtype: torch.dtype = torch.float32):
         self.spec, self.ahead, self.dtype = spec, ahead, dtype
         torch.manual_seed(0)
         size = {"bidirectional": False, "hidden_size": WIDTHS[0], "embedding_size": 3}
         self.encoder: Encoder = registry.make("encoders", "recurrent", (spec,), size).to(dtype).eval()
         sizes = [Sizes(width if k < 2 else None, width) for k, width in zip(range(len(ahead)), WIDTHS)]
-        self.head = make(spec, sizes, Span(LOOKBACK, HORIZON, tuple(ahead))).to(dtype).eval()
+        self.head = make(spec, sizes, Span(LOOKBACK, HORIZON, ahead)).to(dtype).eval()
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter += 0.3 * torch.randn_like(parameter)
@@ -242,7 +242,7 @@ def a_warm_start_is_repeatable_and_gains(make: Make, spec: Values, inputs: str) 
     heads = []
     for _ in range(2):
         torch.manual_seed(0)
-        case.head = make(spec, sizes, Span(LOOKBACK, HORIZON, tuple(case.ahead))).eval()
+        case.head = make(spec, sizes, Span(LOOKBACK, HORIZON, case.ahead)).eval()
         before = _loss_of(case, early)
         note = case.head.warm_start(lambda: (early, late))
         heads.append(case.head)
@@ -307,21 +307,26 @@ def _total(head: Predictor, encoded: Sequence[Encoded], truth: Steps, *_: Tensor
 def _fingerprint(member: Member) -> list[Any]:
     """The loss in training, the forecast, its quantiles once calibrated, then parameters, of the inputs that it
     takes."""
-    for ahead in reversed(INPUTS.values()):
+    case = _richest(member)
+    windows = case.windows()
+    torch.manual_seed(3)
+    loss = case.head.train().loss(case.encoded(windows), case.targets(windows)).total
+    encoded = case.encoded(windows)
+    forecast = case.head.eval().predict(encoded).steps.values
+    case.head.calibrate(lambda: iter([(encoded, case.targets(windows))]))
+    calibrated = list((case.head.predict(encoded).quantiles or {}).values())
+    torch.manual_seed(0)
+    sizes = [Sizes(width, width) for width in WIDTHS[: len(case.ahead)]]
+    first = member(SPECS[1], sizes, Span(LOOKBACK, HORIZON, case.ahead))
+    return [loss.detach(), forecast, *calibrated, *(parameter.detach() for parameter in first.parameters())]
+
+
+def _richest(member: Member) -> Case:
+    """The head above all inputs, or above the series alone where it reads no other."""
+    *others, alone = reversed(INPUTS.values())
+    for ahead in others:
         try:
-            case = Case(member, SPECS[1], ahead)
-        except ConfigError as why:
-            refused = why
+            return Case(member, SPECS[1], ahead)
+        except ConfigError:
             continue
-        windows = case.windows()
-        torch.manual_seed(3)
-        loss = case.head.train().loss(case.encoded(windows), case.targets(windows)).total
-        torch.manual_seed(0)
-        first = member(
-            SPECS[1], [Sizes(width, width) for width in WIDTHS[: len(ahead)]], Span(LOOKBACK, HORIZON, ahead)
-        )
-        forecast = case.head.eval().predict(case.encoded(windows)).steps.values
-        case.head.calibrate(lambda: iter([(case.encoded(windows), case.targets(windows))]))
-        calibrated = list((case.head.predict(case.encoded(windows)).quantiles or {}).values())
-        return [loss.detach(), forecast, *calibrated, *(parameter.detach() for parameter in first.parameters())]
-    raise refused
+    return Case(member, SPECS[1], alone)

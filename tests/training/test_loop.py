@@ -275,7 +275,7 @@ def test_progress_and_reports_and_history_tell_the_same(tmp_path):
 
 
 def test_a_warm_start_is_validated_before_the_first_update_and_kept_where_nothing_is_better(tmp_path):
-    losses, reports = iter([1.0, 2.0, 0.5, 3.0, 9.0]), []
+    losses, reports = iter([1.0, 2.0, 3.0, 0.5, 9.0]), []
 
     def validate(model):
         return {"loss": next(losses), "next.right": 0.5}
