@@ -94,7 +94,7 @@ def run(member: Member) -> None:
         options_matter(member, _fingerprint, TRIED)
 
 
-TRIED = {"samples": (30,), "linear": (3,), "steps": (3,), "season": (3,)}
+TRIED: dict[str, tuple[int, ...]] = dict(samples=(30,), linear=(3,), steps=(3,), season=(3,))
 """Values of options that are small enough for these windows."""
 
 
