@@ -61,7 +61,9 @@ def tuned_value(chosen: Set, measure: Measure) -> float | None:
 def page(rows: Sequence[Row], part: str) -> str:
     """docs/first_run.md: the newest whole row of each set."""
     newest = {row["set"]: row for row in rows if row["kind"] == "row" and row["part"] == part and not row["most_rows"]}
-    estimates = {row["set"]: row["minutes"] for row in rows if row["kind"] == "estimate" and "error" not in row}
+    estimates = {
+        row["set"]: row["processor_minutes"] for row in rows if row["kind"] == "estimate" and "error" not in row
+    }
     entries = [(chosen, newest[chosen.name]) for chosen in SETS if chosen.listed and chosen.name in newest]
     good = [(chosen, row) for chosen, row in entries if "error" not in row]
     figures = [
@@ -100,8 +102,9 @@ def page(rows: Sequence[Row], part: str) -> str:
             "Value with its 95 % interval, over the seeds where there are several. The difference is to the best"
             " baseline, paired by example, with p corrected for the number of figures (Holm); **worse** where it is"
             " real. Tuned is the recipe of `recipes/` in [results.md](results.md), on the same test rows. Epochs are"
-            " those of the first seed, the best one in brackets; minutes are those of the whole command. Before: what"
-            " the defaults of the version before took, estimated from two epochs."
+            " those of the first seed, the best one in brackets. Minutes are those that the whole command had a"
+            " processor, divided by its threads, so that other work on the machine does not count. Before: what"
+            " training took with the defaults of the version before, estimated from two epochs."
         ),
         "",
         *_head(
@@ -241,8 +244,8 @@ def _verdict(shown: Figures, p_value: float) -> str:
 
 
 def _minutes(row: Row) -> float:
-    """Of one run, the mean over seeds."""
-    return statistics.fmean(run["seconds"] for run in row["runs"]) / 60
+    """Of a processor for one run, the mean over seeds."""
+    return statistics.fmean(run["processor_seconds"] for run in row["runs"]) / 60
 
 
 def _number(shown: Figures, value: float, sign: str = "") -> str:

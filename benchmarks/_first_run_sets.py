@@ -16,7 +16,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -160,10 +160,10 @@ def _mr_documents(root: Path) -> Tables:
     folds: list[list[Row]] = [[] for _ in range(FOLDS)]
     with tarfile.open(root / "movie-review-documents" / "review_polarity.tar.gz") as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            *_, label, name = member.name.split("/")
-            if name.startswith("cv") and member.isfile():
+            path = PurePosixPath(member.name)
+            if member.isfile() and path.match("cv*.txt"):
                 text = archive.extractfile(member).read().decode("utf-8")
-                folds[int(name[2:5]) // 100].append((text, label))
+                folds[int(path.name[2:5]) // 100].append((text, path.parent.name))
     return _by_fold(("text", "sentiment"), folds, 1)
 
 

@@ -34,6 +34,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -130,6 +131,8 @@ class Trained:
     Args:
         folder: of the run.
         seconds: of the whole command: reading, training, measuring.
+        processor_seconds: those that it had a processor, divided by its threads: what `seconds` are where nothing else
+            runs.
         training_seconds: of its epochs.
         epochs: that were trained.
         best_epoch: the epoch whose weights were best in validation.
@@ -138,6 +141,7 @@ class Trained:
 
     folder: Path
     seconds: float
+    processor_seconds: float
     training_seconds: float
     epochs: int
     best_epoch: int | None
@@ -189,7 +193,7 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
     if kept.is_file():
         return Trained(folder, **json.loads(kept.read_text(encoding="utf-8")))
     words += ["--seed", str(seed), "--folder", str(folder), "--resume", "--device", "cpu", "--json"]
-    began = time.monotonic()
+    began, before = time.monotonic(), children_seconds(options)
     limit = GRACE * budget + STOP_SECONDS if own else budget
     interrupted = not _ended(words, folder, options, limit)
     if interrupted:
@@ -202,6 +206,7 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
     run = Trained(
         folder,
         time.monotonic() - began,
+        children_seconds(options) - before,
         epochs[-1]["seconds"] if epochs else 0.0,
         len(epochs),
         best[-1] if best else None,
@@ -213,14 +218,14 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
 
 
 def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, epochs: int | None = None) -> bool:
-    """Runs the command; False where it was interrupted, after `limit` seconds or `epochs` epochs.
+    """Runs the command; False where it was interrupted, after `limit` seconds of a processor or `epochs` epochs.
 
     Errors:
         Failed: it ended with an error.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    log, deadline = folder.with_suffix(".log"), time.monotonic() + limit
-    with log.open("w", encoding="utf-8") as notes, folder.with_suffix(".report").open("w") as report:
+    log, began = folder.with_suffix(".log"), time.monotonic()
+    with log.open("a", encoding="utf-8") as notes, folder.with_suffix(".report").open("w") as report:
         print("+ ostinato", shlex.join(words), file=notes, flush=True)
         process = subprocess.Popen(
             [sys.executable, "-m", "ostinato", *words],
@@ -231,8 +236,8 @@ def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, e
         )
         try:
             while process.poll() is None:
-                done = len(_epochs(folder))
-                if time.monotonic() > deadline or (epochs is not None and done >= epochs):
+                passed = running_seconds(process.pid, options) or time.monotonic() - began
+                if passed > limit or (epochs is not None and len(_epochs(folder)) >= epochs):
                     process.send_signal(signal.SIGINT)
                     process.wait(STOP_SECONDS)
                     return process.returncode == 0
@@ -246,6 +251,21 @@ def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, e
         *_, last = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         raise Failed(f"exit {process.returncode}: {last}; see {log}")
     return True
+
+
+def children_seconds(options: Options) -> float:
+    """Processor seconds of all commands that have ended, divided by their threads."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) / options.threads
+
+
+def running_seconds(pid: int, options: Options) -> float | None:
+    """Those of a command that is running; None where the system does not tell."""
+    try:
+        *_, user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:13]
+    except OSError:
+        return None
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") / options.threads
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:
@@ -271,8 +291,10 @@ def estimated(chosen: Set, options: Options) -> dict[str, Any]:
     folder = options.work / "runs" / f"{chosen.name}-estimate"
     shutil.rmtree(folder, ignore_errors=True)
     words = [*command_of(chosen, files, None), "--seed", "1", "--folder", str(folder), "--device", "cpu"]
-    began = time.monotonic()
+    began, before = time.monotonic(), children_seconds(options)
     _ended(words, folder, options, options.budget(chosen), EPOCHS_LOOKED_AT)
+    wall = time.monotonic() - began
+    share = (children_seconds(options) - before) / wall
     ends = [0.0, *(event["seconds"] for event in _epochs(folder))][: 1 + EPOCHS_LOOKED_AT]
     epochs = bundles.load(folder).recipe["training"]["epochs"]
     if len(ends) > 1:
@@ -280,11 +302,12 @@ def estimated(chosen: Set, options: Options) -> dict[str, Any]:
     else:
         lines = PROGRESS.findall(folder.with_suffix(".log").read_text(encoding="utf-8"))
         if not lines:
-            raise Failed(f"no progress within {time.monotonic() - began:,.0f} s; give more --minutes")
+            raise Failed(f"no progress within {wall:,.0f} s; give more --minutes")
         done, total = (int(number.replace(",", "")) for number in lines[-1])
-        seconds = (time.monotonic() - began) / done * total
+        seconds = wall / done * total
     shutil.rmtree(folder, ignore_errors=True)
-    return {"epoch_seconds": [round(float(one), 2) for one in np.diff(ends)], "epochs": epochs, "minutes": seconds / 60}
+    measured = {"epoch_seconds": np.diff(ends).round(2).tolist(), "epochs": epochs}
+    return {**measured, "minutes": seconds / 60, "processor_minutes": share * seconds / 60}
 
 
 def tables_of(chosen: Set, options: Options) -> Path:

@@ -152,7 +152,14 @@ def figures(value: float, baseline: float, p_value: float, real: bool) -> dict:
 
 
 def row(name: str, shown: dict, seconds: float = 60.0) -> dict:
-    timing = {"seconds": seconds, "training_seconds": 1.0, "epochs": 5, "best_epoch": 3, "interrupted": False}
+    timing = {
+        "seconds": 9.0,
+        "processor_seconds": seconds,
+        "training_seconds": 1.0,
+        "epochs": 5,
+        "best_epoch": 3,
+        "interrupted": False,
+    }
     head = {"kind": "row", "set": name, "part": "test", "package": "abc", "most_rows": None, "rows": [60, 10]}
     on = {"machine": {"cores": 2, "threads": 1, "processor": "P", "torch": "2"}, "date": "2026-01-01"}
     return {**head, "runs": [timing], "measures": [shown], **on}
@@ -168,7 +175,7 @@ def test_the_page_counts_what_is_really_worse_after_holms_correction(tool, sets,
         row("three", figures(60.0, 75.0, 0.002, True)),
         row("five", figures(75.0, 75.0, 0.9, False)),
         {"kind": "row", "set": "four", "part": "test", "package": "abc", "most_rows": None, "error": "no such file"},
-        {"kind": "estimate", "set": "one", "part": "test", "package": "old", "minutes": 4.0},
+        {"kind": "estimate", "set": "one", "part": "test", "package": "old", "processor_minutes": 4.0},
         {**row("one", figures(1.0, 2.0, 0.5, False)), "part": "valid"},
         {**row("one", figures(1.0, 2.0, 0.5, False)), "most_rows": 200},
     ]
