@@ -21,6 +21,8 @@ SURE_ROWS = 50
 """Fewer rows than these make no guess a sure one."""
 EACH_SYMBOL = 20
 """Symbols of a small closed vocabulary are seen so often on average."""
+PART_SEPARATORS, MOSTLY = (";", "|"), 0.9
+"""What divides the parts of a cell such as `N;GEN;SG`, and the share of cells that have several."""
 MOST_LETTERS = 26
 LONG_WORD = 12
 
@@ -51,13 +53,13 @@ def held(cells: Sequence[Any]) -> list[Any]:
 
 
 def kind_of(kind: str | None, cells: Sequence[Any]) -> Guess:
-    """The kind that the caller named, or that the cells of a column look like, none of them missing."""
-    return Guess(kind, "as told") if kind is not None else _guessed(cells)
+    """The kind that the caller named, or that the cells of an input look like, none of them missing."""
+    return Guess(kind, "as told") if kind is not None else _of_parts(cells) or _guessed(cells)
 
 
 def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     """As `kind_of`, for an output."""
-    guess = kind_of(kind, cells)
+    guess = Guess(kind, "as told") if kind is not None else _guessed(cells)
     if guess.settings == "series":
         return Guess("tokens", guess.reason, "lists of numbers are forecast with --out COLUMN:series")
     return guess
@@ -90,6 +92,28 @@ def _guessed(cells: Sequence[Any]) -> Guess:
         reason = f"{len(vocabulary):,} different words over and over in {len(texts):,} rows"
         return Guess("tokens", reason, "for sentences write text, whose pieces also cover words never seen")
     return Guess("text", f"{share}, {mean:.1f} words each")
+
+
+def _of_parts(cells: Sequence[Any]) -> Guess | None:
+    """Symbols between separators, fewer than the combinations that they make: new combinations of them have a meaning
+    too."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
+    combinations = set(texts)
+    if len(texts) < len(cells) or any(len(text.split()) != 1 for text in combinations):
+        return None
+    for separator in PART_SEPARATORS:
+        parts = Counter(part for text in texts for part in text.split(separator))
+        whole = sum(separator in text for text in texts)
+        few = len(parts) < len(combinations) and len(parts) * EACH_SYMBOL <= parts.total()
+        if few and "" not in parts and whole >= MOSTLY * len(texts):
+            shown = _short(max(combinations, key=len))
+            reason = f"{len(parts)} different parts in {len(combinations)} combinations, such as {shown}"
+            return Guess(
+                {"type": "tokens", "separator": separator},
+                f"{reason}: each part is a step",
+                "for one label write category",
+            )
+    return None
 
 
 def _of_lists(lists: Sequence[list[Any]]) -> Guess:

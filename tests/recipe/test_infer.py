@@ -19,6 +19,7 @@ STARS = [DRAW.randint(1, 5) for _ in range(100)]
 PRICES = [round(DRAW.random() * 100, 2) for _ in range(100)]
 DNA = ["".join(DRAW.choices("ACGT", k=60)) for _ in range(100)]
 TURNS = [" ".join(DRAW.choices(["left", "right", "on"], k=DRAW.randint(1, 6))) for _ in range(100)]
+FEATURES = [";".join(map(DRAW.choice, (["N", "V"], ["NOM", "GEN", "ACC"], ["SG", "PL"]))) for _ in range(100)]
 FOLDED = [
     ("".join(DRAW.choices("ACDEFGHIK", k=length)), "".join(DRAW.choices("HEC", k=length))) for length in range(12, 112)
 ]
@@ -43,6 +44,7 @@ COLUMNS = {
     "years": ([1900 + row % 20 for row in range(100)], "number", False),
     "dna": (DNA, {"type": "tokens", "separator": ""}, False),
     "turns": (TURNS, "tokens", False),
+    "features": (FEATURES, {"type": "tokens", "separator": ";"}, False),
     "names": ([f"person {row}" for row in range(100)], "text", True),
 }
 
@@ -54,6 +56,14 @@ def test_the_kind_of_a_column_is_seen_in_its_cells(tmp_path, name, form):
     made = guess(table(tmp_path, {"x": cells, "y": TOPICS}, form), ["x"], ["y"]).inputs["x"]
     assert made.settings == kind, made
     assert (made.instead is None) == is_sure, made
+
+
+def test_parts_between_separators_are_steps_of_an_input_and_one_label_of_an_output(tmp_path):
+    made = guess(table(tmp_path, {"x": PROSE, "y": FEATURES}), ["x"], ["y"])
+    assert made.outputs["y"].settings == "category"
+    for cells in (["a;b", "c;d"] * 50, [cell.replace(";", " ") for cell in FEATURES], [f"x;{row}" for row in range(100)]):
+        made = guess(table(tmp_path, {"x": cells, "y": TOPICS}), ["x"], ["y"])
+        assert made.inputs["x"].settings != {"type": "tokens", "separator": ";"}
 
 
 @pytest.mark.parametrize(
