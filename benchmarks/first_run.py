@@ -37,7 +37,6 @@ import re
 import resource
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -238,7 +237,7 @@ def _ended(words: Sequence[str], folder: Path, options: Options, limit: float, e
             while process.poll() is None:
                 passed = running_seconds(process.pid, options) or time.monotonic() - began
                 if passed > limit or (epochs is not None and len(_epochs(folder)) >= epochs):
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
                     process.wait(STOP_SECONDS)
                     return process.returncode == 0
                 time.sleep(POLL_SECONDS)
