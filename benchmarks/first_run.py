@@ -76,6 +76,8 @@ POLL_SECONDS, STOP_SECONDS = 0.2, 120.0
 """Between two looks at a run, and what it has to end once it is interrupted."""
 GRACE = 2.0
 """How many budgets a run may take that keeps its own: reading and measuring come on top of it."""
+FINISHING = 10.0
+"""How many budgets the first epoch may take where none ends within one."""
 EPOCHS_LOOKED_AT = 2
 NEAREST_ROWS = 256
 """Rows whose nearest training rows are looked for at once."""
@@ -198,8 +200,9 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
     if interrupted:
         done = len(_epochs(folder))
         more = ["--set", f"training.epochs={max(1, done)}"]
-        if not _ended(words + more, folder, options, 2 * limit + STOP_SECONDS):
-            raise Failed(f"not ended {2 * limit + STOP_SECONDS:,.0f} s after it was interrupted after epoch {done}")
+        longest = FINISHING * limit + STOP_SECONDS
+        if not _ended(words + more, folder, options, longest):
+            raise Failed(f"not ended {longest:,.0f} s after it was interrupted after epoch {done}")
     epochs = _epochs(folder)
     best = [event["epoch"] for event in _history(folder) if event.get("best")]
     run = Trained(
