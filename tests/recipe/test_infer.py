@@ -61,7 +61,11 @@ def test_the_kind_of_a_column_is_seen_in_its_cells(tmp_path, name, form):
 def test_parts_between_separators_are_steps_of_an_input_and_one_label_of_an_output(tmp_path):
     made = guess(table(tmp_path, {"x": PROSE, "y": FEATURES}), ["x"], ["y"])
     assert made.outputs["y"].settings == "category"
-    for cells in (["a;b", "c;d"] * 50, [cell.replace(";", " ") for cell in FEATURES], [f"x;{row}" for row in range(100)]):
+    for cells in (
+        ["a;b", "c;d"] * 50,
+        [cell.replace(";", " ") for cell in FEATURES],
+        [f"x;{row}" for row in range(100)],
+    ):
         made = guess(table(tmp_path, {"x": cells, "y": TOPICS}), ["x"], ["y"])
         assert made.inputs["x"].settings != {"type": "tokens", "separator": ";"}
 
