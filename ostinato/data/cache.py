@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ostinato.data.contract import Block
+from ostinato.data.contract import Block, Numbers
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
 from ostinato.files import explained, sync
@@ -65,9 +65,7 @@ class Dataset:
     def lengths(self) -> dict[str, np.ndarray]:
         return {name: np.diff(array) for (name, part), array in self._arrays.items() if part == "offsets"}
 
-    def steps(
-        self, name: str, rows: Sequence[int] | np.ndarray, first: Any = 0, last: np.ndarray | None = None
-    ) -> Steps:
+    def steps(self, name: str, rows: Numbers, first: Any = 0, last: np.ndarray | None = None) -> Steps:
         """One column of these rows as a batch, in their order: symbols (N,) int64, or values (N, C) float32.
 
         Args:

@@ -15,6 +15,10 @@ import numpy as np
 from ostinato.data.lines import file_digest
 from ostinato.errors import DataError
 
+Numbers = Sequence[int] | np.ndarray
+"""Whole numbers, such as those of rows."""
+Rows = Numbers | None
+"""The numbers of some rows; None: all."""
 BLOCK_VALUES = 1 << 20
 """Values of lists in a block: as Python's own objects they take 30 bytes and more."""
 LETTERS = 32
@@ -43,7 +47,7 @@ class Block:
 
     source: str
     unit: str
-    lines: Sequence[int] | np.ndarray
+    lines: Numbers
     columns: dict[str, list[Any]]
     text: bool
 

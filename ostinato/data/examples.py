@@ -14,6 +14,7 @@ import torch
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset
+from ostinato.data.contract import Numbers
 from ostinato.data.read import Table
 from ostinato.data.streams import Chunk, Streams
 from ostinato.data.windows import WindowBatches, Windows
@@ -26,7 +27,6 @@ from ostinato.steps import Steps
 EARLY = 0.8
 """The share of a series' windows that a closed form is fitted on; the rest chooses how."""
 
-Numbers = Sequence[int] | np.ndarray
 Part = np.ndarray | Chunk
 """What one batch of training holds: numbers of examples or, of streams, the pieces of a chunk."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars
 
-from ostinato.data.contract import BLOCK_VALUES, Block, FileSource, ParallelFiles, demand_distinct
+from ostinato.data.contract import BLOCK_VALUES, Block, FileSource, Numbers, ParallelFiles, demand_distinct
 from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, line_blocks, text_blocks
 from ostinato.errors import DataError
 
@@ -163,7 +163,7 @@ class Delimited(FileSource):
             raise self._wrong(data, line, int(quotes[-1]), problem)
         return int(ends[-1]) + 1 if len(ends) else 0
 
-    def _lines(self, data: bytes, line: int) -> Sequence[int] | np.ndarray:
+    def _lines(self, data: bytes, line: int) -> Numbers:
         """The line on which each record begins, once all records are known to have as many fields as the header."""
         raw, ends = np.frombuffer(data, np.uint8), self._ends(data, line)
         starts = np.concatenate([[0], ends[:-1] + 1])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ostinato.data.columns import Conll, Fasta, TimeSeries
-from ostinato.data.contract import Block, FileSource, Source
+from ostinato.data.contract import Block, FileSource, Rows, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
 from ostinato.data.manifest import Manifest
 from ostinato.data.memory import Memory, is_frame
@@ -141,21 +141,21 @@ class Table:
                 break
         return first
 
-    def column(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+    def column(self, name: str, rows: Rows = None) -> list[Any]:
         """The cells of one column, unparsed, in row order; of `rows` alone where they are given."""
         return list(self.cells(name, rows))
 
-    def cells(self, name: str, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[Any]:
+    def cells(self, name: str, rows: Rows = None) -> Iterator[Any]:
         """What `column` lists, streamed."""
         for block in self._some(name, rows):
             yield from block.columns[name]
 
-    def values(self, name: str, modality: Modality, rows: Sequence[int] | np.ndarray | None = None) -> Iterator[Any]:
+    def values(self, name: str, modality: Modality, rows: Rows = None) -> Iterator[Any]:
         """The cells of one column as raw values of a modality, None where one is missing, streamed in row order."""
         for block in self._some(name, rows):
             yield from raw_values(block, name, modality)
 
-    def _some(self, name: str, rows: Sequence[int] | np.ndarray | None) -> Iterator[Block]:
+    def _some(self, name: str, rows: Rows) -> Iterator[Block]:
         """One column in blocks that hold these rows alone, each once; None: all."""
         wanted = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         for start, block in self._pass((name,)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset
+from ostinato.data.contract import Rows
 from ostinato.data.series import Gathered, Times, moment, seasonal_error, shown
 from ostinato.errors import DataError
 from ostinato.metrics.contract import Order
@@ -18,8 +19,6 @@ from ostinato.steps import Steps
 
 Reach = Literal["past", "ahead", "target", "whole"]
 """The steps of a column in a window: before the origin, before and after, after; or the one value of the series."""
-Rows = Sequence[int] | np.ndarray | None
-"""Numbers of windows; None: all."""
 VALID_SHARE = 10
 """One step in ten is kept for validation by default."""
 

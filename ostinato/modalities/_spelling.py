@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from ostinato.modalities.contract import Array
+
 BEGIN, END, UNKNOWN, FIRST = range(4)
 """The numbers of special symbols, and the first of the others."""
 SPECIAL = ("<begin>", "<end>", "<unknown>")
@@ -31,7 +33,7 @@ class Spelling:
         """How many numbers there are, 0 included."""
         return len(self._characters) + FIRST_CHARACTER
 
-    def beside(self, ids: Sequence[int] | np.ndarray, words: Sequence[str]) -> np.ndarray:
+    def beside(self, ids: Array, words: Sequence[str]) -> np.ndarray:
         """The steps (T, 1 + L) of words with these numbers, spelt so."""
         encoded = np.zeros((len(ids), 1 + self.longest), dtype=np.int32)
         encoded[:, 0] = ids
@@ -49,7 +51,7 @@ class Spelling:
         self._number = {character: number for number, character in enumerate(self._characters, FIRST_CHARACTER)}
 
 
-def numbers(steps: Sequence[int] | np.ndarray) -> list[int]:
+def numbers(steps: Array) -> list[int]:
     """The numbers of the words, with a spelling beside them or without."""
     array = np.asarray(steps)
     return (array[:, 0] if array.ndim == 2 else array).tolist()

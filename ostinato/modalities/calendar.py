@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
-from ostinato.modalities.contract import Modality, Traits, Values
+from ostinato.modalities.contract import Array, Modality, Traits, Values
 
 Cycle = Literal["hour", "weekday", "month", "yearday"]
 
@@ -87,12 +87,12 @@ class Calendar(Modality):
         turns = 2 * np.pi * np.stack([parts[cycle] for cycle in self.cycles], 1)
         return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), self.spec.size).astype(np.float32)
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> list[list[float]]:
+    def decode(self, array: Array) -> list[list[float]]:
         """The place in each cycle, from 0 to 1: the date itself is not kept."""
         circle = np.asarray(array, dtype=np.float64).reshape(-1, len(self.cycles), 2)
         return (np.arctan2(circle[..., 0], circle[..., 1]) / (2 * np.pi) % 1).tolist()
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         return [
             " ".join(f"{name} {place:.2f}" for name, place in zip(self.cycles, step)) for step in self.decode(array)
         ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, closest, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line
-from ostinato.modalities.contract import MISSING, Features, Labels, Modality
+from ostinato.modalities.contract import MISSING, Array, Features, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -153,14 +153,14 @@ class Category(Modality):
             "model cannot take it"
         )
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str] | None:
+    def decode(self, array: Array) -> str | list[str] | None:
         """The label, or None where nobody gave one; with `multilabel` a list."""
         numbers = np.asarray(array).reshape(-1)
         if self._several:
             return [label for label, chosen in zip(self._labels, numbers.tolist()) if chosen >= 0.5]
         return None if numbers[0] == MISSING else self._labels[int(numbers[0])]
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         if self._several:
             return [self.write(self.decode(step)) for step in np.asarray(array).reshape(-1, len(self._labels))]
         return ["<missing>" if number == MISSING else self._labels[number] for number in np.asarray(array).tolist()]

@@ -15,6 +15,10 @@ MISSING = -1
 """A step of `Labels` that nobody gave a label; losses and metrics leave it out. In values it is NaN."""
 
 
+Array = Sequence[int] | np.ndarray
+"""The steps of an encoded example, or some of them."""
+
+
 Subwords = Literal["none", "first", "last", "mean"]
 """Which of a word's pieces represents it where words have labels; none: pieces are steps of their own."""
 
@@ -202,12 +206,12 @@ class Modality(ABC):
         """One raw value as (T, ...) in the type and shape of `spec.stored`; T = 1 where it is no sequence."""
 
     @abstractmethod
-    def decode(self, array: Sequence[int] | np.ndarray) -> Any:
+    def decode(self, array: Array) -> Any:
         """The raw value of one encoded example; what is not a step of the modality (begin, end) does not appear in
         it."""
 
     @abstractmethod
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         """One word per step, as a person would read it: for the axes of a picture."""
 
     @property

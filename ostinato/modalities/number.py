@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import DataError, shown
-from ostinato.modalities.contract import Features, Modality, Values
+from ostinato.modalities.contract import Array, Features, Modality, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_number
 
 
@@ -106,7 +106,7 @@ class Number(Modality):
             )
         return np.array([[value]], dtype=np.float32)
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> float | None:
+    def decode(self, array: Array) -> float | None:
         """The number in the data's unit; None where it is missing."""
         z = np.float32(np.asarray(array).reshape(-1)[0])
         if np.isnan(z):
@@ -124,7 +124,7 @@ class Number(Modality):
         y = math.log1p(max(value, np.nextafter(-1.0, 0.0))) if self._log else value
         return np.float32((y - self._shift) / self._spread)
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         value = self.decode(array)
         number = "NA" if value is None else f"{value:.6g}"
         return [number if self._unit is None else f"{number} {self._unit}"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Features, Modality, Traits, Values
+from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
 
 
@@ -134,7 +134,7 @@ class Series(Modality):
         """Mean and deviation that encoded steps are scaled by, where these are not of the row."""
         return (self._mean, self._deviation) if self._scale == "dataset" else (0.0, 1.0)
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> list[float | None] | list[list[float | None]]:
+    def decode(self, array: Array) -> list[float | None] | list[list[float | None]]:
         """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still
         scaled."""
         steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
@@ -145,7 +145,7 @@ class Series(Modality):
         values[sign | np.isnan(steps[:, : len(self._mean)])] = None
         return values[:, 0].tolist() if len(self._mean) == 1 else values.tolist()
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         values = self.decode(array)
         steps = [[step] for step in values] if len(self._mean) == 1 else values
         return [" ".join("NA" if value is None else f"{value:.3g}" for value in step) for step in steps]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line
-from ostinato.modalities.contract import MISSING, Choices, Labels, Modality
+from ostinato.modalities.contract import MISSING, Array, Choices, Labels, Modality
 from ostinato.raw import schemes
 
 
@@ -196,11 +196,11 @@ class Tags(Modality):
         tags = schemes.tags_of(schemes.spans(read), len(read), scheme)
         return [None if label is None else tag for label, tag in zip(read, tags, strict=True)]
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> list[str | None]:
+    def decode(self, array: Array) -> list[str | None]:
         tags = [None if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
         return tags if self._scheme is None else self._written(tags, self._reads)
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         return ["<missing>" if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
 
     @property

@@ -13,7 +13,7 @@ from pydantic import Strict
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
-from ostinato.modalities.contract import Features, Modality, Subwords, Symbols, Tokenized, Traits, Worded
+from ostinato.modalities.contract import Array, Features, Modality, Subwords, Symbols, Tokenized, Traits, Worded
 from ostinato.raw.words import pattern
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers.contract import Spelt, Tokenizer
@@ -210,7 +210,7 @@ class Text(Modality, Tokenized, Worded):
             encoded = self._characters.beside(encoded, spellings)
         return np.column_stack([encoded, np.array(begins, np.int32)]) if self._by_words else encoded
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> str | list[str]:
+    def decode(self, array: Array) -> str | list[str]:
         """The text; with `subword_pooling` the list of words."""
         if not self._by_words:
             return self._said(numbers(array))
@@ -224,7 +224,7 @@ class Text(Modality, Tokenized, Worded):
             [None if number == UNKNOWN else number - FIRST for number in ids if number not in (BEGIN, END)]
         )
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         if self._labels is None:
             self._labels = [*SPECIAL, *self.tokenizer.pieces()]
         return [self._labels[number] for number in numbers(array)]

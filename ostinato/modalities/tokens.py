@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
-from ostinato.modalities.contract import Choices, Features, Modality, Symbols, Traits, Worded
+from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
 
@@ -156,11 +156,11 @@ class Tokens(Modality, Worded):
         ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
         return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 
-    def decode(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def decode(self, array: Array) -> list[str]:
         ids = [number for number in numbers(array) if number not in (BEGIN, END)]
         return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST] for number in ids]
 
-    def labels(self, array: Sequence[int] | np.ndarray) -> list[str]:
+    def labels(self, array: Array) -> list[str]:
         labels = (*SPECIAL, *self._symbols)
         return [labels[number] for number in numbers(array)]
 
