@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from ostinato.modalities.contract import (
         MISSING,
+        Array,
         Choices,
         Features,
         Labels,
