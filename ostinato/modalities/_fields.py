@@ -1,6 +1,7 @@
 """Raw values as one field of one line, and in a message."""
 
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,16 @@ def _string(raw: Any, noun: str) -> str:
     if not isinstance(raw, str):
         raise DataError(f"a {noun} must be a string or a whole number, not {shown(raw)}")
     return raw
+
+
+def why_labels_are_new(counts: Mapping[str, int], seen: Collection[str]) -> str | None:
+    """Why other rows may have labels that the training rows lack; None where nothing tells of it.
+
+    Args:
+        counts: how often each label occurs in training.
+        seen: the labels of validation.
+    """
+    new, rare = sorted(seen - counts.keys()), sum(count == 1 for count in counts.values())
+    if new:
+        return f"validation has labels that training lacks, such as {new[0]}"
+    return f"{rare:,} of {len(counts):,} labels occur once in training: other rows may have new ones" if rare else None

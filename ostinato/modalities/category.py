@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, closest, nearest, shown
-from ostinato.modalities._fields import is_missing, items, one_line
-from ostinato.modalities.contract import MISSING, Array, Features, Labels, Modality
+from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
+from ostinato.modalities.contract import MISSING, Array, Choices, Features, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -97,6 +97,12 @@ class Category(Modality):
             raw = self.parse(raw)
         labels = items(list(raw) if isinstance(raw, (set, frozenset)) else raw, "label")
         return list(dict.fromkeys(map(_text, labels)))
+
+    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+        """Missing labels where some of other rows are new."""
+        counts = Counter(label for raw in train for label in self._read(raw))
+        why = why_labels_are_new(counts, {label for raw in valid for label in self._read(raw)})
+        return {} if why is None else {"unknown": ("missing", f"{why}; in metrics they count as wrong")}
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
-from ostinato.modalities._fields import is_missing, items, one_line
+from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
 from ostinato.modalities.contract import MISSING, Array, Choices, Labels, Modality
 from ostinato.raw import schemes
 
@@ -136,10 +136,7 @@ class Tags(Modality):
                 choices["scheme"] = "bioes", f"{reason}; the last step and spans of one step have tags of their own"
                 choices["lenient"] = True, "tags that the scheme does not allow are read as conlleval reads them"
             choices["head.type"] = "crf", f"{reason}; which tags may follow each other counts"
-        new, rare = sorted(labels - kinds.keys()), [label for label, count in kinds.items() if count == 1]
-        if new or rare:
-            why = f"validation has labels that training lacks, such as {new[0]}" if new else ""
-            why = why or f"{len(rare):,} labels occur once in training, so that other rows may have new ones"
+        if (why := why_labels_are_new(kinds, labels)) is not None:
             choices["unknown"] = "missing", f"{why}; in metrics they count as wrong"
         return choices
 

@@ -139,7 +139,21 @@ def test_a_label_that_training_never_saw_is_named_with_its_line(folder, refuses)
         "known: no, yes",
         "unknown: missing",
     ]
-    refuses(LABELS, says)
+    refuses(LABELS.replace("category", "{type: category, unknown: error}"), says)
+
+
+def test_a_label_of_validation_that_training_never_saw_does_not_stop_training_where_nothing_is_said(folder, train):
+    write_labels(folder / "valid.csv", [*labels(6), ("abc", "yees")])
+    said = train(LABELS)
+    assert "outputs.label.unknown = missing (validation has labels that training lacks, such as yees" in said.err
+
+
+def test_a_label_that_occurs_once_does_not_stop_training_wherever_it_is_set_aside(folder, cli):
+    write_labels(folder / "all.csv", [*labels(18), ("abc", "never"), ("abcd", "once")])
+    for seed in range(1, 4):
+        said = cli("train", "all.csv", "--in", "text", "--out", "label", "--folder", f"run{seed}", "--seed", str(seed),
+                   "--set", "training.epochs=1")  # fmt: skip
+        assert said.code == 0, said.err
 
 
 def test_a_bad_test_split_does_not_cost_the_training(folder, cli, refused):

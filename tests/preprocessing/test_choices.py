@@ -154,7 +154,7 @@ def test_labels_that_training_lacks_are_missing_ones():
     assert recipe.settings.outputs["tags"].unknown == "missing"
     assert "such as INTJ" in recipe.reasons["outputs.tags.unknown"]
     once = chosen([*TRAIN, new[-1]], VALID)
-    assert "1 labels occur once in training" in once.reasons["outputs.tags.unknown"]
+    assert "1 of 4 labels occur once in training" in once.reasons["outputs.tags.unknown"]
     assert chosen(TRAIN, VALID).settings.outputs["tags"].unknown == "error"
     with pytest.raises(DataError, match="INTJ"):
         chosen(TRAIN, new, tags={"unknown": "error"})
