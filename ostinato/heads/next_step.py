@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
+from ostinato.heads._losses import described
 from ostinato.heads.contract import Loss, NextHead, Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
@@ -51,8 +52,9 @@ class NextStep(NextHead):
             training (TAR).
 
     Errors:
-        ConfigError: the first input read gives no steps, or another one gives no summary; or it has no embedding to tie
-            to; an adaptive softmax that is tied or smoothed, or cutoffs outside the vocabulary.
+        ConfigError: a step of the output is no symbol; the first input read gives no steps, or another one gives no
+            summary; or it has no embedding to tie to; an adaptive softmax that is tied or smoothed, or cutoffs outside
+            the vocabulary.
 
     Source: Mikolov 2010 (Interspeech, 1045); tied weights: Press and Wolf 2017, arXiv:1608.05859; Inan 2017,
         arXiv:1611.01462; adaptive softmax: Grave 2017, arXiv:1609.04309.
@@ -77,6 +79,11 @@ class NextStep(NextHead):
         temporal_activation_regularization: NonNegative = 0.0,
     ):
         super().__init__()
+        if not isinstance(spec, Symbols):
+            raise ConfigError(
+                f"next_step predicts symbols, and a step of this output is {described(spec)}; choose a head that predicts"
+                " those"
+            )
         if sizes[0].steps is None:
             raise ConfigError(
                 "next_step: the input that it continues gives no steps; choose a recurrent or convolutional encoder"

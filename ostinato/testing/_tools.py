@@ -7,16 +7,15 @@ import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato import registry
 from ostinato.errors import ConfigError
-from ostinato.steps import Layout, Steps
 
 TOLERANCE = 1e-5
 """Of the largest value, in float32: a matrix product of one row differs from the same row among others by about
@@ -27,8 +26,11 @@ NUMBERS = (1, 2, 3, 0, 0.5, 0.25, 0.75, 0.9)
 TEXTS = ("_", "lower", "a")
 """Tried for an option that is a text."""
 
+Check = tuple[str, Callable[[], None]]
+"""The name of a law and of what it is tried on, and the trial itself."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Member:
     """A member of a room with some settings; a call makes it as a recipe does, from what goes in by position.
 
@@ -54,18 +56,16 @@ class Member:
     def __call__(self, *positional: Any) -> Any:
         return self.cls(*positional, **self.settings().arguments())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         options = ", ".join(f"{name}: {value}" for name, value in self.options.items())
         return f"{self.cls.__name__.lower()} {{{options}}}"
 
     def given(self, options: dict[str, Any]) -> Member:
-        """The same with these options too; its own go before them."""
-        return replace(self, options=options | self.options)
+        """The same with those of these options that it has; its own go before them."""
+        names = {parameter.name for parameter in registry.keyword_only(self.cls)}
+        return replace(self, options={name: options[name] for name in options if name in names} | self.options)
 
-    def has(self, option: str) -> bool:
-        return any(parameter.name == option for parameter in registry.keyword_only(self.cls))
-
-    def others(self, tried: Mapping[str, Sequence[Any]] = MappingProxyType({})) -> Iterator[Member]:
+    def others(self, tried: Mapping[str, Sequence[Any]]) -> Iterator[Member]:
         """The member with one more option at another value than its default, for each option that is free and each
         value.
 
@@ -76,22 +76,25 @@ class Member:
             if parameter.name in self.options:
                 continue
             values = tried.get(parameter.name) or list(other_values(parameter.annotation, parameter.default))
-            if not values:
+            if not values and not _rooms(parameter.annotation):
                 raise TypeError(f"{self}: no value of {parameter.name} to try beside {parameter.default!r}")
             for value in values:
                 yield replace(self, options={**self.options, parameter.name: value})
 
 
+def _rooms(annotation: Any) -> list[str]:
+    return [mark.name for mark in get_args(annotation) if isinstance(mark, registry.Room)]
+
+
 def other_values(annotation: Any, default: Any) -> Iterator[Any]:
     """Values that a parameter's type allows, other than its default: all of a Literal and all members of a slot, one
     number."""
-    rooms = [mark for mark in get_args(annotation) if isinstance(mark, registry.Room)]
     bare = annotation
     while get_origin(bare) is Annotated:
         bare = get_args(bare)[0]
     parts = get_args(bare)
-    if rooms:
-        yield from (name for name in registry.names(rooms[0].name) if name != default)
+    if rooms := _rooms(annotation):
+        yield from (name for name in registry.names(rooms[0]) if name != default)
     elif get_origin(bare) in (Union, types.UnionType):
         for part in parts:
             if not (part is type(None) and default is None):
@@ -107,27 +110,42 @@ def other_values(annotation: Any, default: Any) -> Iterator[Any]:
     elif bare is bool:
         yield not default
     elif bare in (int, float):
-        number = default if isinstance(default, (int, float)) and default is not None else 0
-        allowed = TypeAdapter(annotation)
+        number = default if isinstance(default, (int, float)) else 0
         halves = (number / 2, number * 2) if bare is float else ()
         near = (*halves, number + 1, number // 2, number - 1, *NUMBERS)
-        yield from [bare(value) for value in near if value != default and _takes(allowed, bare(value))][:1]
+        yield from [bare(value) for value in near if value != default and _takes(annotation, bare(value))][:1]
     elif bare is str:
         yield from [value for value in TEXTS if value != default][:1]
 
 
-def _takes(allowed: TypeAdapter[Any], value: Any) -> bool:
+def _takes(annotation: Any, value: Any) -> bool:
     try:
-        allowed.validate_python(value, strict=True)
+        TypeAdapter(annotation).validate_python(value, strict=True)
     except ValidationError:
         return False
     return True
 
 
-def options_matter(
+def all_checks(
     member: Member,
+    trials: Iterable[tuple[Callable[[Any], None], Any]],
     fingerprint: Callable[[Member], Sequence[Any]],
-    tried: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    tried: Mapping[str, Sequence[Any]],
+) -> list[Check]:
+    """What `laws.run` runs.
+
+    Args:
+        member: whose laws these are.
+        trials: laws, each with the case of the member that it is tried on.
+        fingerprint: all that an option of the member may change; ConfigError where it is refused.
+        tried: values of some options, as `Member.others` takes them.
+    """
+    laws: list[Check] = [(f"{law.__name__}, {case}", partial(law, case)) for law, case in trials]
+    return [*laws, ("options_matter", partial(options_matter, member, fingerprint, tried))]
+
+
+def options_matter(
+    member: Member, fingerprint: Callable[[Member], Sequence[Any]], tried: Mapping[str, Sequence[Any]]
 ) -> None:
     """Law g: each value of each option changes the fingerprint, or is refused by ConfigError."""
     standard = fingerprint(member)
@@ -152,23 +170,35 @@ def same(actual: Sequence[Any], expected: Sequence[Any]) -> bool:
 def near(actual: Tensor, expected: Tensor, what: str, *, floor: float = 1e-3) -> None:
     """Equal to `TOLERANCE` of the largest value, which counts as `floor` at least."""
     assert actual.shape == expected.shape, f"{what}: shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
-    largest = max(floor, expected.abs().max().item()) if expected.numel() else 1.0
-    apart = (actual - expected).abs().max().item() if expected.numel() else 0.0
+    if not expected.numel():
+        return
+    largest = max(floor, expected.double().abs().max().item())
+    apart = (actual.double() - expected.double()).abs().max().item()
     assert math.isfinite(apart) and apart <= TOLERANCE * largest, (
         f"{what}: {apart:.2g} apart, values up to {largest:.2g}"
     )
 
 
-def seeded(make: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Any:
+def seeded(make: Callable[[], Any], dtype: torch.dtype = torch.float32, seed: int = 0) -> Any:
     """A module made by one seed, out of training; what starts at zero is moved away from it, so that a law can see
     it."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     module = make().to(dtype).eval()
     with torch.no_grad():
         for parameter in module.parameters():
             if not parameter.any():
                 parameter.uniform_(-0.5, 0.5)
     return module
+
+
+def trained(model: nn.Module, loss: Callable[[], Tensor], updates: int) -> None:
+    """Trains a model in place; `loss` draws a batch."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(updates):
+        optimizer.zero_grad()
+        loss().backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
 
 
 def drawn(seed: int, dtype: torch.dtype = torch.float32) -> Callable[..., Tensor]:
@@ -179,7 +209,3 @@ def drawn(seed: int, dtype: torch.dtype = torch.float32) -> Callable[..., Tensor
         return torch.randn(*size, generator=random, dtype=torch.float64).to(dtype)
 
     return draw
-
-
-def ragged(values: Tensor, lengths: Iterable[int]) -> Steps:
-    return Steps(values, Layout(list(lengths)))

@@ -1,130 +1,116 @@
-"""Laws of the room `attentions`: each is checked on a member as `layers/attend.py` runs it."""
+"""The laws of attentions: each takes a `Look`, an attention and what it reads, as `layers/attend.py` runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.attentions.contract import Attention
-from ostinato.errors import ConfigError
 from ostinato.layers.attend import Memory, attend
 from ostinato.steps import Layout, Steps
-from ostinato.testing._tools import Member, drawn, options_matter
+from ostinato.testing import _modules
+from ostinato.testing._modules import Case
+from ostinato.testing._tools import Check, Member, all_checks, drawn, near, trained
 
-LENGTHS = (5, 1, 3, 0, 5)
+TRIED: dict[str, Any] = {}
+LENGTHS = (5, 0, 3, 1, 5)
+QUERIES = 4
+SIZES = ((6, 4), (6, 6))
+"""Widths of queries and of the memory; some attentions refuse two widths."""
 
 
 def batch(
-    attention: Attention, num_queries: int, seed: int, lengths: tuple[int, ...] = LENGTHS
+    sizes: tuple[int, int],
+    num_queries: int,
+    seed: int,
+    lengths: tuple[int, ...] = LENGTHS,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Steps, Tensor]:
-    """Queries (B, K, Q), a memory, and weights of a step before (B, K, S), of the attention's type."""
-    draw = drawn(seed, next((parameter.dtype for parameter in attention.parameters()), torch.float64))
-    layout = Layout(list(lengths))
-    query = draw(len(lengths), num_queries, attention.query_size)
-    memory = Steps(draw(layout.total, attention.memory_size), layout)
+    """Queries (B, K, Q), a memory, and weights of a step before (B, K, S)."""
+    draw, layout = drawn(seed, dtype), Layout(list(lengths))
+    query = draw(len(lengths), num_queries, sizes[0])
+    memory = Steps(draw(layout.total, sizes[1]), layout)
     scores = draw(len(lengths), num_queries, layout.longest).masked_fill(~layout.mask.unsqueeze(1), -1e9)
     return query, memory, scores.softmax(2) * layout.mask.unsqueeze(1)
 
 
-def check_weights(attention: Attention) -> None:
-    """Weights are shares of the real steps, the context their sum; an example without steps has neither."""
-    query, memory, previous = batch(attention, 4, seed=0)
-    kept = Memory.of(attention, memory)
-    context, weights = attend(attention, query, kept.keys, kept.values, memory.layout, previous)
-    real = memory.layout.mask.unsqueeze(1)
-    assert (weights >= 0).all() and (weights[(~real).expand_as(weights)] == 0).all()
-    full = (memory.layout.lengths > 0).to(weights).unsqueeze(1).expand(-1, 4)
-    torch.testing.assert_close(weights.sum(2), full)
-    for example, steps in enumerate(memory.split()):
-        expected = weights[example, :, : len(steps)] @ steps
-        torch.testing.assert_close(context[example], expected, rtol=1e-6, atol=1e-6)
-    # and they are the softmax of the scores
-    scores = attention.scores(query, kept.keys, previous)
-    torch.testing.assert_close(weights[0], scores[0].softmax(1))
+@dataclass(frozen=True)
+class Look(Case):
+    """Several queries of each example look into its memory; weights stand beside the steps of the memory."""
+
+    make: Callable[[int, int], Attention]
+    sizes: tuple[int, int] = SIZES[1]
+
+    def read(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Steps, Steps]:
+        query, memory, previous = batch(self.sizes, QUERIES, seed, dtype=dtype)
+        return query, memory, Steps.from_padded(previous.transpose(1, 2), memory.layout)
+
+    def build(self, *_: Any) -> Attention:
+        return self.make(*self.sizes)
+
+    def run(self, attention: Attention, query: Tensor, memory: Steps, previous: Steps) -> tuple[Tensor, Steps]:
+        context, weights = Memory.of(attention, memory).attend(attention, query, previous.padded().transpose(1, 2))
+        return context, Steps.from_padded(weights.transpose(1, 2), memory.layout)
 
 
-def check_company(attention: Attention) -> None:
-    """An example alone, in a batch, in another order and beside any padding: one answer."""
-    query, memory, previous = batch(attention, 3, seed=1)
-    kept = Memory.of(attention, memory)
-    context, weights = kept.attend(attention, query, previous)
-    for example, steps in enumerate(memory.split()):
-        alone = Memory.of(attention, Steps(steps, Layout([len(steps)])))
-        one = slice(example, example + 1)
-        single, looks = alone.attend(attention, query[one], previous[one, :, : len(steps)])
-        torch.testing.assert_close(single[0], context[example], rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(looks[0], weights[example, :, : len(steps)], rtol=1e-5, atol=1e-6)
+@torch.no_grad()
+def weights_are_shares(case: Look) -> None:
+    """Weights are the softmax of the scores over the real steps, the context is their sum; an example without steps has
+    neither."""
+    attention, (query, memory, previous) = case.made()
+    before = previous.padded().transpose(1, 2)
+    scores = attention.scores(query, attention.prepare(memory.padded()), before)
+    context, weights = case.run(attention, query, memory, previous)
+    for example, (steps, shares) in enumerate(zip(memory.split(), weights.split())):
+        near(shares, scores[example, :, : len(steps)].softmax(1).T, f"weights of example {example}")
+        near(context[example], shares.T @ steps, f"context of example {example}")
+
+
+@torch.no_grad()
+def padding_changes_nothing(case: Look) -> None:
+    """Whatever numbers stand beyond the last step of an example, and however many."""
+    attention, (query, memory, previous) = case.made()
+    clean = Memory.of(attention, memory).attend(attention, query, before := previous.padded().transpose(1, 2))
     padded = memory.padded(fill=1e4)
     longer = torch.cat([padded, torch.full_like(padded[:, :2], -1e4)], 1)
-    wide = nn.functional.pad(previous, (0, 2))
-    dirty, looks = attend(attention, query, attention.prepare(longer), longer, memory.layout, wide)
-    torch.testing.assert_close(dirty, context, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(looks[..., :-2], weights, rtol=1e-5, atol=1e-6)
+    wide = nn.functional.pad(before, (0, 2))
+    context, weights = attend(attention, query, attention.prepare(longer), longer, memory.layout, wide)
+    _modules.near_trees((context, weights[..., :-2]), clean, "beside other padding")
 
 
-def check_one_by_one(attention: Attention) -> None:
-    """K queries at once are K queries one after the other."""
-    query, memory, previous = batch(attention, 4, seed=2)
-    kept = Memory.of(attention, memory)
-    context, weights = kept.attend(attention, query, previous)
-    for place in range(4):
+@torch.no_grad()
+def queries_look_alone(case: Look) -> None:
+    """A query looks as it does among others; hypotheses in any order and number look into their own example."""
+    attention, (query, memory, previous) = case.made()
+    kept, before = Memory.of(attention, memory), previous.padded().transpose(1, 2)
+    context, weights = kept.attend(attention, query, before)
+    for place in range(QUERIES):
         part = slice(place, place + 1)
-        one, looks = kept.attend(attention, query[:, part], previous[:, part])
-        torch.testing.assert_close(one, context[:, part], rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(looks, weights[:, part], rtol=1e-5, atol=1e-6)
+        alone = kept.attend(attention, query[:, part], before[:, part])
+        _modules.near_trees(alone, (context[:, part], weights[:, part]), f"of query {place}")
+    beams = [(example, place) for example in range(len(LENGTHS)) for place in range(QUERIES)]
+    for pairs in (beams, beams[4:8] + beams[16:], [(4, 0), (0, 3), (0, 1), (3, 2)], [(2, 1)], []):
+        examples, places = torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
+        looked = kept.attend_rows(attention, query[examples, places], examples, before[examples, places])
+        _modules.near_trees(looked, (context[examples, places], weights[examples, places]), f"of hypotheses {pairs}")
 
 
-def check_rows(attention: Attention) -> None:
-    """Hypotheses in any order read their own example."""
-    query, memory, previous = batch(attention, 4, seed=3)
-    kept = Memory.of(attention, memory)
-    context, weights = kept.attend(attention, query, previous)
-    in_beams = [(example, place) for example in range(len(LENGTHS)) for place in range(4)]
-    for pairs in (in_beams, in_beams[4:8] + in_beams[16:], [(4, 0), (0, 3), (0, 1), (3, 2)], [(2, 1)], []):
-        examples = torch.tensor([example for example, _ in pairs], dtype=torch.int64)
-        places = torch.tensor([place for _, place in pairs], dtype=torch.int64)
-        made = kept.attend_rows(attention, query[examples, places], examples, previous[examples, places])
-        torch.testing.assert_close(made[0], context[examples, places], rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(made[1], weights[examples, places], rtol=1e-5, atol=1e-6)
+LAWS = (*_modules.LAWS, weights_are_shares, padding_changes_nothing, queries_look_alone)
+"""The laws that hold for an attention with any options."""
 
 
-def check_gradients(attention: Attention) -> None:
-    """Gradients by finite differences, in float64, an example without steps among them; every parameter has one."""
-    attention = attention.double()
-    query, memory, previous = batch(attention, 2, seed=4, lengths=(3, 0, 2))
-
-    def run(query: Tensor, values: Tensor, previous: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return Memory.of(attention, Steps(values, memory.layout)).attend(attention, query, previous)
-
-    inputs = [one.detach().requires_grad_() for one in (query, memory.values, previous)]
-    assert torch.autograd.gradcheck(run, (*inputs, *attention.parameters()), fast_mode=False)
-    context, weights = run(*inputs)
-    (context.sum() + weights.square().sum()).backward()
-    for name, parameter in attention.named_parameters():
-        assert parameter.grad is not None and bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any()), name
-    assert bool(inputs[0].grad.isfinite().all()) and not bool(inputs[0].grad[1].any())
+def cases(member: Member) -> list[Look]:
+    return _modules.taken(Look, [(member, sizes) for sizes in SIZES])[:1]
 
 
-LAWS = (check_weights, check_company, check_one_by_one, check_rows, check_gradients)
-"""What `run` runs."""
-
-
-def build(member: Member) -> Attention:
-    """One with these options, or ConfigError; of one width where it refuses two."""
-    torch.manual_seed(0)
-    try:
-        return member(6, 4)
-    except ConfigError:
-        return member(6, 6)
-
-
-def run(member: Member) -> None:
-    """Every law of `LAWS`, and the law of options."""
-    for law in LAWS:
-        law(build(member))
-    options_matter(member, lambda other: list(build(other).parameters()))
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS`, and the law of options; ConfigError where the options are refused."""
+    trials = [(law, case) for case in cases(member) for law in LAWS]
+    return all_checks(member, trials, lambda other: _modules.fingerprint(cases(other)), TRIED)
 
 
 class Finder(nn.Module):
@@ -145,13 +131,12 @@ class Finder(nn.Module):
 
 
 def find_by_name(make: Callable[[int, int], Attention], *, updates: int, seed: int) -> tuple[float, float]:
-    """Trains a `Finder`; the shares of 500 new lists where the answer is right, and where the highest weight is at the
-    name."""
+    """Law j: trains a `Finder`; the shares of 500 new lists where the answer is right, and where the highest weight is
+    at the name."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
     num_names, num_values, rows = 12, 8, 64
     model = Finder(make, num_names, num_values, 32)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def draw(rows: int) -> tuple[Tensor, Tensor, Tensor, Layout, Tensor, Tensor]:
         lengths = torch.randint(2, 9, (rows,), generator=random)
@@ -162,13 +147,12 @@ def find_by_name(make: Callable[[int, int], Attention], *, updates: int, seed: i
         index = layout.offsets[:-1] + places
         return names[index], names, values, layout, values[index], places
 
-    for _ in range(updates):
-        asked, names, values, layout, expected, _ = draw(rows)
-        loss = nn.functional.cross_entropy(model(asked, names, values, layout)[0], expected)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def loss() -> Tensor:
+        *lists, expected, _ = draw(rows)
+        return nn.functional.cross_entropy(model(*lists)[0], expected)
+
+    trained(model, loss, updates)
     with torch.no_grad():
-        asked, names, values, layout, expected, places = draw(500)
-        logits, weights = model(asked, names, values, layout)
+        *lists, expected, places = draw(500)
+        logits, weights = model(*lists)
     return (logits.argmax(1) == expected).double().mean().item(), (weights.argmax(1) == places).double().mean().item()

@@ -4,9 +4,9 @@ from ostinato.testing import laws
 laws.run("cells", "gru", {"reset": "before"})
 laws.run("joins", MyJoin)
 
-A room's suite is the module of this package that has its name; its `run` is called here. It fails by AssertionError,
-and names the law and the reason. What it tries besides the laws is every other option of the member, one at a time:
-each value must change something, or be refused by ConfigError.
+A room's suite is the module of this package that has its name; its `checks` are called here. A law fails by
+AssertionError, which names the law, what it was tried on, and the reason. What is tried besides the laws is every other
+option of the member, one at a time: each value must change something, or be refused by ConfigError.
 """
 
 from __future__ import annotations
@@ -27,20 +27,24 @@ def run(room: str, member: type | str, options: dict[str, Any] | None = None) ->
         member: its class, or its name where it is installed.
         options: its settings; what is not given has its default.
     """
-    suite(room).run(Member.of(room, member, options))
+    for name, check in suite(room).checks(Member.of(room, member, options)):
+        try:
+            check()
+        except AssertionError as why:
+            raise AssertionError(f"{name}: {why}") from why
 
 
 def variants(room: str, member: type | str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The options to run the laws with: these, and these with each further option at each other value that is not
     refused."""
-    found, given = [], Member.of(room, member, options)
-    for variant in (given, *given.others(getattr(suite(room), "TRIED", {}))):
+    accepted, standard = [], Member.of(room, member, options)
+    for variant in (standard, *standard.others(suite(room).TRIED)):
         try:
-            suite(room).build(variant)
+            suite(room).checks(variant)
         except ConfigError:
             continue
-        found.append(variant.options)
-    return found
+        accepted.append(variant.options)
+    return accepted
 
 
 def suite(room: str) -> Any:

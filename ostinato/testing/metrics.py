@@ -1,12 +1,10 @@
-"""The laws of metrics, as plain functions: each takes a way to make the metric and predictions, and fails by
-AssertionError."""
+"""The laws of metrics: each takes a `Measuring`, a metric and predictions of one kind, and fails by AssertionError."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,7 @@ import numpy as np
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure
 from ostinato.metrics.contract import Metric, Predictions
-from ostinato.testing._tools import Member, options_matter
-
-Make = Callable[[], Metric]
+from ostinato.testing._tools import Check, Member, all_checks
 
 PAIRS: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
     "texts": (
@@ -46,11 +42,6 @@ TRIED = {"season": (2,), "n": (1, 3), "order": (3,), "level": (0.5,)}
 """Values of options that a type tells little of."""
 
 
-def build(member: Member) -> Metric:
-    """One of these options, or ConfigError."""
-    return member()
-
-
 def predictions(kind: str) -> Predictions:
     """All columns of one kind."""
     predicted, expected = PAIRS[kind]
@@ -72,82 +63,79 @@ def predictions(kind: str) -> Predictions:
     )
 
 
-def run(member: Member) -> None:
-    """Every law of `LAWS` on each kind of predictions that it takes, and the law of options."""
-    taken = [kind for kind in PAIRS if _takes(member, kind)]
-    assert taken, f"{member} takes no predictions of any kind: {', '.join(PAIRS)}"
-    for kind in taken:
-        for law in LAWS:
-            law(member, kind)
-    options_matter(member, partial(_fingerprint, kinds=taken), TRIED)
+@dataclass(frozen=True)
+class Measuring:
+    """A metric, and predictions of one kind."""
+
+    make: Callable[[], Metric]
+    kind: str
+
+    def made(self) -> tuple[Metric, Predictions, np.ndarray]:
+        """The metric, the predictions, and a row of statistics of each."""
+        metric, columns = self.make(), predictions(self.kind)
+        return metric, columns, _rows(metric, columns)
+
+    def takes(self) -> bool:
+        metric, columns = self.make(), predictions(self.kind)
+        if metric.lacks(columns):
+            return False
+        try:
+            metric.value(_rows(metric, columns).sum(0))
+        except (DataError, TypeError, ValueError, AttributeError):
+            return False
+        return True
 
 
-def _takes(make: Make, kind: str) -> bool:
-    metric, columns = make(), predictions(kind)
-    if metric.lacks(columns):
-        return False
-    try:
-        metric.value(np.asarray(metric.statistics(columns), dtype=np.float64).sum(0))
-    except (DataError, TypeError, ValueError, AttributeError):
-        return False
-    return True
-
-
-def rows_add_up(make: Make, kind: str) -> None:
+def rows_add_up(case: Measuring) -> None:
     """A row of statistics for each example, all of one width, the same in any company."""
-    metric, columns = make(), predictions(kind)
-    rows = _rows(metric, columns)
-    assert rows.ndim == 2 and len(rows) == len(columns.expected), f"{kind}: rows are {rows.shape}"
+    metric, columns, rows = case.made()
+    assert rows.ndim == 2 and len(rows) == len(columns.expected), f"rows are {rows.shape}"
     for example in range(len(rows)):
         alone = _rows(metric, columns.pick([example]))
         if alone.shape[1] == rows.shape[1]:  # a row may hold a number for each label that there is
-            assert np.allclose(alone[0], rows[example]), f"{kind}: example {example}"
+            assert np.allclose(alone[0], rows[example]), f"example {example}"
 
 
-def values_are_in_bounds(make: Make, kind: str) -> None:
+def values_are_in_bounds(case: Measuring) -> None:
     """A value is finite and between `least` and `greatest`; where examples count 0 or 1 it is their share."""
-    metric, rows = make(), _rows(make(), predictions(kind))
+    metric, _, rows = case.made()
     value = metric.value(rows.sum(0))
-    assert np.isfinite(value) and metric.least - 1e-9 <= value <= metric.greatest + 1e-9, f"{kind}: {value}"
+    assert np.isfinite(value) and metric.least - 1e-9 <= value <= metric.greatest + 1e-9, f"{value}"
     if metric.is_share:
-        assert set(rows[:, 0].tolist()) <= {0, 1} and (rows[:, 1] == 1).all(), f"{kind}: {rows}"
+        assert set(rows[:, 0].tolist()) <= {0, 1} and (rows[:, 1] == 1).all(), f"{rows}"
         assert abs(value - 100 * rows[:, 0].mean()) < 1e-9
 
 
-def the_reference_itself_is_best(make: Make, kind: str) -> None:
+def the_reference_itself_is_best(case: Measuring) -> None:
     """A prediction that is the reference is at least as good as another."""
-    metric, given = make(), predictions(kind)
+    metric, columns, rows = case.made()
     if metric.higher_is_better is None or not {"predicted", "expected"} <= set(metric.needs):
         return
-    sign = 1 if metric.higher_is_better else -1
-    perfect, other = (
-        metric.value(_rows(metric, columns).sum(0)) for columns in (replace(given, predicted=given.expected), given)
-    )
-    assert sign * perfect >= sign * other - 1e-9, f"{kind}: the reference has {perfect}, another prediction {other}"
+    perfect = metric.value(_rows(metric, replace(columns, predicted=columns.expected)).sum(0))
+    other, sign = metric.value(rows.sum(0)), 1 if metric.higher_is_better else -1
+    assert sign * perfect >= sign * other - 1e-9, f"the reference has {perfect}, another prediction {other}"
 
 
-def what_it_lacks_is_named(make: Make, kind: str) -> None:
+def what_it_lacks_is_named(case: Measuring) -> None:
     """A missing column is named in the message."""
-    metric, columns = make(), predictions(kind)
+    metric, columns, _ = case.made()
     for column in set(metric.needs) - {"expected"}:
         assert column in metric.lacks(replace(columns, **{column: None})), f"{column} is needed, and is not missed"
 
 
-def order_changes_nothing(make: Make, kind: str) -> None:
+def order_changes_nothing(case: Measuring) -> None:
     """The examples in another order have the same value."""
-    metric, whole = make(), predictions(kind)
-    rows = _rows(metric, whole)
-    turned = [column[::-1] for column in whole.columns().values()]
-    backwards = replace(whole, **dict(zip(whole.columns(), turned)))
+    metric, columns, rows = case.made()
+    backwards = replace(columns, **{name: column[::-1] for name, column in columns.columns().items()})
     value, other = metric.value(rows.sum(0)), metric.value(_rows(metric, backwards).sum(0))
-    assert math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12), f"{kind}: {value}, backwards {other}"
+    assert math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12), f"{value}, backwards {other}"
 
 
-def the_interval_holds_the_value(make: Make, kind: str) -> None:
+def the_interval_holds_the_value(case: Measuring) -> None:
     """The 95 % interval has the value inside and ends within `least` and `greatest`."""
-    metric = make()
-    measured = measure(metric, predictions(kind), draws=200)
-    assert metric.least <= measured.low <= measured.value <= measured.high <= metric.greatest, f"{kind}: {measured}"
+    metric, columns, _ = case.made()
+    measured = measure(metric, columns, draws=200)
+    assert metric.least <= measured.low <= measured.value <= measured.high <= metric.greatest, f"{measured}"
 
 
 LAWS = (
@@ -158,14 +146,24 @@ LAWS = (
     the_interval_holds_the_value,
     what_it_lacks_is_named,
 )
-"""What `run` runs."""
+
+
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS` on each kind of predictions that it takes, and the law of options; ConfigError where the
+    options are refused."""
+    taken = _cases(member)
+    assert taken, f"{member} takes no predictions of any kind: {', '.join(PAIRS)}"
+    return all_checks(member, [(law, case) for case in taken for law in LAWS], _fingerprint, TRIED)
+
+
+def _cases(member: Member) -> list[Measuring]:
+    return [case for case in (Measuring(member, kind) for kind in PAIRS) if case.takes()]
 
 
 def _rows(metric: Metric, columns: Predictions) -> np.ndarray:
     return np.asarray(metric.statistics(columns), dtype=np.float64)
 
 
-def _fingerprint(make: Make, kinds: Sequence[str]) -> list[Any]:
-    metric = make()
-    rows = [_rows(metric, predictions(kind)) for kind in kinds if _takes(make, kind)]
-    return [metric.unit, *(each.tolist() for each in rows), *(metric.value(each.sum(0)) for each in rows)]
+def _fingerprint(member: Member) -> list[Any]:
+    every = [case.made() for case in _cases(member)]
+    return [member().unit, *((rows.tolist(), metric.value(rows.sum(0))) for metric, _, rows in every)]

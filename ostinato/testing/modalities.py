@@ -1,21 +1,20 @@
-"""The laws of modalities, as plain functions: each takes a way to make the modality and raw values, and fails by
+"""The laws of modalities: each takes a `Column`, a way to make the modality and raw values, and fails by
 AssertionError."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Labels, Modality, Symbols, Tokenized, Worded
-from ostinato.testing._tools import Member, options_matter
-
-Make = Callable[[], Modality]
+from ostinato.testing._tools import Check, Member, all_checks
 
 COLUMNS: dict[str, list[Any]] = {
     "texts": [
@@ -57,46 +56,36 @@ TRIED = {"size": (4,), "stop_words": (["cat"],), "ordinal": (["red", "blue", "Gr
 """Values of options that a type tells little of."""
 
 
-def build(member: Member) -> Modality:
-    """One of these options, or ConfigError."""
-    return member()
+@dataclass(frozen=True)
+class Column:
+    """Raw values, and how the modality is made that reads them."""
+
+    make: Callable[[], Modality]
+    name: str
+    cells: Sequence[Any] = dataclasses.field(repr=False)
+
+    def fitted(self) -> Modality:
+        modality = self.make()
+        modality.fit(iter(self.cells))
+        return modality
+
+    def taken(self) -> bool:
+        try:
+            modality = self.fitted()
+            for raw in self.cells:
+                modality.encode(raw)
+        except DataError:
+            return False
+        return True
 
 
-def run(member: Member) -> None:
-    """Every law of `LAWS` on each column that it takes, its own `examples` among them, and the law of options."""
-    own = list(member.cls.examples)
-    columns = {**COLUMNS, "its examples": own} if own else COLUMNS
-    taken = [name for name in columns if _takes(member, columns[name])]
-    if len(taken) > 1 and "dates" in taken:
-        taken.remove("dates")  # a text or a symbol to most, and one with a space in it
-    assert taken, f"{member} takes none of the columns {', '.join(columns)}; give it `examples`"
-    for name in taken:
-        for law in LAWS:
-            try:
-                law(member, columns[name])
-            except AssertionError as why:
-                raise AssertionError(f"{law.__name__}, {name}: {why}") from why
-    options_matter(member, partial(_fingerprint, columns=columns), TRIED)
-
-
-def _takes(make: Make, column: Sequence[Any]) -> bool:
-    modality = make()
-    try:
-        modality.fit(iter(column))
-        for raw in column:
-            modality.encode(raw)
-    except DataError:
-        return False
-    return True
-
-
-def steps_are_what_spec_says(make: Make, column: Sequence[Any]) -> None:
+def steps_are_what_spec_says(column: Column) -> None:
     """Encoded values have the type and shape of `spec`, symbols and labels are in range, and each step has a label to
     read."""
-    modality = fitted(make, column)
+    modality = column.fitted()
     spec = modality.spec
     kind, shape = spec.stored
-    for raw in column:
+    for raw in column.cells:
         array = modality.encode(raw)
         assert array.dtype == kind and array.shape[1:] == shape, f"{raw!r} is {array.dtype} {array.shape}, not {spec}"
         assert len(modality.labels(array)) == len(array), f"{raw!r}: one label for each step"
@@ -107,12 +96,12 @@ def steps_are_what_spec_says(make: Make, column: Sequence[Any]) -> None:
             assert not np.isinf(array).any(), f"{raw!r}"
 
 
-def values_come_back(make: Make, column: Sequence[Any]) -> None:
+def values_come_back(column: Column) -> None:
     """Law h: a decoded value is read as the encoded one was; and so is what `write` makes of it, parsed again."""
-    modality = fitted(make, column)
+    modality = column.fitted()
     if not modality.aligns:
         return  # what is never an output need not be generated again
-    for raw in column:
+    for raw in column.cells:
         array = modality.encode(raw)
         back = modality.decode(array)
         _near(modality.encode(back), array, f"{raw!r} comes back as {back!r}")
@@ -121,43 +110,45 @@ def values_come_back(make: Make, column: Sequence[Any]) -> None:
         _near(modality.encode(modality.parse(field)), array, f"{back!r} is written as {field!r}")
 
 
-def facts_are_all(make: Make, column: Sequence[Any]) -> None:
+def facts_are_all(column: Column) -> None:
     """Law f: facts are JSON, and a modality that takes them up is the one that was fitted."""
-    modality, other = fitted(make, column), make()
+    modality, other = column.fitted(), column.make()
     other.restore(json.loads(json.dumps(modality.facts())))
     assert other.spec == modality.spec, f"{other.spec} after restoring, {modality.spec} before"
     assert json.dumps(other.facts()) == json.dumps(modality.facts())
-    for raw in column:
+    for raw in column.cells:
         array = modality.encode(raw)
         assert np.array_equal(other.encode(raw), array, equal_nan=array.dtype.kind == "f"), f"{raw!r}"
         assert other.labels(array) == modality.labels(array)
 
 
-def what_is_missing_is_none(make: Make, column: Sequence[Any]) -> None:
+def what_is_missing_is_none(column: Column) -> None:
     """A missing value stays one, and values that are missing do not change what is fitted."""
-    modality, other = fitted(make, column), make()
+    modality, other = column.fitted(), column.make()
     assert modality.take(None) is None
-    other.fit(iter([None, *column, None]))
+    other.fit(iter([None, *column.cells, None]))
     assert other.spec == modality.spec
 
 
-def baselines_can_read_it(make: Make, column: Sequence[Any]) -> None:
+def baselines_can_read_it(column: Column) -> None:
     """What it gives to baselines has an entry for each row, in the form of its kind, missing rows too."""
-    features = fitted(make, column).features([*column, None])
+    features = column.fitted().features([*column.cells, None])
     if features is not None:
         form = {"text": str, "symbols": list, "label": str, "numbers": np.ndarray}[features.kind]
-        assert len(features.values) == len(column) + 1 and all(isinstance(value, form) for value in features.values)
+        assert len(features.values) == len(column.cells) + 1 and all(
+            isinstance(value, form) for value in features.values
+        )
 
 
-def what_has_words_names_them(make: Make, column: Sequence[Any]) -> None:
+def what_has_words_names_them(column: Column) -> None:
     """Where symbols are words, each has its own; a modality of texts learns from what `texts` gives."""
-    modality = fitted(make, column)
+    modality = column.fitted()
     if isinstance(modality, Worded):
         with contextlib.suppress(ConfigError):  # where its symbols are pieces of words
             assert len(modality.words()) == modality.spec.size
     if isinstance(modality, Tokenized):
-        other = make()
-        other.learn(other.texts(column))
+        other = column.make()
+        other.learn(other.texts(column.cells))
         assert other.spec == modality.spec and other.tokenizer.size == modality.tokenizer.size
 
 
@@ -169,13 +160,22 @@ LAWS = (
     baselines_can_read_it,
     what_has_words_names_them,
 )
-"""What `run` runs."""
 
 
-def fitted(make: Make, column: Sequence[Any]) -> Modality:
-    modality = make()
-    modality.fit(iter(column))
-    return modality
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS` on each column that it takes, its own `examples` among them, and the law of options;
+    ConfigError where the options are refused."""
+    member()
+    taken = [column for column in _columns(member) if column.taken()]
+    if len(taken) > 1:
+        taken = [column for column in taken if column.name != "dates"]  # a text to most, and one with a space in it
+    assert taken, f"{member} takes none of the columns {', '.join(COLUMNS)}; give it `examples`"
+    return all_checks(member, [(law, column) for column in taken for law in LAWS], _fingerprint, TRIED)
+
+
+def _columns(member: Member) -> list[Column]:
+    cls: Any = member.cls
+    return [Column(member, name, cells) for name, cells in (COLUMNS | {"its examples": cls.examples}).items() if cells]
 
 
 def _near(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
@@ -187,30 +187,29 @@ def _near(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
     assert alike, f"{what}, and is read otherwise"
 
 
-def _fingerprint(member: Member, columns: dict[str, list[Any]]) -> list[Any]:
+def _fingerprint(member: Member) -> list[Any]:
     """All that it makes of all columns and fields, what it refuses too."""
-    found: list[Any] = []
+    results: list[Any] = [member.cls.traits(member.settings())]
 
     def tried(*steps: Callable[[Any], Any], on: Any) -> None:
         for step in steps:
             try:
                 on = step(on)
             except DataError as why:
-                found.append(str(why))
+                results.append(str(why))
                 return
-            found.append(repr(on.tolist() if isinstance(on, np.ndarray) else on))
+            results.append(repr(on.tolist() if isinstance(on, np.ndarray) else on))
 
-    for column in columns.values():
-        modality = member()
+    for column in _columns(member):
         try:
-            modality.fit(iter(column))
+            modality = column.fitted()
         except DataError as why:
-            found.append(str(why))
+            results.append(str(why))
             continue
-        found += [repr(modality.spec), json.dumps(modality.facts()), member.cls.traits(member.settings())]
-        for raw in column:
+        results += [repr(modality.spec), json.dumps(modality.facts())]
+        for raw in column.cells:
             tried(modality.encode, modality.decode, modality.write, on=raw)
             tried(modality.encode, modality.labels, on=raw)
         for field in FIELDS:
             tried(modality.parse, modality.encode, on=field)
-    return found
+    return results

@@ -9,22 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.testing._tools import Member, drawn, options_matter, same
+from ostinato.testing._tools import Check, Member, all_checks, drawn, same
 from ostinato.training.optimizers.contract import Optimizer
 
 Make = Callable[[], Optimizer]
-
-
-def build(member: Member) -> Optimizer:
-    """One of these options, or ConfigError."""
-    return member()
-
-
-def run(member: Member) -> None:
-    """Every law of `LAWS`, and the law of options."""
-    for law in LAWS:
-        law(member.given({"learning_rate": 0.01}))  # above it some leave a bowl this steep
-    options_matter(member, lambda make: _path(make, 12))
+TRIED: dict[str, Any] = {}
 
 
 def it_goes_down(make: Make) -> None:
@@ -73,7 +62,13 @@ def the_rate_is_a_factor(make: Make) -> None:
 
 
 LAWS = (it_goes_down, its_state_is_tensors_and_numbers, what_has_no_gradient_stays, the_rate_is_a_factor)
-"""What `run` runs."""
+
+
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS`, and the law of options; ConfigError where the options are refused."""
+    slow = member.given({"learning_rate": 0.01})  # above it some leave a bowl this steep
+    slow()
+    return all_checks(member, [(law, slow) for law in LAWS], lambda other: _path(other, 12), TRIED)
 
 
 def _weights() -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ostinato.testing._tools import Member, options_matter
+from ostinato.testing._tools import Check, Member, all_checks
 from ostinato.training.schedules.contract import Schedule
 
 Make = Callable[[], Schedule]
@@ -15,18 +15,6 @@ TRIED = {"warmup": (5,), "patience": (1,), "threshold": (0.5,)}
 """Values of options that show on so few validations."""
 VALIDATIONS = (1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
 """Of a metric whose low end is good: better once, then worse for long."""
-
-
-def build(member: Member) -> Schedule:
-    """One of these options, or ConfigError."""
-    return member()
-
-
-def run(member: Member) -> None:
-    """Every law of `LAWS`, and the law of options."""
-    for law in LAWS:
-        law(member)
-    options_matter(member, lambda make: _factors(_observed(make)), TRIED)
 
 
 def factors_are_shares(make: Make) -> None:
@@ -64,7 +52,12 @@ def the_other_end_is_a_mirror(make: Make) -> None:
 
 
 LAWS = (factors_are_shares, a_factor_is_a_function_of_the_update, facts_are_all, the_other_end_is_a_mirror)
-"""What `run` runs."""
+
+
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS`, and the law of options; ConfigError where the options are refused."""
+    member()
+    return all_checks(member, [(law, member) for law in LAWS], lambda other: _factors(_observed(other)), TRIED)
 
 
 def _factors(schedule: Schedule) -> list[float]:

@@ -1,11 +1,11 @@
-"""Laws of the room `searches`, a small generator to try them on, and slow searches that are right by their
-simplicity."""
+"""Laws of the room `searches`, and a small generator to try them on."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,8 +17,9 @@ from ostinato.heads.contract import Generator
 from ostinato.layers.attend import Memory
 from ostinato.searches.contract import Hypothesis, Search
 from ostinato.steps import Steps
-from ostinato.testing._tools import Member, options_matter
+from ostinato.testing._tools import Check, Member, all_checks
 
+TRIED: dict[str, Any] = {}
 _STATES = 1009
 
 
@@ -112,11 +113,8 @@ class TableGenerator(Generator):
 
 def encode(examples: Sequence[Sequence[int]]) -> list[Encoded]:
     """Examples for `TableGenerator`: each a list of whole numbers."""
-    return [
-        Encoded(
-            Steps.of([torch.tensor(example, dtype=torch.float32).reshape(-1, 1) for example in examples]), None, None
-        )
-    ]
+    numbers = [torch.tensor(example, dtype=torch.float32).reshape(-1, 1) for example in examples]
+    return [Encoded(Steps.of(numbers), None, None)]
 
 
 def random_examples(count: int, seed: int) -> list[list[int]]:
@@ -157,130 +155,56 @@ def log_probability(generator: Generator, example: Sequence[int], symbols: Seque
     return sum(float(row[symbol]) for row, symbol in zip(scores, [*symbols, generator.end]))
 
 
-def repeats(symbols: Sequence[int], size: int) -> bool:
-    """Whether a sequence of `size` symbols occurs in it twice; 0 means never."""
-    windows = [tuple(symbols[place : place + size]) for place in range(len(symbols) - size + 1)] if size else []
-    return len(set(windows)) < len(windows)
-
-
-def all_answers(
-    generator: Generator,
-    example: Sequence[int],
-    max_length: int,
-    score: Callable[[float, int, list[Tensor]], float],
-    *,
-    min_length: int = 0,
-    no_repeat_ngrams: int = 0,
-) -> list[tuple[float, list[int]]]:
-    """Every answer there is with its score from (log p, length with the end, weights), the best first."""
-    symbols = [symbol for symbol in range(generator.num_symbols) if symbol not in (generator.begin, generator.end)]
-    answers = []
-    for length in range(min(min_length, max_length), max_length + 1):
-        for word in itertools.product(symbols, repeat=length):
-            if repeats(word, no_repeat_ngrams):
-                continue
-            scores, weights = scored_one_by_one(generator, example, word)
-            total = sum(float(row[symbol]) for row, symbol in zip(scores, [*word, generator.end]))
-            answers.append((score(total, length + 1, weights), list(word)))
-    return sorted(answers, key=lambda answer: -answer[0])
-
-
-def beam_one_by_one(
-    generator: Generator,
-    example: Sequence[int],
-    max_length: int,
-    score: Callable[[float, int, list[Tensor]], float],
-    *,
-    width: int,
-    n_best: int,
-    min_length: int = 0,
-    no_repeat_ngrams: int = 0,
-) -> list[tuple[float, list[int]]]:
-    """Beam search of one example, a beginning at a time, that never stops before the maximum length."""
-    least, alive, answers = min(min_length, max_length), [(0.0, [])], []
-    for step in range(max_length + 1):
-        grown = []
-        for total, prefix in alive:
-            scores, weights = scored_one_by_one(generator, example, prefix)
-            allowed = [
-                symbol
-                for symbol in range(generator.num_symbols)
-                if symbol not in (generator.begin, generator.end) and not repeats([*prefix, symbol], no_repeat_ngrams)
-            ]
-            if step == max_length or not allowed:
-                allowed = [generator.end]
-            elif step >= least:
-                allowed.append(generator.end)
-            grown.extend((total + float(scores[-1][symbol]), prefix, symbol, weights) for symbol in sorted(allowed))
-        grown.sort(key=lambda beam: -beam[0])
-        for total, prefix, symbol, weights in grown[:width]:
-            if symbol == generator.end:
-                answers.append((score(total, step + 1, weights), prefix))
-        alive = [(total, [*prefix, symbol]) for total, prefix, symbol, _ in grown if symbol != generator.end][:width]
-    return sorted(answers, key=lambda answer: -answer[0])[:n_best]
-
-
 def check_company(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
     """Answers are the same alone, together and in another order: symbols equal, numbers to 1e-5 of their size."""
     together = found(search, generator, examples, max_lengths, attention=True)
-    alone = [
-        found(search, generator, [source], [longest], attention=True)[0]
-        for source, longest in zip(examples, max_lengths)
-    ]
     order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(1)).tolist()
-    shuffled = found(search, generator, [examples[i] for i in order], [max_lengths[i] for i in order], attention=True)
-    for place, example in enumerate(order):
-        _check_same(together[example], alone[example])
-        _check_same(together[example], shuffled[place])
+    for rows in (order, *([row] for row in order)):
+        chosen, lengths = [examples[row] for row in rows], [max_lengths[row] for row in rows]
+        for row, answers in zip(rows, found(search, generator, chosen, lengths, attention=True), strict=True):
+            assert len(answers) == len(together[row])
+            for answer, other in zip(answers, together[row]):
+                assert (answer.symbols, answer.finished) == (other.symbols, other.finished)
+                _check_near(answer.score, other.score)
+                _check_near(answer.log_probability, other.log_probability)
+                torch.testing.assert_close(answer.attention, other.attention, rtol=1e-5, atol=1e-6)
 
 
 def check_answers(search: Search, generator: Generator, examples: list[list[int]], max_lengths: list[int]) -> None:
     """One to n_best answers, the best first, with the model's own log-probability and the weights of each step."""
-    for answers, example, longest in zip(
-        found(search, generator, examples, max_lengths, attention=True), examples, max_lengths
-    ):
+    every = found(search, generator, examples, max_lengths, attention=True)
+    for answers, example, longest in zip(every, examples, max_lengths, strict=True):
         assert 1 <= len(answers) <= search.n_best
         assert [answer.score for answer in answers] == sorted((answer.score for answer in answers), reverse=True)
         for answer in answers:
             assert len(answer.symbols) <= longest and not {generator.begin, generator.end} & set(answer.symbols)
-            assert answer.finished or len(answer.symbols) == longest or len(answer.symbols) == search.max_length
-            own = log_probability(generator, example, answer.symbols)
-            assert abs(answer.log_probability - own) <= 1e-5 * max(1, abs(own)), (answer, own)
+            assert answer.finished or len(answer.symbols) in (longest, search.max_length)
+            _check_near(answer.log_probability, log_probability(generator, example, answer.symbols))
             _, weights = scored_one_by_one(generator, example, answer.symbols)
-            if weights:
-                torch.testing.assert_close(answer.attention, torch.stack(weights), rtol=1e-5, atol=1e-6)
-            else:
-                assert answer.attention is None
+            expected = torch.stack(weights) if weights else None
+            torch.testing.assert_close(answer.attention, expected, rtol=1e-5, atol=1e-6)
 
 
-def _check_same(answers: list[Hypothesis], others: list[Hypothesis]) -> None:
-    assert [answer.symbols for answer in answers] == [answer.symbols for answer in others]
-    assert [answer.finished for answer in answers] == [answer.finished for answer in others]
-    for answer, other in zip(answers, others):
-        for value, expected in ((answer.score, other.score), (answer.log_probability, other.log_probability)):
-            assert abs(value - expected) <= 1e-5 * max(1, abs(expected)), (answer, other)
-        torch.testing.assert_close(answer.attention, other.attention, rtol=1e-5, atol=1e-6)
+def _check_near(actual: float, expected: float) -> None:
+    assert abs(actual - expected) <= 1e-5 * max(1, abs(expected)), f"{actual}, not {expected}"
 
 
-def build(member: Member) -> Search:
-    """One of these options, or ConfigError."""
-    return member()
-
-
-def run(member: Member) -> None:
-    """The laws of answers on a small language, with attention and without, and the law of options."""
-    examples, longest = random_examples(6, seed=3), [5, 3, 0, 8, 5, 4]
-    for looks in (True, False):
-        for seed in (1, 2):
-            generator = TableGenerator(7, seed, looks=looks)
-            check_answers(build(member), generator, examples, longest)
-            check_company(build(member), generator, examples, longest)
-    options_matter(member, _fingerprint)
+def checks(member: Member) -> list[Check]:
+    """The laws of answers on a small language, with attention and without, and the law of options; ConfigError where
+    the options are refused."""
+    search, examples, longest = member(), random_examples(6, seed=3), [5, 3, 0, 8, 5, 4]
+    languages = [TableGenerator(7, seed, looks=looks) for looks in (True, False) for seed in (1, 2)]
+    laws: list[Check] = [
+        (law.__name__, partial(law, search, language, examples, longest))
+        for language in languages
+        for law in (check_answers, check_company)
+    ]
+    return [*laws, *all_checks(member, (), _fingerprint, TRIED)]
 
 
 def _fingerprint(member: Member) -> list[str]:
     """Answers in a language of long answers and in one of short ones."""
-    examples = random_examples(12, seed=4)
+    search, examples = member(), random_examples(12, seed=4)
     languages = (TableGenerator(9, 5, sharpness=1.0, end_bias=bias) for bias in (-2.0, 0.0, 1.0))
-    answers = [str(found(build(member), language, examples, [14] * 12)) for language in languages]
-    return [*answers, str(build(member).stop)]  # which whoever knows texts applies
+    answers = [str(found(search, language, examples, [14] * 12)) for language in languages]
+    return [*answers, str(search.stop)]  # which whoever knows texts applies

@@ -18,7 +18,7 @@ from ostinato.testing.attentions import batch
 def check(attention, equation, num_parameters):
     """`equation(query, step, previous, place)` gives the score of one query and one step."""
     attention = attention.double()
-    query, memory, previous = batch(attention, 2, seed=7, lengths=(4, 4))
+    query, memory, previous = batch((attention.query_size, attention.memory_size), 2, 7, (4, 4), torch.float64)
     padded = memory.padded()
     scores = attention.scores(query, attention.prepare(padded), previous).detach()
     for example in range(2):
@@ -65,7 +65,7 @@ def test_location_is_chorowskis_equation():
 
 def test_before_the_first_step_location_has_looked_nowhere():
     a = Location(5, 3)
-    query, memory, previous = batch(a, 2, seed=7, lengths=(4, 4))
+    query, memory, previous = batch((5, 3), 2, 7, (4, 4))
     keys = a.prepare(memory.padded())
     torch.testing.assert_close(a.scores(query, keys, None), a.scores(query, keys, torch.zeros_like(previous)))
 

@@ -24,6 +24,6 @@ def test_it_learns_to_find_by_name(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_contract_is_told(name):
-    attention = attentions.build(Member.of("attentions", name))
+    attention, _ = attentions.cases(Member.of("attentions", name))[0].made()
     assert attention.needs_previous == (name == "location")
     assert attention.pair_size == {"additive": 6, "concat": 6, "location": 6}.get(name, 1)

@@ -60,7 +60,7 @@ class MinGRU(Cell):
 @pytest.mark.parametrize("parallel", [True, False])
 @pytest.mark.parametrize("law", cells.LAWS, ids=lambda law: law.__name__)
 def test_law(law, parallel):
-    law(lambda *sizes: MinGRU(*sizes, parallel=parallel))
+    law(cells.Reading(lambda *sizes: MinGRU(*sizes, parallel=parallel)))
 
 
 def test_all_steps_at_once_are_step_by_step():

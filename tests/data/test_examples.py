@@ -13,8 +13,8 @@ from ostinato.data.read import Table, open_table
 from ostinato.data.series import Gathered
 from ostinato.data.windows import Border, Windows
 from ostinato.registry import derive, make
-from ostinato.testing import examples as laws
 from ostinato.training.loop import Training
+from tests.data import example_laws as laws
 
 WORDS = ["ab", "b", "", "abba", "aa", "babab", "bb", "a" * 9, "baa", "abab", "b" * 5]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ostinato import registry
-from ostinato.testing import decoders, laws
+from ostinato.testing import _stepwise, decoders, laws
 from ostinato.testing._tools import Member
 
 TOGETHER = [
@@ -22,11 +22,7 @@ def test_law(name):
 
 @pytest.mark.parametrize("options", TOGETHER, ids=str)
 def test_laws_of_options_together(options):
-    member = decoders.small(Member.of("decoders", "recurrent", options))
-    for inputs in decoders.INPUTS:
-        if decoders._takes(member, inputs):
-            for law in decoders.LAWS:
-                law(member, inputs)
+    laws.run("decoders", "recurrent", options)
 
 
 def test_the_laws_see_a_decoder_that_breaks_them(monkeypatch):
@@ -37,5 +33,5 @@ def test_the_laws_see_a_decoder_that_breaks_them(monkeypatch):
         return honest(self, steps, state)[0], state
 
     monkeypatch.setattr(decoder, "step", forgetful)
-    with pytest.raises(AssertionError, match="features of row"):
-        decoders.step_by_step_is_the_whole(decoders.small(Member.of("decoders", "recurrent")), "one")
+    with pytest.raises(AssertionError, match="step 1 of hypotheses"):
+        _stepwise.steps_are_the_whole(decoders.cases(Member.of("decoders", "recurrent"))[0])

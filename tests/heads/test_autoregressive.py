@@ -9,7 +9,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Sizes
 from ostinato.kernels import dispatch
 from ostinato.steps import Layout, Steps
-from ostinato.testing import heads as laws
+from tests.heads import making as laws
 
 NAME = "autoregressive"
 SPEC = laws.SPEC

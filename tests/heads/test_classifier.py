@@ -16,7 +16,10 @@ from ostinato.heads._losses import LabelLayer, balanced
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
+from ostinato.testing import _modules, heads
 from ostinato.testing import predictors as laws
+from ostinato.testing._tools import Member
+from tests.heads.making import every_option_matters
 
 COUNTS = (5, 2, 3)
 SPECS = {
@@ -49,22 +52,15 @@ def name_of(options):
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize(("spec", "options"), CASES, ids=name_of)
 def test_law(law, spec, options):
-    for num_inputs in (1, 2):
-        law(laws.maker("classifier", options), SPECS[spec], num_inputs)
+    for inputs in ("one", "two"):
+        law(laws.Predicting(Member.of("heads", "classifier", options), SPECS[spec], inputs))
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_option_matters(spec):
-    values = {
-        "pool": ["mean", "max", "attention"],
-        "layer_size": [4],
-        "dropout": [0.5],
-        "label_smoothing": [0.1],
-        "class_weights": ["balanced"],
-        "focal": [0.5, 2.0],
-    }
-    laws.options_matter("classifier", SPECS[spec], values)
-    laws.options_matter("classifier", SPECS[spec], values, {"pool": "mean", "layer_size": 3})
+    for beside in ({}, {"pool": "mean", "layer_size": 3}, {"focal": 0.5}):
+        member = Member.of("heads", "classifier", beside)
+        every_option_matters(lambda other: laws.Predicting(other, SPECS[spec]), member)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +76,8 @@ def test_every_option_matters(spec):
     ids=["the first symbol", "how many", "which symbols"],
 )
 def test_it_learns(spec, answer):
-    right = laws.learns(
-        "classifier", spec, answer, {"pool": "attention" if spec.multilabel else "last", "dropout": 0.1}
-    )
+    options = {"pool": "attention" if spec.multilabel else "last", "dropout": 0.1}
+    right = heads.learns(Member.of("heads", "classifier", options), spec, answer)
     assert right >= 0.95, f"{right:.0%}"
 
 
@@ -245,7 +240,7 @@ def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
     honest = Categorical.mode
     monkeypatch.setattr(Categorical, "mode", lambda self: (honest(self) + 1) % 3)
     with pytest.raises(AssertionError, match="has a better answer"):
-        laws.the_answer_is_the_best(laws.maker("classifier"), SPECS["one"], 1)
+        laws.the_answer_is_the_best(laws.Predicting(Member.of("heads", "classifier"), SPECS["one"]))
     monkeypatch.undo()
 
     def whole_batch(self, features, layout, training):
@@ -254,4 +249,4 @@ def test_the_laws_see_a_head_that_breaks_them(monkeypatch):
     honest_layer = LabelLayer.forward
     monkeypatch.setattr(LabelLayer, "forward", whole_batch)
     with pytest.raises(AssertionError, match="scores of rows"):
-        laws.company_changes_nothing(laws.maker("classifier"), SPECS["one"], 1)
+        _modules.company_changes_nothing(laws.Predicting(Member.of("heads", "classifier"), SPECS["one"]))

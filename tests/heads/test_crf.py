@@ -13,7 +13,11 @@ from ostinato.heads.contract import Sizes
 from ostinato.layers import crf as crf_module
 from ostinato.modalities.contract import MISSING, Labels, Legal
 from ostinato.steps import Layout, Steps
+from ostinato.testing import heads
 from ostinato.testing import predictors as laws
+from ostinato.testing._heads import is_legal
+from ostinato.testing._tools import Member
+from tests.heads.making import every_option_matters
 
 # O, B, I: I only after B or I
 LEGAL = Legal((True, True, False), (True, True, True), ((True, True, False), (True, True, True), (True, True, True)))
@@ -31,11 +35,11 @@ SPECS = {
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.3}], ids=str)
 def test_law(law, spec, options):
-    law(laws.maker("crf", options), SPECS[spec], 1)
+    law(laws.Predicting(Member.of("heads", "crf", options), SPECS[spec]))
 
 
 def test_every_option_matters():
-    laws.options_matter("crf", SPECS["bio"], {"dropout": [0.5]})
+    every_option_matters(lambda other: laws.Predicting(other, SPECS["bio"]), Member.of("heads", "crf"))
 
 
 def test_it_learns_spans():
@@ -47,7 +51,7 @@ def test_it_learns_spans():
             labels.append(1 if symbol == 3 else 2 if inside else 0)
         return torch.tensor(labels)
 
-    right = laws.learns("crf", SPECS["bio"], spans)
+    right = heads.learns(Member.of("heads", "crf"), SPECS["bio"], spans)
     assert right >= 0.95, f"{right:.0%} of steps"
 
 
@@ -76,11 +80,9 @@ def test_no_answer_is_ever_illegal():
     one, encoded = head(LEGAL), read([5] * 200)
     one.output.weight *= 10
     labels = one.predict(encoded).steps
-    assert all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in labels.split())
+    assert all(is_legal(SPECS["bio"], mine.tolist()) for mine in labels.split())
     free = encoded[0].steps.with_values(one.output(encoded[0].steps.values).argmax(1))
-    assert not all(laws.is_legal(SPECS["bio"], mine.tolist()) for mine in free.split()), (
-        "here the plain argmax is not legal"
-    )
+    assert not all(is_legal(SPECS["bio"], mine.tolist()) for mine in free.split()), "here the plain argmax is not legal"
 
 
 def test_labels_that_are_not_legal_are_refused_in_training_and_impossible_in_scoring():
@@ -127,4 +129,4 @@ def test_the_laws_see_a_chain_that_breaks_them(monkeypatch):
         crf_module.CRF, "best", lambda self, emissions: best(self, emissions.with_values(-emissions.values))
     )
     with pytest.raises(AssertionError, match="has a better answer"):
-        laws.the_answer_is_the_best(laws.maker("crf"), SPECS["any"], 1)
+        laws.the_answer_is_the_best(laws.Predicting(Member.of("heads", "crf"), SPECS["any"]))

@@ -7,7 +7,7 @@ from ostinato import registry
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Sizes
-from ostinato.modalities.contract import Symbols
+from ostinato.modalities.contract import Symbols, Values
 from ostinato.steps import Layout, Steps
 
 SPEC = Symbols(size=7, begin=0, end=1, unknown=2)
@@ -141,3 +141,10 @@ def test_parts_of_sequences_have_the_losses_of_the_whole(softmax):
         whole = whole._replace(count=whole.count - piece.count)
     assert whole.count == 0
     torch.testing.assert_close(parts, whole.total)
+
+
+def test_what_is_no_symbol_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"next_step predicts symbols, and a step of this output is 3 real number\(s\)"
+    ):
+        registry.make("heads", "next_step", (Values(3), [Sizes(H, H)]))

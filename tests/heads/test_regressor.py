@@ -12,8 +12,11 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import Labels, Values
 from ostinato.steps import Layout, Steps
+from ostinato.testing import heads
 from ostinato.testing import laws as every
 from ostinato.testing import predictors as laws
+from ostinato.testing._tools import Member
+from tests.heads.making import every_option_matters
 
 LOSSES = ["squared", "absolute", "huber"]
 SETS = [
@@ -28,19 +31,19 @@ SETS = [
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize("options", SETS, ids=str)
 def test_law(law, size, options):
-    for num_inputs in (1, 2):
-        law(laws.maker("regressor", options), Values(size), num_inputs)
+    for inputs in ("one", "two"):
+        law(laws.Predicting(Member.of("heads", "regressor", options), Values(size), inputs))
 
 
 def test_every_option_matters():
-    values = {"pool": ["mean", "max", "attention"], "layer_size": [4], "dropout": [0.5], "loss": ["absolute", "huber"]}
-    laws.options_matter("regressor", Values(1), values)
-    laws.options_matter("regressor", Values(2), values, {"pool": "mean", "layer_size": 3, "loss": "huber"})
+    for beside in ({}, {"pool": "mean", "layer_size": 3, "loss": "huber"}):
+        every_option_matters(lambda other: laws.Predicting(other, Values(2)), Member.of("heads", "regressor", beside))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_it_learns_to_count(loss):
-    right = laws.learns("regressor", Values(1), lambda symbols: (symbols == 3).sum().float().view(1, 1), {"loss": loss})
+    make = Member.of("heads", "regressor", {"loss": loss})
+    right = heads.learns(make, Values(1), lambda symbols: (symbols == 3).sum().float().view(1, 1))
     assert right >= 0.95, f"{right:.0%} within 1/2"
 
 
@@ -108,6 +111,6 @@ def test_more_than_one_answer_an_example_is_refused():
         head().loss(summary(3), Steps(torch.zeros(6, 1), Layout.equal(3, 2)))
 
 
-@pytest.mark.parametrize("name", ["regressor"])
+@pytest.mark.parametrize("name", ["classifier", "regressor", "tagger", "crf"])
 def test_the_laws_of_the_room_are_those_of_predictors(name):
     every.run("heads", name)

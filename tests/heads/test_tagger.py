@@ -10,7 +10,10 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import MISSING, Labels, Symbols
 from ostinato.steps import Layout, Steps
+from ostinato.testing import heads
 from ostinato.testing import predictors as laws
+from ostinato.testing._tools import Member
+from tests.heads.making import every_option_matters
 
 COUNTS = (5, 2, 3)
 SPECS = {
@@ -32,19 +35,19 @@ SETS = [
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("options", SETS, ids=str)
 def test_law(law, spec, options):
-    law(laws.maker("tagger", options), SPECS[spec], 1)
+    law(laws.Predicting(Member.of("heads", "tagger", options), SPECS[spec]))
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_option_matters(spec):
-    values = {"dropout": [0.5], "label_smoothing": [0.1], "class_weights": ["balanced"], "focal": [0.5, 2.0]}
-    laws.options_matter("tagger", SPECS[spec], values)
+    for beside in ({}, {"focal": 0.5}):
+        every_option_matters(lambda other: laws.Predicting(other, SPECS[spec]), Member.of("heads", "tagger", beside))
 
 
 def test_it_learns_which_symbol_stands_one_step_on():
     # the last step's answer is the first label
     following = lambda symbols: torch.cat((symbols[1:] - 3, symbols.new_zeros(1)))  # noqa: E731
-    right = laws.learns("tagger", Labels(4), following)
+    right = heads.learns(Member.of("heads", "tagger"), Labels(4), following)
     assert right >= 0.95, f"{right:.0%} of steps"
 
 

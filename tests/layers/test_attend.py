@@ -23,7 +23,7 @@ def test_pieces_change_neither_numbers_nor_gradients(kind, monkeypatch):
     results = []
     for limit in (10**9, 5 * 5 * 6 * 2, 1):
         monkeypatch.setitem(module._PIECE, "cpu", limit)
-        query, memory, previous = batch(attention, 5, seed=0)
+        query, memory, previous = batch((6, 4), 5, seed=0, dtype=torch.float64)
         query.requires_grad_()
         values = memory.values.clone().requires_grad_()
         context, weights = Memory.of(attention, Steps(values, memory.layout)).attend(attention, query, previous)
@@ -39,7 +39,7 @@ def test_pieces_change_neither_numbers_nor_gradients(kind, monkeypatch):
 
 def test_while_training_no_piece_is_kept_for_its_gradient(small_pieces):
     attention = Additive(6, 4)
-    query, memory, _ = batch(attention, 8, seed=0)
+    query, memory, _ = batch((6, 4), 8, seed=0)
     kept = Memory.of(attention, memory)
     largest = []
 

@@ -23,6 +23,7 @@ from ostinato.recipe import read as recipe_read
 from ostinato.registry import make
 from ostinato.steps import Layout, Steps
 from ostinato.testing import searches as laws
+from tests.searches import brute_force
 
 LENGTHS = (4, 0, 7, 1)
 STYLE = {"style": {"type": "tokens", "encoder": {"hidden_size": 3, "embedding_size": 3}}}
@@ -401,7 +402,7 @@ def all_resumed(over, example, longest, shortest, divisor, repeats):
         text = "".join(over.pieces.texts[one] for one in said)
         rest, own = over.rests[example], answered(over, example, said)
         logs = logits.scores[0].double().log_softmax(0)
-        if text.startswith(rest) and len(own) >= shortest and not laws.repeats(own, repeats):
+        if text.startswith(rest) and len(own) >= shortest and not brute_force.repeats(own, repeats):
             found.append(((total + float(logs[1])) / divisor(len(own) + 1), list(said)))
         for symbol in range(2, 6):
             more = [*said, symbol]

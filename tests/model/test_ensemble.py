@@ -18,8 +18,9 @@ from ostinato.model.columns import input_settings, output_settings
 from ostinato.model.ensemble import Ensemble, Member, refuse_unlike, score
 from ostinato.recipe.read import load
 from ostinato.steps import Steps
-from ostinato.testing import heads as laws
-from ostinato.testing import predictors
+from ostinato.testing import _heads, _modules, predictors
+from ostinato.testing._tools import Member as Made
+from tests.heads import making as laws
 
 ATTENTIONS = [{"attention": name} for name in (*registry.names("attentions"), "none")]
 SETS = [*ATTENTIONS, {"input_feeding": True}, {"attention": "location", "context": "before", "layers": 2}]
@@ -161,7 +162,7 @@ class Together(Predictor):
 
 def together(name, options=None, count=3):
     def make(spec, sizes):
-        members = [predictors.maker(name, options)(spec, sizes) for _ in range(count)]
+        members = [Made.of("heads", name, options)(spec, sizes) for _ in range(count)]
         with torch.no_grad():
             for parameter in (parameter for one in members for parameter in one.parameters()):
                 parameter.add_(torch.randn_like(parameter))  # so that members disagree
@@ -177,7 +178,7 @@ CASES = [
     *(("crf", spec) for spec in (Labels(3), Labels(3, legal=LEGAL))),
 ]
 DISTRIBUTION_LAWS = (
-    predictors.loss_is_minus_score, predictors.company_changes_nothing, predictors.what_is_missing_counts_nothing,
+    _heads.loss_is_minus_score, _modules.company_changes_nothing, predictors.what_is_missing_counts_nothing,
     predictors.the_answer_is_the_best, predictors.probabilities_are_shares_of_all_answers,
     predictors.beside_itself_it_is_the_same,
 )  # fmt: skip
@@ -186,18 +187,18 @@ DISTRIBUTION_LAWS = (
 @pytest.mark.parametrize(("name", "spec"), CASES, ids=str)
 @pytest.mark.parametrize("law", DISTRIBUTION_LAWS, ids=lambda law: law.__name__)
 def test_the_mean_of_heads_keeps_the_laws_of_a_head(law, name, spec):
-    law(together(name), spec, 1)
+    law(predictors.Predicting(together(name), spec))
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "spec"), [case for case in CASES if case[0] != "crf"], ids=str)
 def test_labels_have_the_mean_of_their_probabilities(name, spec):
-    encoded = predictors.read(1)
+    encoded = laws.read("one")
     torch.manual_seed(0)
-    many = together(name)(spec, predictors.sizes_of(encoded)).eval()
+    many = together(name)(spec, laws.sizes_of(encoded)).eval()
     expected = torch.stack([one.predict(encoded).probabilities for one in many.members]).mean(0)
     said = many.predict(encoded)
-    predictors.near(said.probabilities, expected, "probabilities")
+    laws.near(said.probabilities, expected, "probabilities")
     answers = (expected > 0.5).float() if spec.multilabel else expected.argmax(1)
     assert torch.equal(said.steps.values, answers)
     odds = torch.where(answers > 0, expected, 1 - expected).prod(1) if spec.multilabel else expected.amax(1)
@@ -209,14 +210,15 @@ def test_labels_have_the_mean_of_their_probabilities(name, spec):
 @torch.no_grad()
 @pytest.mark.parametrize("legal", [None, LEGAL], ids=["any", "legal"])
 def test_chains_have_the_normalised_geometric_mean_of_their_probabilities(legal):
-    spec, encoded = Labels(3, legal=legal), predictors.read(1, dtype=torch.float64)
+    spec, encoded = Labels(3, legal=legal), laws.read("one", dtype=torch.float64)
     torch.manual_seed(0)
-    many = together("crf")(spec, predictors.sizes_of(encoded)).double().eval()
+    case = predictors.Predicting(together("crf"), spec)
+    many = case.build(encoded).double().eval()
     said = many.predict(encoded)
     for row, mine in enumerate(said.steps.split()):
-        every = [one for one in itertools.product(range(3), repeat=len(mine)) if predictors.is_legal(spec, one)]
+        every = [one for one in itertools.product(range(3), repeat=len(mine)) if _heads.is_legal(spec, one)]
         tried = torch.tensor(every, dtype=torch.int64).view(len(every), len(mine))
-        logs = torch.stack([predictors._scores(one, encoded, row, tried) for one in many.members]).mean(0)
+        logs = torch.stack([case.scores(one, encoded, row, tried) for one in many.members]).mean(0)
         best = logs.log_softmax(0).max(0)
         assert mine.tolist() == list(every[int(best.indices)])
         assert float(said.log_probability[row]) == pytest.approx(float(best.values), abs=1e-9)
@@ -224,23 +226,23 @@ def test_chains_have_the_normalised_geometric_mean_of_their_probabilities(legal)
 
 @torch.no_grad()
 def test_numbers_are_averaged_and_so_are_their_densities():
-    encoded = predictors.read(1)
+    encoded = laws.read("one")
     torch.manual_seed(0)
-    sizes = predictors.sizes_of(encoded)
+    sizes = laws.sizes_of(encoded)
     heads = [
-        predictors.maker("regressor", {"loss": loss})(Values(2), sizes).eval()
+        Made.of("heads", "regressor", {"loss": loss})(Values(2), sizes).eval()
         for loss in ("squared", "absolute", "squared")
     ]
     many = Together(heads)
     own = [one.predict(encoded).steps.values for one in heads]
     said = many.predict(encoded)
-    predictors.near(said.steps.values, torch.stack(own).mean(0), "numbers")
-    truth = predictors.targets(many, Values(2))
+    laws.near(said.steps.values, torch.stack(own).mean(0), "numbers")
+    truth = _heads.targets(many, Values(2))
     kinds = (distributions.Normal, distributions.Laplace, distributions.Normal)
     density = torch.stack([kind(one, 1.0).log_prob(truth.values).exp() for kind, one in zip(kinds, own)]).mean(0)
-    predictors.near(many.score(encoded, truth).log_probability, density.log().sum(1), "densities")
-    predictors.near(many.score(encoded, said.steps).log_probability, said.log_probability, "the score of the answer")
-    predictors.beside_itself_it_is_the_same(together("regressor"), Values(2), 1)
+    laws.near(many.score(encoded, truth).log_probability, density.log().sum(1), "densities")
+    laws.near(many.score(encoded, said.steps).log_probability, said.log_probability, "the score of the answer")
+    predictors.beside_itself_it_is_the_same(predictors.Predicting(together("regressor"), Values(2)))
 
 
 def column(place, plain):

@@ -10,7 +10,7 @@ from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
 from ostinato.recipe.read import from_arguments
 from ostinato.steps import Layout, Steps
-from ostinato.testing.heads import nested
+from tests.heads.making import nested
 
 ENCODER = {"hidden_size": 4, "embedding_size": 3, "cell": "gru"}
 HEAD = {"hidden_size": 8, "embedding_size": 3, "cell": "gru"}

@@ -7,7 +7,7 @@ from ostinato.model.graph import Graph
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.sizes import Amount
 from ostinato.recipe.read import from_arguments
-from ostinato.testing.heads import nested
+from tests.heads.making import nested
 
 TWO = {"de": "text"}, {"en": "text"}
 

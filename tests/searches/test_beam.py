@@ -10,6 +10,7 @@ from ostinato.errors import ConfigError
 from ostinato.searches.beam import Beam
 from ostinato.searches.greedy import Greedy
 from ostinato.testing import searches as laws
+from tests.searches import brute_force
 
 DIVISORS = {
     "none": lambda length, alpha: 1.0,
@@ -53,7 +54,7 @@ def test_an_unlimited_beam_finds_what_brute_force_finds(ranking, seed):
     examples = laws.random_examples(3, seed)
     answers = laws.found(Beam(width=3**4 * 4, n_best=7, **ranking), generator, examples, [4, 3, 4])
     for found, example, longest in zip(answers, examples, [4, 3, 4]):
-        check(found, laws.all_answers(generator, example, longest, scorer(**ranking))[:7])
+        check(found, brute_force.all_answers(generator, example, longest, scorer(**ranking))[:7])
 
 
 LIMITS = [{"min_length": 2}, {"min_length": 9}, {"max_length": 3}, {"min_length": 3, "max_length": 3}]
@@ -64,7 +65,10 @@ def test_the_length_of_answers_keeps_its_limits(limits):
     generator, example = laws.TableGenerator(5, 1, end_bias=0.5), [4, 9]
     (found,) = laws.found(Beam(width=400, n_best=5, **limits), generator, [example], [4])
     longest = min(4, limits.get("max_length", 4))
-    check(found, laws.all_answers(generator, example, longest, scorer(), min_length=limits.get("min_length", 0))[:5])
+    check(
+        found,
+        brute_force.all_answers(generator, example, longest, scorer(), min_length=limits.get("min_length", 0))[:5],
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -73,8 +77,8 @@ def test_no_sequence_of_symbols_is_said_twice(size, seed):
     generator, example = laws.TableGenerator(5, seed, end_bias=-4.0), [4, 9]
     generator.table[:, 3] += 2
     (found,) = laws.found(Beam(width=1000, n_best=6, no_repeat_ngrams=size), generator, [example], [5])
-    check(found, laws.all_answers(generator, example, 5, scorer(), no_repeat_ngrams=size)[:6])
-    assert not any(laws.repeats(one.symbols, size) for one in found)
+    check(found, brute_force.all_answers(generator, example, 5, scorer(), no_repeat_ngrams=size)[:6])
+    assert not any(brute_force.repeats(one.symbols, size) for one in found)
     (free,) = laws.found(Beam(width=1000, n_best=6), generator, [example], [5])
     assert [one.symbols for one in free] != [one.symbols for one in found]
 
@@ -100,7 +104,7 @@ def test_it_equals_a_beam_that_never_stops_early(options, ranking):
         longest = [9, 2, 10, 9, 0, 9, 5, 9]
         answers = laws.found(Beam(**options, **ranking), generator, examples, longest)
         for found, example, most in zip(answers, examples, longest):
-            check(found, laws.beam_one_by_one(generator, example, most, scorer(**ranking), **options))
+            check(found, brute_force.beam_one_by_one(generator, example, most, scorer(**ranking), **options))
 
 
 @pytest.mark.parametrize("limits", [{}, {"min_length": 3}, {"max_length": 4}], ids=str)
