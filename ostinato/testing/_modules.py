@@ -262,12 +262,14 @@ def what_comes_later_changes_nothing(case: Sequential) -> None:
 
 @torch.no_grad()
 def fingerprint(cases: Iterable[Case]) -> list[Tensor]:
-    """What they give in training, and their weights: something of it changes with every option."""
+    """What they give in training and out of it, and their weights: something of it changes with every option."""
     outputs: list[Tensor] = []
     for case in cases:
         module, read = case.made()
         torch.manual_seed(3)
-        outputs += [*values(case.losses(module.train(), *read)), *module.parameters()]
+        outputs += values(
+            (case.losses(module.train(), *read), case.run(module.eval(), *read), list(module.parameters()))
+        )
     return outputs
 
 

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
@@ -26,6 +27,10 @@ NUMBERS = (1, 2, 3, 0, 0.5, 0.25, 0.75, 0.9)
 TEXTS = ("_", "lower", "a")
 """Tried for an option that is a text."""
 
+Tried = Mapping[str, Sequence[Any]]
+"""Values of options, by their names."""
+NOTHING: Tried = MappingProxyType({})
+
 Check = tuple[str, Callable[[], None]]
 """The name of a law and of what it is tried on, and the trial itself."""
 
@@ -37,14 +42,16 @@ class Member:
     Args:
         cls: the member's class, of Ostinato or of another package.
         options: its settings, those that are not at their defaults.
+        tried: other values of some options, where the neighbour of a default tells nothing.
     """
 
     cls: type
     options: dict[str, Any] = field(default_factory=dict)
+    tried: Tried = field(default_factory=dict)
 
     @staticmethod
-    def of(room: str, member: type | str, options: dict[str, Any] | None = None) -> Member:
-        return Member(registry.component(room, member) if isinstance(member, str) else member, options or {})
+    def of(room: str, member: type | str, options: dict[str, Any] | None = None, tried: Tried = NOTHING) -> Member:
+        return Member(registry.component(room, member) if isinstance(member, str) else member, options or {}, tried)
 
     def settings(self) -> registry.Settings:
         """The options, checked as in a recipe, and the defaults of all others."""
@@ -65,13 +72,14 @@ class Member:
         names = {parameter.name for parameter in registry.keyword_only(self.cls)}
         return replace(self, options={name: options[name] for name in options if name in names} | self.options)
 
-    def others(self, tried: Mapping[str, Sequence[Any]]) -> Iterator[Member]:
+    def others(self, tried: Tried) -> Iterator[Member]:
         """The member with one more option at another value than its default, for each option that is free and each
         value.
 
         Args:
-            tried: values of some options, where those that the type allows tell nothing on a suite's few examples.
+            tried: as its own, which go before them.
         """
+        tried = {**tried, **self.tried}
         for parameter in registry.keyword_only(self.cls):
             if parameter.name in self.options:
                 continue
@@ -130,7 +138,7 @@ def all_checks(
     member: Member,
     trials: Iterable[tuple[Callable[[Any], None], Any]],
     fingerprint: Callable[[Member], Sequence[Any]],
-    tried: Mapping[str, Sequence[Any]],
+    tried: Tried,
 ) -> list[Check]:
     """What `laws.run` runs.
 
@@ -144,9 +152,7 @@ def all_checks(
     return [*laws, ("options_matter", partial(options_matter, member, fingerprint, tried))]
 
 
-def options_matter(
-    member: Member, fingerprint: Callable[[Member], Sequence[Any]], tried: Mapping[str, Sequence[Any]]
-) -> None:
+def options_matter(member: Member, fingerprint: Callable[[Member], Sequence[Any]], tried: Tried) -> None:
     """Law g: each value of each option changes the fingerprint, or is refused by ConfigError."""
     standard = fingerprint(member)
     for other in member.others(tried):

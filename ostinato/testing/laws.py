@@ -16,18 +16,20 @@ from typing import Any
 
 from ostinato import registry
 from ostinato.errors import ConfigError
-from ostinato.testing._tools import Member
+from ostinato.testing._tools import NOTHING, Member, Tried
 
 
-def run(room: str, member: type | str, options: dict[str, Any] | None = None) -> None:
+def run(room: str, member: type | str, options: dict[str, Any] | None = None, tried: Tried = NOTHING) -> None:
     """Every law of a room, for a member with these options.
 
     Args:
         room: as `registry.ROOMS` calls it.
         member: its class, or its name where it is installed.
         options: its settings; what is not given has its default.
+        tried: other values of some options, where the neighbour of a default tells nothing: a limit far above the few
+            examples of a law.
     """
-    for name, check in suite(room).checks(Member.of(room, member, options)):
+    for name, check in suite(room).checks(Member.of(room, member, options, tried)):
         try:
             check()
         except AssertionError as why:

@@ -70,7 +70,10 @@ def scoring_is_out_of_training(case: Predicting) -> None:
 
 
 def what_is_missing_counts_nothing(case: Predicting) -> None:
-    """Steps without a target are not counted and leave gradients finite; where none has one, the loss is 0."""
+    """Steps without a target are not counted and leave gradients finite; where none has one, the loss is 0. Symbols are
+    never missing."""
+    if isinstance(case.spec, Symbols):
+        return
     head, (encoded, truth) = case.made()
     numbers = case.spec.size if isinstance(case.spec, Values) else 1
     for some in case.truths(truth):

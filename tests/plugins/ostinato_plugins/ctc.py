@@ -28,7 +28,7 @@ class CTC(Predictor):
         width: how many beginnings the search keeps; 1: the most probable path.
 
     Errors:
-        ConfigError: the first input gives no steps.
+        ConfigError: it reads several inputs, or one without steps.
 
     Source: Graves et al. 2006 (ICML), sections 3 and 4; prefix beam search: Hannun et al. 2014, arXiv:1408.2873,
     algorithm 1.
@@ -39,10 +39,8 @@ class CTC(Predictor):
 
     def __init__(self, spec: Symbols, sizes: Sequence[Sizes], *, width: Count = 1):
         super().__init__()
-        if sizes[0].steps is None:
-            raise ConfigError(
-                "ctc: its first input gives no steps to spell with; name one that does first under `reads`"
-            )
+        if len(sizes) != 1 or sizes[0].steps is None:
+            raise ConfigError("ctc: spells with the steps of one input; name one that gives steps under `reads`")
         self.width = width
         self.output = nn.Linear(sizes[0].steps, spec.size + 1)  # the last one is the blank
 
