@@ -1,12 +1,12 @@
 """The laws of distributions, as plain functions: each takes a `Case`, and fails by AssertionError.
 
-from ostinato.testing import distributions as laws
-laws.all_of(laws.Case(make, parameters, every, missing))
+from ostinato.testing import distributions, laws
+distributions.CASES[Mine] = [distributions.Case(Mine, parameters, every, missing)]
+laws.run("distributions", Mine)
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,22 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.distributions.affine import Affine
-from ostinato.distributions.bernoulli import Bernoulli
-from ostinato.distributions.categorical import Categorical
-from ostinato.distributions.chain import Chain
 from ostinato.distributions.contract import LEVELS, Distribution
-from ostinato.distributions.mixture import Mixture
-from ostinato.distributions.normal import Normal
-from ostinato.distributions.paths import Paths
-from ostinato.distributions.point import Point
-from ostinato.distributions.quantile_levels import QuantileLevels
-from ostinato.distributions.student_t import StudentT
 from ostinato.errors import ConfigError
-from ostinato.layers.crf import CRF
-from ostinato.modalities.contract import MISSING
-from ostinato.steps import Layout, Steps
-from ostinato.testing._tools import Check, Member, drawn, near
+from ostinato.testing._tools import Check, Member, near
 
 TRIED: dict[str, Any] = {}
 SAMPLES = 40_000
@@ -78,22 +65,20 @@ class Case:
         return torch.cumulative_trapezoid(self.density(), GRID)[torch.searchsorted(GRID, values.contiguous()) - 1]
 
 
+CASES: dict[type, list[Case]] = {}
+"""By the class: what its laws try. A distribution is made from tensors that it alone knows, so that its package adds
+them."""
+
+
 def checks(member: Member) -> list[Check]:
-    """Every law of `LAWS` on every case of our own; a distribution of another package is made from tensors that it
-    alone knows."""
+    """Every law of `LAWS` on every case of a distribution."""
     if member.cls not in CASES:
         raise ConfigError(
-            f"{member.cls.__name__}: a distribution is made from tensors;"
-            " give a Case to ostinato.testing.distributions.all_of"
+            f"{member.cls.__name__}: a distribution is made from tensors that it alone knows; put a Case of it into"
+            " ostinato.testing.distributions.CASES"
         )
     cases = enumerate(CASES[member.cls], 1)
     return [(f"{law.__name__}, case {number}", partial(law, case)) for number, case in cases for law in LAWS]
-
-
-def all_of(case: Case) -> None:
-    """Every law of `LAWS`."""
-    for law in LAWS:
-        law(case)
 
 
 def what_it_lacks_is_refused(case: Case) -> None:
@@ -220,66 +205,3 @@ LAWS = (
     the_mean_of_equals_is_itself,
     gradients_are_right,
 )
-
-
-def _of_steps(make: Callable[..., Distribution], scores: Tensor, *more: Any) -> Distribution:
-    """Rows of one step each."""
-    return make(scores, Layout.equal(len(scores), 1), *more)
-
-
-def _with_support(scores: Tensor) -> Distribution:
-    return _of_steps(Categorical, scores, torch.tensor([[3, 0, 2, 0]]).expand(len(scores), -1))
-
-
-def _chain(emissions: Tensor) -> Chain:
-    chain = CRF(emissions.shape[2]).double().requires_grad_(False)
-    chain.follows.copy_(drawn(4, torch.float64)(*chain.follows.shape))
-    return Chain(Steps(emissions.flatten(0, 1), Layout.equal(*emissions.shape[:2])), chain)
-
-
-def _point(distance: Any, location: Tensor) -> Point:
-    return Point(location, distance)
-
-
-def _student_t(location: Tensor, scale: Tensor) -> StudentT:
-    return StudentT(location, scale, torch.full_like(scale, 5.0).detach())
-
-
-def _affine(location: Tensor, scale: Tensor, *moves: Tensor) -> Affine:
-    return Affine(Normal(location, scale), *moves, 1, 1)
-
-
-def _paths(location: Tensor, scale: Tensor) -> Paths:
-    density = Normal(location, scale)
-    paths = torch.stack([density.quantile([level])[0].detach() for level in LEVELS], -1)
-    return Paths(paths, torch.zeros_like(location).detach(), density)
-
-
-def _mixture(scores: Tensor, location: Tensor, scale: Tensor) -> Mixture:
-    return Mixture(scores, Normal(location, scale))
-
-
-_DRAW = drawn(3, torch.float64)
-_LOCATION, _SCALE, _UNKNOWN = _DRAW(1, 1), _DRAW(1, 1).abs() + 0.5, torch.full((1, 1), torch.nan)
-_NORMAL, _THREE = (_LOCATION, _SCALE), torch.tensor([*itertools.product(range(3), repeat=3)]).flatten()
-_WINDOW = (_LOCATION[None], _SCALE[None], _DRAW(1, 1, 1), _DRAW(1, 1, 1).abs() + 0.5, _DRAW(1, 1, 1))
-_LIKELY = torch.tensor([[0.3, -2.0, 1.5, -3.0]]).double()
-_PARTS = (_DRAW(1, 2), torch.tensor([[[-4.0], [5.0]]]).double(), torch.tensor([[[0.7], [1.2]]]).double())
-_BITS = torch.tensor([*itertools.product((0.0, 1.0), repeat=3)])
-CASES: dict[type, list[Case]] = {
-    Categorical: [
-        Case(partial(_of_steps, Categorical), (_DRAW(1, 4),), torch.arange(4), torch.tensor([MISSING])),
-        Case(_with_support, (_LIKELY,), torch.tensor([0, 2, 3]), torch.tensor([MISSING])),
-    ],
-    Bernoulli: [Case(partial(_of_steps, Bernoulli), (_DRAW(1, 3),), _BITS, torch.full((1, 3), torch.nan), (3,))],
-    Chain: [Case(_chain, (_DRAW(1, 3, 3),), _THREE, torch.full((3,), MISSING))],
-    Point: [
-        Case(partial(_point, distance), (_LOCATION,), None, _UNKNOWN) for distance in ("squared", "absolute", "huber")
-    ],
-    Normal: [Case(Normal, _NORMAL, None, _UNKNOWN, (1,))],
-    StudentT: [Case(_student_t, _NORMAL, None, _UNKNOWN, (1, 2))],
-    QuantileLevels: [Case(QuantileLevels, (_DRAW(1, 1, len(LEVELS)),), None, _UNKNOWN)],
-    Affine: [Case(_affine, _WINDOW, None, torch.tensor([[torch.nan, 0.0]]), (1, 1))],
-    Paths: [Case(_paths, _NORMAL, None, _UNKNOWN)],
-    Mixture: [Case(_mixture, _PARTS, None, _UNKNOWN, (1, 2))],
-}

@@ -7,11 +7,12 @@ from ostinato.distributions.normal import Normal
 from ostinato.errors import ConfigError
 from ostinato.testing import distributions as laws
 from ostinato.testing import laws as every
+from tests.distributions.cases import CASES as OWN
 
 CASES = [
     pytest.param(case, id=f"{name}-{number}")
     for name in registry.names("distributions")
-    for number, case in enumerate(laws.CASES[registry.component("distributions", name)])
+    for number, case in enumerate(OWN[registry.component("distributions", name)])
 ]
 
 
@@ -36,10 +37,10 @@ def test_law(law, case):
 def test_the_laws_see_what_breaks_them(monkeypatch, method, wrong, law):
     monkeypatch.setattr(Normal, method, wrong(getattr(Normal, method)), raising=False)
     with pytest.raises(AssertionError):
-        law(laws.CASES[Normal][0])
+        law(OWN[Normal][0])
 
 
 def test_a_distribution_of_another_package_brings_its_case():
-    with pytest.raises(ConfigError, match="give a Case to ostinato.testing.distributions.all_of"):
+    with pytest.raises(ConfigError, match="put a Case of it into"):
         every.run("distributions", type("Other", (Normal,), {}))
     every.run("distributions", Normal)
