@@ -102,7 +102,7 @@ def loss_is_minus_score(case: Answering) -> None:
     """Out of training the loss is minus the log-probability, over as many targets, whatever is missing, also of rows
     without steps and of no row."""
     head, (encoded, truth) = case.made()
-    for rows, some in itertools.product((ROWS, [1, 1], []), case.truths(truth)):
+    for rows, some in itertools.product((ROWS, [1, 1], *[[]] * case.may_be_empty), case.truths(truth)):
         read = _modules.pick((encoded, some), rows)
         loss, score = head.loss(*read), head.score(*read)
         near(loss.total, -score.log_probability.sum(), f"loss and score of rows {rows}", floor=case.floor)

@@ -1,6 +1,7 @@
 """The laws of heads: each takes a case, a head, its output and what it reads, and fails by AssertionError.
 
-A head that predicts at once keeps those of `predictors`; one that generates, or continues an input, those below.
+A head that forecasts windows keeps those of `windows`, another one that predicts at once those of `predictors`, and one
+that generates, or continues an input, those below.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato import registry
+from ostinato import alignments, registry
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution, Loss
 from ostinato.encoders.contract import Encoded, Sizes
@@ -20,15 +21,16 @@ from ostinato.heads.contract import Generator, Head, NextHead, Predictor, Scored
 from ostinato.modalities.contract import Labels, Spec, Symbols, Values
 from ostinato.model.continuation import Continuation
 from ostinato.steps import Layout, Steps
-from ostinato.testing import _heads, _inputs, _modules, _stepwise, predictors
+from ostinato.testing import _heads, _inputs, _modules, _stepwise, predictors, windows
 from ostinato.testing._heads import Answering
 from ostinato.testing._inputs import INPUTS, SPEC, WIDTH
 from ostinato.testing._modules import ROWS
 from ostinato.testing._stepwise import Stepwise
-from ostinato.testing._tools import Check, Member, all_checks, drawn, near, trained
+from ostinato.testing._tools import Check, Member, Tried, all_checks, drawn, near, trained
 from ostinato.testing.predictors import Predicting
+from ostinato.testing.windows import Forecasting
 
-TRIED = {"cutoffs": ([3],)}
+TRIED: Tried = {"cutoffs": ([3],), **windows.TRIED}
 """Values of options that a type tells little of."""
 COUNTS = (3, 1, 2)
 NUMBERS = Values(3, unscaled=True)
@@ -39,7 +41,7 @@ LABELS = (
     NUMBERS,
 )
 SPECS: dict[str, tuple[Spec, ...]] = {"summary": LABELS, "each": LABELS, "free": (SPEC,), "next": (SPEC, NUMBERS)}
-"""Outputs to try a head on, by alignment; windows of series (`ahead`) have laws of their own tests alone."""
+"""Outputs to try a head on, by alignment; for windows of series see `windows`."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ LAWS = tuple(dict.fromkeys((*_heads.LAWS, *_stepwise.LAWS, scores_are_sums_over_
 def cases(member: Member) -> list[Any]:
     """One for each kind of output and all inputs that the head takes; others it must refuse by ConfigError."""
     cls: Any = member.cls
+    if any(alignments.named(name).windows for name in cls.aligns):
+        return windows.cases(member)
     kind = Predicting if issubclass(cls, Predictor) else Continuing if issubclass(cls, NextHead) else Generating
     specs = dict.fromkeys(spec for alignment in sorted(cls.aligns) for spec in SPECS.get(alignment, ()))
     sized = member.given({"embedding_size": 5, "decoder": {"hidden_size": WIDTH}})
@@ -129,9 +133,14 @@ def cases(member: Member) -> list[Any]:
 
 def checks(member: Member) -> list[Check]:
     """Every law of heads of its kind, and the law of options; ConfigError where the options are refused."""
-    laws = predictors.LAWS if issubclass(member.cls, Predictor) else LAWS
-    trials = [(law, case) for case in cases(member) for law in laws]
-    return all_checks(member, trials, lambda other: _modules.fingerprint(cases(other)), TRIED)
+    every = cases(member)
+    laws = {Forecasting: windows.LAWS, Predicting: predictors.LAWS}.get(type(every[0]), LAWS)
+    return all_checks(member, [(law, case) for case in every for law in laws], _fingerprint, TRIED)
+
+
+def _fingerprint(member: Member) -> list[Tensor]:
+    every = cases(member)
+    return windows.fingerprint(member) if isinstance(every[0], Forecasting) else _modules.fingerprint(every)
 
 
 def learns(

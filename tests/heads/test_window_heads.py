@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from ostinato import registry
 from ostinato.encoders.contract import Encoded, Source
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Outlook, Sizes, Span
 from ostinato.modalities.contract import Labels, Values
 from ostinato.registry import make, settings_class
 from ostinato.steps import Layout, Steps
-from ostinato.testing import laws, windows
+from ostinato.testing import laws
 
 LOOKBACK, HORIZON = 12, 4
 NAN = float("nan")
@@ -36,7 +37,7 @@ def test_every_head_of_windows_keeps_the_laws(name, options):
 
 
 def test_the_laws_see_a_head_that_reads_what_follows(monkeypatch):
-    head = windows.registry.component("heads", "naive_forecast")
+    head = registry.component("heads", "naive_forecast")
     honest = head.predict_distribution
 
     def forgetful(self, encoded, targets=None, training=False):
@@ -163,7 +164,7 @@ def test_missing_targets_and_too_few_windows_begin_as_the_naive_forecast():
 def chosen(name, series, season, options=None, num_series=1):
     settings = settings_class("heads", name).model_validate({"type": name, **(options or {})})
     outlook = Outlook(Values(1), Span(LOOKBACK, HORIZON, (False,)), season, num_series, lambda: pairs(series))
-    found = windows.registry.component("heads", name).choose(settings, outlook)
+    found = registry.component("heads", name).choose(settings, outlook)
     return {word: value for word, (value, _) in found.items() if word not in settings.model_fields_set}
 
 
