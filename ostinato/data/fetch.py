@@ -167,20 +167,19 @@ def _packer(target: BinaryIO, store: str) -> AbstractContextManager[BinaryIO]:
 
 def _download(url: str, part: Path, size: int, connection: Connection, progress: Progress) -> bool:
     """Downloads into `part`, from where it ends, until all is there; returns whether older bytes were used."""
-    failures, furthest, resumed = 0, 0, False
+    failures, furthest = 0, 0
     while True:
-        have = part.stat().st_size if part.exists() else 0
+        have = _size(part)
         if size and have > size:
             part.unlink()
             have = 0
         if size and have == size:
-            return resumed or furthest == 0
+            return furthest == 0
         try:
-            resumed = _receive(url, part, have, size, connection, progress) or resumed
-            return resumed
+            return _receive(url, part, have, size, connection, progress)
         except BROKEN as error:
             failure = _lasting(url, error, part)
-        here = part.stat().st_size if part.exists() else 0
+        here = _size(part)
         failures = 1 if here > furthest else failures + 1
         furthest = max(furthest, here)
         if failures >= connection.tries:
@@ -189,6 +188,10 @@ def _download(url: str, part: Path, size: int, connection: Connection, progress:
                 "look at the connection and fetch again, the download resumes there"
             )
         time.sleep(connection.pause_seconds * 2 ** (failures - 1))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _lasting(url: str, error: Exception, part: Path) -> str:

@@ -41,12 +41,11 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         DataError: a line is not a word and as many finite numbers as the others, or the file is shorter than its first
             line promises.
     """
-    exact: dict[str, list[int]] = {}
-    lowered: dict[str, list[int]] = {}
+    wanted: dict[str, list[tuple[int, int]]] = {}
     for row, word in enumerate(words):
         if word is not None:
-            exact.setdefault(word, []).append(row)
-            lowered.setdefault(word.lower(), []).append(row)
+            wanted.setdefault(word, []).append((row, EXACT))
+            wanted.setdefault(word.lower(), []).append((row, LOWER))
     levels = np.zeros(len(words), np.int8)
     table, promised, count = None, None, 0
     for lines, first in text_blocks(path, title, size=BLOCK_BYTES):
@@ -69,10 +68,9 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         squares += np.square(vectors, dtype=np.float64).sum(0)
         count += len(here)
         for word, vector in zip(here, vectors):
-            for level, rows in ((EXACT, exact.get(word, ())), (LOWER, lowered.get(word, ()))):
-                for row in rows:
-                    if levels[row] < level:
-                        table[row], levels[row] = vector, level
+            for row, level in wanted.get(word, ()):
+                if levels[row] < level:
+                    table[row], levels[row] = vector, level
     if not count or (promised is not None and promised != count):
         promise = f"promises {promised:,} words in line 1" if promised is not None else "has no line"
         raise DataError(f"{title} {promise}, and there are {count:,}; fetch it again, or mend its first line")

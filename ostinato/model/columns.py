@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
@@ -107,36 +108,34 @@ def traits_of(settings: Settings) -> Traits:
     return component("modalities", settings.type).traits(settings)
 
 
-def last_reference(first: str, reference: Callable[[str], str | None], where: str) -> str:
-    """What refers to nothing else, from one reference to the next.
+def owner_of(place: str, columns: Mapping[str, Settings], reference: Callable[[str], str | None]) -> str:
+    """The place that references from this one to the next end at.
 
     Errors:
-        ConfigError: references go in a circle; `where` begins the message.
+        ConfigError: references go in a circle, or join columns that are not of one type.
     """
-    seen = [first]
+    seen = [place]
     while (following := reference(seen[-1])) is not None:
         if following in seen:
-            raise ConfigError(f"{where} goes in a circle: {' -> '.join([*seen, following])}; give one of them its own")
+            raise ConfigError(
+                f"{place}: same_as goes in a circle: {' -> '.join([*seen, following])}; give one of them its own"
+            )
         seen.append(following)
-    return seen[-1]
+    owner = seen[-1]
+    if columns[owner].type != columns[place].type:
+        raise ConfigError(
+            f"{place}: same_as joins {columns[place].type} and {columns[owner].type}; both must be of one type"
+        )
+    return owner
+
+
+def shared_encoder(columns: Mapping[str, Settings], place: str) -> str | None:
+    """The input whose encoder this input shares."""
+    encoder = columns[place].encoder
+    return f"inputs.{encoder.same_as}" if isinstance(encoder, SameAs) else None
 
 
 def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:
     """The input that owns the encoder of this one, through `same_as`."""
-
-    def reference(name: str) -> str | None:
-        encoder = inputs[name].encoder
-        if isinstance(encoder, SameAs) and encoder.same_as not in inputs:
-            raise ConfigError(
-                f"inputs.{name}.encoder.same_as: there is no input '{encoder.same_as}'; inputs: {', '.join(inputs)}"
-            )
-        return encoder.same_as if isinstance(encoder, SameAs) else None
-
-    where = f"inputs.{name}.encoder.same_as:"
-    owner = last_reference(name, reference, where)
-    if inputs[owner].type != inputs[name].type:
-        raise ConfigError(
-            f"{where} '{name}' is {inputs[name].type}, '{owner}' is {inputs[owner].type}; an encoder can be shared"
-            " between inputs of one type only"
-        )
-    return owner
+    columns = {f"inputs.{other}": settings for other, settings in inputs.items()}
+    return owner_of(f"inputs.{name}", columns, partial(shared_encoder, columns)).removeprefix("inputs.")

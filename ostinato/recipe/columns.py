@@ -8,7 +8,7 @@ from typing import Any
 
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Modality, Tokenized
-from ostinato.model.columns import last_reference
+from ostinato.model.columns import owner_of, shared_encoder
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
@@ -72,15 +72,7 @@ def vocabulary_owners(recipe: Settings) -> dict[str, str]:
         ConfigError: references go in a circle, or join columns that are not both of one type.
     """
     columns = dict(places(recipe))
-    owners = {}
-    for place in columns:
-        owner = last_reference(place, partial(_reference, columns), f"{place}: same_as")
-        if columns[owner].type != columns[place].type:
-            raise ConfigError(
-                f"{place}: same_as joins {columns[place].type} and {columns[owner].type}; both must be of one type"
-            )
-        owners[place] = owner
-    return owners
+    return {place: owner_of(place, columns, partial(_reference, columns)) for place in columns}
 
 
 def of_vocabulary(kind: str) -> tuple[str, ...]:
@@ -92,13 +84,9 @@ def of_vocabulary(kind: str) -> tuple[str, ...]:
 
 
 def _reference(columns: Mapping[str, Settings], place: str) -> str | None:
-    settings = columns[place]
-    tokenizer = getattr(settings, "tokenizer", None)
+    tokenizer = getattr(columns[place], "tokenizer", None)
     if isinstance(tokenizer, SameAs):
         return next(
             f"{way}.{tokenizer.same_as}" for way in ("inputs", "outputs") if f"{way}.{tokenizer.same_as}" in columns
         )
-    encoder = getattr(settings, "encoder", None)
-    if place.startswith("inputs.") and isinstance(encoder, SameAs):
-        return f"inputs.{encoder.same_as}"
-    return None
+    return shared_encoder(columns, place) if place.startswith("inputs.") else None
