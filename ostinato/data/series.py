@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from typing import Any
@@ -23,6 +23,9 @@ WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 UNITS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 SEASONS = {"month": {1: 12, 3: 4}, "day": {1: 7, 7: 52}}
 BLOCK_SERIES = 64
+MOST_MISSING = 0.05
+"""The share of a series' times that may be missing from a table, such as the days that an instrument was off: with more
+it is rather another frequency, or several series."""
 
 Times = np.ndarray
 """(T,) datetime64[s], or int64 where time is counted."""
@@ -58,13 +61,13 @@ class Frequency:
         return steps if steps > 1 and not rest else None
 
     @property
-    def _size(self) -> int:
+    def size(self) -> int:
         """How far one step is from the next as a number: months, seconds, or steps that are counted."""
         return self.count * UNITS.get(self.unit, 1)
 
     def after(self, times: Times, steps: int) -> Times:
         """The times of so many steps after these; where all are last days of months, so are the next."""
-        ahead, last = np.arange(1, steps + 1) * self._size, times[-1]
+        ahead, last = np.arange(1, steps + 1) * self.size, times[-1]
         if self.unit == "step":
             return int(last) + ahead
         if self.unit == "month":
@@ -77,7 +80,7 @@ class Frequency:
         if (self.unit == "step") == (times.dtype.kind == "M"):
             return False
         steps = _months_apart(times) if self.unit == "month" else np.diff(times).astype(np.int64)
-        return steps is not None and bool((steps == self._size).all())
+        return steps is not None and bool((steps == self.size).all())
 
 
 @dataclass(eq=False)
@@ -91,6 +94,7 @@ class Gathered(Source):
         times: of each series' steps, or None where nothing tells them.
         frequency: what all of them share, or None where nothing tells it.
         content: a hash of all of it.
+        notes: what was done that the user did not ask for.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Gathered(Source):
     times: Sequence[Times] | None
     frequency: Frequency | None
     content: str
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.columns = tuple(self.cells)
@@ -177,7 +182,7 @@ def long_table(
     times: Sequence[str] = (),
     several: Callable[[], str] = lambda: "",
 ) -> Gathered:
-    """The series of a table with a row per step.
+    """The series of a table with a row per step; a few times that no row has become steps without numbers, with a note.
 
     Args:
         table: read with all these columns.
@@ -189,7 +194,7 @@ def long_table(
         several: advice where the rows of one series seem to be of several, for messages.
 
     Errors:
-        DataError: a time cannot be read, is out of order, occurs twice, or is not one step after the one before; a
+        DataError: a time cannot be read, is out of order or occurs twice, or more than a few are missing between two; a
             number cannot be read or is infinite; a constant changes within a series; or series differ in frequency.
     """
     wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
@@ -225,6 +230,7 @@ def long_table(
     rows = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
     every, array = np.concatenate(stamps), np.concatenate(arrays)
     whole, parts = [every[own] for own in rows], [array[own] for own in rows]
+    notes = _fill_gaps(list(names), whole, parts, series is not None)
     frequency = _frequency(table, time, list(names), whole, rows, series is not None, several)
     columns: dict[str, list[Any]] = {column: list(values.values()) for column, values in kept.items()}
     for column, channels in numbers.items():
@@ -233,7 +239,39 @@ def long_table(
     columns |= dict.fromkeys(times, whole)
     content = [table.digest(), time, series, {k: list(v) for k, v in numbers.items()}, list(constants), list(times)]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return Gathered(next(table.blocks()).source, list(names), columns, whole, frequency, digest)
+    return Gathered(next(table.blocks()).source, list(names), columns, whole, frequency, digest, notes)
+
+
+def _fill_gaps(names: Sequence[str], times: list[Times], arrays: list[np.ndarray], named: bool) -> list[str]:
+    """Adds the steps that are missing within each series, without numbers; notes on them."""
+    notes = []
+    for number, (name, known) in enumerate(zip(names, times)):
+        every = _without_gaps(known)
+        if every is None:
+            continue
+        first = every[~np.isin(every, known)][0]
+        filled = np.full((len(every), arrays[number].shape[1]), np.nan)
+        filled[np.searchsorted(every, known)] = arrays[number]
+        of = f" of series '{name}'" if named else ""
+        missing = f"{len(every) - len(known):,} of {len(every):,} times{of} have no row (the first: {shown(first)})"
+        notes.append(f"{missing}; they are steps without numbers")
+        times[number], arrays[number] = every, filled
+    return notes
+
+
+def _without_gaps(times: Times) -> Times | None:
+    """These times with those that are missing between them; None where none or more than a few are, or where some are
+    not whole steps apart."""
+    frequency, wrong = _own_frequency(times)
+    if frequency is None or wrong is None:
+        return None
+    apart = _months_apart(times) if frequency.unit == "month" else np.diff(times).astype(np.int64)
+    steps, rest = divmod(int(apart.sum()), frequency.size)
+    if rest or (steps + 1) * (1 - MOST_MISSING) > len(times):
+        return None
+    # From the first time on, last days of months where all are: what `after` takes for the last of its times.
+    every = np.concatenate([times[:1], frequency.after(np.roll(times, -1), steps).astype(times.dtype)])
+    return every if np.isin(times, every).all() else None
 
 
 def whole_series(

@@ -354,7 +354,7 @@ def to_predict(
     extended = Gathered(series.name, series.names, cells, series.times, series.frequency, series.digest(()))
     size = {"lookback": lookback, "horizon": horizon, "season": season}
     windows = Windows(extended, inputs, columns, Border(begins, begins + horizon), **size, where=where)
-    windows.notes += _unequal(windows, empty)
+    windows.notes += [*series.notes, *_unequal(windows, empty)]
     return windows
 
 

@@ -314,7 +314,8 @@ def divide(
             series[name] = read(name)
             _demand_frequency(name, series[name], whole)
             limits[name] = entire(series[name], targets)
-    return Divided(series, limits, notes)
+    gaps = [note for part in {id(part): part for part in series.values()}.values() for note in part.notes]
+    return Divided(series, limits, [*gaps, *notes])
 
 
 def _demand_frequency(split: str, series: Gathered, train: Gathered) -> None:

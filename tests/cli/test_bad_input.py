@@ -417,8 +417,8 @@ def test_a_covariate_known_ahead_that_is_missing_is_named_by_its_first_date(fold
             ["line 62: 2013-01-03 13:00 comes after 2013-01-03 11:00", "one step is one hour", "add a row"],
         ),
         (
-            lambda lines: lines[:60] + lines[62:],
-            ["line 61: 2013-01-03 13:00 comes after 2013-01-03 10:00", "one step is one hour"],
+            lambda lines: lines[:60] + lines[72:],
+            ["line 61: 2013-01-03 23:00 comes after 2013-01-03 10:00", "one step is one hour"],
         ),
         (cell(11, 0, "01.02.2013"), ["line 11, column 'date'", "'01.02.2013'", "a date such as 2013-01-31 14:00"]),
     ],
@@ -427,6 +427,16 @@ def test_dates_out_of_order_twice_or_of_another_frequency_are_named(folder, refu
     load_table(folder / "load.csv")
     change_lines(folder / "load.csv", change)
     refuses(FORECAST, ["load.csv", *says])
+
+
+def test_a_few_missing_times_are_steps_without_numbers_and_told(folder, train, cli):
+    load_table(folder / "load.csv")
+    change_lines(folder / "load.csv", lambda lines: lines[:60] + lines[62:])
+    note = "note: 2 of {} times have no row (the first: 2013-01-03 11:00); they are steps without numbers"
+    assert note.format(120) in train(FORECAST).err
+    load_table(folder / "in.csv", hours=80, future=4)
+    change_lines(folder / "in.csv", lambda lines: lines[:60] + lines[62:])
+    assert note.format(80) in cli("predict", "run", "--input", "in.csv").err
 
 
 def test_a_forecast_of_steps_further_apart_than_those_of_training_is_refused(folder, train, refused):

@@ -84,6 +84,30 @@ def test_a_gap_within_last_days_of_months_is_named():
         gathered(dates("2013-01-31", "2013-02-28", "2013-03-31", "2013-05-31"))
 
 
+@pytest.mark.parametrize("missing", [[5], [30, 31]])
+def test_a_few_missing_times_become_steps_without_numbers(missing):
+    whole = hours(50)
+    found = gathered([row for at, row in enumerate(whole) if at not in missing])
+    (values,), (known,) = found.cells["y"], found.times
+    assert len(known) == 50 and (known == gathered(whole).times[0]).all() and found.frequency == Frequency("hour", 1)
+    assert np.flatnonzero(np.isnan(values)).tolist() == missing and values[49] == 49
+    assert found.notes == [
+        f"{len(missing)} of 50 times of series 'a' have no row (the first: {shown(known[missing[0]])}); they are steps"
+        " without numbers"
+    ]
+
+
+def test_missing_last_days_of_months_are_last_days_and_a_time_between_two_steps_is_named():
+    ends = [str(np.datetime64("2013-02", "M") + k) for k in range(40)]
+    days = [str((np.datetime64(month, "M") + 1).astype("datetime64[D]") - 1) for month in ends]
+    found = gathered(dates(*days[:20], *days[21:]))
+    assert found.times[0].astype("datetime64[D]").astype(str).tolist() == days and np.isnan(found.cells["y"][0][20])
+    off = hours(60)
+    off[30] = {**off[30], "t": "2013-01-02 06:30"}
+    with pytest.raises(DataError, match="row 31: 2013-01-02 06:30 of series 'a' comes after"):
+        gathered(off)
+
+
 @pytest.mark.parametrize("first", ["a", "b"])
 def test_a_short_series_whose_steps_fit_has_the_frequency_of_the_others(first):
     long = dates("2013-01-04", "2013-02-01", "2013-03-01", "2013-03-29", site="a")
