@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
-from ostinato.heads._symbols import scored
-from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes
+from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step_in_pieces
 from ostinato.layers.dropout import dropped
 from ostinato.layers.embedding import Table
 from ostinato.layers.vocabulary import softmax_of
@@ -91,7 +90,9 @@ class Autoregressive(Head, Generator):
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         steps, truth = self._shifted(targets)
-        return scored(self.output, self.decoder.run(encoded, steps), truth, steps.layout)
+        features = self.decoder.run(encoded, steps)
+        by_step = by_step_in_pieces(lambda part: Categorical(self.output(features[part])), truth, self.num_symbols)
+        return Scored.of_steps(by_step, steps.layout)
 
     def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
         """What the decoder reads (begin, then the targets) and what follows each of these (the targets, then end)."""

@@ -102,6 +102,22 @@ class Predicted:
     quantiles: dict[float, Tensor] | None = None
 
 
+def by_step_in_pieces(
+    predict: Callable[[slice], Distribution], truth: Tensor, num_symbols: int, *, piece: int = PIECE
+) -> Tensor:
+    """`by_step` of true steps, computed for a bounded number of scores at a time.
+
+    Args:
+        predict: the distribution of a part of the steps.
+        truth: the true steps (N, ...).
+        num_symbols: scores of one step; 0 where steps are vectors.
+        piece: the most scores at a time.
+    """
+    at_once = max(1, piece // max(1, num_symbols))
+    parts = [slice(start, start + at_once) for start in range(0, max(1, len(truth)), at_once)]
+    return torch.cat([by_step(predict(part), truth[part]) for part in parts])
+
+
 class Head(nn.Module, ABC):
     """Turns encoded inputs into one output; a final class is a `Generator` or a `Predictor` too.
 
@@ -309,13 +325,15 @@ class NextHead(Head, Ended):
         """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of
         bounded memory."""
         steps: Any = encoded[0].steps
-        beside, at_once = None, max(1, PIECE // max(1, self.num_symbols))
+        beside = None
         if len(encoded) > 1:
             summaries = [other.summary for other in encoded[1:] if other.summary is not None]
             beside = torch.cat([summary.index_select(0, steps.layout.rows) for summary in summaries], 1)
-        parts = [slice(start, start + at_once) for start in range(0, max(1, len(truth)), at_once)]
-        predicted = (self.predict_next(steps.values[part], None if beside is None else beside[part]) for part in parts)
-        return torch.cat([by_step(distribution, truth[part]) for distribution, part in zip(predicted, parts)])
+
+        def predict(part: slice) -> Distribution:
+            return self.predict_next(steps.values[part], None if beside is None else beside[part])
+
+        return by_step_in_pieces(predict, truth, self.num_symbols)
 
 
 class Generator(Ended):

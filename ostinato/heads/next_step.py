@@ -81,8 +81,8 @@ class NextStep(NextHead):
         super().__init__()
         if not isinstance(spec, Symbols):
             raise ConfigError(
-                f"next_step predicts symbols, and a step of this output is {described(spec)}; choose a head that predicts"
-                " those"
+                f"next_step predicts symbols, and a step of this output is {described(spec)}; choose a head that"
+                " predicts those"
             )
         if sizes[0].steps is None:
             raise ConfigError(

@@ -15,8 +15,6 @@ from ostinato.errors import BundleError, ConfigError
 from ostinato.heads.contract import Generator
 from ostinato.searches.contract import Hypothesis
 
-Whole = Annotated[int, Field(ge=0)]
-"""A whole number from 0 up."""
 StopTexts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
 """Texts that end an answer."""
 ChooseValue = Callable[[Distribution, Tensor, int], Tensor]

@@ -11,10 +11,9 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoding
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
-from ostinato.registry import Count, NonNegative
+from ostinato.registry import Count, NonNegative, Whole
 from ostinato.searches._common import (
     StopTexts,
-    Whole,
     best,
     bounds,
     check_lengths,

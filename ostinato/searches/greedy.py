@@ -10,8 +10,8 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
 from ostinato.heads.contract import Generator
-from ostinato.registry import Count
-from ostinato.searches._common import StopTexts, Whole, bounds, check_lengths, unroll, unroll_values
+from ostinato.registry import Count, Whole
+from ostinato.searches._common import StopTexts, bounds, check_lengths, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
 

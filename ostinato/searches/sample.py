@@ -13,8 +13,8 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
-from ostinato.registry import Count, Positive, Share
-from ostinato.searches._common import StopTexts, Whole, best, bounds, check_lengths, unroll, unroll_values
+from ostinato.registry import Count, Positive, Share, Whole
+from ostinato.searches._common import StopTexts, best, bounds, check_lengths, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
 _GOLDEN = 0x9E3779B97F4A7C15

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ostinato.heads._symbols import scored
+from ostinato.distributions.categorical import Categorical
+from ostinato.heads.contract import Scored, by_step_in_pieces
 from ostinato.kernels.dispatch import forced
 from ostinato.layers.vocabulary import AdaptiveSoftmax, FullSoftmax
 from ostinato.steps import Layout
@@ -15,6 +16,11 @@ LENGTHS = (4, 0, 7, 1)
 def case():
     random = torch.Generator().manual_seed(1)
     return torch.randn(12, 6, generator=random), torch.randint(0, 50, (12,), generator=random)
+
+
+def scored(softmax, features, truth, layout, *, piece):
+    by_step = by_step_in_pieces(lambda part: Categorical(softmax(features[part])), truth, softmax.size, piece=piece)
+    return Scored.of_steps(by_step, layout)
 
 
 @pytest.mark.parametrize("made", [FullSoftmax(6, 50), AdaptiveSoftmax(6, 50, [8, 20])], ids=["full", "adaptive"])
