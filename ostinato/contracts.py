@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Scored,
         Span,
         by_step,
+        by_step_in_pieces,
         predicted,
         scored,
     )
