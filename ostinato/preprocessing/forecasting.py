@@ -30,6 +30,10 @@ from ostinato.registry import Settings, component
 
 WINDOWS_AN_EPOCH = 20_000
 """Windows of one series overlap: more of them in an epoch cost more than they teach."""
+LEAST_LOOKBACK, MOST_LOOKBACK = 60, 400
+"""Steps that are read by default. Linear maps, mean error on validation parts: daily temperatures 10 days ahead 0.529
+from 20 days, 0.525 from 60, 0.489 from 365; fine dust 24 hours ahead 0.609 from 48 hours, 0.599 from a week; ETTh1 24
+and 96 hours ahead nearly alike from 48, 168, 192 and 336."""
 VALID_WINDOWS = 4_000
 WARM_STEPS, WARM_WINDOWS, WARM_BATCH = 4_000_000, 4_000, 256
 """Numbers, and windows, that a closed form is fitted on at most: more hardly move it."""
@@ -396,16 +400,23 @@ def with_season(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
 
 
 def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
-    """The recipe with a lookback where it gives none: two horizons or two seasons, whichever is longer, as far as
-    series reach."""
+    """The recipe with a lookback where it gives none.
+
+        wanted   = max(3 horizons, 7 seasons, LEAST_LOOKBACK), at most MOST_LOOKBACK
+        lookback = wanted, at most max(2 horizons, 2 seasons, a third of the shortest series), and as series reach
+
+    A day of hours repeats by the week. A linear map gains from a long window where there is a season beyond `season`;
+    without one it loses little. A third leaves windows to learn from.
+    """
     output = _window(recipe.settings)
     if output.lookback is not None:
         return recipe
-    long = season(recipe.settings, series)
-    wanted = max(2 * output.horizon, 2 * long)
-    most = max(1, int(train.ends.min()) - output.horizon)
+    long, shortest = season(recipe.settings, series), int(train.ends.min())
+    wanted = min(MOST_LOOKBACK, max(3 * output.horizon, 7 * long, LEAST_LOOKBACK))
+    wanted = max(2 * output.horizon, 2 * long, min(wanted, shortest // 3))
+    most = max(1, shortest - output.horizon)
     why = (
-        f"twice the longer of the horizon ({output.horizon}) and a season ({long})"
+        f"for a horizon of {output.horizon}, a season of {long} and series of at least {shortest:,} steps"
         if wanted <= most
         else "as far as the shortest series reaches"
     )

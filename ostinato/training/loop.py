@@ -40,6 +40,10 @@ from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progr
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming. More epochs touch the future only: a schedule over all updates is stretched."""
 NOWHERE = "none has an output that is not finite; it arose in the loss or on the way back"
+WARM_GAIN = 0.003
+"""How much better than a warm start training has to be, in units of a loss, or as a share of another metric. Of a
+random walk, whose best forecast is the last value, the best of 145 epochs was 0.002 better in validation, and 0.3 %
+worse later."""
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """What asks a run to stop: a person, and a machine that ends its processes."""
 
@@ -369,7 +373,8 @@ class _Session:
                 self.model.train()
             if not self.interrupted:
                 value, best = valid[training.monitor], place.best_value
-                better = math.isfinite(value) and (best is None or (value > best if higher else value < best))
+                ahead = 0.0 if best is None else value - best if higher else best - value
+                better = math.isfinite(value) and (best is None or ahead > self.least_gain())
                 if better and training.keep_best:
                     self.checkpoints.save_weights("best", number, model_tensors(self.model))
         self.stop_if_asked()
@@ -379,6 +384,13 @@ class _Session:
             place.stale += 1
         self.schedule.observe(value, higher_is_better=higher)
         return {**{f"valid.{name}": value for name, value in valid.items()}, "best": better}
+
+    def least_gain(self) -> float:
+        """By how much a validation must beat the best one so far: 0, but for a warm start, which is a model already."""
+        place = self.place
+        if place.best_epoch != 0 or place.best_value is None:
+            return 0.0
+        return WARM_GAIN * (1.0 if self.training.monitor.endswith("loss") else abs(place.best_value))
 
     def save(self) -> None:
         """A checkpoint between two updates."""
