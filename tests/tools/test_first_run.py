@@ -144,6 +144,16 @@ def test_a_set_is_trained_measured_against_baselines_and_not_measured_again(tool
     assert len(read(tmp_path / "rows.jsonl")) == 2
 
 
+def test_the_minutes_of_training_are_estimated_from_two_epochs(tool, sets, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "SETS", (tiny(sets),))
+    words = ["--data-root", str(tmp_path), "--out", str(tmp_path / "rows.jsonl"), "--work", str(tmp_path / "work")]
+    run(tool, monkeypatch, *words, "--threads", "1", "--estimate", "--minutes", "1")
+    (row,) = read(tmp_path / "rows.jsonl")
+    assert row["kind"] == "estimate" and len(row["epoch_seconds"]) == 2 and row["epochs"] >= 2
+    assert row["minutes"] > 0 and row["processor_minutes"] > 0
+    assert "tiny: " in capsys.readouterr().out
+
+
 def figures(value: float, baseline: float, p_value: float, real: bool) -> dict:
     difference = {"difference": value - baseline, "p_value": p_value, "real": real}
     about = {"output": "label", "metric": "accuracy", "unit": "%", "higher_is_better": True, "seeds": [value]}
