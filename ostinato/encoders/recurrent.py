@@ -60,14 +60,17 @@ class Recurrent(Encoder):
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
             vectors of words in a file on, as wide as these, and frozen or not.
         embedding_size: the width of a learnt embedding; 256 by default.
+        embedding_init: how a learnt embedding of symbols begins: normal with variance 1, or uniform with variance 1 /
+            embedding_size.
         character_size: the filters that read a word's characters, where words come with them.
         character_width: how many characters each of these reads, an odd number.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`; `variational` without dropout; `reversed_source`
             both ways; `residual` where no layer is as wide as its input; a one-hot embedding of real numbers or of a
-            given size; `word_dropout` of real numbers; `rare_word_dropout` of what was not counted; filters over
-            characters where there are none, or of an even width; a mean or largest `summary` of what reads one way.
+            given size; `word_dropout` of real numbers; `rare_word_dropout` of what was not counted; an
+            `embedding_init` of what has no table; filters over characters where there are none, or of an even width;
+            a mean or largest `summary` of what reads one way.
         ValueError: a state is given to an encoder that is not causal.
 
     Source: reversed source: Sutskever 2014, arXiv:1409.3215, section 3.3; dropout between layers: Zaremba 2014,
@@ -100,6 +103,7 @@ class Recurrent(Encoder):
         summary: Literal["last", "mean", "max"] = "last",
         embedding: Kind = "learnt",
         embedding_size: Count | None = None,
+        embedding_init: Literal["normal", "uniform"] = "normal",
         character_size: Count = FILTERS,
         character_width: Count = WIDTH,
     ):
@@ -128,6 +132,7 @@ class Recurrent(Encoder):
             width,
             kind=embedding,
             rare_word_dropout=rare_word_dropout,
+            init=embedding_init,
             character_size=character_size,
             character_width=character_width,
         )

@@ -78,6 +78,8 @@ class Embedding(nn.Module):
         size: E without characters; None: as wide as there are symbols, or values.
         kind: learnt, one-hot, or the vectors that it starts from.
         rare_word_dropout: alpha.
+        init: how a learnt table of symbols begins: normal has variance 1, uniform 1 / E, so that what is seldom seen is
+            no noise beside the rest.
         character_size, character_width: the filters over characters, and how many of these each reads.
 
     The attribute `size` is the whole E.
@@ -87,7 +89,7 @@ class Embedding(nn.Module):
             steps are no symbols, or without their size; `rare_word_dropout` of what was not counted;
             filters over characters where there are none.
 
-    Source: unknown words in training: Kiperwasser and Goldberg 2016, arXiv:1603.04351, section 4, after Iyyer 2015.
+    Source: uniform within sqrt(3 / E): Ma and Hovy 2016, arXiv:1603.01354, section 3.1; unknown words in training: Kiperwasser and Goldberg 2016, arXiv:1603.04351, section 4, after Iyyer 2015.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Embedding(nn.Module):
         *,
         kind: Literal["learnt", "one_hot"] | Vectors = "learnt",
         rare_word_dropout: float = 0.0,
+        init: Literal["normal", "uniform"] = "normal",
         character_size: int = FILTERS,
         character_width: int = WIDTH,
     ):
@@ -124,6 +127,12 @@ class Embedding(nn.Module):
                 f"embedding_size: {size} with embedding: one_hot, which is as wide as there are symbols ({spec.size}); "
                 "leave embedding_size out, or set embedding: learnt"
             )
+        if init != "normal":
+            if kind != "learnt" or not self.numbered:
+                what = "vectors of real numbers" if not self.numbered else "no learnt table that begins anew"
+                raise ConfigError(f"embedding_init: {init}: the steps of this input have {what}; leave it out")
+            bound = (3 / width) ** 0.5
+            nn.init.uniform_(self.learnt.weight, -bound, bound)
         if isinstance(kind, Vectors):
             self.learnt.weight.requires_grad_(not kind.frozen)
         self.characters = None

@@ -25,6 +25,9 @@ CHARACTER_FILTERS = 100, "as many endings and beginnings as a few thousand sente
 CHARACTER_WIDTH = 5, "an ending of four characters and what follows the last, seen at once"
 """Of French parts of speech (UD Sequoia, validation, 4 of 8 epochs at a rate of 0.001) 100 filters of width 5 gave
 93.3 %, 30 of width 3 91.7 %."""
+EMBEDDING_INIT = "uniform", "words that are seldom seen begin near zero"
+"""Of entities (wikiann German, 4,000 sentences, validation, 6 epochs at a rate of 0.004) it gave a span F1 of 72.8,
+normal 69.2."""
 UNKNOWN_RATE = 0.25
 """alpha of Kiperwasser and Goldberg 2016, section 4: a word that occurred once is read as unknown a fifth of the
 time."""
@@ -124,6 +127,8 @@ class Tokens(Modality, Worded):
         if unknown <= MOST_UNKNOWN or sum(map(len, counts)) < SHORTEST_WORD * len(counts):
             return choices
         choices["characters"] = True, f"{share}; their characters tell them apart"
+        if not gives("encoder.embedding"):
+            choices["encoder.embedding_init"] = EMBEDDING_INIT
         if self._spelling is not None or not gives("characters"):
             choices["encoder.character_size"] = CHARACTER_FILTERS
             choices["encoder.character_width"] = CHARACTER_WIDTH

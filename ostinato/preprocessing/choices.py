@@ -11,8 +11,9 @@ from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
 from ostinato.preprocessing.sizes import Chosen
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.paths import at_path
 from ostinato.recipe.read import Recipe
-from ostinato.registry import SameAs, Settings, component
+from ostinato.registry import SameAs, Settings, component, room_of, settings_class
 
 Look = Callable[[str], Iterable[Any]]
 """The raw values of a split at a place, none of them missing."""
@@ -47,8 +48,13 @@ def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, vali
 
 
 def _gives(recipe: Recipe, place: str, path: str) -> bool:
-    """Whether the recipe gives this setting of a column, or the slot whose type it is."""
-    return recipe.gives(f"{place}.{path.removesuffix('.type')}")
+    """Whether the recipe gives this setting of a column; a slot's type also where it gives the slot by a bare name."""
+    slot, _, name = path.rpartition(".")
+    if recipe.gives(f"{place}.{path}"):
+        return True
+    return (
+        name == "type" and recipe.gives(f"{place}.{slot}") and isinstance(at_path(recipe.given, f"{place}.{slot}"), str)
+    )
 
 
 def _can_be_chosen(recipe: Recipe, place: str, column: Settings, path: str, value: Any) -> bool:
@@ -57,6 +63,10 @@ def _can_be_chosen(recipe: Recipe, place: str, column: Settings, path: str, valu
     holder = getattr(column, slot[0], None) if slot else column
     if not isinstance(holder, Settings) or name not in type(holder).model_fields or _gives(recipe, place, path):
         return False
+    if name == "type":
+        # What is given of the slot must be a setting of the other member too.
+        given = at_path(recipe.given, f"{place}.{slot[0]}") if recipe.gives(f"{place}.{slot[0]}") else {}
+        return set(given) <= settings_class(room_of(holder), value).model_fields.keys()
     if slot or not traits_of(column.model_copy(update={name: value})).characters:
         return True
     encoder = getattr(column, "encoder", None)

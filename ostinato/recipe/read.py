@@ -253,12 +253,15 @@ def _written(settings: Any) -> Any:
 
 
 def _with_value(settings: Any, path: Sequence[str], value: Any) -> Any:
-    """Settings with another value at a path; another `type` makes the settings of that member."""
+    """Settings with another value at a path; another `type` makes the settings of that member, and what was set that it
+    has too is kept."""
     name, *rest = path
     if isinstance(settings, Mapping):
         return {**settings, name: _with_value(settings[name], rest, value) if rest else value}
     if name == "type":
-        return settings_class(room_of(settings), value)()
+        cls = settings_class(room_of(settings), value)
+        kept = settings.model_fields_set & cls.model_fields.keys() - {"type"}
+        return cls(**{name: getattr(settings, name) for name in kept})
     return settings.model_copy(update={name: _with_value(getattr(settings, name), rest, value) if rest else value})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.preprocessing.prepare import Prepared
-from ostinato.recipe.paths import at_path, set_path
+from ostinato.recipe.paths import at_path
 from ostinato.recipe.read import Recipe, check, restore
 from ostinato.run import bundle as bundles
 from ostinato.training.checkpoints import refuse_changes
@@ -27,9 +27,7 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     chosen = {
         path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not _given(recipe, path)
     }
-    now = recipe.plain()
-    for path, (value, _) in chosen.items():
-        set_path(now, path, value)
+    now = recipe.with_chosen(chosen).plain()
     # The files may have moved; their content is compared once they are read.
     before = filled(began.recipe)
     now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}

@@ -145,6 +145,7 @@ OTHER = [
     ({"weight_drop": 0.5}, {}),
     ({"word_dropout": 0.5}, {}),
     ({"rare_word_dropout": 0.5}, {"spec": WORDS}),
+    ({"embedding_init": "uniform"}, {}),
     ({"character_size": 7}, {"spec": WORDS}),
     ({"character_width": 5}, {"spec": WORDS}),
     ({"reversed_source": True}, {"bidirectional": False}),

@@ -124,3 +124,12 @@ def test_filters_over_characters_have_a_number_and_a_width():
         Embedding(spec, 3, character_width=4)
     with pytest.raises(ConfigError, match="character_size: the steps of this input come without characters"):
         Embedding(SYMBOLS, 3, character_size=7)
+
+
+def test_a_uniform_table_has_the_variance_of_its_width():
+    torch.manual_seed(0)
+    table = Embedding(Symbols(400, 0, 1, 2), 75, init="uniform").learnt.weight.detach()
+    assert table.abs().max() <= 0.2 and abs(float(table.var()) - 1 / 75) < 1e-3
+    for spec, kind in ((SYMBOLS, "one_hot"), (Values(3), "learnt")):
+        with pytest.raises(ConfigError, match="embedding_init: uniform: the steps of this input have"):
+            Embedding(spec, None, kind=kind, init="uniform")

@@ -52,6 +52,8 @@ def test_many_unknown_words_are_read_with_their_characters_and_met_in_training()
     recipe = chosen(TRAIN, VALID)
     words = recipe.settings.inputs["words"]
     assert words.characters and words.encoder.rare_word_dropout == 0.25 and words.encoder.hidden_size == 4
+    encoder = words.encoder
+    assert (encoder.character_size, encoder.character_width, encoder.embedding_init) == (100, 5, "uniform")
     assert "100.0 % of the validation symbols do not occur in training" in recipe.reasons["inputs.words.characters"]
     assert "as unknown now and then" in recipe.reasons["inputs.words.encoder.rare_word_dropout"]
 
@@ -74,6 +76,7 @@ def test_symbols_of_a_character_or_two_are_no_words():
     ("words", "characters", "rate"),
     [
         ({"characters": False}, False, 0.25),
+        ({"encoder": {"embedding": "one_hot", "hidden_size": 4}}, True, 0.25),
         ({"encoder": {"hidden_size": 4, "rare_word_dropout": 0.0}}, True, 0.0),
         ({"characters": True, "encoder": {"hidden_size": 4, "rare_word_dropout": 2.0}}, True, 2.0),
     ],
@@ -142,9 +145,14 @@ def test_a_scheme_or_a_head_that_the_user_gave_is_kept():
     assert (plain.scheme, plain.lenient, plain.head.type) == ("none", False, "tagger")
     given = chosen(SPANS, SPANS, tags={"scheme": "iob2"}).settings.outputs["tags"]
     assert (given.scheme, given.lenient, given.head.type) == ("iob2", False, "crf")
-    for head in ("tagger", {"dropout": 0.125}):
+    for head, kind in (
+        ("tagger", "tagger"),
+        ({"type": "tagger"}, "tagger"),
+        ({"focal": 1.0}, "tagger"),
+        ({"dropout": 0.125}, "crf"),
+    ):
         kept = chosen(SPANS, SPANS, tags={"head": head}).settings.outputs["tags"]
-        assert (kept.scheme, kept.head.type) == ("bioes", "tagger")
+        assert (kept.scheme, kept.head.type) == ("bioes", kind)
     assert kept.head.dropout == 0.125
 
 
@@ -158,6 +166,15 @@ def test_labels_that_training_lacks_are_missing_ones():
     assert chosen(TRAIN, VALID).settings.outputs["tags"].unknown == "error"
     with pytest.raises(DataError, match="INTJ"):
         chosen(TRAIN, new, tags={"unknown": "error"})
+
+
+def test_a_run_of_spans_goes_on_with_the_head_that_was_chosen(tmp_path):
+    for epochs in (1, 2):
+        training = {"batch_rows": 8, "epochs": epochs}
+        recipe = from_arguments({"words": {"type": "tokens", **SMALL}}, {"tags": "tags"}, training=training)
+        data = {"train": SPANS * 3, "valid": SPANS}
+        run = api.fit(recipe, tmp_path / "run", data=data, resume=epochs > 1, device="cpu")
+    assert run.recipe.settings.outputs["tags"].head.type == "crf"
 
 
 def test_a_run_goes_on_with_what_was_chosen_when_it_began(tmp_path):
