@@ -17,9 +17,13 @@ from ostinato import files
 from ostinato.errors import ConfigError
 from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation.compare import compare as compare_runs
+from ostinato.evaluation.costs import costs
+from ostinato.evaluation.doubts import doubts
 from ostinato.evaluation.predictions import chunks, predict_all
 from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
+from ostinato.evaluation.verdict import Verdict
+from ostinato.evaluation.verdict import verdict as verdict_of
 from ostinato.recipe import infer
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
@@ -39,6 +43,7 @@ from ostinato.run.run import Run
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
 from ostinato.sweeps.report import SweepReport
+from ostinato.training.curve import Curve
 from ostinato.training.task import Listeners, Progress
 
 if TYPE_CHECKING:
@@ -90,6 +95,7 @@ def fit(
     overwrite: bool = False,
     device: str = "auto",
     roots: Sequence[Path] = (),
+    minutes: float | None = None,
     say: Callable[[str], None] = _silent,
     on_event: Callable[[Progress], None] = _ignore,
 ) -> Run:
@@ -103,7 +109,9 @@ def fit(
         overwrite: whether to delete it first.
         device: to train on.
         roots: folders where paths are looked up after the recipe's own.
-        say: receives notes.
+        minutes: in which all has to be over, evaluation included: epochs, updates and validations are chosen by what a
+            few of them take on this machine, and written into the run's recipe.
+        say: receives notes, and a line for each epoch.
         on_event: receives the progress after each update.
 
     Errors:
@@ -121,6 +129,8 @@ def fit(
         data=data,
         validate=validate,
         listeners=Listeners(progress=on_event, notes=say),
+        minutes=minutes,
+        costs=partial(costs, roots=roots),
     )
     outcome = session.training.run(session.task, folder, session.listeners, resume=resume)
     return run_train.finish(session, outcome)
@@ -145,12 +155,30 @@ def measure(
         measured = row_sources.of_split(run, split, None, roots)
         predictions = predict_all([run], measured, say=say)
         report = evaluation.report_of(run, predictions, split)
+        curve = curve_of(run)
+        report = report if curve is None else report.noted(doubts(run, report, measured, curve, roots))
         _keep(run, report)
         if examples is not None:
             comparing.keep(run, split, measured, predictions, examples)
         # Last, since an interruption here loses nothing of the run's own.
-        _keep(run, replace(report, baselines=evaluation.baselines_of(run, measured, roots, say)))
+        _keep(run, evaluation.beside_baselines(run, report, predictions, measured, roots, say))
     return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(run.folder))
+
+
+def verdict(run: Run, report: Report) -> Verdict | None:
+    """What the results of a run mean, in words, and what to try next; None where its history is gone.
+
+    Args:
+        run: that was trained.
+        report: as `measure` gave it.
+    """
+    curve = curve_of(run)
+    return None if curve is None else verdict_of(run, report, curve)
+
+
+def curve_of(run: Run) -> Curve | None:
+    """The losses and metrics of each epoch, why training ended and what was kept; None where the history is gone."""
+    return None if run.folder is None else Curve.read(run.folder, run.recipe.settings.training)
 
 
 def train(
@@ -161,6 +189,7 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     roots: Sequence[Path] = (),
+    minutes: float | None = None,
     examples: Path | None = None,
     say: Callable[[str], None] = _silent,
     on_event: Callable[[Progress], None] = _ignore,
@@ -173,6 +202,7 @@ def train(
         overwrite=overwrite,
         device=device,
         roots=roots,
+        minutes=minutes,
         say=say,
         on_event=on_event,
     )

@@ -60,6 +60,7 @@ class Model:
         resume: bool = False,
         overwrite: bool = False,
         device: str = "auto",
+        minutes: float | None = None,
         on_event: Callable[[Progress], None] = lambda _: None,
     ) -> Model:
         """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
@@ -68,6 +69,7 @@ class Model:
             train: the training rows; left out where the model's `data` names them.
             valid: validation rows; held out from `train` if neither this nor `data` gives any.
             folder: of the run; by default a temporary one, deleted with the model unless `save` copies it.
+            minutes: in which all has to be over on this machine: epochs, updates and validations are chosen to fit.
 
         Errors:
             ConfigError: rows are given twice, or not at all.
@@ -77,7 +79,14 @@ class Model:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.run = api.fit(
-            self.recipe, folder, data=data, resume=resume, overwrite=overwrite, device=device, on_event=on_event
+            self.recipe,
+            folder,
+            data=data,
+            resume=resume,
+            overwrite=overwrite,
+            device=device,
+            minutes=minutes,
+            on_event=on_event,
         )
         return self
 

@@ -51,7 +51,13 @@ def model(tmp_path_factory):
                 "kinds": {"type": "tags", "head": {"type": "crf", "dropout": 0.0}},
                 "length": {"type": "number", "head": {"dropout": 0.0}},
             },
-            training={"epochs": 12, "batch_rows": 16, "optimizer": {"type": "adamw", "learning_rate": 0.01}, "seed": 2},
+            training={
+                "epochs": 12,
+                "batch_rows": 16,
+                "optimizer": {"type": "adamw", "learning_rate": 0.01},
+                "schedule": "constant",
+                "seed": 2,
+            },
         )
         made.fit(train, rows(40, seed=5), folder=tmp_path_factory.mktemp("runs") / "run")
         yield made
@@ -174,7 +180,12 @@ def test_one_to_one_on_a_plain_table(tmp_path):
     model = ostinato.Model(
         inputs={"left": "category", "right": "category"},
         outputs={"same": {"type": "category", "join": {"type": "compare"}, "head": {"dropout": 0.0}}},
-        training={"epochs": 30, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.01}},
+        training={
+            "epochs": 30,
+            "batch_rows": 8,
+            "optimizer": {"type": "adamw", "learning_rate": 0.01},
+            "schedule": "constant",
+        },
     )
     model.fit(table, table[:4], folder=tmp_path / "run")
     assert model.predict([{"left": "x", "right": "y"}, {"left": "y", "right": "y"}]) == ["False", "True"]

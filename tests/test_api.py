@@ -45,7 +45,13 @@ def model(**training):
             )
         },
         search=Beam(width=3),
-        training={"epochs": 3, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.03}, **training},
+        training={
+            "epochs": 3,
+            "batch_rows": 8,
+            "optimizer": {"type": "adamw", "learning_rate": 0.03},
+            "schedule": "constant",
+            **training,
+        },
     )
 
 

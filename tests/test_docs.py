@@ -16,6 +16,7 @@ import pytest
 
 from ostinato import registry
 from ostinato.cli.main import VERBS, group
+from ostinato.preprocessing import duration
 from ostinato.preprocessing import sizes as planning
 from ostinato.recipe.read import check, from_arguments
 from ostinato.recipe.yaml_text import parse_yaml
@@ -313,7 +314,7 @@ def test_sizes_chosen_from_the_data_are_those_on_the_page():
     text = " ".join(RECIPES.read_text(encoding="utf-8").split())
     for said in (
         f"about {planning.UPDATES_AN_EPOCH} updates an epoch",
-        f"about {planning.TOTAL_UPDATES:,} updates in all",
+        f"about {duration.TOTAL_UPDATES:,} updates in all, {duration.GENERATED_UPDATES:,} where answers are generated",
     ):
         assert said in text
 

@@ -45,7 +45,12 @@ def made(tokenizer="bpe", outputs=("kinds", "first"), **settings):
     return ostinato.Model(
         inputs={"words": {"type": "text", "tokenizer": tokenizer, "encoder": encoder, **settings}},
         outputs={name: heads[name] for name in outputs},
-        training={"epochs": 6, "batch_rows": 16, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+        training={
+            "epochs": 6,
+            "batch_rows": 16,
+            "optimizer": {"type": "adamw", "learning_rate": 0.02},
+            "schedule": "constant",
+        },
     )
 
 

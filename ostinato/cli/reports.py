@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.report import Backtest, Groups, Report, Spread
+from ostinato.evaluation.verdict import Verdict
 from ostinato.metrics.contract import Measured
 from ostinato.run.predictions import Prediction
 
@@ -101,3 +102,9 @@ def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:
     for output, answers in prediction.outputs.items():
         lead = f"{output}\t" if len(prediction.outputs) > 1 else ""
         yield from (f"{lead}{rank}\t{answer.score:.6f}\t{answer.text}" for rank, answer in enumerate(answers, 1))
+
+
+def verdict_lines(verdict: Verdict | None, following: str | None) -> list[str]:
+    """The verdict on a run, and the command to try next."""
+    lines = [] if verdict is None else ["", *verdict.lines]
+    return lines if following is None else [*lines, f"next: {following}"]

@@ -1,5 +1,6 @@
 """Train the model of a recipe, evaluate it and keep it as a run folder."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -40,6 +41,12 @@ from ostinato.cli.options import (
     metavar="FILE",
     help="Keep what the metrics are computed from, example by example.",
 )
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Be done in so many minutes on this machine: epochs, updates and validations are chosen to fit.",
+)
 @seed_option
 @device_option
 @data_root_option
@@ -53,6 +60,7 @@ def train(
     resume: bool,
     overwrite: bool,
     examples: Path | None,
+    minutes: float | None,
     seed: int | None,
     device: str,
     data_root: str | None,
@@ -64,33 +72,44 @@ def train(
     its first rows and printed with the reason. `ostinato init` writes the same recipe to a file.
     """
     from ostinato import api
+    from ostinato.cli.following import Command, next_command
     from ostinato.cli.progress import Progress, resumable
-    from ostinato.cli.reports import text_of
+    from ostinato.cli.reports import text_of, verdict_lines
     from ostinato.data.read import is_data
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
 
-    sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     is_recipe = not inputs and not is_data(str(recipe))
     if is_recipe and (len(outs) > 1 or (outs and folder)):
         raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:
         folder = Path(outs[0])
+    all_sets = (*sets, f"training.seed={seed}") if seed is not None else sets
+    folder = folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0])
     checked = (
-        load(recipe, sets)
+        load(recipe, all_sets)
         if is_recipe
-        else recipe_of(str(recipe), inputs, outs, sets=sets, roots=roots(data_root), say=note)
+        else recipe_of(str(recipe), inputs, outs, sets=all_sets, roots=roots(data_root), say=note)
     )
     with Progress() as progress, resumable():
         run = api.fit(
             checked,
-            folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0]),
+            folder,
             resume=resume,
             overwrite=overwrite,
             device=device,
             roots=roots(data_root),
+            minutes=minutes,
             say=note,
             on_event=progress.event,
         )
         report = api.measure(run, roots=roots(data_root), examples=examples, say=note)
-    show(report.to_json(), as_json, lambda: text_of(report))
+    verdict, curve = api.verdict(run, report), api.curve_of(run)
+    command = Command(
+        str(recipe), inputs, () if is_recipe else outs, sets, folder, minutes=minutes, seed=seed, data_root=data_root
+    )
+    following = None if verdict is None else next_command(command, verdict, run)
+    result = report.to_json()
+    if verdict is not None and curve is not None:
+        result |= {"training": asdict(curve), "verdict": verdict.lines, "next": following}
+    show(result, as_json, lambda: "\n".join([text_of(report), *verdict_lines(verdict, following)]))

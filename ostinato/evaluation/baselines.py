@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,13 @@ from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.data.split import share_of
 from ostinato.errors import ConfigError, DataError
-from ostinato.evaluation.intervals import measure
+from ostinato.evaluation.intervals import Compared, measure, paired
 from ostinato.evaluation.predictions import metrics_of
 from ostinato.evaluation.report import Baselines, Metrics
 from ostinato.metrics.contract import Predictions
 from ostinato.modalities.contract import Features, Labels, Values
 from ostinato.model.columns import traits_of
+from ostinato.recipe.metrics import main_metric
 from ostinato.run.run import Row, Run
 
 MOST_ROWS = 50_000
@@ -44,13 +45,46 @@ def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baseli
     Errors:
         DataError: the training rows cannot be read, or a metric cannot be measured; which.
     """
+    return measured_of(run, predictions(run, train, test))
+
+
+def measured_of(run: Run, predicted: Mapping[str, Mapping[str, Predictions]]) -> Baselines:
+    """The metrics of what baselines predict.
+
+    Errors:
+        DataError: a metric cannot be measured; which.
+    """
     measured: Baselines = {}
-    for output, by_name in predictions(run, train, test).items():
+    for output, by_name in predicted.items():
         try:
             measured[output] = {name: _measured(run, output, known) for name, known in by_name.items()}
         except DataError as why:
             raise DataError(f"that of outputs.{output} cannot be measured: {why}") from None
     return measured
+
+
+def compared_with(
+    run: Run, own: Mapping[str, Predictions], predicted: Mapping[str, Mapping[str, Predictions]]
+) -> dict[str, dict[str, Compared]]:
+    """How far a run is from each baseline in the main metric of an output, on the same examples.
+
+    Args:
+        run: that is compared.
+        own: its predictions by output.
+        predicted: those of the baselines by output and name.
+    """
+    compared: dict[str, dict[str, Compared]] = {}
+    for output, by_name in predicted.items():
+        key = main_metric(run.outputs[output])
+        metric = metrics_of(run, output).get(key or "")
+        for name, known in by_name.items():
+            if metric is None or metric.lacks(known) or metric.lacks(own[output]):
+                continue
+            try:
+                compared.setdefault(output, {})[name] = paired(metric, known, own[output])
+            except DataError:
+                continue  # not the same examples: what one of them leaves out
+    return compared
 
 
 def predictions(run: Run, train: Callable[[], Examples], test: Examples) -> dict[str, dict[str, Predictions]]:

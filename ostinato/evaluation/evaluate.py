@@ -13,11 +13,11 @@ from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation import backtest as backtests
-from ostinato.evaluation.baselines import baselines
+from ostinato.evaluation import baselines
 from ostinato.evaluation.confusion import Confusion, confusion
 from ostinato.evaluation.measured import measured, measured_alone
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
-from ostinato.evaluation.report import Baselines, Group, Groups, Report
+from ostinato.evaluation.report import Group, Groups, Report
 from ostinato.metrics.contract import Predictions
 from ostinato.modalities.contract import Labels
 from ostinato.registry import Settings
@@ -63,7 +63,7 @@ def evaluate(
         backtests.check(run, examples, origins)
     predictions = predict_all(runs, examples, search=search, say=say)
     report = report_of(run, predictions, split)
-    report = replace(report, baselines=baselines_of(run, examples, roots, say))
+    report = beside_baselines(run, report, predictions, examples, roots, say)
     if by is not None:
         report = replace(report, by=by_group(run, predictions, by, examples.column(by)))
     if origins is not None:
@@ -103,13 +103,24 @@ def _confusion(run: Run, output: str, predictions: Predictions) -> Confusion | N
     return confusion(*texts, modality.labels(np.arange(spec.size)) if spec.ordinal else ())
 
 
-def baselines_of(run: Run, examples: Examples, roots: Sequence[Path], say: Callable[[str], None]) -> Baselines:
-    """The baselines on the same examples, if the rows that the run was trained on are still there."""
+def beside_baselines(
+    run: Run,
+    report: Report,
+    predictions: SplitPredictions,
+    examples: Examples,
+    roots: Sequence[Path],
+    say: Callable[[str], None],
+) -> Report:
+    """The report with the baselines on the same examples and the run's difference from each, if the rows that the run
+    was trained on are still there."""
     try:
-        return baselines(run, lambda: row_sources.of_split(run, "train", None, roots), examples)
+        predicted = baselines.predictions(run, lambda: row_sources.of_split(run, "train", None, roots), examples)
+        measured_baselines = baselines.measured_of(run, predicted)
     except DataError as why:
         say(f"no baseline is measured: {why}")
-        return {}
+        return report
+    compared = baselines.compared_with(run, predictions.outputs, predicted)
+    return replace(report, baselines=measured_baselines, compared=compared)
 
 
 def by_group(run: Run, predictions: SplitPredictions, column: str, groups: Sequence[Any]) -> Groups:

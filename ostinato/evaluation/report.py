@@ -111,6 +111,7 @@ class Report:
         notes: what could not be measured, and what limits the result.
         confusion: the confusion matrix of each output that has one label per example.
         baselines: what simple methods reach on the same examples.
+        compared: output -> baseline -> the model's difference from it in the output's main metric.
         by: the same metrics by group.
         backtest: the same metrics by origin.
         run: the folder of the run that was just trained.
@@ -122,6 +123,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     confusion: dict[str, Confusion] = field(default_factory=dict)
     baselines: Baselines = field(default_factory=dict)
+    compared: dict[str, dict[str, Compared]] = field(default_factory=dict)
     by: Groups | None = None
     backtest: Backtest | None = None
     run: str | None = None
@@ -136,7 +138,7 @@ class Report:
 
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Report:
-        """The report that a run keeps: metrics, notes, confusion matrices and baselines."""
+        """The report that a run keeps: metrics, notes, confusion matrices, baselines and the differences from them."""
         return Report(
             plain["split"],
             plain["examples"],
@@ -146,6 +148,10 @@ class Report:
             {
                 output: {name: _metrics(metrics) for name, metrics in by_name.items()}
                 for output, by_name in plain.get("baselines", {}).items()
+            },
+            {
+                output: {name: Compared(**compared) for name, compared in by_name.items()}
+                for output, by_name in plain.get("compared", {}).items()
             },
         )
 

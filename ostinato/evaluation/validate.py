@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from ostinato.data.examples import Examples
+from ostinato.errors import DataError
 from ostinato.evaluation.predictions import SCORED, metrics_of, predict_all
 from ostinato.heads.contract import Scored
 from ostinato.metrics.contract import Metric, Predictions
 from ostinato.preprocessing.prepare import Prepared
-from ostinato.recipe.metrics import known_of
-from ostinato.registry import settings_class
+from ostinato.recipe.metrics import known_of, main_metric
+from ostinato.registry import Settings, settings_class
 from ostinato.run.run import Run
 
 VALID_ROWS = 1000
-"""Rows decoded after each epoch where a metric of predictions is monitored: enough to rank epochs."""
+"""Rows predicted after each epoch where a metric of predictions is monitored: enough to rank epochs."""
+SHOWN_ROWS = 200
+"""Rows predicted where the metric is only shown and answers are generated symbol by symbol."""
 
 
-def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
-    """The validation loss of each output, the metrics of its scores, and the monitored metric, whatever it needs."""
+def validate(run: Run, prepared: Prepared, device: str, *, search: Settings | None = None) -> dict[str, float]:
+    """The validation loss of each output, the metrics of its scores, its main metric and the monitored one.
+
+    Args:
+        run: whose graph is measured.
+        prepared: its data.
+        device: to compute on.
+        search: of answers that are generated; greedy by default.
+    """
     examples = prepared.splits["valid"]
     scored: dict[str, list[Scored]] = {output: [] for output in run.outputs}
     for numbers in examples.evaluation_batches(run.recipe.settings.training):
@@ -29,6 +39,7 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
         for output in run.outputs:
             scored[output].append(run.graph.score(output, batch))
     monitored = run.recipe.settings.training.monitor
+    predicted: dict[str, dict[str, Metric]] = {}
     values: dict[str, float] = {}
     for output in run.outputs:
         possible = known_of(run.outputs[output])
@@ -39,8 +50,10 @@ def validate(run: Run, prepared: Prepared, device: str) -> dict[str, float]:
         for key, metric in metrics_of(run, output).items():
             if "expected" not in metric.needs and not metric.lacks(known):
                 values[f"{output}.{key}"] = _value(metric, known)
-            elif f"{output}.{key}" == monitored:
-                values[monitored] = _value(metric, _predictions(run, output, examples))
+            elif f"{output}.{key}" == monitored or key == main_metric(run.outputs[output]):
+                predicted.setdefault(output, {})[key] = metric
+    if predicted:
+        values |= _of_predictions(run, predicted, monitored, examples, search)
     values["loss"] = sum(run.outputs[output].weight * values[f"{output}.loss"] for output in run.outputs)
     return values
 
@@ -51,10 +64,29 @@ def _joined(scored: Sequence[Scored], name: str) -> np.ndarray | None:
     return None if any(part is None for part in parts) else torch.cat([part.cpu().double() for part in parts]).numpy()
 
 
-def _predictions(run: Run, output: str, examples: Examples) -> Predictions:
-    """Greedy predictions for some of the examples."""
-    some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // VALID_ROWS)))
-    return predict_all([run], some, search=settings_class("searches", "greedy")()).outputs[output]
+def _of_predictions(
+    run: Run,
+    metrics: Mapping[str, Mapping[str, Metric]],
+    monitored: str,
+    examples: Examples,
+    search: Settings | None,
+) -> dict[str, float]:
+    """Metrics of predictions for some of the examples; one that these cannot be measured by is left out, unless
+    it is monitored."""
+    is_monitored = any(f"{output}.{key}" == monitored for output, listed in metrics.items() for key in listed)
+    shown = any(run.graph.heads[output].generates for output in metrics) and not is_monitored
+    some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // (SHOWN_ROWS if shown else VALID_ROWS))))
+    values = {}
+    try:
+        predictions = predict_all([run], some, search=search or settings_class("searches", "greedy")()).outputs
+        for output, listed in metrics.items():
+            for key, metric in listed.items():
+                if not metric.lacks(predictions[output]):
+                    values[f"{output}.{key}"] = _value(metric, predictions[output])
+    except DataError:
+        if is_monitored:
+            raise
+    return values
 
 
 def _value(metric: Metric, predictions: Predictions) -> float:

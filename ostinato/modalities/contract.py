@@ -183,6 +183,11 @@ class Modality(ABC):
         return None
 
     @staticmethod
+    def main_metric(settings: Any) -> str | None:
+        """The key of the metric that sums up an output with these settings; None: its first one."""
+        return None
+
+    @staticmethod
     def traits(settings: Any) -> Traits:
         """What these settings of a column decide before anything is fitted."""
         return Traits()

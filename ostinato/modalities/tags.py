@@ -60,6 +60,11 @@ class Tags(Modality):
     }
     labels_beyond_fraction = True
 
+    @staticmethod
+    def main_metric(settings: Any) -> str | None:
+        """Of spans their F1: most steps lie outside of all."""
+        return "span_f1" if settings.scheme != "none" else None
+
     def __init__(
         self,
         *,

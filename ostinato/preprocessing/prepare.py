@@ -19,6 +19,7 @@ from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import COUNTED_ROWS
 from ostinato.preprocessing.forecasting import SeriesSplits
+from ostinato.preprocessing.leaks import copied, repeated
 from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.splits import Say
 from ostinato.preprocessing.tables import TableSplits
@@ -96,7 +97,9 @@ def prepare(
     recipe = recipe.with_chosen(learning_rate(recipe))
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}
-    notes = [*splits.notes, *(first.note for first in starts.values())]
+    inputs = [f"inputs.{name}" for name in recipe.settings.inputs]
+    notes = [*splits.notes, *(first.note for first in starts.values()), *copied(train, recipe.settings)]
+    notes += repeated(train, examples["valid"], "valid", inputs)
     recipe = recipe.checked(modalities)
     return Prepared(recipe, modalities, examples, lengths, splits.sources(examples), notes, starts)
 

@@ -1,4 +1,4 @@
-"""The learning rate of outputs that label the steps of an input."""
+"""The learning rate of an optimizer that a recipe leaves open."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ LABELS_RATE = 0.004
 95.9 % after three epochs with it, 92.2 % at 0.001: a table of vectors that starts with variance 1 hardly moves at
 that."""
 
+RATE = 0.003
+"""Of AdamW with the schedule that is chosen, which ends near 0: Stanford sentiment (2,500 sentences, validation) had
+64.8 % after 2 of 5 epochs with it, 64.3 % after 2 of 10 at 0.001. Windows of series keep the optimizer's own."""
+
 
 def learning_rate(recipe: Recipe) -> Chosen:
-    """The rate where some output labels the steps of an input, and the recipe leaves the optimizer open."""
+    """The rate of outputs that label the steps of an input, and of others where the schedule is open too."""
     settings = recipe.settings
-    labels_steps = any(alignments.of(output).labels_steps for output in settings.outputs.values())
-    if not labels_steps or recipe.gives("training.optimizer"):
+    if recipe.gives("training.optimizer"):
         return {}
-    return {"training.optimizer.learning_rate": (LABELS_RATE, "labels of steps are learnt in few updates")}
+    aligned = [alignments.of(output) for output in settings.outputs.values()]
+    if any(alignment.labels_steps for alignment in aligned):
+        return {"training.optimizer.learning_rate": (LABELS_RATE, "labels of steps are learnt in few updates")}
+    if any(alignment.windows for alignment in aligned) or "training.schedule.warmup" not in recipe.reasons:
+        return {}
+    return {"training.optimizer.learning_rate": (RATE, "the schedule ends near 0, so that it may begin high")}

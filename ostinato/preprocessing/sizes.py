@@ -10,6 +10,7 @@ from typing import Any
 from ostinato import alignments
 from ostinato.layers.vocabulary import COVERED, cutoffs_of
 from ostinato.model.columns import encoder_owner
+from ostinato.preprocessing.duration import Chosen, duration
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
@@ -17,8 +18,6 @@ from ostinato.registry import Settings, component
 UPDATES_AN_EPOCH = 200
 """Fewer updates learn little from an epoch, many more cost more than they teach: the middle that small and large
 sets share."""
-TOTAL_UPDATES = 5000
-"""Where recurrent translators of 10^4 to 10^5 pairs stop gaining; early stopping ends sooner what is learnt sooner."""
 
 SUBWORD_POOLING = "mean"
 """What represents a word that is read in pieces, where it has a label. Of English parts of speech (UD EWT, 3,000
@@ -35,8 +34,6 @@ WINDOWS = 64
 STEADY = 0.0, "a number is a sum over all that the head reads: what is dropped moves it"
 """No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive
 it."""
-
-Chosen = dict[str, tuple[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -217,13 +214,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         steps = _round(min(most, max(least, total / UPDATES_AN_EPOCH)))
         updates = total / (steps * training.accumulate)
         chosen["training.batch_steps"] = (steps, f"{many}: about {max(1, round(updates)):,} updates an epoch")
-    if not _given(recipe, "training.epochs"):
-        epochs = min(200, max(2, math.ceil(TOTAL_UPDATES / max(1.0, updates))))
-        chosen["training.epochs"] = (
-            epochs,
-            f"{max(1, round(updates)):,} updates an epoch, about {TOTAL_UPDATES:,} in all",
-        )
-    return chosen
+    return chosen | duration(recipe, updates)
 
 
 def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:

@@ -55,3 +55,16 @@ def check(where: str, output: Settings) -> Iterator[Message]:
                 f"{key} is made from {' and '.join(lacking)}, which head {output.head.type} does not give for align:"
                 f" {alignments.of(output).name}; leave the metric out",
             )
+
+
+def main_metric(output: Settings) -> str | None:
+    """The key of the metric that sums up an output: the one that its modality names, or its first one of which one end
+    is best; None where there is none."""
+    settings = settings_of(output)
+    named = component("modalities", output.type).main_metric(output)
+    if named in settings:
+        return named
+    return next(
+        (key for key, metric in settings.items() if component("metrics", metric.type).higher_is_better is not None),
+        None,
+    )

@@ -11,7 +11,7 @@ from ostinato.preprocessing.prepare import Prepared
 from ostinato.recipe.paths import at_path
 from ostinato.recipe.read import Recipe, check, restore
 from ostinato.run import bundle as bundles
-from ostinato.training.checkpoints import refuse_changes
+from ostinato.training.checkpoints import flat, refuse_changes
 from ostinato.training.loop import FREE
 
 SOURCES = ("train", "valid", "test", "file")
@@ -24,9 +24,8 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     Errors:
         ConfigError: a changed setting would make the earlier updates invalid.
     """
-    chosen = {
-        path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not _given(recipe, path)
-    }
+    chosen = {path: (at_path(began.recipe, path), why) for path, why in began.reasons.items() if not recipe.gives(path)}
+    chosen = _schedule(recipe, began) | chosen
     now = recipe.with_chosen(chosen).plain()
     # The files may have moved; their content is compared once they are read.
     before = filled(began.recipe)
@@ -55,12 +54,12 @@ def filled(plain: dict[str, Any]) -> dict[str, Any]:
         return plain  # The comparison names what is no longer known.
 
 
-def _given(recipe: Recipe, path: str) -> bool:
-    try:
-        at_path(recipe.given, path)
-    except (KeyError, TypeError):
-        return False
-    return True
+def _schedule(recipe: Recipe, began: bundles.Bundle) -> dict[str, tuple[Any, str]]:
+    """The schedule that was the default when the run began, where the recipe leaves it open and another one is now."""
+    before = began.recipe["training"]["schedule"]
+    if recipe.gives("training.schedule") or before["type"] == recipe.settings.training.schedule.type:
+        return {}
+    return {path: (value, "as the run began") for path, value in flat(before, "training.schedule.").items()}
 
 
 def demand_same_data(began: bundles.Bundle, prepared: Prepared, folder: Path) -> None:

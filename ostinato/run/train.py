@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,35 @@ from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, write
 from ostinato.model.graph import Graph
+from ostinato.preprocessing.duration import Pace, within
 from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
+from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.rules import monitorable
+from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
 from ostinato.run.run import Run
 from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors
+from ostinato.training.curve import Curve, line_of
 from ostinato.training.loop import Training
 from ostinato.training.task import Listeners, Outcome, Task
 
 Validate = Callable[[Run, Prepared, str], Mapping[str, float]]
 """From a run, its prepared data and a device to the metrics of the validation split."""
+Costs = Callable[[Run, Prepared, str], tuple[float, float]]
+"""From a run that is not trained yet, its prepared data and a device to the seconds of a validation and of the
+evaluation."""
+START_SECONDS = 4.0
+"""What a command takes before it looks at the data: Python, torch and the packages are imported."""
+MARGIN = 0.9
+"""The share of given minutes that is planned with: batches differ, and other programs use the machine too."""
+MEASURED = 0.02, 5.0
+"""Updates are measured for this share of given minutes, and no longer than so many seconds."""
 CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
 CHECKPOINTS = "checkpoints"
@@ -74,6 +88,8 @@ def begin(
     data: Mapping[str, Any],
     validate: Validate,
     listeners: Listeners,
+    minutes: float | None = None,
+    costs: Costs | None = None,
 ) -> Session:
     """Prepares the data, builds the model and describes the run in its folder.
 
@@ -86,27 +102,28 @@ def begin(
         roots: folders where paths are looked up after the recipe's own.
         data: rows by split, in place of the recipe's.
         validate: measures the validation split.
-        listeners: receive progress and notes.
+        listeners: receive progress, a line for each epoch, and notes.
+        minutes: in which all has to be over; None: as long as the recipe says. A run that is resumed keeps what was
+            decided when it began.
+        costs: measures what validation and evaluation take; needed with minutes.
 
     Errors:
         ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting of the resumed run
             cannot change.
         DataError: the data cannot be used, or are not those that the run began with.
     """
-    say = listeners.notes
+    say, started = listeners.notes, time.monotonic()
     began = _claim(folder, resume, overwrite)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
     start = began is None or Checkpoints(folder / CHECKPOINTS).newest() is None
     prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
-    training = Training(**prepared.recipe.settings.training.arguments())
     if began is not None:
         demand_same_data(began, prepared, folder)
+        if minutes is not None:
+            say("note: --resume keeps what was decided when the run began, whatever --minutes is")
     for note in prepared.notes:
         say(f"note: {note}")
-    if began is None:
-        for path, why in prepared.recipe.reasons.items():
-            say(f"chosen: {path} = {prepared.recipe.at(path)} ({why})")
 
     settings = prepared.recipe.settings
     repeatable.prepare(settings.training.seed)
@@ -120,8 +137,15 @@ def begin(
         if found is not None:
             warm.append(name)
             say(f"start of outputs.{name}: {found}")
+    if began is None and minutes is not None and costs is not None:
+        left = MARGIN * 60 * minutes - START_SECONDS
+        prepared = _within(prepared, graph, minutes, left - (time.monotonic() - started), device, costs, say)
+        settings = prepared.recipe.settings
+    training = Training(**settings.training.arguments())
     bundle = _bundle(prepared, roots)
     if began is None:
+        for path, why in prepared.recipe.reasons.items():
+            say(f"chosen: {path} = {prepared.recipe.at(path)} ({why})")
         if overwrite:
             _clear(folder)
         _describe(folder, bundle, prepared.recipe)
@@ -136,8 +160,15 @@ def begin(
             f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows"
             f" ({settings.training.batch_rows:,})"
         )
-    task = Task(
-        model=graph,
+    task = _task(run, prepared, device, validate, warm=bool(warm))
+    return Session(run, began, training, task, _with_lines(listeners, settings), resume, prepared.splits["valid"])
+
+
+def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm: bool = False) -> Task:
+    """What the loop trains on."""
+    examples, settings = prepared.splits["train"], prepared.recipe.settings
+    return Task(
+        model=run.graph,
         batches=examples.batches(settings.training),
         fetch=lambda part: examples.fetch(part).to(device),
         validate=lambda _: validate(run, prepared, device),
@@ -150,10 +181,61 @@ def begin(
         },
         free=("search",),
         names=tensor_names(settings),
-        warm=bool(warm),
+        warm=warm,
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
-    return Session(run, began, training, task, listeners, resume, prepared.splits["valid"])
+
+
+def _within(
+    prepared: Prepared,
+    graph: Graph,
+    minutes: float,
+    seconds: float,
+    device: str,
+    costs: Costs,
+    say: Callable[[str], None],
+) -> Prepared:
+    """The prepared data with epochs, updates, validations and patience such that the run ends in so many seconds.
+
+    A few updates of real batches, a validation and an evaluation of a few rows are measured; the model is left as it
+    was. What is chosen is part of the full recipe, which gives the same run on any machine.
+    """
+    recipe = prepared.recipe
+    run = Run(recipe, _bundle(prepared, ()), prepared.modalities, graph)
+    task = _task(run, prepared, device, lambda *_: {})
+    began = time.monotonic()
+    update = Training(**recipe.settings.training.arguments()).seconds_of_update(
+        task, min(MEASURED[0] * 60 * minutes, MEASURED[1])
+    )
+    validation, evaluation = costs(run, prepared, device)
+    updates = -(-len(task.batches.epoch(0)) // recipe.settings.training.accumulate)
+    left = seconds - (time.monotonic() - began)
+    chosen = within(recipe, left, Pace(updates, update, validation, evaluation))
+    now = recipe.with_chosen(chosen).settings.training
+    total = min(now.epochs * updates, now.max_updates or now.epochs * updates)
+    if total < updates:
+        say(f"note: {minutes:g} minutes are too few for an epoch: {total:,} of its {updates:,} updates are made")
+    elif total < recipe.settings.training.epochs * updates:
+        enough = f"{total / updates:.3g} epochs of {recipe.settings.training.epochs}"
+        say(f"note: {minutes:g} minutes are enough for {enough}")
+    return replace(prepared, recipe=recipe.with_chosen(chosen))
+
+
+def _with_lines(listeners: Listeners, settings: Settings) -> Listeners:
+    """Listeners whose notes get a line for each epoch too."""
+    mains = {output: main_metric(column) for output, column in settings.outputs.items()}
+    called = {
+        f"valid.{output}.{key}": key if len(mains) == 1 else f"{output}.{key}"
+        for output, key in mains.items()
+        if key is not None
+    }
+
+    def report(event: dict[str, Any]) -> None:
+        listeners.reports(event)
+        if event["event"] == "epoch":
+            listeners.notes(line_of(event, settings.training.epochs, called))
+
+    return replace(listeners, reports=report)
 
 
 def finish(session: Session, outcome: Outcome) -> Run:
@@ -184,8 +266,9 @@ def finish(session: Session, outcome: Outcome) -> Run:
             say(f"outputs.{name}: {found}")
     _publish(folder, run)
     bundles.save_weights(folder, model_tensors(run.graph))
-    best = f", the best after epoch {outcome.best_epoch}" if outcome.best_epoch is not None else ""
-    say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{best}")
+    curve = Curve.read(folder, run.recipe.settings.training)
+    how = "" if curve is None else f"; {curve.summary()}"
+    say(f"trained {outcome.epochs} epochs, {outcome.updates:,} updates, {outcome.seconds:,.0f} s{how}")
     return run
 
 

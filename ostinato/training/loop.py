@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ from ostinato.training.checkpoints import (
 from ostinato.training.clip import clip
 from ostinato.training.history import History
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
-from ostinato.training.task import Interrupted, Listeners, Outcome, Place, Progress, Task
+from ostinato.training.task import Ended, Interrupted, Listeners, Outcome, Place, Progress, Task
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming. More epochs touch the future only: a schedule over all updates is stretched."""
@@ -69,6 +70,7 @@ class Training:
             streams; for outputs of align next on symbols. A sequence that is not longer is never cut.
         max_steps: the longest example trained on; longer ones are left out and counted.
         epochs: how often each example is seen.
+        max_updates: stop after so many updates, within an epoch where they end there.
         accumulate: batches per update.
         optimizer: how gradients move the weights.
         schedule: how the learning rate changes.
@@ -98,9 +100,10 @@ class Training:
         tbptt: Count | None = None,
         max_steps: Count | None = None,
         epochs: Count = 20,
+        max_updates: Count | None = None,
         accumulate: Count = 1,
         optimizer: Annotated[Settings, Room("optimizers")] = "adamw",
-        schedule: Annotated[Settings, Room("schedules")] = "constant",
+        schedule: Annotated[Settings, Room("schedules")] = "cosine",
         clip_norm: Positive | None = 1.0,
         clip_value: Positive | None = None,
         average_decay: Rate | None = None,
@@ -135,6 +138,7 @@ class Training:
         self.tbptt = tbptt
         self.max_steps = max_steps
         self.epochs = epochs
+        self.max_updates = max_updates
         self.accumulate = accumulate
         self.optimizer = optimizer
         self.schedule = schedule
@@ -177,6 +181,29 @@ class Training:
                     session.update(parts)
                 session.end_epoch()
         return session.outcome(before)
+
+    def seconds_of_update(self, task: Task, seconds: float) -> float:
+        """Seconds of an update on this machine, over the first batches of an epoch; the model is left as it was.
+
+        Args:
+            task: as `run` takes it.
+            seconds: how long updates are measured, the first one, which prepares much, not counted.
+        """
+        before = {name: tensor.clone() for name, tensor in model_tensors(task.model).items()}
+        with tempfile.TemporaryDirectory() as folder:
+            session = _Session(self, task, Path(folder), Listeners(), False)
+            session.model.train()
+            ends = [time.monotonic()]
+            for parts in session.rest_of_epoch():
+                session.update(parts)
+                ends.append(time.monotonic())
+                if len(ends) > 3 and ends[-1] - ends[1] >= seconds:
+                    break
+            session.history.close()
+        restore_model(task.model, before, "the measured model")
+        task.model.zero_grad(set_to_none=True)
+        first = 1 if len(ends) > 2 else 0
+        return (ends[-1] - ends[first]) / (len(ends) - 1 - first)
 
 
 def _observes(schedule: str) -> bool:
@@ -237,21 +264,30 @@ class _Session:
         board = folder / "tensorboard" if training.tensorboard else None
         self.history = History(folder / "history.jsonl", length, self.place.updates, board, listeners.notes)
         self.total = training.epochs * math.ceil(len(task.batches.epoch(0)) / training.accumulate)
+        if training.max_updates is not None:
+            self.total = min(self.total, training.max_updates)
         self.started = (time.monotonic(), self.place.updates)
         self.clock = self.saved_at = time.monotonic()
         self.speed = 0.0
         self.interrupted = self.may_break = False
 
-    def ended(self) -> Literal["epochs", "patience"] | None:
-        if self.place.epoch >= self.training.epochs:
+    def ended(self) -> Ended | None:
+        place, training = self.place, self.training
+        # A part of an epoch ends where its end was reported: until then its batches are counted.
+        if self.updated_enough() and not place.batch:
+            return "updates"
+        if place.epoch >= training.epochs:
             return "epochs"
-        return "patience" if self.training.patience is not None and self.place.stale >= self.training.patience else None
+        return "patience" if training.patience is not None and place.stale >= training.patience else None
+
+    def updated_enough(self) -> bool:
+        return self.training.max_updates is not None and self.place.updates >= self.training.max_updates
 
     def rest_of_epoch(self) -> Iterator[Sequence[Part]]:
         """The parts of each update left in the epoch; reports and checkpoints are made between two of them."""
         place, training = self.place, self.training
         batches = self.task.batches.epoch(place.epoch)
-        while place.batch < len(batches):
+        while place.batch < len(batches) and not self.updated_enough():
             parts = batches[place.batch : place.batch + training.accumulate]
             yield parts
             place.batch += len(parts)
@@ -271,7 +307,7 @@ class _Session:
             self.checkpoints.save_weights("epoch", number, model_tensors(self.model))
             averaged = [*averaged, number][-training.average_last :]
         valid = {}
-        if number % training.validate_every == 0 or number == training.epochs:
+        if number % training.validate_every == 0 or number == training.epochs or self.updated_enough():
             valid = self.validate(number, averaged)
         self.count_seconds()
         self.report({"event": "epoch", **self.means(place.whole_epoch), **valid, "seconds": place.seconds})

@@ -85,18 +85,22 @@ class Listeners:
     notes: Callable[[str], None] = _nobody
 
 
+Ended = Literal["epochs", "updates", "patience"]
+"""Why a run ended: all epochs or updates were done, or validation was no better for too long."""
+
+
 class Outcome(NamedTuple):
     """How a run ended; its model holds the weights to keep.
 
     Args:
-        ended: `epochs` when all were done, `patience` when validation stood still.
+        ended: `epochs` or `updates` when all were done, `patience` when validation was no better for too long.
         before: whether it had ended before this call, so that nothing was trained.
         epochs, updates, seconds: how long it trained, all sessions together.
         best_epoch: the epoch whose validation was best, or None.
-        best: what validation measured then.
+        best: the metrics of that validation.
     """
 
-    ended: Literal["epochs", "patience"]
+    ended: Ended
     before: bool
     epochs: int
     updates: int

@@ -9,7 +9,7 @@ import polars
 import pytest
 
 ENCODER = "{cell: gru, hidden_size: 8, embedding_size: 8, dropout: 0.0}"
-TRAINING = "training: {epochs: 15, batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.03}}\n"
+TRAINING = "training: {epochs: 15, batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.03}, schedule: constant}\n"
 
 
 @pytest.fixture

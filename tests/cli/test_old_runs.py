@@ -76,7 +76,8 @@ def test_it_scores_as_it_did(old, cli):
 def test_it_measures_as_it_did(old, cli):
     done = cli("evaluate", "run", "--data", data(old, "test"), "--json")
     assert done.code == 0, done.err
-    like(done.json, report_today(json.loads((old / "evaluate.json").read_text())))
+    found = {key: value for key, value in done.json.items() if key != "compared"}  # newer than these runs
+    like(found, report_today(json.loads((old / "evaluate.json").read_text())))
     assert "was made by an earlier version; today" in done.err
 
 

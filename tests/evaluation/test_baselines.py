@@ -11,7 +11,6 @@ from ostinato import alignments, api
 from ostinato.cli.main import group
 from ostinato.errors import DataError
 from ostinato.evaluation import baselines as module
-from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation.intervals import paired
 from ostinato.evaluation.predictions import metrics_of, predict_all
 from ostinato.evaluation.report import Report
@@ -103,7 +102,7 @@ def test_a_run_whose_baseline_is_stopped_keeps_its_metrics_and_examples(sorted_b
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation, "baselines", stopped)
+    monkeypatch.setattr(module, "predictions", stopped)
     with pytest.raises(KeyboardInterrupt):
         api.train(sorted_by_label, tmp_path / "run", device="cpu", examples=tmp_path / "kept.safetensors")
     assert "accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())["test"]["outputs"]["y"]

@@ -136,7 +136,12 @@ def test_a_model_tells_unknown_words_apart_by_their_letters_also_once_loaded(tmp
             }
         },
         {"kind": "category"},
-        training={"epochs": 40, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
+        training={
+            "epochs": 40,
+            "batch_rows": 8,
+            "optimizer": {"type": "adamw", "learning_rate": 0.03},
+            "schedule": "constant",
+        },
     )
     # One word is known; all others, in training and here, are the unknown word and their letters.
     model.fit([*rows, rows[0]], rows, device="cpu")

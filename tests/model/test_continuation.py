@@ -254,7 +254,12 @@ def test_a_language_model_learns_to_count(tmp_path):
         inputs={"x": {"type": "tokens", "encoder": {"hidden_size": 24, "embedding_size": 8, "dropout": 0.0}}},
         outputs={"y": {"of": "x", "align": "next", "head": {"dropout": 0.0}}},
         search="greedy",
-        training={"epochs": 12, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+        training={
+            "epochs": 12,
+            "batch_rows": 8,
+            "optimizer": {"type": "adamw", "learning_rate": 0.02},
+            "schedule": "constant",
+        },
     )
     model.fit(rows, folder=tmp_path / "run")
     assert model.predict([{"x": "c d e"}])[0][:6] == list("abcdea")

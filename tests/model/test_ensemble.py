@@ -338,7 +338,7 @@ outputs:
   size: number
   tags: {type: tags, head: crf}
   said: {type: text, tokenizer: word, head: {decoder: {hidden_size: 16}, embedding_size: 8}}
-training: {epochs: 3, batch_rows: 16, optimizer: {type: adamw, learning_rate: 0.02}}
+training: {epochs: 3, batch_rows: 16, optimizer: {type: adamw, learning_rate: 0.02}, schedule: constant}
 search: greedy
 """
 

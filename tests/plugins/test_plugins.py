@@ -49,7 +49,7 @@ def trained(*, cell="gru", metrics=None, search="greedy", epochs=10, **training)
         training={
             "epochs": epochs,
             "batch_rows": 40,
-            **({"optimizer": {"type": "adam", "learning_rate": 0.01}} | training),
+            **({"optimizer": {"type": "adam", "learning_rate": 0.01}, "schedule": "constant"} | training),
         },
     )
     return model.fit(backward(1200), backward(100, seed=1), device="cpu")
@@ -101,7 +101,12 @@ def test_a_head_with_targets_and_answers_of_its_own_is_right_on_every_row(width)
     model = ostinato.Model(
         inputs={"frames": {"type": "tokens", "encoder": {"cell": "gru", "hidden_size": 16, "embedding_size": 8}}},
         outputs={"letters": {"type": "tokens", "align": "free", "head": {"type": "ctc", "width": width}}},
-        training={"epochs": 8, "batch_rows": 20, "optimizer": {"type": "adam", "learning_rate": 0.02}},
+        training={
+            "epochs": 8,
+            "batch_rows": 20,
+            "optimizer": {"type": "adam", "learning_rate": 0.02},
+            "schedule": "constant",
+        },
     )
     model.fit(frames(300), frames(40, seed=1), device="cpu")
     report = model.evaluate(frames(60, seed=2)).to_json()["outputs"]["letters"]
@@ -124,7 +129,12 @@ def test_a_join_adds_its_penalty_to_the_loss(tmp_path):
     model = ostinato.Model(
         inputs={"one": "category", "two": "category"},
         outputs={"both": {"type": "category", "join": {"type": "latent", "size": 8, "beta": 0.01}}},
-        training={"epochs": 20, "batch_rows": 16, "optimizer": {"type": "adam", "learning_rate": 0.02}},
+        training={
+            "epochs": 20,
+            "batch_rows": 16,
+            "optimizer": {"type": "adam", "learning_rate": 0.02},
+            "schedule": "constant",
+        },
     )
     model.fit(rows, rows[:16], device="cpu", folder=tmp_path / "run")
     assert model.evaluate(rows[:16]).to_json()["outputs"]["both"]["accuracy"]["value"] >= 95
@@ -152,7 +162,7 @@ data:    {train: train.jsonl, valid: valid.jsonl}
 inputs:  {pen: {type: series, scale: none, encoder: {bidirectional: false, hidden_size: 48, embedding_size: 16}}}
 outputs: {rest: {column: pen, type: series, scale: none, of: pen, align: next, head: {type: pen, components: 4}}}
 search:  {type: sample}
-training: {epochs: 20, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}}
+training: {epochs: 20, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}
 """
 
 
@@ -241,7 +251,7 @@ PIXELS = """
 data:    {train: train, valid: valid}
 inputs:  {line: {type: run_lengths, encoder: {hidden_size: 24, embedding_size: 12}}}
 outputs: {most: category}
-training: {epochs: 15, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}}
+training: {epochs: 15, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}
 """
 
 
@@ -312,7 +322,12 @@ def test_words_that_cannot_be_generated_are_copied_from_the_source():
                 },
             }
         },
-        training={"epochs": 6, "batch_rows": 20, "optimizer": {"type": "adam", "learning_rate": 0.01}},
+        training={
+            "epochs": 6,
+            "batch_rows": 20,
+            "optimizer": {"type": "adam", "learning_rate": 0.01},
+            "schedule": "constant",
+        },
     )
     model.fit(messages(600), messages(60, seed=1), device="cpu")
     tokenizer = model.run.modalities["outputs.reply"]

@@ -25,7 +25,12 @@ def run(tmp_path_factory):
         model = ostinato.Model(
             inputs={"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 8, "embedding_size": 4}}},
             outputs={"on": {"of": "text", "align": "next"}},
-            training={"epochs": 2, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+            training={
+                "epochs": 2,
+                "batch_rows": 4,
+                "optimizer": {"type": "adamw", "learning_rate": 0.02},
+                "schedule": "constant",
+            },
         )
         rows = [{"text": text} for text in ("ab a", "ab ab", "b ab a", "aab b", "ab") * 4]
         model.fit(rows, rows[:5], folder=tmp_path_factory.mktemp("runs") / "run")
@@ -158,7 +163,12 @@ def two_sentences(request, tmp_path_factory):
         model = ostinato.Model(
             inputs={"text": {"type": "text", "tokenizer": request.param, "encoder": ENCODER | {"dropout": 0.0}}},
             outputs={"on": {"of": "text", "align": "next", "head": {"dropout": 0.0}}},
-            training={"epochs": 60, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+            training={
+                "epochs": 60,
+                "batch_rows": 4,
+                "optimizer": {"type": "adamw", "learning_rate": 0.02},
+                "schedule": "constant",
+            },
         )
         rows = [{"text": text} for text in SENTENCES * 6]
         model.fit(rows, rows[:2], folder=tmp_path_factory.mktemp("runs") / "run")
@@ -274,7 +284,12 @@ def pieces_run(tmp_path_factory):
         model = ostinato.Model(
             inputs={"text": {"type": "text", "tokenizer": {"type": "bpe", "size": 260}, "encoder": ENCODER}},
             outputs={"on": {"of": "text", "align": "next"}},
-            training={"epochs": 25, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}},
+            training={
+                "epochs": 25,
+                "batch_rows": 4,
+                "optimizer": {"type": "adamw", "learning_rate": 0.02},
+                "schedule": "constant",
+            },
         )
         rows = [{"text": text} for text in ("ab a", "ab ab", "b ab a", "aab b", "ab") * 4]
         model.fit(rows, rows[:5], folder=tmp_path_factory.mktemp("runs") / "run")

@@ -36,6 +36,7 @@ def run(tmp_path_factory):
                 "batch_rows": 16,
                 "max_steps": 12,
                 "optimizer": {"type": "adamw", "learning_rate": 0.02},
+                "schedule": "constant",
             },
         )
         yield model.fit(rows(160), rows(16, seed=9), device="cpu").run

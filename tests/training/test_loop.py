@@ -73,8 +73,8 @@ def test_training_lowers_the_loss_and_finds_the_rule(tmp_path):
 
 
 OTHER = {
-    "epochs": 4, "accumulate": 2, "optimizer": "sgd", "schedule": "cosine", "clip_norm": None, "clip_value": 1e-3,
-    "average_decay": 0.9, "average_last": 2, "seed": 2, "precision": "bfloat16",
+    "epochs": 4, "max_updates": 25, "accumulate": 2, "optimizer": "sgd", "schedule": "constant", "clip_norm": None,
+    "clip_value": 1e-3, "average_decay": 0.9, "average_last": 2, "seed": 2, "precision": "bfloat16",
 }  # fmt: skip
 JUDGED = {"validate_every": 2, "monitor": "next.right", "patience": 1, "keep_best": False}
 """Tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
@@ -246,7 +246,7 @@ def poisoned(at, what):
 )
 def test_what_is_not_finite_stops_and_is_named_and_the_last_checkpoint_is_kept(tmp_path, what, said):
     with pytest.raises(ConfigError, match="(?s)" + said) as caught:
-        trained(tmp_path, model=poisoned(13, what), epochs=3)
+        trained(tmp_path, model=poisoned(13, what), epochs=3, schedule="constant")
     text = str(caught.value)
     assert "update 14 (epoch 2, batch 4)" in text and "learning_rate (now 0.001)" in text
     rows = Data().epoch(1)[3]
@@ -346,3 +346,39 @@ def test_a_full_disk_stops_with_a_clear_error_and_the_checkpoints_before_are_int
     assert training(epochs=3).run(one, tmp_path, resume=True).updates == 30
     whole, _ = trained(tmp_path / "whole", epochs=3)
     assert digest(one.model) == digest(whole)
+
+
+def test_max_updates_end_a_run_within_an_epoch_where_it_is_validated(tmp_path):
+    reports = []
+    model, outcome = trained(
+        tmp_path, epochs=3, max_updates=13, keep_best=False, listeners=Listeners(reports=reports.append)
+    )
+    assert (outcome.ended, outcome.epochs, outcome.updates) == ("updates", 2, 13)
+    assert [event["update"] for event in reports if event["event"] == "epoch" and "valid.loss" in event] == [10, 13]
+    whole, _ = trained(tmp_path / "whole", epochs=2, max_updates=20, keep_best=False)
+    assert digest(model) != digest(whole)
+    again = task(facts=facts({"epochs": 3, "max_updates": 13, "keep_best": False}))
+    assert training(epochs=3, max_updates=13, keep_best=False).run(again, tmp_path, resume=True).before
+    assert digest(again.model) == digest(model)
+
+
+def test_a_schedule_ends_where_the_updates_end(tmp_path):
+    rates = []
+    listeners = Listeners(progress=lambda progress: rates.append((progress.learning_rate, progress.total_updates)))
+    trained(tmp_path, epochs=3, max_updates=13, listeners=listeners, schedule="linear")
+    assert {total for _, total in rates} == {13} and rates[-1][0] == pytest.approx(rates[0][0] / 13)
+
+
+def test_measuring_the_time_of_an_update_leaves_the_model_and_its_training_as_they_were(tmp_path, default):
+    one = task(facts=facts({"epochs": 3}))
+    before = digest(one.model)
+    assert training(epochs=3).seconds_of_update(one, 0.01) > 0
+    assert digest(one.model) == before
+    training(epochs=3).run(one, tmp_path)
+    assert digest(one.model) == default
+
+
+def test_an_empty_epoch_is_not_measured_twice(tmp_path):
+    """Fewer batches than are measured."""
+    one = task(data=Data(rows=4))
+    assert training(epochs=3).seconds_of_update(one, 10.0) > 0

@@ -29,6 +29,7 @@ HARD = {
         "schedule": {"type": "cosine"},
     },
     "every epoch": {"average_last": 2, "optimizer": {"type": "sgd", "learning_rate": 0.5}, "schedule": PLATEAU},
+    "part of an epoch": {"max_updates": 6, "checkpoint_seconds": 1e-9, "patience": 2},
     "both": {"checkpoint_seconds": 1e-9, "average_last": 2, "optimizer": "adadelta", "clip_value": 0.1},
 }
 
@@ -184,15 +185,16 @@ def test_a_setting_that_would_change_the_past_is_refused_by_name(tmp_path):
     resumed(tmp_path, BOTH)
     with pytest.raises(ConfigError, match=r"training\.clip_norm was 1\.0, is 2\.0"):
         resumed(tmp_path, BOTH | {"clip_norm": 2.0})
-    with pytest.raises(ConfigError, match=r"training\.schedule\.type was 'constant', is 'cosine'"):
-        resumed(tmp_path, BOTH | {"schedule": "cosine"})
+    with pytest.raises(ConfigError, match=r"training\.schedule\.type was 'cosine', is 'constant'"):
+        resumed(tmp_path, BOTH | {"schedule": "constant"})
     with pytest.raises(ConfigError, match=r"data was 'not there', is 'abc'"):
         resumed(tmp_path, BOTH, data="abc")
 
 
 def test_epochs_and_logging_may_change_and_more_epochs_equal_a_longer_run(tmp_path):
-    resumed(tmp_path / "short", BOTH | {"epochs": 2})
-    longer = BOTH | {"report_every": 3, "checkpoint_seconds": 5.0}
+    constant = BOTH | {"schedule": "constant"}
+    resumed(tmp_path / "short", constant | {"epochs": 2})
+    longer = constant | {"report_every": 3, "checkpoint_seconds": 5.0}
     outcome, model = resumed(tmp_path / "short", longer)
     assert (outcome.before, outcome.epochs) == (False, 3)
     assert digest(model) == digest(resumed(tmp_path / "long", longer)[1])

@@ -1,0 +1,149 @@
+"""How long a run trains where the recipe leaves it open: epochs by size, a warm-up, a patience; and within minutes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.recipe.read import Recipe
+from ostinato.registry import component
+
+TOTAL_UPDATES, GENERATED_UPDATES = 3000, 5000
+"""What is predicted at once stops gaining sooner than what is generated symbol by symbol: the tuned recipes of this
+repository make 1,000 to 4,700 updates of the first and 4,000 to 8,000 of the second."""
+EPOCHS = 2, 200
+"""The fewest and the most that are chosen."""
+WARM_UP = 0.05
+"""The share of all updates in which the learning rate climbs."""
+PATIENCE = 0.25
+"""The share of all epochs after which validation that is no better ends a run."""
+VALIDATION = 0.2
+"""The most that validations may cost within given minutes, as a share of the updates."""
+FEW_EPOCHS = 4
+"""Fewer epochs within given minutes may end within one of them: the rest would be a large part of the time."""
+
+Chosen = dict[str, tuple[Any, str]]
+Open = Callable[[Recipe, str], bool]
+"""Whether a recipe leaves the setting at a path open."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What training costs on this machine.
+
+    Args:
+        updates: of an epoch.
+        update_seconds: of one of them.
+        validation_seconds: of one validation.
+        evaluation_seconds: of all that follows training.
+    """
+
+    updates: int
+    update_seconds: float
+    validation_seconds: float
+    evaluation_seconds: float
+
+
+def duration(recipe: Recipe, updates: float) -> Chosen:
+    """Epochs by size, warm-up and patience.
+
+    A schedule that falls needs its end before it begins, so epochs are chosen by size. Patience ends what is learnt
+    sooner. It is a share of all epochs and not a few of them: the fall of the rate may make a late validation the best.
+    A recipe that gives its epochs trains them all.
+
+    Args:
+        recipe: with its batch chosen.
+        updates: of an epoch.
+    """
+    training = recipe.settings.training
+    if recipe.gives("training.epochs"):
+        return _warm_up(recipe, _total(training.epochs, training.max_updates, updates), _unset)
+    heads = (component("heads", settings.head.type) for settings in recipe.settings.outputs.values())
+    wanted = GENERATED_UPDATES if any(head.generates for head in heads) else TOTAL_UPDATES
+    epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted / max(1.0, updates))))
+    why = f"{max(1, round(updates)):,} updates an epoch, about {wanted:,} in all"
+    return {
+        "training.epochs": (epochs, why),
+        **_warm_up(recipe, _total(epochs, training.max_updates, updates), _unset),
+        **_patience(recipe, epochs, training.validate_every, _unset),
+    }
+
+
+def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
+    """Epochs, updates and the distance of validations, so that a run ends in time; then warm-up and patience.
+
+        epoch = updates * update_seconds + validation_seconds / validate_every
+        fit   = (seconds - evaluation_seconds - validation_seconds) / epoch
+
+    The recipe's epochs, given or chosen by size, are the most. Those that it gives stay what they are, and updates are
+    limited. Fewer than FEW_EPOCHS may end within an epoch.
+
+    Args:
+        recipe: with all that is chosen by size.
+        seconds: until the run has to be over, evaluation included.
+        pace: what was measured.
+    """
+    training = recipe.settings.training
+    most, updates = training.epochs, pace.updates * pace.update_seconds
+    left = max(0.0, seconds - pace.evaluation_seconds - pace.validation_seconds)
+    is_open = _unasked(recipe, "training.validate_every")
+    every = max(1, math.ceil(pace.validation_seconds / (VALIDATION * updates))) if is_open else training.validate_every
+    fit = left / (updates + pace.validation_seconds / every)
+    epochs = min(most, math.floor(fit) if fit >= FEW_EPOCHS else max(1, math.ceil(fit)))
+    max_updates = training.max_updates
+    chosen: Chosen = {}
+    costs = (
+        f"an update takes {1000 * pace.update_seconds:,.1f} ms here, a validation {pace.validation_seconds:,.1f} s, the"
+        f" evaluation about {pace.evaluation_seconds:,.0f} s"
+    )
+    if epochs > fit:
+        max_updates = min(max(1, math.floor(fit * pace.updates)), max_updates or epochs * pace.updates)
+        chosen["training.max_updates"] = (
+            max_updates,
+            f"a part of {'an' if epochs == 1 else 'the last'} epoch; {costs}",
+        )
+    elif epochs < most and not _unasked(recipe, "training.epochs"):
+        max_updates = min(epochs * pace.updates, max_updates or epochs * pace.updates)
+        chosen["training.max_updates"] = (max_updates, f"{epochs} epochs; {costs}")
+    if _unasked(recipe, "training.epochs"):
+        chosen["training.epochs"] = (epochs, costs)
+    if is_open:
+        every = max(1, min(every, epochs // FEW_EPOCHS))
+        chosen["training.validate_every"] = (every, f"a validation takes {pace.validation_seconds:,.1f} s")
+    return {
+        **chosen,
+        **_warm_up(recipe, _total(epochs, max_updates, pace.updates), _unasked),
+        **_patience(recipe, epochs, every, _unasked),
+    }
+
+
+def _unset(recipe: Recipe, path: str) -> bool:
+    return not recipe.gives(path)
+
+
+def _unasked(recipe: Recipe, path: str) -> bool:
+    """Whether the user gave no value: what was chosen by size may be chosen anew."""
+    return not recipe.gives(path) or any(f"{reason}.".startswith(f"{path}.") for reason in recipe.reasons)
+
+
+def _total(epochs: int, max_updates: int | None, updates: float) -> int:
+    total = max(1, round(epochs * updates))
+    return total if max_updates is None else min(total, max_updates)
+
+
+def _warm_up(recipe: Recipe, total: int, is_open: Open) -> Chosen:
+    """The warm-up of a schedule that the recipe leaves open."""
+    schedule = recipe.settings.training.schedule
+    if not is_open(recipe, "training.schedule") or "warmup" not in type(schedule).model_fields:
+        return {}
+    return {"training.schedule.warmup": (round(WARM_UP * total), f"{WARM_UP:.0%} of {total:,} updates")}
+
+
+def _patience(recipe: Recipe, epochs: int, every: int, is_open: Open) -> Chosen:
+    """So many validations without a better one end a run; two at least, since one may be chance."""
+    if not is_open(recipe, "training.patience"):
+        return {}
+    patience = max(2, math.ceil(PATIENCE * epochs / every))
+    return {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs")}

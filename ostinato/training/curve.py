@@ -1,0 +1,119 @@
+"""How a run went: losses and metrics epoch by epoch, why it ended, which weights were kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.registry import Settings
+from ostinato.training.task import Ended
+
+FELL, ROSE = 0.01, 0.05
+"""A loss that changed by less than these shares has settled."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The epochs of a run, as its history has them.
+
+    Args:
+        epochs: of each epoch its training loss (`train.loss`), what validation measured (`valid.NAME`), whether that
+            was the best so far (`best`), and the seconds of training until then.
+        ended: why training ended: all `epochs` or `updates`, or `patience`.
+        best: the epoch whose validation was best, or None.
+        kept: the epoch whose weights were kept.
+        averaged: whether an average of weights was kept.
+    """
+
+    epochs: Sequence[Mapping[str, Any]]
+    ended: Ended
+    best: int | None
+    kept: int
+    averaged: bool
+
+    @staticmethod
+    def read(folder: Path, training: Settings) -> Curve | None:
+        """The curve of a run that has ended; None where its history is gone.
+
+        The first weights are epoch 0, where they were validated too.
+
+        Args:
+            folder: of the run.
+            training: its settings of training.
+        """
+        path = folder / "history.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        epochs = [event for event in map(json.loads, lines) if event["event"] in ("start", "epoch")]
+        if not epochs:
+            return None
+        last = epochs[-1]
+        best = max((event["epoch"] for event in epochs if event.get("best")), default=None)
+        ended: Ended = "epochs" if last["epoch"] >= training.epochs else "patience"
+        if training.max_updates is not None and last["update"] >= training.max_updates:
+            ended = "updates"
+        kept = best if training.keep_best and best is not None else last["epoch"]
+        averaged = training.average_decay is not None or training.average_last is not None
+        return Curve(epochs, ended, best, kept, averaged)
+
+    def summary(self) -> str:
+        """Why training ended and which weights were kept."""
+        last = self.epochs[-1]["epoch"]
+        kind = "averaged weights" if self.averaged else "weights"
+        weights = f"kept: the {kind} {_when(self.kept)}"
+        if self.ended == "patience" and self.best is not None:
+            return f"stopped early: no better for {last - self.best} epochs (best: {_when(self.best, '')}); {weights}"
+        return f"{weights}, {'the best' if self.kept == self.best else 'the last'}"
+
+    def validated(self) -> list[Mapping[str, Any]]:
+        """The epochs that were validated, with a loss that is finite."""
+        return [event for event in self.epochs if event.get("valid.loss") is not None]
+
+    def overfitted(self) -> bool:
+        """Whether the validation loss rose after its least while the training loss fell."""
+        known = self.validated()
+        losses = [event["valid.loss"] for event in known]
+        if len(known) < 3:
+            return False
+        least = losses.index(min(losses))
+        rose = losses[-1] > losses[least] + ROSE * abs(losses[least])
+        return rose and _training_loss(known[-1]) < _training_loss(known[least])
+
+    def unfinished(self) -> bool:
+        """Whether the validation loss was still falling at the end."""
+        losses = [event["valid.loss"] for event in self.validated()]
+        if len(losses) < 2:
+            return self.ended == "updates"
+        before = losses[-1 - max(1, len(losses) // 5)]
+        return losses[-1] == min(losses) and before - losses[-1] > FELL * abs(before)
+
+
+def _when(epoch: int, after: str = "after ") -> str:
+    return f"{after}epoch {epoch}" if epoch else "before the first update"
+
+
+def _training_loss(event: Mapping[str, Any]) -> float:
+    """Of an epoch; none was measured before the first one."""
+    loss = event.get("train.loss")
+    return math.inf if loss is None else loss
+
+
+def line_of(event: Mapping[str, Any], epochs: int, metrics: Mapping[str, str]) -> str:
+    """An epoch in a line: training and validation loss, the main metrics, a mark at the best so far.
+
+    Args:
+        event: of the history.
+        epochs: of the whole run, at most.
+        metrics: of each metric that is shown, by its name in the history, what it is called.
+    """
+    width = len(str(epochs))
+    parts = [f"epoch {event['epoch']:{width}}/{epochs}"]
+    parts += [f"train loss {event['train.loss']:.4f}"] if "train.loss" in event else []
+    if "valid.loss" in event:
+        parts.append(f"valid loss {event['valid.loss']:.4f}")
+        parts += [f"{called} {event[name]:.4g}" for name, called in metrics.items() if event.get(name) is not None]
+        parts += ["* best"] if event["best"] else []
+    return "  ".join(parts)

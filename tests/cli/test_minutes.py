@@ -1,0 +1,107 @@
+"""`ostinato train --minutes`: what the clock decides is decided once, and the full recipe gives the same bits."""
+
+import hashlib
+import json
+import shutil
+import signal
+
+import pytest
+
+from ostinato.training.loop import Training
+
+
+def weights(folder):
+    return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+
+
+def settings(folder):
+    return json.loads((folder / "bundle.json").read_text())["recipe"]["training"]
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Makes an update seem to take so many seconds; updates are still measured, and must leave no trace."""
+
+    def take(seconds):
+        measured = Training.seconds_of_update
+        monkeypatch.setattr(Training, "seconds_of_update", lambda *given: measured(*given) * 0 + seconds)
+
+    return take
+
+
+def test_the_full_recipe_gives_the_same_bits_without_minutes(here, cli, slow):
+    slow(1.0)
+    said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1", "--set", "training.epochs=50")
+    assert said.code == 0, said.err
+    assert "minutes are enough for" in said.err and "chosen: training.max_updates = " in said.err
+    assert 4 < settings(here / "run")["max_updates"] < 200
+    shutil.copy(here / "run/recipe.yaml", here / "again.yaml")
+    slow(1e-9)
+    assert cli("train", "again.yaml", "--out", "again").code == 0
+    assert weights(here / "again") == weights(here / "run")
+    assert settings(here / "again") == settings(here / "run")
+
+
+def test_measuring_changes_no_bit_where_all_fits(here, cli):
+    assert cli("train", "tiny.yaml", "--out", "run", "--minutes", "9").code == 0
+    training = settings(here / "run")
+    assert training["epochs"] == 2 and training["max_updates"] is None
+    shutil.copy(here / "run/recipe.yaml", here / "again.yaml")
+    assert cli("train", "again.yaml", "--out", "again").code == 0
+    assert weights(here / "again") == weights(here / "run")
+
+
+def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slow):
+    slow(20.0)
+    said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1")
+    assert said.code == 0, said.err
+    assert "1 minutes are too few for an epoch: 2 of its 4 updates are made" in said.err
+    training = settings(here / "run")
+    assert training["max_updates"] == 2
+    assert "trained 1 epochs, 2 updates" in said.err
+    shutil.copy(here / "run/recipe.yaml", here / "again.yaml")
+    assert cli("train", "again.yaml", "--out", "again").code == 0
+    assert weights(here / "again") == weights(here / "run")
+
+
+def test_a_stopped_run_is_resumed_as_it_was_decided_and_ends_with_the_same_bits(here, cli, slow, monkeypatch):
+    from ostinato.cli import progress
+
+    slow(1.0)
+    words = ("train", "tiny.yaml", "--minutes", "1", "--set", "training.epochs=50", "--out")
+    assert cli(*words, "whole").code == 0
+    seen = progress.Progress.event
+
+    def interrupted(self, event):
+        seen(self, event)
+        if event.update == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Progress, "event", interrupted)
+        assert cli(*words, "run").code == 130
+    slow(1e-9)
+    said = cli(*words, "run", "--resume")
+    assert said.code == 0, said.err
+    assert "--resume keeps what was decided when the run began" in said.err
+    assert settings(here / "run")["max_updates"] < 200
+    if settings(here / "run") == settings(here / "whole"):  # the evaluation is measured anew in each run
+        assert weights(here / "run") == weights(here / "whole")
+    shutil.copy(here / "run/recipe.yaml", here / "again.yaml")
+    assert cli("train", "again.yaml", "--out", "again").code == 0
+    assert weights(here / "again") == weights(here / "run")
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "many"])
+def test_minutes_are_a_number_above_0(here, refused, minutes):
+    refused("train", "tiny.yaml", "--minutes", minutes, says=["--minutes"])
+
+
+def test_python_takes_minutes_too(here):
+    import ostinato
+
+    rows = [{"x": word, "y": word[0]} for word in ("ab", "ba", "bb", "aab", "bba") * 6]
+    model = ostinato.Model(inputs={"x": {"type": "text", "tokenizer": "char"}}, outputs={"y": "category"})
+    heard = []
+    model.fit(rows, folder=here / "run", device="cpu", minutes=0.2, on_event=heard.append)
+    assert heard and settings(here / "run")["epochs"] >= 1

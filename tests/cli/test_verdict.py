@@ -1,0 +1,100 @@
+"""The end of `ostinato train`: epochs in lines, a verdict in words, and a command to try next that works."""
+
+import random
+import shlex
+
+import pytest
+
+
+@pytest.fixture
+def table(here):
+    """Texts of one of two alphabets whose label is a rule, or chance."""
+
+    def write(name, rows, label):
+        draw = random.Random(name)
+        texts = ["".join(draw.choices(draw.choice(["abcd", "efgh"]), k=6)) for _ in range(rows)]
+        lines = "".join(f"{text},{label(text, draw)}\n" for text in texts)
+        (here / f"{name}.csv").write_text("text,label\n" + lines)
+
+    return write
+
+
+def by_rule(text, draw):
+    return "ab" if text[0] in "abcd" else "other"
+
+
+def by_chance(text, draw):
+    return draw.choice(["ab", "other"])
+
+
+COLUMNS = ("--in", "text:text", "--out", "label:category", "--set", "inputs.text.tokenizer=char")
+SMALL = ("--set", "inputs.text.encoder.hidden_size=8", "--set", "training.batch_rows=20")
+
+
+def following(said):
+    return next(line for line in said.out.splitlines() if line.startswith("next: ")).removeprefix("next: ")
+
+
+def test_each_epoch_is_a_line_with_both_losses_and_the_metric(here, cli, table):
+    table("rule", 200, by_rule)
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--folder", "run")
+    assert said.code == 0, said.err
+    lines = [line for line in said.err.splitlines() if line.startswith("epoch ") and "valid loss" in line]
+    assert len(lines) == 3 and all("train loss" in line and "accuracy" in line for line in lines)
+    assert lines[0].endswith("* best")
+
+
+def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(here, cli, table):
+    table("rule", 200, by_rule)
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--folder", "run")
+    assert "underfitting: the validation loss was still falling" in said.out
+    command = following(said)
+    assert "--resume" in command and "training.epochs=4" in command
+    again = cli(*shlex.split(command)[1:])
+    assert again.code == 0 and "trained 4 epochs" in again.err
+
+
+def test_a_run_that_learns_by_heart_gets_more_dropout_and_is_not_better_than_the_baseline(here, cli, table):
+    table("chance", 120, by_chance)
+    fast = ("--set", "training.optimizer.learning_rate=0.02", "--set", "training.epochs=40")
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, *fast, "--set", "training.patience=6", "--folder", "run")
+    assert "stopped early: no better for 6 epochs (best: epoch" in said.err
+    assert "overfitting after epoch" in said.out
+    assert "not better than the baseline" in said.out and "may be chance" in said.out
+    command = following(said)
+    assert "--folder run-2" in command and "inputs.text.encoder.dropout=0.5" in command
+    assert cli(*shlex.split(command)[1:]).code == 0
+    assert (here / "run-2/weights.safetensors").is_file()
+
+
+def test_json_carries_the_same(here, cli, table):
+    table("rule", 200, by_rule)
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--folder", "run", "--json")
+    told = said.json
+    assert [epoch["epoch"] for epoch in told["training"]["epochs"]] == [1, 2]
+    assert told["training"]["ended"] == "epochs" and told["training"]["kept"] == 2
+    assert told["verdict"][0].startswith("accuracy ") and told["next"].startswith("ostinato train rule.csv")
+    (compared,) = [by_name for name, by_name in told["compared"]["label"].items() if "logistic" in name]
+    assert compared["difference"] == pytest.approx(compared["second"] - compared["first"])
+
+
+def test_rows_of_test_that_training_has_are_counted(here, cli, table):
+    table("rule", 60, by_rule)
+    table("test", 30, by_rule)
+    both = (here / "test.csv").read_text() + "".join((here / "rule.csv").read_text().splitlines(True)[1:5])
+    (here / "test.csv").write_text(both)
+    sets = ("--set", "training.epochs=1", "--set", "data.test=test.csv")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, "--folder", "run")
+    assert "test: 4 of 34 rows have the same inputs as a training row" in said.out
+
+
+def test_a_test_of_another_kind_disagrees_with_validation_by_more_than_chance(here, cli, table):
+    table("rule", 300, by_rule)
+    table("test", 200, lambda text, draw: by_rule("ae"[text[0] in "abcd"], draw))
+    sets = ("--set", "training.epochs=6", "--set", "data.test=test.csv")
+    fast = ("--set", "training.optimizer.learning_rate=0.02")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--folder", "run")
+    assert "label: valid and test disagree by more than chance, accuracy" in said.out
+    (here / "test.csv").write_text((here / "rule.csv").read_text())
+    same = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--folder", "same")
+    assert "disagree" not in same.out

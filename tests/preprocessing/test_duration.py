@@ -1,0 +1,123 @@
+"""How long a run trains: chosen by size, taken from the recipe, or fitted into minutes."""
+
+import pytest
+
+from ostinato.preprocessing.duration import (
+    EPOCHS,
+    FEW_EPOCHS,
+    GENERATED_UPDATES,
+    Pace,
+    duration,
+    within,
+)
+from ostinato.preprocessing.rates import LABELS_RATE, RATE, learning_rate
+from ostinato.recipe.read import from_arguments
+
+
+def recipe(**training):
+    return from_arguments({"x": "tokens"}, {"y": "category"}, training=training)
+
+
+def planned(updates, **training):
+    one = recipe(**training)
+    return one.with_chosen(duration(one, updates)), duration(one, updates)
+
+
+def test_what_a_recipe_leaves_open_is_chosen_with_its_reason():
+    made, chosen = planned(200)
+    assert set(chosen) == {
+        "training.epochs",
+        "training.schedule.warmup",
+        "training.patience",
+    }
+    assert all(why for _, why in chosen.values())
+    training = made.settings.training
+    assert 1 < training.patience < training.epochs and 0 < training.schedule.warmup < 200 * training.epochs / 10
+
+
+def test_epochs_that_are_given_are_all_trained():
+    assert "training.patience" not in planned(200, epochs=7)[1]
+    assert "training.patience" not in planned(200, epochs=7, patience=3)[1]
+
+
+def test_what_is_generated_symbol_by_symbol_gets_more_epochs():
+    generated = from_arguments({"x": "tokens"}, {"y": "tokens"})
+    more = duration(generated, 200)["training.epochs"][0]
+    assert more == GENERATED_UPDATES / 200 > planned(200)[0].settings.training.epochs
+
+
+def test_a_schedule_that_is_given_keeps_its_warm_up():
+    assert "training.schedule.warmup" not in planned(200, schedule="cosine")[1]
+    assert planned(200, schedule={"type": "linear", "warmup": 3})[0].settings.training.schedule.warmup == 3
+
+
+@pytest.mark.parametrize("updates", [0.1, 1, 30, 200, 5_000, 10**6])
+def test_epochs_stay_within_their_bounds(updates):
+    assert EPOCHS[0] <= planned(updates)[0].settings.training.epochs <= EPOCHS[1]
+
+
+def fitted(seconds, updates=100, update=0.1, validation=1.0, evaluation=5.0, **training):
+    one, _ = planned(updates, **training)
+    pace = Pace(updates, update, validation, evaluation)
+    return one.with_chosen(within(one, seconds, pace)).settings.training, pace
+
+
+@pytest.mark.parametrize("seconds", [7, 12, 30, 47, 100, 200, 400])
+def test_training_and_all_that_follows_fit_into_the_seconds(seconds):
+    training, pace = fitted(seconds)
+    updates = min(training.epochs * pace.updates, training.max_updates or 10**9)
+    validations = -(-training.epochs // training.validate_every)
+    assert updates * pace.update_seconds + validations * pace.validation_seconds + 5 <= seconds
+    if training.epochs < planned(100)[0].settings.training.epochs:
+        assert (updates + 2 * pace.updates) * pace.update_seconds + (validations + 2) + 5 > seconds, "time is left"
+
+
+def test_a_budget_below_one_epoch_trains_a_part_of_it():
+    training, _ = fitted(11)
+    assert (training.epochs, training.max_updates) == (1, 45)
+    assert training.schedule.warmup <= 3
+    assert fitted(0)[0].max_updates == 1
+
+
+def test_few_epochs_may_end_within_one_and_many_are_whole():
+    few, many = fitted(30)[0], fitted(100)[0]
+    assert few.epochs <= FEW_EPOCHS and (few.epochs - 1) * 100 < few.max_updates < few.epochs * 100
+    assert many.epochs > FEW_EPOCHS and many.max_updates is None
+
+
+def test_enough_time_changes_no_epoch():
+    usual = planned(100)[0].settings.training
+    assert fitted(10**6)[0].epochs == usual.epochs and fitted(10**6)[0].max_updates is None
+    assert fitted(10**6, epochs=3)[0].epochs == 3 and fitted(10**6, epochs=3)[0].max_updates is None
+
+
+def test_epochs_that_the_recipe_gives_stay_and_their_updates_are_limited():
+    training = fitted(100, epochs=40)[0]
+    assert training.epochs == 40 and training.max_updates == 100 * fitted(100)[0].epochs
+
+
+def test_validations_that_cost_much_are_made_more_rarely_unless_the_recipe_says_how_often():
+    assert fitted(300, validation=0.1)[0].validate_every == 1
+    rare = fitted(300, validation=20.0)[0]
+    assert 1 < rare.validate_every <= rare.epochs // FEW_EPOCHS
+    assert fitted(300, validation=20.0, validate_every=1)[0].validate_every == 1
+
+
+def test_what_the_recipe_gives_of_patience_and_schedule_stays():
+    training, _ = fitted(60, patience=9, schedule={"type": "cosine", "warmup": 77})
+    assert (training.patience, training.schedule.warmup) == (9, 77)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "training", "rate"),
+    [
+        ({"y": "category"}, {}, RATE),
+        ({"y": "category"}, {"schedule": "cosine"}, 0.001),
+        ({"y": "category"}, {"optimizer": "adamw"}, 0.001),
+        ({"y": "tags"}, {"schedule": "cosine"}, LABELS_RATE),
+    ],
+)
+def test_the_rate_is_chosen_where_the_recipe_leaves_it_open(outputs, training, rate):
+    one = from_arguments({"x": "tokens"}, outputs, training=training)
+    one = one.with_chosen(duration(one, 200))
+    assert one.with_chosen(learning_rate(one)).settings.training.optimizer.learning_rate == rate

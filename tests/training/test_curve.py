@@ -1,0 +1,73 @@
+"""The curve of a run: why it ended, what was kept, over- and underfitting, a line for each epoch."""
+
+import json
+
+import pytest
+
+from ostinato.training.curve import Curve, line_of
+from tests.training.toy_run import training
+
+
+def curve_of(folder, train, valid, *, updates=10, **options):
+    """The curve of a history with these losses."""
+    best, lines = float("inf"), []
+    for number, (loss, measured) in enumerate(zip(train, valid), 1):
+        better = measured is not None and measured < best
+        event = {"event": "epoch", "epoch": number, "update": updates * number, "train.loss": loss}
+        lines += [event | ({} if measured is None else {"valid.loss": measured, "best": better})]
+        best = measured if better else best
+    lines = [{"event": "update", "epoch": 1, "update": 1, "train.loss": 9.0}, *lines]
+    (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return Curve.read(folder, training(**options))
+
+
+def test_a_run_that_patience_ended_says_so_with_its_best_epoch(tmp_path):
+    curve = curve_of(tmp_path, [5, 4, 3, 2], [5, 4, 4.1, 4.2], epochs=9, patience=2)
+    assert (curve.ended, curve.best, curve.kept) == ("patience", 2, 2)
+    assert curve.summary() == "stopped early: no better for 2 epochs (best: epoch 2); kept: the weights after epoch 2"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 4}, "kept: the weights after epoch 2, the best"),
+        ({"epochs": 4, "keep_best": False}, "kept: the weights after epoch 4, the last"),
+        ({"epochs": 4, "average_last": 2}, "kept: the averaged weights after epoch 2, the best"),
+        ({"epochs": 9, "max_updates": 40}, "kept: the weights after epoch 2, the best"),
+    ],
+)
+def test_which_weights_were_kept(tmp_path, options, said):
+    assert curve_of(tmp_path, [5, 4, 3, 2], [5, 4, 4.1, 4.2], **options).summary() == said
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "overfitted", "unfinished"),
+    [
+        ([5, 4, 3, 2], [5, 4, 4.5, 5.5], True, False),
+        ([5, 4, 3, 2], [5, 4, 3, 2], False, True),
+        ([5, 4, 3, 3], [5, 4, 3.01, 3.0], False, False),
+        ([5, 4, 3, 3], [5, 4, 4.01, 4.02], False, False),
+        ([5, 4, 3, 2], [5, None, 4, None], False, True),
+    ],
+)
+def test_over_and_underfitting_are_seen_in_the_losses(tmp_path, train, valid, overfitted, unfinished):
+    curve = curve_of(tmp_path, train, valid, epochs=4)
+    assert (curve.overfitted(), curve.unfinished()) == (overfitted, unfinished)
+
+
+def test_a_part_of_an_epoch_is_unfinished(tmp_path):
+    assert curve_of(tmp_path, [5], [5], epochs=1).ended == "epochs"
+    curve = curve_of(tmp_path, [5], [5], epochs=2, max_updates=10)
+    assert curve.ended == "updates" and curve.unfinished()
+
+
+def test_without_a_history_there_is_no_curve(tmp_path):
+    assert Curve.read(tmp_path, training()) is None
+
+
+def test_an_epoch_is_a_line_with_a_mark_at_the_best():
+    event = {"epoch": 4, "train.loss": 0.41234, "valid.loss": 0.39876, "valid.y.accuracy": 82.11111, "best": True}
+    shown = {"valid.y.accuracy": "accuracy"}
+    assert line_of(event, 25, shown) == "epoch  4/25  train loss 0.4123  valid loss 0.3988  accuracy 82.11  * best"
+    assert "best" not in line_of(event | {"best": False}, 25, shown)
+    assert line_of({"epoch": 5, "train.loss": 0.4}, 25, shown) == "epoch  5/25  train loss 0.4000"
