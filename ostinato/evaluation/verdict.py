@@ -48,14 +48,17 @@ def verdict(run: Run, report: Report, curve: Curve) -> Verdict:
     training = run.recipe.settings.training
     if curve.overfitted():
         return Verdict([*lines, _overfitting(curve)], _narrower(run.recipe.settings))
-    if curve.unfinished():
-        lines.append("underfitting: the validation loss was still falling when training ended")
+    better = all(result is None or result.better for result in results)
+    if curve.unfinished() or (curve.ended == "updates" and not better):
+        end = "training ended with its updates, before all epochs: more time may help"
+        falling = "underfitting: the validation loss was still falling when training ended"
+        lines.append(falling if curve.unfinished() else end)
         if training.max_updates is not None:
             more = f"training.max_updates={MORE_EPOCHS * training.max_updates}"
             return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}", more], unfinished=True)
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
     lines.append("the validation loss had settled: neither over- nor underfitting")
-    if all(result is None or result.better for result in results):
+    if better:
         return Verdict(lines)
     return Verdict(lines, _wider(run.recipe.settings))
 

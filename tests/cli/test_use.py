@@ -276,7 +276,9 @@ def test_python_measures_what_the_command_measures_baselines_included(here, cli)
     )
     trained = cli("train", "r.yaml", "--out", "run", "--json").json
     report = cli("evaluate", "run", "--json").json
-    assert len(report["baselines"]["label"]) >= 2 and {**report, "run": "run"} == trained
+    assert len(report["baselines"]["label"]) >= 2 and {**report, "run": "run"} == {
+        key: value for key, value in trained.items() if key not in ("training", "verdict", "next", "notes")
+    }
     assert ostinato.load(here / "run").evaluate().to_json() == report
     other = ostinato.load("run").evaluate(here / "rows.csv").to_json()
     assert other == cli("evaluate", "run", "--data", "rows.csv", "--json").json and other["baselines"]

@@ -98,3 +98,16 @@ def test_a_test_of_another_kind_disagrees_with_validation_by_more_than_chance(he
     (here / "test.csv").write_text((here / "rule.csv").read_text())
     same = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--folder", "same")
     assert "disagree" not in same.out
+
+
+def test_a_run_that_its_minutes_ended_gets_more_of_them(here, cli, table, monkeypatch):
+    from ostinato.training.loop import Training
+
+    table("chance", 120, by_chance)
+    monkeypatch.setattr(Training, "seconds_of_update", lambda *_: 3.0)
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--minutes", "1", "--folder", "run")
+    assert said.code == 0, said.err
+    assert "training ended with its updates" in said.out or "still falling" in said.out
+    command = following(said)
+    assert "--minutes 2.0" in command and "--folder run-2" in command
+    assert cli(*shlex.split(command)[1:]).code == 0
