@@ -117,6 +117,13 @@ def test_tags_of_spans_have_a_scheme_and_a_crf():
     assert recipe.reasons["outputs.tags.head.dropout"], "sizes are chosen of the head that was chosen"
 
 
+def test_many_labels_have_the_scheme_with_fewer_tags():
+    rows = [{"words": ["a", "b"], "tags": [f"B-{kind}", "O"]} for kind in range(31)] * 2
+    recipe = chosen(rows, rows)
+    assert recipe.settings.outputs["tags"].scheme == "iob2"
+    assert "31 labels in bioes would make a CRF slow" in recipe.reasons["outputs.tags.scheme"]
+
+
 def test_sequences_that_the_scheme_does_not_allow_are_read_as_conlleval_reads_them():
     broken = [*SPANS, {"words": ["a", "b"], "tags": ["O", "I-PER"]}]
     assert chosen(broken, broken).settings.outputs["tags"].lenient
