@@ -24,6 +24,7 @@ from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
 from ostinato.evaluation.verdict import Verdict
 from ostinato.evaluation.verdict import verdict as verdict_of
+from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import infer
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
@@ -132,8 +133,7 @@ def fit(
         minutes=minutes,
         costs=partial(costs, roots=roots),
     )
-    outcome = session.training.run(session.task, folder, session.listeners, resume=resume)
-    return run_train.finish(session, outcome)
+    return run_train.finish(session, run_train.trained(session))
 
 
 def measure(
@@ -347,6 +347,7 @@ def predict(
     """
     loaded = _loaded(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
+    again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:
         say(f"note: {note}")
@@ -367,7 +368,7 @@ def predict(
             say=say,
         )
         for row, by_output in zip(chunk, asked.dated(answered, done)):
-            inputs = {place.partition(".")[2] or place: value for place, value in row.items()}
+            inputs = {place.partition(".")[2] or place: value for place, value in row.items() if place not in again}
             yield Prediction(inputs, by_output, asked.ahead is not None)
             if attention is not None and not drawn:
                 from ostinato.probes.attention import draw_first

@@ -85,7 +85,13 @@ class Dataset:
         return self.lengths[name][rows] > 0
 
     def usable(
-        self, names: Sequence[str], *, max_steps: int | None, any_of: Sequence[str] = (), rows: np.ndarray | None = None
+        self,
+        names: Sequence[str],
+        *,
+        max_steps: int | None,
+        any_of: Sequence[str] = (),
+        of_any_length: Sequence[str] = (),
+        rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, dict[str, LeftOut]]:
         """The rows to train on, in order, and why others are left out; a row counts under the first reason that
         applies.
@@ -94,6 +100,7 @@ class Dataset:
             names: the columns that must hold something.
             max_steps: most steps of the longest of all these columns; None: any.
             any_of: columns of which one must hold something.
+            of_any_length: columns to which `max_steps` does not apply.
             rows: look only at these.
         """
         rows = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
@@ -111,7 +118,7 @@ class Dataset:
         if any_of:
             leave_out(f"{', '.join(any_of)} are all missing", ~np.any([self.present(name, rows) for name in any_of], 0))
         if max_steps is not None:
-            for name in (*names, *any_of):
+            for name in (name for name in (*names, *any_of) if name not in of_any_length):
                 leave_out(f"{name} is longer than max_steps {max_steps}", self.lengths[name][rows] > max_steps)
         return rows, left_out
 

@@ -50,6 +50,7 @@ class Examples(ABC):
         dataset: what the source holds, encoded; None where only raw values are asked for.
         streamed: the place of the input that is read in streams, and that every output continues symbol by symbol; None
             where examples are trained on whole.
+        unread: places whose steps cost training nothing, because their encoders count.
     """
 
     source: Table | Windows
@@ -57,6 +58,7 @@ class Examples(ABC):
     rows: np.ndarray | None = None
     dataset: Dataset | None = None
     streamed: str | None = None
+    unread: Sequence[str] = ()
 
     @property
     def windows(self) -> Windows | None:
@@ -134,8 +136,9 @@ class Examples(ABC):
 
     @cached_property
     def num_steps(self) -> np.ndarray:
-        """(examples,) real steps of each example, all columns together."""
-        return np.asarray(sum(self.lengths(place) for place in self.places), dtype=np.int64)
+        """(examples,) real steps of each example, all columns together, save those that are `unread`."""
+        read = (self.lengths(place) for place in self.places if place not in self.unread)
+        return np.asarray(sum(read), dtype=np.int64)
 
     def evaluation_batches(self, training: Settings) -> list[np.ndarray]:
         """Every example once, longest first, in batches as large as those of training; for `batch`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -54,11 +54,12 @@ class Encoded(NamedTuple):
 
 class Sizes(NamedTuple):
     """What one encoded input brings to a head or decoder: widths of its steps, its summary and the tensors of its last
-    state."""
+    state; and whether its encoder is a `BagEncoder`, whose summary may be solved for."""
 
     steps: int | None
     summary: int | None
     state: tuple[int, ...] = ()
+    counted: bool = False
 
 
 class Encoder(nn.Module, ABC):
@@ -78,6 +79,10 @@ class Encoder(nn.Module, ABC):
     off."""
     reads_characters: ClassVar[bool] = False
     """Whether it reads the characters of words beside their numbers, so that they may be chosen from the data."""
+    counts: ClassVar[bool] = False
+    """Whether it is a `BagEncoder`: what it reads costs training nothing."""
+    reads_sequences: ClassVar[bool] = True
+    """Whether it reads sequences, which may be empty; otherwise one step of each row."""
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 
@@ -97,3 +102,50 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         """Reads a batch, from `state` if there is one."""
+
+
+class Bag(NamedTuple):
+    """Which features rows have: row `rows[k]` has the feature `numbers[k]`, of this weight; each pair once.
+
+    Shapes:
+        rows, numbers, weights (K,)
+    """
+
+    rows: Tensor
+    numbers: Tensor
+    weights: Tensor
+
+
+class BagEncoder(Encoder):
+    """An encoder whose summary is linear in features that are counted and not learnt.
+
+        summary = sum_f x[f] E[f] + b
+
+    So the best E and b for given targets can be solved for, which a head may ask for (`Head.scored`).
+    """
+
+    counts = True
+    causal = False
+    look_ahead = None
+    steps_size = None
+    summary_size: int
+
+    table: nn.Parameter
+    """(F, summary_size): E, a row for each feature."""
+    bias: nn.Parameter
+    """(summary_size,): b."""
+
+    @abstractmethod
+    def count(self, blocks: Iterable[Steps]) -> None:
+        """Counts the training rows, once, before the first update."""
+
+    @abstractmethod
+    def bag(self, steps: Steps) -> Bag:
+        """The features of a batch."""
+
+    def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
+        if state is not None:
+            raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
+        bag = self.bag(steps)
+        values = self.table.index_select(0, bag.numbers) * bag.weights.unsqueeze(1)
+        return Encoded(None, values.new_zeros(len(steps.layout), self.summary_size).index_add(0, bag.rows, values) + self.bias, None)

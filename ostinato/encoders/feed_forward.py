@@ -41,6 +41,8 @@ class FeedForward(Encoder):
         DataError: a row of more or less than one step.
     """
 
+    reads_sequences = False
+
     def __init__(
         self,
         spec: Spec,

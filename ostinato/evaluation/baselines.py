@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.data.split import share_of
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation import kept_baselines
 from ostinato.evaluation.intervals import Compared, measure, paired
+from ostinato.evaluation.label_baseline import LabelBaseline
 from ostinato.evaluation.predictions import metrics_of
 from ostinato.evaluation.report import Baselines, Metrics
 from ostinato.metrics.contract import Predictions
-from ostinato.modalities.contract import Features, Labels, Values
+from ostinato.modalities.contract import Labels, Values
 from ostinato.model.columns import traits_of
 from ostinato.recipe.metrics import main_metric
 from ostinato.run.run import Row, Run
@@ -25,13 +27,13 @@ MOST_ROWS = 50_000
 """Training rows that a baseline is fitted on: more change a linear model of n-grams little."""
 MOST_WEIGHTS = 10_000_000
 """Features times labels of a logistic regression, of which its solver holds some 25 copies of 8 bytes each: 2 GB."""
-WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
-"""Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
 
 Answers = dict[str, list[Any]]
 """By the baseline's name, an answer for each row."""
-Method = Callable[[Run, str, Sequence[Row], Sequence[Row]], Answers]
-"""From training rows to answers for test rows."""
+Fitted = Callable[[Run, Sequence[Row]], Answers]
+"""From test rows to answers."""
+Fit = Callable[[Run, str, Sequence[Row], str], Fitted]
+"""From training rows, and what names tell where these are not all, to what answers test rows."""
 
 
 def baselines(run: Run, train: Callable[[], Examples], test: Examples) -> Baselines:
@@ -91,7 +93,7 @@ def predictions(run: Run, train: Callable[[], Examples], test: Examples) -> dict
     """What baselines predict: for each output that has some, by the baseline's name, in the order of `predict_all`.
 
     - a label of the row: the majority class, and a logistic regression on what each input's modality gives as features
-      (tf-idf of n-grams, labels one-hot, numbers scaled);
+      (tf-idf of n-grams, labels one-hot, numbers scaled); both are kept in the run folder;
     - a number: the training rows' mean;
     - a series: its last value (persistence), and its last season (seasonal naive), repeated;
     - a label per step: the majority class of the step's symbol in training, that of all where the symbol is new.
@@ -110,28 +112,38 @@ def predictions(run: Run, train: Callable[[], Examples], test: Examples) -> dict
     methods = {output: method for output in run.outputs if (method := _method(run, output)) is not None}
     if not methods:
         return {}
-    try:
-        rows, cut = _training_rows(run, train())
-    except (ConfigError, DataError) as why:
-        raise DataError(f"the training rows cannot be read: {why}") from None
+    limits = {"rows": MOST_ROWS, "weights": MOST_WEIGHTS}
+    kept = kept_baselines.load(run, limits)
+    fitted: dict[str, Fitted] = {output: baseline for output, baseline in kept.items() if output in methods}
+    if methods.keys() - fitted.keys():
+        try:
+            examples = train()
+            rows, cut = _training_rows(run, examples)
+        except (ConfigError, DataError) as why:
+            raise DataError(f"the training rows cannot be read: {why}") from None
+        for output in methods.keys() - fitted.keys():
+            known = [row for row in rows if row[f"outputs.{output}"] is not None and _is_whole(run, row)]
+            try:
+                if known:
+                    fitted[output] = methods[output](run, output, known, cut)
+            except DataError as why:
+                raise DataError(f"that of outputs.{output} cannot be fitted: {why}") from None
+        labels = {output: baseline for output, baseline in fitted.items() if isinstance(baseline, LabelBaseline)}
+        kept_baselines.keep(run, examples.digest(), limits, labels)
     test_rows = list(test.raw())
     predicted: dict[str, dict[str, Predictions]] = {}
-    for output, method in methods.items():
+    for output in (output for output in methods if output in fitted):
         place = f"outputs.{output}"
-        known = [row for row in rows if row[place] is not None and _is_whole(run, row)]
         asked = [row for row in test_rows if row[place] is not None and run.lacks(row) is None]
-        if not known or not asked:
+        if not asked:
             continue
         expected = [row[place] for row in asked]
-        try:
-            answers = method(run, output, known, asked)
-        except DataError as why:
-            raise DataError(f"that of {place} cannot be fitted: {why}") from None
-        predicted[output] = {f"{name}{cut}": Predictions(answer, expected) for name, answer in answers.items()}
+        answers = fitted[output](run, asked)
+        predicted[output] = {name: Predictions(answer, expected) for name, answer in answers.items()}
     return {output: by_name for output, by_name in predicted.items() if by_name}
 
 
-def _method(run: Run, output: str) -> Method | None:
+def _method(run: Run, output: str) -> Fit | None:
     """What can predict the output, by what one of its steps is and how it lines up with time."""
     spec, alignment = run.modalities[f"outputs.{output}"].spec, alignments.of(run.outputs[output])
     if isinstance(spec, Labels) and not spec.multilabel:
@@ -176,113 +188,42 @@ def _naive(output: str, examples: Examples) -> dict[str, Predictions]:
     }
 
 
-def _labels(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
+def _labels(run: Run, output: str, known: Sequence[Row], cut: str) -> Fitted:
     """The majority class, and a logistic regression where some input has features."""
-    truth = [row[f"outputs.{output}"] for row in known]
-    (majority, _), *_ = Counter(truth).most_common(1)
-    answers = {"majority class": [majority] * len(asked)}
-    raw = {str(label): label for label in truth}
-    if len(raw) < 2:
-        return answers
-    # Of two labels one has weights.
-    fitted, cut = _fitted(run, output, known, MOST_WEIGHTS // (len(raw) if len(raw) > 2 else 1))
-    if fitted:
-        from sklearn.linear_model import LogisticRegression
+    return LabelBaseline.fit(run, output, known, MOST_WEIGHTS, cut)
 
-        model = LogisticRegression(max_iter=300, C=10.0).fit(_matrix(fitted, known), list(map(str, truth)))
-        lead = "n-gram " if any(column.counts_ngrams for column in fitted) else ""
-        answers[f"{lead}logistic regression{cut}"] = [raw[label] for label in model.predict(_matrix(fitted, asked))]
+
+def _mean(run: Run, output: str, known: Sequence[Row], cut: str) -> Fitted:
+    mean = float(np.mean([row[f"outputs.{output}"] for row in known]))
+
+    def answers(_: Run, asked: Sequence[Row]) -> Answers:
+        return {f"mean{cut}": [mean] * len(asked)}
+
     return answers
 
 
-class _Column(NamedTuple):
-    """A part of a linear model's input: what a transformer of scikit-learn makes of the features of one input."""
-
-    read: Callable[[Sequence[Any]], Features | None]
-    place: str
-    transformer: Any
-    limit: str | None
-    counts_ngrams: bool
-
-    def values(self, rows: Sequence[Row]) -> Any:
-        features = self.read([row[self.place] for row in rows])
-        if features.kind == "numbers":
-            return np.nan_to_num(np.stack(features.values))
-        return [[value] for value in features.values] if features.kind == "label" else features.values
-
-    def transformed(self, rows: Sequence[Row]) -> Any:
-        return self.transformer.transform(self.values(rows))
-
-
-def _fitted(run: Run, output: str, known: Sequence[Row], most: int) -> tuple[list[_Column], str]:
-    """Columns of about `most` features fitted on the known rows, and what a name tells where features were left out."""
-    columns = [column for name in run.graph.reads[output] for column in _columns(run, f"inputs.{name}", known)]
-    for column in columns:
-        column.transformer.fit(column.values(known))
-    widths = [column.transformed(known[:1]).shape[1] for column in columns]
-    whole = sum(widths)
-    if whole <= most:
-        return columns, ""
-    for column, width in zip(columns, widths):
-        if column.limit is not None:
-            limit = {column.limit: max(1, most * width // whole)}
-            column.transformer.set_params(**limit).fit(column.values(known))
-    return columns, f", the commonest {most:,} of {whole:,} features"
-
-
-def _columns(run: Run, place: str, known: Sequence[Row]) -> list[_Column]:
-    """The transformers of one input, not fitted yet."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    read = run.modalities[place].features
-    features = read([])
-    if features is None:
-        return []
-    if features.kind == "text":
-        least = 2 if len(known) > 100 else 1
-        ngrams = [
-            TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"\S+"),
-            TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True, min_df=least),
-        ]
-        return [_Column(read, place, transformer, "max_features", True) for transformer in ngrams]
-    if features.kind == "symbols":
-        ngrams = TfidfVectorizer(analyzer=_symbol_ngrams, sublinear_tf=True)
-        return [_Column(read, place, ngrams, "max_features", True)]
-    if features.kind == "label":
-        return [_Column(read, place, OneHotEncoder(handle_unknown="ignore"), "max_categories", False)]
-    return [_Column(read, place, StandardScaler(), None, False)]
-
-
-def _matrix(columns: Sequence[_Column], rows: Sequence[Row]) -> Any:
-    from scipy.sparse import csr_matrix, hstack
-
-    return hstack([csr_matrix(column.transformed(rows)) for column in columns]).tocsr()
-
-
-def _symbol_ngrams(symbols: Sequence[str]) -> list[str]:
-    shortest, longest = SYMBOLS
-    return [" ".join(symbols[at : at + n]) for n in range(shortest, longest + 1) for at in range(len(symbols) - n + 1)]
-
-
-def _mean(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
-    return {"mean": [float(np.mean([row[f"outputs.{output}"] for row in known]))] * len(asked)}
-
-
-def _label_of_symbol(run: Run, output: str, known: Sequence[Row], asked: Sequence[Row]) -> Answers:
+def _label_of_symbol(run: Run, output: str, known: Sequence[Row], cut: str) -> Fitted:
     name = run.graph.reads[output][0]
     source = f"inputs.{name}"
     features = run.modalities[source].features([])
     if not traits_of(run.inputs[name]).by_words and (features is None or features.kind != "symbols"):
-        return {}
+        return _nothing
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in known:
         for symbol, label in zip(row[source] or (), row[f"outputs.{output}"]):
             if label is not None:
                 counts[str(symbol)][label] += 1
     if not counts:
-        return {}
+        return _nothing
     (majority, _), *_ = sum(counts.values(), Counter()).most_common(1)
     best = {symbol: labels.most_common(1)[0][0] for symbol, labels in counts.items()}
-    answers = [[best.get(str(symbol), majority) for symbol in row[source] or ()] for row in asked]
-    return {"majority class of the symbol": answers}
+
+    def answers(_: Run, asked: Sequence[Row]) -> Answers:
+        labels = [[best.get(str(symbol), majority) for symbol in row[source] or ()] for row in asked]
+        return {f"majority class of the symbol{cut}": labels}
+
+    return answers
+
+
+def _nothing(_: Run, asked: Sequence[Row]) -> Answers:
+    return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -146,8 +146,14 @@ class Head(nn.Module, ABC):
     """What `targets_allowed` demands, in words for a message: `ctc needs a step for each symbol and one between equal
     ones`; empty: the alignment alone decides how many targets there may be."""
 
+    takes_scores: ClassVar[bool] = False
+    """Whether it takes the summary of a `BagEncoder` for scores of its labels, where there are as many."""
+
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
+    scored: Sequence[int] = ()
+    """Of which of the inputs that it reads, by position, it takes the summary for scores: these are solved for on the
+    training rows before training (`score_loss`), and then held."""
     penalties: tuple[str, ...] = ()
     """The names of what it adds to the loss beside it, in `Loss.penalties`; in evaluation mode too, where it is only
     counted."""
@@ -212,6 +218,18 @@ class Head(nn.Module, ABC):
             batches: of the validation split, called where they are needed: what is read, and the targets.
         """
         return None
+
+    def score_loss(self, scores: Tensor, targets: Steps) -> Loss:
+        """The training loss of the scores of `scored`, all added up, by themselves."""
+        raise NotImplementedError(f"{type(self).__name__} takes no scores")
+
+    def settle(self, held_out: Iterable[tuple[Sequence[Encoded], Steps]]) -> None:
+        """Fits on held-out examples what training rows cannot tell, such as the weights of its parts; called before
+        each validation where there is something in `scored`.
+
+        Args:
+            held_out: what it reads and the targets, batch by batch.
+        """
 
     @abstractmethod
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:

@@ -2,7 +2,7 @@
 split."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -36,6 +36,8 @@ class Symbols:
     last piece's or their mean.
 
     `counts` holds how often each symbol occurred in the training split, () where nobody counted; it changes no step.
+
+    `separators` are the symbols that divide words: white space where symbols are characters, None where they are more.
     """
 
     size: int
@@ -46,6 +48,7 @@ class Symbols:
     longest: int = 0
     pooling: Subwords = "none"
     counts: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    separators: tuple[int, ...] | None = None
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:
@@ -170,6 +173,9 @@ class Modality(ABC):
     labels_beyond_fraction: ClassVar[bool] = False
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known
     however few rows are trained on."""
+
+    counted_reading: ClassVar[Mapping[str, Any] | None] = None
+    """Settings of an input that is read by counting, its encoder among them; None: there is no such reading."""
 
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a

@@ -57,6 +57,13 @@ class Text(Modality, Tokenized, Worded):
             holds no text at all.
     """
 
+    counted_reading = {
+        "tokenizer": "char",
+        "lowercase": True,
+        "characters": False,
+        "subword_pooling": "none",
+        "encoder": "ngrams",
+    }
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"
@@ -234,7 +241,9 @@ class Text(Modality, Tokenized, Worded):
         spelling = self._characters
         size = self.tokenizer.size + FIRST
         beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
-        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling)
+        own = self.tokenizer.separators()
+        separators = None if own is None else tuple(number + FIRST_PIECE for number in own)
+        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling, separators=separators)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._spelt().words()

@@ -65,6 +65,7 @@ class Tokens(Modality, Worded):
             is left to know.
     """
 
+    counted_reading = {"characters": False, "encoder": "ngrams"}
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"

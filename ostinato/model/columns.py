@@ -135,6 +135,11 @@ def shared_encoder(columns: Mapping[str, Settings], place: str) -> str | None:
     return f"inputs.{encoder.same_as}" if isinstance(encoder, SameAs) else None
 
 
+def counts(name: str, inputs: Mapping[str, Settings]) -> bool:
+    """Whether the encoder of an input counts, so that training need not read it."""
+    return component("encoders", inputs[encoder_owner(name, inputs)].encoder.type).counts
+
+
 def encoder_owner(name: str, inputs: Mapping[str, Settings]) -> str:
     """The input that owns the encoder of this one, through `same_as`."""
     columns = {f"inputs.{other}": settings for other, settings in inputs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -59,7 +59,10 @@ class Graph(nn.Module):
         for name, settings in outputs.items():
             self.reads[name] = sorted(settings.reads or inputs, key=lambda read, of=settings.of: read != of)
             encoders = [self.encoder(read) for read in self.reads[name]]
-            sizes = [Sizes(encoder.steps_size, encoder.summary_size, encoder.state_sizes) for encoder in encoders]
+            sizes = [
+                Sizes(reader.steps_size, reader.summary_size, reader.state_sizes, reader.counts)
+                for reader in encoders
+            ]
             if settings.join is not None:
                 widths = [size.steps for size in sizes], [size.summary for size in sizes]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
@@ -71,6 +74,10 @@ class Graph(nn.Module):
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)
             if name in self.continues:
                 self._connect(name)
+        self.scored = {name: [self.reads[name][at] for at in head.scored] for name, head in self.heads.items()}
+        self._demand_one_reader()
+        # In training the scores of these are asked by nobody.
+        self._idle = {read for name, scored in self.scored.items() if len(self.reads[name]) > len(scored) for read in scored}
         parts = {f"inputs.{name}": self.encoder(name) for name in inputs} | dict(self.joins.items())
         for place, part in [*parts.items(), *self.heads.items()]:
             self.weights |= {f"{place}.{penalty}": 1.0 for penalty in part.penalties}
@@ -95,6 +102,41 @@ class Graph(nn.Module):
             head.continue_from(encoder)
         except ConfigError as why:
             raise ConfigError(f"outputs.{name}.head: {why}") from None
+
+    def _demand_one_reader(self) -> None:
+        """Weights that an output solves for are its own."""
+        for output, scored in self.scored.items():
+            for name in scored:
+                readers = [other for other in self.reads if name in self.reads[other]]
+                sharing = self.readers(self._owner[name])
+                if len(readers) > 1 or len(sharing) > 1:
+                    raise ConfigError(
+                        f"inputs.{name}.encoder: its weights are solved for so as to tell the labels of outputs.{output},"
+                        f" and {', '.join(readers)} read it, by an encoder of {', '.join(sharing)}; give each output an"
+                        " input of its own, with the same column, and name it in `reads`; or set another size, for a"
+                        " vector that all learn"
+                    )
+
+    def readers(self, owner: str) -> list[str]:
+        """The inputs that the encoder of this one reads."""
+        return [name for name, its in self._owner.items() if its == owner]
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def hold(self) -> None:
+        """Takes what was solved for out of training."""
+        for name in {name for scored in self.scored.values() for name in scored}:
+            self.encoder(name).requires_grad_(False)
+
+    def settle(self, held_out: Callable[[], Iterable[Batch]]) -> None:
+        """Fits on held-out examples what heads fit there."""
+        for output in (output for output, scored in self.scored.items() if scored):
+            self.heads[output].settle(
+                (_of_rows(self.read(output, batch.inputs), batch.given.get(output)), batch.targets[output])
+                for batch in held_out()
+            )
 
     def start_from(self, name: str, vectors: Tensor) -> None:
         """Puts these vectors into the embedding of an input, one for each of its symbols."""
@@ -162,7 +204,8 @@ class Graph(nn.Module):
         a target."""
         encoded = {}
         for name, encoder, steps, source in self._readings(batch.inputs):  # as `encode`, without its call
-            encoded[name] = encoder.encode(steps)._replace(source=source)
+            idle = self.training and name in self._idle
+            encoded[name] = Encoded(None, None, None) if idle else encoder.encode(steps)._replace(source=source)
         losses, penalties = {}, {f"inputs.{name}": read.penalties for name, read in encoded.items() if read.penalties}
         for output, head in self.heads.items():
             read = self._read(output, encoded, batch.inputs)

@@ -10,7 +10,7 @@ from ostinato.data.cache import Dataset
 from ostinato.errors import DataError
 from ostinato.heads.contract import Head
 from ostinato.layers.pooling import words_of
-from ostinato.model.columns import traits_of
+from ostinato.model.columns import counts, traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.registry import Settings, component
 from ostinato.tokenizers.contract import Spelt
@@ -25,7 +25,8 @@ def usable_rows(
     """The rows of a split that can be trained on; what is left out is counted and noted."""
     inputs, outputs = ([f"{way}.{name}" for name in getattr(recipe, way)] for way in ("inputs", "outputs"))
     needed, any_of = (inputs, outputs) if len(outputs) > 1 else (inputs + outputs, [])
-    usable, left_out = dataset.usable(needed, any_of=any_of, rows=rows, max_steps=limit)
+    unread = [f"inputs.{name}" for name in recipe.inputs if counts(name, recipe.inputs)]
+    usable, left_out = dataset.usable(needed, any_of=any_of, rows=rows, max_steps=limit, of_any_length=unread)
     for reason, dropped in left_out.items():
         notes.append(f"{split}: {dropped.count:,} rows left out, {reason} (the first: {dropped.first})")
     if not len(usable):

@@ -14,7 +14,7 @@ import numpy as np
 from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples
 from ostinato.modalities.contract import Modality
-from ostinato.preprocessing import embeddings
+from ostinato.preprocessing import counted, embeddings
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import COUNTED_ROWS
@@ -93,7 +93,9 @@ def prepare(
     recipe, train = splits.recipe, examples["train"]
     starts = _starts(recipe, modalities, roots, say) if start else {}
     recipe = recipe.with_chosen(planning.widths({name: first.table.shape[1] for name, first in starts.items()}))
-    recipe = recipe.with_chosen(planning.sizes(recipe, splits.amount(train)))
+    amount = splits.amount(train)
+    recipe = recipe.with_chosen(counted.sizes(recipe, amount))
+    recipe = recipe.with_chosen(planning.sizes(recipe, amount))
     recipe = recipe.with_chosen(learning_rate(recipe))
     recipe = recipe.with_chosen(planning.cutoffs(recipe, partial(_counted, train, modalities)))
     lengths = {name: int(train.lengths(f"outputs.{name}").max()) for name in recipe.settings.outputs}

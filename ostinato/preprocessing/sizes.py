@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ostinato import alignments
 from ostinato.layers.vocabulary import COVERED, cutoffs_of
-from ostinato.model.columns import encoder_owner
+from ostinato.model.columns import counts, encoder_owner
 from ostinato.preprocessing.duration import Chosen, duration
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
@@ -31,6 +31,9 @@ dry."""
 WINDOWS = 64
 """Windows in a batch: as many rows as keep the products of a recurrence wide."""
 
+COUNTED_ROWS = 64
+"""Rows in a batch where all inputs are counted."""
+
 STEADY = 0.0, "a number is a sum over all that the head reads: what is dropped moves it"
 """No dropout right before a number. Labels keep their order when the sum is off, a squared error does not forgive
 it."""
@@ -45,12 +48,14 @@ class Amount:
         characters: of each column, by its place (`inputs.de`): characters of raw text.
         steps: of each column: steps after encoding; empty before that.
         distinct: steps that differ, where rows are windows that overlap; None: all do.
+        labels: of each output of labels, by its name: how many there are.
     """
 
     rows: int
     characters: Mapping[str, int]
     steps: Mapping[str, int]
     distinct: int | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
 
 
 def words(recipe: Recipe) -> Chosen:
@@ -67,7 +72,7 @@ def words(recipe: Recipe) -> Chosen:
         if (
             read is None
             or "subword_pooling" not in type(columns[place]).model_fields
-            or _given(recipe, f"{place}.subword_pooling")
+            or recipe.gives(f"{place}.subword_pooling")
         ):
             continue
         tokenizer = columns[owners[place]].tokenizer.type
@@ -96,10 +101,10 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
             or not component("tokenizers", tokenizer.type).subword
         ):
             continue
-        if _given(recipe, f"{place}.tokenizer.size"):
+        if recipe.gives(f"{place}.tokenizer.size"):
             continue
         characters = sum(amount.characters[reader] for reader, owner in owners.items() if owner == place)
-        size = _round(min(32_000, max(300, characters / 225)))
+        size = rounded(min(32_000, max(300, characters / 225)))
         chosen[f"{place}.tokenizer.size"] = (size, f"{characters:,} characters of training text, one piece per 225")
     return chosen
 
@@ -116,7 +121,9 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     """Widths, dropout, batch and epochs, after encoding; what the user set is taken as it is and the others follow
     from it."""
     chosen: Chosen = {}
-    total = sum(amount.steps.values())
+    inputs = recipe.settings.inputs
+    counted = [name for name in inputs if counts(name, inputs)]
+    total = sum(steps for place, steps in amount.steps.items() if place.removeprefix("inputs.") not in counted)
     many = f"{amount.rows:,} rows, {total:,} steps"
 
     if amount.distinct is not None:
@@ -124,14 +131,13 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
     known = total if amount.distinct is None else amount.distinct
     width = 64 if known < 40_000 else 128 if known < 600_000 else 256 if known < 20_000_000 else 512
     for name, settings in recipe.settings.outputs.items():
-        if not _given(recipe, f"outputs.{name}.align"):
+        if not recipe.gives(f"outputs.{name}.align"):
             chosen[f"outputs.{name}.align"] = (
                 alignments.of(settings).name,
                 f"how {settings.type} is lined up by default",
             )
-        if not _given(recipe, f"outputs.{name}.reads"):
+        if not recipe.gives(f"outputs.{name}.reads"):
             chosen[f"outputs.{name}.reads"] = (list(recipe.settings.inputs), "all inputs")
-    inputs = recipe.settings.inputs
     owners = {name: encoder_owner(name, inputs) for name in inputs}
     heads = {name: settings.head for name, settings in recipe.settings.outputs.items()}
     reads = {
@@ -145,7 +151,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         wanted, why = width, many
         for output, head in heads.items():
             wide, at = _widest(head, f"outputs.{output}.head")
-            if name in reads[output] and _given(recipe, f"{at}.hidden_size"):
+            if name in reads[output] and recipe.gives(f"{at}.hidden_size"):
                 wanted = max(1, wide.hidden_size // directions)
                 why = f"its {directions} direction(s) as wide as {at}"
         size = _choose(recipe, chosen, encoder, place, "hidden_size", wanted, why)
@@ -186,7 +192,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         )
 
     aligned = {alignments.of(settings) for settings in recipe.settings.outputs.values()}
-    if alignments.next in aligned and alignments.free not in aligned and not _given(recipe, "search"):
+    if alignments.next in aligned and alignments.free not in aligned and not recipe.gives("search"):
         chosen["search.type"] = ("sample", "the likeliest continuation of a text repeats itself")
     training = recipe.settings.training
     row = max(1.0, total / max(1, amount.rows))
@@ -202,6 +208,9 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             chosen["training.batch_rows"] = (streams, why)
         streams = chosen["training.batch_rows"][0] if "training.batch_rows" in chosen else training.batch_rows
         updates = own / (training.tbptt * min(streams, amount.rows) * training.accumulate)
+    elif len(counted) == len(inputs) and training.batch_steps is None and training.batch_rows is None:
+        chosen["training.batch_rows"] = (COUNTED_ROWS, "what is counted costs training nothing")
+        updates = amount.rows / (COUNTED_ROWS * training.accumulate)
     elif by_rows:
         chosen["training.batch_rows"] = (WINDOWS, "windows are equally long")
         updates = amount.rows / (WINDOWS * training.accumulate)
@@ -211,7 +220,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         updates = total / (training.batch_steps * training.accumulate)
     else:
         most, least = max(4000.0, 8 * row), 8 * row
-        steps = _round(min(most, max(least, total / UPDATES_AN_EPOCH)))
+        steps = rounded(min(most, max(least, total / UPDATES_AN_EPOCH)))
         updates = total / (steps * training.accumulate)
         chosen["training.batch_steps"] = (steps, f"{many}: about {max(1, round(updates)):,} updates an epoch")
     return chosen | duration(recipe, updates)
@@ -226,7 +235,7 @@ def cutoffs(recipe: Recipe, counted: Callable[[str], Sequence[int]]) -> Chosen:
     chosen: Chosen = {}
     for name, settings in recipe.settings.outputs.items():
         place = f"outputs.{name}"
-        if getattr(settings.head, "softmax", "full") == "adaptive" and not _given(recipe, f"{place}.head.cutoffs"):
+        if getattr(settings.head, "softmax", "full") == "adaptive" and not recipe.gives(f"{place}.head.cutoffs"):
             shares = " and ".join(f"{100 * share:.0f} %" for share in COVERED)
             chosen[f"{place}.head.cutoffs"] = (
                 cutoffs_of(counted(place)),
@@ -239,7 +248,7 @@ def _choose(recipe: Recipe, chosen: Chosen, settings: Settings, place: str, name
     """Chooses a value where the user gave none; what holds then, or None where there is no such setting."""
     if name not in type(settings).model_fields:
         return None
-    if _given(recipe, f"{place}.{name}"):
+    if recipe.gives(f"{place}.{name}"):
         return getattr(settings, name)
     chosen[f"{place}.{name}"] = (value, reason)
     return value
@@ -258,16 +267,7 @@ def _dropout(amount: Amount) -> tuple[float, str]:
     return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1, f"{amount.rows:,} rows"
 
 
-def _round(number: float) -> int:
+def rounded(number: float) -> int:
     """To two leading digits: a chosen size should look chosen."""
     step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
     return max(1, round(number / step) * step)
-
-
-def _given(recipe: Recipe, path: str) -> bool:
-    here: Any = recipe.given
-    for key in path.split("."):
-        if not isinstance(here, dict) or key not in here:
-            return False
-        here = here[key]
-    return True

@@ -16,7 +16,9 @@ from ostinato.data.examples import Examples, RowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
 from ostinato.errors import ConfigError, DataError
-from ostinato.preprocessing import choices, fit
+from ostinato.modalities.contract import Labels
+from ostinato.model.columns import counts
+from ostinato.preprocessing import choices, counted, fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import usable_rows
 from ostinato.preprocessing.splits import Say, Splits, named, source_of
@@ -32,6 +34,8 @@ class TableSplits(Splits):
         self, recipe: Recipe, roots: Sequence[Path], data: Mapping[str, Any], say: Say, *, to_fit: bool = True
     ):
         self.data, self.say = data, say
+        if to_fit:
+            recipe = recipe.with_chosen(counted.readings(recipe))
         settings, self.columns = recipe.settings, columns_of(recipe.settings)
         train = self._open(recipe, "train", roots)
         say("counting and checking the training rows")
@@ -87,8 +91,10 @@ class TableSplits(Splits):
         self.say("fitting the vocabularies")
         at: list[int] = []
         readers = {}
+        # A label that occurs once may stand in a row that was set aside: it is known all the same.
+        every = np.arange(self.tables["train"].num_rows)
         for place, modality in self.modalities.items():
-            rows = self.all_rows if modality.labels_beyond_fraction else self.rows["train"]
+            rows = every if modality.labels_beyond_fraction else self.rows["train"]
             readers[place] = partial(self._present, place, rows, at)
         try:
             fit.fit(self.recipe.settings, self.modalities, readers)
@@ -119,12 +125,19 @@ class TableSplits(Splits):
             dataset = datasets[table]
             rows = usable_rows(settings, dataset, self.rows[split], settings.training.max_steps, split, self.notes)
             place = None if settings.training.tbptt is None else f"inputs.{streamed(settings)}"
-            facts = {"rows": rows, "dataset": dataset, "streamed": place}
+            unread = [f"inputs.{name}" for name in settings.inputs if counts(name, settings.inputs)]
+            facts = {"rows": rows, "dataset": dataset, "streamed": place, "unread": unread}
             by_split[split] = RowExamples(table, self.columns, self.modalities, **facts)
         return by_split
 
     def amount(self, train: Examples) -> planning.Amount:
-        return planning.Amount(len(train), {}, {place: int(train.lengths(place).sum()) for place in train.places})
+        labels = {
+            place.removeprefix("outputs."): modality.spec.size
+            for place, modality in self.modalities.items()
+            if isinstance(modality.spec, Labels) and place.startswith("outputs.")
+        }
+        steps = {place: int(train.lengths(place).sum()) for place in train.places}
+        return planning.Amount(len(train), {}, steps, labels=labels)
 
     def sources(self, examples: Mapping[str, Examples]) -> dict[str, dict[str, Any]]:
         sources = {}

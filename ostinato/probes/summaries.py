@@ -82,9 +82,11 @@ def encoded_input(run: Run, name: str | None) -> str:
     """
     inputs = ", ".join(run.inputs)
     if name is None:
-        if len(run.inputs) > 1:
+        scored = {name for names in run.graph.scored.values() for name in names}
+        vectors = [name for name in run.inputs if name not in scored] or list(run.inputs)
+        if len(vectors) > 1:
             raise ConfigError(f"--of: this run reads several inputs, {inputs}; name the one whose encoder is to embed")
-        return next(iter(run.inputs))
+        return vectors[0]
     if name not in run.inputs:
         raise ConfigError(f"--of {name}: this run has no such input; inputs: {inputs}")
     return name

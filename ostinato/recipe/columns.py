@@ -33,6 +33,19 @@ def columns_of(place: str, settings: Settings) -> list[str]:
     return [column] if isinstance(column, str) else list(column)
 
 
+def second_readings(recipe: Settings) -> set[str]:
+    """The inputs that read, in another way, the column of an input before them, by place."""
+    before: set[str] = set()
+    again: set[str] = set()
+    for place, settings in places(recipe):
+        if place.startswith("inputs."):
+            column = column_of(place, settings)
+            if column in before:
+                again.add(place)
+            before.add(column)
+    return again
+
+
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:
     """The modality's own settings at each place, as plain values: with its facts, all that decides what it makes of
     a raw value."""

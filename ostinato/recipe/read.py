@@ -15,6 +15,7 @@ from ostinato import alignments
 from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, nearest
 from ostinato.modalities.contract import Modality
+from ostinato.model.columns import input_settings
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import rules
 from ostinato.recipe.messages import explain, kind
@@ -71,6 +72,8 @@ class Recipe:
         plain, settings = _copied(self.given), self.settings
         for path, (value, _) in chosen.items():
             set_path(plain, path, value, self.settings)
+            if path.startswith("inputs.") and path.count(".") == 1:
+                value = input_settings(value["type"]).model_validate(value)
             settings = _with_value(settings, path.split("."), value)
         reasons = self.reasons | {path: reason for path, (_, reason) in chosen.items()}
         return replace(self, settings=settings, given=plain, reasons=reasons)
@@ -262,6 +265,8 @@ def _with_value(settings: Any, path: Sequence[str], value: Any) -> Any:
         cls = settings_class(room_of(settings), value)
         kept = settings.model_fields_set & cls.model_fields.keys() - {"type"}
         return cls(**{name: getattr(settings, name) for name in kept})
+    if not rest and isinstance(value, Mapping) and isinstance(member := getattr(settings, name), Settings):
+        value = settings_class(room_of(member), value["type"]).model_validate(value)
     return settings.model_copy(update={name: _with_value(getattr(settings, name), rest, value) if rest else value})
 
 

@@ -36,12 +36,13 @@ def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
-DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE = (
+DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES = (
     "bundle.json",
     "weights.safetensors",
     "metrics.json",
     "README.md",
     "recipe.yaml",
+    "baselines.safetensors",
 )
 
 

@@ -111,7 +111,7 @@ class Run:
 
     def lacks(self, row: Row) -> str | None:
         """The first input that is missing in a row, unless its encoder reads a sequence, which may be empty."""
-        places = (f"inputs.{name}" for name in self.inputs if self.graph.encoder(name).steps_size is None)
+        places = (f"inputs.{name}" for name in self.inputs if not self.graph.encoder(name).reads_sequences)
         return next((place for place in places if self.raw(row, place) is None), None)
 
     def encoded(self, rows: Sequence[Row], place: str, where: Place) -> list[np.ndarray]:
@@ -124,7 +124,7 @@ class Run:
             self.modalities[place], (self.raw(row, place) for row in rows), lambda row: f"{where(row)}, {place}"
         )
         direction, _, name = place.partition(".")
-        if direction == "inputs" and self.graph.encoder(name).steps_size is None and not lengths.all():
+        if direction == "inputs" and not self.graph.encoder(name).reads_sequences and not lengths.all():
             raise DataError(
                 f"{where(int(lengths.argmin()))}, {place}: is missing, and only a sequence can be empty;"
                 " fill it in, or leave the row out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
 from ostinato.run.run import Run
+from ostinato.run.solve import batches_of, solve
 from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors
@@ -50,7 +52,8 @@ MEASURED = 0.02, 5.0
 CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
 CHECKPOINTS = "checkpoints"
-KEPT = (CHECKPOINTS, "tensorboard", "history.jsonl", "log.txt", "attention.png")
+HISTORY = "history.jsonl"
+KEPT = (CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png")
 ANOTHER = "another folder: --out with a recipe, --folder with a table"
 
 
@@ -137,7 +140,10 @@ def begin(
         if found is not None:
             warm.append(name)
             say(f"start of outputs.{name}: {found}")
-    if began is None and minutes is not None and costs is not None:
+    if start:
+        solve(graph, examples, settings.training.seed, say)
+    graph.hold()
+    if began is None and minutes is not None and costs is not None and _is_trained(graph):
         left = MARGIN * 60 * minutes - START_SECONDS
         prepared = _within(prepared, graph, minutes, left - (time.monotonic() - started), device, costs, say)
         settings = prepared.recipe.settings
@@ -166,12 +172,18 @@ def begin(
 
 def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm: bool = False) -> Task:
     """What the loop trains on."""
-    examples, settings = prepared.splits["train"], prepared.recipe.settings
+    examples, settings, valid = prepared.splits["train"], prepared.recipe.settings, prepared.splits["valid"]
+    held_out = partial(batches_of, valid, valid.evaluation_batches(settings.training), device)
+
+    def validated(_: Any) -> Mapping[str, float]:
+        run.graph.settle(held_out)
+        return validate(run, prepared, device)
+
     return Task(
         model=run.graph,
         batches=examples.batches(settings.training),
         fetch=lambda part: examples.fetch(part).to(device),
-        validate=lambda _: validate(run, prepared, device),
+        validate=validated,
         higher=monitorable(settings),
         part_steps=examples.part_steps,
         part_rows=examples.part_rows,
@@ -236,6 +248,27 @@ def _with_lines(listeners: Listeners, settings: Settings) -> Listeners:
             listeners.notes(line_of(event, settings.training.epochs, called))
 
     return replace(listeners, reports=report)
+
+
+def trained(session: Session) -> Outcome:
+    """Runs the loop; where all weights were solved for there is nothing to train, and validation alone is run."""
+    run, task, listeners = session.run, session.task, session.listeners
+    if _is_trained(run.graph):
+        return session.training.run(task, run.folder, listeners, resume=session.resume)
+    began = time.monotonic()
+    listeners.notes("all weights were solved for: there is nothing to train")
+    run.graph.eval()
+    with torch.no_grad():
+        valid = {name: float(value) for name, value in task.validate(run.graph).items()}
+    seconds = time.monotonic() - began
+    report = {"event": "epoch", "epoch": 0, "update": 0, **{f"valid.{name}": value for name, value in valid.items()}}
+    write(run.folder / HISTORY, json.dumps({**report, "seconds": seconds}) + "\n")
+    return Outcome("epochs", False, 0, 0, seconds, None, valid)
+
+
+def _is_trained(graph: Graph) -> bool:
+    """Whether there is a weight that was not solved for."""
+    return any(weight.requires_grad for weight in graph.parameters())
 
 
 def finish(session: Session, outcome: Outcome) -> Run:
@@ -307,6 +340,7 @@ def _clear(folder: Path) -> None:
             bundles.METRICS,
             bundles.CARD,
             bundles.RECIPE,
+            bundles.BASELINES,
             *KEPT,
             bundles.DESCRIPTION,
         ):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.encoders.contract import BagEncoder, Encoded, Encoder
 from ostinato.modalities.contract import Labels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import _modules
@@ -54,11 +54,15 @@ class Reading(Sequential):
     spec: Spec
 
     def read(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Steps]:
-        lengths = LENGTHS if self.build().steps_size else [1] * len(LENGTHS)
+        lengths = LENGTHS if self.make(self.spec).reads_sequences else [1] * len(LENGTHS)
         return (batch(self.spec, lengths, seed=seed + 1, dtype=dtype),)
 
     def build(self, *_: Any) -> Encoder:
-        return self.make(self.spec)
+        """One that counted what it will read, where it counts."""
+        encoder = self.make(self.spec)
+        if isinstance(encoder, BagEncoder):
+            encoder.count([batch(self.spec)])
+        return encoder
 
     def run(self, encoder: Encoder, steps: Steps) -> Encoded:
         return encoder.encode(steps)
@@ -108,7 +112,7 @@ LAWS = (
 
 def small(member: Member) -> Member:
     """The encoder with narrow layers, where nothing else is asked for."""
-    return member.given({"hidden_size": 6, "embedding_size": 5})
+    return member.given({"hidden_size": 6, "embedding_size": 5, "features": 40, "size": 4})
 
 
 def cases(member: Member) -> list[Reading]:

@@ -36,6 +36,9 @@ class Byte(Tokenizer):
     def pieces(self) -> list[str]:
         return [readable(bytes((number,))) for number in range(256)]
 
+    def separators(self) -> list[int]:
+        return [number for number in range(128) if chr(number).isspace()]
+
     def facts(self) -> dict:
         return {}
 

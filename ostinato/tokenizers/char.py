@@ -48,6 +48,9 @@ class Char(Tokenizer):
     def pieces(self) -> list[str]:
         return [readable(piece) for piece in self._pieces]
 
+    def separators(self) -> list[int]:
+        return [number for number, piece in enumerate(self._pieces) if piece.isspace()]
+
     def facts(self) -> dict:
         return {"pieces": list(self._pieces)}
 

@@ -40,6 +40,10 @@ class Tokenizer(ABC):
     def pieces(self) -> list[str]:
         """Every piece as a person would read it, by number: for pictures and cards."""
 
+    def separators(self) -> list[int] | None:
+        """The pieces that divide words: white space where pieces are characters; None where they are more."""
+        return None
+
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """All that was fitted, as JSON values; equal facts mean equal behaviour."""

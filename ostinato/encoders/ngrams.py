@@ -1,0 +1,201 @@
+"""The encoder that counts: which n-grams an input holds, weighted and looked up in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.encoders.contract import Bag, BagEncoder
+from ostinato.errors import ConfigError
+from ostinato.modalities.contract import Spec, Symbols
+from ostinato.registry import Count, Whole
+from ostinato.steps import Layout, Steps
+
+BASE = -0x61C8864680B583EB
+"""An odd number without a pattern (2^64 over the golden ratio), whose powers tell the places of an n-gram apart."""
+MIXERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
+"""Of Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, figure 14."""
+WORDS = 0x632BE59BD9B4E019
+"""What is added to the key of an n-gram of words, so that it differs from that of the same symbols."""
+PIECE = 1 << 18
+"""Steps that are looked at together: some ten numbers of 8 bytes for each are in memory at once."""
+UNUSED = torch.iinfo(torch.int64).max
+
+
+class Ngrams(BagEncoder):
+    """A bag of n-grams: what runs of steps, and of words, an input holds, whatever their order.
+
+        n[f]    = how often n-gram f occurs in the row
+        x[f]    = (1 + ln n[f]) * idf[f]                the n-grams of steps, and those of words, each brought to |x| = 1
+        idf[f]  = 1 + ln((1 + R) / (1 + r[f]))          r[f] of the R training rows hold f
+        summary = sum_f x[f] E[f] + b
+
+    Words are what separators divide: white space, where the tokenizer is `char` or `byte`. The training rows are counted
+    before the first update: the n-grams that are known are those of most rows. An n-gram is known by a number of 64 bits
+    that is made of its symbols, so that no list of texts is kept.
+
+    A head of labels takes a summary of one number for each label as their scores (see `classifier`): it then solves for E
+    and b before training, and holds them. A summary of another size is a vector that is learnt with everything else.
+
+    It gives no steps.
+
+    Shapes:
+        steps (N,) symbols, words with characters (N, 1 + L), of which the words are read; summary (B, size)
+
+    Args:
+        size: the width of the summary; by default the number of labels, where one output of labels reads it, else 64.
+        features: the most n-grams to know.
+        min_count: in how many training rows an n-gram must occur to be known.
+        shortest: the length of the shortest n-grams of steps.
+        longest: that of the longest; by default 4 where steps are characters, else 3.
+        words: the length of the longest n-grams of words, 0 for none; by default 2 where steps are characters.
+
+    Errors:
+        ConfigError: `shortest` above `longest`; n-grams of words where nothing divides steps into words.
+        ValueError: a state is given: it reads whole inputs.
+
+    Source: sublinear tf and smooth idf: Manning, Raghavan and Schütze 2008, sections 6.2.1 and 6.4.1, as scikit-learn has
+    them; words and characters together: Cavnar and Trenkle 1994; the hash: polynomial, mixed as in SplitMix64.
+    """
+
+    takes = (Symbols,)
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        size: Count | None = None,
+        features: Count = 100_000,
+        min_count: Count = 1,
+        shortest: Count = 1,
+        longest: Count | None = None,
+        words: Whole | None = None,
+    ):
+        super().__init__()
+        assert isinstance(spec, Symbols), "the graph gives an encoder what it takes"
+        by_characters = spec.separators is not None
+        if words and not by_characters:
+            raise ConfigError(
+                f"ngrams: words: {words}: the steps of this input are no characters; set words: 0, or tokenizer: char"
+            )
+        self.shortest = shortest
+        self.longest = longest or (4 if by_characters else 3)
+        if self.shortest > self.longest:
+            raise ConfigError(
+                f"ngrams: shortest: {shortest} is above longest: {self.longest}; give n-grams of at least one length"
+            )
+        self.words = (2 if by_characters else 0) if words is None else words
+        self.min_count = min_count
+        self.summary_size = size or 64
+        self.table = nn.Parameter(torch.randn(features, self.summary_size))
+        self.bias = nn.Parameter(torch.zeros(self.summary_size))
+        self.register_buffer("keys", torch.full((features,), UNUSED))
+        self.register_buffer("idf", torch.ones(features))
+        self.register_buffer("separators", torch.tensor(spec.separators or (), dtype=torch.int64), persistent=False)
+
+    @torch.no_grad()
+    def count(self, blocks: Iterable[Steps]) -> None:
+        rows, found = 0, [(self.keys[:0].cpu(), self.keys[:0].cpu())]
+        for steps in blocks:
+            rows += len(steps.layout)
+            for ngrams in (ngrams for _, piece in _pieces(steps) for ngrams in self._ngrams(piece)):
+                keys, number = ngrams.keys.unique(return_inverse=True)
+                pairs = (ngrams.rows * len(keys) + number).unique()
+                found.append((keys.cpu(), torch.bincount(pairs % max(1, len(keys)), minlength=len(keys)).cpu()))
+        every, counts = (torch.cat(parts) for parts in zip(*found))
+        keys, number = every.unique(return_inverse=True)
+        held = counts.new_zeros(len(keys)).index_add(0, number, counts)
+        keys, held = keys[held >= self.min_count], held[held >= self.min_count]
+        # Of n-grams that are equally frequent the smaller keys: any rule would do that gives the same ones again.
+        best = held.argsort(descending=True, stable=True)[: len(self.keys)].sort().values
+        self.keys.fill_(UNUSED)[: len(best)] = keys[best].to(self.keys.device)
+        self.idf.fill_(1)[: len(best)] = (1 + torch.log((1 + rows) / (1 + held[best]))).to(self.idf)
+
+    def bag(self, steps: Steps) -> Bag:
+        kinds = [
+            kind._replace(rows=kind.rows + first)
+            for first, piece in _pieces(steps)
+            for kind in (self._weighted(ngrams, len(piece.layout)) for ngrams in self._ngrams(piece))
+        ]
+        return Bag(*(torch.cat(parts) for parts in zip(*kinds)))
+
+    def _weighted(self, ngrams: _Occurrences, num_rows: int) -> Bag:
+        """What n-grams of one kind weigh in each row."""
+        known, numbers = self._looked_up(ngrams.keys)
+        size = len(self.keys)
+        pairs, counts = (ngrams.rows[known] * size + numbers).sort().values.unique_consecutive(return_counts=True)
+        rows, numbers = pairs // size, pairs % size
+        weights = (1 + counts.to(self.idf).log()) * self.idf[numbers]
+        squares = weights.new_zeros(num_rows).index_add(0, rows, weights.square())
+        return Bag(rows, numbers, weights * squares.rsqrt().index_select(0, rows))
+
+    def _looked_up(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Which keys are known, and the numbers of these; before anything is counted all are, by their remainder."""
+        if self.keys[0] == UNUSED:
+            return torch.ones_like(keys, dtype=torch.bool), keys % len(self.keys)
+        places = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
+        known = self.keys[places] == keys
+        return known, places[known]
+
+    def _ngrams(self, steps: Steps) -> Iterator[_Occurrences]:
+        """The n-grams of steps, then those of words where there are any."""
+        values = steps.values if steps.values.ndim == 1 else steps.values[:, 0]
+        symbols = _Occurrences(values.long(), steps.layout.rows)
+        yield _runs(symbols, self.shortest, self.longest, 0)
+        if self.words:
+            yield _runs(self._words(symbols), 1, self.words, WORDS)
+
+    def _words(self, symbols: _Occurrences) -> _Occurrences:
+        """Each word by a number that is made of its symbols and their places."""
+        values, rows = symbols
+        inside = ~torch.isin(values, self.separators)
+        begins = inside.clone()
+        begins[1:] &= ~inside[:-1] | (rows[1:] != rows[:-1])
+        first = begins.nonzero().squeeze(1)
+        word = (begins.cumsum(0) - 1)[inside]
+        place = torch.arange(len(values), device=values.device)[inside] - first[word]
+        powers = torch.full((int(place.max()) + 1 if len(place) else 0,), BASE, device=values.device).cumprod(0)
+        sums = torch.zeros_like(first).index_add(0, word, _mixed(values[inside]) * powers[place])
+        return _Occurrences(sums, rows[first])
+
+
+class _Occurrences(NamedTuple):
+    """Symbols, or n-grams by their keys, one after the other, and the row that each stands in."""
+
+    keys: Tensor
+    rows: Tensor
+
+
+def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int) -> _Occurrences:
+    """The keys of all runs of these lengths; none crosses rows."""
+    mixed, rows = _mixed(symbols.keys), symbols.rows
+    running, runs = torch.zeros_like(mixed), [_Occurrences(mixed[:0], rows[:0])]
+    for length in range(1, min(longest, len(mixed)) + 1):
+        count = len(mixed) - length + 1
+        running = running[:count] * BASE + mixed[length - 1 :]
+        if length >= shortest:
+            whole = rows[:count] == rows[length - 1 :]
+            runs.append(_Occurrences(_mixed(running[whole] + (kind + length)), rows[:count][whole]))
+    return _Occurrences(*(torch.cat(parts) for parts in zip(*runs)))
+
+
+def _pieces(steps: Steps) -> Iterator[tuple[int, Steps]]:
+    """Rows of about PIECE steps at a time, each part with the number of its first row."""
+    layout, first = steps.layout, 0
+    while first < len(layout) or not first:
+        last = int(torch.searchsorted(layout.offsets, layout.offsets[first] + PIECE, right=True)) - 1
+        last = min(len(layout), max(first + 1, last))
+        values = steps.values[layout.offsets[first] : layout.offsets[last]]
+        yield first, Steps(values, Layout(layout.lengths[first:last], layout.device))
+        first = last or 1
+
+
+def _mixed(numbers: Tensor) -> Tensor:
+    """Numbers whose bits all depend on all bits of these."""
+    mixed = numbers + BASE
+    for shift, mixer in zip((30, 27), MIXERS):
+        mixed = (mixed ^ (mixed >> shift)) * mixer
+    return mixed ^ (mixed >> 31)

@@ -1,0 +1,137 @@
+"""What is counted and solved for on the training rows before the first update: encoders that count, and scores of
+labels that are linear in what they counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, hstack, vstack
+from torch import Tensor
+
+from ostinato.data.examples import Examples
+from ostinato.data.split import share_of
+from ostinato.encoders.contract import BagEncoder
+from ostinato.model.batch import Batch
+from ostinato.model.graph import Graph
+from ostinato.steps import Steps
+
+PENALTY = 0.1
+"""Half the weight of |E|^2 beside the summed loss: C = 10 of scikit-learn, which suits rows of length 1."""
+MOST_STEPS = 10_000_000
+"""Steps of an input that are counted and solved on: some forty million features, half a gigabyte."""
+BLOCK_STEPS = 1 << 18
+MOST_ITERATIONS = 100
+CLOSE = 1e-6
+"""Progress of the mean loss at which the search ends."""
+
+
+def solve(graph: Graph, train: Examples, seed: int, say: Callable[[str], None]) -> None:
+    """Counts what encoders count and solves for the scores that heads take from them."""
+    rows = {}
+    for name, encoder in graph.encoders.items():
+        if isinstance(encoder, BagEncoder):
+            rows[name] = _rows(train, f"inputs.{name}", seed)
+            places = [f"inputs.{reader}" for reader in graph.readers(name)]
+            encoder.count(block for place in places for block in _blocks(graph, train, place, rows[name]))
+    for output, scored in graph.scored.items():
+        if scored:
+            _solve(graph, output, scored, train, min((rows[name] for name in scored), key=len), say)
+
+
+def batches_of(examples: Examples, parts: Sequence[np.ndarray], device: str) -> Iterator[Batch]:
+    """These parts of a split, a batch each."""
+    return (examples.batch(numbers).to(device) for numbers in parts)
+
+
+def _rows(train: Examples, place: str, seed: int) -> np.ndarray:
+    """All training rows, or so many of them as have MOST_STEPS."""
+    rows, steps = np.arange(len(train)), int(train.lengths(place).sum())
+    return rows if steps <= MOST_STEPS else share_of(rows, MOST_STEPS / steps, seed=seed)
+
+
+def _blocks(graph: Graph, train: Examples, place: str, rows: np.ndarray) -> Iterator[Steps]:
+    ends = np.cumsum(train.lengths(place)[rows])
+    parts = np.split(rows, np.searchsorted(ends, np.arange(BLOCK_STEPS, ends[-1] if len(ends) else 0, BLOCK_STEPS)))
+    for part in parts:
+        if len(part):
+            yield train.steps(place, part).to(graph.device)
+
+
+@torch.no_grad()
+def _solve(
+    graph: Graph, output: str, scored: Sequence[str], train: Examples, rows: np.ndarray, say: Callable[[str], None]
+) -> None:
+    place, head = f"outputs.{output}", graph.heads[output]
+    rows = rows[train.lengths(place)[rows] > 0]
+    encoders = [graph.encoder(name) for name in scored]
+    blocks = [_matrix(encoder, _blocks(graph, train, f"inputs.{name}", rows)) for name, encoder in zip(scored, encoders)]
+    targets = train.steps(place, rows).to(graph.device)
+
+    def loss(scores: Tensor) -> Tensor:
+        return head.score_loss(scores.to(graph.device), targets).total
+
+    table, bias, evaluations = solution(hstack(blocks).tocsr(), loss, encoders[0].summary_size)
+    say(
+        f"{place}: {' and '.join(scored)} solved for on {len(rows):,} rows, {table.shape[0]:,} n-grams,"
+        f" {evaluations} evaluations"
+    )
+    for encoder, part in zip(encoders, table.split([block.shape[1] for block in blocks])):
+        encoder.table.zero_()[: len(part)] = part
+        encoder.bias.zero_()
+    encoders[0].bias.copy_(bias)
+
+
+def _matrix(encoder: BagEncoder, blocks: Iterable[Steps]) -> csr_matrix:
+    """(rows, known features) of what was counted."""
+    parts = []
+    for steps in blocks:
+        rows, numbers, weights = (part.cpu().numpy() for part in encoder.bag(steps))
+        shape = (len(steps.layout), len(encoder.table))
+        parts.append(csr_matrix((weights.astype(np.float32), (rows, numbers.astype(np.int32))), shape=shape))
+    return vstack(parts).tocsr()
+
+
+def solution(features: csr_matrix, loss: Callable[[Tensor], Tensor], size: int) -> tuple[Tensor, Tensor, int]:
+    """The linear scores of least penalized loss.
+
+        E, b = argmin  loss(X E + b) + PENALTY / 2 |E|^2
+
+    by L-BFGS from zero, on all rows at once.
+
+    Shapes:
+        features X (R, F); returns E (F, size), b (size,) and the number of evaluations
+
+    Args:
+        features: X.
+        loss: of scores (R, size), a sum over rows; convex.
+        size: the number of scores.
+
+    Source: Liu and Nocedal 1989, doi:10.1007/BF01589116, as torch has it.
+    """
+    rows, number = features.shape
+    transposed = features.T.tocsr()
+    weights = torch.zeros(number + 1, size, requires_grad=True)
+    search = torch.optim.LBFGS(
+        [weights], max_iter=MOST_ITERATIONS, tolerance_change=CLOSE, history_size=10, line_search_fn="strong_wolfe"
+    )
+    evaluations = 0
+
+    def closure() -> float:
+        nonlocal evaluations
+        evaluations += 1
+        table, bias = weights.detach()[:-1], weights.detach()[-1]
+        scores = (torch.from_numpy(features @ table.numpy()) + bias).double().requires_grad_()
+        total = loss(scores)
+        total.backward()
+        slopes = scores.grad.float()
+        weights.grad = torch.cat([torch.from_numpy(transposed @ slopes.numpy()), slopes.sum(0, keepdim=True)])
+        weights.grad[:-1] += PENALTY * table
+        weights.grad /= rows
+        return (total.item() + PENALTY / 2 * table.square().sum().item()) / rows
+
+    with torch.enable_grad():
+        search.step(closure)
+    solved = weights.detach()
+    return solved[:-1], solved[-1], evaluations
