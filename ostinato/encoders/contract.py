@@ -148,4 +148,8 @@ class BagEncoder(Encoder):
             raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
         bag = self.bag(steps)
         values = self.table.index_select(0, bag.numbers) * bag.weights.unsqueeze(1)
-        return Encoded(None, values.new_zeros(len(steps.layout), self.summary_size).index_add(0, bag.rows, values) + self.bias, None)
+        return Encoded(
+            None,
+            values.new_zeros(len(steps.layout), self.summary_size).index_add(0, bag.rows, values) + self.bias,
+            None,
+        )

@@ -29,16 +29,16 @@ class Ngrams(BagEncoder):
     """A bag of n-grams: what runs of steps, and of words, an input holds, whatever their order.
 
         n[f]    = how often n-gram f occurs in the row
-        x[f]    = (1 + ln n[f]) * idf[f]                the n-grams of steps, and those of words, each brought to |x| = 1
+        x[f]    = (1 + ln n[f]) * idf[f]                of n-grams of steps, and of those of words, each with |x| = 1
         idf[f]  = 1 + ln((1 + R) / (1 + r[f]))          r[f] of the R training rows hold f
         summary = sum_f x[f] E[f] + b
 
-    Words are what separators divide: white space, where the tokenizer is `char` or `byte`. The training rows are counted
-    before the first update: the n-grams that are known are those of most rows. An n-gram is known by a number of 64 bits
-    that is made of its symbols, so that no list of texts is kept.
+    Words are what separators divide: white space, where the tokenizer is `char` or `byte`. The training rows are
+    counted before the first update: the n-grams that are known are those of most rows. An n-gram is known by a number
+    of 64 bits that is made of its symbols, so that no list of texts is kept.
 
-    A head of labels takes a summary of one number for each label as their scores (see `classifier`): it then solves for E
-    and b before training, and holds them. A summary of another size is a vector that is learnt with everything else.
+    A head of labels takes a summary of one number for each label as their scores (see `classifier`): E and b are then
+    solved for before training, and held. A summary of another size is a vector that is learnt with everything else.
 
     It gives no steps.
 
@@ -57,8 +57,8 @@ class Ngrams(BagEncoder):
         ConfigError: `shortest` above `longest`; n-grams of words where nothing divides steps into words.
         ValueError: a state is given: it reads whole inputs.
 
-    Source: sublinear tf and smooth idf: Manning, Raghavan and Schütze 2008, sections 6.2.1 and 6.4.1, as scikit-learn has
-    them; words and characters together: Cavnar and Trenkle 1994; the hash: polynomial, mixed as in SplitMix64.
+    Source: sublinear tf and smooth idf: Manning, Raghavan and Schütze 2008, sections 6.2.1 and 6.4.1, as scikit-learn
+    has them; words and characters together: Cavnar and Trenkle 1994; the hash: polynomial, mixed as in SplitMix64.
     """
 
     takes = (Symbols,)

@@ -1,5 +1,5 @@
-"""The baseline of one label for each row: the majority class, and a logistic regression on what inputs hold; fitted once
-and kept with the run."""
+"""The baseline of one label for each row: the majority class, and a logistic regression on what inputs hold; fitted
+once and kept with the run."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from ostinato.distributions.bernoulli import Bernoulli
 from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.contract import Distribution, Loss
 from ostinato.encoders.contract import Encoded
-
 from ostinato.heads._features import Pool, Summaries, single
 from ostinato.heads._losses import LabelLayer, OpinionPool, wants_labels
 from ostinato.heads.contract import Predictor, Sizes
@@ -32,15 +31,15 @@ class Classifier(Predictor):
 
     Weights, smoothing and the focal power belong to training alone.
 
-    Of an input whose encoder counts (`ngrams`) and gives a number for each label, these are scores, and no layer follows:
+    An input whose encoder counts (`ngrams`) and gives a number for each label gives their scores, and no layer follows:
 
-        s = sum of the scores of all such inputs
-        q = softmax(s), or sigmoid(s) with several labels       solved for on the training rows before training, and held
-        p ~ p^w[1] q^w[2]                                       where other inputs are read too: p of these alone
+        s = sum of the scores of all such inputs, solved for on the training rows before training, and held
+        q = softmax(s), or sigmoid(s) with several labels
+        p ~ p^w[1] q^w[2]      where other inputs are read too: p of these alone
 
-    Each part is fitted alone, and before each validation w is fitted on the validation split: on the training rows the
-    part that memorized them would get all the weight. So the net beside the n-grams can only add, and one that adds
-    nothing gets the weight 0. The scores of a label that has an order do not know it.
+    Each part is fitted alone, and before each validation w is fitted on the validation split: on the training rows
+    the part that memorized them would get all the weight. So the net beside the n-grams can only add, and one that
+    adds nothing gets the weight 0. The scores of a label that has an order do not know it.
 
     Shapes:
         targets (B,) labels, or (B, V) of 0 and 1 with several; probabilities (B, V)

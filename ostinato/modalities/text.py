@@ -242,7 +242,7 @@ class Text(Modality, Tokenized, Worded):
         size = self.tokenizer.size + FIRST
         beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
         own = self.tokenizer.separators()
-        separators = None if own is None else tuple(number + FIRST_PIECE for number in own)
+        separators = None if own is None else tuple(number + FIRST for number in own)
         return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling, separators=separators)
 
     def words(self) -> list[str | None]:

@@ -60,8 +60,7 @@ class Graph(nn.Module):
             self.reads[name] = sorted(settings.reads or inputs, key=lambda read, of=settings.of: read != of)
             encoders = [self.encoder(read) for read in self.reads[name]]
             sizes = [
-                Sizes(reader.steps_size, reader.summary_size, reader.state_sizes, reader.counts)
-                for reader in encoders
+                Sizes(reader.steps_size, reader.summary_size, reader.state_sizes, reader.counts) for reader in encoders
             ]
             if settings.join is not None:
                 widths = [size.steps for size in sizes], [size.summary for size in sizes]
@@ -77,7 +76,9 @@ class Graph(nn.Module):
         self.scored = {name: [self.reads[name][at] for at in head.scored] for name, head in self.heads.items()}
         self._demand_one_reader()
         # In training the scores of these are asked by nobody.
-        self._idle = {read for name, scored in self.scored.items() if len(self.reads[name]) > len(scored) for read in scored}
+        self._idle = {
+            read for name, scored in self.scored.items() if len(self.reads[name]) > len(scored) for read in scored
+        }
         parts = {f"inputs.{name}": self.encoder(name) for name in inputs} | dict(self.joins.items())
         for place, part in [*parts.items(), *self.heads.items()]:
             self.weights |= {f"{place}.{penalty}": 1.0 for penalty in part.penalties}
@@ -111,10 +112,10 @@ class Graph(nn.Module):
                 sharing = self.readers(self._owner[name])
                 if len(readers) > 1 or len(sharing) > 1:
                     raise ConfigError(
-                        f"inputs.{name}.encoder: its weights are solved for so as to tell the labels of outputs.{output},"
-                        f" and {', '.join(readers)} read it, by an encoder of {', '.join(sharing)}; give each output an"
-                        " input of its own, with the same column, and name it in `reads`; or set another size, for a"
-                        " vector that all learn"
+                        f"inputs.{name}.encoder: its weights are solved for the labels of outputs.{output}, and"
+                        f" {', '.join(readers)} read it, by an encoder of {', '.join(sharing)}; give each output an"
+                        " input of its own, with the same column, and name it in `reads`; or set another size, for a vector"
+                        " that all learn"
                     )
 
     def readers(self, owner: str) -> list[str]:

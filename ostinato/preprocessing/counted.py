@@ -15,7 +15,7 @@ MOST_FEATURES = 200_000
 MOST_WEIGHTS = 10_000_000
 """Features times labels: 40 MB of a run folder."""
 EACH_FEATURE = 5
-"""Of n-grams that occur in two rows or more, texts of 100,000 to 10,000,000 characters have one per 8 to 20 characters."""
+"""Texts of a million characters have some 4 different n-grams for each 20 characters, most of which occur once."""
 
 
 def readings(recipe: Recipe) -> Chosen:
@@ -39,7 +39,10 @@ def readings(recipe: Recipe) -> Chosen:
             beside = _free(f"{name}_ngrams" if len(labels) == 1 else f"{name}_{output}_ngrams", recipe)
             plain = {**opened(recipe.given["inputs"][name]), **reading}
             plain["column"] = settings.inputs[name].column or name
-            chosen[f"inputs.{beside}"] = (plain, f"{name} by counting, for outputs.{output}: the net need only add to it")
+            chosen[f"inputs.{beside}"] = (
+                plain,
+                f"{name} by counting, for outputs.{output}: the net need only add to it",
+            )
             reads[output].append(beside)
     if any(path.count(".") == 1 for path in chosen):
         for name, listed in reads.items():
@@ -66,7 +69,10 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         if not recipe.gives(f"{place}.features"):
             steps = amount.steps[f"inputs.{name}"]
             features = max(1000, min(MOST_FEATURES, MOST_WEIGHTS // size, steps // EACH_FEATURE))
-            chosen[f"{place}.features"] = (rounded(features), f"{steps:,} steps, one feature per {EACH_FEATURE} at most")
+            chosen[f"{place}.features"] = (
+                rounded(features),
+                f"{steps:,} steps, one feature per {EACH_FEATURE} at most",
+            )
     return chosen
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Modality, Tokenized
-from ostinato.model.columns import owner_of, shared_encoder
+from ostinato.model.columns import counts, owner_of, shared_encoder
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
@@ -34,15 +34,15 @@ def columns_of(place: str, settings: Settings) -> list[str]:
 
 
 def second_readings(recipe: Settings) -> set[str]:
-    """The inputs that read, in another way, the column of an input before them, by place."""
+    """The inputs that only count what an input before them reads too, by place."""
     before: set[str] = set()
     again: set[str] = set()
-    for place, settings in places(recipe):
-        if place.startswith("inputs."):
-            column = column_of(place, settings)
-            if column in before:
-                again.add(place)
-            before.add(column)
+    for name, settings in recipe.inputs.items():
+        place = f"inputs.{name}"
+        column = column_of(place, settings)
+        if column in before and counts(name, recipe.inputs):
+            again.add(place)
+        before.add(column)
     return again
 
 

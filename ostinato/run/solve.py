@@ -66,7 +66,9 @@ def _solve(
     place, head = f"outputs.{output}", graph.heads[output]
     rows = rows[train.lengths(place)[rows] > 0]
     encoders = [graph.encoder(name) for name in scored]
-    blocks = [_matrix(encoder, _blocks(graph, train, f"inputs.{name}", rows)) for name, encoder in zip(scored, encoders)]
+    blocks = [
+        _matrix(encoder, _blocks(graph, train, f"inputs.{name}", rows)) for name, encoder in zip(scored, encoders)
+    ]
     targets = train.steps(place, rows).to(graph.device)
 
     def loss(scores: Tensor) -> Tensor:

@@ -89,6 +89,7 @@ def test_weights_are_bounded_and_what_is_left_out_is_told(run, monkeypatch):
         return fit(self, features, labels)
 
     monkeypatch.setattr(LogisticRegression, "fit", seen)
+    (run.folder / "baselines.safetensors").unlink(missing_ok=True)
     measured(run)
     (whole,) = widths
     monkeypatch.setattr(module, "MOST_WEIGHTS", 3 * whole)
@@ -133,6 +134,8 @@ def test_what_cannot_be_measured_is_told_apart_from_rows_that_cannot_be_read(run
         assert told() == ["no baseline is measured: that of outputs.y cannot be measured: no such number"]
     with monkeypatch.context() as patch:
         patch.setattr(module, "_training_rows", refuse)
+        assert told() == [], "fitted baselines are kept with the run"
+        (run.folder / "baselines.safetensors").unlink()
         assert told() == ["no baseline is measured: the training rows cannot be read: no such number"]
 
 
@@ -144,3 +147,47 @@ def test_what_baselines_predict_can_be_paired_with_the_runs_own_predictions(run)
     for name, known in by_name.items():
         assert known.expected == own.expected and len(known.predicted) == len(own.predicted)
         assert paired(metric, known, own).first == measured(run)[name]["accuracy"].value
+
+
+def test_fitted_baselines_are_kept_and_answer_other_rows_without_training_rows(run, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("fitted anew")
+
+    expected = measured(run)
+    assert (run.folder / "baselines.safetensors").is_file()
+    monkeypatch.setattr(module.LabelBaseline, "fit", refuse)
+    assert module.baselines(run, unopened, of_split(run, "test", None, ()))["y"] == expected
+    monkeypatch.setattr(module, "MOST_ROWS", 30)
+    with pytest.raises(AssertionError, match="fitted anew"):
+        measured(run)
+
+
+def test_a_damaged_file_of_baselines_is_fitted_anew(run):
+    expected = measured(run)
+    path = run.folder / "baselines.safetensors"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert measured(run) == expected
+    path.write_bytes(b"{}")
+    assert measured(run) == expected
+
+
+def test_baselines_of_labels_and_numbers_beside_a_text_are_kept_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    lines = [
+        f"the {word},{number % 3},{KINDS[label].index(word)}.5,{label}"
+        for label in LABELS
+        for number in range(9)
+        for word in KINDS[label]
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["x,c,n,y", *lines]) + "\n")
+    recipe = from_arguments(
+        {"x": "text", "c": "category", "n": "number"},
+        {"y": "category"},
+        data={"train": str(tmp_path / "t.csv")},
+        training={"epochs": 1},
+    )
+    api.train(recipe, tmp_path / "run", device="cpu")
+    run = Run.load(tmp_path / "run")
+    kept = module.baselines(run, unopened, of_split(run, "valid", None, ()))
+    (tmp_path / "run/baselines.safetensors").unlink()
+    assert module.baselines(run, lambda: of_split(run, "train", None, ()), of_split(run, "valid", None, ())) == kept
