@@ -114,8 +114,8 @@ class Graph(nn.Module):
                     raise ConfigError(
                         f"inputs.{name}.encoder: its weights are solved for the labels of outputs.{output}, and"
                         f" {', '.join(readers)} read it, by an encoder of {', '.join(sharing)}; give each output an"
-                        " input of its own, with the same column, and name it in `reads`; or set another size, for a vector"
-                        " that all learn"
+                        " input of its own, with the same column, and name it in `reads`; or set another size, for a"
+                        " vector that all learn"
                     )
 
     def readers(self, owner: str) -> list[str]:

@@ -251,7 +251,7 @@ def what_comes_later_changes_nothing(case: Sequential) -> None:
     module, read = case.made()
     steps, others, reach = sequence(read), sequence(case.read(seed=2)).values, case.look_ahead(module)
     before, positions = case.resume(module, steps, None, *read)[0], steps.layout.positions
-    for place in range(1, steps.layout.longest):
+    for place in range(1, 0 if before is None else steps.layout.longest):
         later = (positions >= place).view(-1, *[1] * (others.ndim - 1))
         mixed = torch.where(later, others, steps.values)
         after = case.resume(module, steps.with_values(mixed), None, *read)[0]
