@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.examples import Examples
+from ostinato.recipe.columns import second_readings
 from ostinato.registry import Settings
 
 MOST_ROWS = 100_000
@@ -50,7 +51,12 @@ def copied(train: Examples, settings: Settings) -> list[str]:
 
     Numbers are compared by their correlation.
     """
-    inputs = {f"inputs.{name}": column.column or name for name, column in settings.inputs.items()}
+    again = second_readings(settings)
+    inputs = {
+        place: column.column or name
+        for name, column in settings.inputs.items()
+        if (place := f"inputs.{name}") not in again
+    }
     outputs = {
         f"outputs.{name}": column.column or name for name, column in settings.outputs.items() if column.of is None
     }

@@ -138,7 +138,12 @@ def test_resuming_gives_the_bits_of_a_run_that_was_not_stopped(tmp_path):
     data = {"train": str(table(tmp_path / "t.tsv"))}
 
     def fit(name, epochs, resume=False):
-        recipe = from_arguments({"text": "text"}, {"kind": "category"}, data=data, training={**SMALL, "epochs": epochs})
+        recipe = from_arguments(
+            {"text": "text"},
+            {"kind": "category"},
+            data=data,
+            training={**SMALL, "epochs": epochs, "schedule": "constant"},
+        )
         return api.fit(recipe, tmp_path / name, device="cpu", resume=resume).graph.state_dict()
 
     whole = fit("whole", 3)
