@@ -14,8 +14,8 @@ from ostinato.registry import component
 MOST_FEATURES = 200_000
 MOST_WEIGHTS = 10_000_000
 """Features times labels: 40 MB of a run folder."""
-EACH_FEATURE = 5
-"""Texts of a million characters have some 4 different n-grams for each 20 characters, most of which occur once."""
+EACH_FEATURE = 2
+"""Of 4,500 texts in 10 languages one n-gram per 2 characters had 98.4 % in validation, one per 5 97.8 %."""
 
 
 def readings(recipe: Recipe) -> Chosen:
