@@ -40,7 +40,8 @@ def test_a_text_comes_back_exactly_and_never_holds_a_special_symbol(exact_ones, 
 
 def test_special_symbols_stand_outside_the_tokenizer():
     text = fitted(tokenizer={"type": "byte"})
-    assert text.spec == Symbols(size=259, begin=0, end=1, unknown=2)
+    white_space = tuple(3 + byte for byte in b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+    assert text.spec == Symbols(size=259, begin=0, end=1, unknown=2, separators=white_space)
     assert text.encode("AB").tolist() == [68, 69]
     assert text.decode([0, 68, 69, 1]) == "AB"
     assert text.decode(np.array([0, 68, 2, 69, 1], dtype=np.int32)) == "A\ufffdB"

@@ -130,7 +130,7 @@ def test_a_set_is_trained_measured_against_baselines_and_not_measured_again(tool
     run(tool, monkeypatch, *words)
     good, failed = read(tmp_path / "rows.jsonl")
     (figures,) = good["measures"]
-    assert good["types"] == {"text": "text", "label": "category"} and good["rows"] == [60, 10]
+    assert good["types"] == {"text": "text", "text_ngrams": "text", "label": "category"} and good["rows"] == [60, 10]
     assert figures["metric"] == "accuracy" and figures["low"] <= figures["value"] <= figures["high"]
     assert set(figures["baselines"]) == {"majority class", "n-gram logistic regression"}
     compared = figures["difference"]
