@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ostinato.cli.options import data_root_option, json_option, note, roots, set_option, show, table
+from ostinato.recipe.yaml_text import flow
 
 if TYPE_CHECKING:
     from ostinato.run.check import Check
@@ -46,7 +47,7 @@ def _text(result: Check) -> str:
             for name, steps in result.look_ahead.items()
         ),
     ]
-    chosen = [(path, str(value), why) for path, value, why in result.chosen]
+    chosen = [(path, flow(value), why) for path, value, why in result.chosen]
     lines = [f"{result.recipe}: good", "", table(rows)]
     if chosen:
         lines += ["", "chosen from the data:", table(chosen)]

@@ -89,7 +89,8 @@ class Embedding(nn.Module):
             steps are no symbols, or without their size; `rare_word_dropout` of what was not counted;
             filters over characters where there are none.
 
-    Source: uniform within sqrt(3 / E): Ma and Hovy 2016, arXiv:1603.01354, section 3.1; unknown words in training: Kiperwasser and Goldberg 2016, arXiv:1603.04351, section 4, after Iyyer 2015.
+    Source: uniform within sqrt(3 / E): Ma and Hovy 2016, arXiv:1603.01354, section 3.1; unknown words in training:
+        Kiperwasser and Goldberg 2016, arXiv:1603.04351, section 4, after Iyyer 2015.
     """
 
     def __init__(

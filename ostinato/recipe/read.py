@@ -55,8 +55,9 @@ class Recipe:
         return plain
 
     def at(self, path: str) -> Any:
-        """The plain value at `a.b.c`."""
-        return at_path(self.plain(), path)
+        """The plain value at `a.b.c`; of several settings together those that the user gave or that were chosen."""
+        value = at_path(self.plain(), path)
+        return at_path(self.given, path) if isinstance(value, Mapping) else value
 
     def gives(self, path: str) -> bool:
         """Whether there is a value at `a.b.c` that the user gave or that was chosen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from ostinato.errors import ConfigError
@@ -48,6 +49,11 @@ def dump_yaml(plain: Any) -> str:
     writer.allow_unicode = True
     writer.dump(plain, out)
     return out.getvalue()
+
+
+def flow(plain: Any) -> str:
+    """A value in one line, a mapping as YAML has it between braces."""
+    return f"{{{', '.join(dump_yaml(dict(plain)).splitlines())}}}" if isinstance(plain, Mapping) else str(plain)
 
 
 def line_numbers(text: str) -> dict[str, int]:

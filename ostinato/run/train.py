@@ -26,6 +26,7 @@ from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.rules import monitorable
+from ostinato.recipe.yaml_text import flow
 from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
@@ -151,7 +152,7 @@ def begin(
     bundle = _bundle(prepared, roots)
     if began is None:
         for path, why in prepared.recipe.reasons.items():
-            say(f"chosen: {path} = {prepared.recipe.at(path)} ({why})")
+            say(f"chosen: {path} = {flow(prepared.recipe.at(path))} ({why})")
         if overwrite:
             _clear(folder)
         _describe(folder, bundle, prepared.recipe)

@@ -11,7 +11,7 @@ from ostinato.recipe import read as recipe_read
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import from_arguments, load
 from ostinato.recipe.schema import schema
-from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
+from ostinato.recipe.yaml_text import dump_yaml, flow, line_numbers, parse_yaml
 
 HERE = Path(__file__).parents[2]
 FILES = sorted([*(HERE / "recipes").glob("*.yaml"), HERE / "ostinato/builtin/dates.yaml"])
@@ -98,3 +98,12 @@ def test_lines_are_known_of_every_key_and_item():
 def test_text_of_any_script_comes_back_from_yaml():
     plain = {"a": "日本 \u2028 é", "b": ["no", "1", "null", "~", "x: y", "# y"], "c": {"d": 1e-8, "e": True}}
     assert parse_yaml(dump_yaml(plain), "here") == plain
+
+
+def test_a_chosen_column_is_shown_as_it_was_chosen_and_not_with_every_default():
+    recipe = from_arguments({"text": "text"}, {"label": "category"})
+    column = {"type": "text", "column": "text", "encoder": {"type": "ngrams", "size": 2}}
+    chosen = recipe.with_chosen({"inputs.counted": (column, "for a test")})
+    assert chosen.at("inputs.counted") == column
+    assert flow(chosen.at("inputs.counted")) == "{type: text, column: text, encoder: {type: ngrams, size: 2}}"
+    assert flow(chosen.at("inputs.counted.encoder.size")) == "2" and flow(["a", "b"]) == "['a', 'b']"
