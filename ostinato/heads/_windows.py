@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.distributions.contract import LEVELS, Distribution
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads._losses import described
-from ostinato.heads.contract import Outlook, Pairs, Sizes, Span
+from ostinato.heads.contract import Outlook, Pairs, Predictor, Sizes, Span
 from ostinato.modalities.contract import Spec, Values
 from ostinato.registry import Settings
 from ostinato.steps import Steps
@@ -366,6 +367,19 @@ class Spread(nn.Module):
             return None
         self.start_from(self().detach().double() * factors.to(self.weight.device))
         return widened(factors)
+
+
+class OfOneSeries(Predictor):
+    """What a forecast from one series alone, with a spread around its median, has whatever the median."""
+
+    aligns = frozenset({"ahead"})
+    gives = frozenset({"log_probability", "num_targets", "quantiles"})
+
+    spread: Spread
+
+    @torch.no_grad()
+    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
+        return self.spread.widen((self.predict_distribution(encoded), targets) for encoded, targets in batches())
 
 
 def widening(channels: int, known: Iterable[tuple[Distribution, Steps]]) -> Tensor | None:

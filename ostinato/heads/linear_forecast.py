@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,14 +13,23 @@ from ostinato.distributions.contract import Distribution
 from ostinato.distributions.quantile_levels import QuantileLevels
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._windows import Normalize, Relative, Spread, chosen_unit, fitted, refuse_others, unit_of
-from ostinato.heads.contract import Outlook, PairsByTime, Predictor, Sizes, Span
+from ostinato.heads._windows import (
+    Normalize,
+    OfOneSeries,
+    Relative,
+    Spread,
+    chosen_unit,
+    fitted,
+    refuse_others,
+    unit_of,
+)
+from ostinato.heads.contract import Outlook, PairsByTime, Sizes, Span
 from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Settings
 from ostinato.steps import Steps
 
 
-class LinearForecast(Predictor):
+class LinearForecast(OfOneSeries):
     """A linear map of the last steps of a series to the next ones, one for all channels.
 
         z    = (x - m) / d                                        normalize: window; else m = 0, d = 1
@@ -48,9 +57,6 @@ class LinearForecast(Predictor):
 
     Source: Zeng 2023, arXiv:2205.13504 (NLinear); in closed form: Toner and Darlow 2024, arXiv:2403.14587.
     """
-
-    aligns = frozenset({"ahead"})
-    gives = frozenset({"log_probability", "num_targets", "quantiles"})
 
     def __init__(
         self,
@@ -91,7 +97,3 @@ class LinearForecast(Predictor):
         self.map.weight.copy_(start.weight)
         self.spread.start_from(start.spread)
         return start.note
-
-    @torch.no_grad()
-    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
-        return self.spread.widen((self.predict_distribution(encoded), targets) for encoded, targets in batches())

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ostinato.distributions.affine import Affine
 from ostinato.distributions.contract import Distribution
 from ostinato.distributions.quantile_levels import QuantileLevels
 from ostinato.encoders.contract import Encoded
-from ostinato.heads._windows import Normalize, Spread, Unit, fitted, refuse_others, unit_of
-from ostinato.heads.contract import Outlook, PairsByTime, Predictor, Sizes, Span
+from ostinato.heads._windows import Normalize, OfOneSeries, Spread, Unit, fitted, refuse_others, unit_of
+from ostinato.heads.contract import Outlook, PairsByTime, Sizes, Span
 from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Settings
 from ostinato.steps import Steps
 
 
-class NaiveForecast(Predictor):
+class NaiveForecast(OfOneSeries):
     """Repeats the last value of a series, or its last season.
 
         f[k] = x[T]                                          season: null, the last value
@@ -43,9 +42,6 @@ class NaiveForecast(Predictor):
 
     Source: Hyndman and Athanasopoulos 2021, otexts.com/fpp3, section 5.2.
     """
-
-    aligns = frozenset({"ahead"})
-    gives = frozenset({"log_probability", "num_targets", "quantiles"})
 
     def __init__(
         self,
@@ -84,7 +80,3 @@ class NaiveForecast(Predictor):
         start = fitted(self.unit, 0, *windows(), power=1)
         self.spread.start_from(start.spread)
         return "intervals from the errors of the naive forecast on the training windows"
-
-    @torch.no_grad()
-    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
-        return self.spread.widen((self.predict_distribution(encoded), targets) for encoded, targets in batches())

@@ -27,7 +27,7 @@ from ostinato.recipe.column_types import (
 from ostinato.recipe.paths import set_all
 from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
-from ostinato.recipe.yaml_text import dump_yaml
+from ostinato.recipe.yaml_text import dump_yaml, listed
 from ostinato.registry import names
 
 LOOKED_AT = 5000
@@ -165,7 +165,7 @@ def _comment(text: str) -> str:
 
 
 def _kind(settings: Any) -> str:
-    return settings if isinstance(settings, str) else dump_yaml(dict(settings)).strip().replace("\n", ", ")
+    return settings if isinstance(settings, str) else listed(settings)
 
 
 def guess(

@@ -51,9 +51,14 @@ def dump_yaml(plain: Any) -> str:
     return out.getvalue()
 
 
+def listed(plain: Mapping[str, Any]) -> str:
+    """The entries of a mapping in one line."""
+    return ", ".join(dump_yaml(dict(plain)).strip().splitlines())
+
+
 def flow(plain: Any) -> str:
     """A value in one line, a mapping as YAML has it between braces."""
-    return f"{{{', '.join(dump_yaml(dict(plain)).splitlines())}}}" if isinstance(plain, Mapping) else str(plain)
+    return f"{{{listed(plain)}}}" if isinstance(plain, Mapping) else str(plain)
 
 
 def line_numbers(text: str) -> dict[str, int]:

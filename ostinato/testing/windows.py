@@ -31,8 +31,10 @@ INPUTS = {
     "series, covariates and constants": (Input([LOOKBACK + HORIZON] * len(ROWS), 4, 4), Input(None, None, 3)),
 }
 """What is read beside the series: nothing, or something known ahead and something of the whole series too."""
-TRIED: dict[str, tuple[int, ...]] = dict(samples=(30,), linear=(3,), steps=(3,), season=(3,))  # noqa: C408, options and no members
-"""Values of options that are small enough for these windows."""
+TRIED: dict[str, tuple[int, ...]] = dict(  # noqa: C408
+    samples=(30,), linear=(3,), steps=(3,), season=(3,)
+)
+"""Values of options that are small enough for these windows: keywords, since they are no members' names."""
 GAPS: tuple[Sequence[int], ...] = ([0], [HORIZON + 1, 2 * HORIZON - 1, 2 * HORIZON])
 """Steps of the targets without a number."""
 
