@@ -328,7 +328,7 @@ def predict(
     """The predictions for each row, in the order of the rows.
 
     Args:
-        runs: a run, or several of one vocabulary that predict as an ensemble.
+        runs: a run, or several that predict as an ensemble.
         texts: a row each, as the command line gives them.
         source: a table or a file of lines in place of texts; `-` reads standard input.
         rows: in place of texts, as Python has them: dicts by column, a data frame, a path, or with one input its raw

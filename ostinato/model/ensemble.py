@@ -15,7 +15,7 @@ from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator, Scored, by_step
 from ostinato.layers.vocabulary import PIECE
-from ostinato.modalities.contract import Modality
+from ostinato.modalities.contract import Modality, Values
 from ostinato.model.continuation import scored_in_parts
 from ostinato.registry import Settings, settings_class
 from ostinato.steps import Steps
@@ -44,24 +44,35 @@ class Member(NamedTuple):
 
 
 def refuse_unlike(members: Sequence[Member]) -> None:
-    """Says nothing where all read and answer in the same symbols, labels and scales.
+    """Says nothing where all answer in the same symbols, labels and scales; each reads inputs of one type in its own
+    way.
 
     Errors:
         ConfigError: one differs from the first; which, where and how.
     """
     first = members[0]
     for other in members[1:]:
-        for place in sorted(first.columns.keys() | other.columns.keys()):
-            why = _difference(first, other, place)
+        columns = {**first.columns, **other.columns}
+        outputs = [place for place in columns if place.startswith("outputs.")]
+        continued = [f"inputs.{columns[place].of}" for place in outputs if columns[place].of is not None]
+        for place in sorted({*outputs, *continued}):
+            why = difference(first, other, place)
             if why is not None:
                 raise ConfigError(
-                    f"{other.name}: an ensemble needs runs of one vocabulary, the same labels and scales, and {place} "
-                    f"differs from {first.name}'s: {why}; train the runs on the same data, data.valid named, with only "
-                    "the seed changed"
+                    f"{other.name}: an ensemble needs the same symbols, labels and scales of answers, and {place} "
+                    f"differs from {first.name}'s: {why}; train the runs on the same data, data.valid named, with the "
+                    "same outputs"
+                )
+        for place in sorted(first.columns.keys() & other.columns.keys()):
+            if first.columns[place].type != other.columns[place].type:
+                raise ConfigError(
+                    f"{other.name}: {place} has type {other.columns[place].type}, and {first.columns[place].type} in"
+                    f" {first.name}; an ensemble reads one type of values there: train the runs with the same types"
                 )
 
 
-def _difference(first: Member, other: Member, place: str) -> str | None:
+def difference(first: Member, other: Member, place: str) -> str | None:
+    """How two runs read or write a column differently; None where they do not."""
     missing = next((run.name for run in (first, other) if place not in run.columns), None)
     if missing is not None:
         return f"{missing} has none"
@@ -71,7 +82,8 @@ def _difference(first: Member, other: Member, place: str) -> str | None:
     names = [*settings_class("modalities", mine.type).model_fields]
     if place.startswith("outputs."):
         names += ALIKE
-        if mine.head.type != theirs.head.type:
+        # Numbers are averaged whatever their distributions are.
+        if mine.head.type != theirs.head.type and not isinstance(first.modalities[place].spec, Values):
             return f"head {theirs.head.type}, and there {mine.head.type}"
     for name in names:
         if getattr(mine, name) != getattr(theirs, name):
@@ -126,10 +138,12 @@ class Ensemble(Generator):
 
     Args:
         members: generators over the same symbols.
+        counts: how often each of them counts; once by default.
     """
 
-    def __init__(self, members: Sequence[Generator]):
+    def __init__(self, members: Sequence[Generator], counts: Sequence[int] | None = None):
         self.members = list(members)
+        self.counts = counts or [1] * len(members)
         self.begin, self.end, self.num_symbols = members[0].begin, members[0].end, members[0].num_symbols
 
     def ended(self, steps: Tensor) -> Tensor:
@@ -140,15 +154,15 @@ class Ensemble(Generator):
         return _joined([member.start(own) for member, own in zip(self.members, encoded)])
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
-        return _combined([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
+        return self._combined([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
-        return _combined([member.step(steps, own) for member, own in zip(self.members, _parted(state))])
+        return self._combined([member.step(steps, own) for member, own in zip(self.members, _parted(state))])
 
-
-def _combined(predicted: list[tuple[Distribution, Decoding]]) -> tuple[Distribution, Decoding]:
-    (first, *others), states = zip(*predicted)
-    return first.ensemble_of(others), _joined(states)
+    def _combined(self, predicted: list[tuple[Distribution, Decoding]]) -> tuple[Distribution, Decoding]:
+        distributions, states = zip(*predicted)
+        first, *others = (own for own, count in zip(distributions, self.counts) for _ in range(count))
+        return first.ensemble_of(others), _joined(states)
 
 
 def _joined(states: Sequence[Decoding]) -> Decoding:

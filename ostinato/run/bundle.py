@@ -36,13 +36,14 @@ def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
-DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES = (
+DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS = (
     "bundle.json",
     "weights.safetensors",
     "metrics.json",
     "README.md",
     "recipe.yaml",
     "baselines.safetensors",
+    "members",
 )
 
 
@@ -58,6 +59,8 @@ class Bundle:
         reasons: why a size was chosen, by path.
         metrics: split -> the report of `evaluate`.
         versions: of the packages and the machine that trained it.
+        members: the runs in the folder MEMBERS that answer together, and how often each counts; empty where the run
+            has weights of its own.
         renamed: the words of an earlier version that were replaced in it; not written.
     """
 
@@ -68,6 +71,7 @@ class Bundle:
     reasons: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
     renamed: list[str] = field(default_factory=list)
 
 
@@ -190,9 +194,12 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         "",
         *(f"- `{place}`: {number:,}" for place, number in parts.items()),
         "",
-        "## Metrics",
-        "",
     ]
+    if bundle.members:
+        total = sum(bundle.members.values())
+        listed = ", ".join(f"{name} ({count / total:.0%})" for name, count in bundle.members.items())
+        lines += [f"The answers are averages of members, of which these are the first one's parts: {listed}.", ""]
+    lines += ["## Metrics", ""]
     for split, report in bundle.metrics.items():
         lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", ""]
         lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]

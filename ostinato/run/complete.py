@@ -18,7 +18,7 @@ from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.model.continuation import pieces_of
 from ostinato.registry import settings_class
-from ostinato.run.predict import Prompt, answers, prompt_of
+from ostinato.run.predict import Prompt, answers, encodings, prompt_of
 from ostinato.run.run import Row, Run
 from ostinato.run.stops import Stops
 from ostinato.searches.contract import Search
@@ -99,8 +99,8 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
 
 
 def _prompt(run: Run, row: Row, output: str, seed: int) -> Prompt:
-    columns = {name: run.encoded([row], f"inputs.{name}", _the_prompt) for name in run.graph.reads[output]}
-    return prompt_of([run], output, columns, [0], seed)
+    members = run.members
+    return prompt_of(members, output, encodings(members, [row], _the_prompt, output), [0], seed)
 
 
 def _the_prompt(row: int) -> str:

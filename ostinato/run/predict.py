@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -19,7 +21,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator, Predicted, predicted
 from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
-from ostinato.model.ensemble import Ensemble, refuse_unlike
+from ostinato.model.ensemble import Ensemble, difference, refuse_unlike
 from ostinato.registry import Settings, build
 from ostinato.run.run import Place, Row, Run, row_number
 from ostinato.run.stops import Stops
@@ -30,6 +32,12 @@ BATCH_STEPS = 16_384
 """Steps computed at once, padding counted: one huge example must not make a whole batch as long as itself."""
 LONGEST_ANSWER = 4
 """An answer is at most so many times as long as the longest training target: beyond that a model only babbles."""
+
+
+Encodings = Mapping[Run, Mapping[str, list[np.ndarray]]]
+"""The encoded rows of each input, by the run that reads them."""
+Inputs = Mapping[Run, Mapping[str, Steps]]
+"""Some of them as a batch."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def answers(
     """The answers to each row, best first, by output; in the rows' order whatever the batches are.
 
     Args:
-        runs: one, or several of one vocabulary that answer as an ensemble.
+        runs: one, or several that answer as an ensemble.
         rows: raw values by place or column.
         search: in place of the recipe's.
         seed: of sampling; each row's own is made from it and from the row's content.
@@ -102,36 +110,75 @@ def answers(
     Errors:
         ConfigError: an ensemble of runs whose symbols, labels or scales differ.
     """
-    refuse_unlike([run.member() for run in runs])
-    first = runs[0]
+    members = members_of(runs)
+    refuse_unlike([member.member() for member in dict.fromkeys(members)])
+    first = members[0]
     searcher = build(search or first.recipe.settings.search, "searches")
     every: list[dict[str, list[Answer]]] = [{} for _ in rows]
     if not rows:
         return every
-    columns = {name: first.encoded(rows, f"inputs.{name}", place) for name in first.inputs}
-    _name_the_longest(first, columns, place, say)
-    batches = list(batches_of(columns, batch_rows))
+    columns = encodings(members, rows, place)
+    _name_the_longest(first, columns[first], place, say)
+    batches = list(batches_of(columns_of(columns), batch_rows))
     for output in outputs or first.outputs:
         searched = first.graph.heads[output].generates
         for numbers in batches:
             with torch.inference_mode():
                 if searched:
-                    answered = _searched(runs, output, columns, numbers, searcher, seed, attention)
+                    answered = _searched(members, output, columns, numbers, searcher, seed, attention)
                 else:
-                    inputs = {
-                        name: gathered(columns[name], numbers, first.device) for name in _read_by_any(runs, output)
-                    }
-                    best = predicted(distribution_of(runs, output, inputs))
+                    best = predicted(distribution_of(members, output, _batch(output, columns, numbers)))
                     answered = _predicted(first, output, best, n_best)
             for row, own in zip(numbers, answered):
                 every[row][output] = own
     return every
 
 
+def members_of(runs: Sequence[Run]) -> list[Run]:
+    """What answers in place of these runs, which weigh alike however many members they have."""
+    total = math.lcm(*(len(run.members) for run in runs))
+    return [member for run in runs for member in run.members for _ in range(total // len(run.members))]
+
+
+def encodings(members: Sequence[Run], rows: Sequence[Row], place: Place, output: str | None = None) -> Encodings:
+    """These rows as each member reads them; what is read as the first one reads it is encoded once.
+
+    Args:
+        members: that answer together.
+        rows: raw values by place or column.
+        place: of a row, for messages.
+        output: whose inputs are read; None: all inputs.
+    """
+    first = members[0]
+    encoded: dict[Run, dict[str, list[np.ndarray]]] = {}
+    for member in dict.fromkeys(members):
+        encoded[member] = {}
+        for name in member.inputs if output is None else member.graph.reads[output]:
+            at = f"inputs.{name}"
+            known = encoded[first].get(name)
+            if known is None or member is first or difference(first.member(), member.member(), at) is not None:
+                known = member.encoded(rows, at, place)
+            encoded[member][name] = known
+    return encoded
+
+
+def columns_of(encoded: Encodings) -> dict[tuple[Run, str], list[np.ndarray]]:
+    """Each column of each member."""
+    return {(member, name): column for member, own in encoded.items() for name, column in own.items()}
+
+
+def _batch(output: str, columns: Encodings, rows: Sequence[int]) -> dict[Run, dict[str, Steps]]:
+    """Some rows of what each member reads for an output."""
+    return {
+        member: {name: gathered(own[name], rows, member.device) for name in member.graph.reads[output]}
+        for member, own in columns.items()
+    }
+
+
 def _searched(
     runs: Sequence[Run],
     output: str,
-    columns: Mapping[str, list[np.ndarray]],
+    columns: Encodings,
     rows: Sequence[int],
     searcher: Search,
     seed: int,
@@ -153,7 +200,7 @@ def _searched(
             answer = Answer(value, modality.write(value), best.score, best.log_probability, best.finished)
             if best.attention is not None:
                 attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
-                source = run.modalities[f"inputs.{attended}"].labels(columns[attended][row])
+                source = run.modalities[f"inputs.{attended}"].labels(columns[run][attended][row])
                 generated = [*modality.labels(best.symbols), "end"][: len(best.attention)]
                 answer = replace(answer, attention=best.attention, generated=generated, source=source)
             answers.append(answer)
@@ -161,20 +208,14 @@ def _searched(
     return every
 
 
-def _read_by_any(runs: Sequence[Run], output: str) -> list[str]:
-    """The inputs that an output reads, in the first run's order."""
-    return list(dict.fromkeys(name for run in runs for name in run.graph.reads[output]))
-
-
-def distribution_of(
-    runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps | None = None
-) -> Distribution:
+def distribution_of(runs: Sequence[Run], output: str, inputs: Inputs, targets: Steps | None = None) -> Distribution:
     """The distribution of an output that needs no search, by one run or by several on average.
 
     Errors:
         ConfigError: their distributions have no average.
     """
-    own, *others = (run.graph.predict_distribution(output, inputs, targets) for run in runs)
+    by_run = {run: run.graph.predict_distribution(output, inputs[run], targets) for run in dict.fromkeys(runs)}
+    own, *others = (by_run[run] for run in runs)
     try:
         return own.mean_of(others)
     except ConfigError as why:
@@ -205,9 +246,7 @@ class Prompt(NamedTuple):
         return value[len(self.rests[row]) :] if self.rests[row] else value
 
 
-def prompt_of(
-    runs: Sequence[Run], output: str, columns: Mapping[str, list[np.ndarray]], rows: Sequence[int], seed: int
-) -> Prompt:
+def prompt_of(runs: Sequence[Run], output: str, columns: Encodings, rows: Sequence[int], seed: int) -> Prompt:
     """What a search starts from to answer each of these rows; several runs answer as an ensemble.
 
     Args:
@@ -218,32 +257,34 @@ def prompt_of(
         seed: each row's own is made from it and from the row's content.
     """
     run = runs[0]
-    read = _read_by_any(runs, output)
-    inputs = {name: gathered(columns[name], rows, run.device) for name in read}
-    longest, rests = _longest(inputs, run.bundle.lengths[output]), [""] * len(rows)
+    inputs = _batch(output, columns, rows)
+    longest, rests = _longest(inputs[run], run.bundle.lengths[output]), [""] * len(rows)
     of, modality = run.graph.continues.get(output), run.modalities[f"outputs.{output}"]
     if of is not None and isinstance(modality, Tokenized):
         pieces = pieces_of(modality)
-        heads, rests = zip(*(pieces.cut(columns[of][row]) for row in rows))
-        inputs[of] = gathered(heads, range(len(rows)), run.device)
+        heads, rests = zip(*(pieces.cut(columns[run][of][row]) for row in rows))
+        for own in inputs.values():
+            own[of] = gathered(heads, range(len(rows)), run.device)
     generator, state, first = prompted(runs, output, inputs)
     if any(rests):
         generator = Resuming(generator, pieces, rests)
-    seeds = torch.tensor([_row_seed(seed, [columns[name][row] for name in read]) for row in rows])
+    read = [columns[run][name] for name in run.graph.reads[output]]
+    seeds = torch.tensor([_row_seed(seed, [column[row] for column in read]) for row in rows])
     return Prompt(generator, state, first, longest, seeds, list(rests))
 
 
-def prompted(
-    runs: Sequence[Run], output: str, inputs: Mapping[str, Steps]
-) -> tuple[Generator, Decoding, Tensor | None]:
+def prompted(runs: Sequence[Run], output: str, inputs: Inputs) -> tuple[Generator, Decoding, Tensor | None]:
     """The generator, its state after the prompt, and the first step; see `Graph.prompted`."""
-    encoded, first = zip(*(one.graph.prompted(output, inputs) for one in runs))
-    generators = [one.graph.generator(output) for one in runs]
-    generator = generators[0] if len(runs) == 1 else Ensemble(generators)
-    return generator, generator.start(encoded if len(runs) > 1 else encoded[0]), first[0]
+    counts = Counter(runs)
+    encoded, first = zip(*(run.graph.prompted(output, inputs[run]) for run in counts))
+    generators = [run.graph.generator(output) for run in counts]
+    if len(generators) == 1:
+        return generators[0], generators[0].start(encoded[0]), first[0]
+    generator = Ensemble(generators, list(counts.values()))
+    return generator, generator.start(encoded), first[0]
 
 
-def batches_of(columns: Mapping[str, list[np.ndarray]], batch_rows: int) -> Iterator[list[int]]:
+def batches_of(columns: Mapping[Any, list[np.ndarray]], batch_rows: int) -> Iterator[list[int]]:
     """The rows from longest to shortest, as many at once as both limits allow."""
     lengths = np.array([[len(one) for one in column] for column in columns.values()])
     order = np.argsort(-lengths.sum(0), kind="stable").tolist()

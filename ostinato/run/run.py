@@ -39,12 +39,21 @@ class Run:
         bundle: what is kept beside the weights.
         graph: the network, in evaluation mode.
         folder: of the run, or None while it is only in memory.
+        members: the runs that answer together in its place, one that weighs more several times; itself by default. The
+            first one's recipe, modalities and network are its own.
     """
 
     def __init__(
-        self, recipe: Recipe, bundle: bundles.Bundle, modalities: dict, graph: Graph, folder: Path | None = None
+        self,
+        recipe: Recipe,
+        bundle: bundles.Bundle,
+        modalities: dict,
+        graph: Graph,
+        folder: Path | None = None,
+        members: Sequence[Run] = (),
     ):
         self.recipe, self.bundle, self.modalities, self.graph, self.folder = recipe, bundle, modalities, graph, folder
+        self.members = list(members) or [self]
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Run:
@@ -55,6 +64,14 @@ class Run:
         """
         folder = Path(folder)
         bundle = bundles.load(folder)
+        if bundle.members:
+            members = [
+                member
+                for name, count in bundle.members.items()
+                for member in [Run.load(folder / bundles.MEMBERS / name, device)] * count
+            ]
+            lead = members[0]
+            return Run(lead.recipe, bundle, lead.modalities, lead.graph, folder, members)
         try:
             recipe = restore(bundle.recipe, str(folder))
         except ConfigError as why:
@@ -106,6 +123,9 @@ class Run:
         direction, _, name = place.partition(".")
         column = recipe_columns.column_of(place, getattr(self, direction)[name])
         if column not in row:
+            for other, settings in recipe_columns.places(self.recipe.settings):
+                if other in row and other.startswith(direction) and recipe_columns.column_of(other, settings) == column:
+                    return row[other]
             raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
         return row[column]
 

@@ -15,21 +15,32 @@ from ostinato.model.batch import Batch
 from ostinato.model.columns import traits_of
 from ostinato.model.ensemble import refuse_unlike
 from ostinato.model.ensemble import score as score_generated
-from ostinato.run.predict import batches_of, distribution_of, gathered, prompted
+from ostinato.run.predict import (
+    Inputs,
+    batches_of,
+    columns_of,
+    distribution_of,
+    encodings,
+    gathered,
+    members_of,
+    prompted,
+)
 from ostinato.run.run import Place, Row, Run, row_number
 from ostinato.steps import Layout, Steps
 
 ENSEMBLE_ROWS = 8
 """Rows of targets that several runs score at once."""
-TARGET = ""
-"""Stands beside the names of inputs, none of which is empty."""
+TARGET = (None, "")
+"""Stands beside the inputs of runs."""
 
 
-def _demand_one_each(run: Run, output: str, columns: Mapping[str, list[np.ndarray]], place: Place) -> None:
+def _demand_one_each(
+    run: Run, output: str, columns: Mapping[tuple[Run | None, str], list[np.ndarray]], place: Place
+) -> None:
     read = run.graph.reads[output][0]
     by_words = traits_of(run.inputs[read]).by_words
     unit = "word" if by_words else "step"
-    for row, (steps, labels) in enumerate(zip(columns[read], columns[TARGET])):
+    for row, (steps, labels) in enumerate(zip(columns[run, read], columns[TARGET])):
         number = int(steps[:, -1].sum()) if by_words else len(steps)
         if number != len(labels):
             alignment = alignments.of(run.outputs[output])
@@ -69,9 +80,10 @@ def scores(
     Errors:
         ConfigError: an ensemble of runs whose symbols, labels or scales differ.
     """
-    refuse_unlike([run.member() for run in runs])
-    run = runs[0]
-    inputs = {name: run.encoded(rows, f"inputs.{name}", place) for name in run.inputs}
+    members = members_of(runs)
+    refuse_unlike([member.member() for member in dict.fromkeys(members)])
+    run = members[0]
+    inputs = columns_of(encodings(members, rows, place))
     found = {}
     for output in run.outputs:
         given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
@@ -82,7 +94,7 @@ def scores(
         if alignments.of(run.outputs[output]).per_step:
             _demand_one_each(run, output, columns, lambda at, given=given: place(given[at]))
         # Each run of an ensemble gives the scores of all symbols at every step.
-        at_once = batch_rows if len(runs) == 1 else min(batch_rows, ENSEMBLE_ROWS)
+        at_once = batch_rows if len(set(members)) == 1 else min(batch_rows, ENSEMBLE_ROWS)
         batches = list(batches_of(columns, at_once))
         back = torch.argsort(torch.tensor([row for batch in batches for row in batch], dtype=torch.int64))
         parts: list[Scored] = []
@@ -90,7 +102,8 @@ def scores(
             steps = {name: gathered(column, rows_now, run.device) for name, column in columns.items()}
             target = steps.pop(TARGET)
             with torch.inference_mode():
-                parts.append(_scored(runs, output, steps, target))
+                read = {member: {name: steps[member, name] for name in member.inputs} for member in members}
+                parts.append(_scored(members, output, read, target))
         fields = ("log_probability", "num_targets", "num_right")
         nothing = torch.zeros(0)
         whole = Scored(*(torch.cat([nothing, *(getattr(one, name).cpu() for one in parts)])[back] for name in fields))
@@ -102,17 +115,17 @@ def scores(
     return found
 
 
-def _scored(runs: Sequence[Run], output: str, inputs: Mapping[str, Steps], targets: Steps) -> Scored:
+def _scored(runs: Sequence[Run], output: str, inputs: Inputs, targets: Steps) -> Scored:
     graph = runs[0].graph
     if not graph.heads[output].generates:
         return scored(distribution_of(runs, output, inputs, targets), targets)
-    if len(runs) == 1:
-        return graph.score(output, Batch(inputs, {output: targets}))
+    if len(inputs) == 1:
+        return graph.score(output, Batch(inputs[runs[0]], {output: targets}))
     of = graph.continues.get(output)
-    read = targets if of is None else inputs[of]
+    read = targets if of is None else inputs[runs[0]][of]
     if of is not None:
         # Nothing is read before the beginning, which `extend` reads.
         nothing = Steps(read.values[:0], Layout.equal(len(read.layout), 0, read.layout.device))
-        inputs = {**inputs, of: nothing}
+        inputs = {run: {**own, of: nothing} for run, own in inputs.items()}
     generator, state, _ = prompted(runs, output, inputs)
     return score_generated(generator, state, read.prepended(generator.begin), targets.appended(generator.end).values)

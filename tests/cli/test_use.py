@@ -137,7 +137,7 @@ def test_predict_refuses_what_it_cannot_read(trained, refused, cli):
     refused("predict", trained.parent, "a", says=["holds no bundle.json"])
 
 
-def test_several_runs_answer_as_an_ensemble_and_need_one_vocabulary(here, trained, cli, refused):
+def test_several_runs_answer_as_an_ensemble_and_need_one_vocabulary_of_answers(here, trained, cli, refused):
     assert cli("predict", trained, trained, "ein zwei").out == cli("predict", trained, "ein zwei").out
     found = cli("evaluate", trained, trained, "--json")
     alone = cli("evaluate", trained, "--json").json["outputs"]["en"]
@@ -149,7 +149,7 @@ def test_several_runs_answer_as_an_ensemble_and_need_one_vocabulary(here, traine
         trained,
         "other",
         "ein",
-        says=["other: an ensemble needs runs of one vocabulary", "only the seed changed"],
+        says=["other: an ensemble needs the same symbols", "with the same outputs"],
     )
 
 

@@ -67,6 +67,16 @@ def test_extending_is_stepping_and_states_are_reordered(options):
 
 
 @torch.no_grad()
+def test_a_member_that_counts_twice_is_computed_once():
+    (one, encoded), (other, _) = member(seed=0), member(seed=1)
+    weighted, listed = Ensemble([one, other], [2, 1]), Ensemble([one, one, other])
+    found, state = weighted.step(torch.full((5,), 3), weighted.start([encoded] * 2))
+    expected, _ = listed.step(torch.full((5,), 3), listed.start([encoded] * 3))
+    laws.near(found.probabilities, expected.probabilities, "probabilities")
+    assert len(state.memory) == 2
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("options", SETS, ids=str)
 @pytest.mark.parametrize("search", ["beam", "greedy"])
 def test_equal_members_answer_as_one_alone(options, search):
@@ -280,19 +290,22 @@ def test_members_may_have_counted_other_rows_and_have_other_heads_settings():
     ("columns", "values", "said"),
     [
         ({}, {"outputs.y": ["a", "b", "c"]}, r"outputs\.y differs from first's: labels: \[\"c\"\] only here"),
-        ({}, {"inputs.x": [1.0, 2.0, 9.0]}, r"inputs\.x differs from first's: mean 4\.0, and there 2\.0"),
-        ({"inputs.x": {"type": "number", "scale": "minmax"}}, {}, 'scale "minmax", and there "standard"'),
-        ({"inputs.x": {"type": "category"}}, {"inputs.x": ["a", "b"]}, "type category, and there number"),
-        ({"inputs.z": {"type": "number"}}, {"inputs.z": [1.0]}, r"inputs\.z differs from first's: first has none"),
+        ({"outputs.z": {"type": "number"}}, {"outputs.z": [1.0]}, r"outputs\.z differs from first's: first has none"),
         ({"outputs.y": {"type": "category", "align": "summary", "multilabel": True, "head": {"type": "classifier"}}},
          {}, "multilabel true, and there false"),
     ],
 )  # fmt: skip
-def test_members_that_read_or_answer_otherwise_are_named_with_the_difference(columns, values, said):
-    with pytest.raises(
-        ConfigError, match=f"^second: an ensemble needs runs of one vocabulary.*{said}.*data.valid named"
-    ):
+def test_members_that_answer_otherwise_are_named_with_the_difference(columns, values, said):
+    with pytest.raises(ConfigError, match=f"^second: an ensemble needs the same symbols.*{said}.*data.valid named"):
         refuse_unlike([known(*FIRST), known("second", {**COLUMNS, **columns}, {**VALUES, **values})])
+
+
+def test_members_read_values_of_one_type_each_in_its_own_way():
+    scaled = {**COLUMNS, "inputs.x": {"type": "number", "scale": "minmax"}, "inputs.z": {"type": "number"}}
+    refuse_unlike([known(*FIRST), known("second", scaled, {**VALUES, "inputs.x": [1.0, 9.0], "inputs.z": [1.0]})])
+    other = {**COLUMNS, "inputs.x": {"type": "category"}}
+    with pytest.raises(ConfigError, match=r"^second: inputs\.x has type category, and number in first"):
+        refuse_unlike([known(*FIRST), known("second", other, {**VALUES, "inputs.x": ["a", "b"]})])
 
 
 def test_heads_of_two_kinds_are_refused():
