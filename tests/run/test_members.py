@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ostinato import api
-from ostinato.errors import BundleError, ConfigError
+from ostinato.errors import BundleError
 from ostinato.recipe.read import load
 from ostinato.run import bundle as bundles
 from ostinato.run.run import Run
@@ -22,8 +22,14 @@ outputs:
 training: {epochs: 1, batch_rows: 16}
 search: greedy
 """
+READ = "inputs: {text: {type: text, tokenizer: word, encoder: {hidden_size: 4, embedding_size: 4}}}"
+CHARACTERS = RECIPE.replace(
+    READ,
+    """inputs:
+  text: {type: text, tokenizer: char, encoder: {hidden_size: 4, embedding_size: 4}}
+  text_ngrams: {type: text, column: text, tokenizer: char, encoder: ngrams}""",
+)
 WORDS = {"good": "up", "fine": "up", "bad": "down", "poor": "down"}
-COUNTED = """{"text_ngrams": {type: text, column: text, tokenizer: char, encoder: ngrams}}"""
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +42,7 @@ def folders(tmp_path_factory):
     for split in ("train", "valid"):
         (here / f"{split}.tsv").write_text("\n".join(rows) + "\n")
     (here / "words.yaml").write_text(RECIPE)
-    beside = "\n  text_ngrams: {type: text, column: text, tokenizer: char, encoder: ngrams}"
-    text = RECIPE.replace("inputs: {text: ", "inputs:\n  text: ").replace("embedding_size: 4}}}\n", "embedding_size: 4}}"
-                                                                          f"{beside}\n", 1)  # fmt: skip
-    (here / "characters.yaml").write_text(text.replace("tokenizer: word", "tokenizer: char", 1))
+    (here / "characters.yaml").write_text(CHARACTERS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.chdir(here)
@@ -58,12 +61,9 @@ def probabilities(run, text):
 
 @pytest.mark.parametrize("first", ["words", "characters"])
 def test_labels_have_the_weighted_mean_of_the_members_probabilities(folders, first):
-    both = folders / "both"
-    counts = {"words": 2, "characters": 1}
-    bundles.describe(
-        both,
-        replace(bundles.load(folders / first), members=dict(sorted(counts.items(), key=lambda item: item[0] != first))),
-    )
+    both, counts = folders / "both", {"words": 2, "characters": 1}
+    members = {name: counts[name] for name in (first, *counts)}
+    bundles.describe(both, replace(bundles.load(folders / first), members=members))
     words, characters = (probabilities(folders / name, "good poor") for name in counts)
     mean = {label: (2 * words[label] + characters[label]) / 3 for label in words}
     assert probabilities(both, "good poor") == pytest.approx(mean, abs=1e-6)
