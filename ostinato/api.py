@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ostinato import files
+from ostinato.data.write import write_table
 from ostinato.errors import ConfigError
 from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation.compare import compare as compare_runs
@@ -34,6 +35,7 @@ from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
 from ostinato.run import predict as run_predict
+from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run import train as run_train
@@ -209,7 +211,7 @@ def train(
     return measure(run, roots=roots, examples=examples, say=say)
 
 
-def _loaded(runs: Runs, device: str, say: Callable[[str], None] = _silent) -> list[Run]:
+def loaded_runs(runs: Runs, device: str, say: Callable[[str], None] = _silent) -> list[Run]:
     """The runs of these folders; one that is in memory stays on its device."""
     listed = [runs] if isinstance(runs, (str, Path, Run)) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run, device_of(device)) for run in listed]
@@ -288,7 +290,7 @@ def evaluate(
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
     """
-    loaded, sets = _loaded(runs, device, say), list(sets)
+    loaded, sets = loaded_runs(runs, device, say), list(sets)
     search = search_of(loaded[0], sets)
     report = evaluation.evaluate(
         loaded, split=split, data=data, by=by, origins=origins, search=search, roots=roots, say=say
@@ -308,7 +310,7 @@ def compare(
     device: str = "auto",
 ) -> Comparison:
     """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
-    return compare_runs(*_loaded([first, second], device), split=split, data=data, roots=roots)
+    return compare_runs(*loaded_runs([first, second], device), split=split, data=data, roots=roots)
 
 
 def predict(
@@ -323,6 +325,7 @@ def predict(
     seed: int = 0,
     device: str = "auto",
     attention: Path | None = None,
+    cells: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> Iterator[Prediction]:
     """The predictions for each row, in the order of the rows.
@@ -339,13 +342,14 @@ def predict(
         seed: of a search that samples.
         device: to compute on, where runs are loaded.
         attention: the file of a picture of what the first answer attends to.
+        cells: whether each prediction holds all cells of its row of a table.
         say: receives notes.
 
     Errors:
         ConfigError: settings that a trained run cannot change, or no attention to draw.
         DataError: a row cannot be read.
     """
-    loaded = _loaded(runs, device, say)
+    loaded = loaded_runs(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
     again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
@@ -369,7 +373,8 @@ def predict(
         )
         for row, by_output in zip(chunk, asked.dated(answered, done)):
             inputs = {place.partition(".")[2] or place: value for place, value in row.items() if place not in again}
-            yield Prediction(inputs, by_output, asked.ahead is not None)
+            whole = next(asked.table) if cells and asked.table is not None else {}
+            yield Prediction(inputs, by_output, asked.ahead is not None, whole)
             if attention is not None and not drawn:
                 from ostinato.probes.attention import draw_first
 
@@ -379,6 +384,25 @@ def predict(
         done += len(chunk)
     if attention is not None and not drawn:
         say(f"attention: {attention} is not drawn, since every input is empty")
+
+
+def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *, probabilities: bool = False) -> str:
+    """Writes predictions into a table (csv, jsonl or parquet by its ending); tells how many rows it has.
+
+    Args:
+        run: that predicted, the first of an ensemble.
+        predictions: as `predict` gives them, with `cells`.
+        file: of the table.
+        probabilities: whether every label has a column.
+
+    Errors:
+        ConfigError: the ending is none of a table.
+        DataError: a column of the rows has the name of one of the answers.
+    """
+    as_fields = file.suffix.lower() == ".csv"
+    records = prediction_table.records(run, predictions, probabilities=probabilities, fields=as_fields)
+    count = write_table(file, records)
+    return f"{file}: {count:,} row{'s' * (count != 1)}"
 
 
 def _place_after(place: Callable[[int], str], done: int, row: int) -> str:
@@ -401,7 +425,7 @@ def stream(
     Errors:
         ConfigError: the run reads several inputs, or its search follows several answers at once.
     """
-    (loaded,) = _loaded(run, device)
+    (loaded,) = loaded_runs(run, device)
     (row,) = row_sources.asked(loaded, [text], None).rows
     search = build(search_of(loaded, sets, stop=stop), "searches")
     return run_complete.streamed(loaded, row, search, seed=seed, hear=on_piece)
@@ -411,7 +435,7 @@ def suggest(
     run: OneRun, texts: Sequence[str], *, words: int = 5, completions: int = 3, device: str = "auto"
 ) -> list[Suggestions]:
     """For each text its likeliest next words and whole completions, each with its probability."""
-    (loaded,) = _loaded(run, device)
+    (loaded,) = loaded_runs(run, device)
     return [
         Suggestions(
             text,
@@ -424,7 +448,7 @@ def suggest(
 
 def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, LogProbabilities]:
     """The log-probability of the outputs that a table gives, by output."""
-    (loaded,) = _loaded(run, device)
+    (loaded,) = loaded_runs(run, device)
     asked = row_sources.asked(loaded, None, source, outputs=True)
     columns: dict[str, tuple[list, list]] = {output: ([], []) for output in loaded.outputs}
     done = 0
@@ -557,7 +581,7 @@ def embed(
     """
     from ostinato.probes import summaries
 
-    (loaded,) = _loaded(run, device)
+    (loaded,) = loaded_runs(run, device)
     name = summaries.encoded_input(loaded, of)
     if rows is None:
         outputs = row_sources.outputs_there(loaded, source)

@@ -14,10 +14,13 @@ import numpy as np
 from ostinato import api, files
 from ostinato.alignments import forecasts
 from ostinato.api import device_of
+from ostinato.data.memory import frame_like, is_data_frame
 from ostinato.errors import BundleError, ConfigError
 from ostinato.evaluation.report import Report
 from ostinato.recipe.read import from_arguments
+from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
+from ostinato.run.predict import labels_of
 from ostinato.run.predictions import Suggestions
 from ostinato.run.resume import SOURCES
 from ostinato.run.run import Run
@@ -118,9 +121,20 @@ class Model:
         return self.run
 
     def predict(
-        self, rows: Any, *, n_best: int | None = None, stop: Sequence[str] = (), sets: Iterable[str] = (), seed: int = 0
-    ) -> list[Any]:
-        """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each.
+        self,
+        rows: Any,
+        *,
+        n_best: int | None = None,
+        stop: Sequence[str] = (),
+        sets: Iterable[str] = (),
+        seed: int = 0,
+        as_frame: bool | None = None,
+    ) -> Any:
+        """The best answer to each row (a dict by output where there are several outputs), or the `n_best` Answers each;
+        of a data frame a frame with its index.
+
+        The frame has the columns that `ostinato predict --output` adds to a table, such as `topic_predicted` and
+        `topic_probability`; of a forecast one row per series and step.
 
         Args:
             rows: dicts by column, a data frame, a path, or with one input its raw values.
@@ -128,9 +142,19 @@ class Model:
             stop: texts before which an answer ends, in place of the search's own.
             sets: `search.x=y`, as `ostinato predict --set` takes them: `search=sample`, `search.width=5`.
             seed: of a search that draws at random.
+            as_frame: whether a frame is given back; None: where `rows` is one and `n_best` is not asked for.
+
+        Errors:
+            ConfigError: `as_frame` and `n_best` together.
         """
         run = self._fitted()
+        if as_frame and n_best is not None:
+            raise ConfigError("predict: a frame holds the best answer to each row; leave out n_best, or as_frame=True")
         predictions = list(api.predict(run, rows=rows, n_best=n_best, stop=stop, sets=sets, seed=seed))
+        if as_frame or (as_frame is None and n_best is None and is_data_frame(rows)):
+            records = list(prediction_table.records(run, predictions, cells=False))
+            names = records[0] if records else ()
+            return frame_like(rows, {name: [record[name] for record in records] for name in names})
         if n_best is not None:
             answers = [dict(prediction.outputs) for prediction in predictions]
         else:
@@ -138,6 +162,47 @@ class Model:
                 {output: answer.value for output, answer in prediction.best.items()} for prediction in predictions
             ]
         return answers if len(run.outputs) > 1 else [next(iter(by_output.values())) for by_output in answers]
+
+    @property
+    def classes_(self) -> Any:
+        """The labels in the order of `predict_proba`'s columns; a dict by output where there are several outputs."""
+        run = self._fitted()
+        return self._alone({output: labels for output in run.outputs if (labels := labels_of(run, output))})
+
+    def predict_proba(self, rows: Any, *, as_frame: bool | None = None) -> Any:
+        """The probability of each label: (rows, labels) float64 in the order of `classes_`, a dict by output where
+        there are several outputs; of a data frame a frame with its index and a column for each label.
+
+        Args:
+            rows: as `predict` takes them.
+            as_frame: whether a frame is given back; None: where `rows` is one.
+
+        Errors:
+            ConfigError: no output is one label, or a set of labels, for each row.
+        """
+        run = self._fitted()
+        labels = {output: labels for output in run.outputs if (labels := labels_of(run, output))}
+        if not labels:
+            raise ConfigError(
+                f"predict_proba: {', '.join(run.outputs)}: no output is a label for each row; predict(rows, n_best=1)"
+                " gives the log_probability of each answer"
+            )
+        predictions = list(api.predict(run, rows=rows))
+        shares = {
+            output: np.array(
+                [[prediction.best[output].probabilities[name] for name in names] for prediction in predictions]
+            ).reshape(-1, len(names))
+            for output, names in labels.items()
+        }
+        if as_frame or (as_frame is None and is_data_frame(rows)):
+            return self._alone(
+                {output: frame_like(rows, dict(zip(labels[output], array.T))) for output, array in shares.items()}
+            )
+        return self._alone(shares)
+
+    def _alone(self, by_output: dict[str, Any]) -> Any:
+        """The value of the only output, or all by output where the model has several."""
+        return by_output if len(self._fitted().outputs) > 1 else next(iter(by_output.values()), [])
 
     def evaluate(self, data: Any = None) -> Report:
         """Every metric on these rows, with intervals and baselines, as `ostinato evaluate` reports it.

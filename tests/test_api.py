@@ -82,8 +82,8 @@ def test_rows_are_dicts_frames_files_or_raw_values(fitted, tmp_path, monkeypatch
     answers = fitted.predict(texts)
     assert fitted.predict([{"de": text, "more": 1} for text in texts]) == answers
     assert fitted.predict({"de": text} for text in texts) == answers
-    assert fitted.predict(pandas.DataFrame({"de": texts})) == answers
-    assert fitted.predict(polars.DataFrame({"de": texts})) == answers
+    for frame in (pandas.DataFrame({"de": texts}), polars.DataFrame({"de": texts})):
+        assert list(fitted.predict(frame)["en_predicted"]) == answers
     Path("in.jsonl").write_text("".join(f'{{"de": "{text}"}}\n' for text in texts))
     assert fitted.predict(Path("in.jsonl")) == answers
     assert fitted.evaluate(pandas.DataFrame(rows(6))).to_json()["examples"] == 6

@@ -28,6 +28,11 @@ def is_frame(source: Any) -> bool:
     return _class(source) != ("", "")
 
 
+def is_data_frame(source: Any) -> bool:
+    """Whether the rows are a frame of pandas or Polars, in which answers can be given back."""
+    return _class(source)[0] in ("pandas", "polars")
+
+
 def _class(source: Any) -> tuple[str, str]:
     """(library, class name) of the first class among the object's own that belongs to a library we know."""
     for kind in type(source).__mro__:
@@ -35,6 +40,27 @@ def _class(source: Any) -> tuple[str, str]:
         if library in LIBRARIES:
             return library, kind.__name__
     return "", ""
+
+
+def frame_like(source: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
+    """A frame of the library that `source` is of, with its index where it has one row for each of its rows.
+
+    Other sources give a pandas frame where pandas is installed, else one of Polars.
+    """
+    library, _ = _class(source)
+    if library != "polars":
+        try:
+            import pandas
+        except ImportError:
+            if library == "pandas":
+                raise
+        else:
+            length = max(map(len, columns.values()), default=0)
+            index = source.index if library == "pandas" and len(source) == length else None
+            return pandas.DataFrame(dict(columns), index=index)
+    import polars
+
+    return polars.DataFrame(dict(columns), strict=False)
 
 
 class Memory(Source):

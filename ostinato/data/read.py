@@ -150,6 +150,12 @@ class Table:
         for block in self._some(name, rows):
             yield from block.columns[name]
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The cells of each row by column, unparsed, streamed."""
+        for block in self.blocks():
+            for cells in zip(*block.columns.values()):
+                yield dict(zip(block.columns, cells))
+
     def values(self, name: str, modality: Modality, rows: Rows = None) -> Iterator[Any]:
         """The cells of one column as raw values of a modality, None where one is missing, streamed in row order."""
         for block in self._some(name, rows):

@@ -75,9 +75,16 @@ class Answer:
 
 def ranks_labels(run: Run, output: str) -> bool:
     """Whether an output has a second best answer without a search: one label for each example."""
-    spec = run.modalities[f"outputs.{output}"].spec
-    per_step = alignments.of(run.outputs[output]).per_step
-    return isinstance(spec, Labels) and not spec.multilabel and not per_step
+    return bool(labels_of(run, output)) and not run.modalities[f"outputs.{output}"].spec.multilabel
+
+
+def labels_of(run: Run, output: str) -> list[str]:
+    """The labels of an output that has one label, or a set of them, for each example; else none."""
+    modality = run.modalities[f"outputs.{output}"]
+    spec = modality.spec
+    if not isinstance(spec, Labels) or alignments.of(run.outputs[output]).per_step:
+        return []
+    return modality.labels(np.eye(spec.size) if spec.multilabel else np.arange(spec.size))
 
 
 def answers(
@@ -336,9 +343,8 @@ def _predicted(run: Run, output: str, best: Predicted, n_best: int) -> Iterator[
     """The answers of a head that needs no search, example by example; only a single label has a second best."""
     modality = run.modalities[f"outputs.{output}"]
     log_probability = best.log_probability.tolist()
-    words = []
-    if best.probabilities is not None and ranks_labels(run, output):
-        words = modality.labels(np.arange(modality.spec.size))
+    words = [] if best.probabilities is None else labels_of(run, output)
+    ranked = ranks_labels(run, output)
     quantiles = None
     if best.quantiles is not None:
         split = [best.steps.with_values(values).split() for values in best.quantiles.values()]
@@ -355,7 +361,7 @@ def _predicted(run: Run, output: str, best: Predicted, n_best: int) -> Iterator[
         shares = best.probabilities[row].tolist()
         order = np.argsort([-share for share in shares], kind="stable").tolist()
         probabilities = {words[label]: shares[label] for label in order}
-        others = [label for label in order if label != int(steps[0])][: n_best - 1]
+        others = [label for label in order if label != int(steps[0])][: n_best - 1] if ranked else []
         scores = [float(np.log(max(shares[label], 1e-38))) for label in others]
         listed = [answer, *(_answer(modality, np.array([label]), score) for label, score in zip(others, scores))]
         yield [replace(label, probabilities=probabilities) for label in listed]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
+from ostinato.data.write import plain
 from ostinato.run.complete import Suggestion
 from ostinato.run.predict import Answer
 
@@ -20,11 +19,13 @@ class Prediction:
         inputs: the raw value of each input.
         outputs: the answers of each output, best first.
         dated: whether the answers are forecasts, with the name of their series and the times of their steps.
+        cells: every cell of the row as its table has it, by column, where these were asked for.
     """
 
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Sequence[Answer]]
     dated: bool = False
+    cells: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def best(self) -> dict[str, Answer]:
@@ -38,7 +39,7 @@ class Prediction:
         }
         first = next(iter(self.best.values()))
         when = {"series": first.series, "times": first.times} if self.dated else {}
-        return _plain({"inputs": self.inputs, **when, "outputs": answers})
+        return plain({"inputs": self.inputs, **when, "outputs": answers})
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,3 @@ def _answer(rank: int, answer: Answer) -> dict[str, Any]:
     if answer.quantiles is not None:
         plain["quantiles"] = {f"{level:g}": values for level, values in answer.quantiles.items()}
     return plain
-
-
-def _plain(value: Any) -> Any:
-    """Raw values as JSON has them: arrays as lists, dates as text."""
-    if isinstance(value, Mapping):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(child) for child in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,12 +38,14 @@ class Rows(NamedTuple):
         place: the place of a row, by its number, for messages.
         ahead: of a forecast, the name of a row's series and the times of its steps, each None where unknown; else None.
         notes: what was done that the user did not ask for.
+        table: the cells of every column, row by row, where a table was opened; None: the rows hold all there is.
     """
 
     rows: Iterator[dict[str, Any]]
     place: Callable[[int], str]
     ahead: Callable[[int], tuple[str | None, Times | None]] | None = None
     notes: Sequence[str] = ()
+    table: Iterator[dict[str, Any]] | None = None
 
     def dated(self, answers: list[dict[str, list[Answer]]], done: int) -> list[dict[str, list[Answer]]]:
         """Answers to the rows after the first `done`, with series and times where they are forecasts."""
@@ -202,11 +205,11 @@ def asked(
         ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
         DataError: a line or the file cannot be read.
     """
-    named = next((text for text in texts or () if source is None and is_table(text) and os.path.isfile(text)), None)
+    named = next((text for text in texts or () if source is None and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(
-            f"{named}: is a file, and a text is needed here; to read the file use --input {named}, for this text itself"
-            " --input -"
+            f"{named}: is a file, and a text is needed here; did you mean --input {shlex.quote(named)}? For this text"
+            " itself give it as a line of standard input, with --input -"
         )
     if forecasts(run.recipe.settings):
         return _series_asked(run, texts, source, outputs)
@@ -236,7 +239,8 @@ def of_python(run: Run, rows: Any) -> Rows:
     places = _places(run, outputs=False)
     columns = list(dict.fromkeys(_columns(places)))
     in_time = forecasts(run.recipe.settings)
-    if is_frame(rows) or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
+    is_path = isinstance(rows, str) and (is_table(rows) or os.path.isfile(rows))
+    if is_frame(rows) or is_path or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
         return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")
     if isinstance(rows, (str, bytes, Mapping)):
         cells = rows.values() if isinstance(rows, Mapping) else ()
@@ -330,11 +334,13 @@ def _columns(places: Mapping[str, Any]) -> list[str]:
 
 def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
     columns = dict(zip(places, _columns(places)))
-    table = open_table(
-        source, columns=list(dict.fromkeys(columns.values())), base=Path.cwd(), data_root=(), where=where
-    )
+    wanted, base = list(dict.fromkeys(columns.values())), Path.cwd()
+    table = open_table(source, columns=wanted, base=base, data_root=(), where=where)
     values = [table.values(column, run.modalities[place]) for place, column in columns.items()]
-    return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place)
+    whole = None
+    if is_frame(source) or is_table(str(source)):
+        whole = open_table(source, columns=None, base=base, data_root=(), where=where).rows()
+    return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place, table=whole)
 
 
 def _standard_input() -> Iterator[str]:

@@ -400,7 +400,7 @@ def test_in_python_the_words_of_data_stand_in_the_model_and_the_rows_come_to_fit
         assert [str(time) for time in one.times[:2]] == ["2013-01-12T06:00:00", "2013-01-12T07:00:00"] and len(
             other.times
         ) == 6
-    assert from_path.predict(frame) == [one.value for (one,) in first]
+    assert from_path.predict(frame, as_frame=False) == [one.value for (one,) in first]
 
     named = in_python(file="load.csv", split={"valid": 40, "test": 30}).fit(device="cpu")
     assert named.evaluate().to_json()["split"] == "test" and named.evaluate().to_json()["examples"] == 2 * 25

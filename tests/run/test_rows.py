@@ -122,5 +122,5 @@ def test_a_gap_in_a_series_is_null_in_json(monkeypatch, tmp_path):
 def test_a_text_that_is_the_name_of_a_table_which_is_there_is_asked_about(table, monkeypatch, tmp_path):
     fitted(table, {"s": "tokens"}, {"y": "category"}, monkeypatch, tmp_path)
     assert list(api.predict(tmp_path / "run", ["nowhere.csv", str(tmp_path)], device="cpu")), "texts like any other"
-    with pytest.raises(ConfigError, match="is a file, and a text is needed here; to read the file use --input"):
+    with pytest.raises(ConfigError, match=r"is a file, and a text is needed here; did you mean --input .*rows.csv\?"):
         list(api.predict(tmp_path / "run", ["ab", str(table)], device="cpu"))

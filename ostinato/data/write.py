@@ -1,0 +1,124 @@
+"""Rows to a table file: csv, jsonl or parquet by its ending, whole or absent."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import files
+from ostinato.errors import ConfigError
+
+Record = Mapping[str, Any]
+"""The cells of a row by column."""
+
+
+def write_table(path: Path, records: Iterable[Record], where: str = "--output") -> int:
+    """Writes rows of the same columns into a new file, or over an old one; returns how many.
+
+    Csv holds texts as they are, quoted where needed, and lists as JSON; jsonl and parquet hold typed values.
+
+    Args:
+        path: its ending names the form.
+        records: the rows, read once.
+        where: the option or argument that named the file.
+
+    Errors:
+        ConfigError: the ending is none of a table.
+        DataError: the disk refuses it; the old content is intact.
+    """
+    writer = writer_of(path, where)
+    with files.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}{files.PARTIAL}")
+        try:
+            count = writer(temporary, iter(records))
+            files.sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return count
+
+
+def writer_of(path: Path, where: str) -> Callable[[Path, Iterator[Record]], int]:
+    """What writes a table with the ending of `path`.
+
+    Errors:
+        ConfigError: there is none.
+    """
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise ConfigError(f"{where} {path}: the ending names no table that can be written; give {', '.join(WRITERS)}")
+    return writer
+
+
+def plain(value: Any) -> Any:
+    """A raw value as JSON has it: arrays as lists, dates as text."""
+    if isinstance(value, Mapping):
+        return {key: plain(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(child) for child in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
+
+
+def _field(value: Any) -> Any:
+    """A value as a field of csv; JSON where it is a list."""
+    value = plain(value)
+    return files.as_json(value) if isinstance(value, (list, dict)) else value
+
+
+def _comma_separated(path: Path, records: Iterator[Record]) -> int:
+    count = 0
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        for count, record in enumerate(records, 1):
+            if count == 1:
+                lines.writerow(record)
+            lines.writerow(map(_field, record.values()))
+    return count
+
+
+def _json_lines(path: Path, records: Iterator[Record]) -> int:
+    count = 0
+    with open(path, "w", encoding="utf-8") as file:
+        for count, record in enumerate(records, 1):  # noqa: B007
+            file.write(files.as_json(plain(record)) + "\n")
+    return count
+
+
+def _parquet(path: Path, records: Iterator[Record]) -> int:
+    import polars
+
+    first = next(records, None)
+    rows = [] if first is None else [dict(record) for record in chain((first,), records)]
+    columns = {name: [row[name] for row in rows] for name in first or ()}
+    polars.DataFrame({name: _typed(cells) for name, cells in columns.items()}).write_parquet(path)
+    return len(rows)
+
+
+def _typed(cells: list[Any]) -> Any:
+    """A column of one type; of several types, as a JSON file may have them, texts."""
+    import polars
+
+    cells = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]
+    cells = [
+        cell.item() if isinstance(cell, np.generic) and not isinstance(cell, np.datetime64) else cell for cell in cells
+    ]
+    try:
+        return polars.Series(cells)
+    except (TypeError, polars.exceptions.PolarsError):
+        return polars.Series([None if cell is None else str(_field(cell)) for cell in cells])
+
+
+WRITERS: dict[str, Callable[[Path, Iterator[Record]], int]] = {
+    ".csv": _comma_separated,
+    ".jsonl": _json_lines,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,196 @@
+"""Predictions as a table: what was read, the answers, their probabilities, in each form, and as frames in Python."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas
+import polars
+import pytest
+
+import ostinato
+from ostinato.errors import ConfigError, DataError
+
+REVIEWS = ["the food was great", 'sad, "late"\nand rude', "great", "sad"]
+LABELS = ["good", "bad", "good", "bad"]
+
+
+def csv_rows(name):
+    with open(name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def json_rows(name):
+    return [json.loads(line) for line in Path(name).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory, cache):
+    """A run that tells two labels apart."""
+    folder = tmp_path_factory.mktemp("labels")
+    model = ostinato.Model(
+        {"text": {"type": "text", "tokenizer": "word", "encoder": {"type": "recurrent", "hidden_size": 8}}},
+        {"label": "category"},
+        training={"epochs": 12, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
+    )
+    rows = [{"text": text, "label": label} for text, label in zip(REVIEWS, LABELS)] * 8
+    model.fit(rows, rows[:4], folder=folder / "run", device="cpu")
+    return folder / "run"
+
+
+@pytest.fixture
+def new(tmp_path, monkeypatch):
+    """A table of rows without labels, with columns that the model does not read."""
+    monkeypatch.chdir(tmp_path)
+    rows = [("007", REVIEWS[0], "x"), ("008", REVIEWS[1], "")]
+    with open("new.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("id", "text", "note"), *rows])
+    return "new.csv"
+
+
+def test_a_table_comes_back_with_every_column_the_answer_and_its_probability(labels, new, cli):
+    for command in (("predict", labels, new), ("predict", labels, "--input", new)):
+        done = cli(*command, "--output", "answers.csv", "--device", "cpu")
+        assert (done.code, done.out) == (0, "") and "answers.csv: 2 rows" in done.err
+        rows = csv_rows("answers.csv")
+        assert [list(row) for row in rows] == [["id", "text", "note", "label_predicted", "label_probability"]] * 2
+        assert [(row["id"], row["text"], row["note"]) for row in rows] == [
+            ("007", REVIEWS[0], "x"),
+            ("008", REVIEWS[1], ""),
+        ]
+        assert [row["label_predicted"] for row in rows] == ["good", "bad"]
+        assert all(0.5 < float(row["label_probability"]) < 1 for row in rows)
+
+
+def test_each_form_holds_the_same_and_the_probability_of_each_label_on_demand(labels, new, cli):
+    for form in ("csv", "jsonl", "parquet"):
+        done = cli("predict", labels, new, "--output", f"deep/answers.{form}", "--probabilities", "--device", "cpu")
+        assert done.code == 0, done.err
+    rows = json_rows("deep/answers.jsonl")
+    for row in rows:
+        assert row["label_probability_good"] + row["label_probability_bad"] == pytest.approx(1, abs=1e-5)
+        assert row["label_probability"] == row[f"label_probability_{row['label_predicted']}"]
+    assert polars.read_parquet("deep/answers.parquet").to_dicts() == rows
+    with_csv = csv_rows("deep/answers.csv")
+    assert [float(row["label_probability_bad"]) for row in with_csv] == [row["label_probability_bad"] for row in rows]
+
+
+def test_what_no_table_can_hold_is_refused_before_anything_is_predicted(labels, new, cli, refused):
+    refused("predict", labels, new, "--output", "a.xlsx", says=["--output a.xlsx", ".csv, .jsonl, .parquet"])
+    refused("predict", labels, "x", "--probabilities", says=["--probabilities needs --output FILE"])
+    refused("predict", labels, "x", "--output", "a.csv", "--n-best", "2", says=["leave out --n-best"])
+    assert cli("predict", labels, new, "--output", "a.csv", "--device", "cpu").code == 0
+    before = Path("a.csv").read_text()
+    refused("predict", labels, "a.csv", "--output", "a.csv", says=["has a column 'label_predicted' already"])
+    assert Path("a.csv").read_text() == before
+
+
+def test_a_text_that_names_a_file_is_asked_about_and_the_advice_works(labels, tmp_path, monkeypatch, cli, refused):
+    monkeypatch.chdir(tmp_path)
+    Path("my texts.txt").write_text("great\nsad\n")
+    message = refused("predict", labels, "my texts.txt", says=["did you mean --input 'my texts.txt'?"])
+    assert "--input -" in message
+    assert cli("predict", labels, "--input", "my texts.txt", "--device", "cpu").out == "good\nbad\n"
+
+
+def test_generated_text_has_its_log_probability_and_texts_alone_are_the_input(trained, tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    assert cli("predict", trained, "ein zwei", "drei", "--output", "a.jsonl", "--device", "cpu").code == 0
+    rows = json_rows("a.jsonl")
+    plain = cli("predict", trained, "ein zwei", "drei", "--json", "--device", "cpu").out.splitlines()
+    best = [json.loads(line)["outputs"]["en"][0] for line in plain]
+    assert rows == [
+        {"de": text, "en_predicted": answer["value"], "en_log_probability": answer["log_probability"]}
+        for text, answer in zip(("ein zwei", "drei"), best)
+    ]
+
+
+def test_python_gives_a_frame_back_with_its_index(labels):
+    model = ostinato.load(labels, device="cpu")
+    frame = pandas.DataFrame({"text": REVIEWS}, index=[7, 3, 9, 1])
+    answers = model.predict(frame)
+    assert list(answers.index) == [7, 3, 9, 1] and list(answers["label_predicted"]) == LABELS
+    shares = model.predict_proba(frame)
+    assert list(shares.columns) == model.classes_ == ["bad", "good"] and list(shares.index) == [7, 3, 9, 1]
+    assert np.allclose(shares.max(axis=1), answers["label_probability"])
+    assert isinstance(model.predict(polars.DataFrame({"text": REVIEWS})), polars.DataFrame)
+    assert list(model.predict(REVIEWS, as_frame=True)["label_predicted"]) == LABELS
+    assert model.predict(frame, as_frame=False) == model.predict(REVIEWS) == LABELS
+    assert np.array_equal(model.predict_proba(REVIEWS), shares.to_numpy())
+    with pytest.raises(ConfigError, match="leave out n_best"):
+        model.predict(frame, n_best=2, as_frame=True)
+
+
+def test_a_path_is_rows_in_python(labels, new):
+    model = ostinato.load(labels, device="cpu")
+    assert model.predict("new.csv") == LABELS[:2]
+    Path("lines.txt").write_text("great\nsad\n")
+    assert model.predict("lines.txt") == ["good", "bad"]
+    with pytest.raises(DataError, match="no file nowhere.csv.*did you mean 'new.csv'"):
+        model.predict("nowhere.csv")
+
+
+def test_probabilities_of_what_is_no_label_are_refused(trained):
+    with pytest.raises(ConfigError, match="predict_proba: en: no output is a label"):
+        ostinato.load(trained, device="cpu").predict_proba(["ein"])
+
+
+def test_each_of_several_labels_has_its_probability(tmp_path):
+    rows = [{"text": text, "kinds": kinds} for text, kinds in (("a b", ["x", "y"]), ("a", ["x"]), ("b", ["y"]))] * 4
+    model = ostinato.Model(
+        {"text": {"type": "tokens", "encoder": {"hidden_size": 4}}},
+        {"kinds": {"type": "category", "multilabel": True}},
+        training={"epochs": 1, "batch_rows": 4},
+    ).fit(rows, rows[:3], device="cpu")
+    shares = model.predict_proba([row["text"] for row in rows[:3]])
+    assert model.classes_ == ["x", "y"] and shares.shape == (3, 2)
+    chosen = [[name for name, share in zip("xy", row) if share > 0.5] for row in shares]
+    assert chosen == model.predict([row["text"] for row in rows[:3]])
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_forecast_has_a_row_for_each_series_and_time(tmp_path, monkeypatch, cli, dated):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"site": site, "date": f"2024-01-{1 + hour // 24:02} {hour % 24:02}:00", "load": math.sin(hour / 4) + hour % 3}
+        for site in "ab"
+        for hour in range(80)
+    ]
+    data = {"series": "site", **({"time": "date"} if dated else {})}
+    head = {"type": "linear_forecast"}
+    model = ostinato.Model(
+        {"load": {"type": "series", "encoder": "identity"}},
+        {"next": {"type": "series", "of": "load", "column": "load", "align": "ahead", "horizon": 3, "head": head}},
+        data=data,
+        training={"epochs": 1},
+    )
+    whole = [{"site": site, "load": [row["load"] for row in rows if row["site"] == site]} for site in "ab"]
+    frame = pandas.DataFrame(rows if dated else whole)
+    model.fit(frame, folder=tmp_path / "run", device="cpu")
+    polars.DataFrame(rows if dated else whole).write_parquet("load.parquet")
+    assert cli("predict", "run", "load.parquet", "--output", "ahead.csv", "--device", "cpu").code == 0
+    ahead = csv_rows("ahead.csv")
+    assert [row["site"] for row in ahead] == list("aaabbb")
+    if dated:
+        times = ["2024-01-04 08:00:00", "2024-01-04 09:00:00", "2024-01-04 10:00:00"]
+        assert [row["date"] for row in ahead] == times * 2
+    else:
+        assert [row["step"] for row in ahead] == ["1", "2", "3"] * 2
+    levels = [name for name in ahead[0] if name.startswith("next_quantile_")]
+    assert len(levels) == 19 and levels[0] == "next_quantile_0.05"
+    for row in ahead:
+        values = [float(row[name]) for name in levels]
+        assert values == sorted(values) and float(row["next_predicted"]) == pytest.approx(values[9], rel=1e-5)
+    assert len(model.predict(frame)) == 6
+
+
+def test_every_field_of_json_and_every_column_is_on_the_page(labels, trained, cli):
+    page = (Path(__file__).parents[2] / "docs" / "predictions.md").read_text()
+    for run in (labels, trained):
+        for line in cli("predict", run, "ein zwei", "--json", "--device", "cpu").out.splitlines():
+            plain = json.loads(line)
+            answers = [answer for listed in plain["outputs"].values() for answer in listed]
+            for name in {*plain, *(field for answer in answers for field in answer)}:
+                assert f"`{name}`" in page, name
