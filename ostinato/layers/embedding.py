@@ -151,7 +151,7 @@ class Embedding(nn.Module):
             counts = spec.counts if isinstance(spec, Symbols) else ()
             if not any(counts):
                 raise ConfigError(
-                    "rare_word_dropout: needs the counts of an input's symbols, which the type tokens keeps; leave it"
+                    "rare_word_dropout: needs the counts of an input's symbols, which tokens and text of whole words keep; leave it"
                     " out"
                 )
             self.unknown = spec.unknown

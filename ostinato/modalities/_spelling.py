@@ -11,6 +11,9 @@ from ostinato.modalities.contract import Array
 
 BEGIN, END, UNKNOWN, FIRST = range(4)
 """The numbers of special symbols, and the first of the others."""
+UNKNOWN_RATE = 0.25
+"""alpha of Kiperwasser and Goldberg 2016, section 4: a word that occurred once is read as unknown a fifth of the
+time."""
 SPECIAL = ("<begin>", "<end>", "<unknown>")
 UNKNOWN_CHARACTER, FIRST_CHARACTER = 1, 2
 LONGEST_SPELLING = 20

@@ -98,7 +98,9 @@ class Category(Modality):
         labels = items(list(raw) if isinstance(raw, (set, frozenset)) else raw, "label")
         return list(dict.fromkeys(map(_text, labels)))
 
-    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+    def choices(
+        self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
+    ) -> Choices:
         """Missing labels where some of other rows are new."""
         counts = Counter(label for raw in train for label in self._read(raw))
         why = why_labels_are_new(counts, {label for raw in valid for label in self._read(raw)})

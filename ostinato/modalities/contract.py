@@ -198,13 +198,16 @@ class Modality(ABC):
         """What these settings of a column decide before anything is fitted."""
         return Traits()
 
-    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+    def choices(
+        self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
+    ) -> Choices:
         """Settings that suit these raw values, before anything is fitted; each is taken where the recipe gives none.
 
         Args:
             train: raw training values, none of them missing (read once).
             valid: likewise of the validation split.
             gives: whether the recipe gives a setting of the column; such a choice would not be taken.
+            summarized: whether it is an input, and each output that reads it has one answer for the whole row.
         """
         return {}
 

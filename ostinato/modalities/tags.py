@@ -122,7 +122,9 @@ class Tags(Modality):
             raise DataError(f"a label must be a string or a whole number, not {shown(label)}")
         return None if label == self._missing else label
 
-    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+    def choices(
+        self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
+    ) -> Choices:
         """Spans where all tags are those of a scheme, chosen together by a CRF; missing labels where some of other rows
         are new."""
         tags: Counter[str] = Counter()

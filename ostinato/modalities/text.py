@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -12,11 +12,28 @@ from pydantic import Strict
 
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing, one_line, strings
-from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
-from ostinato.modalities.contract import Array, Features, Modality, Subwords, Symbols, Tokenized, Traits, Worded
+from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
+from ostinato.modalities.contract import (
+    Array,
+    Choices,
+    Features,
+    Modality,
+    Subwords,
+    Symbols,
+    Tokenized,
+    Traits,
+    Worded,
+)
 from ostinato.raw.words import pattern
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers.contract import Spelt, Tokenizer
+from ostinato.tokenizers.word import Word
+
+MOST_UNKNOWN = 0.1
+"""The share of validation words that training lacks up to which a text is read by whole words: of reviews 5 %, of news
+titles in a few thousand rows 17 %, of names nearly all. In validation, beside n-grams, whole words gave 81.4 % (pieces
+79.6) of the sentences of SST, 78.6 % (n-grams alone 77.3) of MR, 71.7 % (68.8) of the pairs of MRPC, and 87.4 % (87.7)
+of 1,520 news."""
 
 
 class Text(Modality, Tokenized, Worded):
@@ -158,6 +175,24 @@ class Text(Modality, Tokenized, Worded):
         kept.append(text[start:])
         return "".join(kept) if text[start:] else "".join(kept).rstrip()
 
+    def choices(
+        self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
+    ) -> Choices:
+        """Whole words where a text has one answer and training knows nearly all words of validation."""
+        chosen = self.tokenizer if isinstance(self.tokenizer, Spelt) else Word()
+        if not summarized or self._by_words or (chosen is not self.tokenizer and gives("tokenizer.type")):
+            return {}
+        known = {piece for text in self.texts(train) for piece in chosen.spellings(text)}
+        seen = [piece in known for text in self.texts(valid) for piece in chosen.spellings(text)]
+        unknown = 1 - sum(seen) / max(1, len(seen))
+        if unknown > MOST_UNKNOWN:
+            return {}
+        share = f"{100 * unknown:.1f} % of the validation words do not occur in training"
+        return {
+            "tokenizer.type": ("word", f"{share}: a whole word says more than its pieces"),
+            "encoder.rare_word_dropout": (UNKNOWN_RATE, f"{share}; it reads rare ones as unknown now and then"),
+        }
+
     def fit(self, column: Iterable[Any]) -> None:
         self.learn(self.texts(column))
 
@@ -243,7 +278,9 @@ class Text(Modality, Tokenized, Worded):
         beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
         own = self.tokenizer.separators()
         separators = None if own is None else tuple(number + FIRST for number in own)
-        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling, separators=separators)
+        counts = self.tokenizer.counts() if isinstance(self.tokenizer, Spelt) else ()
+        counts = (*[0] * FIRST, *counts) if counts else ()
+        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling, separators=separators, counts=counts)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._spelt().words()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
-from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, Spelling, numbers
+from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import most_frequent
 from ostinato.registry import Count
@@ -28,9 +28,6 @@ CHARACTER_WIDTH = 5, "an ending of four characters and what follows the last, se
 EMBEDDING_INIT = "uniform", "words that are seldom seen begin near zero"
 """Of entities (wikiann German, 4,000 sentences, validation, 6 epochs at a rate of 0.004) it gave a span F1 of 72.8,
 normal 69.2."""
-UNKNOWN_RATE = 0.25
-"""alpha of Kiperwasser and Goldberg 2016, section 4: a word that occurred once is read as unknown a fifth of the
-time."""
 
 
 class Tokens(Modality, Worded):
@@ -113,7 +110,9 @@ class Tokens(Modality, Worded):
     def _cased(self, symbols: list[str]) -> list[str]:
         return [symbol.lower() for symbol in symbols] if self._lowercase else symbols
 
-    def choices(self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool]) -> Choices:
+    def choices(
+        self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
+    ) -> Choices:
         """Unknown symbols in training where validation has some that training lacks; where these are many, and words,
         their characters too."""
         counts = Counter(symbol for raw in train for symbol in self._cased(self._read(raw)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from ostinato import alignments
 from ostinato.errors import DataError
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
@@ -38,13 +39,22 @@ def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, vali
         if list(owners.values()).count(owners[place]) > 1 or place in continued or getattr(column, "of", None):
             continue
         try:
-            choices = modalities[place].choices(train(place), valid(place), partial(_gives, recipe, place))
+            choices = modalities[place].choices(
+                train(place), valid(place), partial(_gives, recipe, place), _is_summarized(settings, place)
+            )
         except DataError:
             continue  # What cannot be read is refused when it is fitted or encoded, with its place.
         for path, (value, reason) in choices.items():
             if _can_be_chosen(recipe, place, column, path, value):
                 chosen[f"{place}.{path}"] = value, reason
     return chosen
+
+
+def _is_summarized(settings: Settings, place: str) -> bool:
+    """Whether the column is an input, and each output that reads it has one answer for the row."""
+    way, _, name = place.partition(".")
+    readers = [output for output in settings.outputs.values() if name in (output.reads or settings.inputs)]
+    return way == "inputs" and all(alignments.of(output) is alignments.summary for output in readers)
 
 
 def _gives(recipe: Recipe, place: str, path: str) -> bool:

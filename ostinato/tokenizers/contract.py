@@ -64,3 +64,7 @@ class Spelt(ABC):
     @abstractmethod
     def words(self) -> list[str]:
         """Every known piece as it is spelt, by number."""
+
+    def counts(self) -> tuple[int, ...]:
+        """How often each known piece occurs in the training texts, by number; empty where nobody counted."""
+        return ()

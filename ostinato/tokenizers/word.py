@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ostinato.raw.vocabulary import most_frequent
 from ostinato.raw.words import pattern
@@ -41,18 +41,17 @@ class Word(Tokenizer, Spelt):
         self._limit = size
         self._min_count = min_count
         self._split_punctuation = split_punctuation
-        self._set([])
+        self._set({})
 
-    def _set(self, pieces: list[str]) -> None:
-        self._pieces = pieces
-        self._number = {piece: number for number, piece in enumerate(pieces)}
+    def _set(self, counts: Mapping[str, int]) -> None:
+        self._pieces, self._counts = list(counts), tuple(counts.values())
+        self._number = {piece: number for number, piece in enumerate(self._pieces)}
 
     def _split(self, text: str) -> Iterable[str]:
         return _pieces(text) if self._split_punctuation else text.split()
 
     def fit(self, texts: Iterable[str]) -> None:
-        pieces = most_frequent((self._split(text) for text in texts), self._limit, self._min_count, "word")
-        self._set(list(pieces))
+        self._set(most_frequent((self._split(text) for text in texts), self._limit, self._min_count, "word"))
 
     @property
     def size(self) -> int:
@@ -74,11 +73,16 @@ class Word(Tokenizer, Spelt):
     def words(self) -> list[str]:
         return [piece.strip(JOINED) for piece in self._pieces]
 
+    def counts(self) -> tuple[int, ...]:
+        return self._counts
+
     def facts(self) -> dict:
-        return {"pieces": list(self._pieces)}
+        return {"pieces": list(self._pieces), "counts": list(self._counts)}
 
     def restore(self, facts: dict) -> None:
-        self._set(list(facts["pieces"]))
+        pieces = facts["pieces"]
+        # Runs of before counts were kept have none.
+        self._set(dict(zip(pieces, facts.get("counts", [0] * len(pieces)))))
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -202,3 +202,17 @@ def test_one_line_of_output_holds_no_tab_and_no_break_and_input_is_taken_as_it_s
     assert text.parse("a\\tb\tc") == "a\\tb\tc"
     for raw in ("C:\\new", "plain", "", "नमस्ते 👩‍👩‍👧"):
         assert text.parse(text.write(raw)) == raw
+
+
+def test_whole_words_where_training_knows_nearly_all_of_validation_and_the_text_has_one_answer():
+    train, valid = ["good film", "bad film", "good plot"] * 4, ["bad plot"]
+    text = make("modalities", "text", (), {})
+
+    def choices(valid, summarized=True, gives=lambda _: False):
+        return text.choices(train, valid, gives, summarized)
+
+    assert choices(valid)["tokenizer.type"][0] == "word"
+    assert choices(valid)["encoder.rare_word_dropout"][0] > 0
+    assert choices(["bad prose"]) == {}, "half of the words are new: pieces of them are known"
+    assert choices(valid, summarized=False) == {}, "what is generated needs every word"
+    assert choices(valid, gives=lambda path: path == "tokenizer.type") == {}, "pieces of words were asked for"

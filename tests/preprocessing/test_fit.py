@@ -145,7 +145,7 @@ def test_a_column_that_goes_on_is_counted_once():
     settings = recipe({"a": {"type": "text", "tokenizer": {"type": "word", "min_count": 2}}}, {"b": {"of": "a"}})
     made = recipe_columns.build(settings)
     preprocessing_fit.fit(settings, made, columns(inputs_a=["red red green"], outputs_b=["red red green"]))
-    assert made["outputs.b"].facts() == made["inputs.a"].facts() == {"tokenizer": {"pieces": ["red"]}}
+    assert made["outputs.b"].facts() == made["inputs.a"].facts() == {"tokenizer": {"pieces": ["red"], "counts": [2]}}
 
 
 def test_who_reads_by_anothers_encoder_takes_what_its_vocabulary_is():
