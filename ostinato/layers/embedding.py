@@ -151,8 +151,8 @@ class Embedding(nn.Module):
             counts = spec.counts if isinstance(spec, Symbols) else ()
             if not any(counts):
                 raise ConfigError(
-                    "rare_word_dropout: needs the counts of an input's symbols, which tokens and text of whole words keep; leave it"
-                    " out"
+                    "rare_word_dropout: needs the counts of an input's symbols, which tokens and text of whole words"
+                    " keep; leave it out"
                 )
             self.unknown = spec.unknown
             unknown = rare_word_dropout / (rare_word_dropout + torch.tensor(counts, dtype=torch.float32))
