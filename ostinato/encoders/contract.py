@@ -32,7 +32,8 @@ class Encoded(NamedTuple):
         steps: a vector per step, (N, steps_size); the layout may differ from the input's (sub-sampling); None if the
             input has no steps.
         summary: a vector for the whole, (B, summary_size), or None.
-        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder resumes from them.
+        state: the last states, a tuple of tensors with B rows each, or None; a causal encoder resumes from them. One
+            of steps that were kept is (B, T, C), with zeros after the last of a row.
         source: of one input as it was before its encoder read it; None where a join put several together.
         penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ostinato import alignments
 from ostinato.cells.contract import Cell
@@ -256,7 +257,7 @@ class Graph(nn.Module):
             fresh = self.encoder(name).encode(Steps(steps.values[:0], Layout.equal(1, 0, steps.layout.device))).state
         device = steps.values.device
         rows = torch.where(starts, len(carried[0]), before).to(device)
-        state = carried if not fresh else tuple(torch.cat([old.to(new), new]) for old, new in zip(carried, fresh))
+        state = carried if not fresh else tuple(_stacked(old.to(new), new) for old, new in zip(carried, fresh))
         return tuple(part.index_select(0, rows) for part in state)
 
     @torch.no_grad()
@@ -305,6 +306,14 @@ class Graph(nn.Module):
 def _pieces(values: Tensor) -> Tensor:
     """Pieces of words without the sign that a word begins."""
     return values[:, 0] if values.shape[1] == 2 else values[:, :-1]
+
+
+def _stacked(old: Tensor, new: Tensor) -> Tensor:
+    """The rows of two states; of steps (B, T, C) that were kept, those of the second end in zeros where it has
+    fewer."""
+    if old.ndim == 3:
+        new = functional.pad(new, (0, 0, 0, old.shape[1] - new.shape[1]))
+    return torch.cat([old, new])
 
 
 def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:

@@ -3,6 +3,7 @@ enough."""
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class Member:
     def settings(self) -> registry.Settings:
         """The options, checked as in a recipe, and the defaults of all others."""
         try:
-            return registry.derive(self.cls, {}).model_validate(self.options)
+            return _settings_of(self.cls).model_validate(self.options)
         except ValidationError as why:
             raise ConfigError(f"{self}: {why}") from None
 
@@ -88,6 +89,12 @@ class Member:
                 raise TypeError(f"{self}: no value of {parameter.name} to try beside {parameter.default!r}")
             for value in values:
                 yield replace(self, options={**self.options, parameter.name: value})
+
+
+@functools.cache
+def _settings_of(cls: type) -> type[registry.Settings]:
+    """Deriving took most of the time of the law of options."""
+    return registry.derive(cls, {})
 
 
 def _rooms(annotation: Any) -> list[str]:

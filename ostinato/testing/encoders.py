@@ -16,7 +16,16 @@ from ostinato.testing import _modules
 from ostinato.testing._modules import LENGTHS, Sequential
 from ostinato.testing._tools import Check, Member, all_checks
 
-TRIED: dict[str, Any] = {}
+TRIED: dict[str, Any] = {
+    # What a block has that is not the default one.
+    "norm": ["layer"],
+    "norm_first": [False],
+    "query_key_norm": [False],
+    "positions": ["sinusoidal", "learned", "alibi", "none"],
+    "feed_forward_activation": ["relu", "gelu", "swiglu"],
+    # Shorter than the examples.
+    "window": [2, 3],
+}
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),
@@ -112,7 +121,7 @@ LAWS = (
 
 def small(member: Member) -> Member:
     """The encoder with narrow layers, where nothing else is asked for."""
-    return member.given({"hidden_size": 6, "embedding_size": 5, "features": 40, "size": 4})
+    return member.given({"hidden_size": 6, "embedding_size": 5, "features": 40, "size": 4, "heads": 3})
 
 
 def cases(member: Member) -> list[Reading]:

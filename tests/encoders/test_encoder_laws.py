@@ -32,6 +32,12 @@ VARIANTS = {
         {"layers": 1, "bidirectional": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
         {"layers": 2, "dropout": 0.5},
     ],
+    "transformer": [
+        {"layers": 2, "bidirectional": False, "window": 3, "kv_heads": 1, "summary": "last"},
+        {"layers": 1, "bidirectional": False, "positions": "alibi", "heads": 2, "feed_forward_activation": "swiglu"},
+        {"layers": 1, "bidirectional": False, "positions": "learned", "summary": "max", "longest": 14},
+        {"layers": 2, "window": 2, "positions": "alibi", "query_key_norm": False},
+    ],
 }
 """Beside each option alone. Beside dropout, and one way, options have an effect that are refused without."""
 
@@ -43,6 +49,20 @@ VARIANTS = {
 )
 def test_every_encoder_keeps_the_laws(name, options):
     laws.run("encoders", name, options)
+
+
+def test_the_block_of_the_textbook_keeps_the_laws():
+    tried = {
+        "norm": ["rms"],
+        "norm_first": [True],
+        "query_key_norm": [True],
+        "positions": ["rotary", "learned"],
+        "feed_forward_activation": ["gelu"],
+    }
+    for bidirectional in (True, False):
+        laws.run(
+            "encoders", "transformer", {"block": "vaswani2017", "bidirectional": bidirectional, "layers": 1}, tried
+        )
 
 
 def small(name, options=None):
@@ -125,6 +145,13 @@ def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
         ("convolutional", {"kernel_size": 1}, "never sees a second step"),
         ("convolutional", {"variational": True}, "no effect with dropout: 0"),
         ("convolutional", {"embedding": "one_hot"}, "as wide as there are symbols"),
+        ("transformer", {"heads": 4}, "heads: 4 cannot cut hidden_size: 6 into equally wide heads; nearest .*: 1, 3$"),
+        ("transformer", {"heads": 6}, "heads of an even width, as rotary positions need; nearest .*: 1, 3$"),
+        ("transformer", {"hidden_size": 7, "heads": 1}, "hidden_size: 7 is odd, .*; set hidden_size: 8, or other"),
+        ("transformer", {"kv_heads": 2}, "kv_heads: 2 does not divide the 3 heads that share them; allowed here: 1, 3"),
+        ("transformer", {"window": 1}, "window: 1 lets each step see itself alone"),
+        ("transformer", {"longest": 9}, "longest: 9 is the end of learned positions, and rotary ones have none"),
+        ("transformer", {"window": 0}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_is_refused(name, options, message):

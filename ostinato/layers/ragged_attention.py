@@ -1,0 +1,243 @@
+"""Scaled dot-product attention of several heads over sequences of unequal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ostinato.steps import Layout, Steps
+
+WASTE = 3 << 20
+"""Products (pairs of steps, times the width of a step) that padding may cost before another group of sequences is worth
+its own call: on one core both took 1 to 2 ms, forward and backward."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """Which keys a query sees, and how a distance changes their scores.
+
+        score(i, j) = q[i] . k[j] / sqrt(D) - slope |i - j|      -inf where i does not see j
+
+    Args:
+        causal: whether a query sees no later key.
+        window: it sees keys less than so many steps away, itself included; None: all.
+        slopes: (A,) of each head, or None: a distance changes nothing.
+    """
+
+    causal: bool = False
+    window: int | None = None
+    slopes: Tensor | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether places do not matter, beyond what comes later."""
+        return self.window is None and self.slopes is None
+
+    def mask(self, queries: Tensor, keys: Tensor, real: Tensor | None) -> Tensor | None:
+        """What is added to scores, or which of them count; None where all do.
+
+        Shapes:
+            queries (G, T), keys (G, S): places of steps, G may be 1; real (G, S), false on padding; returns (G, 1 or A,
+            T or 1, S)
+        """
+        seen = None if real is None else real[:, None, None]
+        if not self.causal and self.plain:
+            return seen
+        distance = (queries.unsqueeze(2) - keys.unsqueeze(1)).unsqueeze(1)
+        if self.causal:
+            seen = distance >= 0 if seen is None else seen & (distance >= 0)
+        if self.window is not None:
+            near = distance.abs() < self.window
+            seen = near if seen is None else seen & near
+            if not self.causal:  # On padding a step sees itself: what sees nothing is not a number.
+                seen = seen | (distance == 0)
+        if self.slopes is None:
+            return seen
+        bias = -self.slopes.view(-1, 1, 1) * distance.abs()
+        return bias if seen is None else bias.masked_fill(~seen, -torch.inf)
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """Contexts of all heads; each head of the keys serves as many heads of the queries.
+
+        context[i] = sum_j softmax_j(score(i, j)) v[j]
+
+    Shapes:
+        query (G, T, A, D); key and value (G, S, K, D), K divides A; returns (G, T, A, D)
+    """
+    query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+    if key.shape[1] != query.shape[1]:
+        key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
+    if mask is not None and mask.is_floating_point():
+        mask = mask.to(query.dtype)
+    context = functional.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=causal)
+    return context.transpose(1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Sequences that are attended to in one call: `rows` padded to T queries and S keys, and their mask."""
+
+    shape: tuple[int, int, int]
+    mask: Tensor | None
+
+
+class Groups:
+    """Whole sequences: sequences of like length are padded together, so that little is computed for padding.
+
+    Made once per batch, for all layers. A sequence without keys has zero contexts.
+
+    Args:
+        queries: the layout of the queries.
+        keys: that of the keys, of the same sequences.
+        sight: which keys a query sees.
+        width: numbers of a key, all heads together.
+    """
+
+    def __init__(self, queries: Layout, keys: Layout, sight: Sight, width: int):
+        self.queries, self.keys, self.sight = queries, keys, sight
+        self.limit = WASTE // width
+        # A causal query sees no padding, which lies after it.
+        self.by_order = sight.causal and sight.plain and queries == keys
+        self.whole = queries.full and keys.full and queries.total > 0 and keys.total > 0
+
+    @cached_property
+    def _plan(self) -> tuple[list[_Group], Tensor, Tensor, Tensor]:
+        """The groups; of their padded queries and keys the packed places; of each query its padded place."""
+        groups, query_places, key_places = [], [], []
+        back, begin = torch.full((self.queries.total,), -1), 0
+        for rows in self._rows():
+            lengths, others = self.queries.lengths[rows], self.keys.lengths[rows]
+            shape = len(rows), int(lengths.max()), int(others.max())
+            query_places.append(_padded(self.queries.offsets[rows], lengths, shape[1]))
+            key_places.append(_padded(self.keys.offsets[rows], others, shape[2]))
+            real = torch.arange(shape[1]) < lengths[:, None]
+            back[query_places[-1][real]] = begin + real.flatten().nonzero().squeeze(1)
+            begin += shape[0] * shape[1]
+            groups.append(_Group(shape, self._mask(shape, others)))
+        back[back < 0] = begin  # after the last of them comes a zero
+        device = self.queries.device
+        nothing = [torch.zeros(0, dtype=torch.int64)]
+        index = [torch.cat([places.flatten() for places in parts or nothing]) for parts in (query_places, key_places)]
+        return groups, index[0].to(device), index[1].to(device), back.to(device)
+
+    def _rows(self) -> Iterator[Tensor]:
+        """Sequences from the longest keys to the shortest, cut where padding would cost more than another call."""
+        order = torch.argsort(self.keys.lengths, descending=True, stable=True)
+        order = order[(self.keys.lengths[order] > 0) & (self.queries.lengths[order] > 0)]
+        first, real, wide, longest = 0, 0, 0, 0
+        pairs = zip(self.queries.lengths[order].tolist(), self.keys.lengths[order].tolist(), strict=True)
+        for place, (queries, keys) in enumerate(pairs):
+            wide, longest, real = max(wide, queries), max(longest, keys), real + queries * keys
+            if (place + 1 - first) * wide * longest - real > self.limit:
+                yield order[first:place]
+                first, real, wide, longest = place, queries * keys, queries, keys
+        if first < len(order):
+            yield order[first:]
+
+    def _mask(self, shape: tuple[int, int, int], lengths: Tensor) -> Tensor | None:
+        if self.by_order:
+            return None
+        device, (_, queries, keys) = self.queries.device, shape
+        ragged = not self.sight.causal and bool((lengths < keys).any())  # else padding comes later than what sees it
+        real = (torch.arange(keys) < lengths[:, None]).to(device) if ragged else None
+        places = torch.arange(max(queries, keys), device=device).unsqueeze(0)
+        return self.sight.mask(places[:, :queries], places[:, :keys], real)
+
+    @cached_property
+    def _whole_mask(self) -> Tensor | None:
+        return self._mask((len(self.queries), self.queries.longest, self.keys.longest), self.keys.lengths)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+        """Contexts (N, A, D) of the packed queries (N, A, D), of packed keys and values (M, K, D)."""
+        options = {"causal": self.by_order, "dropout": dropout}
+        if self.whole:
+            query = query.unflatten(0, (len(self.queries), -1))
+            key, value = (part.unflatten(0, (len(self.keys), -1)) for part in (key, value))
+            return attend(query, key, value, self._whole_mask, **options).flatten(0, 1)
+        groups, query_places, key_places, back = self._plan
+        counts = [group.shape[0] * group.shape[1] for group in groups]
+        others = [group.shape[0] * group.shape[2] for group in groups]
+        queries = query.index_select(0, query_places).split(counts)
+        keys, values = (part.index_select(0, key_places).split(others) for part in (key, value))
+        contexts = [
+            attend(
+                queries[k].unflatten(0, group.shape[:2]),
+                keys[k].unflatten(0, group.shape[::2]),
+                values[k].unflatten(0, group.shape[::2]),
+                group.mask,
+                **options,
+            ).flatten(0, 1)
+            for k, group in enumerate(groups)
+        ]
+        return torch.cat([*contexts, query.new_zeros(1, *query.shape[1:])]).index_select(0, back)
+
+
+def _padded(starts: Tensor, lengths: Tensor, longest: int) -> Tensor:
+    """(G, longest), the packed places of the steps of sequences; on padding that of the last step."""
+    return starts[:, None] + torch.minimum(torch.arange(longest), (lengths[:, None] - 1).clamp(min=0))
+
+
+class Cached:
+    """Sequences that continue others, whose keys and values were kept.
+
+    Args:
+        layout: of the new steps.
+        sight: which keys a query sees.
+        kept: (B, T, C), the keys and values kept, zeros where a row has fewer.
+        count: (B, 1), the steps read so far, of which the last are kept.
+    """
+
+    def __init__(self, layout: Layout, sight: Sight, kept: Tensor, count: Tensor):
+        self.layout, self.sight, self.kept = layout, sight, kept
+        self.most = None if sight.window is None else sight.window - 1
+        self.count = count.squeeze(1)
+        self.here = self.count if self.most is None else self.count.clamp(max=self.most)
+        # Whether packed and padded are the same memory, of what was kept and of what is new.
+        self.even = layout.full and bool((self.here == kept.shape[1]).all())
+
+    @cached_property
+    def _mask(self) -> Tensor | None:
+        longest, device = self.layout.longest, self.kept.device
+        if self.even and longest == 1 and self.sight.plain:
+            return None
+        new = torch.arange(longest, device=device)
+        queries = self.count.unsqueeze(1) + new
+        old = torch.arange(self.kept.shape[1], device=device)
+        keys = torch.cat([(self.count - self.here).unsqueeze(1) + old, queries], 1)
+        real = torch.cat([old < self.here.unsqueeze(1), torch.ones_like(queries, dtype=torch.bool)], 1)
+        return self.sight.mask(queries, keys, None if self.even else real)
+
+    @cached_property
+    def _lengths(self) -> Tensor:
+        return self.layout.lengths.to(self.kept.device)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, kept: Tensor, dropout: float = 0.0) -> Tensor:
+        """Contexts (N, A, D) of the new queries; `kept` (B, T, 2, K, D) are this layer's keys and values."""
+        padded = [Steps(part, self.layout).padded() for part in (query, key, value)]
+        keys, values = (torch.cat([kept[:, :, k], part], 1) for k, part in enumerate(padded[1:]))
+        return Steps.from_padded(attend(padded[0], keys, values, self._mask, dropout=dropout), self.layout).values
+
+    def extended(self, new: Tensor) -> tuple[Tensor, Tensor]:
+        """What is kept after the new keys and values (N, C), and the count."""
+        after = self.count + self._lengths
+        if self.even:
+            joined = torch.cat([self.kept, Steps(new, self.layout).padded()], 1)
+            return joined if self.most is None else joined[:, max(0, joined.shape[1] - self.most) :], after[:, None]
+        stay = after if self.most is None else after.clamp(max=self.most)
+        rows, kept = len(stay), self.kept.shape[1]
+        place = torch.arange(int(stay.max()) if rows else 0, device=new.device)
+        step = (after - stay).unsqueeze(1) + place  # counted from the first step of the sequence
+        old = torch.arange(rows, device=new.device).unsqueeze(1) * kept + step - (self.count - self.here).unsqueeze(1)
+        fresh = rows * kept + self.layout.offsets[:-1].to(new.device).unsqueeze(1) + step - self.count.unsqueeze(1)
+        index = torch.where(step < self.count.unsqueeze(1), old, fresh)
+        index = torch.where(place < stay.unsqueeze(1), index, rows * kept + len(new))
+        source = torch.cat([self.kept.flatten(0, 1), new, new.new_zeros(1, new.shape[1])])
+        return source.index_select(0, index.flatten()).view(rows, len(place), -1), after[:, None]
