@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from ostinato.errors import DataError
 from ostinato.evaluation.blocks import Blocks, counted
@@ -138,6 +137,8 @@ def chance(drawn: np.ndarray, difference: float, errors: Sequence[tuple[float, i
 
 def _beyond(distance: float, errors: Sequence[tuple[float, int]]) -> float:
     """P(sum of e T(f) > distance) of none, one or two (e, f)."""
+    from scipy.special import stdtr, stdtrit
+
     if not errors:
         return 0.0
     # The larger one last, whose probabilities are smooth beside the steps of the other.
@@ -162,4 +163,6 @@ def within_range(metric: Metric, values: np.ndarray, low: float, high: float) ->
 
 def students_t(freedom: int) -> float:
     """The 97.5 % point of Student's t."""
+    from scipy.special import stdtrit
+
     return float(stdtrit(freedom, 1 - _TAIL))

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -154,6 +153,8 @@ class OpinionPool(nn.Module):
             logs: the log-probabilities of each distribution.
             targets: what was true, in the form of encoded targets.
         """
+        from scipy.optimize import minimize
+
         number = len(self.weights)
         parts = [part.detach().cpu().double() for part in logs]
 

@@ -4,10 +4,10 @@ labels that are linear in what they counted."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix, hstack, vstack
 from torch import Tensor
 
 from ostinato.data.examples import Examples
@@ -16,6 +16,9 @@ from ostinato.encoders.contract import BagEncoder
 from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
 from ostinato.steps import Steps
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 PENALTY = 0.1
 """Half the weight of |E|^2 beside the summed loss: C = 10 of scikit-learn, which suits rows of length 1."""
@@ -63,6 +66,8 @@ def _blocks(graph: Graph, train: Examples, place: str, rows: np.ndarray) -> Iter
 def _solve(
     graph: Graph, output: str, scored: Sequence[str], train: Examples, rows: np.ndarray, say: Callable[[str], None]
 ) -> None:
+    from scipy.sparse import hstack
+
     place, head = f"outputs.{output}", graph.heads[output]
     rows = rows[train.lengths(place)[rows] > 0]
     encoders = [graph.encoder(name) for name in scored]
@@ -87,6 +92,8 @@ def _solve(
 
 def _matrix(encoder: BagEncoder, blocks: Iterable[Steps]) -> csr_matrix:
     """(rows, known features) of what was counted."""
+    from scipy.sparse import csr_matrix, vstack
+
     parts = []
     for steps in blocks:
         rows, numbers, weights = (part.cpu().numpy() for part in encoder.bag(steps))

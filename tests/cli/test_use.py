@@ -268,6 +268,19 @@ def test_the_installed_command_starts_without_torch_and_keeps_its_exit_status(he
         assert done.returncode == code and done.stdout.splitlines()[-1] == "False", (words, done)
 
 
+def test_predict_loads_only_what_it_needs(trained):
+    """A cold answer takes as long as its imports."""
+    code = (
+        "import sys, ostinato.cli.main as cli\n"
+        f"cli.group.main(['predict', {str(trained)!r}, 'zwei drei'], standalone_mode=False)\n"
+        "print([name for name in ('scipy', 'sklearn', 'matplotlib', 'sacrebleu', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    _, loaded = done.stdout.splitlines()
+    assert loaded == "[]"
+
+
 def test_python_measures_what_the_command_measures_baselines_included(here, cli):
     (here / "rows.csv").write_text("text,label\n" + "".join(f"a{row % 3} b,{'xy'[row % 2]}\n" for row in range(24)))
     (here / "r.yaml").write_text(
