@@ -40,6 +40,7 @@ from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run import train as run_train
 from ostinato.run.check import Check
+from ostinato.run.entities import with_entities
 from ostinato.run.predict import answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
@@ -371,7 +372,8 @@ def predict(
             place=partial(_place_after, asked.place, done),
             say=say,
         )
-        for row, by_output in zip(chunk, asked.dated(answered, done)):
+        for row, dated in zip(chunk, asked.dated(answered, done)):
+            by_output = with_entities(loaded[0], row, dated)
             inputs = {place.partition(".")[2] or place: value for place, value in row.items() if place not in again}
             whole = next(asked.table) if cells and asked.table is not None else {}
             yield Prediction(inputs, by_output, asked.ahead is not None, whole)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from ostinato.raw.schemes import Legal
+from ostinato.raw.schemes import Legal, Span
+from ostinato.raw.words import Words
 from ostinato.tokenizers.contract import Tokenizer
 
 MISSING = -1
@@ -249,6 +250,17 @@ class Modality(ABC):
     def take(self, raw: Any) -> Any:
         """What `parse` would give for a value that a table holds as it is (JSON, parquet, memory): None where it is
         missing, also within a list."""
+
+    def words_of(self, raw: Any) -> Words | None:
+        """The words of a raw value, one for each step, and where they stand in its text; None: steps are no words.
+
+        Also of a text that nobody has split, which `encode` then reads in these words.
+        """
+        return None
+
+    def spans_of(self, raw: Any) -> list[Span] | None:
+        """The spans that the labels of a raw value mark, such as entities; None: they mark none."""
+        return None
 
     def closing(self) -> str:
         """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is

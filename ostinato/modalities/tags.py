@@ -237,6 +237,9 @@ class Tags(Modality):
     def take(self, raw: Any) -> list[str | None] | None:
         return None if is_missing(raw) else self._read(raw)
 
+    def spans_of(self, raw: Any) -> list[schemes.Span] | None:
+        return None if self._scheme is None else schemes.spans(self._read(raw))
+
     def write(self, raw: list[str | None]) -> str:
         """The labels with the separator between them; a tab or line break in one is escaped, which `parse` does not
         undo.

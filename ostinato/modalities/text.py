@@ -24,7 +24,7 @@ from ostinato.modalities.contract import (
     Traits,
     Worded,
 )
-from ostinato.raw.words import pattern
+from ostinato.raw.words import Words, pattern
 from ostinato.registry import Room, SameAs, Settings, build
 from ostinato.tokenizers.contract import Spelt, Tokenizer
 from ostinato.tokenizers.word import Word
@@ -231,6 +231,11 @@ class Text(Modality, Tokenized, Worded):
 
     def _listed(self, raw: Any) -> list[str]:
         return raw.split() if isinstance(raw, str) else strings(raw, "word")
+
+    def words_of(self, raw: Any) -> Words | None:
+        """The words that have labels, where steps are words: with `subword_pooling`."""
+        words = self._listed(raw) if self._by_words else None
+        return None if words is None else Words.of(raw if isinstance(raw, str) else " ".join(words), words)
 
     def encode(self, raw: Any) -> np.ndarray:
         ids: list[int | None] = []

@@ -13,6 +13,7 @@ from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import most_frequent
+from ostinato.raw.words import Words, split_like
 from ostinato.registry import Count
 
 NO_BREAK_SPACE = "\u00a0"
@@ -156,8 +157,18 @@ class Tokens(Modality, Worded):
         if self._spelling is not None:
             self._spelling.fit(spellings)
 
+    def words_of(self, raw: Any) -> Words:
+        if not isinstance(raw, str):
+            words = self._read(raw)
+            return Words.of(self._separator.join(words), words)
+        return Words.of(raw, split_like(raw, self._knows) if self._separator == " " else self.parse(raw))
+
+    def _knows(self, symbol: str) -> bool:
+        return (symbol.lower() if self._lowercase else symbol) in self._number
+
     def encode(self, raw: Any) -> np.ndarray:
-        number, symbols = self._number.get, self._read(raw)
+        number = self._number.get
+        symbols = self.words_of(raw).words if isinstance(raw, str) else self._read(raw)
         ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
         return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 

@@ -57,6 +57,9 @@ class Answer:
         quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
         series: of a forecast the name of its series, where the data name it.
         times: of a forecast the time of each step, where the data have it.
+        step_probabilities: of the label of each step, by itself, where steps have labels.
+        words: those that the steps label, where they are words.
+        entities: the spans that the labels of steps mark (`entities.Entity`), where they mark any.
     """
 
     value: Any
@@ -71,6 +74,9 @@ class Answer:
     quantiles: dict[float, np.ndarray] | None = None
     series: str | None = None
     times: np.ndarray | None = None
+    step_probabilities: Sequence[float] | None = None
+    words: Sequence[str] | None = None
+    entities: Sequence[Any] | None = None
 
 
 def ranks_labels(run: Run, output: str) -> bool:
@@ -349,8 +355,18 @@ def _predicted(run: Run, output: str, best: Predicted, n_best: int) -> Iterator[
     if best.quantiles is not None:
         split = [best.steps.with_values(values).split() for values in best.quantiles.values()]
         quantiles = [torch.cat(levels).cpu().numpy() for levels in zip(*split)]
+    by_step = None
+    if (
+        best.probabilities is not None
+        and alignments.of(run.outputs[output]).labels_steps
+        and best.steps.values.ndim == 1
+    ):
+        shares = best.probabilities.gather(1, best.steps.values.unsqueeze(1)).squeeze(1)
+        by_step = [steps.tolist() for steps in best.steps.with_values(shares).split()]
     for row, steps in enumerate(best.steps.split()):
         answer = _answer(modality, steps.cpu().numpy(), log_probability[row])
+        if by_step is not None:
+            answer = replace(answer, step_probabilities=by_step[row])
         if quantiles is not None:
             values = np.asarray(modality.decode(quantiles[row]), dtype=np.float32)
             parts = values.reshape(len(best.quantiles), -1, *values.shape[1:])

@@ -29,6 +29,8 @@ def records(
         topic_predicted          the answer
         topic_probability        of a single label: its probability
         topic_log_probability    of what a search generated: its log-probability, natural logarithm
+        tags_words               of labels of words: the words
+        tags_entities            of labels that mark spans: a list of {text, start, end, label, score}
         topic_quantile_0.05 ...  of a number or a forecast with a distribution: its quantiles
         topic_probability_LABEL  of every label, in the order of training; with `probabilities`
 
@@ -70,6 +72,10 @@ def _cells(run: Run, output: str, answer: Answer, probabilities: bool, fields: b
             yield "probability", answer.probabilities[answer.value]
         if probabilities:
             yield from ((f"probability_{label}", answer.probabilities[label]) for label in labels_of(run, output))
+    if answer.words is not None:
+        yield "words", list(answer.words)
+    if answer.entities is not None:
+        yield "entities", [entity._asdict() for entity in answer.entities]
     for level, value in (answer.quantiles or {}).items():
         yield f"quantile_{level:g}", float(value) if np.ndim(value) == 0 else np.squeeze(value).tolist()
 

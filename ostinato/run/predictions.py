@@ -85,6 +85,12 @@ def _answer(rank: int, answer: Answer) -> dict[str, Any]:
     plain = {"rank": rank} | {name: getattr(answer, name) for name in fields}
     if answer.probabilities is not None:
         plain["probabilities"] = answer.probabilities
+    if answer.step_probabilities is not None:
+        plain["step_probabilities"] = answer.step_probabilities
+    if answer.words is not None:
+        plain["words"] = answer.words
+    if answer.entities is not None:
+        plain["entities"] = [entity._asdict() for entity in answer.entities]
     if answer.quantiles is not None:
         plain["quantiles"] = {f"{level:g}": values for level, values in answer.quantiles.items()}
     return plain

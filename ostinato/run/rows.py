@@ -21,10 +21,12 @@ from ostinato.data.series import Frequency, Gathered, Times
 from ostinato.data.split import set_aside
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
 from ostinato.preprocessing.tables import columns_of, kept
 from ostinato.recipe import columns as recipe_columns
+from ostinato.run.entities import read_in_words
 from ostinato.run.predict import Answer
 from ostinato.run.run import Row, Run
 
@@ -226,7 +228,8 @@ def asked(
     if source is not None and source != "-":
         return _of_table(run, source, places, "--input")
     lines, place_of = (texts or (), "text {}") if source is None else (_standard_input(), "standard input line {}")
-    rows = ({place: run.modalities[place].parse(line) for place in places} for line in lines)
+    readers = _readers(run, places)
+    rows = ({place: reader.parse(line) for place, reader in readers.items()} for line in lines)
     return Rows(rows, lambda row: place_of.format(row + 1))
 
 
@@ -328,6 +331,24 @@ def outputs_there(run: Run, source: str | None) -> list[str]:
     return [place for place, column in columns if place.startswith("outputs.") and column in there]
 
 
+class _Unsplit(NamedTuple):
+    """Reads a text whose words are labelled as it was written: it is split once its words are known."""
+
+    modality: Modality
+
+    def parse(self, field: str) -> str:
+        return field
+
+    def take(self, raw: Any) -> Any:
+        return self.modality.take(raw)
+
+
+def _readers(run: Run, places: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes raw values of the texts at these places; where outputs are read too, words have labels already."""
+    unsplit = [] if any(place.startswith("outputs.") for place in places) else read_in_words(run)
+    return {place: _Unsplit(run.modalities[place]) if place in unsplit else run.modalities[place] for place in places}
+
+
 def _columns(places: Mapping[str, Any]) -> list[str]:
     return [recipe_columns.column_of(place, settings) for place, settings in places.items()]
 
@@ -336,7 +357,8 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     columns = dict(zip(places, _columns(places)))
     wanted, base = list(dict.fromkeys(columns.values())), Path.cwd()
     table = open_table(source, columns=wanted, base=base, data_root=(), where=where)
-    values = [table.values(column, run.modalities[place]) for place, column in columns.items()]
+    readers = _readers(run, places)
+    values = [table.values(column, readers[place]) for place, column in columns.items()]
     whole = None
     if is_frame(source) or is_table(str(source)):
         whole = open_table(source, columns=None, base=base, data_root=(), where=where).rows()

@@ -40,6 +40,16 @@ def labels(tmp_path_factory, cache):
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory, cache):
+    """A run that labels words."""
+    rows = [{"words": ["ein", "Bo"], "tags": ["O", "B-PER"]}] * 4
+    settings = {"words": "tokens"}, {"tags": {"type": "tags", "scheme": "bioes"}}
+    folder = tmp_path_factory.mktemp("tagged") / "run"
+    ostinato.Model(*settings, training={"epochs": 1}).fit(rows, rows, folder=folder, device="cpu")
+    return folder
+
+
 @pytest.fixture
 def new(tmp_path, monkeypatch):
     """A table of rows without labels, with columns that the model does not read."""
@@ -186,9 +196,9 @@ def test_a_forecast_has_a_row_for_each_series_and_time(tmp_path, monkeypatch, cl
     assert len(model.predict(frame)) == 6
 
 
-def test_every_field_of_json_and_every_column_is_on_the_page(labels, trained, cli):
+def test_every_field_of_json_is_on_the_page(labels, trained, tagged, cli):
     page = (Path(__file__).parents[2] / "docs" / "predictions.md").read_text()
-    for run in (labels, trained):
+    for run in (labels, trained, tagged):
         for line in cli("predict", run, "ein zwei", "--json", "--device", "cpu").out.splitlines():
             plain = json.loads(line)
             answers = [answer for listed in plain["outputs"].values() for answer in listed]
