@@ -44,8 +44,10 @@ from ostinato.run.entities import with_entities
 from ostinato.run.predict import answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
+from ostinato.sweeps import effort as efforts
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
+from ostinato.sweeps.effort import Portfolio
 from ostinato.sweeps.report import SweepReport
 from ostinato.training.curve import Curve
 from ostinato.training.task import Listeners, Progress
@@ -100,6 +102,7 @@ def fit(
     device: str = "auto",
     roots: Sequence[Path] = (),
     minutes: float | None = None,
+    effort: int = 1,
     say: Callable[[str], None] = _silent,
     on_event: Callable[[Progress], None] = _ignore,
 ) -> Run:
@@ -115,6 +118,8 @@ def fit(
         roots: folders where paths are looked up after the recipe's own.
         minutes: in which all has to be over, evaluation included: epochs, updates and validations are chosen by what a
             few of them take on this machine, and written into the run's recipe.
+        effort: 1, this run alone, or up to 5: more and more other settings are tried too, and the best model, or an
+            ensemble of the best, is kept (`sweeps.effort`).
         say: receives notes, and a line for each epoch.
         on_event: receives the progress after each update.
 
@@ -123,6 +128,20 @@ def fit(
             cannot change.
         DataError: the data cannot be used, or are not those that the run began with.
     """
+    listeners = Listeners(progress=on_event, notes=say)
+    if effort != 1:
+        return efforts.train(
+            recipe,
+            Path(folder),
+            effort,
+            minutes=minutes,
+            resume=resume,
+            overwrite=overwrite,
+            device=device_of(device),
+            roots=roots,
+            data=data,
+            listeners=listeners,
+        )
     session = run_train.begin(
         recipe,
         Path(folder),
@@ -132,8 +151,8 @@ def fit(
         roots=roots,
         data=data,
         validate=validate,
-        listeners=Listeners(progress=on_event, notes=say),
-        minutes=minutes,
+        listeners=listeners,
+        budget=None if minutes is None else run_train.within_minutes(minutes),
         costs=partial(costs, roots=roots),
     )
     return run_train.finish(session, run_train.trained(session))
@@ -176,7 +195,12 @@ def verdict(run: Run, report: Report) -> Verdict | None:
         report: as `measure` gave it.
     """
     curve = curve_of(run)
-    return None if curve is None else verdict_of(run, report, curve)
+    return None if curve is None and not run.bundle.members else verdict_of(run, report, curve)
+
+
+def portfolio(run: Run) -> Portfolio | None:
+    """What was tried for a run, where it was trained with effort."""
+    return None if run.folder is None else Portfolio.read(run.folder)
 
 
 def curve_of(run: Run) -> Curve | None:
@@ -193,6 +217,7 @@ def train(
     device: str = "auto",
     roots: Sequence[Path] = (),
     minutes: float | None = None,
+    effort: int = 1,
     examples: Path | None = None,
     say: Callable[[str], None] = _silent,
     on_event: Callable[[Progress], None] = _ignore,
@@ -206,6 +231,7 @@ def train(
         device=device,
         roots=roots,
         minutes=minutes,
+        effort=effort,
         say=say,
         on_event=on_event,
     )

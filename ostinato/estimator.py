@@ -64,6 +64,7 @@ class Model:
         overwrite: bool = False,
         device: str = "auto",
         minutes: float | None = None,
+        effort: int = 1,
         on_event: Callable[[Progress], None] = lambda _: None,
     ) -> Model:
         """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
@@ -73,6 +74,7 @@ class Model:
             valid: validation rows; held out from `train` if neither this nor `data` gives any.
             folder: of the run; by default a temporary one, deleted with the model unless `save` copies it.
             minutes: in which all has to be over on this machine: epochs, updates and validations are chosen to fit.
+            effort: 1, this model alone, or up to 5: other settings are tried too, and the best kept, alone or together.
 
         Errors:
             ConfigError: rows are given twice, or not at all.
@@ -89,6 +91,7 @@ class Model:
             overwrite=overwrite,
             device=device,
             minutes=minutes,
+            effort=effort,
             on_event=on_event,
         )
         return self

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ostinato.cli.options import table
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.report import Backtest, Groups, Report, Spread
 from ostinato.evaluation.verdict import Verdict
 from ostinato.metrics.contract import Measured
 from ostinato.run.predictions import Prediction
+from ostinato.sweeps.effort import Portfolio
 
 SHOWN_LABELS = 12
 """A table of more labels does not fit a terminal."""
@@ -102,6 +104,14 @@ def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:
     for output, answers in prediction.outputs.items():
         lead = f"{output}\t" if len(prediction.outputs) > 1 else ""
         yield from (f"{lead}{rank}\t{answer.score:.6f}\t{answer.text}" for rank, answer in enumerate(answers, 1))
+
+
+def tried_lines(portfolio: Portfolio | None) -> list[str]:
+    """The candidates of a portfolio, and what was gained by them."""
+    if portfolio is None:
+        return []
+    heads, *rows = portfolio.rows()
+    return [table(rows, heads), portfolio.summary(), ""]
 
 
 def verdict_lines(verdict: Verdict | None, following: str | None) -> list[str]:

@@ -47,6 +47,14 @@ from ostinato.cli.options import (
     metavar="N",
     help="Be done in so many minutes on this machine: epochs, updates and validations are chosen to fit.",
 )
+@click.option(
+    "--effort",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="From 2 on other models are tried too, within --minutes; the best, or an ensemble of them, is kept.",
+)
 @seed_option
 @device_option
 @data_root_option
@@ -61,6 +69,7 @@ def train(
     overwrite: bool,
     examples: Path | None,
     minutes: float | None,
+    effort: int,
     seed: int | None,
     device: str,
     data_root: str | None,
@@ -74,7 +83,7 @@ def train(
     from ostinato import api
     from ostinato.cli.following import Command, next_command
     from ostinato.cli.progress import Progress, resumable
-    from ostinato.cli.reports import text_of, verdict_lines
+    from ostinato.cli.reports import text_of, tried_lines, verdict_lines
     from ostinato.data.read import is_data
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
@@ -100,16 +109,20 @@ def train(
             device=device,
             roots=roots(data_root),
             minutes=minutes,
+            effort=effort,
             say=note,
             on_event=progress.event,
         )
         report = api.measure(run, roots=roots(data_root), examples=examples, say=note)
-    verdict, curve = api.verdict(run, report), api.curve_of(run)
+    verdict, curve, portfolio = api.verdict(run, report), api.curve_of(run), api.portfolio(run)
     command = Command(
         str(recipe), inputs, () if is_recipe else outs, sets, folder, minutes=minutes, seed=seed, data_root=data_root
     )
     following = None if verdict is None else next_command(command, verdict, run)
     result = report.to_json()
-    if verdict is not None and curve is not None:
-        result |= {"training": asdict(curve), "verdict": verdict.lines, "next": following}
-    show(result, as_json, lambda: "\n".join([text_of(report), *verdict_lines(verdict, following)]))
+    if verdict is not None:
+        result |= {"verdict": verdict.lines, "next": following}
+    result |= {"training": asdict(curve)} if curve is not None else {}
+    result |= {"effort": asdict(portfolio)} if portfolio is not None else {}
+    parts = [*tried_lines(portfolio), text_of(report), *verdict_lines(verdict, following)]
+    show(result, as_json, lambda: "\n".join(parts))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -82,6 +82,8 @@ class Encoder(nn.Module, ABC):
     """Whether it reads the characters of words beside their numbers, so that they may be chosen from the data."""
     counts: ClassVar[bool] = False
     """Whether it is a `BagEncoder`: what it reads costs training nothing."""
+    variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
     reads_sequences: ClassVar[bool] = True
     """Whether it reads sequences, which may be empty; otherwise one step of each row."""
     directions_beside: ClassVar[bool] = False

@@ -58,6 +58,7 @@ class Convolutional(Encoder):
     """
 
     sees_ahead = ("bidirectional",)
+    variants = ({"layers": 2}, {"dropout": 0.5}, {"hidden_size": 256}, {"kernel_size": 5})
     reads_characters = True
 
     def __init__(

@@ -83,6 +83,8 @@ class Recurrent(Encoder):
     reads_characters = True
     directions_beside = True
 
+    variants = ({"cell": "gru"}, {"dropout": 0.5}, {"layers": 2}, {"hidden_size": 256}, {"dropout": 0.1})
+
     def __init__(
         self,
         spec: Spec,

@@ -28,6 +28,16 @@ FIRST, ROWS, FITTED = 4, 100, 1000
 """Rows that prepare what is prepared once, rows that are measured, and training rows that baselines are fitted on."""
 
 
+def validation_costs(run: Run, prepared: Prepared, device: str) -> tuple[float, float]:
+    """As `costs`, without what follows training."""
+    run.graph.eval()
+    try:
+        with torch.no_grad():
+            return _validation(run, prepared, device, _longest(run, prepared)), 0.0
+    finally:
+        run.graph.train()
+
+
 def costs(run: Run, prepared: Prepared, device: str, *, roots: Sequence[Path] = ()) -> tuple[float, float]:
     """The seconds of a validation, and of all that follows training: predictions, intervals, baselines.
 
@@ -40,13 +50,17 @@ def costs(run: Run, prepared: Prepared, device: str, *, roots: Sequence[Path] = 
         device: to compute on.
         roots: folders where the data are looked for.
     """
-    longest = max(int(np.mean(prepared.splits["train"].lengths(f"outputs.{output}"))) for output in run.outputs)
+    validation, _ = validation_costs(run, prepared, device)
     run.graph.eval()
     try:
         with torch.no_grad():
-            return _validation(run, prepared, device, longest), _evaluation(run, prepared, longest, roots)
+            return validation, _evaluation(run, prepared, _longest(run, prepared), roots)
     finally:
         run.graph.train()
+
+
+def _longest(run: Run, prepared: Prepared) -> int:
+    return max(int(np.mean(prepared.splits["train"].lengths(f"outputs.{output}"))) for output in run.outputs)
 
 
 def _validation(run: Run, prepared: Prepared, device: str, longest: int) -> float:
@@ -67,7 +81,7 @@ def _evaluation(run: Run, prepared: Prepared, longest: int, roots: Sequence[Path
     split = row_sources.default_split(run, None, None)
     try:
         examples = row_sources.of_split(run, split, None, roots)
-    except ConfigError:
+    except (ConfigError, DataError):
         return 0.0  # The rows are in memory: nothing is evaluated after training.
     search = _limited(run.recipe.settings.search, longest)
 

@@ -35,16 +35,18 @@ class Verdict:
     unfinished: bool = False
 
 
-def verdict(run: Run, report: Report, curve: Curve) -> Verdict:
+def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
     """The result of each output, its difference from the best baseline, over- or underfitting, and what to try.
 
     Args:
         run: that was trained.
         report: of its evaluation, with baselines.
-        curve: of its training.
+        curve: of its training; None where several members were trained.
     """
     results = [_Result.of(run, output, report) for output in run.outputs]
     lines = [line for result in results if result is not None for line in result.lines]
+    if curve is None:
+        return Verdict(lines)
     training = run.recipe.settings.training
     if curve.overfitted():
         return Verdict([*lines, _overfitting(curve)], _narrower(run.recipe.settings))
@@ -77,7 +79,8 @@ class _Result:
         if metric is None or measured is None:
             return None
         lead = f"{output}: " if len(run.outputs) > 1 else ""
-        chosen = ", which also chose the epoch" if report.split == "valid" else ""
+        what = "members" if run.bundle.members else "epoch"
+        chosen = f", which also chose the {what}" if report.split == "valid" else ""
         value = f"{measured.value:.4g} [{measured.low:.4g}, {measured.high:.4g}]"
         lines = [f"{lead}{metric} {value} on {report.examples:,} examples of {report.split}{chosen}"]
         compared = report.compared.get(output, {})

@@ -51,6 +51,8 @@ class Autoregressive(Head, Generator):
     aligns = frozenset({"free"})
     generates = True
 
+    variants = ({"label_smoothing": 0.1}, {"dropout": 0.5})
+
     def __init__(
         self,
         spec: Symbols,

@@ -64,6 +64,7 @@ class Classifier(Predictor):
 
     aligns = frozenset({"summary"})
     takes_scores = True
+    variants = ({"pool": "attention"}, {"label_smoothing": 0.1}, {"pool": "max"}, {"dropout": 0.5})
 
     def __init__(
         self,

@@ -149,6 +149,9 @@ class Head(nn.Module, ABC):
     takes_scores: ClassVar[bool] = False
     """Whether it takes the summary of a `BagEncoder` for scores of its labels, where there are as many."""
 
+    variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
+
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
     scored: Sequence[int] = ()

@@ -178,6 +178,10 @@ class Modality(ABC):
     counted_reading: ClassVar[Mapping[str, Any] | None] = None
     """Settings of an input that is read by counting, its encoder among them; None: there is no such reading."""
 
+    variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Settings of a column that are worth a trial in place of the defaults, the most promising first: candidates of
+    `train --effort`. Those that a column lacks, or that its recipe gives, are passed over."""
+
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""

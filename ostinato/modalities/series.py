@@ -48,6 +48,11 @@ class Series(Modality):
     aligns = frozenset({"ahead", "next"})
     default_align = "ahead"
     default_encoder = "recurrent"
+    variants = (
+        {"head": "linear_forecast"},
+        {"encoder": {"type": "convolutional"}},
+        {"head": "naive_forecast"},
+    )
     default_head = {"ahead": "forecast"}
     metrics = {
         "ahead": ("mae", "mse", "rmse", "smape", "mase", "pinball_loss", "crps", "interval_coverage"),

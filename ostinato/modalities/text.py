@@ -81,6 +81,12 @@ class Text(Modality, Tokenized, Worded):
         "subword_pooling": "none",
         "encoder": "ngrams",
     }
+    variants = (
+        {"tokenizer": "word"},
+        {"encoder": {"type": "convolutional", "bidirectional": True}},
+        {"tokenizer": "bpe"},
+        {"tokenizer": "char"},
+    )
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"

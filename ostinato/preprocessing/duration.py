@@ -71,6 +71,14 @@ def duration(recipe: Recipe, updates: float) -> Chosen:
     }
 
 
+def needed(recipe: Recipe, pace: Pace) -> float:
+    """The seconds of all epochs of a recipe, their validations and the evaluation."""
+    training = recipe.settings.training
+    updates = _total(training.epochs, training.max_updates, pace.updates)
+    validations = math.ceil(updates / pace.updates / training.validate_every)
+    return updates * pace.update_seconds + validations * pace.validation_seconds + pace.evaluation_seconds
+
+
 def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
     """Epochs, updates and the distance of validations, so that a run ends in time; then warm-up and patience.
 

@@ -36,7 +36,7 @@ def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
-DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS = (
+DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT = (
     "bundle.json",
     "weights.safetensors",
     "metrics.json",
@@ -44,6 +44,7 @@ DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS = (
     "recipe.yaml",
     "baselines.safetensors",
     "members",
+    "effort.json",
 )
 
 

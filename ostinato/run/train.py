@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,8 +54,31 @@ CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-KEPT = (CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png")
+KEPT = (CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png", bundles.MEMBERS, bundles.EFFORT)
 ANOTHER = "another folder: --out with a recipe, --folder with a table"
+
+
+class Budget(NamedTuple):
+    """How long a run may take.
+
+    Args:
+        seconds: from a recipe and what its training costs to the seconds that are left for it, evaluation included;
+            None: as long as the recipe says.
+        measured: for how many of them updates are measured.
+    """
+
+    seconds: Callable[[Recipe, Pace], float | None]
+    measured: float = MEASURED[1]
+
+
+def within_minutes(minutes: float) -> Budget:
+    """The time that is left of minutes that begin now."""
+    end = time.monotonic() + MARGIN * 60 * minutes - START_SECONDS
+
+    def seconds(*_: Any) -> float:
+        return end - time.monotonic()
+
+    return Budget(seconds, min(MEASURED[0] * 60 * minutes, MEASURED[1]))
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,7 @@ def begin(
     data: Mapping[str, Any],
     validate: Validate,
     listeners: Listeners,
-    minutes: float | None = None,
+    budget: Budget | None = None,
     costs: Costs | None = None,
 ) -> Session:
     """Prepares the data, builds the model and describes the run in its folder.
@@ -107,24 +130,24 @@ def begin(
         data: rows by split, in place of the recipe's.
         validate: measures the validation split.
         listeners: receive progress, a line for each epoch, and notes.
-        minutes: in which all has to be over; None: as long as the recipe says. A run that is resumed keeps what was
+        budget: the time that all may take; None: as long as the recipe says. A run that is resumed keeps what was
             decided when it began.
-        costs: measures what validation and evaluation take; needed with minutes.
+        costs: measures what validation and evaluation take; needed with a budget.
 
     Errors:
         ConfigError: the folder holds a run and neither `resume` nor `overwrite` is given; a setting of the resumed run
             cannot change.
         DataError: the data cannot be used, or are not those that the run began with.
     """
-    say, started = listeners.notes, time.monotonic()
-    began = _claim(folder, resume, overwrite)
+    say = listeners.notes
+    began = claim(folder, resume, overwrite)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
     start = began is None or Checkpoints(folder / CHECKPOINTS).newest() is None
     prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
     if began is not None:
         demand_same_data(began, prepared, folder)
-        if minutes is not None:
+        if budget is not None:
             say("note: --resume keeps what was decided when the run began, whatever --minutes is")
     for note in prepared.notes:
         say(f"note: {note}")
@@ -144,9 +167,8 @@ def begin(
     if start:
         solve(graph, examples, settings.training.seed, say)
     graph.hold()
-    if began is None and minutes is not None and costs is not None and _is_trained(graph):
-        left = MARGIN * 60 * minutes - START_SECONDS
-        prepared = _within(prepared, graph, minutes, left - (time.monotonic() - started), device, costs, say)
+    if began is None and budget is not None and costs is not None and _is_trained(graph):
+        prepared = _within(prepared, graph, budget, device, costs, say)
         settings = prepared.recipe.settings
     training = Training(**settings.training.arguments())
     bundle = _bundle(prepared, roots)
@@ -154,7 +176,7 @@ def begin(
         for path, why in prepared.recipe.reasons.items():
             say(f"chosen: {path} = {flow(prepared.recipe.at(path))} ({why})")
         if overwrite:
-            _clear(folder)
+            clear(folder)
         _describe(folder, bundle, prepared.recipe)
     say(f"{sum(graph.parts().values()):,} parameters on {device}")
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.training.precision == "bfloat16"):
@@ -200,15 +222,9 @@ def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm
 
 
 def _within(
-    prepared: Prepared,
-    graph: Graph,
-    minutes: float,
-    seconds: float,
-    device: str,
-    costs: Costs,
-    say: Callable[[str], None],
+    prepared: Prepared, graph: Graph, budget: Budget, device: str, costs: Costs, say: Callable[[str], None]
 ) -> Prepared:
-    """The prepared data with epochs, updates, validations and patience such that the run ends in so many seconds.
+    """The prepared data with epochs, updates, validations and patience such that the run ends in time.
 
     A few updates of real batches, a validation and an evaluation of a few rows are measured; the model is left as it
     was. What is chosen is part of the full recipe, which gives the same run on any machine.
@@ -216,21 +232,21 @@ def _within(
     recipe = prepared.recipe
     run = Run(recipe, _bundle(prepared, ()), prepared.modalities, graph)
     task = _task(run, prepared, device, lambda *_: {})
-    began = time.monotonic()
-    update = Training(**recipe.settings.training.arguments()).seconds_of_update(
-        task, min(MEASURED[0] * 60 * minutes, MEASURED[1])
-    )
+    update = Training(**recipe.settings.training.arguments()).seconds_of_update(task, budget.measured)
     validation, evaluation = costs(run, prepared, device)
     updates = -(-len(task.batches.epoch(0)) // recipe.settings.training.accumulate)
-    left = seconds - (time.monotonic() - began)
-    chosen = within(recipe, left, Pace(updates, update, validation, evaluation))
+    pace = Pace(updates, update, validation, evaluation)
+    left = budget.seconds(recipe, pace)
+    if left is None:
+        return prepared
+    chosen = within(recipe, left, pace)
     now = recipe.with_chosen(chosen).settings.training
     total = min(now.epochs * updates, now.max_updates or now.epochs * updates)
     if total < updates:
-        say(f"note: {minutes:g} minutes are too few for an epoch: {total:,} of its {updates:,} updates are made")
+        say(f"note: the minutes are too few for an epoch: {total:,} of its {updates:,} updates are made")
     elif total < recipe.settings.training.epochs * updates:
         enough = f"{total / updates:.3g} epochs of {recipe.settings.training.epochs}"
-        say(f"note: {minutes:g} minutes are enough for {enough}")
+        say(f"note: the minutes are enough for {enough}")
     return replace(prepared, recipe=recipe.with_chosen(chosen))
 
 
@@ -251,11 +267,16 @@ def _with_lines(listeners: Listeners, settings: Settings) -> Listeners:
     return replace(listeners, reports=report)
 
 
-def trained(session: Session) -> Outcome:
-    """Runs the loop; where all weights were solved for there is nothing to train, and validation alone is run."""
+def trained(session: Session, until: int | None = None) -> Outcome:
+    """Runs the loop; where all weights were solved for there is nothing to train, and validation alone is run.
+
+    Args:
+        session: that was begun.
+        until: the epoch to pause after; None: until training ends.
+    """
     run, task, listeners = session.run, session.task, session.listeners
     if _is_trained(run.graph):
-        return session.training.run(task, run.folder, listeners, resume=session.resume)
+        return session.training.run(task, run.folder, listeners, resume=session.resume, until=until)
     began = time.monotonic()
     listeners.notes("all weights were solved for: there is nothing to train")
     run.graph.eval()
@@ -315,11 +336,16 @@ def _read_by(run: Run, output: str, examples: Examples) -> Iterator[tuple[list[E
         yield read if rows is None else [part.select(rows) for part in read], batch.targets[output]
 
 
-def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
+def claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None:
     """The bundle of the run to resume, if there is one; otherwise the folder is free for a new run."""
     if resume and overwrite:
         raise ConfigError("--resume continues a run and --overwrite deletes it; give one of them")
-    if bundles.exists(folder):
+    is_effort = (folder / bundles.EFFORT).is_file()
+    if is_effort or bundles.exists(folder):
+        if resume and is_effort:
+            raise ConfigError(
+                f"{folder}: holds a run of --effort; continue it with the same --effort, or choose {ANOTHER}"
+            )
         if resume:
             return bundles.load(folder)
         if not overwrite:
@@ -332,7 +358,7 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> bundles.Bundle | None
     return None
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Deletes a run's files, the description last, so that an interrupted deletion leaves a run to overwrite."""
     with explained(folder):
         for name in (

@@ -176,7 +176,7 @@ def plan(
     for seed in range(first, first + seeds):
         for values in itertools.product(*(axis.values for axis in lines)):
             every = (*sets, *(f"{axis.path}={value}" for axis, value in zip(lines, values)), f"{SEED}={seed}")
-            name = "_".join([*(f"{axis.label}-{_word(value)}" for axis, value in zip(lines, values)), f"seed-{seed}"])
+            name = "_".join([*(f"{axis.label}-{word_of(value)}" for axis, value in zip(lines, values)), f"seed-{seed}"])
             flags = [word for setting in every for word in ("--set", setting)]
             words = (
                 "train",
@@ -192,7 +192,7 @@ def plan(
     return lines, planned
 
 
-def _word(value: str) -> str:
+def word_of(value: str) -> str:
     """A value as a part of a folder's name, alike in every sweep; a hash replaces what cannot be part of one."""
     plain = re.sub(r"[^A-Za-z0-9.+-]+", "-", value).strip("-.")[:LONGEST_WORD]
     return plain if plain == value else f"{plain}~{hashlib.sha256(value.encode()).hexdigest()[:6]}"

@@ -157,12 +157,19 @@ class Training:
         self.precision = precision
 
     def run(
-        self, task: Task, folder: str | Path, listeners: Listeners | None = None, *, resume: bool = False
+        self,
+        task: Task,
+        folder: str | Path,
+        listeners: Listeners | None = None,
+        *,
+        resume: bool = False,
+        until: int | None = None,
     ) -> Outcome:
         """Trains, or continues a run, and leaves the weights to keep in the model.
 
         Writes `history.jsonl` and `checkpoints/` in the folder. With `resume` and no checkpoint the run starts; with
-        `resume` and a run that has ended, nothing is trained.
+        `resume` and a run that has ended, nothing is trained. After the epoch `until` it pauses, and resumes with the
+        same bits.
 
         Errors:
             ConfigError: the monitored metric is not measured, a changed setting would change the past, or a loss or
@@ -176,7 +183,7 @@ class Training:
         with session.opened():
             if task.warm and not session.place.updates:
                 session.report({"event": "start", "epoch": 0, **session.validate(0, [])})
-            while session.ended() is None:
+            while session.ended() is None and (until is None or session.place.epoch < until):
                 for parts in session.rest_of_epoch():
                     session.update(parts)
                 session.end_epoch()

@@ -93,14 +93,15 @@ class Outcome(NamedTuple):
     """How a run ended; its model holds the weights to keep.
 
     Args:
-        ended: `epochs` or `updates` when all were done, `patience` when validation was no better for too long.
+        ended: `epochs` or `updates` when all were done, `patience` when validation was no better for too long; None
+            when it pauses.
         before: whether it had ended before this call, so that nothing was trained.
         epochs, updates, seconds: how long it trained, all sessions together.
         best_epoch: the epoch whose validation was best, or None.
         best: the metrics of that validation.
     """
 
-    ended: Ended
+    ended: Ended | None
     before: bool
     epochs: int
     updates: int

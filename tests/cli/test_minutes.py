@@ -55,7 +55,7 @@ def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slo
     slow(20.0)
     said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1")
     assert said.code == 0, said.err
-    assert "1 minutes are too few for an epoch: 2 of its 4 updates are made" in said.err
+    assert "the minutes are too few for an epoch: 2 of its 4 updates are made" in said.err
     training = settings(here / "run")
     assert training["max_updates"] == 2
     assert "trained 1 epochs, 2 updates" in said.err
@@ -105,3 +105,20 @@ def test_python_takes_minutes_too(here):
     heard = []
     model.fit(rows, folder=here / "run", device="cpu", minutes=0.2, on_event=heard.append)
     assert heard and settings(here / "run")["epochs"] >= 1
+
+
+def test_effort_prints_a_table_of_what_was_tried_and_keeps_it(here, cli, refused):
+    said = cli("train", "tiny.yaml", "--out", "run", "--effort", "2", "--minutes", "9")
+    assert said.code == 0, said.err
+    tried = json.loads((here / "run/effort.json").read_text())["trials"]
+    head, *rows = said.out.splitlines()[: len(tried) + 1]
+    assert head.split()[:2] == ["candidate", "loss"] and "weight" in head
+    assert [row.split()[0] for row in rows] == [trial["candidate"] for trial in tried] and len(tried) == 4
+    assert "effort 2, 9 minutes; on the validation split loss" in said.out
+    assert "of test" in said.out.splitlines()[-2] or "next: ostinato predict run" in said.out
+    again = cli("train", "tiny.yaml", "--out", "run", "--effort", "2", "--resume", "--json")
+    assert again.json["effort"]["trials"] == tried and again.json["outputs"]["en"]
+    assert cli("predict", "run", "ein zwei").code == 0
+    assert cli("compare", "run", "run").code == 0
+    refused("train", "tiny.yaml", "--out", "run", "--effort", "6", says=["--effort", "1<=x<=5"])
+    assert "--effort" in cli("train", "--help").out

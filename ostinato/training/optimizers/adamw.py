@@ -29,6 +29,8 @@ class AdamW(Optimizer):
         does.
     """
 
+    variants = ({"learning_rate": 1e-3}, {"learning_rate": 1e-2}, {"weight_decay": 0.1})
+
     def __init__(
         self,
         *,

@@ -1,7 +1,8 @@
 """What an optimizer is: its settings, and torch's optimizer made from them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ class Optimizer(ABC):
     """
 
     learning_rate: float
+    variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
 
     @abstractmethod
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,0 +1,273 @@
+"""`train --effort`: candidates within a time, half of them stopped early, the best kept as one run."""
+
+import json
+import random
+import shutil
+
+import pytest
+import torch
+
+import ostinato
+from ostinato import api, registry
+from ostinato.errors import BundleError, ConfigError
+from ostinato.model.columns import input_settings, output_settings
+from ostinato.recipe.read import from_arguments
+from ostinato.run import bundle as bundles
+from ostinato.run import train as run_train
+from ostinato.run.run import Run
+from ostinato.sweeps import effort, portfolio
+from ostinato.training.loop import Training
+from ostinato.training.task import Interrupted
+
+WORDS = {"good": "up", "fine": "up", "nice": "up", "bad": "down", "poor": "down", "sad": "down"}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def rows(number, seed=0):
+    draw = random.Random(seed)
+    drawn = ([draw.choice([*WORDS]) for _ in range(3)] for _ in range(number))
+    return [{"text": " ".join(words), "mood": WORDS[draw.choice(words)]} for words in drawn]
+
+
+def recipe(given=(), training=()):
+    return from_arguments(
+        {"text": {"type": "text", **dict(given)}},
+        {"mood": "category"},
+        training={"epochs": 4, "batch_rows": 16, **dict(training)},
+    )
+
+
+DATA = {"train": rows(48), "valid": rows(24, 1)}
+
+
+def fit(folder, size=2, given=(), training=(), data=DATA, **options):
+    notes = []
+    run = api.fit(
+        recipe(given, training),
+        folder,
+        data=data,
+        effort=size,
+        device="cpu",
+        say=notes.append,
+        **{"minutes": 9} | options,
+    )
+    return run, api.portfolio(run), notes
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder of effort 2, and what is kept of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        folder = tmp_path_factory.mktemp("effort") / "run"
+        return folder, *fit(folder)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole[0], tmp_path / "run")
+
+
+def settled(kept):
+    """What must not depend on the clock."""
+    return [(trial.candidate, trial.changes, trial.epochs, trial.stopped, trial.weight) for trial in kept.trials]
+
+
+def test_the_best_candidates_are_kept_as_one_run_that_is_no_worse_than_the_default(whole):
+    folder, run, kept, notes = whole
+    names = [trial.candidate for trial in kept.trials]
+    assert names[0] == "default" and "counted" in names and len(names) == 1 + effort.SIZES[2].candidates
+    stopped = [trial for trial in kept.trials if trial.stopped.startswith("stopped after epoch ")]
+    assert stopped and all(trial.weight == 0 and trial.minutes > 0 for trial in stopped)
+    assert {trial.stopped for trial in kept.trials if trial.weight} == {"trained"}
+    assert sum(trial.weight for trial in kept.trials) == pytest.approx(1)
+    assert kept.chosen["loss"] <= kept.default["loss"] and kept.chosen["mood.accuracy"] >= kept.default["mood.accuracy"]
+    assert {path.name for path in (folder / "members").iterdir()} == {
+        trial.candidate for trial in kept.trials if trial.weight
+    }
+    assert any("9 minutes" in note for note in notes)
+    # What was selected on cached distributions is what the run answers.
+    again = Run.load(folder)
+    report = api.evaluate(again, data=DATA["valid"], device="cpu")
+    assert report.outputs["mood"]["log_loss"].value == pytest.approx(kept.chosen["loss"], rel=1e-4)
+    assert report.outputs["mood"]["accuracy"].value == pytest.approx(kept.chosen["mood.accuracy"])
+    assert len(list(api.predict(run, rows=DATA["valid"], device="cpu"))) == 24
+
+
+def test_the_default_run_is_trained_as_without_effort(tmp_path):
+    fit(tmp_path / "one", 1, minutes=None)
+    _, kept, _ = fit(tmp_path / "two", 2, minutes=None)
+    assert kept.trials[0].candidate == "default"
+    events = [
+        [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        for folder in (tmp_path / "one", tmp_path / "two/members/default")
+        if folder.exists()
+    ]
+    losses = [[event["valid.loss"] for event in history if event["event"] == "epoch"] for history in events]
+    assert all(own == losses[0] for own in losses)
+    assert kept.trials[0].validation == pytest.approx(min(losses[0]))
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5])
+def test_a_run_that_was_stopped_is_continued_and_ends_with_the_same_members(whole, tmp_path, monkeypatch, calls):
+    _, uninterrupted, kept, _ = whole
+    trained, left = run_train.trained, calls
+
+    def interrupted(session, until=None):
+        nonlocal left
+        left -= 1
+        if not left:
+            outcome = trained(session, 1)
+            assert outcome.epochs == 1 or outcome.ended
+            raise Interrupted("stopped")
+        return trained(session, until)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_train, "trained", interrupted)
+        with pytest.raises(Interrupted):
+            fit(tmp_path / "run")
+    run, continued, _ = fit(tmp_path / "run", resume=True)
+    assert settled(continued) == settled(kept)
+    assert (run.bundle.members, continued.chosen) == (uninterrupted.bundle.members, kept.chosen)
+    _, finished, notes = fit(tmp_path / "run", resume=True)
+    assert finished == continued and any("this run is finished" in note for note in notes)
+
+
+def test_minutes_that_are_too_few_train_the_default_alone_and_say_so(tmp_path, monkeypatch):
+    measured = Training.seconds_of_update
+    monkeypatch.setattr(Training, "seconds_of_update", lambda *given: measured(*given) * 0 + 30.0)
+    run, kept, notes = fit(tmp_path / "run", minutes=1, given={"encoder": {"cell": "rnn"}})
+    assert run.bundle.members == {"default": 1}
+    assert {trial.stopped for trial in kept.trials[1:]} == {"no time for an epoch"}
+    assert any("the default run alone is trained" in note and "more --minutes" in note for note in notes)
+    assert any("the minutes are too few for an epoch" in note for note in notes)
+
+
+def test_a_recipe_that_gives_all_has_no_candidate(tmp_path):
+    notes = []
+    fixed = from_arguments(
+        {"x": {"type": "number", "encoder": "identity"}},
+        {"y": {"type": "number", "head": "regressor"}},
+        training={"epochs": 2, "batch_rows": 8, "optimizer": {"learning_rate": 0.01, "weight_decay": 0.0}, "seed": 1},
+    )
+    data = {"train": [{"x": float(x), "y": 2.0 * x} for x in range(24)], "valid": [{"x": 0.5, "y": 1.0}] * 4}
+    run = api.fit(fixed, tmp_path / "run", data=data, effort=2, minutes=1, device="cpu", say=notes.append)
+    assert run.bundle.members == {"default": 1} and len(api.portfolio(run).trials) == 1
+    assert any("the recipe gives all that its members could vary" in note for note in notes)
+
+
+@pytest.mark.parametrize("size", [0, 6, -1])
+def test_an_effort_is_a_number_from_1_to_5(tmp_path, size):
+    with pytest.raises(ConfigError, match=rf"effort {size}: there are 1, the default run alone, and 2, 3, 4, 5"):
+        fit(tmp_path / "run", size)
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_with_and_without_effort_are_not_mixed_up(copy, tmp_path):
+    fit(tmp_path / "plain", 1)
+    with pytest.raises(ConfigError, match="holds a run without --effort; leave it out"):
+        fit(tmp_path / "plain", 2, resume=True)
+    with pytest.raises(ConfigError, match="holds a run of --effort 2; continue it with --effort 2"):
+        fit(copy, 3, resume=True)
+    with pytest.raises(ConfigError, match="holds a run of --effort; continue it with the same --effort"):
+        fit(copy, 1, resume=True)
+    with pytest.raises(ConfigError, match="holds a run already; continue it with --resume"):
+        fit(copy, 2)
+    run, _, _ = fit(copy, 1, overwrite=True)
+    assert not run.bundle.members and not (copy / "members").exists() and api.portfolio(run) is None
+
+
+def test_python_takes_effort_too_and_saves_the_whole(tmp_path):
+    model = ostinato.Model({"text": "text"}, {"mood": "category"}, training={"epochs": 2, "batch_rows": 16})
+    model.fit(DATA["train"], DATA["valid"], effort=2, minutes=9, device="cpu")
+    answers = model.predict(["good fine", "bad poor"])
+    assert answers == ostinato.load(shutil.copytree(model.run.folder, tmp_path / "copy")).predict(
+        ["good fine", "bad poor"]
+    )
+    saved = model.save(tmp_path / "saved")
+    assert Run.load(saved).bundle.members and not list(saved.rglob("checkpoints"))
+
+
+def test_generated_answers_are_selected_by_their_loss(tmp_path):
+    pairs = [{"x": row["text"], "y": row["text"].upper()} for row in rows(32)]
+    small = from_arguments(
+        {"x": {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 4}}},
+        {"y": {"type": "text", "tokenizer": "word", "head": {"decoder": {"hidden_size": 4}}}},
+        training={"epochs": 1, "batch_rows": 16},
+    )
+    data = {"train": pairs, "valid": pairs[:8]}
+    run = api.fit(small, tmp_path / "run", data=data, effort=2, minutes=9, device="cpu")
+    kept = api.portfolio(run)
+    assert kept.chosen.keys() == {"loss", "y.loss"} and kept.chosen["loss"] <= kept.default["loss"]
+    loss = api.evaluate(run, data=pairs[:8], device="cpu").outputs["y"]["perplexity"].value
+    assert torch.tensor(loss).log() == pytest.approx(kept.chosen["loss"], rel=1e-3)
+
+
+def test_series_are_forecast_by_a_portfolio_too(tmp_path):
+    lines = [{"t": f"2013-01-{1 + at // 24:02} {at % 24:02}:00", "load": float(at % 24)} for at in range(24 * 20)]
+    series = from_arguments(
+        {"load": "series"},
+        {"ahead": {"of": "load", "horizon": 3, "lookback": 24}},
+        data={"time": "t", "split": {"valid": 72}},
+        training={"epochs": 1, "batch_rows": 64},
+    )
+    run = api.fit(series, tmp_path / "run", data={"train": lines}, effort=2, minutes=9, device="cpu")
+    kept = api.portfolio(run)
+    assert "head-linear-forecast" in [trial.candidate for trial in kept.trials if trial.stopped == "trained"]
+    assert kept.chosen["ahead.mae"] <= kept.default["ahead.mae"]
+    assert len(list(api.predict(run, rows=lines, device="cpu"))) == 1
+
+
+def candidates(user, most=99):
+    run_recipe = recipe(user)
+    return portfolio.candidates(run_recipe, run_recipe, most)
+
+
+def test_what_the_recipe_gives_is_not_varied():
+    changed = [path for candidate in candidates({}) for path in candidate.changes]
+    assert {"inputs.text.tokenizer", "inputs.text.encoder", "inputs.text.encoder.cell"} <= {*changed}
+    changed = [path for candidate in candidates({"tokenizer": "word"}) for path in candidate.changes]
+    assert "inputs.text.tokenizer" not in changed and "inputs.text.encoder.cell" in changed
+    changed = [path for candidate in candidates({"encoder": {"cell": "rnn"}}) for path in candidate.changes]
+    assert {"inputs.text.encoder.cell", "inputs.text.encoder"}.isdisjoint(changed)
+
+
+def test_each_candidate_differs_and_its_folder_too():
+    listed = candidates({})
+    assert len({candidate.name for candidate in listed}) == len(listed) > 20
+    plain = [json.dumps(candidate.recipe.plain(), sort_keys=True) for candidate in listed]
+    assert len({*plain, json.dumps(recipe().plain(), sort_keys=True)}) == len(plain) + 1
+
+
+def test_other_seeds_are_tried_only_where_they_set_no_other_rows_aside():
+    assert not [candidate for candidate in candidates({}) if "training.seed" in candidate.changes]
+    named = from_arguments({"text": "text"}, {"mood": "category"}, data={"train": "a.tsv", "valid": "b.tsv"})
+    seeds = [c.changes["training.seed"] for c in portfolio.candidates(named, named, 40) if "training.seed" in c.changes]
+    assert {2, 3} <= {*seeds}
+
+
+@pytest.mark.parametrize("room", ["encoders", "heads", "optimizers", "modalities"])
+def test_what_members_propose_are_settings_of_theirs(room):
+    for name in registry.names(room):
+        classes = [registry.settings_class(room, name)] if room != "modalities" else []
+        if room == "modalities":
+            classes = [input_settings(name), output_settings(name)]
+        for proposal in registry.component(room, name).variants:
+            taken = [cls for cls in classes if proposal.keys() <= cls.model_fields.keys()]
+            assert taken, f"{name}: {proposal}"
+            taken[0].model_validate({"type": name, **proposal})
+
+
+def test_a_damaged_table_is_named(copy):
+    run = Run.load(copy)
+    (copy / bundles.EFFORT).write_text("{")
+    with pytest.raises(BundleError, match=r"effort\.json: damaged"):
+        api.portfolio(run)
