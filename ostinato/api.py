@@ -299,6 +299,23 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
 
 
+def sampling(run: Run, sets: Iterable[str], temperature: float | None, top_p: float | None) -> list[str]:
+    """`search.x=y` for a search that draws at this temperature from this share of probability; at 0 for a greedy one.
+
+    Args:
+        run: whose search is changed.
+        sets: further changes.
+        temperature: below 1 sharpens, above 1 flattens; None: the search's own.
+        top_p: the share of probability that may be drawn; None: the search's own.
+    """
+    values = {"temperature": temperature or None, "top_p": top_p}
+    changes = [f"search.{name}={value}" for name, value in values.items() if value is not None]
+    if temperature == 0:
+        return ["search=greedy", *sets, *changes]
+    draws = not changes or "temperature" in type(run.recipe.settings.search).model_fields
+    return [*([] if draws else ["search=sample"]), *sets, *changes]
+
+
 def evaluate(
     runs: Runs,
     *,

@@ -27,6 +27,11 @@ from ostinato.run.run import Run
 from ostinato.training.task import Progress
 
 
+def _printed(piece: str) -> None:
+    """Prints a piece of an answer at once."""
+    print(piece, end="", flush=True)
+
+
 class Model:
     """A model from named inputs and outputs, with scikit-learn's habits: fit, predict, evaluate, save.
 
@@ -232,7 +237,7 @@ class Model:
     def stream(
         self,
         text: str,
-        on_piece: Callable[[str], None],
+        on_piece: Callable[[str], None] = _printed,
         *,
         stop: Sequence[str] = (),
         sets: Iterable[str] = (),
@@ -242,7 +247,7 @@ class Model:
 
         Args:
             text: the input.
-            on_piece: receives each piece of the answer.
+            on_piece: receives each piece of the answer; by default it is printed.
             stop: texts before which the answer ends.
             sets: as `predict` takes them.
             seed: of a search that draws at random.

@@ -1,12 +1,14 @@
 """Predict with a trained run: a line in, a prediction out."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
+from ostinato import files
 from ostinato.cli.options import device_option, json_option, note, seed_option, set_option
-from ostinato.files import as_json as as_json_text
 
 
 @click.command("predict")
@@ -22,7 +24,7 @@ from ostinato.files import as_json as as_json_text
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a table (csv, jsonl, parquet): the columns of --input, the answers and their probabilities.",
+    help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; or a text (txt).",
 )
 @click.option("--probabilities", is_flag=True, help="In --output a column for the probability of each label.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
@@ -39,6 +41,23 @@ from ostinato.files import as_json as as_json_text
 @click.option(
     "--stream", is_flag=True, help="Print the answer to one TEXT while it is generated (search greedy or sample)."
 )
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    metavar="T",
+    help="Draw the answer: below 1 safer, above 1 bolder; 0: greedy.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(min=0, max=1),
+    metavar="P",
+    help="Draw from the likeliest symbols of this share alone.",
+)
+@click.option(
+    "--escape/--no-escape",
+    default=None,
+    help="Show line breaks and tabs of a text as \\n and \\t; the default with --input, whose answers are a line each.",
+)
 @set_option
 @seed_option
 @device_option
@@ -53,6 +72,9 @@ def predict(
     attention: Path | None,
     stops: tuple[str, ...],
     stream: bool,
+    temperature: float | None,
+    top_p: float | None,
+    escape: bool | None,
     sets: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -61,8 +83,10 @@ def predict(
     """Predict with a trained RUN: each TEXT, or each line of --input, gives one line of standard output.
 
     With --output FILE the answers go into a table, and TEXT may be the file of --input: predict RUN TABLE --output
-    FILE. Run folders before the first TEXT join the RUN as an ensemble. Several outputs are separated by tabs; tabs and
-    line breaks within an answer are escaped. With --json each line is one JSON object. Notes go to standard error.
+    FILE. Run folders before the first TEXT join the RUN as an ensemble. A generated text keeps its line breaks; several
+    outputs are separated by tabs, and tabs and line breaks within an answer are then escaped. In a TEXT that the answer
+    continues, \\n and \\t are a line break and a tab. With --json each line is one JSON object. Notes go to standard
+    error.
     """
     from ostinato import api
     from ostinato.cli.reports import lines_of
@@ -82,43 +106,57 @@ def predict(
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
         raise click.UsageError("give TEXT or --input, not both")
-    stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in stops]
-    if stream:
-        if len(texts) != 1 or len(folders) > 1 or n_best or attention or as_json:
-            raise click.UsageError(
-                "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
-            )
-        api.stream(
-            run,
-            texts[0],
-            lambda piece: click.echo(piece, nl=False),
-            stop=stop,
-            sets=sets,
-            seed=seed or 0,
-            device=device,
+    if stream and (len(texts) != 1 or len(folders) > 1 or n_best or attention or as_json):
+        raise click.UsageError(
+            "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
         )
+    as_table = output is not None and writer_of(output, "--output") is not None
+    runs = api.loaded_runs(folders, device, note)
+    stop = [_unescaped(text) for text in stops]
+    prompts = [_unescaped(text) for text in texts] if runs[0].graph.continues else list(texts)
+    sets = tuple(api.sampling(runs[0], sets, temperature, top_p))
+    if stream:
+        pieces = partial(click.echo, nl=False)
+        api.stream(runs[0], prompts[0], _escaped(pieces) if escape else pieces, stop=stop, sets=sets, seed=seed or 0)
         click.echo()
         return
-    if output is not None:
-        writer_of(output, "--output")
-    runs = api.loaded_runs(folders, device, note)
     predictions = api.predict(
         runs,
-        list(texts) if source is None else None,
+        prompts if source is None else None,
         source=source,
         n_best=n_best,
         stop=stop,
         sets=sets,
         seed=seed or 0,
         attention=attention,
-        cells=output is not None,
+        cells=as_table,
         say=note,
     )
-    if output is not None:
+    if as_table:
         note(api.write_predictions(runs[0], predictions, output, probabilities=probabilities))
         return
-    for prediction in predictions:
+    escape = source is not None if escape is None else escape
+    lines = (
+        line
+        for prediction in predictions
         for line in (
-            [as_json_text(prediction.to_json())] if as_json else lines_of(prediction, ranked=n_best is not None)
-        ):
-            click.echo(line)
+            [files.as_json(prediction.to_json())]
+            if as_json
+            else lines_of(prediction, ranked=n_best is not None, escape=escape)
+        )
+    )
+    if output is not None:
+        files.write(output, "".join(f"{line}\n" for line in lines))
+        note(f"{output}: the answers as text")
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\n", "\n").replace("\\t", "\t")
+
+
+def _escaped(hear: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes on pieces of a text with their line breaks and tabs escaped."""
+    return lambda piece: hear(piece.replace("\n", "\\n").replace("\t", "\\t"))

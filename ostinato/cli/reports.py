@@ -96,10 +96,15 @@ def _group_lines(by: Groups | None) -> list[str]:
     return [*lines, *by.notes]
 
 
-def lines_of(prediction: Prediction, *, ranked: bool) -> Iterator[str]:
-    """A line of the best answer of each output, separated by tabs; if `ranked`, rank, score and text of each answer."""
+def lines_of(prediction: Prediction, *, ranked: bool, escape: bool = True) -> Iterator[str]:
+    """A line of the best answer of each output, separated by tabs; if `ranked`, rank, score and text of each answer.
+
+    Without `escape` a text that is the only answer keeps its line breaks.
+    """
     if not ranked:
-        yield "\t".join(answer.text for answer in prediction.best.values())
+        best = list(prediction.best.values())
+        as_it_is = not escape and len(best) == 1 and isinstance(best[0].value, str)
+        yield best[0].value if as_it_is else "\t".join(answer.text for answer in best)
         return
     for output, answers in prediction.outputs.items():
         lead = f"{output}\t" if len(prediction.outputs) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ostinato import files
+from ostinato.data.read import FOREIGN, TABLES
 from ostinato.errors import ConfigError
 
 Record = Mapping[str, Any]
@@ -33,6 +35,8 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output") 
         DataError: the disk refuses it; the old content is intact.
     """
     writer = writer_of(path, where)
+    if writer is None:
+        raise ConfigError(f"{where} {path}: the ending is that of a text, not of a table; give {', '.join(WRITERS)}")
     with files.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}{files.PARTIAL}")
@@ -45,16 +49,19 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output") 
     return count
 
 
-def writer_of(path: Path, where: str) -> Callable[[Path, Iterator[Record]], int]:
-    """What writes a table with the ending of `path`.
+def writer_of(path: Path, where: str) -> Callable[[Path, Iterator[Record]], int] | None:
+    """What writes a table with the ending of `path`; None: the ending is that of a text.
 
     Errors:
-        ConfigError: there is none.
+        ConfigError: the ending is that of a file which is only read, or close to one of those that are written.
     """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise ConfigError(f"{where} {path}: the ending names no table that can be written; give {', '.join(WRITERS)}")
-    return writer
+    kind = path.suffix.lower()
+    if kind in WRITERS:
+        return WRITERS[kind]
+    known = {*TABLES, *(ending for endings in FOREIGN.values() for ending in endings)}
+    if not kind or kind in known or difflib.get_close_matches(kind, WRITERS, n=1, cutoff=0.7):
+        raise ConfigError(f"{where} {path}: no file of this ending is written; give {', '.join(WRITERS)}, or .txt")
+    return None
 
 
 def plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.model.continuation import pieces_of
 from ostinato.registry import settings_class
-from ostinato.run.predict import Prompt, answers, encodings, prompt_of
+from ostinato.run.predict import Prompt, answers, encodings, prompt_of, shown
 from ostinato.run.run import Row, Run
 from ostinato.run.stops import Stops
 from ostinato.searches.contract import Search
@@ -82,7 +82,7 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
     def hear_step(step: Any) -> None:
         nonlocal passed
         generated.append(step)
-        text = modality.write(stops.sure(prompt.without(modality.decode(generated), 0))).removesuffix(closing)
+        text = shown(modality, stops.sure(prompt.without(modality.decode(generated), 0))).removesuffix(closing)
         if not text.endswith(UNFINISHED) and text.startswith(passed):
             hear(text[len(passed) :])
             passed = text
@@ -93,7 +93,7 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
         ((best, *_),) = search.search(
             listening, prompt.state, prompt.longest, prompt.seeds, attention=False, first=prompt.first
         )
-    whole = modality.write(stops.cut(prompt.without(modality.decode(best.symbols), 0)))
+    whole = shown(modality, stops.cut(prompt.without(modality.decode(best.symbols), 0)))
     hear(whole[len(passed) :] if whole.startswith(passed) else "")
     return whole
 

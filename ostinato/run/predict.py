@@ -79,6 +79,11 @@ class Answer:
     entities: Sequence[Any] | None = None
 
 
+def shown(modality: Modality, value: Any) -> str:
+    """A raw value as a person reads it: a text with its line breaks, anything else as a field."""
+    return value if isinstance(value, str) else modality.write(value)
+
+
 def ranks_labels(run: Run, output: str) -> bool:
     """Whether an output has a second best answer without a search: one label for each example."""
     return bool(labels_of(run, output)) and not run.modalities[f"outputs.{output}"].spec.multilabel
