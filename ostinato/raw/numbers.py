@@ -15,8 +15,16 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?")
 """The signs of a missing number in a field of text, in any case; `?` as in sktime's and Weka's files."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+", re.ASCII)
-_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_SPACED = re.compile(r"[+-]?\d{1,3}([ \u00a0\u2009\u202f]\d{3})+([.,]\d*)?", re.ASCII)
+"""Groups of thousands between spaces, also those that do not break a line."""
+_GROUPED = re.compile(r"\d{1,3}(?:(?:,\d{3})+(?:\.\d*)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d*|(?:'\d{3})+(?:\.\d*)?)", re.ASCII)
+"""Groups of thousands as in 1,234.5, 1.234.567, 1.234,5 and 1'234.5."""
+_COMMA = re.compile(r"\d*,\d+", re.ASCII)
+_UNIT = r"([%\u2030\u00b0$\u00a2-\u00a5\u20a0-\u20bf]|[^\W\d_]{1,3})"
+_UNITS = re.compile(rf"(?<=^[(-]){_UNIT}\s*|^{_UNIT}\s*|\s*{_UNIT}$")
+"""What is written before or after an amount: percent, degrees, a currency's sign or letters."""
+_MINUS = str.maketrans("\u2212\u2012\u2013\ufe63\uff0d", "-----")
+_CODE, _WITH_E = re.compile(r"0\d+|\d{16,}", re.ASCII), re.compile(r"\d+[eE]\d+", re.ASCII)
 
 
 def as_number(raw: Any) -> float | None:
@@ -43,12 +51,49 @@ def _of_text(text: str) -> float | None:
         return _finite(float(text))
     if text.casefold().lstrip("+-") in ("inf", "infinity"):
         return _finite(math.inf)
-    hint = ""
-    if _THOUSANDS.fullmatch(text) or text.count(",") > 1 and text.replace(",", "").isdecimal():
-        hint = f"; leave out the separators of thousands: {text.replace(',', '')}"
-    elif _COMMA.fullmatch(text):
-        hint = f"; write a decimal point: {text.replace(',', '.')}"
-    raise DataError(f"a number is needed, not {text[:40]!r}{hint}")
+    raise DataError(f"a number is needed, not {text[:40]!r}{_hint(text[:40])}")
+
+
+def readings(text: str) -> dict[str, str]:
+    """How to write a number that a person can read in this text, by what the person must decide; empty where there is
+    none, and with two entries where it may be either."""
+    plain = text.strip().translate(_MINUS)
+    bare = _UNITS.sub("", plain).strip()
+    negative = bare.startswith("(") and bare.endswith(")") or bare.startswith("-") or bare.endswith("-")
+    digits = bare.strip("()+-").strip()
+    sign = "-" if negative else ""
+    if _NUMBER.fullmatch(digits) and digits != text:
+        return {"write only the number": f"{sign}{digits}"}
+    if _SPACED.fullmatch(digits):
+        return {"leave out the separators of thousands": sign + re.sub(r"\s", "", digits).replace(",", ".")}
+    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
+        thousands, decimal = digits.replace(",", ""), digits.replace(",", ".")
+        return {
+            "where the comma separates thousands write": f"{sign}{thousands}",
+            "where it is a decimal comma write": f"{sign}{decimal}",
+        }
+    if _GROUPED.fullmatch(digits):
+        whole, point, rest = digits.rpartition(max(".,", key=digits.rfind))
+        if digits.count(point) > 1 or not point:
+            whole, rest = digits, ""
+        number = re.sub(r"[.,']", "", whole) + (f".{rest}" if rest else "")
+        return {"leave out the separators of thousands": f"{sign}{number}"}
+    if _COMMA.fullmatch(digits):
+        return {"write a decimal point": sign + digits.replace(",", ".")}
+    return {}
+
+
+def _hint(text: str) -> str:
+    ways = [f"{way}: {number}" for way, number in readings(text).items()]
+    whole = "; do so in the whole column, or read it as category or text" if ways else ""
+    return "".join(f"; {way}" for way in ways) + whole
+
+
+def are_codes(cells: Sequence[Any]) -> bool:
+    """Whether cells are written in digits and would lose something as numbers: leading zeros, digits beyond the 15 that
+    64 bits keep, or an E that is no exponent, as in 1E10 and nothing but such."""
+    texts = [str(cell).strip() for cell in cells if isinstance(cell, (str, int)) and not isinstance(cell, bool)]
+    return any(map(_CODE.fullmatch, texts)) or bool(texts) and all(map(_WITH_E.fullmatch, texts))
 
 
 def _finite(number: float) -> float:

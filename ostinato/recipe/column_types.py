@@ -11,7 +11,7 @@ from typing import Any
 
 from ostinato.data.series import times_of
 from ostinato.errors import DataError
-from ostinato.raw.numbers import as_number
+from ostinato.raw.numbers import are_codes, as_number, readings
 
 EACH_LABEL = 5
 """A label is seen so often on average; text and measurements mostly differ from row to row."""
@@ -70,12 +70,24 @@ def _guessed(cells: Sequence[Any]) -> Guess:
         return Guess("category", "true or false")
     if any(isinstance(cell, (list, tuple)) for cell in cells):
         return _of_lists([list(cell) for cell in cells if isinstance(cell, (list, tuple))])
-    if (numbers := numbers_in(cells)) is not None:
+    numbers = numbers_in(cells)
+    if numbers is not None and not are_codes(cells):
         return _of_numbers(numbers)
     texts = [str(cell) for cell in cells]
+    if numbers is not None:
+        kind, different = "category" if _are_labels(texts) else "text", len(set(texts))
+        reason = f"{different:,} different codes such as {_short(texts[0])}, which lose zeros or digits as numbers"
+        return Guess(kind, reason, "for amounts write number")
+    written = [text for text in texts if not any(map(str.isalpha, text)) and readings(text)]
+    if written and all(readings(text) or numbers_in([text]) is not None for text in texts):
+        return Guess("number", f"numbers with signs that have to go first, such as {_short(written[0])}")
+    return _of_texts(texts)
+
+
+def _of_texts(texts: Sequence[str]) -> Guess:
     different = Counter(text.strip() for text in texts)
     share = f"{len(different):,} different values in {len(texts):,} rows"
-    if len(different) * EACH_LABEL <= len(texts) and len(different) <= MOST_LABELS:
+    if _are_labels(texts):
         shown = ", ".join(_short(label) for label, _ in different.most_common(3))
         is_sure = (
             len(texts) >= SURE_ROWS and len(different) * 2 * EACH_LABEL <= len(texts) and max(map(len, different)) <= 60
@@ -92,6 +104,11 @@ def _guessed(cells: Sequence[Any]) -> Guess:
         reason = f"{len(vocabulary):,} different words over and over in {len(texts):,} rows"
         return Guess("tokens", reason, "for sentences write text, whose pieces also cover words never seen")
     return Guess("text", f"{share}, {mean:.1f} words each")
+
+
+def _are_labels(texts: Sequence[str]) -> bool:
+    different = len({text.strip() for text in texts})
+    return different * EACH_LABEL <= len(texts) and different <= MOST_LABELS
 
 
 def _of_parts(cells: Sequence[Any]) -> Guess | None:

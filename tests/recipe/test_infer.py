@@ -45,6 +45,9 @@ COLUMNS = {
     "dna": (DNA, {"type": "tokens", "separator": ""}, False),
     "turns": (TURNS, "tokens", False),
     "features": (FEATURES, {"type": "tokens", "separator": ";"}, False),
+    "zips": ([f"{row % 20:05}" for row in range(100)], "category", False),
+    "ids": ([str(10**18 + row % 9) for row in range(100)], "category", False),
+    "grouped": ([f"{row + 10},{row:03}" for row in range(100)], "number", True),
     "names": ([f"person {row}" for row in range(100)], "text", True),
 }
 

@@ -1,0 +1,62 @@
+"""Numbers as people write them: what is read, and that each advice for what is not is a number that is read."""
+
+import pytest
+
+from ostinato.errors import DataError
+from ostinato.raw.numbers import are_codes, as_number, readings
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("30,000", [30000, 30]),
+        ("-1,250", [-1250, -1.25]),
+        ("1,234,567", [1234567]),
+        ("1,234.5", [1234.5]),
+        ("64.037,00", [64037]),
+        ("1.234.567", [1234567]),
+        ("1'234.50", [1234.5]),
+        ("30,5", [30.5]),
+        ("0,125", [0.125]),
+        ("$64005.00", [64005]),
+        ("$1,234.50", [1234.5]),
+        ("64,50 €", [64.5]),
+        ("32.0%", [32]),
+        ("\u22125.5", [-5.5]),
+        ("(64.50)", [-64.5]),
+        ("12.5-", [-12.5]),
+        ("64\u202f037,5", [64037.5]),
+        ("1 234 567", [1234567]),
+        ("3.5 kg", [3.5]),
+        ("-$3.50", [-3.5]),
+    ],
+)
+def test_each_advised_number_is_read_and_none_is_chosen_where_two_are_meant(text, numbers):
+    ways = readings(text)
+    assert [as_number(number) for number in ways.values()] == numbers
+    with pytest.raises(DataError) as error:
+        as_number(text)
+    assert all(f"{way}: {number}" in str(error.value) for way, number in ways.items())
+
+
+@pytest.mark.parametrize("text", ["2023-01-31", "abc", "12,34,5", "1,2,3", "", "-", "12:30", "a 1 b 2"])
+def test_what_is_no_number_gets_no_advice(text):
+    assert readings(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (["01427", "6416"], True),
+        (["007"], True),
+        (["1234567890123457018"], True),
+        ([1234567890123457018], True),
+        (["1E10", "2E05"], True),
+        (["1E10", "2.5"], False),
+        (["0", "0.5", "10"], False),
+        ([0, 5, 10], False),
+        ([True, False], False),
+    ],
+)
+def test_codes_are_digits_that_a_number_would_lose(cells, codes):
+    assert are_codes(cells) is codes
