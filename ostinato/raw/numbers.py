@@ -17,7 +17,9 @@ MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}([ \u00a0\u2009\u202f]\d{3})+([.,]\d*)?", re.ASCII)
 """Groups of thousands between spaces, also those that do not break a line."""
-_GROUPED = re.compile(r"\d{1,3}(?:(?:,\d{3})+(?:\.\d*)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d*|(?:'\d{3})+(?:\.\d*)?)", re.ASCII)
+_GROUPED = re.compile(
+    r"\d{1,3}(?:(?:,\d{3})+(?:\.\d*)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d*|(?:'\d{3})+(?:\.\d*)?)", re.ASCII
+)
 """Groups of thousands as in 1,234.5, 1.234.567, 1.234,5 and 1'234.5."""
 _COMMA = re.compile(r"\d*,\d+", re.ASCII)
 _UNIT = r"([%\u2030\u00b0$\u00a2-\u00a5\u20a0-\u20bf]|[^\W\d_]{1,3})"
