@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ostinato import files
-from ostinato.data.write import write_table
+from ostinato.data.write import write_table, writer_of
 from ostinato.errors import ConfigError
+from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation.compare import compare as compare_runs
 from ostinato.evaluation.costs import costs
 from ostinato.evaluation.doubts import doubts
+from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.predictions import chunks, predict_all
 from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
@@ -341,6 +343,40 @@ def evaluate(
     )
     if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
         _keep(loaded[0], report)
+    return report
+
+
+def errors(
+    run: OneRun,
+    *,
+    split: str | None = None,
+    data: Any = None,
+    output: Path | None = None,
+    roots: Sequence[Path] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
+) -> ErrorReport:
+    """The held-out rows by their loss, with likely label errors and labels that are written almost alike.
+
+    Args:
+        run: whose held-out rows they are.
+        split: valid or test; test by default where there is one.
+        data: other rows with the same columns.
+        output: a table that all of them are written to.
+        roots: folders of data sets.
+        device: to compute on, where the run is loaded.
+        say: receives notes.
+
+    Errors:
+        ConfigError: the run knows no such split, or no table has the ending of `output`.
+        DataError: the rows cannot be read, or `output` cannot be written.
+    """
+    if output is not None:
+        writer_of(output, "--output")
+    (loaded,) = loaded_runs(run, device, say)
+    report = error_analysis.errors(loaded, split=split, data=data, roots=roots)
+    if output is not None:
+        say(f"{output}: {write_table(output, report.records(loaded)):,} rows")
     return report
 
 

@@ -21,6 +21,7 @@ VERBS = (
     "train",
     "sweep",
     "evaluate",
+    "errors",
     "predict",
     "suggest",
     "score",

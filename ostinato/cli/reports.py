@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ostinato.cli.options import table
 from ostinato.evaluation.confusion import Confusion
+from ostinato.evaluation.errors import ErrorReport, HeldOut
 from ostinato.evaluation.report import Backtest, Groups, Report, Spread
 from ostinato.evaluation.verdict import Verdict
 from ostinato.metrics.contract import Measured
@@ -117,6 +118,57 @@ def tried_lines(portfolio: Portfolio | None) -> list[str]:
         return []
     heads, *rows = portfolio.rows()
     return [table(rows, heads), portfolio.summary(), ""]
+
+
+def error_lines(report: ErrorReport, top: int) -> list[str]:
+    """The rows of the highest loss, those whose label is likely wrong, and labels that are written almost alike."""
+    lines = []
+    for output in {output: None for row in report.rows for output in row.outputs}:
+        rows = sorted((row for row in report.rows if output in row.outputs), key=lambda row: -row.outputs[output].loss)
+        wrong = [row.outputs[output].wrong for row in rows if row.outputs[output].wrong is not None]
+        counted = f"{sum(wrong):,} of {len(wrong):,} rows of {report.split} are predicted wrongly"
+        lines += [f"{output}: {counted if wrong else f'{len(rows):,} rows of {report.split}'}; loss in nats per target"]
+        heads = ("loss", "where", "text {true>predicted}")
+        if any(row.outputs[output].marked is None for row in rows):
+            answered = any(row.outputs[output].predicted is not None for row in rows)
+            heads = ("loss", "true", *(["predicted"] if answered else []), "where", "read")
+        lines += [table([_error_cells(row, output) for row in rows[:top]], heads)]
+        likely = report.likely(output)
+        if likely:
+            lines += ["", f"{output}: labels that are likely wrong in the data, {len(likely):,} by confident learning:"]
+            cells = [
+                (row.outputs[output].expected, "->", row.outputs[output].likely or "", row.place, _excerpt(row))
+                for row in likely[:top]
+            ]
+            lines += [table(cells)]
+        groups = report.similar.get(output, [])
+        if groups:
+            lines += [
+                "",
+                f"{output}: labels that are written almost alike (rows of training); mend the data if they are one:",
+            ]
+            lines += ["  ".join(f"{label!r} ({count:,})" for label, count in group.items()) for group in groups]
+        lines.append("")
+    more = max(0, len(report.rows) - top)
+    return [*lines, *([f"{more:,} more rows: --top N, or --output FILE for all of them"] if more else [])]
+
+
+def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
+    judged = row.outputs[output]
+    if judged.marked is not None:
+        return f"{judged.loss:.3f}", row.place, judged.marked
+    texts = [_short(text) for text in (judged.expected, judged.predicted) if text is not None]
+    return f"{judged.loss:.3f}", *texts, row.place, _excerpt(row)
+
+
+def _excerpt(row: HeldOut) -> str:
+    return _short("  ".join(str(value) for value in row.prediction.inputs.values()), 80)
+
+
+def _short(text: str, width: int = 30) -> str:
+    """A text on one line of bounded width."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def verdict_lines(verdict: Verdict | None, following: str | None) -> list[str]:

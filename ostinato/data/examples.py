@@ -116,6 +116,10 @@ class Examples(ABC):
         """Where an example comes from, for messages: `file.tsv line 17`."""
         return self.source.place(int(self.part_rows([number])[0]))
 
+    def cells(self) -> Iterator[dict[str, Any]]:
+        """The cells of each example as its table has them, by column; nothing where examples are windows."""
+        return iter(())
+
     def column(self, name: str) -> list[Any]:
         """The cell of a column for each example: the groups of a report."""
         return self.source.column(name, self.rows)
@@ -211,6 +215,10 @@ class RowExamples(Examples):
             cells[column] = (cell or "" for cell in self.source.cells(column, self.rows))
         for values in zip(*cells.values()):
             yield dict(zip(cells, values))
+
+    def cells(self) -> Iterator[dict[str, Any]]:
+        names = self.source.columns
+        return (dict(zip(names, row)) for row in zip(*(self.source.cells(name, self.rows) for name in names)))
 
     @cached_property
     def _lengths(self) -> Mapping[str, np.ndarray]:

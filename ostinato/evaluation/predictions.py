@@ -75,16 +75,11 @@ def predict_all(
         DataError: there is an output that no row has.
     """
     run = runs[0]
-    # What continues an input is measured by its scores alone: a continuation of its own has no reference.
-    answered = [
-        output
-        for output in run.outputs
-        if any(set(PREDICTED) & set(metric.needs) for metric in metrics_of(run, output).values())
-    ]
+    answered = answered_outputs(run)
     columns = {output: _Columns(run, output, output in answered) for output in run.outputs}
     left_out: dict[str, list[int]] = {}
     total = 0
-    for pairs in chunks(_usable(run, examples, left_out)):
+    for pairs in chunks(usable(run, examples, left_out)):
         numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
         place = partial(_place, examples, numbers)
         predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
@@ -101,7 +96,19 @@ def predict_all(
     return SplitPredictions(total, known, {output: column.numbers for output, column in columns.items()})
 
 
-def _usable(run: Run, examples: Examples, left_out: dict[str, list[int]]) -> Iterator[tuple[int, Row]]:
+def answered_outputs(run: Run) -> list[str]:
+    """The outputs whose answers are compared with references.
+
+    What continues an input is measured by its scores alone: a continuation of its own has no reference.
+    """
+    return [
+        output
+        for output in run.outputs
+        if any(set(PREDICTED) & set(metric.needs) for metric in metrics_of(run, output).values())
+    ]
+
+
+def usable(run: Run, examples: Examples, left_out: dict[str, list[int]]) -> Iterator[tuple[int, Row]]:
     """The rows that can be predicted, by number; the numbers of the others go into `left_out` by what they lack."""
     for number, row in enumerate(examples.raw()):
         lack = run.lacks(row)

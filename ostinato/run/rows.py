@@ -65,8 +65,18 @@ class Rows(NamedTuple):
         return dated
 
 
-def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = ()) -> Examples:
+def of_split(
+    run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: Sequence[str] = (), whole: bool = False
+) -> Examples:
     """The examples of a split (train, valid or test) as the run knows it, or of other `data`; raw, not encoded.
+
+    Args:
+        run: whose split it is.
+        split: its name.
+        data: other rows.
+        roots: folders of data sets.
+        extra: further columns that are read.
+        whole: whether all columns of a table are.
 
     Errors:
         ConfigError: the run knows no such split.
@@ -86,7 +96,8 @@ def of_split(run: Run, split: str, data: Any, roots: Sequence[Path], *, extra: S
     columns = columns_of(settings)
     wanted = list(dict.fromkeys([*columns.values(), *extra, *alternatives]))
     where = f"data.{split}" if data is None else "data"
-    table = open_table(source, columns=wanted, base=base, data_root=roots, where=where)
+    every = whole and (is_frame(source) or not isinstance(source, (str, Path)) or is_table(str(source)))
+    table = open_table(source, columns=None if every else wanted, base=base, data_root=roots, where=where)
     rows = set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
     if split == "train" and data is None and settings.data.fraction < 1:
         rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)

@@ -332,3 +332,14 @@ def test_demo_shows_its_metric_answers_and_picture(here, cli, monkeypatch):
     )
     assert (here / "demo" / "attention.png").read_bytes().startswith(b"\x89PNG")
     assert "written" in cli("demo", "--out", "demo").out, "called again it shows the same run"
+
+
+def test_errors_shows_the_worst_rows_and_writes_all_of_them(trained, tmp_path, cli, refused):
+    shown = cli("errors", trained, "--top", "2", "--split", "valid", "--output", tmp_path / "rows.jsonl")
+    assert (
+        shown.code == 0 and "en: 8 rows of valid; loss in nats per target" in shown.out and "6 more rows" in shown.out
+    )
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert len(rows) == 8 and {"de", "en", "en_predicted", "en_loss"} <= rows[0].keys()
+    assert len(cli("errors", trained, "--top", "2", "--json").json["rows"]) == 2
+    refused("errors", trained, "--output", "rows.xlsx", says=["rows.xlsx", ".csv, .jsonl, .parquet"])

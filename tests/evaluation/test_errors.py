@@ -1,0 +1,102 @@
+"""The held-out rows by loss, likely label errors, labels that are written almost alike."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ostinato
+from ostinato import api
+from ostinato.cli.reports import error_lines
+from ostinato.evaluation.errors import likely_labels, similar_labels
+
+
+def test_confident_learning_by_hand():
+    shares = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.55, 0.45]])
+    own = np.array([0, 0, 0, 1, 1, 1])
+    # t[0] = (0.9 + 0.7 + 0.2) / 3 = 0.6, t[1] = (0.4 + 0.9 + 0.45) / 3 = 0.583: row 2 reaches t[1], row 3 reaches t[0],
+    # row 5 reaches neither.
+    assert likely_labels(shares, own).tolist() == [-1, -1, 1, 0, -1, -1]
+
+
+def test_a_label_that_the_model_agrees_with_is_never_named_and_one_without_rows_never_likely():
+    shares = np.array([[0.6, 0.3, 0.1], [0.9, 0.05, 0.05], [0.5, 0.2, 0.3]])
+    # t[1] = 0.2: every row but the second reaches it, and only the last has label 1.
+    assert likely_labels(shares, np.array([0, 0, 1])).tolist() == [-1, -1, -1]
+    assert likely_labels(shares, np.array([1, 0, 0])).tolist() == [-1, -1, -1]
+
+
+def test_labels_that_are_written_almost_alike():
+    counts = {"Low": 9, "low": 2, " LOW": 1, "high": 5, "New York": 3, "new-york": 1, "type 1": 4, "type 2": 4}
+    assert similar_labels(counts) == [{"Low": 9, "low": 2, " LOW": 1}, {"New York": 3, "new-york": 1}]
+    assert similar_labels({"positive": 90, "positve": 2, "negative": 80}) == [{"positive": 90, "positve": 2}]
+    assert similar_labels({"cat": 5, "bat": 5, "+": 1, "-": 1, "version1": 2, "version2": 2}) == []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two labels; one of its validation rows has the wrong one."""
+    folder = tmp_path_factory.mktemp("errors")
+    rows = [("sun warm", "good"), ("rain cold", "bad")] * 12
+    valid = [("sun", "good"), ("rain", "bad"), ("warm sun", "good"), ("cold rain", "bad"), ("sun warm", "bad")]
+    for name, listed in (("train", [*rows, ("rain", "Bad")]), ("valid", valid)):
+        with open(folder / f"{name}.csv", "w", newline="") as file:
+            csv.writer(file).writerows([("id", "text", "label"), *((at, *row) for at, row in enumerate(listed))])
+    model = ostinato.Model(
+        {"text": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
+        {"label": "category"},
+        data={"train": str(folder / "train.csv"), "valid": str(folder / "valid.csv")},
+        training={"epochs": 15, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
+    )
+    return model.fit(folder=folder / "run", device="cpu").run
+
+
+def test_the_worst_row_comes_first_and_its_label_is_likely_wrong(run):
+    report = api.errors(run, device="cpu")
+    worst = report.rows[0]
+    assert worst.place.endswith("valid.csv line 6") and worst.prediction.inputs == {"text": ["sun", "warm"]}
+    judged = worst.outputs["label"]
+    assert (judged.expected, judged.predicted, judged.wrong, judged.likely) == ("bad", "good", True, "good")
+    assert judged.loss == pytest.approx(-np.log(judged.probability), rel=1e-4)
+    assert report.likely("label") == [worst] and [row.outputs["label"].wrong for row in report.rows[1:]] == [False] * 4
+    losses = [row.outputs["label"].loss for row in report.rows]
+    assert losses == sorted(losses, reverse=True)
+    assert report.similar == {"label": [{"bad": 12, "Bad": 1}]}
+    text = "\n".join(error_lines(report, 2))
+    for part in ("1 of 5 rows of valid are predicted wrongly", "bad  ->  good", "'bad' (12)  'Bad' (1)", "3 more rows"):
+        assert part in text, text
+
+
+def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_path):
+    notes = []
+    api.errors(run, output=tmp_path / "held.csv", device="cpu", say=notes.append)
+    with open(tmp_path / "held.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ["id", "text", "label", "label_predicted", "label_probability", "label_loss", "label_likely"]
+    assert [list(row) for row in rows] == [names] * 5 and {row["id"] for row in rows} == set("01234")
+    assert (rows[0]["id"], rows[0]["label_likely"]) == ("4", "good") and notes == [f"{tmp_path / 'held.csv'}: 5 rows"]
+    plain = api.errors(run, device="cpu").to_json(top=1)
+    assert plain["examples"] == 5 and len(plain["rows"]) == 1 and json.dumps(plain)
+
+
+def test_words_that_are_labelled_wrongly_are_marked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"words": ["Bo", "met", "Al"], "tags": ["P", "O", "P"]}] * 8
+    Path("valid.jsonl").write_text(json.dumps({"words": ["Bo", "met", "Al"], "tags": ["P", "O", "O"]}) + "\n")
+    model = ostinato.Model(
+        {"words": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
+        {"tags": "tags"},
+        training={"epochs": 60, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
+    ).fit(rows, "valid.jsonl", device="cpu")
+    report = api.errors(model.run, data="valid.jsonl", device="cpu")
+    assert report.rows[0].outputs["tags"].marked == "Bo met Al{O>P}"
+    assert "Bo met Al{O>P}" in "\n".join(error_lines(report, 1))
+
+
+def test_numbers_are_ranked_without_being_right_or_wrong(tmp_path):
+    rows = [{"x": "a" if at % 2 else "b", "y": float(at % 2)} for at in range(20)]
+    model = ostinato.Model({"x": "category"}, {"y": "number"}, training={"epochs": 2}).fit(rows, rows[:4], device="cpu")
+    report = api.errors(model.run, data=[*rows[:3], {"x": "a", "y": 50.0}], device="cpu")
+    assert report.rows[0].outputs["y"].expected == "50.0" and report.rows[0].outputs["y"].wrong is None
