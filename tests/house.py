@@ -2,8 +2,9 @@
 files.
 
 The core is everything but the members' own files, `recipe/infer.py` and `recipe/column_types.py` (which choose a member
-for a column), `recipe/migrate.py` (which reads old names), `kernels/` (whose tables name C++ steps, as a cell's
-`native` gives them) and `nn/` (which is three cells under torch's names).
+for a column), `recipe/migrate.py` (which reads old names), `recipe/other_tools.py` (which answers the words of other
+tools), `kernels/` (whose tables name C++ steps, as a cell's `native` gives them) and `nn/` (which is three cells under
+torch's names).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ DEBTS = Path(__file__).with_name("house_debts.txt")
 """What is still to be mended, a line each: file, rule, what. A new one fails, and so does one that is mended and still
 listed."""
 
-CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py")}
+CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py", "other_tools.py")}
 OUTSIDE = ("kernels", "nn")
 ORDINARY = frozenset(
     ("char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word", "normal", "point")

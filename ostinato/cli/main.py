@@ -61,12 +61,32 @@ def group() -> None:
     """
 
 
+def _as_setting(why: click.NoSuchOption, words: list[str]) -> str:
+    """Where an option that there is not is a setting of a recipe, or a word of other tools for one: how to set it."""
+    if why.ctx is None or not any(parameter.name == "sets" for parameter in why.ctx.command.params):
+        return ""
+    from ostinato.recipe.other_tools import option_advice
+
+    value = "VALUE"
+    for word, following in zip(words, [*words[1:], "-"]):
+        if word.startswith(f"{why.option_name}="):
+            value = word.partition("=")[2]
+        elif word == why.option_name and not following.startswith("-"):
+            value = following
+    advice = option_advice(why.option_name.lstrip("-"), value)
+    return "" if advice is None else f" In a recipe that is {advice}"
+
+
 def main() -> None:
     """Runs a command; an error of the user's is printed without a traceback, exit code 2; Ctrl-C exits 130."""
     try:
         code = group.main(standalone_mode=False)
     except OstinatoError as why:
         click.echo(f"{type(why).__name__}: {why}", err=True)
+        sys.exit(2)
+    except click.NoSuchOption as why:
+        why.message += _as_setting(why, sys.argv)
+        why.show()
         sys.exit(2)
     except click.ClickException as why:
         why.show()

@@ -11,33 +11,27 @@ from pydantic import Tag
 
 from ostinato.errors import nearest
 from ostinato.recipe.migrate import new_word
+from ostinato.recipe.other_tools import advice, own_places
 from ostinato.registry import Settings
 
 SHOWN_LETTERS = 60
+MOST_PLACES = 4
+"""More places of one setting help nobody."""
 
 
-def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[str, str]:
-    """The path as written in the file, and what is wrong there."""
-    path, here, cls = [], plain, recipe
-    for place in error["loc"]:
-        members = _members(cls)
-        if (
-            isinstance(here, dict)
-            and place in here
-            and not (place in members and place not in getattr(cls, "model_fields", {}))
-        ):
-            cls = _step(cls, place)
-            path.append(str(place))
-            here = here[place]
-        elif isinstance(here, list) and isinstance(place, int) and place < len(here):
-            cls = _step(cls, place)
-            path.append(str(place))
-            here = here[place]
-        elif place in members:
-            cls = members[place]
-        elif error["type"] in ("missing", "extra_forbidden") and place == error["loc"][-1]:
-            path.append(str(place))
-    where, sort, value = ".".join(path) or "recipe", error["type"], error.get("input")
+def explain(
+    error: Mapping[str, Any], plain: Any, recipe: type[Settings], settings: Settings | None = None
+) -> tuple[str, str]:
+    """The path as written in the file, and what is wrong there.
+
+    Args:
+        error: pydantic's.
+        plain: the recipe.
+        recipe: its class.
+        settings: the recipe without its unknown settings, where that is valid.
+    """
+    path, cls = located(error, plain, recipe)
+    where, sort, value = ".".join(map(str, path)) or "recipe", error["type"], error.get("input")
     fields = getattr(cls, "model_fields", {})
     if sort == "extra_forbidden":
         parent = recipe
@@ -45,9 +39,14 @@ def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tup
             parent = _members(parent).get(place) or _step(parent, place)
         fields = getattr(parent, "model_fields", {})
         name = str(error["loc"][-1])
-        new = new_word(tuple(path), plain)
+        new = new_word(tuple(map(str, path)), plain)
         if new is not None:
             return where, f"unknown setting; it is {new} now"
+        places = own_places(name, settings) if settings is not None else []
+        if 0 < len(places) <= MOST_PLACES:
+            return where, f"unknown setting here; it is {' or '.join(places)}"
+        if (words := advice(name, error.get("input"), plain)) is not None:
+            return where, f"unknown setting; '{name}' of other tools is {words}"
         return where, f"unknown setting{nearest(name, fields)}{_elsewhere(name, error['loc'], recipe)}"
     if sort == "union_tag_invalid":
         tag = str(error["ctx"]["tag"])
@@ -60,6 +59,30 @@ def explain(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tup
         return where, "is needed and missing"
     message = error["msg"][0].lower() + error["msg"][1:]
     return where, f"{message.removeprefix('value error, ')}, got {kind(value)}"
+
+
+def located(error: Mapping[str, Any], plain: Any, recipe: type[Settings]) -> tuple[list[Any], Any]:
+    """The keys of a recipe that lead to an error of pydantic's, and the class behind them."""
+    path, here, cls = [], plain, recipe
+    for place in error["loc"]:
+        members = _members(cls)
+        if (
+            isinstance(here, dict)
+            and place in here
+            and not (place in members and place not in getattr(cls, "model_fields", {}))
+        ):
+            cls = _step(cls, place)
+            path.append(place)
+            here = here[place]
+        elif isinstance(here, list) and isinstance(place, int) and place < len(here):
+            cls = _step(cls, place)
+            path.append(place)
+            here = here[place]
+        elif place in members:
+            cls = members[place]
+        elif error["type"] in ("missing", "extra_forbidden") and place == error["loc"][-1]:
+            path.append(place)
+    return path, cls
 
 
 def _elsewhere(name: str, places: Sequence[Any], recipe: type[Settings]) -> str:

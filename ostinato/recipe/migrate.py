@@ -2,7 +2,7 @@
 checkpoints.
 
 A recipe without a version, or of version 1, may have the words on the left; each is replaced, and a note names the new
-one. Code knows the new words alone, so this is the one place besides `infer` that names members.
+one. Code knows the new words alone, so this is the one place besides `infer` and `other_tools` that names members.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ostinato.modalities.contract import Modality
 from ostinato.model.columns import input_settings
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import rules
-from ostinato.recipe.messages import explain, kind
+from ostinato.recipe.messages import explain, kind, located
 from ostinato.recipe.migrate import VERSION, migrate
 from ostinato.recipe.paths import at_path, set_all, set_path
 from ostinato.recipe.rules import generates
@@ -297,10 +297,13 @@ def check(
             f"{origin}: written for recipe version {plain['version']}, this Ostinato knows up to {VERSION}; update"
             " Ostinato"
         )
+    recipe, continued = recipe_class(), _with_continuations(plain)
     try:
-        settings = recipe_class().model_validate(_with_continuations(plain))
+        settings = recipe.model_validate(continued)
     except ValidationError as why:
-        messages = [explain(error, plain, recipe_class()) for error in why.errors(include_url=False)]
+        errors = why.errors(include_url=False)
+        known = _without(continued, errors)
+        messages = [explain(error, plain, recipe, known) for error in errors]
     else:
         messages = (
             list(rules.check(settings))
@@ -319,6 +322,22 @@ def check(
         shown.append(f"{f'line {line}, ' if line else ''}{path}: {message}")
     head = f"{origin}: " if len(shown) == 1 else f"{origin}: {len(shown)} mistakes\n  "
     raise ConfigError(head + "\n  ".join(shown))
+
+
+def _without(plain: dict[str, Any], errors: Sequence[Mapping[str, Any]]) -> Settings | None:
+    """The settings of a recipe without those that are unknown; None where more is wrong with it."""
+    plain = _copied(plain)
+    for error in errors:
+        if error["type"] != "extra_forbidden":
+            return None
+        (*parents, last), here = located(error, plain, recipe_class())[0], plain
+        for key in parents:
+            here = here[key]
+        del here[last]
+    try:
+        return recipe_class().model_validate(plain)
+    except ValidationError:
+        return None
 
 
 def _shared(recipe: Settings) -> Settings:

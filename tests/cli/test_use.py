@@ -258,6 +258,19 @@ def test_an_unknown_command_and_option_exit_2_without_traceback(refused):
     refused("data", "fetch", "no-such-set", says=["no-such-set"])
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "tiny.yaml", "--epochs", "3"], "--set 'training.epochs=3'"),
+        (["train", "tiny.yaml", "--batch-size=8"], "--set 'training.batch_rows=8'"),
+        (["train", "tiny.yaml", "--crf"], "--set 'outputs.NAME.head=crf'"),
+        (["train", "tiny.yaml", "--time-limit", "60"], "that is --minutes 5"),
+    ],
+)
+def test_an_option_that_is_a_setting_says_how_to_set_it(here, refused, words, says):
+    refused(*words, says=[says])
+
+
 def test_the_installed_command_starts_without_torch_and_keeps_its_exit_status(here):
     script = (
         "import sys; sys.argv[0] = 'ostinato'; from ostinato.cli.main import main\ntry: main()\n"
