@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__all__ = ["Model", "load", "nn", "settings"]
+__all__ = ["Model", "OstinatoError", "load", "nn", "settings"]
 
 
 def __getattr__(name: str) -> Any:
@@ -12,6 +12,12 @@ def __getattr__(name: str) -> Any:
         from ostinato import estimator
 
         return getattr(estimator, name)
-    if name == "nn":
-        return importlib.import_module("ostinato.nn")
+    if name == "OstinatoError":
+        return importlib.import_module("ostinato.errors").OstinatoError
+    if name in ("nn", "settings"):
+        return importlib.import_module(f"ostinato.{name}")
     raise AttributeError(f"module 'ostinato' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -42,6 +42,7 @@ class Model:
             rows are given to `fit`.
         search: how outputs are generated.
         training: settings of training, as in a recipe.
+        refused: any other word; it is refused with the setting that it may mean.
 
     Errors:
         ConfigError: as for a recipe with the same settings.
@@ -55,9 +56,21 @@ class Model:
         data: Any = None,
         search: Any = None,
         training: Any = None,
+        **refused: Any,
     ):
-        self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training)
+        self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training, refused=refused)
         self.run: Run | None = None
+
+    def __repr__(self) -> str:
+        def side(columns: Mapping[str, Any]) -> str:
+            return ", ".join(f"{name} ({column.type})" for name, column in columns.items())
+
+        settings = self.recipe.settings
+        state = "not trained"
+        if self.run is not None:
+            numbers = sum(parameter.numel() for parameter in self.run.graph.parameters())
+            state = f"trained, {numbers:,} parameters, in {self.run.folder}"
+        return f"<Model {side(settings.inputs)} -> {side(settings.outputs)}; {state}>"
 
     def fit(
         self,

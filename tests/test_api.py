@@ -137,6 +137,33 @@ def test_mistakes_in_arguments_are_those_of_a_recipe():
         ostinato.Model(inputs={"a": "txt"}, outputs={"b": "text"})
 
 
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "other", "says"),
+    [
+        ("Subject", "Label", {}, "(?s)2 mistakes.*inputs: name at least one column.*{subject: text}.*outputs: name"),
+        (["Subject"], {"Label": "category"}, {}, "inputs: name at least one column and its type"),
+        ({}, {"Label": "category"}, {}, "inputs: name at least one column and its type"),
+        ({"Subject": "text"}, {"Label": "category"}, {"lr": 0.1}, "is training.optimizer.learning_rate=0.1"),
+        (
+            {"Subject": "text"},
+            {"Label": "category"},
+            {"epochs": 3},
+            "epochs: unknown setting here; it is training.epoc",
+        ),
+        ({"Subject": "text"}, {"Label": "category"}, {"training": 3}, "training: give settings by their names"),
+    ],
+)
+def test_wrong_arguments_are_told_and_never_an_error_of_python(inputs, outputs, other, says):
+    with pytest.raises(ostinato.OstinatoError, match=says):
+        ostinato.Model(inputs, outputs, **other)
+
+
+def test_a_model_and_the_package_say_what_they_are(fitted):
+    assert repr(ostinato.Model({"a": "text"}, {"b": "category"})) == "<Model a (text) -> b (category); not trained>"
+    assert "trained, " in repr(fitted) and "parameters" in repr(fitted)
+    assert dir(ostinato) == sorted(ostinato.__all__) and "Model" in dir(ostinato)
+
+
 def test_fit_without_a_folder_leaves_nothing_behind(cache, tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     (tmp_path / "temporary").mkdir()

@@ -18,6 +18,8 @@ SHOWN_LETTERS = 60
 MOST_PLACES = 4
 """More places of one setting help nobody."""
 
+EXAMPLES = {"inputs": "{subject: text}", "outputs": "{label: category}"}
+
 
 def explain(
     error: Mapping[str, Any], plain: Any, recipe: type[Settings], settings: Settings | None = None
@@ -57,6 +59,10 @@ def explain(
         return where, f"choose one by a name or a `type`; allowed here: {', '.join(sorted(map(str, _members(cls))))}"
     if sort == "missing":
         return where, "is needed and missing"
+    if sort in ("dict_type", "model_type", "too_short") and where in EXAMPLES:
+        return where, f"name at least one column and its type, such as {EXAMPLES[where]}, got {kind(value)}"
+    if sort in ("dict_type", "model_type"):
+        return where, f"give settings by their names, such as {{NAME: VALUE}}, got {kind(value)}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return where, f"{message.removeprefix('value error, ')}, got {kind(value)}"
 

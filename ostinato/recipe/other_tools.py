@@ -169,7 +169,7 @@ def option_advice(word: str, value: str) -> str | None:
     """The same for an option of the command line, before any recipe is read: `--set PATH=VALUE`; settings of training
     are known too."""
     name = word.replace("-", "_")
-    known = name in recipe_class().model_fields["training"].annotation.model_fields
+    known = name in getattr(recipe_class().model_fields["training"].annotation, "model_fields", {})
     written = f"training.{name}={value}" if known else advice(word, value, {})
     return written if written is None or written.startswith("--") else f"--set '{written}'"
 

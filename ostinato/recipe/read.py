@@ -130,16 +130,18 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
 
 
 def from_arguments(
-    inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, data: Any = None, search: Any = None, training: Any = None
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    *,
+    data: Any = None,
+    search: Any = None,
+    training: Any = None,
+    refused: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """The same words as Python arguments: names, mappings, or classes of `ostinato.settings`."""
-    plain: dict[str, Any] = {
-        "inputs": {k: _plain(v) for k, v in inputs.items()},
-        "outputs": {k: _plain(v) for k, v in outputs.items()},
-    }
-    for name, value in {"data": data, "search": search, "training": training}.items():
-        if value is not None:
-            plain[name] = _plain(value)
+    """The same words as Python arguments: names, mappings, or classes of `ostinato.settings`; and those that no recipe
+    has, for their own message."""
+    parts = {"inputs": inputs, "outputs": outputs, "data": data, "search": search, "training": training}
+    plain = {name: _plain(value) for name, value in parts.items() if value is not None} | dict(refused or {})
     plain, notes = migrate(plain)
     return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments", notes=notes)
 

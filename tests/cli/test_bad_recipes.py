@@ -125,7 +125,7 @@ def test_a_recipe_that_is_not_there_is_told_with_the_nearest(here, refused):
         (b"inputs:\0 {a: text}", ["bad.yaml", "not YAML"]),
         (b"", ["bad.yaml", "a recipe is a mapping", "nothing"]),
         (b"- a\n- b\n", ["bad.yaml", "a recipe is a mapping", "a list"]),
-        (b"inputs: {}\noutputs: {}\n", ["line 1, inputs", "at least 1", "line 2, outputs"]),
+        (b"inputs: {}\noutputs: {}\n", ["line 1, inputs", "at least one", "line 2, outputs"]),
         (b"inputs: {a: text}\n", ["outputs", "is needed and missing"]),
         (b"inputs: {1: text}\noutputs: {b: text}\n", ["inputs", "string"]),
     ],
