@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
-from ostinato.encoders.contract import Encoded
+from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step_in_pieces
 from ostinato.layers.dropout import dropped
 from ostinato.layers.embedding import Table
@@ -33,7 +34,9 @@ class Autoregressive(Head, Generator):
         decoder: how the target so far and the inputs become the features a[i].
         embedding_size: width of the symbols' vectors.
         tied: whether the softmax shares the embedding's weights; the decoder's features are then as wide as the
-            embedding.
+            embedding. input: so does the embedding of the first input, whose vocabulary the output shares
+            (`tokenizer: {same_as: INPUT}`).
+        bias: whether the softmax adds a number to each symbol's score.
         dropout: on embeddings, between the decoder's layers and before the softmax.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
         softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and
@@ -45,7 +48,8 @@ class Autoregressive(Head, Generator):
     Errors:
         ConfigError: options exclude each other.
 
-    Source: adaptive softmax: Grave 2017, arXiv:1609.04309; the decoder names its own.
+    Source: adaptive softmax: Grave 2017, arXiv:1609.04309; tied: Press and Wolf 2017, arXiv:1608.05859, to the input's
+        embedding too: Vaswani 2017, arXiv:1706.03762, section 3.4; the decoder names its own.
     """
 
     aligns = frozenset({"free"})
@@ -60,7 +64,8 @@ class Autoregressive(Head, Generator):
         *,
         decoder: Annotated[Settings, Room("decoders")] = "recurrent",
         embedding_size: Count = 256,
-        tied: bool = False,
+        tied: bool | Literal["input"] = False,
+        bias: bool = True,
         dropout: Rate = 0.0,
         label_smoothing: Rate = 0.0,
         softmax: Literal["full", "adaptive"] = "full",
@@ -77,10 +82,24 @@ class Autoregressive(Head, Generator):
         wanted = embedding_size if tied else None
         self.decoder = build(decoder, "decoders", sizes, embed, embedding_size, wanted, dropout)
         width = self.decoder.output_size
-        self.output = softmax_of(softmax, width, spec.size, cutoffs, label_smoothing=label_smoothing, tied=tied)
+        self.shares_embedding = tied == "input"
+        self.output = softmax_of(
+            softmax, width, spec.size, cutoffs, label_smoothing=label_smoothing, tied=bool(tied), bias=bias
+        )
         if tied:
             self.output.weight = self.decoder.embedding.weight
         self.attended = self.decoder.attended
+
+    def share_embedding(self, encoder: Encoder) -> None:
+        own = self.decoder.embedding.weight
+        embedding = next((module for module in encoder.modules() if isinstance(module, nn.Embedding)), None)
+        theirs = None if embedding is None else tuple(embedding.weight.shape)
+        if embedding is None or theirs != own.shape:
+            raise ConfigError(
+                f"tied: input: the embedding of that input is {theirs or 'no table'}, and that of the output is "
+                f"{tuple(own.shape)}; give both the same embedding_size and learnt symbols, or set tied: true"
+            )
+        embedding.weight = own
 
     def obstacle(self) -> str | None:
         return self.decoder.obstacle()

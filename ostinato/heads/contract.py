@@ -160,6 +160,8 @@ class Head(nn.Module, ABC):
     penalties: tuple[str, ...] = ()
     """The names of what it adds to the loss beside it, in `Loss.penalties`; in evaluation mode too, where it is only
     counted."""
+    shares_embedding: bool = False
+    """Whether its embedding of symbols is that of the first input that the output reads."""
     preparation: Mapping[str, Any] = {}
     """The settings that decide what `prepare_input` makes of an input: outputs that continue one input must agree on
     them."""
@@ -193,6 +195,14 @@ class Head(nn.Module, ABC):
 
         Errors:
             ConfigError: the encoder lacks what a setting asks for.
+        """
+
+    def share_embedding(self, encoder: Encoder) -> None:
+        """Called once where `shares_embedding`, with the encoder of the first input that the output reads, which has
+        the output's vocabulary.
+
+        Errors:
+            ConfigError: its embedding is of another kind or size.
         """
 
     @classmethod

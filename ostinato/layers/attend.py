@@ -179,13 +179,13 @@ class Memory:
         """
         if not len(rows):
             return query.new_zeros(0, self.values.shape[2]), query.new_zeros(0, self.values.shape[1])
-        memory, width = self._grouped(rows)
+        memory, width = self.grouped(rows)
         context, weights = memory.attend(
             attention, query.unflatten(0, (-1, width)), None if previous is None else previous.unflatten(0, (-1, width))
         )
         return context.flatten(0, 1), weights.flatten(0, 1)
 
-    def _grouped(self, rows: Tensor) -> tuple[Memory, int]:
+    def grouped(self, rows: Tensor) -> tuple[Memory, int]:
         """A memory with one example for each run of W rows, and W."""
         width, rest = divmod(len(rows), len(self.layout))
         if width and not rest and bool((rows.view(-1, width) == self._numbers).all()):

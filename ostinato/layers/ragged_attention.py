@@ -241,3 +241,18 @@ class Cached:
         index = torch.where(place < stay.unsqueeze(1), index, rows * kept + len(new))
         source = torch.cat([self.kept.flatten(0, 1), new, new.new_zeros(1, new.shape[1])])
         return source.index_select(0, index.flatten()).view(rows, len(place), -1), after[:, None]
+
+
+def weights_of(query: Tensor, key: Tensor, padding: Tensor | None) -> Tensor:
+    """The weights of W queries of each sequence, the mean over their heads; zeros where it has no steps.
+
+    Shapes:
+        query (B, W, A, D); key (B, S, K, D); padding (B, 1, S), true where there is no step; returns (B, W, S)
+    """
+    grouped = query.unflatten(2, (key.shape[2], -1))
+    scores = torch.einsum("bwkgd,bskd->bkgws", grouped, key) * query.shape[3] ** -0.5
+    if padding is None:
+        return scores.softmax(-1).mean((1, 2))
+    padding = padding[:, None, None]
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(padding, lowest).softmax(-1).masked_fill(padding, 0).mean((1, 2))

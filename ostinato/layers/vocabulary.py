@@ -35,11 +35,12 @@ class FullSoftmax(nn.Module):
         width: I.
         size: V.
         label_smoothing: of the loss while it trains: the share of each target that is spread over all symbols.
+        bias: whether there is a b.
     """
 
-    def __init__(self, width: int, size: int, label_smoothing: float = 0.0):
+    def __init__(self, width: int, size: int, label_smoothing: float = 0.0, bias: bool = True):
         super().__init__()
-        layer = nn.Linear(width, size)
+        layer = nn.Linear(width, size, bias=bias)
         self.size, self.weight, self.bias, self.label_smoothing = size, layer.weight, layer.bias, label_smoothing
 
     def forward(self, x: Tensor, packed: Mapping[str, Packed] | None = None) -> Tensor:
@@ -131,7 +132,14 @@ def cutoffs_of(counts: Sequence[float]) -> list[int]:
 
 
 def softmax_of(
-    kind: str, width: int, size: int, cutoffs: Sequence[int], *, label_smoothing: float, tied: bool
+    kind: str,
+    width: int,
+    size: int,
+    cutoffs: Sequence[int],
+    *,
+    label_smoothing: float,
+    tied: bool,
+    bias: bool = True,
 ) -> FullSoftmax | AdaptiveSoftmax:
     """The softmax that a head's settings name; without cutoffs an adaptive one takes those of Zipf's law (1/n).
 
@@ -141,7 +149,7 @@ def softmax_of(
     if kind == "full":
         if cutoffs:
             raise ConfigError("cutoffs: parts of an adaptive softmax; set softmax: adaptive, or leave them out")
-        return FullSoftmax(width, size, label_smoothing)
+        return FullSoftmax(width, size, label_smoothing, bias)
     if tied:
         raise ConfigError(
             "tied: an adaptive softmax gives rare symbols shorter vectors than the embedding; set tied: false, or "
@@ -152,6 +160,8 @@ def softmax_of(
             "label_smoothing: asks for the score of every symbol at every step, which an adaptive softmax is there to "
             "spare; set it to 0, or softmax: full"
         )
+    if not bias:
+        raise ConfigError("bias: false is for a full softmax; leave it out, or set softmax: full")
     return AdaptiveSoftmax(width, size, cutoffs or cutoffs_of([1 / rank for rank in range(1, size + 1)]))
 
 

@@ -74,6 +74,8 @@ class Graph(nn.Module):
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)
             if name in self.continues:
                 self._connect(name)
+            if self.heads[name].shares_embedding:
+                self._share(name, modalities)
         self.scored = {name: [self.reads[name][at] for at in head.scored] for name, head in self.heads.items()}
         self._demand_one_reader()
         # In training the scores of these are asked by nobody.
@@ -102,6 +104,19 @@ class Graph(nn.Module):
                 )
         try:
             head.continue_from(encoder)
+        except ConfigError as why:
+            raise ConfigError(f"outputs.{name}.head: {why}") from None
+
+    def _share(self, name: str, modalities: Mapping[str, Modality]) -> None:
+        """Gives an output and the first input that it reads one embedding."""
+        first = self.reads[name][0]
+        if modalities[f"inputs.{first}"].facts() != modalities[f"outputs.{name}"].facts():
+            raise ConfigError(
+                f"outputs.{name}.head: an embedding that is shared needs one vocabulary, and inputs.{first} has"
+                f" another; set outputs.{name}.tokenizer: {{same_as: {first}}}"
+            )
+        try:
+            self.heads[name].share_embedding(self.encoder(first))
         except ConfigError as why:
             raise ConfigError(f"outputs.{name}.head: {why}") from None
 
@@ -281,11 +296,15 @@ class Graph(nn.Module):
         return self.heads[output].predict_distribution(self.read(output, inputs), targets)
 
     def parts(self) -> dict[str, int]:
-        """Number of parameters of each encoder, join and head, by its place in the recipe."""
-        return {
-            place: sum(parameter.numel() for parameter in module.parameters())
-            for place, module in self._places().items()
-        }
+        """Number of parameters of each encoder, join and head, by its place in the recipe; one that is shared counts at
+        the first."""
+        seen: set[nn.Parameter] = set()
+        numbers = {}
+        for place, module in self._places().items():
+            own = set(module.parameters()) - seen
+            numbers[place] = sum(parameter.numel() for parameter in own)
+            seen |= own
+        return numbers
 
     def recurrences(self) -> dict[str, str]:
         """How the recurrences of each encoder and head are computed, and why where it is not the native kernel."""

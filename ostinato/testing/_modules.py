@@ -190,7 +190,7 @@ def gradients_are_right(case: Case) -> None:
         return tuple(numbers(case.losses(module, *read)))
 
     assert torch.autograd.gradcheck(outputs, (*leaves, *module.parameters()), fast_mode=True)
-    _backward(outputs())
+    backward(outputs())
     assert all(leaf.grad is None or bool(leaf.grad.isfinite().all()) for leaf in leaves), "a gradient is infinite"
     for name, parameter in module.named_parameters():
         gradient = parameter.grad
@@ -206,7 +206,7 @@ def same_seed_same_bits(case: Case) -> None:
             leaf.requires_grad_()
         torch.manual_seed(3)
         outputs = numbers(case.losses(module.train(), *read))
-        _backward(outputs)
+        backward(outputs)
         runs.append([*outputs, *(parameter.grad for parameter in module.parameters())])
     assert same(*runs), "two runs of one seed differ"
 
@@ -286,5 +286,6 @@ def fingerprint(cases: Iterable[Case]) -> list[Tensor]:
     return outputs
 
 
-def _backward(outputs: Iterable[Tensor]) -> None:
-    torch.stack([part.double().square().sum() for part in outputs]).sum().backward()
+def backward(outputs: Iterable[Tensor]) -> None:
+    """Of sines: the squares of what was normed have a constant sum."""
+    torch.stack([part.double().sin().sum() for part in outputs]).sum().backward()

@@ -16,16 +16,16 @@ from ostinato.testing import _modules
 from ostinato.testing._modules import LENGTHS, Sequential
 from ostinato.testing._tools import Check, Member, all_checks
 
-TRIED: dict[str, Any] = {
-    # What a block has that is not the default one.
+BLOCKS: dict[str, Any] = {
     "norm": ["layer"],
     "norm_first": [False],
     "query_key_norm": [False],
     "positions": ["sinusoidal", "learned", "alibi", "none"],
     "feed_forward_activation": ["relu", "gelu", "swiglu"],
-    # Shorter than the examples.
     "window": [2, 3],
 }
+"""What the default block of a Transformer has not, and windows shorter than the examples."""
+TRIED = BLOCKS
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),

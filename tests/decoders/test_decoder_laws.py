@@ -13,6 +13,18 @@ TOGETHER = [
     {"attention": "none", "layers": 2},
     {"bridge": False, "context": "before"},
 ]
+TRANSFORMERS = [
+    {"layers": 2, "window": 3, "kv_heads": 1},
+    {"layers": 1, "positions": "alibi", "feed_forward_activation": "swiglu"},
+]
+TEXTBOOK = {
+    "norm": ["rms"],
+    "norm_first": [True],
+    "query_key_norm": [True],
+    "positions": ["rotary", "learned"],
+    "feed_forward_activation": ["gelu"],
+}
+"""What the block of the textbook has not."""
 
 
 @pytest.mark.parametrize("name", registry.names("decoders"))
@@ -23,6 +35,15 @@ def test_law(name):
 @pytest.mark.parametrize("options", TOGETHER, ids=str)
 def test_laws_of_options_together(options):
     laws.run("decoders", "recurrent", options)
+
+
+@pytest.mark.parametrize("options", TRANSFORMERS, ids=str)
+def test_laws_of_options_of_a_transformer_together(options):
+    laws.run("decoders", "transformer", options)
+
+
+def test_the_block_of_the_textbook_keeps_the_laws():
+    laws.run("decoders", "transformer", {"block": "vaswani2017", "layers": 1}, TEXTBOOK)
 
 
 def test_the_laws_see_a_decoder_that_breaks_them(monkeypatch):

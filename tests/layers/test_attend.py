@@ -101,11 +101,11 @@ def test_a_memory_is_taken_apart_by_rows_and_keeps_its_width():
 
 def test_a_beam_reads_the_memory_in_place_and_some_examples_are_copied_once():
     memory = Memory(torch.randn(3, 2, 4), torch.randn(3, 2, 4), Layout([2, 2, 1]))
-    assert memory._grouped(torch.tensor([0, 0, 1, 1, 2, 2])) == (memory, 2)
-    assert memory._grouped(torch.arange(3)) == (memory, 1)
-    part, width = memory._grouped(torch.tensor([1, 1, 1, 2, 2, 2]))
+    assert memory.grouped(torch.tensor([0, 0, 1, 1, 2, 2])) == (memory, 2)
+    assert memory.grouped(torch.arange(3)) == (memory, 1)
+    part, width = memory.grouped(torch.tensor([1, 1, 1, 2, 2, 2]))
     assert width == 3 and torch.equal(part.values, memory.values[1:])
-    part, width = memory._grouped(torch.tensor([1, 1, 2]))
+    part, width = memory.grouped(torch.tensor([1, 1, 2]))
     assert width == 1 and torch.equal(part.values, memory.values[[1, 1, 2]])
 
 

@@ -17,13 +17,14 @@ from ostinato.registry import make
 from ostinato.run import complete as prompting
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=["recurrent", "transformer"])
+def run(request, tmp_path_factory):
     """A model over a, b and the space that has learnt a little, so that no two words are equally likely."""
+    encoder = {"type": request.param, "hidden_size": 8, "embedding_size": 4, "layers": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
         model = ostinato.Model(
-            inputs={"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 8, "embedding_size": 4}}},
+            inputs={"text": {"type": "text", "tokenizer": "char", "encoder": encoder}},
             outputs={"on": {"of": "text", "align": "next"}},
             training={
                 "epochs": 2,

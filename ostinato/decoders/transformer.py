@@ -1,0 +1,228 @@
+"""The Transformer as a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.decoders.contract import Decoder, Decoding
+from ostinato.encoders.contract import Encoded, Sizes
+from ostinato.kernels.products import linear
+from ostinato.layers.attend import Memory
+from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
+from ostinato.layers.transformer import Activation, CrossAttention, Norm, Positions, TransformerStack
+from ostinato.registry import Count, Rate
+from ostinato.steps import Layout, Steps
+
+
+class TransformerDecoder(Decoder):
+    """Attention without recurrence: each step of the target looks at those before it, then at the steps of each input.
+
+        x_0[i] = dropout(embedding(y[i-1]) + W_b [summaries of inputs without steps] + place)
+        a      = x_{l-1} + attention(norm(x_{l-1}))                 pre-norm; see `block`; y[<i] alone
+        c      = a + cross_attention(norm(a), steps of an input)    one after the other for several inputs
+        x_l    = c + feed_forward(norm(c))
+        features = norm(x_L), or W_r norm(x_L) + b_r where another width is asked for
+
+    A whole target is computed at once, its steps packed. Generating, the state is what was read: keys and values of the
+    steps so far, of all layers; those of the inputs are computed once.
+
+    Shapes:
+        features (N, H or as asked for); state values `kept` (R, T, layers 2 K D), `count` (R, 1); attention (R, S): the
+        mean over the heads of the top layer
+
+    Args:
+        hidden_size: H of every layer.
+        layers: the number of layers.
+        heads: A; by default as many as make heads of 32 numbers, and of 64 where hidden_size is 512 or more.
+        kv_heads: heads of keys and values, each of which several heads of queries share; by default as many.
+        block: what is not said below: modern or vaswani2017, as the encoder of this name has it.
+        norm: layer: LayerNorm, or rms: RMSNorm.
+        norm_first: whether norms come before the sublayers, in place of after their sums.
+        feed_forward_activation: the activation between the two maps of each step.
+        feed_forward_size: the width between them; by default 4 H, with swiglu 8/3 H.
+        positions: how the place of a step is known.
+        longest: the most steps that learned positions hold, the begin symbol included; by default 512.
+        window: how many steps of the target a step sees, itself included; by default all.
+        query_key_norm: whether queries and keys are normed, head by head.
+        attention_dropout: the probability of dropping a weight of attention.
+        activation_dropout: the probability of dropping a value between the two maps of a feed-forward net.
+
+    Errors:
+        ConfigError: as the encoder `transformer`.
+        DataError: a target longer than learned positions.
+
+    Source: Vaswani 2017, arXiv:1706.03762; several inputs one after the other: Libovicky, Helcl and Marecek 2018,
+        arXiv:1811.04716, serial.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[Sizes],
+        embed: Callable[[], nn.Module],
+        input_size: int,
+        output_size: int | None,
+        dropout: float,
+        *,
+        hidden_size: Count = 256,
+        layers: Count = 4,
+        heads: Count | None = None,
+        kv_heads: Count | None = None,
+        block: Literal["modern", "vaswani2017"] = "modern",
+        norm: Norm | None = None,
+        norm_first: bool | None = None,
+        feed_forward_activation: Activation | None = None,
+        feed_forward_size: Count | None = None,
+        positions: Positions | None = None,
+        longest: Count | None = None,
+        window: Count | None = None,
+        query_key_norm: bool | None = None,
+        attention_dropout: Rate = 0.0,
+        activation_dropout: Rate = 0.0,
+    ):
+        super().__init__()
+        self.attended = [place for place, size in enumerate(sizes) if size.steps is not None]
+        self.beside_places = [place for place, size in enumerate(sizes) if size.steps is None]
+        self.attention_dropout = attention_dropout
+        self.embedding = embed()
+        beside = sum(sizes[place].summary or 0 for place in self.beside_places)
+        self.beside = nn.Linear(beside, input_size) if beside else None
+        self.stack = TransformerStack(
+            input_size,
+            hidden_size,
+            causal=True,
+            scaled=True,
+            sources=[sizes[place].steps or 0 for place in self.attended],
+            layers=layers,
+            heads=heads,
+            kv_heads=kv_heads,
+            block=block,
+            norm=norm,
+            norm_first=norm_first,
+            feed_forward_activation=feed_forward_activation,
+            feed_forward_size=feed_forward_size,
+            positions=positions,
+            longest=longest,
+            window=window,
+            query_key_norm=query_key_norm,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            activation_dropout=activation_dropout,
+        )
+        self.output_size = output_size or hidden_size
+        self.readout = None if self.output_size == hidden_size else nn.Linear(hidden_size, self.output_size)
+
+    def start(self, encoded: Sequence[Encoded]) -> Decoding:
+        memory: list[Memory | Tensor] = []
+        for number, place in enumerate(self.attended):
+            source = encoded[place].steps
+            pairs = [layer.crosses[number].read(source) for layer in self.stack.layers]
+            keys, read = (torch.cat([part.flatten(1) for part in parts], 1) for parts in zip(*pairs, strict=True))
+            memory.append(Memory(source.with_values(read).padded(), source.with_values(keys).padded(), source.layout))
+        beside = self._beside(encoded)
+        if beside is not None:
+            memory.append(beside)
+        rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
+        kept, count = self.stack.start(rows, next(self.parameters()))
+        return Decoding(tuple(memory), torch.arange(rows, device=kept.device), {"kept": kept, "count": count})
+
+    def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        beside = self._beside(encoded)
+        x = self._embedded(steps.values, None if beside is None else beside.index_select(0, steps.layout.rows))
+        rate = self.attention_dropout if self.training else 0.0
+        inputs = [encoded[place].steps for place in self.attended]
+        sources = [_Packed(steps.layout, source, self.stack.size, rate) for source in inputs]
+        return self._read_out(self.stack(steps.with_values(x), None, sources, keep=False)[0].values)
+
+    def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
+        layout, beside = steps.layout, None
+        if self.beside is not None:
+            beside = state.memory[-1].index_select(0, state.rows.index_select(0, layout.rows))
+        rate = self.attention_dropout if self.training else 0.0
+        sources = [
+            _Kept(memory, state.rows, layout, len(self.stack.layers), rate)
+            for memory in state.memory[: len(self.attended)]
+        ]
+        before = (state.values["kept"], state.values["count"])
+        read, after = self.stack(steps.with_values(self._embedded(steps.values, beside)), before, sources)
+        values = dict(zip(("kept", "count"), after, strict=True))
+        weights = [source.weights for source in sources]
+        if layout.longest != 1 or not layout.full:
+            earlier = state.attention or [torch.zeros_like(part) for part in weights]
+            ended = (layout.lengths == 0).to(state.rows.device).unsqueeze(1)
+            weights = [torch.where(ended, old, part) for old, part in zip(earlier, weights, strict=True)]
+        return self._read_out(read.values), replace(state, values=values, attention=tuple(weights))
+
+    def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+
+    def _beside(self, encoded: Sequence[Encoded]) -> Tensor | None:
+        if self.beside is None:
+            return None
+        summaries = torch.cat([encoded[place].summary for place in self.beside_places], 1)
+        return linear(summaries, self.beside.weight, self.beside.bias)
+
+    def _embedded(self, steps: Tensor, beside: Tensor | None) -> Tensor:
+        return self.embedding(steps) if beside is None else self.embedding(steps) + beside
+
+    def _read_out(self, x: Tensor) -> Tensor:
+        return x if self.readout is None else linear(x, self.readout.weight, self.readout.bias)
+
+
+class _Packed:
+    """An input attended to by whole targets: a `Source`, in groups of like lengths."""
+
+    def __init__(self, layout: Layout, source: Steps, width: int, dropout: float):
+        self.source, self.dropout = source, dropout
+        self.groups = Groups(layout, source.layout, Sight(), width)
+
+    def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
+        return self.groups.attend(query, *cross.read(self.source), dropout=self.dropout)
+
+
+class _Kept:
+    """An input whose keys and values were kept, attended to by hypotheses: a `Source`.
+
+    Args:
+        memory: the keys and values of all layers beside each other, (B, S, layers K D).
+        rows: (R,), the example of each hypothesis.
+        layout: of the new steps of the hypotheses.
+        layers: how many layers; the last leaves its weights here.
+        dropout: of the weights.
+    """
+
+    def __init__(self, memory: Memory, rows: Tensor, layout: Layout, layers: int, dropout: float):
+        self.layout, self.layers, self.dropout = layout, layers, dropout
+        # One step each: the hypotheses of an example are queries of it beside each other, and its memory is not copied.
+        self.single = layout.full and layout.longest == 1
+        self.memory, self.width = memory.grouped(rows) if self.single else (memory.take(rows), 1)
+        self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
+        self.mask = None
+        if self.memory.padding is not None:
+            self.mask = ~self.memory.padding.unsqueeze(1)
+            self.mask[..., :1] = True  # A row without steps sees a zero in place of nothing, which is not a number.
+
+    def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
+        if not self.memory.values.shape[1] or not len(query):
+            return torch.zeros_like(query)
+        keys, values = (
+            part.unflatten(2, (self.layers, cross.kv_heads, -1))[:, :, place]
+            for part in (self.memory.keys, self.memory.values)
+        )
+        steps = Steps(query, self.layout)
+        padded = query.unflatten(0, (-1, self.width)) if self.single else steps.padded()
+        context = attend(padded, keys, values, self.mask, dropout=self.dropout)
+        if place == self.layers - 1:
+            self.weights = weights_of(self._last(padded), keys, self.memory.padding).flatten(0, 1)
+        return context.flatten(0, 1) if self.single else Steps.from_padded(context, self.layout).values
+
+    def _last(self, padded: Tensor) -> Tensor:
+        """The query of the last step of each hypothesis."""
+        if self.single:
+            return padded
+        ends = (self.layout.lengths - 1).clamp(min=0).to(padded.device)
+        return padded[torch.arange(len(padded), device=padded.device), ends].unsqueeze(1)
