@@ -20,6 +20,8 @@ MIXERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 """Of Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, figure 14."""
 WORDS = 0x632BE59BD9B4E019
 """What is added to the key of an n-gram of words, so that it differs from that of the same symbols."""
+PLACES = 0x1D8E4E27C47D124F
+"""What the key of an n-gram gets for each step before it, where its place counts: an odd number."""
 PIECE = 1 << 18
 """Steps that are looked at together: some ten numbers of 8 bytes for each are in memory at once."""
 UNUSED = torch.iinfo(torch.int64).max
@@ -29,7 +31,8 @@ class Ngrams(BagEncoder):
     """A bag of n-grams: what runs of steps, and of words, an input holds, whatever their order.
 
         n[f]    = how often n-gram f occurs in the row
-        x[f]    = (1 + ln n[f]) * idf[f]                of n-grams of steps, and of those of words, each with |x| = 1
+        x[f]    = (1 + ln n[f]) * idf[f]                of n-grams of steps, of those of words, and of steps at their
+                                                        place, each with |x| = 1
         idf[f]  = 1 + ln((1 + R) / (1 + r[f]))          r[f] of the R training rows hold f
         summary = sum_f x[f] E[f] + b
 
@@ -52,6 +55,8 @@ class Ngrams(BagEncoder):
         shortest: the length of the shortest n-grams of steps.
         longest: that of the longest; by default 4 where steps are characters, else 3.
         words: the length of the longest n-grams of words, 0 for none; by default 2 where steps are characters.
+        places: whether n-grams of steps are counted by their place too: of rows that are equally long, such as a
+            window of DNA, each place may mean something of its own.
 
     Errors:
         ConfigError: `shortest` above `longest`; n-grams of words where nothing divides steps into words.
@@ -73,6 +78,7 @@ class Ngrams(BagEncoder):
         shortest: Count = 1,
         longest: Count | None = None,
         words: Whole | None = None,
+        places: bool = False,
     ):
         super().__init__()
         assert isinstance(spec, Symbols), "the graph gives an encoder what it takes"
@@ -88,6 +94,7 @@ class Ngrams(BagEncoder):
                 f"ngrams: shortest: {shortest} is above longest: {self.longest}; give n-grams of at least one length"
             )
         self.words = (2 if by_characters else 0) if words is None else words
+        self.places = places
         self.min_count = min_count
         self.summary_size = size or 64
         self.table = nn.Parameter(torch.randn(features, self.summary_size))
@@ -141,10 +148,13 @@ class Ngrams(BagEncoder):
         return known, places[known]
 
     def _ngrams(self, steps: Steps) -> Iterator[_Occurrences]:
-        """The n-grams of steps, then those of words where there are any."""
+        """The n-grams of steps, those of steps at their place and those of words where there are any."""
         values = steps.values if steps.values.ndim == 1 else steps.values[:, 0]
         symbols = _Occurrences(values.long(), steps.layout.rows)
         yield _runs(symbols, self.shortest, self.longest, 0)
+        if self.places:
+            place = torch.arange(len(values), device=values.device) - steps.layout.offsets[:-1][symbols.rows]
+            yield _runs(symbols, self.shortest, self.longest, 0, (place + 1) * PLACES)
         if self.words:
             yield _runs(self._words(symbols), 1, self.words, WORDS)
 
@@ -169,8 +179,9 @@ class _Occurrences(NamedTuple):
     rows: Tensor
 
 
-def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int) -> _Occurrences:
-    """The keys of all runs of these lengths; none crosses rows."""
+def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int, places: Tensor | None = None) -> _Occurrences:
+    """The keys of all runs of these lengths, by the place of their first symbol where that counts; none crosses
+    rows."""
     mixed, rows = _mixed(symbols.keys), symbols.rows
     running, runs = torch.zeros_like(mixed), [_Occurrences(mixed[:0], rows[:0])]
     for length in range(1, min(longest, len(mixed)) + 1):
@@ -178,7 +189,10 @@ def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int) -> _Occ
         running = running[:count] * BASE + mixed[length - 1 :]
         if length >= shortest:
             whole = rows[:count] == rows[length - 1 :]
-            runs.append(_Occurrences(_mixed(running[whole] + (kind + length)), rows[:count][whole]))
+            keys = running[whole] + (kind + length)
+            runs.append(
+                _Occurrences(_mixed(keys if places is None else keys + places[:count][whole]), rows[:count][whole])
+            )
     return _Occurrences(*(torch.cat(parts) for parts in zip(*runs)))
 
 

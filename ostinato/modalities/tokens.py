@@ -114,17 +114,25 @@ class Tokens(Modality, Worded):
     def choices(
         self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
     ) -> Choices:
-        """Unknown symbols in training where validation has some that training lacks; where these are many, and words,
-        their characters too."""
-        counts = Counter(symbol for raw in train for symbol in self._cased(self._read(raw)))
+        """The places of n-grams where all rows are equally long; unknown symbols in training where validation has some
+        that training lacks, and where these are many, and words, their characters too."""
+        lengths: set[int] = set()
+        counts: Counter[str] = Counter()
+        for raw in train:
+            symbols = self._cased(self._read(raw))
+            lengths.add(len(symbols))
+            counts.update(symbols)
+        choices: Choices = {}
+        if len(lengths) == 1 and max(lengths) > 1:
+            choices["encoder.places"] = True, f"every row has {max(lengths)} steps: what stands where may count"
         known = {symbol for symbol, count in counts.items() if count >= self._min_count}
         seen = Counter(symbol for raw in valid for symbol in self._cased(self._read(raw)))
         unknown = sum(count for symbol, count in seen.items() if symbol not in known) / max(1, seen.total())
         if not unknown:
-            return {}
+            return choices
         share = f"{100 * unknown:.1f} % of the validation symbols do not occur in training"
         reason = f"{share}; it reads rare ones as unknown now and then"
-        choices: Choices = {"encoder.rare_word_dropout": (UNKNOWN_RATE, reason)}
+        choices["encoder.rare_word_dropout"] = UNKNOWN_RATE, reason
         if unknown <= MOST_UNKNOWN or sum(map(len, counts)) < SHORTEST_WORD * len(counts):
             return choices
         choices["characters"] = True, f"{share}; their characters tell them apart"

@@ -66,6 +66,18 @@ def test_the_order_of_symbols_counts_and_rows_are_apart():
     assert first == third != second and len(first) == 1
 
 
+def test_places_tell_equal_ngrams_apart_and_begin_anew_in_each_row():
+    spec = Symbols(9, 0, 1, 2)
+    steps = Steps(torch.tensor([3, 4, 4, 3, 3, 4]), Layout([2, 2, 2]))
+    encoder = counted(spec, steps, shortest=1, longest=1, places=True)
+    assert known(encoder) == 2 + 4, "two symbols anywhere, and each at two places"
+    bag = encoder.bag(steps)
+    first, second, third = (sorted(bag.numbers[bag.rows == row].tolist()) for row in range(3))
+    assert first == third and len(set(first) & set(second)) == 2
+    alone = encoder.bag(Steps(torch.tensor([4, 3]), Layout([2])))
+    assert sorted(alone.numbers.tolist()) == second
+
+
 def test_the_ngrams_of_most_rows_are_known():
     spec = Symbols(9, 0, 1, 2)
     steps = Steps(torch.tensor([3, 4, 3, 5, 3, 4, 6, 6, 6]), Layout([2, 2, 2, 3]))

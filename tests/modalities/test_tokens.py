@@ -169,3 +169,11 @@ def test_facts_with_characters_through_json_make_a_fresh_object_behave_alike():
     after.restore(json.loads(json.dumps(before.facts())))
     assert after.spec == before.spec and after.facts() == before.facts()
     assert after.encode([*SYMBOLS, "new"]).tolist() == before.encode([*SYMBOLS, "new"]).tolist()
+
+
+def test_places_count_where_all_rows_are_equally_long():
+    tokens = make("modalities", "tokens", (), {"separator": ""})
+    choices = tokens.choices(["ACG", "CCT"], ["ACT"], lambda _: False, True)
+    assert choices["encoder.places"][0] is True
+    assert tokens.choices(["ACG", "CC"], ["ACG"], lambda _: False, True) == {}
+    assert tokens.choices(["A", "C"], ["A"], lambda _: False, True) == {}, "one step has no place"
