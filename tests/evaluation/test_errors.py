@@ -88,8 +88,8 @@ def test_words_that_are_labelled_wrongly_are_marked(tmp_path, monkeypatch):
     model = ostinato.Model(
         {"words": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
         {"tags": "tags"},
-        training={"epochs": 60, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
-    ).fit(rows, "valid.jsonl", device="cpu")
+        training={"epochs": 20, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
+    ).fit(rows, rows[:2], device="cpu")
     report = api.errors(model.run, data="valid.jsonl", device="cpu")
     assert report.rows[0].outputs["tags"].marked == "Bo met Al{O>P}"
     assert "Bo met Al{O>P}" in "\n".join(error_lines(report, 1))
