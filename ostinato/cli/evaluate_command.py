@@ -11,10 +11,11 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--split", type=click.Choice(["valid", "test"]), help="test if there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
-@click.option("--by", metavar="COLUMN", help="Every metric for each value of this column too, and which is worst.")
+@click.option("--by", metavar="COLUMN", help="Measure each value of this column by itself too, the worst first.")
 @click.option(
     "--origins", type=click.IntRange(min=2), metavar="N", help="Of forecasts: a backtest from N origins in the split."
 )
+@click.option("--all", "every", is_flag=True, help="All metrics; else the main one of each output.")
 @set_option
 @data_root_option
 @device_option
@@ -25,16 +26,18 @@ def evaluate(
     data: str | None,
     by: str | None,
     origins: int | None,
+    every: bool,
     sets: tuple[str, ...],
     data_root: str | None,
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure RUN on held-out rows: every metric with a 95 % interval. Several RUNS are measured as an ensemble."""
+    """Measure RUN on held-out rows: the main metric of each output with a 95 % interval beside baselines, each label by
+    itself. --all and --json have every metric. Several RUNS are measured as an ensemble."""
     from ostinato import api
     from ostinato.cli.reports import text_of
 
     report = api.evaluate(
         runs, split=split, data=data, by=by, origins=origins, sets=sets, roots=roots(data_root), device=device, say=note
     )
-    show(report.to_json(), as_json, lambda: text_of(report))
+    show(report.to_json(), as_json, lambda: text_of(report, every))

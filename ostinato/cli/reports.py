@@ -2,35 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 
 from ostinato.cli.options import table
+from ostinato.evaluation.by_label import LabelScores
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.errors import ErrorReport, HeldOut
-from ostinato.evaluation.report import Backtest, Groups, Report, Spread
+from ostinato.evaluation.report import Backtest, Report, Spread
 from ostinato.evaluation.verdict import Verdict
 from ostinato.metrics.contract import Measured
 from ostinato.run.predictions import Prediction
 from ostinato.sweeps.effort import Portfolio
 
+SHOWN_ROWS = 20
+"""Of labels and groups the worst so many are shown."""
 SHOWN_LABELS = 12
 """A table of more labels does not fit a terminal."""
 
 
-def text_of(report: Report) -> str:
-    """The report, a line for each metric."""
-    lines = []
+def text_of(report: Report, every: bool = True) -> str:
+    """The report: the main metric of each output and what baselines reach, a table of its labels, the confusion matrix.
+
+    Args:
+        report: of one split.
+        every: whether all metrics are shown.
+    """
+    lines, hidden, methods = [], 0, dict[str, list[str]]()
     for output, metrics in report.outputs.items():
-        width = max(map(len, metrics), default=0)
-        lines += [
-            f"{output}  {key:{width}}  {_value(measured)}  {measured.method}" for key, measured in metrics.items()
-        ]
+        main = report.main.get(output, next(iter(metrics), ""))
+        keys = [main, *(key for key in metrics if key != main and every)] if metrics else []
+        hidden += len(metrics) - len(keys)
+        width = max(map(len, keys), default=0)
+        for key in keys:
+            lines.append(f"{output}  {key:{width}}  {_value(metrics[key])}")
+            methods.setdefault(metrics[key].method, []).append(key)
         for name, own in report.baselines.get(output, {}).items():
-            lines += [f"{output}  {key:{width}}  {_value(measured)}  baseline: {name}" for key, measured in own.items()]
-    lines += report.notes
-    lines += _confusion_lines(report.confusion) + _group_lines(report.by) + _origin_lines(report.backtest)
-    lines.append(f"{report.examples:,} examples of {report.split}; intervals of 95 %")
+            values = {key: measured for key, measured in own.items() if key in keys}
+            lines += [f"{output}  {key:{width}}  {_value(value)}  baseline: {name}" for key, value in values.items()]
+    for output, labels in report.labels.items():
+        lines += ["", *_label_lines(output, labels)]
+    lines += _confusion_lines(report.confusion) + report.notes
+    lines += _group_lines(report, every) + _origin_lines(report.backtest)
+    named = [method if len(methods) == 1 else f"{method} ({', '.join(keys)})" for method, keys in methods.items()]
+    lines.append(
+        f"{report.examples:,} examples of {report.split}; intervals of 95 %{': ' * bool(named)}{'; '.join(named)}"
+    )
+    if hidden:
+        command = "--all" if report.run is None else shlex.join(["ostinato", "evaluate", report.run, "--all"])
+        lines.append(f"{hidden} more metric{'s' * (hidden > 1)}: {command}")
     return "\n".join(lines + ([f"run: {report.run}"] if report.run is not None else []))
+
+
+def _label_lines(output: str, labels: Mapping[str, LabelScores]) -> list[str]:
+    """A row for each label, the lowest F1 first."""
+    cells = [
+        (label, f"{scores.precision:.1f}", f"{scores.recall:.1f}", f"{scores.f1:.1f}", f"{scores.support:,}")
+        for label, scores in list(labels.items())[:SHOWN_ROWS]
+    ]
+    return [*_aligned([(output, "precision", "recall", "F1", "support"), *cells]), *_rest(len(labels), "labels")]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table, its first column aligned to the left, the others to the right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+        for row in rows
+    ]
+
+
+def _rest(count: int, noun: str) -> list[str]:
+    """How many more there are than are shown."""
+    return [f"and {count - SHOWN_ROWS:,} more {noun}, which are better: --json"] if count > SHOWN_ROWS else []
 
 
 def _value(measured: Measured) -> str:
@@ -41,14 +85,9 @@ def _confusion_lines(matrices: Mapping[str, Confusion]) -> list[str]:
     """A row for each true label, a column for each predicted one; larger matrices are for --json."""
     lines = []
     for output, matrix in matrices.items():
-        if len(matrix.labels) > SHOWN_LABELS:
-            continue
-        cells = [
-            ["true \\ predicted", *matrix.labels],
-            *([label, *map(str, row)] for label, row in zip(matrix.labels, matrix.counts)),
-        ]
-        widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
-        lines += [f"{output}  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells]
+        if len(matrix.labels) <= SHOWN_LABELS:
+            rows = [[label, *map(str, row)] for label, row in zip(matrix.labels, matrix.counts)]
+            lines += ["", *_aligned([[f"{output}: true \\ predicted", *matrix.labels], *rows])]
     return lines
 
 
@@ -84,16 +123,24 @@ def _spread(spread: Spread) -> str:
     return f"{spread.mean:.4g}, deviation {spread.deviation:.4g}"
 
 
-def _group_lines(by: Groups | None) -> list[str]:
+def _group_lines(report: Report, every: bool) -> list[str]:
+    """For each output and metric a table of the groups, the worst first."""
+    by = report.by
     if by is None:
         return []
     lines = []
-    for name, group in by.groups.items():
-        for output, metrics in group.outputs.items():
-            for key, measured in metrics.items():
-                worst = "  (the worst)" if by.worst.get(output, {}).get(key) == name else ""
-                value = f"{_value(measured)}  {group.examples:,} rows"
-                lines.append(f"{by.column}={name}  {output}  {key}  {value}{worst}")
+    for output, metrics in report.outputs.items():
+        for key in metrics if every else [report.main.get(output, next(iter(metrics), ""))]:
+            known = {
+                name: group.outputs[output][key]
+                for name, group in by.groups.items()
+                if key in group.outputs.get(output, {})
+            }
+            worst = by.worst.get(output, {}).get(key)
+            falling = worst is not None and known[worst].value == max(measured.value for measured in known.values())
+            order = sorted(known, key=lambda name: -known[name].value if falling else known[name].value)
+            cells = [(name, f"{by.groups[name].examples:,}", _value(known[name])) for name in order[:SHOWN_ROWS]]
+            lines += ["", *_aligned([(by.column, "rows", f"{output} {key}"), *cells]), *_rest(len(known), "groups")]
     return [*lines, *by.notes]
 
 

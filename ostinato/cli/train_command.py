@@ -124,5 +124,5 @@ def train(
         result |= {"verdict": verdict.lines, "next": following}
     result |= {"training": asdict(curve)} if curve is not None else {}
     result |= {"effort": asdict(portfolio)} if portfolio is not None else {}
-    parts = [*tried_lines(portfolio), text_of(report), *verdict_lines(verdict, following)]
+    parts = [*tried_lines(portfolio), text_of(report, every=False), *verdict_lines(verdict, following)]
     show(result, as_json, lambda: "\n".join(parts))

@@ -14,12 +14,15 @@ from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.evaluation import backtest as backtests
 from ostinato.evaluation import baselines
+from ostinato.evaluation.by_label import by_label
 from ostinato.evaluation.confusion import Confusion, confusion
 from ostinato.evaluation.measured import measured, measured_alone
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.report import Group, Groups, Report
 from ostinato.metrics.contract import Predictions
 from ostinato.modalities.contract import Labels
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.metrics import main_metric
 from ostinato.registry import Settings
 from ostinato.run import rows as row_sources
 from ostinato.run.run import Run
@@ -56,6 +59,11 @@ def evaluate(
         DataError: the rows cannot be read or measured.
     """
     run, split = runs[0], row_sources.default_split(runs[0], split, data)
+    labelled = {
+        recipe_columns.column_of(f"outputs.{name}", output): name
+        for name, output in run.outputs.items()
+        if alignments.of(output).labels_steps
+    }
     if data is None:
         row_sources.refuse_other_rows(run, runs[1:], split)
     examples = row_sources.of_split(run, split, data, roots, extra=() if by is None else (by,))
@@ -64,7 +72,9 @@ def evaluate(
     predictions = predict_all(runs, examples, search=search, say=say)
     report = report_of(run, predictions, split)
     report = beside_baselines(run, report, predictions, examples, roots, say)
-    if by is not None:
+    if by is not None and by in labelled:
+        report = report.noted([f"--by {by}: each of its labels is in the table of labels"])
+    elif by is not None:
         report = replace(report, by=by_group(run, predictions, by, examples.column(by)))
     if origins is not None:
         report = replace(report, backtest=backtests.backtest(run, predictions, examples, origins))
@@ -72,14 +82,14 @@ def evaluate(
 
 
 def report_of(run: Run, predictions: SplitPredictions, split: str) -> Report:
-    """Every metric of some predictions, and the confusion matrix of one label per example.
+    """Every metric of some predictions, each label by itself, and the confusion matrix of one label per example.
 
     A metric that these examples cannot be measured by, such as spans where there is none, is left out with a note.
 
     Errors:
         DataError: an output cannot be measured by any metric.
     """
-    outputs, notes, matrices = {}, [], {}
+    outputs, notes, matrices, labels, mains = {}, [], {}, {}, {}
     for output, known in predictions.outputs.items():
         outputs[output], refused = measured(run, output, known)
         if refused and not outputs[output]:
@@ -88,7 +98,11 @@ def report_of(run: Run, predictions: SplitPredictions, split: str) -> Report:
         matrix = _confusion(run, output, known)
         if matrix is not None and len(matrix.labels) <= MOST_LABELS:
             matrices[output] = matrix
-    return Report(split, predictions.examples, outputs, notes, matrices)
+        if scores := by_label(run, output, known):
+            labels[output] = scores
+        if (key := main_metric(run.outputs[output])) in outputs[output]:
+            mains[output] = key
+    return Report(split, predictions.examples, outputs, notes, matrices, mains, labels)
 
 
 def _confusion(run: Run, output: str, predictions: Predictions) -> Confusion | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ostinato.evaluation.by_label import LabelScores
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.intervals import Compared
 from ostinato.metrics.contract import Measured
@@ -109,6 +110,8 @@ class Report:
         examples: how many.
         outputs: the metrics of each output.
         notes: what could not be measured, and what limits the result.
+        main: the metric that sums up each output.
+        labels: of each output of labels the precision, recall and F1 of each, the lowest F1 first.
         confusion: the confusion matrix of each output that has one label per example.
         baselines: what simple methods reach on the same examples.
         compared: output -> baseline -> the model's difference from it in the output's main metric.
@@ -122,6 +125,8 @@ class Report:
     outputs: dict[str, Metrics]
     notes: list[str] = field(default_factory=list)
     confusion: dict[str, Confusion] = field(default_factory=dict)
+    main: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, dict[str, LabelScores]] = field(default_factory=dict)
     baselines: Baselines = field(default_factory=dict)
     compared: dict[str, dict[str, Compared]] = field(default_factory=dict)
     by: Groups | None = None
@@ -145,6 +150,11 @@ class Report:
             {output: _metrics(metrics) for output, metrics in plain["outputs"].items()},
             list(plain.get("notes", ())),
             {output: Confusion(**matrix) for output, matrix in plain.get("confusion", {}).items()},
+            dict(plain.get("main", {})),
+            {
+                output: {label: LabelScores(**scores) for label, scores in by_label.items()}
+                for output, by_label in plain.get("labels", {}).items()
+            },
             {
                 output: {name: _metrics(metrics) for name, metrics in by_name.items()}
                 for output, by_name in plain.get("baselines", {}).items()

@@ -16,7 +16,10 @@ from ostinato.data import catalogue
 
 def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
     found = cli("evaluate", trained, "--json").json
-    assert list(found) == ["split", "examples", "outputs"]
+    assert list(found) == ["split", "examples", "outputs", "main"] and found["main"] == {"en": "bleu"}
+    (short, every) = (cli("evaluate", trained, *words).out.splitlines() for words in ((), ("--all",)))
+    assert short[0].startswith("en  bleu ") and short[-1] == f"{len(found['outputs']['en']) - 1} more metrics: --all"
+    assert [line.split("  ")[1] for line in every[:-1]] == list(found["outputs"]["en"])
     assert (found["split"], found["examples"], list(found["outputs"])) == ("test", 10, ["en"])
     for one in found["outputs"]["en"].values():
         assert list(one) == ["value", "low", "high", "method"]
