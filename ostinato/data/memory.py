@@ -178,6 +178,8 @@ def _of_pandas(frame: Any, names: Sequence[str], rows: slice, columns: Sequence[
     cells = {}
     for column in columns:
         series = frame.iloc[rows, names.index(column)]
+        if str(series.dtype).startswith("period"):
+            series = series.astype("str").where(series.notna())
         cells[column] = [None if missing else cell for cell, missing in zip(series.tolist(), series.isna().tolist())]
     return cells
 

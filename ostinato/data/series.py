@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import chain
 from typing import Any
 
@@ -15,20 +13,16 @@ import numpy as np
 
 from ostinato.data.contract import Block, Source
 from ostinato.data.read import Table
+from ostinato.data.times import TimeReader, Times, why_no_time
 from ostinato.errors import DataError
 from ostinato.raw.numbers import as_array, as_number
 
-DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([ T]\d{2}(:\d{2}(:\d{2}(\.0+)?)?)?)?)?", re.ASCII)
-WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 UNITS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 SEASONS = {"month": {1: 12, 3: 4}, "day": {1: 7, 7: 52}}
 BLOCK_SERIES = 64
 MOST_MISSING = 0.05
 """The share of a series' times that may be missing from a table, such as the days that an instrument was off: with more
 it is rather another frequency, or several series."""
-
-Times = np.ndarray
-"""(T,) datetime64[s], or int64 where time is counted."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +194,7 @@ def long_table(
     wanted = list(dict.fromkeys(chain.from_iterable(numbers.values())))
     names: dict[str, int] = {}
     groups: list[int] = []
-    stamps, arrays = [], []
+    stamps, arrays = TimeReader(), []
     kept: dict[str, dict[int, Any]] = {column: {} for column in constants}
     for block in table.blocks():
         own = block.columns[series] if series is not None else [1] * len(block)
@@ -211,7 +205,9 @@ def long_table(
             )
         here = [names.setdefault(str(name), len(names)) for name in own]
         groups += here
-        stamps.append(_times(block, time))
+        if (wrong := stamps.add(block.columns[time])) is not None:
+            why = why_no_time(block.columns[time][wrong])
+            raise DataError(f"{block.place(wrong)}, column '{time}': {why}")
         arrays.append(
             np.array([_column(block, column) for column in wanted], dtype=np.float64).reshape(len(wanted), len(block)).T
         )
@@ -225,10 +221,11 @@ def long_table(
                     )
     if not names:
         raise DataError(f"{table.where}: has no rows; give at least one series")
-    if len({times.dtype.kind for times in stamps}) > 1:
-        raise DataError(f"{table.where}: '{time}' holds dates in some rows and whole numbers in others; give one kind")
     rows = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
-    every, array = np.concatenate(stamps), np.concatenate(arrays)
+    try:
+        every, array = stamps.times(), np.concatenate(arrays)
+    except DataError as why:
+        raise DataError(f"{table.where}, column '{time}': {why}") from None
     whole, parts = [every[own] for own in rows], [array[own] for own in rows]
     notes = _fill_gaps(list(names), whole, parts, series is not None)
     frequency = _frequency(table, time, list(names), whole, rows, series is not None, several)
@@ -349,58 +346,6 @@ def _column(block: Block, column: str) -> list[float]:
     return values
 
 
-def _times(block: Block, time: str) -> Times:
-    cells = block.columns[time]
-    times = times_of(cells)
-    if times is not None:
-        return times
-    for at, cell in enumerate(map(_as_text, cells)):
-        if not isinstance(cell, str) or not DATE.fullmatch(cell.strip()):
-            what = "is empty" if cell is None or cell == "" else f"is {str(cell)[:40]!r}"
-            raise DataError(
-                f"{block.place(at)}, column '{time}': {what}, and a date such as 2013-01-31 14:00 (without a zone) or a"
-                " whole number is needed"
-            )
-        if times_of([cell]) is None:
-            raise DataError(f"{block.place(at)}, column '{time}': there is no date {cell!r}; mend it")
-    raise AssertionError("each cell is a time, and all together are none")
-
-
-def times_of(cells: Sequence[Any]) -> Times | None:
-    """Cells as times, all of them dates or all whole numbers; None where they are neither."""
-    texts = [cell.strip() if isinstance(cell, str) else _as_text(cell) for cell in cells]
-    if all(map(_is_whole, texts)):
-        return np.array(list(map(int, texts)), dtype=np.int64)
-    if not all(isinstance(text, str) and DATE.fullmatch(text) for text in texts):
-        return None
-    try:
-        return np.array([text.replace(" ", "T") for text in texts], dtype="datetime64[s]")
-    except ValueError:
-        return None
-
-
-def _is_whole(cell: Any) -> bool:
-    if isinstance(cell, str):
-        return WHOLE.fullmatch(cell) is not None
-    return isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
-
-
-def _as_text(cell: Any) -> Any:
-    return cell.isoformat() if isinstance(cell, date) else cell
-
-
-def moment(text: str) -> np.datetime64:
-    """The date that a recipe names.
-
-    Errors:
-        DataError: it is none.
-    """
-    times = times_of([text]) if DATE.fullmatch(text.strip()) else None
-    if times is None:
-        raise DataError(f"{text!r} is no date; write 2013-01-31, or 2013-01-31 14:00")
-    return times[0]
-
-
 def _frequency(
     table: Table,
     time: str,
@@ -418,9 +363,10 @@ def _frequency(
         if wrong is None:
             continue
         if times[wrong] == times[wrong - 1]:
-            problem = f"occurs twice; keep one row for each time{several()}"
+            problem = f"occurs twice; keep one row for each time{_clocks(times, wrong)}{several()}"
         elif times[wrong] < times[wrong - 1]:
-            problem = f"comes after {shown(times[wrong - 1])}; sort the rows by '{time}'{several()}"
+            before = shown(times[wrong - 1])
+            problem = f"comes after {before}; sort the rows by '{time}'{_clocks(times, wrong)}{several()}"
         else:
             problem = (
                 f"comes after {shown(times[wrong - 1])}, and one step is one {own}; add a row for each missing time, "
@@ -437,6 +383,14 @@ def _frequency(
                 f" each {common}; train them apart"
             )
     return common
+
+
+def _clocks(times: Times, wrong: int) -> str:
+    """Advice where clocks may have gone back by an hour or less between this time and the one before."""
+    if times.dtype.kind != "M" or times[wrong] == times[wrong].astype("datetime64[D]"):
+        return ""
+    back = int((times[wrong - 1] - times[wrong]).astype(np.int64)) <= UNITS["hour"]
+    return f"; where clocks went back, write times with their zone: {shown(times[wrong])}+01:00" if back else ""
 
 
 def frequency_of(times: Times) -> Frequency | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.data.series import times_of
+from ostinato.data.times import times_of
 from ostinato.errors import DataError
 from ostinato.raw.numbers import are_codes, as_number, readings
 

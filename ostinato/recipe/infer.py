@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from ostinato.data.read import Roots, is_table, open_table
 from ostinato.data.time_columns import TimeColumns, time_columns_of
+from ostinato.data.times import TimeReader, why_no_time
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.recipe.column_types import (
     Guess,
@@ -34,6 +36,7 @@ LOOKED_AT = 5000
 """Rows that are looked at: enough to know a column's kind, few enough to be read at once."""
 HORIZON = 10
 """Steps that are forecast where times have no season."""
+SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d")
 LINES = "text"
 """The column of a file that names none."""
 
@@ -429,8 +432,8 @@ def _forecast(
         raise ConfigError(
             f"--out {target}: a forecast needs the order of the rows, and no column of {look.source} has times that"
             " rise from row to row, or within"
-            " each series: dates such as 2013-01-31 14:00 (without a zone), or whole numbers; sort the rows by time,"
-            " or add the column"
+            " each series: dates such as 2013-01-31 14:00, or whole numbers; sort the rows by time,"
+            f" or add the column{_seeming_time(look, {target, *named_inputs})}"
         )
     steps = {time_columns.time, time_columns.series} if time_columns is not None else set()
     left_out, reads = (
@@ -478,6 +481,21 @@ def _forecast(
     return Guessed(
         look.source, look.rows, read, {_free("forecast", look.cells): output}, choice, left_out, time_columns
     )
+
+
+def _seeming_time(look: Look, taken: Collection[str]) -> str:
+    """The first cell that cannot be read in the first column that looks like one of times."""
+    for name, cells in look.cells.items():
+        if name in taken or SEEMS_TIME.search(str(next(iter(look.held(name)), ""))) is None:
+            continue
+        reader = TimeReader()
+        if (row := reader.add(cells)) is not None:
+            return f"; {look.place(row)}, column '{name}': {why_no_time(cells[row])}"
+        try:
+            reader.times()
+        except DataError as why:
+            return f"; column '{name}': {why}"
+    return ""
 
 
 def _free(name: str, columns: Collection[str]) -> str:

@@ -17,7 +17,8 @@ from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
-from ostinato.data.series import Frequency, Gathered, Times
+from ostinato.data.series import Frequency, Gathered
+from ostinato.data.times import Times
 from ostinato.data.split import set_aside
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError

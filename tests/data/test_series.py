@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ostinato.data.read import open_table
-from ostinato.data.series import Frequency, long_table, moment, shown, whole_series
+from ostinato.data.series import Frequency, long_table, shown, whole_series
+from ostinato.data.times import moment
 from ostinato.errors import DataError
 
 
@@ -144,7 +145,7 @@ def changed(rows, at, **more):
         ),
         (
             changed(hours(4), 2, t="01.02.2013"),
-            "row 3, column 't': is '01.02.2013', and a date such as 2013-01-31 14:00",
+            "row 3, column 't': '01.02.2013' is not written as the times before it",
         ),
         (changed(hours(4), 2, t="2013-02-30"), "row 3, column 't': there is no date '2013-02-30'"),
         (changed(hours(4), 2, t=None), "row 3, column 't': is empty"),
