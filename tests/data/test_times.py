@@ -82,7 +82,12 @@ def gathered(cells):
 
 @pytest.mark.parametrize(
     ("frequency", "expected"),
-    [("M", Frequency("month", 1)), ("Q", Frequency("month", 3)), ("W", Frequency("day", 7)), ("h", Frequency("hour", 1))],
+    [
+        ("M", Frequency("month", 1)),
+        ("Q", Frequency("month", 3)),
+        ("W", Frequency("day", 7)),
+        ("h", Frequency("hour", 1)),
+    ],
 )
 def test_periods_of_pandas_are_times(frequency, expected):
     assert gathered(pandas.period_range("2020-01-01", periods=9, freq=frequency)).frequency == expected

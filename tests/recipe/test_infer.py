@@ -340,7 +340,10 @@ def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
     [
         ([f"2023-03-20 00:00:00.{row}00" for row in range(8)], "a.jsonl line 2, column 'ts': .* fraction of a second"),
         ([f"0{row}/01/2023" for row in range(1, 9)], "column 'ts': a time may be 2023-01-02 or 2023-02-01"),
-        ([f"2023-03-2{row} 13:0{row} XYZ" for row in range(8)], "a.jsonl line 1, column 'ts': is '2023-03-20 13:00 XYZ'"),
+        (
+            [f"2023-03-2{row} 13:0{row} XYZ" for row in range(8)],
+            "a.jsonl line 1, column 'ts': is '2023-03-20 13:00 XYZ'",
+        ),
     ],
 )
 def test_a_column_that_seems_to_hold_times_is_named_with_the_cell_that_cannot_be_read(tmp_path, cells, why):
