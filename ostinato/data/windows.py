@@ -191,6 +191,12 @@ def _known(cells: np.ndarray) -> np.ndarray:
     return ~np.isnan(np.atleast_2d(cells.T)).all(0)
 
 
+def _known_end(cells: np.ndarray) -> int:
+    """One past the last step with a number; all steps where none has."""
+    known = np.flatnonzero(_known(cells))
+    return int(known[-1]) + 1 if len(known) else len(cells)
+
+
 def _filled(cells: np.ndarray, season: int) -> np.ndarray:
     """The series with each gap filled from a season before, else from the step before it, else with 0."""
     whole = cells.copy()
@@ -250,8 +256,12 @@ def borders(
     Errors:
         DataError: a date where the data have no dates, or outside all of them; or splits in the wrong order.
     """
-    end = ends = np.array(list(map(len, series.cells[columns[0]])), dtype=np.int64)
+    lengths = np.array(list(map(len, series.cells[columns[0]])), dtype=np.int64)
+    end = ends = np.max([list(map(_known_end, series.cells[column])) for column in columns], 0)
     begins, notes = {}, []
+    if (late := lengths - ends).any():
+        steps = f"{late.max():,} steps" if len(ends) == 1 else f"up to {late.max():,} steps of each series"
+        notes.append(f"the last {steps} have no target: splits are counted back from the last step that has one")
     for name in ("test", "valid"):
         begin = split.get(name)
         if isinstance(begin, int):

@@ -164,13 +164,16 @@ class _Columns:
     def predictions(self, examples: Examples, say: Callable[[str], None]) -> Predictions:
         """All that was collected, long texts in pieces."""
         scales, order = examples.scales(self.place, self.numbers), examples.order(self.numbers)
-        if examples.windows is not None and scales is None:
+        if examples.windows is not None:
+            series = examples.windows.at(self.numbers)[0]
+            known = [] if scales is None else [number for number, scale in zip(series, scales) if np.isfinite(scale).any()]
             scaled = [key for key, metric in metrics_of(self.run, self.output).items() if "scales" in metric.needs]
-            if scaled:
+            if scaled and len(set(known)) < (whole := len(set(series))):
+                counts = f"counts {len(set(known)):,} of {whole:,} series" if known else "is left out"
+                every = "the others" if known else "every series"
                 say(
-                    f"{self.place}: {', '.join(scaled)} is left out, since the past of every series is too short, or"
-                    " repeats itself"
-                    " season by season"
+                    f"{self.place}: {', '.join(scaled)} {counts}, since the past of {every} is too short, or repeats"
+                    " itself season by season"
                 )
         if alignments.of(self.settings).streams:
             # Consecutive rows of a file are often pieces of one text; where they are not, blocks come out short.

@@ -25,6 +25,7 @@ class SMAPE(Ratio):
 
     higher_is_better = False
     unit = "%"
+    greatest = 200.0
     factor = 200.0
     counted = "true value"
 

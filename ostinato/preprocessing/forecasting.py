@@ -403,9 +403,10 @@ def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
     """The recipe with a lookback where it gives none.
 
         wanted   = max(3 horizons, 7 seasons, LEAST_LOOKBACK), at most MOST_LOOKBACK
-        lookback = wanted, at most max(2 horizons, 2 seasons, a third of the shortest series), and as series reach
+        lookback = wanted, at most max(2 horizons, 2 seasons, a third of the shortest series)
+        windows  = steps of the shortest series - lookback - horizon + 1, at least a third of these steps
 
-    A day of hours repeats by the week. A linear map gains from a long window where there is a season beyond `season`;
+    Where that leaves nothing to read, half of what the shortest series reaches is read. A day of hours repeats by the week. A linear map gains from a long window where there is a season beyond `season`;
     without one it loses little. A third leaves windows to learn from.
     """
     output = _window(recipe.settings)
@@ -414,11 +415,12 @@ def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
     long, shortest = season(recipe.settings, series), int(train.ends.min())
     wanted = min(MOST_LOOKBACK, max(3 * output.horizon, 7 * long, LEAST_LOOKBACK))
     wanted = max(2 * output.horizon, 2 * long, min(wanted, shortest // 3))
-    most = max(1, shortest - output.horizon)
+    reach = shortest - output.horizon
+    most = max(1, reach // 2, reach + 1 - -(-shortest // 3))
     why = (
         f"for a horizon of {output.horizon}, a season of {long} and series of at least {shortest:,} steps"
         if wanted <= most
-        else "as far as the shortest series reaches"
+        else f"so that the shortest series, {shortest:,} steps, gives {max(0, reach + 1 - most):,} windows to learn from"
     )
     return recipe.with_chosen(
         {f"outputs.{name}.lookback": (min(wanted, most), why) for name in recipe.settings.outputs}

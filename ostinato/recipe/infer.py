@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ LOOKED_AT = 5000
 """Rows that are looked at: enough to know a column's kind, few enough to be read at once."""
 HORIZON = 10
 """Steps that are forecast where times have no season."""
+SHORT = 8
+"""A horizon is chosen that a series has so many times: of 104 weeks the last 52 would leave nothing to learn from."""
 SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d")
 LINES = "text"
 """The column of a file that names none."""
@@ -468,6 +471,10 @@ def _forecast(
         read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {time_columns.time}")
     season = None if time_columns is None else time_columns.frequency.season
     horizon, why = (season, "a season") if time_columns is not None and season else (HORIZON, "a few")
+    names_series = None if time_columns is None else time_columns.series
+    length = look.rows if names_series is None else max(Counter(map(str, look.cells[names_series])).values())
+    if not in_lists and horizon > max(1, length // SHORT):
+        horizon, why = max(1, length // SHORT), f"an eighth of {length:,} steps, which leaves some to learn from"
     output = Guess(
         {"of": target, "horizon": horizon},
         f"{horizon} steps ahead, {why}",

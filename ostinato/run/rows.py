@@ -18,8 +18,8 @@ from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered
-from ostinato.data.times import Times
 from ostinato.data.split import set_aside
+from ostinato.data.times import Times
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality

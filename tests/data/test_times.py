@@ -1,4 +1,4 @@
-"""Columns of times as people and programs write them: each form, its neighbours, and what is refused with its reason."""
+"""Columns of times as people and programs write them: each form, its neighbours, and what is refused and why."""
 
 import datetime
 

@@ -129,6 +129,18 @@ def test_borders_divide_the_end_of_each_series():
     assert notes[0].endswith("the last tenth of each series before its end, at least 3 steps, is kept for validation")
 
 
+def test_borders_count_back_from_the_last_step_that_has_a_target():
+    series = gathered((50, 40))
+    series.cells["y"][0][30:] = np.nan
+    splits, notes = borders(series, ["y"], {}, horizon=3)
+    assert splits["train"].ends.tolist() == [27, 36] and splits["valid"].ends.tolist() == [30, 40]
+    assert notes[0] == (
+        "the last up to 20 steps of each series have no target: splits are counted back from the last step that has one"
+    )
+    splits, _ = borders(series, ["y"], {"valid": 4}, horizon=3)
+    assert splits["valid"].begins.tolist() == [26, 36]
+
+
 def test_borders_at_dates_and_what_is_wrong_with_them():
     found, _ = borders(
         gathered(dated=True), ["y"], {"valid": "2013-01-01 05:00", "test": "2013-01-01 08:00"}, horizon=1

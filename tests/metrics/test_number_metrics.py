@@ -28,6 +28,13 @@ def test_errors_by_hand():
     assert value("mse", judged) == pytest.approx(0.375)
 
 
+def test_the_interval_of_smape_ends_where_smape_does():
+    zeros, order = [0.0] * 6, Order([0, 0, 0, 1, 1, 1], 1, "window", "series", [0, 1, 2] * 2)
+    predictions = Predictions([0.0] * 3 + [1.0] * 3, zeros, order=order)
+    measured = measure(make("metrics", "smape"), predictions)
+    assert measured.value == 100 and 0 <= measured.low <= measured.high <= 200
+
+
 def test_smape_is_m4s():
     """|1-3| / 4 + |2-2| / 4 + |0-0| / 0 + |-1-1| / 2 = 0.5 + 0 + 0 + 1 over 4 values, times 200."""
     assert value("smape", Predictions([[1, 2, 0, -1]], [[3, 2, 0, 1]])) == pytest.approx(200 * 1.5 / 4)

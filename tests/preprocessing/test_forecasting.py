@@ -140,7 +140,7 @@ def test_whole_series_in_lists_and_lines_of_text(tmp_path):
     report, run = trained(tmp_path, recipe)
     assert report["examples"] == 3, "one window of each series"
     assert "seasonal naive, 19 steps" in report["baselines"]["ahead"]
-    assert json.loads((run / "bundle.json").read_text())["recipe"]["outputs"]["ahead"]["lookback"] == 38
+    assert json.loads((run / "bundle.json").read_text())["recipe"]["outputs"]["ahead"]["lookback"] == 35
     (told,) = api.predict(run, [" ".join(map(str, wave))], device="cpu")
     model = ostinato.load(run, device="cpu")
     (found,) = model.predict([{"name": "x", "y": wave}])

@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import pytest
 
 from ostinato.errors import ConfigError, DataError
@@ -349,3 +350,12 @@ def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
 def test_a_column_that_seems_to_hold_times_is_named_with_the_cell_that_cannot_be_read(tmp_path, cells, why):
     with pytest.raises(ConfigError, match=why):
         guess(table(tmp_path, {"ts": cells, "load": list(range(8))}), [], ["load:series"])
+
+
+@pytest.mark.parametrize(("weeks", "series", "horizon"), [(104, 1, 13), (104, 3, 13), (24, 1, 3), (520, 1, 52)])
+def test_the_horizon_that_is_guessed_leaves_steps_to_learn_from(tmp_path, weeks, series, horizon):
+    days = [str(np.datetime64("2020-01-03") + 7 * week) for week in range(weeks)] * series
+    shops = [shop for shop in "abc"[:series] for _ in range(weeks)]
+    columns = {"week": days, "shop": shops, "sales": [row * 7 % 5 / 2 for row in range(weeks * series)]}
+    forecast = guess(table(tmp_path, columns), [], ["sales:series"]).outputs["forecast"]
+    assert forecast.settings["horizon"] == horizon
