@@ -166,7 +166,9 @@ class _Columns:
         scales, order = examples.scales(self.place, self.numbers), examples.order(self.numbers)
         if examples.windows is not None:
             series = examples.windows.at(self.numbers)[0]
-            known = [] if scales is None else [number for number, scale in zip(series, scales) if np.isfinite(scale).any()]
+            known = (
+                [] if scales is None else [number for number, scale in zip(series, scales) if np.isfinite(scale).any()]
+            )
             scaled = [key for key, metric in metrics_of(self.run, self.output).items() if "scales" in metric.needs]
             if scaled and len(set(known)) < (whole := len(set(series))):
                 counts = f"counts {len(set(known)):,} of {whole:,} series" if known else "is left out"
