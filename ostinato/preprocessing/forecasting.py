@@ -406,8 +406,8 @@ def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
         lookback = wanted, at most max(2 horizons, 2 seasons, a third of the shortest series)
         windows  = steps of the shortest series - lookback - horizon + 1, at least a third of these steps
 
-    Where that leaves nothing to read, half of what the shortest series reaches is read. A day of hours repeats by the week. A linear map gains from a long window where there is a season beyond `season`;
-    without one it loses little. A third leaves windows to learn from.
+    Where that leaves nothing to read, half of what the shortest series reaches is read. A day of hours repeats by the
+    week. A linear map gains from a long window where there is a season beyond `season`; without one it loses little.
     """
     output = _window(recipe.settings)
     if output.lookback is not None:
@@ -420,7 +420,7 @@ def with_lookback(recipe: Recipe, series: Gathered, train: Border) -> Recipe:
     why = (
         f"for a horizon of {output.horizon}, a season of {long} and series of at least {shortest:,} steps"
         if wanted <= most
-        else f"so that the shortest series, {shortest:,} steps, gives {max(0, reach + 1 - most):,} windows to learn from"
+        else f"so that the shortest series, {shortest:,} steps, gives {max(0, reach + 1 - most):,} windows"
     )
     return recipe.with_chosen(
         {f"outputs.{name}.lookback": (min(wanted, most), why) for name in recipe.settings.outputs}

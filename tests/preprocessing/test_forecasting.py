@@ -145,7 +145,7 @@ def test_whole_series_in_lists_and_lines_of_text(tmp_path):
     model = ostinato.load(run, device="cpu")
     (found,) = model.predict([{"name": "x", "y": wave}])
     assert [float(one) for one in told.best["ahead"].text.split()] == found and len(found) == 4
-    with pytest.raises(DataError, match="series text: has 3 steps, and the forecast looks back at 38"):
+    with pytest.raises(DataError, match="series text: has 3 steps, and the forecast looks back at 35"):
         list(api.predict(run, ["1 2 3"], device="cpu"))
 
 

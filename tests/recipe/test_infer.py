@@ -210,7 +210,7 @@ def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path)
         table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1], "note": PROSE}), [], ["load:series"]
     )
     assert found.plain()["inputs"] == {"load": "series", "price": "series", "when": "calendar"}
-    assert found.plain()["outputs"] == {"forecast": {"of": "load", "horizon": 24}}
+    assert found.plain()["outputs"] == {"forecast": {"of": "load", "horizon": 12}}
     assert found.data("a") == {"train": "a", "time": "hour"} and list(found.left_out) == ["note"]
     written = parse_yaml(found.yaml("a.jsonl", "ostinato init"), "written")
     assert written["data"] == {"train": "a.jsonl", "time": "hour"} and written["outputs"] == found.plain()["outputs"]
@@ -243,7 +243,7 @@ def test_an_input_that_is_the_output_too_is_forecast_from_itself(tmp_path):
     found = guess(table(tmp_path, columns), ["load"], ["load"])
     assert found.plain() == {
         "inputs": {"load": "series"},
-        "outputs": {"forecast": {"of": "load", "horizon": guessing.HORIZON}},
+        "outputs": {"forecast": {"of": "load", "horizon": 50 // guessing.SHORT}},
     }
     assert (
         found.data("a") == {"train": "a", "time": "t", "series": "site"}
