@@ -42,6 +42,7 @@ class FeedForward(Encoder):
     """
 
     reads_sequences = False
+    variants = ({"layers": 2}, {"dropout": 0.3}, {"hidden_size": 64}, {"activation": "gelu"})
 
     def __init__(
         self,

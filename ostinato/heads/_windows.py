@@ -374,6 +374,7 @@ class OfOneSeries(Predictor):
 
     aligns = frozenset({"ahead"})
     gives = frozenset({"log_probability", "num_targets", "quantiles"})
+    alone = True
 
     spread: Spread
 

@@ -146,6 +146,9 @@ class Head(nn.Module, ABC):
     """What `targets_allowed` demands, in words for a message: `ctc needs a step for each symbol and one between equal
     ones`; empty: the alignment alone decides how many targets there may be."""
 
+    alone: ClassVar[bool] = False
+    """Whether it reads the input that its output continues, and no other."""
+
     takes_scores: ClassVar[bool] = False
     """Whether it takes the summary of a `BagEncoder` for scores of its labels, where there are as many."""
 

@@ -64,6 +64,7 @@ class Tokens(Modality, Worded):
     """
 
     counted_reading = {"characters": False, "encoder": "ngrams"}
+    variants = ({"encoder": {"type": "convolutional", "bidirectional": True}},)
     aligns = frozenset({"free", "next"})
     default_align = "free"
     default_encoder = "recurrent"

@@ -16,6 +16,7 @@ from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.evaluation.costs import costs, validation_costs
 from ostinato.evaluation.validate import validate
 from ostinato.files import as_json, write
+from ostinato.model.ensemble import refuse_unlike
 from ostinato.preprocessing.duration import Pace, needed
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.rules import monitorable
@@ -46,9 +47,11 @@ RUNGS = (0.25, 0.5)
 """Shares of a candidate's epochs after which the worse half of those that go on is stopped."""
 SAVED = 0.5
 """The share of the time of all candidates that is left of it if half of them are stopped at each rung."""
+MOST_PROPOSED = 3
+"""So many times the candidates are proposed: some cannot be trained, as their first look at the data shows."""
 EVALUATIONS = 2
 """Several members are evaluated for longer than one."""
-TRAINED = "trained"
+TRAINED, NO_TIME = "trained", "no time for an epoch"
 
 
 @dataclass
@@ -180,7 +183,7 @@ def train(
         return Run.load(folder, device)
     work = _Work(recipe, folder, portfolio, device, roots, data, listeners, time.monotonic())
     default = work.default(minutes)
-    others = work.begun(candidates(recipe, default.run.recipe, SIZES[effort].candidates))
+    others = work.begun(default, candidates(recipe, default.run.recipe, MOST_PROPOSED * SIZES[effort].candidates))
     if not others:
         listeners.notes(f"note: the default run alone is trained: {work.why_alone()}")
     finished = {DEFAULT: default, **work.halved(others)}
@@ -276,17 +279,22 @@ class _Work:
             portfolio.keep(self.folder)
         return session
 
-    def begun(self, listed: Sequence[Candidate]) -> dict[str, Session]:
-        """The candidates that there is time for, each with a share of what is left."""
+    def begun(self, default: Session, listed: Sequence[Candidate]) -> dict[str, Session]:
+        """The candidates that there is time for, each with a share of what is left; their answers can be compared with
+        those of the default run."""
         sessions: dict[str, Session] = {}
-        for at, candidate in enumerate(listed):
+        waiting = SIZES[self.portfolio.effort].candidates
+        for candidate in listed:
+            if not waiting:
+                break
             known = self.trial(candidate.name)
             if known is not None and not known.epochs:
+                waiting -= known.stopped == NO_TIME
                 continue
             began = time.monotonic()
             planned = 0.0
 
-            def seconds(recipe: Recipe, pace: Pace, waiting: int = len(listed) - at) -> float | None:
+            def seconds(recipe: Recipe, pace: Pace, waiting: int = waiting) -> float | None:
                 nonlocal planned
                 pace = replace(pace, evaluation_seconds=0.0)
                 left = self.portfolio.seconds or 0.0
@@ -301,8 +309,9 @@ class _Work:
                 if known is None and (self.portfolio.seconds or 0.0) <= 0:
                     raise _TooLong
                 session = self.begin(candidate.name, candidate.recipe, Budget(seconds, 1.0), validation_costs)
+                refuse_unlike([default.run.member(), session.run.member()])
             except _TooLong:
-                trial.stopped = "no time for an epoch"
+                trial.stopped = NO_TIME
             except (ConfigError, DataError) as why:
                 trial.stopped = f"cannot be trained: {str(why).splitlines()[0]}"
             else:
@@ -312,6 +321,7 @@ class _Work:
                 spent = time.monotonic() - began + planned * _expected_share(trial.epochs)
                 self.portfolio.seconds = (self.portfolio.seconds or 0.0) - spent
                 self.add(trial)
+            waiting -= trial.epochs > 0 or trial.stopped == NO_TIME
         return sessions
 
     def why_alone(self) -> str:

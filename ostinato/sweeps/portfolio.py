@@ -41,8 +41,9 @@ class Candidate(NamedTuple):
 def candidates(recipe: Recipe, default: Recipe, most: int) -> list[Candidate]:
     """Up to so many recipes beside the default one, the most promising first.
 
-    First what only counts; then in turn the variants of each modality, encoder, head and optimizer, alone; then other
-    seeds, where they set no other rows aside; then two of all these at a time. What the recipe gives is not varied.
+    First what only counts; then in turn the variants of each modality, encoder, head and optimizer, and other seeds
+    where they set no other rows aside; then two of all these at a time. What the recipe gives is not varied, nor the
+    symbols of answers, so that all can be compared and averaged.
 
     Args:
         recipe: as the user gave it.
@@ -95,7 +96,9 @@ def _with_readings(recipe: Recipe, default: Recipe) -> Recipe:
 
 def _counted(recipe: Recipe) -> dict[str, Any]:
     """Each input by counting alone, where its modality has such a reading and the recipe gives no encoder."""
-    changes = {}
+    changes: dict[str, Any] = {}
+    if not all(component("heads", output.head.type).takes_scores for output in recipe.settings.outputs.values()):
+        return changes
     for name, settings in recipe.settings.inputs.items():
         reading = component("modalities", settings.type).counted_reading
         if reading is not None and not recipe.gives(f"inputs.{name}.encoder"):
@@ -107,6 +110,7 @@ def _counted(recipe: Recipe) -> dict[str, Any]:
 def _alone(recipe: Recipe, default: Recipe) -> Iterator[dict[str, Any]]:
     """What each member proposes, in turn: the first of each, then the second; those of one kind vary together."""
     by_member: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    continued = {f"inputs.{output.of}" for output in recipe.settings.outputs.values() if output.of is not None}
     for place, settings in _members(recipe, default):
         room = room_of(settings) if not _is_column(place) else "modalities"
         proposals = getattr(component(room, settings.type), "variants", ())
@@ -114,13 +118,17 @@ def _alone(recipe: Recipe, default: Recipe) -> Iterator[dict[str, Any]]:
         for changes, proposal in zip(own, proposals):
             at = {f"{place}.{name}": value for name, value in proposal.items()}
             legal = proposal.keys() <= type(settings).model_fields.keys()
+            if legal and "head" in proposal and component("heads", proposal["head"]).alone:
+                at[f"{place}.reads"] = [settings.of]
+            if room == "modalities" and (place in continued or place.startswith("outputs.")):
+                legal = legal and proposal.keys() <= {"encoder", "head"}
             changes |= {path: value for path, value in at.items() if legal and not recipe.gives(path)}
-    for in_turn in itertools.zip_longest(*by_member.values(), fillvalue={}):
-        yield from (changes for changes in in_turn if changes)
     named = recipe.settings.data
     if (named.valid is not None or forecasts(recipe.settings)) and not recipe.gives(SEED):
         first = recipe.settings.training.seed + 1
-        yield from ({SEED: seed} for seed in range(first, first + MOST_SEEDS))
+        by_member["training", SEED] = [{SEED: seed} for seed in range(first, first + MOST_SEEDS)]
+    for in_turn in itertools.zip_longest(*by_member.values(), fillvalue={}):
+        yield from (changes for changes in in_turn if changes)
 
 
 def _members(recipe: Recipe, default: Recipe) -> Iterator[tuple[str, Settings]]:
@@ -160,6 +168,8 @@ def _name(changes: Changes) -> str:
     """Of a folder: each setting, without its column, and its value, each once."""
     parts = []
     for path, value in changes.items():
+        if isinstance(value, list):
+            continue  # What a head reads follows from the head.
         setting = path.split(".", 2 - path.startswith("training."))[-1]
         shown = value.get("type", "") if isinstance(value, Mapping) else value
         parts.append(f"{setting}-{word_of(str(shown).replace('_', '-'))}")

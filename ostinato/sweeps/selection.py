@@ -21,13 +21,17 @@ from ostinato.metrics.contract import Predictions
 from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.rules import monitorable
 from ostinato.run.run import Run
-from ostinato.run.score import scores
+from ostinato.run.score import scores as generated_scores
 from ostinato.steps import Steps
 
 ROWS, MOST_ROWS = 128, 5000
 """Validation rows computed at once, and at all."""
-ROUNDS, GENERATED_ROUNDS = 16, 4
-"""Members are added so many times; where answers are generated each trial computes all symbols anew."""
+ROUNDS, BAGS = 10, 10
+GENERATED_ROUNDS, GENERATED_BAGS = 4, 1
+"""Members are added so many times to each of so many bags; where answers are generated each trial computes all symbols
+anew."""
+COUNTS = 20
+"""The sum of how often members count, as nearly as whole numbers allow."""
 
 Figures = Mapping[str, float]
 """What is known of a model on the validation split: `loss`, `OUTPUT.loss`, `OUTPUT.METRIC`."""
@@ -66,6 +70,7 @@ class Voting:
         self.targets: dict[str, list[Steps]] = {output: [] for output in self.at_once}
         self.numbers: dict[str, list[int]] = {output: [] for output in self.at_once}
         self.known = {name: self._distributions(name, valid[name]) for name in runs if self.at_once}
+        self.measured: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
 
     @torch.no_grad()
     def _distributions(self, name: str, valid: Examples) -> dict[str, list[Distribution]]:
@@ -85,113 +90,157 @@ class Voting:
                     self.numbers[output] += present.tolist()
         return known
 
-    def figures(self, members: Sequence[str], *, metrics: bool = True) -> dict[str, float]:
-        """The loss and the main metric of each output, and the loss of all.
-
-        Args:
-            members: names, each as often as it counts.
-            metrics: whether metrics are measured beside losses.
+    def loss(self, members: Sequence[str], weights: np.ndarray | None = None) -> float:
+        """The loss of all outputs; `weights` (rows,) tell how often each row counts.
 
         Errors:
             ConfigError: their distributions have no average.
         """
-        figures: dict[str, float] = {}
-        for output in self.at_once:
-            together = [
-                own.mean_of(others)
-                for own, *others in zip(*(self.known[name][output] for name in members), strict=True)
-            ]
-            figures |= self._of_output(output, together, metrics)
-        if self.generated:
-            some = self.rows[:: max(1, len(self.rows) // SHOWN_ROWS)]
-            by_output = scores([self.runs[name] for name in members], some)
-            for output in self.generated:
-                known = by_output[output].scored
-                figures[f"{output}.loss"] = float(-known.log_probability.sum() / known.num_targets.sum())
-        settings = self.lead.outputs
-        return {"loss": sum(settings[name].weight * figures[f"{name}.loss"] for name in settings), **figures}
+        total = 0.0
+        for output, rows in self._scores(members).items():
+            counted = rows if weights is None else rows * weights
+            total -= self.lead.outputs[output].weight * float(counted[0].sum() / counted[1].sum())
+        return total
 
-    def _of_output(self, output: str, together: Sequence[Distribution], metrics: bool) -> dict[str, float]:
-        parts = [scored(distribution, targets) for distribution, targets in zip(together, self.targets[output])]
-        total, count = (
-            sum(float(getattr(part, name).double().sum()) for part in parts)
-            for name in ("log_probability", "num_targets")
-        )
-        figures, key = {f"{output}.loss": -total / count}, main_metric(self.lead.outputs[output])
-        if metrics and key is not None:
-            place, modality = f"outputs.{output}", self.lead.modalities[f"outputs.{output}"]
-            answers = [steps for distribution in together for steps in predicted(distribution).steps.split()]
-            known = Predictions(
-                [modality.decode(steps.cpu().numpy()) for steps in answers],
-                [self.lead.raw(self.rows[number], place) for number in self.numbers[output]],
-            )
-            metric = metrics_of(self.lead, output)[key]
-            # Rows that no metric can be measured by, such as those without a span.
-            with suppress(DataError):
-                if not metric.lacks(known):
-                    figures[f"{output}.{key}"] = metric.value(np.sum(metric.statistics(known), 0).tolist())
+    def figures(self, members: Sequence[str]) -> dict[str, float]:
+        """The loss and the main metric of each output, and the loss of all.
+
+        Args:
+            members: names, each as often as it counts.
+
+        Errors:
+            ConfigError: their distributions have no average.
+        """
+        figures = {"loss": self.loss(members)}
+        for output, rows in self._scores(members).items():
+            figures[f"{output}.loss"] = -float(rows[0].sum() / rows[1].sum())
+            if output not in self.generated:
+                figures |= self._metric(output, self._together(output, members))
         return figures
+
+    def _together(self, output: str, members: Sequence[str]) -> list[Distribution]:
+        return [own.mean_of(others) for own, *others in zip(*(self.known[name][output] for name in members))]
+
+    def _scores(self, members: Sequence[str]) -> dict[str, np.ndarray]:
+        """Of each output the log-probability of each row's targets, and their number: (2, rows), 0 without targets."""
+        key = tuple(sorted(members))
+        if key not in self.measured:
+            scores = {output: np.zeros((2, len(self.rows))) for output in self.lead.outputs}
+            for output in self.at_once:
+                parts = map(scored, self._together(output, key), self.targets[output])
+                columns = [(part.log_probability.double(), part.num_targets.double()) for part in parts]
+                scores[output][:, self.numbers[output]] = [torch.cat(column).cpu() for column in zip(*columns)]
+            if self.generated:
+                some = range(0, len(self.rows), max(1, len(self.rows) // SHOWN_ROWS))
+                given = generated_scores([self.runs[name] for name in key], [self.rows[number] for number in some])
+                for output in self.generated:
+                    known, numbers = given[output].scored, [some[row] for row in given[output].rows]
+                    scores[output][:, numbers] = [known.log_probability, known.num_targets]
+            self.measured[key] = scores
+        return self.measured[key]
+
+    def _metric(self, output: str, together: Sequence[Distribution]) -> dict[str, float]:
+        """The main metric of an output by its name, where it can be measured."""
+        key, place, modality = main_metric(self.lead.outputs[output]), f"outputs.{output}", self.lead.modalities
+        if key is None:
+            return {}
+        answers = [steps for distribution in together for steps in predicted(distribution).steps.split()]
+        known = Predictions(
+            [modality[place].decode(steps.cpu().numpy()) for steps in answers],
+            [self.lead.raw(self.rows[number], place) for number in self.numbers[output]],
+        )
+        metric = metrics_of(self.lead, output)[key]
+        # Rows that no metric can be measured by, such as those without a span.
+        with suppress(DataError):
+            if not metric.lacks(known):
+                return {f"{output}.{key}": metric.value(np.sum(metric.statistics(known), 0).tolist())}
+        return {}
 
 
 def select(voting: Voting, monitor: str) -> Selection:
-    """The run, or the ensemble of runs, that is best on the validation split and in no main metric worse than the
-    first one, the default.
+    """The ensemble of runs that is best on the validation split, if it is there no worse than the first run, the
+    default; else the best run of which that holds.
 
-        E[0] = the best run alone
-        E[k] = E[k - 1] and the run that makes it best, which may be in it already
+        E[0] = the run of least loss
+        E[k] = E[k - 1] and the run that makes its loss least, which may be in it already
+
+    Each bag draws the validation rows anew, with replacement, and takes its best E; members count as often as they do
+    on average. So few rows, which differ much from bag to bag, spread the weights.
 
     Args:
         voting: of the runs, the default first.
-        monitor: what they are compared by, as in training.
+        monitor: what training monitors: no run or ensemble is kept that is worse there, or in a main metric, than the
+            default.
 
-    Source: Caruana, Niculescu-Mizil, Crew and Ksikes 2004, doi:10.1145/1015330.1015432.
+    Source: Caruana, Niculescu-Mizil, Crew and Ksikes 2004, doi:10.1145/1015330.1015432; they draw models for each bag.
     """
     names, higher = [*voting.runs], monitorable(voting.lead.recipe.settings)
-
-    def cost(figures: Figures) -> float:
-        # A metric of what is generated is not measured here.
-        name = monitor if monitor in figures else "loss"
-        value = -figures[name] if higher[name] else figures[name]
-        return value if math.isfinite(value) else math.inf
-
+    rounds, bags = (GENERATED_ROUNDS, GENERATED_BAGS) if voting.generated else (ROUNDS, BAGS)
+    draw, rows = np.random.default_rng(0), len(voting.rows)
+    shares: Counter[str] = Counter()
+    for bag in range(bags):
+        weights = None if not bag else np.bincount(draw.integers(rows, size=rows), minlength=rows)
+        best = _best_of_bag(voting, names, rounds, weights)
+        shares.update({name: count / len(best) for name, count in Counter(best).items()})
+    counts = {name: round(COUNTS * share / bags) for name, share in shares.most_common()}
+    together = [name for name, count in counts.items() for _ in range(count)]
+    default = voting.figures(names[:1])
+    figures = {}
+    # What has no average, such as a point and quantiles, answers alone.
+    with suppress(ConfigError):
+        figures = voting.figures(together)
+    if figures and _is_no_worse(figures, default, monitor, higher):
+        return Selection(_reduced(counts), figures, default)
     alone = {name: voting.figures([name]) for name in names}
-    best = min(names, key=_by(cost, alone))
-    tried: list[list[str]] = [[name] for name in names]
-    chosen, rounds = [best], GENERATED_ROUNDS if voting.generated else ROUNDS
-    while len(chosen) < rounds and len(names) > 1:
-        trials = {}
+    good = [name for name in names if name == names[0] or _is_no_worse(alone[name], default, monitor, higher)]
+    best_alone = min(good, key=_by(alone, monitor, higher))
+    return Selection({best_alone: 1}, alone[best_alone], default)
+
+
+def _best_of_bag(voting: Voting, names: Sequence[str], rounds: int, weights: np.ndarray | None) -> list[str]:
+    """The best E for rows of these weights."""
+    chosen: list[str] = []
+    tried: list[tuple[float, list[str]]] = []
+    for _ in range(rounds if len(names) > 1 else 1):
+        trials = []
         for name in names:
-            # What has no average, such as a point and quantiles, answers alone.
             with suppress(ConfigError):
-                trials[name] = voting.figures([*chosen, name], metrics=not _is_loss(monitor))
-        chosen = [*chosen, min(trials, key=_by(cost, trials))]
-        tried.append(chosen)
-    default = alone[names[0]]
-    measured = [(members, voting.figures(members)) for members in tried]
-    good = [(members, figures) for members, figures in measured if _is_no_worse(figures, default, higher)]
-    members, figures = min(good, key=_by_cost(cost))
-    return Selection(dict(Counter(members).most_common()), figures, default)
+                trials.append((_finite(voting.loss([*chosen, name], weights)), [*chosen, name]))
+        loss, chosen = min(trials, key=_first)
+        tried.append((loss, chosen))
+    return min(tried, key=_first)[1]
 
 
-def _by(cost: Callable[[Figures], float], figures: Mapping[str, Figures]) -> Callable[[str], float]:
+def _first(trial: tuple[float, list[str]]) -> float:
+    return trial[0]
+
+
+def _finite(loss: float) -> float:
+    return loss if math.isfinite(loss) else math.inf
+
+
+def _reduced(counts: Mapping[str, int]) -> dict[str, int]:
+    """The same shares in the smallest whole numbers."""
+    kept = {name: count for name, count in counts.items() if count}
+    divisor = math.gcd(*kept.values())
+    return {name: count // divisor for name, count in kept.items()}
+
+
+def _cost(figures: Figures, monitor: str, higher: Mapping[str, bool]) -> float:
+    """What training monitors, lower for the better; a metric of what is generated is not measured here."""
+    name = monitor if monitor in figures else "loss"
+    return _finite(-figures[name] if higher[name] else figures[name])
+
+
+def _by(alone: Mapping[str, Figures], monitor: str, higher: Mapping[str, bool]) -> Callable[[str], float]:
     def key(name: str) -> float:
-        return cost(figures[name])
+        return _cost(alone[name], monitor, higher)
 
     return key
 
 
-def _by_cost(cost: Callable[[Figures], float]) -> Callable[[tuple[list[str], Figures]], tuple[float, int]]:
-    def key(item: tuple[list[str], Figures]) -> tuple[float, int]:
-        return cost(item[1]), len(set(item[0]))
-
-    return key
-
-
-def _is_no_worse(figures: Figures, default: Figures, higher: Mapping[str, bool]) -> bool:
-    """Whether no metric is worse than the default run's."""
-    metrics = [name for name in default if not _is_loss(name) and name in figures]
-    return all(figures[name] >= default[name] if higher[name] else figures[name] <= default[name] for name in metrics)
-
-
-def _is_loss(name: str) -> bool:
-    return name.rpartition(".")[2] == "loss"
+def _is_no_worse(figures: Figures, default: Figures, monitor: str, higher: Mapping[str, bool]) -> bool:
+    """Whether neither what training monitors nor a main metric is worse than the default run's."""
+    metrics = [name for name in default if name.rpartition(".")[2] != "loss" and name in figures]
+    no_worse = all(_cost(figures, name, higher) <= _cost(default, name, higher) for name in metrics)
+    return no_worse and _cost(figures, monitor, higher) <= _cost(default, monitor, higher)

@@ -214,7 +214,7 @@ def test_generated_answers_are_selected_by_their_loss(tmp_path):
 def test_series_are_forecast_by_a_portfolio_too(tmp_path):
     lines = [{"t": f"2013-01-{1 + at // 24:02} {at % 24:02}:00", "load": float(at % 24)} for at in range(24 * 20)]
     series = from_arguments(
-        {"load": "series"},
+        {"load": "series", "when": "calendar"},
         {"ahead": {"of": "load", "horizon": 3, "lookback": 24}},
         data={"time": "t", "split": {"valid": 72}},
         training={"epochs": 1, "batch_rows": 64},
@@ -250,8 +250,18 @@ def test_each_candidate_differs_and_its_folder_too():
 def test_other_seeds_are_tried_only_where_they_set_no_other_rows_aside():
     assert not [candidate for candidate in candidates({}) if "training.seed" in candidate.changes]
     named = from_arguments({"text": "text"}, {"mood": "category"}, data={"train": "a.tsv", "valid": "b.tsv"})
-    seeds = [c.changes["training.seed"] for c in portfolio.candidates(named, named, 40) if "training.seed" in c.changes]
-    assert {2, 3} <= {*seeds}
+    listed = portfolio.candidates(named, named, 20)
+    assert {2, 3} <= {candidate.changes.get("training.seed") for candidate in listed}
+
+
+def test_symbols_of_answers_are_not_varied():
+    for outputs in ({"en": "text"}, {"on": {"of": "de", "align": "next"}}):
+        translator = from_arguments({"de": "text"}, outputs)
+        listed = portfolio.candidates(translator, translator, 99)
+        changed = {path for candidate in listed for path in candidate.changes}
+        assert "outputs.en.tokenizer" not in changed and "inputs.de.encoder.cell" in changed
+        assert "counted" not in {candidate.name for candidate in listed}
+        assert ("inputs.de.tokenizer" in changed) == ("en" in outputs)
 
 
 @pytest.mark.parametrize("room", ["encoders", "heads", "optimizers", "modalities"])

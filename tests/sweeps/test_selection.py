@@ -1,0 +1,77 @@
+"""Greedy selection of members: the least loss of those that are in no metric worse than the default."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ostinato.errors import ConfigError
+from ostinato.recipe.read import from_arguments
+from ostinato.sweeps.selection import select
+
+SETTINGS = from_arguments({"x": "number"}, {"y": "category"}).settings
+
+
+class Known:
+    """Runs whose loss together is the mean over rows of the distance of the mean of their values from 0, and whose
+    accuracy is given."""
+
+    generated = frozenset()
+
+    def __init__(self, values, accuracy=lambda members: 50.0):
+        self.values = {name: np.atleast_1d(value) for name, value in values.items()}
+        self.runs, self.accuracy = dict.fromkeys(values), accuracy
+        self.rows = range(max(map(len, self.values.values())))
+        self.lead = SimpleNamespace(recipe=SimpleNamespace(settings=SETTINGS))
+
+    def loss(self, members, weights=None):
+        if "apart" in members and len({*members}) > 1:
+            raise ConfigError("no average")
+        return float(np.average(np.abs(np.mean([self.values[name] for name in members], 0)), weights=weights))
+
+    def figures(self, members):
+        loss = self.loss(members)
+        return {"loss": loss, "y.loss": loss, "y.accuracy": self.accuracy(members)}
+
+
+def test_a_member_counts_as_often_as_it_helps():
+    found = select(Known({"default": 3.0, "other": -1.0}), "loss")
+    assert found.counts == {"other": 3, "default": 1} and found.figures["loss"] == 0
+    assert found.default == {"loss": 3.0, "y.loss": 3.0, "y.accuracy": 50.0}
+
+
+def test_the_best_alone_is_kept_where_no_ensemble_is_better():
+    assert select(Known({"default": 3.0, "worse": 4.0, "best": 1.0}), "loss").counts == {"best": 1}
+    assert select(Known({"default": 1.0, "worse": 4.0}), "loss").counts == {"default": 1}
+
+
+def test_nothing_is_kept_whose_metric_is_worse_than_the_defaults():
+    found = select(Known({"default": 3.0, "other": -1.0}, lambda members: 40.0 if "other" in members else 50.0), "loss")
+    assert found.counts == {"default": 1}
+    alone = {"default": 50.0, "other": 60.0}
+    known = Known({"default": 3.0, "other": -1.0}, lambda members: alone[members[0]] if len(members) == 1 else 40.0)
+    assert select(known, "loss").counts == {"other": 1}
+
+
+def test_nothing_is_kept_that_is_worse_in_what_training_monitors():
+    alone = {"default": 50.0, "other": 70.0, "third": 40.0}
+    known = Known({"default": 1.0, "other": 5.0, "third": 0.5}, lambda members: alone[members[0]])
+    assert select(known, "loss").counts == {"default": 1}
+    assert select(known, "y.accuracy").counts == {"other": 1}
+
+
+def test_few_rows_that_disagree_spread_the_weights():
+    draw = np.random.default_rng(1)
+    errors = 1 + 0.1 * draw.normal(size=(3, 6))
+    found = select(Known({"default": errors[0], "second": errors[1], "third": errors[2]}), "loss")
+    assert len(found.counts) > 1, "bags of the same rows would all choose the same"
+
+
+@pytest.mark.parametrize("apart", [0.5, 4.0])
+def test_what_has_no_average_can_only_be_kept_alone(apart):
+    found = select(Known({"default": 3.0, "apart": apart, "other": 2.0}), "loss")
+    assert found.counts == ({"apart": 1} if apart == 0.5 else {"other": 1})
+
+
+def test_a_loss_that_is_not_finite_is_never_the_best():
+    assert select(Known({"default": 3.0, "broken": float("nan")}), "loss").counts == {"default": 1}
