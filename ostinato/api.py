@@ -165,7 +165,7 @@ def measure(
 ) -> Report:
     """The metrics of a run that was just trained, on its test split, or on valid where there is none; kept in the run.
 
-    A run that is measured already keeps its report.
+    Pictures of what it learnt are drawn into its folder. A run that is measured already keeps its report.
 
     Args:
         run: in memory.
@@ -186,6 +186,10 @@ def measure(
             comparing.keep(run, split, measured, predictions, examples)
         # Last, since an interruption here loses nothing of the run's own.
         _keep(run, evaluation.beside_baselines(run, report, predictions, measured, roots, say))
+        from ostinato.probes.run_pictures import draw
+
+        if paths := draw(run, report, curve, predictions, measured):
+            say(f"pictures: {', '.join(map(str, paths))}")
     return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(run.folder))
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.font_manager import FontProperties, findfont, get_font
-
 from ostinato.errors import ConfigError, DataError
-from ostinato.probes.pictures import picture
+from ostinato.probes.pictures import drawable, picture
 from ostinato.run.predict import Answer
 
 MOST_LETTERS = 24
@@ -29,7 +27,7 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
     if not answer.source:
         raise DataError("this input is empty, so there is nothing to draw; draw another example")
     weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source)]
-    source, output = [_drawable(word) for word in answer.source], [_drawable(word) for word in answer.generated]
+    source, output = [_shown(word) for word in answer.source], [_shown(word) for word in answer.generated]
     turned = max(map(len, source)) > 2
     # Inches: a cell and the frame, and the letters of the longest label.
     height = max(2.2, 0.27 * len(weights) + 1.1 + turned * 0.09 * max(map(len, source)))
@@ -42,7 +40,7 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
         axes.set_xlabel("source")
         axes.set_ylabel("output")
         if title:
-            axes.set_title(_drawable(title), fontsize=10)
+            axes.set_title(_shown(title), fontsize=10)
         axes.tick_params(length=0, labelsize=9)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -59,11 +57,6 @@ def draw_first(predicted: Mapping[str, Sequence[Answer]], path: Path) -> bool:
     return shown is not None
 
 
-def _drawable(word: str) -> str:
-    """The word, spaces made visible; a letter that the font lacks as its code point."""
-    known = get_font(findfont(FontProperties())).get_charmap()
-    shown = "".join(
-        letter if ord(letter) in known else f"U+{ord(letter):04X}" for letter in word.replace(" ", "\u2423")
-    )
-    shown = shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "\u2026"
-    return shown.replace("$", r"\$")
+def _shown(word: str) -> str:
+    """The word, spaces made visible."""
+    return drawable(word.replace(" ", "\u2423"), MOST_LETTERS)

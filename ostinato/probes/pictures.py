@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ostinato.files import explained
 
@@ -32,3 +33,15 @@ def picture(path: Path, size: tuple[float, float], panels: int = 1) -> Iterator[
             figure.savefig(path, dpi=130)
     finally:
         plt.close(figure)
+
+
+def drawable(text: str, most: int | None = None) -> str:
+    """A text in which matplotlib sees no formula; a letter that the font lacks as its code point.
+
+    Args:
+        text: on one line or several.
+        most: letters from which on it is cut.
+    """
+    known = get_font(findfont(FontProperties())).get_charmap()
+    shown = "".join(letter if ord(letter) in known or letter == "\n" else f"U+{ord(letter):04X}" for letter in text)
+    return (shown if most is None or len(shown) <= most else f"{shown[: most - 1]}\u2026").replace("$", r"\$")

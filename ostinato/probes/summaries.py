@@ -16,7 +16,7 @@ from matplotlib import colormaps
 from ostinato import files
 from ostinato.data.cache import to_steps
 from ostinato.errors import ConfigError, DataError
-from ostinato.probes.pictures import picture
+from ostinato.probes.pictures import drawable, picture
 from ostinato.run.predict import BATCH_STEPS
 from ostinato.run.run import Place, Row, Run
 
@@ -186,14 +186,12 @@ def draw(
         elif all(isinstance(raw, (int, float)) and not isinstance(raw, bool) for raw in colours if raw is not None):
             numbers = [np.nan if raw is None else float(raw) for raw in colours]
             image = axes.scatter(*points.T, s=size, c=numbers, cmap="viridis", linewidths=0, plotnonfinite=False)
-            figure.colorbar(image, ax=axes, label=_drawable(name), shrink=0.8)
+            figure.colorbar(image, ax=axes, label=_shown(name), shrink=0.8)
         else:
             _by_label(axes, points, [None if raw is None else str(raw) for raw in colours], size, name)
         if len(points) <= MOST_WORDS:
             for point, text in zip(points, texts):
-                axes.annotate(
-                    _drawable(text), point, xytext=(4, 3), textcoords="offset points", fontsize=7, color="0.25"
-                )
+                axes.annotate(_shown(text), point, xytext=(4, 3), textcoords="offset points", fontsize=7, color="0.25")
         axes.set_xlabel(f"first direction, {100 * shares[0]:.0f} % of the variance")
         axes.set_ylabel(f"second direction, {100 * shares[1]:.0f} %")
         axes.margins(0.08)
@@ -280,9 +278,9 @@ def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size:
     palette = colormaps["tab10"].colors
     for colour, label in zip(palette, sorted(shown)):
         here = np.array([other == label for other in labels])
-        axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_drawable(label))
+        axes.scatter(*points[here].T, s=size, color=colour, linewidths=0, label=_shown(label))
     axes.legend(
-        title=_drawable(name),
+        title=_shown(name),
         frameon=False,
         fontsize=8,
         title_fontsize=8,
@@ -291,7 +289,6 @@ def _by_label(axes: Any, points: np.ndarray, labels: Sequence[str | None], size:
     )
 
 
-def _drawable(text: str) -> str:
-    """One line without a formula, cut where it is long."""
-    text = " ".join(text.split())
-    return (text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "\u2026").replace("$", r"\$")
+def _shown(text: str) -> str:
+    """One line, cut where it is long."""
+    return drawable(" ".join(text.split()), MOST_LETTERS)

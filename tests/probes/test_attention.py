@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.probes.attention import _drawable, draw
+from ostinato.probes.attention import _shown, draw
 from ostinato.run.predict import Answer
 
 
@@ -34,7 +34,7 @@ def test_any_script_and_length_is_drawn_without_a_warning(tmp_path, heard):
 
 
 def test_what_the_font_lacks_is_shown_as_its_code_point_and_blanks_are_seen():
-    assert _drawable("a 日$") == "a\u2423U+65E5\\$"
+    assert _shown("a 日$") == "a\u2423U+65E5\\$"
 
 
 def test_darker_where_the_weight_is_higher(tmp_path):
