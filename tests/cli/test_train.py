@@ -29,11 +29,12 @@ def test_json_is_one_object_alone_and_the_run_can_be_used(here, cli):
         "metrics.json",
         "README.md",
         "history.jsonl",
+        "learning_curve.png",
         "checkpoints",
     ):
         assert (here / "runs/tiny" / name).exists()
     assert cli("evaluate", "runs/tiny", "--json").json == {
-        name: said.json[name] for name in ("split", "examples", "outputs")
+        name: said.json[name] for name in ("split", "examples", "outputs", "main")
     }
     # The run's recipe is a whole one: from the folder its paths are relative to, it trains the same model.
     shutil.copy(here / "runs/tiny/recipe.yaml", here / "again.yaml")
