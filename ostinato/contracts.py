@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         predicted,
         scored,
     )
-    from ostinato.joins.contract import Join
+    from ostinato.joins.contract import Join, Suits
     from ostinato.kernels.contract import Native, Product, State
     from ostinato.kernels.packed import Packed
     from ostinato.metrics.contract import (

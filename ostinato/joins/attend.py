@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import torch
@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.joins.contract import Join
+from ostinato.joins.contract import Join, Suits
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.registry import Count, Room, Settings, build
 from ostinato.steps import Steps
+
+MUCH_LONGER = 4.0
+"""How often the steps of what asks go into those of what it looks into, where it is chosen."""
 
 
 class Attend(Join):
@@ -44,6 +47,15 @@ class Attend(Join):
     """
 
     keeps_steps = True
+
+    @classmethod
+    def suits(cls, lengths: Mapping[str, float]) -> Suits | None:
+        """Where the shortest input is much shorter than the others, as a question is than what it is about."""
+        asker, *others = sorted(lengths, key=lengths.__getitem__)
+        if not others or lengths[others[0]] < MUCH_LONGER * lengths[asker]:
+            return None
+        reason = f"{asker} has {lengths[asker]:.0f} steps on average, the others {lengths[others[0]]:.0f} or more"
+        return Suits([asker, *others], {"type": "attend", "attention": "scaled_dot", "hops": 2}, f"{reason}: it asks")
 
     def __init__(
         self,

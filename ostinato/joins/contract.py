@@ -1,12 +1,26 @@
 """What a join is: several encoded inputs made into one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from torch import nn
 
 from ostinato.encoders.contract import Encoded
+
+
+class Suits(NamedTuple):
+    """How a join would be used.
+
+    Args:
+        reads: its inputs in their order.
+        settings: of the join, as in a recipe.
+        reason: what was seen.
+    """
+
+    reads: list[str]
+    settings: dict[str, Any]
+    reason: str
 
 
 class Join(nn.Module, ABC):
@@ -25,6 +39,16 @@ class Join(nn.Module, ABC):
     penalties: tuple[str, ...] = ()
     """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only
     counted."""
+
+    @classmethod
+    def suits(cls, lengths: Mapping[str, float]) -> Suits | None:
+        """Whether an output of one answer is better off with this join than with its inputs side by side, where a
+        recipe says nothing.
+
+        Args:
+            lengths: of each input, which are all sequences of symbols, the mean steps of training rows.
+        """
+        return None
 
     @abstractmethod
     def join(self, encoded: Sequence[Encoded]) -> Encoded:

@@ -24,7 +24,7 @@ from ostinato.model.batch import Batch
 from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
-from ostinato.registry import Settings, build
+from ostinato.registry import Settings, build, component
 from ostinato.steps import Layout, Steps
 
 
@@ -45,6 +45,9 @@ class Graph(nn.Module):
         self.heads = nn.ModuleDict()
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
+        self.scored: dict[str, list[str]] = {}
+        # Of each output with a join, the places of what goes through it; scores of labels go around it.
+        self._joined: dict[str, list[int]] = {}
         self.alignments = {name: alignments.of(settings) for name, settings in outputs.items()}
         self.continues = {name: outputs[name].of for name, alignment in self.alignments.items() if alignment.continues}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
@@ -63,11 +66,18 @@ class Graph(nn.Module):
             sizes = [
                 Sizes(reader.steps_size, reader.summary_size, reader.state_sizes, reader.counts) for reader in encoders
             ]
+            spec, names = modalities[f"outputs.{name}"].spec, self.reads[name]
             if settings.join is not None:
-                widths = [size.steps for size in sizes], [size.summary for size in sizes]
+                takes_scores = component("heads", settings.head.type).takes_scores
+                around = [
+                    at for at, size in enumerate(sizes) if takes_scores and size.counted and size.summary == spec.size
+                ]
+                self._joined[name] = joined = [at for at in range(len(sizes)) if at not in around]
+                widths = [sizes[at].steps for at in joined], [sizes[at].summary for at in joined]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
-                sizes = [Sizes(join.steps_size, join.summary_size, ())]
-            wired: list[Any] = [modalities[f"outputs.{name}"].spec, sizes]
+                sizes = [Sizes(join.steps_size, join.summary_size, ()), *(sizes[at] for at in around)]
+                names = ["", *(names[at] for at in around)]
+            wired: list[Any] = [spec, sizes]
             if self.alignments[name].windows:
                 ahead = tuple(traits_of(inputs[read]).known_future for read in self.reads[name])
                 wired.append(Span(settings.lookback, settings.horizon, ahead))
@@ -76,7 +86,7 @@ class Graph(nn.Module):
                 self._connect(name)
             if self.heads[name].shares_embedding:
                 self._share(name, modalities)
-        self.scored = {name: [self.reads[name][at] for at in head.scored] for name, head in self.heads.items()}
+            self.scored[name] = [names[at] for at in self.heads[name].scored]
         self._demand_one_reader()
         # In training the scores of these are asked by nobody.
         self._idle = {
@@ -201,7 +211,11 @@ class Graph(nn.Module):
         if self.alignments[output].labels_steps and labelled in self._pooling and read[0].steps is not None:
             pooled = by_words(self._pooling[labelled], read[0].steps, inputs[labelled].values[:, -1])
             read[0] = read[0]._replace(steps=pooled)
-        return [self.joins[output].join(read)] if output in self.joins else read
+        if output not in self.joins:
+            return read
+        joined = self._joined[output]
+        around = [read[at] for at in range(len(read)) if at not in joined]
+        return [self.joins[output].join([read[at] for at in joined]), *around]
 
     def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
         """What a generation starts from, and the first symbol of each example, or None for the generator's own.

@@ -62,7 +62,7 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
         readers = [output for output, settings in outputs.items() if name in (settings.reads or inputs)]
         heads = [component("heads", outputs[output].head.type) for output in readers]
         size = 64
-        if len(readers) == 1 and heads[0].takes_scores and outputs[readers[0]].join is None:
+        if len(readers) == 1 and heads[0].takes_scores:
             size = amount.labels.get(readers[0], size)
             if not recipe.gives(f"{place}.size"):
                 chosen[f"{place}.size"] = (size, f"a score for each label of {readers[0]}")

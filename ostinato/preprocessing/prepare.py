@@ -19,6 +19,7 @@ from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import COUNTED_ROWS
 from ostinato.preprocessing.forecasting import SeriesSplits
+from ostinato.preprocessing.joins import joins
 from ostinato.preprocessing.leaks import copied, repeated
 from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.splits import Say
@@ -94,6 +95,7 @@ def prepare(
     starts = _starts(recipe, modalities, roots, say) if start else {}
     recipe = recipe.with_chosen(planning.widths({name: first.table.shape[1] for name, first in starts.items()}))
     amount = splits.amount(train)
+    recipe = recipe.with_chosen(joins(recipe, modalities, amount))
     recipe = recipe.with_chosen(counted.sizes(recipe, amount))
     recipe = recipe.with_chosen(planning.sizes(recipe, amount))
     recipe = recipe.with_chosen(learning_rate(recipe))

@@ -26,6 +26,9 @@ PART_SEPARATORS, MOSTLY = (";", "|"), 0.9
 MOST_LETTERS = 26
 LONG_WORD = 12
 
+PHRASE = 3
+"""Words of a value on average from which on an input's few values are phrases, read word by word."""
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -54,7 +57,7 @@ def held(cells: Sequence[Any]) -> list[Any]:
 
 def kind_of(kind: str | None, cells: Sequence[Any]) -> Guess:
     """The kind that the caller named, or that the cells of an input look like, none of them missing."""
-    return Guess(kind, "as told") if kind is not None else _of_parts(cells) or _guessed(cells)
+    return Guess(kind, "as told") if kind is not None else _of_parts(cells) or _of_phrases(cells) or _guessed(cells)
 
 
 def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
@@ -84,10 +87,10 @@ def _guessed(cells: Sequence[Any]) -> Guess:
     return _of_texts(texts)
 
 
-def _of_texts(texts: Sequence[str]) -> Guess:
+def _of_texts(texts: Sequence[str], *, may_be_labels: bool = True) -> Guess:
     different = Counter(text.strip() for text in texts)
     share = f"{len(different):,} different values in {len(texts):,} rows"
-    if _are_labels(texts):
+    if may_be_labels and _are_labels(texts):
         shown = ", ".join(_short(label) for label, _ in different.most_common(3))
         is_sure = (
             len(texts) >= SURE_ROWS and len(different) * 2 * EACH_LABEL <= len(texts) and max(map(len, different)) <= 60
@@ -109,6 +112,15 @@ def _of_texts(texts: Sequence[str]) -> Guess:
 def _are_labels(texts: Sequence[str]) -> bool:
     different = len({text.strip() for text in texts})
     return different * EACH_LABEL <= len(texts) and different <= MOST_LABELS
+
+
+def _of_phrases(cells: Sequence[Any]) -> Guess | None:
+    """Few phrases over and over, such as questions: words, of which there may be others in other rows."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    phrases = {text.strip() for text in texts}
+    if len(texts) < len(cells) or sum(len(phrase.split()) for phrase in phrases) < PHRASE * len(phrases):
+        return None
+    return _of_texts(texts, may_be_labels=False)
 
 
 def _of_parts(cells: Sequence[Any]) -> Guess | None:

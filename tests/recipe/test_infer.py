@@ -45,6 +45,7 @@ COLUMNS = {
     "years": ([1900 + row % 20 for row in range(100)], "number", False),
     "dna": (DNA, {"type": "tokens", "separator": ""}, False),
     "turns": (TURNS, "tokens", False),
+    "questions": ([f"where is {('mary', 'john')[row % 2]} ?" for row in range(100)], "tokens", False),
     "features": (FEATURES, {"type": "tokens", "separator": ";"}, False),
     "zips": ([f"{row % 20:05}" for row in range(100)], "category", False),
     "ids": ([str(10**18 + row % 9) for row in range(100)], "category", False),
