@@ -79,6 +79,8 @@ GRACE = 2.0
 FINISHING = 10.0
 """How many budgets the first epoch may take where none ends within one."""
 EPOCHS_LOOKED_AT = 2
+RUN_OPTION = "--run" if any("--run" in option.opts for option in train_command.params) else "--folder"
+"""Of this package: earlier ones had another word."""
 NEAREST_ROWS = 256
 """Rows whose nearest training rows are looked for at once."""
 NEAREST = "nearest training row"
@@ -193,7 +195,7 @@ def trained(chosen: Set, files: Files, seed: int, options: Options) -> Trained:
     kept = folder.with_suffix(".json")
     if kept.is_file():
         return Trained(folder, **json.loads(kept.read_text(encoding="utf-8")))
-    words += ["--seed", str(seed), "--folder", str(folder), "--resume", "--device", "cpu", "--json"]
+    words += ["--seed", str(seed), RUN_OPTION, str(folder), "--resume", "--device", "cpu", "--json"]
     began, before = time.monotonic(), children_seconds(options)
     limit = GRACE * budget + STOP_SECONDS if own else budget
     interrupted = not _ended(words, folder, options, limit)
@@ -292,7 +294,7 @@ def estimated(chosen: Set, options: Options) -> dict[str, Any]:
     files = written(options.part, chosen, options.root, tables_of(chosen, options), options.rows)
     folder = options.work / "runs" / f"{chosen.name}-estimate"
     shutil.rmtree(folder, ignore_errors=True)
-    words = [*command_of(chosen, files, None), "--seed", "1", "--folder", str(folder), "--device", "cpu"]
+    words = [*command_of(chosen, files, None), "--seed", "1", RUN_OPTION, str(folder), "--device", "cpu"]
     began, before = time.monotonic(), children_seconds(options)
     _ended(words, folder, options, options.budget(chosen), EPOCHS_LOOKED_AT)
     wall = time.monotonic() - began

@@ -46,7 +46,7 @@ class Command(NamedTuple):
             *(word for value in self.inputs for word in ("--in", value)),
             *(word for value in self.outputs for word in ("--out", value)),
             *(word for value in self.sets for word in ("--set", value)),
-            *("--folder", str(self.folder)),
+            *("--run", str(self.folder)),
             *(word for name, value in named.items() if value is not None for word in (name, f"{value}")),
         ]
 

@@ -28,9 +28,11 @@ from ostinato.cli.options import (
     "outs",
     multiple=True,
     metavar="DIR|COLUMN[:TYPE]",
-    help="Of a RECIPE: the run folder. Of DATA: an output; by default the last.",
+    help="Of DATA: an output; by default the last. Of a RECIPE: the run folder, as --run.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default."
+)
 @click.option(
     "--resume", is_flag=True, help="Continue the run in the folder where it stopped; start it if there is none."
 )
@@ -90,9 +92,10 @@ def train(
 
     is_recipe = not inputs and not is_data(str(recipe))
     if is_recipe and (len(outs) > 1 or (outs and folder)):
-        raise click.UsageError("--out and --folder name one run folder; of a recipe's run give one of them, once")
+        raise click.UsageError("--out and --run name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:
         folder = Path(outs[0])
+        note("note: with a recipe --out names the run folder, as --run does in any case")
     all_sets = (*sets, f"training.seed={seed}") if seed is not None else sets
     folder = folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0])
     checked = (

@@ -356,9 +356,7 @@ def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[st
         if part in columns or not sign:
             name, kind = part, ""
         if name not in columns:
-            folder = (
-                "; with a table --out names an output, and --folder DIR the run's folder" if option == "--out" else ""
-            )
+            folder = "; with a table --out names an output, and --run DIR the run's folder" if option == "--out" else ""
             raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{folder}")
         if sign and name != part and kind not in names("modalities"):
             raise ConfigError(f"{option} {part}: there is no type '{kind}'{nearest(kind, names('modalities'))}")

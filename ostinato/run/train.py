@@ -55,7 +55,7 @@ CALIBRATED_ROWS = 1000
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
 KEPT = (CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png", bundles.MEMBERS, bundles.EFFORT)
-ANOTHER = "another folder: --out with a recipe, --folder with a table"
+ANOTHER = "another folder: --out with a recipe, --run with a table"
 
 
 class Budget(NamedTuple):

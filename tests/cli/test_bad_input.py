@@ -151,7 +151,7 @@ def test_a_label_of_validation_that_training_never_saw_does_not_stop_training_wh
 def test_a_label_that_occurs_once_does_not_stop_training_wherever_it_is_set_aside(folder, cli):
     write_labels(folder / "all.csv", [*labels(18), ("abc", "never"), ("abcd", "once")])
     for seed in range(1, 4):
-        said = cli("train", "all.csv", "--in", "text", "--out", "label", "--folder", f"run{seed}", "--seed", str(seed),
+        said = cli("train", "all.csv", "--in", "text", "--out", "label", "--run", f"run{seed}", "--seed", str(seed),
                    "--set", "training.epochs=1")  # fmt: skip
         assert said.code == 0, said.err
 

@@ -55,14 +55,14 @@ def test_one_line_trains_what_init_would_write(orders, cli, refused):
     assert cli("predict", "runs/orders", "a twice").code == 0
     assert "this run is finished" in cli(*words, "--resume").err
     refused(*words, says=["holds a run already", "--resume"])
-    assert cli(*words, "--folder", "elsewhere").code == 0 and (orders / "elsewhere/bundle.json").is_file()
-    refused("train", "orders.tsv", "--out", "runs/here", says=["--folder DIR"])
+    assert cli(*words, "--run", "elsewhere").code == 0 and (orders / "elsewhere/bundle.json").is_file()
+    refused("train", "orders.tsv", "--out", "runs/here", says=["--run DIR"])
     refused("train", "orders.tsv", "--set", "training.epochz=1", says=["epochz", "did you mean"])
 
 
 def test_a_recipes_out_is_still_its_folder(here, refused):
     refused("train", "tiny.yaml", "--out", "a", "--out", "b", says=["one run folder"])
-    refused("train", "tiny.yaml", "--out", "a", "--folder", "b", says=["one run folder"])
+    refused("train", "tiny.yaml", "--out", "a", "--run", "b", says=["one run folder"])
     refused("train", "nowhere", says=["there is no recipe nowhere"])
 
 
@@ -111,7 +111,7 @@ def test_a_table_by_date_is_forecast_in_one_line(here, cli, refused):
         "load",
         "--set",
         "data.time=heat",
-        "--folder",
+        "--run",
         "b",
         says=["sort the rows by 'heat'"],
     )

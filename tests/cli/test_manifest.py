@@ -98,7 +98,7 @@ def test_a_folder_is_guessed_like_a_file(folder, cli):
     curves(folder / "sensors", 60)
     said = cli("init", "sensors", "--out", "kind:category")
     assert said.code == 0 and "trace: series" in said.out
-    one = cli("train", "sensors", "--out", "kind:category", "--folder", "run", "--set", "training.epochs=1")
+    one = cli("train", "sensors", "--out", "kind:category", "--run", "run", "--set", "training.epochs=1")
     assert one.code == 0, one.err
 
 

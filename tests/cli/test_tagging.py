@@ -35,7 +35,7 @@ def rows_of(form, pairs):
 @pytest.mark.parametrize("form", ["tsv", "jsonl", "conll", "conllu"])
 def test_two_columns_are_enough_for_words_that_training_lacks(here, cli, form):
     (here / f"train.{form}").write_text(rows_of(form, sentences(150)) + "\n")
-    done = cli("train", f"train.{form}", "--in", "form", "--out", "upos", "--folder", "run", *TRAINING)
+    done = cli("train", f"train.{form}", "--in", "form", "--out", "upos", "--run", "run", *TRAINING)
     assert done.code == 0, done.err
     assert "chosen: inputs.form.characters = True" in done.err
     assert "chosen: inputs.form.encoder.rare_word_dropout = 0.25" in done.err
@@ -50,6 +50,6 @@ def test_two_columns_are_enough_for_words_that_training_lacks(here, cli, form):
 def test_a_word_of_a_list_may_hold_a_space_in_training_too(here, cli):
     pairs = [*sentences(40), (["1 000", "baming"], ["NUM", "NOUN"]), (["1 000"], ["NUM"])]
     (here / "train.conllu").write_text(rows_of("conllu", pairs * 2) + "\n")
-    given = ("--in", "form", "--out", "upos", "--folder", "run", "--set", "training.epochs=1", "--device", "cpu")
+    given = ("--in", "form", "--out", "upos", "--run", "run", "--set", "training.epochs=1", "--device", "cpu")
     done = cli("train", "train.conllu", *given)
     assert done.code == 0, done.err

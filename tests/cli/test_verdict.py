@@ -37,7 +37,7 @@ def following(said):
 
 def test_each_epoch_is_a_line_with_both_losses_and_the_metric(here, cli, table):
     table("rule", 200, by_rule)
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--folder", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
     assert said.code == 0, said.err
     lines = [line for line in said.err.splitlines() if line.startswith("epoch ") and "valid loss" in line]
     assert len(lines) == 3 and all("train loss" in line and "accuracy" in line for line in lines)
@@ -46,7 +46,7 @@ def test_each_epoch_is_a_line_with_both_losses_and_the_metric(here, cli, table):
 
 def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(here, cli, table):
     table("rule", 200, by_rule)
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--folder", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--run", "run")
     assert "underfitting: the validation loss was still falling" in said.out
     command = following(said)
     assert "--resume" in command and "training.epochs=4" in command
@@ -57,19 +57,19 @@ def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(her
 def test_a_run_that_learns_by_heart_gets_more_dropout_and_is_not_better_than_the_baseline(here, cli, table):
     table("chance", 120, by_chance)
     fast = ("--set", "training.optimizer.learning_rate=0.02", "--set", "training.epochs=40")
-    said = cli("train", "chance.csv", *COLUMNS, *SMALL, *fast, "--set", "training.patience=6", "--folder", "run")
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, *fast, "--set", "training.patience=6", "--run", "run")
     assert "stopped early: no better for 6 epochs (best: epoch" in said.err
     assert "overfitting after epoch" in said.out
     assert "not better than the baseline" in said.out and "may be chance" in said.out
     command = following(said)
-    assert "--folder run-2" in command and "inputs.text.encoder.dropout=0.5" in command
+    assert "--run run-2" in command and "inputs.text.encoder.dropout=0.5" in command
     assert cli(*shlex.split(command)[1:]).code == 0
     assert (here / "run-2/weights.safetensors").is_file()
 
 
 def test_json_carries_the_same(here, cli, table):
     table("rule", 200, by_rule)
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--folder", "run", "--json")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=2", "--run", "run", "--json")
     told = said.json
     assert [epoch["epoch"] for epoch in told["training"]["epochs"]] == [1, 2]
     assert told["training"]["ended"] == "epochs" and told["training"]["kept"] == 2
@@ -84,7 +84,7 @@ def test_rows_of_test_that_training_has_are_counted(here, cli, table):
     both = (here / "test.csv").read_text() + "".join((here / "rule.csv").read_text().splitlines(True)[1:5])
     (here / "test.csv").write_text(both)
     sets = ("--set", "training.epochs=1", "--set", "data.test=test.csv")
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, "--folder", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, "--run", "run")
     assert "test: 4 of 34 rows have the same inputs as a training row" in said.out
 
 
@@ -93,10 +93,10 @@ def test_a_test_of_another_kind_disagrees_with_validation_by_more_than_chance(he
     table("test", 200, lambda text, draw: by_rule("ae"[text[0] in "abcd"], draw))
     sets = ("--set", "training.epochs=6", "--set", "data.test=test.csv")
     fast = ("--set", "training.optimizer.learning_rate=0.02")
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--folder", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--run", "run")
     assert "label: valid and test disagree by more than chance, accuracy" in said.out
     (here / "test.csv").write_text((here / "rule.csv").read_text())
-    same = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--folder", "same")
+    same = cli("train", "rule.csv", *COLUMNS, *SMALL, *sets, *fast, "--run", "same")
     assert "disagree" not in same.out
 
 
@@ -105,9 +105,9 @@ def test_a_run_that_its_minutes_ended_gets_more_of_them(here, cli, table, monkey
 
     table("chance", 120, by_chance)
     monkeypatch.setattr(Training, "seconds_of_update", lambda *_: 3.0)
-    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--minutes", "1", "--folder", "run")
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--minutes", "1", "--run", "run")
     assert said.code == 0, said.err
     assert "training ended with its updates" in said.out or "still falling" in said.out
     command = following(said)
-    assert "--minutes 2.0" in command and "--folder run-2" in command
+    assert "--minutes 2.0" in command and "--run run-2" in command
     assert cli(*shlex.split(command)[1:]).code == 0

@@ -157,7 +157,7 @@ def test_no_cell_breaks_out_of_a_comment(tmp_path):
     [
         (["x:txt"], [], "no type 'txt'; did you mean 'text'"),
         (["z"], [], "no column 'z'"),
-        ([], ["runs/here"], "--folder DIR"),
+        ([], ["runs/here"], "--run DIR"),
         (["x", "x:text"], [], "named twice"),
         (["x"], ["x"], "is an input too"),
         (["x", "y"], [], "every column is an input"),
