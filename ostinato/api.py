@@ -347,6 +347,10 @@ def evaluate(
     )
     if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
         _keep(loaded[0], report)
+        if report.confusion:
+            from ostinato.probes.run_pictures import confusions
+
+            say(f"pictures: {', '.join(map(str, confusions(loaded[0], report)))}")
     return report
 
 

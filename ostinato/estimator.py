@@ -97,7 +97,7 @@ class Model:
         Errors:
             ConfigError: rows are given twice, or not at all.
         """
-        data = self._rows(train, valid)
+        data, kept = self._rows(train, valid), folder is not None
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -112,6 +112,10 @@ class Model:
             effort=effort,
             on_event=on_event,
         )
+        if kept:
+            from ostinato.probes.run_pictures import learning_curve
+
+            learning_curve(self.run, api.curve_of(self.run))
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:

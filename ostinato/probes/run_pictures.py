@@ -20,6 +20,7 @@ from ostinato.evaluation.report import Report
 from ostinato.metrics.contract import Predictions
 from ostinato.probes.pictures import drawable, picture
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.metrics import main_metric
 from ostinato.run.run import Run
 from ostinato.training.curve import Curve
 
@@ -48,22 +49,35 @@ def draw(
     Errors:
         DataError: a picture cannot be written.
     """
-    folder, paths = Path(run.folder or "."), []
-    if curve is not None and len(curve.validated()) > 1:
-        paths.append(folder / "learning_curve.png")
-        _learning_curve(paths[-1], curve, _shown(run, report))
-    for output, matrix in report.confusion.items():
-        paths.append(folder / f"confusion_{_file_name(output)}.png")
-        _confusion(paths[-1], output, matrix, report)
+    paths = [*learning_curve(run, curve), *confusions(run, report)]
     for output, known in predictions.outputs.items():
         if alignments.of(run.outputs[output]).windows and known.predicted is not None:
-            paths.append(folder / f"forecast_{_file_name(output)}.png")
+            paths.append(_path(run, f"forecast_{output}"))
             _forecasts(paths[-1], run, output, known, predictions.numbers[output], examples)
     return paths
 
 
-def _file_name(output: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", output)
+def learning_curve(run: Run, curve: Curve | None) -> list[Path]:
+    """Writes the losses and main metrics by epoch into the run folder, where several were validated; the picture's
+    path."""
+    if curve is None or len(curve.validated()) < 2:
+        return []
+    path = _path(run, "learning_curve")
+    _learning_curve(path, curve, _shown(run))
+    return [path]
+
+
+def confusions(run: Run, report: Report) -> list[Path]:
+    """Writes the confusion matrices of a report into the run folder; their paths."""
+    paths = {output: _path(run, f"confusion_{output}") for output in report.confusion}
+    for output, path in paths.items():
+        _confusion(path, output, report.confusion[output], report)
+    return list(paths.values())
+
+
+def _path(run: Run, name: str) -> Path:
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    return Path(run.folder or ".") / f"{plain}.png"
 
 
 def _finish(axes: Axes, title: str, across: str, up: str) -> None:
@@ -74,13 +88,15 @@ def _finish(axes: Axes, title: str, across: str, up: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _shown(run: Run, report: Report) -> dict[str, str]:
+def _shown(run: Run) -> dict[str, str]:
     """The main metric of each output by its name in the history, with its unit."""
-    units = {(output, key): metrics_of(run, output)[key].unit for output, key in report.main.items()}
-    return {
-        f"valid.{output}.{key}": f"{output}: {key}{f' ({unit})' if unit else ''}"
-        for (output, key), unit in units.items()
-    }
+    shown = {}
+    for output, settings in run.outputs.items():
+        key = main_metric(settings)
+        if key is not None:
+            unit = metrics_of(run, output)[key].unit
+            shown[f"valid.{output}.{key}"] = f"{output}: {key}{f' ({unit})' if unit else ''}"
+    return shown
 
 
 def _learning_curve(path: Path, curve: Curve, shown: Mapping[str, str]) -> None:

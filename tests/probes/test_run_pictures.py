@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+import ostinato
 from ostinato import api
 from ostinato.probes import run_pictures
 from ostinato.probes.pictures import picture
@@ -48,12 +49,27 @@ def test_labels_have_a_learning_curve_and_a_confusion_matrix(tmp_path, drawn):
     assert loss[0].startswith("The validation loss was") and loss[1:3] == ("epoch", "loss per target")
     value = report.outputs["my label/$y$"]["accuracy"].value
     assert metric[0] == rf"Validation of the weights kept: my label/\$y\$: accuracy (%) {value:.4g}"
+    (run.folder / "confusion_my_label_y_.png").unlink()
+    notes.clear()
+    api.evaluate(run, say=notes.append)
+    assert notes == [f"pictures: {run.folder / 'confusion_my_label_y_.png'}"]
+    api.evaluate(run, data=str(tmp_path / "train.jsonl"), say=notes.append)
+    assert len(notes) == 1, "rows of others leave the run as it is"
     ((title, across, up, axes),) = drawn["confusion_my_label_y_.png"]
     (matrix,) = report.confusion.values()
     right = sum(matrix.counts[at][at] for at in range(len(matrix.labels)))
     assert title.startswith(rf"my label/\$y\$: {right} of {report.examples} rows of valid are right; most often ")
     assert (across, up) == ("predicted", "true")
     assert [text.get_text() for text in axes.texts] == [str(count) for row in matrix.counts for count in row]
+
+
+def test_a_model_that_is_fitted_into_a_folder_has_its_learning_curve_there(tmp_path, drawn):
+    rows = [{"x": word, "y": word} for word in "ab" * 6]
+    model = ostinato.Model({"x": "category"}, {"y": "category"}, training={"epochs": 2})
+    model.fit(rows, rows[:4], folder=tmp_path / "run", device="cpu")
+    assert [path.name for path in (tmp_path / "run").glob("*.png")] == ["learning_curve.png"]
+    model.fit(rows, rows[:4], device="cpu")
+    assert len(drawn) == 1 and not list(model.run.folder.glob("*.png")), "no picture where nobody looks"
 
 
 def test_a_forecast_is_drawn_beside_the_truth_with_its_band_from_the_worst(tmp_path, drawn):
