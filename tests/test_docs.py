@@ -26,7 +26,10 @@ from tests.test_imports import ORDER
 HOME = Path(__file__).resolve().parents[1]
 PAGES = [HOME / "README.md", HOME / "CONTRIBUTING.md", HOME / "CHANGELOG.md", *sorted((HOME / "docs").glob("*.md"))]
 README = HOME / "README.md"
-ARCHITECTURE, EXTENDING, RECIPES = (HOME / "docs" / f"{name}.md" for name in ("architecture", "extending", "recipes"))
+ARCHITECTURE, EXTENDING, RECIPES, COMPONENTS, PROMISES = (
+    HOME / "docs" / f"{name}.md" for name in ("architecture", "extending", "recipes", "components", "promises")
+)
+LONGEST_README = 150
 SHORT = {"epochs: 20": "epochs: 1", '"epochs": 20': '"epochs": 1'}
 """What makes the walk-through of the README a matter of seconds."""
 
@@ -211,7 +214,7 @@ def test_commands_exist_with_their_options(page):
 
 
 def test_every_command_is_named():
-    named = {words[1] for page in (README, RECIPES) for words in commands(page) if words[0] == "ostinato"}
+    named = {words[1] for page in (README, RECIPES, COMPONENTS) for words in commands(page) if words[0] == "ostinato"}
     assert set(VERBS) - {"demo"} <= named
     assert ["make", "demo"] in commands(README)
 
@@ -232,15 +235,19 @@ def test_links_lead_somewhere(page):
             assert anchor in headings, target
 
 
-def test_tests_that_the_readme_names_are_there():
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", README.read_text(encoding="utf-8"))
+def test_the_readme_is_one_page_or_two():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
+def test_tests_that_hold_the_promises_are_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PROMISES.read_text(encoding="utf-8"))
     assert len(named) >= 8
     for path, name in named:
         assert f"def {name}(" in (HOME / path).read_text(encoding="utf-8"), f"{path}::{name}"
 
 
-def test_the_readme_names_every_member_and_nothing_else():
-    table = README.read_text(encoding="utf-8").split("## What it can do today")[1].split("\n\n")[1]
+def test_the_components_page_names_every_member_and_nothing_else():
+    table = COMPONENTS.read_text(encoding="utf-8").split("## Components")[1].split("\n\n")[1]
     told = re.findall(r"^\| .*?`(\w+)`\)? \| (.*) \|$", table, re.MULTILINE)
     rows = {room: members for room, members in told if room in registry.ROOMS}
     assert set(rows) == set(registry.ROOMS)
