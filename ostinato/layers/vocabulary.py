@@ -120,6 +120,13 @@ class AdaptiveSoftmax(nn.Module):
         return total
 
 
+def tables_of(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a model that have a row for each symbol: embeddings, and what softmaxes over vocabularies
+    hold."""
+    kinds = (nn.Embedding, FullSoftmax, AdaptiveSoftmax)
+    return [weight for part in model.modules() if isinstance(part, kinds) for weight in part.parameters()]
+
+
 def cutoffs_of(counts: Sequence[float]) -> list[int]:
     """Where the parts of an adaptive softmax begin: the fewest symbols in their order that make COVERED of all targets.
 

@@ -229,8 +229,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, nn.P
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]
 ) -> None:
-    """Takes up a saved state; `named` in the order in which the optimizer was given the parameters."""
-    places = {name: place for place, name in enumerate(named)}
+    """Takes up a saved state, whose parameters have these names."""
+    ordered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = {parameter: number for number, parameter in enumerate(ordered)}
+    places = {name: numbers[parameter] for name, parameter in named.items()}
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.items():
         key, _, parameter = name.partition(" of ")

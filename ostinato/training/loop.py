@@ -22,6 +22,7 @@ from torch import Tensor
 from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
+from ostinato.layers.vocabulary import tables_of
 from ostinato.registry import Count, Positive, Rate, Room, Settings, build, component, names
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
@@ -242,7 +243,9 @@ class _Session:
         profits = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and profits)
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        self.optimizer = build(training.optimizer, "optimizers").make(self.weights)
+        optimizer = build(training.optimizer, "optimizers")
+        optimizer.set_apart(tables_of(self.model))
+        self.optimizer = optimizer.make(self.weights)
         self.schedule = build(training.schedule, "schedules")
         self.moving = MovingAverage(self.named, training.average_decay) if training.average_decay is not None else None
         self.place = Place()

@@ -29,6 +29,7 @@ HARD = {
         "schedule": {"type": "cosine"},
     },
     "every epoch": {"average_last": 2, "optimizer": {"type": "sgd", "learning_rate": 0.5}, "schedule": PLATEAU},
+    "two optimizers in one": {"checkpoint_seconds": 1e-9, "optimizer": {"type": "muon", "learning_rate": 0.01}},
     "part of an epoch": {"max_updates": 6, "checkpoint_seconds": 1e-9, "patience": 2},
     "both": {"checkpoint_seconds": 1e-9, "average_last": 2, "optimizer": "adadelta", "clip_value": 0.1},
 }

@@ -1,7 +1,7 @@
 """What an optimizer is: its settings, and torch's optimizer made from them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -18,6 +18,10 @@ class Optimizer(ABC):
     learning_rate: float
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
+
+    def set_apart(self, tables: Collection[nn.Parameter]) -> None:  # noqa: B027 (nothing to do is the default)
+        """Called before `make` with the parameters that have a row for each symbol, for one that treats them
+        otherwise."""
 
     @abstractmethod
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,0 +1,103 @@
+"""Muon for matrices, AdamW for the rest."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ostinato.registry import NonNegative, Positive, Rate
+from ostinato.training.optimizers.contract import Optimizer
+
+
+class Muon(Optimizer):
+    """Steps of equal size in every direction for matrices, AdamW for vectors and for tables of symbols.
+
+        v = momentum * v + (1 - momentum) * g
+        u = momentum * v + (1 - momentum) * g            u = v without nesterov
+        o = u with all its singular values near 1        five steps of Newton and Schulz, in bfloat16
+        w = w - rate * weight_decay * w
+        w = w - rate * 0.2 sqrt(max(rows, columns)) * o
+
+    The last factor makes a step as large as one of AdamW, so that one rate serves both. A table, whose rows are
+    symbols, is no map of vectors: an embedding and a softmax over a vocabulary are AdamW's.
+
+    Args:
+        learning_rate: the peak rate; a schedule multiplies it.
+        momentum: share of the last step's direction that is kept.
+        nesterov: look one step of momentum ahead.
+        weight_decay: share of each weight taken away per update, times the rate.
+        beta1: of AdamW: share of the old mean kept at each update.
+        beta2: of AdamW: share of the old mean of squares kept at each update.
+        epsilon: of AdamW: added to the root.
+
+    Source: Jordan 2024, kellerjordan.github.io/posts/muon; the factor: Liu 2025, arXiv:2502.16982, equation 4.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 3e-3,
+        momentum: Rate = 0.95,
+        nesterov: bool = True,
+        weight_decay: NonNegative = 0.01,
+        beta1: Rate = 0.9,
+        beta2: Rate = 0.999,
+        epsilon: Positive = 1e-8,
+    ):
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weight_decay = weight_decay
+        self.betas = (beta1, beta2)
+        self.epsilon = epsilon
+        self.tables: set[nn.Parameter] = set()
+
+    def set_apart(self, tables: Collection[nn.Parameter]) -> None:
+        self.tables = set(tables)
+
+    def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        matrices, others = [], []
+        for parameter in parameters:
+            (matrices if parameter.ndim == 2 and parameter not in self.tables else others).append(parameter)
+        parts: list[torch.optim.Optimizer] = []
+        if matrices:
+            parts.append(
+                torch.optim.Muon(
+                    matrices,
+                    self.learning_rate,
+                    self.weight_decay,
+                    self.momentum,
+                    self.nesterov,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
+        if others:
+            parts.append(
+                torch.optim.AdamW(others, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True)
+            )
+        return _Together(parts)
+
+
+class _Together(torch.optim.Optimizer):
+    """Several optimizers, each of parameters of its own, as one with all their groups and one state."""
+
+    def __init__(self, parts: list[torch.optim.Optimizer]):
+        self.parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Gives each its groups and the state, which hold what a schedule and a checkpoint set here."""
+        groups = iter(self.param_groups)
+        for part in self.parts:
+            part.state = self.state
+            part.param_groups[:] = [next(groups) for _ in part.param_groups]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._hand_out()
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for part in self.parts:
+            part.step()
