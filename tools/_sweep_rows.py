@@ -148,20 +148,6 @@ class Swept:
             f"{on['threads']} threads, torch {on['torch']}), {result['date']}.",
         ]
 
-    def for_readme(self, result: dict[str, Any] | None) -> str:
-        rows, bar = self._rows(result), self.bars[0]
-        each = rows[bar.value]["each"] if bar.value in rows else None
-        told = (
-            [f"{max(_known(each)):.2g}", f"{len(_known(each))} seeds", f"{result['minutes']:.0f}"]
-            if each
-            else ["not yet run", "", ""]
-        )
-        what = f"[{self.measured.partition(';')[0]}: {bar.label}](docs/results.md#{self.name})"
-        return (
-            f"| {what} | {self.metric_name}, worst seed | {' | '.join(told)} | `python tools/results.py --only "
-            f"{self.name}` |"
-        )
-
 
 def _known(each: list[float | None]) -> list[float]:
     return [one for one in each if one is not None]
