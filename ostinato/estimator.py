@@ -16,6 +16,7 @@ from ostinato.alignments import forecasts
 from ostinato.api import device_of
 from ostinato.data.memory import frame_like, is_data_frame
 from ostinato.errors import BundleError, ConfigError
+from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
 from ostinato.recipe.read import from_arguments
 from ostinato.run import prediction_table
@@ -250,6 +251,16 @@ class Model:
             )
         row_sources.refuse_columns(data, "data")
         return api.evaluate(run, data=data)
+
+    def errors(self, data: Any = None, *, output: Path | str | None = None) -> ErrorReport:
+        """The held-out rows by their loss, with likely label errors, as `ostinato errors` shows them.
+
+        Args:
+            data: as `evaluate` takes it.
+            output: a table that all of them are written to.
+        """
+        row_sources.refuse_columns(data, "data")
+        return api.errors(self._fitted(), data=data, output=None if output is None else Path(output))
 
     def stream(
         self,

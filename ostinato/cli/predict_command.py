@@ -90,13 +90,14 @@ def predict(
     """
     from ostinato import api
     from ostinato.cli.reports import lines_of
+    from ostinato.data.read import is_table
     from ostinato.data.write import writer_of
 
     folders = [run]
     while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # pathlib raises on a long text
         folders.append(Path(texts[0]))
         texts = texts[1:]
-    if output is not None and source is None and len(texts) == 1 and os.path.isfile(texts[0]):
+    if output is not None and source is None and len(texts) == 1 and (os.path.isfile(texts[0]) or is_table(texts[0])):
         (source,), texts = texts, ()
     if probabilities and output is None:
         raise click.UsageError("--probabilities needs --output FILE; --json has the probability of each label too")

@@ -87,8 +87,24 @@ def test_each_form_holds_the_same_and_the_probability_of_each_label_on_demand(la
     assert [float(row["label_probability_bad"]) for row in with_csv] == [row["label_probability_bad"] for row in rows]
 
 
+def test_cells_of_any_kind_come_through(labels, tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"text": "great", "tags": ["a", 1], "v": 1}, {"text": "sad", "v": "two", "more": {"x": "é\n"}}]
+    Path("mixed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for form in ("jsonl", "csv", "parquet"):
+        assert cli("predict", labels, "mixed.jsonl", "--output", f"out.{form}", "--device", "cpu").code == 0
+    (first, second) = json_rows("out.jsonl")
+    assert (first["tags"], first["v"], first["more"]) == (["a", 1], 1, None)
+    assert (second["tags"], second["v"], second["more"]) == (None, "two", {"x": "é\n"})
+    (first, second) = csv_rows("out.csv")
+    assert (first["tags"], first["v"], json.loads(second["more"])) == ('["a", 1]', "1", {"x": "é\n"})
+    assert polars.read_parquet("out.parquet")["v"].to_list() == ["1", "two"]
+
+
 def test_what_no_table_can_hold_is_refused_before_anything_is_predicted(labels, new, cli, refused):
     refused("predict", labels, new, "--output", "a.xlsx", says=["--output a.xlsx", ".csv, .jsonl, .parquet"])
+    refused("predict", labels, new, "--output", "a.csv.gz", says=["--output a.csv.gz", ".csv, .jsonl, .parquet"])
+    refused("predict", labels, "nwe.csv", "--output", "a.csv", says=["no file nwe.csv", "did you mean 'new.csv'?"])
     refused("predict", labels, "x", "--probabilities", says=["--probabilities needs --output FILE"])
     refused("predict", labels, "x", "--output", "a.csv", "--n-best", "2", says=["leave out --n-best"])
     assert cli("predict", labels, new, "--output", "a.csv", "--device", "cpu").code == 0

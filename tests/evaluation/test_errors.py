@@ -77,6 +77,9 @@ def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_
     names = ["id", "text", "label", "label_predicted", "label_probability", "label_loss", "label_likely"]
     assert [list(row) for row in rows] == [names] * 5 and {row["id"] for row in rows} == set("01234")
     assert (rows[0]["id"], rows[0]["label_likely"]) == ("4", "good") and notes == [f"{tmp_path / 'held.csv'}: 5 rows"]
+    again = ostinato.load(run.folder, device="cpu").errors(output=tmp_path / "again.csv")
+    assert again.to_json() == api.errors(run, device="cpu").to_json()
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "held.csv").read_text()
     plain = api.errors(run, device="cpu").to_json(top=1)
     assert plain["examples"] == 5 and len(plain["rows"]) == 1 and json.dumps(plain)
 
