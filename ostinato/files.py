@@ -37,12 +37,23 @@ def write(path: str | Path, data: bytes | str) -> None:
     Errors:
         DataError: the disk is full, the folder is read-only, or the path is impossible; the old content is intact.
     """
+    with replacing(path) as temporary:
+        write_synced(temporary, data)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A file that appears whole: the block writes a temporary name and waits for the disk, then that is renamed.
+
+    Errors:
+        DataError: as for `write`; nothing is left behind.
+    """
     path = Path(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
         try:
-            write_synced(temporary, data)
+            yield temporary
             os.replace(temporary, path)
             sync(path.parent)
         finally:

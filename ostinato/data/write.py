@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -37,15 +36,9 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output") 
     writer = writer_of(path, where)
     if writer is None:
         raise ConfigError(f"{where} {path}: the ending is that of a text, not of a table; give {', '.join(WRITERS)}")
-    with files.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}{files.PARTIAL}")
-        try:
-            count = writer(temporary, iter(records))
-            files.sync(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with files.replacing(path) as temporary:
+        count = writer(temporary, iter(records))
+        files.sync(temporary)
     return count
 
 

@@ -65,5 +65,5 @@ def with_entities(run: Run, row: Row, by_output: Mapping[str, Sequence[Answer]])
                     start, end = words.places[first][0], words.places[after - 1][1]
                     score = None if scores is None else min(scores[first:after])
                     entities.append(Entity(words.text[start:end], start, end, label, score))
-            complete[output][number] = replace(answer, words=words.words, entities=entities)
+            complete[output][number] = replace(answer, words=words.words, offsets=words.places, entities=entities)
     return complete

@@ -59,6 +59,7 @@ class Answer:
         times: of a forecast the time of each step, where the data have it.
         step_probabilities: of the label of each step, by itself, where steps have labels.
         words: those that the steps label, where they are words.
+        offsets: of each word in the text: its first character, counted from 0, and the one after its last.
         entities: the spans that the labels of steps mark (`entities.Entity`), where they mark any.
     """
 
@@ -76,6 +77,7 @@ class Answer:
     times: np.ndarray | None = None
     step_probabilities: Sequence[float] | None = None
     words: Sequence[str] | None = None
+    offsets: Sequence[tuple[int, int]] | None = None
     entities: Sequence[Any] | None = None
 
 

@@ -88,7 +88,7 @@ def _answer(rank: int, answer: Answer) -> dict[str, Any]:
     if answer.step_probabilities is not None:
         plain["step_probabilities"] = answer.step_probabilities
     if answer.words is not None:
-        plain["words"] = answer.words
+        plain |= {"words": answer.words, "offsets": answer.offsets}
     if answer.entities is not None:
         plain["entities"] = [entity._asdict() for entity in answer.entities]
     if answer.quantiles is not None:

@@ -41,6 +41,7 @@ def test_an_entity_has_its_text_place_label_and_score_in_raw_text(run):
     text = "Anna  Meyer met Bo, (Rome)!"
     answer = entities(run, text)
     assert answer.words == ["Anna", "Meyer", "met", "Bo", ",", "(", "Rome", ")", "!"]
+    assert [text[start:end] for start, end in answer.offsets] == answer.words
     assert len(answer.value) == len(answer.words) == len(answer.step_probabilities)
     assert [(entity.text, entity.label) for entity in answer.entities] == [
         ("Anna  Meyer", "PER"),
