@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import sys
 from pathlib import Path
 
@@ -79,6 +80,10 @@ def _as_setting(why: click.NoSuchOption, words: list[str]) -> str:
 
 def main() -> None:
     """Runs a command; an error of the user's is printed without a traceback, exit code 2; Ctrl-C exits 130."""
+    for stream in (sys.stdout, sys.stderr):
+        # Windows' code page, in which most texts have no place, where output goes to a file or a pipe.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     try:
         code = group.main(standalone_mode=False)
     except OstinatoError as why:

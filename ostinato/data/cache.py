@@ -151,8 +151,13 @@ def encode(
     content = json.dumps([FORMAT, table.digest(), facts], sort_keys=True)
     entry = folder / hashlib.sha256(content.encode()).hexdigest()
     if not _whole(entry):
-        with explained(folder):
-            _write(table, modalities, columns, entry)
+        try:
+            with explained(folder):
+                _write(table, modalities, columns, entry)
+        except DataError as why:
+            if isinstance(why.__cause__, OSError):
+                raise DataError(f"{why}. Encoded rows are kept there: set OSTINATO_CACHE to another folder") from why
+            raise
     return Dataset(entry, table)
 
 

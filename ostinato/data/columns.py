@@ -117,6 +117,11 @@ class Conll(FileSource):
                     f"and {len(self.names)} are named ({', '.join(self.names)}); every line needs as many, and rows a "
                     "blank line between them"
                 )
+            if "" in fields and self.names[empty := fields.index("")] != UNNAMED:
+                raise DataError(
+                    f"{self.title} line {line}: the column '{self.names[empty]}' is empty; fill it in, or make the line "
+                    "a blank one where a row ends"
+                )
             if self.universal and not fields[0].isdecimal():
                 if not re.fullmatch(r"\d+[-.]\d+", fields[0]):
                     raise DataError(

@@ -41,7 +41,10 @@ def line_blocks(
         more = _read(file, reading, title).removeprefix(codecs.BOM_UTF8)
         if not more:
             raise DataError(f"{title} is empty; give a file with at least one row")
+        # Lines of old Macintoshes, which spreadsheets still write, end with CR alone.
+        carriage = b"\r" in more[:GLANCE_BYTES] and b"\n" not in more[:GLANCE_BYTES]
         while more:
+            more = more.replace(b"\r", b"\n") if carriage else more
             data = carry + more
             end = cut(data, line)
             if end:

@@ -4,6 +4,7 @@ here."""
 from __future__ import annotations
 
 import datetime
+import decimal
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -158,6 +159,8 @@ class Memory(Source):
             return ["bytes", hashlib.sha256(value).hexdigest()]
         if isinstance(value, (datetime.date, datetime.time)):
             return [type(value).__name__, value.isoformat()]
+        if isinstance(value, decimal.Decimal):
+            return ["decimal", str(value)]
         if isinstance(value, datetime.timedelta):
             return ["timedelta", value.total_seconds()]
         raise DataError(

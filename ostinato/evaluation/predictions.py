@@ -114,8 +114,17 @@ def usable(run: Run, examples: Examples, left_out: dict[str, list[int]]) -> Iter
         lack = run.lacks(row)
         if lack is not None:
             left_out.setdefault(lack, []).append(number)
-        elif any(run.raw(row, f"outputs.{output}") is not None for output in run.outputs):
+        elif any(_holds(run, row, output) for output in run.outputs):
             yield number, row
+        elif any(run.raw(row, f"outputs.{output}") is not None for output in run.outputs):
+            left_out.setdefault("every output, or its text,", []).append(number)
+
+
+def _holds(run: Run, row: Row, output: str) -> bool:
+    """Whether a row has an output: an empty text or list of steps is none, as in training."""
+    place, raw = f"outputs.{output}", run.raw(row, f"outputs.{output}")
+    is_steps = run.modalities[place].is_sequence and not alignments.of(run.outputs[output]).streams
+    return raw is not None and not (is_steps and isinstance(raw, (str, list)) and not raw)
 
 
 def _place(examples: Examples, numbers: Sequence[int], row: int) -> str:
@@ -137,7 +146,7 @@ class _Columns:
 
     def add(self, numbers: Sequence[int], rows: Sequence[Row], predicted: Any, scored: Any) -> None:
         """Adds a chunk."""
-        present = [at for at, row in enumerate(rows) if self.run.raw(row, self.place) is not None]
+        present = [at for at, row in enumerate(rows) if _holds(self.run, row, self.output)]
         self.numbers += [numbers[at] for at in present]
         best = [predicted[at][self.output][0] if self.columns["predicted"] is not None else None for at in present]
         self._extend("predicted", [answer and answer.value for answer in best])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ def as_number(raw: Any) -> float | None:
         return _of_text(raw.strip())
     if raw is None:
         return None
+    if isinstance(raw, Decimal):
+        raw = float(raw)
     if isinstance(raw, np.generic):
         raw = raw.item()
     if isinstance(raw, bool) or not isinstance(raw, (int, float)):

@@ -24,6 +24,8 @@ Scheme = Literal["iob1", "iob2", "bioes"]
 PREFIXES: dict[Scheme, str] = {"iob2": "BI", "iob1": "BI", "bioes": "BIES"}
 """The letters before the hyphen, beside O; where schemes are equally good, the first is taken."""
 OUTSIDE = "O"
+BIOES = {"U": "S", "L": "E", "M": "I"}
+"""The letters of BILOU and BMES, and what they are in BIOES, as which they are read."""
 _OUT = (OUTSIDE, "")
 
 
@@ -58,6 +60,7 @@ def split(tag: str) -> tuple[str, str] | None:
     if tag == OUTSIDE:
         return _OUT
     prefix, hyphen, label = tag.partition("-")
+    prefix = BIOES.get(prefix, prefix) if hyphen else prefix
     return (prefix, label) if prefix in ("B", "I", "E", "S") and bool(hyphen) == bool(label) else None
 
 

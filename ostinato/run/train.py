@@ -34,7 +34,7 @@ from ostinato.run.run import Run
 from ostinato.run.solve import batches_of, solve
 from ostinato.steps import Steps
 from ostinato.training import repeatable
-from ostinato.training.checkpoints import Checkpoints, model_tensors
+from ostinato.training.checkpoints import Checkpoints, model_tensors, restore_model
 from ostinato.training.curve import Curve, line_of
 from ostinato.training.loop import Training
 from ostinato.training.task import Listeners, Outcome, Task
@@ -275,6 +275,8 @@ def trained(session: Session, until: int | None = None) -> Outcome:
         until: the epoch to pause after; None: until training ends.
     """
     run, task, listeners = session.run, session.task, session.listeners
+    if session.began is not None and (ended := _ended_without_checkpoints(run, session.began)) is not None:
+        return ended
     if _is_trained(run.graph):
         return session.training.run(task, run.folder, listeners, resume=session.resume, until=until)
     began = time.monotonic()
@@ -286,6 +288,29 @@ def trained(session: Session, until: int | None = None) -> Outcome:
     report = {"event": "epoch", "epoch": 0, "update": 0, **{f"valid.{name}": value for name, value in valid.items()}}
     write(run.folder / HISTORY, json.dumps({**report, "seconds": seconds}) + "\n")
     return Outcome("epochs", False, 0, 0, seconds, None, valid)
+
+
+def _ended_without_checkpoints(run: Run, began: bundles.Bundle) -> Outcome | None:
+    """The end of a run whose weights are there and whose checkpoints were deleted; None of any other.
+
+    Errors:
+        ConfigError: it shall train longer, which needs a checkpoint.
+    """
+    folder, now = run.folder, run.recipe.settings.training
+    weights_are_there = (folder / bundles.WEIGHTS).is_file()
+    if not weights_are_there or not _is_trained(run.graph) or Checkpoints(folder / CHECKPOINTS).newest() is not None:
+        return None
+    for name in ("epochs", "max_updates"):
+        was, wanted = began.recipe["training"].get(name), getattr(now, name)
+        if was != wanted:
+            raise ConfigError(
+                f"{folder}: training.{name} was {was}, is {wanted}, and the checkpoints that training would continue "
+                f"from are deleted; start anew with --overwrite, or choose {ANOTHER}"
+            )
+    renamed = tensor_names(run.recipe.settings)
+    weights = {renamed(name): tensor for name, tensor in bundles.load_weights(folder).items()}
+    restore_model(run.graph, weights, folder)
+    return Outcome("epochs", True, now.epochs, 0, 0.0, None, {})
 
 
 def _is_trained(graph: Graph) -> bool:

@@ -1,6 +1,9 @@
 """Data that cannot be used, or can only in part: told with the place, counted, answered so that lines still match."""
 
 import gzip
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -109,3 +112,17 @@ def test_a_gzip_that_was_cut_off_is_told(here, refused):
     whole = gzip.compress((here / "train.tsv").read_bytes())
     (here / "train.tsv.gz").write_bytes(whole[: len(whole) // 2])
     refused("train", "tiny.yaml", "--set", "data.train=train.tsv.gz", says=["data.train", "train.tsv.gz"])
+
+
+def test_output_to_a_file_is_utf8_whatever_the_code_page(tmp_path):
+    (tmp_path / "jp.csv").write_text("text,label\n" + "good,\u826f\u3044\nbad,\u60aa\u3044\n" * 30, encoding="utf-8")
+    command = [sys.executable, "-m", "ostinato", "init", "jp.csv"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+    assert ended.returncode == 0 and "\u826f\u3044" in ended.stdout.decode("utf-8")
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_setting_that_moves_it(here, refused, monkeypatch):
+    (here / "file").write_text("")
+    monkeypatch.setenv("OSTINATO_CACHE", str(here / "file" / "cache"))
+    refused("train", "tiny.yaml", "--out", "run", says=["file/cache", "set OSTINATO_CACHE to another folder"])

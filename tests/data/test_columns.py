@@ -259,3 +259,12 @@ def test_blocks_of_lists_and_sequences_hold_so_many_values_at_most(tmp_path, mon
             "the row that reaches the limit is the last"
         )
         assert sum(blocks, []) == [size([0] * one) if column == "series" else one for one in steps]
+
+
+def test_a_line_of_conll_without_a_word_is_named(tmp_path):
+    (tmp_path / "a.conll").write_text("Bo\tB-PER\n\tO\nBern\tB-LOC\n\nNew York\tO\n")
+    with pytest.raises(DataError, match=r"a\.conll line 2: the column 'word' is empty"):
+        opened = open_table({"word tag": tmp_path / "a.conll"}, columns=None, base=tmp_path, data_root=None, where="d")
+        list(opened.blocks())
+    opened = open_table({"_ tag": tmp_path / "a.conll"}, columns=None, base=tmp_path, data_root=None, where="d")
+    assert opened.column("tag") == [["B-PER", "O", "B-LOC"], ["O"]]

@@ -539,3 +539,14 @@ def test_a_field_that_cannot_be_parsed_names_its_place(tmp_path):
         list(opened(tmp_path, "t.tsv").values("de", Upper()))
     with pytest.raises(DataError, match="t.tsv line 3, column 'de': 'bad' is no text"):
         list(opened(tmp_path, "t.tsv").values("de", Upper(), [1]))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
+def test_lines_that_end_with_cr_alone_are_lines(tmp_path, name):
+    sign = {"a.csv": ",", "a.tsv": "\t"}.get(name)
+    rows = ["good", "bad", "fine"]
+    lines_ = [f"text{sign}n", *(f"{row}{sign}1" for row in rows)] if sign else rows
+    lines_ = [json.dumps({"text": row}) for row in rows] if name == "a.jsonl" else lines_
+    (tmp_path / name).write_bytes("\r".join([*lines_, ""]).encode())
+    table = open_table(tmp_path / name, columns=["text"], base=tmp_path, data_root=None, where="data.train")
+    assert table.column("text") == rows

@@ -1,5 +1,7 @@
 """Numbers as people write them: what is read, and that each advice for what is not is a number that is read."""
 
+from decimal import Decimal
+
 import pytest
 
 from ostinato.errors import DataError
@@ -60,3 +62,7 @@ def test_what_is_no_number_gets_no_advice(text):
 )
 def test_codes_are_digits_that_a_number_would_lose(cells, codes):
     assert are_codes(cells) is codes
+
+
+def test_decimals_of_databases_are_numbers():
+    assert as_number(Decimal("315.25")) == 315.25

@@ -157,3 +157,11 @@ def test_the_scheme_of_a_column_is_found(scheme):
 def test_a_column_without_spans_is_iob2_and_one_that_fits_nothing_has_the_scheme_with_the_fewest_faults():
     assert found([["O", "O"], []]) == "iob2"
     assert found([SAME["iob2"].split()] * 3 + [["O", "O", "I-PER"], ["I-PER"]]) == "iob2"
+
+
+@pytest.mark.parametrize("tags", ["B-PER I-PER L-PER O U-LOC", "B-PER M-PER E-PER O S-LOC"])
+def test_bilou_and_bmes_are_read_as_bioes(tags):
+    detector = schemes.Detector()
+    detector.add(tags.split())
+    assert detector.scheme() == "bioes" and schemes.fault(tags.split(), "bioes") is None
+    assert schemes.spans(tags.split()) == [schemes.Span("PER", 0, 3), schemes.Span("LOC", 4, 5)]

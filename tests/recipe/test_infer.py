@@ -215,7 +215,7 @@ def test_what_is_told_to_be_a_series_is_forecast_from_the_past_by_date(tmp_path)
     assert found.data("a") == {"train": "a", "time": "hour"} and list(found.left_out) == ["note"]
     written = parse_yaml(found.yaml("a.jsonl", "ostinato init"), "written")
     assert written["data"] == {"train": "a.jsonl", "time": "hour"} and written["outputs"] == found.plain()["outputs"]
-    assert found.recipe().settings.outputs["forecast"].horizon == 24
+    assert found.recipe().settings.outputs["forecast"].horizon == 12
 
 
 def test_several_other_columns_of_numbers_are_the_channels_of_one_series(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -178,3 +179,28 @@ def test_a_run_that_divides_its_series_otherwise_is_another_run(changed, says, t
         is_finished(planned(**changed))
     with pytest.raises(ConfigError, match=says):
         api.train(planned(**changed).recipe, tmp_path / "run", resume=True, device="cpu")
+
+
+def test_a_run_whose_checkpoints_were_deleted_is_finished_and_trains_no_longer(tmp_path):
+    folder, said = tmp_path / "run", []
+    first = recipe(epochs=2)
+    api.fit(first, folder, data={"train": rows(20), "valid": rows(4, 1)}, device="cpu")
+    shutil.rmtree(folder / "checkpoints")
+    weights = (folder / "weights.safetensors").read_bytes()
+    data = {"train": rows(20), "valid": rows(4, 1)}
+    api.fit(first, folder, data=data, resume=True, device="cpu", say=said.append)
+    assert any("this run is finished (2 epochs)" in line for line in said)
+    assert not any(line.startswith("epoch 1") for line in said)
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    with pytest.raises(ConfigError, match="training.epochs was 2, is 3, and the checkpoints .* are deleted"):
+        api.fit(recipe(epochs=3), folder, data=data, resume=True, device="cpu")
+
+
+def test_empty_references_are_left_out_with_a_count_as_in_training(tmp_path):
+    data = rows(12)
+    api.fit(recipe(epochs=1), tmp_path / "run", data={"train": data, "valid": data[:2]}, device="cpu")
+    said = []
+    measured = [*data[:3], {"x": "ab", "y": ""}]
+    report = api.evaluate([tmp_path / "run"], data=measured, device="cpu", say=said.append)
+    assert report.examples == 3
+    assert any(line.startswith("1 rows left out, every output, or its text, is missing (the first: ") for line in said)
