@@ -18,7 +18,8 @@ from ostinato.data.memory import frame_like, is_data_frame
 from ostinato.errors import BundleError, ConfigError
 from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
-from ostinato.recipe.read import from_arguments
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.read import from_arguments, restore
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import labels_of
@@ -61,6 +62,12 @@ class Model:
     ):
         self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training, refused=refused)
         self.run: Run | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
+        """For worker processes: a trained model travels as its run folder, which they read; others as their recipe."""
+        if self.run is not None:
+            return _on_device, (str(Path(self.run.folder).resolve()), str(self.run.device))
+        return _of_recipe, (self.recipe.given, self.recipe.origin)
 
     def __repr__(self) -> str:
         def side(columns: Mapping[str, Any]) -> str:
@@ -132,6 +139,13 @@ class Model:
                     f" {getattr(named, own[split])!r}; leave one of them out"
                 )
             row_sources.refuse_columns(source, f"data.{split}")
+        if valid is not None and row_sources.are_labels(valid):
+            name, output = next(iter(self.recipe.settings.outputs.items()))
+            column = recipe_columns.column_of(f"outputs.{name}", output)
+            raise ConfigError(
+                "fit: the second argument is validation rows, and these are labels; put them into the table of the "
+                f"first, as its column '{column}': fit(frame.assign(**{{'{column}': y}}))"
+            )
         if train is None and getattr(named, own["train"]) is None:
             raise ConfigError(f"fit: there are no rows to train on; give fit(train) a path, {row_sources.IN_MEMORY}")
         if valid is not None and named.split is not None:
@@ -306,6 +320,16 @@ class Model:
             )
         self.run = Run.load(folder)
         return folder
+
+
+def _on_device(folder: str, device: str) -> Model:
+    return load(folder, device=device)
+
+
+def _of_recipe(plain: dict[str, Any], origin: str) -> Model:
+    model = object.__new__(Model)
+    model.recipe, model.run = restore(plain, origin), None
+    return model
 
 
 def load(folder: Path | str, *, device: str = "auto") -> Model:

@@ -1,9 +1,11 @@
 """Python's side: fit, predict, evaluate, save, load, with the habits of scikit-learn."""
 
 import gc
+import pickle
 import random
 from pathlib import Path
 
+import pandas
 import pytest
 
 import ostinato
@@ -186,3 +188,20 @@ def test_fit_with_a_folder_is_a_run_that_resumes(cache, tmp_path):
     assert again.predict(["ein"]) == first.predict(["ein"])
     with pytest.raises(DataError, match="not what .* was trained on"):
         model().fit(rows(21), rows(4, seed=1), folder=tmp_path / "run", resume=True, device="cpu")
+
+
+def test_a_model_travels_to_worker_processes(fitted):
+    asked = [row["de"] for row in rows(4, seed=3)]
+    assert pickle.loads(pickle.dumps(fitted)).predict(asked) == fitted.predict(asked)
+    untrained = pickle.loads(pickle.dumps(model(epochs=1)))
+    assert untrained.run is None and untrained.recipe.plain() == model(epochs=1).recipe.plain()
+
+
+@pytest.mark.parametrize("kind", ["series", "list", "array"])
+def test_labels_as_a_second_argument_are_told_their_place_which_is_read(cache, kind):
+    frame, labels = pandas.DataFrame({"text": ["a b", "c"] * 10}), pandas.Series(["x", "y"] * 10)
+    labels = {"series": labels, "list": list(labels), "array": labels.to_numpy()}[kind]
+    classifier = ostinato.Model({"text": "text"}, {"label": "category"}, training={"epochs": 1})
+    with pytest.raises(ConfigError, match=r"its column 'label': fit\(frame.assign\(\*\*\{'label': y\}\)\)"):
+        classifier.fit(frame, labels)
+    assert classifier.fit(frame.assign(label=labels), device="cpu").run is not None

@@ -119,8 +119,8 @@ class Conll(FileSource):
                 )
             if "" in fields and self.names[empty := fields.index("")] != UNNAMED:
                 raise DataError(
-                    f"{self.title} line {line}: the column '{self.names[empty]}' is empty; fill it in, or make the line "
-                    "a blank one where a row ends"
+                    f"{self.title} line {line}: the column '{self.names[empty]}' is empty; fill it in, or leave the "
+                    "whole line blank where a row ends"
                 )
             if self.universal and not fields[0].isdecimal():
                 if not re.fullmatch(r"\d+[-.]\d+", fields[0]):

@@ -5,6 +5,8 @@
     iob2     B-PER I-PER  O    B-PER  B-PER  O   B-LOC     B- at the start of each
     bioes    B-PER E-PER  O    S-PER  S-PER  O   S-LOC     E- at the end of each, S- for a span of one step
 
+BILOU (U- for S-, L- for E-) and BMES (M- for I-) are BIOES in other letters, and are read as it.
+
 The start and the end of a sequence act like `O` in all three, and so does a step that nobody gave a tag.
 
 Source: Ramshaw and Marcus 1995 (IOB1); Ratnaparkhi 1998 (IOB2); Tjong Kim Sang and Veenstra 1999 (cs/9907006),

@@ -136,6 +136,17 @@ def _windows_of_split(
     return WindowExamples(windows)
 
 
+def are_labels(source: Any) -> bool:
+    """Whether a source is a single column, such as the y of fit(X, y), and no table."""
+    if isinstance(source, np.ndarray) or type(source).__name__ == "Series":
+        return True
+    cells = source if isinstance(source, (list, tuple)) else ()
+    return any(
+        isinstance(cell, (int, float)) or isinstance(cell, str) and not os.path.exists(os.path.expanduser(cell))
+        for cell in cells
+    )
+
+
 def refuse_columns(source: Any, where: str) -> None:
     """Refuses a dict that holds columns: a dict names files.
 
