@@ -84,7 +84,10 @@ class Delimited(FileSource):
         self.separator, self.quoted, self.form = separator, quoted, ("csv" if quoted else "tsv",)
         data, _ = next(line_blocks(path, self.title, size=GLANCE_BYTES, cut=self._cut))
         header = decoded(data[: self._ends(data, 1)[0] + 1], self.title, 1).rstrip("\r\n")
-        self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
+        try:
+            self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
+        except csv.Error as error:
+            raise DataError(f"{self.title} line 1: the header cannot be read ({error}); mend it") from error
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
         self._demand_commas(header)
@@ -242,6 +245,8 @@ class JsonLines(FileSource):
                 f"{place} is no JSON: {error.msg} at character {error.pos + 1}; "
                 'each line must be one whole object, such as {"de": "Hund", "en": "dog"}'
             ) from error
+        except ValueError as error:
+            raise DataError(f"{place} holds a number that is too long ({error}); write it as a string") from error
         except RecursionError as error:
             raise DataError(f"{place} is nested too deeply; each line must be one flat object") from error
         if not isinstance(row, dict):

@@ -383,8 +383,12 @@ def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Pa
     for place in places:
         if place.is_dir():
             raise DataError(f"{where}: {name} is a folder; name a file in it")
-        if place.exists():
+        if place.is_file():
             return place.resolve()
+        if place.exists():
+            raise DataError(
+                f"{where}: {name} is a pipe or a device, and rows are read several times; write them into a file"
+            )
     looked = " and ".join(str(place) for place in places)
     beside = [path.name for place in places if place.parent.is_dir() for path in place.parent.iterdir()]
     close = difflib.get_close_matches(wanted.name, beside, n=1)

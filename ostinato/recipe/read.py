@@ -109,6 +109,8 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
         raise ConfigError(
             f"{path}: by its name this is a table or text, and a recipe is needed; `{asked}` looks at it and writes one"
         )
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{path}: a pipe or a device, and a recipe is read from a file; write it into one")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

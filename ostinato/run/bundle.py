@@ -132,7 +132,7 @@ def load(folder: Path) -> Bundle:
         version = plain["version"]
         if not isinstance(version, int):
             raise TypeError(f"its version is {version!r}")
-    except (ValueError, KeyError, TypeError) as why:
+    except (ValueError, KeyError, TypeError, RecursionError) as why:
         raise BundleError(f"{path}: damaged ({why}); restore the file or train again") from None
     if version > VERSION:
         raise BundleError(
@@ -155,7 +155,7 @@ def load(folder: Path) -> Bundle:
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")
         return bundle
-    except (TypeError, ValueError) as why:
+    except (TypeError, ValueError, AttributeError, RecursionError) as why:
         raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
 
 
@@ -172,7 +172,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
         )
     data = path.read_bytes()
     known = folder / f"{WEIGHTS}.sha256"
-    if known.is_file() and known.read_text().strip() != hashlib.sha256(data).hexdigest():
+    if known.is_file() and known.read_bytes().strip() != hashlib.sha256(data).hexdigest().encode():
         raise BundleError(
             f"{path}: the weights are not what was written (sha256 differs); copy the run again or train again"
         )

@@ -165,9 +165,11 @@ def _free(path: Path) -> Path:
 def _state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+    except (FileNotFoundError, ValueError, RecursionError) as problem:
         raise _Damaged(f"{path}: damaged, state.json cannot be read ({type(problem).__name__})") from None
     if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
+        raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
+    if not isinstance(state["version"], int) or not isinstance(state["sha256"], dict):
         raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
     if state["version"] > VERSION:
         raise BundleError(

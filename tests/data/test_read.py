@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 
 import numpy
 import pandas
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from ostinato.data import files, lines, memory
 from ostinato.data.read import open_table
-from ostinato.errors import DataError
+from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Symbols
+from ostinato.recipe import read as recipe_read
 from ostinato.registry import make, names
 
 ROWS = [("Ein Hund.", "A dog."), ('Er sagt "ja".', "He says 'yes'."), ("नमस्ते \u2028 x", "🙂\x0b"), ("", "empty")]
@@ -550,3 +552,25 @@ def test_lines_that_end_with_cr_alone_are_lines(tmp_path, name):
     (tmp_path / name).write_bytes("\r".join([*lines_, ""]).encode())
     table = open_table(tmp_path / name, columns=["text"], base=tmp_path, data_root=None, where="data.train")
     assert table.column("text") == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.jsonl", '{"a": "x"}\n{"a": ' + "9" * 6000 + "}\n", "a.jsonl line 2 holds a number that is too long"),
+        ("a.csv", "x" * 140_000 + ",b\ny,p\n", "a.csv line 1: the header cannot be read"),
+    ],
+)
+def test_what_is_too_long_for_its_readers_is_named_with_its_line(tmp_path, name, content, says):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=says):
+        list(open_table(tmp_path / name, columns=None, base=tmp_path, data_root=None, where="data.train").blocks())
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="a.csv is a pipe or a device, and rows are read several times"):
+        open_table(tmp_path / "a.csv", columns=None, base=tmp_path, data_root=None, where="data.train")
+    os.mkfifo(tmp_path / "r.yaml")
+    with pytest.raises(ConfigError, match="r.yaml: a pipe or a device"):
+        recipe_read.load(tmp_path / "r.yaml")

@@ -56,6 +56,12 @@ def test_corrupt_weights_are_told(copy, damage, checked):
         ostinato.load(copy)
 
 
+def test_a_digest_that_is_no_text_is_another_digest(copy):
+    (copy / f"{bundles.WEIGHTS}.sha256").write_bytes(b"\xff\xfe")
+    with pytest.raises(BundleError, match="sha256 differs"):
+        ostinato.load(copy)
+
+
 def test_one_changed_bit_is_noticed(copy):
     data = bytearray((copy / bundles.WEIGHTS).read_bytes())
     data[-3] ^= 1
@@ -98,7 +104,8 @@ def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 2}', '{"version": 2, "odd": 2}', "\udcff"]
+    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 2}', '{"version": 2, "odd": 2}', "\udcff", "[" * 100_000],
+    ids=range(10),
 )
 def test_a_damaged_description_is_told(copy, content):
     (copy / bundles.DESCRIPTION).write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -106,7 +113,7 @@ def test_a_damaged_description_is_told(copy, content):
         bundles.load(copy)
 
 
-@pytest.mark.parametrize("content", ["{", "\udcff", "[]"])
+@pytest.mark.parametrize("content", ["{", "\udcff", "[]", "[" * 100_000], ids=range(4))
 def test_damaged_metrics_are_told(copy, content):
     (copy / bundles.METRICS).write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(BundleError, match="damaged"):

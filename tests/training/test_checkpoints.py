@@ -86,7 +86,7 @@ def test_positions_are_ordered_by_number(tmp_path):
     assert checkpoints.newest().name == "checkpoint-0010-10000000"
 
 
-@pytest.mark.parametrize("damage", ["no state", "broken state", "short", "one bit", "gone"])
+@pytest.mark.parametrize("damage", ["no state", "broken state", "deep state", "odd state", "short", "one bit", "gone"])
 def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
     checkpoints, notes = saved(tmp_path, [1, 2]), []
     state, weights = (checkpoints.newest() / name for name in ("state.json", "model.safetensors"))
@@ -94,6 +94,8 @@ def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
     {
         "no state": state.unlink,
         "broken state": lambda: state.write_text('{"version": 1'),
+        "deep state": lambda: state.write_text("[" * 100_000),
+        "odd state": lambda: state.write_text('{"version": "x", "sha256": {}}'),
         "short": lambda: weights.write_bytes(data[:-1]),
         "one bit": lambda: weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1])),
         "gone": weights.unlink,
