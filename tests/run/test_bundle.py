@@ -104,7 +104,19 @@ def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", "{}", '{"version": "one"}', '{"version": 2}', '{"version": 2, "odd": 2}', "\udcff", "[" * 100_000],
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "{}",
+        '{"version": "one"}',
+        '{"version": 2}',
+        '{"version": 2, "odd": 2}',
+        "\udcff",
+        "[" * 100_000,
+    ],
     ids=range(10),
 )
 def test_a_damaged_description_is_told(copy, content):
