@@ -50,7 +50,8 @@ class Block(NamedTuple):
 
 
 BLOCKS = {
-    # 4 layers of 128 on the letters of Shakespeare, 400 updates: loss 1.98 where the block of GPT-2 had 2.29.
+    # 4 layers of 128 on the letters of Shakespeare, 400 updates of AdamW at 0.003: validation loss 1.945, where those
+    # of GPT-2 had 2.337.
     "modern": Block("rms", True, "squared_relu", "rotary", True, bias=False, scaled=False, zeros=True),
     "vaswani2017": Block("layer", False, "relu", "sinusoidal", False, bias=True, scaled=True, zeros=False),
 }

@@ -19,6 +19,9 @@ class Muon(Optimizer):
         w = w - rate * weight_decay * w
         w = w - rate * 0.2 sqrt(max(rows, columns)) * o
 
+    Of 4 layers of a Transformer on the letters of Shakespeare the validation loss after 400 updates was 1.808 at a rate
+    of 0.01 and 1.887 at 0.003, 1.945 by AdamW at 0.003; an update took 1.2 times as long.
+
     The last factor makes a step as large as one of AdamW, so that one rate serves both. A table, whose rows are
     symbols, is no map of vectors: an embedding and a softmax over a vocabulary are AdamW's.
 
@@ -37,7 +40,7 @@ class Muon(Optimizer):
     def __init__(
         self,
         *,
-        learning_rate: Positive = 3e-3,
+        learning_rate: Positive = 1e-2,
         momentum: Rate = 0.95,
         nesterov: bool = True,
         weight_decay: NonNegative = 0.01,
