@@ -197,6 +197,7 @@ def error_lines(report: ErrorReport, top: int) -> list[str]:
             lines += ["  ".join(f"{label!r} ({count:,})" for label, count in group.items()) for group in groups]
         lines.append("")
     more = max(0, len(report.rows) - top)
+    lines += report.notes
     return [*lines, *([f"{more:,} more rows: --top N, or --output FILE for all of them"] if more else [])]
 
 

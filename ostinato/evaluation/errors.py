@@ -75,11 +75,13 @@ class ErrorReport:
     Args:
         split: which rows.
         rows: all of them, by the highest loss of an output.
+        notes: what limits the report.
         similar: for each output groups of labels that are written almost alike, with how often each occurs in training.
     """
 
     split: str
     rows: list[HeldOut]
+    notes: list[str] = field(default_factory=list)
     similar: dict[str, list[dict[str, int]]] = field(default_factory=dict)
 
     def likely(self, output: str) -> list[HeldOut]:
@@ -96,7 +98,15 @@ class ErrorReport:
             }
             for row in self.rows[:top]
         ]
-        return plain({"split": self.split, "examples": len(self.rows), "rows": rows, "similar_labels": self.similar})
+        return plain(
+            {
+                "split": self.split,
+                "examples": len(self.rows),
+                "rows": rows,
+                "similar_labels": self.similar,
+                "notes": self.notes,
+            }
+        )
 
     def records(self, run: Run) -> Iterator[dict[str, Any]]:
         """All rows for a table: their cells, the answers, and for each output `X_loss` and `X_likely`."""
@@ -130,7 +140,8 @@ def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Seque
         _find_likely(run, output, rows)
     rows.sort(key=lambda row: -max(judged.loss for judged in row.outputs.values()))
     similar = {output: groups for output in run.outputs if (groups := similar_labels(_counts(run, output)))}
-    return ErrorReport(split, rows, similar)
+    notes = [] if data is None else row_sources.trained_on([run], examples)
+    return ErrorReport(split, rows, notes, similar)
 
 
 def _rows(run: Run, examples: Examples) -> Iterator[HeldOut]:
@@ -199,7 +210,8 @@ def likely_labels(shares: np.ndarray, own: np.ndarray) -> np.ndarray:
     Shapes:
         shares (rows, labels) out-of-sample probabilities; own (rows,) numbers of labels
 
-    A row whose own label is the most probable is never named, however low the threshold of another is.
+    Only where that label has more than half of the probability: a model that is not sure of any label names none, and
+    a row whose own label is the most probable is never named.
 
     Source: Northcutt, Jiang and Chuang 2021, arXiv:1911.00068, equations 1 and 2: the off-diagonals of the confident
     joint; the last rule is ours.
@@ -209,8 +221,7 @@ def likely_labels(shares: np.ndarray, own: np.ndarray) -> np.ndarray:
     thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
     confident = np.where(shares >= thresholds, shares, -np.inf)
     likely = confident.argmax(1)
-    wrong = np.isfinite(confident.max(1)) & (likely != own) & (shares.argmax(1) != own)
-    return np.where(wrong, likely, -1)
+    return np.where((confident.max(1) > 0.5) & (likely != own), likely, -1)
 
 
 def _counts(run: Run, output: str) -> dict[str, int]:

@@ -21,6 +21,13 @@ def test_confident_learning_by_hand():
     assert likely_labels(shares, own).tolist() == [-1, -1, 1, 0, -1, -1]
 
 
+def test_a_model_that_is_not_sure_of_any_label_names_none():
+    shares = np.array([[0.4, 0.3, 0.3], [0.35, 0.33, 0.32], [0.3, 0.36, 0.34]])
+    # t = 0.3, 0.33, 0.34: the last row reaches t[1] and is label 2's, and no label has half of the probability.
+    assert likely_labels(shares, np.array([1, 0, 2])).tolist() == [-1, -1, -1]
+    assert likely_labels(np.array([[0.2, 0.8], [0.3, 0.7], [0.6, 0.4]]), np.array([0, 1, 0])).tolist() == [1, -1, -1]
+
+
 def test_a_label_that_the_model_agrees_with_is_never_named_and_one_without_rows_never_likely():
     shares = np.array([[0.6, 0.3, 0.1], [0.9, 0.05, 0.05], [0.5, 0.2, 0.3]])
     # t[1] = 0.2: every row but the second reaches it, and only the last has label 1.
@@ -69,6 +76,12 @@ def test_the_worst_row_comes_first_and_its_label_is_likely_wrong(run):
         assert part in text, text
 
 
+def test_rows_that_the_model_was_trained_on_are_told(run):
+    report = api.errors(run, data=str(run.folder.parent / "train.csv"), device="cpu")
+    (note,) = report.notes
+    assert "was trained on these rows" in note and note in error_lines(report, 1)
+
+
 def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_path):
     notes = []
     api.errors(run, output=tmp_path / "held.csv", device="cpu", say=notes.append)
@@ -81,6 +94,9 @@ def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_
     assert again.to_json() == api.errors(run, device="cpu").to_json()
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "held.csv").read_text()
     plain = api.errors(run, device="cpu").to_json(top=1)
+    page = (Path(__file__).parents[2] / "docs" / "predictions.md").read_text()
+    for name in (*plain, *plain["rows"][0], *plain["rows"][0]["outputs"]["label"]):
+        assert f"`{name}`" in page, name
     assert plain["examples"] == 5 and len(plain["rows"]) == 1 and json.dumps(plain)
 
 
