@@ -67,7 +67,7 @@ class Alignment:
     def check(self, name: str, output: Settings, recipe: Settings) -> Iterator[Message]:
         """What the alignment forbids in an output and in the input that it lines up with."""
         where = f"outputs.{name}"
-        if self.labels_steps and len(output.reads or recipe.inputs) > 1 and not _keeps_steps(output):
+        if self.labels_steps and len(_read(output, recipe)) > 1 and not _keeps_steps(output):
             yield (
                 f"{where}.join",
                 f"align '{self.name}' labels the steps of one input; name it in `reads`, or `join: attend` to look"
@@ -183,6 +183,21 @@ def streamed(recipe: Settings) -> str | None:
 def forecasts(recipe: Settings) -> bool:
     """Whether the rows of a recipe are windows of series."""
     return any(of(output).windows for output in recipe.outputs.values())
+
+
+def _read(output: Settings, recipe: Settings) -> list[str]:
+    """The inputs that an output reads, without those that may give it scores."""
+    takes_scores = output.head is not None and component("heads", output.head.type).takes_scores
+    encoders = {name: column.encoder for name, column in recipe.inputs.items()}
+    return [
+        name
+        for name in output.reads or recipe.inputs
+        if not (
+            takes_scores
+            and isinstance(encoders.get(name), Settings)
+            and component("encoders", encoders[name].type).counts_steps
+        )
+    ]
 
 
 def _keeps_steps(output: Settings) -> bool:

@@ -78,6 +78,10 @@ class Bernoulli(Distribution):
         logs = mean_of_logs([other.log_probabilities for other in (self, *others)])
         return Bernoulli(logs, self.layout, normalized=True)
 
+    def pooled(self, others: Sequence[Bernoulli], weights: Tensor) -> Bernoulli:
+        odds = [member.log_probabilities.diff(dim=2).squeeze(2) for member in (self, *others)]
+        return Bernoulli(sum(weight.to(odd) * odd for weight, odd in zip(weights, odds)), self.layout)
+
 
 def _answers(target: Tensor) -> Tensor:
     """(R, V) 1 for yes, 0 for no, MISSING where it is unknown."""

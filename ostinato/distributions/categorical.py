@@ -120,6 +120,10 @@ class Categorical(Distribution):
             mean_of_logs([other.log_probabilities for other in every]), self.layout, self.support, normalized=True
         )
 
+    def pooled(self, others: Sequence[Categorical], weights: Tensor) -> Categorical:
+        logs = [member.log_probabilities for member in self._alike(others)]
+        return Categorical(sum(weight.to(log) * log for weight, log in zip(weights, logs)), self.layout, self.support)
+
     def ensemble_of(self, others: Sequence[Categorical]) -> Categorical:
         """The normalized geometric mean, p(v) = exp(mean over i of log p_i(v)) / Z."""
         logs = torch.stack([other.log_probabilities for other in self._alike(others)])

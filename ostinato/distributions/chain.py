@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.contract import Distribution, Loss
 from ostinato.errors import DataError
 from ostinato.layers.crf import CRF
@@ -90,9 +91,17 @@ class Chain(Distribution):
     def right(self, target: Tensor) -> Tensor:
         return self.layout.sums((self._best == target).to(self.emissions.values.dtype))
 
+    def pooled(self, others: Sequence[Categorical], weights: Tensor) -> Chain:
+        """With labels of each step by itself, s(y) = w_0 s_0(y) + sum over k of w_k log p_k(y): a chain too."""
+        emissions = weights[0] * self.emissions.values
+        for weight, other in zip(weights[1:], others, strict=True):
+            emissions = emissions + weight * other.log_probabilities
+        return Chain(self.emissions.with_values(emissions), CRF.of_sum([self.chain], weights[:1]))
+
     def mean_of(self, others: Sequence[Chain]) -> Chain:
         every = [self, *others]
         if len(every) == 1:
             return self
         emissions = torch.stack([other.emissions.values for other in every]).mean(0)
-        return Chain(self.emissions.with_values(emissions), CRF.mean([other.chain for other in every]))
+        shares = emissions.new_full((len(every),), 1 / len(every))
+        return Chain(self.emissions.with_values(emissions), CRF.of_sum([other.chain for other in every], shares))

@@ -102,6 +102,19 @@ class Distribution(ABC):
     def right(self, target: Tensor) -> Tensor:
         """(R,) how many of them the mode equals."""
 
+    def pooled(self, others: Sequence[Any], weights: Tensor) -> Distribution:
+        """The logarithmic opinion pool of this and others of the same targets.
+
+            p(y) ~ p_0(y)^w[0] p_1(y)^w[1] ...
+
+        Args:
+            others: distributions that are no less independent from step to step.
+            weights: (1 + len(others),) w.
+
+        Source: Genest and Zidek 1986, doi:10.1214/ss/1177013825, section 3.
+        """
+        self.refuse("pool")
+
     def ensemble_of(self, others: Sequence[Any]) -> Distribution:
         """What several members of an ensemble predict together at a step of a generation: their mean."""
         return self.mean_of(others)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from ostinato.modalities.contract import Labels, Symbols, Values
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 
 class Source(NamedTuple):
@@ -55,7 +55,7 @@ class Encoded(NamedTuple):
 
 class Sizes(NamedTuple):
     """What one encoded input brings to a head or decoder: widths of its steps, its summary and the tensors of its last
-    state; and whether its encoder is a `BagEncoder`, whose summary may be solved for."""
+    state; and whether its encoder is a `BagEncoder`, whose summary or steps may be solved for."""
 
     steps: int | None
     summary: int | None
@@ -84,6 +84,8 @@ class Encoder(nn.Module, ABC):
     """Whether it is a `BagEncoder`: what it reads costs training nothing."""
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
+    counts_steps: ClassVar[bool] = False
+    """Whether it counts what each step has, and not the row: it then gives steps and no summary."""
     reads_sequences: ClassVar[bool] = True
     """Whether it reads sequences, which may be empty; otherwise one step of each row."""
     directions_beside: ClassVar[bool] = False
@@ -108,7 +110,8 @@ class Encoder(nn.Module, ABC):
 
 
 class Bag(NamedTuple):
-    """Which features rows have: row `rows[k]` has the feature `numbers[k]`, of this weight; each pair once.
+    """Which features rows have, or steps where an encoder counts steps: row `rows[k]` has the feature `numbers[k]`, of
+    this weight; each pair once.
 
     Shapes:
         rows, numbers, weights (K,)
@@ -120,7 +123,7 @@ class Bag(NamedTuple):
 
 
 class BagEncoder(Encoder):
-    """An encoder whose summary is linear in features that are counted and not learnt.
+    """An encoder whose summary, or each of whose steps, is linear in features that are counted and not learnt.
 
         summary = sum_f x[f] E[f] + b
 
@@ -130,13 +133,19 @@ class BagEncoder(Encoder):
     counts = True
     causal = False
     look_ahead = None
-    steps_size = None
-    summary_size: int
+    called: ClassVar[str]
+    """What an input that it reads beside a net is called, after the name of the other reading."""
+    features_per_step: ClassVar[float]
+    """How many different features a step of the training rows brings, about."""
 
     table: nn.Parameter
-    """(F, summary_size): E, a row for each feature."""
+    """(F, size): E, a row for each feature."""
     bias: nn.Parameter
-    """(summary_size,): b."""
+    """(size,): b."""
+
+    def rows_of(self, layout: Layout) -> int:
+        """How many rows a bag of such a batch has."""
+        return layout.total if self.counts_steps else len(layout)
 
     @abstractmethod
     def count(self, blocks: Iterable[Steps]) -> None:
@@ -151,8 +160,6 @@ class BagEncoder(Encoder):
             raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
         bag = self.bag(steps)
         values = self.table.index_select(0, bag.numbers) * bag.weights.unsqueeze(1)
-        return Encoded(
-            None,
-            values.new_zeros(len(steps.layout), self.summary_size).index_add(0, bag.rows, values) + self.bias,
-            None,
-        )
+        empty = values.new_zeros(self.rows_of(steps.layout), len(self.bias))
+        sums = empty.index_add(0, bag.rows, values) + self.bias
+        return Encoded(steps.with_values(sums), None, None) if self.counts_steps else Encoded(None, sums, None)

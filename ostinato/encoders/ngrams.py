@@ -8,23 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ostinato.encoders._keys import BASE, UNUSED, counted_by_row, keep_commonest, looked_up, mixed
 from ostinato.encoders.contract import Bag, BagEncoder
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Spec, Symbols
 from ostinato.registry import Count, Whole
 from ostinato.steps import Layout, Steps
 
-BASE = -0x61C8864680B583EB
-"""An odd number without a pattern (2^64 over the golden ratio), whose powers tell the places of an n-gram apart."""
-MIXERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
-"""Of Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, figure 14."""
 WORDS = 0x632BE59BD9B4E019
 """What is added to the key of an n-gram of words, so that it differs from that of the same symbols."""
 PLACES = 0x1D8E4E27C47D124F
 """What the key of an n-gram gets for each step before it, where its place counts: an odd number."""
 PIECE = 1 << 18
 """Steps that are looked at together: some ten numbers of 8 bytes for each are in memory at once."""
-UNUSED = torch.iinfo(torch.int64).max
 
 
 class Ngrams(BagEncoder):
@@ -67,6 +63,10 @@ class Ngrams(BagEncoder):
     """
 
     takes = (Symbols,)
+    steps_size = None
+    called = "ngrams"
+    features_per_step = 0.5
+    """Of 4,500 texts in 10 languages one n-gram per 2 characters had 98.4 % in validation, one per 5 97.8 %."""
 
     def __init__(
         self,
@@ -105,21 +105,13 @@ class Ngrams(BagEncoder):
 
     @torch.no_grad()
     def count(self, blocks: Iterable[Steps]) -> None:
-        rows, found = 0, [(self.keys[:0].cpu(), self.keys[:0].cpu())]
+        rows, found = 0, []
         for steps in blocks:
             rows += len(steps.layout)
             for ngrams in (ngrams for _, piece in _pieces(steps) for ngrams in self._ngrams(piece)):
-                keys, number = ngrams.keys.unique(return_inverse=True)
-                pairs = (ngrams.rows * len(keys) + number).unique()
-                found.append((keys.cpu(), torch.bincount(pairs % max(1, len(keys)), minlength=len(keys)).cpu()))
-        every, counts = (torch.cat(parts) for parts in zip(*found))
-        keys, number = every.unique(return_inverse=True)
-        held = counts.new_zeros(len(keys)).index_add(0, number, counts)
-        keys, held = keys[held >= self.min_count], held[held >= self.min_count]
-        # Of n-grams that are equally frequent the smaller keys: any rule would do that gives the same ones again.
-        best = held.argsort(descending=True, stable=True)[: len(self.keys)].sort().values
-        self.keys.fill_(UNUSED)[: len(best)] = keys[best].to(self.keys.device)
-        self.idf.fill_(1)[: len(best)] = (1 + torch.log((1 + rows) / (1 + held[best]))).to(self.idf)
+                found.append(counted_by_row(ngrams.keys, ngrams.rows))
+        held = keep_commonest(self.keys, found, self.min_count)
+        self.idf.fill_(1)[: len(held)] = (1 + torch.log((1 + rows) / (1 + held))).to(self.idf)
 
     def bag(self, steps: Steps) -> Bag:
         kinds = [
@@ -131,21 +123,13 @@ class Ngrams(BagEncoder):
 
     def _weighted(self, ngrams: _Occurrences, num_rows: int) -> Bag:
         """What n-grams of one kind weigh in each row."""
-        known, numbers = self._looked_up(ngrams.keys)
+        known, numbers = looked_up(self.keys, ngrams.keys)
         size = len(self.keys)
         pairs, counts = (ngrams.rows[known] * size + numbers).sort().values.unique_consecutive(return_counts=True)
         rows, numbers = pairs // size, pairs % size
         weights = (1 + counts.to(self.idf).log()) * self.idf[numbers]
         squares = weights.new_zeros(num_rows).index_add(0, rows, weights.square())
         return Bag(rows, numbers, weights * squares.rsqrt().index_select(0, rows))
-
-    def _looked_up(self, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Which keys are known, and the numbers of these; before anything is counted all are, by their remainder."""
-        if self.keys[0] == UNUSED:
-            return torch.ones_like(keys, dtype=torch.bool), keys % len(self.keys)
-        places = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
-        known = self.keys[places] == keys
-        return known, places[known]
 
     def _ngrams(self, steps: Steps) -> Iterator[_Occurrences]:
         """The n-grams of steps, those of steps at their place and those of words where there are any."""
@@ -168,7 +152,7 @@ class Ngrams(BagEncoder):
         word = (begins.cumsum(0) - 1)[inside]
         place = torch.arange(len(values), device=values.device)[inside] - first[word]
         powers = torch.full((int(place.max()) + 1 if len(place) else 0,), BASE, device=values.device).cumprod(0)
-        sums = torch.zeros_like(first).index_add(0, word, _mixed(values[inside]) * powers[place])
+        sums = torch.zeros_like(first).index_add(0, word, mixed(values[inside]) * powers[place])
         return _Occurrences(sums, rows[first])
 
 
@@ -182,16 +166,16 @@ class _Occurrences(NamedTuple):
 def _runs(symbols: _Occurrences, shortest: int, longest: int, kind: int, places: Tensor | None = None) -> _Occurrences:
     """The keys of all runs of these lengths, by the place of their first symbol where that counts; none crosses
     rows."""
-    mixed, rows = _mixed(symbols.keys), symbols.rows
-    running, runs = torch.zeros_like(mixed), [_Occurrences(mixed[:0], rows[:0])]
-    for length in range(1, min(longest, len(mixed)) + 1):
-        count = len(mixed) - length + 1
-        running = running[:count] * BASE + mixed[length - 1 :]
+    numbers, rows = mixed(symbols.keys), symbols.rows
+    running, runs = torch.zeros_like(numbers), [_Occurrences(numbers[:0], rows[:0])]
+    for length in range(1, min(longest, len(numbers)) + 1):
+        count = len(numbers) - length + 1
+        running = running[:count] * BASE + numbers[length - 1 :]
         if length >= shortest:
             whole = rows[:count] == rows[length - 1 :]
             keys = running[whole] + (kind + length)
             runs.append(
-                _Occurrences(_mixed(keys if places is None else keys + places[:count][whole]), rows[:count][whole])
+                _Occurrences(mixed(keys if places is None else keys + places[:count][whole]), rows[:count][whole])
             )
     return _Occurrences(*(torch.cat(parts) for parts in zip(*runs)))
 
@@ -205,11 +189,3 @@ def _pieces(steps: Steps) -> Iterator[tuple[int, Steps]]:
         values = steps.values[layout.offsets[first] : layout.offsets[last]]
         yield first, Steps(values, Layout(layout.lengths[first:last], layout.device))
         first = last or 1
-
-
-def _mixed(numbers: Tensor) -> Tensor:
-    """Numbers whose bits all depend on all bits of these."""
-    mixed = numbers + BASE
-    for shift, mixer in zip((30, 27), MIXERS):
-        mixed = (mixed ^ (mixed >> shift)) * mixer
-    return mixed ^ (mixed >> 31)

@@ -109,6 +109,16 @@ def steps_read(encoded: Sequence[Encoded], dropout: float, targets: Steps | None
     return steps.with_values(dropped(steps.values, dropout)) if dropout else steps
 
 
+def sum_of_steps(encoded: Sequence[Encoded], targets: Steps | None = None) -> Steps:
+    """The steps of several inputs added up, which are equally many; checked against the targets.
+
+    Errors:
+        DataError: the targets are not one for each step.
+    """
+    steps = [steps_read([read], 0.0, targets) for read in encoded]
+    return steps[0].with_values(torch.stack([part.values for part in steps]).sum(0))
+
+
 def _unequal(read: Layout, targets: Layout) -> str:
     numbers = f"{read.total:,} steps were read and {targets.total:,} answers are given"
     if len(read) != len(targets):

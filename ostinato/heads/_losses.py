@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -109,66 +108,6 @@ class LabelLayer(nn.Module):
         # nothing cancels
         inner = above[:, :-1] + below[:, 1:] + functional.logsigmoid(gaps)
         return torch.cat((below[:, :1], inner, above[:, -1:]), 1)
-
-
-class OpinionPool(nn.Module):
-    """Several distributions of the same labels as one: a logarithmic opinion pool.
-
-        one label:         p(y) ~ prod_k p_k(y)^w[k]
-        several at once:   the same for the yes and the no of each label
-
-    The weights are fitted on held-out targets, since on those that the distributions were fitted on the one that
-    memorized them would get all the weight. A prior holds them near equal shares where targets are few:
-
-        w = argmin  - sum_i log p(y_i) + PRIOR / 2 sum_k (w[k] - 1 / K)^2,     w >= 0
-
-    A single distribution gets a weight too: the inverse of a temperature, which calibrates it.
-
-    Args:
-        number: K, of distributions.
-        multilabel: whether there are several labels at once.
-
-    Source: Genest and Zidek 1986, doi:10.1214/ss/1177013825, section 3; the weights: Heskes 1998, "Selecting weighting
-    factors in logarithmic opinion pools"; temperature: Guo et al. 2017, arXiv:1706.04599, section 4.2.
-    """
-
-    PRIOR = 10.0
-
-    def __init__(self, number: int, multilabel: bool):
-        super().__init__()
-        self.multilabel = multilabel
-        self.register_buffer("weights", torch.full((number,), 1 / number))
-
-    def forward(self, members: Sequence[Categorical | Bernoulli]) -> Categorical | Bernoulli:
-        return self._pooled([member.log_probabilities for member in members], self.weights, members[0].layout)
-
-    def _pooled(self, logs: Sequence[Tensor], weights: Tensor, layout: Layout | None) -> Categorical | Bernoulli:
-        scores = sum(weight.to(part) * part for weight, part in zip(weights, logs))
-        return Bernoulli(scores[..., 1] - scores[..., 0], layout) if self.multilabel else Categorical(scores, layout)
-
-    def fit(self, logs: Sequence[Tensor], targets: Tensor) -> None:
-        """Fits the weights on held-out targets.
-
-        Args:
-            logs: the log-probabilities of each distribution.
-            targets: what was true, in the form of encoded targets.
-        """
-        from scipy.optimize import minimize
-
-        number = len(self.weights)
-        parts = [part.detach().cpu().double() for part in logs]
-
-        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            weights = torch.from_numpy(vector).clone().requires_grad_()
-            value = -self._pooled(parts, weights, None).log_prob(targets.cpu()).sum()
-            value = value + self.PRIOR / 2 * (weights - 1 / number).square().sum()
-            value.backward()
-            return value.item(), weights.grad.numpy()
-
-        with torch.enable_grad():
-            start = np.full(number, 1 / number)
-            found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * number)
-        self.weights.copy_(torch.from_numpy(found.x))
 
 
 def wants_labels(head: str, spec: object, *, multilabel: bool = True) -> Labels:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ostinato.distributions.bernoulli import Bernoulli
-from ostinato.distributions.categorical import Categorical
-from ostinato.distributions.contract import Distribution, Loss
+from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.heads._features import Pool, Summaries, single
-from ostinato.heads._losses import LabelLayer, OpinionPool, wants_labels
-from ostinato.heads.contract import Predictor, Sizes
+from ostinato.heads._losses import LabelLayer, wants_labels
+from ostinato.heads._scored import ScoredLabels
+from ostinato.heads.contract import Sizes
 from ostinato.modalities.contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 
-class Classifier(Predictor):
+class Classifier(ScoredLabels):
     """Predicts the label of a whole example, or several at once.
 
         x = [p_1; ...; p_n]                    a pooled vector for each input that is read
@@ -63,7 +62,6 @@ class Classifier(Predictor):
     """
 
     aligns = frozenset({"summary"})
-    takes_scores = True
     variants = ({"pool": "attention"}, {"label_smoothing": 0.1}, {"pool": "max"}, {"dropout": 0.5})
 
     def __init__(
@@ -78,12 +76,10 @@ class Classifier(Predictor):
         class_weights: Literal["none", "balanced"] = "none",
         focal: NonNegative = 0.0,
     ):
-        super().__init__()
         spec = wants_labels("classifier", spec)
-        self.scored = tuple(at for at, size in enumerate(sizes) if size.counted and size.summary == spec.size)
-        self.others = [at for at in range(len(sizes)) if at not in self.scored]
+        super().__init__(spec, sizes, [size.summary for size in sizes])
         self.features = None
-        if self.others or not self.scored:
+        if self.learns:
             self.features = Summaries([sizes[at] for at in self.others], pool=pool, layer_size=layer_size)
         self.dropout = dropout
         self.labels = LabelLayer(
@@ -93,37 +89,14 @@ class Classifier(Predictor):
             weighted=class_weights,
             focal=focal,
         )
-        self.pool = None
-        if self.scored:
-            self.pool = OpinionPool(1 if self.features is None else 2, spec.multilabel)
 
-    def predict_distribution(
-        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
-    ) -> Distribution:
-        members = self._members(encoded, targets, training)
-        return members[0] if self.pool is None or training else self.pool(members)
+    def learnt(self, encoded: Sequence[Encoded], targets: Steps | None, training: bool) -> Distribution:
+        features = self.features([encoded[at] for at in self.others], self.dropout if training else 0.0)
+        return self.labels(features, single(len(features), features.device, targets), training)
 
-    def _members(
-        self, encoded: Sequence[Encoded], targets: Steps | None, training: bool
-    ) -> list[Categorical | Bernoulli]:
-        """What the inputs that are learnt predict together, then those that are scores; in training the first alone."""
-        members = []
-        if self.features is not None:
-            features = self.features([encoded[at] for at in self.others], self.dropout if training else 0.0)
-            members = [self.labels(features, single(len(features), features.device, targets), training)]
-        if self.scored and not (members and training):
-            scores = torch.stack([encoded[at].summary for at in self.scored]).sum(0)
-            members.append(self.labels.of_scores(scores, single(len(scores), scores.device, targets)))
-        return members
+    def scores(self, encoded: Sequence[Encoded], targets: Steps | None) -> Steps:
+        scores = torch.stack([encoded[at].summary for at in self.scored]).sum(0)
+        return Steps(scores, single(len(scores), scores.device, targets))
 
-    def score_loss(self, scores: Tensor, targets: Steps) -> Loss:
-        return self.labels.of_scores(scores, targets.layout, training=True).loss(targets.values)
-
-    def settle(self, held_out: Iterable[tuple[Sequence[Encoded], Steps]]) -> None:
-        if self.pool is None:
-            return
-        logs, truth = [], []
-        for encoded, targets in held_out:
-            logs.append([member.log_probabilities for member in self._members(encoded, targets, training=False)])
-            truth.append(targets.values)
-        self.pool.fit([torch.cat(parts) for parts in zip(*logs)], torch.cat(truth))
+    def of_scores(self, scores: Tensor, layout: Layout, training: bool = False) -> Distribution:
+        return self.labels.of_scores(scores, layout, training)

@@ -54,12 +54,15 @@ class CRF(nn.Module):
             self.register_buffer(name, None if rule is None else ~torch.tensor(rule), persistent=False)
 
     @staticmethod
-    def mean(chains: Sequence[CRF]) -> CRF:
-        """The chain whose scores are the mean of these; what may follow what is that of the first."""
-        average = copy.deepcopy(chains[0]).requires_grad_(False)
-        for name, own in average.named_parameters():
-            own.copy_(torch.stack([chain.get_parameter(name) for chain in chains]).mean(0))
-        return average
+    def of_sum(chains: Sequence[CRF], weights: Tensor) -> CRF:
+        """The chain whose scores are the sum of these, each times its weight, with their gradients; what may follow
+        what is that of the first."""
+        total = copy.copy(chains[0])
+        total._parameters = {}
+        for name in ("starts", "ends", "follows"):
+            scores = (weight.to(chain.starts) * getattr(chain, name) for weight, chain in zip(weights, chains))
+            setattr(total, name, sum(scores))
+        return total
 
     def log_partition(self, emissions: Steps) -> Tensor:
         """log Z of each sequence (B,), float64; -infinity where no sequence of labels is legal."""

@@ -28,8 +28,15 @@ class Spelling:
         self.restore({"characters": [], "longest": 0})
 
     def fit(self, words: Collection[str]) -> None:
-        longest = min(LONGEST_SPELLING, max(map(len, words), default=0))
+        longest = max(map(len, words), default=0)
+        # A new word may be longer, and its ending tells most of it.
+        longest = min(LONGEST_SPELLING, longest + longest // 2)
         self.restore({"characters": sorted(set().union(*words)), "longest": longest})
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """The kind of each number's character, as `Symbols.kinds` has them."""
+        return 0, 0, *(_kind(character) for character in self._characters)
 
     @property
     def size(self) -> int:
@@ -52,6 +59,10 @@ class Spelling:
     def restore(self, facts: dict) -> None:
         self._characters, self.longest = list(facts["characters"]), facts["longest"]
         self._number = {character: number for number, character in enumerate(self._characters, FIRST_CHARACTER)}
+
+
+def _kind(character: str) -> int:
+    return 2 if character.isupper() else 1 if character.isalpha() else 3 if character.isdigit() else 0
 
 
 def numbers(steps: Array) -> list[int]:

@@ -39,6 +39,9 @@ class Symbols:
     `counts` holds how often each symbol occurred in the training split, () where nobody counted; it changes no step.
 
     `separators` are the symbols that divide words: white space where symbols are characters, None where they are more.
+
+    `kinds` holds for each number of a character what it is: 1 a letter, 2 a capital letter, 3 a digit, 0 anything else;
+    () where nobody knows.
     """
 
     size: int
@@ -50,6 +53,7 @@ class Symbols:
     pooling: Subwords = "none"
     counts: tuple[int, ...] = field(default=(), compare=False, repr=False)
     separators: tuple[int, ...] | None = None
+    kinds: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:
@@ -175,8 +179,9 @@ class Modality(ABC):
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known
     however few rows are trained on."""
 
-    counted_reading: ClassVar[Mapping[str, Any] | None] = None
-    """Settings of an input that is read by counting, its encoder among them; None: there is no such reading."""
+    counted_readings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Alignment of an output of labels -> settings of an input that is read by counting for it, its encoder among
+    them."""
 
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings of a column that are worth a trial in place of the defaults, the most promising first: candidates of

@@ -74,12 +74,14 @@ class Text(Modality, Tokenized, Worded):
             holds no text at all.
     """
 
-    counted_reading = {
-        "tokenizer": "char",
-        "lowercase": True,
-        "characters": False,
-        "subword_pooling": "none",
-        "encoder": "ngrams",
+    counted_readings = {
+        "summary": {
+            "tokenizer": "char",
+            "lowercase": True,
+            "characters": False,
+            "subword_pooling": "none",
+            "encoder": "ngrams",
+        }
     }
     variants = (
         {"tokenizer": "word"},
@@ -286,12 +288,14 @@ class Text(Modality, Tokenized, Worded):
     def spec(self) -> Symbols:
         spelling = self._characters
         size = self.tokenizer.size + FIRST
-        beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
+        beside: dict[str, Any] = {}
+        if spelling is not None:
+            beside = {"characters": spelling.size, "longest": spelling.longest, "kinds": spelling.kinds}
         own = self.tokenizer.separators()
         separators = None if own is None else tuple(number + FIRST for number in own)
         counts = self.tokenizer.counts() if isinstance(self.tokenizer, Spelt) else ()
         counts = (*[0] * FIRST, *counts) if counts else ()
-        return Symbols(size, BEGIN, END, UNKNOWN, *beside, self._pooling, separators=separators, counts=counts)
+        return Symbols(size, BEGIN, END, UNKNOWN, **beside, pooling=self._pooling, separators=separators, counts=counts)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._spelt().words()

@@ -45,7 +45,7 @@ class Tokens(Modality, Worded):
 
         step = symbol, then the numbers of its first L characters, 0 after the last; 1 is a character that training did
                not know
-        L    = length of the longest symbol of the training split, at most 20
+        L    = half as long again as the longest symbol of the training split, since a new one may be longer; at most 20
 
     Args:
         separator: the text between two symbols of a field; empty: each character is a symbol.
@@ -63,7 +63,10 @@ class Tokens(Modality, Worded):
             is left to know.
     """
 
-    counted_reading = {"characters": False, "encoder": "ngrams"}
+    counted_readings = {
+        "summary": {"characters": False, "encoder": "ngrams"},
+        "each": {"characters": True, "encoder": "local_features"},
+    }
     variants = ({"encoder": {"type": "convolutional", "bidirectional": True}},)
     aligns = frozenset({"free", "next"})
     default_align = "free"
@@ -193,8 +196,10 @@ class Tokens(Modality, Worded):
     def spec(self) -> Symbols:
         size = len(self._symbols) + FIRST
         spelling = self._spelling
-        beside = (spelling.size, spelling.longest) if spelling is not None else (0, 0)
-        return Symbols(size, BEGIN, END, UNKNOWN, *beside, counts=self._counts)
+        beside: dict[str, Any] = {}
+        if spelling is not None:
+            beside = {"characters": spelling.size, "longest": spelling.longest, "kinds": spelling.kinds}
+        return Symbols(size, BEGIN, END, UNKNOWN, **beside, counts=self._counts)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._symbols

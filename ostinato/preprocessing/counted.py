@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ostinato import alignments
@@ -14,37 +15,44 @@ from ostinato.registry import component
 MOST_FEATURES = 200_000
 MOST_WEIGHTS = 10_000_000
 """Features times labels: 40 MB of a run folder."""
-EACH_FEATURE = 2
-"""Of 4,500 texts in 10 languages one n-gram per 2 characters had 98.4 % in validation, one per 5 97.8 %."""
 
 
 def readings(recipe: Recipe) -> Chosen:
     """How encoders that count read, and which inputs are read by counting too; before anything is opened.
 
-    An output of one label has each of its inputs read twice, where its modality has such a reading and the recipe says
-    nothing of the input's encoder or of what the output reads.
+    An output of one label has each of its inputs read twice, one of a label for each step the input that it labels,
+    where the modality has such a reading and the recipe says nothing of the input's encoder or of what the output
+    reads.
     """
     chosen: Chosen = {}
     settings = recipe.settings
     for name in settings.inputs:
         if counts(name, settings.inputs):
             chosen |= _as_counted(recipe, name)
-    labels = [name for name, output in settings.outputs.items() if _takes_scores(recipe, name, output)]
+    scored = {name: output for name, output in settings.outputs.items() if _takes_scores(recipe, name, output)}
     reads = {name: list(output.reads or settings.inputs) for name, output in settings.outputs.items()}
-    for output in labels:
+    added: set[str] = set()
+    for output, its in scored.items():
+        kind = alignments.of(its).name
+        alike = [other for other in scored.values() if alignments.of(other).name == kind]
         for name in settings.inputs:
-            reading = component("modalities", settings.inputs[name].type).counted_reading
+            reading = component("modalities", settings.inputs[name].type).counted_readings.get(kind)
             if reading is None or recipe.gives(f"inputs.{name}.encoder"):
                 continue
-            beside = _free(f"{name}_ngrams" if len(labels) == 1 else f"{name}_{output}_ngrams", recipe)
+            owner = name if len(alike) == 1 else f"{name}_{output}"
+            beside = _free(
+                f"{owner}_{component('encoders', reading['encoder']).called}",
+                {*added, *settings.inputs, *settings.outputs},
+            )
             plain = {**opened(recipe.given["inputs"][name]), **reading}
             plain["column"] = settings.inputs[name].column or name
             chosen[f"inputs.{beside}"] = (
                 plain,
                 f"{name} by counting, for outputs.{output}: the net need only add to it",
             )
+            added.add(beside)
             reads[output].append(beside)
-    if any(path.count(".") == 1 for path in chosen):
+    if added:
         for name, listed in reads.items():
             if not recipe.gives(f"outputs.{name}.reads"):
                 chosen[f"outputs.{name}.reads"] = (listed, "all inputs, and what is counted for it")
@@ -68,25 +76,26 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
                 chosen[f"{place}.size"] = (size, f"a score for each label of {readers[0]}")
         if not recipe.gives(f"{place}.features"):
             steps = amount.steps[f"inputs.{name}"]
-            features = max(1000, min(MOST_FEATURES, MOST_WEIGHTS // size, steps // EACH_FEATURE))
-            chosen[f"{place}.features"] = (
-                rounded(features),
-                f"{steps:,} steps, one feature per {EACH_FEATURE} at most",
-            )
+            each = component("encoders", inputs[name].encoder.type).features_per_step
+            features = max(1000, min(MOST_FEATURES, MOST_WEIGHTS // size, round(steps * each)))
+            chosen[f"{place}.features"] = (rounded(features), f"{steps:,} steps, {each:g} features for each at most")
     return chosen
 
 
 def _takes_scores(recipe: Recipe, name: str, output: Any) -> bool:
-    if alignments.of(output) is not alignments.summary or output.head is None:
+    """Whether an output of labels may read what is counted beside its inputs; of steps where it labels the only one."""
+    if output.head is None or output.join is not None or recipe.gives(f"outputs.{name}.reads"):
         return False
-    free = output.join is None and not recipe.gives(f"outputs.{name}.reads")
-    return free and component("heads", output.head.type).takes_scores
+    alone = not alignments.of(output).labels_steps or len(recipe.settings.inputs) == 1
+    return alone and component("heads", output.head.type).takes_scores
 
 
 def _as_counted(recipe: Recipe, name: str) -> Chosen:
     """What the modality's reading by counting says and the recipe does not."""
     settings = recipe.settings.inputs[name]
-    reading = component("modalities", settings.type).counted_reading or {}
+    readings = component("modalities", settings.type).counted_readings.values()
+    encoder = recipe.settings.inputs[encoder_owner(name, recipe.settings.inputs)].encoder.type
+    reading = next((reading for reading in readings if reading["encoder"] == encoder), {})
     plain = input_settings(settings.type).model_validate({"type": settings.type, **reading}).plain()
     why = "its encoder counts n-grams"
     return {
@@ -96,6 +105,5 @@ def _as_counted(recipe: Recipe, name: str) -> Chosen:
     }
 
 
-def _free(name: str, recipe: Recipe) -> str:
-    taken = {*recipe.settings.inputs, *recipe.settings.outputs}
-    return name if name not in taken else _free(f"{name}_", recipe)
+def _free(name: str, taken: Collection[str]) -> str:
+    return name if name not in taken else _free(f"{name}_", taken)

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 PENALTY = 0.1
 """Half the weight of |E|^2 beside the summed loss: C = 10 of scikit-learn, which suits rows of length 1."""
-MOST_STEPS = 10_000_000
-"""Steps of an input that are counted and solved on: some forty million features, half a gigabyte."""
+MOST_FEATURES = 5_000_000
+"""Different features, about, of the steps that are counted and solved on: ten million characters with n-grams, some
+forty million features in all, half a gigabyte."""
 BLOCK_STEPS = 1 << 18
 MOST_ITERATIONS = 100
+STEP_ITERATIONS, STEP_PRODUCTS = 60, 6e9
+"""Where steps are counted so many iterations at least, and more while all products stay below that: 20 seconds. Slots
+of ATIS (4,478 rows, 120 labels, validation) had 97.7 % after 60 in 20 seconds, 97.8 % after 100 in 37."""
 CLOSE = 1e-6
 """Progress of the mean loss at which the search ends."""
 
@@ -35,7 +39,7 @@ def solve(graph: Graph, train: Examples, seed: int, say: Callable[[str], None]) 
     rows = {}
     for name, encoder in graph.encoders.items():
         if isinstance(encoder, BagEncoder):
-            rows[name] = _rows(train, f"inputs.{name}", seed)
+            rows[name] = _rows(train, f"inputs.{name}", seed, int(MOST_FEATURES / encoder.features_per_step))
             places = [f"inputs.{reader}" for reader in graph.readers(name)]
             encoder.count(block for place in places for block in _blocks(graph, train, place, rows[name]))
     for output, scored in graph.scored.items():
@@ -48,10 +52,10 @@ def batches_of(examples: Examples, parts: Sequence[np.ndarray], device: str) -> 
     return (examples.batch(numbers).to(device) for numbers in parts)
 
 
-def _rows(train: Examples, place: str, seed: int) -> np.ndarray:
-    """All training rows, or so many of them as have MOST_STEPS."""
+def _rows(train: Examples, place: str, seed: int, most: int) -> np.ndarray:
+    """All training rows, or so many of them as have this number of steps."""
     rows, steps = np.arange(len(train)), int(train.lengths(place).sum())
-    return rows if steps <= MOST_STEPS else share_of(rows, MOST_STEPS / steps, seed=seed)
+    return rows if steps <= most else share_of(rows, most / steps, seed=seed)
 
 
 def _blocks(graph: Graph, train: Examples, place: str, rows: np.ndarray) -> Iterator[Steps]:
@@ -79,30 +83,39 @@ def _solve(
     def loss(scores: Tensor) -> Tensor:
         return head.score_loss(scores.to(graph.device), targets).total
 
-    table, bias, evaluations = solution(hstack(blocks).tocsr(), loss, encoders[0].summary_size)
+    features = hstack(blocks).tocsc()
+    known = np.flatnonzero(np.diff(features.indptr))
+    size, iterations = len(encoders[0].bias), MOST_ITERATIONS
+    if encoders[0].counts_steps:
+        iterations = int(min(iterations, max(STEP_ITERATIONS, STEP_PRODUCTS / max(1, size * features.nnz))))
+    solved, bias, evaluations = solution(features[:, known].tocsr(), loss, size, iterations)
     say(
-        f"{place}: {' and '.join(scored)} solved for on {len(rows):,} rows, {table.shape[0]:,} n-grams,"
+        f"{place}: {' and '.join(scored)} solved for on {len(rows):,} rows, {len(known):,} features,"
         f" {evaluations} evaluations"
     )
+    table = solved.new_zeros(features.shape[1], size)
+    table[torch.from_numpy(known)] = solved
     for encoder, part in zip(encoders, table.split([block.shape[1] for block in blocks])):
-        encoder.table.zero_()[: len(part)] = part
+        encoder.table.copy_(part)
         encoder.bias.zero_()
     encoders[0].bias.copy_(bias)
 
 
 def _matrix(encoder: BagEncoder, blocks: Iterable[Steps]) -> csr_matrix:
-    """(rows, known features) of what was counted."""
+    """(rows or steps, known features) of what was counted."""
     from scipy.sparse import csr_matrix, vstack
 
     parts = []
     for steps in blocks:
         rows, numbers, weights = (part.cpu().numpy() for part in encoder.bag(steps))
-        shape = (len(steps.layout), len(encoder.table))
+        shape = (encoder.rows_of(steps.layout), len(encoder.table))
         parts.append(csr_matrix((weights.astype(np.float32), (rows, numbers.astype(np.int32))), shape=shape))
     return vstack(parts).tocsr()
 
 
-def solution(features: csr_matrix, loss: Callable[[Tensor], Tensor], size: int) -> tuple[Tensor, Tensor, int]:
+def solution(
+    features: csr_matrix, loss: Callable[[Tensor], Tensor], size: int, iterations: int = MOST_ITERATIONS
+) -> tuple[Tensor, Tensor, int]:
     """The linear scores of least penalized loss.
 
         E, b = argmin  loss(X E + b) + PENALTY / 2 |E|^2
@@ -116,6 +129,7 @@ def solution(features: csr_matrix, loss: Callable[[Tensor], Tensor], size: int) 
         features: X.
         loss: of scores (R, size), a sum over rows; convex.
         size: the number of scores.
+        iterations: of the search, at most.
 
     Source: Liu and Nocedal 1989, doi:10.1007/BF01589116, as torch has it.
     """
@@ -123,7 +137,7 @@ def solution(features: csr_matrix, loss: Callable[[Tensor], Tensor], size: int) 
     transposed = features.T.tocsr()
     weights = torch.zeros(number + 1, size, requires_grad=True)
     search = torch.optim.LBFGS(
-        [weights], max_iter=MOST_ITERATIONS, tolerance_change=CLOSE, history_size=10, line_search_fn="strong_wolfe"
+        [weights], max_iter=iterations, tolerance_change=CLOSE, history_size=10, line_search_fn="strong_wolfe"
     )
     evaluations = 0
 

@@ -130,3 +130,21 @@ def test_the_laws_see_a_chain_that_breaks_them(monkeypatch):
     )
     with pytest.raises(AssertionError, match="has a better answer"):
         laws.the_answer_is_the_best(laws.Predicting(Member.of("heads", "crf"), SPECS["any"]))
+
+
+def test_weights_of_a_pool_are_fitted_on_held_out_targets_and_nothing_else_has_a_gradient():
+    spec, sizes = Labels(3, legal=LEGAL), [Sizes(4, None), Sizes(3, None, (), True)]
+    torch.manual_seed(0)
+    pooled = registry.make("heads", "crf", (spec, sizes))
+    layout = Layout([5, 0, 4])
+    truth = Steps(torch.tensor([0, 1, 2, 2, 0, 1, 1, 2, 0]), layout)
+    right = 4 * torch.nn.functional.one_hot(truth.values, 3).float()
+    encoded = [Encoded(Steps(part, layout), None, None) for part in (torch.randn(9, 4), right)]
+    before = pooled.score(encoded, truth).log_probability.sum()
+    pooled.settle([(encoded, truth)])
+    assert pooled.pool.weights[1] > 0.5 > pooled.pool.weights[0]
+    assert pooled.score(encoded, truth).log_probability.sum() > before
+    assert all(parameter.grad is None for parameter in pooled.parameters())
+    # The loss of training is that of what is learnt.
+    read = [encoded[0], Encoded(None, None, None)]
+    assert pooled.train().loss(read, truth).total.requires_grad

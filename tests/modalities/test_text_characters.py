@@ -21,14 +21,14 @@ def fitted(column, **options):
 
 def test_a_step_is_the_word_and_its_spelling_and_punctuation_is_spelt_without_its_marks():
     text = fitted(["to, Ba to", "to"])
-    assert text.facts()["characters"] == [",", "B", "a", "o", "t"] and text.facts()["longest"] == 2
-    assert text.spec == Symbols(size=3 + 3, begin=0, end=1, unknown=2, characters=7, longest=2)
+    assert text.facts()["characters"] == [",", "B", "a", "o", "t"] and text.facts()["longest"] == 3
+    assert text.spec == Symbols(size=3 + 3, begin=0, end=1, unknown=2, characters=7, longest=3)
     number = {word: 3 + at for at, word in enumerate(text.labels([3, 4, 5]))}
     encoded = text.encode("Ba to, tax")
     assert encoded.dtype == np.int32
-    assert encoded.tolist() == [[number["Ba"], 3, 4], [number["to"], 6, 5], [number[","], 2, 0], [2, 6, 4]]
+    assert encoded.tolist() == [[number["Ba"], 3, 4, 0], [number["to"], 6, 5, 0], [number[","], 2, 0, 0], [2, 6, 4, 1]]
     assert text.decode(encoded) == "Ba to, \ufffd" and text.labels(encoded)[3] == "<unknown>"
-    assert text.encode("").shape == (0, 3) == (0, *text.spec.stored[1]) and text.decode(text.encode("")) == ""
+    assert text.encode("").shape == (0, 4) == (0, *text.spec.stored[1]) and text.decode(text.encode("")) == ""
 
 
 def test_the_numbers_are_those_of_the_words_alone_and_of_tokens():

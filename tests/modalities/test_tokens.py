@@ -141,14 +141,14 @@ def test_a_step_with_characters_is_the_symbol_and_its_spelling():
         "symbols": ["to", "Ba"],
         "counts": [2, 1],
         "characters": ["B", "a", "o", "t"],
-        "longest": 2,
+        "longest": 3,
     }
-    assert tokens.spec == Symbols(size=5, begin=0, end=1, unknown=2, characters=6, longest=2)
+    assert tokens.spec == Symbols(size=5, begin=0, end=1, unknown=2, characters=6, longest=3)
     encoded = tokens.encode(["Ba", "t", "tax", "new"])
-    assert encoded.dtype == np.int32 and encoded.tolist() == [[4, 2, 3], [2, 5, 0], [2, 5, 3], [2, 1, 1]]
+    assert encoded.dtype == np.int32 and encoded.tolist() == [[4, 2, 3, 0], [2, 5, 0, 0], [2, 5, 3, 1], [2, 1, 1, 1]]
     assert tokens.decode(encoded) == ["Ba", "\ufffd", "\ufffd", "\ufffd"] and tokens.labels(encoded)[0] == "Ba"
     assert tokens.decode([0, 4, 1]) == ["Ba"]
-    assert tokens.encode([]).shape == (0, 3) == (0, *tokens.spec.stored[1]) and tokens.decode(tokens.encode([])) == []
+    assert tokens.encode([]).shape == (0, 4) == (0, *tokens.spec.stored[1]) and tokens.decode(tokens.encode([])) == []
 
 
 def test_a_long_spelling_is_cut_and_every_character_of_training_is_known():
@@ -160,8 +160,10 @@ def test_a_long_spelling_is_cut_and_every_character_of_training_is_known():
 
 def test_lower_case_symbols_keep_the_case_of_their_spelling():
     tokens = fitted(["Ab ab"], characters=True, lowercase=True)
-    assert tokens.facts() == {"symbols": ["ab"], "counts": [2], "characters": ["A", "a", "b"], "longest": 2}
-    assert tokens.encode("Ab ab").tolist() == [[3, 2, 4], [3, 3, 4]] and tokens.decode(tokens.encode("Ab")) == ["ab"]
+    assert tokens.facts() == {"symbols": ["ab"], "counts": [2], "characters": ["A", "a", "b"], "longest": 3}
+    assert tokens.encode("Ab ab").tolist() == [[3, 2, 4, 0], [3, 3, 4, 0]] and tokens.decode(tokens.encode("Ab")) == [
+        "ab"
+    ]
 
 
 def test_facts_with_characters_through_json_make_a_fresh_object_behave_alike():

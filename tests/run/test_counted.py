@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ostinato import api
 from ostinato.cli.main import group
 from ostinato.distributions.categorical import Categorical
 from ostinato.errors import ConfigError
-from ostinato.heads._losses import OpinionPool
+from ostinato.heads._scored import OpinionPool
 from ostinato.recipe.read import from_arguments
 from ostinato.run import solve
 from ostinato.run.run import Run
@@ -186,19 +187,19 @@ def test_the_pool_gives_no_weight_to_what_knows_nothing_and_calibrates_what_is_a
     truth = torch.randint(3, (500,))
     told = functional.one_hot(torch.where(torch.rand(500) < 0.8, truth, torch.randint(3, (500,))), 3).float()
     good, noise = (Categorical(scores) for scores in (30 * told, 5 * torch.randn(500, 3)))
-    pool = OpinionPool(2, False)
-    pool.fit([good.log_probabilities, noise.log_probabilities], truth)
+    pool = OpinionPool(2)
+    pool.fit(lambda weights: good.pooled([noise], weights).log_prob(truth).sum())
     assert pool.weights[1] < 0.02 < pool.weights[0] < 0.2, "30 is far too sure"
-    alone = OpinionPool(1, False)
-    alone.fit([good.log_probabilities], truth)
-    share = alone([good]).probabilities.amax(1).mean().item()
+    alone = OpinionPool(1)
+    alone.fit(lambda weights: good.pooled([], weights).log_prob(truth).sum())
+    share = good.pooled([], alone.weights).probabilities.amax(1).mean().item()
     assert share == pytest.approx((told.argmax(1) == truth).float().mean().item(), abs=0.02)
 
 
 def test_few_held_out_rows_leave_the_weights_near_equal_shares():
-    pool = OpinionPool(2, False)
-    good, bad = torch.tensor([[-0.1, -2.4]]), torch.tensor([[-2.4, -0.1]])
-    pool.fit([good, bad], torch.tensor([0]))
+    pool = OpinionPool(2)
+    good, bad = Categorical(torch.tensor([[-0.1, -2.4]])), Categorical(torch.tensor([[-2.4, -0.1]]))
+    pool.fit(lambda weights: good.pooled([bad], weights).log_prob(torch.tensor([0])).sum())
     assert (pool.weights - 0.5).abs().max() < 0.15
 
 
@@ -215,3 +216,95 @@ def test_twelve_rows_are_enough_unless_there_is_nothing_to_tell_apart(tmp_path, 
         return
     run = api.fit(recipe, tmp_path / "run", device="cpu")
     assert len(run.modalities["outputs.kind"].spec.counts) == 12
+
+
+TAGS = {"the": "DET", "a": "DET", "plum": "NOUN", "tin": "NOUN", "shines": "VERB", "falls": "VERB"}
+
+
+def tagged(count, seed=0, spans=False):
+    """Sentences whose `can` is a noun after a determiner and a verb elsewhere."""
+    drawn, rows = random.Random(seed), []
+    for _ in range(count):
+        words = [drawn.choice([*TAGS, "can"]) for _ in range(drawn.randint(2, 6))]
+        before = ["", *words]
+        tags = [TAGS.get(word, "NOUN" if before[at] in ("the", "a") else "VERB") for at, word in enumerate(words)]
+        if spans:
+            tags = [
+                "B-X" if tag == "NOUN" else "I-X" if at and tags[at - 1] == "NOUN" else "O"
+                for at, tag in enumerate(tags)
+            ]
+        rows.append({"words": words, "tags": tags})
+    return rows
+
+
+def trained_on_tags(tmp_path, inputs, *, name="run", count=80, spans=False, **more):
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tagged(count, spans=spans)))
+    outputs = more.pop("outputs", {"tags": "tags"})
+    recipe = from_arguments(inputs, outputs, data={"train": str(tmp_path / "t.jsonl")}, **more)
+    return api.fit(recipe, tmp_path / name, device="cpu")
+
+
+def tagging_accuracy(run, spans=False):
+    asked = tagged(60, 1, spans)
+    answers = api.predict(run, rows=[{"words": row["words"]} for row in asked])
+    pairs = zip(answers, asked)
+    return np.mean([tag == true for answer, row in pairs for tag, true in zip(answer.best["tags"].value, row["tags"])])
+
+
+def test_counted_words_alone_give_the_commonest_label_of_each(tmp_path):
+    encoder = {"type": "local_features", "window": 0, "affixes": 0}
+    run = trained_on_tags(tmp_path, {"words": {"type": "tokens", "encoder": encoder}})
+    assert not any(weight.requires_grad for weight in run.graph.parameters())
+    assert run.inputs["words"].characters is True and run.inputs["words"].encoder.size == 3
+    known = Counter((word, tag) for row in tagged(80) for word, tag in zip(row["words"], row["tags"]))
+    commonest = {word: max(("DET", "NOUN", "VERB"), key=lambda tag: known[word, tag]) for word, _ in known}
+    for row, answer in zip(tagged(60, 1), api.predict(run, rows=[{"words": row["words"]} for row in tagged(60, 1)])):
+        assert answer.best["tags"].value == [commonest[word] for word in row["words"]]
+    majority = Counter(tag for row in tagged(80) for tag in row["tags"]).most_common(1)[0][0]
+    assert next(iter(api.predict(run, rows=[{"words": ["unheard"]}]))).best["tags"].value == [majority]
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_words_whose_labels_are_predicted_are_counted_beside_the_net(tmp_path, spans):
+    run = trained_on_tags(tmp_path, {"words": "tokens"}, spans=spans, training={"epochs": 1, "batch_rows": 40})
+    assert run.outputs["tags"].reads == ["words", "words_features"]
+    assert run.outputs["tags"].head.type == ("crf" if spans else "tagger")
+    assert tagging_accuracy(run, spans) > 0.95, "one epoch of the net would not do"
+    weights = run.graph.heads["tags"].pool.weights
+    assert weights[1] > weights[0] >= 0
+    assert tagging_accuracy(Run.load(tmp_path / "run"), spans) == tagging_accuracy(run, spans)
+    assert tagging_accuracy([run, run], spans) == tagging_accuracy(run, spans)
+
+
+def test_spans_of_counted_words_alone_learn_what_follows_what(tmp_path):
+    run = trained_on_tags(
+        tmp_path, {"words": {"type": "tokens", "encoder": "local_features"}}, spans=True, training={"epochs": 2}
+    )
+    assert run.graph.heads["tags"].chain.follows.any() and not run.graph.encoder("words").table.requires_grad
+    assert tagging_accuracy(run, spans=True) > 0.95
+
+
+def test_labels_of_rows_and_of_steps_each_have_their_reading(tmp_path):
+    rows = [{**row, "kind": row["words"][0]} for row in tagged(80)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = from_arguments(
+        {"words": "tokens"}, {"tags": "tags", "kind": "category"}, data={"train": str(tmp_path / "t.jsonl")}
+    )
+    chosen = {path: value for path, value, _ in api.check(recipe).chosen}
+    assert chosen["outputs.tags.reads"] == ["words", "words_features"]
+    assert chosen["outputs.kind.reads"] == ["words", "words_ngrams"]
+
+
+def test_inputs_that_are_counted_are_no_other_inputs_of_a_tagger(tmp_path):
+    inputs = {name: {"type": "tokens", "column": "words"} for name in ("words", "others")}
+    with pytest.raises(ConfigError, match="labels the steps of one input; name it in `reads`"):
+        trained_on_tags(tmp_path, inputs)
+    inputs["others"]["encoder"] = "local_features"
+    assert tagging_accuracy(trained_on_tags(tmp_path, inputs, training={"epochs": 1})) == 1.0
+
+
+def test_only_features_that_occur_are_solved_for(tmp_path):
+    run = trained_on_tags(tmp_path, {"words": {"type": "tokens", "encoder": "local_features"}})
+    encoder = run.graph.encoder("words")
+    known = int((encoder.keys < torch.iinfo(torch.int64).max).sum())
+    assert known < len(encoder.table) and not encoder.table[known:].any() and encoder.table[:known].any()

@@ -1,0 +1,147 @@
+"""Heads of labels that take what was counted for scores, and put them together with what is learnt."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ostinato.distributions.contract import Distribution, Loss
+from ostinato.encoders.contract import Encoded
+from ostinato.heads.contract import Predictor, Sizes
+from ostinato.modalities.contract import Labels
+from ostinato.steps import Layout, Steps
+
+MOST_COSTS = 50_000_000
+"""Numbers that are made in a step of the search for the weights of a pool: half a second."""
+
+
+class OpinionPool(nn.Module):
+    """The weights of several distributions of the same labels in their logarithmic opinion pool.
+
+    They are fitted on held-out targets, since on those that the distributions were fitted on the one that memorized
+    them would get all the weight. A prior holds them near equal shares where targets are few:
+
+        w = argmin  - sum_i log p(y_i) + PRIOR / 2 sum_k (w[k] - 1 / K)^2,     w >= 0
+
+    A single distribution gets a weight too: the inverse of a temperature, which calibrates it.
+
+    Args:
+        number: K, of distributions.
+
+    Source: Heskes 1998, "Selecting weighting factors in logarithmic opinion pools"; temperature: Guo et al. 2017,
+    arXiv:1706.04599, section 4.2.
+    """
+
+    PRIOR = 10.0
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.register_buffer("weights", torch.full((number,), 1 / number))
+
+    def fit(self, log_probability: Callable[[Tensor], Tensor]) -> None:
+        """Fits the weights.
+
+        Args:
+            log_probability: of all held-out targets, from weights in float64.
+        """
+        from scipy.optimize import minimize
+
+        number = len(self.weights)
+
+        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+            weights = torch.from_numpy(vector).clone().requires_grad_()
+            value = self.PRIOR / 2 * (weights - 1 / number).square().sum()
+            value = value - log_probability(weights).cpu().double()
+            # The gradient of the weights alone: those of the distributions are for training.
+            return value.item(), torch.autograd.grad(value, weights)[0].numpy()
+
+        with torch.enable_grad():
+            start = np.full(number, 1 / number)
+            fit = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * number)
+        self.weights.copy_(torch.from_numpy(fit.x))
+
+
+class _Held(NamedTuple):
+    """Distributions of some held-out targets."""
+
+    members: list[Distribution]
+    targets: Tensor
+
+
+class ScoredLabels(Predictor):
+    """Predicts labels from what is learnt, from scores that were solved for, or from both.
+
+        s = sum of the steps, or summaries, of all inputs that give scores
+        q = softmax(s), or sigmoid(s) with several labels
+        p ~ p^w[1] q^w[2]      where other inputs are read too: p of these alone
+
+    Each part is fitted alone, and before each validation w is fitted on the validation split.
+
+    Args:
+        spec: what one answer is.
+        sizes: of each input.
+        widths: of what would be scores, for each input.
+    """
+
+    takes_scores = True
+    settling_cost: int
+    """Numbers that are made for a held-out target."""
+
+    def __init__(self, spec: Labels, sizes: Sequence[Sizes], widths: Sequence[int | None]):
+        super().__init__()
+        pairs = enumerate(zip(sizes, widths, strict=True))
+        self.scored = tuple(at for at, (size, width) in pairs if size.counted and width == spec.size)
+        self.others = [at for at in range(len(sizes)) if at not in self.scored]
+        self.learns = bool(self.others or not self.scored)
+        self.pool = OpinionPool(1 + self.learns) if self.scored else None
+        self.settling_cost = spec.size
+
+    @abstractmethod
+    def learnt(self, encoded: Sequence[Encoded], targets: Steps | None, training: bool) -> Distribution:
+        """What is predicted with weights that are learnt."""
+
+    @abstractmethod
+    def scores(self, encoded: Sequence[Encoded], targets: Steps | None) -> Steps:
+        """The sum of the scores that are read, those of an answer a step."""
+
+    @abstractmethod
+    def of_scores(self, scores: Tensor, layout: Layout, training: bool = False) -> Distribution:
+        """The distribution that has these scores."""
+
+    def predict_distribution(
+        self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
+    ) -> Distribution:
+        if self.pool is None or (training and self.learns):
+            return self.learnt(encoded, targets, training)
+        members = self._members(encoded, targets)
+        return members[0] if training else members[0].pooled(members[1:], self.pool.weights)
+
+    def _members(self, encoded: Sequence[Encoded], targets: Steps | None) -> list[Distribution]:
+        """What is learnt, where something is, then the scores."""
+        members = [self.learnt(encoded, targets, False)] if self.learns else []
+        scores = self.scores(encoded, targets)
+        return [*members, self.of_scores(scores.values, scores.layout)]
+
+    def score_loss(self, scores: Tensor, targets: Steps) -> Loss:
+        return self.of_scores(scores, targets.layout, training=True).loss(targets.values)
+
+    @torch.no_grad()
+    def settle(self, held_out: Iterable[tuple[Sequence[Encoded], Steps]]) -> None:
+        if self.pool is None:
+            return
+        held = [_Held(self._members(encoded, targets), targets.values) for encoded, targets in held_out]
+        costs = sum(len(targets) for _, targets in held) * self.settling_cost
+        held = held[:: math.ceil(costs / MOST_COSTS) or 1]
+
+        def log_probability(weights: Tensor) -> Tensor:
+            return torch.stack(
+                [members[0].pooled(members[1:], weights).log_prob(targets).sum() for members, targets in held]
+            ).sum()
+
+        self.pool.fit(log_probability)
