@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ostinato import alignments
 from ostinato.alignments import forecasts
 from ostinato.errors import ConfigError
 from ostinato.recipe import columns as recipe_columns
@@ -95,12 +96,15 @@ def _with_readings(recipe: Recipe, default: Recipe) -> Recipe:
 
 
 def _counted(recipe: Recipe) -> dict[str, Any]:
-    """Each input by counting alone, where its modality has such a reading and the recipe gives no encoder."""
+    """Each input by counting alone, where its modality has such a reading for all outputs and the recipe gives no
+    encoder."""
     changes: dict[str, Any] = {}
-    if not all(component("heads", output.head.type).takes_scores for output in recipe.settings.outputs.values()):
+    outputs = recipe.settings.outputs.values()
+    kinds = {alignments.of(output).name for output in outputs}
+    if len(kinds) > 1 or not all(component("heads", output.head.type).takes_scores for output in outputs):
         return changes
     for name, settings in recipe.settings.inputs.items():
-        reading = component("modalities", settings.type).counted_reading
+        reading = component("modalities", settings.type).counted_readings.get(*kinds)
         if reading is not None and not recipe.gives(f"inputs.{name}.encoder"):
             at = {f"inputs.{name}.{key}": value for key, value in reading.items()}
             changes |= {path: value for path, value in at.items() if not recipe.gives(path)}
