@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ostinato.data.contract import Block, Numbers
+from ostinato.data.lines import file_digest
 from ostinato.data.read import Table, raw_values
 from ostinato.errors import DataError
 from ostinato.files import explained, sync
@@ -235,7 +236,8 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
                     writer.write(raw_values(block, column, writer.modality), row, partial(_cell, block, column))
                 row += len(block)
         facts = {name: writer.facts() for name, writer in writers.items()}
-        kept = {"format": FORMAT, "num_rows": row, "columns": facts}
+        digests = {path.name: file_digest(path) for path in unfinished.iterdir()}
+        kept = {"format": FORMAT, "num_rows": row, "columns": facts, "sha256": digests}
         (unfinished / "entry.json").write_text(json.dumps(kept), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):
             sync(path)
@@ -257,13 +259,20 @@ def _cell(block: Block, column: str, row: int) -> str:
 
 
 def _whole(entry: Path) -> bool:
-    """Whether an entry exists with all its files in their full size."""
+    """Whether an entry exists with all its files in their full size and as they were written; an entry of an earlier
+    version has no digests."""
     try:
         kept = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        sizes = {
+            path: np.dtype(dtype).itemsize * math.prod(shape) for _, _, path, dtype, shape in _files(entry, kept)
+        }
+        digests = kept.get("sha256", {})
+        return all(
+            path.exists() and path.stat().st_size == size and digests.get(path.name) in (None, file_digest(path))
+            for path, size in sizes.items()
+        )
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-    files = [(path, np.dtype(dtype).itemsize * math.prod(shape)) for _, _, path, dtype, shape in _files(entry, kept)]
-    return all(path.exists() and path.stat().st_size == size for path, size in files)
 
 
 def _files(folder: Path, kept: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str, tuple[int, ...]]]:

@@ -153,8 +153,17 @@ def test_the_key_follows_content_facts_settings_and_columns(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["0.values.bin", "1.offsets.bin", "0.missing.bin", "entry.json"])
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
-def test_an_entry_that_was_cut_short_is_made_again(tmp_path, damage, name):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]),
+        lambda path: path.write_text("{}"),
+    ],
+    ids=["gone", "short", "one bit", "emptied"],
+)
+def test_an_entry_that_was_damaged_is_made_again(tmp_path, damage, name):
     damage(encoded(tmp_path).folder / name)
     assert encoded(tmp_path).steps("a", [0]).values.tolist() == [97, 98, 99]
 
