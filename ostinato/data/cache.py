@@ -263,9 +263,7 @@ def _whole(entry: Path) -> bool:
     version has no digests."""
     try:
         kept = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
-        sizes = {
-            path: np.dtype(dtype).itemsize * math.prod(shape) for _, _, path, dtype, shape in _files(entry, kept)
-        }
+        sizes = {path: np.dtype(dtype).itemsize * math.prod(shape) for _, _, path, dtype, shape in _files(entry, kept)}
         digests = kept.get("sha256", {})
         return all(
             path.exists() and path.stat().st_size == size and digests.get(path.name) in (None, file_digest(path))
