@@ -319,7 +319,12 @@ class Parquet(FileSource):
         start, size = 0, min(LIST_ROWS, PARQUET_ROWS) if lists else PARQUET_ROWS
         while start < self.num_rows:
             size = min(size, self.num_rows - start)
-            frame = polars.scan_parquet(self.path).select(wanted).slice(start, size).collect() if wanted else None
+            try:
+                frame = polars.scan_parquet(self.path).select(wanted).slice(start, size).collect() if wanted else None
+            except (polars.exceptions.PolarsError, OSError) as error:
+                raise DataError(
+                    f"{self.title} rows {start + 1} to {start + size}: damaged ({error}); write or fetch the file again"
+                ) from error
             values = sum((_values(frame[column]) for column in lists), np.zeros(size, np.int64))
             for begin, end in _cut(values, BLOCK_VALUES):
                 cells = {column: frame[column][begin:end].to_list() for column in columns}

@@ -156,7 +156,7 @@ def _content(path: Path, title: str) -> Any:
 def _array(path: Path, title: str) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as why:
+    except (ValueError, EOFError, OSError, MemoryError) as why:
         raise DataError(f"{title} is no whole array of numbers ({why}); write it again with numpy.save") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
         shown = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"

@@ -574,3 +574,14 @@ def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "r.yaml")
     with pytest.raises(ConfigError, match="r.yaml: a pipe or a device"):
         recipe_read.load(tmp_path / "r.yaml")
+
+
+def test_a_damaged_page_of_parquet_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    polars.DataFrame({"a": [f"t{row}" for row in range(30)]}).write_parquet(path)
+    data = bytearray(path.read_bytes())
+    data[4:60] = bytes(byte ^ 255 for byte in data[4:60])
+    path.write_bytes(data)
+    table = open_table(path, columns=["a"], base=tmp_path, data_root=None, where="data.train")
+    with pytest.raises(DataError, match="a.parquet rows 1 to 30: damaged"):
+        table.column("a")
