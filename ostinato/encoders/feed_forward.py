@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 from ostinato.layers.dense import Dense
 from ostinato.layers.embedding import Embedding
 from ostinato.modalities.contract import Spec
-from ostinato.registry import Count, Rate
+from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Steps
 
 
@@ -35,6 +35,8 @@ class FeedForward(Encoder):
         activation: what each layer ends in.
         dropout: the probability of dropping a value that a layer reads.
         embedding_size: the width of the embedding; 256 by default.
+        rare_label_dropout: alpha; a training row reads a label as an unknown one with probability alpha / (alpha +
+            count), so that an input may have labels that training lacks.
 
     Errors:
         ConfigError: a list of sizes of another length than `layers`.
@@ -53,12 +55,14 @@ class FeedForward(Encoder):
         activation: Literal["relu", "tanh", "gelu"] = "relu",
         dropout: Rate = 0.0,
         embedding_size: Count | None = None,
+        rare_label_dropout: NonNegative = 0.0,
     ):
         super().__init__()
         sizes = sizes_of("feed_forward", hidden_size, layers)
         self.causal = True
         self.look_ahead = 0
-        self.embedding = Embedding(spec, 256 if embedding_size is None else embedding_size)
+        width = 256 if embedding_size is None else embedding_size
+        self.embedding = Embedding(spec, width, rare_word_dropout=rare_label_dropout)
         self.net = Dense(self.embedding.size, sizes, activation=activation, dropout=dropout)
         self.steps_size = None
         self.summary_size = self.net.output_size

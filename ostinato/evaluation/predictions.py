@@ -78,17 +78,27 @@ def predict_all(
     answered = answered_outputs(run)
     columns = {output: _Columns(run, output, output in answered) for output in run.outputs}
     left_out: dict[str, list[int]] = {}
+    new: dict[str, list[int]] = {}
     total = 0
     for pairs in chunks(usable(run, examples, left_out)):
         numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
         place = partial(_place, examples, numbers)
         predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
         scored = scores(runs, rows, place=place)
+        for number, row in pairs:
+            for where, modality in run.modalities.items():
+                raw = run.raw(row, where)
+                if raw is not None and modality.is_new(raw):
+                    new.setdefault(where, []).append(number)
         for output, column in columns.items():
             column.add(numbers, rows, predicted, scored[output])
         total += len(rows)
     for lack, numbers in left_out.items():
         say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
+    for where, numbers in new.items():
+        how = "counts as wrong" if where.startswith("outputs.") else "is read as unknown"
+        first = examples.place(numbers[0])
+        say(f"{len(numbers):,} rows have a label of {where} that training lacks, which {how} (the first: {first})")
     lacking = [column.name for column in columns.values() if not column.numbers]
     if lacking:
         raise DataError(f"{examples.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ostinato.errors import ConfigError
 from ostinato.layers.characters import FILTERS, WIDTH, Characters
-from ostinato.modalities.contract import MISSING, Spec, Symbols
+from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.registry import Settings
 from ostinato.steps import Steps
 
@@ -148,13 +148,14 @@ class Embedding(nn.Module):
         self.size = width if self.characters is None else width + self.characters.size
         unknown = None
         if rare_word_dropout:
-            counts = spec.counts if isinstance(spec, Symbols) else ()
+            counts = spec.counts if self.numbered and not isinstance(spec, Values) else ()
             if not any(counts):
+                option = "rare_label_dropout" if isinstance(spec, Labels) else "rare_word_dropout"
                 raise ConfigError(
-                    "rare_word_dropout: needs the counts of an input's symbols, which tokens and text of whole words"
-                    " keep; leave it out"
+                    f"{option}: needs the counts of an input's symbols or labels, which tokens, text of whole words and"
+                    " category keep; leave it out"
                 )
-            self.unknown = spec.unknown
+            self.unknown = spec.unknown if isinstance(spec, Symbols) else MISSING
             unknown = rare_word_dropout / (rare_word_dropout + torch.tensor(counts, dtype=torch.float32))
         self.register_buffer("read_as_unknown", unknown, persistent=False)
         # A one-hot embedding has no parameters; this tells the type that the module was moved to.
@@ -180,13 +181,21 @@ class Embedding(nn.Module):
             return steps.with_values(torch.cat([self._numbered(values[:, 0]), self.characters(values[:, 1:])], 1))
         if not self.may_miss:
             return steps.with_values(self._numbered(values))
+        values = self._with_unknown(values)
         known = (values != MISSING).unsqueeze(1)
-        return steps.with_values(self._numbered(values.clamp(min=0)) * known)
+        return steps.with_values(self._looked_up(values.clamp(min=0)) * known)
 
     def _numbered(self, numbers: Tensor) -> Tensor:
-        if self.training and self.read_as_unknown is not None:
-            rates = self.read_as_unknown.index_select(0, numbers)
-            numbers = numbers.masked_fill(torch.rand_like(rates) < rates, self.unknown)
+        return self._looked_up(self._with_unknown(numbers))
+
+    def _with_unknown(self, numbers: Tensor) -> Tensor:
+        """Some of them as unknown, in training."""
+        if not self.training or self.read_as_unknown is None:
+            return numbers
+        rates = self.read_as_unknown.index_select(0, numbers.clamp(min=0))
+        return numbers.masked_fill(torch.rand_like(rates) < rates, self.unknown)
+
+    def _looked_up(self, numbers: Tensor) -> Tensor:
         if self.learnt is None:
             return functional.one_hot(numbers.long(), self.num_symbols).to(self.one.dtype)
         return self.learnt(numbers)

@@ -49,8 +49,8 @@ def _string(raw: Any, noun: str) -> str:
     return raw
 
 
-def why_labels_are_new(counts: Mapping[str, int], seen: Collection[str]) -> str | None:
-    """Why other rows may have labels that the training rows lack; None where nothing tells of it.
+def why_labels_are_new(counts: Mapping[str, int], seen: Collection[str]) -> str:
+    """Why other rows may have labels that the training rows lack.
 
     Args:
         counts: how often each label occurs in training.
@@ -59,4 +59,5 @@ def why_labels_are_new(counts: Mapping[str, int], seen: Collection[str]) -> str 
     new, rare = sorted(seen - counts.keys()), sum(count == 1 for count in counts.values())
     if new:
         return f"validation has labels that training lacks, such as {new[0]}"
-    return f"{rare:,} of {len(counts):,} labels occur once in training: other rows may have new ones" if rare else None
+    once = f"{rare:,} of {len(counts):,} labels occur once in training: " if rare else ""
+    return f"{once}other rows may have new ones"

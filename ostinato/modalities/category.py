@@ -10,6 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, closest, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
+from ostinato.modalities._spelling import UNKNOWN_RATE
 from ostinato.modalities.contract import MISSING, Array, Choices, Features, Labels, Modality
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
@@ -101,10 +102,14 @@ class Category(Modality):
     def choices(
         self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
     ) -> Choices:
-        """Missing labels where some of other rows are new."""
+        """Labels that training lacks are unknown; so that an encoder knows what that is, training reads rare ones as
+        unknown now and then."""
         counts = Counter(label for raw in train for label in self._read(raw))
         why = why_labels_are_new(counts, {label for raw in valid for label in self._read(raw)})
-        return {} if why is None else {"unknown": ("missing", f"{why}; in metrics they count as wrong")}
+        choices: Choices = {"unknown": ("missing", f"{why}; in inputs they are unknown, in metrics wrong")}
+        if not self._several:
+            choices["encoder.rare_label_dropout"] = UNKNOWN_RATE, "rare labels are read as unknown now and then"
+        return choices
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
@@ -176,6 +181,9 @@ class Category(Modality):
     @property
     def spec(self) -> Labels:
         return Labels(len(self._labels), self._several, self._ordinal is not None, tuple(self._counts))
+
+    def is_new(self, raw: Any) -> bool:
+        return any(label not in self._number for label in self._read(raw))
 
     def features(self, cells: Sequence[Any]) -> Features:
         """The label, or the labels together as one."""

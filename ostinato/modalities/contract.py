@@ -271,6 +271,10 @@ class Modality(ABC):
         """The spans that the labels of a raw value mark, such as entities; None: they mark none."""
         return None
 
+    def is_new(self, raw: Any) -> bool:
+        """Whether a raw value has a label that training lacks."""
+        return False
+
     def closing(self) -> str:
         """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is
         passed on step by step is without it until the end."""

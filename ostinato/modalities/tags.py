@@ -151,8 +151,7 @@ class Tags(Modality):
                 )
                 choices["lenient"] = True, "tags that the scheme does not allow are read as conlleval reads them"
             choices["head.type"] = "crf", f"{reason}; which tags may follow each other counts"
-        if (why := why_labels_are_new(kinds, labels)) is not None:
-            choices["unknown"] = "missing", f"{why}; in metrics they count as wrong"
+        choices["unknown"] = "missing", f"{why_labels_are_new(kinds, labels)}; in metrics they count as wrong"
         return choices
 
     def fit(self, column: Iterable[Any]) -> None:
@@ -203,6 +202,9 @@ class Tags(Modality):
                 "with unknown: missing, which leaves such steps out"
             )
         return MISSING if number is None else number
+
+    def is_new(self, raw: Any) -> bool:
+        return any(label is not None and number == MISSING for label, number in zip(self._read(raw), self.encode(raw)))
 
     def _written(self, read: Sequence[str | None], scheme: schemes.Scheme) -> list[str | None]:
         tags = schemes.tags_of(schemes.spans(read), len(read), scheme)

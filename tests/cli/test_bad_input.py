@@ -187,9 +187,9 @@ def test_an_unknown_label_is_counted_as_wrong_where_the_recipe_says_so(folder, t
     assert found["accuracy"]["value"] == 20 and found["accuracy"]["method"] == "wilson over 5 examples"
 
 
-def test_an_unknown_label_of_an_input_is_named_at_prediction(folder, train, refused):
+def test_an_unknown_label_of_an_input_is_named_at_prediction_where_it_is_refused(folder, train, refused):
     write_rows(folder / "table.jsonl", priced(20))
-    train(TABLE)
+    train(TABLE.replace("kind: category", "kind: {type: category, unknown: error}"))
     write_labels(folder / "in.csv", [("1", "a"), ("2", "c")], "size,kind")
     refused(
         "predict",
@@ -198,6 +198,19 @@ def test_an_unknown_label_of_an_input_is_named_at_prediction(folder, train, refu
         "in.csv",
         says=["in.csv line 3, inputs.kind", "'c' was not known in training", "known: a, b"],
     )
+
+
+def test_new_labels_of_an_input_are_unknown_and_those_of_an_output_wrong_with_a_note(folder, train, cli):
+    write_rows(folder / "table.jsonl", [row | {"dear": ["no", "yes"][row["kind"] == "b"]} for row in priced(20)])
+    said = train(TABLE.replace("price: number", "dear: category"))
+    assert "chosen: inputs.kind.encoder.rare_label_dropout = 0.25" in said.err
+    write_labels(folder / "in.csv", [("1", "a", "no"), ("2", "c", "no"), ("3", "b", "maybe")], "size,kind,dear")
+    said = cli("evaluate", "run", "--data", "in.csv", "--json")
+    assert said.code == 0 and said.json["outputs"]["dear"]["accuracy"]["value"] < 70
+    lacks = "1 rows have a label of {} that training lacks, which {} (the first: in.csv line {})"
+    assert lacks.format("inputs.kind", "is read as unknown", 3) in said.err
+    assert lacks.format("outputs.dear", "counts as wrong", 4) in said.err
+    assert cli("predict", "run", "--input", "in.csv").code == 0
 
 
 def test_rows_without_a_label_are_left_out_of_training_and_counted(folder, train):

@@ -6,7 +6,7 @@ import torch
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.embedding import Embedding, Vectors
-from ostinato.modalities.contract import Symbols, Values
+from ostinato.modalities.contract import MISSING, Labels, Symbols, Values
 from ostinato.steps import Layout, Steps
 
 SYMBOLS = Symbols(7, 0, 1, 2)
@@ -133,3 +133,13 @@ def test_a_uniform_table_has_the_variance_of_its_width():
     for spec, kind in ((SYMBOLS, "one_hot"), (Values(3), "learnt")):
         with pytest.raises(ConfigError, match="embedding_init: uniform: the steps of this input have"):
             Embedding(spec, None, kind=kind, init="uniform")
+
+
+def test_rare_labels_are_read_as_unknown_in_training_now_and_then():
+    embedding = Embedding(Labels(2, counts=(1, 300)), 3, rare_word_dropout=1.0)
+    steps = Steps(torch.tensor([0, 1] * 200), Layout([1] * 400))
+    unknown = (embedding(steps).values == 0).all(1).view(200, 2).double().mean(0)
+    assert 0.4 < unknown[0] < 0.6 and unknown[1] < 0.05
+    assert (embedding.eval()(steps).values != 0).all()
+    nobody = embedding(steps.with_values(torch.full((400,), MISSING))).values
+    assert not nobody.any(), "an unknown label is zeros, as one that was dropped"
