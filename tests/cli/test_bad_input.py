@@ -157,7 +157,7 @@ def test_a_label_that_occurs_once_does_not_stop_training_wherever_it_is_set_asid
 
 
 def test_a_bad_test_split_does_not_cost_the_training(folder, cli, refused):
-    (folder / "recipe.yaml").write_text(LABELS)
+    (folder / "recipe.yaml").write_text(LABELS.replace("category", "{type: category, unknown: error}"))
     for content, says in (
         (
             "text,label\nabc,no\nabc,yees\n",
