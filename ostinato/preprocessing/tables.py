@@ -61,18 +61,17 @@ class TableSplits(Splits):
         self.rows = {"train": rows, "valid": valid_rows}
         if to_fit:
             recipe = recipe.with_chosen(planning.words(recipe))
-        self.modalities = recipe_columns.build(recipe.settings)
-        chosen = choices.choose(recipe, self.modalities, self._look("train"), self._look("valid")) if to_fit else {}
-        recipe = recipe.with_chosen(chosen)
         amount = planning.Amount(len(rows), _characters(train, self.columns, rows), {})
         pieces = planning.tokenizers(recipe, amount)
         self.recipe = recipe.with_chosen(pieces)
-        changed = {place for place in self.modalities if any(path.startswith(f"{place}.") for path in chosen | pieces)}
-        # A vocabulary that is shared has its owner's settings.
-        changed |= {
-            place for place, owner in recipe_columns.vocabulary_owners(recipe.settings).items() if owner in changed
-        }
-        self.modalities |= recipe_columns.build(self.recipe.settings, changed)
+        self.modalities = recipe_columns.build(self.recipe.settings)
+        if to_fit:
+            chosen = choices.choose(recipe, self.modalities, self._look("train"), self._look("valid"))
+            # A tokenizer that was chosen has no size that was chosen for another.
+            recipe = recipe.with_chosen(chosen)
+            self.recipe = recipe.with_chosen(planning.tokenizers(recipe, amount))
+            changed = {place for place in self.modalities if any(path.startswith(f"{place}.") for path in chosen)}
+            self.modalities |= recipe_columns.build(self.recipe.settings, changed)
 
     def _look(self, split: str) -> choices.Look:
         """The raw values of a split by place, none of them missing."""

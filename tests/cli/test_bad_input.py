@@ -437,7 +437,7 @@ def test_a_covariate_known_ahead_that_is_missing_is_named_by_its_first_date(fold
             lambda lines: lines[:60] + lines[72:],
             ["line 61: 2013-01-03 23:00 comes after 2013-01-03 10:00", "one step is one hour"],
         ),
-        (cell(11, 0, "01.02.2013"), ["line 11, column 'date'", "'01.02.2013'", "a date such as 2013-01-31 14:00"]),
+        (cell(11, 0, "01.02.2013"), ["line 11, column 'date'", "'01.02.2013'", "write all in one form"]),
     ],
 )
 def test_dates_out_of_order_twice_or_of_another_frequency_are_named(folder, refuses, change, says):

@@ -1,4 +1,5 @@
-"""One `train` checks its recipe once, when all sizes are chosen, and builds each modality once."""
+"""One `train` checks its recipe once, when all sizes are chosen, and builds each modality once, but for one whose own
+settings are chosen from a look at its values."""
 
 import functools
 from collections import Counter
@@ -24,7 +25,10 @@ def counting(constructor, counts):
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
     [
-        ({"x": {"type": "text", "tokenizer": "bpe", "encoder": SMALL}}, {"y": "category"}),
+        (
+            {"x": {"type": "text", "tokenizer": "bpe", "encoder": SMALL}},
+            {"y": {"type": "category", "unknown": "error"}},
+        ),
         ({"x": {"type": "text", "tokenizer": "char", "encoder": SMALL}}, {"on": {"of": "x"}}),
     ],
 )
