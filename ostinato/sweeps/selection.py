@@ -30,6 +30,9 @@ ROUNDS, BAGS = 10, 10
 GENERATED_ROUNDS, GENERATED_BAGS = 4, 1
 """Members are added so many times to each of so many bags; where answers are generated each trial computes all symbols
 anew."""
+PRIOR = 5
+"""So many examples, or blocks of neighbours in time, weigh as much as equal shares: what fewer of them choose is
+chance."""
 COUNTS = 20
 """The sum of how often members count, as nearly as whole numbers allow."""
 
@@ -64,7 +67,9 @@ class Voting:
         number = len(next(iter(valid.values())))
         some = np.arange(0, number, -(-number // MOST_ROWS))
         valid = {name: examples.pick(some) for name, examples in valid.items()}
-        self.rows = list(next(iter(valid.values())).raw())
+        first = next(iter(valid.values()))
+        self.rows, order = list(first.raw()), first.order(np.arange(len(first)))
+        self.block = 1 if order is None else order.least
         self.generated = {name for name, head in self.lead.graph.heads.items() if head.generates}
         self.at_once = [name for name in self.lead.outputs if name not in self.generated]
         self.targets: dict[str, list[Steps]] = {output: [] for output in self.at_once}
@@ -164,8 +169,9 @@ def select(voting: Voting, monitor: str) -> Selection:
         E[0] = the run of least loss
         E[k] = E[k - 1] and the run that makes its loss least, which may be in it already
 
-    Each bag draws the validation rows anew, with replacement, and takes its best E; members count as often as they do
-    on average. So few rows, which differ much from bag to bag, spread the weights.
+    Each bag draws the validation rows anew, with replacement, windows in blocks of neighbours, and takes its best E.
+    A member's share is its mean over bags, drawn to equal shares as if PRIOR rows or blocks had chosen these.
+    So few rows, which differ much from bag to bag, spread the weights.
 
     Args:
         voting: of the runs, the default first.
@@ -176,13 +182,15 @@ def select(voting: Voting, monitor: str) -> Selection:
     """
     names, higher = [*voting.runs], monitorable(voting.lead.recipe.settings)
     rounds, bags = (GENERATED_ROUNDS, GENERATED_BAGS) if voting.generated else (ROUNDS, BAGS)
-    draw, rows = np.random.default_rng(0), len(voting.rows)
-    shares: Counter[str] = Counter()
+    draw, blocks = np.random.default_rng(0), -(-len(voting.rows) // voting.block)
+    shares = Counter(dict.fromkeys(names, PRIOR / (PRIOR + blocks) / len(names)))
     for bag in range(bags):
-        weights = None if not bag else np.bincount(draw.integers(rows, size=rows), minlength=rows)
+        drawn = np.bincount(draw.integers(blocks, size=blocks), minlength=blocks)
+        weights = None if not bag else np.repeat(drawn, voting.block)[: len(voting.rows)]
         best = _best_of_bag(voting, names, rounds, weights)
-        shares.update({name: count / len(best) for name, count in Counter(best).items()})
-    counts = {name: round(COUNTS * share / bags) for name, share in shares.most_common()}
+        for name, count in Counter(best).items():
+            shares[name] += blocks / (PRIOR + blocks) * count / len(best) / bags
+    counts = {name: round(COUNTS * share) for name, share in shares.most_common()}
     together = [name for name, count in counts.items() for _ in range(count)]
     default = voting.figures(names[:1])
     figures = {}

@@ -18,10 +18,10 @@ class Known:
 
     generated = frozenset()
 
-    def __init__(self, values, accuracy=lambda members: 50.0):
-        self.values = {name: np.atleast_1d(value) for name, value in values.items()}
+    def __init__(self, values, accuracy=lambda members: 50.0, rows=400, block=1):
+        self.values = {name: np.broadcast_to(value, rows) for name, value in values.items()}
         self.runs, self.accuracy = dict.fromkeys(values), accuracy
-        self.rows = range(max(map(len, self.values.values())))
+        self.rows, self.block = range(rows), block
         self.lead = SimpleNamespace(recipe=SimpleNamespace(settings=SETTINGS))
 
     def loss(self, members, weights=None):
@@ -62,9 +62,17 @@ def test_nothing_is_kept_that_is_worse_in_what_training_monitors():
 
 def test_few_rows_that_disagree_spread_the_weights():
     draw = np.random.default_rng(1)
-    errors = 1 + 0.1 * draw.normal(size=(3, 6))
-    found = select(Known({"default": errors[0], "second": errors[1], "third": errors[2]}), "loss")
-    assert len(found.counts) > 1, "bags of the same rows would all choose the same"
+    errors = 1 + 0.5 * draw.normal(size=(3, 200)).clip(-1, 1)
+    values = {"default": errors[0] + 1, "second": errors[1], "third": errors[2]}
+    assert len(select(Known(values, rows=200), "loss").counts) > 1, "bags of the same rows would all choose the same"
+
+
+@pytest.mark.parametrize(("rows", "block"), [(2, 1), (400, 200)])
+def test_what_few_rows_or_blocks_of_them_choose_is_drawn_to_equal_shares(rows, block):
+    values = {"default": 3.0, "best": 1.0, "other": 1.5}
+    assert select(Known(values), "loss").counts == {"best": 1}
+    counts = select(Known(values, rows=rows, block=block), "loss").counts
+    assert counts.keys() == values.keys() and counts["best"] > counts["other"] == counts["default"]
 
 
 @pytest.mark.parametrize("apart", [0.5, 4.0])
