@@ -124,7 +124,8 @@ def test_the_losses_of_all_chunks_are_those_of_whole_sequences(tbptt, encoder):
 
 
 def test_other_inputs_stand_beside_each_piece_and_several_outputs_have_their_losses():
-    who = {"who": {"type": "category", "encoder": {"hidden_size": 3, "embedding_size": 3, "dropout": 0.0}}}
+    encoder = {"hidden_size": 3, "embedding_size": 3, "dropout": 0.0, "rare_label_dropout": 0.0}
+    who = {"who": {"type": "category", "encoder": encoder}}
     again = {"again": {"of": "text", "align": "next", "reads": ["text"], "head": {"dropout": 0.0}, "weight": 0.5}}
     for tbptt in (4, 24):
         prepared, graph = made(tbptt, inputs=who, others=again)
