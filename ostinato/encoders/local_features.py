@@ -133,12 +133,10 @@ class LocalFeatures(BagEncoder):
                 forms,
                 *(_beside(keys, steps, by) for by in _around(min(1, self.window)) for keys in (forms, ending)),
             ]
-            for length, affix in enumerate(endings[: self.affixes], 1):
-                longer = (lengths > length).nonzero().squeeze(1)
-                spelt.append((longer, affix[longer]))
-            for length, affix in enumerate(_beginnings(letters, self.affixes), 1):
-                longer = (lengths > length).nonzero().squeeze(1)
-                spelt.append((longer, affix[longer]))
+            for affixes in (endings[: self.affixes], _beginnings(letters, self.affixes)):
+                for length, affix in enumerate(affixes, 1):
+                    longer = (lengths > length).nonzero().squeeze(1)
+                    spelt.append((longer, affix[longer]))
         for number, (places, keys) in enumerate([*((every, keys) for keys in kinds), *spelt]):
             yield places, mixed(keys + number)
 
