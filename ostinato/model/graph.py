@@ -46,8 +46,8 @@ class Graph(nn.Module):
         self.joins = nn.ModuleDict()
         self.reads: dict[str, list[str]] = {}
         self.scored: dict[str, list[str]] = {}
-        # Of each output with a join, the places of what goes through it; scores of labels go around it.
-        self._joined: dict[str, list[int]] = {}
+        # Of each output with a join, the places of what goes through it, and of the scores of labels around it.
+        self._joined: dict[str, tuple[list[int], list[int]]] = {}
         self.alignments = {name: alignments.of(settings) for name, settings in outputs.items()}
         self.continues = {name: outputs[name].of for name, alignment in self.alignments.items() if alignment.continues}
         self.weights = {name: settings.weight for name, settings in outputs.items()}
@@ -72,7 +72,8 @@ class Graph(nn.Module):
                 around = [
                     at for at, size in enumerate(sizes) if takes_scores and size.counted and size.summary == spec.size
                 ]
-                self._joined[name] = joined = [at for at in range(len(sizes)) if at not in around]
+                joined = [at for at in range(len(sizes)) if at not in around]
+                self._joined[name] = joined, around
                 widths = [sizes[at].steps for at in joined], [sizes[at].summary for at in joined]
                 self.joins[name] = join = _built(f"outputs.{name}.join", settings.join, "joins", *widths)
                 sizes = [Sizes(join.steps_size, join.summary_size, ()), *(sizes[at] for at in around)]
@@ -213,9 +214,8 @@ class Graph(nn.Module):
             read[0] = read[0]._replace(steps=pooled)
         if output not in self.joins:
             return read
-        joined = self._joined[output]
-        around = [read[at] for at in range(len(read)) if at not in joined]
-        return [self.joins[output].join([read[at] for at in joined]), *around]
+        joined, around = self._joined[output]
+        return [self.joins[output].join([read[at] for at in joined]), *(read[at] for at in around)]
 
     def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
         """What a generation starts from, and the first symbol of each example, or None for the generator's own.
