@@ -334,7 +334,8 @@ def evaluate(
     device: str = "auto",
     say: Callable[[str], None] = _silent,
 ) -> Report:
-    """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed.
+    """Every metric of a run, or of several as an ensemble, with 95 % intervals; kept in the run if nothing was changed
+    and its training has ended.
 
     Args:
         by: a column of the data: every metric for each of its values too, and which of them is worst.
@@ -345,7 +346,8 @@ def evaluate(
     report = evaluation.evaluate(
         loaded, split=split, data=data, by=by, origins=origins, search=search, roots=roots, say=say
     )
-    if len(loaded) == 1 and data is None and not sets and by is None and origins is None:
+    is_own = len(loaded) == 1 and data is None and not sets and by is None and origins is None
+    if is_own and loaded[0].folder is not None and bundles.has_weights(loaded[0].folder):
         _keep(loaded[0], report)
         if report.confusion:
             from ostinato.probes.run_pictures import confusions

@@ -20,13 +20,16 @@ from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import from_arguments, restore
+from ostinato.run import bundle as bundles
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import labels_of
 from ostinato.run.predictions import Suggestions
 from ostinato.run.resume import SOURCES
 from ostinato.run.run import Run
-from ostinato.training.task import Progress
+from ostinato.training.progress import LOG, Progress
+from ostinato.training.task import Interrupted
+from ostinato.training.task import Progress as Event
 
 
 def _printed(piece: str) -> None:
@@ -77,7 +80,8 @@ class Model:
         state = "not trained"
         if self.run is not None:
             numbers = sum(parameter.numel() for parameter in self.run.graph.parameters())
-            state = f"trained, {numbers:,} parameters, in {self.run.folder}"
+            how = "trained" if bundles.has_weights(Path(self.run.folder)) else "training has not ended"
+            state = f"{how}, {numbers:,} parameters, in {self.run.folder}"
         return f"<Model {side(settings.inputs)} -> {side(settings.outputs)}; {state}>"
 
     def fit(
@@ -91,35 +95,60 @@ class Model:
         device: str = "auto",
         minutes: float | None = None,
         effort: int = 1,
-        on_event: Callable[[Progress], None] = lambda _: None,
+        verbose: int = 1,
+        on_event: Callable[[Event], None] = lambda _: None,
     ) -> Model:
         """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
+
+        Interrupted, it can be used as it is, and `fit(train, resume=True)` continues to the same bits.
 
         Args:
             train: the training rows; left out where the model's `data` names them.
             valid: validation rows; held out from `train` if neither this nor `data` gives any.
-            folder: of the run; by default a temporary one, deleted with the model unless `save` copies it.
+            folder: of the run; by default a temporary one, deleted with the model unless `save` copies it; with
+                `resume` the one that the model has.
+            resume: whether to continue the run of the folder.
+            overwrite: whether to delete it first.
+            device: to train on.
             minutes: in which all has to be over on this machine: epochs, updates and validations are chosen to fit.
             effort: 1, this model alone, or up to 5: other settings are tried too, and the best kept, alone or together.
+            verbose: 0 shows nothing, 1 a progress bar and what should be known, 2 each epoch and each setting that was
+                chosen too. The logger `ostinato` gets all of it at the level INFO.
+            on_event: receives the progress after each update.
 
         Errors:
             ConfigError: rows are given twice, or not at all.
+            Interrupted: Ctrl-C or SIGTERM, or the notebook's stop button.
         """
         data, kept = self._rows(train, valid), folder is not None
-        if folder is None:
+        if folder is None and resume and self.run is not None:
+            folder = self.run.folder
+        elif folder is None:
             folder = Path(tempfile.mkdtemp(prefix="ostinato-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.run = api.fit(
-            self.recipe,
-            folder,
-            data=data,
-            resume=resume,
-            overwrite=overwrite,
-            device=device,
-            minutes=minutes,
-            effort=effort,
-            on_event=on_event,
-        )
+        with Progress(verbose, leave=True) as progress:
+
+            def listen(event: Event) -> None:
+                progress.event(event)
+                on_event(event)
+
+            try:
+                self.run = api.fit(
+                    self.recipe,
+                    folder,
+                    data=data,
+                    resume=resume,
+                    overwrite=overwrite,
+                    device=device,
+                    minutes=minutes,
+                    effort=effort,
+                    say=progress.say,
+                    on_event=listen,
+                )
+            except Interrupted as stopped:
+                if effort == 1:
+                    self.run = Run.load(folder, device_of(device))
+                raise Interrupted(f"{stopped}: fit(..., resume=True)") from None
         if kept:
             from ostinato.probes.run_pictures import learning_curve
 
@@ -264,7 +293,7 @@ class Model:
                 f" {row_sources.IN_MEMORY}"
             )
         row_sources.refuse_columns(data, "data")
-        return api.evaluate(run, data=data)
+        return api.evaluate(run, data=data, say=LOG.info)
 
     def errors(self, data: Any = None, *, output: Path | str | None = None) -> ErrorReport:
         """The held-out rows by their loss, with likely label errors, as `ostinato errors` shows them.
@@ -274,7 +303,7 @@ class Model:
             output: a table that all of them are written to.
         """
         row_sources.refuse_columns(data, "data")
-        return api.errors(self._fitted(), data=data, output=None if output is None else Path(output))
+        return api.errors(self._fitted(), data=data, output=None if output is None else Path(output), say=LOG.info)
 
     def stream(
         self,
@@ -334,7 +363,7 @@ def _of_recipe(plain: dict[str, Any], origin: str) -> Model:
 
 def load(folder: Path | str, *, device: str = "auto") -> Model:
     """A trained model from its run folder."""
-    run = Run.load(folder, device_of(device))
+    (run,) = api.loaded_runs(folder, device, LOG.warning)
     model = object.__new__(Model)
     model.recipe, model.run = run.recipe, run
     return model

@@ -3,6 +3,7 @@
 import gc
 import pickle
 import random
+import signal
 from pathlib import Path
 
 import pandas
@@ -205,3 +206,22 @@ def test_labels_as_a_second_argument_are_told_their_place_which_is_read(cache, k
     with pytest.raises(ConfigError, match=r"its column 'label': fit\(frame.assign\(\*\*\{'label': y\}\)\)"):
         classifier.fit(frame, labels)
     assert classifier.fit(frame.assign(label=labels), device="cpu").run is not None
+
+
+def test_an_interrupted_model_is_used_and_continued_to_the_same_bits(cache, capsys):
+    def interrupt(progress):
+        if progress.update == 8:
+            signal.raise_signal(signal.SIGINT)
+
+    broken, whole = model(), model().fit(rows(48), rows(8, seed=1), device="cpu", verbose=0)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"after update 8 and saved; to continue, resume: fit\(..., resume=True\)"
+    ):
+        broken.fit(rows(48), rows(8, seed=1), device="cpu", on_event=interrupt, verbose=0)
+    assert "training has not ended" in repr(broken) and len(broken.predict(["ein"])) == 1
+    assert "training has not ended" in repr(ostinato.load(broken.run.folder))
+    capsys.readouterr()
+    broken.fit(rows(48), rows(8, seed=1), device="cpu", resume=True, verbose=0)
+    assert capsys.readouterr().err == ""
+    for name, tensor in whole.run.graph.state_dict().items():
+        assert tensor.equal(broken.run.graph.state_dict()[name]), name

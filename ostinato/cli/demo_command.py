@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import device_option, json_option, note, show, table
+from ostinato.cli.options import device_option, json_option, show, table
 
 
 @click.command("demo")
@@ -17,18 +17,25 @@ from ostinato.cli.options import device_option, json_option, note, show, table
 def demo(out: Path, overwrite: bool, device: str, as_json: bool) -> None:
     """Train on the built-in dates, written in 55 languages, to ISO 8601; then evaluate and show answers."""
     from ostinato import api
-    from ostinato.cli.progress import Progress, resumable
+    from ostinato.cli.progress import resumable
     from ostinato.data.catalogue import BUILTIN
     from ostinato.probes.attention import draw
     from ostinato.recipe.read import load
     from ostinato.run.rows import first_rows
+    from ostinato.training.progress import Progress
 
     with Progress() as progress, resumable():
         recipe = load(BUILTIN / "dates.yaml")
         run = api.fit(
-            recipe, out, resume=not overwrite, overwrite=overwrite, device=device, say=note, on_event=progress.event
+            recipe,
+            out,
+            resume=not overwrite,
+            overwrite=overwrite,
+            device=device,
+            say=progress.say,
+            on_event=progress.event,
         )
-        report = api.measure(run, say=note)
+        report = api.measure(run, say=progress.say)
     ((output, metrics),) = report.outputs.items()
     name, first = next(iter(metrics.items()))
     line = (

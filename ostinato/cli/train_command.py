@@ -84,11 +84,12 @@ def train(
     """
     from ostinato import api
     from ostinato.cli.following import Command, next_command
-    from ostinato.cli.progress import Progress, resumable
+    from ostinato.cli.progress import resumable
     from ostinato.cli.reports import text_of, tried_lines, verdict_lines
     from ostinato.data.read import is_data
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
+    from ostinato.training.progress import Progress
 
     is_recipe = not inputs and not is_data(str(recipe))
     if is_recipe and (len(outs) > 1 or (outs and folder)):
@@ -113,10 +114,10 @@ def train(
             roots=roots(data_root),
             minutes=minutes,
             effort=effort,
-            say=note,
+            say=progress.say,
             on_event=progress.event,
         )
-        report = api.measure(run, roots=roots(data_root), examples=examples, say=note)
+        report = api.measure(run, roots=roots(data_root), examples=examples, say=progress.say)
     verdict, curve, portfolio = api.verdict(run, report), api.curve_of(run), api.portfolio(run)
     command = Command(
         str(recipe), inputs, () if is_recipe else outs, sets, folder, minutes=minutes, seed=seed, data_root=data_root

@@ -36,7 +36,7 @@ def _in_new_words(plain: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_new_words}
 """From a version to the next: what turns a bundle.json of that version into one of the version after it."""
 
-DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT = (
+DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT, CHECKPOINTS = (
     "bundle.json",
     "weights.safetensors",
     "metrics.json",
@@ -45,6 +45,7 @@ DESCRIPTION, WEIGHTS, METRICS, CARD, RECIPE, BASELINES, MEMBERS, EFFORT = (
     "baselines.safetensors",
     "members",
     "effort.json",
+    "checkpoints",
 )
 
 
@@ -117,6 +118,11 @@ def exists(folder: Path) -> bool:
     return (folder / DESCRIPTION).is_file()
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether training has ended, so that its weights, or those of its members, are there."""
+    return (folder / WEIGHTS).is_file() or (folder / MEMBERS).is_dir()
+
+
 def load(folder: Path) -> Bundle:
     """Reads all but the weights.
 
@@ -168,7 +174,8 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     if not path.is_file():
         raise BundleError(
-            f"{path}: the weights are missing; if training was stopped, continue it with `ostinato train ... --resume`"
+            f"{path}: the weights are missing, and there is no checkpoint; if training was stopped before its first one,"
+            " continue it with `ostinato train ... --resume`"
         )
     data = path.read_bytes()
     known = folder / f"{WEIGHTS}.sha256"

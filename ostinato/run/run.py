@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ostinato.data.cache import encode_values
 from ostinato.errors import BundleError, ConfigError, DataError
@@ -19,7 +20,7 @@ from ostinato.recipe.migrate import in_one_line, tensor_names
 from ostinato.recipe.read import Recipe, restore
 from ostinato.registry import Settings
 from ostinato.run import bundle as bundles
-from ostinato.training.checkpoints import restore_model
+from ostinato.training.checkpoints import Checkpoints, restore_model
 
 Row = Mapping[str, Any]
 """Raw values by place, as each modality reads them, or by column, as Python gives them."""
@@ -57,7 +58,7 @@ class Run:
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Run:
-        """Loads a run folder.
+        """Loads a run folder; of a run whose training has not ended the weights that its newest checkpoint would keep.
 
         Errors:
             BundleError: it is missing, damaged or newer than this Ostinato.
@@ -90,8 +91,7 @@ class Run:
             )
         preprocessing_fit.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
-        renamed = tensor_names(recipe.settings)
-        restore_model(graph, {renamed(name): tensor for name, tensor in bundles.load_weights(folder).items()}, folder)
+        restore_model(graph, _weights(folder, recipe), folder)
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
     def member(self) -> Member:
@@ -150,3 +150,17 @@ class Run:
                 " fill it in, or leave the row out"
             )
         return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+def _weights(folder: Path, recipe: Recipe) -> dict[str, Tensor]:
+    """The weights of a run, or those that it would keep if its training ended at its newest checkpoint, with a note."""
+    renamed = tensor_names(recipe.settings)
+    checkpoints = Checkpoints(folder / bundles.CHECKPOINTS, renamed)
+    saved = None if bundles.has_weights(folder) else checkpoints.so_far(recipe.settings.training.keep_best)
+    if saved is None:
+        return {renamed(name): tensor for name, tensor in bundles.load_weights(folder).items()}
+    place = saved.state["place"]
+    is_best = recipe.settings.training.keep_best and place["best_epoch"] is not None
+    kept = f"epoch {place['best_epoch']}, the best so far" if is_best else f"update {place['updates']:,}"
+    recipe.notes.append(f"training of {folder} has not ended; its weights are those of {kept}")
+    return saved.tensors["model"]

@@ -52,9 +52,8 @@ MEASURED = 0.02, 5.0
 """Updates are measured for this share of given minutes, and no longer than so many seconds."""
 CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
-CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-KEPT = (CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png", bundles.MEMBERS, bundles.EFFORT)
+KEPT = (bundles.CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png", bundles.MEMBERS, bundles.EFFORT)
 ANOTHER = "another folder: --out with a recipe, --run with a table"
 
 
@@ -143,7 +142,7 @@ def begin(
     began = claim(folder, resume, overwrite)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
-    start = began is None or Checkpoints(folder / CHECKPOINTS).newest() is None
+    start = began is None or Checkpoints(folder / bundles.CHECKPOINTS).newest() is None
     prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
     if began is not None:
         demand_same_data(began, prepared, folder)
@@ -298,7 +297,11 @@ def _ended_without_checkpoints(run: Run, began: bundles.Bundle) -> Outcome | Non
     """
     folder, now = run.folder, run.recipe.settings.training
     weights_are_there = (folder / bundles.WEIGHTS).is_file()
-    if not weights_are_there or not _is_trained(run.graph) or Checkpoints(folder / CHECKPOINTS).newest() is not None:
+    if (
+        not weights_are_there
+        or not _is_trained(run.graph)
+        or Checkpoints(folder / bundles.CHECKPOINTS).newest() is not None
+    ):
         return None
     for name in ("epochs", "max_updates"):
         was, wanted = began.recipe["training"].get(name), getattr(now, name)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from ostinato import files
 from ostinato.errors import BundleError, ConfigError
+from ostinato.training.averages import mean
 
 VERSION = 1
 _KEPT = 2
@@ -103,6 +104,28 @@ class Checkpoints:
             return state
         if damage:
             raise BundleError("no checkpoint is whole: " + "; ".join(damage) + "; start anew with --overwrite")
+        return None
+
+    def so_far(self, keep_best: bool) -> Checkpoint | None:
+        """The newest whole checkpoint with the weights (`model`) that would be kept if training ended there; None
+        without any. Training may go on meanwhile: nothing is moved.
+
+        Args:
+            keep_best: whether the weights of the best validation are kept, where there was one.
+        """
+        for path in reversed(self._all()):
+            try:
+                state, tensors = self._read(path)
+                place = state["place"]
+                if keep_best and place["best_epoch"] is not None:
+                    kept = self.load_weights("best", place["best_epoch"])
+                elif "average" in tensors:
+                    kept = tensors["average"]
+                else:
+                    kept = mean(self.load_weights("epoch", number) for number in place["averaged_epochs"])
+            except _Damaged:
+                continue
+            return Checkpoint(state, {"model": {**tensors["model"], **kept}})
         return None
 
     def newest(self) -> Path | None:

@@ -535,7 +535,7 @@ class _Session:
     def stop_if_asked(self) -> None:
         if self.interrupted:
             self.save()
-            raise Interrupted(f"stopped after update {self.place.updates}; saved, continue with --resume")
+            raise Interrupted(f"stopped after update {self.place.updates} and saved; to continue, resume")
 
     @contextmanager
     def opened(self) -> Iterator[None]:

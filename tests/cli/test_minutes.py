@@ -65,7 +65,7 @@ def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slo
 
 
 def test_a_stopped_run_is_resumed_as_it_was_decided_and_ends_with_the_same_bits(here, cli, slow, monkeypatch):
-    from ostinato.cli import progress
+    from ostinato.training import progress
 
     slow(1.0)
     words = ("train", "tiny.yaml", "--minutes", "1", "--set", "training.epochs=50", "--out")

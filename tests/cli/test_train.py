@@ -127,7 +127,7 @@ def test_sizes_chosen_when_a_run_began_are_kept_when_it_goes_on(here, cli, monke
 
 
 def test_ctrl_c_saves_names_the_command_that_goes_on_and_exits_130(here, cli, monkeypatch):
-    from ostinato.cli import progress
+    from ostinato.training import progress
 
     assert cli("train", "tiny.yaml", "--out", "whole").code == 0
     seen = progress.Progress.event
@@ -143,7 +143,9 @@ def test_ctrl_c_saves_names_the_command_that_goes_on_and_exits_130(here, cli, mo
     assert said.code == 130 and said.out == ""
     assert "stopped after update 3" in said.err
     assert "\n  ostinato train tiny.yaml --out 'the run' --resume\n" in said.err
-    assert cli("predict", "the run", "ein").code == 2
+    used = cli("predict", "the run", "ein")
+    assert used.code == 0 and "training of the run has not ended; its weights are those of update 3\n" in used.err
+    assert cli("evaluate", "the run").code == 0 and not (here / "the run/metrics.json").exists()
     assert cli("train", "tiny.yaml", "--out", "the run", "--resume").code == 0
     assert weights(here / "the run") == weights(here / "whole")
 

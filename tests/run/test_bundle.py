@@ -39,6 +39,7 @@ def copy(whole, tmp_path):
 
 def test_missing_weights_are_told(copy):
     (copy / bundles.WEIGHTS).unlink()
+    shutil.rmtree(copy / bundles.CHECKPOINTS)
     with pytest.raises(BundleError, match="weights.safetensors: the weights are missing.*--resume"):
         ostinato.load(copy)
 

@@ -37,6 +37,25 @@ def test_two_checkpoints_and_the_weights_they_name_are_kept(tmp_path):
                      "epoch-0004.safetensors", "epoch-0005.safetensors", "epoch-0006.safetensors"]  # fmt: skip
 
 
+@pytest.mark.parametrize("options", [{}, {"average_decay": 0.9}, {"average_last": 2}, {"keep_best": True}], ids=str)
+def test_a_reader_gets_the_weights_that_would_be_kept_and_an_older_checkpoint_where_the_newest_is_damaged(
+    tmp_path, options
+):
+    worse = lambda model: {"loss": float(model.num_batches), "next.right": 0}  # noqa: E731
+    model, options = Toy(), {"keep_best": False, **options}
+    training(epochs=3, **options).run(task(model=model, validate=worse), tmp_path)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    saved = checkpoints.so_far(options["keep_best"])
+    kept = model_tensors(model)
+    assert saved.state["place"]["epoch"] == 3 and saved.tensors["model"].keys() == kept.keys()
+    assert all(torch.equal(saved.tensors["model"][name], tensor) for name, tensor in kept.items())
+    (checkpoints.newest() / "model.safetensors").write_bytes(b"half")
+    there = sorted(path.name for path in checkpoints.folder.iterdir())
+    assert checkpoints.so_far(options["keep_best"]).state["place"]["epoch"] == 2
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == there
+    assert Checkpoints(tmp_path / "none").so_far(True) is None
+
+
 @pytest.mark.parametrize("name", names("optimizers"))
 def test_a_restored_optimizer_goes_on_to_the_same_bits(name):
     def one(options):
