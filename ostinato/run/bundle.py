@@ -174,8 +174,8 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     if not path.is_file():
         raise BundleError(
-            f"{path}: the weights are missing, and there is no checkpoint; if training was stopped before its first one,"
-            " continue it with `ostinato train ... --resume`"
+            f"{path}: the weights are missing, and there is no checkpoint; if training was stopped before its first"
+            " one, continue it with `ostinato train ... --resume`"
         )
     data = path.read_bytes()
     known = folder / f"{WEIGHTS}.sha256"
