@@ -33,7 +33,7 @@ class Progress:
         self.verbose, self.leave, self.new_bar = verbose, leave, tqdm
         self.live = sys.stderr.isatty() or "ipykernel" in sys.modules
         self.bar: tqdm | None = None
-        self.last = 0.0
+        self.shown, self.last = 0, 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -59,10 +59,12 @@ class Progress:
         if self.live:
             if self.bar is None:
                 form = "{desc} {bar}"
-                self.bar = self.new_bar(bar_format=form, leave=self.leave, file=sys.stderr, initial=event.update - 1)
+                self.bar = self.new_bar(bar_format=form, leave=self.leave, file=sys.stderr, initial=event.update)
+                self.shown = event.update
             self.bar.total = event.total_updates
             self.bar.set_description_str(f"{epoch}  {line}", refresh=False)
-            self.bar.update(event.update - self.bar.n)
+            self.bar.update(event.update - self.shown)
+            self.shown = event.update
         elif time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
             print(f"{epoch}  update {event.update:,}/{event.total_updates:,}  {line}", file=sys.stderr, flush=True)
