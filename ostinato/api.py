@@ -415,6 +415,7 @@ def predict(
     seed: int = 0,
     device: str = "auto",
     attention: Path | None = None,
+    times: bool = False,
     cells: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> Iterator[Prediction]:
@@ -432,11 +433,12 @@ def predict(
         seed: of a search that samples.
         device: to compute on, where runs are loaded.
         attention: the file of a picture of what the first answer attends to.
+        times: whether the best answers tell where in the source each symbol begins and ends.
         cells: whether each prediction holds all cells of its row of a table.
         say: receives notes.
 
     Errors:
-        ConfigError: settings that a trained run cannot change, or no attention to draw.
+        ConfigError: settings that a trained run cannot change, or no attention to draw, or no times to tell.
         DataError: a row cannot be read.
     """
     loaded = loaded_runs(runs, device, say)
@@ -458,6 +460,7 @@ def predict(
             seed=seed,
             n_best=n_best or 1,
             attention=attention is not None,
+            times=times,
             place=partial(_place_after, asked.place, done),
             say=say,
         )

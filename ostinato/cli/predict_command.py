@@ -32,6 +32,11 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
     "--attention", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what the first answer attended to."
 )
 @click.option(
+    "--times",
+    is_flag=True,
+    help="Below each answer a line per symbol: where it begins and ends, in seconds of sound or steps (head ctc).",
+)
+@click.option(
     "--stop",
     "stops",
     multiple=True,
@@ -70,6 +75,7 @@ def predict(
     probabilities: bool,
     n_best: int | None,
     attention: Path | None,
+    times: bool,
     stops: tuple[str, ...],
     stream: bool,
     temperature: float | None,
@@ -103,6 +109,10 @@ def predict(
         raise click.UsageError("--probabilities needs --output FILE; --json has the probability of each label too")
     if output is not None and (n_best or as_json or stream):
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best, --json and --stream")
+    if times and (output is not None or n_best or stream):
+        raise click.UsageError(
+            "--times follows the best answer on standard output; leave out --output, --n-best and --stream"
+        )
     if source is None and not texts:
         raise click.UsageError("give TEXT, or --input FILE, or --input - to read standard input")
     if source is not None and texts:
@@ -130,6 +140,7 @@ def predict(
         sets=sets,
         seed=seed or 0,
         attention=attention,
+        times=times,
         cells=as_table,
         say=note,
     )

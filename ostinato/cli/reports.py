@@ -151,8 +151,10 @@ def lines_of(prediction: Prediction, *, ranked: bool, escape: bool = True) -> It
     """
     if not ranked:
         best = list(prediction.best.values())
+        timed = [f"{a:g}\t{b:g}\t{word}" for answer in best for word, a, b in answer.symbol_times or ()]
         as_it_is = not escape and len(best) == 1 and isinstance(best[0].value, str)
         yield best[0].value if as_it_is else "\t".join(answer.text for answer in best)
+        yield from timed
         return
     for output, answers in prediction.outputs.items():
         lead = f"{output}\t" if len(prediction.outputs) > 1 else ""

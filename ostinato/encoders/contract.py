@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from ostinato.modalities.contract import Labels, Symbols, Values
+from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
 
 
@@ -91,6 +92,9 @@ class Encoder(nn.Module, ABC):
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 
+    reduction: int = 1
+    """How many steps it reads for each that it gives, the last ones possibly fewer."""
+
     causal: bool
     """Whether a step is read without those after it, so that reading can resume from a state."""
     steps_size: int | None
@@ -103,6 +107,11 @@ class Encoder(nn.Module, ABC):
     counted."""
     look_ahead: int | None
     """Steps to wait before the first answer; None: the whole sequence."""
+
+    @classmethod
+    def reduction_of(cls, settings: Settings) -> int:
+        """`reduction` by the settings of an encoder that is not built yet."""
+        return 1
 
     @abstractmethod
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:

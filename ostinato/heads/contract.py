@@ -389,6 +389,16 @@ class Generator(Ended):
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
         """Reads one step (R, ...) each: the distribution of what follows, a row each, and the state after it."""
 
+    def spans(self, state: Decoding, answers: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]] | None:
+        """Which steps of the source each symbol of an answer was read from: its first, and the one after its last; none
+        for an answer that the source cannot say. None where a symbol has no such steps.
+
+        Args:
+            state: a fresh one.
+            answers: symbols without the end, one for each hypothesis of the state.
+        """
+        return None
+
 
 class Adapted(Generator):
     """A generator over another one, which changes what a step predicts."""

@@ -190,6 +190,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
+    step_seconds: float | None = None
+    """How long a step lasts; None: it has no length in time."""
     examples: ClassVar[Sequence[Any]] = ()
     """A few raw values for its laws, where they are of a form of its own."""
 

@@ -10,7 +10,7 @@ from ostinato.data.cache import Dataset
 from ostinato.errors import DataError
 from ostinato.heads.contract import Head
 from ostinato.layers.pooling import words_of
-from ostinato.model.columns import counts, traits_of
+from ostinato.model.columns import counts, encoder_owner, traits_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.registry import Settings, component
 from ostinato.tokenizers.contract import Spelt
@@ -75,20 +75,22 @@ def _demand_allowed_targets(recipe: Settings, dataset: Dataset, rows: np.ndarray
                 raise _refused(dataset, there[bad], message, f"align: {alignment.name} {advice}")
         head = component("heads", output.head.type)
         if head.targets_rule:
-            bad = ~_allowed(head, dataset, place, f"inputs.{(output.reads or list(recipe.inputs))[0]}", there)
+            bad = ~_allowed(head, dataset, place, recipe, (output.reads or list(recipe.inputs))[0], there)
             if bad.any():
                 message = f"{place} has a target that {output.head.type} cannot learn: {head.targets_rule}"
                 raise _refused(dataset, there[bad], message, "mend or leave out such rows")
 
 
-def _allowed(head: type[Head], dataset: Dataset, place: str, source: str, rows: np.ndarray) -> np.ndarray:
-    """Which of these rows have a target that the head can learn from its source."""
+def _allowed(
+    head: type[Head], dataset: Dataset, place: str, recipe: Settings, source: str, rows: np.ndarray
+) -> np.ndarray:
+    """Which of these rows have a target that the head can learn from its source, as the encoder gives it."""
+    encoder = recipe.inputs[encoder_owner(source, recipe.inputs)].encoder
+    reduction = component("encoders", encoder.type).reduction_of(encoder)
+    lengths = -(-torch.from_numpy(dataset.lengths[f"inputs.{source}"]) // reduction)
     parts = np.array_split(rows, max(1, -(-len(rows) // COUNTED_ROWS)))
     return np.concatenate(
-        [
-            head.targets_allowed(torch.from_numpy(dataset.lengths[source][part]), dataset.steps(place, part)).numpy()
-            for part in parts
-        ]
+        [head.targets_allowed(lengths[torch.from_numpy(part)], dataset.steps(place, part)).numpy() for part in parts]
     )
 
 

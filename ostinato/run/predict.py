@@ -61,6 +61,8 @@ class Answer:
         words: those that the steps label, where they are words.
         offsets: of each word in the text: its first character, counted from 0, and the one after its last.
         entities: the spans that the labels of steps mark (`entities.Entity`), where they mark any.
+        symbol_times: of each generated symbol a word for it, and where in the source it begins and ends: in seconds, or
+            steps where the source has none; None where nobody asked, or the head knows none.
     """
 
     value: Any
@@ -79,6 +81,7 @@ class Answer:
     words: Sequence[str] | None = None
     offsets: Sequence[tuple[int, int]] | None = None
     entities: Sequence[Any] | None = None
+    symbol_times: Sequence[tuple[str, float, float]] | None = None
 
 
 def shown(modality: Modality, value: Any) -> str:
@@ -109,6 +112,7 @@ def answers(
     batch_rows: int = 64,
     n_best: int = 1,
     attention: bool = False,
+    times: bool = False,
     outputs: Iterable[str] | None = None,
     place: Place = row_number,
     say: Callable[[str], None] = lambda _: None,
@@ -123,6 +127,7 @@ def answers(
         batch_rows: rows computed at once, fewer where they are long; changes no answer.
         n_best: most answers to each row where the answer is a label; a search has its own.
         attention: whether answers carry their weights.
+        times: whether they carry `symbol_times`.
         outputs: only these.
         place: of a row, for messages.
         say: gets a line for each row that is longer than any the model was trained on.
@@ -145,7 +150,7 @@ def answers(
         for numbers in batches:
             with torch.inference_mode():
                 if searched:
-                    answered = _searched(members, output, columns, numbers, searcher, seed, attention)
+                    answered = _searched(members, output, columns, numbers, searcher, seed, attention, times)
                 else:
                     best = predicted(distribution_of(members, output, _batch(output, columns, numbers)))
                     answered = _predicted(first, output, best, n_best)
@@ -203,6 +208,7 @@ def _searched(
     searcher: Search,
     seed: int,
     attention: bool,
+    times: bool,
 ) -> list[list[Answer]]:
     """The answers that a search finds for these rows, row by row."""
     run, modality = runs[0], runs[0].modalities[f"outputs.{output}"]
@@ -225,6 +231,19 @@ def _searched(
                 answer = replace(answer, attention=best.attention, generated=generated, source=source)
             answers.append(answer)
         every.append(answers)
+    if times:
+        best = [hypotheses[0].symbols for hypotheses in listed]
+        spans = prompt.generator.spans(prompt.state, best)
+        if spans is None:
+            raise ConfigError(
+                f"--times needs an output with a head that aligns its symbols, such as ctc, and outputs.{output} of"
+                f" {run.folder} has none; leave it out"
+            )
+        read = run.graph.reads[output][0]
+        unit = run.graph.encoder(read).reduction * (run.modalities[f"inputs.{read}"].step_seconds or 1)
+        for answers, symbols, own in zip(every, best, spans):
+            words = zip(modality.labels(symbols), own)
+            answers[0] = replace(answers[0], symbol_times=[(word, a * unit, b * unit) for word, (a, b) in words])
     return every
 
 

@@ -91,6 +91,8 @@ def _answer(rank: int, answer: Answer) -> dict[str, Any]:
         plain |= {"words": answer.words, "offsets": answer.offsets}
     if answer.entities is not None:
         plain["entities"] = [entity._asdict() for entity in answer.entities]
+    if answer.symbol_times is not None:
+        plain["times"] = [{"symbol": word, "start": start, "end": end} for word, start, end in answer.symbol_times]
     if answer.quantiles is not None:
         plain["quantiles"] = {f"{level:g}": values for level, values in answer.quantiles.items()}
     return plain

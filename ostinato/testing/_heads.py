@@ -67,11 +67,11 @@ def targets(head: Head, spec: Spec, *, seed: int = 1, dtype: torch.dtype = torch
             [labels for labels in answers(spec, n) if is_legal(spec, labels.tolist())] for n in layout.lengths.tolist()
         ]
         return Steps.of([every[int(torch.randint(len(every), (), generator=random))] for every in possible])
-    steps = Steps(torch.randint(2, spec.size, (layout.total,), generator=random), layout)
-    source = torch.tensor(FIRST.lengths)
+    # As long as they may be where all symbols are equal, so that other draws are as long.
+    source, steps = torch.tensor(FIRST.lengths), Steps(torch.full((layout.total,), 2), layout)
     while not bool((fits := head.targets_allowed(source, steps)).all()):
         steps = Steps.of([target if fit else target[:-1] for target, fit in zip(steps.split(), fits)])
-    return steps
+    return steps.with_values(torch.randint(2, spec.size, (steps.layout.total,), generator=random))
 
 
 def answers(spec: Labels, length: int) -> Tensor:

@@ -4,7 +4,6 @@ target."""
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -12,36 +11,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato.contracts import ConfigError, Count, Distribution, Encoded, Layout, Predictor, Sizes, Steps, Symbols
+from ostinato.contracts import ConfigError, Distribution, Encoded, Layout, Predictor, Sizes, Steps, Symbols
 
 
-class CTC(Predictor):
+class BestPath(Predictor):
     """The symbols of the target in order, each at one or more steps of the source, and blanks between.
 
         p(y | x) = sum over paths that give y, once repeats are merged and blanks left out, of product over t of
         p_t(path[t])
 
-    The answer is the most probable path, merged, or with a `width` from 2 up the best of a prefix beam search, which
-    adds up paths.
-
-    Args:
-        width: how many beginnings the search keeps; 1: the most probable path.
+    The answer is the most probable path, merged.
 
     Errors:
         ConfigError: it reads several inputs, or one without steps.
 
-    Source: Graves et al. 2006 (ICML), sections 3 and 4; prefix beam search: Hannun et al. 2014, arXiv:1408.2873,
-    algorithm 1.
+    Source: Graves et al. 2006 (ICML), sections 3 and 4.
     """
 
     aligns = frozenset({"free"})
-    targets_rule = "ctc needs a step of the source for each symbol, and one more between two equal ones"
+    targets_rule = "best_path needs a step of the source for each symbol, and one more between two equal ones"
 
-    def __init__(self, spec: Symbols, sizes: Sequence[Sizes], *, width: Count = 1):
+    def __init__(self, spec: Symbols, sizes: Sequence[Sizes]):
         super().__init__()
         if len(sizes) != 1 or sizes[0].steps is None:
-            raise ConfigError("ctc: spells with the steps of one input; name one that gives steps under `reads`")
-        self.width = width
+            raise ConfigError("best_path: spells with the steps of one input; name one that gives steps under `reads`")
         self.output = nn.Linear(sizes[0].steps, spec.size + 1)  # the last one is the blank
 
     @classmethod
@@ -55,7 +48,7 @@ class CTC(Predictor):
         steps = encoded[0].steps
         assert steps is not None
         scores = Steps(functional.log_softmax(self.output(steps.values), 1), steps.layout)
-        return Spelling([scores], self.width, None if targets is None else targets.layout)
+        return Spelling([scores], None if targets is None else targets.layout)
 
 
 class Spelling(Distribution):
@@ -64,9 +57,9 @@ class Spelling(Distribution):
     joint = True
     lacks = {"sample": "paths are many to a target", "quantile": "symbols have no order"}
 
-    def __init__(self, models: Sequence[Steps], width: int, layout: Layout | None):
+    def __init__(self, models: Sequence[Steps], layout: Layout | None):
         logs = torch.stack([one.values for one in models]).logsumexp(0) - math.log(len(models))
-        self.models, self.scores, self.width = models, models[0].with_values(logs), width
+        self.models, self.scores = models, models[0].with_values(logs)
         self._layout = layout
 
     @property
@@ -76,7 +69,7 @@ class Spelling(Distribution):
 
     @cached_property
     def _answers(self) -> Steps:
-        found = [_merged(one) if self.width == 1 else _beam(one, self.width) for one in self.scores.split()]
+        found = [_merged(scores) for scores in self.scores.split()]
         return Steps(torch.tensor([symbol for row in found for symbol in row]), Layout([len(row) for row in found]))
 
     def mode(self) -> Tensor:
@@ -85,8 +78,8 @@ class Spelling(Distribution):
     def mean_of(self, others: Sequence[Spelling]) -> Spelling:
         """The mean of the probabilities of each step."""
         if any(other.scores.layout != self.scores.layout for other in others):
-            raise ConfigError("ctc: models average step by step, and these give sources other numbers of steps")
-        return Spelling([*self.models, *(one for other in others for one in other.models)], self.width, self._layout)
+            raise ConfigError("best_path: models average step by step, and these give sources other numbers of steps")
+        return Spelling([*self.models, *(one for other in others for one in other.models)], self._layout)
 
     def log_prob(self, target: Tensor) -> Tensor:
         wanted, given = self.layout, self.scores.layout
@@ -113,29 +106,3 @@ def _merged(scores: Tensor) -> list[int]:
     """The most probable path without repeats and blanks."""
     path, blank = scores.argmax(1), scores.shape[1] - 1
     return [symbol for symbol in torch.unique_consecutive(path).tolist() if symbol != blank]
-
-
-def _beam(scores: Tensor, width: int) -> list[int]:
-    """The beginning with the most probability in all its paths; (ending in a blank, ending in its last symbol) of
-    each."""
-    blank, kept = scores.shape[1] - 1, {(): (0.0, -math.inf)}
-    for step in scores.double().tolist():
-        grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
-        for said, (at_blank, at_last) in kept.items():
-            both = _add(at_blank, at_last)
-            grown[said][0] = _add(grown[said][0], both + step[blank])
-            if said:
-                grown[said][1] = _add(grown[said][1], at_last + step[said[-1]])
-            for symbol in range(blank):
-                before = at_blank if said and symbol == said[-1] else both
-                longer = (*said, symbol)
-                grown[longer][1] = _add(grown[longer][1], before + step[symbol])
-        best = sorted(grown, key=lambda said: -_add(*grown[said]))[:width]
-        kept = {said: (grown[said][0], grown[said][1]) for said in best}
-    return list(max(kept, key=lambda said: _add(*kept[said])))
-
-
-def _add(one: float, other: float) -> float:
-    """log(exp(one) + exp(other))."""
-    high, low = max(one, other), min(one, other)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
