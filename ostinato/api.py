@@ -165,7 +165,8 @@ def measure(
 ) -> Report:
     """The metrics of a run that was just trained, on its test split, or on valid where there is none; kept in the run.
 
-    Pictures of what it learnt are drawn into its folder. A run that is measured already keeps its report.
+    Pictures of what it learnt are drawn into its folder. A run that is measured already keeps its report, unless
+    examples are asked for too.
 
     Args:
         run: in memory.
@@ -173,7 +174,7 @@ def measure(
         examples: a .safetensors file for what the metrics are computed from, example by example.
         say: receives notes.
     """
-    if not run.bundle.metrics:
+    if not run.bundle.is_measured or examples is not None:
         say("measuring")
         split = row_sources.default_split(run, None, None)
         measured = row_sources.of_split(run, split, None, roots)
@@ -185,7 +186,7 @@ def measure(
         if examples is not None:
             comparing.keep(run, split, measured, predictions, examples)
         # Last, since an interruption here loses nothing of the run's own.
-        _keep(run, evaluation.beside_baselines(run, report, predictions, measured, roots, say))
+        _keep(run, evaluation.beside_baselines(run, report, predictions, measured, roots, say), whole=True)
         from ostinato.probes.run_pictures import draw
 
         if paths := draw(run, report, curve, predictions, measured):
@@ -254,9 +255,9 @@ def loaded_runs(runs: Runs, device: str, say: Callable[[str], None] = _silent) -
     return loaded
 
 
-def _keep(run: Run, report: Report) -> None:
-    """Writes a report into the run and its card."""
-    run.bundle.metrics[report.split] = report.to_json()
+def _keep(run: Run, report: Report, *, whole: bool = False) -> None:
+    """Writes a report into the run and its card; a whole one has baselines, even if none could be measured."""
+    run.bundle.metrics[report.split] = ({"baselines": {}} if whole else {}) | report.to_json()
     bundles.save_metrics(run.folder, run.bundle.metrics)
     bundles.write_card(run.folder, run.bundle, run.graph.parts())
 

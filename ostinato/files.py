@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ostinato.errors import DataError
 
 PARTIAL = ".partial"
 """The ending of temporary names; a file with it was never finished and may be deleted."""
+CHECKSUM = "checksum"
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
@@ -29,6 +31,23 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def with_checksum(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values with the sha256 of all of them as `checksum`."""
+    return {**plain, CHECKSUM: hashlib.sha256(json.dumps(plain).encode()).hexdigest()}
+
+
+def without_checksum(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What `with_checksum` was given; what has no checksum is as it is.
+
+    Errors:
+        ValueError: a value was changed since.
+    """
+    rest = {key: value for key, value in plain.items() if key != CHECKSUM}
+    if CHECKSUM in plain and with_checksum(rest) != plain:
+        raise ValueError("it is not what was written: its checksum differs")
+    return rest
 
 
 def write(path: str | Path, data: bytes | str) -> None:

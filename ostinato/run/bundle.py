@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ostinato.errors import BundleError
-from ostinato.files import as_json, write
+from ostinato.files import as_json, with_checksum, without_checksum, write
 from ostinato.recipe.migrate import migrate, new_path, report_today
 
 VERSION = 2
@@ -76,6 +76,11 @@ class Bundle:
     members: dict[str, int] = field(default_factory=dict)
     renamed: list[str] = field(default_factory=list)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether metrics are there to their end: those of the baselines come last."""
+        return any("baselines" in report for report in self.metrics.values())
+
 
 def versions() -> dict[str, str]:
     """What a number may depend on: packages, Python, processor."""
@@ -91,10 +96,8 @@ def versions() -> dict[str, str]:
 
 def describe(folder: Path, bundle: Bundle) -> None:
     """Writes all but the weights; before training too, so that a run can be resumed from what was fitted."""
-    plain = {
-        "version": VERSION,
-        **{key: value for key, value in vars(bundle).items() if key not in ("metrics", "renamed")},
-    }
+    kept = {key: value for key, value in vars(bundle).items() if key not in ("metrics", "renamed")}
+    plain = with_checksum({"version": VERSION, **kept})
     write(folder / DESCRIPTION, json.dumps(plain, ensure_ascii=False, indent=1).encode())
 
 
@@ -134,11 +137,11 @@ def load(folder: Path) -> Bundle:
         problem = "the folder holds no bundle.json" if folder.is_dir() else "there is no such folder"
         raise BundleError(f"{folder}: {problem}; give the run folder that `ostinato train` prints at its end")
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = without_checksum(json.loads(path.read_text(encoding="utf-8")))
         version = plain["version"]
         if not isinstance(version, int):
             raise TypeError(f"its version is {version!r}")
-    except (ValueError, KeyError, TypeError, RecursionError) as why:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as why:
         raise BundleError(f"{path}: damaged ({why}); restore the file or train again") from None
     if version > VERSION:
         raise BundleError(
@@ -160,9 +163,15 @@ def load(folder: Path) -> Bundle:
         wrong = [name for name, value in vars(bundle).items() if not isinstance(value, dict) and name != "renamed"]
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")
-        return bundle
     except (TypeError, ValueError, AttributeError, RecursionError) as why:
         raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
+    try:
+        _lines_of(bundle.metrics)
+    except (TypeError, ValueError, AttributeError, KeyError) as why:
+        raise BundleError(
+            f"{metrics}: damaged ({why!r}); delete it, and `ostinato evaluate {folder}` measures again"
+        ) from None
+    return bundle
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -207,16 +216,7 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         total = sum(bundle.members.values())
         listed = ", ".join(f"{name} ({count / total:.0%})" for name, count in bundle.members.items())
         lines += [f"The answers are averages of members, of which these are the first one's parts: {listed}.", ""]
-    lines += ["## Metrics", ""]
-    for split, report in bundle.metrics.items():
-        lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", ""]
-        lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
-        for name, metrics in report["outputs"].items():
-            lines += [
-                f"| {name} | {metric} | {of['value']:.4g} | {of['low']:.4g} to {of['high']:.4g} | {of['method']} |"
-                for metric, of in metrics.items()
-            ]
-        lines.append("")
+    lines += ["## Metrics", "", *_lines_of(bundle.metrics)]
     lines += [] if bundle.metrics else ["Not measured yet: `ostinato evaluate RUN --split test`.", ""]
     lines += ["## Training data", ""]
     lines += [
@@ -231,6 +231,21 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
     ]
     lines += ["## Versions", "", *(f"- {name} {version}" for name, version in bundle.versions.items()), ""]
     return "\n".join(lines)
+
+
+def _lines_of(metrics: dict[str, Any]) -> list[str]:
+    """The metrics of the card."""
+    lines = []
+    for split, report in metrics.items():
+        lines += [f"On `{split}`, {report['examples']:,} examples, with 95 % intervals:", ""]
+        lines += ["| output | metric | value | interval | method |", "|---|---|---|---|---|"]
+        for name, measured in report["outputs"].items():
+            lines += [
+                f"| {name} | {metric} | {of['value']:.4g} | {of['low']:.4g} to {of['high']:.4g} | {of['method']} |"
+                for metric, of in measured.items()
+            ]
+        lines.append("")
+    return lines
 
 
 def write_card(folder: Path, bundle: Bundle, parts: dict[str, int]) -> None:

@@ -208,7 +208,7 @@ def is_finished(planned: Planned) -> bool:
         began = bundles.load(planned.folder)
     except BundleError:
         return False
-    if not began.metrics or not (planned.folder / bundles.WEIGHTS).is_file():
+    if not began.is_measured or not (planned.folder / bundles.WEIGHTS).is_file():
         return False
     recipe = as_it_began(planned.recipe, began, planned.folder)
     now, before = recipe.plain(), filled(began.recipe)

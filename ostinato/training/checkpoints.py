@@ -29,7 +29,8 @@ from ostinato import files
 from ostinato.errors import BundleError, ConfigError
 from ostinato.training.averages import mean
 
-VERSION = 1
+VERSION = 2
+"""From version 2 on, the state has a checksum."""
 _KEPT = 2
 """Checkpoints kept: should the newest be damaged, the one before it leads to the same weights."""
 _NAME = re.compile(r"checkpoint-(\d{4,})-(\d{7,})")
@@ -77,7 +78,7 @@ class Checkpoints:
                 )
                 digests[name] = hashlib.sha256(data).hexdigest()
                 files.write_synced(new / f"{name}.safetensors", data)
-            whole = {"version": VERSION, "sha256": digests, **state}
+            whole = files.with_checksum({"version": VERSION, "sha256": digests, **state})
             files.write_synced(new / "state.json", json.dumps(whole, indent=1, allow_nan=True))
         self._tidy()
 
@@ -190,15 +191,17 @@ def _state(path: Path) -> dict[str, Any]:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError) as problem:
         raise _Damaged(f"{path}: damaged, state.json cannot be read ({type(problem).__name__})") from None
-    if not isinstance(state, dict) or "version" not in state or "sha256" not in state:
+    version = state.get("version") if isinstance(state, dict) else None
+    if not isinstance(version, int) or not isinstance(state.get("sha256"), dict):
         raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
-    if not isinstance(state["version"], int) or not isinstance(state["sha256"], dict):
-        raise _Damaged(f"{path}: damaged, state.json is not a checkpoint's")
-    if state["version"] > VERSION:
-        raise BundleError(
-            f"{path}: of checkpoint version {state['version']}, known are those up to {VERSION}; update Ostinato"
-        )
-    return state
+    if version > VERSION:
+        raise BundleError(f"{path}: of checkpoint version {version}, known are those up to {VERSION}; update Ostinato")
+    try:
+        if version == VERSION and files.CHECKSUM not in state:
+            raise ValueError("it has no checksum")
+        return files.without_checksum(state)
+    except ValueError as problem:
+        raise _Damaged(f"{path}: damaged, state.json: {problem}") from None
 
 
 def _tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:

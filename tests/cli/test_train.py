@@ -72,6 +72,22 @@ def test_resume_where_nothing_stands_starts_and_on_a_finished_run_says_so(here, 
     said = cli("train", "tiny.yaml", "--out", "run", "--resume")
     assert said.code == 0 and "this run is finished (2 epochs); raise training.epochs" in said.err
     assert weights(here / "run") == before
+    metrics = here / "run/metrics.json"
+    whole, examples = metrics.read_text(), here / "examples.safetensors"
+    # As a kill leaves it while baselines are measured.
+    killed = json.loads(whole)
+    assert killed["test"].pop("baselines") == {}
+    metrics.write_text(json.dumps(killed))
+    again = cli("train", "tiny.yaml", "--out", "run", "--resume", "--examples", examples)
+    assert again.code == 0 and json.loads(metrics.read_text()) == json.loads(whole)
+    written = examples.read_bytes()
+    examples.unlink()
+    assert cli("train", "tiny.yaml", "--out", "run", "--resume", "--examples", examples).code == 0
+    assert examples.read_bytes() == written
+    metrics.write_text('{"valid": 5}')
+    assert "delete it, and `ostinato evaluate run`" in cli("train", "tiny.yaml", "--out", "run", "--resume").err
+    metrics.unlink()
+    assert cli("evaluate", "run").code == 0 and json.loads(metrics.read_text())["test"]["outputs"]
 
 
 def test_a_finished_run_takes_up_another_search_and_is_measured_anew(here, cli):

@@ -80,7 +80,9 @@ def test_weights_of_another_model_are_refused(copy):
 
 def changed(copy, **changes):
     path = copy / bundles.DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    plain = json.loads(path.read_text()) | changes
+    plain.pop("checksum", None)
+    path.write_text(json.dumps(plain))
 
 
 def test_a_newer_version_is_refused_and_an_unknown_older_one_too(copy):
@@ -95,6 +97,7 @@ def test_a_newer_version_is_refused_and_an_unknown_older_one_too(copy):
 def test_an_older_version_is_migrated_step_by_step(copy, monkeypatch):
     plain = json.loads((copy / bundles.DESCRIPTION).read_text())
     plain["chosen_because"] = plain.pop("reasons")
+    del plain["checksum"]
     (copy / bundles.DESCRIPTION).write_text(json.dumps(plain | {"version": 0}))
     monkeypatch.setitem(
         bundles.MIGRATIONS,
@@ -126,7 +129,34 @@ def test_a_damaged_description_is_told(copy, content):
         bundles.load(copy)
 
 
-@pytest.mark.parametrize("content", ["{", "\udcff", "[]", "[" * 100_000], ids=range(4))
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain["recipe"]["inputs"]["x"]["encoder"].update(hidden_size=1_000_000),
+        lambda plain: plain["recipe"]["inputs"]["x"]["encoder"].update(layers=100_000),
+        lambda plain: plain["modalities"].update({"inputs.x": []}),
+        lambda plain: plain["lengths"].update(y=None),
+        lambda plain: plain["lengths"].update(y=1e400),
+        lambda plain: plain["reasons"].clear(),
+    ],
+)
+def test_a_value_that_was_changed_since_is_noticed_before_anything_is_built_of_it(copy, change):
+    path = copy / bundles.DESCRIPTION
+    plain = json.loads(path.read_text())
+    change(plain)
+    path.write_text(json.dumps(plain))
+    with pytest.raises(BundleError, match="bundle.json: damaged .*checksum differs.*train again"):
+        ostinato.load(copy)
+
+
+MEASURED = '{"valid": {"examples": 2, "outputs": {"y": {"bleu": {"value": "x", "low": 1, "high": 2, "method": ""}}}}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "\udcff", "[]", "[" * 100_000, '{"valid": 5}', '{"valid": {"examples": 5}}', MEASURED],
+    ids=range(7),
+)
 def test_damaged_metrics_are_told(copy, content):
     (copy / bundles.METRICS).write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(BundleError, match="damaged"):
@@ -148,6 +178,7 @@ def test_the_card_says_what_it_is_how_good_and_with_what(copy):
 
 def test_metrics_that_are_not_finite_are_null_in_the_file_and_themselves_when_it_is_read(copy):
     report = {
+        "examples": 8,
         "outputs": {"y": {"perplexity": {"value": math.inf, "low": 2.0, "high": math.nan, "method": "bootstrap"}}}
     }
     bundles.save_metrics(copy, {"test": report})

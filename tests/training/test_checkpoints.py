@@ -105,7 +105,7 @@ def test_positions_are_ordered_by_number(tmp_path):
     assert checkpoints.newest().name == "checkpoint-0010-10000000"
 
 
-@pytest.mark.parametrize("damage", ["no state", "broken state", "deep state", "odd state", "short", "one bit", "gone"])
+@pytest.mark.parametrize("damage", ["no state", "broken state", "deep state", "odd state", "other place", "no checksum", "short", "one bit", "gone"])
 def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
     checkpoints, notes = saved(tmp_path, [1, 2]), []
     state, weights = (checkpoints.newest() / name for name in ("state.json", "model.safetensors"))
@@ -115,6 +115,8 @@ def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
         "broken state": lambda: state.write_text('{"version": 1'),
         "deep state": lambda: state.write_text("[" * 100_000),
         "odd state": lambda: state.write_text('{"version": "x", "sha256": {}}'),
+        "other place": lambda: rewritten(state, averaged_epochs=5),
+        "no checksum": lambda: rewritten(state, checksum=None),
         "short": lambda: weights.write_bytes(data[:-1]),
         "one bit": lambda: weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1])),
         "gone": weights.unlink,
@@ -123,6 +125,11 @@ def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
     assert "checkpoint-0002" in notes[0] and "continuing from checkpoint-0001" in notes[0]
     checkpoints.save(2, 0, {"best_epoch": None, "averaged_epochs": []}, {"model": {"w": torch.zeros(1)}})
     assert checkpoints.latest(pytest.fail).tensors["model"]["w"][0] == 0
+
+
+def rewritten(path, **changes):
+    plain = {key: value for key, value in {**json.loads(path.read_text()), **changes}.items() if value is not None}
+    path.write_text(json.dumps(plain))
 
 
 def test_when_none_is_whole_it_is_said(tmp_path):
