@@ -38,9 +38,11 @@ ROOMS = {
 CONTRACT = "contract"
 """The file of a room that holds its abstract class, and no member."""
 
-Count = Annotated[int, Field(ge=1)]
+MOST = 2**31 - 1
+"""The largest whole number of a recipe: torch, numpy and the kernels hold it in 32 bits."""
+Count = Annotated[int, Field(ge=1, le=MOST)]
 """A whole number from 1 up: sizes, layers, widths."""
-Whole = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, Field(ge=0, le=MOST)]
 """A whole number from 0 up."""
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """A probability below 1: dropout, smoothing, momentum."""
@@ -55,7 +57,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Settings(BaseModel):
     """Frozen settings of one component, derived from its constructor's keyword-only parameters."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def model_post_init(self, _: Any) -> None:
         # Which member it is counts as set: a GRU without options must not turn into its slot's default.

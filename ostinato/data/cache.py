@@ -151,6 +151,7 @@ def encode(
     }
     content = json.dumps([FORMAT, table.digest(), facts], sort_keys=True)
     entry = folder / hashlib.sha256(content.encode()).hexdigest()
+    _sweep(folder)
     if not _whole(entry):
         try:
             with explained(folder):
@@ -221,7 +222,6 @@ class _Writer:
 def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[str, str], entry: Path) -> None:
     """Encodes into a folder of another name, then gives it its own; whoever is first wins, and all content is equal."""
     entry.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(entry)
     unfinished = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.tmp")
     unfinished.mkdir()
     try:
@@ -282,10 +282,13 @@ def _files(folder: Path, kept: Mapping[str, Any]) -> Iterator[tuple[str, str, Pa
             yield name, part, folder / f"{at}.{part}.bin", kind, shape
 
 
-def _sweep(entry: Path) -> None:
-    """Removes what killed processes left of this entry: nothing was written there for an hour."""
-    for left in entry.parent.glob(f"{entry.name}.*.tmp"):
-        times = [path.stat().st_mtime for path in (left, *left.glob("*"))]
+def _sweep(folder: Path) -> None:
+    """Removes what killed processes left of entries: nothing was written there for an hour."""
+    for left in folder.glob("*.tmp"):
+        try:
+            times = [path.stat().st_mtime for path in (left, *left.glob("*"))]
+        except OSError:
+            continue  # Another process removes or renames it.
         if time.time() - max(times) > ABANDONED_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
 

@@ -24,6 +24,7 @@ from ostinato.model.batch import Batch
 from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
+from ostinato.model.memory import within_memory
 from ostinato.registry import Settings, build, component
 from ostinato.steps import Layout, Steps
 
@@ -356,6 +357,7 @@ def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:
     """The component, or its refusal with its place in the recipe in front."""
     try:
-        return build(settings, room, *positional)
+        with within_memory():
+            return build(settings, room, *positional)
     except ConfigError as why:
         raise ConfigError(f"{place}: {why}") from None

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 
 from ostinato.model.columns import input_settings, output_settings
 from ostinato.recipe.migrate import VERSION
-from ostinato.registry import Room, Settings, component, derive, names, open_slots
+from ostinato.registry import Count, Room, Settings, component, derive, names, open_slots
 
 Source = str | list[str] | dict[str, str | list[str]]
 """A file, several files one after the other, or one text file per column; of these several too."""
@@ -22,7 +22,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, date) else value
 
 
-Moment = Annotated[Annotated[int, Field(ge=1)] | str | None, BeforeValidator(_as_text)]
+Moment = Annotated[Count | str | None, BeforeValidator(_as_text)]
 
 
 class Ends(Settings):
@@ -53,7 +53,7 @@ class Data(Settings):
     time: str | None = None
     series: str | None = None
     split: Ends | None = None
-    season: Annotated[int, Field(ge=1)] | None = None
+    season: Count | None = None
 
 
 @functools.cache

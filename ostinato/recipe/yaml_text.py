@@ -8,6 +8,9 @@ from typing import Any
 
 from ostinato.errors import ConfigError
 
+MOST_LETTERS, MOST_WORDS = 1 << 20, 20_000
+"""A recipe that is longer is something else, or a generated one whose files belong into a folder or a table."""
+
 
 def parse_yaml(text: str, origin: str) -> Any:
     """YAML 1.2 to plain values; aliases and unknown tags are refused, duplicate keys too. A date is a text, as 1.2
@@ -22,7 +25,12 @@ def parse_yaml(text: str, origin: str) -> Any:
 
     Undated.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
+        for number, event in enumerate(YAML(typ="safe", pure=True).parse(text[: MOST_LETTERS + 1])):
+            if number > MOST_WORDS or len(text) > MOST_LETTERS:
+                raise ConfigError(
+                    f"{origin}: longer than a recipe may be, {MOST_WORDS:,} words and {MOST_LETTERS:,} characters; where"
+                    " it names many files, put their rows into one, or name a folder with a manifest"
+                )
             if isinstance(event, AliasEvent):
                 raise ConfigError(
                     f"{origin}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not allowed; write it"

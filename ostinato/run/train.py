@@ -17,7 +17,7 @@ import torch
 from ostinato.data.examples import Examples
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.files import PARTIAL, explained, write
+from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.duration import Pace, within
 from ostinato.preprocessing.forecasting import warm_windows
@@ -140,6 +140,7 @@ def begin(
     """
     say = listeners.notes
     began = claim(folder, resume, overwrite)
+    sweep(folder)
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
     start = began is None or Checkpoints(folder / bundles.CHECKPOINTS).newest() is None

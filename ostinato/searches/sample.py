@@ -66,7 +66,7 @@ class Sample(Search):
         max_length: Count | None = None,
         min_length: Whole = 0,
         stop: StopTexts = (),
-        seed: int = 0,
+        seed: Whole = 0,
     ):
         check_lengths("sample", min_length, max_length)
         self.temperature = temperature

@@ -26,7 +26,7 @@ from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, filled, named_alike
 from ostinato.training.task import Interrupted
 
-MAIN = "from ostinato.cli.main import main; main()"
+MAIN = "from ostinato.sweeps.child import follow_parent; follow_parent(); from ostinato.cli.main import main; main()"
 SEED = "training.seed"
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -291,7 +291,7 @@ def process(jobs: int) -> Start:
         with explained(planned_run.folder):
             child = subprocess.Popen(
                 [sys.executable, "-c", MAIN, *planned_run.words, *keep],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=None if is_live else subprocess.PIPE,
                 encoding="utf-8",

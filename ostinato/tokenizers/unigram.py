@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from tokenizers import models, trainers
 
-from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import ByteLevel, alphabet, readable
-from ostinato.tokenizers.contract import Tokenizer
+from ostinato.tokenizers.contract import Pieces, Tokenizer
 
 
 class Unigram(Tokenizer):
@@ -28,7 +27,7 @@ class Unigram(Tokenizer):
     exact = True
     subword = True
 
-    def __init__(self, *, size: Count = 8000):
+    def __init__(self, *, size: Pieces = 8000):
         self._limit = size
         self._model = ByteLevel()
 

@@ -16,14 +16,13 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
 from ostinato.layers.vocabulary import tables_of
-from ostinato.registry import Count, Positive, Rate, Room, Settings, build, component, names
+from ostinato.registry import Count, Positive, Rate, Room, Settings, Whole, build, component, names
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
 from ostinato.training.checkpoints import (
@@ -116,7 +115,7 @@ class Training:
         checkpoint_seconds: Positive = 60.0,
         report_every: Count = 100,
         tensorboard: bool = False,
-        seed: Annotated[int, Field(ge=0)] = 1,
+        seed: Whole = 1,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ):
         if batch_steps is not None and batch_rows is not None:

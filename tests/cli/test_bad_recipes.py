@@ -128,6 +128,8 @@ def test_a_recipe_that_is_not_there_is_told_with_the_nearest(here, refused):
         (b"inputs: {}\noutputs: {}\n", ["line 1, inputs", "at least one", "line 2, outputs"]),
         (b"inputs: {a: text}\n", ["outputs", "is needed and missing"]),
         (b"inputs: {1: text}\noutputs: {b: text}\n", ["inputs", "string"]),
+        (b"x:\n" + b"".join(b" k%d: 1\n" % k for k in range(20_000)), ["20,000 words", "folder with a manifest"]),
+        (b"x: " + b"y" * (1 << 20), ["1,048,576 characters"]),
     ],
 )
 def test_what_is_no_recipe_is_refused(here, refused, content, says):
@@ -149,6 +151,11 @@ def test_what_is_no_recipe_is_refused(here, refused, content, says):
         ),
         ("outputs.enn.head.dropout=0", ["outputs.enn: there is no output 'enn'; did you mean 'en'?"]),
         ("outputs.de.horizon=48", ["outputs.de: there is no output 'de'", "allowed here: en"]),
+        ("training.batch_rows=1000000000000000000", ["training.batch_rows", "less than or equal to 2147483647"]),
+        ("training.seed=18446744073709551616", ["training.seed", "less than or equal to 2147483647"]),
+        ("training.optimizer.learning_rate=.inf", ["training.optimizer.learning_rate", "finite"]),
+        ("inputs.de.encoder.hidden_size=1000000", ["inputs.de.encoder", "more memory than this machine has"]),
+        ("inputs.de.tokenizer={type: bpe, size: 1000000000000}", ["inputs.de.tokenizer.size", "to 10000000"]),
     ],
 )
 def test_a_set_that_fits_nowhere_is_told(here, refused, one, says):

@@ -229,21 +229,20 @@ def test_a_killed_writer_leaves_no_entry_and_its_remains_are_swept(tmp_path, mon
     assert left[0].exists(), "what another process may still be writing is left alone"
     for path in (left[0], *left[0].iterdir()):
         os.utime(path, (time.time() - 4000,) * 2)
-    (data.folder / "entry.json").unlink()
     encoded(tmp_path)
     assert not left[0].exists()
 
 
 def test_two_processes_may_make_one_entry_at_once(tmp_path, monkeypatch):
-    write, depth = cache._sweep, []
+    write, depth = cache._write, []
 
-    def other_is_faster(entry):
-        write(entry)
+    def other_is_faster(*entry):
         if not depth:
             depth.append(1)
             encoded(tmp_path)
+        write(*entry)
 
-    monkeypatch.setattr(cache, "_sweep", other_is_faster)
+    monkeypatch.setattr(cache, "_write", other_is_faster)
     assert encoded(tmp_path).steps("a", [0]).values.tolist() == [97, 98, 99]
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -2,6 +2,9 @@
 training."""
 
 import dataclasses
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -135,3 +138,10 @@ def test_a_process_tells_its_status_its_last_words_and_its_memory(recipe, tmp_pa
     ended = sweeping.process(1)(wrong, lambda _: None)
     assert ended.code == 2 and "ConfigError: there is no recipe nowhere.yaml" in ended.notes
     assert ended.peak_memory > 1 << 20
+
+
+def test_a_run_ends_when_the_sweep_is_killed():
+    waits = "from ostinato.sweeps.child import follow_parent; import time; follow_parent(); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE)
+    child.stdin.close()  # As the end of its parent does.
+    assert child.wait(30) == -signal.SIGTERM

@@ -1,11 +1,11 @@
 """What a schedule is: the factor of the learning rate, from the number of updates and what validation measured."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from ostinato.registry import Whole
 
-Updates = Annotated[int, Field(ge=0)]
+Updates = Whole
 """A number of updates, 0 for none."""
 
 
