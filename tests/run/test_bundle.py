@@ -179,7 +179,7 @@ def test_the_card_says_what_it_is_how_good_and_with_what(copy):
 def test_metrics_that_are_not_finite_are_null_in_the_file_and_themselves_when_it_is_read(copy):
     report = {
         "examples": 8,
-        "outputs": {"y": {"perplexity": {"value": math.inf, "low": 2.0, "high": math.nan, "method": "bootstrap"}}}
+        "outputs": {"y": {"perplexity": {"value": math.inf, "low": 2.0, "high": math.nan, "method": "bootstrap"}}},
     }
     bundles.save_metrics(copy, {"test": report})
     text = (copy / bundles.METRICS).read_text()

@@ -105,7 +105,10 @@ def test_positions_are_ordered_by_number(tmp_path):
     assert checkpoints.newest().name == "checkpoint-0010-10000000"
 
 
-@pytest.mark.parametrize("damage", ["no state", "broken state", "deep state", "odd state", "other place", "no checksum", "short", "one bit", "gone"])
+@pytest.mark.parametrize(
+    "damage",
+    ["no state", "broken state", "deep state", "odd state", "other place", "no checksum", "short", "one bit", "gone"],
+)
 def test_damage_is_found_and_the_checkpoint_before_is_taken(tmp_path, damage):
     checkpoints, notes = saved(tmp_path, [1, 2]), []
     state, weights = (checkpoints.newest() / name for name in ("state.json", "model.safetensors"))
