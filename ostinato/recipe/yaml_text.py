@@ -28,8 +28,8 @@ def parse_yaml(text: str, origin: str) -> Any:
         for number, event in enumerate(YAML(typ="safe", pure=True).parse(text[: MOST_LETTERS + 1])):
             if number > MOST_WORDS or len(text) > MOST_LETTERS:
                 raise ConfigError(
-                    f"{origin}: longer than a recipe may be, {MOST_WORDS:,} words and {MOST_LETTERS:,} characters; where"
-                    " it names many files, put their rows into one, or name a folder with a manifest"
+                    f"{origin}: longer than a recipe may be, {MOST_WORDS:,} words and {MOST_LETTERS:,} characters;"
+                    " where it names many files, put their rows into one, or name a folder with a manifest"
                 )
             if isinstance(event, AliasEvent):
                 raise ConfigError(
