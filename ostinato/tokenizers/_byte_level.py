@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Annotated
 
+from pydantic import Field
 from tokenizers import Tokenizer as Library
 from tokenizers import models, pre_tokenizers, trainers
+
+Pieces = Annotated[int, Field(ge=1, le=10_000_000)]
+"""How many pieces to aim at: for more the library that finds them has no room."""
 
 
 def readable(piece: bytes | str) -> str:

@@ -2,12 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
-
-Pieces = Annotated[int, Field(ge=1, le=10_000_000)]
-"""How many pieces to aim at: for more the library that finds them has no room."""
+from typing import Any, ClassVar
 
 
 class Tokenizer(ABC):

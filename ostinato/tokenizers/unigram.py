@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from tokenizers import models, trainers
 
-from ostinato.tokenizers._byte_level import ByteLevel, alphabet, readable
-from ostinato.tokenizers.contract import Pieces, Tokenizer
+from ostinato.tokenizers._byte_level import ByteLevel, Pieces, alphabet, readable
+from ostinato.tokenizers.contract import Tokenizer
 
 
 class Unigram(Tokenizer):
