@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -55,6 +55,7 @@ from ostinato.training.curve import Curve
 from ostinato.training.task import Listeners, Progress
 
 if TYPE_CHECKING:
+    from ostinato.probes.kinds.contract import Finding
     from ostinato.probes.summaries import Embedding
 
 OneRun = Run | Path | str
@@ -389,6 +390,63 @@ def errors(
     if output is not None:
         say(f"{output}: {write_table(output, report.records(loaded)):,} rows")
     return report
+
+
+def probe(
+    source: OneRun | Recipe,
+    name: str,
+    *,
+    at: Literal["start", "end"] | None = None,
+    rows: int = 32,
+    steps: int = 256,
+    split: str | None = None,
+    data: Any = None,
+    picture: Path | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    roots: Sequence[Path] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
+) -> Finding:
+    """What a probe sees of a model, which stays as it is.
+
+    Args:
+        source: a run, or a recipe, whose model is looked at before training.
+        name: of the probe, such as `gradients`.
+        at: start: with the weights that the seed draws; end: the trained ones. By default what there is.
+        rows: how many examples are read.
+        steps: the longest example that is read whole.
+        split: of the examples; test by default where there is one, of a recipe valid.
+        data: other rows with the same columns; of a recipe in place of its own, by split.
+        picture: a file for the picture.
+        options: settings of the probe.
+        roots: folders of data sets.
+        device: to compute on, where a run is loaded.
+        say: receives notes.
+
+    Errors:
+        ConfigError: a recipe has no trained weights; an option is refused; the model has nothing to see.
+        DataError: no example can be read, or the picture cannot be written.
+    """
+    from ostinato.probes.probe import made
+    from ostinato.probes.probe import probe as put
+
+    kind = made(name, options)
+    if isinstance(source, Recipe):
+        if at == "end":
+            raise ConfigError(f"--at end: {source.origin} is not trained; give the folder of its run, or --at start")
+        run = run_train.untrained(source, roots=roots, data=data or {}, say=say)
+        split, data = split or "valid", (data or {}).get(split or "valid")
+    else:
+        (run,) = loaded_runs(source, device, say)
+        if at == "start":
+            graph = run_train.initial(run.recipe, run.modalities).to(run.device)
+            run = Run(run.recipe, run.bundle, run.modalities, graph)
+    examples = row_sources.of_split(run, row_sources.default_split(run, split, data), data, roots)
+    finding = put(run, examples, kind, rows=rows, steps=steps, say=say)
+    if picture is not None:
+        finding.draw(picture)
+        say(f"picture: {picture}")
+    return finding
 
 
 def compare(

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         Values,
         Worded,
     )
+    from ostinato.probes.kinds.contract import Finding, Probe, Subject
     from ostinato.raw.schemes import Legal
     from ostinato.registry import Count, NonNegative, Positive, Rate, Room, SameAs, Settings, Share, Whole, build, make
     from ostinato.searches.contract import Hypothesis, Search

@@ -33,6 +33,7 @@ ROOMS = {
     "searches": "ostinato.searches",
     "optimizers": "ostinato.training.optimizers",
     "schedules": "ostinato.training.schedules",
+    "probes": "ostinato.probes.kinds",
 }
 
 CONTRACT = "contract"

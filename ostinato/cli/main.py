@@ -28,6 +28,7 @@ VERBS = (
     "score",
     "compare",
     "embed",
+    "probe",
     "data",
 )
 

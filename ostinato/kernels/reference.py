@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ostinato.kernels.contract import Product, Recurrence, State
+from ostinato.kernels.watch import watching
 from ostinato.steps import Layout
 
 
@@ -22,11 +23,12 @@ def scan(
     """A whole ragged batch, sequences from longest to shortest, each step over those still alive; see `Kernel`.
 
     The input's products are made for all steps at once, and so are the weights' gradients (`DeferredLinear`). A cell
-    that computes all steps at once (`Cell.parallel`) does so.
+    that computes all steps at once (`Cell.parallel`) does so, unless its states are watched.
     """
     if not layout.longest:
         return state[0].new_zeros(0, state[0].shape[1]), state
-    if cell.parallel:
+    watch = watching()
+    if cell.parallel and watch is None:
         return _whole(cell, x, state, layout, reverse)
     order = layout.order
     state = tuple(part.index_select(0, order) for part in state)
@@ -43,7 +45,8 @@ def scan(
     ended: list[State] = []
     hidden = []
     width = len(layout)
-    for gates_x in gates:
+    added = None if watch is None else watch.show_states(cell, state, layout, reverse, into)
+    for number, gates_x in enumerate(gates):
         if (alive := len(gates_x)) < width:
             ended.append(tuple(part[alive:] for part in state))
             state = tuple(part[:alive] for part in state)
@@ -51,6 +54,8 @@ def scan(
             step_products = _masked(products, mask[:alive])
         width = alive
         state = cell.step(gates_x, state, step_products)
+        if added is not None:
+            state = tuple(part + zeros for part, zeros in zip(state, added[number]))
         hidden.append(state[0])
     last = tuple(torch.cat([parts[k] for parts in (state, *reversed(ended))]) for k in range(len(state)))
     return _Permuted.apply(torch.cat(hidden), back, into), _unsorted(last, order)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.kernels.products import linear
+from ostinato.kernels.watch import shown
 from ostinato.layers.dropout import Dropout
 from ostinato.registry import Rate
 from ostinato.steps import Layout, Steps
@@ -124,4 +125,4 @@ class ConvolutionBlock(nn.Module):
             if last is not None:
                 after.append(last)
         around = steps.values if self.around is None else linear(steps.values, self.around.weight)
-        return read.with_values((read.values + around).relu()), tuple(after)
+        return read.with_values(shown(self, (read.values + around).relu(), steps.layout)), tuple(after)

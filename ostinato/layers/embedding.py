@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ostinato.errors import ConfigError
+from ostinato.kernels.watch import shown
 from ostinato.layers.characters import FILTERS, WIDTH, Characters
 from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.registry import Settings
@@ -174,16 +175,18 @@ class Embedding(nn.Module):
         self.learnt.weight.copy_(vectors)
 
     def forward(self, steps: Steps) -> Steps:
-        values = steps.values
+        return steps.with_values(shown(self, self._embedded(steps.values), steps.layout, is_input=True))
+
+    def _embedded(self, values: Tensor) -> Tensor:
         if not self.numbered:
-            return steps.with_values(self.learnt((values.nan_to_num() if self.may_miss else values).to(self.one.dtype)))
+            return self.learnt((values.nan_to_num() if self.may_miss else values).to(self.one.dtype))
         if self.characters is not None:
-            return steps.with_values(torch.cat([self._numbered(values[:, 0]), self.characters(values[:, 1:])], 1))
+            return torch.cat([self._numbered(values[:, 0]), self.characters(values[:, 1:])], 1)
         if not self.may_miss:
-            return steps.with_values(self._numbered(values))
+            return self._numbered(values)
         values = self._with_unknown(values)
         known = (values != MISSING).unsqueeze(1)
-        return steps.with_values(self._looked_up(values.clamp(min=0)) * known)
+        return self._looked_up(values.clamp(min=0)) * known
 
     def _numbered(self, numbers: Tensor) -> Tensor:
         return self._looked_up(self._with_unknown(numbers))

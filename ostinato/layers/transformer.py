@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.kernels.products import linear
+from ostinato.kernels.watch import shown
 from ostinato.layers.dropout import dropped
 from ostinato.layers.ragged_attention import Cached, Groups, Sight
 from ostinato.steps import Steps
@@ -354,6 +355,7 @@ class TransformerStack(nn.Module):
         for place, layer in enumerate(self.layers):
             own = attend if fresh else partial(attend, place=place)
             x, keys_values = layer(x, place, own, rotation, sources)
+            x = shown(layer, x, layout)
             new.append(keys_values)
         x = x if self.norm is None else self.norm(x)
         return steps.with_values(x), cached.extended(torch.cat(new, 1)) if cached is not None and keep else None

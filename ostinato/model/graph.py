@@ -315,7 +315,7 @@ class Graph(nn.Module):
         the first."""
         seen: set[nn.Parameter] = set()
         numbers = {}
-        for place, module in self._places().items():
+        for place, module in self.places().items():
             own = set(module.parameters()) - seen
             numbers[place] = sum(parameter.numel() for parameter in own)
             seen |= own
@@ -324,7 +324,7 @@ class Graph(nn.Module):
     def recurrences(self) -> dict[str, str]:
         """How the recurrences of each encoder and head are computed, and why where it is not the native kernel."""
         backends: dict[str, list[str]] = {}
-        for place, module in self._places().items():
+        for place, module in self.places().items():
             for cell in module.modules():
                 if isinstance(cell, Cell) and (name := backend(cell)) not in backends.setdefault(place, []):
                     backends[place].append(name)
@@ -332,7 +332,8 @@ class Graph(nn.Module):
                 backends[place].append(f"targets step by step in Python ({why})")
         return {place: "; ".join(names) for place, names in backends.items()}
 
-    def _places(self) -> dict[str, nn.Module]:
+    def places(self) -> dict[str, nn.Module]:
+        """Each encoder, join and head by its place in the recipe; one that inputs share at the first."""
         rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
         return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
 

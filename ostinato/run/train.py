@@ -18,6 +18,7 @@ from ostinato.data.examples import Examples
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, sweep, write
+from ostinato.modalities.contract import Modality
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.duration import Pace, within
 from ostinato.preprocessing.forecasting import warm_windows
@@ -191,6 +192,23 @@ def begin(
         )
     task = _task(run, prepared, device, validate, warm=bool(warm))
     return Session(run, began, training, task, _with_lines(listeners, settings), resume, prepared.splits["valid"])
+
+
+def untrained(recipe: Recipe, *, roots: Sequence[Path], data: Mapping[str, Any], say: Callable[[str], None]) -> Run:
+    """A model as its seed draws it, in memory, before what has a closed form is solved for."""
+    prepared = prepare(recipe, roots=roots, data=data, say=say)
+    graph = initial(prepared.recipe, prepared.modalities)
+    for name, vectors in prepared.starts.items():
+        graph.start_from(name, vectors.table)
+    return Run(prepared.recipe, _bundle(prepared, roots), prepared.modalities, graph)
+
+
+def initial(recipe: Recipe, modalities: Mapping[str, Modality]) -> Graph:
+    """The network as the recipe's seed draws it; what is drawn elsewhere stays what it would be."""
+    settings = recipe.settings
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.training.seed)
+        return Graph(settings.inputs, settings.outputs, modalities).eval()
 
 
 def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm: bool = False) -> Task:

@@ -17,7 +17,8 @@ from ostinato.testing import _modules
 from ostinato.testing._modules import LENGTHS, ROWS, Sequential
 from ostinato.testing._tools import Check, Member, all_checks, drawn, near, trained
 
-TRIED: dict[str, Any] = {}
+TRIED: dict[str, Any] = {"spectral_radius": (0.5,)}
+"""1 is what an identity has."""
 INPUT, HIDDEN = 3, 5
 
 

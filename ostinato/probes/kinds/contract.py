@@ -1,0 +1,69 @@
+"""What a probe is: a look into a model, which it leaves as it was."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.alignments import Alignment
+from ostinato.model.batch import Batch
+from ostinato.model.graph import Graph
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under a probe, and what it reads.
+
+    Args:
+        graph: a copy of the network in evaluation mode, whose weights ask for no gradient. A probe may do with it what
+            it likes.
+        batch: examples that have all inputs and outputs.
+        alignments: of each output.
+    """
+
+    graph: Graph
+    batch: Batch
+    alignments: Mapping[str, Alignment]
+
+
+class Finding(ABC):
+    """What a probe saw."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The finding, in a sentence."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values, under `title` the sentence."""
+
+    @abstractmethod
+    def lines(self) -> list[str]:
+        """What a terminal shows: the sentence, then a table."""
+
+    @abstractmethod
+    def draw(self, path: Path) -> None:
+        """Writes a picture whose title is the sentence.
+
+        Errors:
+            DataError: it cannot be written.
+        """
+
+
+class Probe(ABC):
+    """Looks into a model. What is random in it is a function of its settings alone.
+
+    Settings are the keyword-only parameters of the constructor; the command `probe` has an option for each.
+    """
+
+    @abstractmethod
+    def look(self, subject: Subject) -> Finding:
+        """What there is to see.
+
+        Errors:
+            ConfigError: a model of this kind has nothing to see.
+        """

@@ -1,0 +1,86 @@
+"""Laws of the room `probes`: a probe changes nothing, sees the same twice, and shows what it saw in every form."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ostinato import alignments
+from ostinato.data.cache import encode_values, to_steps
+from ostinato.model.batch import Batch
+from ostinato.model.graph import Graph
+from ostinato.probes.kinds.contract import Finding, Probe, Subject
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe import read as recipe_read
+from ostinato.testing._tools import Check, Member, all_checks, same
+
+Make = Callable[[], Probe]
+TRIED: dict[str, Any] = {"exact": (64,)}
+TEXTS = ("abcde", "ed", "aabbccddee", "eca")
+
+
+@cache
+def subject() -> Subject:
+    """An untrained model of letters."""
+    return subject_of({"hidden_size": 20, "embedding_size": 4})
+
+
+def subject_of(encoder: Mapping[str, Any], texts: Sequence[str] = TEXTS) -> Subject:
+    """A model with this encoder, untrained, which reads the next letter of texts."""
+    plain = {
+        "inputs": {"text": {"type": "text", "tokenizer": "char", "encoder": dict(encoder)}},
+        "outputs": {"follows": {"of": "text", "align": "next"}},
+    }
+    settings = recipe_read.check(plain, "laws")
+    modalities = recipe_columns.build(settings)
+    columns = {}
+    for place, modality in modalities.items():
+        modality.fit(texts)
+        columns[place] = to_steps(*encode_values(modality, texts, str))
+    torch.manual_seed(0)
+    graph = Graph(settings.inputs, settings.outputs, modalities).eval().requires_grad_(False)
+    batch = Batch({"text": columns["inputs.text"]}, {"follows": columns["outputs.follows"]})
+    return Subject(graph, batch, {name: alignments.of(output) for name, output in settings.outputs.items()})
+
+
+def it_changes_nothing(make: Make) -> None:
+    """Weights, their gradients and what is drawn at random afterwards are as if nobody had looked."""
+    before, drawn = copy.deepcopy(subject().graph.state_dict()), torch.get_rng_state()
+    make().look(subject())
+    assert same([*subject().graph.state_dict().values()], [*before.values()]), "a weight has changed"
+    assert all(weight.grad is None for weight in subject().graph.parameters()), "a weight has a gradient"
+    assert torch.equal(torch.get_rng_state(), drawn), "it has drawn from torch's generator"
+
+
+def it_sees_the_same_twice(make: Make) -> None:
+    """What it sees is a function of model, examples and settings."""
+    assert _plain(make().look(subject())) == _plain(make().look(subject()))
+
+
+def every_form_has_the_title(make: Make) -> None:
+    """The finding is JSON, lines and a picture; a sentence tells it in the first two."""
+    finding = make().look(subject())
+    assert finding.title and finding.to_json()["title"] == finding.title == finding.lines()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        finding.draw(Path(folder) / "picture.png")
+        assert (Path(folder) / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+LAWS = (it_changes_nothing, it_sees_the_same_twice, every_form_has_the_title)
+
+
+def checks(member: Member) -> list[Check]:
+    """Every law of `LAWS`, and the law of options; ConfigError where the options are refused."""
+    member()
+    return all_checks(member, [(law, member) for law in LAWS], lambda other: [_plain(other().look(subject()))], TRIED)
+
+
+def _plain(finding: Finding) -> str:
+    return json.dumps(finding.to_json())
