@@ -49,7 +49,8 @@ ABOUT = {
     "searches": "`search` of the recipe, or `--set search...` of `evaluate` and `predict`.",
     "optimizers": "`training.optimizer`.",
     "schedules": "`training.schedule`: the factor of the learning rate.",
-    "probes": "A member is a command, as in `ostinato probe gradients RUN`, and its settings are options; no part of a recipe.",
+    "probes": "A member is a command, as in `ostinato probe gradients RUN`, and its settings are options; no part of a"
+    " recipe.",
 }
 """Where a recipe names a room's members."""
 
