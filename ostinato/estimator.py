@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,12 @@ from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import from_arguments, restore
-from ostinato.run import bundle as bundles
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import labels_of
 from ostinato.run.predictions import Suggestions
 from ostinato.run.resume import SOURCES
-from ostinato.run.run import Run
+from ostinato.run.run import Run, described
 from ostinato.training.progress import LOG, Progress
 from ostinato.training.task import Interrupted
 from ostinato.training.task import Progress as Event
@@ -73,16 +73,17 @@ class Model:
         return _of_recipe, (self.recipe.given, self.recipe.origin)
 
     def __repr__(self) -> str:
-        def side(columns: Mapping[str, Any]) -> str:
-            return ", ".join(f"{name} ({column.type})" for name, column in columns.items())
-
-        settings = self.recipe.settings
-        state = "not trained"
         if self.run is not None:
-            numbers = sum(parameter.numel() for parameter in self.run.graph.parameters())
-            how = "trained" if bundles.has_weights(Path(self.run.folder)) else "training has not ended"
-            state = f"{how}, {numbers:,} parameters, in {self.run.folder}"
-        return f"<Model {side(settings.inputs)} -> {side(settings.outputs)}; {state}>"
+            return f"<Model {self.run.described()}>"
+        settings = self.recipe.settings
+        return f"<Model {described(settings.inputs, settings.outputs)}; not trained>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, its learning curve, and what was measured on its own data."""
+        if self.run is None:
+            return f"<code>{escape(repr(self))}</code>"
+        reports = [Report.from_json(plain)._repr_html_() for plain in self.run.bundle.metrics.values()]
+        return "".join([self.run._repr_html_(), *reports])
 
     def fit(
         self,

@@ -7,8 +7,8 @@ import pytest
 
 import ostinato
 from ostinato import api
-from ostinato.cli.reports import text_of
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.report_text import text_of
 from ostinato.recipe.read import from_arguments
 
 ENCODER = {"hidden_size": 16, "embedding_size": 8, "dropout": 0.0}

@@ -225,3 +225,13 @@ def test_an_interrupted_model_is_used_and_continued_to_the_same_bits(cache, caps
     assert capsys.readouterr().err == ""
     for name, tensor in whole.run.graph.state_dict().items():
         assert tensor.equal(broken.run.graph.state_dict()[name]), name
+
+
+def test_results_are_readable_in_a_notebook(fitted):
+    report = fitted.evaluate(rows(10, seed=2))
+    assert repr(report).startswith("en  bleu  ") and "more metrics: report.outputs" in repr(report)
+    page = report._repr_html_()
+    assert "<td>en</td><td>chrf</td>" in page and "10 examples of" in page
+    assert "<th>baseline</th>" in page and page.count("<table>") == page.count("</table>") >= 1
+    assert repr(fitted.run).startswith("<Run de (text) -&gt; en"[:12]) and "&lt;Run de" in fitted.run._repr_html_()
+    assert "&lt;Run de" in fitted._repr_html_() and "not trained" in model()._repr_html_()

@@ -35,7 +35,7 @@ def evaluate(
     """Measure RUN on held-out rows: the main metric of each output with a 95 % interval beside baselines, each label by
     itself. --all and --json have every metric. Several RUNS are measured as an ensemble."""
     from ostinato import api
-    from ostinato.cli.reports import text_of
+    from ostinato.evaluation.report_text import text_of
 
     report = api.evaluate(
         runs, split=split, data=data, by=by, origins=origins, sets=sets, roots=roots(data_root), device=device, say=note

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import data_root_option, json_option, note, roots, show
+from ostinato.cli.options import data_root_option, forecast_option, json_option, note, roots, show, with_forecast
 
 
 @click.command("init")
 @click.argument("data")
 @click.option("--in", "inputs", multiple=True, metavar="COLUMN[:TYPE]", help="An input; all other columns by default.")
 @click.option("--out", "outputs", multiple=True, metavar="COLUMN[:TYPE]", help="An output; the last column by default.")
+@forecast_option
 @click.option(
     "--recipe",
     "file",
@@ -24,6 +25,7 @@ def init(
     data: str,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
+    forecast: str | None,
     file: Path | None,
     data_root: str | None,
     as_json: bool,
@@ -35,7 +37,7 @@ def init(
     """
     from ostinato import api
 
-    text = api.init(data, inputs, outputs, file=file, roots=roots(data_root), say=note)
+    text = api.init(data, inputs, with_forecast(outputs, forecast), file=file, roots=roots(data_root), say=note)
     if file is not None:
         note(f"next: ostinato train {file}")
     if file is None or as_json:

@@ -21,6 +21,12 @@ data_root_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="cpu, cuda, cuda:1 ..., or auto."
 )
+forecast_option = click.option(
+    "--forecast",
+    "forecast",
+    metavar="COLUMN",
+    help="Of DATA by date: forecast this column, as --out COLUMN:series.",
+)
 seed_option = click.option("--seed", type=int, metavar="N", help="Seed of everything random; the recipe's by default.")
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
@@ -30,6 +36,11 @@ set_option = click.option(
 def roots(text: str | None) -> list[Path]:
     """The folders that --data-root names."""
     return [Path(root) for root in (text or "").split(os.pathsep) if root]
+
+
+def with_forecast(outputs: tuple[str, ...], column: str | None) -> tuple[str, ...]:
+    """The values of --out, with that of --forecast."""
+    return outputs if column is None else (*outputs, f"{column}:series")
 
 
 def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:

@@ -8,12 +8,14 @@ import click
 from ostinato.cli.options import (
     data_root_option,
     device_option,
+    forecast_option,
     json_option,
     note,
     roots,
     seed_option,
     set_option,
     show,
+    with_forecast,
 )
 
 
@@ -30,6 +32,7 @@ from ostinato.cli.options import (
     metavar="DIR|COLUMN[:TYPE]",
     help="Of DATA: an output; by default the last. Of a RECIPE: the run folder, as --run.",
 )
+@forecast_option
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME by default."
 )
@@ -66,6 +69,7 @@ def train(
     sets: tuple[str, ...],
     inputs: tuple[str, ...],
     outs: tuple[str, ...],
+    forecast: str | None,
     folder: Path | None,
     resume: bool,
     overwrite: bool,
@@ -85,13 +89,15 @@ def train(
     from ostinato import api
     from ostinato.cli.following import Command, next_command
     from ostinato.cli.progress import resumable
-    from ostinato.cli.reports import text_of, tried_lines, verdict_lines
+    from ostinato.cli.reports import tried_lines, verdict_lines
     from ostinato.data.read import is_data
+    from ostinato.evaluation.report_text import text_of
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
     from ostinato.training.progress import Progress
 
-    is_recipe = not inputs and not is_data(str(recipe))
+    is_recipe = not inputs and forecast is None and not is_data(str(recipe))
+    outs = with_forecast(outs, forecast)
     if is_recipe and (len(outs) > 1 or (outs and folder)):
         raise click.UsageError("--out and --run name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:

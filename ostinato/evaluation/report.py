@@ -10,6 +10,7 @@ from typing import Any
 from ostinato.evaluation.by_label import LabelScores
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.intervals import Compared
+from ostinato.evaluation.report_text import html_of, text_of
 from ostinato.metrics.contract import Measured
 
 Metrics = dict[str, Measured]
@@ -132,6 +133,13 @@ class Report:
     by: Groups | None = None
     backtest: Backtest | None = None
     run: str | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self, every=False, rest="report.outputs")
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return html_of(self)
 
     def noted(self, notes: Sequence[str]) -> Report:
         """The report with further notes."""

@@ -209,7 +209,7 @@ def guess(
         free = [name for name in table.columns if name not in (time_columns.time, time_columns.series)]
         if free and all(is_series(look.held(name)) for name in free):
             why = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column"
-            return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; use --out COLUMN:series for another")
+            return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; use --forecast COLUMN for another")
     choice, left_out = None, dict[str, str]()
     if not named_outputs:
         free = [name for name in table.columns if name not in named_inputs]
@@ -228,7 +228,7 @@ def guess(
                     named_inputs[name] = None
         if not named_inputs and left_out:
             way = "".join(
-                f"for a forecast write --out {name}:series; " for name in named_outputs if is_series(look.held(name))
+                f"for a forecast write --forecast {name}; " for name in named_outputs if is_series(look.held(name))
             )
             problem = (
                 f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
@@ -262,7 +262,7 @@ def guess(
                 and time_columns.dates
             ):
                 output_columns[name] = replace(
-                    output_columns[name], instead=f"for a forecast by {time_columns.time} write --out {name}:series"
+                    output_columns[name], instead=f"for a forecast by {time_columns.time} write --forecast {name}"
                 )
             continue
         output_columns[name], read, settings = labels

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,11 @@ Place = Callable[[int], str]
 
 def row_number(row: int) -> str:
     return f"row {row}"
+
+
+def described(*sides: Mapping[str, Settings]) -> str:
+    """Inputs and outputs by name and type, such as `de (text) -> en (text)`."""
+    return " -> ".join(", ".join(f"{name} ({column.type})" for name, column in side.items()) for side in sides)
 
 
 class Run:
@@ -93,6 +100,25 @@ class Run:
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
         restore_model(graph, _weights(folder, recipe), folder)
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.described()}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, and its learning curve where there is one."""
+        curve = Path(self.folder or "") / "learning_curve.png"
+        data = base64.b64encode(curve.read_bytes()).decode() if self.folder and curve.is_file() else None
+        picture = f'<br><img src="data:image/png;base64,{data}" alt="learning curve">' if data else ""
+        return f"<code>{escape(repr(self))}</code>{picture}"
+
+    def described(self) -> str:
+        """Inputs, outputs, size and folder in a line."""
+        numbers = sum(parameter.numel() for parameter in self.graph.parameters())
+        state = "in memory"
+        if self.folder is not None:
+            how = "trained" if bundles.has_weights(self.folder) else "training has not ended"
+            state = f"{how}, {numbers:,} parameters, in {self.folder}"
+        return f"{described(self.inputs, self.outputs)}; {state}"
 
     def member(self) -> Member:
         """What has to agree between the runs of an ensemble."""

@@ -115,3 +115,15 @@ def test_a_table_by_date_is_forecast_in_one_line(here, cli, refused):
         "b",
         says=["sort the rows by 'heat'"],
     )
+
+
+def test_a_forecast_is_one_option_which_the_note_names(here, cli):
+    hours = [f"2024-01-{day:02} {hour:02}:00" for day in range(1, 10) for hour in range(24)]
+    (here / "load.csv").write_text(
+        "\n".join(["date,site,load", *(f"{date},x,{int(date[8:10]) * int(date[11:13])}.5" for date in hours)])
+    )
+    said = cli("init", "load.csv", "--out", "load")
+    assert "NOT SURE: for a forecast by hour write --forecast load" in said.err and "horizon" not in said.out
+    assert cli("init", "load.csv", "--forecast", "load").out == cli("init", "load.csv", "--out", "load:series").out
+    train = ("train", "load.csv", "--forecast", "load", "--set", "training.epochs=1", "--minutes", "1")
+    assert "forecast" in cli(*train, "--json").json["outputs"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ostinato import api
-from ostinato.cli.reports import text_of
 from ostinato.errors import ConfigError
+from ostinato.evaluation.report_text import text_of
 from ostinato.recipe import read as recipe_read
 
 TINY = {"cell": "gru", "hidden_size": 4, "embedding_size": 3}

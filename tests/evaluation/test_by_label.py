@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 import ostinato
-from ostinato.cli.reports import text_of
 from ostinato.evaluation.by_label import LabelScores, by_label
 from ostinato.evaluation.evaluate import by_group, report_of
 from ostinato.evaluation.predictions import SplitPredictions
 from ostinato.evaluation.report import Report
+from ostinato.evaluation.report_text import text_of
 from ostinato.metrics.contract import Predictions
 
 

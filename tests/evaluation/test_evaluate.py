@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import ostinato
-from ostinato.cli.reports import text_of
 from ostinato.errors import DataError
 from ostinato.evaluation.compare import compared
 from ostinato.evaluation.evaluate import by_group, report_of
 from ostinato.evaluation.predictions import SplitPredictions, in_pieces, metrics_of, predict_all
 from ostinato.evaluation.report import Backtest, Origin, Report, Spread
+from ostinato.evaluation.report_text import text_of
 from ostinato.metrics.contract import Measured, Predictions
 from ostinato.registry import component
 from ostinato.run.rows import of_split

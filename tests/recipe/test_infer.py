@@ -306,7 +306,7 @@ def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path
     path = table(tmp_path, {"hour": HOURS, "price": PRICES, "load": PRICES[::-1]})
     found = guess(path, [], ["load"])
     assert found.plain() == {"inputs": {"price": "number"}, "outputs": {"load": "number"}}
-    assert "NOT SURE: for a forecast by hour write --out load:series" in str(found.outputs["load"])
+    assert "NOT SURE: for a forecast by hour write --forecast load" in str(found.outputs["load"])
     assert "dates" in found.left_out["hour"]
     assert guess(path, [], ["load:number"]).outputs["load"].instead is None, "who says number is not asked again"
     assert guess(path, ["hour", "price"], ["load"]).plain()["inputs"]["hour"] in ("text", "tokens"), (
@@ -317,7 +317,7 @@ def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path
 @pytest.mark.parametrize(
     "output, says",
     [
-        ("load", "for a forecast write --out load:series; name the inputs by --in COLUMN"),
+        ("load", "for a forecast write --forecast load; name the inputs by --in COLUMN"),
         ("note", "name the inputs by --in COLUMN"),
     ],
 )
