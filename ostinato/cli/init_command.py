@@ -25,7 +25,7 @@ def init(
     data: str,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
-    forecast: str | None,
+    ahead: str | None,
     file: Path | None,
     data_root: str | None,
     as_json: bool,
@@ -37,7 +37,7 @@ def init(
     """
     from ostinato import api
 
-    text = api.init(data, inputs, with_forecast(outputs, forecast), file=file, roots=roots(data_root), say=note)
+    text = api.init(data, inputs, with_forecast(outputs, ahead), file=file, roots=roots(data_root), say=note)
     if file is not None:
         note(f"next: ostinato train {file}")
     if file is None or as_json:

@@ -23,7 +23,7 @@ device_option = click.option(
 )
 forecast_option = click.option(
     "--forecast",
-    "forecast",
+    "ahead",
     metavar="COLUMN",
     help="Of DATA by date: forecast this column, as --out COLUMN:series.",
 )

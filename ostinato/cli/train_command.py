@@ -69,7 +69,7 @@ def train(
     sets: tuple[str, ...],
     inputs: tuple[str, ...],
     outs: tuple[str, ...],
-    forecast: str | None,
+    ahead: str | None,
     folder: Path | None,
     resume: bool,
     overwrite: bool,
@@ -96,8 +96,8 @@ def train(
     from ostinato.recipe.read import load
     from ostinato.training.progress import Progress
 
-    is_recipe = not inputs and forecast is None and not is_data(str(recipe))
-    outs = with_forecast(outs, forecast)
+    is_recipe = not inputs and ahead is None and not is_data(str(recipe))
+    outs = with_forecast(outs, ahead)
     if is_recipe and (len(outs) > 1 or (outs and folder)):
         raise click.UsageError("--out and --run name one run folder; of a recipe's run give one of them, once")
     if is_recipe and outs:

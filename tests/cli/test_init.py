@@ -123,7 +123,7 @@ def test_a_forecast_is_one_option_which_the_note_names(here, cli):
         "\n".join(["date,site,load", *(f"{date},x,{int(date[8:10]) * int(date[11:13])}.5" for date in hours)])
     )
     said = cli("init", "load.csv", "--out", "load")
-    assert "NOT SURE: for a forecast by hour write --forecast load" in said.err and "horizon" not in said.out
+    assert "write --forecast load" in said.err and "horizon" not in said.out
     assert cli("init", "load.csv", "--forecast", "load").out == cli("init", "load.csv", "--out", "load:series").out
     train = ("train", "load.csv", "--forecast", "load", "--set", "training.epochs=1", "--minutes", "1")
     assert "forecast" in cli(*train, "--json").json["outputs"]
