@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+import torch
 
 from ostinato.registry import make, names, settings_class
 
@@ -73,6 +74,7 @@ def test_what_was_heard_goes_through_a_checkpoint(name):
 
 
 OTHER = {"warmup": 7, "end": 0.3, "every": 30, "by": 0.9, "patience": 1, "threshold": 0.9, "lowest": 0.6}
+OTHER |= {"climb": 0.4, "ratio": 8.0, "start": 0.2}
 
 
 @pytest.mark.parametrize("name", names("schedules"))
@@ -88,3 +90,33 @@ def test_every_option_changes_a_factor(name):
 
     for option in settings_class("schedules", name).model_fields.keys() - {"type"}:
         assert course(**{option: OTHER[option]}) != course(), option
+
+
+@pytest.mark.parametrize("total, climb, ratio", [(100, 0.1, 32.0), (57, 0.25, 10.0)])
+def test_the_slanted_triangle_is_that_of_ulmfit(total, climb, ratio):
+    """Howard and Ruder 2018, equation 3, written out as there."""
+    cut = math.floor(total * climb)
+
+    def equation(update):
+        falling = 1 - (update - cut) / (cut * (total / cut - 1))
+        return (1 + (update / cut if update < cut else falling) * (ratio - 1)) / ratio
+
+    assert factors("slanted_triangular", total, climb=climb, ratio=ratio) == pytest.approx(
+        [equation(update) for update in range(total)]
+    )
+    assert make("schedules", "slanted_triangular").factor(3, 5) > 0
+
+
+@pytest.mark.parametrize("total, climb", [(100, 0.3), (37, 0.5)])
+def test_one_cycle_is_torchs(total, climb):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=total, pct_start=climb, cycle_momentum=False
+    )
+    expected = [optimizer.param_groups[0]["lr"]]
+    for _ in range(total - 1):
+        optimizer.step()
+        torchs.step()
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert factors("one_cycle", total, climb=climb) == pytest.approx(expected)
+    assert all(0 <= factor <= 1 for short in range(1, 6) for factor in factors("one_cycle", short, climb=0.1))
