@@ -132,6 +132,8 @@ def fit(
         DataError: the data cannot be used, or are not those that the run began with.
     """
     listeners = Listeners(progress=on_event, notes=say)
+    if effort != 1 and getattr(recipe.settings, "from") is not None:
+        raise ConfigError("--effort tries models of other forms, which cannot start from an earlier run; leave one out")
     if effort != 1:
         return efforts.train(
             recipe,

@@ -25,7 +25,7 @@ from ostinato.metrics.contract import key_of
 from ostinato.model.columns import InputFields, OutputFields
 from ostinato.preprocessing import sizes as planning
 from ostinato.recipe.read import from_arguments
-from ostinato.recipe.schema import Data, recipe_class
+from ostinato.recipe.schema import Data, From, recipe_class
 from ostinato.registry import ROOMS, Room, Settings, component, keyword_only, names, settings_class
 from ostinato.training.loop import Training
 
@@ -245,6 +245,7 @@ def page() -> str:
         "|---|---|---|",
         "| `version` | `1` | version of the grammar |",
         "| `data` | none | [where the rows come from](#data) |",
+        "| `from` | none | [an earlier run to start from](#from) |",
         "| `inputs` | needed | name: modality, or a mapping with its `type` and settings |",
         "| `outputs` | needed | the same |",
         f"| `search` | `{recipe_class().model_fields['search'].default}` | one of [searches](#searches) |",
@@ -257,6 +258,10 @@ def page() -> str:
         "a list of files (their rows one after the other), or one text file per column: `{de: train.de.gz, en: "
         "train.en.gz}`.",
         "`file` names one table in place of `train`.",
+        "",
+        "### From",
+        "",
+        f"{' '.join((inspect.getdoc(From) or '').split())} [transfer.md](transfer.md) has examples.",
         "",
         "## Every input",
         "",

@@ -60,6 +60,13 @@ from ostinato.cli.options import (
     metavar="N",
     help="From 2 on other models are tried too, within --minutes; the best, or an ensemble of them, is kept.",
 )
+@click.option(
+    "--from",
+    "earlier",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Start from this run: its settings, vocabularies and weights, all whose types agree.",
+)
 @seed_option
 @device_option
 @data_root_option
@@ -76,6 +83,7 @@ def train(
     examples: Path | None,
     minutes: float | None,
     effort: int,
+    earlier: Path | None,
     seed: int | None,
     device: str,
     data_root: str | None,
@@ -92,6 +100,7 @@ def train(
     from ostinato.cli.reports import tried_lines, verdict_lines
     from ostinato.data.read import is_data
     from ostinato.evaluation.report_text import text_of
+    from ostinato.files import as_json as as_json_text
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
     from ostinato.training.progress import Progress
@@ -104,6 +113,8 @@ def train(
         folder = Path(outs[0])
         note("note: with a recipe --out names the run folder, as --run does in any case")
     all_sets = (*sets, f"training.seed={seed}") if seed is not None else sets
+    if earlier is not None:
+        all_sets = (*all_sets, f"from.run={as_json_text(str(earlier.resolve()))}")
     folder = folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0])
     checked = (
         load(recipe, all_sets)

@@ -117,6 +117,11 @@ class Encoder(nn.Module, ABC):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         """Reads a batch, from `state` if there is one."""
 
+    def layers(self) -> Sequence[Iterable[nn.Module]]:
+        """The modules of each layer above the embedding, from the bottom up, for rates and unfreezing by layer; what is
+        in none belongs to the embedding's layer."""
+        return ()
+
 
 class Bag(NamedTuple):
     """Which features rows have, or steps where an encoder counts steps: row `rows[k]` has the feature `numbers[k]`, of

@@ -122,3 +122,6 @@ class Convolutional(Encoder):
             after += last
         summary, count = sum_up(self.kind, read, None if state is None else (state[-2], state[-1]))
         return Encoded(read, summary, (*after, summary, count) if self.causal else None)
+
+    def layers(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]

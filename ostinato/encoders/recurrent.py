@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.encoders._sizes import sizes_of
 from ostinato.encoders.contract import Encoded, Encoder
@@ -174,3 +174,6 @@ class Recurrent(Encoder):
         keep = keep_mask(self.embedding.num_symbols, 1, self.word_dropout, embedded.values)
         numbers = symbols if symbols.ndim == 1 else symbols[:, 0]
         return embedded.with_values(embedded.values * keep.index_select(0, numbers.long().clamp(min=0)))
+
+    def layers(self) -> list[nn.ModuleList]:
+        return self.stack.layers()

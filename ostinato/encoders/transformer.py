@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.layers.embedding import Embedding, Kind
@@ -138,3 +138,7 @@ class Transformer(Encoder):
         before = state and (state[2], state[1].to(state[2]))
         summary, _ = sum_up(self.kind, read, before)
         return Encoded(read, summary, after and (*after, summary))
+
+    def layers(self) -> list[list[nn.Module]]:
+        *lower, top = self.stack.layers
+        return [*([layer] for layer in lower), [top] if self.stack.norm is None else [top, self.stack.norm]]

@@ -99,6 +99,11 @@ class RecurrentStack(nn.Module):
         if learnt_start:
             self.start = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in self.state_sizes)
 
+    def layers(self) -> list[nn.ModuleList]:
+        """The cells of each layer, from the bottom up."""
+        directions = len(self.reversed)
+        return [self.cells[first : first + directions] for first in range(0, len(self.cells), directions)]
+
     def start_state(self, rows: int) -> tuple[Tensor, ...]:
         """The states before the first step, (rows, H_l) each."""
         if self.start is not None:

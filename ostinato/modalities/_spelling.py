@@ -3,11 +3,13 @@ words still differ by their letters."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ostinato.modalities.contract import Array
+from ostinato.raw.vocabulary import extended
 
 BEGIN, END, UNKNOWN, FIRST = range(4)
 """The numbers of special symbols, and the first of the others."""
@@ -55,6 +57,10 @@ class Spelling:
 
     def facts(self) -> dict:
         return {"characters": list(self._characters), "longest": self.longest}
+
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> dict[str, Any]:
+        """The characters of an earlier run with new ones at their end; as many of a word are read as there."""
+        return {"characters": extended(earlier, fitted, "characters")["characters"], "longest": earlier["longest"]}
 
     def restore(self, facts: dict) -> None:
         self._characters, self.longest = list(facts["characters"]), facts["longest"]

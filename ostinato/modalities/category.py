@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError, DataError, closest, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
 from ostinato.modalities._spelling import UNKNOWN_RATE
 from ostinato.modalities.contract import MISSING, Array, Choices, Features, Labels, Modality
+from ostinato.raw.vocabulary import extended
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
 SHOWN_LABELS = 20
@@ -191,6 +192,9 @@ class Category(Modality):
 
     def facts(self) -> dict:
         return {"labels": list(self._labels), "counts": list(self._counts)}
+
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
+        return extended(earlier, fitted, "labels")
 
     def restore(self, facts: dict) -> None:
         self._set(list(facts["labels"]), list(facts["counts"]))

@@ -253,6 +253,10 @@ class Modality(ABC):
     def restore(self, facts: dict[str, Any]) -> None:
         """Takes up facts that were saved, in place of fitting."""
 
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The facts of an earlier run with the symbols of these facts that it lacks at their end; scales stay."""
+        return earlier
+
     @abstractmethod
     def parse(self, field: str) -> Any:
         """The raw value of a table's text field, a line of a file or an argument on the command line."""

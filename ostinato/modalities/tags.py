@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError, DataError, nearest, shown
 from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
 from ostinato.modalities.contract import MISSING, Array, Choices, Labels, Modality
 from ostinato.raw import schemes
+from ostinato.raw.vocabulary import extended
 
 MOST_KINDS = 30
 """Labels of spans from which on a scheme with fewer tags is chosen: a CRF's time grows with the square of the tags. 79
@@ -224,6 +225,11 @@ class Tags(Modality):
     def facts(self) -> dict:
         facts = {"labels": list(self._labels), "counts": list(self._spec.counts)}
         return facts if self._scheme is None else {**facts, "reads": self._reads}
+
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
+        labels = extended(earlier, fitted, "labels")["labels"]
+        counts = dict(zip(self._all_tags(fitted["labels"]), fitted["counts"]))
+        return {**fitted, "labels": labels, "counts": [counts.get(tag, 0) for tag in self._all_tags(labels)]}
 
     def restore(self, facts: dict) -> None:
         if self._scheme is not None:

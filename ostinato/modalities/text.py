@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -318,6 +318,10 @@ class Text(Modality, Tokenized, Worded):
             "tokenizer": self.tokenizer.facts(),
             **(self._characters.facts() if self._characters is not None else {}),
         }
+
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
+        spelling = {} if self._characters is None else self._characters.extended(earlier, fitted)
+        return {"tokenizer": self.tokenizer.extended(earlier["tokenizer"], fitted["tokenizer"]), **spelling}
 
     def restore(self, facts: dict) -> None:
         self.tokenizer.restore(facts["tokenizer"])

@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
-from ostinato.raw.vocabulary import most_frequent
+from ostinato.raw.vocabulary import extended, most_frequent
 from ostinato.raw.words import Words, split_like
 from ostinato.registry import Count
 
@@ -212,6 +212,10 @@ class Tokens(Modality, Worded):
         counts = list(self._counts[FIRST:])
         spelling = self._spelling.facts() if self._spelling is not None else {}
         return {"symbols": list(self._symbols), "counts": counts, **spelling}
+
+    def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
+        spelling = {} if self._spelling is None else self._spelling.extended(earlier, fitted)
+        return extended(earlier, fitted, "symbols") | spelling
 
     def restore(self, facts: dict) -> None:
         symbols = list(facts["symbols"])

@@ -108,6 +108,14 @@ def traits_of(settings: Settings) -> Traits:
     return component("modalities", settings.type).traits(settings)
 
 
+def column_parts(recipe: Settings) -> dict[str, Settings]:
+    """The encoders, joins and heads of a recipe, by place; an encoder that is shared is its owner's."""
+    parts = {f"inputs.{name}.encoder": column.encoder for name, column in recipe.inputs.items()}
+    parts |= {f"outputs.{name}.join": column.join for name, column in recipe.outputs.items()}
+    parts |= {f"outputs.{name}.head": column.head for name, column in recipe.outputs.items()}
+    return {place: part for place, part in parts.items() if isinstance(part, Settings)}
+
+
 def owner_of(place: str, columns: Mapping[str, Settings], reference: Callable[[str], str | None]) -> str:
     """The place that references from this one to the next end at.
 

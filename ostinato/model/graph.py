@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ostinato import alignments
 from ostinato.cells.contract import Cell
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Encoder, Source
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, nearest
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
@@ -27,6 +28,9 @@ from ostinato.model.continuation import score as score_in_parts
 from ostinato.model.memory import within_memory
 from ostinato.registry import Settings, build, component
 from ostinato.steps import Layout, Steps
+
+ROOMS = {"encoders": "inputs.{}.encoder", "joins": "outputs.{}.join", "heads": "outputs.{}.head"}
+"""The place in a recipe of each part of a graph."""
 
 
 class Graph(nn.Module):
@@ -334,8 +338,56 @@ class Graph(nn.Module):
 
     def places(self) -> dict[str, nn.Module]:
         """Each encoder, join and head by its place in the recipe; one that inputs share at the first."""
-        rooms = {"inputs.{}.encoder": self.encoders, "outputs.{}.join": self.joins, "outputs.{}.head": self.heads}
-        return {place.format(name): module for place, room in rooms.items() for name, module in room.items()}
+        return {path_of(f"{room}.{name}"): module for room in ROOMS for name, module in getattr(self, room).items()}
+
+    def distances(self) -> dict[str, int]:
+        """How many layers each weight is away from the outputs: 0 in heads and joins, 1 in the top layer of an encoder,
+        most in its embedding."""
+        away: dict[nn.Parameter, int] = {}
+        for encoder in self.encoders.values():
+            layers = encoder.layers()
+            away |= dict.fromkeys(encoder.parameters(), len(layers) + 1)
+            for number, modules in enumerate(layers):
+                away |= {weight: len(layers) - number for module in modules for weight in module.parameters()}
+        return {name: away.get(weight, 0) for name, weight in self.named_parameters()}
+
+    def freeze(self, patterns: Iterable[str]) -> None:
+        """Takes the weights at these places out of training; patterns as `below` reads them.
+
+        Errors:
+            ConfigError: a pattern fits nothing, or nothing is left to train.
+        """
+        weights = {path_of(name): weight for name, weight in self.named_parameters()}
+        for pattern in patterns:
+            for path in below(pattern, weights, "training.freeze"):
+                weights[path].requires_grad_(False)
+            if not any(weight.requires_grad for weight in weights.values()):
+                raise ConfigError(
+                    f"training.freeze: {pattern} freezes the last of the weights, and nothing is left to train; leave"
+                    f" it out, or name a part of {', '.join(self.parts())}"
+                )
+
+
+def path_of(name: str) -> str:
+    """The place of a tensor in the recipe: `encoders.de.stack` -> `inputs.de.encoder.stack`."""
+    room, _, rest = name.partition(".")
+    column, dot, inside = rest.partition(".")
+    return f"{ROOMS[room].format(column)}{dot}{inside}"
+
+
+def below(pattern: str, paths: Iterable[str], where: str) -> list[str]:
+    """The paths that a pattern names: a path, all below one, or either with `*` for any run of characters.
+
+    Errors:
+        ConfigError: none, with the nearest ones.
+    """
+    prefixes = {path: [".".join(path.split(".")[:end]) for end in range(1, path.count(".") + 2)] for path in paths}
+    fitting = [path for path, own in prefixes.items() if any(fnmatchcase(prefix, pattern) for prefix in own)]
+    if not fitting:
+        depth = min(max(3, pattern.count(".") + 1), 5)
+        known = {own[depth - 1] for own in prefixes.values() if len(own) >= depth}
+        raise ConfigError(f"{where}: there is no part '{pattern}'{nearest(pattern, known)}")
+    return fitting
 
 
 def _pieces(values: Tensor) -> Tensor:

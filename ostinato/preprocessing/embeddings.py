@@ -13,9 +13,8 @@ from ostinato.data.lines import file_digest
 from ostinato.data.read import Roots, found_file
 from ostinato.data.word_vectors import EXACT, LOWER, read
 from ostinato.errors import ConfigError, DataError
+from ostinato.layers.embedding import Vectors
 from ostinato.modalities.contract import Modality
-from ostinato.recipe.vectors import asked
-from ostinato.registry import Settings
 
 
 class Start(NamedTuple):
@@ -33,12 +32,19 @@ class Start(NamedTuple):
 
 
 def starts(
-    recipe: Settings, modalities: Mapping[str, Modality], *, base: Path, roots: Roots, sizes: Mapping[str, int]
+    asked: Mapping[str, Vectors],
+    seed: int,
+    modalities: Mapping[str, Modality],
+    *,
+    base: Path,
+    roots: Roots,
+    sizes: Mapping[str, int],
 ) -> dict[str, Start]:
     """What each embedding that a recipe starts from a file starts from, by its input.
 
     Args:
-        recipe: its settings.
+        asked: the vectors of each input that starts from some.
+        seed: of what is drawn for words without a vector.
         modalities: fitted, by place.
         base: the folder that paths are relative to.
         roots: folders where a path is looked for next.
@@ -49,11 +55,11 @@ def starts(
         DataError: a file is missing or a line of it is not a word and its numbers; or it has none of the words.
     """
     tables = {}
-    for name, vectors in asked(recipe).items():
+    for name, vectors in asked.items():
         place = f"inputs.{name}.encoder.embedding"
         path, title = found_file(vectors.file, base, roots, place), f"{place}: {vectors.file}"
         words = modalities[f"inputs.{name}"].words()
-        table, levels = read(path, title, words, seed=recipe.training.seed)
+        table, levels = read(path, title, words, seed=seed)
         if sizes.get(name, table.shape[1]) != table.shape[1]:
             raise ConfigError(
                 f"{place}_size: {sizes[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave"

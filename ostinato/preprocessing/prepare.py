@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def prepare(
     roots: Sequence[Path] = (),
     data: Mapping[str, Any] | None = None,
     facts: Mapping[str, dict] | None = None,
+    known: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     folder: Path | None = None,
     start: bool = True,
     say: Say = lambda _: None,
@@ -76,6 +78,7 @@ def prepare(
         roots: folders where paths are looked for after the recipe's own.
         data: tables in memory or other sources by split, in place of the recipe's.
         facts: of modalities fitted before, to resume from; None fits them.
+        known: facts of an earlier run that the training rows extend, by place.
         folder: of the cache; the user's cache by default.
         start: whether files of vectors are read: not where trained weights will take their place.
         say: receives a line of progress.
@@ -88,11 +91,13 @@ def prepare(
     modalities = splits.modalities
     if facts is None:
         splits.fit()
+        for place, earlier in known.items():
+            modalities[place].restore(modalities[place].extended(earlier, modalities[place].facts()))
     else:
         preprocessing_fit.restore(modalities, facts)
     examples = splits.encoded(folder or cache_folder())
     recipe, train = splits.recipe, examples["train"]
-    starts = _starts(recipe, modalities, roots, say) if start else {}
+    starts = _starts(recipe, modalities, known, roots, say) if start else {}
     recipe = recipe.with_chosen(planning.widths({name: first.table.shape[1] for name, first in starts.items()}))
     amount = splits.amount(train)
     recipe = recipe.with_chosen(joins(recipe, modalities, amount))
@@ -109,15 +114,23 @@ def prepare(
 
 
 def _starts(
-    recipe: Recipe, modalities: Mapping[str, Modality], roots: Sequence[Path], say: Say
+    recipe: Recipe,
+    modalities: Mapping[str, Modality],
+    known: Mapping[str, Mapping[str, Any]],
+    roots: Sequence[Path],
+    say: Say,
 ) -> dict[str, embeddings.Start]:
-    asked = recipe_vectors.asked(recipe.settings)
+    asked = {
+        name: file for name, file in recipe_vectors.asked(recipe.settings).items() if f"inputs.{name}" not in known
+    }
     if not asked:
         return {}
     say("reading the vectors of words")
     sizes = {name: recipe.settings.inputs[name].encoder.embedding_size for name in asked}
     widths = {name: size for name, size in sizes.items() if size is not None}
-    return embeddings.starts(recipe.settings, modalities, base=recipe.base, roots=roots, sizes=widths)
+    return embeddings.starts(
+        asked, recipe.settings.training.seed, modalities, base=recipe.base, roots=roots, sizes=widths
+    )
 
 
 def _counted(train: Examples, modalities: Mapping[str, Modality], place: str) -> np.ndarray:

@@ -1,9 +1,18 @@
 """The most frequent symbols of the training split."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ostinato.errors import DataError
+
+
+def extended(earlier: Mapping[str, Any], fitted: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The facts `fitted` with the symbols under `key` of an earlier vocabulary in front, and how often each occurs in
+    the new training split: 0 where only the earlier one had it."""
+    symbols = list(dict.fromkeys([*earlier[key], *fitted[key]]))
+    counts = dict(zip(fitted[key], fitted.get("counts", ())))
+    return {**fitted, key: symbols, "counts": [counts.get(symbol, 0) for symbol in symbols]}
 
 
 def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> dict[str, int]:

@@ -14,6 +14,9 @@ from ostinato.registry import SameAs, Settings, component, keyword_only
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
 """Settings of how a column's own values are read and shown; columns that share a vocabulary may differ in them."""
 
+OF_THE_TASK = frozenset({"subword_pooling"})
+"""Settings that follow from what is predicted, not from what is read."""
+
 
 def places(recipe: Settings) -> Iterator[tuple[str, Settings]]:
     """Each column of a recipe by its place: `inputs.de`, `outputs.en`."""
@@ -94,6 +97,12 @@ def of_vocabulary(kind: str) -> tuple[str, ...]:
     cls = component("modalities", kind)
     own = [parameter.name for parameter in keyword_only(cls)]
     return ("tokenizer",) if issubclass(cls, Tokenized) else tuple(name for name in own if name not in OWN_READING)
+
+
+def taken_over(kind: str) -> list[str]:
+    """The settings of a modality that a new run has from an earlier one, together with its vocabulary."""
+    own = keyword_only(component("modalities", kind))
+    return [parameter.name for parameter in own if parameter.name not in OF_THE_TASK]
 
 
 def _reference(columns: Mapping[str, Settings], place: str) -> str | None:

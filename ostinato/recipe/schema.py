@@ -56,6 +56,20 @@ class Data(Settings):
     season: Count | None = None
 
 
+class From(Settings):
+    """An earlier run to start from: its settings where the recipe leaves them open, its vocabularies, extended by what
+    is new, and its weights. The new run needs nothing of it later.
+
+    Args:
+        run: its folder, relative to the recipe, then to the current folder.
+        parts: what to take over, by place: `[inputs.text.encoder]`; or from the place here to the one there:
+            `{inputs.review.encoder: inputs.text.encoder}`; by default all whose types agree.
+    """
+
+    run: str
+    parts: Annotated[list[str], Field(min_length=1)] | Annotated[dict[str, str], Field(min_length=1)] | None = None
+
+
 @functools.cache
 def _columns(direction: str) -> Any:
     """The type of an input or output: a modality's name, or a mapping with its type."""
@@ -98,6 +112,7 @@ def recipe_class() -> type[Settings]:
     fields: dict[str, Any] = {
         "version": (Literal[2], VERSION),
         "data": (Data, Field(default_factory=Data)),
+        "from": (From | None, None),
         **{name: (column, Field(min_length=1)) for name, column in columns.items()},
         "search": (search, Field(default="beam", validate_default=True)),
         "training": (training, Field(default_factory=training)),

@@ -11,6 +11,7 @@ from ostinato.kernels import dispatch
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe.read import Recipe
+from ostinato.run.transfer import transfer_of
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,16 @@ class Check:
 
 def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> Check:
     """Prepares the data as for training, builds the model and counts the cost of one update."""
-    prepared = prepare(recipe, roots=roots, say=say)
+    transfer = transfer_of(recipe, roots)
+    if transfer is None:
+        prepared = prepare(recipe, roots=roots, say=say)
+    else:
+        prepared = prepare(transfer.recipe, roots=roots, known=transfer.facts, say=say)
     settings, reasons = prepared.recipe.settings, prepared.recipe.reasons
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
+    if transfer is not None:
+        transfer.start(graph, prepared.modalities)
+    graph.freeze(settings.training.freeze)
     steps, flops = _update_cost(prepared, graph)
     return Check(
         recipe.origin,

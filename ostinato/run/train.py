@@ -33,6 +33,7 @@ from ostinato.run import bundle as bundles
 from ostinato.run.resume import as_it_began, demand_same_data, filled, named_alike
 from ostinato.run.run import Run
 from ostinato.run.solve import batches_of, solve
+from ostinato.run.transfer import Transfer, transfer_of
 from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors, restore_model
@@ -142,10 +143,17 @@ def begin(
     say = listeners.notes
     began = claim(folder, resume, overwrite)
     sweep(folder)
+    start = began is None or Checkpoints(folder / bundles.CHECKPOINTS).newest() is None
+    transfer = transfer_of(recipe, roots, began, start=start)
+    if transfer is not None:
+        recipe = transfer.recipe
+        for note in transfer.notes:
+            say(f"note: {note}")
     if began is not None:
         recipe = as_it_began(recipe, began, folder)
-    start = began is None or Checkpoints(folder / bundles.CHECKPOINTS).newest() is None
-    prepared = prepare(recipe, roots=roots, data=data, facts=began.modalities if began else None, start=start, say=say)
+    known = {} if transfer is None else transfer.facts
+    facts = began.modalities if began else None
+    prepared = prepare(recipe, roots=roots, data=data, facts=facts, known=known, start=start, say=say)
     if began is not None:
         demand_same_data(began, prepared, folder)
         if budget is not None:
@@ -167,12 +175,14 @@ def begin(
             say(f"start of outputs.{name}: {found}")
     if start:
         solve(graph, examples, settings.training.seed, say)
+    is_model = start and transfer is not None and transfer.start(graph, prepared.modalities)
     graph.hold()
+    graph.freeze(settings.training.freeze)
     if began is None and budget is not None and costs is not None and _is_trained(graph):
         prepared = _within(prepared, graph, budget, device, costs, say)
         settings = prepared.recipe.settings
     training = Training(**settings.training.arguments())
-    bundle = _bundle(prepared, roots)
+    bundle = _bundle(prepared, roots, transfer)
     if began is None:
         for path, why in prepared.recipe.reasons.items():
             say(f"chosen: {path} = {flow(prepared.recipe.at(path))} ({why})")
@@ -190,7 +200,7 @@ def begin(
             f"note: {len(examples):,} rows make as many streams, fewer than training.batch_rows"
             f" ({settings.training.batch_rows:,})"
         )
-    task = _task(run, prepared, device, validate, warm=bool(warm))
+    task = _task(run, prepared, device, validate, warm=bool(warm) or is_model, keep_start=transfer is not None)
     return Session(run, began, training, task, _with_lines(listeners, settings), resume, prepared.splits["valid"])
 
 
@@ -211,7 +221,9 @@ def initial(recipe: Recipe, modalities: Mapping[str, Modality]) -> Graph:
         return Graph(settings.inputs, settings.outputs, modalities).eval()
 
 
-def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm: bool = False) -> Task:
+def _task(
+    run: Run, prepared: Prepared, device: str, validate: Validate, *, warm: bool = False, keep_start: bool = False
+) -> Task:
     """What the loop trains on."""
     examples, settings, valid = prepared.splits["train"], prepared.recipe.settings, prepared.splits["valid"]
     held_out = partial(batches_of, valid, valid.evaluation_batches(settings.training), device)
@@ -235,6 +247,8 @@ def _task(run: Run, prepared: Prepared, device: str, validate: Validate, *, warm
         free=("search",),
         names=tensor_names(settings),
         warm=warm,
+        distances=run.graph.distances(),
+        keep_start=keep_start,
         filled=lambda facts: {**filled({**facts, "data": prepared.recipe.plain()["data"]}), "data": facts["data"]},
     )
 
@@ -440,7 +454,7 @@ def _publish(folder: Path, run: Run) -> None:
     bundles.write_card(folder, run.bundle, run.graph.parts())
 
 
-def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
+def _bundle(prepared: Prepared, roots: Sequence[Path], transfer: Transfer | None = None) -> bundles.Bundle:
     return bundles.Bundle(
         recipe=prepared.recipe.plain(),
         modalities={place: modality.facts() for place, modality in prepared.modalities.items()},
@@ -451,6 +465,7 @@ def _bundle(prepared: Prepared, roots: Sequence[Path]) -> bundles.Bundle:
             "splits": prepared.sources,
             "notes": prepared.notes,
             "vectors": {name: vectors.digest for name, vectors in prepared.starts.items()},
+            **({} if transfer is None else {"from": transfer.record()}),
         },
         reasons=prepared.recipe.reasons,
         versions=bundles.versions(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from ostinato.raw.vocabulary import most_frequent
+from ostinato.raw.vocabulary import extended, most_frequent
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
 from ostinato.tokenizers.contract import Tokenizer
@@ -53,6 +54,9 @@ class Char(Tokenizer):
 
     def facts(self) -> dict:
         return {"pieces": list(self._pieces)}
+
+    def extended(self, earlier: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
+        return {"pieces": extended(earlier, fitted, "pieces")["pieces"]}
 
     def restore(self, facts: dict) -> None:
         self._set(list(facts["pieces"]))

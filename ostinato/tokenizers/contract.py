@@ -52,6 +52,10 @@ class Tokenizer(ABC):
     def restore(self, facts: dict[str, Any]) -> None:
         """Takes up facts that were saved, in place of fitting."""
 
+    def extended(self, earlier: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
+        """The facts of an earlier run with the pieces of these facts that it lacks at their end."""
+        return earlier
+
 
 class Spelt(ABC):
     """A tokenizer whose pieces are words or punctuation marks: what has a spelling of its own, and may have a

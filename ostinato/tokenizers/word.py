@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from ostinato.raw.vocabulary import most_frequent
+from ostinato.raw.vocabulary import extended, most_frequent
 from ostinato.raw.words import pattern
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
@@ -78,6 +79,9 @@ class Word(Tokenizer, Spelt):
 
     def facts(self) -> dict:
         return {"pieces": list(self._pieces), "counts": list(self._counts)}
+
+    def extended(self, earlier: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
+        return extended(earlier, fitted, "pieces")
 
     def restore(self, facts: dict) -> None:
         pieces = facts["pieces"]

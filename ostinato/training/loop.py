@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 import torch
+from pydantic import Field, Strict
 from torch import Tensor
 
 from ostinato.data.examples import Part
@@ -35,6 +36,7 @@ from ostinato.training.checkpoints import (
 )
 from ostinato.training.clip import clip
 from ostinato.training.history import History
+from ostinato.training.layers import by_layer, optimizer_of
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
 from ostinato.training.task import Ended, Interrupted, Listeners, Outcome, Place, Progress, Task
 
@@ -85,11 +87,20 @@ class Training:
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
         report_every: updates from one report to the next.
         tensorboard: write TensorBoard's files too.
+        freeze: parts that stay as they start, by their places and with `*` for any name: inputs.text.encoder,
+            inputs.*.encoder.embedding.
+        layer_factor: discriminative rates: the rate of a layer is that of the layer above divided by this; heads have
+            the full rate, embeddings the lowest.
+        unfreeze_every: gradual unfreezing: only what is nearest to the output is trained for so many epochs, then the
+            next layer below too, and so on.
         seed: what the first weights, the order of batches and all that is random come from.
         precision: type of the products; auto takes bfloat16 on a GPU that has it, float32 elsewhere.
 
     Errors:
         ConfigError: two settings exclude each other, or one of them could do nothing.
+
+    Source: discriminative rates and gradual unfreezing: Howard and Ruder 2018, arXiv:1801.06146, sections 3.2 and 3.3,
+        with a factor of 2.6.
     """
 
     def __init__(
@@ -115,6 +126,9 @@ class Training:
         checkpoint_seconds: Positive = 60.0,
         report_every: Count = 100,
         tensorboard: bool = False,
+        freeze: Annotated[tuple[str, ...], Strict(False)] = (),
+        layer_factor: Annotated[float, Field(ge=1)] = 1.0,
+        unfreeze_every: Count | None = None,
         seed: Whole = 1,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ):
@@ -153,6 +167,9 @@ class Training:
         self.checkpoint_seconds = checkpoint_seconds
         self.report_every = report_every
         self.tensorboard = tensorboard
+        self.freeze = freeze
+        self.layer_factor = layer_factor
+        self.unfreeze_every = unfreeze_every
         self.seed = seed
         self.precision = precision
 
@@ -181,9 +198,12 @@ class Training:
         session = _Session(self, task, Path(folder), listeners or Listeners(), resume)
         before = session.ended() is not None
         with session.opened():
+            if task.keep_start and not session.place.updates:
+                session.save()
             if task.warm and not session.place.updates:
                 session.report({"event": "start", "epoch": 0, **session.validate(0, [])})
             while session.ended() is None and (until is None or session.place.epoch < until):
+                session.unfreeze()
                 for parts in session.rest_of_epoch():
                     session.update(parts)
                 session.end_epoch()
@@ -244,7 +264,9 @@ class _Session:
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         optimizer = build(training.optimizer, "optimizers")
         optimizer.set_apart(tables_of(self.model))
-        self.optimizer = optimizer.make(self.weights)
+        self.layers = by_layer(self.named, task.distances)
+        self.check_layers()
+        self.optimizer, self.shares = optimizer_of(optimizer, self.layers, self.weights, training.layer_factor)
         self.schedule = build(training.schedule, "schedules")
         self.moving = MovingAverage(self.named, training.average_decay) if training.average_decay is not None else None
         self.place = Place()
@@ -279,6 +301,26 @@ class _Session:
         self.clock = self.saved_at = time.monotonic()
         self.speed = 0.0
         self.interrupted = self.may_break = False
+
+    def check_layers(self) -> None:
+        """Refuses rates by layer, or layers unfrozen in turn, of a model of one layer."""
+        every, epochs = self.training.unfreeze_every, self.training.epochs
+        asked = "unfreeze_every" if every is not None else "layer_factor"
+        if len(self.layers) == 1 and (every is not None or self.training.layer_factor != 1):
+            raise ConfigError(
+                f"training.{asked}: all weights that are trained belong to one layer, so it would do nothing; leave it"
+                " out"
+            )
+        if every is not None and len(self.layers) > -(-epochs // every):
+            reached = f"{-(-epochs // every)} of {len(self.layers)}"
+            self.listeners.notes(f"note: training.unfreeze_every {every}: {epochs} epochs reach {reached} layers")
+
+    def unfreeze(self) -> None:
+        """Trains the layers whose turn has come: a function of the epoch alone, so that a resumed run agrees."""
+        every = self.training.unfreeze_every
+        for number, layer in enumerate(self.layers if every is not None else ()):
+            for weight in layer:
+                weight.requires_grad_(number <= self.place.epoch // every)
 
     def ended(self) -> Ended | None:
         place, training = self.place, self.training
@@ -334,6 +376,8 @@ class _Session:
         else:
             kept = self.kept_weights(place.averaged_epochs)
         restore_model(self.model, {**model_tensors(self.model), **(kept or {})}, self.checkpoints.folder)
+        for weight in self.weights:
+            weight.requires_grad_(True)
         self.model.eval()
         return Outcome(self.ended(), before, place.epoch, place.updates, place.seconds, place.best_epoch, place.best)
 
@@ -343,8 +387,8 @@ class _Session:
         carried = self.carried
         began = time.monotonic()
         place.learning_rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
-        for group in self.optimizer.param_groups:
-            group["lr"] = place.learning_rate
+        for group, share in zip(self.optimizer.param_groups, self.shares):
+            group["lr"] = place.learning_rate * share
         batches = [self.task.fetch(rows) for rows in parts]
         # One output: divided once all are counted. Several: each by its own number, which must be known before they are
         # added.

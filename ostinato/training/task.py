@@ -43,6 +43,8 @@ class Task:
         filled: facts that a checkpoint kept, with what settings have been added since; None leaves them as they are.
         names: from the name of a tensor in a checkpoint of an earlier version to its name today.
         warm: whether the first weights are a model already, so that they are validated too, as epoch 0.
+        distances: of each weight from the output, in layers; 0 of those that are not named.
+        keep_start: whether the first weights are kept in a checkpoint, since what they came from may be gone later.
     """
 
     model: nn.Module
@@ -57,6 +59,8 @@ class Task:
     filled: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     names: Callable[[str], str] = str
     warm: bool = False
+    distances: Mapping[str, int] = field(default_factory=dict)
+    keep_start: bool = False
 
 
 class Progress(NamedTuple):

@@ -1,12 +1,12 @@
 """Muon for matrices, AdamW for the rest."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 import torch
 from torch import nn
 
 from ostinato.registry import NonNegative, Positive, Rate
+from ostinato.training.optimizers._together import Together
 from ostinato.training.optimizers.contract import Optimizer
 
 
@@ -79,28 +79,4 @@ class Muon(Optimizer):
             parts.append(
                 torch.optim.AdamW(others, self.learning_rate, self.betas, self.epsilon, self.weight_decay, fused=True)
             )
-        return _Together(parts)
-
-
-class _Together(torch.optim.Optimizer):
-    """Several optimizers, each of parameters of its own, as one with all their groups and one state."""
-
-    def __init__(self, parts: list[torch.optim.Optimizer]):
-        self.parts = parts
-        super().__init__([group for part in parts for group in part.param_groups], {})
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        """Gives each its groups and the state, which hold what a schedule and a checkpoint set here."""
-        groups = iter(self.param_groups)
-        for part in self.parts:
-            part.state = self.state
-            part.param_groups[:] = [next(groups) for _ in part.param_groups]
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self._hand_out()
-
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for part in self.parts:
-            part.step()
+        return Together(parts)

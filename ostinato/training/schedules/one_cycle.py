@@ -27,9 +27,7 @@ class OneCycle(Schedule):
     Source: Smith and Topin 2018, arXiv:1708.07120; the cosine and the defaults are those of torch's OneCycleLR.
     """
 
-    def __init__(
-        self, *, climb: Annotated[float, Field(gt=0, lt=1)] = 0.3, start: Share = 0.04, end: Share = 4e-6
-    ):
+    def __init__(self, *, climb: Annotated[float, Field(gt=0, lt=1)] = 0.3, start: Share = 0.04, end: Share = 4e-6):
         self.climb = climb
         self.start = start
         self.end = end

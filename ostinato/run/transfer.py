@@ -1,0 +1,254 @@
+"""Parts of an earlier run as the start of a new one: settings, vocabularies and weights, copied so that the new run
+needs nothing of the old one later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.data.lines import file_digest
+from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.modalities.contract import Modality, Symbols, Values
+from ostinato.model.columns import column_parts
+from ostinato.model.graph import Graph, below, path_of
+from ostinato.preprocessing import fit as preprocessing_fit
+from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.migrate import tensor_names
+from ostinato.recipe.read import Recipe, check, restore
+from ostinato.recipe.schema import opened
+from ostinato.registry import Settings, component
+from ostinato.run import bundle as bundles
+from ostinato.training.checkpoints import model_tensors
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a run takes over of an earlier one.
+
+    Args:
+        folder: of the earlier run.
+        digest: of its weights.
+        settings: the earlier recipe.
+        bundle: the earlier run's.
+        parts: what is taken over, from its path in the new run to its path in the earlier one.
+        recipe: the new recipe, with the settings of these parts that it leaves open.
+        facts: the vocabularies and scales that are taken over, by the new run's places.
+        notes: what was taken over and what was not.
+    """
+
+    folder: Path
+    digest: str
+    settings: Settings
+    bundle: bundles.Bundle
+    parts: dict[str, str]
+    recipe: Recipe
+    facts: Facts
+    notes: list[str]
+
+    def record(self) -> dict[str, Any]:
+        """What a run folder keeps of it."""
+        return {"run": str(self.folder), "parts": self.parts, "weights": self.digest}
+
+    @torch.no_grad()
+    def start(self, graph: Graph, modalities: Mapping[str, Modality]) -> bool:
+        """Copies the weights; of symbols that are new, the mean of the others. Whether all weights were copied.
+
+        Errors:
+            ConfigError: a part is unknown, or of another shape.
+        """
+        renamed = tensor_names(self.settings)
+        saved = {path_of(renamed(name)): tensor for name, tensor in bundles.load_weights(self.folder).items()}
+        own = {path_of(name): tensor for name, tensor in model_tensors(graph).items()}
+        before = recipe_columns.build(self.settings)
+        preprocessing_fit.restore(before, self.bundle.modalities)
+        copied = set()
+        for part, source in self.parts.items():
+            grown = _growth(before[_column(source)], modalities[_column(part)])
+            paths = {path: source + path.removeprefix(part) for path in below(part, own, "from.parts")}
+            lacking = sorted({*paths.values()} ^ {*below(source, saved, f"from.parts: {self.folder}")})
+            if lacking:
+                raise ConfigError(
+                    f"from.parts: {part}: {self.folder} and this recipe differ in {', '.join(lacking[:3])}; leave out"
+                    " the settings that differ, or name the parts that agree"
+                )
+            for path, theirs in paths.items():
+                values = _extended(saved[theirs], own[path].shape, grown)
+                if values is None:
+                    raise ConfigError(
+                        f"from.parts: {path} has the shape {tuple(own[path].shape)} here and"
+                        f" {tuple(saved[theirs].shape)} in {self.folder}; leave out the settings that differ, or name"
+                        " the parts that agree"
+                    )
+                own[path].copy_(values)
+            copied |= paths.keys()
+        return copied >= {path_of(name) for name, _ in graph.named_parameters()}
+
+
+def transfer_of(
+    recipe: Recipe, roots: Sequence[Path], began: bundles.Bundle | None = None, *, start: bool = True
+) -> Transfer | None:
+    """What a recipe takes over of an earlier run; None where it names none.
+
+    Args:
+        recipe: as the user gave it.
+        roots: folders where the earlier run is looked for after the recipe's own and the current one.
+        began: of a run that is resumed.
+        start: whether weights are still to be copied; a run with a checkpoint has all that it took over, and the
+            earlier run may be gone.
+
+    Errors:
+        ConfigError: there is no such run, a part is unknown, or types differ.
+        DataError: the earlier run is not what the resumed one began with.
+    """
+    asked = getattr(recipe.settings, "from")
+    if asked is None:
+        return None
+    record = {} if began is None else began.data.get("from", {})
+    if began is not None and record and not start:
+        settled = with_settings(
+            recipe, restore(began.recipe, "resumed").plain(), {part: part for part in record["parts"]}
+        )
+        folder, digest = Path(record["run"]), record["weights"]
+        return Transfer(folder, digest, settled.settings, began, record["parts"], settled, {}, [])
+    folder = _found(asked.run, recipe.base, roots)
+    bundle = bundles.load(folder)
+    while bundle.members:
+        folder = folder / bundles.MEMBERS / next(iter(bundle.members))
+        bundle = bundles.load(folder)
+    weights = folder / bundles.WEIGHTS
+    digest = file_digest(weights) if weights.is_file() else ""
+    if digest != record.get("weights", digest):
+        raise DataError(f"from.run: the weights of {folder} have changed since; start anew with --overwrite")
+    earlier = restore(bundle.recipe, str(folder)).settings
+    parts, notes = _parts(recipe, earlier, folder)
+    settled = with_settings(recipe, earlier.plain(), parts)
+    notes.append(f"from {folder}: {', '.join(parts)}")
+    return Transfer(folder, digest, earlier, bundle, parts, settled, _facts(settled, bundle, parts, folder), notes)
+
+
+def with_settings(recipe: Recipe, earlier: Mapping[str, Any], parts: Mapping[str, str]) -> Recipe:
+    """The recipe with the earlier settings of these parts, and of their columns, where it leaves them open."""
+    given: dict[str, Any] = dict(recipe.given)
+    for part, source in parts.items():
+        way, name, slot = part.split(".")[:3]
+        their_way, their_name, their_slot = source.split(".")[:3]
+        before = earlier[their_way][their_name]
+        column = opened(given[way][name])
+        own = {slot: before[their_slot]}
+        if getattr(recipe.settings, way)[name].of is None if way == "outputs" else True:
+            words = recipe_columns.taken_over(getattr(recipe.settings, way)[name].type)
+            own |= {word: before[word] for word in words if not _refers(before[word])}
+        given[way] = {**given[way], name: {**column, **{word: _under(column.get(word), own[word]) for word in own}}}
+    return replace(recipe, given=given, settings=check(given, recipe.origin, to_train=True))
+
+
+def _refers(value: Any) -> bool:
+    return isinstance(value, Mapping) and "same_as" in value
+
+
+def _under(given: Any, before: Any) -> Any:
+    """What is given, and what it leaves open as it was before; where it is of another type, that alone."""
+    if given is None:
+        return before
+    given_open = opened(given) if isinstance(before, Mapping) else given
+    if not isinstance(given_open, Mapping) or given_open.get("type", before.get("type")) != before.get("type"):
+        return given
+    return {**before, **{word: _under(value, before.get(word)) for word, value in given_open.items()}}
+
+
+def _parts(recipe: Recipe, earlier: Settings, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """The parts to take over, and notes on those that are not."""
+    asked = getattr(recipe.settings, "from").parts
+    own, theirs = column_parts(recipe.settings), column_parts(earlier)
+    if asked is None:
+        differing = {
+            part: _difference(recipe.settings, earlier, part, part) if part in theirs else f"is not in {folder}"
+            for part in own
+        }
+        parts = {part: part for part in own if not differing.get(part)}
+        if not parts:
+            whys = "; ".join(f"{part} {why}" for part, why in differing.items())
+            raise ConfigError(f"from: nothing of {folder} fits this recipe: {whys}; name its parts in from.parts")
+        return parts, [f"{part} starts anew: it {why}" for part, why in differing.items() if why]
+    parts = asked if isinstance(asked, Mapping) else {part: part for part in asked}
+    for part, source in parts.items():
+        for path, known, whose in ((part, own, "here"), (source, theirs, f"in {folder}")):
+            if ".".join(path.split(".")[:3]) not in known:
+                raise ConfigError(f"from.parts: there is no part '{path}' {whose}{nearest(path, known)}")
+        why = _difference(recipe.settings, earlier, part, source)
+        if why:
+            raise ConfigError(f"from.parts: {part} {why}; the types must agree, name another part")
+    return dict(parts), []
+
+
+def _difference(new: Settings, earlier: Settings, part: str, source: str) -> str:
+    """Why a part cannot be taken over; empty where it can."""
+    kinds = []
+    for settings, path in ((new, part), (earlier, source)):
+        way, name, slot = path.split(".")[:3]
+        column = getattr(settings, way)[name]
+        kinds.append([column.type, getattr(column, slot).type])
+        if way == "inputs" and component("encoders", column.encoder.type).counts:
+            return "counts and is solved for on the training rows"
+    return "" if kinds[0] == kinds[1] else f"is {' and '.join(kinds[0])} here, {' and '.join(kinds[1])} there"
+
+
+def _column(path: str) -> str:
+    return ".".join(path.split(".")[:2])
+
+
+def _facts(recipe: Recipe, bundle: bundles.Bundle, parts: Mapping[str, str], folder: Path) -> Facts:
+    """The facts that are taken over, of each column and of all that share its vocabulary."""
+    owners = recipe_columns.vocabulary_owners(recipe.settings)
+    facts: dict[str, Mapping[str, Any]] = {}
+    for part, source in parts.items():
+        taken = bundle.modalities[_column(source)]
+        if facts.setdefault(owners[_column(part)], taken) != taken:
+            raise ConfigError(
+                f"from.parts: {part} shares its vocabulary with another part, and in {folder} they have two; take over"
+                " one of them"
+            )
+    return {place: facts[owner] for place, owner in owners.items() if owner in facts}
+
+
+def _found(run: str, base: Path, roots: Sequence[Path]) -> Path:
+    folders = [base / run, Path(run), *(root / run for root in roots)]
+    for folder in folders:
+        if bundles.exists(folder):
+            return folder.resolve()
+    beside = [path.parent.name for path in (base / run).parent.glob(f"*/{bundles.DESCRIPTION}")]
+    raise ConfigError(
+        f"from.run: {run} is no run folder{nearest(Path(run).name, beside)}; give the folder that `ostinato train`"
+        " prints at its end"
+    )
+
+
+def _growth(before: Modality, now: Modality) -> set[int]:
+    """How many symbols, characters or labels are new."""
+    old, new = before.spec, now.spec
+    growth = {new.size - old.size} if not isinstance(new, Values) else set()
+    if isinstance(new, Symbols) and isinstance(old, Symbols):
+        growth.add(new.characters - old.characters)
+    return {number for number in growth if number > 0}
+
+
+def _extended(tensor: Tensor, shape: torch.Size, grown: set[int]) -> Tensor | None:
+    """The tensor with as many new entries as its column has new symbols, each the mean of the others; None where the
+    shapes differ otherwise."""
+    if tensor.ndim != len(shape):
+        return None
+    for axis, size in enumerate(shape):
+        more = size - tensor.shape[axis]
+        if more and more not in grown:
+            return None
+        if more:
+            mean = tensor.mean(axis, keepdim=True)
+            tensor = torch.cat([tensor, mean.repeat_interleave(more, axis)], axis)
+    return tensor

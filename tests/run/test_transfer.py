@@ -1,0 +1,176 @@
+"""A run that starts from parts of an earlier one: settings, vocabularies, weights; needing nothing of it later."""
+
+import random
+import shutil
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from ostinato import api
+from ostinato.cli.main import group
+from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.validate import validate
+from ostinato.recipe.read import from_arguments
+from ostinato.run import train as run_train
+from ostinato.run.run import Run
+from ostinato.training.checkpoints import model_tensors
+from ostinato.training.task import Listeners
+
+WORDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold")}
+SMALL = {"epochs": 1, "batch_rows": 16, "optimizer": {"type": "adamw", "learning_rate": 0.01}}
+PART = {"inputs.review.encoder": "inputs.text.encoder"}
+
+
+def rows(count, seed=0, new="zinc"):
+    drawn = random.Random(seed)
+    kinds = [drawn.choice(list(WORDS)) for _ in range(count)]
+    return [{"review": f"{new} {drawn.choice(WORDS[kind])} {drawn.choice('abcdef')}", "kind": kind} for kind in kinds]
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("earlier")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTINATO_CACHE", str(folder / "cache"))
+        recipe = from_arguments(
+            {"text": {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 8, "layers": 2}}},
+            {"going_on": {"of": "text", "align": "next"}},
+            training=SMALL,
+        )
+        texts = [{"text": row["review"]} for row in rows(40, new="the")]
+        api.fit(recipe, folder / "lm", data={"train": texts})
+    return folder / "lm"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+
+
+def classifier(lm, *, parts=PART, inputs=None, outputs=None, **training):
+    return from_arguments(
+        inputs or {"review": "text"},
+        outputs or {"kind": "category"},
+        training=SMALL | training,
+        refused={"from": {"run": str(lm)} | ({} if parts is None else {"parts": parts})},
+    )
+
+
+def fitted(recipe, folder, seed=0, **more):
+    return api.fit(recipe, folder, data={"train": rows(40, seed)}, device="cpu", **more)
+
+
+def session(recipe, folder, *, resume):
+    data = {"train": rows(40)}
+    options = {"overwrite": False, "device": "cpu", "roots": (), "validate": validate, "listeners": Listeners()}
+    return run_train.begin(recipe, folder, resume=resume, data=data, **options)
+
+
+def test_a_frozen_encoder_is_the_earlier_one_with_new_words_at_the_mean_and_needs_no_earlier_run(lm, tmp_path):
+    moved = shutil.copytree(lm, tmp_path / "moved")
+    run = fitted(classifier(moved, freeze=["inputs.review.encoder"]), tmp_path / "run")
+    shutil.rmtree(moved)
+    before = Run.load(lm)
+    old, new = before.modalities["inputs.text"].words(), run.modalities["inputs.review"].words()
+    assert new[: len(old)] == old and "zinc" in new[len(old) :] and "zinc" not in old
+    theirs, ours = before.graph.encoder("text"), run.graph.encoder("review")
+    vectors = ours.embedding.learnt.weight
+    assert torch.equal(vectors[: len(old)], theirs.embedding.learnt.weight)
+    assert torch.allclose(vectors[len(old) :], theirs.embedding.learnt.weight.mean(0), atol=1e-6)
+    assert all(map(torch.equal, ours.stack.parameters(), theirs.stack.parameters()))
+    assert run.recipe.at("inputs.review.encoder.hidden_size") == 8 and not run.recipe.at(
+        "inputs.review.encoder.bidirectional"
+    )
+    loaded = Run.load(tmp_path / "run")
+    asked = ["the zinc plum"]
+    assert next(api.predict(loaded, asked)).best == next(api.predict(run, asked)).best
+
+
+def test_resumed_without_the_earlier_run_it_ends_with_the_same_bits(lm, tmp_path):
+    moved = shutil.copytree(lm, tmp_path / "moved")
+    recipe = classifier(moved, epochs=4, layer_factor=2.6, unfreeze_every=1, schedule="slanted_triangular")
+    whole = model_tensors(fitted(recipe, tmp_path / "whole").graph)
+    for until in (0, 1, 3):
+        begun = session(recipe, tmp_path / "broken", resume=until > 0)
+        run_train.trained(begun, until)
+        shutil.rmtree(moved, ignore_errors=True)
+    begun = session(recipe, tmp_path / "broken", resume=True)
+    run_train.trained(begun)
+    broken = model_tensors(begun.run.graph)
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+def test_layers_are_unfrozen_from_the_output_down_each_at_its_own_rate(lm, tmp_path):
+    recipe = classifier(lm, epochs=4, layer_factor=2.0, unfreeze_every=1, keep_best=False, schedule="constant")
+    begun = session(recipe, tmp_path / "run", resume=False)
+    graph = begun.run.graph
+    # Heads, two layers, the embedding.
+    distances = graph.distances()
+    assert {distances[f"encoders.review.stack.cells.{cell}.weight_x"] for cell in (0, 1)} == {1, 2}
+    assert distances["encoders.review.embedding.learnt.weight"] == 3 and distances["heads.kind.labels.output.bias"] == 0
+    moved = []
+    for until in range(1, 5):
+        before = {name: weight.detach().clone() for name, weight in graph.named_parameters()}
+        run_train.trained(begun, until)
+        moved.append(
+            {distances[name] for name, old in before.items() if not torch.equal(old, graph.get_parameter(name))}
+        )
+        begun = session(recipe, tmp_path / "run", resume=True)
+        begun.run.graph.load_state_dict(graph.state_dict())
+        graph = begun.run.graph
+    assert moved == [{0}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}]
+
+
+def test_a_whole_model_continues_on_other_rows_whose_labels_are_added(lm, tmp_path):
+    first = fitted(classifier(lm), tmp_path / "first")
+    rows_now = [*rows(40, 1, "lead"), {"review": "the moon", "kind": "other"}, {"review": "a moon", "kind": "other"}]
+    notes = []
+    second = api.fit(
+        classifier(tmp_path / "first", parts=None), tmp_path / "second", data={"train": rows_now}, say=notes.append
+    )
+    assert any(note.endswith("first: inputs.review.encoder, outputs.kind.head") for note in notes)
+    assert second.modalities["outputs.kind"].facts()["labels"] == ["fruit", "metal", "other"]
+    assert second.recipe.settings.inputs["review"].encoder == first.recipe.settings.inputs["review"].encoder
+    # The first weights are a model: it is validated before it is trained.
+    assert '"event": "start"' in (tmp_path / "second" / "history.jsonl").read_text()
+
+
+def test_the_command_line_starts_from_a_run(lm, tmp_path, monkeypatch):
+    table = tmp_path / "table.tsv"
+    table.write_text("review\tkind\n" + "".join(f"{row['review']}\t{row['kind']}\n" for row in rows(40)))
+    monkeypatch.chdir(lm.parent)
+    result = CliRunner().invoke(group, ["train", str(table), "--in", "review", "--from", "lm", "--run", "new"])
+    assert f"nothing of {lm} fits this recipe: inputs.review.encoder is not in {lm}" in str(result.exception)
+
+
+BAD = {
+    "no run": ({"lm": "nowhere"}, {}, "nowhere is no run folder"),
+    "unknown part": ({"parts": ["inputs.reviews.encoder"]}, {}, "no part 'inputs.reviews.encoder' here; did you mean"),
+    "unknown source": ({"parts": {"inputs.review.encoder": "inputs.txt.encoder"}}, {}, "did you mean 'inputs.text.enc"),
+    "inside": ({"parts": {"inputs.review.encoder.stak": "inputs.text.encoder.stak"}}, {}, "did you mean .*stack"),
+    "other type": ({"inputs": {"review": "tokens"}}, {}, "is tokens and recurrent here, text and recurrent there"),
+    "other encoder": ({"inputs": {"review": {"type": "text", "encoder": "convolutional"}}}, {}, "convolutional here"),
+    "other size": ({"inputs": {"review": {"type": "text", "encoder": {"hidden_size": 9}}}}, {}, "shape .* here and"),
+    "other layers": ({"inputs": {"review": {"type": "text", "encoder": {"layers": 1}}}}, {}, "differ in .*cells.1"),
+    "nothing": ({"parts": None}, {}, "nothing of .* fits this recipe"),
+    "all frozen": ({"freeze": ["inputs.review", "outputs.*.head"]}, {}, "freezes the last of the weights"),
+    "none frozen": ({"freeze": ["inputs.rewiew.encoder"]}, {}, "training.freeze: there is no part.*did you mean"),
+    "effort": ({}, {"effort": 2}, "--effort tries models of other forms"),
+    "one layer": ({"freeze": ["inputs.*.encoder"], "layer_factor": 2.6}, {}, "all weights .* belong to one layer"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name):
+    changes, options, message = BAD[name]
+    with pytest.raises(ConfigError, match=message):
+        fitted(classifier(**{"lm": lm, **changes}), tmp_path / "run", **options)
+
+
+def test_other_weights_than_a_run_began_with_are_refused(lm, tmp_path):
+    moved = shutil.copytree(lm, tmp_path / "moved")
+    session(classifier(moved), tmp_path / "run", resume=False)
+    (moved / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(DataError, match="have changed since"):
+        session(classifier(moved), tmp_path / "run", resume=True)
