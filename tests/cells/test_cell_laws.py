@@ -18,6 +18,9 @@ FURTHER = {
 }
 """Combinations beyond one option at a time."""
 
+SLOW = ("lru", "mingru", "minlstm", "slstm", "sru")
+"""Cells that take a second or more to learn."""
+
 CASES = [
     (name, options)
     for name in registry.names("cells")
@@ -34,7 +37,8 @@ def test_every_cell_keeps_the_laws(name, options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((name, {}) for name in registry.names("cells")),
+        *((name, {}) for name in registry.names("cells") if name not in SLOW),
+        *(pytest.param(name, {}, marks=pytest.mark.slow) for name in SLOW),
         ("gru", {"reset": "before"}),
         ("lstm", {"coupled": True}),
         ("lstm", {"peepholes": True, "layer_norm": True}),

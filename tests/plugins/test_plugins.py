@@ -60,7 +60,7 @@ def score(model, metric="exact_match"):
 
 
 def test_a_cell_without_a_product_of_h_reads_and_speaks():
-    assert score(trained(cell="mingru", epochs=12)) >= 90
+    assert score(trained(cell="leaky", epochs=12)) >= 90
 
 
 def test_an_optimizer_trains():

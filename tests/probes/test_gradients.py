@@ -78,6 +78,17 @@ def test_of_any_cell_it_is_what_autograd_gives_for_each_state(cell):
         assert np.allclose([median for _, median, _ in reaches(finding, of).norms], values[::-1], rtol=1e-4), of
 
 
+def test_a_cell_of_a_scan_is_watched_step_by_step():
+    subject = subject_of({"cell": "mingru", "hidden_size": 5, "embedding_size": 4, "bidirectional": False}, ["abcdeab"])
+    reach = reaches(Gradients(positions=1).look(subject), "state")
+    encoder, head = subject.graph.encoders["text"], subject.graph.heads["follows"]
+    x = encoder.embedding(head.prepare_input(subject.batch.inputs["text"])).values
+    (cell,) = encoder.stack.cells
+    z = torch.sigmoid(x @ cell.weight_x[:5].T + cell.bias_x[:5])
+    kept = torch.cat([torch.ones(1, 5), (1 - z).flip(0)[:-1]]).cumprod(0)
+    assert np.allclose([median for _, median, _ in reach.norms], kept.norm(dim=1), rtol=1e-5)
+
+
 def norm(parts):
     return math.hypot(*(part.norm().item() for part in parts if part is not None))
 

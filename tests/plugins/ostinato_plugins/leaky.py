@@ -1,39 +1,36 @@
-"""The minimal GRU whose gates read no state, so that all steps are computed at once."""
+"""Leaky integrators: a recurrence without a product of the state, so that all steps are computed at once."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.contracts import Cell, Layout, State, Steps
 
 
-class MinGRU(Cell):
-    """A gated unit without a product of h: the recurrence is linear in it, and a scan computes all steps at once.
+class Leaky(Cell):
+    """Numbers that leak, each at a rate of its own, and fill from what is read.
 
-        z[t] = sigmoid(W_z x[t] + b_z + update_bias)        how much is written
-        n[t] = W_n x[t] + b_n                               candidate
-        h[t] = (1 - z[t]) h[t-1] + z[t] n[t]
+        h[t] = a h[t-1] + (1 - a) tanh(W x[t] + b),   a = sigmoid(rate)
 
     Shapes:
-        x (B, I); state (h,): h (B, H); gates in the order z, n
+        x (B, I); state (h,): h (B, H); rate (H,)
 
     Args:
-        update_bias: added inside the gate; below 0 the state is kept longer at the start of training.
+        start: the first rate of all; above 0 more is kept than written.
 
-    Source: Feng, Tung, Ahmed, Bengio and Hajimirsadeghi 2024, arXiv:2410.01201, section 3.1; the bias is ours.
+    Source: Mozer 1992, Induction of multiscale temporal structure (NIPS 4), equation 2.
     """
 
-    num_gates = 2
+    num_gates = 1
     num_states = 1
 
-    def __init__(self, input_size: int, hidden_size: int, *, update_bias: float = -1.0):
+    def __init__(self, input_size: int, hidden_size: int, *, start: float = 1.0):
         super().__init__(input_size, hidden_size)
-        self.update_bias = update_bias
         self.new_weights(1, recurrent=False)
+        self.rate = nn.Parameter(torch.full((hidden_size,), start))
 
     def _keep_and_add(self, gates_x: Tensor) -> tuple[Tensor, Tensor]:
-        z, n = gates_x.chunk(2, 1)
-        z = torch.sigmoid(z + self.update_bias)
-        return 1 - z, z * n
+        keep = torch.sigmoid(self.rate)
+        return keep.expand_as(gates_x), (1 - keep) * torch.tanh(gates_x)
 
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:
         keep, add = self._keep_and_add(gates_x)
