@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ostinato import alignments
@@ -21,8 +21,8 @@ def readings(recipe: Recipe) -> Chosen:
     """How encoders that count read, and which inputs are read by counting too; before anything is opened.
 
     An output of one label has each of its inputs read twice, one of a label for each step the input that it labels,
-    where the modality has such a reading and the recipe says nothing of the input's encoder or of what the output
-    reads.
+    where the modality has such a reading and the recipe names no encoder for the input and nothing that the output
+    reads. A number of the encoder alone, such as its dropout, leaves the counting beside it.
     """
     chosen: Chosen = {}
     settings = recipe.settings
@@ -37,7 +37,7 @@ def readings(recipe: Recipe) -> Chosen:
         alike = [other for other in scored.values() if alignments.of(other).name == kind]
         for name in settings.inputs:
             reading = component("modalities", settings.inputs[name].type).counted_readings.get(kind)
-            if reading is None or recipe.gives(f"inputs.{name}.encoder"):
+            if reading is None or _names_encoder(recipe, name):
                 continue
             owner = name if len(alike) == 1 else f"{name}_{output}"
             beside = _free(
@@ -80,6 +80,12 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             features = max(1000, min(MOST_FEATURES, MOST_WEIGHTS // size, round(steps * each)))
             chosen[f"{place}.features"] = (rounded(features), f"{steps:,} steps, {each:g} features for each at most")
     return chosen
+
+
+def _names_encoder(recipe: Recipe, name: str) -> bool:
+    """Whether the recipe says which encoder reads an input, or whose it is."""
+    encoder = opened(opened(recipe.given["inputs"][name]).get("encoder"))
+    return isinstance(encoder, Mapping) and not encoder.keys().isdisjoint(("type", "same_as"))
 
 
 def _takes_scores(recipe: Recipe, name: str, output: Any) -> bool:

@@ -103,6 +103,7 @@ def test_a_text_whose_label_is_predicted_is_counted_beside_the_net(tmp_path):
     ("inputs", "outputs"),
     [
         ({"text": {"type": "text", "encoder": "recurrent"}}, {"kind": "category"}),
+        ({"text": {"type": "text", "encoder": {"type": "recurrent", "dropout": 0.4}}}, {"kind": "category"}),
         ({"text": "text"}, {"kind": {"type": "category", "reads": ["text"]}}),
         ({"text": "text"}, {"kind": {"type": "category", "join": "concatenate"}}),
         ({"text": "text"}, {"kind": {"type": "text"}}),
@@ -111,6 +112,13 @@ def test_a_text_whose_label_is_predicted_is_counted_beside_the_net(tmp_path):
 def test_who_says_what_is_read_or_how_gets_nothing_beside(tmp_path, inputs, outputs):
     recipe = from_arguments(inputs, outputs, data={"train": str(table(tmp_path / "t.tsv"))}, training=SMALL)
     assert api.check(recipe).parameters.keys() & {"inputs.text_ngrams.encoder"} == set()
+
+
+@pytest.mark.parametrize("encoder", [{"dropout": 0.4}, {"cell": "gru"}])
+def test_one_setting_of_the_net_leaves_the_counting_beside_it(tmp_path, encoder):
+    data = {"train": str(table(tmp_path / "t.tsv"))}
+    recipe = from_arguments({"text": {"type": "text", "encoder": encoder}}, {"kind": "category"}, data=data)
+    assert "inputs.text_ngrams.encoder" in api.check(recipe).parameters
 
 
 def test_each_output_of_labels_has_a_reading_of_its_own(tmp_path):
