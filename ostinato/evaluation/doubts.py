@@ -58,10 +58,12 @@ def _disagreement(run: Run, report: Report, curve: Curve, roots: Sequence[Path])
     if not doubtful:
         return []
     valid = row_sources.of_split(run, "valid", None, roots)
-    predictions = predict_all([run], valid.pick(np.arange(0, len(valid), -(-len(valid) // VALID_ROWS)))).outputs
+    some = valid.pick(np.arange(0, len(valid), -(-len(valid) // VALID_ROWS)))
+    metrics = {output: {key: metrics_of(run, output)[key]} for output, key in doubtful}
+    predictions = predict_all([run], some, metrics=metrics).outputs
     notes = []
     for output, key in doubtful:
-        before, now = measure(metrics_of(run, output)[key], predictions[output]), report.outputs[output][key]
+        before, now = measure(metrics[output][key], predictions[output]), report.outputs[output][key]
         if abs(before.value - now.value) > (_half(before) ** 2 + _half(now) ** 2) ** 0.5:
             notes.append(
                 f"{output}: valid and test disagree by more than chance, {key} {_shown(before)} and {_shown(now)}: the"

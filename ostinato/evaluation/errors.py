@@ -15,7 +15,7 @@ import numpy as np
 
 from ostinato.data.examples import Examples
 from ostinato.data.write import plain
-from ostinato.evaluation.predictions import answered_outputs, chunks, usable
+from ostinato.evaluation.predictions import PREDICTED, chunks, metrics_of, outputs_that_need, usable
 from ostinato.modalities.contract import Labels
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run import prediction_table
@@ -145,7 +145,8 @@ def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Seque
 
 
 def _rows(run: Run, examples: Examples) -> Iterator[HeldOut]:
-    answered, columns = answered_outputs(run), [f"inputs.{name}" for name in run.inputs]
+    answered = outputs_that_need(PREDICTED, {output: metrics_of(run, output) for output in run.outputs})
+    columns = [f"inputs.{name}" for name in run.inputs]
     again = recipe_columns.second_readings(run.recipe.settings)
     cells = dict(enumerate(examples.cells()))
     for pairs in chunks(usable(run, examples, {})):

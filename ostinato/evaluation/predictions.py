@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
@@ -64,9 +64,19 @@ def predict_all(
     *,
     search: Settings | None = None,
     seed: int = 0,
+    metrics: Mapping[str, Mapping[str, Metric]] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> SplitPredictions:
-    """The predictions of a run, or of several as an ensemble, for every example, and the scores of its references.
+    """The predictions of a run, or of several as an ensemble, for every example, and the scores of its references; what
+    no metric needs is not computed.
+
+    Args:
+        runs: one, or several that answer as an ensemble.
+        examples: of a split.
+        search: in place of the recipe's.
+        seed: of sampling.
+        metrics: that will be asked, by output; by default all that the run has.
+        say: gets a line for each kind of rows that are left out, or read as unknown.
 
     An example without an output is left out for this output. One without an input that is no sequence is left out
     everywhere, with a message that counts them.
@@ -75,8 +85,15 @@ def predict_all(
         DataError: there is an output that no row has.
     """
     run = runs[0]
-    answered = answered_outputs(run)
-    columns = {output: _Columns(run, output, output in answered) for output in run.outputs}
+    asked = {output: metrics_of(run, output) for output in run.outputs} if metrics is None else metrics
+    answered, scored = outputs_that_need(PREDICTED, asked), outputs_that_need(SCORED, asked)
+    # Long texts are cut where their symbols are scored.
+    scored += [output for output in asked if output not in scored and alignments.of(run.outputs[output]).streams]
+    needed = {
+        output: {*(PREDICTED if output in answered else ()), *(SCORED if output in scored else ())}
+        for output in run.outputs
+    }
+    columns = {output: _Columns(run, output, columns) for output, columns in needed.items()}
     left_out: dict[str, list[int]] = {}
     new: dict[str, list[int]] = {}
     total = 0
@@ -84,14 +101,14 @@ def predict_all(
         numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
         place = partial(_place, examples, numbers)
         predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
-        scored = scores(runs, rows, place=place)
+        given = scores(runs, rows, outputs=scored, place=place)
         for number, row in pairs:
             for where, modality in run.modalities.items():
                 raw = run.raw(row, where)
                 if raw is not None and modality.is_new(raw):
                     new.setdefault(where, []).append(number)
         for output, column in columns.items():
-            column.add(numbers, rows, predicted, scored[output])
+            column.add(numbers, rows, predicted, given.get(output))
         total += len(rows)
     for lack, numbers in left_out.items():
         say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
@@ -106,15 +123,15 @@ def predict_all(
     return SplitPredictions(total, known, {output: column.numbers for output, column in columns.items()})
 
 
-def answered_outputs(run: Run) -> list[str]:
-    """The outputs whose answers are compared with references.
+def outputs_that_need(columns: Sequence[str], metrics: Mapping[str, Mapping[str, Metric]]) -> list[str]:
+    """The outputs with a metric that is made from one of these columns of `Predictions`.
 
     What continues an input is measured by its scores alone: a continuation of its own has no reference.
     """
     return [
         output
-        for output in run.outputs
-        if any(set(PREDICTED) & set(metric.needs) for metric in metrics_of(run, output).values())
+        for output, listed in metrics.items()
+        if any(not set(columns).isdisjoint(metric.needs) for metric in listed.values())
     ]
 
 
@@ -144,12 +161,12 @@ def _place(examples: Examples, numbers: Sequence[int], row: int) -> str:
 class _Columns:
     """The columns of an output's predictions while they are collected."""
 
-    def __init__(self, run: Run, output: str, answered: bool):
+    def __init__(self, run: Run, output: str, needed: Collection[str]):
         self.run, self.output, self.place, self.settings = run, output, f"outputs.{output}", run.outputs[output]
         self.name = recipe_columns.column_of(self.place, self.settings)
         self.numbers: list[int] = []
         self.by_step: list[np.ndarray | None] = []
-        known = recipe_metrics.known_of(self.settings) - (set() if answered else set(PREDICTED))
+        known = recipe_metrics.known_of(self.settings) - ({*PREDICTED, *SCORED} - set(needed))
         known -= set() if self.settings.alternatives is not None else {"alternatives"}
         names = ("expected", "alternatives", *PREDICTED, *SCORED)
         self.columns: dict[str, list[Any] | None] = {name: [] if name in known else None for name in names}
@@ -164,9 +181,9 @@ class _Columns:
         self._extend("quantiles", quantiles if all(levels is not None for levels in quantiles) else None)
         self._extend("expected", [self.run.raw(rows[at], self.place) for at in present])
         self._extend("alternatives", [self._alternatives(rows[at]) for at in present])
-        self.by_step += scored.by_step or [None] * len(present)
+        self.by_step += (scored and scored.by_step) or [None] * len(present)
         for name in SCORED:
-            scores = getattr(scored.scored, name)
+            scores = scored and getattr(scored.scored, name)
             self._extend(name, None if scores is None else scores.tolist())
 
     def _extend(self, name: str, values: list[Any] | None) -> None:

@@ -78,7 +78,8 @@ def _of_predictions(
     some = examples.pick(np.arange(0, len(examples), max(1, len(examples) // (SHOWN_ROWS if shown else VALID_ROWS))))
     values = {}
     try:
-        predictions = predict_all([run], some, search=search or settings_class("searches", "greedy")()).outputs
+        search = search or settings_class("searches", "greedy")()
+        predictions = predict_all([run], some, search=search, metrics=metrics).outputs
         for output, listed in metrics.items():
             for key, metric in listed.items():
                 if not metric.lacks(predictions[output]):

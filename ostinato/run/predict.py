@@ -145,7 +145,7 @@ def answers(
     columns = encodings(members, rows, place)
     _name_the_longest(first, columns[first], place, say)
     batches = list(batches_of(columns_of(columns), batch_rows))
-    for output in outputs or first.outputs:
+    for output in first.outputs if outputs is None else outputs:
         searched = first.graph.heads[output].generates
         for numbers in batches:
             with torch.inference_mode():

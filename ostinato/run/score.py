@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +67,12 @@ class Given(NamedTuple):
 
 
 def scores(
-    runs: Sequence[Run], rows: Sequence[Row], *, batch_rows: int = 64, place: Place = row_number
+    runs: Sequence[Run],
+    rows: Sequence[Row],
+    *,
+    batch_rows: int = 64,
+    outputs: Iterable[str] | None = None,
+    place: Place = row_number,
 ) -> dict[str, Given]:
     """The log-probability of each row's own outputs, by output; a row that lacks an output is left out there.
 
@@ -75,6 +80,7 @@ def scores(
         runs: one, or several that score as the ensemble that they answer as.
         rows: raw values by place or column.
         batch_rows: rows computed at once, fewer where they are long.
+        outputs: only these.
         place: of a row, for messages.
 
     Errors:
@@ -83,9 +89,10 @@ def scores(
     members = members_of(runs)
     refuse_unlike([member.member() for member in dict.fromkeys(members)])
     run = members[0]
-    inputs = columns_of(encodings(members, rows, place))
+    outputs = list(run.outputs if outputs is None else outputs)
+    inputs = columns_of(encodings(members, rows, place)) if outputs else {}
     found = {}
-    for output in run.outputs:
+    for output in outputs:
         given = [row for row, one in enumerate(rows) if run.raw(one, f"outputs.{output}") is not None]
         targets = run.encoded(
             [rows[row] for row in given], f"outputs.{output}", lambda at, given=given: place(given[at])

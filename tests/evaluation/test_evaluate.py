@@ -207,3 +207,22 @@ def test_an_origin_that_lacks_a_metric_is_read_beside_those_that_have_it():
     backtest = Backtest(parts, {"y": {"mae": Spread(1.0, 0.0, "a")}}, False, notes)
     lines = text_of(Report("test", 6, {"y": {}}, backtest=backtest)).splitlines()
     assert "origin 1  y  mase  1  [0.5, 1.5]" in lines and notes[0] in lines
+
+
+def test_what_no_metric_needs_is_not_computed(monkeypatch):
+    rows = [{"x": f"a{'b' * (number % 3)}", "y": "even" if number % 2 else "odd"} for number in range(40)]
+    model = ostinato.Model({"x": "text"}, {"y": "category"}, training={"epochs": 1}).fit(rows)
+    examples, metrics = of_split(model.run, "test", rows[:9], ()), metrics_of(model.run, "y")
+    readings = []
+    read = type(model.run.graph).read
+    monkeypatch.setattr(type(model.run.graph), "read", lambda *args, **more: readings.append(1) or read(*args, **more))
+
+    def known(*keys):
+        readings.clear()
+        return predict_all([model.run], examples, metrics={"y": {key: metrics[key] for key in keys}}).outputs["y"]
+
+    answers, scored = known("accuracy"), known("log_loss")
+    assert answers.log_probability is None and scored.predicted is None and len(readings) == 1
+    both = known("accuracy", "log_loss")
+    assert len(readings) == 2
+    assert both.predicted == answers.predicted and both.log_probability == scored.log_probability

@@ -2,7 +2,8 @@
 
 import ostinato
 from ostinato import api
-from ostinato.evaluation.predictions import predict_all
+from ostinato.evaluation.predictions import metrics_of, predict_all
+from ostinato.registry import component
 from ostinato.run.rows import of_split
 
 WORDS = ("ab", "ba", "aab", "bba", "abab", "b")
@@ -32,5 +33,6 @@ def test_a_metric_with_options_is_monitored_evaluated_and_compared(tmp_path):
 
 def test_a_quantity_that_a_head_does_not_know_is_absent_and_never_0(tmp_path):
     model = fitted({"n": {"type": "number"}}, tmp_path / "run")
-    known = predict_all([model.run], of_split(model.run, "test", ROWS[:6], ())).outputs["n"]
+    metrics = {"n": metrics_of(model.run, "n") | {"log_loss": component("metrics", "log_loss")()}}
+    known = predict_all([model.run], of_split(model.run, "test", ROWS[:6], ()), metrics=metrics).outputs["n"]
     assert set(known.columns()) == {"predicted", "expected", "log_probability", "num_targets"}
