@@ -74,9 +74,9 @@ def sizes(recipe: Recipe, amount: Amount) -> Chosen:
             size = amount.labels.get(readers[0], size)
             if not recipe.gives(f"{place}.size"):
                 chosen[f"{place}.size"] = (size, f"a score for each label of {readers[0]}")
-        if not recipe.gives(f"{place}.features"):
+        each = component("encoders", inputs[name].encoder.type).features_per_step
+        if each and not recipe.gives(f"{place}.features"):
             steps = amount.steps[f"inputs.{name}"]
-            each = component("encoders", inputs[name].encoder.type).features_per_step
             features = max(1000, min(MOST_FEATURES, MOST_WEIGHTS // size, round(steps * each)))
             chosen[f"{place}.features"] = (rounded(features), f"{steps:,} steps, {each:g} features for each at most")
     return chosen

@@ -3,6 +3,7 @@ labels that are linear in what they counted."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ def solve(graph: Graph, train: Examples, seed: int, say: Callable[[str], None]) 
     rows = {}
     for name, encoder in graph.encoders.items():
         if isinstance(encoder, BagEncoder):
-            rows[name] = _rows(train, f"inputs.{name}", seed, int(MOST_FEATURES / encoder.features_per_step))
+            each = encoder.features_per_step
+            rows[name] = _rows(train, f"inputs.{name}", seed, MOST_FEATURES / each if each else math.inf)
             places = [f"inputs.{reader}" for reader in graph.readers(name)]
             encoder.count(block for place in places for block in _blocks(graph, train, place, rows[name]))
     for output, scored in graph.scored.items():
@@ -52,7 +54,7 @@ def batches_of(examples: Examples, parts: Sequence[np.ndarray], device: str) -> 
     return (examples.batch(numbers).to(device) for numbers in parts)
 
 
-def _rows(train: Examples, place: str, seed: int, most: int) -> np.ndarray:
+def _rows(train: Examples, place: str, seed: int, most: float) -> np.ndarray:
     """All training rows, or so many of them as have this number of steps."""
     rows, steps = np.arange(len(train)), int(train.lengths(place).sum())
     return rows if steps <= most else share_of(rows, most / steps, seed=seed)

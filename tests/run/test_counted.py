@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
+import ostinato
 from ostinato import api
 from ostinato.cli.main import group
 from ostinato.distributions.categorical import Categorical
@@ -127,6 +128,16 @@ def test_each_output_of_labels_has_a_reading_of_its_own(tmp_path):
     assert run.outputs["again"].reads == ["text", "text_again_ngrams"]
     answer = next(iter(api.predict(run, ["the tin of 1"]))).best
     assert (answer["kind"].value, answer["again"].value) == ("metal", "metal")
+
+
+@pytest.mark.parametrize("column", ["text", "number"])
+def test_nothing_read_gives_the_shares_of_the_labels(tmp_path, column):
+    kinds = ["b"] * 3 + ["a"] * 6 + ["c"]
+    data = [{"text": f"row {n}", "number": float(n), "kind": kind} for n, kind in enumerate(kinds * 2)]
+    model = ostinato.Model({column: {"type": column, "encoder": "prior"}}, {"kind": "category"})
+    model.fit(data[:10], data[10:], folder=tmp_path / "run", device="cpu")
+    (answer,) = api.predict(model.run, rows=[data[0]])
+    assert answer.best["kind"].probabilities == pytest.approx({"a": 0.6, "b": 0.3, "c": 0.1}, abs=0.01)
 
 
 def test_an_encoder_that_two_outputs_read_is_a_vector_and_is_trained(tmp_path):
