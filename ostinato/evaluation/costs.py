@@ -18,14 +18,16 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import baselines
 from ostinato.evaluation.evaluate import report_of
 from ostinato.evaluation.predictions import predict_all
-from ostinato.evaluation.validate import SHOWN_ROWS, VALID_ROWS, validate
+from ostinato.evaluation.validate import SHOWN_ROWS, validate
 from ostinato.preprocessing.prepare import Prepared
 from ostinato.registry import Settings, settings_class
 from ostinato.run import rows as row_sources
 from ostinato.run.run import Run
 
-FIRST, ROWS, FITTED = 4, 100, 1000
+FIRST, ROWS, FITTED = 4, (100, 400), 1000
 """Rows that prepare what is prepared once, rows that are measured, and training rows that baselines are fitted on."""
+FEW_SECONDS, LEAST_SLOPE = 2.0, 0.25
+"""So many rows alone are measured that take longer; and the least that a further row takes, as a share of the mean."""
 
 
 def validation_costs(run: Run, prepared: Prepared, device: str) -> tuple[float, float]:
@@ -73,8 +75,7 @@ def _validation(run: Run, prepared: Prepared, device: str, longest: int) -> floa
     generates = any(head.generates for head in run.graph.heads.values())
     measured(FIRST)
     # Of answers that are generated few are validated, and they take most of the time.
-    most = SHOWN_ROWS if generates else max(VALID_ROWS, len(valid))
-    return _seconds(measured, ROWS) * max(1.0, min(most, len(valid)) / min(ROWS, len(valid)))
+    return _extrapolated(measured, min(SHOWN_ROWS, len(valid)) if generates else len(valid))
 
 
 def _evaluation(run: Run, prepared: Prepared, longest: int, roots: Sequence[Path]) -> float:
@@ -99,9 +100,20 @@ def _evaluation(run: Run, prepared: Prepared, longest: int, roots: Sequence[Path
 
     predicted(FIRST)
     fitted(FIRST)
-    evaluation = _seconds(predicted, ROWS) * max(1.0, len(examples) / ROWS)
+    evaluation = _extrapolated(predicted, len(examples))
     fitting = _seconds(fitted, FITTED) * max(1.0, min(len(train), baselines.MOST_ROWS) / FITTED)
     return evaluation + fitting
+
+
+def _extrapolated(measured: Callable[[int], Any], rows: int) -> float:
+    """The seconds of so many rows, from those of some hundred: much is done once, and larger batches are faster."""
+    few, more = (min(number, rows) for number in ROWS)
+    seconds = _seconds(measured, few)
+    if few < more and seconds < FEW_SECONDS:
+        before, seconds = seconds, _seconds(measured, more)
+        slope = max((seconds - before) / (more - few), LEAST_SLOPE * seconds / more)
+        return seconds + slope * (rows - more)
+    return seconds * rows / max(1, few)
 
 
 def _seconds(measured: Callable[[int], Any], rows: int) -> float:

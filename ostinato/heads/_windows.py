@@ -27,6 +27,8 @@ LEAST_GAIN, CLEAR, BLOCKS = 0.01, 2.0, 20
 """By what share, and by how many standard errors over blocks of windows, a linear map must beat the naive forecast
 where it was not fitted: of a random walk the best of several maps is a little better there by chance, and worse
 later."""
+REWEIGHTED, LEAST_FAR = 4, 0.05
+"""How often windows are weighted anew, and the least distance that counts, as a share of the mean one."""
 FAR = 10.0
 """Deviations of a window beyond which a number counts as so far: after a steady window a jump is as large as any, and
 one of them would decide a least-squares fit."""
@@ -170,7 +172,8 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Sta
         W = argmin sum over windows and channels |r - W w|^2 + strength n |W|^2 mean(w^2)
 
     The strength is the one whose mean of |r - W w|^power is least on the windows that end later than those it was
-    fitted on; W = 0, the naive forecast, remains where none gains. Fitted anew on all windows with it.
+    fitted on. Where errors count and not their squares, maps of the windows reweighted are compared too. W = 0, the
+    naive forecast, remains where none gains. The best is fitted anew on all windows.
 
     Args:
         unit: of the windows.
@@ -193,15 +196,17 @@ def fitted(unit: Unit, steps: int, early: Pairs, late: Pairs, power: int) -> Sta
     naive = then.errors(weight, power)
     if not steps:
         return Start(weight, every.spread(), naive, "intervals from the errors of the naive forecast")
-    maps = _ridge(first)
-    errors = [then.errors(map_, power) for map_ in maps]
-    best = min(range(len(maps)), key=lambda k: errors[k].mean().item())
-    share, clear = gain(naive, errors[best])
+    fits = [_ridge, _reweighted] if power == 1 else [_ridge]
+    maps = [(fit, k, map_) for fit in fits for k, map_ in enumerate(fit(first))]
+    # In the unit of each window, as the loss counts: of many series the largest would decide otherwise.
+    fit, best, chosen = min(maps, key=lambda option: then.left(option[2]).pow(power).mean().item())
+    left = then.errors(chosen, power)
+    share, clear = gain(naive, left)
     note = f"a linear map of the last {steps} steps is {100 * share:.1f} % better than the naive forecast"
     if not clear:
         return Start(weight, every.spread(), naive, f"{note}, so it begins as the naive forecast")
-    left = then._replace(apart=then.apart - then.window @ maps[best].T)
-    return Start(_ridge(every)[best], left.spread(), errors[best], f"{note} (ridge {STRENGTHS[best]:g})")
+    spread = then._replace(apart=then.apart - then.window @ chosen.T).spread()
+    return Start(fit(every)[best], spread, left, f"{note} (ridge {STRENGTHS[best]:g})")
 
 
 def gain(naive: Tensor, other: Tensor) -> tuple[float, bool]:
@@ -230,10 +235,13 @@ class _Windows(NamedTuple):
         joined = (torch.cat(parts) for parts in zip(self[:4], other[:4]))
         return _Windows(*joined, self.channels)
 
+    def left(self, weight: Tensor) -> Tensor:
+        """(N, horizon) how far targets are from the map, in the unit of the window."""
+        return (self.apart - self.window @ weight.T).abs()
+
     def errors(self, weight: Tensor, power: int) -> Tensor:
         """(N,) of each window, in the unit of the data."""
-        apart = (self.apart - self.window @ weight.T).abs() * self.deviation[:, None]
-        return apart.pow(power).mean(1)
+        return (self.left(weight) * self.deviation[:, None]).pow(power).mean(1)
 
     def spread(self) -> Tensor:
         """(horizon, C, levels): of each channel, or of all together where it has few windows."""
@@ -264,10 +272,24 @@ def _read(unit: Unit, steps: int, pairs: Pairs) -> _Windows | None:
     return _Windows(*joined, unit.spec.channels)
 
 
-def _ridge(windows: _Windows) -> list[Tensor]:
+def _reweighted(windows: _Windows) -> list[Tensor]:
+    """Maps of least absolute errors in place of squared ones: each window weighs the inverse of how far it was from
+    the last map, REWEIGHTED times.
+
+    Source: iteratively reweighted least squares: Holland and Welsch 1977, doi:10.1080/03610927708827533.
+    """
+    maps = _ridge(windows)
+    for _ in range(REWEIGHTED):
+        far = windows.left(maps[0]).mean(1)
+        maps = _ridge(windows, 1 / far.clamp(min=LEAST_FAR * far.mean().item() + 1e-12))
+    return maps
+
+
+def _ridge(windows: _Windows, weights: Tensor | None = None) -> list[Tensor]:
     """The map for each strength, by one decomposition."""
-    count = len(windows.window)
-    gram, cross = windows.window.T @ windows.window / count, windows.window.T @ windows.apart / count
+    weighted = windows.window if weights is None else windows.window * (weights / weights.mean())[:, None]
+    count = len(weighted)
+    gram, cross = weighted.T @ windows.window / count, weighted.T @ windows.apart / count
     sizes, vectors = torch.linalg.eigh(gram)
     turned, size = vectors.T @ cross, sizes.mean().clamp(min=1e-12)
     return [(vectors @ (turned / (sizes.clamp(min=0) + strength * size)[:, None])).T for strength in STRENGTHS]

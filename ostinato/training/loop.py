@@ -214,7 +214,7 @@ class Training:
 
         Args:
             task: as `run` takes it.
-            seconds: how long updates are measured, the first one, which prepares much, not counted.
+            seconds: how long updates are measured; the second half of them counts, since the first ones prepare much.
         """
         before = {name: tensor.clone() for name, tensor in model_tensors(task.model).items()}
         with tempfile.TemporaryDirectory() as folder:
@@ -229,7 +229,7 @@ class Training:
             session.history.close()
         restore_model(task.model, before, "the measured model")
         task.model.zero_grad(set_to_none=True)
-        first = 1 if len(ends) > 2 else 0
+        first = (len(ends) - 1) // 2
         return (ends[-1] - ends[first]) / (len(ends) - 1 - first)
 
 
