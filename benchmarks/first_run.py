@@ -57,6 +57,7 @@ from ostinato.data.examples import Examples
 from ostinato.errors import OstinatoError, nearest
 from ostinato.evaluation import baselines
 from ostinato.evaluation.intervals import difference, over_seeds
+from ostinato.evaluation.label_baseline import CHARACTERS
 from ostinato.evaluation.predictions import predict_all
 from ostinato.files import write
 from ostinato.metrics.contract import Metric, Predictions
@@ -385,7 +386,7 @@ def _nearest(run: Run, output: str, examples: Examples, known: Predictions) -> d
     train = list(of_split(run, "train", None, ()).raw())
     asked = [row for row in examples.raw() if row[f"outputs.{output}"] is not None and run.lacks(row) is None]
     texts = [[_as_text(run, row) for row in rows] for rows in (train, asked)]
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=baselines.CHARACTERS, sublinear_tf=True)
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True)
     there = vectorizer.fit_transform(texts[0]).T.tocsr()
     answers = []
     for begin in range(0, len(asked), NEAREST_ROWS):
