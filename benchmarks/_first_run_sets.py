@@ -497,6 +497,7 @@ SETS: tuple[Set, ...] = (
         (Measure("de", "bleu", ("de", "bleu"), least=33.0),),
         recipe="multi30k-en-de",
         minutes=40.0,
+        form="jsonl",
     ),
     Set(
         "etth1",
