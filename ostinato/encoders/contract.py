@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from ostinato.encoders._keys import UNUSED
 from ostinato.modalities.contract import Labels, Symbols, Values
 from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
@@ -152,10 +154,20 @@ class BagEncoder(Encoder):
     features_per_step: ClassVar[float]
     """How many different features a step of the training rows brings, about."""
 
-    table: nn.Parameter
-    """(F, size): E, a row for each feature."""
-    bias: nn.Parameter
-    """(size,): b."""
+    keys: Tensor
+    """(F,) the features that are known, each by a number of 64 bits, in order; `UNUSED` after them."""
+
+    def __init__(self, size: int | None, features: int):
+        """Args:
+        size: of the summary, or of each step.
+        features: the most to know, F.
+        """
+        super().__init__()
+        size = size or 64
+        self.steps_size, self.summary_size = (size, None) if self.counts_steps else (None, size)
+        self.table = nn.Parameter(torch.randn(features, size))  # E
+        self.bias = nn.Parameter(torch.zeros(size))  # b
+        self.register_buffer("keys", torch.full((features,), UNUSED))
 
     def rows_of(self, layout: Layout) -> int:
         """How many rows a bag of such a batch has."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ostinato.encoders._keys import BASE, UNUSED, counted_by_row, keep_commonest, looked_up, mixed
+from ostinato.encoders._keys import BASE, counted_by_row, keep_commonest, looked_up, mixed
 from ostinato.encoders.contract import Bag, BagEncoder
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Spec, Symbols
@@ -64,7 +64,6 @@ class LocalFeatures(BagEncoder):
     """
 
     takes = (Symbols,)
-    summary_size = None
     counts_steps = True
     called = "features"
     features_per_step = 5.0
@@ -79,7 +78,7 @@ class LocalFeatures(BagEncoder):
         window: Whole | None = None,
         affixes: Whole | None = None,
     ):
-        super().__init__()
+        super().__init__(size, features)
         assert isinstance(spec, Symbols), "the graph gives an encoder what it takes"
         if affixes and not spec.characters:
             raise ConfigError(
@@ -90,10 +89,6 @@ class LocalFeatures(BagEncoder):
         self.affixes = (4 if spec.characters else 0) if affixes is None else affixes
         self.look_ahead = self.window
         self.min_count = min_count
-        self.steps_size = size or 64
-        self.table = nn.Parameter(torch.randn(features, self.steps_size))
-        self.bias = nn.Parameter(torch.zeros(self.steps_size))
-        self.register_buffer("keys", torch.full((features,), UNUSED))
         kinds = spec.kinds or (0,) * spec.characters
         # A letter of no kind is one of its own.
         codes = [kind or -number for number, kind in enumerate(kinds)]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ostinato.encoders._keys import BASE, UNUSED, counted_by_row, keep_commonest, looked_up, mixed
+from ostinato.encoders._keys import BASE, counted_by_row, keep_commonest, looked_up, mixed
 from ostinato.encoders.contract import Bag, BagEncoder
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Spec, Symbols
@@ -63,7 +63,6 @@ class Ngrams(BagEncoder):
     """
 
     takes = (Symbols,)
-    steps_size = None
     called = "ngrams"
     features_per_step = 0.5
     """Of 4,500 texts in 10 languages one n-gram per 2 characters had 98.4 % in validation, one per 5 97.8 %."""
@@ -80,7 +79,7 @@ class Ngrams(BagEncoder):
         words: Whole | None = None,
         places: bool = False,
     ):
-        super().__init__()
+        super().__init__(size, features)
         assert isinstance(spec, Symbols), "the graph gives an encoder what it takes"
         by_characters = spec.separators is not None
         if words and not by_characters:
@@ -96,10 +95,6 @@ class Ngrams(BagEncoder):
         self.words = (2 if by_characters else 0) if words is None else words
         self.places = places
         self.min_count = min_count
-        self.summary_size = size or 64
-        self.table = nn.Parameter(torch.randn(features, self.summary_size))
-        self.bias = nn.Parameter(torch.zeros(self.summary_size))
-        self.register_buffer("keys", torch.full((features,), UNUSED))
         self.register_buffer("idf", torch.ones(features))
         self.register_buffer("separators", torch.tensor(spec.separators or (), dtype=torch.int64), persistent=False)
 

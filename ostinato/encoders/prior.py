@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
 
 from ostinato.encoders.contract import Bag, BagEncoder
 from ostinato.modalities.contract import Spec
@@ -32,15 +31,11 @@ class Prior(BagEncoder):
         size: the width of the summary; by default the number of labels, where one output of labels reads it, else 64.
     """
 
-    steps_size = None
     called = "prior"
     features_per_step = 0.0
 
     def __init__(self, spec: Spec, *, size: Count | None = None):
-        super().__init__()
-        self.summary_size = size or 64
-        self.table = nn.Parameter(torch.zeros(0, self.summary_size))
-        self.bias = nn.Parameter(torch.zeros(self.summary_size))
+        super().__init__(size, 0)
 
     def count(self, blocks: Iterable[Steps]) -> None:
         """There is nothing to count."""

@@ -9,7 +9,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ostinato.data.cache import encode_values, to_steps
 from ostinato.encoders import ngrams as module
-from ostinato.encoders.ngrams import UNUSED, Ngrams
+from ostinato.encoders._keys import UNUSED
+from ostinato.encoders.ngrams import Ngrams
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Symbols
 from ostinato.modalities.text import Text
