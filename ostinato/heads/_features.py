@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,14 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Sizes
 from ostinato.kernels.products import linear
 from ostinato.layers.dropout import dropped
-from ostinato.layers.pooling import Pooling
+from ostinato.layers.pooling import Pool, Pooling
 from ostinato.steps import Layout, Steps
 
-Pool = Literal["last", "mean", "max", "attention"]
+ASKED = {
+    "last": ("a summary", "mean, max or attention"),
+    "concat": ("steps and a summary", "mean, max, attention or last"),
+}
+"""What a pooling reads, and what to choose where it is not there."""
 
 
 class Summaries(nn.Module):
@@ -36,10 +39,10 @@ class Summaries(nn.Module):
 
     def __init__(self, sizes: Sequence[Sizes], *, pool: Pool, layer_size: int | None):
         super().__init__()
-        widths = [size.summary if pool == "last" else size.steps for size in sizes]
+        widths = [_width(pool, size) for size in sizes]
         if not widths or None in widths:
             place = f"input {widths.index(None) + 1} of {len(widths)} gives none" if widths else "it reads no input"
-            what, other = ("a summary", "mean, max or attention") if pool == "last" else ("steps", "last")
+            what, other = ASKED.get(pool, ("steps", "last"))
             raise ConfigError(f"pool: {pool} needs {what}, and {place}; choose {other}, or another encoder")
         self.pools = nn.ModuleList(Pooling(pool, width) for width in widths)
         self.layer = None if layer_size is None else nn.Linear(sum(widths), layer_size)
@@ -53,6 +56,15 @@ class Summaries(nn.Module):
             return x
         x = torch.relu(linear(x, self.layer.weight, self.layer.bias))
         return dropped(x, dropout) if dropout else x
+
+
+def _width(pool: Pool, size: Sizes) -> int | None:
+    """The width of what is pooled; None where the input lacks it."""
+    if pool == "last":
+        return size.summary
+    if pool == "concat":
+        return None if size.summary is None or size.steps is None else size.summary + 2 * size.steps
+    return size.steps
 
 
 def mapped(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
-from ostinato.heads._features import Pool, Summaries, single
+from ostinato.heads._features import Summaries, single
 from ostinato.heads._losses import LabelLayer, wants_labels
 from ostinato.heads._scored import ScoredLabels
 from ostinato.heads.contract import Sizes
+from ostinato.layers.pooling import Pool
 from ostinato.modalities.contract import Labels
 from ostinato.registry import Count, NonNegative, Rate
 from ostinato.steps import Layout, Steps
@@ -44,7 +45,8 @@ class Classifier(ScoredLabels):
         targets (B,) labels, or (B, V) of 0 and 1 with several; probabilities (B, V)
 
     Args:
-        pool: how the steps of an input become one vector; last: the encoder's own summary.
+        pool: how the steps of an input become one vector; last: the encoder's own summary; concat:
+            that, their largest and their mean, side by side.
         layer_size: the width of a layer between the vectors and the labels; null: none.
         dropout: on the vectors and on the layer.
         label_smoothing: share of each target's probability that is spread over all labels (Szegedy 2016).

@@ -10,9 +10,10 @@ from ostinato.distributions.contract import Distribution
 from ostinato.distributions.point import Distance, Point
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._features import Pool, Summaries, mapped, single
+from ostinato.heads._features import Summaries, mapped, single
 from ostinato.heads._losses import described
 from ostinato.heads.contract import Predictor, Sizes
+from ostinato.layers.pooling import Pool
 from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Rate
 from ostinato.steps import Steps

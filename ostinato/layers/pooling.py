@@ -13,6 +13,8 @@ BLOCK = 64
 """Steps that are added one to the other: the sums of so many are added in turn, or in float32 thousands of steps would
 lose digits."""
 
+Pool = Literal["last", "mean", "max", "attention", "concat"]
+
 
 class Read(Protocol):
     """What is pooled: the part of an encoder's `Encoded` that is read here, whose room is above this one."""
@@ -31,23 +33,26 @@ class Pooling(nn.Module):
         mean        p = sum_t h[t] / T
         max         p = max_t h[t]                  of each number on its own
         attention   p = sum_t a[t] h[t]             a = softmax_t (v . tanh(W h[t] + b))
+        concat      p = [last; max; mean]
 
     A sequence without steps is summed up by zeros, save by `last`.
 
     Shapes:
-        steps (N, size), or for `last` a summary (B, size); returns (B, size)
+        steps (N, size), or for `last` a summary (B, size); for `concat` both, together S + 2 H = size wide; returns
+        (B, size)
 
     Args:
         kind: how.
-        size: the width of the steps, for `last` of the summary.
+        size: the width of what it gives.
 
     Errors:
         ValueError: the input has no steps, or for `last` no summary.
 
-    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w.
+    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w; concat: Howard
+        and Ruder 2018, arXiv:1801.06146, section 3.3.
     """
 
-    def __init__(self, kind: Literal["last", "mean", "max", "attention"], size: int):
+    def __init__(self, kind: Pool, size: int):
         super().__init__()
         self.kind = kind
         self.size = size
@@ -57,14 +62,17 @@ class Pooling(nn.Module):
             self.energy = nn.Linear(size, 1, bias=False)
 
     def forward(self, encoded: Read) -> Tensor:
-        if self.kind == "last":
+        if self.kind in ("last", "concat"):
             if encoded.summary is None:
-                raise ValueError("pooling: last: this input gives no summary; choose mean, max or attention")
-            return encoded.summary
+                raise ValueError(f"pooling: {self.kind}: this input gives no summary; choose mean, max or attention")
+            if self.kind == "last":
+                return encoded.summary
         if encoded.steps is None:
             raise ValueError(f"pooling: {self.kind}: this input gives no steps; choose last")
         if self.kind == "mean":
             return mean(encoded.steps)
+        if self.kind == "concat":
+            return torch.cat([encoded.summary, largest(encoded.steps), mean(encoded.steps)], 1)
         return largest(encoded.steps) if self.kind == "max" else self._attended(encoded.steps)
 
     def _attended(self, steps: Steps) -> Tensor:

@@ -1,7 +1,10 @@
 """A run that starts from parts of an earlier one: settings, vocabularies, weights; needing nothing of it later."""
 
+import gzip
+import json
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from ostinato import api
 from ostinato.cli.main import group
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.validate import validate
-from ostinato.recipe.read import from_arguments
+from ostinato.recipe.read import from_arguments, load
 from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.training.checkpoints import model_tensors
@@ -19,6 +22,7 @@ from ostinato.training.task import Listeners
 
 WORDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold")}
 SMALL = {"epochs": 1, "batch_rows": 16, "optimizer": {"type": "adamw", "learning_rate": 0.01}}
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 PART = {"inputs.review.encoder": "inputs.text.encoder"}
 
 
@@ -174,3 +178,32 @@ def test_other_weights_than_a_run_began_with_are_refused(lm, tmp_path):
     (moved / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(DataError, match="have changed since"):
         session(classifier(moved), tmp_path / "run", resume=True)
+
+
+def test_the_three_steps_of_ulmfit_run_as_their_recipes_say(tmp_path, monkeypatch):
+    """The recipes as they are, on two dozen generated reviews and with small layers."""
+    drawn = random.Random(0)
+    (tmp_path / "imdb-reviews").mkdir()
+    for name, noun in (("unlabelled", "film"), ("train", "movie"), ("test", "movie")):
+        reviews = [
+            {"text": f"this {noun} is {drawn.choice(WORDS[kind])} and {drawn.choice(WORDS[kind])}", "sentiment": kind}
+            for kind in [*WORDS] * 20
+        ]
+        with gzip.open(tmp_path / "imdb-reviews" / f"{name}.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps(review) + "\n" for review in reviews)
+    monkeypatch.chdir(tmp_path)
+    small = ["training.epochs=1", "training.batch_rows=8"]
+    sizes = ["inputs.text.encoder.hidden_size=8", "inputs.text.encoder.embedding_size=8"]
+    runs = {}
+    for name, sets in (
+        ("ulmfit-general", ["inputs.text.tokenizer.min_count=1", *sizes, *small]),
+        ("ulmfit-adapted", small),
+        ("ulmfit", ["training.epochs=4", "training.batch_rows=8"]),
+    ):
+        recipe = load(RECIPES / f"{name}.yaml", sets)
+        runs[name] = api.fit(recipe, tmp_path / "runs" / name, roots=[tmp_path])
+    general, adapted, classified = runs.values()
+    assert "movie" in adapted.modalities["inputs.text"].words()[len(general.modalities["inputs.text"].words()) :]
+    assert classified.modalities["inputs.text"].words() == adapted.modalities["inputs.text"].words()
+    # The last state, the largest and the mean of 8 numbers each.
+    assert classified.graph.get_parameter("heads.sentiment.features.layer.weight").shape == (50, 24)
