@@ -15,6 +15,8 @@ from typing import Any
 
 from ostinato.errors import DataError
 
+ALLOW_DOWNLOAD = "OSTINATO_ALLOW_DOWNLOAD"
+"""Set to 1 by --allow-download: only then is a model fetched that no folder holds."""
 PARTIAL = ".partial"
 """The ending of temporary names; a file with it was never finished and may be deleted."""
 CHECKSUM = "checksum"

@@ -1,5 +1,6 @@
 """Train the model of a recipe, evaluate it and keep it as a run folder."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -67,6 +68,9 @@ from ostinato.cli.options import (
     metavar="RUN",
     help="Start from this run: its settings, vocabularies and weights, all whose types agree.",
 )
+@click.option(
+    "--allow-download", is_flag=True, help="Pretrained encoders that no folder holds may be fetched from Hugging Face."
+)
 @seed_option
 @device_option
 @data_root_option
@@ -84,6 +88,7 @@ def train(
     minutes: float | None,
     effort: int,
     earlier: Path | None,
+    allow_download: bool,
     seed: int | None,
     device: str,
     data_root: str | None,
@@ -94,7 +99,7 @@ def train(
     DATA is a table, or text with an example a line: columns and types that --in and --out leave open are inferred from
     its first rows and printed with the reason. `ostinato init` writes the same recipe to a file.
     """
-    from ostinato import api
+    from ostinato import api, files
     from ostinato.cli.following import Command, next_command
     from ostinato.cli.progress import resumable
     from ostinato.cli.reports import tried_lines, verdict_lines
@@ -113,6 +118,8 @@ def train(
         folder = Path(outs[0])
         note("note: with a recipe --out names the run folder, as --run does in any case")
     all_sets = (*sets, f"training.seed={seed}") if seed is not None else sets
+    if allow_download:
+        os.environ[files.ALLOW_DOWNLOAD] = "1"
     if earlier is not None:
         all_sets = (*all_sets, f"from.run={as_json_text(str(earlier.resolve()))}")
     folder = folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0])

@@ -372,6 +372,11 @@ def _looked_at(name: str | Path, base: Path, data_root: Roots) -> list[Path]:
     return [base / path] + ([] if path.is_absolute() else [root / path for root in roots])
 
 
+def existing(name: str, base: Path, data_root: Roots) -> Path | None:
+    """The file or folder of this name, looked for as rows are; None where there is none."""
+    return next((place.resolve() for place in _looked_at(name, base, data_root) if place.exists()), None)
+
+
 def found_file(name: str | Path, base: Path, data_root: Roots, where: str) -> Path:
     """The file of this name, looked for in the base folder and then in the data roots; `where` is the path in the
     recipe.

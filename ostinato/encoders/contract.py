@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.encoders._keys import UNUSED
-from ostinato.modalities.contract import Labels, Symbols, Values
+from ostinato.modalities.contract import Choices, Labels, Symbols, Values
 from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
 
@@ -114,6 +115,19 @@ class Encoder(nn.Module, ABC):
     def reduction_of(cls, settings: Settings) -> int:
         """`reduction` by the settings of an encoder that is not built yet."""
         return 1
+
+    @staticmethod
+    def settled(settings: Settings, find: Callable[[str], Path | None]) -> Choices:
+        """Settings that follow from a folder which these name: `encoder.X`, or X of the column that it reads.
+
+        Args:
+            settings: of the encoder.
+            find: where a file or folder of this name lies; None: nowhere.
+        """
+        return {}
+
+    def start(self, find: Callable[[str], Path | None]) -> None:  # noqa: B027 (nothing to do is the default)
+        """Takes up the weights that it starts from, once, before training; later they are in the run folder."""
 
     @abstractmethod
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:

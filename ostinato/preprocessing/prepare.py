@@ -14,6 +14,8 @@ import numpy as np
 
 from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples
+from ostinato.data.read import existing
+from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import counted, embeddings
 from ostinato.preprocessing import fit as preprocessing_fit
@@ -27,6 +29,7 @@ from ostinato.preprocessing.splits import Say
 from ostinato.preprocessing.tables import TableSplits
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.read import Recipe
+from ostinato.registry import Settings, component
 
 CACHE_VARIABLE = "OSTINATO_CACHE"
 
@@ -85,6 +88,8 @@ def prepare(
     """
     for note in recipe.notes:
         say(f"note: {note}")
+    if facts is None:
+        recipe = recipe.with_chosen(_settled(recipe, roots))
     splits = (SeriesSplits if forecasts(recipe.settings) else TableSplits)(
         recipe, roots, data or {}, say, to_fit=facts is None
     )
@@ -111,6 +116,20 @@ def prepare(
     notes += repeated(train, examples["valid"], "valid", inputs)
     recipe = recipe.checked(modalities)
     return Prepared(recipe, modalities, examples, lengths, splits.sources(examples), notes, starts)
+
+
+def _settled(recipe: Recipe, roots: Sequence[Path]) -> planning.Chosen:
+    """What encoders settle from the folders that they name; what the recipe gives holds."""
+    chosen: planning.Chosen = {}
+    for name, column in recipe.settings.inputs.items():
+        if isinstance(column.encoder, Settings):
+            cls = component("encoders", column.encoder.type)
+            try:
+                settled = cls.settled(column.encoder, partial(existing, base=recipe.base, data_root=roots))
+            except ConfigError as why:
+                raise ConfigError(f"inputs.{name}.encoder: {why}") from None
+            chosen |= {f"inputs.{name}.{path}": choice for path, choice in settled.items()}
+    return {path: choice for path, choice in chosen.items() if not recipe.gives(path)}
 
 
 def _starts(

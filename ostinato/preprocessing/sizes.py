@@ -103,6 +103,7 @@ def tokenizers(recipe: Recipe, amount: Amount) -> Chosen:
         if (
             owners[place] != place
             or not isinstance(tokenizer, Settings)
+            or "size" not in type(tokenizer).model_fields
             or not component("tokenizers", tokenizer.type).subword
         ):
             continue

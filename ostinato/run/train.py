@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ostinato.data.examples import Examples
+from ostinato.data.read import existing
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.files import PARTIAL, explained, sweep, write
@@ -166,6 +167,13 @@ def begin(
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
     for name, vectors in prepared.starts.items():
         graph.start_from(name, vectors.table)
+    for name, encoder in graph.encoders.items() if start else ():
+        if f"inputs.{name}" in known:
+            continue
+        try:
+            encoder.start(partial(existing, base=recipe.base, data_root=roots))
+        except ConfigError as why:
+            raise ConfigError(f"inputs.{name}.encoder: {why}") from None
     examples, warm = prepared.splits["train"], []
     for name, head in graph.heads.items() if start else ():
         source = f"inputs.{graph.continues.get(name)}"

@@ -1,0 +1,157 @@
+"""Models of Hugging Face from a folder: their configuration, their weights and what they cost, by the library
+transformers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.errors import ConfigError
+from ostinato.files import ALLOW_DOWNLOAD
+
+INSTALL = "pip install ostinato[pretrained]"
+CONFIG = "config.json"
+GIB = 2**30
+
+
+def transformers() -> Any:
+    """The library, quiet.
+
+    Errors:
+        ConfigError: it is not installed.
+    """
+    try:
+        import transformers as library
+    except ImportError:
+        raise ConfigError(f"pretrained encoders need the package transformers, which is not here: {INSTALL}") from None
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    return library
+
+
+def folder_of(name: str, path: Path | None) -> Path:
+    """The folder of a model: where it lies, or where its download was kept.
+
+    Args:
+        name: as the recipe has it.
+        path: where such a file or folder was found; None: nowhere.
+
+    Errors:
+        ConfigError: there is none, and nothing may be fetched.
+    """
+    if path is not None:
+        if not (path / CONFIG).is_file():
+            raise ConfigError(f"model: {path} holds no {CONFIG}; give the folder that `save_pretrained` wrote")
+        return path
+    if os.environ.get(ALLOW_DOWNLOAD) != "1":
+        raise ConfigError(
+            f"model: there is no folder {name}; give the folder of a model, or allow its download from Hugging Face"
+            " with --allow-download"
+        )
+    transformers()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
+    except (OSError, HfHubHTTPError, HFValidationError) as why:
+        raise ConfigError(f"model: {name} cannot be fetched ({str(why).splitlines()[0]}); give a folder") from None
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """The configuration of a model, as JSON values.
+
+    Errors:
+        ConfigError: its architecture is unknown, or needs code of its own.
+    """
+    with _explained(folder):
+        config = transformers().AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    plain = config.to_dict()
+    if "auto_map" in plain:
+        raise ConfigError(f"model: {folder} brings code of its own, which is never run; give another model")
+    return plain
+
+
+def built(config: Mapping[str, Any], *, empty: bool = False) -> nn.Module:
+    """The encoder of such a model, its weights drawn anew; `empty`: without memory, to be counted."""
+    library = transformers()
+    try:
+        made = library.AutoConfig.for_model(**config)
+        with torch.device("meta" if empty else "cpu"):
+            return _reader(library.AutoModel.from_config(made))
+    except (ValueError, KeyError, TypeError) as why:
+        raise ConfigError(f"model: transformers {library.__version__} cannot build it ({_line(why)})") from None
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    """The weights of the encoder, by their names in it.
+
+    Errors:
+        ConfigError: there are none, some are missing, or reading them would execute code.
+    """
+    with _explained(folder):
+        model, info = transformers().AutoModel.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    weights = _reader(model).state_dict()
+    prefix = "" if isinstance(model, type(_reader(model))) else "encoder."
+    lacking = sorted(name for name in info["missing_keys"] if name.removeprefix(prefix) in weights)
+    if lacking:
+        raise ConfigError(f"model: {folder} lacks weights, {', '.join(lacking[:3])}; copy the folder again")
+    return weights
+
+
+def demand_memory(config: Mapping[str, Any], copies: int) -> None:
+    """Refuses a model that cannot fit.
+
+    Args:
+        copies: of each weight that are needed: itself, its gradient, what an optimizer keeps.
+
+    Errors:
+        ConfigError: the memory of this machine is smaller.
+    """
+    number = sum(weight.numel() for weight in built(config, empty=True).parameters())
+    needed, there = 4 * copies * number, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise ConfigError(
+            f"model: {number:,} weights, {copies} times 4 bytes each, are {needed / GIB:,.1f} GiB, and this machine has"
+            f" {there / GIB:,.1f}; give a smaller model"
+        )
+
+
+def _reader(model: nn.Module) -> nn.Module:
+    """The part that reads a text: of an encoder and a decoder the first; without the layer behind the first piece."""
+    if all(isinstance(getattr(model, half, None), nn.Module) for half in ("encoder", "decoder")):
+        model = model.get_encoder()
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None
+    return model
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Errors of the library with the folder in front."""
+    try:
+        yield
+    except pickle.UnpicklingError:
+        raise ConfigError(
+            f"model: the weights in {folder} are a pickle that would execute code, which is never done; give a folder"
+            " with model.safetensors"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as why:
+        raise ConfigError(f"model: {folder} cannot be read ({_line(why)})") from None
+
+
+def _line(why: Exception) -> str:
+    return " ".join(str(why).split())[:300] or type(why).__name__

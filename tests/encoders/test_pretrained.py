@@ -1,0 +1,214 @@
+"""Encoders of Hugging Face, tiny and with drawn weights, from folders that the test writes: nothing is fetched."""
+
+import json
+import random
+import shutil
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from ostinato import api
+from ostinato.errors import ConfigError
+from ostinato.evaluation.validate import validate
+from ostinato.recipe.read import from_arguments
+from ostinato.run import train as run_train
+from ostinato.run.run import Run
+from ostinato.steps import Layout, Steps
+from ostinato.training.checkpoints import model_tensors
+from ostinato.training.task import Listeners
+
+transformers = pytest.importorskip("transformers", reason="pip install ostinato[pretrained]")
+
+WORDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold")}
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "of", "##s", "ir", "##on", *WORDS["fruit"], "tin", "gold"]
+SMALL = {"epochs": 2, "batch_rows": 8, "optimizer": {"type": "adamw", "learning_rate": 0.01}}
+WIDE = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+KINDS = {
+    "bert": (transformers.BertConfig, transformers.BertModel, {"intermediate_size": 12, "max_position_embeddings": 9}),
+    "gpt2": (transformers.GPT2Config, transformers.GPT2Model, {"n_positions": 9}),
+    "t5": (transformers.T5Config, transformers.T5Model, {"d_kv": 4, "d_ff": 12}),
+}
+
+
+def tokenizer(marks):
+    library = Tokenizer(models.WordPiece({piece: number for number, piece in enumerate(PIECES)}, unk_token="[UNK]"))
+    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    library.add_special_tokens(PIECES[:4])
+    if marks:
+        library.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    return library
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("models")
+    for name, (config, model, sizes) in KINDS.items():
+        torch.manual_seed(0)
+        model(config(vocab_size=len(PIECES), **WIDE, **sizes)).save_pretrained(home / name)
+        tokenizer(name == "bert").save(str(home / name / "tokenizer.json"))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def rows(count):
+    drawn = random.Random(0)
+    kinds = [drawn.choice(list(WORDS)) for _ in range(count)]
+    return [{"text": f"the {drawn.choice(WORDS[kind])}s of {kind}", "kind": kind} for kind in kinds]
+
+
+def recipe(folder, outputs=None, column=None, training=None, **encoder):
+    text = {"type": "text", "encoder": {"type": "pretrained", "model": str(folder), **encoder}, **(column or {})}
+    return from_arguments({"text": text}, outputs or {"kind": "category"}, training=SMALL | (training or {}))
+
+
+def session(settings, folder, *, resume=False):
+    options = {"overwrite": False, "device": "cpu", "roots": (), "validate": validate, "listeners": Listeners()}
+    return run_train.begin(settings, folder, resume=resume, data={"train": rows(24)}, **options)
+
+
+def features(name, folder, ids):
+    """The last layer of the library's own model, of one text."""
+    model = KINDS[name][1].from_pretrained(folder).eval()
+    with torch.no_grad():
+        reader = model.get_encoder() if name == "t5" else model
+        return reader(input_ids=torch.tensor([ids])).last_hidden_state[0]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_it_reads_as_the_library_does_and_its_run_needs_no_folder(folders, tmp_path, name):
+    moved = shutil.copytree(folders / name, tmp_path / name)
+    run = api.fit(recipe(moved), tmp_path / "run", data={"train": rows(24)})
+    shutil.rmtree(moved)
+    loaded = Run.load(tmp_path / "run")
+    texts = ["the plums of iron", "of [SEP]"]
+    own = [loaded.encoded([{"text": text}], "inputs.text", str)[0].tolist() for text in texts]
+    pieces = [[PIECES.index(piece) for piece in ("the", "plum", "##s", "of", "ir", "##on")], [5, 1, 1, 1]]
+    assert own == [[3 + number for number in row] for row in pieces], "what a user types is text"
+    encoder = loaded.graph.encoder("text")
+    read = encoder.encode(Steps(torch.tensor([*own[0], *own[1]]), Layout(list(map(len, own)))))
+    for row, (steps, summary) in zip(pieces, zip(read.steps.split(), read.summary)):
+        whole = features(name, folders / name, [2, *row, 3] if name == "bert" else row)
+        torch.testing.assert_close(steps, whole[1:-1] if name == "bert" else whole, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(summary, whole.mean(0), rtol=1e-5, atol=1e-5)
+    assert next(api.predict(loaded, texts)).best == next(api.predict(run, texts)).best
+
+
+def test_a_longer_text_is_read_in_parts_and_an_empty_one_gives_zeros_or_its_marks(folders, tmp_path):
+    for name, room in (("bert", 7), ("gpt2", 9)):
+        run = session(recipe(folders / name), tmp_path / name).run
+        ids = [4 + at % 8 for at in range(12)]
+        read = run.graph.encoder("text").encode(Steps(torch.tensor(ids) + 3, Layout([12, 0])))
+        marked = [[2, *part, 3] if name == "bert" else part for part in (ids[:room], ids[room:])]
+        whole = [features(name, folders / name, part) for part in marked]
+        inside = torch.cat([part[1:-1] if name == "bert" else part for part in whole])
+        torch.testing.assert_close(read.steps.values, inside, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(read.summary[0], torch.cat(whole).mean(0), rtol=1e-5, atol=1e-5)
+        assert bool(read.summary[1].any()) == (name == "bert")
+
+
+def test_frozen_features_are_computed_once_and_a_resumed_run_has_the_same_bits(folders, tmp_path, monkeypatch):
+    whole = session(recipe(folders / "bert"), tmp_path / "whole")
+    encoder, read = whole.run.graph.encoder("text"), []
+    plain = encoder._read
+    monkeypatch.setattr(encoder, "_read", lambda rows: read.append(len(rows)) or plain(rows))
+    run_train.trained(whole)
+    assert read == [1] * len(read) and len(read) == len({row["text"] for row in rows(24)})
+    broken = session(recipe(folders / "bert"), tmp_path / "broken")
+    run_train.trained(broken, 1)
+    broken = session(recipe(folders / "bert"), tmp_path / "broken", resume=True)
+    run_train.trained(broken)
+    after, again = model_tensors(whole.run.graph), model_tensors(broken.run.graph)
+    assert all(torch.equal(after[name], again[name]) for name in after)
+
+
+@pytest.mark.parametrize(("tune", "rest"), [("all", {}), ("lora", {"rank": 2})])
+def test_what_is_tuned_moves_and_the_rest_stays(folders, tmp_path, tune, rest):
+    if tune == "lora":
+        pytest.importorskip("peft", reason="pip install ostinato[pretrained]")
+    begun = session(recipe(folders / "gpt2", tune=tune, **rest), tmp_path / "run")
+    graph = begun.run.graph
+    before = {name: tensor.clone() for name, tensor in model_tensors(graph).items()}
+    run_train.finish(begun, run_train.trained(begun))
+    moved = {name for name, old in before.items() if not torch.equal(old, model_tensors(graph)[name])}
+    own = {name for name in before if name.startswith("encoders.")}
+    assert moved & own == {name for name in own if tune == "all" or ("lora_" in name and name in moved)}
+    assert moved & own
+    loaded = model_tensors(Run.load(tmp_path / "run").graph)
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in model_tensors(graph).items())
+    distances = graph.distances()
+    assert {distances[f"encoders.text.model.h.{layer}.ln_1.weight"] for layer in (0, 1)} == {1, 2}
+    assert distances["encoders.text.model.wte.weight"] == 3
+
+
+def test_words_that_have_labels_are_read_by_their_first_piece(folders, tmp_path):
+    tagged = [{"text": ["the", "plums", "iron"], "tags": ["D", "N", "N"]}, {"text": ["of"], "tags": ["D"]}] * 6
+    settings = recipe(folders / "bert", {"tags": {"type": "tags", "head": "tagger"}}, {"subword_pooling": "first"})
+    run = api.fit(settings, tmp_path / "run", data={"train": tagged})
+    (answer,) = api.predict(run, rows=[{"text": ["the", "plums"]}])
+    assert len(answer.best["tags"].value) == 2
+
+
+def damage(folder, what):
+    config = json.loads((folder / "config.json").read_text())
+    if what == "no config":
+        (folder / "config.json").unlink()
+    elif what == "no weights":
+        (folder / "model.safetensors").unlink()
+    elif what == "a pickle":
+        (folder / "model.safetensors").unlink()
+        torch.save({"weight": Payload()}, folder / "pytorch_model.bin")
+    elif what == "no tokenizer":
+        (folder / "tokenizer.json").unlink()
+    elif what == "another tokenizer":
+        library = Tokenizer(models.WordLevel({str(number): number for number in range(99)}, unk_token="0"))
+        library.save(str(folder / "tokenizer.json"))
+    else:
+        changes = {
+            "unknown": {"model_type": "nothing"},
+            "code of its own": {"auto_map": {"AutoModel": "own.Model", "AutoConfig": "own.Config"}},
+            "too large": {"hidden_size": 1_000_000, "vocab_size": 1_000_000_000},
+            "fewer weights": {"num_hidden_layers": 3},
+        }
+        (folder / "config.json").write_text(json.dumps(config | changes[what]))
+
+
+class Payload:
+    """What a pickle would run."""
+
+    def __reduce__(self):
+        return (open, ("executed", "w"))
+
+
+BAD = {
+    "no config": "holds no config.json",
+    "no weights": "cannot be read .*(model.safetensors|no file)",
+    "a pickle": "(would execute code|cannot be read)",
+    "no tokenizer": "holds no (tokenizer|tokenizer.json)",
+    "another tokenizer": "tokenizer has 99 pieces and the model 14",
+    "unknown": "cannot be read .*nothing",
+    "code of its own": "code of its own, which is never run|cannot be read",
+    "too large": "4 bytes each, are .* GiB, and this machine has",
+    "fewer weights": "lacks weights, encoder.layer.2",
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_loaded_is_refused_with_its_place(folders, tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    damage(shutil.copytree(folders / "bert", tmp_path / "bert"), what)
+    with pytest.raises(ConfigError, match=f"^inputs.text.encoder: .*{BAD[what]}"):
+        session(recipe(tmp_path / "bert"), tmp_path / "run")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nothing_is_fetched_unless_it_is_allowed(tmp_path):
+    with pytest.raises(ConfigError, match="there is no folder some/model; .*--allow-download"):
+        session(recipe("some/model"), tmp_path / "run")
