@@ -105,7 +105,7 @@ def kind(annotation: Any) -> str:
     if origin in (list, tuple):
         return f"list of {kind(arguments[0])}"
     if origin is dict:
-        return "mapping from column to text"
+        return "mapping" if arguments[1] is Any else "mapping from column to text"
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return f"mapping with {' and '.join(f'`{name}`' for name in annotation.model_fields)}"
     return KINDS[annotation]

@@ -126,7 +126,7 @@ class Encoder(nn.Module, ABC):
         """
         return {}
 
-    def start(self, find: Callable[[str], Path | None]) -> None:  # noqa: B027 (nothing to do is the default)
+    def start(self, find: Callable[[str], Path | None]) -> None:
         """Takes up the weights that it starts from, once, before training; later they are in the run folder."""
 
     @abstractmethod

@@ -15,6 +15,8 @@ class Tokenizer(ABC):
 
     exact: ClassVar[bool]
     """Whether decode(encode(x)) == x for every text."""
+    is_fitted: ClassVar[bool] = True
+    """Whether it learns its pieces from texts; otherwise it brings them."""
     subword: ClassVar[bool] = False
     """Whether it cuts words into as many different pieces as `size` asks for: the size is then chosen from the amount
     of text, and words that have labels are made of their pieces."""

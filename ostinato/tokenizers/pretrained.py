@@ -30,6 +30,7 @@ class PretrainedTokenizer(Tokenizer):
     """
 
     exact = False
+    is_fitted = False
     subword = True
 
     def __init__(self, *, model: str = ""):

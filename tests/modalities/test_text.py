@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Symbols
-from ostinato.registry import SameAs, component, make, names, settings_class
+from ostinato.registry import SameAs, component, make, settings_class
+from tests.tokenizers.fitted import FITTED
 
 COLUMN = ["A dog runs.", "The dog barks at the cat.", "", "Ein Hund läuft über die Wiese.", "कुत्ता दौड़ता है।", "كلب يركض"]
 
@@ -48,7 +49,7 @@ def test_special_symbols_stand_outside_the_tokenizer():
     assert text.labels([0, 68, 2, 1]) == ["<begin>", "A", "<unknown>", "<end>"]
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_a_typed_special_symbol_is_text(name):
     text = fitted(["<s> a </s> <unk>", "b"], tokenizer={"type": name})
     ids = text.encode("<s> a </s>").tolist()
@@ -63,14 +64,14 @@ def test_what_training_never_saw_is_the_unknown_symbol(name):
     assert text.decode(ids) == "a \ufffd"
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_an_empty_text_has_no_steps(name):
     text = fitted(tokenizer={"type": name})
     assert text.encode("").shape == (0,) and text.encode("").dtype == np.int32
     assert text.decode(text.encode("")) == "" and text.decode([]) == "" and text.labels([]) == []
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_facts_through_json_make_a_fresh_text_behave_alike(name):
     options = {"tokenizer": {"type": name}, "lowercase": True, "normalize": "NFKC", "stop_words": ["the"]}
     before, after = fitted(**options), make("modalities", "text", (), options)
@@ -179,7 +180,7 @@ def test_a_reference_to_another_tokenizer_must_have_been_looked_up():
         component("modalities", "text")(tokenizer=SameAs(same_as="de"))
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_a_column_without_any_text_is_a_data_error_and_one_letter_is_enough(name):
     for column in ([], ["", ""], [None]):
         with pytest.raises(DataError, match="nothing to learn: .*; check that this is the right column"):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.registry import make, names
+from ostinato.registry import make
+from tests.tokenizers.fitted import FITTED
 
 COLUMN = [["The", "dogs", "bark", "."], "dogs and\tdoglike  cats", ["don't", "naïve", "犬", "10.5"], None, []] * 3
 
@@ -17,7 +18,7 @@ def fitted(tokenizer="bpe", column=COLUMN, **options):
     return text
 
 
-@pytest.mark.parametrize("tokenizer", names("tokenizers"))
+@pytest.mark.parametrize("tokenizer", FITTED)
 def test_words_come_back_and_each_begins_once(tokenizer):
     text = fitted(tokenizer)
     for raw in COLUMN[0], COLUMN[2], [], ["dogs"]:
@@ -31,7 +32,7 @@ def test_words_come_back_and_each_begins_once(tokenizer):
     assert text.spec.pooling == "mean"
 
 
-@pytest.mark.parametrize("tokenizer", names("tokenizers"))
+@pytest.mark.parametrize("tokenizer", FITTED)
 def test_a_word_is_cut_in_the_same_way_wherever_it_stands(tokenizer):
     text = fitted(tokenizer)
     alone = {word: text.encode([word]).tolist() for word in ("The", "dogs", "bark", "doglike")}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ostinato.errors import DataError
 from ostinato.registry import make, names, settings_class
+from tests.tokenizers.fitted import FITTED
 
 TEXTS = [
     "A dog runs across the field, and the dog barks.",
@@ -84,7 +85,7 @@ def test_nasty_texts_come_back_exactly(exact_ones, name, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_facts_through_json_carry_everything_to_a_fresh_object(name):
     before = fitted(name)
     facts = json.loads(json.dumps(before.facts()))
@@ -97,7 +98,7 @@ def test_facts_through_json_carry_everything_to_a_fresh_object(name):
         assert after.decode(ids) == before.decode(ids)
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_size_counts_the_pieces_and_each_piece_is_readable(name):
     tokenizer = fitted(name)
     pieces = tokenizer.pieces()
@@ -106,14 +107,14 @@ def test_size_counts_the_pieces_and_each_piece_is_readable(name):
     assert {one for text in TEXTS for one in tokenizer.encode(text)} <= set(range(tokenizer.size))
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_an_unknown_piece_is_written_as_the_replacement_character(name):
     tokenizer = fitted(name)
     known = tokenizer.encode("dog")
     assert "\ufffd" in tokenizer.decode([*known, None]) and tokenizer.decode([*known, None]).startswith("dog")
 
 
-@pytest.mark.parametrize("name", names("tokenizers"))
+@pytest.mark.parametrize("name", FITTED)
 def test_a_single_one_letter_text_is_enough(name):
     tokenizer = fitted(name, ["a"])
     assert tokenizer.decode(tokenizer.encode("a")) == "a"
@@ -280,6 +281,7 @@ def test_every_option_is_in_the_settings():
         "bpe": {"size"},
         "byte": set(),
         "char": {"size", "min_count"},
+        "pretrained": {"model"},
         "unigram": {"size"},
         "word": {"size", "min_count", "split_punctuation"},
     }
