@@ -17,7 +17,7 @@ from ostinato.steps import Layout, Steps
 
 ASKED = {
     "last": ("a summary", "mean, max or attention"),
-    "concat": ("steps and a summary", "mean, max, attention or last"),
+    "concatenated": ("steps and a summary", "mean, max, attention or last"),
 }
 """What a pooling reads, and what to choose where it is not there."""
 
@@ -62,7 +62,7 @@ def _width(pool: Pool, size: Sizes) -> int | None:
     """The width of what is pooled; None where the input lacks it."""
     if pool == "last":
         return size.summary
-    if pool == "concat":
+    if pool == "concatenated":
         return None if size.summary is None or size.steps is None else size.summary + 2 * size.steps
     return size.steps
 

@@ -45,7 +45,7 @@ class Classifier(ScoredLabels):
         targets (B,) labels, or (B, V) of 0 and 1 with several; probabilities (B, V)
 
     Args:
-        pool: how the steps of an input become one vector; last: the encoder's own summary; concat:
+        pool: how the steps of an input become one vector; last: the encoder's own summary; concatenated:
             that, their largest and their mean, side by side.
         layer_size: the width of a layer between the vectors and the labels; null: none.
         dropout: on the vectors and on the layer.

@@ -13,7 +13,7 @@ BLOCK = 64
 """Steps that are added one to the other: the sums of so many are added in turn, or in float32 thousands of steps would
 lose digits."""
 
-Pool = Literal["last", "mean", "max", "attention", "concat"]
+Pool = Literal["last", "mean", "max", "attention", "concatenated"]
 
 
 class Read(Protocol):
@@ -33,12 +33,12 @@ class Pooling(nn.Module):
         mean        p = sum_t h[t] / T
         max         p = max_t h[t]                  of each number on its own
         attention   p = sum_t a[t] h[t]             a = softmax_t (v . tanh(W h[t] + b))
-        concat      p = [last; max; mean]
+        concatenated p = [last; max; mean]
 
     A sequence without steps is summed up by zeros, save by `last`.
 
     Shapes:
-        steps (N, size), or for `last` a summary (B, size); for `concat` both, together S + 2 H = size wide; returns
+        steps (N, size), or for `last` a summary (B, size); for `concatenated` both, together S + 2 H = size wide; returns
         (B, size)
 
     Args:
@@ -48,7 +48,7 @@ class Pooling(nn.Module):
     Errors:
         ValueError: the input has no steps, or for `last` no summary.
 
-    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w; concat: Howard
+    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w; concatenated: Howard
         and Ruder 2018, arXiv:1801.06146, section 3.3.
     """
 
@@ -62,7 +62,7 @@ class Pooling(nn.Module):
             self.energy = nn.Linear(size, 1, bias=False)
 
     def forward(self, encoded: Read) -> Tensor:
-        if self.kind in ("last", "concat"):
+        if self.kind in ("last", "concatenated"):
             if encoded.summary is None:
                 raise ValueError(f"pooling: {self.kind}: this input gives no summary; choose mean, max or attention")
             if self.kind == "last":
@@ -71,7 +71,7 @@ class Pooling(nn.Module):
             raise ValueError(f"pooling: {self.kind}: this input gives no steps; choose last")
         if self.kind == "mean":
             return mean(encoded.steps)
-        if self.kind == "concat":
+        if self.kind == "concatenated":
             return torch.cat([encoded.summary, largest(encoded.steps), mean(encoded.steps)], 1)
         return largest(encoded.steps) if self.kind == "max" else self._attended(encoded.steps)
 

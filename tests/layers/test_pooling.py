@@ -7,13 +7,13 @@ from ostinato.encoders.contract import Encoded
 from ostinato.layers.pooling import Pooling, by_words, sum_up
 from ostinato.steps import Layout, Steps
 
-KINDS = ["last", "mean", "max", "attention", "concat"]
+KINDS = ["last", "mean", "max", "attention", "concatenated"]
 LENGTHS = (3, 0, 5, 1)
 
 
 def case(kind, lengths=LENGTHS, size=4):
     torch.manual_seed(0)
-    pooling = Pooling(kind, 3 * size if kind == "concat" else size).double()
+    pooling = Pooling(kind, 3 * size if kind == "concatenated" else size).double()
     layout = Layout(list(lengths))
     steps = Steps(torch.randn(layout.total, size, dtype=torch.float64), layout)
     return pooling, Encoded(steps, torch.randn(len(lengths), size, dtype=torch.float64), None)
@@ -23,7 +23,7 @@ def by_hand(pooling, h, summary):
     """One sequence (T, size), as the equations say."""
     if pooling.kind == "last":
         return summary
-    if pooling.kind == "concat":
+    if pooling.kind == "concatenated":
         parts = [by_hand(Pooling(kind, 4), h, summary) for kind in ("max", "mean")]
         return torch.cat([summary, *parts])
     if not len(h):
@@ -71,7 +71,7 @@ def test_sequences_without_steps_alone_give_zeros(kind, lengths):
     pooling, encoded = case(kind, lengths)
     found = pooling(encoded)
     assert found.shape == (len(lengths), pooling.size)
-    assert not found[:, 4 if kind in ("last", "concat") else 0 :].any()
+    assert not found[:, 4 if kind in ("last", "concatenated") else 0 :].any()
 
 
 @pytest.mark.parametrize("fill", [-5.0, 5.0])
