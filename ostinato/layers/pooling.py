@@ -38,7 +38,7 @@ class Pooling(nn.Module):
     A sequence without steps is summed up by zeros, save by `last`.
 
     Shapes:
-        steps (N, size), or for `last` a summary (B, size); for `concatenated` both, together S + 2 H = size wide; returns
+        steps (N, size), or for `last` a summary (B, size); for `concatenated` both, together S + 2 H = size wide; gives
         (B, size)
 
     Args:
@@ -48,8 +48,8 @@ class Pooling(nn.Module):
     Errors:
         ValueError: the input has no steps, or for `last` no summary.
 
-    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w; concatenated: Howard
-        and Ruder 2018, arXiv:1801.06146, section 3.3.
+    Source: attention: Yang et al. 2016, aclanthology.org/N16-1174, equations 5 to 7, v being their u_w; concatenated:
+        Howard and Ruder 2018, arXiv:1801.06146, section 3.3.
     """
 
     def __init__(self, kind: Pool, size: int):
