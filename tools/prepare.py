@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.data.columns import TimeSeries
+from ostinato.data.contract import PLAIN
 from ostinato.errors import OstinatoError
 from ostinato.files import write
 
@@ -330,7 +331,7 @@ def _series(root: Path, folder: str, name: str, label: str, share: float) -> Tab
     for split in ("train", "test"):
         path = root / folder / f"{name}_{split.upper()}.ts.gz"
         _there(path)
-        blocks = TimeSeries(path, str(path), folder).blocks(("series", "label"))
+        blocks = TimeSeries(path, str(path), folder, PLAIN).blocks(("series", "label"))
         sides[split] = [row for block in blocks for row in zip(block.columns["series"], block.columns["label"])]
     train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]], share=share)
     return {

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ class Dataset:
         names: Sequence[str],
         *,
         max_steps: int | None,
-        any_of: Sequence[str] = (),
+        any_of: Sequence[Sequence[str]] = (),
         of_any_length: Sequence[str] = (),
         rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, dict[str, LeftOut]]:
@@ -100,7 +101,7 @@ class Dataset:
         Args:
             names: the columns that must hold something.
             max_steps: most steps of the longest of all these columns; None: any.
-            any_of: columns of which one must hold something.
+            any_of: columns of each of which one must hold something.
             of_any_length: columns to which `max_steps` does not apply.
             rows: look only at these.
         """
@@ -116,10 +117,10 @@ class Dataset:
         for name in names:
             leave_out(f"{name} is missing", np.isin(rows, self._arrays[name, "missing"]))
             leave_out(f"{name} is empty", self.lengths[name][rows] == 0)
-        if any_of:
-            leave_out(f"{', '.join(any_of)} are all missing", ~np.any([self.present(name, rows) for name in any_of], 0))
+        for some in any_of:
+            leave_out(f"{', '.join(some)} are all missing", ~np.any([self.present(name, rows) for name in some], 0))
         if max_steps is not None:
-            for name in (name for name in (*names, *any_of) if name not in of_any_length):
+            for name in (name for name in (*names, *chain(*any_of)) if name not in of_any_length):
                 leave_out(f"{name} is longer than max_steps {max_steps}", self.lengths[name][rows] > max_steps)
         return rows, left_out
 

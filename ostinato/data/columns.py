@@ -8,8 +8,17 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from ostinato.data.contract import BLOCK_VALUES, Block, FileSource, ParallelFiles, demand_distinct, values_in
-from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, text_blocks
+from ostinato.data.contract import (
+    BLOCK_VALUES,
+    Block,
+    Dialect,
+    FileSource,
+    ParallelFiles,
+    demand_distinct,
+    numbered,
+    values_in,
+)
+from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES
 from ostinato.errors import DataError, nearest
 from ostinato.raw.numbers import as_number
 
@@ -21,12 +30,6 @@ HEADER = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
 """The first line that names the columns of a file, as in CoNLL-U Plus. Source:
 universaldependencies.org/ext-format.html."""
 UNNAMED = "_"
-
-
-def _numbered(path: Path, title: str, size: int) -> Iterator[tuple[int, str]]:
-    """The lines of a text file with their numbers, without line ends."""
-    for lines, first in text_blocks(path, title, size=size):
-        yield from enumerate(lines, first)
 
 
 def _gathered(
@@ -60,14 +63,21 @@ class Conll(FileSource):
     """
 
     def __init__(
-        self, path: Path, shown: str, where: str, names: Sequence[str] | None = None, *, universal: bool = False
+        self,
+        path: Path,
+        shown: str,
+        where: str,
+        dialect: Dialect,
+        names: Sequence[str] | None = None,
+        *,
+        universal: bool = False,
     ):
-        super().__init__(path, shown, where)
+        super().__init__(path, shown, where, dialect)
         self.universal = universal
         # Until a row has shown the separator, a line with `#` and no tab is a comment; where spaces part columns its
         # word is `#`.
         self.tabs = True
-        rows = ((line, text) for line, text in _numbered(path, self.title, GLANCE_BYTES) if not self._is_aside(text))
+        rows = ((line, text) for line, text in self.numbered(GLANCE_BYTES) if not self._is_aside(text))
         line, first = next(rows, (0, ""))
         if not line:
             raise DataError(f"{self.title} has no rows; give a file with at least one line of columns")
@@ -75,7 +85,7 @@ class Conll(FileSource):
         if universal:
             names = UNIVERSAL
         elif not names:
-            header = HEADER.fullmatch(next(_numbered(path, self.title, GLANCE_BYTES))[1].strip())
+            header = HEADER.fullmatch(next(self.numbered(GLANCE_BYTES))[1].strip())
             names = header[1].split() if header else ()
         if not names:
             count = len(self._fields(first))
@@ -103,7 +113,7 @@ class Conll(FileSource):
 
     def _rows(self, size: int) -> Iterator[tuple[int, dict[str, list[str]]]]:
         begin, words = 0, []
-        for line, text in _numbered(self.path, self.title, size):
+        for line, text in self.numbered(size):
             if self._is_aside(text):
                 if words and not text.strip():
                     yield begin, self._row(words)
@@ -155,8 +165,8 @@ class Fasta(ParallelFiles):
         " in another"
     )
 
-    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str):
-        super().__init__(files, where)
+    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str, dialect: Dialect):
+        super().__init__(files, where, dialect)
         for column in files:
             next(self._records(column, GLANCE_BYTES))
         self.alone = "" in files
@@ -168,7 +178,7 @@ class Fasta(ParallelFiles):
         title = self.title(column)
         begin, name, parts = 0, "", []
         # A name after the last line ends the last sequence.
-        for line, text in chain(_numbered(self.files[column][0], title, size), [(0, ">")]):
+        for line, text in chain(numbered(self.files[column][0], title, size, self.dialect), [(0, ">")]):
             if text.startswith(">"):
                 if begin and not parts:
                     raise DataError(
@@ -219,8 +229,8 @@ class TimeSeries(FileSource):
 
     form = ("ts",)
 
-    def __init__(self, path: Path, shown: str, where: str):
-        super().__init__(path, shown, where)
+    def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
+        super().__init__(path, shown, where, dialect)
         self.labels: tuple[str, ...] | None = None
         self.columns = ("series",)
         self.begins = self._header()
@@ -228,7 +238,7 @@ class TimeSeries(FileSource):
 
     def _header(self) -> int:
         """Reads the words; the line of `@data`."""
-        for line, text in _numbered(self.path, self.title, GLANCE_BYTES):
+        for line, text in self.numbered(GLANCE_BYTES):
             if not text.startswith("@"):
                 if text.strip() and not text.startswith("#"):
                     raise DataError(
@@ -250,7 +260,7 @@ class TimeSeries(FileSource):
 
     def _rows(self, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
         num_channels = 0
-        for line, text in _numbered(self.path, self.title, size):
+        for line, text in self.numbered(size):
             if line <= self.begins or not text.strip() or text.startswith("#"):
                 continue
             place = f"{self.title} line {line}"

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ostinato.data.lines import file_digest
-from ostinato.errors import DataError
+from ostinato.data.lines import encoding_of, file_digest, text_blocks
+from ostinato.errors import ConfigError, DataError
+from ostinato.raw.numbers import Numerals
 
 Numbers = Sequence[int] | np.ndarray
 """Whole numbers, such as those of rows."""
@@ -32,6 +33,53 @@ def values_in(cell: Any) -> int:
     return len(cell) // LETTERS if isinstance(cell, str) else 0
 
 
+class Dialect(NamedTuple):
+    """How files of text are written, where the user says so; None: as their ending has it, or as is detected.
+
+    Args:
+        delimiter: what divides the fields of a line.
+        encoding: the encoding, as Python knows it.
+        decimal: the sign before the decimals of a number.
+        thousands: the sign between groups of three digits.
+        rows: what a row of a text file is: `lines`, `blank` (what lies between blank lines) or `file`.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    rows: str | None = None
+
+    @staticmethod
+    def of(data: Any) -> Dialect:
+        """That of a recipe's `data`.
+
+        Errors:
+            ConfigError: one sign for decimals and thousands.
+        """
+        dialect = Dialect(*(getattr(data, name) for name in Dialect._fields))
+        if dialect.thousands is not None and dialect.thousands == (dialect.decimal or "."):
+            raise ConfigError(
+                f"data.thousands: {dialect.thousands!r} stands before decimals already; set data.decimal to the other"
+                " sign"
+            )
+        return dialect
+
+    @property
+    def numerals(self) -> Numerals | None:
+        """How numbers are written; None: with a decimal point and nothing else."""
+        plain = self.decimal is None and self.thousands is None
+        return None if plain else Numerals(self.decimal or ".", self.thousands)
+
+    def form(self) -> list[Any]:
+        """What decides the rows of a file beside its content and its ending."""
+        return [] if not any(self) else [list(self)]
+
+
+PLAIN = Dialect()
+"""That of files as their endings have it."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Some rows of a table, one after the other.
@@ -43,6 +91,7 @@ class Block:
         columns: the cells of each column that was asked for, one per row.
         text: whether the cells are fields of text that a modality parses; otherwise they are raw values, None where
             missing.
+        numerals: how the numbers among fields of text are written; None: with a decimal point.
     """
 
     source: str
@@ -50,6 +99,7 @@ class Block:
     lines: Numbers
     columns: dict[str, list[Any]]
     text: bool
+    numerals: Numerals | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -82,6 +132,12 @@ class Source(ABC):
         """A hash of the content: equal digests mean equal rows."""
 
 
+def numbered(path: Path, title: str, size: int, dialect: Dialect) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers, without line ends."""
+    for lines, first in text_blocks(path, title, size=size, encoding=dialect.encoding):
+        yield from enumerate(lines, first)
+
+
 class FileSource(Source):
     """One file.
 
@@ -92,13 +148,20 @@ class FileSource(Source):
     """
 
     form: tuple[Any, ...]
-    """What decides its rows beside its content."""
+    """What decides its rows beside its content and its dialect."""
+    is_text: ClassVar[bool] = True
 
-    def __init__(self, path: Path, shown: str, where: str):
-        self.path, self.name, self.title = path, shown, f"{where}: {shown}"
+    def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
+        self.path, self.name, self.title, self.dialect = path, shown, f"{where}: {shown}", dialect
+        if self.is_text and not dialect.encoding:
+            self.note = encoding_of(path, self.title).note
+
+    def numbered(self, size: int) -> Iterator[tuple[int, str]]:
+        """Its lines with their numbers."""
+        return numbered(self.path, self.title, size, self.dialect)
 
     def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps([*self.form, file_digest(self.path)])
+        return json.dumps([*self.form, *self.dialect.form(), file_digest(self.path)])
 
 
 class ParallelFiles(Source):
@@ -110,12 +173,15 @@ class ParallelFiles(Source):
     """
 
     form: ClassVar[str]
-    part: ClassVar[str]
+    part: str
     """What they are divided into."""
 
-    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str):
-        self.files, self.where, self.columns = files, where, tuple(files)
+    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str, dialect: Dialect):
+        self.files, self.where, self.columns, self.dialect = files, where, tuple(files), dialect
         self.name = " + ".join(shown for _, shown in files.values())
+        if not dialect.encoding:
+            notes = (encoding_of(path, self.title(column)).note for column, (path, _) in files.items())
+            self.note = "; ".join(filter(None, notes)) or None
 
     def title(self, column: str) -> str:
         return f"{self.where}: {self.files[column][1]}"
@@ -127,7 +193,8 @@ class ParallelFiles(Source):
         return DataError(f"{self.where}: {counted}; {rule}{advice}")
 
     def digest(self, columns: Sequence[str]) -> str:
-        return json.dumps([self.form, {column: file_digest(path) for column, (path, _) in self.files.items()}])
+        digests = {column: file_digest(path) for column, (path, _) in self.files.items()}
+        return json.dumps([self.form, *self.dialect.form(), digests])
 
 
 def demand_distinct(names: Iterable[str], lead: str, advice: str = "") -> None:

@@ -6,19 +6,19 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars
 
-from ostinato.data.contract import BLOCK_VALUES, Block, FileSource, Numbers, ParallelFiles, demand_distinct
-from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, line_blocks, text_blocks
+from ostinato.data.contract import BLOCK_VALUES, Block, Dialect, FileSource, Numbers, ParallelFiles, demand_distinct
+from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, last_line, line_blocks, text_blocks
 from ostinato.errors import DataError
 
-RECORD_BYTES = 256 << 20
-"""A csv record longer than this is a quote that nobody closed."""
+RECORD_BYTES = 32 << 20
+"""A longer record of a table is a quote that nobody closed, or no row of a table: it takes many times its size."""
 PARQUET_ROWS = 1 << 16
 LIST_ROWS = 1 << 10
 """Rows of lists that are read before anything tells how long these are."""
@@ -26,24 +26,23 @@ LIST_VALUES = 1 << 22
 """Values of lists that are read at once: each slice of a parquet file is unpacked anew, which took half the time of the
 whole file."""
 NEWLINE, RETURN, QUOTE = 10, 13, 34
-OTHER_SEPARATORS = {
-    ";": "not by semicolons; write it with commas, numbers with a point (1.5), or with tabs and name it .tsv",
-    "\t": "not by tabs; name it .tsv, or write it with commas",
-}
-"""What divides fields in other files that are called csv, and what to do with these."""
+DELIMITERS = ";\t|"
+"""What divides fields in other files that are called csv."""
 FASTA_NAME, FASTA_LETTERS = re.compile(r">\s*\S"), re.compile(r"[A-Za-z*.-]+")
 
 
 class Lines(ParallelFiles):
-    """One text file per column, one text per line; line n of each belongs together."""
+    """One text file per column, one text per line, or as the dialect has it; text n of each belongs together."""
 
     form = "lines"
-    part = "line"
 
-    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str):
-        super().__init__(files, where)
+    def __init__(self, files: Mapping[str, tuple[Path, str]], where: str, dialect: Dialect):
+        super().__init__(files, where, dialect)
+        self.part = "line" if dialect.rows in (None, "lines") else "text"
         for column in self.columns:
-            first, *others = next(self._texts(column, GLANCE_BYTES))
+            first, *others = next(
+                text_blocks(files[column][0], self.title(column), size=GLANCE_BYTES, encoding=dialect.encoding)
+            )[0]
             if others and FASTA_NAME.match(first) and FASTA_LETTERS.fullmatch(others[0]):
                 raise DataError(
                     f"{self.title(column)} begins as FASTA does ({first[:40]!r}), and would be read as text with one "
@@ -51,7 +50,25 @@ class Lines(ParallelFiles):
                 )
 
     def _texts(self, column: str, size: int) -> Iterator[list[str]]:
-        return (lines for lines, _ in text_blocks(self.files[column][0], self.title(column), size=size))
+        path, title = self.files[column][0], self.title(column)
+        blocks = (lines for lines, _ in text_blocks(path, title, size=size, encoding=self.dialect.encoding))
+        return blocks if self.part == "line" else self._joined(blocks)
+
+    def _joined(self, blocks: Iterator[list[str]]) -> Iterator[list[str]]:
+        """Texts of several lines, those of the whole file or what lies between blank ones."""
+        by_blank, text = self.dialect.rows == "blank", list[str]()
+        for lines in blocks:
+            whole = []
+            for line in lines:
+                if line.strip() or not by_blank:
+                    text.append(line)
+                elif text:
+                    whole.append("\n".join(text))
+                    text = []
+            if whole:
+                yield whole
+        if text:
+            yield ["\n".join(text)]
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         streams = {column: self._texts(column, BLOCK_BYTES) for column in self.columns}
@@ -63,7 +80,7 @@ class Lines(ParallelFiles):
             if not size:
                 break
             cells = {column: waiting[column][:size] for column in columns}
-            yield Block(self.name, "line", range(line, line + size), cells, True)
+            yield Block(self.name, self.part, range(line, line + size), cells, True, self.dialect.numerals)
             waiting = {column: lines[size:] for column, lines in waiting.items()}
             line += size
         if any(waiting.values()):
@@ -74,41 +91,45 @@ class Lines(ParallelFiles):
 class Delimited(FileSource):
     """csv (standard quotes) or tsv (no quotes): a header, then a record a line; a blank line is a row of empty fields.
 
+    A csv file whose header has no comma and another delimiter is read by that, with a note.
+
     Args:
-        separator: one character.
+        separator: one character, where the dialect names none.
         quoted: whether `"` quotes a field.
     """
 
-    def __init__(self, path: Path, shown: str, where: str, *, separator: str, quoted: bool):
-        super().__init__(path, shown, where)
-        self.separator, self.quoted, self.form = separator, quoted, ("csv" if quoted else "tsv",)
-        data, _ = next(line_blocks(path, self.title, size=GLANCE_BYTES, cut=self._cut))
+    def __init__(self, path: Path, shown: str, where: str, dialect: Dialect, *, separator: str, quoted: bool):
+        super().__init__(path, shown, where, dialect)
+        self.separator, self.quoted = dialect.delimiter or separator, quoted
+        self.form: tuple[Any, ...] = ("csv" if quoted else "tsv",)
+        if quoted and dialect.delimiter is None:
+            first, _ = next(self._blocks(GLANCE_BYTES, last_line))
+            bare = re.sub(r'"[^"]*"', "", decoded(first.partition(b"\n")[0], self.title, 1))
+            if "," not in bare and (delimiter := next((sign for sign in DELIMITERS if sign in bare), None)):
+                self.separator, self.form = delimiter, (*self.form, delimiter)
+                divided = f"{self.title}: its fields are divided by {delimiter!r}, as its header shows"
+                self.note = "; ".join(filter(None, (self.note, f"{divided}; data.delimiter names another")))
+        data, _ = next(self._blocks(GLANCE_BYTES, self._cut))
         header = decoded(data[: self._ends(data, 1)[0] + 1], self.title, 1).rstrip("\r\n")
         try:
-            self.columns = tuple(next(csv.reader([header]), [])) if quoted else tuple(header.split(separator))
+            fields = next(csv.reader([header], delimiter=self.separator), []) if quoted else None
+            self.columns = tuple(header.split(self.separator) if fields is None else fields)
         except csv.Error as error:
             raise DataError(f"{self.title} line 1: the header cannot be read ({error}); mend it") from error
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
-        self._demand_commas(header)
         demand_distinct(self.columns, f"{self.title} line 1: the header names column")
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
             raise DataError(f"{self.title} has a header ({header}) and no rows; give a file with at least one row")
 
-    def _demand_commas(self, header: str) -> None:
-        """Refuses a csv header of one field that holds what divides fields in other files that are called csv too."""
-        bare = re.sub(r'"[^"]*"', "", header)
-        there = next((way for letter, way in OTHER_SEPARATORS.items() if letter in bare), None)
-        if self.quoted and "," not in bare and there is not None:
-            raise DataError(
-                f"{self.title} line 1: the header ({header[:40]!r}) names one column, and fields of a csv file are "
-                f"divided by commas, {there}; a name that holds such a sign itself needs quotes"
-            )
+    def _blocks(self, size: int, cut: Callable[[bytes, int], int]) -> Iterator[tuple[bytes, int]]:
+        encoding = self.dialect.encoding
+        return line_blocks(self.path, self.title, size=size, cut=cut, encoding=encoding, most=RECORD_BYTES)
 
     def _records(self, size: int) -> Iterator[tuple[bytes, int]]:
         """Blocks of whole records after the header, each with the number of its first line."""
-        for data, line in line_blocks(self.path, self.title, size=size, cut=self._cut):
+        for data, line in self._blocks(size, self._cut):
             if line == 1:
                 end = self._ends(data, 1)[0] + 1
                 data, line = data[end:], line + data.count(b"\n", 0, end)
@@ -133,8 +154,6 @@ class Delimited(FileSource):
             closing[~np.isin(raw[closing + 1], (separator, NEWLINE, RETURN, QUOTE))],
         ])  # fmt: skip
         if len(stray):
-            if line == 1:
-                self._demand_commas(decoded(data.partition(b"\n")[0], self.title, 1))
             problem = (
                 ': a quote (") inside a field; in csv, quote the whole field and double the quotes inside it, or give '
                 "the file as tsv, where quotes mean nothing"
@@ -161,7 +180,7 @@ class Delimited(FileSource):
         if not len(quotes):
             return data.rfind(b"\n") + 1
         ends = self._outside(data, NEWLINE, quotes)
-        if not len(ends) and len(data) > RECORD_BYTES:
+        if not len(ends) and len(data) >= RECORD_BYTES:
             problem = f': a quote (") opens a field of more than {RECORD_BYTES >> 20} MB; close it'
             raise self._wrong(data, line, int(quotes[-1]), problem)
         return int(ends[-1]) + 1 if len(ends) else 0
@@ -177,12 +196,16 @@ class Delimited(FileSource):
         wrong = wrong[(size > 1) | ((size == 1) & (raw[starts[wrong]] != RETURN))]
         if len(wrong):
             count = int(fields[wrong[0]])
-            foreign = self.quoted and ";" in "".join(self.columns)
+            foreign = self.separator == "," and ";" in "".join(self.columns)
             problem = (
                 f" has {count} field{'s' * (count != 1)}, and the header names {len(self.columns)} "
                 f"({', '.join(self.columns)}); "
-                + ("fields are divided by commas and not by ';': " if foreign else "")
-                + ("quote a field that holds a comma" if self.quoted else "a field of a tsv file cannot hold a tab")
+                + ("where ';' divides them set data.delimiter: ';'; " if foreign else "")
+                + (
+                    f"quote a field that holds {self.separator!r}"
+                    if self.quoted
+                    else f"a field of a tsv file cannot hold {self.separator!r}"
+                )
                 + ", and write an empty field for a missing value"
             )
             raise self._wrong(data, line, int(starts[wrong[0]]), problem)
@@ -213,7 +236,7 @@ class Delimited(FileSource):
                     ) from error
                 assert frame.height == len(lines), f"Polars reads {frame.height} rows of {len(lines)}"
                 cells = {column: frame[column].fill_null("").to_list() for column in columns}
-            yield Block(self.name, "line", lines, cells, True)
+            yield Block(self.name, "line", lines, cells, True, self.dialect.numerals)
 
 
 class JsonLines(FileSource):
@@ -221,14 +244,17 @@ class JsonLines(FileSource):
 
     form = ("jsonl",)
 
-    def __init__(self, path: Path, shown: str, where: str):
-        super().__init__(path, shown, where)
+    def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
+        super().__init__(path, shown, where, dialect)
         self._scan = json.JSONDecoder().raw_decode
-        data, line = next(line_blocks(path, self.title, size=GLANCE_BYTES))
+        data, line = next(self._blocks(GLANCE_BYTES))
         first = decoded(data, self.title, line).split("\n", 1)[0]
         if first.strip() and self._row(first, line):
             json.loads(first, object_pairs_hook=self._demand_distinct)
         self.columns = self._keys(data, line)
+
+    def _blocks(self, size: int) -> Iterator[tuple[bytes, int]]:
+        return line_blocks(self.path, self.title, size=size, encoding=self.dialect.encoding, most=RECORD_BYTES)
 
     def _demand_distinct(self, pairs: list[tuple[str, Any]]) -> None:
         demand_distinct((key for key, _ in pairs), f"{self.title} line 1 has the key")
@@ -268,11 +294,10 @@ class JsonLines(FileSource):
         return rows
 
     def occurs_later(self, column: str) -> bool:
-        blocks = line_blocks(self.path, self.title, size=BLOCK_BYTES)
-        return any(column in self._keys(*block) for block in blocks)
+        return any(column in self._keys(*block) for block in self._blocks(BLOCK_BYTES))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        for data, line in line_blocks(self.path, self.title, size=BLOCK_BYTES):
+        for data, line in self._blocks(BLOCK_BYTES):
             rows = self._rows(data, line)
             cells = {column: [row.get(column) for row in rows] for column in columns}
             if b"\\ud" in data or b"\\uD" in data:
@@ -293,9 +318,10 @@ class Parquet(FileSource):
     """A parquet file."""
 
     form = ("parquet",)
+    is_text = False
 
-    def __init__(self, path: Path, shown: str, where: str):
-        super().__init__(path, shown, where)
+    def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
+        super().__init__(path, shown, where, dialect)
         if path.suffix.lower() == ".gz":
             raise DataError(
                 f"{self.title} is parquet within gzip; parquet is compressed already, so unpack it with `gunzip`"

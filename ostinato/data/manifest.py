@@ -40,14 +40,16 @@ class Manifest(Source):
         table: the manifest's rows.
         folder: its path.
         where: the path in the recipe that named it.
+        text_ending: of further files that are texts.
 
     Errors:
         DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form,
             or damaged.
     """
 
-    def __init__(self, table: Source, folder: Path, where: str):
-        self.table, self.folder, self.where = table, folder.resolve(), where
+    def __init__(self, table: Source, folder: Path, where: str, text_ending: str = TEXT):
+        self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
+        self.note = table.note
         self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
         self.name = table.name
         for column in self.columns:
@@ -78,7 +80,7 @@ class Manifest(Source):
             for row in range(len(block)) if files else ():
                 for column in files:
                     file = self._file(block, row, column)
-                    read[column].append(file and _content(*file))
+                    read[column].append(file and _content(*file, self.text_ending))
                     size += file[0].stat().st_size if file else 0
                 # Many rows of a manifest fit into a block, and not all of their files.
                 if size >= BLOCK_BYTES or row == len(block) - 1:
@@ -103,7 +105,7 @@ class Manifest(Source):
                 f"{place}: {cell} lies outside the manifest's folder; name files in it, by paths relative to the "
                 "manifest"
             )
-        if _kind(path) not in (*UNPACKED, ARRAY, *endings()):
+        if _kind(path, self.text_ending) not in (*UNPACKED, ARRAY, *endings()):
             others = f"; for some modalities {', '.join(endings())}" if endings() else ""
             raise DataError(f"{place}: {cell} is of no kind that is read here: {READ}{others}")
         if not path.is_file():
@@ -133,15 +135,16 @@ def endings() -> tuple[str, ...]:
     return tuple(sorted({ending for member in members for ending in member.file_endings}))
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, text_ending: str) -> str:
     """The ending that tells a file's kind; text alone is unpacked."""
     name = path.name.lower()
     unpacked = Path(name.removesuffix(".gz")).suffix
+    unpacked = TEXT if unpacked == text_ending else unpacked
     return unpacked if unpacked in UNPACKED else Path(name).suffix
 
 
-def _content(path: Path, title: str) -> Any:
-    kind = _kind(path)
+def _content(path: Path, title: str, text_ending: str) -> Any:
+    kind = _kind(path, text_ending)
     if kind == ARRAY:
         return _array(path, title)
     if kind not in UNPACKED:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,40 +19,46 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ostinato.data.columns import Conll, Fasta, TimeSeries
-from ostinato.data.contract import Block, FileSource, Rows, Source
+from ostinato.data.contract import PLAIN, Block, Dialect, FileSource, Rows, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
-from ostinato.data.manifest import Manifest
+from ostinato.data.manifest import MARK, Manifest
 from ostinato.data.memory import Memory, is_frame
+from ostinato.data.sheets import Sheet
 from ostinato.errors import DataError, nearest
 
 if TYPE_CHECKING:
     from ostinato.modalities.contract import Modality
 
 
-def _fasta(path: Path, shown: str, where: str) -> Fasta:
-    return Fasta({"": (path, shown)}, where)
+def _fasta(path: Path, shown: str, where: str, dialect: Dialect) -> Fasta:
+    return Fasta({"": (path, shown)}, where, dialect)
 
 
 FASTA = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
 CONLLU = ".conllu"
-MANIFESTS: dict[str, Callable[[Path, str, str], FileSource]] = {
+MANIFESTS: dict[str, Callable[[Path, str, str, Dialect], FileSource]] = {
     ".csv": partial(Delimited, separator=",", quoted=True),
     ".tsv": partial(Delimited, separator="\t", quoted=False),
     ".jsonl": JsonLines,
     ".ndjson": JsonLines,
     ".parquet": Parquet,
 }
-TABLES: dict[str, Callable[[Path, str, str], Source]] = {
+TABLES: dict[str, Callable[[Path, str, str, Dialect], Source]] = {
     **MANIFESTS,
+    **dict.fromkeys((".xlsx", ".xls", ".xlsb", ".ods"), Sheet),
     **dict.fromkeys((".conll", ".iob", ".bio"), Conll),
     CONLLU: partial(Conll, universal=True),
     **dict.fromkeys(FASTA, _fasta),
     ".ts": TimeSeries,
 }
 """Endings of files that name their columns, also before `.gz`, and what reads them."""
+_MANIFEST = (
+    f"in a folder {' or '.join(f'manifest{kind}' for kind in MANIFESTS)} is a table of the rows, whose columns "
+    "NAME:file hold paths of files; or name a file in the folder"
+)
 FOREIGN = {
     "write one JSON object a line, {column: value}, and name the file .jsonl": (".json",),
-    "save it as .csv or .tsv": (".xlsx", ".xls", ".ods", ".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
+    "save it as .csv or .tsv": (".sav", ".dta", ".sas7bdat", ".rds", ".rdata"),
     "write it as .parquet": (
         ".arrow",
         ".feather",
@@ -70,6 +77,10 @@ FOREIGN = {
     "save it as plain text": (".pdf", ".doc", ".docx", ".odt", ".rtf"),
 }
 """Endings that would be taken for text with one example a line, and what to do instead."""
+COLUMNS = re.compile(r"\{\s*([^:{}]+?)\s*:\s*([^{}]+?)\s*\}")
+"""The columns of a file in CoNLL's form from left to right, and the file, as a recipe and a command line name them."""
+TEXT, LABEL = "text", "label"
+"""The columns of a folder of texts."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -96,6 +107,11 @@ class Table:
     def notes(self) -> list[str]:
         """What was done that the user did not ask for."""
         return [source.note for source in self._sources if source.note]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether cells are fields of text."""
+        return next(self.blocks()).text
 
     def blocks(self) -> Iterator[Block]:
         """All rows in order, in flat memory; may be called again and again."""
@@ -189,9 +205,11 @@ def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     """
     cells = block.columns[name]
     values: list[Any] = []
+    plain = block.numerals.plain if block.numerals is not None and modality.numeric else None
     try:
         for cell in cells:
             is_string = isinstance(cell, str)
+            cell = plain(cell) if plain is not None and is_string else cell
             value = modality.parse(cell) if is_string else modality.take(cell)
             values.append(cell if is_string and not block.text and isinstance(value, str) else value)
     except DataError as error:
@@ -199,12 +217,21 @@ def raw_values(block: Block, name: str, modality: Modality) -> list[Any]:
     return values
 
 
-def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_root: Roots, where: str) -> Table:
+def open_table(
+    source: Any,
+    *,
+    columns: Sequence[str] | None,
+    base: Path,
+    data_root: Roots,
+    where: str,
+    dialect: Dialect = PLAIN,
+) -> Table:
     """A table from whatever names or holds its rows; of the files only the first rows are read.
 
     Args:
         source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz);
-            a list of files, their rows one after the other; a folder with a table called `manifest`; `{column: file}`
+            a list of files, their rows one after the other; a folder with a table called `manifest`, or of texts, whose
+            columns are `text` and, where they lie in subfolders, `label`, the subfolder's name; `{column: file}`
             of text, whose lines n belong together, or of FASTA, whose sequences n do; `{word _ tag: file}`, which names
             the columns of a file in CoNLL's form from left to right, `_` for each that is not read (in both a list of
             files in place of each file); or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging
@@ -213,11 +240,12 @@ def open_table(source: Any, *, columns: Sequence[str] | None, base: Path, data_r
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
         where: the path in the recipe, for messages.
+        dialect: how files of text are written.
 
     Errors:
         DataError: a file is missing, empty, of no known form, or lacks a column.
     """
-    sources = _Opener(columns, base, data_root, where).sources(source)
+    sources = _Opener(columns, base, data_root, where, dialect).sources(as_columns(source))
     wanted = tuple(dict.fromkeys(columns if columns is not None else sources[0].columns))
     for part in sources:
         for column in wanted:
@@ -234,6 +262,7 @@ class _Opener(NamedTuple):
     base: Path
     data_root: Roots
     where: str
+    dialect: Dialect
 
     def sources(self, source: Any) -> list[Source]:
         if not is_frame(source):
@@ -276,7 +305,7 @@ class _Opener(NamedTuple):
                         f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files "
                         "are given; name the columns of one alone, or give each file one column"
                     )
-                return Conll(self.found(name), str(name), where, column.split())
+                return Conll(self.found(name), str(name), where, self.dialect, column.split())
             if kind in TABLES and kind not in FASTA:
                 raise DataError(
                     f"{where}.{column}: {name} is a table, and {{column: ...}} names text files with one example a "
@@ -299,26 +328,31 @@ class _Opener(NamedTuple):
             raise DataError(
                 f"{where} names FASTA files beside text with one example a line; give all of them in one form"
             )
-        return (Fasta if True in are_fasta else Lines)(files, where)
+        return (Fasta if True in are_fasta else Lines)(files, where, self.dialect)
 
     def file(self, name: str | Path) -> Source:
         where = self.where
         folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
         if folder is not None and folder.is_dir():
+            if not any(path.name.startswith("manifest.") for path in folder.iterdir()):
+                rows, ending = _texts(Path(name), folder, where, *_names(self.columns))
+                return Manifest(Memory(rows, where), folder, where, ending)
             return Manifest(self.file(_manifest(Path(name), folder, where)), folder, where)
         path, shown, kind = self.found(name), str(name), _kind(Path(name))
         if kind in TABLES:
-            return TABLES[kind](path, shown, where)
+            return TABLES[kind](path, shown, where, self.dialect)
         _demand_known(shown, where)
+        if self.dialect.delimiter is not None:
+            return Delimited(path, shown, where, self.dialect, separator=self.dialect.delimiter, quoted=True)
         if self.columns is None or len(set(self.columns)) != 1:
             wanted = "all columns" if self.columns is None else f"{len(self.columns)}"
             names = "" if self.columns is None else f" ({', '.join(self.columns)})"
             raise DataError(
                 f"{where}: {shown} is read as text with one example a line, which gives one column, and {wanted} are "
                 f"asked for{names}; give a table ({', '.join(TABLES)}, also .gz) or one text file per column, "
-                "{column: file}"
+                "{column: file}, or name what divides its columns: data.delimiter"
             )
-        return Lines({self.columns[0]: (path, shown)}, where)
+        return Lines({self.columns[0]: (path, shown)}, where, self.dialect)
 
 
 def _demand_known(name: str, where: str) -> None:
@@ -332,6 +366,42 @@ def _demand_known(name: str, where: str) -> None:
         )
 
 
+def _names(columns: Sequence[str] | None) -> tuple[str, str]:
+    """What the texts of a folder and their labels are called: as asked, where one name is another than theirs."""
+    others = [column for column in columns or () if column not in (TEXT, LABEL)]
+    if len(others) != 1:
+        return TEXT, LABEL
+    return (TEXT, others[0]) if TEXT in (columns or ()) else (others[0], LABEL)
+
+
+def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple[list[dict[str, str]], str]:
+    """A row for each text of a folder, in the order of names, with its subfolder where it lies in one; and the ending
+    that all of them have.
+
+    Errors:
+        DataError: there is none, several endings are there, or some lie in subfolders and some do not.
+    """
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
+    kinds, depths = sorted({_kind(path) for path in paths}), sorted({len(path.parts) for path in paths})
+    foreign = next((kind for kind in kinds if kind in TABLES or any(kind in others for others in FOREIGN.values())), "")
+    if len(kinds) != 1 or foreign or depths not in ([1], [2]):
+        problem = f"with files of {', '.join(kinds)}" if kinds else "without a file"
+        problem = f"whose files lie at {' and '.join(map(str, depths))} levels" if len(depths) > 1 else problem
+        raise DataError(
+            f"{where}: {name} is a folder {problem}; texts of one ending are read as they are, all of them in the "
+            f"folder or each in a subfolder that is its label; otherwise {_MANIFEST}"
+        )
+    labels = [{label: path.parent.name} if len(path.parts) == 2 else {} for path in paths]
+    return [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)], kinds[0]
+
+
+def as_columns(source: Any) -> Any:
+    """`{word _ _ tag: file}` in one string as the mapping that it is; anything else as it is."""
+    named = COLUMNS.fullmatch(source.strip()) if isinstance(source, str) else None
+    return {named[1]: named[2]} if named else source
+
+
 def _manifest(name: Path, folder: Path, where: str) -> Path:
     """The manifest of a folder, named as the folder was."""
     there = [path.name for path in folder.iterdir()]
@@ -340,18 +410,14 @@ def _manifest(name: Path, folder: Path, where: str) -> Path:
     ]
     if len(manifests) != 1:
         problem = f"with {' and '.join(manifests)}; leave one of them" if manifests else "without a manifest"
-        raise DataError(
-            f"{where}: {name} is a folder {problem}; in a folder "
-            f"{' or '.join(f'manifest{kind}' for kind in MANIFESTS)} "
-            "is a table of the rows, whose columns NAME:file hold paths of files; or name a file in the folder"
-        )
+        raise DataError(f"{where}: {name} is a folder {problem}; {_MANIFEST}")
     return name / manifests[0]
 
 
 def is_table(source: str) -> bool:
-    """Whether a name is that of a table, or of a folder with a manifest."""
+    """Whether a name is that of a table, or of a folder, or names the columns of a file."""
     # Any text may be asked about; of one that is too long for a name pathlib makes an error.
-    return _kind(Path(source)) in TABLES or os.path.isdir(source)
+    return _kind(Path(source)) in TABLES or os.path.isdir(source) or COLUMNS.fullmatch(source) is not None
 
 
 def is_data(source: str) -> bool:

@@ -339,7 +339,7 @@ def _column(block: Block, column: str) -> list[float]:
     values = []
     for at, cell in enumerate(block.columns[column]):
         try:
-            number = as_number(cell)
+            number = as_number(cell if block.numerals is None else block.numerals.plain(cell))
         except DataError as why:
             raise DataError(f"{block.place(at)}, column '{column}': {why}") from None
         values.append(np.nan if number is None else number)

@@ -175,6 +175,8 @@ class Modality(ABC):
     is_sequence: ClassVar[bool] = True
     """Whether a raw value is a sequence of steps, which may be empty; otherwise it is one step, which may only be
     missing."""
+    numeric: ClassVar[bool] = False
+    """Whether a field of text is one number, which `data.decimal` and `data.thousands` say how to read."""
     labels_beyond_fraction: ClassVar[bool] = False
     """Whether it is fitted on every training row, also where `data.fraction` keeps a share: the set of labels is known
     however few rows are trained on."""

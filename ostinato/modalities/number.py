@@ -41,6 +41,7 @@ class Number(Modality):
     default_align = "summary"
     default_encoder = "feed_forward"
     is_sequence = False
+    numeric = True
     default_head = {"summary": "regressor"}
     metrics = {"summary": ("mae", "rmse")}
 

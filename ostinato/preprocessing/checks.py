@@ -24,9 +24,15 @@ def usable_rows(
 ) -> np.ndarray:
     """The rows of a split that can be trained on; what is left out is counted and noted."""
     inputs, outputs = ([f"{way}.{name}" for name in getattr(recipe, way)] for way in ("inputs", "outputs"))
-    needed, any_of = (inputs, outputs) if len(outputs) > 1 else (inputs + outputs, [])
     unread = [f"inputs.{name}" for name in recipe.inputs if counts(name, recipe.inputs)]
-    usable, left_out = dataset.usable(needed, any_of=any_of, rows=rows, max_steps=limit, of_any_length=unread)
+    # An empty text, of which there are others to read, is a value; a step that has labels or is continued is not.
+    read = {f"inputs.{name}" for name in recipe.inputs if _may_be_empty(recipe, name)}
+    may_be_empty = [place for place in inputs if place in read]
+    some = [inputs] if may_be_empty else []
+    needed = [place for place in inputs if place not in may_be_empty] + (outputs if len(outputs) == 1 else [])
+    any_of = outputs if len(outputs) > 1 else []
+    groups = [*some, *([any_of] if any_of else [])]
+    usable, left_out = dataset.usable(needed, any_of=groups, rows=rows, max_steps=limit, of_any_length=unread)
     for reason, dropped in left_out.items():
         notes.append(f"{split}: {dropped.count:,} rows left out, {reason} (the first: {dropped.first})")
     if not len(usable):
@@ -37,6 +43,11 @@ def usable_rows(
             f"data.{split}: no row can be used: {'; '.join(reasons) or 'there are none'}; give rows that hold every "
             "column"
         )
+    for place in may_be_empty:
+        if count := int((~dataset.present(place, usable)).sum()):
+            notes.append(
+                f"{split}: {count:,} rows have an empty {place}, read as such; data.missing: drop leaves them out"
+            )
     for place in any_of:
         if count := int((~dataset.present(place, usable)).sum()):
             notes.append(f"{split}: {count:,} rows have no {place}; they count for the other outputs alone")
@@ -44,6 +55,18 @@ def usable_rows(
             raise DataError(f"data.{split}: no row has {place}; give it in some rows, or leave this output out")
     _demand_allowed_targets(recipe, dataset, usable)
     return usable
+
+
+def _may_be_empty(recipe: Settings, name: str) -> bool:
+    """Whether a row without this input is read all the same: another column is there, and no output has its steps."""
+    columns = {recipe_columns.column_of(f"inputs.{other}", column) for other, column in recipe.inputs.items()}
+    encoder = recipe.inputs[encoder_owner(name, recipe.inputs)].encoder
+    per_step = any(
+        alignments.of(output).per_step and alignments.of(output).source(output, recipe.inputs) == name
+        for output in recipe.outputs.values()
+    )
+    is_sequence = component("encoders", encoder.type).reads_sequences
+    return recipe.data.missing == "empty" and len(columns) > 1 and is_sequence and not per_step
 
 
 def _demand_allowed_targets(recipe: Settings, dataset: Dataset, rows: np.ndarray) -> None:

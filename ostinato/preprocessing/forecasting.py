@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.data.cache import Dataset, encode
+from ostinato.data.contract import Dialect
 from ostinato.data.examples import Examples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import Table, open_table
@@ -210,7 +211,7 @@ def gather(
     read = list(
         dict.fromkeys([*named, *(channel for channels in numbers.values() for channel in channels), *constants])
     )
-    opened = partial(open_table, source, base=base, data_root=roots, where=where)
+    opened = partial(open_table, source, base=base, data_root=roots, where=where, dialect=Dialect.of(data))
     _demand_no_index(source, data.time, where)
     table = opened(columns=read)
     by_column = {column: modalities[place] for place, column in places(recipe).columns.items()}
@@ -224,6 +225,7 @@ def gather(
             times=times,
             several=partial(_several, opened, source, data.time) if data.series is None else str,
         )
+        gathered.notes.extend(table.notes)
         for column in constants:
             if column in by_column:
                 parse, take = by_column[column].parse, by_column[column].take

@@ -12,6 +12,7 @@ import numpy as np
 
 from ostinato.alignments import streamed
 from ostinato.data.cache import encode
+from ostinato.data.contract import Dialect
 from ostinato.data.examples import Examples, RowExamples
 from ostinato.data.read import Table, open_table
 from ostinato.data.split import set_aside, share_of
@@ -88,7 +89,8 @@ class TableSplits(Splits):
         if source is None:
             raise ConfigError(f"{recipe.origin}: data.{split} is not given; name the file there, or give --data FILE")
         columns = list(dict.fromkeys(self.columns.values()))
-        return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=f"data.{split}")
+        dialect, where = Dialect.of(recipe.settings.data), f"data.{split}"
+        return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=where, dialect=dialect)
 
     def fit(self) -> None:
         self.say("fitting the vocabularies")

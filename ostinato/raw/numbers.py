@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +58,83 @@ def _of_text(text: str) -> float | None:
     if text.casefold().lstrip("+-") in ("inf", "infinity"):
         return _finite(math.inf)
     raise DataError(f"a number is needed, not {text[:40]!r}{_hint(text[:40])}")
+
+
+class Numerals(NamedTuple):
+    """How numbers are written.
+
+    Args:
+        decimal: the sign before the decimals.
+        thousands: the sign between groups of three digits; a blank means any space. None: there is none.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    def plain(self, text: str) -> str:
+        """A number in digits, with a point before its decimals; signs of a missing one as they are.
+
+        Errors:
+            DataError: it is no number that is written so.
+        """
+        number = _written(self).fullmatch(_UNITS.sub("", text.strip().translate(_MINUS)).strip())
+        if number is None or not (number["whole"] or number["rest"]):
+            if text.strip().casefold() in MISSING_WORDS:
+                return text
+            between = f"{self.thousands!r} between thousands" if self.thousands else "nothing between thousands"
+            raise DataError(
+                f"a number with {self.decimal!r} before its decimals and {between} is needed, not {text[:40]!r}; mend"
+                " it, or change data.decimal or data.thousands"
+            )
+        sign, whole = "-" if number["open"] else number["sign"], re.sub(r"\D", "", number["whole"] or "0")
+        return f"{sign}{whole}{'.' if number['rest'] else ''}{number['rest'] or ''}{number['power'] or ''}"
+
+
+@functools.cache
+def _written(numerals: Numerals) -> re.Pattern[str]:
+    groups = numerals.thousands and (r"\s" if numerals.thousands.isspace() else re.escape(numerals.thousands))
+    whole = rf"\d{{1,3}}(?:{groups}\d{{3}})+|\d+" if groups else r"\d+"
+    return re.compile(
+        rf"(?P<open>\()?(?P<sign>[+-]?)(?P<whole>{whole})?(?:{re.escape(numerals.decimal)}(?P<rest>\d*))?"
+        r"(?P<power>[eE][+-]?\d+)?(?(open)\))"
+    )
+
+
+WRITTEN = tuple(Numerals(*signs) for signs in ((",", None), (".", " "), (".", "'"), (".", ","), (",", "."), (",", " ")))
+"""How numbers are written that have no plain decimal point alone."""
+
+
+def numerals_of(columns: Sequence[Sequence[str]]) -> Numerals | None:
+    """How the numbers of some columns are written that are no plain ones; None where there are none, or where they may
+    be read in two ways.
+
+    Args:
+        columns: the fields of each.
+    """
+    plain = [all(_is_plain(cell) for cell in cells) for cells in columns]
+    by_reading: dict[tuple[Any, ...], Numerals] = {}
+    for numerals in WRITTEN:
+        signs = (numerals.thousands or "") + ("" if numerals.decimal == "." else numerals.decimal)
+        between, reading = re.compile(rf"\d[{re.escape(signs)}]\d"), []
+        for number, cells in enumerate(columns):
+            try:
+                read = tuple(map(numerals.plain, cells))
+            except DataError:
+                if plain[number]:
+                    break
+                continue
+            if not plain[number] and any(map(between.search, cells)):
+                reading.append((number, read))
+        else:
+            if reading:
+                by_reading.setdefault(tuple(reading), numerals)
+    most = max(map(len, by_reading), default=0)
+    best = [numerals for reading, numerals in by_reading.items() if len(reading) == most]
+    return best[0] if len(best) == 1 else None
+
+
+def _is_plain(cell: str) -> bool:
+    return cell.strip().casefold() in MISSING_WORDS or _NUMBER.fullmatch(cell.strip()) is not None
 
 
 def readings(text: str) -> dict[str, str]:

@@ -7,14 +7,18 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.data.read import Roots, is_table, open_table
+from ostinato.data.contract import PLAIN, Dialect
+from ostinato.data.read import Roots, as_columns, is_table, open_table
 from ostinato.data.time_columns import TimeColumns, time_columns_of
 from ostinato.data.times import TimeReader, why_no_time
 from ostinato.errors import ConfigError, DataError, nearest
+from ostinato.raw.numbers import Numerals, numerals_of
 from ostinato.recipe.column_types import (
     Guess,
     held,
@@ -30,6 +34,7 @@ from ostinato.recipe.column_types import (
 from ostinato.recipe.paths import set_all
 from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
+from ostinato.recipe.schema import Data
 from ostinato.recipe.yaml_text import dump_yaml, listed
 from ostinato.registry import names
 
@@ -52,11 +57,15 @@ class Look:
         source: the file as it was named.
         cells: of these rows, by column.
         place: the place of a row in its file, by the row's number.
+        numerals: how numbers are written, where that was seen in the cells, which hold plain numbers in their place.
+        notes: what was detected of the file.
     """
 
     source: str
     cells: Mapping[str, list[Any]]
     place: Callable[[int], str]
+    numerals: Numerals | None = None
+    notes: Sequence[str] = ()
     _held: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -81,6 +90,7 @@ class Guessed:
         choice: why these columns; None where the caller named all.
         left_out: columns on neither side, and why.
         time_columns: of a forecast, how its rows follow one another.
+        numerals: how numbers are written, where that was seen.
     """
 
     source: str
@@ -90,12 +100,14 @@ class Guessed:
     choice: str | None
     left_out: dict[str, str]
     time_columns: TimeColumns | None = None
+    numerals: Numerals | None = None
 
     def data(self, path: str) -> dict[str, Any]:
         """The recipe's `data` section, with this path."""
-        named = self.time_columns
-        columns = {} if named is None else {"time": named.time, "series": named.series}
-        return {"train": path, **{word: column for word, column in columns.items() if column is not None}}
+        named, numerals = self.time_columns, self.numerals
+        words = {} if named is None else {"time": named.time, "series": named.series}
+        words |= {} if numerals is None else {"decimal": numerals.decimal, "thousands": numerals.thousands}
+        return {"train": as_columns(path), **{word: value for word, value in words.items() if value is not None}}
 
     def plain(self) -> dict[str, Any]:
         sides = {"inputs": self.inputs, "outputs": self.outputs}
@@ -115,10 +127,19 @@ class Guessed:
         lines = [] if self.choice is None else [self.choice]
         if self.time_columns is not None:
             lines.append(str(self.time_columns))
+        if self.numerals is not None:
+            lines.append(self._written)
         for side, columns in (("input", self.inputs), ("output", self.outputs)):
             for name, guess in columns.items():
                 lines.append(f"{side} {name}: {_kind(guess.settings)} ({guess})")
         return [*lines, *(f"left out: {name} ({why})" for name, why in self.left_out.items())]
+
+    @property
+    def _written(self) -> str:
+        """How numbers are written."""
+        decimal, thousands = self.numerals or ("", "")
+        between = f" and {thousands!r} between thousands" if thousands else ""
+        return f"numbers have {decimal!r} before their decimals{between}; data.decimal and data.thousands name others"
 
     def yaml(self, path: str, command: str) -> str:
         """The recipe with a comment to each column.
@@ -136,6 +157,8 @@ class Guessed:
             lines.append(f"# {_comment(self.choice)}")
         if self.time_columns is not None:
             lines.append(f"# {_comment(str(self.time_columns))}")
+        if self.numerals is not None:
+            lines.append(f"# {_comment(self._written)}")
         lines += ["", _entry({"data": self.data(path)})]
         if any("horizon" in guess.settings for guess in self.outputs.values() if isinstance(guess.settings, dict)):
             lines.append(
@@ -174,8 +197,40 @@ def _kind(settings: Any) -> str:
     return settings if isinstance(settings, str) else listed(settings)
 
 
+def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, dialect: Dialect = PLAIN) -> Look:
+    """The first rows of a file, numbers in digits with a decimal point.
+
+    Args:
+        source: the file.
+        base: the folder that the path is relative to; the working folder by default.
+        data_root: further folders.
+        dialect: how it is written, where that is known.
+    """
+    columns = None if is_table(source) or dialect.delimiter is not None else [LINES]
+    opened = partial(open_table, base=base or Path.cwd(), data_root=data_root, where="DATA", dialect=dialect)
+    table = opened(source, columns=columns)
+    cells = table.first(LOOKED_AT)
+    fields = {name: held for name, held in cells.items() if table.is_text and all(map(_is_text, held))}
+    numerals = dialect.numerals or numerals_of(list(fields.values()))
+    if numerals is not None:
+        for name, column in fields.items():
+            with suppress(DataError):
+                cells[name] = list(map(numerals.plain, column))
+    return Look(source, cells, table.place, numerals if dialect.numerals is None else None, table.notes)
+
+
+def _is_text(cell: Any) -> bool:
+    return isinstance(cell, str)
+
+
 def guess(
-    source: str, inputs: Sequence[str], outputs: Sequence[str], *, base: Path | None = None, data_root: Roots = None
+    source: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    base: Path | None = None,
+    data_root: Roots = None,
+    dialect: Dialect = PLAIN,
 ) -> Guessed:
     """Infers a recipe from a file.
 
@@ -186,41 +241,46 @@ def guess(
             column of numbers of type `series`, or is an input too, is forecast.
         base: the folder that the path is relative to; the working folder by default.
         data_root: further folders.
+        dialect: how it is written, where that is known.
 
     Errors:
         ConfigError: a column or a type that there is not, or a column named twice.
         DataError: the file cannot be read, or one of its columns holds nothing.
     """
-    columns = None if is_table(source) else [LINES]
-    table = open_table(source, columns=columns, base=base or Path.cwd(), data_root=data_root, where="DATA")
-    look = Look(source, table.first(LOOKED_AT), table.place)
-    named_inputs, named_outputs = _named("--in", inputs, table.columns), _named("--out", outputs, table.columns)
+    look = look_at(source, base=base, data_root=data_root, dialect=dialect)
+    return replace(_guess(look, inputs, outputs), numerals=look.numerals)
+
+
+def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed:
+    """The columns of a look."""
+    columns = list(look.cells)
+    named_inputs, named_outputs = _named("--in", inputs, columns), _named("--out", outputs, columns)
     ahead = [name for name, kind in named_outputs.items() if name in named_inputs or kind == "series"]
     if ahead:
         return _forecast(look, named_inputs, named_outputs, ahead[0])
-    if len(table.columns) == 1 and not named_outputs:
-        return _going_on(look, table.columns[0], named_inputs)
+    if len(columns) == 1 and not named_outputs:
+        return _going_on(look, columns[0], named_inputs)
     if (
         not named_outputs
         and not named_inputs
         and (time_columns := time_columns_of(look.cells)) is not None
         and time_columns.dates
     ):
-        free = [name for name in table.columns if name not in (time_columns.time, time_columns.series)]
+        free = [name for name in columns if name not in (time_columns.time, time_columns.series)]
         if free and all(is_series(look.held(name)) for name in free):
             why = f"NOT SURE: rows of numbers by date are forecast, here {free[-1]}, the last column"
             return _forecast(look, {}, {free[-1]: None}, free[-1], f"{why}; use --forecast COLUMN for another")
     choice, left_out = None, dict[str, str]()
     if not named_outputs:
-        free = [name for name in table.columns if name not in named_inputs]
+        free = [name for name in columns if name not in named_inputs]
         if not free:
             raise ConfigError(f"--out: every column is an input ({', '.join(named_inputs)}); name the output")
         named_outputs = {free[-1]: None}
         choice = f"NOT SURE: {free[-1]} is the output because it is the last column; use --out COLUMN for another"
     if not named_inputs:
-        for name in table.columns:
+        for name in columns:
             if name not in named_outputs:
-                if is_numbering(look.held(name)) and len(table.columns) - len(named_outputs) > 1:
+                if is_numbering(look.held(name)) and len(columns) - len(named_outputs) > 1:
                     left_out[name] = "it only numbers the rows; name each input by --in to read it"
                 elif is_dates(look.held(name)):
                     left_out[name] = "dates carry little as words; name each input by --in to read them"
@@ -240,7 +300,7 @@ def guess(
         choice = f"{choice}; {others}" if choice else f"NOT SURE: {others}; use --in COLUMN for some of them"
     left_out |= {
         name: "neither in --in nor in --out"
-        for name in table.columns
+        for name in columns
         if name not in {**named_inputs, **named_outputs, **left_out}
     }
     for name in (*named_inputs, *named_outputs):
@@ -272,10 +332,16 @@ def guess(
 
 
 def guess_aloud(
-    source: str, inputs: Sequence[str], outputs: Sequence[str], *, roots: Sequence[Path], say: Callable[[str], None]
+    source: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    roots: Sequence[Path],
+    say: Callable[[str], None],
+    dialect: Dialect = PLAIN,
 ) -> Guessed:
     """As `guess`, with each guess and its reason as a message; its columns make a legal recipe."""
-    guessed = _nameable(guess(source, inputs, outputs, data_root=roots))
+    guessed = _nameable(guess(source, inputs, outputs, data_root=roots, dialect=dialect))
     guessed.recipe()
     for line in guessed.lines():
         say(line)
@@ -337,7 +403,10 @@ def recipe_of(
     say: Callable[[str], None] = lambda _: None,
 ) -> Recipe:
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
-    recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say).recipe()
+    given: dict[str, Any] = {}
+    set_all(given, [setting for setting in sets if setting.startswith("data.")], "--set")
+    dialect = Dialect.of(Data(**given.get("data", {}))) if given else PLAIN
+    recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect).recipe()
     plain = {**recipe.given}
     origin = " ".join([data, *(f"--set {setting}" for setting in sets)])
     set_all(plain, sets, origin, recipe.settings)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, create_model
 
 from ostinato.model.columns import input_settings, output_settings
 from ostinato.recipe.migrate import VERSION
@@ -20,6 +21,15 @@ Source = str | list[str] | dict[str, str | list[str]]
 def _as_text(value: Any) -> Any:
     """A date of Python's own is written out."""
     return str(value) if isinstance(value, date) else value
+
+
+def _known_encoding(name: Any) -> Any:
+    if isinstance(name, str):
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            raise ValueError("no encoding that Python knows; such as utf-8, cp1252, cp1251, utf-16, gb18030") from None
+    return name
 
 
 Moment = Annotated[Count | str | None, BeforeValidator(_as_text)]
@@ -43,6 +53,13 @@ class Data(Settings):
         split: of series: where valid and test begin.
         season: of series: steps of a season, for the seasonal naive baseline and the scale of errors; from the dates by
             default.
+        delimiter: what divides the fields of csv and tsv, and of text that is a table; by default commas and tabs, or
+            what the header shows.
+        encoding: of files of text; UTF-8 by default, or what their first bytes show.
+        decimal: what stands before the decimals of numbers in files of text; a point by default.
+        thousands: what stands between groups of three digits; by default nothing. A blank means any space.
+        rows: what a row of a text file is: each of its `lines`, what lies between `blank` lines, or the `file`.
+        missing: what an empty cell among several inputs is: an `empty` text or sequence, or a reason to `drop` the row.
     """
 
     train: Source | None = None
@@ -54,6 +71,12 @@ class Data(Settings):
     series: str | None = None
     split: Ends | None = None
     season: Count | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    rows: Literal["lines", "blank", "file"] | None = None
+    missing: Literal["empty", "drop"] = "empty"
 
 
 class From(Settings):

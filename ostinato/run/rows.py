@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.alignments import forecasts
+from ostinato.data.contract import Dialect
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
@@ -98,11 +100,17 @@ def of_split(
     wanted = list(dict.fromkeys([*columns.values(), *extra, *alternatives]))
     where = f"data.{split}" if data is None else "data"
     every = whole and (is_frame(source) or not isinstance(source, (str, Path)) or is_table(str(source)))
-    table = open_table(source, columns=None if every else wanted, base=base, data_root=roots, where=where)
+    opened = partial(open_table, source, base=base, data_root=roots, where=where, dialect=_dialect(run))
+    table = opened(columns=None if every else wanted)
     rows = set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
     if split == "train" and data is None and settings.data.fraction < 1:
         rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)
     return RowExamples(table, columns, run.modalities, rows=rows, alternatives=alternatives)
+
+
+def _dialect(run: Run) -> Dialect:
+    """How the files of a run are written, and those that it reads later."""
+    return Dialect.of(run.recipe.settings.data)
 
 
 def _bases(run: Run, data: Any, roots: Sequence[Path]) -> tuple[Path, list[Path]]:
@@ -349,7 +357,8 @@ def outputs_there(run: Run, source: str | None) -> list[str]:
     """The outputs whose columns a table has, as places; none where lines of text are given."""
     if source is None or source == "-" or not is_table(source):
         return []
-    there = open_table(source, columns=None, base=Path.cwd(), data_root=(), where="--input").columns
+    opened = partial(open_table, source, base=Path.cwd(), data_root=(), where="--input", dialect=_dialect(run))
+    there = opened(columns=None).columns
     columns = columns_of(run.recipe.settings).items()
     return [place for place, column in columns if place.startswith("outputs.") and column in there]
 
@@ -379,12 +388,13 @@ def _columns(places: Mapping[str, Any]) -> list[str]:
 def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
     columns = dict(zip(places, _columns(places)))
     wanted, base = list(dict.fromkeys(columns.values())), Path.cwd()
-    table = open_table(source, columns=wanted, base=base, data_root=(), where=where)
+    opened = partial(open_table, source, base=base, data_root=(), where=where, dialect=_dialect(run))
+    table = opened(columns=wanted)
     readers = _readers(run, places)
     values = [table.values(column, readers[place]) for place, column in columns.items()]
     whole = None
     if is_frame(source) or is_table(str(source)):
-        whole = open_table(source, columns=None, base=base, data_root=(), where=where).rows()
+        whole = opened(columns=None).rows()
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place, table=whole)
 
 

@@ -181,7 +181,7 @@ def test_a_link_out_of_the_folder_is_refused(folder):
 def test_a_folder_has_one_manifest(folder):
     with pytest.raises(
         DataError,
-        match=r"data.train: set is a folder without a manifest; .*manifest.csv or .*NAME:file.*or name a file in the "
+        match=r"data.train: set is a folder .*manifest.csv or .*NAME:file.*or name a file in the "
         r"folder",
     ):
         opened(folder)

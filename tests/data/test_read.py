@@ -3,9 +3,11 @@
 import csv
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import os
+import zipfile
 
 import numpy
 import pandas
@@ -14,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.data import files, lines, memory
+from ostinato.data import files, lines, memory, read
+from ostinato.data.contract import Dialect
 from ostinato.data.read import open_table
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Symbols
@@ -52,9 +55,10 @@ class Words(Upper):
         return field.split()
 
 
-def opened(folder, source, columns=("de", "en"), data_root=None):
+def opened(folder, source, columns=("de", "en"), data_root=None, **dialect):
     columns = None if columns is None else list(columns)
-    return open_table(source, columns=columns, base=folder, data_root=data_root, where="data.train")
+    written_so = Dialect(**dialect)
+    return open_table(source, columns=columns, base=folder, data_root=data_root, where="data.train", dialect=written_so)
 
 
 def written(folder, name, content):
@@ -273,8 +277,176 @@ def test_paths_are_looked_for_beside_the_recipe_and_then_under_the_data_root(tmp
     assert opened(tmp_path, "set/train.txt", ["x"], [tmp_path / "none", root]).column("x") == ["far"]
     with pytest.raises(DataError, match="name the folder of the data sets with --data-root"):
         opened(recipe, "nothing.txt", ["x"])
-    with pytest.raises(DataError, match="data.train: set is a folder"):
-        opened(recipe, "set", ["x"])
+    assert opened(recipe, "set", ["x"]).column("x") == ["near"], "the only text of a folder"
+
+
+DETECTED = {
+    "semicolons": ("t.csv", b"de;en\nx y;p, q\nz;r\n", "divided by ';'"),
+    "semicolons and quotes": ("t.csv", b'"de";"en"\n"x y";"p, q"\nz;r\n', "divided by ';'"),
+    "tabs in csv": ("t.csv", b"de\ten\nx y\tp, q\nz\tr\n", r"divided by '\t'"),
+    "bars": ("t.csv", b"de|en\nx y|p, q\nz|r\n", "divided by '|'"),
+    "UTF-16 of a spreadsheet": ("t.tsv", "\ufeffde\ten\nx y\tp, q\nz\tr\n".encode("utf-16-le"), "read as UTF-16"),
+}
+
+
+@pytest.mark.parametrize("case", DETECTED)
+def test_delimiters_and_encodings_that_a_file_shows_are_read_and_told(tmp_path, case):
+    name, content, note = DETECTED[case]
+    written(tmp_path, name, content)
+    table = opened(tmp_path, name)
+    assert table.column("de") == ["x y", "z"] and table.column("en") == ["p, q", "r"]
+    assert len(table.notes) == 1 and note in table.notes[0]
+    assert table.place(1) == f"{name} line 3"
+
+
+def test_western_text_in_one_byte_a_letter_is_read_with_an_example_and_any_encoding_as_named(tmp_path):
+    written(tmp_path, "t.csv", "de,en\nM\xfcller,p\n\x80 5,q\n".encode("latin-1"))
+    table = opened(tmp_path, "t.csv")
+    assert table.column("de") == ["Müller", "€ 5"] and "'Müller'" in table.notes[0]
+    named = opened(tmp_path, "t.csv", encoding="cp437")
+    assert named.column("de")[0] == "Mⁿller" and named.notes == [] and named.digest() != table.digest()
+    written(tmp_path, "r.txt", "привет\nмир\n".encode("cp1251"))
+    assert opened(tmp_path, "r.txt", ["x"], encoding="cp1251").column("x") == ["привет", "мир"]
+    written(tmp_path, "far.csv", b"de,en\n" + b"a,b\n" * 20_000 + b"caf\xe9,b\n")
+    with pytest.raises(DataError, match="far.csv line 20002 is not UTF-8.*data.encoding"):
+        opened(tmp_path, "far.csv").column("de")
+    assert opened(tmp_path, "far.csv", encoding="cp1252").column("de")[-1] == "café"
+    written(tmp_path, "wrong.txt", "ü\n".encode("latin-1"))
+    with pytest.raises(DataError, match="wrong.txt after line 1 is no text of its encoding.*data.encoding"):
+        opened(tmp_path, "wrong.txt", ["x"], encoding="shift_jis").column("x")
+
+
+def test_a_delimiter_that_is_named_makes_a_table_of_any_text(tmp_path):
+    written(tmp_path, "t.dat", b'de~en\n"x ~ y"~p\n')
+    assert opened(tmp_path, "t.dat", delimiter="~").column("de") == ["x ~ y"]
+    written(tmp_path, "t.tsv", b"de,en\nx,p\n")
+    assert opened(tmp_path, "t.tsv", delimiter=",").column("en") == ["p"]
+
+
+def test_numbers_are_read_as_the_dialect_has_them_and_texts_stay(tmp_path):
+    written(tmp_path, "t.csv", "de;en\n1.234,5;1,5 l\n-0,25;\n\u22127;x\n(64,50);x\n32,0 %;x\n;x\n".encode())
+    number, table = make("modalities", "number"), opened(tmp_path, "t.csv", decimal=",", thousands=".")
+    assert list(table.values("de", number)) == [1234.5, -0.25, -7.0, -64.5, 32.0, None]
+    assert table.column("en")[0] == "1,5 l" and list(table.values("en", make("modalities", "text")))[0] == "1,5 l"
+    with pytest.raises(
+        DataError, match=r"t.csv line 2, column 'de': a number with ',' before its decimals and nothing.*'1.234,5'"
+    ):
+        list(opened(tmp_path, "t.csv", decimal=",").values("de", number))
+    written(tmp_path, "s.csv", "de;en\n1\u202f234 567,5;1\n".encode())
+    assert list(opened(tmp_path, "s.csv", decimal=",", thousands=" ").values("de", number)) == [1234567.5]
+
+
+def test_rows_of_a_text_file_are_lines_what_lies_between_blank_lines_or_the_file(tmp_path):
+    written(tmp_path, "t.txt", b"a\nb\n\n \nc\n")
+    assert opened(tmp_path, "t.txt", ["x"]).column("x") == ["a", "b", "", " ", "c"]
+    blank = opened(tmp_path, "t.txt", ["x"], rows="blank")
+    assert blank.column("x") == ["a\nb", "c"] and blank.place(1) == "t.txt text 2"
+    assert opened(tmp_path, ["t.txt", "t.txt"], ["x"], rows="file").column("x") == ["a\nb\n\n \nc"] * 2
+    written(tmp_path, "u.txt", b"one\n\ntwo\n")
+    both = opened(tmp_path, {"de": "t.txt", "en": "u.txt"}, rows="blank")
+    assert list(both.rows()) == [{"de": "a\nb", "en": "one"}, {"de": "c", "en": "two"}]
+    written(tmp_path, "v.txt", b"one\n")
+    with pytest.raises(DataError, match="t.txt has 2 texts, v.txt has 1 texts"):
+        opened(tmp_path, {"de": "t.txt", "en": "v.txt"}, rows="blank").num_rows
+
+
+def test_a_folder_of_texts_is_a_text_a_row_and_its_subfolders_are_labels(tmp_path):
+    for name, text in (("reel/b.abc", "b2\nc"), ("reel/a.abc", "a"), ("jig/x.abc", "x")):
+        (tmp_path / "tunes" / name).parent.mkdir(parents=True, exist_ok=True)
+        written(tmp_path / "tunes", name, text.encode())
+    table = opened(tmp_path, "tunes", None)
+    assert list(table.rows()) == [
+        {"text": "x", "label": "jig"}, {"text": "a", "label": "reel"}, {"text": "b2\nc", "label": "reel"}
+    ]  # fmt: skip
+    assert opened(tmp_path, "tunes", ["tune", "label"]).column("tune") == ["x", "a", "b2\nc"]
+    assert opened(tmp_path, "tunes", ["text", "dance"]).column("dance") == ["jig", "reel", "reel"]
+    assert opened(tmp_path, "tunes/reel", ["tune"]).column("tune") == ["a", "b2\nc"]
+    before = table.digest()
+    written(tmp_path, "tunes/reel/a.abc", b"other")
+    assert opened(tmp_path, "tunes", None).digest() != before
+    written(tmp_path, "tunes/reel/read.me", b"x")
+    with pytest.raises(DataError, match="tunes is a folder with files of .abc, .me; texts of one ending.*manifest.csv"):
+        opened(tmp_path, "tunes", None)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="none is a folder without a file"):
+        opened(tmp_path, "none", None)
+
+
+def test_columns_named_from_left_to_right_are_taken_in_one_string_too(tmp_path):
+    written(tmp_path, "t.txt", b"Bonn NNP x B-LOC\n\nja UH y O\n")
+    table = opened(tmp_path, "{word _ _ tag: t.txt}", ["word", "tag"])
+    assert table.column("tag") == [["B-LOC"], ["O"]] and read.is_table("{ word _ _ tag : t.txt }")
+
+
+def workbook(path, rows):
+    """The least that a spreadsheet program writes."""
+    main, office = "http://schemas.openxmlformats.org", "application/vnd.openxmlformats-"
+    document, kind = f"{main}/officeDocument/2006/relationships", f"{office}officedocument.spreadsheetml"
+
+    def cell(value):
+        return f"<c><v>{value}</v></c>" if isinstance(value, float) else f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+
+    def related(name, target):
+        relation = f'<Relationship Id="r" Type="{document}/{name}" Target="{target}"/>'
+        return f'<Relationships xmlns="{main}/package/2006/relationships">{relation}</Relationships>'
+
+    def override(name, of):
+        return f'<Override PartName="/xl/{name}.xml" ContentType="{kind}.{of}+xml"/>'
+
+    relations = f'<Default Extension="rels" ContentType="{office}package.relationships+xml"/>'
+    types = f"{relations}{override('workbook', 'sheet.main')}{override('s', 'worksheet')}"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{main}/package/2006/content-types">{types}</Types>',
+        "_rels/.rels": related("officeDocument", "xl/workbook.xml"),
+        "xl/workbook.xml": f'<workbook xmlns="{main}/spreadsheetml/2006/main" xmlns:r="{document}"><sheets>'
+        '<sheet name="one" sheetId="1" r:id="r"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": related("worksheet", "s.xml"),
+        "xl/s.xml": f'<worksheet xmlns="{main}/spreadsheetml/2006/main"><sheetData>'
+        + "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+        + "</sheetData></worksheet>",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+
+
+def test_spreadsheets_are_tables_by_their_extra(tmp_path):
+    workbook(tmp_path / "t.xlsx", [("de", "en"), ("Hund", 1.5), ("Katze", 2.0)])
+    if importlib.util.find_spec("fastexcel") is None:
+        with pytest.raises(
+            DataError, match=r"t.xlsx: spreadsheets are read by the extra `excel`: pip install 'ostinato\[excel\]'"
+        ):
+            opened(tmp_path, "t.xlsx")
+        return
+    table = opened(tmp_path, "t.xlsx")
+    assert table.column("de") == ["Hund", "Katze"] and table.column("en") == [1.5, 2.0]
+    assert table.place(0) == "t.xlsx row 2"
+    written(tmp_path, "u.xlsx", b"no workbook")
+    with pytest.raises(DataError, match="u.xlsx is no whole workbook"):
+        opened(tmp_path, "u.xlsx")
+
+
+def test_a_line_or_a_field_of_many_megabytes_is_refused_by_its_size(tmp_path, monkeypatch):
+    for name, content in (
+        ("t.csv", b"de,en\na,b\nc," + b"x" * (5 << 20) + b"\n"),
+        ("q.csv", b'de,en\na,b\nc,"' + b"x" * (5 << 20) + b'"\n'),
+        ("t.txt.gz", b"a\nb\n" + b"x" * (5 << 20)),
+        ("t.jsonl", b'{"de": 1, "en": 2}\n{}\n{"de": "' + b"x" * (5 << 20) + b'"}\n'),
+    ):
+        written(tmp_path, name, content)
+        monkeypatch.setenv("OSTINATO_LINE_MB", "2")
+        columns = ["x"] if name == "t.txt.gz" else ("de", "en")
+        with pytest.raises(DataError, match=f"{name} line 3 is longer than 2 MB.*OSTINATO_LINE_MB=4"):
+            opened(tmp_path, name, columns).num_rows
+        monkeypatch.setenv("OSTINATO_LINE_MB", "8")
+        assert opened(tmp_path, name, columns).num_rows >= 2
+    monkeypatch.delenv("OSTINATO_LINE_MB")
+    monkeypatch.setattr(files, "RECORD_BYTES", 2 << 20)
+    with pytest.raises(DataError, match="t.csv line 3 is longer than 2 MB"):
+        opened(tmp_path, "t.csv").num_rows
+    written(tmp_path, "zeros.csv.gz", b"\0" * (64 << 20))
+    with pytest.raises(DataError, match="zeros.csv.gz line 1 has a NUL byte"):
+        opened(tmp_path, "zeros.csv.gz")
 
 
 BAD = {
@@ -293,28 +465,20 @@ BAD = {
     ),
     "long row": ("t.tsv", b"de\ten\na\tb\n\nc\td\te\n", "t.tsv line 4 has 3 fields"),
     "long row after a break": ("t.csv", b'de,en\n"a\n\nb",c\n1,2,3\n', "t.csv line 5 has 3 fields.*quote a field"),
-    "semicolons": (
-        "t.csv",
-        b"a;b\nx y;p\nz;q\n",
-        r"t.csv line 1: the header \('a;b'\) names one column.*not by semicolons; write it with commas",
-    ),
-    "semicolons and decimal commas": ("t.csv", b"a;b\n1,5;2,5\n", "t.csv line 1: .*numbers with a point"),
-    "semicolons and quotes": ("t.csv", b'"a";"b"\n"x";"p"\n', "t.csv line 1: the header.*not by semicolons"),
-    "tabs in csv": ("t.csv", b"a\tb\nx\tp\n", "t.csv line 1: the header.*not by tabs; name it .tsv"),
-    "semicolons around a comma": ("t.csv", b"de,en,a;b\nx;p\n", "t.csv line 2 has 1 field.*not by ';': quote a field"),
+    "semicolons around a comma": ("t.csv", b"de,en,a;b\nx;p\n", "t.csv line 2 has 1 field.*set data.delimiter: ';'"),
     "stray quote": ("t.csv", b'de,en\na,b\n5" pipe,x\n', "t.csv line 3: a quote .* inside a field"),
     "text after a quote": ("t.csv", b'de,en\n"a"b,x\n', "t.csv line 2: a quote .* inside a field"),
     "open quote": ("t.csv", b'de,en\na,b\nc,"d\ne,f\n', "t.csv line 3: a quote .* never closed"),
     "open quote in the header": ("t.csv", b'de,"en\na,b\n', "t.csv line 1: a quote .* never closed"),
     "NUL": ("t.tsv", b"de\ten\na\tb\nc\x00\td\n", "t.tsv line 3 has a NUL byte"),
     "NUL in text": ("t.txt", b"a\nb\n\x00\n", "t.txt line 3 has a NUL byte"),
-    "latin-1": (
+    "damaged UTF-8": (
         "t.csv",
-        b"de,en\na,b\nc\xe9d,e\n",
-        "t.csv line 3 is not UTF-8: byte 2 of the line is 0xe9.*iconv -f latin-1",
+        "de,en\na,b\nc\xe9d,\xfc\n".encode() + b"c\xe9d,e\n",
+        "t.csv line 4 is not UTF-8: byte 2 of the line is 0xe9.*data.encoding: cp1252",
     ),
-    "latin-1 in text": ("t.txt.gz", b"a\nbc\xfc\n", "t.txt.gz line 2 is not UTF-8: byte 3 of the line is 0xfc"),
-    "utf-16": ("t.txt", "\ufeffa\nb\n".encode("utf-16-le"), "t.txt line 1 is not UTF-8.*iconv -f utf-16"),
+    "Russian in cp1251": ("t.txt.gz", "a\nпривет\n".encode("cp1251"), "t.txt.gz line 2 is not UTF-8.*cp1251"),
+    "cut-off UTF-16": ("t.txt", "\ufeffa\nb\n".encode("utf-16-le")[:-1], "t.txt after line 1 is no text of its enc"),
     "bad JSON": ("t.jsonl", b'{"de": 1, "en": 2}\n{"de": 1, "en": 2\n', "t.jsonl line 2 is no JSON: .*character 18"),
     "a JSON list": ("t.jsonl", b'{"de": 1, "en": 2}\n\n[1, 2]\n', "t.jsonl line 3 is a JSON list"),
     "half a surrogate pair": (
@@ -394,7 +558,7 @@ def test_a_source_of_the_wrong_kind_is_refused(tmp_path, source, message):
     [
         ("data.json", "write one JSON object a line, {column: value}, and name the file .jsonl"),
         ("data.JSON.gz", "write one JSON object a line"),
-        ("data.xlsx", "save it as .csv or .tsv"),
+        ("data.sav", "save it as .csv or .tsv"),
         ("data.arrow", "write it as .parquet"),
         ("data.npy", "name it in a folder's manifest"),
         ("data.txt.zip", "unpack it, or pack it with gzip"),
