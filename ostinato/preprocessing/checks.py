@@ -44,7 +44,8 @@ def usable_rows(
             "column"
         )
     for place in may_be_empty:
-        if count := int((~dataset.present(place, usable)).sum()):
+        # What counts beside another input reads the same cells.
+        if place not in unread and (count := int((~dataset.present(place, usable)).sum())):
             notes.append(
                 f"{split}: {count:,} rows have an empty {place}, read as such; data.missing: drop leaves them out"
             )

@@ -168,7 +168,11 @@ def readings(text: str) -> dict[str, str]:
 
 def _hint(text: str) -> str:
     ways = [f"{way}: {number}" for way, number in readings(text).items()]
-    whole = "; do so in the whole column, or read it as category or text" if ways else ""
+    whole = (
+        "; do so in the whole column, set data.decimal or data.thousands, or read it as category or text"
+        if ways
+        else ""
+    )
     return "".join(f"; {way}" for way in ways) + whole
 
 

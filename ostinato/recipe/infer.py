@@ -34,7 +34,6 @@ from ostinato.recipe.column_types import (
 from ostinato.recipe.paths import set_all
 from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
-from ostinato.recipe.schema import Data
 from ostinato.recipe.yaml_text import dump_yaml, listed
 from ostinato.registry import names
 
@@ -403,9 +402,12 @@ def recipe_of(
     say: Callable[[str], None] = lambda _: None,
 ) -> Recipe:
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
-    given: dict[str, Any] = {}
-    set_all(given, [setting for setting in sets if setting.startswith("data.")], "--set")
-    dialect = Dialect.of(Data(**given.get("data", {}))) if given else PLAIN
+    signs: dict[str, Any] = {}
+    set_all(
+        signs, [word for word in sets if word.partition("=")[0] in (f"data.{name}" for name in Dialect._fields)], ""
+    )
+    # Any recipe tells what is wrong with them.
+    dialect = Dialect.of(from_arguments({"a": "text"}, {"b": "category"}, **signs).settings.data) if signs else PLAIN
     recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect).recipe()
     plain = {**recipe.given}
     origin = " ".join([data, *(f"--set {setting}" for setting in sets)])

@@ -127,3 +127,19 @@ def test_a_forecast_is_one_option_which_the_note_names(here, cli):
     assert cli("init", "load.csv", "--forecast", "load").out == cli("init", "load.csv", "--out", "load:series").out
     train = ("train", "load.csv", "--forecast", "load", "--set", "training.epochs=1", "--minutes", "1")
     assert "forecast" in cli(*train, "--json").json["outputs"]
+
+
+def test_a_table_of_a_spreadsheet_and_columns_from_left_to_right_are_taken_by_every_verb(here, cli):
+    rows = "".join(f"Möbel {row};1.00{row % 10},5;{'groß' if row % 3 else 'klein'}\n" for row in range(30))
+    (here / "items.csv").write_bytes(f"Titel;Preis;Art\n{rows}".encode("cp1252"))
+    sets = ("--set", "training.epochs=1", "--set", "inputs.Titel.encoder.hidden_size=4")
+    said = cli("train", "items.csv", "--out", "Art", *sets)
+    assert said.code == 0 and "'.' between thousands" in said.err and "as cp1252 (Western Europe)" in said.err
+    assert set(cli("predict", "runs/items", "--input", "items.csv").out.split()) <= {"groß", "klein"}
+    assert cli("evaluate", "runs/items", "--data", "items.csv").code == 0
+    (here / "words.txt").write_text("Bonn NNP x B-LOC\nist VB y O\n\n" * 30)
+    named = "{word _ _ tag: words.txt}"
+    sets = ("--set", "training.epochs=1", "--set", "inputs.word.encoder.hidden_size=4")
+    assert cli("train", named, "--out", "tag", "--run", "tagger", *sets).code == 0
+    assert cli("predict", "tagger", "--input", named).code == 0
+    assert cli("evaluate", "tagger", "--data", named).code == 0

@@ -113,3 +113,24 @@ def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path
         DataError, match="row 3: outputs.y has 2 symbols and inputs.x 3 steps; align: next needs one symbol per step"
     ):
         scores([run], uneven)
+
+
+def test_an_empty_text_among_several_is_read_as_one_and_a_row_with_none_is_left_out():
+    texts = [("a", "b"), ("", "b"), ("a", None), ("", None), ("a", "b")] * 4
+    given = [{"x": x, "z": z, "y": "pq"[row % 2]} for row, (x, z) in enumerate(texts)]
+    small = {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}
+
+    def prepared(**data):
+        made = from_arguments({"x": small, "z": small}, {"y": "category"}, data=data, training={"epochs": 1})
+        return preprocessing_prepare.prepare(made, data={"train": given, "valid": given[:5]})
+
+    kept = prepared()
+    assert kept.splits["train"].rows.tolist() == [row for row in range(20) if row % 5 != 3]
+    assert kept.splits["train"].lengths("inputs.x").tolist() == [1, 0, 1, 1] * 4
+    assert "train: 4 rows have an empty inputs.x, read as such; data.missing: drop leaves them out" in kept.notes
+    assert any(
+        "4 rows left out" in note and "are all missing (the first: data.train row 4)" in note for note in kept.notes
+    )
+    dropped = prepared(missing="drop")
+    assert dropped.splits["train"].rows.tolist() == [0, 4, 5, 9, 10, 14, 15, 19]
+    assert not any("read as such" in note for note in dropped.notes)

@@ -360,3 +360,42 @@ def test_the_horizon_that_is_guessed_leaves_steps_to_learn_from(tmp_path, weeks,
     columns = {"week": days, "shop": shops, "sales": [row * 7 % 5 / 2 for row in range(weeks * series)]}
     forecast = guess(table(tmp_path, columns), [], ["sales:series"]).outputs["forecast"]
     assert forecast.settings["horizon"] == horizon
+
+
+@pytest.mark.parametrize(
+    ("cells", "data", "range_of"),
+    [
+        (["1,5", "30,000", "-2,25"], {"decimal": ","}, "-2.25 to 30"),
+        (["1.234,5", "0,5", "7"], {"decimal": ",", "thousands": "."}, "0.5 to 1234.5"),
+        (["1,234.5", "12", "1,000"], {"decimal": ".", "thousands": ","}, "12 to 1234.5"),
+        (["1 234.5", "12", "5 000 000"], {"decimal": ".", "thousands": " "}, "12 to 5e+06"),
+        (["1'234.50", "12", "9"], {"decimal": ".", "thousands": "'"}, "9 to 1234.5"),
+        (["30,000", "12,500", "1,250"], {}, None),
+        (["1.234", "2.500", "7.125"], {}, "1.234 to 7.125"),
+    ],
+)
+def test_how_numbers_are_written_is_seen_and_asked_for_where_it_may_be_either(tmp_path, cells, data, range_of):
+    rows = "".join(f"item {row};{cell};{'pq'[row % 2]}\n" for row, cell in enumerate(cells * 20))
+    (tmp_path / "t.csv").write_text(f"name;price;kind\n{rows}")
+    found = guess(str(tmp_path / "t.csv"), [], ["kind"])
+    assert {key: value for key, value in found.data("t.csv").items() if key != "train"} == data
+    assert found.inputs["price"].settings == "number"
+    if range_of is not None:
+        assert f"numbers from {range_of}" in found.inputs["price"].reason
+    written = found.recipe().settings.data
+    assert (written.decimal, written.thousands) == (data.get("decimal"), data.get("thousands"))
+    assert bool(data) == any("before their decimals" in line for line in found.lines())
+
+
+def test_signs_of_numbers_that_are_named_are_not_looked_for(tmp_path):
+    (tmp_path / "t.csv").write_text("price,kind\n" + '"30,000",p\n"12,500.5",q\n' * 20)
+    sets = ["data.thousands=','", "data.delimiter=','"]
+    lines = []
+    made = guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=sets, say=lines.append)
+    assert made.settings.data.thousands == "," and "input price: number (numbers from 12500.5 to 30000" in "".join(
+        lines
+    )
+    with pytest.raises(ConfigError, match="data.thousands: '.' stands before decimals already"):
+        guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.thousands=."])
+    with pytest.raises(ConfigError, match="data.encoding.*no encoding that Python knows"):
+        guessing.recipe_of(str(tmp_path / "t.csv"), [], ["kind"], sets=["data.encoding=cp99"])
