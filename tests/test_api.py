@@ -4,6 +4,7 @@ import gc
 import pickle
 import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
@@ -235,3 +236,12 @@ def test_results_are_readable_in_a_notebook(fitted):
     assert "<th>baseline</th>" in page and page.count("<table>") == page.count("</table>") >= 1
     assert repr(fitted.run).startswith("<Run de (text) -&gt; en"[:12]) and "&lt;Run de" in fitted.run._repr_html_()
     assert "&lt;Run de" in fitted._repr_html_() and "not trained" in model()._repr_html_()
+
+
+def test_threads_that_share_a_model_get_the_answers_that_each_would_get_alone(fitted):
+    asked = [row["de"] for row in rows(40, seed=5)]
+    draws = ["search=sample", "search.temperature=2"]
+    for sets in ((), draws):
+        alone = [fitted.predict([text], sets=sets, seed=3) for text in asked]
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda text: fitted.predict([text], sets=sets, seed=3), asked)) == alone

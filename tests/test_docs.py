@@ -18,6 +18,7 @@ from ostinato import registry
 from ostinato.cli.main import VERBS, group
 from ostinato.preprocessing import duration
 from ostinato.preprocessing import sizes as planning
+from ostinato.recipe.other_tools import SAME, WORDS
 from ostinato.recipe.read import check, from_arguments
 from ostinato.recipe.yaml_text import parse_yaml
 from ostinato.training.loop import FREE
@@ -29,6 +30,15 @@ README = HOME / "README.md"
 ARCHITECTURE, EXTENDING, RECIPES, COMPONENTS, PROMISES = (
     HOME / "docs" / f"{name}.md" for name in ("architecture", "extending", "recipes", "components", "promises")
 )
+TASKS = [
+    HOME / "docs" / f"{name}.md"
+    for name in (
+        *("classify", "tag", "forecast", "translate", "generate", "several-inputs"),
+        *("python", "notebook", "service", "torch", "reading-results", "speed"),
+        *(f"from-{tool}" for tool in ("scikit-learn", "keras", "ludwig", "joeynmt", "darts", "spacy")),
+    )
+]
+"""Pages by what people want to do, and by the tool that they come from."""
 LONGEST_README = 150
 SHORT = {"epochs: 20": "epochs: 1", '"epochs": 20': '"epochs": 1'}
 """What makes the walk-through of the README a matter of seconds."""
@@ -136,6 +146,43 @@ def test_the_readmes_own_file_learns_what_the_page_says(tmp_path):
         assert f"$ {line}\n{text}" in page
 
 
+def walked(page: Path, folder: Path) -> dict[str, str]:
+    """The example that a page by task begins with, in less time than it takes there: what each command printed."""
+    names = written(page, folder, {})
+    first = next(iter(blocks(page, "console")), "")
+    lines = [line.replace("--minutes 1", "--minutes 0.1") for line in re.findall(r"^\$ (.*)$", first, re.MULTILINE)]
+    return run(lines or [f"python {name}" for name in names], folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TASKS, ids=lambda page: page.stem)
+def test_the_example_that_a_page_begins_with_runs(page, tmp_path):
+    assert page.read_text(encoding="utf-8").index("```python") < 600, "it begins with an example"
+    assert all(text for line, text in walked(page, tmp_path).items() if " predict " in line and "--output" not in line)
+
+
+def test_every_page_is_in_the_index():
+    index = (HOME / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (HOME / "docs").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([\w-]+\.md)\)", index)) == pages
+
+
+def test_the_page_of_python_runs(tmp_path, monkeypatch, capsys):
+    written(HOME / "docs" / "python.md", tmp_path, {'"epochs": 5': '"epochs": 1'})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    runpy.run_path("weather.py")
+    said = capsys.readouterr().out
+    assert said.startswith("['snow', 'rain']\n") and "accuracy  100" in said
+
+
+@pytest.mark.parametrize("page", [page for page in TASKS if page.stem.startswith("from-")], ids=lambda page: page.stem)
+def test_words_of_other_tools_are_answered_as_their_page_says(page):
+    section = page.read_text(encoding="utf-8").split("## Words\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(.*)` \|$", section, re.MULTILINE))
+    assert len(rows) >= 9 and rows == {word: WORDS[word].replace(SAME, "X") for word in rows}
+
+
 def test_an_outside_package_written_from_the_page_joins_by_its_entry_points(tmp_path):
     """A real entry point: the package's metadata in a folder on the path, as an installer writes them."""
     names = written(EXTENDING, tmp_path, {})
@@ -177,7 +224,7 @@ def test_the_forecast_of_the_recipes_page_runs_in_python(tmp_path, monkeypatch, 
 def recipes() -> list:
     """Every whole recipe on the pages, but those that need the page's own package."""
     found = []
-    for page in (README, RECIPES, ARCHITECTURE):
+    for page in (README, RECIPES, ARCHITECTURE, *TASKS):
         for number, text in enumerate(blocks(page, "yaml")):
             found.append(pytest.param(text, id=f"{page.stem}-{number}"))
     return found

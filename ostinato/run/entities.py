@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ostinato import alignments
+from ostinato.recipe import columns as recipe_columns
 from ostinato.run.predict import Answer
 from ostinato.run.run import Row, Run
 
@@ -30,9 +31,12 @@ class Entity(NamedTuple):
 
 
 def read_in_words(run: Run) -> list[str]:
-    """The inputs whose steps are labelled, as places: a text among them may come as it was written."""
+    """The inputs whose steps are labelled, and others of their columns, as places: a text among them may come as it was
+    written."""
     sources = (alignments.of(output).source(output, run.inputs) for output in labelled(run).values())
-    return [f"inputs.{source}" for source in dict.fromkeys(sources)]
+    columns = {recipe_columns.column_of(f"inputs.{source}", run.inputs[source]) for source in sources}
+    places = {f"inputs.{name}": settings for name, settings in run.inputs.items()}
+    return [place for place, settings in places.items() if recipe_columns.column_of(place, settings) in columns]
 
 
 def labelled(run: Run) -> dict[str, Any]:

@@ -53,3 +53,15 @@ def test_a_word_of_a_list_may_hold_a_space_in_training_too(here, cli):
     given = ("--in", "form", "--out", "upos", "--run", "run", "--set", "training.epochs=1", "--device", "cpu")
     done = cli("train", "train.conllu", *given)
     assert done.code == 0, done.err
+
+
+def test_a_raw_text_is_split_alike_for_every_input_of_its_column(here, cli):
+    pairs = [([*words, "."], [*tags, "PUNCT"]) for words, tags in sentences(40)]
+    (here / "train.jsonl").write_text(rows_of("jsonl", pairs))
+    done = cli(
+        "train", "train.jsonl", "--in", "form", "--out", "upos", "--run", "run", *TRAINING[:1], "training.epochs=1"
+    )
+    assert done.code == 0 and "inputs.form_features" in done.err
+    asked = cli("predict", "run", f"{' '.join(pairs[0][0][:-1])}.", "--json")
+    assert asked.code == 0, asked.err
+    assert json.loads(asked.out)["outputs"]["upos"][0]["words"] == pairs[0][0]
