@@ -43,6 +43,7 @@ from ostinato.run import score as run_score
 from ostinato.run import train as run_train
 from ostinato.run.check import Check
 from ostinato.run.entities import with_entities
+from ostinato.run.fusion import fused_with
 from ostinato.run.predict import answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
@@ -477,6 +478,8 @@ def predict(
     device: str = "auto",
     attention: Path | None = None,
     times: bool = False,
+    language_model: OneRun | None = None,
+    language_weight: float = 0.5,
     cells: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> Iterator[Prediction]:
@@ -495,15 +498,20 @@ def predict(
         device: to compute on, where runs are loaded.
         attention: the file of a picture of what the first answer attends to.
         times: whether the best answers tell where in the source each symbol begins and ends.
+        language_model: a run whose output continues a text; it judges the symbols that are generated.
+        language_weight: of its log-probabilities beside the model's.
         cells: whether each prediction holds all cells of its row of a table.
         say: receives notes.
 
     Errors:
-        ConfigError: settings that a trained run cannot change, or no attention to draw, or no times to tell.
+        ConfigError: settings that a trained run cannot change; no attention to draw, no times to tell; no language
+            model.
         DataError: a row cannot be read.
     """
     loaded = loaded_runs(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
+    (language,) = [None] if language_model is None else loaded_runs(language_model, device, say)
+    adapt = None if language is None else fused_with(language, language_weight)
     again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:
@@ -522,6 +530,7 @@ def predict(
             n_best=n_best or 1,
             attention=attention is not None,
             times=times,
+            adapt=adapt,
             place=partial(_place_after, asked.place, done),
             say=say,
         )

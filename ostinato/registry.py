@@ -93,10 +93,12 @@ class Room:
     Args:
         name: the room whose members the slot may hold.
         shared: whether the slot may hold `{same_as: NAME}` too.
+        inner: whether it is a slot of a member of the same room: it holds no member that has such a slot itself.
     """
 
     name: str
     shared: bool = False
+    inner: bool = False
 
 
 def folder(room: str) -> Path:
@@ -240,7 +242,11 @@ def union(parts: Iterable[Any]) -> Any:
 
 def slot(room: Room, default: str | None) -> Any:
     """The type of a slot: a bare name, a mapping with `type` (or without: the default's), settings, or a reference."""
-    members = [Annotated[settings_class(room.name, name), Tag(name)] for name in names(room.name)]
+    members = [
+        Annotated[settings_class(room.name, name), Tag(name)]
+        for name in names(room.name)
+        if not (room.inner and _wraps(component(room.name, name)))
+    ]
     if room.shared:
         members.append(Annotated[SameAs, Tag("same_as")])
 
@@ -253,6 +259,12 @@ def slot(room: Room, default: str | None) -> Any:
 
     opened: Any = union(members)
     return Annotated[opened, Discriminator(_tag), BeforeValidator(written_out)]
+
+
+def _wraps(cls: type) -> bool:
+    """Whether a member has a slot for another one of its room."""
+    marks = (mark for parameter in keyword_only(cls) for mark in typing.get_args(parameter.annotation))
+    return any(isinstance(mark, Room) and mark.inner for mark in marks)
 
 
 def _tag(value: Any) -> str | None:

@@ -37,6 +37,20 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
     help="Below each answer a line per symbol: where it begins and ends, in seconds of sound or steps (head ctc).",
 )
 @click.option(
+    "--language-model",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="A run that continues texts, which judges the symbols of the answer too.",
+)
+@click.option(
+    "--language-weight",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    metavar="W",
+    help="What its log-probabilities are multiplied by.",
+)
+@click.option(
     "--stop",
     "stops",
     multiple=True,
@@ -76,6 +90,8 @@ def predict(
     n_best: int | None,
     attention: Path | None,
     times: bool,
+    language_model: Path | None,
+    language_weight: float,
     stops: tuple[str, ...],
     stream: bool,
     temperature: float | None,
@@ -141,6 +157,8 @@ def predict(
         seed=seed or 0,
         attention=attention,
         times=times,
+        language_model=language_model,
+        language_weight=language_weight,
         cells=as_table,
         say=note,
     )

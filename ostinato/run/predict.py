@@ -23,6 +23,7 @@ from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, difference, refuse_unlike
 from ostinato.registry import Settings, build
+from ostinato.run.fusion import Adapt
 from ostinato.run.run import Place, Row, Run, row_number
 from ostinato.run.stops import Stops
 from ostinato.searches.contract import Search
@@ -113,6 +114,7 @@ def answers(
     n_best: int = 1,
     attention: bool = False,
     times: bool = False,
+    adapt: Adapt | None = None,
     outputs: Iterable[str] | None = None,
     place: Place = row_number,
     say: Callable[[str], None] = lambda _: None,
@@ -128,6 +130,7 @@ def answers(
         n_best: most answers to each row where the answer is a label; a search has its own.
         attention: whether answers carry their weights.
         times: whether they carry `symbol_times`.
+        adapt: changes what generates an output, such as a language model beside it.
         outputs: only these.
         place: of a row, for messages.
         say: gets a line for each row that is longer than any the model was trained on.
@@ -150,7 +153,7 @@ def answers(
         for numbers in batches:
             with torch.inference_mode():
                 if searched:
-                    answered = _searched(members, output, columns, numbers, searcher, seed, attention, times)
+                    answered = _searched(members, output, columns, numbers, searcher, seed, attention, times, adapt)
                 else:
                     best = predicted(distribution_of(members, output, _batch(output, columns, numbers)))
                     answered = _predicted(first, output, best, n_best)
@@ -209,12 +212,14 @@ def _searched(
     seed: int,
     attention: bool,
     times: bool,
+    adapt: Adapt | None,
 ) -> list[list[Answer]]:
     """The answers that a search finds for these rows, row by row."""
     run, modality = runs[0], runs[0].modalities[f"outputs.{output}"]
     stops = Stops(searcher.stop, modality)
     prompt = prompt_of(runs, output, columns, rows, seed)
-    generator = stops.over(prompt.generator, prompt.rests)
+    generator = prompt.generator if adapt is None else adapt(modality, prompt.generator)
+    generator = stops.over(generator, prompt.rests)
     listed = searcher.search(
         generator, prompt.state, prompt.longest, prompt.seeds, attention=attention, first=prompt.first
     )

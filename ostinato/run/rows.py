@@ -238,7 +238,9 @@ def asked(
         ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
         DataError: a line or the file cannot be read.
     """
-    named = next((text for text in texts or () if source is None and os.path.isfile(text)), None)
+    endings = tuple(ending for modality in run.modalities.values() for ending in modality.file_endings)
+    plain = [text for text in texts or () if not text.lower().endswith(endings)]
+    named = next((text for text in plain if source is None and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(
             f"{named}: is a file, and a text is needed here; did you mean --input {shlex.quote(named)}? For this text"

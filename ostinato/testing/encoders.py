@@ -25,7 +25,7 @@ BLOCKS: dict[str, Any] = {
     "window": [2, 3],
 }
 """What the default block of a Transformer has not, and windows shorter than the examples."""
-TRIED = BLOCKS
+TRIED = {**BLOCKS, "band_width": [3]}
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),
@@ -84,13 +84,19 @@ class Reading(Sequential):
 
     def resume(self, encoder: Encoder, steps: Steps, state: Any, *read: Any) -> tuple[Tensor | None, Any]:
         encoded = encoder.encode(steps, state and state.state)
-        return encoded.steps and encoded.steps.values, encoded._replace(steps=None)
+        return encoded.steps and _by_input_step(encoded.steps, steps.layout, encoder), encoded._replace(steps=None)
 
     def resumes(self, encoder: Encoder) -> bool:
         return encoder.causal and encoder.steps_size is not None
 
     def look_ahead(self, encoder: Encoder) -> int | None:
         return encoder.look_ahead
+
+
+def _by_input_step(given: Steps, layout: Layout, encoder: Encoder) -> Tensor:
+    """What an encoder gave for each step that it read."""
+    assert given.layout == Layout(-(-layout.lengths // encoder.reduction)), "it gives other steps than it says"
+    return given.values[given.layout.offsets[:-1][layout.rows] + layout.positions // encoder.reduction]
 
 
 @torch.no_grad()

@@ -32,6 +32,10 @@ VARIANTS = {
         {"layers": 1, "bidirectional": False, "summary": "mean", "kernel_size": 2, "hidden_size": 5},
         {"layers": 2, "dropout": 0.5},
     ],
+    "subsampled": [
+        {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "step_masks": 1, "step_width": 2},
+        {"encoder": {"type": "windowed", "hidden_size": 5}, "band_masks": 1, "dropout": 0.2},
+    ],
     "transformer": [
         {"layers": 2, "bidirectional": False, "window": 3, "kv_heads": 1, "summary": "last"},
         {"layers": 1, "bidirectional": False, "positions": "alibi", "heads": 2, "feed_forward_activation": "swiglu"},

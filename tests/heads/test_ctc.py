@@ -11,12 +11,15 @@ import torch
 from click.testing import CliRunner
 
 import ostinato
-from ostinato import registry
+from ostinato import api, registry
 from ostinato.cli.main import group
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
-from ostinato.heads.contract import Sizes
+from ostinato.heads.contract import Generator, Sizes
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import make
+from ostinato.run.fusion import Fused
 from ostinato.steps import Layout, Steps
 from ostinato.testing import laws
 
@@ -177,3 +180,65 @@ def test_a_head_without_times_says_so(tmp_path):
     spoken.fit(frames(10), frames(10), device="cpu", folder=tmp_path / "run")
     shown = CliRunner().invoke(group, ["predict", str(tmp_path / "run"), "a a", "--times", "--device", "cpu"])
     assert "--times needs an output with a head that aligns its symbols" in str(shown.exception)
+
+
+class Language(Generator):
+    """log q(v | y) by the last symbol alone, from a table; symbols are numbered in reverse."""
+
+    begin, end, num_symbols = 4, 3, 5
+
+    def __init__(self):
+        self.table = torch.log_softmax(torch.randn(5, 5, generator=torch.Generator().manual_seed(4)), 1).double()
+
+    def start(self, encoded):
+        raise NotImplementedError
+
+    def extend(self, steps, state):
+        raise NotImplementedError
+
+    def step(self, steps, state):
+        return Categorical(self.table[steps], normalized=True), Decoding((), state.rows, {"last": steps})
+
+
+@torch.no_grad()
+def test_with_a_language_model_the_best_target_is_that_of_the_weighted_sum(read):
+    head, encoded = read
+    language, reverse = Language(), torch.tensor([4, 3, 2, 1, 0])
+    fused = Fused(head, language, lambda rows: Decoding((), torch.zeros(rows, dtype=torch.int64)), reverse, 0.7)
+
+    def judged(target):
+        spoken = [0, *target, SPEC.end]
+        return sum(float(language.table[4 - a, 4 - b]) for a, b in itertools.pairwise(spoken))
+
+    search = make("searches", "beam", (), {"width": 60, "normalization": "none"})
+    limits = torch.tensor([9] * len(LENGTHS))
+    for row, (answer,) in enumerate(search.search(fused, fused.start(encoded), limits, limits, attention=False)):
+        sums = {target: p for target, p in targets(head, encoded, row).items() if p > 0}
+        scores = {target: math.log(p) + 0.7 * judged(target) for target, p in sums.items()}
+        assert tuple(answer.symbols) == max(scores, key=scores.get)
+        assert answer.score == pytest.approx(max(scores.values()), rel=1e-5)
+
+
+def test_a_language_model_judges_what_is_predicted_symbols_matched_by_their_texts(tmp_path):
+    """Each frame is as likely an a as a b; the language model has seen none but b."""
+    rows = [{"frames": ["x"], "letters": letter} for letter in "ab"] * 20
+    reader = ostinato.Model(
+        inputs={"frames": {"type": "tokens", "encoder": {"hidden_size": 4, "embedding_size": 4}}},
+        outputs={"letters": {"type": "text", "tokenizer": "char", "align": "free", "head": "ctc"}},
+        training={"epochs": 8, "batch_rows": 10, "optimizer": {"type": "adam", "learning_rate": 0.05}},
+    ).fit(rows, rows, device="cpu")
+    texts = [{"line": "b"}, {"line": "b "}, {"line": "b"}] * 10
+    options = {"type": "text", "tokenizer": "char", "column": "line"}
+    language = ostinato.Model(
+        inputs={"line": {**options, "encoder": {"hidden_size": 4, "embedding_size": 4, "bidirectional": False}}},
+        outputs={"rest": {**options, "tokenizer": {"same_as": "line"}, "of": "line", "align": "next"}},
+        training={"epochs": 8, "batch_rows": 10, "optimizer": {"type": "adam", "learning_rate": 0.05}},
+    ).fit(texts, texts, device="cpu", folder=tmp_path / "lm")
+    for weight in (1.0, 0.0):
+        read = [{"frames": ["x"]}]
+        options = {"rows": read, "sets": ["search=greedy"], "language_model": language.run, "language_weight": weight}
+        (prediction,) = api.predict(reader.run, **options)
+        (alone,) = api.predict(reader.run, rows=read, sets=["search=greedy"])
+        assert prediction.best["letters"].text == ("b" if weight else alone.best["letters"].text)
+    with pytest.raises(ostinato.errors.ConfigError, match="continues no text"):
+        next(api.predict(reader.run, rows=[{"frames": ["x"]}], language_model=reader.run))

@@ -1,0 +1,316 @@
+"""Recorded sound: files or samples to frames of a spectrum."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+import wave
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities._fields import is_missing
+from ostinato.modalities.contract import Array, Features, Modality, Values
+from ostinato.modalities.series import Series
+from ostinato.registry import Count, NonNegative, Positive
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""Samples per second of what is a recording of sound."""
+LONGEST = 2 * 3600
+"""Seconds of a recording: its samples are held in memory."""
+FLOOR = 1e-10
+"""Added to the power of a band, so that silence has a logarithm."""
+ENCODED = "data:audio;base64,"
+"""What a field begins with that holds the bytes of a file, and not its path."""
+
+
+def wav(samples: np.ndarray, rate: int = 8_000) -> bytes:
+    """A file of samples (T,) or (T, channels) from -1 to 1, as whole numbers of 16 bits."""
+    whole = (np.clip(samples, -1, 1 - 2.0**-15) * 2**15).round().astype("<i2")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1 if whole.ndim == 1 else whole.shape[1], 2, rate, 0, "NONE", ""))
+        sound.writeframes(whole.tobytes())
+    return file.getvalue()
+
+
+class Audio(Modality):
+    """A recording as a vector per frame, one frame every `hop` seconds.
+
+        X_t      = DFT of the samples from t hop to t hop + window, times a Hann window, zeros up to a power of 2
+        mel(f)   = 2595 log10(1 + f / 700)
+        E_t[b]   = sum over f of triangle_b(f) |X_t[f]|^2       triangles of height 1, equally wide in mel
+        log_mel  = log(E_t + 1e-10)
+        mfcc     = the first numbers of the orthonormal DCT-II of log_mel
+        waveform = the samples of each hop as they are
+
+    A frame reads no sample after its window, so that frames can be made while a recording runs; a recording shorter
+    than a window has one frame, and one without samples none. Channels are averaged; recordings of another rate are
+    resampled (polyphase). Frames are scaled as a `series` is.
+
+    A raw value is the bytes of a file (column `NAME:file` of a manifest), its path (a column of paths, or a text on the
+    command line), or in Python the samples at `rate`, (T,) or (T, channels), from -1 to 1 or as whole numbers of 16
+    bits. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
+    `pip install 'ostinato[audio]'`.
+
+    Args:
+        features: what a frame holds.
+        rate: samples per second; None: those of the first training recording.
+        window_seconds: the length of a frame of a spectrum; 0.025 by default.
+        hop_seconds: between the beginnings of two frames.
+        bands: of log_mel, and what mfcc is made of; 40 by default.
+        coefficients: of mfcc.
+        lowest_hertz: where the first band begins; 20 by default.
+        highest_hertz: where the last band ends; None: at half the rate.
+        scale: over what each number of a frame is scaled: the training split, the recording itself, or not at all.
+
+    Shapes:
+        encoded (T, bands), (T, coefficients), or (T, samples of a hop)
+
+    Units:
+        samples from -1 to 1; a band in nats of power
+
+    Errors:
+        ConfigError: more coefficients than bands; a window shorter than the hop; a spectrum's settings for a
+            waveform; bands beyond half the rate, or
+            narrower than the resolution of the window.
+        DataError: no recording, a damaged one, one of another form without soundfile, samples that are not finite, a
+            rate that is none of sound, more than two hours.
+
+    Source: the scale of mel: O'Shaughnessy 1987, as in HTK's book, section 5.4; mfcc: Davis and Mermelstein 1980,
+        doi:10.1109/TASSP.1980.1163420, by the orthonormal transform.
+    """
+
+    aligns = frozenset()
+    default_align = "summary"
+    default_encoder = "recurrent"
+    default_head = {}
+    metrics = {}
+    file_endings = (".wav", ".flac", ".ogg", ".mp3")
+    examples = (wav(np.sin(np.arange(9600) / 3.0)), wav(np.cos(np.arange(700) / 5.0)), wav(np.zeros((400, 2))))
+
+    def __init__(
+        self,
+        *,
+        features: Literal["log_mel", "mfcc", "waveform"] = "log_mel",
+        rate: Count | None = None,
+        window_seconds: Positive | None = None,
+        hop_seconds: Positive = 0.01,
+        bands: Count | None = None,
+        coefficients: Count | None = None,
+        lowest_hertz: NonNegative | None = None,
+        highest_hertz: Positive | None = None,
+        scale: Literal["dataset", "row", "none"] = "dataset",
+    ):
+        spectrum = {
+            "window_seconds": window_seconds,
+            "bands": bands,
+            "lowest_hertz": lowest_hertz,
+            "highest_hertz": highest_hertz,
+        }
+        if features == "waveform" and (extra := [name for name, value in spectrum.items() if value is not None]):
+            raise ConfigError(f"audio: {extra[0]} belongs to a spectrum, and features are a waveform; leave it out")
+        window_seconds, bands = window_seconds or 0.025, bands or 40
+        lowest_hertz = 20.0 if lowest_hertz is None else lowest_hertz
+        if coefficients is not None and features != "mfcc":
+            raise ConfigError("audio: coefficients belong to features: mfcc; set it, or leave coefficients out")
+        if (coefficients or 0) > bands:
+            raise ConfigError(f"audio: {coefficients} coefficients are made of at least as many bands; set bands")
+        if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise ConfigError(f"audio: rate: {rate} is none of sound; set {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
+        if features != "waveform" and window_seconds < hop_seconds:
+            raise ConfigError("audio: window_seconds below hop_seconds leaves samples unread; raise it")
+        if not lowest_hertz < (highest_hertz or math.inf):
+            raise ConfigError("audio: lowest_hertz lies below highest_hertz; mend one of them")
+        self.features_of, self.rate = features, rate
+        self.window_seconds, self.step_seconds = window_seconds, hop_seconds
+        self.bands, self.coefficients = bands, coefficients or min(13, bands)
+        self.lowest_hertz, self.highest_hertz = lowest_hertz, highest_hertz
+        self._frames = Series(scale=scale)
+
+    def fit(self, column: Iterable[Any]) -> None:
+        self._frames.fit(self._all_frames(column))
+
+    def _all_frames(self, column: Iterable[Any]) -> Iterator[np.ndarray | None]:
+        for raw in column:
+            if raw is not None and self.rate is None:
+                self.rate = self._read(raw)[1]
+            yield None if raw is None else self.frames(raw)
+
+    def encode(self, raw: Any) -> np.ndarray:
+        return self._frames.encode(self.frames(raw))
+
+    def frames(self, raw: Any) -> np.ndarray:
+        """(T, C) the frames of a recording, not scaled."""
+        samples, rate = self._read(raw)
+        assert self.rate is not None, "the rate is fitted"
+        if rate != self.rate:
+            from scipy.signal import resample_poly
+
+            common = math.gcd(rate, self.rate)
+            samples = resample_poly(samples, self.rate // common, rate // common)
+        hop, window = round(self.step_seconds * self.rate), round(self.window_seconds * self.rate)
+        if hop < 1:
+            raise ConfigError(f"audio: hop_seconds: {self.step_seconds} is less than a sample at rate {self.rate}")
+        if not len(samples):
+            return np.zeros((0, self._width(hop)))
+        if self.features_of == "waveform":
+            return np.pad(samples, (0, -len(samples) % hop)).reshape(-1, hop)
+        import scipy.fft
+
+        samples = np.pad(samples, (0, max(0, window - len(samples)))).astype(np.float32)
+        size = 1 << (window - 1).bit_length()
+        tapered = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop] * np.hanning(window + 1)[:-1].astype(
+            np.float32
+        )
+        power = np.abs(scipy.fft.rfft(tapered, size, axis=1)) ** 2
+        logs = np.log(power @ self._triangles(size) + FLOOR)
+        if self.features_of == "log_mel":
+            return logs
+        return scipy.fft.dct(logs, axis=1, norm="ortho")[:, : self.coefficients]
+
+    def _width(self, hop: int) -> int:
+        return {"log_mel": self.bands, "mfcc": self.coefficients, "waveform": hop}[self.features_of]
+
+    def _triangles(self, size: int) -> np.ndarray:
+        """(size / 2 + 1, bands) the weight of each frequency in each band."""
+        highest = self.highest_hertz or self.rate / 2
+        if highest > self.rate / 2:
+            raise ConfigError(
+                f"audio: highest_hertz: {highest:g} is above half the rate, {self.rate / 2:g}; lower it, or set rate"
+            )
+        mels = 2595 * np.log10(1 + np.array([self.lowest_hertz, highest]) / 700)
+        edges = 700 * (10 ** (np.linspace(*mels, self.bands + 2) / 2595) - 1)
+        frequencies = np.arange(size // 2 + 1)[:, None] * self.rate / size
+        rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
+        falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
+        weights = np.maximum(0, np.minimum(rising, falling))
+        empty = np.flatnonzero(weights.sum(0) == 0)
+        if len(empty):
+            raise ConfigError(
+                f"audio: band {empty[0] + 1} of {self.bands} lies between two frequencies of a window of "
+                f"{self.window_seconds:g} s; set fewer bands, or a longer window_seconds"
+            )
+        return weights.astype(np.float32)
+
+    def _read(self, raw: Any) -> tuple[np.ndarray, int]:
+        """The samples (T,) of a recording, and how many are a second."""
+        if isinstance(raw, str | Path):
+            raw = self.parse(str(raw))
+        samples, rate = _decoded(raw) if isinstance(raw, bytes) else (_array(raw), self.rate)
+        if rate is None:
+            raise DataError("samples alone tell no rate; set `rate` for this input, or give files")
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise DataError(
+                f"{rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
+                f" {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
+            )
+        if len(samples) > LONGEST * rate:
+            raise DataError(
+                f"{len(samples) / rate / 3600:.1f} hours are too long for one example; cut the recording into parts of"
+                f" at most {LONGEST // 3600} hours"
+            )
+        if not np.isfinite(samples).all():
+            place = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(1))[0])
+            raise DataError(f"sample {place + 1} is no finite number; mend the recording")
+        return (samples.mean(1) if samples.ndim == 2 else samples), rate
+
+    def decode(self, array: Array) -> list[list[float | None]]:
+        """The frames, no longer scaled; the recording itself cannot be given back."""
+        return self._frames.decode(array)
+
+    def labels(self, array: Array) -> list[str]:
+        """When each frame begins."""
+        return [f"{place * self.step_seconds:.2f} s" for place in range(len(array))]
+
+    @property
+    def spec(self) -> Values:
+        return self._frames.spec
+
+    def facts(self) -> dict[str, Any]:
+        return {"rate": self.rate, "frames": self._frames.facts()}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        self.rate = facts["rate"]
+        self._frames.restore(facts["frames"])
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        return self._frames.features([None if raw is None else self.frames(raw) for raw in cells])
+
+    def parse(self, field: str) -> bytes:
+        """The bytes of the file that a path names, or those that a field of base64 holds."""
+        if field.startswith(ENCODED):
+            try:
+                return base64.b64decode(field.removeprefix(ENCODED), validate=True)
+            except binascii.Error as why:
+                raise DataError(f"{shown(field)} holds no base64: {why}") from None
+        path = Path(field)
+        if not path.is_file():
+            raise DataError(f"there is no recording {shown(field)}; paths are relative to the working directory")
+        return path.read_bytes()
+
+    def take(self, raw: Any) -> Any:
+        return None if is_missing(raw) else raw
+
+    def write(self, raw: Any) -> str:
+        if isinstance(raw, str | Path):
+            return str(raw)
+        if not isinstance(raw, bytes):
+            raw = wav(_array(raw), self.rate or 16_000)
+        return ENCODED + base64.b64encode(raw).decode()
+
+
+def _array(raw: Any) -> np.ndarray:
+    """Samples from Python, whole numbers as fractions of their greatest."""
+    try:
+        samples = np.asarray(raw)
+    except ValueError as why:
+        raise DataError(f"samples have another number of channels from one to the next: {why}") from None
+    if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2):
+        raise DataError(f"a recording is a file or real numbers (T,) or (T, channels), not {shown(raw)}")
+    if samples.ndim == 2 and samples.shape[1] > len(samples) > 0:
+        raise DataError(f"samples of shape {samples.shape} have more channels than samples; give (T, channels)")
+    return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
+
+
+def _decoded(content: bytes) -> tuple[np.ndarray, int]:
+    """Samples and rate of a file: wav of whole numbers by the standard library, others by soundfile."""
+    if not content:
+        raise DataError("the file is empty; write the recording again")
+    try:
+        with wave.open(io.BytesIO(content)) as sound:
+            channels, width, rate, count, *_ = sound.getparams()
+            data = sound.readframes(count)
+    except (wave.Error, EOFError):
+        return _by_soundfile(content)
+    if len(data) != count * channels * width:
+        raise DataError(
+            f"the recording is cut short: {len(data) // (channels * width):,} of {count:,} samples are there; write it"
+            " again"
+        )
+    if width == 1:  # alone without a sign
+        samples = np.frombuffer(data, np.uint8).astype(np.float64) / 2**7 - 1
+    else:
+        padded = np.zeros((count * channels, 4), np.uint8)
+        padded[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
+        samples = padded.view("<i4")[:, 0] / 2.0**31
+    return samples.reshape(-1, channels), rate
+
+
+def _by_soundfile(content: bytes) -> tuple[np.ndarray, int]:
+    try:
+        import soundfile
+    except ImportError:
+        raise DataError(
+            "this is no wav file of whole numbers; for flac, ogg, mp3 and other wav files soundfile is needed: pip"
+            " install 'ostinato[audio]'"
+        ) from None
+    try:
+        return soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as why:
+        raise DataError(f"this is no whole recording ({why}); wav, flac, ogg and mp3 are read") from None

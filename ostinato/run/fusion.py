@@ -1,0 +1,99 @@
+"""A language model beside the model that answers (shallow fusion)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ostinato.decoders.contract import Decoding
+from ostinato.distributions.categorical import Categorical
+from ostinato.errors import ConfigError
+from ostinato.heads.contract import Adapted, Generator
+from ostinato.modalities.contract import Modality, Symbols, Tokenized
+from ostinato.model.continuation import pieces_of
+from ostinato.run.run import Run
+from ostinato.steps import Layout, Steps
+
+Adapt = Callable[[Modality, Generator], Generator]
+"""Changes the generator of an output of this modality."""
+OWN = "language model, "
+"""How the names of the language model's values in a state begin."""
+
+
+class Fused(Adapted):
+    """A generator whose symbols a language model judges too.
+
+        score(v) = log p(v | y, x) + weight log q(v | y)
+
+    Args:
+        generator: p.
+        language: q, which continues from nothing.
+        symbols: (V,) the language model's number of each symbol of the generator.
+        weight: of the language model.
+
+    Source: Gulcehre et al. 2015, arXiv:1503.03535, section 4.1; of CTC: Hannun et al. 2014, arXiv:1408.2873.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        language: Generator,
+        nothing: Callable[[int], Decoding],
+        symbols: Tensor,
+        weight: float,
+    ):
+        super().__init__(generator)
+        self.language, self.nothing, self.symbols, self.weight = language, nothing, symbols, weight
+
+    def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
+        values = {name: value for name, value in state.values.items() if not name.startswith(OWN)}
+        own = {name.removeprefix(OWN): value for name, value in state.values.items() if name.startswith(OWN)}
+        distribution, after = self.generator.step(steps, replace(state, values=values))
+        before = self.nothing(len(steps))
+        before = replace(before, values=own) if own else before
+        judged, read = self.language.step(self.symbols[steps.long()], before)
+        logs = judged.by_symbol(self.language.num_symbols)[:, self.symbols]
+        scores = distribution.by_symbol(self.num_symbols) + self.weight * logs
+        values = after.values | {OWN + name: value for name, value in read.values.items()}
+        return Categorical(scores, normalized=True), replace(after, values=values)
+
+
+def fused_with(run: Run, weight: float) -> Adapt:
+    """Puts a language model beside the generators of outputs of text, each symbol found by its text.
+
+    Args:
+        run: of an output that continues a text and reads nothing else.
+        weight: of its logarithms.
+
+    Errors:
+        ConfigError: the run is none of a language model; and when an output has no texts.
+    """
+    outputs = [name for name in run.graph.continues if len(run.graph.reads[name]) == 1]
+    modality = run.modalities[f"outputs.{outputs[0]}"] if outputs else None
+    if modality is None or not isinstance(modality, Tokenized):
+        raise ConfigError(
+            f"--language-model: {run.folder} continues no text; train one with `ostinato train texts.txt`, whose output"
+            " is what follows"
+        )
+    name = outputs[0]
+    of, language = run.graph.continues[name], run.graph.generator(name)
+    spec, encoder = modality.spec, run.graph.encoder(run.graph.continues[name])
+    numbers = {text: number for number, text in reversed(list(enumerate(pieces_of(modality).texts)))}
+    assert isinstance(spec, Symbols), of
+
+    def nothing(rows: int) -> Decoding:
+        empty = Steps(torch.zeros(0, dtype=torch.int64, device=run.device), Layout([0] * rows, run.device))
+        return language.start([encoder.encode(empty)])
+
+    def adapt(other: Modality, generator: Generator) -> Generator:
+        if not isinstance(other, Tokenized) or not generator.num_symbols:
+            raise ConfigError("--language-model: judges the symbols of a text, and this output is none; leave it out")
+        texts = pieces_of(other).texts
+        symbols = torch.tensor([numbers.get(text, spec.unknown) for text in texts], device=run.device)
+        symbols[int(generator.begin)], symbols[int(generator.end)] = spec.begin, spec.end
+        return Fused(generator, language, nothing, symbols, weight)
+
+    return adapt

@@ -1,0 +1,180 @@
+"""Recordings: what is read of files, what frames hold, and what is refused."""
+
+import io
+import struct
+import wave
+
+import numpy as np
+import pytest
+from scipy.signal import get_window
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.audio import Audio, wav
+
+RATE = 8000
+TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE // 4) / RATE)
+
+
+def fitted(raw=None, **options):
+    audio = Audio(**{"scale": "none", **options})
+    audio.fit([wav(TONE, RATE) if raw is None else raw])
+    return audio
+
+
+def by_the_equations(samples, rate, bands, coefficients=None):
+    """Log-mel or mfcc frame by frame, from the formulas of the docstring alone."""
+    window, hop, size = round(0.025 * rate), round(0.01 * rate), 1
+    while size < window:
+        size *= 2
+    mel = lambda f: 2595 * np.log10(1 + f / 700)  # noqa: E731
+    edges = [700 * (10 ** (m / 2595) - 1) for m in np.linspace(mel(20.0), mel(rate / 2), bands + 2)]
+    frames = []
+    for start in range(0, len(samples) - window + 1, hop):
+        spectrum = np.fft.fft(samples[start : start + window] * get_window("hann", window), size)
+        energies = np.zeros(bands)
+        for place in range(size // 2 + 1):
+            frequency = place * rate / size
+            for band, (low, middle, high) in enumerate(zip(edges, edges[1:], edges[2:])):
+                weight = min((frequency - low) / (middle - low), (high - frequency) / (high - middle))
+                energies[band] += max(0, weight) * abs(spectrum[place]) ** 2
+        logs = np.log(energies + 1e-10)
+        if coefficients:
+            angles = np.pi * np.outer(np.arange(coefficients), np.arange(bands) + 0.5) / bands
+            scale = np.full(coefficients, np.sqrt(2 / bands))
+            scale[0] = np.sqrt(1 / bands)
+            logs = scale * (np.cos(angles) @ logs)
+        frames.append(logs)
+    return np.array(frames)
+
+
+@pytest.mark.parametrize(("features", "coefficients"), [("log_mel", None), ("mfcc", 13)])
+def test_frames_are_those_of_the_equations(features, coefficients):
+    samples = TONE + 0.1 * np.random.default_rng(0).standard_normal(len(TONE))
+    audio = fitted(features=features, rate=RATE, bands=20)
+    assert np.allclose(audio.encode(samples), by_the_equations(samples, RATE, 20, coefficients), atol=1e-3)
+
+
+def test_a_waveform_is_the_samples_of_each_hop():
+    frames = fitted(features="waveform").encode(wav(TONE, RATE))
+    assert frames.shape == (25, 80) and np.allclose(frames.ravel(), TONE, atol=2**-15)
+
+
+def sound(samples, *, width, rate=RATE, channels=1):
+    """A wav file of whole numbers of so many bytes."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((channels, width, rate, 0, "NONE", ""))
+        whole = np.round(samples * 2 ** (8 * width - 1)).astype(np.int64)
+        if width == 1:
+            whole += 128
+        data = b"".join(int(value).to_bytes(width, "little", signed=width > 1) for value in whole)
+        out.writeframes(data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_whole_numbers_of_each_size_are_read(width):
+    audio = fitted(features="waveform")
+    frames = audio.encode(sound(TONE, width=width)).ravel()
+    assert np.abs(frames[: len(TONE)] - TONE).max() <= 2.0 ** (1 - 8 * width) + 1e-7
+
+
+def test_channels_are_averaged_and_other_rates_resampled():
+    stereo = np.stack([TONE, np.zeros_like(TONE)], 1)
+    assert np.allclose(fitted(features="waveform").encode(wav(stereo, RATE)).ravel(), TONE / 2, atol=2**-15)
+    audio = fitted(bands=20)
+    faster = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100 // 4) / 44100)
+    inner = slice(3, -3)
+    assert audio.rate == RATE
+    resampled = audio.encode(wav(faster, 44100))
+    peak = audio.encode(wav(TONE, RATE)).argmax(1)[inner]
+    assert len(resampled) == len(peak) + 6 and (resampled.argmax(1)[inner] == peak).all()
+
+
+def test_recordings_come_by_path_by_bytes_as_samples_and_as_a_field(tmp_path):
+    (tmp_path / "clip.wav").write_bytes(wav(TONE, RATE))
+    audio = fitted()
+    expected = audio.encode(wav(TONE, RATE))
+    whole = np.round(TONE * 2**15).astype(np.int16)
+    for raw in (str(tmp_path / "clip.wav"), tmp_path / "clip.wav", whole, audio.parse(audio.write(whole))):
+        assert np.allclose(audio.encode(raw), expected, atol=1e-4)
+    again = Audio(scale="none")
+    again.restore(audio.facts())
+    assert np.array_equal(again.encode(whole), audio.encode(whole)) and audio.step_seconds == 0.01
+
+
+def test_silence_and_clipping_are_frames_and_nothing_has_none():
+    audio = fitted(scale="row")
+    assert not audio.encode(np.zeros(RATE)).any()
+    assert np.isfinite(audio.encode(np.sign(TONE))).all()
+    assert audio.encode(wav(np.zeros(0), RATE)).shape == (0, 40) and len(audio.encode(np.ones(3))) == 1
+
+
+TRUNCATED = wav(TONE, RATE)[:1000]
+FLOATS = b"RIFF" + struct.pack("<I", 44) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, RATE, 4 * RATE, 4, 32)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "the file is empty"),
+        (TRUNCATED, "cut short: 478 of 2,000 samples"),
+        (wav(TONE, 1), "1 samples a second are none"),
+        (wav(TONE, 2_000_000), "2,000,000 samples a second are none"),
+        (np.array([0.0, np.nan]), "sample 2 is no finite number"),
+        (np.array([[0.0, 0.0], [0.0, np.inf]]), "sample 2 is no finite number"),
+        (np.zeros((2, 8000)), "more channels than samples"),
+        (["a", "b"], "a recording is a file or real numbers"),
+        ("no/such.wav", "there is no recording .*no/such.wav"),
+        ("data:audio;base64,a", "holds no base64"),
+        (np.zeros(7200 * 1000 + 1, dtype=np.int16), "2.0 hours are too long for one example"),
+    ],
+)
+def test_what_is_no_recording_is_refused(raw, message):
+    with pytest.raises(DataError, match=message):
+        fitted(rate=1000, bands=10).encode(raw)
+
+
+def test_samples_alone_need_a_rate():
+    with pytest.raises(DataError, match="set `rate` for this input"):
+        Audio().fit([TONE])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coefficients": 5}, "belong to features: mfcc"),
+        ({"features": "waveform", "bands": 10}, "bands belongs to a spectrum"),
+        ({"features": "mfcc", "bands": 10, "coefficients": 20}, "at least as many bands"),
+        ({"window_seconds": 0.005}, "leaves samples unread"),
+        ({"rate": 10}, "none of sound"),
+        ({"lowest_hertz": 500.0, "highest_hertz": 300.0}, "lowest_hertz lies"),
+        ({"highest_hertz": 6000.0}, "above half the rate"),
+        ({"bands": 400}, "set fewer bands"),
+        ({"window_seconds": 0.001, "hop_seconds": 0.00001}, "less than a sample"),
+    ],
+)
+def test_settings_that_cannot_be(options, message):
+    with pytest.raises(ConfigError, match=message):
+        fitted(**options)
+
+
+@pytest.mark.parametrize("raw", [FLOATS + b"data" + struct.pack("<I", 8) + bytes(8), b"no sound at all"])
+def test_other_files_need_soundfile(raw, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
+    with pytest.raises(DataError, match="pip install 'ostinato\\[audio\\]'"):
+        fitted().encode(raw)
+
+
+def test_soundfile_reads_floats_and_flac_and_refuses_what_is_damaged():
+    soundfile = pytest.importorskip("soundfile")
+    audio = fitted()
+    expected = audio.encode(wav(TONE, RATE))
+    for kind, subtype in (("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")):
+        file = io.BytesIO()
+        soundfile.write(file, TONE, RATE, format=kind, subtype=subtype)
+        frames = audio.encode(file.getvalue())
+        assert frames.shape == expected.shape and (frames.argmax(1) == expected.argmax(1)).mean() > 0.9
+    for raw in (b"no sound at all", b"fLaC" + bytes(30)):
+        with pytest.raises(DataError, match="no whole recording"):
+            audio.encode(raw)
