@@ -1,18 +1,14 @@
 """Proof by extension: members of another package keep their rooms' laws, and learn a small task to a known score in
 seconds."""
 
-import json
-import math
 import random
 import tomllib
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import ostinato
 from ostinato import api, registry
-from ostinato.cli.main import group
 from ostinato.recipe.read import load
 from ostinato.testing import laws
 
@@ -138,99 +134,6 @@ def test_a_join_adds_its_penalty_to_the_loss(tmp_path):
     model.fit(rows, rows[:16], device="cpu", folder=tmp_path / "run")
     assert model.evaluate(rows[:16]).to_json()["outputs"]["both"]["accuracy"]["value"] >= 95
     assert "both.kl" in (tmp_path / "run" / "history.jsonl").read_text()
-
-
-def spirals(count, seed=0):
-    """Offsets of a pen that starts in one of four directions and turns left or right by half a radian a step, each
-    longer by a tenth, until it is lifted."""
-    drawn = random.Random(seed)
-    rows = []
-    for _ in range(count):
-        angle, turn, length, drawing = drawn.randrange(4) * math.pi / 2, drawn.choice([-0.5, 0.5]), 0.5, []
-        while not drawing or not drawing[-1][2]:
-            x, y = (drawn.gauss(length * part, NOISE) for part in (math.cos(angle), math.sin(angle)))
-            drawing.append([x, y, int(len(drawing) == 11)])
-            angle, length = angle + turn, length * 1.1
-        rows.append({"pen": drawing})
-    return rows
-
-
-NOISE = 0.05
-SPIRALS = """
-data:    {train: train.jsonl, valid: valid.jsonl}
-inputs:  {pen: {type: series, scale: none, encoder: {bidirectional: false, hidden_size: 48, embedding_size: 16}}}
-outputs: {rest: {column: pen, type: series, scale: none, of: pen, align: next, head: {type: pen, components: 4}}}
-search:  {type: sample}
-training: {epochs: 20, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}
-"""
-
-
-@pytest.fixture(scope="module")
-def drawings(tmp_path_factory):
-    """Two runs on spirals, and the folder of their data."""
-    here = tmp_path_factory.mktemp("drawings")
-    for name, rows in (("train", spirals(400)), ("valid", spirals(50, seed=1)), ("test", spirals(100, seed=2))):
-        (here / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    (here / "spirals.yaml").write_text(SPIRALS)
-    runs = []
-    for seed in (0, 1):
-        recipe = load(here / "spirals.yaml", [f"training.seed={seed}"])
-        runs.append(api.fit(recipe, here / f"run{seed}", device="cpu"))
-    return here, runs
-
-
-def log_loss(runs, data):
-    """In nats for each number that is scored."""
-    return api.evaluate(runs, data=str(data), device="cpu").to_json()["outputs"]["rest"]["log_loss"]["value"]
-
-
-def test_drawings_are_learnt_to_near_their_noise_and_by_two_runs_better(drawings):
-    here, runs = drawings
-    # Who knows the first direction and the turn still has the noise of two numbers of three to tell.
-    bound = 2 / 3 * math.log(NOISE * math.sqrt(2 * math.pi * math.e))
-    alone = [log_loss(run, here / "test.jsonl") for run in runs]
-    together = log_loss(runs, here / "test.jsonl")
-    assert all(bound < score < bound + 0.4 for score in alone)
-    assert bound < together < sum(alone) / 2
-
-
-def test_a_drawing_is_scored_as_it_was_learnt(drawings):
-    here, (run, _) = drawings
-    scores = api.score(run, str(here / "test.jsonl"), device="cpu")["rest"]
-    assert set(scores.num_targets) == {36}
-    mean = -sum(scores.log_probability) / sum(scores.num_targets)
-    assert mean == pytest.approx(log_loss(run, here / "test.jsonl"), rel=1e-4)
-
-
-def radii(drawing):
-    """The length of each offset as a share of what it would be without noise."""
-    return [math.hypot(x, y) / (0.5 * 1.1**place) for place, (x, y, _) in enumerate(drawing)]
-
-
-@pytest.mark.parametrize("together", [False, True])
-def test_drawings_begin_or_continue_and_end_where_the_pen_is_lifted(drawings, together):
-    _, runs = drawings
-    rows = [{"pen": row["pen"][:length]} for length in (0, 6) for row in spirals(50, seed=3)]
-    shares, lengths = [], []
-    for row, prediction in zip(rows, api.predict(runs if together else runs[0], rows=rows, device="cpu")):
-        drawing = row["pen"] + prediction.best["rest"].value
-        assert prediction.best["rest"].finished
-        assert [bit for *_, bit in drawing] == [0] * (len(drawing) - 1) + [1]
-        lengths.append(len(drawing))
-        shares += radii(drawing)
-    assert sum(10 <= length <= 14 for length in lengths) >= 0.8 * len(lengths)  # 12 is true
-    assert sum(0.7 < share < 1.3 for share in shares) >= 0.8 * len(shares)
-
-
-def test_a_drawing_is_streamed_step_by_step_as_it_is_predicted(drawings):
-    _, (run, _) = drawings
-    text, pieces = json.dumps(spirals(1, seed=3)[0]["pen"][:6]), []
-    whole = api.stream(run, text, pieces.append, device="cpu")
-    (prediction,) = api.predict(run, [text], device="cpu")
-    assert whole == "".join(pieces) == prediction.best["rest"].text
-    assert len([piece for piece in pieces if piece]) == len(json.loads(whole))
-    shown = CliRunner().invoke(group, ["predict", str(run.folder), text, "--stream", "--device", "cpu"])
-    assert shown.exit_code == 0 and shown.output.strip() == whole
 
 
 def lines_of_pixels(folder, count, seed=0):
