@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import torch
@@ -71,7 +72,7 @@ class Subsampled(Encoder):
             if width is not None and not masks:
                 raise ConfigError(f"subsampled: {what}_width has no effect without {what}_masks; set both, or neither")
         self.masks = ((step_masks, step_width or 20), (band_masks, band_width or max(1, spec.size // 5)))
-        self.layers = nn.ModuleList(
+        self.convolutions = nn.ModuleList(
             nn.Linear(KERNEL * (hidden_size if layer else spec.size), hidden_size) for layer in range(layers)
         )
         self.dropout = Dropout(dropout)
@@ -99,10 +100,13 @@ class Subsampled(Encoder):
             raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
         values = steps.values.nan_to_num()
         read = steps.with_values(self._masked(values, steps.layout) if self.training else values)
-        for layer in self.layers:
+        for layer in self.convolutions:
             halved = _halved(read)
             read = self.dropout(halved.with_values(linear(halved.values, layer.weight, layer.bias).relu()))
         return self.encoder.encode(read)
+
+    def layers(self) -> list[Iterable[nn.Module]]:
+        return [*([layer] for layer in self.convolutions), *self.encoder.layers()]
 
     def _masked(self, values: Tensor, layout: Layout) -> Tensor:
         (step_masks, step_width), (band_masks, band_width) = self.masks
