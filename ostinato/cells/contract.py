@@ -51,6 +51,9 @@ class Cell(nn.Module, ABC):
     parallel: bool = False
     """Whether `whole` computes all steps at once."""
 
+    keeping: str = "forget"
+    """Of `gates` the one by which the state is multiplied: open it keeps, shut it forgets."""
+
     state_sizes: tuple[int, ...]
     """The width of each state: H, unless a cell sets others before it makes its weights."""
 
@@ -126,6 +129,15 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
         """The next state from the two products (B, G*H) and the last state, in plain torch without further products."""
+
+    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
+        """The gates of a step by their names, (B, H) each from 0, shut, to 1, open; by default there are none.
+
+        Args:
+            gates_x: as `pointwise` reads it, gates_h and state too.
+            after: what `pointwise` gave.
+        """
+        return {}
 
     def late_input(self, gates_x: Tensor, gates_h: Tensor, state: State) -> Tensor:
         """What the late gates multiply, (B, H), from the early gates' products; of a cell with late gates alone."""

@@ -33,6 +33,7 @@ class GRU(Cell):
 
     num_gates = 3
     num_states = 1
+    keeping = "update"
 
     def __init__(
         self, input_size: int, hidden_size: int, *, reset: Literal["after", "before"] = "after", biases: Biases = 2
@@ -56,3 +57,7 @@ class GRU(Cell):
         else:
             n = torch.tanh(torch.addcmul(x_n, torch.sigmoid(x_r + h_r), h_n))
         return (torch.lerp(n, state[0], torch.sigmoid(x_z + h_z)),)
+
+    def gates(self, gates_x: Tensor, gates_h: Tensor, state: State, after: State) -> dict[str, Tensor]:
+        reset, update = torch.sigmoid(gates_x + gates_h).chunk(3, 1)[:2]
+        return {"reset": reset, "update": update}

@@ -75,6 +75,9 @@ class LRU(Cell):
         s = torch.addcmul(add, self._keep(), torch.complex(state[1], state[2]))
         return self._shown(s, direct), s.real, s.imag
 
+    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
+        return {"forget": self._keep().abs().expand_as(state[1])}
+
     def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
         add, direct = self._add(gates_x)
         s, last = linear_scan(self._keep().expand_as(add), add, torch.complex(state[1], state[2]), layout)

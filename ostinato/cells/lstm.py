@@ -94,22 +94,35 @@ class LSTM(Cell):
 
     def pointwise(self, gates_x: Tensor, gates_h: Tensor, state: State) -> State:
         c = state[1]
-        gates = gates_x + gates_h if self.norm_x is None else self.norm_x(gates_x) + self.norm_h(gates_h)
-        *writing, f, g, o = gates.chunk(self.num_gates, 1)
-        if self.peepholes is not None:
-            *p_i, p_f, p_o = self.peepholes
-            writing = [i + p * c for i, p in zip(writing, p_i)]
-            f = f + p_f * c
+        *writing, f, g, o = self._before_activation(gates_x, gates_h, c)
         f, g = torch.sigmoid(f), torch.tanh(g)
         if self.coupled:
             c = torch.lerp(g, c, f)
         else:
             c = torch.addcmul(f * c, torch.sigmoid(writing[0]), g)
         if self.peepholes is not None:
-            o = o + p_o * c
+            o = o + self.peepholes[-1] * c
         seen = c if self.norm_c is None else self.norm_c(c)
         h = torch.sigmoid(o) * torch.tanh(seen)
         return h if self.weight_r is None else functional.linear(h, self.weight_r).to(h.dtype), c
+
+    def gates(self, gates_x: Tensor, gates_h: Tensor, state: State, after: State) -> dict[str, Tensor]:
+        *writing, f, _, o = self._before_activation(gates_x, gates_h, state[1])
+        if self.peepholes is not None:
+            o = o + self.peepholes[-1] * after[1]
+        f = torch.sigmoid(f)
+        i = 1 - f if self.coupled else torch.sigmoid(writing[0])
+        return {"input": i, "forget": f, "output": torch.sigmoid(o)}
+
+    def _before_activation(self, gates_x: Tensor, gates_h: Tensor, c: Tensor) -> list[Tensor]:
+        """Each gate and the candidate; o without its peephole, which reads the next c."""
+        gates = gates_x + gates_h if self.norm_x is None else self.norm_x(gates_x) + self.norm_h(gates_h)
+        *writing, f, g, o = gates.chunk(self.num_gates, 1)
+        if self.peepholes is not None:
+            *p_i, p_f, _ = self.peepholes
+            writing = [i + p * c for i, p in zip(writing, p_i)]
+            f = f + p_f * c
+        return [*writing, f, g, o]
 
 
 def _norm(weight: Tensor, bias: nn.Parameter | None) -> nn.LayerNorm:

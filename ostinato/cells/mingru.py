@@ -39,6 +39,9 @@ class MinGRU(Cell):
         keep, add = self._keep_and_add(gates_x)
         return (torch.addcmul(add, keep, state[0]),)
 
+    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
+        return {"forget": self._keep_and_add(gates_x)[0]}
+
     def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
         hidden, last = linear_scan(*self._keep_and_add(gates_x), state[0], layout)
         return hidden, (last,)

@@ -72,3 +72,9 @@ class SLSTM(Cell):
         c = torch.addcmul(f * c, i, torch.tanh(z))
         n = torch.addcmul(i, f, n)
         return torch.sigmoid(o) * c / n.clamp(min=1), c, n, m
+
+    def gates(self, gates_x: Tensor, gates_h: Tensor, state: State, after: State) -> dict[str, Tensor]:
+        i, _, _, o = (gates_x + gates_h).chunk(4, 1)
+        # The shares of what was kept and of what is written in the sum of all weights: the gates alone have no bound.
+        written = torch.exp(i - after[3]) / after[2]
+        return {"input": written, "forget": 1 - written, "output": torch.sigmoid(o)}

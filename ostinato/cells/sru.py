@@ -44,18 +44,25 @@ class SRU(Cell):
         self.parallel = not peepholes
 
     def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
-        f, r, n, around = self._gates(gates_x)
-        c = state[1]
-        if self.peepholes is not None:
-            f, r = f + self.peepholes[0] * c, r + self.peepholes[1] * c
-        c = torch.lerp(n, c, torch.sigmoid(f))
+        f, r, n, around = self._seen(gates_x, state[1])
+        c = torch.lerp(n, state[1], torch.sigmoid(f))
         return torch.lerp(around, c, torch.sigmoid(r)), c
+
+    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
+        f, r, _, _ = self._seen(gates_x, state[1])
+        return {"forget": torch.sigmoid(f), "reset": torch.sigmoid(r)}
 
     def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
         f, r, n, around = self._gates(gates_x)
         c, last = linear_scan(torch.sigmoid(f), torch.sigmoid(-f) * n, state[1], layout)
         hidden = torch.lerp(around, c, torch.sigmoid(r))
         return hidden, (at_ends(hidden, state[0], layout), last)
+
+    def _seen(self, gates_x: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        f, r, *others = self._gates(gates_x)
+        if self.peepholes is not None:
+            f, r = f + self.peepholes[0] * c, r + self.peepholes[1] * c
+        return f, r, *others
 
     def _gates(self, gates_x: Tensor) -> tuple[Tensor, ...]:
         f, *others = gates_x.chunk(4, 1)

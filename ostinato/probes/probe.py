@@ -61,7 +61,7 @@ def probe(run: Run, examples: Examples, kind: Probe, *, rows: int, steps: int, s
         say(f"note: the first of {len(run.members)} members is probed")
     graph = copy.deepcopy(run.graph).eval().requires_grad_(False)
     aligned = {name: alignments.of(settings) for name, settings in run.outputs.items()}
-    return kind.look(Subject(graph, _batch(run, examples, rows, steps, say), aligned))
+    return kind.look(Subject(graph, _batch(run, examples, rows, steps, say), aligned, run.modalities))
 
 
 def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[str], None]) -> Batch:

@@ -72,6 +72,21 @@ def both_directions_mirror(case: Reading) -> None:
     _modules.near_trees(backward, (mirrored.reversed().values, last), "read backward")
 
 
+@torch.no_grad()
+def gates_are_shares(case: Reading) -> None:
+    """A step's gates, if it has any, are H wide, from 0 to 1, and the one that keeps the state is among them."""
+    cell, (_, state) = case.made()
+    draw = drawn(1, state[0].dtype)
+    state = tuple(part.abs() for part in state)  # A sum of weights, as some cells have, is never below 0.
+    gates_x = 3 * draw(len(ROWS), cell.num_gates * HIDDEN)
+    gates_h = None if cell.weight_h is None else 3 * draw(len(ROWS), cell.num_gates * HIDDEN)
+    gates = cell.gates(gates_x, gates_h, state, cell.pointwise(gates_x, gates_h, state))
+    assert not gates or cell.keeping in gates, f"no gate is called {cell.keeping}, as `keeping` has it"
+    for name, values in gates.items():
+        assert values.shape == (len(ROWS), HIDDEN), f"{name}: {tuple(values.shape)} are not (B, H)"
+        assert bool(((values >= 0) & (values <= 1)).all()), f"{name}: not all values are from 0 to 1"
+
+
 def learns_to_remember(make: Callable[[int, int], Cell], *, updates: int = 300) -> None:
     """Law j: trained to name the first of 10 symbols after the last, of 8 symbols, it comes to 95 % right; two layers
     where gates read no state, since the first alone cannot know which symbol is the first."""
@@ -101,6 +116,7 @@ LAWS = (
     _modules.what_comes_later_changes_nothing,
     stepwise_equals_whole,
     both_directions_mirror,
+    gates_are_shares,
 )
 """The laws that hold for a cell with any options."""
 

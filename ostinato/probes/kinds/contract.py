@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.alignments import Alignment
+from ostinato.modalities.contract import Modality
 from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
 
@@ -22,11 +23,13 @@ class Subject:
             it likes.
         batch: examples that have all inputs and outputs.
         alignments: of each output.
+        modalities: of each input (`inputs.NAME`) and output (`outputs.NAME`).
     """
 
     graph: Graph
     batch: Batch
     alignments: Mapping[str, Alignment]
+    modalities: Mapping[str, Modality]
 
 
 class Finding(ABC):
