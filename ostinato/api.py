@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ostinato import files
+from ostinato.data.contract import Dialect
 from ostinato.data.write import write_table, writer_of
 from ostinato.errors import ConfigError
 from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation import evaluate as evaluation
+from ostinato.evaluation import look as looking
 from ostinato.evaluation.compare import compare as compare_runs
 from ostinato.evaluation.costs import costs
 from ostinato.evaluation.doubts import doubts
 from ostinato.evaluation.errors import ErrorReport
+from ostinato.evaluation.look import DataLook
 from ostinato.evaluation.predictions import chunks, predict_all
 from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
@@ -32,7 +35,7 @@ from ostinato.recipe import infer
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
-from ostinato.registry import Settings, build
+from ostinato.registry import Settings, build, component
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
@@ -278,6 +281,8 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     Errors:
         ConfigError: a setting that cannot change once a model is trained, or a search that cannot give so many answers.
     """
+    if n_best is not None and n_best < 1:
+        raise ConfigError(f"--n-best {n_best}: the number of answers to each row, 1 or more")
     plain, origin = run.recipe.plain(), []
     if isinstance(stop, str):
         raise ConfigError(f"stop: {stop!r} is one text; give a list of texts: [{stop!r}]")
@@ -681,6 +686,23 @@ def sweep(
     files.write(folder / "sweep.json", files.as_json(report.to_json(), indent=1))
     files.write(folder / "sweep.md", report.markdown())
     return report
+
+
+def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) -> DataLook:
+    """What the first rows of a file show before anything is trained (`evaluation.look`)."""
+    return looking.look(data, outputs, roots=roots)
+
+
+def label_notes(data: str, recipe: Recipe, *, roots: Sequence[Path] = ()) -> list[str]:
+    """What is to know of the labels of a file before they are learnt."""
+    kinds = {name: component("modalities", column.type) for name, column in recipe.settings.outputs.items()}
+    labels = [
+        recipe_columns.column_of(f"outputs.{name}", recipe.settings.outputs[name])
+        for name, kind in kinds.items()
+        if not kind.is_sequence and not kind.numeric
+    ]
+    dialect = Dialect.of(recipe.settings.data)
+    return looking.label_notes(infer.look_at(data, data_root=roots, dialect=dialect), labels) if labels else []
 
 
 def init(

@@ -344,6 +344,8 @@ class Model:
         run, folder = self._fitted(), Path(folder)
         if folder.exists():
             raise BundleError(f"{folder}: exists already; choose another folder or delete it")
+        if not Path(run.folder).is_dir():
+            raise BundleError(f"{run.folder}: the folder of this run is gone, and is what would be copied; fit again")
         with files.new_folder(folder) as new:
             shutil.copytree(
                 run.folder, new, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"), dirs_exist_ok=True

@@ -17,6 +17,7 @@ VERBS = (
     "doctor",
     "list",
     "schema",
+    "look",
     "init",
     "check",
     "train",

@@ -128,6 +128,8 @@ def train(
         if is_recipe
         else recipe_of(str(recipe), inputs, outs, sets=all_sets, roots=roots(data_root), say=note)
     )
+    for line in () if is_recipe else api.label_notes(str(recipe), checked, roots=roots(data_root)):
+        note(f"note: {line}")
     with Progress() as progress, resumable():
         run = api.fit(
             checked,

@@ -68,11 +68,11 @@ def copied(train: Examples, settings: Settings) -> list[str]:
         f" '{column}' is not known when you predict, leave it out"
         for place, column in inputs.items()
         for output, target in outputs.items()
-        if column != target and (share := _share(rows, place, output)) >= COPIED
+        if column != target and (share := share_given(rows, place, output)) >= COPIED
     ]
 
 
-def _share(rows: Sequence[Any], place: str, output: str) -> float:
+def share_given(rows: Sequence[Any], place: str, output: str) -> float:
     """How often a value alone gives the output; 0 where the rows do not tell."""
     pairs = [(row[place], row[output]) for row in rows if row[place] is not None and row[output] is not None]
     if len(pairs) < FEWEST_ROWS:

@@ -25,6 +25,8 @@ PART_SEPARATORS, MOSTLY = (";", "|"), 0.9
 """What divides the parts of a cell such as `N;GEN;SG`, and the share of cells that have several."""
 MOST_LETTERS = 26
 LONG_WORD = 12
+OWN = 0.95
+"""The share of different values from which on they are ids."""
 
 PHRASE = 3
 """Words of a value on average from which on an input's few values are phrases, read word by word."""
@@ -203,6 +205,13 @@ def is_numbering(cells: Sequence[Any]) -> bool:
     """Whether a column counts the rows."""
     numbers = numbers_in(cells) or []
     return len(numbers) > 1 and all(after - before == 1 for before, after in zip(numbers, numbers[1:]))
+
+
+def is_id(cells: Sequence[Any]) -> bool:
+    """Whether nearly every cell is a word of its own with a digit, as the ids of rows are."""
+    words = [cell for cell in cells if isinstance(cell, str) and len(cell.split()) == 1 and any(map(str.isdigit, cell))]
+    enough = len(cells) >= SURE_ROWS and len(words) >= MOSTLY * len(cells) and numbers_in(words) is None
+    return enough and len(set(words)) >= OWN * len(words)
 
 
 def is_dates(cells: Sequence[Any]) -> bool:

@@ -23,6 +23,7 @@ from ostinato.recipe.column_types import (
     Guess,
     held,
     is_dates,
+    is_id,
     is_numbering,
     is_series,
     kind_of,
@@ -281,6 +282,8 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
             if name not in named_outputs:
                 if is_numbering(look.held(name)) and len(columns) - len(named_outputs) > 1:
                     left_out[name] = "it only numbers the rows; name each input by --in to read it"
+                elif is_id(look.held(name)) and len(columns) - len(named_outputs) > 1:
+                    left_out[name] = "an id, of which nearly every row has its own; name each input by --in to read it"
                 elif is_dates(look.held(name)):
                     left_out[name] = "dates carry little as words; name each input by --in to read them"
                 else:

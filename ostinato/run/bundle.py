@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -133,8 +134,9 @@ def load(folder: Path) -> Bundle:
         BundleError: there is no bundle, it is damaged, or it is newer than this Ostinato.
     """
     path = folder / DESCRIPTION
-    if not path.is_file():
-        problem = "the folder holds no bundle.json" if folder.is_dir() else "there is no such folder"
+    # Of a name that is too long pathlib makes an error.
+    if not os.path.isfile(path):
+        problem = "the folder holds no bundle.json" if os.path.isdir(folder) else "there is no such folder"
         raise BundleError(f"{folder}: {problem}; give the run folder that `ostinato train` prints at its end")
     try:
         plain = without_checksum(json.loads(path.read_text(encoding="utf-8")))

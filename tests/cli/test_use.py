@@ -12,6 +12,7 @@ import pytest
 
 import ostinato
 from ostinato.data import catalogue
+from ostinato.errors import BundleError, ConfigError
 
 
 def test_evaluate_json_has_exactly_the_promised_shape(trained, cli):
@@ -359,3 +360,16 @@ def test_errors_shows_the_worst_rows_and_writes_all_of_them(trained, tmp_path, c
     assert len(rows) == 8 and {"de", "en", "en_predicted", "en_loss"} <= rows[0].keys()
     assert len(cli("errors", trained, "--top", "2", "--json").json["rows"]) == 2
     refused("errors", trained, "--output", "rows.xlsx", says=["rows.xlsx", ".csv, .jsonl, .parquet"])
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_answers_at_all_are_refused_in_python(trained, number):
+    with pytest.raises(ConfigError, match=f"--n-best {number}: the number of answers to each row, 1 or more"):
+        ostinato.load(trained).predict([{"de": "ein"}], n_best=number)
+
+
+def test_a_run_whose_folder_is_gone_cannot_be_saved_elsewhere(trained, tmp_path):
+    model = ostinato.load(shutil.copytree(trained, tmp_path / "run"))
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(BundleError, match="run: the folder of this run is gone.*fit again"):
+        model.save(tmp_path / "other")

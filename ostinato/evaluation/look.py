@@ -1,0 +1,165 @@
+"""A look at data before training: the columns, and what would make a model or its score worse than it seems."""
+
+from __future__ import annotations
+
+import statistics
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import ConfigError, nearest
+from ostinato.evaluation.errors import similar_labels
+from ostinato.preprocessing.leaks import COPIED, share_given
+from ostinato.recipe import infer
+from ostinato.recipe.column_types import is_id, kind_of
+
+MAJORITY = 0.8
+"""A label of a larger share makes accuracy say little."""
+MOST_LABELS = 200
+SHOWN = 3
+SCRIPT_SHARE, SCRIPT_LETTERS = 0.01, 100_000
+"""Scripts of a smaller share of these first letters are not named."""
+
+
+@dataclass(frozen=True)
+class ColumnLook:
+    """A column of the first rows.
+
+    Args:
+        type: as `train` would read it, with its reason.
+        missing: rows without a value.
+        different: how many values there are.
+        lengths: the shortest, the median and the longest text or list, in characters or steps; empty of others.
+        scripts: the scripts of its letters, the commonest first.
+    """
+
+    type: str
+    missing: int
+    different: int
+    lengths: list[int] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [self.type, f"{self.different:,} different", *([f"{self.missing:,} missing"] if self.missing else [])]
+        parts += ["lengths {:,} to {:,}, median {:,}".format(*(self.lengths[at] for at in (0, 2, 1)))] * bool(
+            self.lengths
+        )
+        return "; ".join([*parts, *([", ".join(self.scripts)] if self.scripts else [])])
+
+
+@dataclass(frozen=True)
+class DataLook:
+    """What a look at the first rows shows.
+
+    Args:
+        source: the file.
+        rows: how many rows were looked at.
+        columns: by name.
+        notes: what to mend, or to know, before training.
+    """
+
+    source: str
+    rows: int
+    columns: dict[str, ColumnLook]
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        """The look as text."""
+        columns = [f"{name}: {column}" for name, column in self.columns.items()]
+        return [f"{self.source}: {self.rows:,} rows", *columns, *(f"note: {note}" for note in self.notes)]
+
+
+def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) -> DataLook:
+    """The columns of a file, and notes on duplicated rows, labels and columns.
+
+    Args:
+        data: a table, or text with an example a line.
+        outputs: the columns of labels, `COLUMN` or `COLUMN:TYPE`; by default the last column.
+        roots: folders where the file is looked for after the working folder.
+
+    Errors:
+        ConfigError: there is no such column.
+        DataError: the file cannot be read.
+    """
+    seen = infer.look_at(data, data_root=roots)
+    names = list(seen.cells)
+    asked = [
+        name if name in names else name.rpartition(":")[0] or name for name in chain(*(o.split(",") for o in outputs))
+    ]
+    if wrong := next((name for name in asked if name not in names), None):
+        raise ConfigError(f"--out {wrong}: there is no column '{wrong}'{nearest(wrong, names)}")
+    labels = asked or names[-1:] * (len(names) > 1)
+    columns = {name: _column(seen.cells[name], seen.held(name)) for name in names}
+    notes = [*seen.notes, *_repeated(seen), *label_notes(seen, labels)]
+    for name in names:
+        if name not in labels and is_id(seen.held(name)):
+            notes.append(
+                f"'{name}' has a value of its own in nearly every row, as ids do; a model learns nothing of it"
+            )
+        for label in labels:
+            rows = [{name: cell, label: mark} for cell, mark in zip(seen.cells[name], seen.cells[label])]
+            if name not in labels and (share := share_given(rows, name, label)) >= COPIED:
+                notes.append(
+                    f"'{name}' gives '{label}' almost alone ({share:.1%} of the rows), as a copy of the label would; if"
+                    " it is not known when you predict, leave it out"
+                )
+    return DataLook(data, seen.rows, columns, notes)
+
+
+def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
+    """What is to know of columns of labels: one label alone, most rows of one, labels that occur once or are written
+    almost alike."""
+    notes = []
+    for name in labels:
+        counts = Counter(str(cell) for cell in seen.held(name))
+        if not counts or len(counts) > MOST_LABELS or 2 * len(counts) > counts.total():
+            continue
+        (first, most), *_ = counts.most_common(1)
+        once = [label for label, count in counts.items() if count == 1]
+        if len(counts) == 1:
+            notes.append(
+                f"'{name}' is {first!r} in all {most:,} rows: there is nothing to learn; give rows of others too"
+            )
+        elif most >= MAJORITY * counts.total():
+            notes.append(
+                f"'{name}' is {first!r} in {most / counts.total():.0%} of the rows, which a model reaches that says"
+                " only that; look at F1 of the others rather than at accuracy, or set head.class_weights: balanced"
+            )
+        if once:
+            listed = ", ".join(map(repr, once[:SHOWN]))
+            notes.append(
+                f"{len(once):,} label{'s' * (len(once) > 1)} of '{name}' occur once ({listed}), too few to learn and to"
+                " test; give more rows of them, or join them with others"
+            )
+        for group in similar_labels(counts):
+            spelt = ", ".join(f"{label!r} ({count:,})" for label, count in group.items())
+            notes.append(f"labels of '{name}' are written almost alike: {spelt}; write them as one if they are")
+    return notes
+
+
+def _repeated(seen: infer.Look) -> list[str]:
+    rows = Counter(zip(*(map(repr, cells) for cells in seen.cells.values())))
+    again = seen.rows - len(rows)
+    if not again:
+        return []
+    return [
+        f"{again:,} of {seen.rows:,} rows occur before; where they fall into two splits a score shows memory in place"
+        " of generalization"
+    ]
+
+
+def _column(cells: Sequence[Any], held: Sequence[Any]) -> ColumnLook:
+    missing = len(cells) - len(held)
+    if not held:
+        return ColumnLook("empty", missing, 0)
+    sizes = sorted(len(cell) for cell in held if isinstance(cell, (str, list, tuple)))
+    texts = (cell for cell in held if isinstance(cell, str))
+    letters = [letter for letter in "".join(texts)[:SCRIPT_LETTERS] if letter.isalpha()]
+    scripts = Counter(unicodedata.name(letter, "UNKNOWN").split()[0].title() for letter in letters)
+    named = [script for script, count in scripts.most_common() if count >= SCRIPT_SHARE * len(letters)]
+    lengths = [sizes[0], int(statistics.median(sizes)), sizes[-1]] if sizes else []
+    return ColumnLook(str(kind_of(None, held).settings), missing, len(set(map(repr, held))), lengths, named)
