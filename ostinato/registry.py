@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +188,10 @@ def derive(cls: type, extra: dict[str, Any], base: type[Settings] = Settings) ->
     fields = dict(extra)
     for parameter in keyword_only(cls):
         fields[parameter.name] = field(parameter.annotation, parameter.default)
-    derived = create_model(cls.__name__, __base__=base, **fields)
+    with warnings.catch_warnings():
+        # pydantic's own `copy` is deprecated, and nobody here calls it: a setting may have the name.
+        warnings.filterwarnings("ignore", 'Field name "copy"', UserWarning)
+        derived = create_model(cls.__name__, __base__=base, **fields)
     derived.__doc__ = (inspect.getdoc(cls) or "").split("\n")[0]
     return derived
 

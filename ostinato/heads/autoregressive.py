@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Strict
 from torch import Tensor, nn
 
@@ -12,23 +14,27 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step_in_pieces
+from ostinato.heads._pointer import Copied, Pointer, Source
+from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step, by_step_in_pieces, pieces
 from ostinato.layers.dropout import dropped
 from ostinato.layers.embedding import Table
 from ostinato.layers.vocabulary import softmax_of
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
+
+COVERED = "covered"
+"""What a generation keeps of coverage."""
 
 
 class Autoregressive(Head, Generator):
     """Predicts an output symbol by symbol, each from those before it and from the inputs.
 
         a[i]    = decoder(embedding(y[0..i-1]), inputs)        y[0] is the begin symbol
-        p(y[i]) = softmax(W_o a[i] + b_o)
+        p(y[i]) = softmax(W_o a[i] + b_o)                      with copy: see `Pointer`
 
     Shapes:
-        targets (N,) symbols; logits (N, V)
+        targets (N,) symbols; logits (N, V), with copy (N, V + S)
 
     Args:
         decoder: how the target so far and the inputs become the features a[i].
@@ -44,12 +50,16 @@ class Autoregressive(Head, Generator):
             false.
         cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts
             of rare ones begin; by default where 85 % and 95 % of the training targets come before.
+        copy: whether symbols of the first input can be said from there, by a pointer (pointer-generator); it shares its
+            vocabulary with the output (`tokenizer: {same_as: INPUT}`).
+        coverage: with copy: whether what was copied already is held against copying it again, also in the loss.
 
     Errors:
-        ConfigError: options exclude each other.
+        ConfigError: options exclude each other; or copying from an input without steps.
 
-    Source: adaptive softmax: Grave 2017, arXiv:1609.04309; tied: Press and Wolf 2017, arXiv:1608.05859, to the input's
-        embedding too: Vaswani 2017, arXiv:1706.03762, section 3.4; the decoder names its own.
+    Source: copy and coverage: See 2017, arXiv:1704.04368, sections 2.2 and 2.3; adaptive softmax: Grave 2017,
+        arXiv:1609.04309; tied: Press and Wolf 2017, arXiv:1608.05859, to the input's embedding too: Vaswani 2017,
+        arXiv:1706.03762, section 3.4; the decoder names its own.
     """
 
     aligns = frozenset({"free"})
@@ -70,8 +80,16 @@ class Autoregressive(Head, Generator):
         label_smoothing: Rate = 0.0,
         softmax: Literal["full", "adaptive"] = "full",
         cutoffs: Annotated[tuple[Count, ...], Strict(False)] = (),
+        copy: bool = False,
+        coverage: bool = False,
     ):
         super().__init__()
+        if coverage and not copy:
+            raise ConfigError("coverage: belongs to copy: true; set that too, or leave coverage out")
+        if copy and label_smoothing:
+            raise ConfigError("label_smoothing: would share out what is copied; leave it out, or set copy: false")
+        if copy and sizes[0].steps is None:
+            raise ConfigError("copy: the first input that it reads gives no steps to copy; leave copy out")
         self.begin, self.end, self.num_symbols, self.dropout = spec.begin, spec.end, spec.size, dropout
 
         def embed() -> Table:
@@ -89,6 +107,9 @@ class Autoregressive(Head, Generator):
         if tied:
             self.output.weight = self.decoder.embedding.weight
         self.attended = self.decoder.attended
+        self.shares_vocabulary = copy
+        self.pointer = Pointer(width, sizes[0].steps or 0, coverage=coverage) if copy else None
+        self.penalties = ("coverage",) if coverage else ()
 
     def share_embedding(self, encoder: Encoder) -> None:
         own = self.decoder.embedding.weight
@@ -107,26 +128,81 @@ class Autoregressive(Head, Generator):
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         steps, truth = self._shifted(targets)
         features = self.decoder.run(encoded, steps, lambda features: self.output(features).argmax(1))
+        if self.pointer is not None:
+            return self._copying_loss(encoded, steps.with_values(self._dropped(features)), truth)
         return Loss(self.output.loss(self._dropped(features), truth), len(truth))
 
     def score(self, encoded: Sequence[Encoded], targets: Steps) -> Scored:
         steps, truth = self._shifted(targets)
         features = self.decoder.run(encoded, steps)
-        by_step = by_step_in_pieces(lambda part: Categorical(self.output(features[part])), truth, self.num_symbols)
-        return Scored.of_steps(by_step, steps.layout)
+        if self.pointer is not None:
+            source = Source.of(encoded)
+            copied = self.pointer(steps.with_values(features), source)
+            symbols, layout = source.symbols, steps.layout
+            predicted = [
+                by_step(self._mixed(features[part], copied, part, symbols[layout.rows[part]]), truth[part])
+                for part in pieces(len(truth), self.num_symbols)
+            ]
+            return Scored.of_steps(torch.cat(predicted), layout)
+        scores = by_step_in_pieces(lambda part: Categorical(self.output(features[part])), truth, self.num_symbols)
+        return Scored.of_steps(scores, steps.layout)
+
+    def _copying_loss(self, encoded: Sequence[Encoded], features: Steps, truth: Tensor) -> Loss:
+        source, layout = Source.of(encoded), features.layout
+        copied = self.pointer(features, source)
+        total = truth.new_zeros((), dtype=copied.logs.dtype)
+        for part in pieces(len(truth), self.num_symbols):
+            mixed = self._mixed(features.values[part], copied, part, source.symbols[layout.rows[part]])
+            total = total + mixed.loss(truth[part]).total
+        penalties = {"coverage": (copied.penalty, len(truth))} if self.penalties else {}
+        return Loss(total, len(truth), penalties)
+
+    def _mixed(self, features: Tensor, copied: Copied, part: slice, symbols: Tensor) -> Categorical:
+        """Of R features: every symbol of the vocabulary, then that of each place of the source, which is -1 at none."""
+        generated = self.output(features).log_softmax(1) + copied.generated[part].unsqueeze(1)
+        pointed = copied.logs[part] + copied.copied[part].unsqueeze(1)
+        every = torch.arange(self.num_symbols, device=symbols.device).expand(len(symbols), -1)
+        support = torch.cat([every, symbols.clamp(min=0)], 1)
+        return Categorical(torch.cat([generated, pointed], 1), support=support, normalized=True)
+
+    def _pointed(self, features: Steps, state: Decoding, after: Decoding) -> tuple[Categorical, Decoding]:
+        """The distributions after features that a decoder gave, and its state with what is copied from."""
+        source = Source(*state.memory[1]).select(state.rows)
+        covered = state.values.get(COVERED)
+        copied = self.pointer(features, source, covered)
+        values = after.values if covered is None else {**after.values, COVERED: copied.covered}
+        mixed = self._mixed(features.values, copied, slice(None), source.symbols[features.layout.rows])
+        return mixed, replace(after, memory=state.memory, values=values)
+
+    def _inner(self, state: Decoding) -> Decoding:
+        """The state of the decoder alone."""
+        values = {name: value for name, value in state.values.items() if name != COVERED}
+        return replace(state, memory=state.memory[0], values=values)
 
     def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
         """What the decoder reads (begin, then the targets) and what follows each of these (the targets, then end)."""
         return targets.prepended(self.begin), targets.appended(self.end).values
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        return self.decoder.start(encoded)
+        state = self.decoder.start(encoded)
+        if self.pointer is None:
+            return state
+        source = Source.of(encoded)
+        covered = {COVERED: source.vectors.new_zeros(source.symbols.shape)} if self.penalties else {}
+        return replace(state, memory=(state.memory, (source.vectors, source.symbols)), values=state.values | covered)
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Categorical, Decoding]:
+        if self.pointer is not None:
+            features, after = self.decoder.extend(steps, self._inner(state))
+            return self._pointed(steps.with_values(self._dropped(features)), state, after)
         features, after = self.decoder.extend(steps, state)
         return Categorical(self.output(self._dropped(features)), steps.layout), after
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
+        if self.pointer is not None:
+            features, after = self.decoder.step(steps, self._inner(state))
+            layout = Layout.equal(len(steps), 1, steps.device)
+            return self._pointed(Steps(self._dropped(features), layout), state, after)
         features, after = self.decoder.step(steps, state)
         return Categorical(self.output(self._dropped(features), after.packed)), after
 

@@ -113,9 +113,13 @@ def by_step_in_pieces(
         num_symbols: scores of one step; 0 where steps are vectors.
         piece: the most scores at a time.
     """
+    return torch.cat([by_step(predict(part), truth[part]) for part in pieces(len(truth), num_symbols, piece)])
+
+
+def pieces(steps: int, num_symbols: int, piece: int = PIECE) -> list[slice]:
+    """All steps, cut so that the scores of a part are `piece` at most."""
     at_once = max(1, piece // max(1, num_symbols))
-    parts = [slice(start, start + at_once) for start in range(0, max(1, len(truth)), at_once)]
-    return torch.cat([by_step(predict(part), truth[part]) for part in parts])
+    return [slice(start, start + at_once) for start in range(0, max(1, steps), at_once)]
 
 
 class Head(nn.Module, ABC):
@@ -165,6 +169,8 @@ class Head(nn.Module, ABC):
     counted."""
     shares_embedding: bool = False
     """Whether its embedding of symbols is that of the first input that the output reads."""
+    shares_vocabulary: bool = False
+    """Whether its symbols must be those of the first input that the output reads."""
     preparation: Mapping[str, Any] = {}
     """The settings that decide what `prepare_input` makes of an input: outputs that continue one input must agree on
     them."""

@@ -90,6 +90,8 @@ class Graph(nn.Module):
             self.heads[name] = _built(f"outputs.{name}.head", settings.head, "heads", *wired)
             if name in self.continues:
                 self._connect(name)
+            if self.heads[name].shares_vocabulary:
+                self._demand_one_vocabulary(name, modalities, "copying")
             if self.heads[name].shares_embedding:
                 self._share(name, modalities)
             self.scored[name] = [names[at] for at in self.heads[name].scored]
@@ -126,15 +128,19 @@ class Graph(nn.Module):
     def _share(self, name: str, modalities: Mapping[str, Modality]) -> None:
         """Gives an output and the first input that it reads one embedding."""
         first = self.reads[name][0]
-        if modalities[f"inputs.{first}"].facts() != modalities[f"outputs.{name}"].facts():
-            raise ConfigError(
-                f"outputs.{name}.head: an embedding that is shared needs one vocabulary, and inputs.{first} has"
-                f" another; set outputs.{name}.tokenizer: {{same_as: {first}}}"
-            )
+        self._demand_one_vocabulary(name, modalities, "an embedding that is shared")
         try:
             self.heads[name].share_embedding(self.encoder(first))
         except ConfigError as why:
             raise ConfigError(f"outputs.{name}.head: {why}") from None
+
+    def _demand_one_vocabulary(self, name: str, modalities: Mapping[str, Modality], what: str) -> None:
+        first = self.reads[name][0]
+        if modalities[f"inputs.{first}"].facts() != modalities[f"outputs.{name}"].facts():
+            raise ConfigError(
+                f"outputs.{name}.head: {what} needs one vocabulary, and inputs.{first} has another; set"
+                f" outputs.{name}.tokenizer: {{same_as: {first}}}"
+            )
 
     def _demand_one_reader(self) -> None:
         """Weights that an output solves for are its own."""

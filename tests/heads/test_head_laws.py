@@ -28,6 +28,8 @@ SETS = [
     {"tied": True, "attention": "none"},
     {"softmax": "adaptive"},
     {"softmax": "adaptive", "cutoffs": [3, 5], "input_feeding": True},
+    {"copy": True, "attention": "none"},
+    {"copy": True, "coverage": True, "softmax": "adaptive"},
     {"bridge": False},
     {"bridge": False, "context": "before", "attention": "location"},
 ]
@@ -35,7 +37,8 @@ SETS = [
 
 def ways(options):
     """What a head with these options can be read from: without a bridge a table row has no way in."""
-    return [inputs for inputs in heads.INPUTS if options.get("bridge", True) or "table" not in inputs]
+    copies = options.get("copy", False)
+    return [inputs for inputs in heads.INPUTS if (options.get("bridge", True) and not copies) or "table" not in inputs]
 
 
 def name_of(options):
