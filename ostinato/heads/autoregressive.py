@@ -15,10 +15,10 @@ from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.heads._pointer import Copied, Pointer, Source
-from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step, by_step_in_pieces, pieces
+from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step, by_step_in_pieces
 from ostinato.layers.dropout import dropped
 from ostinato.layers.embedding import Table
-from ostinato.layers.vocabulary import softmax_of
+from ostinato.layers.vocabulary import pieces, softmax_of
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import Count, Rate, Room, Settings, build
 from ostinato.steps import Layout, Steps

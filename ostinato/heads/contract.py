@@ -15,7 +15,7 @@ from ostinato.distributions.contract import LEVELS, Distribution, Loss
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.encoders.contract import Sizes as Sizes
 from ostinato.kernels.packed import Packed
-from ostinato.layers.vocabulary import PIECE
+from ostinato.layers.vocabulary import PIECE, pieces
 from ostinato.modalities.contract import Spec
 from ostinato.registry import Settings
 from ostinato.steps import Layout, Steps
@@ -114,12 +114,6 @@ def by_step_in_pieces(
         piece: the most scores at a time.
     """
     return torch.cat([by_step(predict(part), truth[part]) for part in pieces(len(truth), num_symbols, piece)])
-
-
-def pieces(steps: int, num_symbols: int, piece: int = PIECE) -> list[slice]:
-    """All steps, cut so that the scores of a part are `piece` at most."""
-    at_once = max(1, piece // max(1, num_symbols))
-    return [slice(start, start + at_once) for start in range(0, max(1, steps), at_once)]
 
 
 class Head(nn.Module, ABC):

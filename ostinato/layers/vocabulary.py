@@ -23,6 +23,12 @@ NARROWING = 4
 """Each further part of an adaptive softmax reads so many times fewer numbers (Grave 2017, section 4.4)."""
 
 
+def pieces(steps: int, num_symbols: int, piece: int = PIECE) -> list[slice]:
+    """All steps, cut so that the scores of a part are `piece` at most."""
+    at_once = max(1, piece // max(1, num_symbols))
+    return [slice(start, start + at_once) for start in range(0, max(1, steps), at_once)]
+
+
 class FullSoftmax(nn.Module):
     """Scores every symbol with a vector of its own.
 
