@@ -47,6 +47,7 @@ class Model:
             rows are given to `fit`.
         search: how outputs are generated.
         training: settings of training, as in a recipe.
+        from_: an earlier run to start from, as a recipe's `from`: `{"run": "runs/lm", "parts": ["inputs.text.encoder"]}`.
         refused: any other word; it is refused with the setting that it may mean.
 
     Errors:
@@ -61,8 +62,10 @@ class Model:
         data: Any = None,
         search: Any = None,
         training: Any = None,
+        from_: Any = None,
         **refused: Any,
     ):
+        refused = refused if from_ is None else {**refused, "from": from_}
         self.recipe = from_arguments(inputs, outputs, data=data, search=search, training=training, refused=refused)
         self.run: Run | None = None
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import ostinato
 from ostinato import api
 from ostinato.cli.main import group
 from ostinato.errors import ConfigError, DataError
@@ -170,6 +171,12 @@ def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name)
     changes, options, message = BAD[name]
     with pytest.raises(ConfigError, match=message):
         fitted(classifier(**{"lm": lm, **changes}), tmp_path / "run", **options)
+
+
+def test_python_names_the_earlier_run_too(lm):
+    model = ostinato.Model({"review": "tokens"}, {"kind": "category"}, from_={"run": str(lm), "parts": PART})
+    with pytest.raises(ConfigError, match="is tokens and recurrent here"):
+        model.fit(rows(20))
 
 
 def test_other_weights_than_a_run_began_with_are_refused(lm, tmp_path):
