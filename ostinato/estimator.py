@@ -47,7 +47,7 @@ class Model:
             rows are given to `fit`.
         search: how outputs are generated.
         training: settings of training, as in a recipe.
-        from_: an earlier run to start from, as a recipe's `from`: `{"run": "runs/lm", "parts": ["inputs.text.encoder"]}`.
+        from_: an earlier run to start from, as a recipe's `from`: `{"run": "runs/lm"}`.
         refused: any other word; it is refused with the setting that it may mean.
 
     Errors:
