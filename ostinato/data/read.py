@@ -79,6 +79,8 @@ FOREIGN = {
 """Endings that would be taken for text with one example a line, and what to do instead."""
 COLUMNS = re.compile(r"\{\s*([^:{}]+?)\s*:\s*([^{}]+?)\s*\}")
 """The columns of a file in CoNLL's form from left to right, and the file, as a recipe and a command line name them."""
+PAIR = re.compile(r"([^:]+?)\s*:\s*(.+?)\s*(?:,\s*(?=[^:,]+:\s)|$)")
+"""Each of the columns within these braces, with its file: `de: train.de, en: train.en`."""
 TEXT, LABEL = "text", "label"
 """The columns of a folder of texts."""
 Roots = Path | Sequence[Path] | None
@@ -397,9 +399,9 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
 
 
 def as_columns(source: Any) -> Any:
-    """`{word _ _ tag: file}` in one string as the mapping that it is; anything else as it is."""
+    """`{word _ _ tag: file}` or `{de: file, en: file}` in one string as the mapping that it is; all else as it is."""
     named = COLUMNS.fullmatch(source.strip()) if isinstance(source, str) else None
-    return {named[1]: named[2]} if named else source
+    return dict(PAIR.findall(named[0].strip("{ }"))) if named else source
 
 
 def _manifest(name: Path, folder: Path, where: str) -> Path:

@@ -378,6 +378,14 @@ def test_columns_named_from_left_to_right_are_taken_in_one_string_too(tmp_path):
     assert table.column("tag") == [["B-LOC"], ["O"]] and read.is_table("{ word _ _ tag : t.txt }")
 
 
+def test_two_files_of_lines_are_named_in_one_string_too(tmp_path):
+    written(tmp_path, "a,b.de", "ein\nzwei\n")
+    written(tmp_path, "a.en", "one\ntwo\n")
+    table = opened(tmp_path, "{de: a,b.de, en: a.en}")
+    assert (table.column("de"), table.column("en")) == (["ein", "zwei"], ["one", "two"])
+    assert read.as_columns(r"{de: C:\a.de, en: b}") == {"de": r"C:\a.de", "en": "b"}
+
+
 def workbook(path, rows):
     """The least that a spreadsheet program writes."""
     main, office = "http://schemas.openxmlformats.org", "application/vnd.openxmlformats-"
