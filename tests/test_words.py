@@ -37,7 +37,7 @@ def alone(tmp_path_factory, monkeypatch):
 
 
 def made(tokenizer="bpe", outputs=("kinds", "first"), **settings):
-    encoder = {"hidden_size": 12, "embedding_size": 8, "dropout": 0.0}
+    encoder = {"type": "recurrent", "hidden_size": 12, "embedding_size": 8, "dropout": 0.0}
     heads = {
         "kinds": {"type": "tags", "head": {"dropout": 0.0}},
         "first": {"type": "category", "head": {"dropout": 0.0, "pool": "max"}},

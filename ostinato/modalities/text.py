@@ -156,7 +156,9 @@ class Text(Modality, Tokenized, Worded):
         return text
 
     def prepared(self, raw: Any) -> str:
-        """The text that the tokenizer sees."""
+        """The text that the tokenizer sees; of a list of words with blanks between them."""
+        if isinstance(raw, list):
+            raw = " ".join(strings(raw, "word"))
         if not isinstance(raw, str):
             raise DataError(f"a text is needed, not {shown(raw)}")
         try:
@@ -340,4 +342,4 @@ class Text(Modality, Tokenized, Worded):
     def write(self, raw: str | list[str]) -> str:
         """The text with tabs and line breaks escaped, for output of one example a line; `parse` does not undo that,
         since what people type is plain text, in which a backslash is a backslash."""
-        return one_line(" ".join(self._listed(raw)) if self._by_words else raw)
+        return one_line(raw if isinstance(raw, str) and not self._by_words else " ".join(self._listed(raw)))

@@ -36,16 +36,16 @@ def columns_of(place: str, settings: Settings) -> list[str]:
     return [column] if isinstance(column, str) else list(column)
 
 
-def second_readings(recipe: Settings) -> set[str]:
-    """The inputs that only count what an input before them reads too, by place."""
-    before: set[str] = set()
-    again: set[str] = set()
+def second_readings(recipe: Settings) -> dict[str, str]:
+    """The inputs that only count what an input before them reads too: place -> that other's."""
+    before: dict[str, str] = {}
+    again: dict[str, str] = {}
     for name, settings in recipe.inputs.items():
         place = f"inputs.{name}"
         column = column_of(place, settings)
         if column in before and counts(name, recipe.inputs):
-            again.add(place)
-        before.add(column)
+            again[place] = before[column]
+        before.setdefault(column, place)
     return again
 
 

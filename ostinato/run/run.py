@@ -62,6 +62,7 @@ class Run:
     ):
         self.recipe, self.bundle, self.modalities, self.graph, self.folder = recipe, bundle, modalities, graph, folder
         self.members = list(members) or [self]
+        self._read_before = recipe_columns.second_readings(recipe.settings)
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Run:
@@ -155,6 +156,13 @@ class Run:
             raise DataError(f"a row has no '{column}' for {place}; it has: {', '.join(map(str, row)) or 'nothing'}")
         return row[column]
 
+    def _split(self, row: Row, place: str) -> Any:
+        """The raw value of a row at this place; a text that nobody has split, read again, has the words of its first
+        reading."""
+        raw, first = self.raw(row, place), self._read_before.get(place)
+        words = self.modalities[first].words_of(raw) if first is not None and isinstance(raw, str) else None
+        return raw if words is None else words.words
+
     def lacks(self, row: Row) -> str | None:
         """The first input that is missing in a row, unless its encoder reads a sequence, which may be empty."""
         places = (f"inputs.{name}" for name in self.inputs if not self.graph.encoder(name).reads_sequences)
@@ -167,7 +175,7 @@ class Run:
             DataError: a value cannot be encoded, or is missing where only a sequence could be empty.
         """
         values, lengths = encode_values(
-            self.modalities[place], (self.raw(row, place) for row in rows), lambda row: f"{where(row)}, {place}"
+            self.modalities[place], (self._split(row, place) for row in rows), lambda row: f"{where(row)}, {place}"
         )
         direction, _, name = place.partition(".")
         if direction == "inputs" and not self.graph.encoder(name).reads_sequences and not lengths.all():

@@ -327,3 +327,16 @@ def test_only_features_that_occur_are_solved_for(tmp_path):
     encoder = run.graph.encoder("words")
     known = int((encoder.keys < torch.iinfo(torch.int64).max).sum())
     assert known < len(encoder.table) and not encoder.table[known:].any() and encoder.table[:known].any()
+
+
+def test_a_text_given_as_words_is_counted_as_the_text_that_they_make():
+    data = [{"words": row["text"].split(), "kind": row["kind"], "tags": ["x"] * 4} for row in rows(60)]
+    data = [{**row, "tags": row["tags"][: len(row["words"])]} for row in data]
+    encoder = {"hidden_size": 4, "embedding_size": 4}
+    model = ostinato.Model(
+        {"words": {"type": "text", "encoder": encoder}}, {"kind": "category", "tags": "tags"}, training={"epochs": 1}
+    ).fit(data, data[:20], device="cpu")
+    assert {"words", "words_ngrams"} <= model.run.inputs.keys()
+    asked = [data[0], {"words": " ".join(data[0]["words"])}]
+    first, second = model.predict(asked)
+    assert first == second and first["kind"] == data[0]["kind"]

@@ -65,9 +65,9 @@ def test_a_list_of_words_is_read_as_it_is(run):
 def test_the_scores_of_a_chain_are_its_marginals_by_brute_force(run):
     words = ["Bo", "met", "Anna"]
     answer = entities(run, " ".join(words))
-    (steps,) = run.encoded([{"words": words}], "inputs.words", str)
     with torch.inference_mode():
-        inputs = {"words": gathered([steps], [0], run.device)}
+        rows = {name: run.encoded([{"words": words}], f"inputs.{name}", str) for name in run.inputs}
+        inputs = {name: gathered(column, [0], run.device) for name, column in rows.items()}
         distribution = run.graph.predict_distribution("tags", inputs)
         size, best = run.modalities["outputs.tags"].spec.size, distribution.mode().tolist()
         logs = {

@@ -10,7 +10,7 @@ from ostinato import api
 from ostinato.recipe import read as recipe_read
 from ostinato.registry import component
 
-SMALL = {"hidden_size": 4}
+SMALL = {"type": "recurrent", "hidden_size": 4}
 
 
 def counting(constructor, counts):
