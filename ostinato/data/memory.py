@@ -7,6 +7,7 @@ import datetime
 import decimal
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -116,7 +117,22 @@ class Memory(Source):
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for begin, end, cells in self._slices(columns, 0, self.num_rows):
+            for column, values in cells.items():
+                self._demand_text(column, values, begin)
             yield Block(self.name, "row", range(begin + 1, end + 1), cells, False)
+
+    def _demand_text(self, column: str, values: Sequence[Any], begin: int) -> None:
+        """Refuses half of a surrogate pair, which nothing can write to a file."""
+        try:
+            "".join(value for value in values if isinstance(value, str)).encode()
+        except UnicodeEncodeError:
+            half = next(
+                at for at, value in enumerate(values) if isinstance(value, str) and re.search("[\ud800-\udfff]", value)
+            )
+            raise DataError(
+                f"{self.where} row {begin + 1 + half}, column '{column}': half of a surrogate pair, which"
+                " is no Unicode text; write the whole pair, or the character itself"
+            ) from None
 
     def _slices(self, columns: Sequence[str], begin: int, end: int) -> Iterator[tuple[int, int, dict[str, list[Any]]]]:
         """The cells of rows one after the other, with their (begin, end): as few as the lists before them were long,

@@ -4,6 +4,7 @@ once and kept with the run."""
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,10 @@ class LabelBaseline:
         if not columns:
             return nothing
         features = _matrix(run, columns, known)
-        model = LogisticRegression(max_iter=300, C=10.0).fit(features, list(map(str, truth)))
+        with warnings.catch_warnings():
+            # Labels that occur once each are labels all the same.
+            warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+            model = LogisticRegression(max_iter=300, C=10.0).fit(features, list(map(str, truth)))
         lead = "n-gram " if any(column.counts_ngrams for column in columns) else ""
         return LabelBaseline(majority, f"{lead}logistic regression{left_out}", raw, columns, model, cut)
 

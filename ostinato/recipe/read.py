@@ -143,7 +143,10 @@ def from_arguments(
     """The same words as Python arguments: names, mappings, or classes of `ostinato.settings`; and those that no recipe
     has, for their own message."""
     parts = {"inputs": inputs, "outputs": outputs, "data": data, "search": search, "training": training}
-    plain = {name: _plain(value) for name, value in parts.items() if value is not None} | dict(refused or {})
+    try:
+        plain = {name: _plain(value) for name, value in parts.items() if value is not None} | dict(refused or {})
+    except RecursionError:
+        raise ConfigError("arguments: one of them holds itself, or is nested too deeply; write it out") from None
     plain, notes = migrate(plain)
     return Recipe(check(plain, "arguments", to_train=True), plain, Path.cwd(), "arguments", notes=notes)
 

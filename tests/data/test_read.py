@@ -757,3 +757,15 @@ def test_a_damaged_page_of_parquet_is_named(tmp_path):
     table = open_table(path, columns=["a"], base=tmp_path, data_root=None, where="data.train")
     with pytest.raises(DataError, match="a.parquet rows 1 to 30: damaged"):
         table.column("a")
+
+
+def test_half_of_a_surrogate_pair_in_memory_is_named_by_its_row(tmp_path):
+    with pytest.raises(DataError, match="data.train row 2, column 'de': half of a surrogate pair"):
+        opened(tmp_path, [{"de": "🙂", "en": None}, {"de": "\ud800", "en": "b"}]).column("de")
+
+
+def test_arguments_that_hold_themselves_are_refused():
+    inner = {}
+    inner["a"] = inner
+    with pytest.raises(ConfigError, match="arguments: one of them holds itself"):
+        recipe_read.from_arguments(inner, {"b": "category"})
