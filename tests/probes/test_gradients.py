@@ -38,14 +38,14 @@ def linear(spectral_radius, texts=TEXTS):
 
 
 def test_of_a_linear_recurrence_it_is_the_norm_of_a_power_of_its_matrix():
-    subject, weight = linear(0.7)
+    subject, weight = linear(0.6)
     finding = Gradients().look(subject)
     reach = reaches(finding, "state")
     powers = [torch.linalg.matrix_power(weight, lag).norm().item() for lag in range(len(reach.norms))]
     assert reach.reached >= 12
     for quantile in range(3):
         assert np.allclose([norms[quantile] for norms in reach.norms], powers, rtol=1e-4)
-    below = [lag for lag, power in enumerate(powers) if power < 0.01 * powers[0]]
+    below = [lag for lag, power in enumerate(powers) if power < 0.01 * powers[1]]
     assert reach.horizon == below[0] and "exact" in finding.products
     drawn = Gradients(exact=5, projections=200, positions=1).look(subject)
     estimate = [median for _, median, _ in reaches(drawn, "state").norms]
@@ -110,7 +110,7 @@ def test_it_reaches_as_far_as_an_encoder_reads_by_layer_and_direction():
 def test_zero_and_infinity_are_told_and_not_hidden():
     subject, _ = linear(0.7)
     dead = Gradients().look(subject)
-    assert dead.title.startswith("Gradients vanish: the gradient of the loss by inputs.text.encoder, layer 1 is below")
+    assert dead.title.startswith("Gradients vanish: the gradient of the loss by inputs.text.encoder, layer 1 from ")
     exploding, _ = linear(1.6, ["abcde" * 8] * 3)
     assert "times as large" in Gradients().look(exploding).title
     infinite, _ = linear(1e5, ["abcde" * 8] * 3)
@@ -119,7 +119,7 @@ def test_zero_and_infinity_are_told_and_not_hidden():
     assert json.loads(json.dumps(finding.to_json()).replace("Infinity", "null"))
     rough = {"cell": {"type": "rnn", "spectral_radius": 1e-6}, "hidden_size": 5, "bidirectional": False}
     nothing = reaches(Gradients(positions=1).look(subject_of(rough, ["abcde" * 8])), "loss")
-    assert nothing.norms[-1] == (0, 0, 0) and nothing.horizon == 1, "1e-6 to the 39th is 0 in 32 bits"
+    assert nothing.norms[-1] == (0, 0, 0) and nothing.horizon == 2, "1e-6 to the 39th is 0 in 32 bits"
 
 
 def test_nobody_watches_afterwards_and_settings_are_checked():

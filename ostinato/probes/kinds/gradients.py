@@ -44,7 +44,8 @@ class Reach:
         later: whether the lag counts steps after t, in place of steps before.
         pairs: how many pairs of an example and a step t each lag has.
         norms: at each lag from 0 on the low quantile, the median and the high quantile of the norm.
-        shares: the same of the norm divided by that at lag 0 of the same pair.
+        shares: the same of the norm divided by that of the same pair one step away, or at the next lag that has one.
+            Not by that at lag 0: a way that passes a step on as it is would make all others look small.
         horizon: the lag from which on the median share stays below the threshold; None: it does not fall below.
         reached: the longest lag that enough pairs have.
     """
@@ -96,12 +97,13 @@ class GradientFinding(Finding):
         bad = next((lag for lag, (_, median, _) in enumerate(head.norms) if not np.isfinite(median)), None)
         if bad is not None:
             return f"Gradients explode: {where} is infinite or no number from {bad} steps back on"
-        peak = max(median for _, median, _ in head.shares[: head.reached + 1])
+        peak = max(median for _, median, _ in head.shares[1 : head.reached + 1])
         if peak > 1 / self.share:
-            return f"Gradients explode: {where} is {head.last():.2g} times as large {head.reached} steps back"
+            return f"Gradients explode: {where} is {head.last():.2g} times as large {head.reached} steps back as one"
         if head.horizon is None:
-            return f"Gradients reach back: {where} has {head.last():.2g} of its size {head.reached} steps back"
-        return f"Gradients vanish: {where} is below {self.share:g} of its size from {head.horizon} steps back on"
+            return f"Gradients reach back: {where} {head.reached} steps back is {head.last():.2g} of that one step back"
+        below = f"is below {self.share:g} of that one step back"
+        return f"Gradients vanish: {where} from {head.horizon} steps back on {below}"
 
     def _headline(self) -> Reach | None:
         """The gradient of the loss in the lowest layer, which has the longest way to go."""
@@ -128,7 +130,7 @@ class GradientFinding(Finding):
         widths = [max(map(len, column)) for column in zip(*rows)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         notes = (
-            f"Medians of norms; horizon: lag from which on the median share of that at lag 0 is below {self.share:g}."
+            f"Medians of norms; horizon: lag from which on the median share of that at lag 1 is below {self.share:g}."
         )
         return [self.title, "", *table, "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
 
@@ -141,7 +143,7 @@ class GradientFinding(Finding):
                 axes.axhline(self.share, color="0.6", linestyle=":", linewidth=1)
                 axes.set_yscale("log")
                 axes.set_xlabel("lag k (steps)")
-                axes.set_ylabel("share of the norm at lag 0")
+                axes.set_ylabel("share of the norm one step away")
                 axes.set_title(drawable(MEANING[kind]), fontsize=9)
                 axes.legend(frameon=False, fontsize=7)
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
@@ -164,7 +166,7 @@ class Gradients(Probe):
 
         loss     |d loss[t] / d s[t-k]|       Euclidean norm; loss[t] = -log p(target t)
         state    |d y[t] / d s[t-k]|          Frobenius norm; y what the encoder gives at a step
-        horizon  the lag k from which on the median of norm(k) / norm(0) stays below `share`
+        horizon  the lag k from which on the median of norm(k) / norm(1) stays below `share`
 
     s are all states of a recurrence (h and c of an LSTM), and the vectors of any other layer or of the embedded input:
     in a convolution or a Transformer no state goes from step to step, so a layer's own lags show what the layers above
@@ -274,14 +276,17 @@ class Gradients(Probe):
         # Infinity times 0 on the way back is no number; what it stood for is larger than all others.
         norms = np.where(np.isnan(norms), np.inf, norms)
         known |= np.isinf(norms)
+        # A dilated convolution reads every other step.
+        away = np.where(norms[:, 1:] > 0, norms[:, 1:], np.nan)
+        one = np.array([next((value for value in row if value == value), 1.0) for row in away])
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.where(norms == 0, 0.0, norms / norms[:, :1])
+            shares = np.where(norms == 0, 0.0, norms / one[:, None])
         shares = np.where(np.isnan(shares), np.inf, shares)
         pairs = known.sum(0)
         reached = int(np.flatnonzero(pairs >= max(1, FEWEST * pairs[0])).max())
         by_lag = _quantiles(shares, known)
-        high = [lag for lag in range(reached + 1) if by_lag[lag][1] >= self.share]
-        horizon = None if high and high[-1] == reached else high[-1] + 1 if high else 0
+        high = [lag for lag in range(1, reached + 1) if by_lag[lag][1] >= self.share]
+        horizon = None if high and high[-1] == reached else high[-1] + 1 if high else 1
         return Reach(*key, pairs.tolist(), _quantiles(norms, known), by_lag, horizon, reached)
 
 

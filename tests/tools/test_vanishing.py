@@ -1,0 +1,31 @@
+"""docs/vanishing.md stands for the numbers that were measured, and the numbers for what the page claims."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def vanishing():
+    spec = importlib.util.spec_from_file_location("vanishing_tool", HOME / "tools" / "vanishing.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def test_the_page_is_that_of_its_numbers_and_has_its_pictures(vanishing):
+    page = vanishing.page(vanishing.load())
+    assert vanishing.PAGE.read_text(encoding="utf-8") == page, "run python tools/vanishing.py --render"
+    assert all(f"](vanishing_{section.name}.png)" in page for section in vanishing.SECTIONS)
+
+
+def test_zero_and_numbers_without_end_were_made_to_happen_and_cured(vanishing):
+    numbers = vanishing.load()
+    radius, start = numbers["sections"]["radius"], numbers["sections"]["start"]
+    assert 0.0 in radius["relu, radius 0.5"]["shares"] and None in radius["relu, radius 8"]["shares"]
+    assert start["relu, identity"]["horizon"] is None and start["relu, uniform"]["horizon"] < 10
+    stopped, cured = numbers["clipping"].values()
+    assert "is nan" in stopped and cured.startswith("validation loss")
