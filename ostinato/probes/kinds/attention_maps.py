@@ -100,8 +100,8 @@ class AttentionMaps(Probe):
     Errors:
         ConfigError: no part of the model has self-attention.
 
-    Source: entropy: Clark, Khandelwal, Levy and Manning 2019, arXiv:1906.04341, section 3.3; distance: Vig and Belinkov
-        2019, arXiv:1906.04284, equation 3.
+    Source: entropy: Clark, Khandelwal, Levy and Manning 2019, arXiv:1906.04341; distance: Vig and Belinkov
+        2019, arXiv:1906.04284.
     """
 
     def __init__(self, *, map_steps: Count = 64):

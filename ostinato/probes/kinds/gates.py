@@ -180,8 +180,8 @@ class Gates(Probe):
     Errors:
         ConfigError: no cell of the model has gates.
 
-    Source: shares of saturated gates: Karpathy, Johnson and Fei-Fei 2015, arXiv:1506.02078, section 4.2; time
-        constants: Tallec and Ollivier 2018, arXiv:1804.11188, section 1.
+    Source: shares of saturated gates: Karpathy, Johnson and Fei-Fei 2015, arXiv:1506.02078; time
+        constants: Tallec and Ollivier 2018, arXiv:1804.11188.
     """
 
     def __init__(self, *, saturated: Rate = 0.1, text: str = ""):
