@@ -52,6 +52,7 @@ def test_weights_are_those_of_the_softmax_of_queries_and_keys():
         own = slice(4 * number, 4 * number + 4)
         scores = (query[:, own] @ key[:, own].T / 2).masked_fill(torch.ones(6, 6).triu(1).bool(), -torch.inf)
         assert np.allclose(head.weights, scores.softmax(1), atol=1e-5)
+        assert np.isclose(head.itself, scores.softmax(1).diagonal().mean(), atol=1e-5)
 
 
 def test_laws_and_a_model_without_attention(monkeypatch):
