@@ -5,13 +5,17 @@ import pickle
 import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
+import numpy
 import pandas
+import polars
 import pytest
 
 import ostinato
 from ostinato import api
+from ostinato.data.memory import frame_like
 from ostinato.errors import BundleError, ConfigError, DataError
 
 WORDS = dict(zip("ein zwei drei vier".split(), "one two three four".split()))
@@ -245,3 +249,9 @@ def test_threads_that_share_a_model_get_the_answers_that_each_would_get_alone(fi
         alone = [fitted.predict([text], sets=sets, seed=3) for text in asked]
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(lambda text: fitted.predict([text], sets=sets, seed=3), asked)) == alone
+
+
+def test_a_frame_of_polars_holds_the_times_of_a_forecast():
+    times = [numpy.datetime64("2024-01-01"), numpy.datetime64("2024-01-01T01", "h"), None]
+    frame = frame_like(polars.DataFrame({"a": [1]}), {"time": times, "load": [1.0, 2.0, None]})
+    assert frame["time"].to_list() == [datetime(2024, 1, 1), datetime(2024, 1, 1, 1), None]

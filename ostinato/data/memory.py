@@ -62,7 +62,14 @@ def frame_like(source: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
             return pandas.DataFrame(dict(columns), index=index)
     import polars
 
-    return polars.DataFrame(dict(columns), strict=False)
+    # Polars reads arrays of numpy's times, and no list of them.
+    arrays = {
+        name: np.array(values, dtype="datetime64[us]")
+        if any(isinstance(value, np.datetime64) for value in values)
+        else values
+        for name, values in columns.items()
+    }
+    return polars.DataFrame(arrays, strict=False)
 
 
 class Memory(Source):
