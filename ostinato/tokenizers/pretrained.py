@@ -80,7 +80,9 @@ def written(folder: Path) -> str:
     if (folder / FILE).is_file():
         try:
             Library.from_file(str(folder / FILE))
-        except Exception as why:  # the library raises nothing narrower
+        except Exception as why:
+            if type(why) is not Exception:  # The library raises nothing narrower.
+                raise
             raise ConfigError(f"{folder / FILE}: no tokenizer ({why}); copy the model's folder again") from None
         return (folder / FILE).read_text(encoding="utf-8")
     advice = f"give a folder with a {FILE}, which `AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER)` writes"
