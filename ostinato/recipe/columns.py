@@ -37,16 +37,23 @@ def columns_of(place: str, settings: Settings) -> list[str]:
 
 
 def second_readings(recipe: Settings) -> dict[str, str]:
-    """The inputs that only count what an input before them reads too: place -> that other's."""
-    before: dict[str, str] = {}
+    """The inputs that only count what an input before them reads too: place -> that other's. Of several of one column
+    it is the one whose settings are most alike.
+    """
+    before: dict[str, list[str]] = {}
     again: dict[str, str] = {}
     for name, settings in recipe.inputs.items():
         place = f"inputs.{name}"
-        column = column_of(place, settings)
-        if column in before and counts(name, recipe.inputs):
-            again[place] = before[column]
-        before.setdefault(column, place)
+        others = before.setdefault(column_of(place, settings), [])
+        if others and counts(name, recipe.inputs):
+            alike = [_num_equal(settings.plain(), recipe.inputs[other].plain()) for other in others]
+            again[place] = f"inputs.{others[alike.index(max(alike))]}"
+        others.append(name)
     return again
+
+
+def _num_equal(first: Mapping[str, Any], second: Mapping[str, Any]) -> int:
+    return sum(key in second and second[key] == value for key, value in first.items())
 
 
 def own_settings(recipe: Settings) -> dict[str, dict[str, Any]]:

@@ -173,7 +173,7 @@ def test_a_modality_reads_the_bytes_of_files_that_a_manifest_names(tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("a.ran", "a.ran is of no kind that is read here: .*; for some modalities .run"),
+        ("a.ran", "a.ran is of no kind that is read here: .*; for some modalities .*[.]run"),
         ("a.run.gz", "a.run.gz is of no kind"),
         ("a.run", "manifest.csv line 2, inputs.line: 3 bytes end within a pair"),
     ],

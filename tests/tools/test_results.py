@@ -185,6 +185,7 @@ def test_a_sweep_with_a_run_that_diverged_is_a_result_and_one_without_a_table_is
     assert results.measure_sweep(row, "")["rows"] == []
 
 
+@pytest.mark.slow
 def test_a_sweep_is_measured_seed_by_seed(results, tmp_path, monkeypatch):
     row = dataclasses.replace(
         results.SWEEPS[0], name="sums", seeds=2, bars=results.SWEEPS[0].bars[1:3], over="inputs.numbers.encoder.cell"

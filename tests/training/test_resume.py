@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ostinato import files
 from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.training.loop import STOPS
 from ostinato.training.task import Interrupted, Listeners
@@ -204,9 +205,9 @@ def test_epochs_and_logging_may_change_and_more_epochs_equal_a_longer_run(tmp_pa
 def test_other_surroundings_are_named_and_the_thread_count_is_restored(tmp_path):
     stopped_at(tmp_path, 2, BOTH)
     (state,) = tmp_path.rglob("state.json")
-    written = json.loads(state.read_text())
+    written = files.without_checksum(json.loads(state.read_text()))
     written["surroundings"] |= {"threads": 3, "torch": "1.0", "capability": "AVX2"}
-    state.write_text(json.dumps(written))
+    state.write_text(json.dumps(files.with_checksum(written)))
     threads, notes = torch.get_num_threads(), []
     try:
         resumed(tmp_path, BOTH, notes)

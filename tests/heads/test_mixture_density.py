@@ -10,13 +10,13 @@ from click.testing import CliRunner
 
 from ostinato import api
 from ostinato.cli.main import group
-from ostinato.heads.mixture import Stroke
+from ostinato.heads.mixture_density import Stroke
 from ostinato.recipe.read import load
 from ostinato.testing import laws
 
 
 def test_laws():
-    laws.run("heads", "mixture", {"components": 3})
+    laws.run("heads", "mixture_density", {"components": 3})
 
 
 def stroke():
@@ -67,7 +67,8 @@ NOISE = 0.05
 SPIRALS = """
 data:    {train: train.jsonl, valid: valid.jsonl}
 inputs:  {pen: {type: series, scale: none, encoder: {bidirectional: false, hidden_size: 48, embedding_size: 16}}}
-outputs: {rest: {column: pen, type: series, scale: none, of: pen, align: next, head: {type: mixture, components: 4}}}
+outputs:
+  rest: {column: pen, type: series, scale: none, of: pen, align: next, head: {type: mixture_density, components: 4}}
 search:  {type: sample}
 training: {epochs: 20, batch_rows: 20, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}
 """

@@ -23,7 +23,7 @@ STEEPEST = 0.99
 """The largest correlation: at 1 the density of a straight line would be infinite."""
 
 
-class Mixture(NextHead):
+class MixtureDensity(NextHead):
     """A mixture of densities of the next offset (x, y), and of the bit that lifts the pen and so ends the drawing.
 
         p(x, y, bit) = sum over k of w[k] N(x, y; a[k], b[k], s[k], t[k], r[k]) Bernoulli(bit; q[k])
@@ -50,11 +50,13 @@ class Mixture(NextHead):
     def __init__(self, spec: Values, sizes: Sequence[Sizes], *, components: Count = 20, least_scale: Positive = 0.01):
         super().__init__()
         if spec.size != 3 or spec.signs:
-            raise ConfigError(f"mixture: a step is x, y and whether the pen is lifted, not {spec.size} numbers")
+            raise ConfigError(f"mixture_density: a step is x, y and whether the pen is lifted, not {spec.size} numbers")
         if not spec.unscaled:
-            raise ConfigError("mixture: a bit is 0 or 1 and is not scaled; set scale: none for the series")
+            raise ConfigError("mixture_density: a bit is 0 or 1 and is not scaled; set scale: none for the series")
         if sizes[0].steps is None or any(other.summary is None for other in sizes[1:]):
-            raise ConfigError("mixture: needs the steps of the input that it continues, and summaries of the others")
+            raise ConfigError(
+                "mixture_density: needs the steps of the input that it continues, and summaries of the others"
+            )
         self.components, self.least_scale = components, least_scale
         width = sizes[0].steps + sum(other.summary or 0 for other in sizes[1:])
         self.output = nn.Linear(width, components * 7)
