@@ -190,7 +190,8 @@ def test_a_column_without_any_text_is_a_data_error_and_one_letter_is_enough(name
 
 
 @pytest.mark.parametrize(
-    "raw, message", [(None, "not a missing value"), (5, "not int 5"), ({"a": 1}, "not dict"), ("ab\ud800", "character 3")]
+    "raw, message",
+    [(None, "not a missing value"), (5, "not int 5"), ({"a": 1}, "not dict"), ("ab\ud800", "character 3")],
 )
 def test_a_value_that_is_no_text_is_a_data_error(raw, message):
     with pytest.raises(DataError, match=message):
