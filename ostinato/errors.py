@@ -1,7 +1,8 @@
 """The errors that Ostinato raises on purpose; each names the place, the value, what is allowed and what to do next."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -32,6 +33,15 @@ class BundleError(OstinatoError):
 
 class KernelError(OstinatoError):
     """A forced kernel cannot be used on this machine or for this shape."""
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Refusals of settings with their place in the recipe in front."""
+    try:
+        yield
+    except ConfigError as why:
+        raise ConfigError(f"{place}: {why}") from None
 
 
 def closest(given: str, allowed: Iterable[str]) -> str:

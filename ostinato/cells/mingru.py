@@ -3,13 +3,10 @@
 import torch
 from torch import Tensor
 
-from ostinato.cells.contract import Cell
-from ostinato.kernels.contract import State
-from ostinato.kernels.linear_scan import linear_scan
-from ostinato.steps import Layout
+from ostinato.cells._input_gated import InputGated
 
 
-class MinGRU(Cell):
+class MinGRU(InputGated):
     """The minimal GRU: gate and candidate are of x alone, so that all steps are computed at once.
 
         z[t] = sigmoid(W_z x[t] + b_z + update_bias)        how much is written
@@ -27,26 +24,13 @@ class MinGRU(Cell):
     """
 
     num_gates = 2
-    num_states = 1
-    parallel = True
 
     def __init__(self, input_size: int, hidden_size: int, *, update_bias: float = 0.0):
         super().__init__(input_size, hidden_size)
         self.update_bias = update_bias
         self.new_weights(1, recurrent=False)
 
-    def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
-        keep, add = self._keep_and_add(gates_x)
-        return (torch.addcmul(add, keep, state[0]),)
-
-    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
-        return {"forget": self._keep_and_add(gates_x)[0]}
-
-    def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
-        hidden, last = linear_scan(*self._keep_and_add(gates_x), state[0], layout)
-        return hidden, (last,)
-
-    def _keep_and_add(self, gates_x: Tensor) -> tuple[Tensor, Tensor]:
+    def keep_and_add(self, gates_x: Tensor) -> tuple[Tensor, Tensor]:
         z, n = gates_x.chunk(2, 1)
         z = z + self.update_bias
         # 1 - sigmoid(z) is sigmoid(-z), exact where z is large.

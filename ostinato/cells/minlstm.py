@@ -4,13 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ostinato.cells.contract import Cell
-from ostinato.kernels.contract import State
-from ostinato.kernels.linear_scan import linear_scan
-from ostinato.steps import Layout
+from ostinato.cells._input_gated import InputGated
 
 
-class MinLSTM(Cell):
+class MinLSTM(InputGated):
     """The minimal LSTM: gates and candidate are of x alone, so that all steps are computed at once.
 
         f[t] = sigmoid(W_f x[t] + b_f + forget_bias)        forget gate
@@ -31,26 +28,13 @@ class MinLSTM(Cell):
     """
 
     num_gates = 3
-    num_states = 1
-    parallel = True
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 0.0):
         super().__init__(input_size, hidden_size)
         self.forget_bias = forget_bias
         self.new_weights(1, recurrent=False)
 
-    def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
-        keep, add = self._keep_and_add(gates_x)
-        return (torch.addcmul(add, keep, state[0]),)
-
-    def gates(self, gates_x: Tensor, gates_h: Tensor | None, state: State, after: State) -> dict[str, Tensor]:
-        return {"forget": self._keep_and_add(gates_x)[0]}
-
-    def whole(self, gates_x: Tensor, state: State, layout: Layout) -> tuple[Tensor, State]:
-        hidden, last = linear_scan(*self._keep_and_add(gates_x), state[0], layout)
-        return hidden, (last,)
-
-    def _keep_and_add(self, gates_x: Tensor) -> tuple[Tensor, Tensor]:
+    def keep_and_add(self, gates_x: Tensor) -> tuple[Tensor, Tensor]:
         f, i, n = gates_x.chunk(3, 1)
         # f / (f + i) is sigmoid(log f - log i), which is a number where both gates are 0 in 32 bits.
         odds = functional.logsigmoid(f + self.forget_bias) - functional.logsigmoid(i)

@@ -45,6 +45,11 @@ def share_of(rows: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
     return rows[np.sort(_drawn([seed, len(rows), 1], len(rows))[:size])]
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """So many of the numbers from 0 to count - 1, evenly spread; all where there are not so many."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
+
+
 def _drawn(words: list[int], count: int) -> np.ndarray:
     """The numbers below `count` in an order that is drawn by these words."""
     # Raw bits of PCG64 are the same in every version of numpy, which a Generator's shuffle need not be.

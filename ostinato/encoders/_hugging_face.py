@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ostinato.errors import ConfigError
 from ostinato.files import ALLOW_DOWNLOAD
+from ostinato.layers.memory import memory
 
 INSTALL = "pip install ostinato[pretrained]"
 CONFIG = "config.json"
@@ -122,7 +123,7 @@ def demand_memory(config: Mapping[str, Any], copies: int) -> None:
         ConfigError: the memory of this machine is smaller.
     """
     number = sum(weight.numel() for weight in built(config, empty=True).parameters())
-    needed, there = 4 * copies * number, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed, there = 4 * copies * number, memory()
     if needed > there:
         raise ConfigError(
             f"model: {number:,} weights, {copies} times 4 bytes each, are {needed / GIB:,.1f} GiB, and this machine has"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ostinato.data.examples import Examples
+from ostinato.data.split import evenly
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import baselines
 from ostinato.evaluation.evaluate import report_of
@@ -124,8 +125,7 @@ def _seconds(measured: Callable[[int], Any], rows: int) -> float:
 
 def _some(examples: Examples, rows: int) -> Examples:
     """So many examples, evenly spread; all where there are not so many."""
-    last = len(examples) - 1
-    return examples.pick(np.unique(np.linspace(0, last, min(rows, last + 1)).round().astype(np.int64)))
+    return examples.pick(evenly(len(examples), rows))
 
 
 def _limited(search: Settings, longest: int) -> Settings:

@@ -15,17 +15,17 @@ from ostinato import alignments
 from ostinato.cells.contract import Cell
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Encoder, Source
-from ostinato.errors import ConfigError, nearest
+from ostinato.errors import ConfigError, nearest, placed
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, Span
 from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
+from ostinato.layers.memory import within_memory
 from ostinato.layers.pooling import by_words
 from ostinato.modalities.contract import Modality
 from ostinato.model.batch import Batch
 from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
-from ostinato.model.memory import within_memory
 from ostinato.registry import Settings, build, component
 from ostinato.steps import Layout, Steps
 
@@ -346,6 +346,10 @@ class Graph(nn.Module):
         """Each encoder, join and head by its place in the recipe; one that inputs share at the first."""
         return {path_of(f"{room}.{name}"): module for room in ROOMS for name, module in getattr(self, room).items()}
 
+    def owners(self) -> dict[nn.Module, str]:
+        """The place of the part of the recipe that each module belongs to."""
+        return {module: place for place, part in self.places().items() for module in part.modules()}
+
     def distances(self) -> dict[str, int]:
         """How many layers each weight is away from the outputs: 0 in heads and joins, 1 in the top layer of an encoder,
         most in its embedding."""
@@ -415,8 +419,5 @@ def _of_rows(encoded: list[Encoded], rows: Tensor | None) -> list[Encoded]:
 
 def _built(place: str, settings: Settings, room: str, *positional: Any) -> Any:
     """The component, or its refusal with its place in the recipe in front."""
-    try:
-        with within_memory():
-            return build(settings, room, *positional)
-    except ConfigError as why:
-        raise ConfigError(f"{place}: {why}") from None
+    with placed(place), within_memory():
+        return build(settings, room, *positional)

@@ -15,7 +15,7 @@ import numpy as np
 from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples
 from ostinato.data.read import existing
-from ostinato.errors import ConfigError
+from ostinato.errors import placed
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import counted, embeddings
 from ostinato.preprocessing import fit as preprocessing_fit
@@ -124,10 +124,8 @@ def _settled(recipe: Recipe, roots: Sequence[Path]) -> planning.Chosen:
     for name, column in recipe.settings.inputs.items():
         if isinstance(column.encoder, Settings):
             cls = component("encoders", column.encoder.type)
-            try:
+            with placed(f"inputs.{name}.encoder"):
                 settled = cls.settled(column.encoder, partial(existing, base=recipe.base, data_root=roots))
-            except ConfigError as why:
-                raise ConfigError(f"inputs.{name}.encoder: {why}") from None
             chosen |= {f"inputs.{name}.{path}": choice for path, choice in settled.items()}
     return {path: choice for path, choice in chosen.items() if not recipe.gives(path)}
 

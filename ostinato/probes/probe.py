@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ostinato import alignments
 from ostinato.data.examples import Examples
+from ostinato.data.split import evenly
 from ostinato.errors import ConfigError, DataError
 from ostinato.model.batch import Batch
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
@@ -70,7 +71,7 @@ def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[s
     if any(alignments.of(settings).windows for settings in run.outputs.values()):
         cut = set()
     # Where most examples are too long, some that are not are found among more of them.
-    some = examples.pick(_even(len(examples), MORE * rows))
+    some = examples.pick(evenly(len(examples), MORE * rows))
     whole: list[dict[str, np.ndarray]] = []
     long = 0
     for number, row in enumerate(some.raw()):
@@ -84,7 +85,7 @@ def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[s
     if not whole:
         why = f"all of {long:,} have more than {steps} steps; raise --steps" if long else "none has all columns"
         raise DataError(f"{examples.where}: no example can be probed: {why}")
-    chosen = [whole[at] for at in _even(len(whole), rows)]
+    chosen = [whole[at] for at in evenly(len(whole), rows)]
     shortened = sum(any(len(part) > steps for part in encoded.values()) for encoded in chosen)
     if shortened:
         say(f"note: {shortened:,} of {len(chosen):,} examples are read up to their step {steps} (--steps)")
@@ -96,8 +97,3 @@ def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[s
         column = [encoded[place][:steps] for encoded in chosen]
         sides[side][name] = gathered(column, range(len(chosen)), run.device)
     return Batch(sides["inputs"], sides["outputs"])
-
-
-def _even(count: int, most: int) -> np.ndarray:
-    """So many of these numbers, evenly spread; all where there are not so many."""
-    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ostinato.errors import ConfigError
+from ostinato.errors import placed
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.model.columns import counts, owner_of, shared_encoder
 from ostinato.registry import SameAs, Settings, component, keyword_only
@@ -81,10 +81,8 @@ def build(recipe: Settings, only: Collection[str] | None = None) -> dict[str, Mo
         arguments = {parameter.name: getattr(settings, parameter.name) for parameter in keyword_only(cls)}
         if owners[place] != place and "tokenizer" in arguments:
             arguments["tokenizer"] = columns[owners[place]].tokenizer
-        try:
+        with placed(place):
             modalities[place] = cls(**arguments)
-        except ConfigError as why:
-            raise ConfigError(f"{place}: {why}") from None
     return modalities
 
 

@@ -47,10 +47,8 @@ class Check:
 def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> Check:
     """Prepares the data as for training, builds the model and counts the cost of one update."""
     transfer = transfer_of(recipe, roots)
-    if transfer is None:
-        prepared = prepare(recipe, roots=roots, say=say)
-    else:
-        prepared = prepare(transfer.recipe, roots=roots, known=transfer.facts, say=say)
+    recipe, known = (recipe, {}) if transfer is None else (transfer.recipe, transfer.facts)
+    prepared = prepare(recipe, roots=roots, known=known, say=say)
     settings, reasons = prepared.recipe.settings, prepared.recipe.reasons
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
     if transfer is not None:

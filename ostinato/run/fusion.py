@@ -80,9 +80,9 @@ def fused_with(run: Run, weight: float) -> Adapt:
         )
     name = outputs[0]
     of, language = run.graph.continues[name], run.graph.generator(name)
-    spec, encoder = modality.spec, run.graph.encoder(run.graph.continues[name])
+    spec, encoder = modality.spec, run.graph.encoder(of)
     numbers = {text: number for number, text in reversed(list(enumerate(pieces_of(modality).texts)))}
-    assert isinstance(spec, Symbols), of
+    assert isinstance(spec, Symbols)
 
     def nothing(rows: int) -> Decoding:
         empty = Steps(torch.zeros(0, dtype=torch.int64, device=run.device), Layout([0] * rows, run.device))

@@ -17,7 +17,7 @@ import torch
 from ostinato.data.examples import Examples
 from ostinato.data.read import existing
 from ostinato.encoders.contract import Encoded
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, placed
 from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.modalities.contract import Modality
 from ostinato.model.graph import Graph
@@ -170,10 +170,8 @@ def begin(
     for name, encoder in graph.encoders.items() if start else ():
         if f"inputs.{name}" in known:
             continue
-        try:
+        with placed(f"inputs.{name}.encoder"):
             encoder.start(partial(existing, base=recipe.base, data_root=roots))
-        except ConfigError as why:
-            raise ConfigError(f"inputs.{name}.encoder: {why}") from None
     examples, warm = prepared.splits["train"], []
     for name, head in graph.heads.items() if start else ():
         source = f"inputs.{graph.continues.get(name)}"

@@ -142,8 +142,10 @@ def with_settings(recipe: Recipe, earlier: Mapping[str, Any], parts: Mapping[str
         before = earlier[their_way][their_name]
         column = opened(given[way][name])
         own = {slot: before[their_slot]}
-        if getattr(recipe.settings, way)[name].of is None if way == "outputs" else True:
-            words = recipe_columns.taken_over(getattr(recipe.settings, way)[name].type)
+        settings = getattr(recipe.settings, way)[name]
+        # What an output continues brings its vocabulary itself.
+        if way == "inputs" or settings.of is None:
+            words = recipe_columns.taken_over(settings.type)
             own |= {word: before[word] for word in words if not _refers(before[word])}
         given[way] = {**given[way], name: {**column, **{word: _under(column.get(word), own[word]) for word in own}}}
     return replace(recipe, given=given, settings=check(given, recipe.origin, to_train=True))

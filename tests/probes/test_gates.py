@@ -104,8 +104,8 @@ class Reader(torch.nn.Module):
         super().__init__()
         self.stack = RecurrentStack(registry.settings_class("cells", "gru")(), 3, [4], reads="both")
 
-    def places(self):
-        return {"inputs.text.encoder": self}
+    def owners(self):
+        return dict.fromkeys(self.modules(), "inputs.text.encoder")
 
 
 def test_gates_of_both_directions_are_in_the_order_of_the_steps():

@@ -108,7 +108,7 @@ class AttentionMaps(Probe):
         self.map_steps = map_steps
 
     def look(self, subject: Subject) -> AttentionFinding:
-        places = {module: place for place, part in subject.graph.places().items() for module in part.modules()}
+        places = subject.graph.owners()
         layers = [module for module in subject.graph.modules() if isinstance(module, SelfAttention)]
         recorded: dict[SelfAttention, list[np.ndarray]] = {layer: [] for layer in layers}
         with torch.no_grad(), ExitStack() as ends:

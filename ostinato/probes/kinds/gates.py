@@ -266,7 +266,7 @@ def _recorded(graph: Graph, read: Callable[[], object]) -> dict[_Layer, dict[str
     """The gates (N, H) of each layer, by name, while something is read; layers from the bottom up."""
     with watched() as watch, dispatch.forced("reference"), _recording(graph, watch) as parts:
         read()
-    places = {module: place for place, part in graph.places().items() for module in part.modules()}
+    places = graph.owners()
     layers: dict[Cell, _Layer] = {}
     counts: Counter[tuple[str, bool]] = Counter()
     recorded: dict[_Layer, dict[str, list[np.ndarray]]] = {}

@@ -18,6 +18,7 @@ from ostinato.heads.contract import Head, Predictor
 from ostinato.kernels import dispatch
 from ostinato.kernels.watch import Shown, watched
 from ostinato.model.graph import Graph
+from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
 from ostinato.registry import Count, Share
@@ -127,12 +128,10 @@ class GradientFinding(Finding):
             medians = [f"{reach.norms[lag][1]:.2g}" if lag <= reach.reached else "" for lag in lags]
             horizon = f"> {reach.reached}" if reach.horizon is None else str(reach.horizon)
             rows.append([MEANING[reach.of], reach.called, horizon, *medians])
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         notes = (
             f"Medians of norms; horizon: lag from which on the median share of that at lag 1 is below {self.share:g}."
         )
-        return [self.title, "", *table, "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
+        return [self.title, "", *table(rows), "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
 
     def draw(self, path: Path) -> None:
         kinds = [kind for kind in (LOSS, STATE) if any(reach.of == kind for reach in self.reaches)] or [LOSS]
@@ -317,7 +316,7 @@ def _losses(head: Head, read: Sequence[Encoded], targets: Steps) -> tuple[Tensor
 
 def _layers(graph: Graph, shown: Sequence[Shown]) -> Mapping[str, list[_Layer]]:
     """What was shown, by its part of the model; layers are counted from 1 up in each direction."""
-    places = {module: place for place, part in graph.places().items() for module in part.modules()}
+    places = graph.owners()
     counts: Counter[tuple[str, bool | None]] = Counter()
     layers: dict[str, list[_Layer]] = {}
     for item in shown:

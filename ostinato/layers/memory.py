@@ -20,7 +20,7 @@ def within_memory() -> Iterator[None]:
     Errors:
         ConfigError: they need more.
     """
-    room, needed = _memory(), 0
+    room, needed = memory(), 0
 
     def count(module: nn.Module, name: str, weight: Any) -> None:
         nonlocal needed
@@ -43,7 +43,7 @@ def within_memory() -> Iterator[None]:
         hook.remove()
 
 
-def _memory() -> float:
+def memory() -> float:
     """Bytes of memory of this machine, where the system tells."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
