@@ -47,6 +47,8 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
     lines = [line for result in results if result is not None for line in result.lines]
     if curve is None:
         return Verdict(lines)
+    if all(result is not None and result.perfect for result in results):
+        return Verdict([*lines, "no row of these is left to improve: more of them, and harder ones, would tell more"])
     training = run.recipe.settings.training
     if curve.overfitted():
         return Verdict([*lines, _overfitting(curve)], _narrower(run.recipe.settings))
@@ -67,10 +69,11 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
 
 @dataclass(frozen=True)
 class _Result:
-    """An output's main metric, in words, and whether no baseline is as good."""
+    """An output's main metric, in words, whether no baseline is as good, and whether no value could be better."""
 
     lines: list[str]
     better: bool
+    perfect: bool
 
     @staticmethod
     def of(run: Run, output: str, report: Report) -> _Result | None:
@@ -83,11 +86,13 @@ class _Result:
         chosen = f", which also chose the {what}" if report.split == "valid" else ""
         value = f"{measured.value:.4g} [{measured.low:.4g}, {measured.high:.4g}]"
         lines = [f"{lead}{metric} {value} on {report.examples:,} examples of {report.split}{chosen}"]
+        kind = component("metrics", settings_of(run.outputs[output])[metric].type)
+        perfect = measured.value == (kind.greatest if kind.higher_is_better else kind.least)
         compared = report.compared.get(output, {})
         if not compared:
-            return _Result(lines, True)
+            return _Result(lines, True, perfect)
         name, difference = _best(run.outputs[output], metric, compared)
-        return _Result([*lines, f"{lead}{_beside(name, difference)}"], difference.better == "second")
+        return _Result([*lines, f"{lead}{_beside(name, difference)}"], difference.better == "second", perfect)
 
 
 def _best(output: Settings, metric: str, compared: Mapping[str, Compared]) -> tuple[str, Compared]:
@@ -103,6 +108,8 @@ def _value_of(item: tuple[str, Compared]) -> float:
 
 def _beside(name: str, compared: Compared) -> str:
     """Whether a model is really better than a baseline."""
+    if compared.first == compared.second:
+        return f"as good as the baseline, {name} ({compared.first:.4g})"
     number = f"{compared.difference:+.4g} [{compared.low:.4g}, {compared.high:.4g}], paired, 95 %"
     if compared.better == "second":
         return f"better than the baseline, {name} ({compared.first:.4g}): {number}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from ostinato.recipe.read import Recipe
 from ostinato.registry import component
+from ostinato.training.curve import LEAST_GAIN
 
 TOTAL_UPDATES, GENERATED_UPDATES = 3000, 5000
 """What is predicted at once stops gaining sooner than what is generated symbol by symbol: the tuned recipes of this
@@ -150,8 +151,11 @@ def _warm_up(recipe: Recipe, total: int, is_open: Open) -> Chosen:
 
 
 def _patience(recipe: Recipe, epochs: int, every: int, is_open: Open) -> Chosen:
-    """So many validations without a better one end a run; two at least, since one may be chance."""
+    """So many validations without a real gain end a run; two at least, since one may be chance."""
     if not is_open(recipe, "training.patience"):
         return {}
     patience = max(2, math.ceil(PATIENCE * epochs / every))
-    return {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs")}
+    chosen: Chosen = {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs")}
+    if is_open(recipe, "training.least_gain"):
+        chosen["training.least_gain"] = (LEAST_GAIN, "of the first validation's value: less is no reason to go on")
+    return chosen

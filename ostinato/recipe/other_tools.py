@@ -21,6 +21,7 @@ WORDS = {
     "num_epochs": "training.epochs={}",
     "nb_epoch": "training.epochs={}",
     "early_stopping": "training.patience=3",
+    "min_delta": "training.least_gain=0.002",
     "restore_best_weights": "training.keep_best={}",
     "validation_split": "data.valid=FILE",
     "validation_freq": "training.validate_every={}",

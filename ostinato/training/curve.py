@@ -14,6 +14,8 @@ from ostinato.training.task import Ended
 
 FELL, ROSE = 0.01, 0.05
 """A loss that changed by less than these shares has settled."""
+LEAST_GAIN = 0.002
+"""A loss that changed by less than this share of its first value is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Curve:
         best: the epoch whose validation was best, or None.
         kept: the epoch whose weights were kept.
         averaged: whether an average of weights was kept.
+        patience: the epochs without a gain that end a run; None for no end.
     """
 
     epochs: Sequence[Mapping[str, Any]]
@@ -34,6 +37,7 @@ class Curve:
     best: int | None
     kept: int
     averaged: bool
+    patience: int | None = None
 
     @staticmethod
     def read(folder: Path, training: Settings) -> Curve | None:
@@ -57,7 +61,8 @@ class Curve:
             ended = "updates"
         kept = best if training.keep_best and best is not None else last["epoch"]
         averaged = training.average_decay is not None or training.average_last is not None
-        return Curve(epochs, ended, best, kept, averaged)
+        patience = None if training.patience is None else training.patience * training.validate_every
+        return Curve(epochs, ended, best, kept, averaged, patience)
 
     def summary(self) -> str:
         """Why training ended and which weights were kept."""
@@ -65,7 +70,9 @@ class Curve:
         kind = "averaged weights" if self.averaged else "weights"
         weights = f"kept: the {kind} {_when(self.kept)}"
         if self.ended == "patience" and self.best is not None:
-            return f"stopped early: no better for {last - self.best} epochs (best: {_when(self.best, '')}); {weights}"
+            since = last - self.best
+            no, stale = ("no", since) if self.patience is None or since >= self.patience else ("hardly", self.patience)
+            return f"stopped early: {no} better for {stale} epochs (best: {_when(self.best, '')}); {weights}"
         return f"{weights}, {'the best' if self.kept == self.best else 'the last'}"
 
     def validated(self) -> list[Mapping[str, Any]]:
@@ -88,7 +95,8 @@ class Curve:
         if len(losses) < 2:
             return self.ended == "updates"
         before = losses[-1 - max(1, len(losses) // 5)]
-        return losses[-1] == min(losses) and before - losses[-1] > FELL * abs(before)
+        least = max(FELL * abs(before), LEAST_GAIN * abs(losses[0]))
+        return losses[-1] == min(losses) and before - losses[-1] > least
 
 
 def _when(epoch: int, after: str = "after ") -> str:

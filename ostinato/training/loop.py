@@ -83,6 +83,7 @@ class Training:
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         monitor: the metric that decides which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
         patience: stop after so many validations in a row without a better one.
+        least_gain: by how much the best must grow until patience counts anew, as a share of the first validation's value.
         keep_best: keep the weights of the best validation, not of the end.
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
         report_every: updates from one report to the next.
@@ -122,6 +123,7 @@ class Training:
         validate_every: Count = 1,
         monitor: str = "loss",
         patience: Count | None = None,
+        least_gain: Annotated[float, Field(ge=0)] = 0.0,
         keep_best: bool = True,
         checkpoint_seconds: Positive = 60.0,
         report_every: Count = 100,
@@ -163,6 +165,7 @@ class Training:
         self.validate_every = validate_every
         self.monitor = monitor
         self.patience = patience
+        self.least_gain = least_gain
         self.keep_best = keep_best
         self.checkpoint_seconds = checkpoint_seconds
         self.report_every = report_every
@@ -463,18 +466,22 @@ class _Session:
             if not self.interrupted:
                 value, best = valid[training.monitor], place.best_value
                 ahead = 0.0 if best is None else value - best if higher else best - value
-                better = math.isfinite(value) and (best is None or ahead > self.least_gain())
+                better = math.isfinite(value) and (best is None or ahead > self.warm_gain())
                 if better and training.keep_best:
                     self.checkpoints.save_weights("best", number, model_tensors(self.model))
         self.stop_if_asked()
         if better:
-            place.best_value, place.best_epoch, place.best, place.stale = value, number, valid, 0
+            place.best_value, place.best_epoch, place.best = value, number, valid
+            place.first_value = value if place.first_value is None else place.first_value
+            last = place.patient_value
+            gained = last is None or abs(value - last) > training.least_gain * abs(place.first_value)
+            place.patient_value, place.stale = (value, 0) if gained else (last, place.stale + 1)
         else:
             place.stale += 1
         self.schedule.observe(value, higher_is_better=higher)
         return {**{f"valid.{name}": value for name, value in valid.items()}, "best": better}
 
-    def least_gain(self) -> float:
+    def warm_gain(self) -> float:
         """By how much a validation must beat the best one so far: 0, but for a warm start, which is a model already."""
         place = self.place
         if place.best_epoch != 0 or place.best_value is None:

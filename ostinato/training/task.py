@@ -97,7 +97,7 @@ class Outcome(NamedTuple):
     """How a run ended; its model holds the weights to keep.
 
     Args:
-        ended: `epochs` or `updates` when all were done, `patience` when validation was no better for too long; None
+        ended: `epochs` or `updates` when all were done, `patience` when validation was hardly better for too long; None
             when it pauses.
         before: whether it had ended before this call, so that nothing was trained.
         epochs, updates, seconds: how long it trained, all sessions together.
@@ -126,7 +126,9 @@ class Place:
         epoch: epochs done.
         batch: batches of the next epoch trained on.
         learning_rate: of the last update.
-        stale: validations since the best one.
+        first_value: of the first validation.
+        patient_value: the best value when patience last began to count.
+        stale: validations since then.
         averaged_epochs: epochs whose last weights are in the average of the last ones.
         lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`,
             `seconds`.
@@ -140,6 +142,8 @@ class Place:
     best_value: float | None = None
     best_epoch: int | None = None
     best: dict[str, float] = field(default_factory=dict)
+    first_value: float | None = None
+    patient_value: float | None = None
     stale: int = 0
     averaged_epochs: list[int] = field(default_factory=list)
     lately: dict[str, float] = field(default_factory=dict)

@@ -54,6 +54,13 @@ def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(her
     assert again.code == 0 and "trained 4 epochs" in again.err
 
 
+def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
+    table("rule", 200, by_rule)
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
+    assert "as good as the baseline" in said.out and "no row of these is left to improve" in said.out
+    assert following(said).startswith("ostinato predict run ")
+
+
 def test_a_run_that_learns_by_heart_gets_more_dropout_and_is_not_better_than_the_baseline(here, cli, table):
     table("chance", 120, by_chance)
     fast = ("--set", "training.optimizer.learning_rate=0.02", "--set", "training.epochs=40")

@@ -29,6 +29,7 @@ def test_what_a_recipe_leaves_open_is_chosen_with_its_reason():
         "training.epochs",
         "training.schedule.warmup",
         "training.patience",
+        "training.least_gain",
     }
     assert all(why for _, why in chosen.values())
     training = made.settings.training

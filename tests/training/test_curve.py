@@ -27,6 +27,12 @@ def test_a_run_that_patience_ended_says_so_with_its_best_epoch(tmp_path):
     assert curve.summary() == "stopped early: no better for 2 epochs (best: epoch 2); kept: the weights after epoch 2"
 
 
+def test_a_run_that_hardly_gained_says_so(tmp_path):
+    curve = curve_of(tmp_path, [5, 4, 3, 2], [5, 4, 3.999, 3.998], epochs=9, patience=2, least_gain=0.01)
+    assert curve.summary().startswith("stopped early: hardly better for 2 epochs (best: epoch 4); kept")
+    assert not curve.unfinished()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -48,6 +54,7 @@ def test_which_weights_were_kept(tmp_path, options, said):
         ([5, 4, 3, 3], [5, 4, 3.01, 3.0], False, False),
         ([5, 4, 3, 3], [5, 4, 4.01, 4.02], False, False),
         ([5, 4, 3, 2], [5, None, 4, None], False, True),
+        ([5, 4, 3, 2], [5, 0.1, 0.01, 0.005], False, False),
     ],
 )
 def test_over_and_underfitting_are_seen_in_the_losses(tmp_path, train, valid, overfitted, unfinished):

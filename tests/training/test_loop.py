@@ -82,7 +82,7 @@ ELSEWHERE = {
     "batch_steps": "how Batches is built", "batch_rows": "how Batches is built", "max_steps": "which rows are left in",
     "tbptt": "test_tbptt",
     "freeze": "run/test_transfer", "unfreeze_every": "run/test_transfer", "layer_factor": "run/test_transfer",
-    "checkpoint_seconds": "test_resume", "report_every": "below", "tensorboard": "below",
+    "checkpoint_seconds": "test_resume", "least_gain": "below", "report_every": "below", "tensorboard": "below",
 }  # fmt: skip
 
 
@@ -207,6 +207,22 @@ def test_it_stops_when_validation_stands_still_and_keeps_the_best(tmp_path, moni
     assert outcome.best[monitor] == values[best - 1] and digest(model) == seen[best - 1]
     kept = [path.name for path in (tmp_path / "checkpoints").glob("best-*")]
     assert f"best-{best:04d}.safetensors" in kept and len(kept) <= 2
+
+
+def test_a_gain_that_is_too_small_is_kept_but_ends_a_run(tmp_path):
+    values = [1.0, 0.6, 0.595, 0.587, 0.585, 0.57, 0.1]
+    said = iter(values)
+    _, outcome = trained(
+        tmp_path, validate=lambda _: {"loss": next(said), "next.right": 0.0}, epochs=7, patience=3, least_gain=0.012
+    )
+    # The fourth is 0.013 better than the second: patience counts anew. Then 0.002 and 0.017 (0.6 % and 1.7 % of 1.0).
+    assert (outcome.ended, outcome.epochs, outcome.best["loss"]) == ("epochs", 7, 0.1)
+    said = iter([1.0, 0.6, 0.595, 0.59, 0.589, 0.1])
+    _, outcome = trained(
+        tmp_path / "short", validate=lambda _: {"loss": next(said), "next.right": 0.0}, epochs=7, patience=3,
+        least_gain=0.012,
+    )  # fmt: skip
+    assert (outcome.ended, outcome.epochs, outcome.best_epoch, outcome.best["loss"]) == ("patience", 5, 5, 0.589)
 
 
 SPOILT = {"gradient": torch.inf, "squares": 1e30}
