@@ -83,7 +83,7 @@ class Training:
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         monitor: the metric that decides which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
         patience: stop after so many validations in a row without a better one.
-        least_gain: by how much the best must grow until patience counts anew, as a share of the first validation's value.
+        least_gain: how much the best must gain until patience counts anew, as a share of the first validation's value.
         keep_best: keep the weights of the best validation, not of the end.
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
         report_every: updates from one report to the next.
