@@ -20,6 +20,8 @@
     beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain,
                                         wind_nw, wind_ne, wind_se
     shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
+    nottingham, musedata,
+    piano-midi (.jsonl)                 roll: the sounding notes of each frame
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
@@ -53,6 +55,7 @@ COPY_SEED, COPY_ROWS = 20150101, 30_000
 ADDING_SEED, ADDING_STEPS, SUMS_SEED = 4, 200, 5
 SPLIT_SEED, VALID_SHARE = 20150101, 0.1
 FOLDS, SPLICED_AT = 10, 30
+ROLLS, LOWEST_KEY = {"nottingham": "Nottingham", "musedata": "MuseData", "piano-midi": "Piano_midi"}, 21
 COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
 """Training rows have lengths uniform from 1 to the first; the test has so many rows of every length from 1 to the
 second."""
@@ -430,6 +433,23 @@ def shakespeare(root: Path) -> Tables:
     }
 
 
+def piano_rolls(root: Path, *, name: str) -> Tables:
+    """The rolls of Boulanger-Lewandowski et al. 2012 (arXiv:1206.6392) in their own split, as numbers of sounding
+    notes."""
+    from scipy.io import loadmat
+
+    path = root / "pianoroll-music" / f"{name}.mat"
+    _there(path)
+    parts = loadmat(path)
+    return {
+        split: (
+            ("roll",),
+            [([(frame.nonzero()[0] + LOWEST_KEY).tolist() for frame in roll],) for roll in parts[part][0]],
+        )
+        for split, part in (("train", "traindata"), ("valid", "validdata"), ("test", "testdata"))
+    }
+
+
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
     "cmudict": cmudict,
@@ -449,8 +469,9 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "etth1": etth1,
     "beijing-air": beijing_air,
     "shakespeare": shakespeare,
+    **{name: functools.partial(piano_rolls, name=file) for name, file in ROLLS.items()},
 }
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare")
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", *ROLLS)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums")
 """Tasks made from a seed: they need no data set."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,19 +10,18 @@ from torch.nn import functional
 
 from ostinato.distributions import mixture
 from ostinato.distributions.contract import Distribution, Numbers
-from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Loss, NextHead, Sizes
+from ostinato.heads._vectors import NextVector
+from ostinato.heads.contract import Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Positive
-from ostinato.steps import Steps
 
 STEEPEST = 0.99
 """The largest correlation: at 1 the density of a straight line would be infinite."""
 
 
-class MixtureDensity(NextHead):
+class MixtureDensity(NextVector):
     """A mixture of densities of the next offset (x, y), and of the bit that lifts the pen and so ends the drawing.
 
         p(x, y, bit) = sum over k of w[k] N(x, y; a[k], b[k], s[k], t[k], r[k]) Bernoulli(bit; q[k])
@@ -44,29 +42,14 @@ class MixtureDensity(NextHead):
     Source: Graves 2013, arXiv:1308.0850, equations 15 to 26; a bit for each component, where his is one for all.
     """
 
-    aligns = frozenset({"next"})
-    begin, end, num_symbols = 0.0, math.nan, 0
-
     def __init__(self, spec: Values, sizes: Sequence[Sizes], *, components: Count = 20, least_scale: Positive = 0.01):
-        super().__init__()
-        if spec.size != 3 or spec.signs:
+        if not isinstance(spec, Values) or spec.size != 3 or spec.signs:
             raise ConfigError(f"mixture_density: a step is x, y and whether the pen is lifted, not {spec.size} numbers")
         if not spec.unscaled:
             raise ConfigError("mixture_density: a bit is 0 or 1 and is not scaled; set scale: none for the series")
-        if sizes[0].steps is None or any(other.summary is None for other in sizes[1:]):
-            raise ConfigError(
-                "mixture_density: needs the steps of the input that it continues, and summaries of the others"
-            )
+        super().__init__("mixture_density", sizes)
         self.components, self.least_scale = components, least_scale
-        width = sizes[0].steps + sum(other.summary or 0 for other in sizes[1:])
-        self.output = nn.Linear(width, components * 7)
-
-    def prepare_input(self, steps: Steps, starts: Tensor | None = None) -> Steps:
-        """With a step of zeros before the first one of a drawing."""
-        return steps.prepended(self.begin, starts)
-
-    def as_others_read(self, encoded: Encoded) -> Encoded:
-        return encoded if encoded.steps is None else encoded._replace(steps=encoded.steps.without_first())
+        self.output = nn.Linear(self.width, components * 7)
 
     def ended(self, steps: Tensor) -> Tensor:
         return steps[:, 2] > 0.5
@@ -79,13 +62,6 @@ class MixtureDensity(NextHead):
         location, scale, correlation, bit = rest.view(len(read), self.components, 6).split([2, 2, 1, 1], 2)
         scale, correlation = functional.softplus(scale) + self.least_scale, STEEPEST * correlation.tanh()
         return mixture.Mixture(weights, Stroke(location, scale, correlation, bit))
-
-    def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
-        return self.piece_loss(encoded, targets, None)
-
-    def piece_loss(self, encoded: Sequence[Encoded], targets: Steps, ends: Tensor | None) -> Loss:
-        by_step = self.scores(encoded, targets.appended(self.end, ends).values)
-        return Loss(-by_step[:, 0].sum(), int(by_step[:, 2].sum()))
 
 
 class Stroke(Numbers):

@@ -62,6 +62,8 @@ def targets(head: Head, spec: Spec, *, seed: int = 1, dtype: torch.dtype = torch
     random = torch.Generator().manual_seed(seed)
     if isinstance(spec, Values):
         return Steps(drawn(seed, dtype)(layout.total, spec.size), layout)
+    if isinstance(spec, Labels) and spec.multilabel:
+        return Steps(torch.randint(2, (layout.total, spec.size), generator=random).to(dtype), layout)
     if isinstance(spec, Labels):
         possible = [
             [labels for labels in answers(spec, n) if is_legal(spec, labels.tolist())] for n in layout.lengths.tolist()

@@ -40,7 +40,12 @@ LABELS = (
     Labels(3, ordinal=True, counts=COUNTS),
     NUMBERS,
 )
-SPECS: dict[str, tuple[Spec, ...]] = {"summary": LABELS, "each": LABELS, "free": (SPEC,), "next": (SPEC, NUMBERS)}
+SPECS: dict[str, tuple[Spec, ...]] = {
+    "summary": LABELS,
+    "each": LABELS,
+    "free": (SPEC,),
+    "next": (SPEC, NUMBERS, LABELS[1]),
+}
 """Outputs to try a head on, by alignment; for windows of series see `windows`."""
 
 
@@ -50,7 +55,11 @@ class Generating(Answering, Stepwise):
 
     def outputs(self, result: Distribution, rows: int) -> Tensor:
         """(R, K) the scores of all symbols, or of a few vectors; -30 of what is as good as impossible."""
-        every: Any = range(self.spec.size) if isinstance(self.spec, Symbols) else drawn(9)(4, self.spec.size)
+        every: Any = drawn(9)(4, self.spec.size)
+        if isinstance(self.spec, Symbols):
+            every = range(self.spec.size)
+        elif isinstance(self.spec, Labels):
+            every = _heads.answers(self.spec, 1)[:, 0]
         scores = [result.score(torch.as_tensor(step).expand(rows, *getattr(step, "shape", ()))) for step in every]
         return torch.stack(scores, 1).clamp(min=-30)
 
@@ -76,7 +85,7 @@ class Continued(nn.Module, Generator):
         self.head.continue_from(self.encoder)
         self.begin, self.end, self.aligns = self.head.begin, self.head.end, self.head.aligns
         self.targets_allowed = self.head.targets_allowed
-        self.nothing = torch.zeros(0, *spec.stored[1], dtype=None if isinstance(spec, Values) else torch.int64)
+        self.nothing = torch.zeros(0, *spec.stored[1], dtype=torch.int64 if isinstance(spec, Symbols) else None)
 
     def _encoded(self, encoded: Sequence[Encoded], targets: Steps) -> list[Encoded]:
         return [self.encoder.encode(self.head.prepare_input(targets)), *encoded[1:]]

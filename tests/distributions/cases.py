@@ -11,6 +11,7 @@ from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.chain import Chain
 from ostinato.distributions.contract import LEVELS
 from ostinato.distributions.mixture import Mixture
+from ostinato.distributions.nade import Nade
 from ostinato.distributions.normal import Normal
 from ostinato.distributions.paths import Paths
 from ostinato.distributions.point import Point
@@ -60,6 +61,15 @@ def _mixture(scores, location, scale):
     return Mixture(scores, Normal(location, scale))
 
 
+def _nade(visible, hidden):
+    reads, writes = (drawn(seed, torch.float64)(3, 2) for seed in (5, 6))
+    return Nade(visible, hidden, reads, writes, Layout.equal(len(visible), 1))
+
+
+def _several_nades(visible, hidden):
+    return _nade(visible, hidden).mean_of([_nade(visible - 1, hidden + 1)])
+
+
 _DRAW = drawn(3, torch.float64)
 _LOCATION, _SCALE, _UNKNOWN = _DRAW(1, 1), _DRAW(1, 1).abs() + 0.5, torch.full((1, 1), torch.nan)
 _NORMAL, _THREE = (_LOCATION, _SCALE), torch.tensor([*itertools.product(range(3), repeat=3)]).flatten()
@@ -73,6 +83,10 @@ CASES |= {
         Case(_with_support, (_LIKELY,), torch.tensor([0, 2, 3]), torch.tensor([MISSING])),
     ],
     Bernoulli: [Case(partial(_of_steps, Bernoulli), (_DRAW(1, 3),), _BITS, torch.full((1, 3), torch.nan), (3,))],
+    Nade: [
+        Case(make, (3 * _DRAW(1, 3), _DRAW(1, 2)), _BITS, torch.tensor([[torch.nan, 0.0, 1.0]]), (3,))
+        for make in (_nade, _several_nades)
+    ],
     Chain: [Case(_chain, (_DRAW(1, 3, 3),), _THREE, torch.full((3,), MISSING))],
     Point: [
         Case(partial(_point, distance), (_LOCATION,), None, _UNKNOWN) for distance in ("squared", "absolute", "huber")
