@@ -28,8 +28,8 @@ class PianoRoll(Modality):
 
         step[k] = 1 where the note number lowest + k sounds, else 0
 
-    A raw value is a list of frames, each a list of MIDI's note numbers (60 is middle C), such as `[[60, 64], [], [67]]`
-    (also as JSON in a field of text), or an array (T, keys) of 0 and 1, as from a `.npy` file. A key that is held for two
+    A raw value is a list of frames, each a list of MIDI's note numbers (60 is middle C) as in `[[60, 64], [], [67]]`,
+    in a field of text as JSON; or an array (T, keys) of 0 and 1, as from a `.npy` file. A key that is held for two
     frames and one that is struck twice are alike.
 
     Args:

@@ -37,7 +37,7 @@ inputs:
   roll: {type: piano_roll, lowest: 48, keys: 28, encoder: {bidirectional: false, hidden_size: 8, embedding_size: 8}}
 outputs:
   next:
-    {column: roll, of: roll, type: piano_roll, lowest: 48, keys: 28, head: {type: next_bits, bits: nade, hidden_units: 8}}
+    {column: roll, of: roll, type: piano_roll, lowest: 48, keys: 28, head: {type: next_bits, bits: nade}}
 search:  {type: sample, max_length: 20}
 training: {epochs: 20, batch_rows: 5, optimizer: {type: adam, learning_rate: 0.05}, schedule: constant}
 """
