@@ -22,6 +22,15 @@
     shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
     nottingham, musedata,
     piano-midi (.jsonl)                 roll: the sounding notes of each frame
+    an4 (.jsonl)                        sound, words
+    spoken-digits (folders)             clip, digit, speaker
+    spoken-digit-strings (folders)      clip, digits
+    yes-no (folders)                    clip, words
+    pendigits (.jsonl)                  strokes, digit
+    pendigit-strings (.jsonl)           strokes, digits
+    kanji, sheep (.jsonl)               drawing
+
+A folder is a split's recordings with a manifest.csv.
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
@@ -40,8 +49,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import _sound
+from _sound import there
+
 from ostinato.data.columns import TimeSeries
 from ostinato.data.contract import PLAIN
+from ostinato.data.manifest import MARK
 from ostinato.errors import OstinatoError
 from ostinato.files import write
 
@@ -276,7 +289,7 @@ def babi(root: Path, *, task: int) -> Tables:
 
 def _babi_stories(path: Path, task: int, split: str) -> Iterator[list[Row]]:
     """The questions of each story."""
-    _there(path)
+    there(path)
     with zipfile.ZipFile(path) as archive:
         pattern = rf"en-10k/qa{task}_[\w-]+_{split}\.txt"
         name = next((name for name in archive.namelist() if re.fullmatch(pattern, name)), None)
@@ -333,7 +346,7 @@ def _series(root: Path, folder: str, name: str, label: str, share: float) -> Tab
     sides = {}
     for split in ("train", "test"):
         path = root / folder / f"{name}_{split.upper()}.ts.gz"
-        _there(path)
+        there(path)
         blocks = TimeSeries(path, str(path), folder, PLAIN).blocks(("series", "label"))
         sides[split] = [row for block in blocks for row in zip(block.columns["series"], block.columns["label"])]
     train, valid = set_aside(sides["train"], strata=[row[1] for row in sides["train"]], share=share)
@@ -420,7 +433,7 @@ usual split."""
 def shakespeare(root: Path) -> Tables:
     """Tiny Shakespeare: the first nine tenths to train, of the last tenth one half to valid and the other to test."""
     path = root / "tiny-shakespeare" / "input.txt.gz"
-    _there(path)
+    there(path)
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
         text = file.read()
     train = int(SHAKESPEARE_TRAIN * len(text))
@@ -470,8 +483,17 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "beijing-air": beijing_air,
     "shakespeare": shakespeare,
     **{name: functools.partial(piano_rolls, name=file) for name, file in ROLLS.items()},
+    "an4": _sound.an4,
+    "spoken-digits": _sound.spoken_digits,
+    "spoken-digit-strings": _sound.spoken_digit_strings,
+    "yes-no": _sound.yes_no,
+    "pendigits": _sound.pendigits,
+    "pendigit-strings": _sound.pendigit_strings,
+    "kanji": _sound.kanji,
+    "sheep": _sound.sheep,
 }
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", *ROLLS)
+PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums")
 """Tasks made from a seed: they need no data set."""
@@ -481,6 +503,10 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
     """Writes the tables of a task; returns the number of rows of each file."""
     counts = {}
     for split, (columns, rows) in TASKS[name](root).items():
+        if columns[0].endswith(MARK):
+            folder = out / f"prepared-{name}" / split
+            counts[folder] = _write_recordings(folder, columns, rows)
+            continue
         if name in LISTS:
             kind, lines = "jsonl", [json.dumps(dict(zip(columns, row))) + "\n" for row in rows]
             number = len(lines)
@@ -493,16 +519,18 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
     return counts
 
 
-def _there(path: Path) -> None:
-    if not path.is_file():
-        sys.exit(
-            f"{path}: there is no such file; --data-root names the folder of the data sets' folders (`ostinato data "
-            "list`)"
-        )
+def _write_recordings(folder: Path, columns: Row, rows: Rows) -> int:
+    """A file for each row's first cell, and a manifest; returns the number of rows."""
+    lines = [",".join(columns)]
+    for place, (content, *cells) in enumerate(rows):
+        write(folder / f"{place:04}.wav", content)
+        lines.append(",".join([f"{place:04}.wav", *cells]))
+    write(folder / "manifest.csv", "\n".join(lines) + "\n")
+    return len(lines) - 1
 
 
 def _lines(path: Path) -> Iterator[str]:
-    _there(path)
+    there(path)
     with gzip.open(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
         yield from map(str.strip, lines)
 
