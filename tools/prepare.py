@@ -452,7 +452,7 @@ def piano_rolls(root: Path, *, name: str) -> Tables:
     from scipy.io import loadmat
 
     path = root / "pianoroll-music" / f"{name}.mat"
-    _there(path)
+    there(path)
     parts = loadmat(path)
     return {
         split: (
