@@ -97,6 +97,8 @@ class Encoder(nn.Module, ABC):
 
     reduction: int = 1
     """How many steps it reads for each that it gives, the last ones possibly fewer."""
+    grid_height: int = 1
+    """How many steps it gives in place of each of these: the rows of a grid over a picture, from top to bottom."""
 
     causal: bool
     """Whether a step is read without those after it, so that reading can resume from a state."""

@@ -88,6 +88,28 @@ class Values:
 
 
 @dataclass(frozen=True)
+class Pixels(Values):
+    """Each step is a picture: of an image one of its columns (`width` 1), of a video a frame.
+
+    Its numbers are column after column, in each from top to bottom, for each pixel the channels:
+    (width, height, channels) flattened.
+    """
+
+    height: int = 1
+    width: int = 1
+
+    @property
+    def colors(self) -> int:
+        """The channels of a pixel."""
+        return self.size // (self.height * self.width)
+
+    @property
+    def stored(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of one encoded step: half the bytes, and finer than the 256 levels of a file."""
+        return "float16", (self.size,)
+
+
+@dataclass(frozen=True)
 class Labels:
     """Each step has one of `size` labels, or with `multilabel` any number of them.
 
@@ -241,6 +263,10 @@ class Modality(ABC):
     @abstractmethod
     def labels(self, array: Array) -> list[str]:
         """One word per step, as a person would read it: for the axes of a picture."""
+
+    def picture(self, array: Array) -> np.ndarray | None:
+        """An encoded example as one sees it, (height, width, 3) from 0 to 1; None: it is no picture."""
+        return None
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ostinato import alignments
+from ostinato import alignments, registry
 from ostinato.cells.contract import Cell
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded, Encoder, Source
@@ -21,7 +21,7 @@ from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.memory import within_memory
 from ostinato.layers.pooling import by_words
-from ostinato.modalities.contract import Modality
+from ostinato.modalities.contract import Modality, Spec
 from ostinato.model.batch import Batch
 from ostinato.model.columns import encoder_owner, traits_of
 from ostinato.model.continuation import Continuation
@@ -64,6 +64,7 @@ class Graph(nn.Module):
         for name, settings in inputs.items():
             if self._owner[name] == name:
                 spec = dataclasses.replace(specs[name], pooling="none") if name in self._pooling else specs[name]
+                _demand_reader(f"inputs.{name}.encoder", settings, spec)
                 self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
             self.reads[name] = sorted(settings.reads or inputs, key=lambda read, of=settings.of: read != of)
@@ -376,6 +377,16 @@ class Graph(nn.Module):
                     f"training.freeze: {pattern} freezes the last of the weights, and nothing is left to train; leave"
                     f" it out, or name a part of {', '.join(self.parts())}"
                 )
+
+
+def _demand_reader(place: str, settings: Settings, spec: Spec) -> None:
+    """That the encoder of an input reads such steps."""
+    if not isinstance(spec, component("encoders", settings.encoder.type).takes):
+        others = [name for name in registry.names("encoders") if isinstance(spec, component("encoders", name).takes)]
+        raise ConfigError(
+            f"{place}: {settings.encoder.type} does not read what an input of type {settings.type} holds; allowed here:"
+            f" {', '.join(others)}"
+        )
 
 
 def path_of(name: str) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ostinato.errors import ConfigError, DataError
 from ostinato.probes.pictures import drawable, picture
 from ostinato.run.predict import Answer
 
 MOST_LETTERS = 24
 """Of a label; longer labels would leave no room for the map."""
+PANELS = 8
+"""Pictures beside each other."""
 
 
 def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
-    """Writes the map of an answer: a row per generated symbol, a column per source step, dark where the weight is high.
+    """Writes the map of an answer: a row per generated symbol, a column per source step, dark where the weight is high;
+    where the source is a picture, the picture for each symbol, light where the weight is high.
 
     Errors:
         ConfigError: the model has no attention.
@@ -26,7 +31,9 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
         )
     if not answer.source:
         raise DataError("this input is empty, so there is nothing to draw; draw another example")
-    weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source)]
+    weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source) * answer.grid_height]
+    if answer.picture is not None:
+        return _over(answer.picture, weights.reshape(len(weights), -1, answer.grid_height), answer.generated, path, title)
     source, output = [_shown(word) for word in answer.source], [_shown(word) for word in answer.generated]
     turned = max(map(len, source)) > 2
     # Inches: a cell and the frame, and the letters of the longest label.
@@ -46,6 +53,25 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
             side.set_visible(False)
         figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
     return path
+
+
+def _over(shown: np.ndarray, maps: np.ndarray, words: Sequence[str], path: str | Path, title: str) -> Path:
+    """The picture (H, W, 3) under each of the maps (symbols, columns, rows)."""
+    across = min(len(maps), PANELS)
+    down = -(-len(maps) // across)
+    height, width = shown.shape[:2]
+    size = (1.5 * across * min(4.0, max(0.7, width / height)), 1.8 * down + 0.4 * bool(title))
+    with picture(Path(path), size, across, down) as (figure, panels):
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, weights, word in zip(panels, maps, words):
+            axes.imshow(shown, extent=(0, width, height, 0), interpolation="nearest")
+            dark = 0.85 * (1 - weights.T / max(1e-6, float(weights.max())))
+            axes.imshow(np.zeros_like(dark), cmap="gray", vmin=0, vmax=1, alpha=dark, extent=(0, width, height, 0))
+            axes.set_title(_shown(word), fontsize=9)
+        if title:
+            figure.suptitle(_shown(title), fontsize=10)
+    return Path(path)
 
 
 def draw_first(predicted: Mapping[str, Sequence[Answer]], path: Path) -> bool:

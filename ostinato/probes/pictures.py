@@ -19,15 +19,15 @@ from ostinato.files import explained
 
 
 @contextmanager
-def picture(path: Path, size: tuple[float, float], panels: int = 1) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure of `size` inches with its panels side by side, written to `path` when the block ends without an error.
+def picture(path: Path, size: tuple[float, float], panels: int = 1, rows: int = 1) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure of `size` inches with its panels side by side, in rows, written to `path` when the block ends without an error.
 
     Errors:
         DataError: the picture cannot be written.
     """
-    figure, axes = plt.subplots(1, panels, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, panels, figsize=size, layout="constrained", squeeze=False)
     try:
-        yield figure, axes[0]
+        yield figure, axes.ravel()
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=130)

@@ -53,7 +53,10 @@ class Answer:
         finished: whether the answer ended before the maximum length.
         attention: (generated steps, source steps) weights, or None.
         generated: one word per generated step, for a picture's axis; the end is the last.
-        source: one word per step of the first input that is attended to.
+        source: one word per step of the first input that is attended to; of steps that an encoder joins, their first.
+        picture: of that input where it is one, (height, width, 3) from 0 to 1; the source steps are then places of a
+            grid over it, column after column.
+        grid_height: rows of that grid.
         probabilities: of each label where the answer is one label or a set of them, the likeliest first; else None.
         quantiles: of a forecast's distribution: level -> values in the form of `value`; else None.
         series: of a forecast the name of its series, where the data name it.
@@ -74,6 +77,8 @@ class Answer:
     attention: Tensor | None = None
     generated: Sequence[str] = ()
     source: Sequence[str] = ()
+    picture: np.ndarray | None = None
+    grid_height: int = 1
     probabilities: dict[str, float] | None = None
     quantiles: dict[float, np.ndarray] | None = None
     series: str | None = None
@@ -231,9 +236,16 @@ def _searched(
             answer = Answer(value, modality.write(value), best.score, best.log_probability, best.finished)
             if best.attention is not None:
                 attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
-                source = run.modalities[f"inputs.{attended}"].labels(columns[run][attended][row])
-                generated = [*modality.labels(best.symbols), "end"][: len(best.attention)]
-                answer = replace(answer, attention=best.attention, generated=generated, source=source)
+                reader, encoder = run.modalities[f"inputs.{attended}"], run.graph.encoder(attended)
+                steps = columns[run][attended][row]
+                answer = replace(
+                    answer,
+                    attention=best.attention,
+                    generated=[*modality.labels(best.symbols), "end"][: len(best.attention)],
+                    source=reader.labels(steps)[:: encoder.reduction],
+                    picture=reader.picture(steps),
+                    grid_height=encoder.grid_height,
+                )
             answers.append(answer)
         every.append(answers)
     if times:

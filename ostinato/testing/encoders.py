@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ostinato.encoders.contract import BagEncoder, Encoded, Encoder
-from ostinato.modalities.contract import Labels, Spec, Symbols, Values
+from ostinato.modalities.contract import Labels, Pixels, Spec, Symbols, Values
 from ostinato.steps import Layout, Steps
 from ostinato.testing import _modules
 from ostinato.testing._modules import LENGTHS, Sequential
@@ -25,13 +25,14 @@ BLOCKS: dict[str, Any] = {
     "window": [2, 3],
 }
 """What the default block of a Transformer has not, and windows shorter than the examples."""
-TRIED = {**BLOCKS, "band_width": [3]}
+TRIED = {**BLOCKS, "band_width": [3], "column_halvings": [1], "blocks": [2], "layers": [2, 4]}
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),
     "values": Values(3),
     "labels": Labels(4),
     "multilabel": Labels(3, multilabel=True),
+    "columns of pixels": Pixels(12, unscaled=True, height=12),
 }
 
 
@@ -95,8 +96,9 @@ class Reading(Sequential):
 
 def _by_input_step(given: Steps, layout: Layout, encoder: Encoder) -> Tensor:
     """What an encoder gave for each step that it read."""
-    assert given.layout == Layout(-(-layout.lengths // encoder.reduction)), "it gives other steps than it says"
-    return given.values[given.layout.offsets[:-1][layout.rows] + layout.positions // encoder.reduction]
+    rows = encoder.grid_height
+    assert given.layout == Layout(rows * -(-layout.lengths // encoder.reduction)), "it gives other steps than it says"
+    return given.values[given.layout.offsets[:-1][layout.rows] + rows * (layout.positions // encoder.reduction)]
 
 
 @torch.no_grad()
@@ -131,8 +133,8 @@ def small(member: Member) -> Member:
 
 
 def cases(member: Member) -> list[Reading]:
-    """One for each kind of step that it takes."""
-    kinds = [(small(member), spec) for spec in SPECS.values() if isinstance(spec, member.cls.takes)]
+    """One for each kind of step that it takes; pixels only where it reads them as a plane."""
+    kinds = [(small(member), spec) for spec in SPECS.values() if type(spec) in member.cls.takes]
     return _modules.taken(Reading, kinds)
 
 

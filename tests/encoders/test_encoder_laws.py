@@ -36,6 +36,10 @@ VARIANTS = {
         {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "step_masks": 1, "step_width": 2},
         {"encoder": {"type": "windowed", "hidden_size": 5}, "band_masks": 1, "dropout": 0.2},
     ],
+    "cnn": [
+        {"layers": 1, "shift": 1, "flip": True, "contrast": 0.5},
+        {"layers": 2, "blocks": 2, "column_halvings": 0, "steps": "columns", "summary": "max", "dropout": 0.2},
+    ],
     "transformer": [
         {"layers": 2, "bidirectional": False, "window": 3, "kv_heads": 1, "summary": "last"},
         {"layers": 1, "bidirectional": False, "positions": "alibi", "heads": 2, "feed_forward_activation": "swiglu"},

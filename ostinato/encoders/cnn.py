@@ -1,0 +1,197 @@
+"""A small residual convolutional net over pictures."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.errors import ConfigError
+from ostinato.layers.dropout import Dropout
+from ostinato.layers.pooling import sum_up
+from ostinato.modalities.contract import Pixels
+from ostinato.registry import Count, NonNegative, Rate, Whole
+from ostinato.steps import Layout, Steps
+
+NARROWEST = 16
+"""Channels of a layer, at least."""
+
+
+class CNN(Encoder):
+    """Reads a picture as a plane: each layer halves its sides and sees twice as far.
+
+        h_1     = conv(x), 5 x 5, stride 2
+        h_l     = block(h_{l-1}), stride 2              then blocks - 1 more of stride 1
+        block   = conv(relu(norm(conv(relu(norm(h)))))) + W h          both 3 x 3; norm: of a position's channels
+        grid    steps = positions of norm(h_L), column after column, in each from top to bottom
+        columns steps = W [the positions of a column]
+        summary = the mean or the largest over the steps
+
+    The last layer has H channels, each one below half of the one above it, 16 at least. Beyond a picture there are
+    zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
+    if it were alone. A grid also reads where each pixel lies, from -1 to 1 both ways: two more channels.
+
+    In training pictures may be moved, mirrored and made lighter or darker, other ones in each epoch.
+
+    Shapes:
+        pixels (T, height * channels) of T columns; T becomes T / 2^column_halvings, rounded up, times the rows of a
+        grid, height / 2^layers, rounded up; steps_size = summary_size = H
+
+    Args:
+        hidden_size: H.
+        layers: L.
+        blocks: residual blocks of each layer above the first.
+        steps: what a step is: a position of the plane, as attention needs, or a whole column, as reading a line does.
+        column_halvings: how many layers halve the width too, the lowest ones; None: all. Fewer leave more steps to CTC.
+        summary: how positions become one vector.
+        dropout: the probability of dropping a value of the steps.
+        shift: in training a picture is moved by up to so many pixels each way.
+        flip: whether half of the training pictures are mirrored, left to right.
+        contrast: by how much pixels are scaled and lightened at most in training, in units of their deviation.
+
+    Errors:
+        ConfigError: more `column_halvings` than layers; `blocks` of a single layer.
+        ValueError: a state is given.
+
+    Source: residual blocks with their norm before: He, Zhang, Ren and Sun 2016, arXiv:1603.05027, figure 1b; a norm of
+        each position's channels: Liu 2022, arXiv:2201.03545, section 2.6; places: Liu 2018, arXiv:1807.03247.
+    """
+
+    takes = (Pixels,)
+    causal = False
+    look_ahead = None
+    variants = ({"hidden_size": 256}, {"blocks": 2}, {"shift": 2})
+
+    def __init__(
+        self,
+        spec: Pixels,
+        *,
+        hidden_size: Count = 128,
+        layers: Count = 3,
+        blocks: Count = 1,
+        steps: Literal["grid", "columns"] = "grid",
+        column_halvings: Whole | None = None,
+        summary: Literal["mean", "max"] = "mean",
+        dropout: Rate = 0.0,
+        shift: Whole = 0,
+        flip: bool = False,
+        contrast: NonNegative = 0.0,
+    ):
+        super().__init__()
+        if spec.width != 1:
+            raise ConfigError("cnn: reads a picture, and this input has one at each step; take stacked, which reads each")
+        halved = layers if column_halvings is None else column_halvings
+        if halved > layers:
+            raise ConfigError(f"cnn: column_halvings: {halved} is more than layers: {layers}; set {layers} at most")
+        if layers == 1 and blocks > 1:
+            raise ConfigError(f"cnn: blocks: {blocks} belongs to layers above the first; set layers: 2, or blocks: 1")
+        self.spec, self.kind, self.grid = spec, summary, steps == "grid"
+        self.shift, self.flip, self.contrast = shift, flip, contrast
+        sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
+        strides = [(2 if layer < halved else 1, 2) for layer in range(layers)]
+        self.first = nn.Conv2d(spec.colors + 2 * self.grid, sizes[0], 5, strides[0], 2)
+        self.blocks = nn.ModuleList()
+        for below, size, stride in zip(sizes, sizes[1:], strides[1:]):
+            self.blocks += [Residual(below, size, stride), *(Residual(size, size, (1, 1)) for _ in range(blocks - 1))]
+        self.norm = nn.LayerNorm(hidden_size)
+        self.dropout = Dropout(dropout)
+        rows = -(-spec.height // 2**layers)
+        self.column = None if self.grid else nn.Linear(rows * hidden_size, hidden_size)
+        self.grid_height, self.reduction = rows if self.grid else 1, 2**halved
+        self.steps_size = self.summary_size = hidden_size
+
+    @classmethod
+    def reduction_of(cls, settings: Any) -> int:
+        return 2 ** (settings.layers if settings.column_halvings is None else settings.column_halvings)
+
+    def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
+        if state is not None:
+            raise ValueError("this encoder reads whole pictures, so it cannot resume from a state: give none")
+        layout, spec = steps.layout, self.spec
+        if not layout.longest:
+            empty = Steps(steps.values.new_zeros(0, self.steps_size), layout)
+            return Encoded(empty, sum_up(self.kind, empty, None)[0], None)
+        plane = steps.with_values(steps.values.nan_to_num()).padded()
+        plane = plane.view(len(layout), layout.longest, spec.height, spec.colors)
+        if self.training and (self.shift or self.flip or self.contrast):
+            plane = self._changed(plane, layout)
+        if self.grid:
+            plane = torch.cat([plane, _places(plane, layout)], 3)
+        # Channels are the last axis in memory, where norms and convolutions need no copy.
+        read, layout = convolved(self.first, plane.permute(0, 3, 1, 2), layout)
+        for block in self.blocks:
+            read, layout = block(read, layout)
+        read = self.norm(read.permute(0, 2, 3, 1))
+        if self.column is None:
+            layout = Layout(layout.lengths * self.grid_height, layout.device)
+        read = read.flatten(1, 2) if self.column is None else self.column(read.flatten(2))
+        given = self.dropout(Steps.from_padded(read, layout))
+        return Encoded(given, sum_up(self.kind, given, None)[0], None)
+
+    def layers(self) -> list[list[nn.Module]]:
+        return [[self.first], *([block] for block in self.blocks)]
+
+    def _changed(self, plane: Tensor, layout: Layout) -> Tensor:
+        """Other pictures in place of these, (B, W, H, C): moved, mirrored and in another light."""
+        rows, device = len(layout), plane.device
+        lengths = layout.lengths.to(device).unsqueeze(1)
+        columns, lines = (torch.arange(size, device=device).expand(rows, size) for size in plane.shape[1:3])
+        if self.flip:
+            mirrored = torch.rand(rows, 1, device=device) < 0.5
+            columns = torch.where(mirrored, lengths - 1 - columns, columns)
+        across, down = torch.randint(-self.shift, self.shift + 1, (2, rows, 1), device=device)
+        columns, lines = columns + across, lines + down
+        light = 1 + self.contrast * (2 * torch.rand(2, rows, 1, 1, 1, device=device) - 1)
+        plane = plane * light[0] + light[1] - 1
+        there = ((columns >= 0) & (columns < lengths)).unsqueeze(2) & ((lines >= 0) & (lines < plane.shape[2])).unsqueeze(1)
+        columns, lines = columns.clamp(0, plane.shape[1] - 1), lines.clamp(0, plane.shape[2] - 1)
+        row = torch.arange(rows, device=device).view(-1, 1, 1)
+        return plane[row, columns.unsqueeze(2), lines.unsqueeze(1)] * there.unsqueeze(3)
+
+
+class Residual(nn.Module):
+    """Two convolutions with a way around them.
+
+        y = conv_2(relu(norm_2(conv_1(relu(norm_1(x)))))) + W x[every stride-th position]
+
+    Shapes:
+        x (B, I, W, H), the layout of its columns; returns (B, O, W / stride, H / stride), rounded up, and theirs
+
+    Args:
+        input_size: I.
+        output_size: O.
+        stride: across columns and rows.
+    """
+
+    def __init__(self, input_size: int, output_size: int, stride: tuple[int, int]):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for size in (input_size, output_size))
+        self.convolutions = nn.ModuleList(
+            [nn.Conv2d(input_size, output_size, 3, stride, 1), nn.Conv2d(output_size, output_size, 3, 1, 1)]
+        )
+        same = input_size == output_size and stride == (1, 1)
+        self.around = None if same else nn.Conv2d(input_size, output_size, 1, stride, bias=False)
+
+    def forward(self, x: Tensor, layout: Layout) -> tuple[Tensor, Layout]:
+        read, within = x, layout
+        for norm, convolution in zip(self.norms, self.convolutions):
+            normed = norm(read.permute(0, 2, 3, 1)).relu().permute(0, 3, 1, 2)
+            read, within = convolved(convolution, normed, within)
+        return read + (x if self.around is None else self.around(x)), within
+
+
+def convolved(convolution: nn.Conv2d, x: Tensor, layout: Layout) -> tuple[Tensor, Layout]:
+    """A convolution that reads zeros beyond each picture's own columns, and the layout of what it gives."""
+    if not layout.full:
+        x = x * layout.mask.view(len(layout), 1, -1, 1)
+    return convolution(x), Layout(-(-layout.lengths // convolution.stride[0]), layout.device)
+
+
+def _places(plane: Tensor, layout: Layout) -> Tensor:
+    """(B, W, H, 2) where each pixel lies in its picture, from -1 to 1 across and down."""
+    across = (2 * torch.arange(plane.shape[1], device=plane.device) + 1) / layout.lengths.clamp(min=1).to(plane).unsqueeze(1)
+    down = (2 * torch.arange(plane.shape[2], device=plane.device) + 1) / plane.shape[2]
+    across, down = (across - 1).unsqueeze(2).expand(plane.shape[:3]), (down - 1).expand(plane.shape[:3])
+    return torch.stack([across, down], 3).to(plane.dtype)

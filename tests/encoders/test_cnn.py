@@ -1,0 +1,86 @@
+"""The convolutional net over pictures: what a position sees, and that it is read as if it were alone."""
+
+import pytest
+import torch
+
+from ostinato.errors import ConfigError
+from ostinato.modalities.contract import Pixels, Values
+from ostinato.model.graph import _demand_reader
+from ostinato.settings import Series
+from ostinato.steps import Layout, Steps
+from ostinato.testing._tools import Member
+
+SPEC = Pixels(3 * 8, unscaled=True, height=8)
+
+
+def net(**options):
+    torch.manual_seed(0)
+    return Member.of("encoders", "cnn", {"hidden_size": 6, "layers": 2, **options})(SPEC)
+
+
+def pictures(*widths, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return Steps(torch.randn(sum(widths), SPEC.size, generator=random), Layout(list(widths)))
+
+
+@pytest.mark.parametrize("options", [{}, {"steps": "columns"}, {"column_halvings": 0}])
+def test_pictures_of_other_widths_beside_it_change_nothing(options):
+    encoder = net(**options)
+    steps = pictures(5, 12, 1)
+    whole = encoder.encode(steps)
+    for row, own in enumerate(steps.split()):
+        alone = encoder.encode(Steps(own, Layout([len(own)])))
+        torch.testing.assert_close(alone.steps.values, whole.steps.split()[row], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone.summary[0], whole.summary[row], rtol=1e-5, atol=1e-5)
+    halved = [5, 12, 1] if "column_halvings" in options else [2, 3, 1]
+    assert whole.steps.layout.lengths.tolist() == [size * encoder.grid_height for size in halved]
+
+
+def test_positions_are_column_after_column_from_top_to_bottom():
+    encoder = net(layers=1)
+    steps = pictures(6)
+    before = encoder.encode(steps).steps.values
+    values = steps.values.view(6, 8, 3).clone()
+    values[5, 5] += 1  # seen by column 2 and rows 2 and 3
+    changed = (encoder.encode(steps.with_values(values.view(6, -1))).steps.values != before).any(1).view(3, 4)
+    assert changed.tolist() == [[False] * 4, [False] * 4, [False, False, True, True]]
+
+
+def test_a_grid_reads_where_its_pixels_are_and_columns_do_not():
+    flat = Steps(torch.zeros(32, SPEC.size), Layout([32]))
+    for options, same in (({"steps": "grid"}, False), ({"steps": "columns"}, True)):
+        values = net(**options).encode(flat).steps.values
+        middle = values.view(8, -1)[3:5]
+        assert torch.equal(middle[0], middle[1]) == same
+
+
+def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
+    encoder = net(flip=True, shift=2)
+    plane = torch.arange(4 * 8, dtype=torch.float32).view(1, 4, 8, 1).expand(800, -1, -1, 3)
+    torch.manual_seed(1)
+    moved = encoder._changed(plane, Layout([4] * 800))
+    assert moved.shape == plane.shape and len(moved.flatten(1).unique(dim=0)) == 2 * 5 * 5
+    steps = pictures(5, 7)
+    assert torch.equal(encoder.eval().encode(steps).summary, encoder.encode(steps).summary)
+    torch.manual_seed(2)
+    first = encoder.train().encode(steps).summary
+    torch.manual_seed(2)
+    assert torch.equal(encoder.encode(steps).summary, first)
+    assert not torch.equal(encoder.encode(steps).summary, first)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"column_halvings": 3}, "column_halvings: 3 is more than layers: 2; set 2 at most"),
+        ({"layers": 1, "blocks": 2}, "set layers: 2, or blocks: 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        net(**options)
+
+
+def test_an_encoder_of_pictures_refuses_a_series_and_names_those_that_read_it():
+    with pytest.raises(ConfigError, match="x: cnn does not read what an input of type series .*convolutional"):
+        _demand_reader("x", Series(encoder="cnn"), Values(3))
