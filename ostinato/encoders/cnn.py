@@ -81,7 +81,9 @@ class CNN(Encoder):
     ):
         super().__init__()
         if spec.width != 1:
-            raise ConfigError("cnn: reads a picture, and this input has one at each step; take stacked, which reads each")
+            raise ConfigError(
+                "cnn: reads a picture, and this input has one at each step; take stacked, which reads each"
+            )
         halved = layers if column_halvings is None else column_halvings
         if halved > layers:
             raise ConfigError(f"cnn: column_halvings: {halved} is more than layers: {layers}; set {layers} at most")
@@ -145,7 +147,9 @@ class CNN(Encoder):
         columns, lines = columns + across, lines + down
         light = 1 + self.contrast * (2 * torch.rand(2, rows, 1, 1, 1, device=device) - 1)
         plane = plane * light[0] + light[1] - 1
-        there = ((columns >= 0) & (columns < lengths)).unsqueeze(2) & ((lines >= 0) & (lines < plane.shape[2])).unsqueeze(1)
+        there = ((columns >= 0) & (columns < lengths)).unsqueeze(2) & (
+            (lines >= 0) & (lines < plane.shape[2])
+        ).unsqueeze(1)
         columns, lines = columns.clamp(0, plane.shape[1] - 1), lines.clamp(0, plane.shape[2] - 1)
         row = torch.arange(rows, device=device).view(-1, 1, 1)
         return plane[row, columns.unsqueeze(2), lines.unsqueeze(1)] * there.unsqueeze(3)
@@ -191,7 +195,9 @@ def convolved(convolution: nn.Conv2d, x: Tensor, layout: Layout) -> tuple[Tensor
 
 def _places(plane: Tensor, layout: Layout) -> Tensor:
     """(B, W, H, 2) where each pixel lies in its picture, from -1 to 1 across and down."""
-    across = (2 * torch.arange(plane.shape[1], device=plane.device) + 1) / layout.lengths.clamp(min=1).to(plane).unsqueeze(1)
+    across = (2 * torch.arange(plane.shape[1], device=plane.device) + 1) / layout.lengths.clamp(min=1).to(
+        plane
+    ).unsqueeze(1)
     down = (2 * torch.arange(plane.shape[2], device=plane.device) + 1) / plane.shape[2]
     across, down = (across - 1).unsqueeze(2).expand(plane.shape[:3]), (down - 1).expand(plane.shape[:3])
     return torch.stack([across, down], 3).to(plane.dtype)

@@ -114,7 +114,12 @@ def array_of(raw: Any, what: str, axes: str, frames: bool) -> np.ndarray:
         raise DataError(f"rows of pixels differ in their length: {why}") from None
     few = 3 if frames else 2
     deep = array.ndim == few + 1
-    if array.dtype.kind not in "fiub" or array.ndim not in (few, few + 1) or deep and array.shape[-1] not in (1, 2, 3, 4):
+    if (
+        array.dtype.kind not in "fiub"
+        or array.ndim not in (few, few + 1)
+        or deep
+        and array.shape[-1] not in (1, 2, 3, 4)
+    ):
         got = f"{array.dtype} of shape {array.shape}" if array.ndim else shown(raw)
         raise DataError(f"{what} is a file or numbers {axes}, or with 1 to 4 channels as a last axis, not {got}")
     if 0 in array.shape:
@@ -163,11 +168,15 @@ class Canvas:
         deviation: Sequence[float] | None,
     ):
         if (mean is None) != (deviation is None):
-            raise ConfigError("mean and deviation belong together; set both, or neither for those of the training split")
+            raise ConfigError(
+                "mean and deviation belong together; set both, or neither for those of the training split"
+            )
         channels = channels if mean is None or channels else len(mean)
         for name, numbers in (("mean", mean), ("deviation", deviation)):
             if numbers is not None and len(numbers) not in {channels} & {1, 3}:
-                raise ConfigError(f"{name} has {len(numbers)} numbers and a pixel {channels}; give one for each channel")
+                raise ConfigError(
+                    f"{name} has {len(numbers)} numbers and a pixel {channels}; give one for each channel"
+                )
         if deviation is not None and min(deviation) <= 0:
             raise ConfigError("deviation holds a number that is not above 0; mend it")
         self.height, self.width, self.channels = height, width, channels

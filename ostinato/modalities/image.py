@@ -135,4 +135,7 @@ class Image(Modality):
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):
             return str(raw)
-        return _pictures.ENCODED + base64.b64encode(raw if isinstance(raw, bytes) else _pictures.png(self._read(raw))).decode()
+        return (
+            _pictures.ENCODED
+            + base64.b64encode(raw if isinstance(raw, bytes) else _pictures.png(self._read(raw))).decode()
+        )

@@ -33,7 +33,9 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
         raise DataError("this input is empty, so there is nothing to draw; draw another example")
     weights = answer.attention.numpy()[: len(answer.generated), : len(answer.source) * answer.grid_height]
     if answer.picture is not None:
-        return _over(answer.picture, weights.reshape(len(weights), -1, answer.grid_height), answer.generated, path, title)
+        return _over(
+            answer.picture, weights.reshape(len(weights), -1, answer.grid_height), answer.generated, path, title
+        )
     source, output = [_shown(word) for word in answer.source], [_shown(word) for word in answer.generated]
     turned = max(map(len, source)) > 2
     # Inches: a cell and the frame, and the letters of the longest label.

@@ -19,7 +19,9 @@ from ostinato.files import explained
 
 
 @contextmanager
-def picture(path: Path, size: tuple[float, float], panels: int = 1, rows: int = 1) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+def picture(
+    path: Path, size: tuple[float, float], panels: int = 1, rows: int = 1
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """A figure of `size` inches with its panels side by side, in rows, written to `path` when the block ends without an error.
 
     Errors:

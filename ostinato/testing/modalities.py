@@ -52,7 +52,13 @@ FIELDS = (
     "",
 )
 """Fields of text, some of them new to what was fitted."""
-TRIED = {"size": (4,), "channels": (1,), "stop_words": (["cat"],), "ordinal": (["red", "blue", "Green"],), "separator": ("_",)}
+TRIED = {
+    "size": (4,),
+    "channels": (1,),
+    "stop_words": (["cat"],),
+    "ordinal": (["red", "blue", "Green"],),
+    "separator": ("_",),
+}
 """Values of options that a type tells little of."""
 
 
