@@ -22,7 +22,7 @@ from ostinato.files import explained
 def picture(
     path: Path, size: tuple[float, float], panels: int = 1, rows: int = 1
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure of `size` inches with its panels side by side, in rows, written to `path` when the block ends without an error.
+    """A figure of `size` inches with its panels in rows, written to `path` when the block ends well.
 
     Errors:
         DataError: the picture cannot be written.
