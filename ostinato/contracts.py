@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         Features,
         Labels,
         Modality,
+        Pixels,
         Spec,
         Subwords,
         Symbols,
