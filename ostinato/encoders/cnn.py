@@ -89,19 +89,19 @@ class CNN(Encoder):
             raise ConfigError(f"cnn: column_halvings: {halved} is more than layers: {layers}; set {layers} at most")
         if layers == 1 and blocks > 1:
             raise ConfigError(f"cnn: blocks: {blocks} belongs to layers above the first; set layers: 2, or blocks: 1")
-        self.spec, self.kind, self.grid = spec, summary, steps == "grid"
+        self.spec, self.kind, columns = spec, summary, steps == "columns"
         self.shift, self.flip, self.contrast = shift, flip, contrast
         sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
         strides = [(2 if layer < halved else 1, 2) for layer in range(layers)]
-        self.first = nn.Conv2d(spec.colors + 2 * self.grid, sizes[0], 5, strides[0], 2)
+        self.first = nn.Conv2d(spec.colors + 2 * (not columns), sizes[0], 5, strides[0], 2)
         self.blocks = nn.ModuleList()
         for below, size, stride in zip(sizes, sizes[1:], strides[1:]):
             self.blocks += [Residual(below, size, stride), *(Residual(size, size, (1, 1)) for _ in range(blocks - 1))]
         self.norm = nn.LayerNorm(hidden_size)
         self.dropout = Dropout(dropout)
         rows = -(-spec.height // 2**layers)
-        self.column = None if self.grid else nn.Linear(rows * hidden_size, hidden_size)
-        self.grid_height, self.reduction = rows if self.grid else 1, 2**halved
+        self.column = nn.Linear(rows * hidden_size, hidden_size) if columns else None
+        self.grid_height, self.reduction = 1 if columns else rows, 2**halved
         self.steps_size = self.summary_size = hidden_size
 
     @classmethod
@@ -119,7 +119,7 @@ class CNN(Encoder):
         plane = plane.view(len(layout), layout.longest, spec.height, spec.colors)
         if self.training and (self.shift or self.flip or self.contrast):
             plane = self._changed(plane, layout)
-        if self.grid:
+        if self.column is None:
             plane = torch.cat([plane, _places(plane, layout)], 3)
         # Channels are the last axis in memory, where norms and convolutions need no copy.
         read, layout = convolved(self.first, plane.permute(0, 3, 1, 2), layout)

@@ -136,8 +136,10 @@ def array_of(raw: Any, what: str, axes: str, frames: bool) -> np.ndarray:
 
 def from_pillow(raw: Any) -> np.ndarray | None:
     """A picture of pillow as (H, W, 3) from 0 to 1; None: it is none."""
-    image, ops = pillow()
-    return _rgb(ops.exif_transpose(raw)) if isinstance(raw, image.Image) else None
+    _, ops = pillow()
+    from PIL.Image import Image as Loaded
+
+    return _rgb(ops.exif_transpose(raw)) if isinstance(raw, Loaded) else None
 
 
 def png(array: np.ndarray) -> bytes:
