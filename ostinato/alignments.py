@@ -31,6 +31,7 @@ class Alignment:
     Args:
         name: as a recipe names it.
         target: what one target is called in a message.
+        meaning: what an output is, in words.
         continues: whether the output continues one input, which the recipe names in `of`. That input is read first,
             and its encoder must be causal: a step is read without those after it.
         labels_steps: whether each target labels a step of one input, seen with all the others. A text that is read in
@@ -41,6 +42,7 @@ class Alignment:
 
     name: str
     target: str
+    meaning: str
     continues: bool = False
     labels_steps: bool = False
     windows: bool = False
@@ -136,11 +138,11 @@ class Alignment:
             )
 
 
-summary = Alignment("summary", "answer")
-each = Alignment("each", "label", labels_steps=True)
-next = Alignment("next", "symbol", continues=True, streams=True)
-free = Alignment("free", "symbol")
-ahead = Alignment("ahead", "value", continues=True, windows=True)
+summary = Alignment("summary", "answer", "one answer for the whole row")
+each = Alignment("each", "label", "a label for each step", labels_steps=True)
+next = Alignment("next", "symbol", "what follows, step by step", continues=True, streams=True)
+free = Alignment("free", "symbol", "a sequence of its own")
+ahead = Alignment("ahead", "value", "the next steps of a series", continues=True, windows=True)
 
 ALIGNMENTS = {alignment.name: alignment for alignment in (summary, each, next, free, ahead)}
 

@@ -360,9 +360,9 @@ def evaluate(
     if is_own and loaded[0].folder is not None and bundles.has_weights(loaded[0].folder):
         _keep(loaded[0], report)
         if report.confusion:
-            from ostinato.probes.run_pictures import confusions
+            from ostinato.probes.run_pictures import confusions, write
 
-            say(f"pictures: {', '.join(map(str, confusions(loaded[0], report)))}")
+            say(f"pictures: {', '.join(map(str, write(loaded[0], confusions(report))))}")
     return report
 
 
@@ -400,12 +400,58 @@ def errors(
     return report
 
 
+def report(
+    run: OneRun,
+    output: Path | None = None,
+    *,
+    examples: Sequence[str] = (),
+    split: str | None = None,
+    data: Any = None,
+    by: str | None = None,
+    roots: Sequence[Path] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
+) -> dict[str, Any]:
+    """Writes all that is known of a run as one HTML page; `file` and `bytes`.
+
+    Args:
+        run: that was trained.
+        output: the file; None: report.html in its folder.
+        examples: texts to look into beside those that are chosen.
+        split: valid or test; test by default where there is one.
+        data: other rows with the same columns.
+        by: a column of the data, each value of which is measured by itself too.
+        roots: folders of data sets.
+        device: to compute on, where the run is loaded.
+        say: receives notes.
+
+    Errors:
+        ConfigError: the run knows no such split or is in memory alone; it reads no single text.
+        DataError: the rows are not there, or the file cannot be written.
+    """
+    from ostinato.reporting.run_report import run_report
+
+    (loaded,) = loaded_runs(run, device, say)
+    if output is None and loaded.folder is None:
+        raise ConfigError("report: a model that is in memory alone has no folder; give the file as output")
+    output = output or Path(loaded.folder) / "report.html"
+    split = row_sources.default_split(loaded, split, data)
+    kept = loaded.bundle.metrics.get(split, {})
+    if data is None and by is None and "baselines" in kept:
+        measured = Report.from_json(kept)
+    else:
+        measured = evaluate(loaded, split=split, data=data, by=by, roots=roots, say=say)
+    html = run_report(loaded, measured, curve_of(loaded), data=data, examples=examples, roots=roots, say=say)
+    files.write(output, html)
+    return {"file": str(output), "bytes": len(html.encode())}
+
+
 def probe(
     source: OneRun | Recipe,
     name: str,
     *,
     at: Literal["start", "end"] | None = None,
-    rows: int = 32,
+    rows: int | None = None,
     steps: int = 256,
     split: str | None = None,
     data: Any = None,
@@ -421,7 +467,7 @@ def probe(
         source: a run, or a recipe, whose model is looked at before training.
         name: of the probe, such as `gradients`.
         at: start: with the weights that the seed draws; end: the trained ones. By default what there is.
-        rows: how many examples are read.
+        rows: how many examples are read; None: as many as the probe needs.
         steps: the longest example that is read whole.
         split: of the examples; test by default where there is one, of a recipe valid.
         data: other rows with the same columns; of a recipe in place of its own, by split.
@@ -449,8 +495,9 @@ def probe(
         if at == "start":
             graph = run_train.initial(run.recipe, run.modalities).to(run.device)
             run = Run(run.recipe, run.bundle, run.modalities, graph)
-    examples = row_sources.of_split(run, row_sources.default_split(run, split, data), data, roots)
-    finding = put(run, examples, kind, rows=rows, steps=steps, say=say)
+    split = row_sources.default_split(run, split, data)
+    examples = row_sources.of_split(run, split, data, roots, extra=kind.columns)
+    finding = put(run, examples, kind, rows=rows or kind.rows, steps=steps, say=say)
     if picture is not None:
         finding.draw(picture)
         say(f"picture: {picture}")

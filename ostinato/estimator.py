@@ -154,9 +154,9 @@ class Model:
                     self.run = Run.load(folder, device_of(device))
                 raise Interrupted(f"{stopped}: fit(..., resume=True)") from None
         if kept:
-            from ostinato.probes.run_pictures import learning_curve
+            from ostinato.probes.run_pictures import learning_curve, write
 
-            learning_curve(self.run, api.curve_of(self.run))
+            write(self.run, learning_curve(self.run, api.curve_of(self.run)))
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:
@@ -308,6 +308,17 @@ class Model:
         """
         row_sources.refuse_columns(data, "data")
         return api.errors(self._fitted(), data=data, output=None if output is None else Path(output), say=LOG.info)
+
+    def report(self, output: Path | str | None = None, *, examples: Sequence[str] = (), by: str | None = None) -> Path:
+        """Writes all that is known of the model as one HTML page, as `ostinato report` does; its path.
+
+        Args:
+            output: the file; None: report.html in the folder of the run.
+            examples: texts to look into beside those that are chosen.
+            by: a column of the data, each value of which is measured by itself too.
+        """
+        file = None if output is None else Path(output)
+        return Path(api.report(self._fitted(), file, examples=examples, by=by, say=LOG.info)["file"])
 
     def stream(
         self,

@@ -41,6 +41,7 @@ ORDER = (
     "run",
     "evaluation",
     "probes",
+    "reporting",
     "sweeps",
     "contracts",
     "api",

@@ -24,6 +24,7 @@ VERBS = (
     "sweep",
     "evaluate",
     "errors",
+    "report",
     "predict",
     "suggest",
     "score",

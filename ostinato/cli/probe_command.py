@@ -61,7 +61,9 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--at", type=click.Choice(["start", "end"]), help="Weights of the seed, or those that were trained.")
-@click.option("--rows", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="Examples read.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), metavar="N", help="Examples read; by default as many as the probe needs."
+)
 @click.option("--steps", type=click.IntRange(min=1), default=256, show_default=True, metavar="N", help="The longest.")
 @click.option("--split", type=click.Choice(["train", "valid", "test"]), help="test if there is one, else valid.")
 @click.option("--data", metavar="FILE", help="Other rows with the same columns.")
@@ -77,7 +79,7 @@ def _common() -> None:
 def _look(
     source: Path,
     at: str | None,
-    rows: int,
+    rows: int | None,
     steps: int,
     split: str | None,
     data: str | None,

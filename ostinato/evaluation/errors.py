@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.examples import Examples
+from ostinato.data.split import evenly
 from ostinato.data.write import plain
 from ostinato.evaluation.predictions import PREDICTED, chunks, metrics_of, outputs_that_need, usable
 from ostinato.modalities.contract import Labels
@@ -58,11 +59,13 @@ class HeldOut:
     """A held-out row.
 
     Args:
+        number: of the row in its split.
         place: of the row in the data.
         prediction: the answers to it, with its cells.
         outputs: each output that the row has.
     """
 
+    number: int
     place: str
     prediction: Prediction
     outputs: dict[str, Judged]
@@ -120,7 +123,9 @@ class ErrorReport:
             yield {**record, **judged}
 
 
-def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Sequence[Path] = ()) -> ErrorReport:
+def errors(
+    run: Run, *, split: str | None = None, data: Any = None, roots: Sequence[Path] = (), most: int | None = None
+) -> ErrorReport:
     """The held-out rows by their loss, with likely label errors.
 
     Args:
@@ -128,6 +133,7 @@ def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Seque
         split: valid or test; test by default where there is one.
         data: other rows with the same columns.
         roots: folders of data sets.
+        most: rows that are read, evenly spread; None: all.
 
     Errors:
         ConfigError: the run knows no such split.
@@ -135,7 +141,8 @@ def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Seque
     """
     split = row_sources.default_split(run, split, data)
     examples = row_sources.of_split(run, split, data, roots, whole=True)
-    rows = list(_rows(run, examples))
+    numbers = evenly(len(examples), len(examples) if most is None else most)
+    rows = list(_rows(run, examples.pick(numbers), numbers))
     for output in run.outputs:
         _find_likely(run, output, rows)
     rows.sort(key=lambda row: -max(judged.loss for judged in row.outputs.values()))
@@ -144,7 +151,7 @@ def errors(run: Run, *, split: str | None = None, data: Any = None, roots: Seque
     return ErrorReport(split, rows, notes, similar)
 
 
-def _rows(run: Run, examples: Examples) -> Iterator[HeldOut]:
+def _rows(run: Run, examples: Examples, all_numbers: np.ndarray) -> Iterator[HeldOut]:
     answered = outputs_that_need(PREDICTED, {output: metrics_of(run, output) for output in run.outputs})
     columns = [f"inputs.{name}" for name in run.inputs]
     again = recipe_columns.second_readings(run.recipe.settings)
@@ -165,7 +172,7 @@ def _rows(run: Run, examples: Examples) -> Iterator[HeldOut]:
             if outputs:
                 inputs = {place.partition(".")[2]: row[place] for place in columns if place not in again}
                 prediction = Prediction(inputs, by_output, cells=cells.get(number, {}))
-                yield HeldOut(examples.place(number), prediction, outputs)
+                yield HeldOut(int(all_numbers[number]), examples.place(number), prediction, outputs)
 
 
 def _place(examples: Examples, numbers: Sequence[int], row: int) -> str:

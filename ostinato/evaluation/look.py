@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ostinato.errors import ConfigError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.preprocessing.leaks import COPIED, share_given
@@ -93,7 +95,11 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) 
     if wrong := next((name for name in asked if name not in names), None):
         raise ConfigError(f"--out {wrong}: there is no column '{wrong}'{nearest(wrong, names)}")
     labels = asked or names[-1:] * (len(names) > 1)
-    columns = {name: _column(seen.cells[name], seen.held(name)) for name in names}
+    columns = {}
+    for name in names:
+        held = seen.held(name)
+        kind = str(kind_of(None, held).settings) if held else "empty"
+        columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
     notes = [*seen.notes, *_repeated(seen), *label_notes(seen, labels)]
     for name in names:
         if name not in labels and is_id(seen.held(name)):
@@ -152,14 +158,18 @@ def _repeated(seen: infer.Look) -> list[str]:
     ]
 
 
-def _column(cells: Sequence[Any], held: Sequence[Any]) -> ColumnLook:
-    missing = len(cells) - len(held)
-    if not held:
-        return ColumnLook("empty", missing, 0)
-    sizes = sorted(len(cell) for cell in held if isinstance(cell, (str, list, tuple)))
+def column_look(kind: str, held: Sequence[Any], *, missing: int) -> ColumnLook:
+    """What a column shows.
+
+    Args:
+        kind: its type.
+        held: its cells, without those that are missing.
+        missing: how many are.
+    """
+    sizes = sorted(len(cell) for cell in held if isinstance(cell, (str, list, tuple, np.ndarray)))
     texts = (cell for cell in held if isinstance(cell, str))
     letters = [letter for letter in "".join(texts)[:SCRIPT_LETTERS] if letter.isalpha()]
     scripts = Counter(unicodedata.name(letter, "UNKNOWN").split()[0].title() for letter in letters)
     named = [script for script, count in scripts.most_common() if count >= SCRIPT_SHARE * len(letters)]
     lengths = [sizes[0], int(statistics.median(sizes)), sizes[-1]] if sizes else []
-    return ColumnLook(str(kind_of(None, held).settings), missing, len(set(map(repr, held))), lengths, named)
+    return ColumnLook(kind, missing, len(set(map(repr, held))), lengths, named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -103,7 +103,14 @@ def _confusion_rows(output: str, matrix: Confusion) -> list[Sequence[str]]:
 
 def html_of(report: Report) -> str:
     """Every metric beside the baselines', then the tables that the text has too, for a notebook."""
-    rows = [("output", "metric", "value", "95 % interval", "baseline")]
+    notes = [f"{report.examples:,} examples of {report.split}", *report.notes]
+    return "".join([*map(html_table, tables_of(report).values()), *(f"<p>{escape(note)}</p>" for note in notes)])
+
+
+def tables_of(report: Report) -> dict[str, list[Sequence[str]]]:
+    """By their names every metric beside the baselines', the labels of each output and its confusion matrix; the
+    first row of each names its columns."""
+    rows: list[Sequence[str]] = [("output", "metric", "value", "95 % interval", "baseline")]
     for output, metrics in report.outputs.items():
         systems = {"": metrics, **report.baselines.get(output, {})}
         rows += [
@@ -112,19 +119,20 @@ def html_of(report: Report) -> str:
             for name, own in systems.items()
             if key in own
         ]
-    tables = [rows, *(_label_rows(output, labels) for output, labels in report.labels.items())]
-    tables += [
-        _confusion_rows(output, matrix)
+    tables = {"metrics": rows}
+    tables |= {f"labels of {output}": _label_rows(output, labels) for output, labels in report.labels.items()}
+    return tables | {
+        f"confusion matrix of {output}": _confusion_rows(output, matrix)
         for output, matrix in report.confusion.items()
         if len(matrix.labels) <= SHOWN_LABELS
-    ]
-    notes = [f"{report.examples:,} examples of {report.split}", *report.notes]
-    return "".join([*map(_html_table, tables), *(f"<p>{escape(note)}</p>" for note in notes)])
+    }
 
 
-def _html_table(rows: Sequence[Sequence[str]]) -> str:
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row has the names of the columns."""
     head, *body = [
-        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) for tag, row in zip(chain(["th"], repeat("td")), rows)
+        "".join(f"<{tag}>{escape(cell)}</{tag.split()[0]}>" for cell in row)
+        for tag, row in zip(chain(['th scope="col"'], repeat("td")), rows)
     ]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
 
@@ -163,10 +171,17 @@ def _spread(spread: Spread) -> str:
 
 def _group_lines(report: Report, every: bool) -> list[str]:
     """For each output and metric a table of the groups, the worst first."""
+    lines = []
+    for rows, groups in group_tables(report, every):
+        lines += ["", *_aligned(rows), *_rest(groups, "groups")]
+    return [*lines, *(report.by.notes if report.by else ())]
+
+
+def group_tables(report: Report, every: bool) -> Iterator[tuple[list[Sequence[str]], int]]:
+    """For each output and metric a table of the groups, the worst first, and how many groups there are."""
     by = report.by
     if by is None:
-        return []
-    lines = []
+        return
     for output, metrics in report.outputs.items():
         for key in metrics if every else [report.main.get(output, next(iter(metrics), ""))]:
             known = {
@@ -178,5 +193,4 @@ def _group_lines(report: Report, every: bool) -> list[str]:
             falling = worst is not None and known[worst].value == max(measured.value for measured in known.values())
             order = sorted(known, key=lambda name: -known[name].value if falling else known[name].value)
             cells = [(name, f"{by.groups[name].examples:,}", _value(known[name])) for name in order[:SHOWN_ROWS]]
-            lines += ["", *_aligned([(by.column, "rows", f"{output} {key}"), *cells]), *_rest(len(known), "groups")]
-    return [*lines, *by.notes]
+            yield [(by.column, "rows", f"{output} {key}"), *cells], len(known)

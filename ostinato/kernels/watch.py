@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -32,14 +32,25 @@ class Shown(NamedTuple):
     reverse: bool | None
 
 
-class Watch:
-    """What was shown since it began, from the input up."""
+Change = Callable[[Any, Tensor, Layout], Tensor]
+"""From who embeds an input, the vectors (N, E) and the layout of its steps to what is read in their place."""
 
-    def __init__(self) -> None:
+
+class Watch:
+    """What was shown since it began, from the input up.
+
+    Args:
+        change: of embedded inputs; None: they stay as they are.
+    """
+
+    def __init__(self, change: Change | None = None) -> None:
         self.shown: list[Shown] = []
+        self._change = change
 
     def show(self, by: Any, values: Tensor, layout: Layout, is_input: bool) -> Tensor:
         """The vectors (N, S) of a layer, to go on with in their place."""
+        if is_input and self._change is not None:
+            values = self._change(by, values, layout)
         return values + self._zeros(by, values, values.shape[1], layout, is_input, None)
 
     def show_states(
@@ -73,12 +84,12 @@ def watching() -> Watch | None:
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
-    """Watches what is computed inside a `with`.
+def watched(change: Change | None = None) -> Iterator[Watch]:
+    """Watches what is computed inside a `with`, and changes embedded inputs there.
 
     Recurrences show their states where the reference kernel computes them (`dispatch.forced`).
     """
-    token = _watch.set(watch := Watch())
+    token = _watch.set(watch := Watch(change))
     try:
         yield watch
     finally:

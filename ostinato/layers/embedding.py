@@ -177,6 +177,10 @@ class Embedding(nn.Module):
     def forward(self, steps: Steps) -> Steps:
         return steps.with_values(shown(self, self._embedded(steps.values), steps.layout, is_input=True))
 
+    def blank(self) -> Tensor:
+        """(E,) a step that tells nothing: the embedding of zeros for numbers, else the zero vector."""
+        return self.one.new_zeros(self.size) if self.numbered else self.learnt.bias
+
     def _embedded(self, values: Tensor) -> Tensor:
         if not self.numbered:
             return self.learnt((values.nan_to_num() if self.may_miss else values).to(self.one.dtype))

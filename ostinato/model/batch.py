@@ -51,5 +51,12 @@ class Batch:
         )
         return Batch(inputs, targets, present, self.pieces)
 
+    def select(self, rows: Tensor) -> Batch:
+        """These rows of a batch whose rows have all inputs and outputs; a row may come several times."""
+        inputs, targets = (
+            {name: steps.select(rows) for name, steps in columns.items()} for columns in (self.inputs, self.targets)
+        )
+        return Batch(inputs, targets)
+
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())).layout)

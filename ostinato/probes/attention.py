@@ -49,7 +49,7 @@ def draw(answer: Answer, path: str | Path, title: str = "") -> Path:
         axes.set_xlabel("source")
         axes.set_ylabel("output")
         if title:
-            axes.set_title(_shown(title), fontsize=10)
+            axes.set_title(drawable(title), fontsize=10, wrap=True)
         axes.tick_params(length=0, labelsize=9)
         for side in axes.spines.values():
             side.set_visible(False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,19 +60,34 @@ def probe(run: Run, examples: Examples, kind: Probe, *, rows: int, steps: int, s
     """
     if len(run.members) > 1:
         say(f"note: the first of {len(run.members)} members is probed")
+    # Where most examples are too long, some that are not are found among more of them.
+    some = examples.pick(evenly(len(examples), MORE * rows))
+    return kind.look(subject_of(run, some, rows=rows, steps=steps, columns=kind.columns, say=say))
+
+
+def subject_of(
+    run: Run,
+    examples: Examples,
+    *,
+    rows: int,
+    steps: int,
+    columns: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Subject:
+    """A copy of a model, some of these examples and their cells in further columns; the rest as of `probe`."""
     graph = copy.deepcopy(run.graph).eval().requires_grad_(False)
     aligned = {name: alignments.of(settings) for name, settings in run.outputs.items()}
-    return kind.look(Subject(graph, _batch(run, examples, rows, steps, say), aligned, run.modalities))
+    batch, numbers = _batch(run, examples, rows, steps, say)
+    cells = {name: examples.pick(numbers).column(name) for name in columns}
+    return Subject(graph, batch, aligned, run.modalities, cells)
 
 
-def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[str], None]) -> Batch:
+def _batch(run: Run, some: Examples, rows: int, steps: int, say: Callable[[str], None]) -> tuple[Batch, list[int]]:
     places = [place for place, _ in recipe_columns.places(run.recipe.settings)]
     cut = {f"inputs.{of}" for of in run.graph.continues.values()} | {f"outputs.{name}" for name in run.graph.continues}
     if any(alignments.of(settings).windows for settings in run.outputs.values()):
         cut = set()
-    # Where most examples are too long, some that are not are found among more of them.
-    some = examples.pick(evenly(len(examples), MORE * rows))
-    whole: list[dict[str, np.ndarray]] = []
+    whole: list[tuple[int, dict[str, np.ndarray]]] = []
     long = 0
     for number, row in enumerate(some.raw()):
         if any(row[place] is None for place in places):
@@ -81,11 +96,11 @@ def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[s
         if any(len(part) > steps for place, part in encoded.items() if place not in cut):
             long += 1
         else:
-            whole.append(encoded)
+            whole.append((number, encoded))
     if not whole:
         why = f"all of {long:,} have more than {steps} steps; raise --steps" if long else "none has all columns"
-        raise DataError(f"{examples.where}: no example can be probed: {why}")
-    chosen = [whole[at] for at in evenly(len(whole), rows)]
+        raise DataError(f"{some.where}: no example can be probed: {why}")
+    numbers, chosen = zip(*(whole[at] for at in evenly(len(whole), rows)))
     shortened = sum(any(len(part) > steps for part in encoded.values()) for encoded in chosen)
     if shortened:
         say(f"note: {shortened:,} of {len(chosen):,} examples are read up to their step {steps} (--steps)")
@@ -96,4 +111,4 @@ def _batch(run: Run, examples: Examples, rows: int, steps: int, say: Callable[[s
         side, _, name = place.partition(".")
         column = [encoded[place][:steps] for encoded in chosen]
         sides[side][name] = gathered(column, range(len(chosen)), run.device)
-    return Batch(sides["inputs"], sides["outputs"])
+    return Batch(sides["inputs"], sides["outputs"]), list(numbers)

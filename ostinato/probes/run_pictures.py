@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ LETTERS = 24
 """Of a label on an axis."""
 PAST = 2
 """Horizons of the past that are drawn before a forecast."""
+Drawing = Callable[[Path], None]
+"""Writes a picture, in the format of the path's ending."""
 TRAINED, HELD_OUT, TRUTH = "tab:gray", "tab:blue", "black"
 
 
@@ -49,35 +52,49 @@ def draw(
     Errors:
         DataError: a picture cannot be written.
     """
-    paths = [*learning_curve(run, curve), *confusions(run, report)]
-    for output, known in predictions.outputs.items():
-        if alignments.of(run.outputs[output]).windows and known.predicted is not None:
-            paths.append(_path(run, f"forecast_{output}"))
-            _forecasts(paths[-1], run, output, known, predictions.numbers[output], examples)
+    drawings = {**learning_curve(run, curve), **confusions(report), **forecasts(run, predictions, examples)}
+    return write(run, drawings)
+
+
+def write(run: Run, drawings: Mapping[str, Drawing]) -> list[Path]:
+    """Writes pictures into the run folder; their paths."""
+    paths = []
+    for name, drawing in drawings.items():
+        plain = re.sub(r"[^\w.-]+", "_", name)
+        paths.append(Path(run.folder or ".") / f"{plain}.png")
+        drawing(paths[-1])
     return paths
 
 
-def learning_curve(run: Run, curve: Curve | None) -> list[Path]:
-    """Writes the losses and main metrics by epoch into the run folder, where several were validated; the picture's
-    path."""
+def learning_curve(run: Run, curve: Curve | None) -> dict[str, Drawing]:
+    """The losses and main metrics by epoch, where several were validated."""
     if curve is None or len(curve.validated()) < 2:
-        return []
-    path = _path(run, "learning_curve")
-    _learning_curve(path, curve, _shown(run))
-    return [path]
+        return {}
+    return {"learning_curve": partial(_learning_curve, curve=curve, shown=_shown(run))}
 
 
-def confusions(run: Run, report: Report) -> list[Path]:
-    """Writes the confusion matrices of a report into the run folder; their paths."""
-    paths = {output: _path(run, f"confusion_{output}") for output in report.confusion}
-    for output, path in paths.items():
-        _confusion(path, output, report.confusion[output], report)
-    return list(paths.values())
+def confusions(report: Report) -> dict[str, Drawing]:
+    """The confusion matrices of a report."""
+    return {
+        f"confusion_{output}": partial(_confusion, output=output, matrix=matrix, report=report)
+        for output, matrix in report.confusion.items()
+    }
 
 
-def _path(run: Run, name: str) -> Path:
-    plain = re.sub(r"[^\w.-]+", "_", name)
-    return Path(run.folder or ".") / f"{plain}.png"
+def forecasts(run: Run, predictions: SplitPredictions, examples: Examples) -> dict[str, Drawing]:
+    """The worst, the median and the best forecast of each output that is one."""
+    return {
+        f"forecast_{output}": partial(
+            _forecasts,
+            run=run,
+            output=output,
+            known=known,
+            numbers=predictions.numbers[output],
+            examples=examples,
+        )
+        for output, known in predictions.outputs.items()
+        if alignments.of(run.outputs[output]).windows and known.predicted is not None
+    }
 
 
 def _finish(axes: Axes, title: str, across: str, up: str) -> None:

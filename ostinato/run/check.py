@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.kernels import dispatch
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe.read import Recipe
+from ostinato.run.flops import flops
 from ostinato.run.transfer import transfer_of
 
 
@@ -23,7 +23,7 @@ class Check:
         parameters: their number by part of the model.
         kernels: what computes the recurrences of each part.
         update_steps: real steps of the first update.
-        update_flops: multiplications and additions of its products, forward and backward, as torch counts them.
+        update_flops: multiplications and additions of its products, forward and backward (`flops`).
         look_ahead: of each input the steps to wait for before the first answer; None: the whole input.
         chosen: path, value and reason of each setting chosen from the data.
         notes: what was noticed in the data.
@@ -70,16 +70,17 @@ def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> 
 
 def _update_cost(prepared: Prepared, graph: Graph) -> tuple[int, int]:
     """Real steps of the first update, and the multiplications and additions of its products."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     training, examples = prepared.recipe.settings.training, prepared.splits["train"]
-    steps, carried = 0, ()
+    batches = [examples.fetch(part) for part in examples.batches(training).epoch(0)[: training.accumulate]]
+    steps = sum(
+        column.layout.total for batch in batches for column in (*batch.inputs.values(), *batch.targets.values())
+    )
     graph.train()
-    # The counter sees torch's products only: the native kernel computes the same ones unseen.
-    with FlopCounterMode(display=False) as counter, dispatch.forced("reference"):
-        for part in examples.batches(training).epoch(0)[: training.accumulate]:
-            batch = examples.fetch(part)
+
+    def update() -> None:
+        carried = ()
+        for batch in batches:
             losses, carried = (graph.losses(batch), ()) if batch.pieces is None else graph.losses_from(batch, carried)
             sum(loss.total for loss in losses.values()).backward()
-            steps += sum(column.layout.total for column in (*batch.inputs.values(), *batch.targets.values()))
-    return steps, counter.get_total_flops()
+
+    return steps, flops(update)

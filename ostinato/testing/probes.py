@@ -22,7 +22,7 @@ from ostinato.recipe import read as recipe_read
 from ostinato.testing._tools import Check, Member, all_checks, same
 
 Make = Callable[[], Probe]
-TRIED: dict[str, Any] = {"exact": (64,), "text": ("abc",)}
+TRIED: dict[str, Any] = {"exact": (64,), "text": ("abc",), "by": ("group",), "column": ("group",)}
 TEXTS = ("abcde", "ed", "aabbccddee", "eca")
 
 
@@ -47,7 +47,8 @@ def subject_of(encoder: Mapping[str, Any], texts: Sequence[str] = TEXTS) -> Subj
     torch.manual_seed(0)
     graph = Graph(settings.inputs, settings.outputs, modalities).eval().requires_grad_(False)
     batch = Batch({"text": columns["inputs.text"]}, {"follows": columns["outputs.follows"]})
-    return Subject(graph, batch, {name: alignments.of(output) for name, output in settings.outputs.items()}, modalities)
+    aligned = {name: alignments.of(output) for name, output in settings.outputs.items()}
+    return Subject(graph, batch, aligned, modalities, {"group": ["odd" if len(text) % 2 else "even" for text in texts]})
 
 
 def it_changes_nothing(make: Make) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ostinato.errors import ConfigError
 from ostinato.layers.transformer import SelfAttention
-from ostinato.model.batch import Batch
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
@@ -117,7 +116,7 @@ class AttentionMaps(Probe):
                 ends.callback(hook.remove)
             # Example by example, so that the packed place of a step is its place in the example.
             for row in range(len(next(iter(subject.batch.inputs.values())).layout) if layers else 0):
-                subject.graph.losses(_row(subject.batch, row))
+                subject.graph.losses(subject.batch.select(torch.tensor([row])))
         heads: list[AttentionHead] = []
         for place in dict.fromkeys(places[layer] for layer in layers):
             own = [recorded[layer] for layer in layers if places[layer] == place and recorded[layer]]
@@ -143,15 +142,6 @@ class AttentionMaps(Probe):
             AttentionHead(place, layer, head + 1, *(float(mean[head]) for mean in means), first[:, head].tolist())
             for head in range(first.shape[1])
         ]
-
-
-def _row(batch: Batch, row: int) -> Batch:
-    """One example alone."""
-    rows = torch.tensor([row])
-    inputs, targets = (
-        {name: steps.select(rows) for name, steps in side.items()} for side in (batch.inputs, batch.targets)
-    )
-    return Batch(inputs, targets)
 
 
 def _recording(maps: list[np.ndarray]) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ostinato.alignments import Alignment
 from ostinato.modalities.contract import Modality
@@ -24,12 +24,14 @@ class Subject:
         batch: examples that have all inputs and outputs.
         alignments: of each output.
         modalities: of each input (`inputs.NAME`) and output (`outputs.NAME`).
+        columns: what the examples have in the columns of the table that the probe asks for.
     """
 
     graph: Graph
     batch: Batch
     alignments: Mapping[str, Alignment]
     modalities: Mapping[str, Modality]
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 class Finding(ABC):
@@ -62,6 +64,11 @@ class Probe(ABC):
 
     Settings are the keyword-only parameters of the constructor; the command `probe` has an option for each.
     """
+
+    rows: ClassVar[int] = 32
+    """How many examples it reads where nobody says."""
+    columns: Sequence[str] = ()
+    """Columns of the table that it asks for beside those that the model reads."""
 
     @abstractmethod
     def look(self, subject: Subject) -> Finding:

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders.contract import Encoded, Encoder
+from ostinato.encoders.contract import Encoder
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Head, Predictor
 from ostinato.kernels import dispatch
 from ostinato.kernels.watch import Shown, watched
 from ostinato.model.graph import Graph
+from ostinato.probes.kinds._losses import losses_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
 from ostinato.registry import Count, Share
-from ostinato.steps import Layout, Steps
+from ostinato.steps import Layout
 
 LOW, HIGH = 0.1, 0.9
 """The quantiles beside the median."""
@@ -217,7 +217,7 @@ class Gradients(Probe):
         graph, batch = subject.graph, subject.batch
         for output, head in graph.heads.items():
             with watched() as watch:
-                loss, layout = _losses(head, graph.read(output, batch.inputs), batch.targets[output])
+                loss, layout = losses_of(head, graph.read(output, batch.inputs), batch.targets[output])
             for place, layers in _layers(graph, watch.shown).items():
                 key = (LOSS, output, place)
                 steps = layers[0].shown.layout
@@ -301,17 +301,6 @@ class _Curve(NamedTuple):
 
     key: tuple[str, str, str, int, bool]
     norms: np.ndarray
-
-
-def _losses(head: Head, read: Sequence[Encoded], targets: Steps) -> tuple[Tensor, Layout | None]:
-    """The loss of each step and the steps' layout, or of each example and None."""
-    if isinstance(head, Predictor):
-        distribution = head.predict_distribution(read, targets)
-        return -distribution.score(targets.values), None if distribution.joint else distribution.layout
-    scored = head.score(read, targets)
-    if scored.by_step is None:
-        return -scored.log_probability, None
-    return -scored.by_step.values[:, 0], scored.by_step.layout
 
 
 def _layers(graph: Graph, shown: Sequence[Shown]) -> Mapping[str, list[_Layer]]:

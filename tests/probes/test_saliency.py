@@ -1,0 +1,116 @@
+"""Which steps an answer rests on: completeness, closed forms, occlusion by hand, and what probing leaves alone."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import ostinato
+from ostinato import api
+from ostinato.errors import ConfigError
+from ostinato.kernels.watch import watched
+from ostinato.probes.kinds._losses import losses_of
+from ostinato.probes.kinds.saliency import Saliency, _Inputs
+from ostinato.testing import laws
+from ostinato.testing.probes import TEXTS, subject_of
+
+TRANSFORMER = {"type": "transformer", "hidden_size": 8, "heads": 2, "layers": 1, "feed_forward_size": 8}
+
+
+@pytest.mark.parametrize("encoder", [{"cell": "lstm", "hidden_size": 6, "embedding_size": 4}, TRANSFORMER])
+def test_attributions_add_up_to_the_difference_of_the_outputs(encoder):
+    model = subject_of(encoder)
+    with torch.no_grad():
+        for weight in model.graph.parameters():
+            weight.mul_(2)
+    finding = Saliency().look(model)
+    scored = model.graph.heads["follows"].score(
+        model.graph.read("follows", model.batch.inputs), model.batch.targets["follows"]
+    )
+    assert len(finding.examples) == len(TEXTS)
+    for example, own in zip(finding.examples, scored.log_probability.tolist()):
+        (part,) = example.inputs
+        assert example.log_probability == pytest.approx(own, abs=1e-5)
+        assert abs(sum(part.gradients) - (own - example.without)) == pytest.approx(example.error, abs=1e-5)
+        assert example.error <= 1e-3 * max(1, abs(own - example.without))
+    assert [part.symbols for part in finding.examples[0].inputs] == [["begin", *"abcde"]]
+
+
+def test_a_tolerance_that_is_missed_takes_more_points_and_occlusion_is_by_hand():
+    model = subject_of({"cell": "gru", "hidden_size": 6, "embedding_size": 4}, ["abca", "cb"])
+    with torch.no_grad():
+        for weight in model.graph.parameters():
+            weight.mul_(4)
+    coarse, fine = Saliency(points=1, tolerance=0.9).look(model), Saliency(points=1, tolerance=1e-4).look(model)
+    assert coarse.points < fine.points
+    (part,) = fine.examples[0].inputs
+
+    def without(step):
+        def changed(by, values, layout):
+            kept = values.clone()
+            kept[step] = 0
+            return kept
+
+        with watched(changed), torch.no_grad():
+            read = model.graph.read("follows", model.batch.inputs)
+        loss, layout = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
+        return -layout.sums(loss)[0].item()
+
+    lost = [fine.examples[0].log_probability - without(step) for step in range(len(part.symbols))]
+    assert np.allclose(part.occlusion, lost, atol=1e-5)
+
+
+def test_gradients_are_those_of_captum():
+    """Of a function of one input, on the same path."""
+    captum = pytest.importorskip("captum.attr")
+    model = subject_of({"cell": "gru", "hidden_size": 6, "embedding_size": 4}, ["abca"])
+    inputs = _Inputs(model, "follows")
+    seen = []
+    inputs.log_probability(model.batch, lambda name, embedded, blank, layout: seen.append(embedded) or embedded)
+
+    def score(embedded):
+        return torch.stack([inputs.log_probability(model.batch, lambda *_, row=row: row)[0] for row in embedded])
+
+    theirs = captum.IntegratedGradients(score).attribute(seen[0][None], n_steps=32, method="gausslegendre")
+    ours = inputs.gradients(model.batch, 32)["text"].values.float()
+    assert torch.allclose(theirs[0].sum(1), ours, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Reads a series and a label, labels the steps of words and the whole."""
+    folder = tmp_path_factory.mktemp("saliency")
+    rows = [
+        {"s": [float(at % 3), 1.0, 2.0], "k": "ab"[at % 2], "w": ["x", "y"], "t": ["P", "Q"], "y": "np"[at % 2]}
+        for at in range(12)
+    ]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    encoder = {"hidden_size": 4}
+    built = ostinato.Model(
+        {"s": {"type": "series", "encoder": encoder}, "k": "category", "w": {"type": "tokens", "encoder": encoder}},
+        {"y": {"type": "category", "reads": ["s", "k"]}, "t": {"type": "tags", "reads": ["w"], "head": "crf"}},
+        data={"train": str(folder / "train.jsonl")},
+        training={"epochs": 1},
+    )
+    return built.fit(folder=folder / "run", device="cpu")
+
+
+def test_series_labels_and_tags_are_explained(model, tmp_path):
+    finding = api.probe(model.run, "saliency", picture=tmp_path / "picture.svg", rows=1)
+    whole, tags = finding.examples
+    assert [(part.output, part.input, len(part.symbols)) for part in whole.inputs] == [("y", "s", 3), ("y", "k", 1)]
+    assert [(part.output, part.symbols) for part in tags.inputs] == [("t", ["x", "y"])]
+    for example in finding.examples:
+        change = example.log_probability - example.without
+        assert sum(sum(part.gradients) for part in example.inputs) == pytest.approx(change, abs=1e-3)
+    assert "rests most on" in (tmp_path / "picture.svg").read_text()
+
+
+def test_its_laws_hold_and_what_reads_no_steps_is_refused():
+    laws.run("probes", "saliency", tried={"tolerance": [1e-7], "points": [3]})
+    plain = {"type": "text", "tokenizer": "char", "encoder": {"type": "ngrams"}}
+    built = ostinato.Model({"x": plain}, {"y": "category"}, training={"epochs": 1})
+    built.fit([{"x": "ab" * (1 + at % 2), "y": "uv"[at % 2]} for at in range(12)], device="cpu")
+    with pytest.raises(ConfigError, match="no input of this model is embedded"):
+        api.probe(built.run, "saliency", split="valid", data=[{"x": "ab", "y": "u"}])
