@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato import alignments
 from ostinato.data.examples import Examples
+from ostinato.data.split import evenly
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation.errors import ErrorReport, HeldOut
@@ -19,7 +20,7 @@ from ostinato.evaluation.report import Report
 from ostinato.evaluation.report_text import SHOWN_LABELS, group_tables, tables_of
 from ostinato.evaluation.verdict import verdict
 from ostinato.probes import attention, run_pictures
-from ostinato.probes.kinds.contract import Subject
+from ostinato.probes.kinds.contract import Probe, Subject
 from ostinato.probes.probe import made, subject_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.registry import names, summaries
@@ -33,6 +34,8 @@ from ostinato.training.curve import Curve
 
 MOST_ROWS = 1000
 """Held-out rows whose errors are shown."""
+MOST_PROBED = 256
+"""Held-out rows that are read by probes of many."""
 WORST, CHOSEN, STEPS, MOST_STEPS = 12, 6, 64, 4096
 """Rows of the highest loss that are shown; examples that are looked into; the longest of these, and of windows."""
 LETTERS = 300
@@ -80,7 +83,7 @@ def run_report(
         Section("By length and group", [*_by_length(run, rows, held_out), *_by_group(report)]),
         Section("Worst errors", _worst(held_out)),
         Section("Examples", _examples(run, inside)),
-        Section("Inside", list(_inside(run, inside, say))),
+        Section("Inside", list(_inside(run, rows, inside, say))),
         Section("Cost", [table("costs", cost_rows(subject.graph, subject.batch, curve))]),
         Section("Recipe", [preformatted(run.recipe.yaml().splitlines())]),
     ]
@@ -230,15 +233,17 @@ def _examples(run: Run, chosen: Examples) -> list[str]:
 
 def _subject(run: Run, chosen: Examples) -> Subject:
     longest = STEPS if chosen.windows is None else MOST_STEPS
-    return subject_of(run, chosen, rows=len(chosen), steps=longest, say=lambda _: None)
+    return subject_of(run, chosen, rows=len(chosen), steps=longest)
 
 
-def _inside(run: Run, chosen: Examples, say: Callable[[str], None]) -> Iterator[str]:
-    """What each probe sees of the model while it reads these examples."""
+def _inside(run: Run, rows: Examples, chosen: Examples, say: Callable[[str], None]) -> Iterator[str]:
+    """What each probe sees of the model while it reads the chosen examples, or many where it needs these."""
     unseen: list[str] = []
     for name in names("probes"):
         try:
-            finding = made(name, {}).look(_subject(run, chosen))
+            kind = made(name, {})
+            few = kind.rows <= Probe.rows
+            finding = kind.look(_subject(run, chosen if few else rows.pick(evenly(len(rows), MOST_PROBED))))
         except (ConfigError, DataError) as why:
             unseen.append(str(why))
             continue

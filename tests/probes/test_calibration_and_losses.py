@@ -59,16 +59,16 @@ def test_the_error_of_a_model_is_that_of_its_probabilities(run, tmp_path):
 
 def test_a_temperature_is_found_that_was_put_in():
     random = np.random.default_rng(0)
-    scores = random.normal(size=(20_000, 3))
+    scores = random.normal(size=(4_000, 3))
     right = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    labels = (random.random((20_000, 1)) > right.cumsum(1)).sum(1)
+    labels = (random.random((4_000, 1)) > right.cumsum(1)).sum(1)
     sharper = right**2 / (right**2).sum(1, keepdims=True)
-    assert _temperature(sharper, labels) == pytest.approx(2, rel=0.05)
-    rows = np.arange(20_000)
+    assert _temperature(sharper, labels) == pytest.approx(2, rel=0.1)
+    rows = np.arange(4_000)
     known = Calibration()._calibrated("y", sharper, labels, rows)
-    assert known.ece > 0.1 > 0.02 > known.scaled and known.low > 0.1
+    assert known.ece > 0.1 > 0.05 > known.scaled and known.low > 0.1
     exact = Calibration()._calibrated("y", right, labels, rows)
-    assert exact.ece < 0.02 and exact.temperature == pytest.approx(1, rel=0.05)
+    assert exact.ece < 0.05 and exact.temperature == pytest.approx(1, rel=0.1)
 
 
 def test_losses_divide_as_their_sums_by_hand(run):

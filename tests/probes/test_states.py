@@ -45,7 +45,7 @@ def test_what_is_in_the_state_is_read_there_and_noise_is_not(model):
     assert seen.value == 1 > seen.baseline and seen.examples == 30
     _, noise = States(column="noise").look(model).reads
     assert noise.measure == "R2" and noise.value < 0.3, (noise, length, seen)
-    assert "reads the length in the state (R2" in finding.title
+    assert "reads the seen in the state (share right 1.00" in finding.title
 
 
 def test_contexts_are_those_that_drive_a_unit(model):

@@ -22,7 +22,7 @@ from ostinato.probes.pictures import drawable, picture
 from ostinato.registry import Count, Share
 from ostinato.steps import Layout, Steps
 
-MOST_POINTS = 2048
+MOST_POINTS = 256
 MOST_STEPS = 16_384
 """Steps of examples that each lack one of theirs, computed at once."""
 DRAWN, LETTERS, TOP = 8, 14, 3
