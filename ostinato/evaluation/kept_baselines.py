@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_arrays
 
 from ostinato.evaluation.label_baseline import LabelBaseline
 from ostinato.files import write
+from ostinato.preprocessing.tables import seed_of_rows
 from ostinato.run.bundle import BASELINES
 from ostinato.run.run import Run
 
@@ -85,6 +86,7 @@ def key_of(run: Run, digest: str | None, limits: Mapping[str, int]) -> str:
         importlib.metadata.version("scikit-learn"),
         digest,
         settings.training.seed,
+        seed_of_rows(settings),
         settings.data.fraction,
         settings.data.valid is None,
         run.recipe.plain()["inputs"],

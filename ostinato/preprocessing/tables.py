@@ -43,8 +43,7 @@ class TableSplits(Splits):
         num_rows = train.num_rows
         self.aside = source_of(settings, "valid", data) is None
         if self.aside:
-            seed = settings.training.seed
-            self.all_rows, valid_rows = set_aside(num_rows, seed=seed)
+            self.all_rows, valid_rows = set_aside(num_rows, seed=seed_of_rows(settings))
             self.tables, self.notes = (
                 {"train": train, "valid": train},
                 [f"no valid split given: {len(valid_rows):,} of {num_rows:,} rows set aside by seed for validation"],
@@ -162,7 +161,12 @@ def columns_of(recipe: Settings) -> dict[str, str]:
 def kept(recipe: Settings, rows: np.ndarray) -> np.ndarray:
     """Of the training rows those that are trained on: all, or the share that `data.fraction` keeps."""
     fraction = recipe.data.fraction
-    return share_of(rows, fraction, seed=recipe.training.seed) if fraction < 1 else rows
+    return share_of(rows, fraction, seed=seed_of_rows(recipe)) if fraction < 1 else rows
+
+
+def seed_of_rows(recipe: Settings) -> int:
+    """What rows are set aside and kept by."""
+    return recipe.training.seed if recipe.data.seed is None else recipe.data.seed
 
 
 def _characters(table: Table, columns: Mapping[str, str], rows: np.ndarray) -> dict[str, int]:

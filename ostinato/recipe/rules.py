@@ -69,6 +69,10 @@ def check(recipe: Settings) -> Iterator[Message]:
             "keeps a share of the rows, and here they are windows of series; leave it out, or give fewer or shorter"
             " series",
         )
+    if recipe.data.seed is not None and (
+        alignments.forecasts(recipe) or (recipe.data.valid is not None and recipe.data.fraction == 1)
+    ):
+        yield "data.seed", "draws rows that are set aside or kept, and here none are; leave it out"
     for place, _ in recipe_columns.places(recipe):
         name = place.partition(".")[2]
         if not can_be_name(name):

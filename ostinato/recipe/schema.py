@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from ostinato.model.columns import input_settings, output_settings
 from ostinato.recipe.migrate import VERSION
-from ostinato.registry import Count, Room, Settings, component, derive, names, open_slots
+from ostinato.registry import Count, Room, Settings, Whole, component, derive, names, open_slots
 
 Source = str | list[str] | dict[str, str | list[str]]
 """A file, several files one after the other, or one text file per column; of these several too."""
@@ -48,6 +48,8 @@ class Data(Settings):
 
     Args:
         fraction: the share of the training rows that is kept, drawn by seed; a smaller share is part of a larger one.
+        seed: what the rows set aside for validation, and the share that is kept, are drawn by; training.seed by
+            default. With one data.seed, runs of several training seeds have the same rows.
         time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
         series: of several series: the column that names the one to which a row belongs.
         split: of series: where valid and test begin.
@@ -67,6 +69,7 @@ class Data(Settings):
     test: Source | None = None
     file: Source | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: Whole | None = None
     time: str | None = None
     series: str | None = None
     split: Ends | None = None

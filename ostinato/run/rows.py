@@ -27,7 +27,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
-from ostinato.preprocessing.tables import columns_of, kept
+from ostinato.preprocessing.tables import columns_of, kept, seed_of_rows
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.entities import read_in_words
 from ostinato.run.predict import Answer
@@ -102,7 +102,7 @@ def of_split(
     every = whole and (is_frame(source) or not isinstance(source, (str, Path)) or is_table(str(source)))
     opened = partial(open_table, source, base=base, data_root=roots, where=where, dialect=_dialect(run))
     table = opened(columns=None if every else wanted)
-    rows = set_aside(table.num_rows, seed=settings.training.seed)[split == "valid"] if aside else None
+    rows = set_aside(table.num_rows, seed=seed_of_rows(settings))[split == "valid"] if aside else None
     if split == "train" and data is None and settings.data.fraction < 1:
         rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)
     return RowExamples(table, columns, run.modalities, rows=rows, alternatives=alternatives)
@@ -192,7 +192,7 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
     for other in others:
         if _held_out(other, split) != held_out:
             seeded = not forecasts(run.recipe.settings)
-            by, way = ("training.seed", "data.valid named") if seeded else ("data.split", "the same data.split")
+            by, way = ("training.seed", "data.valid named, or one data.seed") if seeded else ("data.split", "the same data.split")
             unspoilt = " or --split test" if run.recipe.settings.data.test is not None and split == "valid" else ""
             raise ConfigError(
                 f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows"
@@ -207,7 +207,7 @@ def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
     if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
         return None
     if not forecasts(settings):
-        return ("seed", settings.training.seed, known["train"]["digest"]) if split == "valid" else None
+        return ("seed", seed_of_rows(settings), known["train"]["digest"]) if split == "valid" else None
     ends = settings.data.split.plain() if settings.data.split else {}
     horizon = next(iter(settings.outputs.values())).horizon
     return ("time", ends, None if ends.get(split) else horizon, known["train"]["digest"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -24,7 +26,7 @@ from ostinato.run import bundle as bundles
 from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.run.train import ANOTHER, MARGIN, START_SECONDS, Budget, Session
-from ostinato.sweeps.portfolio import DEFAULT, Candidate, candidates
+from ostinato.sweeps.portfolio import COUNTED, DEFAULT, ROWS_SEED, SEED, Candidate, candidates, changed, reseeded
 from ostinato.sweeps.selection import Figures, Voting, select
 from ostinato.training.checkpoints import restore_model
 from ostinato.training.task import Listeners, Outcome
@@ -36,13 +38,15 @@ class Size(NamedTuple):
     Args:
         candidates: beside the default run.
         times: so many times what the default run takes, where no minutes are given.
+        seeds: the most other seeds of them that are trained in the time that is left.
     """
 
     candidates: int
     times: int
+    seeds: int
 
 
-SIZES = {2: Size(3, 3), 3: Size(6, 5), 4: Size(10, 8), 5: Size(16, 12)}
+SIZES = {2: Size(3, 3, 2), 3: Size(6, 5, 4), 4: Size(10, 8, 6), 5: Size(16, 12, 8)}
 RUNGS = (0.25, 0.5)
 """Shares of a candidate's epochs after which the worse half of those that go on is stopped."""
 SAVED = 0.5
@@ -51,6 +55,8 @@ MOST_PROPOSED = 3
 """So many times the candidates are proposed: some cannot be trained, as their first look at the data shows."""
 EVALUATIONS = 2
 """Several members are evaluated for longer than one."""
+LEAST_RAN = 0.5
+"""Candidates are expected to be trained for the share of their epochs that the default run was, at least this one."""
 TRAINED, NO_TIME = "trained", "no time for an epoch"
 
 
@@ -67,6 +73,7 @@ class Trial:
         minutes: of training.
         stopped: `trained`, when it was stopped, or why it was not begun.
         weight: its share of the answers.
+        of: the candidate that it is another seed of; empty where it is none.
     """
 
     candidate: str
@@ -77,6 +84,7 @@ class Trial:
     minutes: float = 0.0
     stopped: str = ""
     weight: float = 0.0
+    of: str = ""
 
 
 @dataclass
@@ -88,8 +96,11 @@ class Portfolio:
         minutes: the time of all.
         monitor: what candidates are compared by.
         seconds: what is left for candidates that are not begun yet; None before the default run is trained.
+        reserved: the seconds kept for what follows training.
         trials: the default run first.
         stopped: the candidates stopped at each rung so far.
+        further: what got the time that these and early stopping left, in turn.
+        spent: whether there is nothing more that this time is enough for.
         default, chosen: what is known of the default run, and of what was chosen, on the validation split.
     """
 
@@ -97,8 +108,11 @@ class Portfolio:
     minutes: float = 0.0
     monitor: str = "loss"
     seconds: float | None = None
+    reserved: float = 0.0
     trials: list[Trial] = field(default_factory=list)
     stopped: list[list[str]] = field(default_factory=list)
+    further: list[str] = field(default_factory=list)
+    spent: bool = False
     default: dict[str, float] = field(default_factory=dict)
     chosen: dict[str, float] = field(default_factory=dict)
 
@@ -164,7 +178,8 @@ def train(
     """Trains the default run, then candidates, and keeps what is best on the validation split as one run.
 
     The default run is trained as without effort. Candidates get the rest of the time, and half of those that are not
-    finished stop at each of RUNGS. All decisions of the clock are kept before anything depends on them, so that a run
+    finished stop at each of RUNGS. The time that is left then is for the best of those that were stopped, and for other
+    seeds of the best ones. All decisions of the clock are kept before anything depends on them, so that a run
     that was killed ends with the same members.
 
     Args:
@@ -183,11 +198,13 @@ def train(
         return Run.load(folder, device)
     work = _Work(recipe, folder, portfolio, device, roots, data, listeners, time.monotonic())
     default = work.default(minutes)
-    others = work.begun(default, candidates(recipe, default.run.recipe, MOST_PROPOSED * SIZES[effort].candidates))
-    if not others:
+    others = work.begun(candidates(recipe, default.run.recipe, MOST_PROPOSED * SIZES[effort].candidates))
+    sessions = {DEFAULT: default, **others}
+    work.halve(others)
+    work.spend(sessions)
+    if len(sessions) == 1:
         listeners.notes(f"note: the default run alone is trained: {work.why_alone()}")
-    finished = {DEFAULT: default, **work.halved(others)}
-    work.choose(finished)
+    work.choose(sessions)
     return Run.load(folder, device)
 
 
@@ -223,12 +240,30 @@ class _Work:
     data: Mapping[str, Any]
     listeners: Listeners
     started: float
+    ran: float = 1.0
+    """The share of its epochs that the default run was trained for."""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    """Of each candidate, as far as it was trained."""
+    lead: Session | None = None
+    """Of the default run."""
 
-    def begin(self, name: str, recipe: Recipe, budget: Budget, costs: run_train.Costs) -> Session:
-        """A candidate in its folder, as it began before where it did."""
+    def left(self) -> float:
+        """The seconds that are left for training."""
+        trained = 60 * sum(trial.minutes for trial in self.portfolio.trials)
+        spent = START_SECONDS + max(trained, time.monotonic() - self.started)
+        return MARGIN * 60 * self.portfolio.minutes - spent - self.portfolio.reserved
+
+    def begin(
+        self, name: str, recipe: Recipe, budget: Budget | None = None, costs: run_train.Costs | None = None
+    ) -> Session:
+        """A candidate in its folder, as it began before where it did.
+
+        Errors:
+            ConfigError, DataError: it cannot be trained, or its answers cannot be compared with the default run's.
+        """
         folder, known = self.folder / bundles.MEMBERS / name, self.trial(name) is not None
         listeners = self.listeners if name == DEFAULT else Listeners(progress=self.listeners.progress)
-        return run_train.begin(
+        session = run_train.begin(
             recipe,
             folder,
             resume=known and bundles.exists(folder),
@@ -241,6 +276,9 @@ class _Work:
             budget=None if known else budget,
             costs=costs,
         )
+        self.lead = self.lead or session
+        refuse_unlike([self.lead.run.member(), session.run.member()])
+        return session
 
     def trial(self, name: str) -> Trial | None:
         return next((trial for trial in self.portfolio.trials if trial.candidate == name), None)
@@ -272,14 +310,16 @@ class _Work:
         portfolio.monitor = session.run.recipe.settings.training.monitor
         if self.trial(DEFAULT) is None:
             self.add(Trial(DEFAULT, {}, session.run.recipe.settings.training.epochs))
-        self.finish(DEFAULT, session, self.train(DEFAULT, session, 1.0))
+        self.train(DEFAULT, session, 1.0)
+        planned = session.run.recipe.settings.training.epochs
+        self.ran = min(1.0, max(LEAST_RAN, self.outcomes[DEFAULT].epochs / planned))
         if portfolio.seconds is None:
-            now = time.monotonic() - self.started + START_SECONDS
-            portfolio.seconds = MARGIN * 60 * portfolio.minutes - now - EVALUATIONS * evaluation
+            portfolio.reserved = EVALUATIONS * evaluation
+            portfolio.seconds = self.left()
             portfolio.keep(self.folder)
         return session
 
-    def begun(self, default: Session, listed: Sequence[Candidate]) -> dict[str, Session]:
+    def begun(self, listed: Sequence[Candidate]) -> dict[str, Session]:
         """The candidates that there is time for, each with a share of what is left; their answers can be compared with
         those of the default run."""
         sessions: dict[str, Session] = {}
@@ -298,7 +338,7 @@ class _Work:
                 nonlocal planned
                 pace = replace(pace, evaluation_seconds=0.0)
                 left = self.portfolio.seconds or 0.0
-                cost, share = needed(recipe, pace), min(left, left / SAVED / waiting)
+                cost, share = self.ran * needed(recipe, pace), min(left, left / SAVED / waiting)
                 if pace.updates * pace.update_seconds > share:
                     raise _TooLong
                 planned = min(cost, share)
@@ -309,11 +349,10 @@ class _Work:
                 if known is None and (self.portfolio.seconds or 0.0) <= 0:
                     raise _TooLong
                 session = self.begin(candidate.name, candidate.recipe, Budget(seconds, 1.0), validation_costs)
-                refuse_unlike([default.run.member(), session.run.member()])
             except _TooLong:
                 trial.stopped = NO_TIME
             except (ConfigError, DataError) as why:
-                trial.stopped = f"cannot be trained: {str(why).splitlines()[0]}"
+                trial.stopped = _refused(why)
             else:
                 sessions[candidate.name] = session
                 trial.epochs = session.run.recipe.settings.training.epochs
@@ -331,68 +370,120 @@ class _Work:
             return "the recipe gives all that its members could vary"
         return f"{'; '.join(refused)}; more --minutes give more candidates"
 
-    def halved(self, sessions: dict[str, Session]) -> dict[str, Session]:
-        """Those that were trained to their end; the worse half of the others stops at each rung."""
-        finished: dict[str, Session] = {}
+    def halve(self, sessions: Mapping[str, Session]) -> None:
+        """Trains the candidates to each rung, where the worse half of those that are not finished stops, and the others
+        to their end."""
         left = dict(sessions)
-        for rung, share in enumerate((*RUNGS, 1.0)):
-            outcomes = {}
+        for rung, share in enumerate(RUNGS):
             for name, session in left.items():
-                outcomes[name] = self.train(name, session, share)
-                left[name] = replace(session, resume=True)
-            for name, outcome in outcomes.items():
-                if outcome.ended is not None:
-                    finished[name] = left[name]
-                    self.finish(name, session=left[name], outcome=outcome)
-            if share == 1.0:
-                break
+                self.train(name, session, share)
             if rung == len(self.portfolio.stopped):
-                self.portfolio.stopped.append(self.worse_half(outcomes))
+                self.portfolio.stopped.append(self.worse_half([*left]))
                 self.portfolio.keep(self.folder)
-            for name in self.portfolio.stopped[rung]:
-                self.stop(name, left[name], outcomes[name])
-            gone = {*self.portfolio.stopped[rung], *finished}
-            left = {name: session for name, session in left.items() if name not in gone}
-        return finished
+            left = {
+                name: session
+                for name, session in left.items()
+                if self.outcomes[name].ended is None and name not in self.portfolio.stopped[rung]
+            }
+        for name, session in left.items():
+            self.train(name, session, 1.0)
 
-    def worse_half(self, outcomes: Mapping[str, Outcome]) -> list[str]:
-        """Of the candidates at a rung those of the worse half that are not finished."""
-        ranked = sorted(outcomes, key=partial(self.cost, outcomes))
-        return [name for name in ranked[math.ceil(len(ranked) / 2) :] if outcomes[name].ended is None]
+    def worse_half(self, names: Sequence[str]) -> list[str]:
+        """Of the candidates at a rung those of the worse half that are not finished, and those that there is no time
+        for."""
+        ranked, left, stopped = sorted(names, key=self.cost), self.left(), []
+        for place, name in enumerate(ranked):
+            if self.outcomes[name].ended is None:
+                left -= self.seconds_to_end(name)
+                if left < 0 or place >= math.ceil(len(ranked) / 2):
+                    stopped.append(name)
+        return stopped
 
-    def cost(self, outcomes: Mapping[str, Outcome], name: str) -> float:
-        value = outcomes[name].best.get(self.portfolio.monitor, math.inf)
+    def spend(self, sessions: dict[str, Session]) -> None:
+        """Trains what was stopped to its end, the best first, then other seeds of the best, while there is time."""
+        portfolio = self.portfolio
+        for place in itertools.count():
+            if place == len(portfolio.further) and not portfolio.spent:
+                name = self.next(sessions)
+                portfolio.further += [name] if name is not None else []
+                portfolio.spent = name is None
+                portfolio.keep(self.folder)
+            if place == len(portfolio.further):
+                return
+            name = portfolio.further[place]
+            if name not in sessions:
+                trial = self.trial(name)
+                changes = {path: trial.changes[path] for path in (SEED, ROWS_SEED) if path in trial.changes}
+                try:
+                    sessions[name] = self.begin(name, changed(sessions[trial.of].run.recipe, changes))
+                except (ConfigError, DataError) as why:
+                    trial.stopped = _refused(why)
+                    continue
+            self.train(name, sessions[name], 1.0)
+
+    def next(self, sessions: Mapping[str, Session]) -> str | None:
+        """What there is time for: a candidate that was stopped, or another seed of one of the better half, whose trial
+        begins here; None where there is no time for any."""
+        left, ranked = self.left(), sorted(sessions, key=self.cost)
+        for name in ranked:
+            if self.outcomes[name].ended is None and self.seconds_to_end(name) <= left:
+                return name
+        trials = {name: self.trial(name) for name in ranked}
+        seeds = Counter(trial.of for trial in self.portfolio.trials if trial.of)
+        drawn = [name for name in ranked if not trials[name].of and name != COUNTED and self.outcomes[name].updates]
+        better = drawn[: math.ceil(len(drawn) / 2)]
+        if self.recipe.gives(SEED) or not better or seeds.total() == SIZES[self.portfolio.effort].seeds:
+            return None
+        original = min(better, key=seeds.__getitem__)
+        if 60 * trials[original].minutes > left:
+            return None
+        settings = sessions[original].run.recipe.settings
+        changes = reseeded(settings, settings.training.seed + 1 + seeds[original])
+        name = f"{original}_seed-{changes[SEED]}"
+        self.add(Trial(name, {**trials[original].changes, **changes}, settings.training.epochs, of=original))
+        return name
+
+    def seconds_to_end(self, name: str) -> float:
+        """What the epochs take that a candidate is still expected to be trained for."""
+        trial, done = self.trial(name), self.outcomes[name].epochs
+        return 60 * trial.minutes / max(1, done) * max(1.0, self.ran * trial.epochs - done)
+
+    def cost(self, name: str) -> float:
+        """What training monitors, lower for the better."""
+        value = self.outcomes[name].best.get(self.portfolio.monitor, math.inf)
         higher = monitorable(self.recipe.settings)[self.portfolio.monitor]
         return (-value if higher else value) if math.isfinite(value) else math.inf
 
-    def train(self, name: str, session: Session, share: float) -> Outcome:
+    def train(self, name: str, session: Session, share: float) -> None:
         """Trains to this share of the epochs, or to the end where that was reached before."""
         epochs = session.run.recipe.settings.training.epochs
         until = None if share == 1.0 else math.ceil(share * epochs)
         if name != DEFAULT:
             self.listeners.notes(f"candidate {name}: to epoch {until or epochs} of {epochs}")
-        outcome = run_train.trained(session, until)
+        resume = session.resume or name in self.outcomes
+        outcome = self.outcomes[name] = run_train.trained(replace(session, resume=resume), until)
         trial = self.trial(name)
         trial.validation = outcome.best.get(self.portfolio.monitor)
         trial.minutes = outcome.seconds / 60
-        return outcome
+        if outcome.ended is not None:
+            self.finish(name, session)
 
-    def finish(self, name: str, session: Session, outcome: Outcome) -> None:
-        """Writes the weights of a candidate that was trained to its end."""
-        run = session.run
+    def finish(self, name: str, session: Session) -> None:
+        """Writes the weights of a candidate that is trained no further."""
+        run, outcome, trial = session.run, self.outcomes[name], self.trial(name)
         if (run.folder / bundles.WEIGHTS).is_file():
             restore_model(run.graph, bundles.load_weights(run.folder), run.folder)
         else:
             run_train.finish(session, outcome)
-        self.trial(name).stopped = TRAINED
+        stopped = f"stopped after epoch {outcome.epochs} of {trial.epochs}"
+        trial.stopped = TRAINED if outcome.ended is not None else stopped
         self.portfolio.keep(self.folder)
-
-    def stop(self, name: str, session: Session, outcome: Outcome) -> None:
-        training = session.run.recipe.settings.training
-        self.trial(name).stopped = f"stopped after epoch {outcome.epochs} of {training.epochs}"
 
     def choose(self, sessions: Mapping[str, Session]) -> None:
         """Keeps what is best on the validation split: the run folder of the whole, and those of its members."""
+        for name, session in sessions.items():
+            if self.outcomes[name].ended is None:
+                self.finish(name, session)
         runs = {name: session.run for name, session in sessions.items()}
         voting = Voting(runs, {name: session.valid for name, session in sessions.items()})
         selection = select(voting, self.portfolio.monitor)
@@ -413,6 +504,11 @@ class _Work:
             if path.name not in selection.counts:
                 shutil.rmtree(path)
         self.listeners.notes(self.portfolio.summary())
+
+
+def _refused(why: Exception) -> str:
+    """Why a candidate was not begun."""
+    return f"cannot be trained: {str(why).splitlines()[0]}"
 
 
 def _shown(figures: Figures) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ostinato import alignments
 from ostinato.alignments import forecasts
 from ostinato.errors import ConfigError
+from ostinato.preprocessing.tables import seed_of_rows
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.paths import set_path
 from ostinato.recipe.read import Recipe, check
@@ -18,8 +19,7 @@ from ostinato.registry import Settings, component, room_of
 from ostinato.sweeps.sweep import word_of
 
 DEFAULT, COUNTED = "default", "counted"
-SEED = "training.seed"
-MOST_SEEDS = 8
+SEED, ROWS_SEED = "training.seed", "data.seed"
 
 Changes = Mapping[str, Any]
 """Settings by path."""
@@ -42,8 +42,8 @@ class Candidate(NamedTuple):
 def candidates(recipe: Recipe, default: Recipe, most: int) -> list[Candidate]:
     """Up to so many recipes beside the default one, the most promising first.
 
-    First what only counts; then in turn the variants of each modality, encoder, head and optimizer, and other seeds
-    where they set no other rows aside; then two of all these at a time. What the recipe gives is not varied, nor the
+    First what only counts; then in turn the variants of each modality, encoder, head and optimizer; then two of all
+    these at a time. What the recipe gives is not varied, nor the
     symbols of answers, so that all can be compared and averaged.
 
     Args:
@@ -83,6 +83,12 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
     for path, value in changes.items():
         set_path(plain, path, deepcopy(value), recipe.settings)
     return replace(recipe, settings=check(plain, recipe.origin, to_train=True), given=plain, reasons={})
+
+
+def reseeded(settings: Settings, seed: int) -> dict[str, Any]:
+    """The changes to another seed, for which the same rows are set aside and kept."""
+    drawn = not forecasts(settings) and (settings.data.valid is None or settings.data.fraction < 1)
+    return {SEED: seed, **({ROWS_SEED: seed_of_rows(settings)} if drawn else {})}
 
 
 def _with_readings(recipe: Recipe, default: Recipe) -> Recipe:
@@ -127,10 +133,6 @@ def _alone(recipe: Recipe, default: Recipe) -> Iterator[dict[str, Any]]:
             if room == "modalities" and (place in continued or place.startswith("outputs.")):
                 legal = legal and proposal.keys() <= {"encoder", "head"}
             changes |= {path: value for path, value in at.items() if legal and not recipe.gives(path)}
-    named = recipe.settings.data
-    if (named.valid is not None or forecasts(recipe.settings)) and not recipe.gives(SEED):
-        first = recipe.settings.training.seed + 1
-        by_member["training", SEED] = [{SEED: seed} for seed in range(first, first + MOST_SEEDS)]
     for in_turn in itertools.zip_longest(*by_member.values(), fillvalue={}):
         yield from (changes for changes in in_turn if changes)
 

@@ -30,6 +30,8 @@ ROUNDS, BAGS = 10, 10
 GENERATED_ROUNDS, GENERATED_BAGS = 4, 1
 """Members are added so many times to each of so many bags; where answers are generated each trial computes all symbols
 anew."""
+LIBRARY, GENERATED_LIBRARY = 16, 6
+"""So many runs are tried as members, those of the least loss."""
 PRIOR = 5
 """So many examples, or blocks of neighbours in time, weigh as much as equal shares: what fewer of them choose is
 chance."""
@@ -164,7 +166,7 @@ class Voting:
 
 def select(voting: Voting, monitor: str) -> Selection:
     """The ensemble of runs that is best on the validation split, if it is there no worse than the first run, the
-    default; else the best run of which that holds.
+    default; else its average with the default, or the best run, if that holds of them.
 
         E[0] = the run of least loss
         E[k] = E[k - 1] and the run that makes its loss least, which may be in it already
@@ -182,6 +184,9 @@ def select(voting: Voting, monitor: str) -> Selection:
     """
     names, higher = [*voting.runs], monitorable(voting.lead.recipe.settings)
     rounds, bags = (GENERATED_ROUNDS, GENERATED_BAGS) if voting.generated else (ROUNDS, BAGS)
+    alone = {name: voting.figures([name]) for name in names}
+    default, library = alone[names[0]], GENERATED_LIBRARY if voting.generated else LIBRARY
+    names = [names[0], *sorted(names[1:], key=_by(alone, "loss", higher))[: library - 1]]
     draw, blocks = np.random.default_rng(0), -(-len(voting.rows) // voting.block)
     shares = Counter(dict.fromkeys(names, PRIOR / (PRIOR + blocks) / len(names)))
     for bag in range(bags):
@@ -192,14 +197,12 @@ def select(voting: Voting, monitor: str) -> Selection:
             shares[name] += blocks / (PRIOR + blocks) * count / len(best) / bags
     counts = {name: round(COUNTS * share) for name, share in shares.most_common()}
     together = [name for name, count in counts.items() for _ in range(count)]
-    default = voting.figures(names[:1])
-    figures = {}
     # What has no average, such as a point and quantiles, answers alone.
     with suppress(ConfigError):
-        figures = voting.figures(together)
-    if figures and _is_no_worse(figures, default, monitor, higher):
-        return Selection(_reduced(counts), figures, default)
-    alone = {name: voting.figures([name]) for name in names}
+        for ensemble in (together, [*together, *names[:1] * len(together)]):
+            figures = voting.figures(ensemble)
+            if _is_no_worse(figures, default, monitor, higher):
+                return Selection(_reduced(Counter(ensemble)), figures, default)
     good = [name for name in names if name == names[0] or _is_no_worse(alone[name], default, monitor, higher)]
     best_alone = min(good, key=_by(alone, monitor, higher))
     return Selection({best_alone: 1}, alone[best_alone], default)

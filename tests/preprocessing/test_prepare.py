@@ -53,6 +53,21 @@ def test_a_smaller_fraction_is_part_of_a_larger_one_and_valid_stays_the_same():
         recipe(0)
 
 
+def test_runs_of_one_data_seed_set_the_same_rows_aside_and_keep_the_same_ones():
+    def drawn(**seeds):
+        made = from_arguments(
+            {"x": "text"}, {"y": "category"}, data={"fraction": 0.5, "seed": seeds.get("data")}, training=seeds["own"]
+        )
+        splits = preprocessing_prepare.prepare(made, data={"train": rows(2)}).splits
+        return splits["valid"].rows.tolist(), splits["train"].rows.tolist()
+
+    assert drawn(own={"seed": 2}, data=1) == drawn(own={"seed": 1}) != drawn(own={"seed": 2})
+    for data in ({"train": "a.tsv", "valid": "b.tsv"}, {"split": {"valid": 8}, "time": "t"}):
+        columns = ({"x": "text"}, {"y": "category"}) if "train" in data else ({"x": "series"}, {"y": {"of": "x"}})
+        with pytest.raises(ConfigError, match="data.seed: draws rows that are set aside or kept, and here none are"):
+            from_arguments(*columns, data={**data, "seed": 1})
+
+
 def test_windows_of_series_have_no_fraction():
     plain = {"load": "series"}, {"ahead": {"of": "load", "horizon": 3}}
     from_arguments(*plain)

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import time
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.sweeps import effort, portfolio
 from ostinato.training.loop import Training
-from ostinato.training.task import Interrupted
+from ostinato.training.task import Interrupted, Listeners, Outcome
 
 WORDS = {"good": "up", "fine": "up", "nice": "up", "bad": "down", "poor": "down", "sad": "down"}
 
@@ -25,6 +26,7 @@ WORDS = {"good": "up", "fine": "up", "nice": "up", "bad": "down", "poor": "down"
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(effort.SIZES, 2, FEW)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -45,6 +47,7 @@ def recipe(given=(), training=()):
     )
 
 
+FEW = effort.SIZES[2]._replace(seeds=1)
 DATA = {"train": rows(48), "valid": rows(24, 1)}
 
 
@@ -67,6 +70,7 @@ def whole(tmp_path_factory):
     """A folder of effort 2, and what is kept of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTINATO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setitem(effort.SIZES, 2, FEW)
         folder = tmp_path_factory.mktemp("effort") / "run"
         return folder, *fit(folder)
 
@@ -83,11 +87,8 @@ def settled(kept):
 
 def test_the_best_candidates_are_kept_as_one_run_that_is_no_worse_than_the_default(whole):
     folder, run, kept, notes = whole
-    names = [trial.candidate for trial in kept.trials]
+    names = [trial.candidate for trial in kept.trials if not trial.of]
     assert names[0] == "default" and "counted" in names and len(names) == 1 + effort.SIZES[2].candidates
-    stopped = [trial for trial in kept.trials if trial.stopped.startswith("stopped after epoch ")]
-    assert stopped and all(trial.weight == 0 and trial.minutes > 0 for trial in stopped)
-    assert {trial.stopped for trial in kept.trials if trial.weight} == {"trained"}
     assert sum(trial.weight for trial in kept.trials) == pytest.approx(1)
     assert kept.chosen["loss"] <= kept.default["loss"] and kept.chosen["mood.accuracy"] >= kept.default["mood.accuracy"]
     assert {path.name for path in (folder / "members").iterdir()} == {
@@ -116,7 +117,7 @@ def test_the_default_run_is_trained_as_without_effort(tmp_path):
     assert kept.trials[0].validation == pytest.approx(min(losses[0]))
 
 
-@pytest.mark.parametrize("calls", [1, 3, 5])
+@pytest.mark.parametrize("calls", [1, 3, 9])
 def test_a_run_that_was_stopped_is_continued_and_ends_with_the_same_members(whole, tmp_path, monkeypatch, calls):
     _, uninterrupted, kept, _ = whole
     trained, left = run_train.trained, calls
@@ -144,7 +145,7 @@ def test_a_run_that_was_stopped_is_continued_and_ends_with_the_same_members(whol
 def test_minutes_that_are_too_few_train_the_default_alone_and_say_so(tmp_path, monkeypatch):
     measured = Training.seconds_of_update
     monkeypatch.setattr(Training, "seconds_of_update", lambda *given: measured(*given) * 0 + 30.0)
-    run, kept, notes = fit(tmp_path / "run", minutes=1, given={"encoder": {"cell": "rnn"}})
+    run, kept, notes = fit(tmp_path / "run", minutes=0.05, given={"encoder": {"cell": "rnn"}})
     assert run.bundle.members == {"default": 1}
     assert {trial.stopped for trial in kept.trials[1:]} == {"no time for an epoch"}
     assert any("the default run alone is trained" in note and "more --minutes" in note for note in notes)
@@ -247,11 +248,49 @@ def test_each_candidate_differs_and_its_folder_too():
     assert len({*plain, json.dumps(recipe().plain(), sort_keys=True)}) == len(plain) + 1
 
 
-def test_other_seeds_are_tried_only_where_they_set_no_other_rows_aside():
+def test_time_that_is_left_is_spent_on_what_was_stopped_then_on_other_seeds(whole):
+    _, run, kept, _ = whole
+    stopped = [name for names in kept.stopped for name in names]
+    seeds = [trial for trial in kept.trials if trial.of]
+    assert kept.spent and stopped and kept.further == [*stopped, *(trial.candidate for trial in seeds)]
+    assert {trial.stopped for trial in kept.trials} == {"trained"}
+    assert len({(trial.of, trial.changes["training.seed"]) for trial in seeds}) == FEW.seeds
+    assert all(trial.changes["data.seed"] == 1 and trial.of != "counted" for trial in seeds)
+    assert all(member.recipe.settings.data.seed in (None, 1) for member in run.members)
+
+
+def test_candidates_that_there_is_no_time_for_stay_stopped_and_are_tried_as_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(effort._Work, "left", lambda work: 0.0 if work.portfolio.stopped else 600.0)
+    _, kept, _ = fit(tmp_path / "run")
+    stopped = [trial for trial in kept.trials if trial.stopped == "stopped after epoch 2 of 4"]
+    assert stopped and kept.spent and not kept.further and all(trial.metrics for trial in stopped)
+
+
+def test_half_of_the_candidates_are_stopped_and_fewer_are_trained_on_where_the_time_is_short(tmp_path):
+    trials = [effort.Trial(name, {}, 8, minutes=1.0) for name in ("a", "b", "c", "done")]
+    kept = effort.Portfolio(3, minutes=10.0, trials=trials)
+    work = effort._Work(recipe(), tmp_path, kept, "cpu", (), {}, Listeners(), time.monotonic())
+    for loss, (name, ended) in enumerate({"a": None, "b": None, "c": None, "done": "epochs"}.items()):
+        work.outcomes[name] = Outcome(ended, False, 2, 20, 60.0, 1, {"loss": float(loss)})
+    assert work.seconds_to_end("a") == 180.0
+    assert work.worse_half([*"abc", "done"]) == ["b", "c"]  # 296 s are left, a takes 180 of them
+    kept.minutes = 20.0
+    assert work.worse_half([*"abc", "done"]) == ["c"]
+    work.ran = 0.5
+    assert work.seconds_to_end("a") == 60.0  # the default run ended after half of its epochs
+    kept.minutes = 4.0
+    assert work.worse_half([*"abc", "done"]) == ["a", "b", "c"]
+
+
+def test_another_seed_sets_the_same_rows_aside():
+    def changes(**data):
+        return portfolio.reseeded(from_arguments({"x": "text"}, {"y": "category"}, data=data).settings, 7)
+
+    assert changes() == {"training.seed": 7, "data.seed": 1}
+    assert changes(seed=3)["data.seed"] == 3
+    assert changes(train="a.tsv", valid="b.tsv") == {"training.seed": 7}
+    assert changes(train="a.tsv", valid="b.tsv", fraction=0.5) == {"training.seed": 7, "data.seed": 1}
     assert not [candidate for candidate in candidates({}) if "training.seed" in candidate.changes]
-    named = from_arguments({"text": "text"}, {"mood": "category"}, data={"train": "a.tsv", "valid": "b.tsv"})
-    listed = portfolio.candidates(named, named, 20)
-    assert {2, 3} <= {candidate.changes.get("training.seed") for candidate in listed}
 
 
 def test_symbols_of_answers_are_not_varied():

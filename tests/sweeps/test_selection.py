@@ -7,7 +7,7 @@ import pytest
 
 from ostinato.errors import ConfigError
 from ostinato.recipe.read import from_arguments
-from ostinato.sweeps.selection import select
+from ostinato.sweeps.selection import LIBRARY, select
 
 SETTINGS = from_arguments({"x": "number"}, {"y": "category"}).settings
 
@@ -20,11 +20,12 @@ class Known:
 
     def __init__(self, values, accuracy=lambda members: 50.0, rows=400, block=1):
         self.values = {name: np.broadcast_to(value, rows) for name, value in values.items()}
-        self.runs, self.accuracy = dict.fromkeys(values), accuracy
+        self.runs, self.accuracy, self.tried = dict.fromkeys(values), accuracy, []
         self.rows, self.block = range(rows), block
         self.lead = SimpleNamespace(recipe=SimpleNamespace(settings=SETTINGS))
 
     def loss(self, members, weights=None):
+        self.tried.append(members)
         if "apart" in members and len({*members}) > 1:
             raise ConfigError("no average")
         return float(np.average(np.abs(np.mean([self.values[name] for name in members], 0)), weights=weights))
@@ -51,6 +52,22 @@ def test_nothing_is_kept_whose_metric_is_worse_than_the_defaults():
     alone = {"default": 50.0, "other": 60.0}
     known = Known({"default": 3.0, "other": -1.0}, lambda members: alone[members[0]] if len(members) == 1 else 40.0)
     assert select(known, "loss").counts == {"other": 1}
+
+
+def test_an_ensemble_whose_metric_is_worse_is_averaged_with_the_default():
+    def accuracy(members):
+        return 50.0 if members.count("default") * 2 >= len(members) else 49.0
+
+    selection = select(Known({"default": 3.0, "other": -1.0, "third": 9.0}, accuracy), "loss")
+    assert selection.counts == {"default": 5, "other": 3} and selection.figures["loss"] < selection.default["loss"]
+
+
+def test_the_runs_of_the_least_loss_are_tried_as_members():
+    many = {"default": 3.0, **{f"bad{number}": 99.0 for number in range(20)}, "other": -1.0}
+    known = Known(many)
+    assert select(known, "loss").counts == {"other": 3, "default": 1}
+    tried = {name for members in known.tried if len(members) > 1 for name in members}
+    assert len(tried) == LIBRARY and {"default", "other"} <= tried
 
 
 def test_nothing_is_kept_that_is_worse_in_what_training_monitors():
