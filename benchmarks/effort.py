@@ -121,7 +121,7 @@ def trained(chosen: Set, files: Files, effort: int, asked: Asked) -> tuple[Run, 
     """A run of the command line, and its seconds."""
     words = command_of(chosen, files, asked.minutes) + (["--effort", str(effort)] if effort > 1 else [])
     facts = json.dumps([state_of_package(), words[2:], files.train.read_text(encoding="utf-8"), asked.threads])
-    name = f"{chosen.name}-{effort}-{asked.minutes:g}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    name = f"{chosen.name}-{effort}-{60 * asked.minutes:.0f}s-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
     folder = asked.work / "runs" / name
     words = [sys.executable, "-m", "ostinato", *words, "--run", str(folder), "--device", "cpu", "--overwrite"]
     path = os.pathsep.join([str(Path(ostinato.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
@@ -163,7 +163,7 @@ def predicted(
     chosen: Set, files: Files, run: Run, examples: Examples, own: Predictions, asked: Asked
 ) -> tuple[Predictions, float]:
     """What a rival predicts of these examples, and its seconds."""
-    folder = asked.work / "rivals" / f"{chosen.name}-{asked.rival}-{asked.minutes:g}-{asked.part}-{asked.rows}"
+    folder = asked.work / "rivals" / f"{chosen.name}-{asked.rival}-{60 * asked.minutes:.0f}s-{asked.part}-{asked.rows}"
     order = {"minutes": asked.minutes, "threads": asked.threads, "folder": str(folder), **_task(chosen, files, own)}
     write(folder.with_suffix(".order.json"), json.dumps(order, ensure_ascii=False))
     words = [str(asked.python), str(HERE / f"_{asked.rival}_peer.py"), str(folder.with_suffix(".order.json"))]
