@@ -192,7 +192,11 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
     for other in others:
         if _held_out(other, split) != held_out:
             seeded = not forecasts(run.recipe.settings)
-            by, way = ("training.seed", "data.valid named, or one data.seed") if seeded else ("data.split", "the same data.split")
+            by, way = (
+                ("training.seed", "data.valid named, or one data.seed")
+                if seeded
+                else ("data.split", "the same data.split")
+            )
             unspoilt = " or --split test" if run.recipe.settings.data.test is not None and split == "valid" else ""
             raise ConfigError(
                 f"{split} of {run.folder} was set aside from its training data, and {other.folder} set aside other rows"
