@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -71,6 +72,10 @@ def _silent(note: str) -> None:
     """Drops a note."""
 
 
+TURN = threading.RLock()
+"""Held by a run that trains: torch draws from one generator for the whole process, so threads train in turn."""
+
+
 def _ignore(progress: Progress) -> None:
     """Drops an event."""
 
@@ -115,6 +120,8 @@ def fit(
 ) -> Run:
     """Trains the model of a recipe into a run folder; the run is also in memory, ready for the other verbs.
 
+    Calls from several threads train one after another, each to the bits that it would reach alone.
+
     Args:
         recipe: with paths of data, or without.
         folder: of the run.
@@ -138,33 +145,34 @@ def fit(
     listeners = Listeners(progress=on_event, notes=say)
     if effort != 1 and getattr(recipe.settings, "from") is not None:
         raise ConfigError("--effort tries models of other forms, which cannot start from an earlier run; leave one out")
-    if effort != 1:
-        return efforts.train(
+    with TURN:
+        if effort != 1:
+            return efforts.train(
+                recipe,
+                Path(folder),
+                effort,
+                minutes=minutes,
+                resume=resume,
+                overwrite=overwrite,
+                device=device_of(device),
+                roots=roots,
+                data=data,
+                listeners=listeners,
+            )
+        session = run_train.begin(
             recipe,
             Path(folder),
-            effort,
-            minutes=minutes,
             resume=resume,
             overwrite=overwrite,
             device=device_of(device),
             roots=roots,
             data=data,
+            validate=validate,
             listeners=listeners,
+            budget=None if minutes is None else run_train.within_minutes(minutes),
+            costs=partial(costs, roots=roots),
         )
-    session = run_train.begin(
-        recipe,
-        Path(folder),
-        resume=resume,
-        overwrite=overwrite,
-        device=device_of(device),
-        roots=roots,
-        data=data,
-        validate=validate,
-        listeners=listeners,
-        budget=None if minutes is None else run_train.within_minutes(minutes),
-        costs=partial(costs, roots=roots),
-    )
-    return run_train.finish(session, run_train.trained(session))
+        return run_train.finish(session, run_train.trained(session))
 
 
 def measure(

@@ -251,6 +251,21 @@ def test_threads_that_share_a_model_get_the_answers_that_each_would_get_alone(fi
             assert list(pool.map(lambda text: fitted.predict([text], sets=sets, seed=3), asked)) == alone
 
 
+def test_threads_that_train_reach_what_each_would_reach_alone(tmp_path):
+    table = [{"x": text, "y": "even" if len(text) % 2 == 0 else "odd"} for text in ("a", "bb", "ccc", "dddd") * 5]
+    small = {"encoder": {"type": "recurrent", "hidden_size": 4, "embedding_size": 4, "dropout": 0.5}}
+    text = {"type": "text", "tokenizer": "char", **small}
+
+    def weights(folder):
+        model = ostinato.Model({"x": text}, {"y": "category"}, training={"epochs": 2, "batch_rows": 4})
+        model.fit(table, folder=tmp_path / folder)
+        return (tmp_path / folder / "weights.safetensors").read_bytes()
+
+    alone = weights("alone")
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(weights, ["left", "right"])) == {alone}
+
+
 def test_a_frame_of_polars_holds_the_times_of_a_forecast():
     times = [numpy.datetime64("2024-01-01"), numpy.datetime64("2024-01-01T01", "h"), None]
     frame = frame_like(polars.DataFrame({"a": [1]}), {"time": times, "load": [1.0, 2.0, None]})
