@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ostinato import alignments
 from ostinato.data.read import is_data
@@ -57,7 +57,8 @@ class Recipe:
     def at(self, path: str) -> Any:
         """The plain value at `a.b.c`; of several settings together those that the user gave or that were chosen."""
         value = at_path(self.plain(), path)
-        return at_path(self.given, path) if isinstance(value, Mapping) else value
+        several = isinstance(value, Mapping) or (isinstance(value, list) and self.gives(path))
+        return at_path(self.given, path) if several else value
 
     def gives(self, path: str) -> bool:
         """Whether there is a value at `a.b.c` that the user gave or that was chosen."""
@@ -275,6 +276,8 @@ def _with_value(settings: Any, path: Sequence[str], value: Any) -> Any:
         return cls(**{name: getattr(settings, name) for name in kept})
     if not rest and isinstance(value, Mapping) and isinstance(member := getattr(settings, name), Settings):
         value = settings_class(room_of(member), value["type"]).model_validate(value)
+    elif not rest and isinstance(value, list):
+        value = TypeAdapter(type(settings).model_fields[name].annotation).validate_python(value)
     return settings.model_copy(update={name: _with_value(getattr(settings, name), rest, value) if rest else value})
 
 

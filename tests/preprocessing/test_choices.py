@@ -9,6 +9,7 @@ from ostinato import api
 from ostinato.encoders.recurrent import Recurrent
 from ostinato.errors import DataError
 from ostinato.preprocessing.prepare import prepare
+from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.read import from_arguments
 
 DRAW = random.Random(5)
@@ -193,3 +194,27 @@ def test_a_run_goes_on_with_what_was_chosen_when_it_began(tmp_path):
         run = api.fit(given, tmp_path / "run", data=data, resume=epochs > 1, device="cpu")
     assert run.recipe.settings.inputs["words"].characters
     assert api.fit(run.recipe, tmp_path / "again", data=data, device="cpu").recipe.settings == run.recipe.settings
+
+
+def spelling(texts, forms, **lemma):
+    recipe = from_arguments(
+        {"lemma": {"type": "text", **lemma}}, {"form": {"type": "text"}}, training={"epochs": 1, "batch_rows": 8}
+    )
+    rows = [{"lemma": text, "form": form} for text, form in zip(texts, forms)]
+    return prepare(recipe, data={"train": rows, "valid": rows[:5]}).recipe
+
+
+def test_single_words_are_read_and_written_letter_by_letter_and_judged_whole():
+    recipe = spelling(STEMS, [f"{stem}en" for stem in STEMS])
+    column, output = recipe.settings.inputs["lemma"], recipe.settings.outputs["form"]
+    assert (column.tokenizer.type, output.tokenizer.type) == ("char", "char")
+    assert main_metric(output) == "exact_match" and recipe.at("outputs.form.metrics")[0] == "exact_match"
+    assert recipe.reasons["inputs.lemma.tokenizer.type"] == "1.0 words each: its letters are read"
+
+
+def test_sentences_long_words_and_what_is_given_are_left_alone():
+    recipe = spelling([f"{stem} {stem}" for stem in STEMS], [stem * 30 for stem in STEMS])
+    column, output = recipe.settings.inputs["lemma"], recipe.settings.outputs["form"]
+    assert (column.tokenizer.type, output.tokenizer.type, main_metric(output)) == ("bpe", "bpe", "bleu")
+    recipe = spelling(STEMS, STEMS, tokenizer="byte")
+    assert recipe.settings.inputs["lemma"].tokenizer.type == "byte"
