@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,11 @@ PATIENCE = 0.25
 """The share of all epochs after which validation that is no better ends a run."""
 VALIDATION = 0.2
 """The most that validations may cost within given minutes, as a share of the updates."""
+ENOUGH, SHRUNK = 0.5, 0.25
+"""The share of the wanted updates that is enough, and to what share a batch shrinks at once where fewer would fit."""
+LEAST_ROWS, LEAST_WIDTH = 16, 64
+"""A batch and a layer that are chosen for few minutes are no smaller."""
+WIDTHS = "hidden_size", "embedding_size"
 FEW_EPOCHS = 4
 """Fewer epochs within given minutes may end within one of them: the rest would be a large part of the time."""
 
@@ -61,8 +66,7 @@ def duration(recipe: Recipe, updates: float) -> Chosen:
     training = recipe.settings.training
     if recipe.gives("training.epochs"):
         return _warm_up(recipe, _total(training.epochs, training.max_updates, updates), _unset)
-    heads = (component("heads", settings.head.type) for settings in recipe.settings.outputs.values())
-    wanted = GENERATED_UPDATES if any(head.generates for head in heads) else TOTAL_UPDATES
+    wanted = _wanted(recipe)
     epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted / max(1.0, updates))))
     why = f"{max(1, round(updates)):,} updates an epoch, about {wanted:,} in all"
     return {
@@ -70,6 +74,45 @@ def duration(recipe: Recipe, updates: float) -> Chosen:
         **_warm_up(recipe, _total(epochs, training.max_updates, updates), _unset),
         **_patience(recipe, epochs, training.validate_every, _unset),
     }
+
+
+def smaller(recipe: Recipe, seconds: float, pace: Pace, rows: int) -> Chosen:
+    """Smaller batches where minutes allow far fewer updates than are wanted, and layers of half the width where they
+    allow few epochs; empty where they suffice or the user gave the sizes.
+
+    In five minutes on one core, of the 6,000 words of CMUdict that validated, letters to sounds, 49 % were wrong with
+    layers of 256 and 512 and batches of 4,000 steps (377 updates), 38 % with half and a quarter of that (5,135).
+
+    Args:
+        recipe: with all that is chosen by size.
+        seconds: of training.
+        pace: of its updates.
+        rows: of the training split.
+    """
+    fit, wanted, training = seconds / pace.update_seconds, _wanted(recipe), recipe.settings.training
+    chosen: Chosen = {}
+    if fit <= 0:
+        return chosen
+    few = f"about {fit:,.0f} updates of {pace.updates:,} an epoch would fit"
+    if "training.batch_steps" in recipe.reasons and fit < ENOUGH * wanted:
+        least = training.batch_steps * LEAST_ROWS * pace.updates / max(1, rows)
+        steps = rounded(max(training.batch_steps * max(fit / wanted, SHRUNK), least))
+        if steps < training.batch_steps:
+            chosen["training.batch_steps"] = (steps, few)
+    widths = [path for path in _leaves(recipe.given) if path.rpartition(".")[2] in WIDTHS]
+    # Layers are added to each other and share weights: what is half as wide fits to nothing that was given.
+    if fit < FEW_EPOCHS * pace.updates and recipe.reasons.keys() >= set(widths):
+        sizes = {path: recipe.at(path) for path in widths}
+        if min(sizes.values(), default=0) > LEAST_WIDTH:
+            chosen |= {path: (width // 2, few) for path, width in sizes.items()}
+    return chosen
+
+
+def _leaves(plain: Any, place: str = "") -> Iterator[str]:
+    """The paths of all values in mappings."""
+    for name, value in plain.items() if isinstance(plain, Mapping) else ():
+        path = f"{place}{name}"
+        yield from _leaves(value, f"{path}.") if isinstance(value, Mapping) else (path,)
 
 
 def needed(recipe: Recipe, pace: Pace) -> float:
@@ -126,6 +169,18 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
         **_warm_up(recipe, _total(epochs, max_updates, pace.updates), _unasked),
         **_patience(recipe, epochs, every, _unasked),
     }
+
+
+def _wanted(recipe: Recipe) -> int:
+    """The updates after which such outputs stop gaining."""
+    heads = (component("heads", settings.head.type) for settings in recipe.settings.outputs.values())
+    return GENERATED_UPDATES if any(head.generates for head in heads) else TOTAL_UPDATES
+
+
+def rounded(number: float) -> int:
+    """To two leading digits: a chosen size should look chosen."""
+    step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
+    return max(1, round(number / step) * step)
 
 
 def _unset(recipe: Recipe, path: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from ostinato import alignments
 from ostinato.layers.vocabulary import COVERED, cutoffs_of
 from ostinato.model.columns import counts, encoder_owner
-from ostinato.preprocessing.duration import Chosen, duration
+from ostinato.preprocessing.duration import Chosen, duration, rounded
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
@@ -274,8 +274,3 @@ def _dropout(amount: Amount) -> tuple[float, str]:
         return 0.0, "windows of a series, whose level it blurs"
     return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1, f"{amount.rows:,} rows"
 
-
-def rounded(number: float) -> int:
-    """To two leading digits: a chosen size should look chosen."""
-    step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
-    return max(1, round(number / step) * step)

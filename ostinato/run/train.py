@@ -21,7 +21,7 @@ from ostinato.errors import ConfigError, placed
 from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.modalities.contract import Modality
 from ostinato.model.graph import Graph
-from ostinato.preprocessing.duration import Pace, within
+from ostinato.preprocessing.duration import Pace, smaller, within
 from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
 from ostinato.recipe.metrics import main_metric
@@ -51,6 +51,8 @@ START_SECONDS = 4.0
 """What a command takes before it looks at the data: Python, torch and the packages are imported."""
 MARGIN = 0.9
 """The share of given minutes that is planned with: batches differ, and other programs use the machine too."""
+SHRINKS = 3
+"""How often a model is made smaller at most."""
 MEASURED = 0.02, 5.0
 """Updates are measured for this share of given minutes, and no longer than so many seconds."""
 CALIBRATED_ROWS = 1000
@@ -162,6 +164,8 @@ def begin(
     for note in prepared.notes:
         say(f"note: {note}")
 
+    if began is None and budget is not None and transfer is None and not prepared.starts:
+        prepared = _small_enough(prepared, budget, device)
     settings = prepared.recipe.settings
     repeatable.prepare(settings.training.seed)
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
@@ -259,6 +263,32 @@ def _task(
     )
 
 
+def _small_enough(prepared: Prepared, budget: Budget, device: str) -> Prepared:
+    """The prepared data with widths and batches that learn something in the time that there is, as far as they are open."""
+    for _ in range(SHRINKS):
+        recipe = prepared.recipe
+        repeatable.prepare(recipe.settings.training.seed)
+        graph = initial(recipe, prepared.modalities).to(device)
+        if not _is_trained(graph):
+            return prepared
+        task = _task(Run(recipe, _bundle(prepared, ()), prepared.modalities, graph), prepared, device, lambda *_: {})
+        pace = _pace(recipe, task, budget)
+        left = budget.seconds(recipe, pace)
+        chosen = {} if left is None else smaller(recipe, left, pace, len(prepared.splits["train"]))
+        if not chosen:
+            return prepared
+        prepared = replace(prepared, recipe=recipe.with_chosen(chosen))
+    return prepared
+
+
+def _pace(recipe: Recipe, task: Task, budget: Budget, validation: float = 0.0, evaluation: float = 0.0) -> Pace:
+    """What training costs, by a few updates of real batches; the model is left as it was."""
+    training = recipe.settings.training
+    seconds = Training(**training.arguments()).seconds_of_update(task, budget.measured)
+    updates = -(-len(task.batches.epoch(0)) // training.accumulate)
+    return Pace(updates, seconds, validation, evaluation)
+
+
 def _within(
     prepared: Prepared, graph: Graph, budget: Budget, device: str, costs: Costs, say: Callable[[str], None]
 ) -> Prepared:
@@ -270,10 +300,8 @@ def _within(
     recipe = prepared.recipe
     run = Run(recipe, _bundle(prepared, ()), prepared.modalities, graph)
     task = _task(run, prepared, device, lambda *_: {})
-    update = Training(**recipe.settings.training.arguments()).seconds_of_update(task, budget.measured)
-    validation, evaluation = costs(run, prepared, device)
-    updates = -(-len(task.batches.epoch(0)) // recipe.settings.training.accumulate)
-    pace = Pace(updates, update, validation, evaluation)
+    pace = _pace(recipe, task, budget, *costs(run, prepared, device))
+    updates = pace.updates
     left = budget.seconds(recipe, pace)
     if left is None:
         return prepared

@@ -6,8 +6,10 @@ from ostinato.preprocessing.duration import (
     EPOCHS,
     FEW_EPOCHS,
     GENERATED_UPDATES,
+    TOTAL_UPDATES,
     Pace,
     duration,
+    smaller,
     within,
 )
 from ostinato.preprocessing.rates import LABELS_RATE, RATE, learning_rate
@@ -122,3 +124,34 @@ def test_the_rate_is_chosen_where_the_recipe_leaves_it_open(outputs, training, r
     one = from_arguments({"x": "tokens"}, outputs, training=training)
     one = one.with_chosen(duration(one, 200))
     assert one.with_chosen(learning_rate(one)).settings.training.optimizer.learning_rate == rate
+
+
+CHOSEN = {
+    "inputs.x.encoder.hidden_size": (256, ""),
+    "inputs.x.encoder.embedding_size": (256, ""),
+    "training.batch_steps": (4000, ""),
+}
+
+
+def shrunk(fit, chosen=CHOSEN, **encoder):
+    made = from_arguments({"x": {"type": "tokens", "encoder": encoder} if encoder else "tokens"}, {"y": "category"})
+    chosen = {path: value for path, value in chosen.items() if not made.gives(path)}
+    return {
+        path: value
+        for path, (value, _) in smaller(made.with_chosen(chosen), 10 * fit, Pace(100, 10.0, 0.0, 0.0), 100_000).items()
+    }
+
+
+def test_few_updates_get_smaller_batches_and_few_epochs_narrower_layers():
+    assert shrunk(TOTAL_UPDATES) == {} and shrunk(0) == {}
+    assert shrunk(0.4 * TOTAL_UPDATES) == {"training.batch_steps": 1600}
+    halves = {"inputs.x.encoder.hidden_size": 128, "inputs.x.encoder.embedding_size": 128}
+    assert shrunk(300) == {"training.batch_steps": 1000, **halves}
+    narrow = {path: (64 if "size" in path else value, "") for path, (value, _) in CHOSEN.items()}
+    assert shrunk(300, narrow) == {"training.batch_steps": 1000}
+
+
+def test_what_the_user_gave_is_no_smaller_and_neither_is_what_must_fit_to_it():
+    assert shrunk(300, hidden_size=200) == {"training.batch_steps": 1000}
+    without = {path: value for path, value in CHOSEN.items() if "batch" not in path}
+    assert "training.batch_steps" not in shrunk(300, without)
