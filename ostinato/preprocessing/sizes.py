@@ -273,4 +273,3 @@ def _dropout(amount: Amount) -> tuple[float, str]:
     if amount.distinct is not None:
         return 0.0, "windows of a series, whose level it blurs"
     return 0.3 if amount.rows < 100_000 else 0.2 if amount.rows < 1_000_000 else 0.1, f"{amount.rows:,} rows"
-
