@@ -264,7 +264,7 @@ def _task(
 
 
 def _small_enough(prepared: Prepared, budget: Budget, device: str) -> Prepared:
-    """The prepared data with widths and batches that learn something in the time that there is, as far as they are open."""
+    """The prepared data with widths and batches that learn something in the time that there is, where they are open."""
     for _ in range(SHRINKS):
         recipe = prepared.recipe
         repeatable.prepare(recipe.settings.training.seed)
