@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from ostinato import files
@@ -627,6 +628,31 @@ def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *
     records = prediction_table.records(run, predictions, probabilities=probabilities, fields=as_fields)
     count = write_table(file, records)
     return f"{file}: {count:,} row{'s' * (count != 1)}"
+
+
+def pictured(run: Run, file: Path) -> bool:
+    """Whether the answers of a run of one output can be shown in a file with this ending."""
+    endings = [run.modalities[f"outputs.{output}"].picture_ending for output in run.outputs]
+    return endings == [file.suffix.lower()]
+
+
+def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> str:
+    """Writes all answers, each after the prompt that it continues, into one picture; tells how many it shows.
+
+    Args:
+        run: of one output, for which `pictured` holds of this file.
+        predictions: as `predict` gives them.
+        file: of the picture.
+    """
+    (output,) = run.outputs
+    modality, of = run.modalities[f"outputs.{output}"], run.graph.continues.get(output)
+    shown = []
+    for prediction in predictions:
+        prompt = [] if of is None else [modality.encode(prediction.inputs[of])]
+        for answer in prediction.outputs[output]:
+            shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
+    files.write(file, modality.picture(shown))
+    return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
 
 
 def _place_after(place: Callable[[int], str], done: int, row: int) -> str:

@@ -228,6 +228,19 @@ ROWS = (
         (Shown("digits", "character_error_rate", most=4.0), Shown("digits", "exact_match")),
         "none: the strings are made here", "spoken-digit-strings",
     ),
+    _accuracy(
+        "pendigits", "digit", "digits by pen, 3,498 by writers unseen in training",
+        "97.8, nearest neighbour with k = 3 (UCI documentation)", 98.5,
+    ),
+    Row(
+        "pendigit-strings", "1,000 strings of 2 to 6 digits by pen, writers unseen in training, CTC",
+        (Shown("digits", "character_error_rate", most=3.0), Shown("digits", "exact_match")),
+        "none: the strings are made here", "pendigit-strings",
+    ),
+    Row(
+        "kanji", "500 drawings of kanji, what follows each point of the pen",
+        (Shown("rest", "log_loss"),), "none for this file", "kanji",
+    ),
     Row(
         "an4", "AN4, 130 utterances of letters, numbers and names, CTC, greedy, no language model",
         (Shown("words", "token_error_rate", most=20.0), Shown("words", "character_error_rate")),

@@ -24,7 +24,8 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; or a text (txt).",
+    help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; a text (txt); or of"
+    " drawings a picture (svg).",
 )
 @click.option("--probabilities", is_flag=True, help="In --output a column for the probability of each label.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")
@@ -123,8 +124,8 @@ def predict(
         (source,), texts = texts, ()
     if probabilities and output is None:
         raise click.UsageError("--probabilities needs --output FILE; --json has the probability of each label too")
-    if output is not None and (n_best or as_json or stream):
-        raise click.UsageError("--output writes the best answer of each row; leave out --n-best, --json and --stream")
+    if output is not None and (as_json or stream):
+        raise click.UsageError("--output writes the answers into a file; leave out --json and --stream")
     if times and (output is not None or n_best or stream):
         raise click.UsageError(
             "--times follows the best answer on standard output; leave out --output, --n-best and --stream"
@@ -137,8 +138,11 @@ def predict(
         raise click.UsageError(
             "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
         )
-    as_table = output is not None and writer_of(output, "--output") is not None
     runs = api.loaded_runs(folders, device, note)
+    as_picture = output is not None and api.pictured(runs[0], output)
+    if output is not None and n_best and not as_picture:
+        raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
+    as_table = output is not None and not as_picture and writer_of(output, "--output") is not None
     stop = [_unescaped(text) for text in stops]
     prompts = [_unescaped(text) for text in texts] if runs[0].graph.continues else list(texts)
     sets = tuple(api.sampling(runs[0], sets, temperature, top_p))
@@ -162,6 +166,9 @@ def predict(
         cells=as_table,
         say=note,
     )
+    if as_picture:
+        note(api.write_picture(runs[0], predictions, output))
+        return
     if as_table:
         note(api.write_predictions(runs[0], predictions, output, probabilities=probabilities))
         return

@@ -135,6 +135,10 @@ class Distribution(ABC):
         """(levels, N, ...) the quantiles of each number."""
         self.refuse("quantile")
 
+    def biased(self, bias: float) -> Distribution:
+        """The same at bias 0, narrower above: what is drawn of it lies closer to the likeliest."""
+        self.refuse("bias")
+
     def score(self, target: Tensor) -> Tensor:
         """(R,) what is reported of a target, higher for a better prediction: its log-probability where there is one."""
         return self.log_prob(target)

@@ -67,6 +67,10 @@ class Mixture(Numbers):
         drawn = self.components.sample(inner.unsqueeze(1))
         return self._of(drawn, component)
 
+    def biased(self, bias: float) -> Mixture:
+        scores = self.weights.log_probabilities * (1 + bias)
+        return Mixture(scores, self.components.biased(bias), self.layout)
+
     def mean_of(self, others: Sequence[Mixture]) -> Mixture:
         every = [self, *others]
         scores = torch.cat([other.weights.log_probabilities for other in every], 1)

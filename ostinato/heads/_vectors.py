@@ -35,7 +35,11 @@ class NextVector(NextHead):
 
     def prepare_input(self, steps: Steps, starts: Tensor | None = None) -> Steps:
         """With a step of zeros before the first one."""
-        return steps.prepended(self.begin, starts)
+        return steps.with_values(self.seen(steps.values)).prepended(self.begin, starts)
+
+    def seen(self, values: Tensor) -> Tensor:
+        """What of each vector is read before the next one."""
+        return values
 
     def as_others_read(self, encoded: Encoded) -> Encoded:
         return encoded if encoded.steps is None else encoded._replace(steps=encoded.steps.without_first())

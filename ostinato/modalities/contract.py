@@ -214,6 +214,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
+    picture_ending: ClassVar[str | None] = None
+    """The ending of the files that `picture` gives; None: it gives none."""
     step_seconds: float | None = None
     """How long a step lasts; None: it has no length in time."""
     examples: ClassVar[Sequence[Any]] = ()
@@ -313,6 +315,10 @@ class Modality(ABC):
         """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is
         passed on step by step is without it until the end."""
         return ""
+
+    def picture(self, raws: Sequence[Any]) -> bytes:
+        """A file that shows raw values to a person."""
+        raise NotImplementedError(f"{type(self).__name__} names no picture_ending")
 
     @abstractmethod
     def write(self, raw: Any) -> str:

@@ -13,7 +13,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
-from ostinato.registry import Count, Positive, Share, Whole
+from ostinato.registry import Count, NonNegative, Positive, Share, Whole
 from ostinato.searches._common import StopTexts, best, bounds, check_lengths, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
@@ -39,6 +39,8 @@ class Sample(Search):
         top_k: how many symbols may be drawn; all without it.
         top_p: the share of probability that may be drawn (nucleus).
         min_p: the least probability that may be drawn, as a share of the highest.
+        bias: of steps that are vectors of a mixture: how much deviations shrink, by exp(-bias), and how much the
+            likeliest components gain.
         n_best: samples per example, the most probable first; one may come twice.
         max_length: the most symbols of an answer; without it the model's own maximum holds.
         min_length: the end is not drawn before so many symbols.
@@ -46,10 +48,12 @@ class Sample(Search):
         seed: another seed gives other samples.
 
     Errors:
-        ConfigError: min_length is above max_length; temperature, top_k, top_p or min_p where steps are vectors.
+        ConfigError: min_length is above max_length; temperature, top_k, top_p or min_p where steps are vectors, a bias
+            where they are symbols.
 
     Source: top-k Fan et al., 2018, arXiv:1805.04833; top-p Holtzman et al., 2020, arXiv:1904.09751; min-p Nguyen
-    et al., 2024, arXiv:2407.01082; u by SplitMix64, Steele et al., 2014, 10.1145/2660193.2660195.
+    et al., 2024, arXiv:2407.01082; bias Graves, 2013, arXiv:1308.0850, equations 61 and 62; u by
+    SplitMix64, Steele et al., 2014, 10.1145/2660193.2660195.
     """
 
     random: ClassVar[bool] = True
@@ -62,6 +66,7 @@ class Sample(Search):
         top_k: Count | None = None,
         top_p: Share = 1.0,
         min_p: Share = 0.0,
+        bias: NonNegative = 0.0,
         n_best: Count = 1,
         max_length: Count | None = None,
         min_length: Whole = 0,
@@ -73,6 +78,7 @@ class Sample(Search):
         self.top_k = top_k
         self.top_p = top_p
         self.min_p = min_p
+        self.bias = bias
         self.n_best = n_best
         self.max_length = max_length
         self.min_length = min_length
@@ -112,8 +118,14 @@ class Sample(Search):
         def draw_value(distribution: Distribution, numbers: Tensor, step: int) -> Tensor:
             shape = (*first.shape[1:], *((distribution.draws,) if distribution.draws > 1 else ()))
             uniform = _uniforms(keys[numbers.cpu().numpy()], step, math.prod(shape))
-            return distribution.sample(torch.from_numpy(uniform).to(first.device).unflatten(1, shape))
+            narrowed = distribution.biased(self.bias) if self.bias else distribution
+            return narrowed.sample(torch.from_numpy(uniform).to(first.device).unflatten(1, shape))
 
+        if generator.num_symbols and self.bias:
+            raise ConfigError(
+                "search (sample): bias narrows densities, and a step of this output is a symbol; leave bias out, or set"
+                " temperature below 1"
+            )
         if generator.num_symbols:
             return unroll(
                 generator, state, most, least, draw_symbol, copies=self.n_best, attention=attention, first=first
