@@ -632,7 +632,7 @@ def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *
 
 def pictured(run: Run, file: Path) -> bool:
     """Whether the answers of a run of one output can be shown in a file with this ending."""
-    endings = [run.modalities[f"outputs.{output}"].picture_ending for output in run.outputs]
+    endings = [run.modalities[f"outputs.{output}"].drawn_ending for output in run.outputs]
     return endings == [file.suffix.lower()]
 
 
@@ -651,7 +651,7 @@ def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> st
         prompt = [] if of is None else [modality.encode(prediction.inputs[of])]
         for answer in prediction.outputs[output]:
             shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
-    files.write(file, modality.picture(shown))
+    files.write(file, modality.drawn(shown))
     return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
 
 

@@ -214,8 +214,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
-    picture_ending: ClassVar[str | None] = None
-    """The ending of the files that `picture` gives; None: it gives none."""
+    drawn_ending: ClassVar[str | None] = None
+    """The ending of the files that `drawn` gives; None: it gives none."""
     step_seconds: float | None = None
     """How long a step lasts; None: it has no length in time."""
     examples: ClassVar[Sequence[Any]] = ()
@@ -316,9 +316,9 @@ class Modality(ABC):
         passed on step by step is without it until the end."""
         return ""
 
-    def picture(self, raws: Sequence[Any]) -> bytes:
-        """A file that shows raw values to a person."""
-        raise NotImplementedError(f"{type(self).__name__} names no picture_ending")
+    def drawn(self, raws: Sequence[Any]) -> bytes:
+        """One file that shows raw values to a person, side by side."""
+        raise NotImplementedError(f"{type(self).__name__} names no drawn_ending")
 
     @abstractmethod
     def write(self, raw: Any) -> str:
