@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow native-test wheel results clean
+.PHONY: demo test slow native-test wheel results course docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ostinato demo
@@ -25,6 +25,12 @@ native-test:
 
 results: $(VENV)/installed
 	$(BIN)/python tools/results.py
+
+course: $(VENV)/installed
+	$(BIN)/python tools/course.py
+
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build *.egg-info

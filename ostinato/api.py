@@ -62,6 +62,7 @@ from ostinato.training.task import Listeners, Progress
 
 if TYPE_CHECKING:
     from ostinato.probes.kinds.contract import Finding
+    from ostinato.probes.pairs import PairsFinding
     from ostinato.probes.summaries import Embedding
 
 OneRun = Run | Path | str
@@ -348,6 +349,7 @@ def evaluate(
     data: Any = None,
     by: str | None = None,
     origins: int | None = None,
+    swap: Path | None = None,
     sets: Iterable[str] = (),
     roots: Sequence[Path] = (),
     device: str = "auto",
@@ -359,13 +361,22 @@ def evaluate(
     Args:
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
+        swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
     """
     loaded, sets = loaded_runs(runs, device, say), list(sets)
     search = search_of(loaded[0], sets)
     report = evaluation.evaluate(
-        loaded, split=split, data=data, by=by, origins=origins, search=search, roots=roots, say=say
+        loaded,
+        split=split,
+        data=data,
+        by=by,
+        origins=origins,
+        swap=swap,
+        search=search,
+        roots=roots,
+        say=say,
     )
-    is_own = len(loaded) == 1 and data is None and not sets and by is None and origins is None
+    is_own = len(loaded) == 1 and data is None and not sets and (by, origins, swap) == (None,) * 3
     if is_own and loaded[0].folder is not None and bundles.has_weights(loaded[0].folder):
         _keep(loaded[0], report)
         if report.confusion:
@@ -507,6 +518,37 @@ def probe(
     split = row_sources.default_split(run, split, data)
     examples = row_sources.of_split(run, split, data, roots, extra=kind.columns)
     finding = put(run, examples, kind, rows=rows or kind.rows, steps=steps, say=say)
+    if picture is not None:
+        finding.draw(picture)
+        say(f"picture: {picture}")
+    return finding
+
+
+def pairs(
+    run: OneRun,
+    file: str,
+    *,
+    picture: Path | None = None,
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
+) -> PairsFinding:
+    """Which text of each minimal pair a language model finds likelier, and how often it is the right one, by gap.
+
+    Args:
+        run: with an output that continues a text.
+        file: a table with columns `right`, `wrong` and, if wanted, `gap`.
+        picture: a file for a picture of accuracy against the gap.
+        device: to compute on, where the run is loaded.
+        say: receives notes.
+
+    Errors:
+        ConfigError: the run continues no text.
+        DataError: the table cannot be read, or the picture cannot be written.
+    """
+    from ostinato.probes.pairs import judged, read_pairs
+
+    (loaded,) = loaded_runs(run, device, say)
+    finding = judged(loaded, read_pairs(file))
     if picture is not None:
         finding.draw(picture)
         say(f"picture: {picture}")

@@ -15,6 +15,12 @@ from ostinato.cli.options import data_root_option, device_option, json_option, n
 @click.option(
     "--origins", type=click.IntRange(min=2), metavar="N", help="Of forecasts: a backtest from N origins in the split."
 )
+@click.option(
+    "--swap",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Two words a line (he,she): how often the answer flips when they are swapped.",
+)
 @click.option("--all", "every", is_flag=True, help="All metrics; else the main one of each output.")
 @set_option
 @data_root_option
@@ -26,6 +32,7 @@ def evaluate(
     data: str | None,
     by: str | None,
     origins: int | None,
+    swap: Path | None,
     every: bool,
     sets: tuple[str, ...],
     data_root: str | None,
@@ -38,6 +45,15 @@ def evaluate(
     from ostinato.evaluation.report_text import text_of
 
     report = api.evaluate(
-        runs, split=split, data=data, by=by, origins=origins, sets=sets, roots=roots(data_root), device=device, say=note
+        runs,
+        split=split,
+        data=data,
+        by=by,
+        origins=origins,
+        swap=swap,
+        sets=sets,
+        roots=roots(data_root),
+        device=device,
+        say=note,
     )
     show(report.to_json(), as_json, lambda: text_of(report, every))

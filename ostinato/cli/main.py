@@ -31,6 +31,7 @@ VERBS = (
     "compare",
     "embed",
     "probe",
+    "pairs",
     "data",
 )
 

@@ -19,6 +19,7 @@ from ostinato.evaluation.confusion import Confusion, confusion
 from ostinato.evaluation.measured import measured, measured_alone
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.report import Group, Groups, Report
+from ostinato.evaluation.swaps import swaps
 from ostinato.metrics.contract import Predictions
 from ostinato.modalities.contract import Labels
 from ostinato.recipe import columns as recipe_columns
@@ -38,6 +39,7 @@ def evaluate(
     data: Any = None,
     by: str | None = None,
     origins: int | None = None,
+    swap: Path | None = None,
     search: Settings | None = None,
     roots: Sequence[Path] = (),
     say: Callable[[str], None] = lambda _: None,
@@ -50,6 +52,7 @@ def evaluate(
         data: other rows with the same columns.
         by: a column of the data: every metric for each of its values too, and which of them is worst.
         origins: of forecasts: a backtest from so many origins (`evaluation.backtest`).
+        swap: a file with two words a line: how often answers flip when they are swapped (`evaluation.swaps`).
         search: in place of the run's own.
         roots: folders of data sets.
         say: hears what happens.
@@ -78,6 +81,8 @@ def evaluate(
         report = replace(report, by=by_group(run, predictions, by, examples.column(by)))
     if origins is not None:
         report = replace(report, backtest=backtests.backtest(run, predictions, examples, origins))
+    if swap is not None:
+        report = replace(report, swaps=swaps(runs, examples, swap))
     return report if data is None else report.noted(row_sources.trained_on(runs, examples))
 
 

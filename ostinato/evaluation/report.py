@@ -11,6 +11,7 @@ from ostinato.evaluation.by_label import LabelScores
 from ostinato.evaluation.confusion import Confusion
 from ostinato.evaluation.intervals import Compared
 from ostinato.evaluation.report_text import html_of, text_of
+from ostinato.evaluation.swaps import Swaps
 from ostinato.metrics.contract import Measured
 
 Metrics = dict[str, Measured]
@@ -118,6 +119,7 @@ class Report:
         compared: output -> baseline -> the model's difference from it in the output's main metric.
         by: the same metrics by group.
         backtest: the same metrics by origin.
+        swaps: how often answers flip when words are swapped.
         run: the folder of the run that was just trained.
     """
 
@@ -132,6 +134,7 @@ class Report:
     compared: dict[str, dict[str, Compared]] = field(default_factory=dict)
     by: Groups | None = None
     backtest: Backtest | None = None
+    swaps: Swaps | None = None
     run: str | None = None
 
     def __repr__(self) -> str:

@@ -45,6 +45,7 @@ def text_of(report: Report, every: bool = True, rest: str = "--all") -> str:
         lines += ["", *_label_lines(output, labels)]
     lines += _confusion_lines(report.confusion) + report.notes
     lines += _group_lines(report, every) + _origin_lines(report.backtest)
+    lines += [] if report.swaps is None else ["", *report.swaps.lines()]
     named = [method if len(methods) == 1 else f"{method} ({', '.join(keys)})" for method, keys in methods.items()]
     lines.append(
         f"{report.examples:,} examples of {report.split}; intervals of 95 %{': ' * bool(named)}{'; '.join(named)}"

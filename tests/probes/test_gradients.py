@@ -112,10 +112,15 @@ def test_zero_and_infinity_are_told_and_not_hidden():
     dead = Gradients().look(subject)
     assert dead.title.startswith("Gradients vanish: the gradient of the loss by inputs.text.encoder, layer 1 from ")
     exploding, _ = linear(1.6, ["abcde" * 8] * 3)
-    assert "times as large" in Gradients().look(exploding).title
+    loud = Gradients().look(exploding)
+    assert "times as large" in loud.title and not dead.exploding()
+    assert (
+        loud.exploding() == ["inputs.text.encoder, input", "inputs.text.encoder, layer 1"]
+    assert f"Exploding: {'; '.join(loud.exploding())}." in loud.lines() and loud.to_json()["exploding"]
+    )
     infinite, _ = linear(1e5, ["abcde" * 8] * 3)
     finding = Gradients().look(infinite)
-    assert "infinite or no number from" in finding.title
+    assert "infinite or no number from" in finding.title and "inputs.text.encoder, layer 1" in finding.exploding()
     assert json.loads(json.dumps(finding.to_json()).replace("Infinity", "null"))
     rough = {"cell": {"type": "rnn", "spectral_radius": 1e-6}, "hidden_size": 5, "bidirectional": False}
     nothing = reaches(Gradients(positions=1).look(subject_of(rough, ["abcde" * 8])), "loss")

@@ -67,6 +67,12 @@ class Reach:
         layer = f"layer {self.layer}" if self.layer else "input"
         return f"{self.place}, {layer}{', later steps' if self.later else ''}"
 
+    def peak(self) -> float:
+        """The largest median share after lag 0; infinite where one is no number."""
+        shares = [median for _, median, _ in self.shares[1 : self.reached + 1]]
+        norms = [median for _, median, _ in self.norms[: self.reached + 1]]
+        return max(shares, default=0.0) if np.isfinite(norms).all() else float("inf")
+
     def last(self) -> float:
         """The median share at the longest lag that enough pairs have."""
         return self.shares[self.reached][1]
@@ -98,13 +104,16 @@ class GradientFinding(Finding):
         bad = next((lag for lag, (_, median, _) in enumerate(head.norms) if not np.isfinite(median)), None)
         if bad is not None:
             return f"Gradients explode: {where} is infinite or no number from {bad} steps back on"
-        peak = max(median for _, median, _ in head.shares[1 : head.reached + 1])
-        if peak > 1 / self.share:
+        if head.peak() > 1 / self.share:
             return f"Gradients explode: {where} is {head.last():.2g} times as large {head.reached} steps back as one"
         if head.horizon is None:
             return f"Gradients reach back: {where} {head.reached} steps back is {head.last():.2g} of that one step back"
         below = f"is below {self.share:g} of that one step back"
         return f"Gradients vanish: {where} from {head.horizon} steps back on {below}"
+
+    def exploding(self) -> list[str]:
+        """The parts whose gradient is, some steps away, `1 / share` times as large as one step away, or no number."""
+        return list(dict.fromkeys(reach.called for reach in self.reaches if reach.peak() > 1 / self.share))
 
     def _headline(self) -> Reach | None:
         """The gradient of the loss in the lowest layer, which has the longest way to go."""
@@ -117,6 +126,7 @@ class GradientFinding(Finding):
             "share": self.share,
             "quantiles": [LOW, 0.5, HIGH],
             "products": self.products,
+            "exploding": self.exploding(),
             "reaches": [asdict(reach) for reach in self.reaches],
         }
 
@@ -131,7 +141,8 @@ class GradientFinding(Finding):
         notes = (
             f"Medians of norms; horizon: lag from which on the median share of that at lag 1 is below {self.share:g}."
         )
-        return [self.title, "", *table(rows), "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
+        exploding = [f"Exploding: {'; '.join(self.exploding())}."] if self.exploding() else []
+        return [self.title, *exploding, "", *table(rows), "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
 
     def draw(self, path: Path) -> None:
         kinds = [kind for kind in (LOSS, STATE) if any(reach.of == kind for reach in self.reaches)] or [LOSS]
