@@ -54,3 +54,7 @@ $(VENV)/installed: $(NEEDED)
 $(VENV)/installed-test: $(NEEDED)
 	$(call install,[test])
 	touch $(VENV)/installed $@
+
+$(VENV)/installed-docs: $(NEEDED)
+	$(call install,[docs])
+	touch $(VENV)/installed $@

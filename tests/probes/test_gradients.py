@@ -114,10 +114,8 @@ def test_zero_and_infinity_are_told_and_not_hidden():
     exploding, _ = linear(1.6, ["abcde" * 8] * 3)
     loud = Gradients().look(exploding)
     assert "times as large" in loud.title and not dead.exploding()
-    assert (
-        loud.exploding() == ["inputs.text.encoder, input", "inputs.text.encoder, layer 1"]
+    assert loud.exploding() == ["inputs.text.encoder, input", "inputs.text.encoder, layer 1"]
     assert f"Exploding: {'; '.join(loud.exploding())}." in loud.lines() and loud.to_json()["exploding"]
-    )
     infinite, _ = linear(1e5, ["abcde" * 8] * 3)
     finding = Gradients().look(infinite)
     assert "infinite or no number from" in finding.title and "inputs.text.encoder, layer 1" in finding.exploding()
