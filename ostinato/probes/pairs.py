@@ -104,7 +104,7 @@ class PairsFinding(Finding):
         return {"title": self.title, "reach": self.reach, **asdict(self)}
 
     def lines(self) -> list[str]:
-        rows = [["gap", "pairs", "accuracy", "95 % interval", "margin (nats)"]]
+        rows = [["gap", "pairs", "share right", "95 % interval", "margin (nats)"]]
         for part in self.gaps or [self.whole]:
             interval = f"[{part.low:.1%}, {part.high:.1%}]"
             gap = "" if part.gap is None else str(part.gap)
