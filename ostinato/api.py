@@ -41,6 +41,7 @@ from ostinato.registry import Settings, build, component
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
+from ostinato.run import generate as run_generate
 from ostinato.run import predict as run_predict
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
@@ -49,7 +50,7 @@ from ostinato.run import train as run_train
 from ostinato.run.check import Check
 from ostinato.run.entities import with_entities
 from ostinato.run.fusion import fused_with
-from ostinato.run.predict import answers
+from ostinato.run.predict import Answer, answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
 from ostinato.sweeps import effort as efforts
@@ -736,6 +737,27 @@ def suggest(
         )
         for text, row in zip(texts, row_sources.asked(loaded, texts, None).rows)
     ]
+
+
+def generate(
+    run: OneRun,
+    number: int = 10,
+    *,
+    between: tuple[str, str] | None = None,
+    sets: Iterable[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+) -> list[Answer]:
+    """Answers of a run with a latent code: to codes that are drawn, or on the line between those of two inputs.
+
+    Errors:
+        ConfigError: the run has no such code.
+    """
+    (loaded,) = loaded_runs(run, device)
+    search = build(search_of(loaded, sets), "searches")
+    if between is None:
+        return run_generate.generated(loaded, number, search, seed=seed)
+    return run_generate.between(loaded, list(row_sources.asked(loaded, between, None).rows), number, search)
 
 
 def score(run: OneRun, source: str, *, device: str = "auto") -> dict[str, LogProbabilities]:

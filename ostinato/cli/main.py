@@ -26,6 +26,7 @@ VERBS = (
     "errors",
     "report",
     "predict",
+    "generate",
     "suggest",
     "score",
     "compare",

@@ -44,6 +44,8 @@ class Autoregressive(Head, Generator):
             (`tokenizer: {same_as: INPUT}`).
         bias: whether the softmax adds a number to each symbol's score.
         dropout: on embeddings, between the decoder's layers and before the softmax.
+        word_dropout: share of the target's symbols that the decoder reads as unknown in training, so that it cannot do
+            without its inputs.
         label_smoothing: share of each target's probability that is spread over all symbols (Szegedy 2016).
         softmax: full: every symbol has a vector as wide as what is read; adaptive: rare ones have shorter vectors, and
             are looked at only where one is meant, which makes vocabularies of many thousand symbols cheap. Needs tied:
@@ -59,7 +61,8 @@ class Autoregressive(Head, Generator):
 
     Source: copy and coverage: See 2017, arXiv:1704.04368, sections 2.2 and 2.3; adaptive softmax: Grave 2017,
         arXiv:1609.04309; tied: Press and Wolf 2017, arXiv:1608.05859, to the input's embedding too: Vaswani 2017,
-        arXiv:1706.03762, section 3.4; the decoder names its own.
+        arXiv:1706.03762, section 3.4; word_dropout: Bowman 2016, arXiv:1511.06349, section 3.1.1; the decoder
+    names its own.
     """
 
     aligns = frozenset({"free"})
@@ -77,6 +80,7 @@ class Autoregressive(Head, Generator):
         tied: bool | Literal["input"] = False,
         bias: bool = True,
         dropout: Rate = 0.0,
+        word_dropout: Rate = 0.0,
         label_smoothing: Rate = 0.0,
         softmax: Literal["full", "adaptive"] = "full",
         cutoffs: Annotated[tuple[Count, ...], Strict(False)] = (),
@@ -91,6 +95,7 @@ class Autoregressive(Head, Generator):
         if copy and sizes[0].steps is None:
             raise ConfigError("copy: the first input that it reads gives no steps to copy; leave copy out")
         self.begin, self.end, self.num_symbols, self.dropout = spec.begin, spec.end, spec.size, dropout
+        self.word_dropout, self.unknown = word_dropout, spec.unknown
 
         def embed() -> Table:
             table = Table(spec.size, embedding_size)
@@ -127,6 +132,9 @@ class Autoregressive(Head, Generator):
 
     def loss(self, encoded: Sequence[Encoded], targets: Steps) -> Loss:
         steps, truth = self._shifted(targets)
+        if self.word_dropout and self.training:
+            lost = torch.rand(len(truth), device=truth.device) < self.word_dropout
+            steps = steps.with_values(steps.values.masked_fill(lost & (steps.values != self.begin), self.unknown))
         features = self.decoder.run(encoded, steps, lambda features: self.output(features).argmax(1))
         if self.pointer is not None:
             return self._copying_loss(encoded, steps.with_values(self._dropped(features)), truth)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded
 
@@ -39,6 +39,17 @@ class Join(nn.Module, ABC):
     penalties: tuple[str, ...] = ()
     """The names of what it adds to the loss, in `Encoded.penalties`; in evaluation mode too, where it is only
     counted."""
+
+    draws_codes: ClassVar[bool] = False
+    """Whether its summary can be drawn from the standard normal where there is no input, to generate from."""
+
+    def penalty_weights(self, update: int) -> Mapping[str, float]:
+        """What its penalties are multiplied by in an update, the first being 0; those that it does not name, by 1."""
+        return {}
+
+    def scored(self, encoded: Sequence[Encoded]) -> tuple[Encoded, Tensor | None]:
+        """What scores read in place of `join`, and what is taken from the log-probability of each row (B,), or None."""
+        return self.join(encoded), None
 
     @classmethod
     def suits(cls, lengths: Mapping[str, float]) -> Suits | None:

@@ -105,6 +105,11 @@ class Graph(nn.Module):
         for place, part in [*parts.items(), *self.heads.items()]:
             self.weights |= {f"{place}.{penalty}": 1.0 for penalty in part.penalties}
 
+    def weights_at(self, update: int) -> dict[str, float]:
+        """What losses and penalties are multiplied by in an update, the first being 0."""
+        own = {name: join.penalty_weights(update) for name, join in self.joins.items()}
+        return self.weights | {f"{name}.{penalty}": weight for name in own for penalty, weight in own[name].items()}
+
     def _connect(self, name: str) -> None:
         """Checks an output that continues an input against that input's encoder, and connects both."""
         of, head = self.continues[name], self.heads[name]
@@ -229,6 +234,11 @@ class Graph(nn.Module):
         joined, around = self._joined[output]
         return [self.joins[output].join([read[at] for at in joined]), *(read[at] for at in around)]
 
+    def parts_joined(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
+        """What the join of an output reads."""
+        encoded = self.encode({name: inputs[name] for name in self.reads[output]})
+        return [encoded[self.reads[output][at]] for at in self._joined[output][0]]
+
     def prompted(self, output: str, inputs: Mapping[str, Steps]) -> tuple[list[Encoded], Tensor | None]:
         """What a generation starts from, and the first symbol of each example, or None for the generator's own.
 
@@ -305,6 +315,11 @@ class Graph(nn.Module):
     def score(self, output: str, batch: Batch) -> Scored:
         """The log-probability of the batch's targets: a row for each that has one."""
         head, rows, targets = self.heads[output], batch.given.get(output), batch.targets[output]
+        if output in self.joins and self.joins[output].draws_codes:
+            encoded, cost = self.joins[output].scored(self.parts_joined(output, batch.inputs))
+            scored = head.score(_of_rows([encoded], rows), targets)
+            cost = cost if rows is None else cost.index_select(0, rows)
+            return dataclasses.replace(scored, log_probability=scored.log_probability - cost)
         if not (head.generates and output in self.continues):
             return head.score(_of_rows(self.read(output, batch.inputs), rows), targets)
         of = self.continues[output]

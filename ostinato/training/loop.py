@@ -398,6 +398,7 @@ class _Session:
         known = self.counted(batches) if len(parts) > 1 and len(model.weights) > 1 else None
         counts: Counter[str] = Counter()
         totals: dict[str, Tensor] = {}
+        weights = model.weights_at(place.updates)
         self.optimizer.zero_grad(set_to_none=True)
         for part, batch in enumerate(batches):
             draw_from(training.seed, place.updates, part, self.device)
@@ -406,7 +407,7 @@ class _Session:
             real = {name: loss for name, loss in losses.items() if loss.count}
             divisors = known or {name: loss.count if len(parts) == 1 else 1 for name, loss in real.items()}
             if real:
-                sum(loss.total * (model.weights[name] / divisors[name]) for name, loss in real.items()).backward()
+                sum(loss.total * (weights[name] / divisors[name]) for name, loss in real.items()).backward()
             for name, loss in real.items():
                 counts[name] += loss.count
                 totals[name] = totals[name] + loss.total.detach() if name in totals else loss.total.detach()

@@ -123,7 +123,7 @@ def test_a_join_adds_its_penalty_to_the_loss(tmp_path):
     rows = [{"one": one, "two": two, "both": one + two} for one in "abcd" for two in "abcd"] * 8
     model = ostinato.Model(
         inputs={"one": "category", "two": "category"},
-        outputs={"both": {"type": "category", "join": {"type": "latent", "size": 8, "beta": 0.01}}},
+        outputs={"both": {"type": "category", "join": {"type": "noisy", "size": 8, "beta": 0.01}}},
         training={
             "epochs": 20,
             "batch_rows": 16,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ostinato.contracts import ConfigError, Count, Encoded, Join, NonNegative
 
 
-class Latent(Join):
+class Noisy(Join):
     """A code drawn from a normal that the summaries give, with the distance from the standard normal as a penalty.
 
         m, s = W [summary_1; ...; summary_n] + b
@@ -37,7 +37,7 @@ class Latent(Join):
     ):
         super().__init__()
         if None in summary_sizes:
-            raise ConfigError("latent: an input gives no summary; choose another encoder")
+            raise ConfigError("noisy: an input gives no summary; choose another encoder")
         self.steps_size, self.summary_size, self.beta = None, size, beta
         self.code = nn.Linear(sum(width or 0 for width in summary_sizes), 2 * size)
 
