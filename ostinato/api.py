@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -523,6 +524,68 @@ def probe(
         finding.draw(picture)
         say(f"picture: {picture}")
     return finding
+
+
+def probe_course(
+    recipe: Recipe,
+    name: str,
+    epochs: Sequence[int],
+    *,
+    rows: int | None = None,
+    steps: int = 256,
+    picture: Path | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    roots: Sequence[Path] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
+) -> dict[int, Finding]:
+    """What a probe sees of a model while it is trained, after each of these epochs; the run is not kept.
+
+    The weights are those of the epoch where the recipe has `training.keep_best: false`, else the best so far.
+
+    Args:
+        recipe: that is trained.
+        name: of the probe.
+        epochs: 0 is before training.
+        rows: how many examples of validation are read; None: as many as the probe needs.
+        steps: the longest example that is read whole.
+        picture: a file; each epoch has a picture beside it, `NAME_epoch_N`.
+        options: settings of the probe.
+        roots: folders of data sets.
+        device: to train on.
+        say: receives notes.
+
+    Errors:
+        ConfigError: the recipe trains fewer epochs; others as of `probe`.
+    """
+    from ostinato.probes.probe import made
+    from ostinato.probes.probe import probe as put
+
+    kind, last = made(name, options), recipe.settings.training.epochs
+    if not epochs or min(epochs) < 0 or max(epochs) > last:
+        raise ConfigError(f"--epochs {', '.join(map(str, epochs))}: from 0 to {last}, the recipe's training.epochs")
+    findings: dict[int, Finding] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        session = run_train.begin(
+            recipe,
+            Path(folder) / "run",
+            resume=False,
+            overwrite=False,
+            device=device_of(device),
+            roots=roots,
+            data={},
+            validate=validate,
+            listeners=Listeners(notes=say),
+        )
+        examples = row_sources.of_split(session.run, "valid", None, roots, extra=kind.columns)
+        for epoch in sorted(set(epochs)):
+            if epoch:
+                run_train.trained(session, until=epoch)
+                session = replace(session, resume=True)
+            findings[epoch] = put(session.run, examples, kind, rows=rows or kind.rows, steps=steps, say=say)
+            if picture is not None:
+                findings[epoch].draw(picture.with_name(f"{picture.stem}_epoch_{epoch}{picture.suffix}"))
+    return findings
 
 
 def pairs(

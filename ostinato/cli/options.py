@@ -33,6 +33,14 @@ set_option = click.option(
 )
 
 
+def whole_numbers(_: click.Context, option: click.Parameter, text: str | None) -> list[int] | None:
+    """The numbers of an option that takes several, with commas."""
+    try:
+        return None if text is None else [int(number) for number in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text}: whole numbers with commas, such as 1,2,4", param=option) from None
+
+
 def roots(text: str | None) -> list[Path]:
     """The folders that --data-root names."""
     return [Path(root) for root in (text or "").split(os.pathsep) if root]

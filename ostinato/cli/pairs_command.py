@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import device_option, json_option, note, show
+from ostinato.cli.options import device_option, json_option, note, show, whole_numbers
 
 
 @click.command("pairs")
@@ -18,7 +18,9 @@ from ostinato.cli.options import device_option, json_option, note, show
     help="Write sentences that agree in tense (train.txt, valid.txt) and pairs.csv, in place of RUN FILE.",
 )
 @click.option("--rows", type=click.IntRange(min=2), default=2000, show_default=True, help="Sentences to train on.")
-@click.option("--gaps", default="1,2,3,4,6,8,12,16", show_default=True, metavar="A,B", help="Gaps of the pairs.")
+@click.option(
+    "--gaps", default="1,2,3,4,6,8,12,16", show_default=True, callback=whole_numbers, help="Of the pairs, in words."
+)
 @click.option(
     "--longest", type=click.IntRange(min=1), default=16, show_default=True, help="Gap of a training sentence."
 )
@@ -31,7 +33,7 @@ def pairs(
     picture: Path | None,
     generate: Path | None,
     rows: int,
-    gaps: str,
+    gaps: list[int],
     longest: int,
     seed: int,
     device: str,
@@ -44,11 +46,7 @@ def pairs(
     if generate is not None:
         from ostinato.probes import pairs as minimal
 
-        try:
-            listed = [int(gap) for gap in gaps.split(",")]
-        except ValueError:
-            raise click.BadParameter(f"{gaps}: whole numbers with commas, such as 1,2,4", param_hint="--gaps") from None
-        paths = minimal.generate(generate, rows=rows, gaps=listed, longest=longest, seed=seed)
+        paths = minimal.generate(generate, rows=rows, gaps=gaps, longest=longest, seed=seed)
         show({"files": [str(path) for path in paths]}, as_json, lambda: "\n".join(map(str, paths)))
         return
     from ostinato import api

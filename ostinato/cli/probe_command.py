@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from ostinato.cli.options import data_root_option, device_option, json_option, note, roots, set_option, show
+from ostinato.cli.options import (
+    data_root_option,
+    device_option,
+    json_option,
+    note,
+    roots,
+    set_option,
+    show,
+    whole_numbers,
+)
 from ostinato.registry import component, keyword_only, names, summaries
 
 
@@ -62,6 +71,12 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--at", type=click.Choice(["start", "end"]), help="Weights of the seed, or those that were trained.")
 @click.option(
+    "--epochs",
+    callback=whole_numbers,
+    metavar="A,B",
+    help="Of a recipe: train it, and look after each of these epochs (0: before); the run is not kept.",
+)
+@click.option(
     "--rows", type=click.IntRange(min=1), metavar="N", help="Examples read; by default as many as the probe needs."
 )
 @click.option("--steps", type=click.IntRange(min=1), default=256, show_default=True, metavar="N", help="The longest.")
@@ -79,6 +94,7 @@ def _common() -> None:
 def _look(
     source: Path,
     at: str | None,
+    epochs: list[int] | None,
     rows: int | None,
     steps: int,
     split: str | None,
@@ -95,6 +111,24 @@ def _look(
     if sets and source.is_dir():
         raise click.UsageError("--set changes a recipe; the settings of a trained run cannot change")
     context = click.get_current_context()
+    if epochs is not None:
+        if source.is_dir() or at is not None or data is not None or split not in (None, "valid"):
+            raise click.UsageError("--epochs trains a recipe and looks at its validation rows; leave the others out")
+        findings = api.probe_course(
+            load(source, (*sets, "training.keep_best=false")),
+            str(context.info_name),
+            epochs,
+            rows=rows,
+            steps=steps,
+            picture=picture,
+            options=context.obj,
+            roots=roots(data_root),
+            device=device,
+            say=note,
+        )
+        plain = {str(epoch): finding.to_json() for epoch, finding in findings.items()}
+        show(plain, as_json, lambda: "\n".join(f"epoch {epoch}: {seen.title}" for epoch, seen in findings.items()))
+        return
     finding = api.probe(
         source if source.is_dir() else load(source, sets),
         str(context.info_name),

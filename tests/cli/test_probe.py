@@ -22,6 +22,21 @@ def test_a_run_is_probed_and_no_byte_of_it_changes(here, trained, cli):
     assert other["reaches"][0]["norms"] != recipe["reaches"][0]["norms"]
 
 
+def test_gradients_have_a_course_over_training(here, cli, refused):
+    course = cli("probe", "gradients", "tiny.yaml", "--epochs", "2,0", "--picture", "course.png", "--json").json
+    assert list(course) == ["0", "2"] and course["0"]["reaches"] != course["2"]["reaches"]
+    assert (here / "course_epoch_0.png").is_file() and (here / "course_epoch_2.png").is_file()
+    assert cli("probe", "gradients", "tiny.yaml", "--json").json == course["0"], "epoch 0 is the start"
+    changes = ("--set", "training.keep_best=false", "--set", "training.epochs=2", "--set", "training.schedule=constant")
+    cli("train", "tiny.yaml", *changes, "--out", "two")
+    after = cli("probe", "gradients", "two", "--split", "valid", "--json").json
+    same = cli("probe", "gradients", "tiny.yaml", "--set", "training.schedule=constant", "--epochs", "2", "--json").json
+    assert same == {"2": after}, "the weights are those of the epoch"
+    refused("probe", "gradients", "tiny.yaml", "--epochs", "0,99", says=["--epochs 0, 99: from 0 to"])
+    refused("probe", "gradients", "tiny.yaml", "--epochs", "a", says=["whole numbers with commas"])
+    refused("probe", "gradients", "two", "--epochs", "1", says=["--epochs trains a recipe"])
+
+
 def test_what_cannot_be_probed_is_refused(here, trained, refused):
     refused("probe", "gradients", "tiny.yaml", "--at", "end", says=["is not trained; give the folder of its run"])
     refused("probe", "gradients", trained, "--set", "a=1", says=["the settings of a trained run cannot change"])
