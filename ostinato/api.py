@@ -738,8 +738,8 @@ def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *
 
 def pictured(run: Run, file: Path) -> bool:
     """Whether the answers of a run of one output can be shown in a file with this ending."""
-    endings = [run.modalities[f"outputs.{output}"].drawn_ending for output in run.outputs]
-    return endings == [file.suffix.lower()]
+    endings = [run.modalities[f"outputs.{output}"].render_endings for output in run.outputs]
+    return len(endings) == 1 and file.suffix.lower() in endings[0]
 
 
 def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> str:
@@ -754,10 +754,10 @@ def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> st
     modality, of = run.modalities[f"outputs.{output}"], run.graph.continues.get(output)
     shown = []
     for prediction in predictions:
-        prompt = [] if of is None else [modality.encode(prediction.inputs[of])]
+        prompt = [] if of is None or modality.continues_whole else [modality.encode(prediction.inputs[of])]
         for answer in prediction.outputs[output]:
             shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
-    files.write(file, modality.drawn(shown))
+    files.write(file, modality.render(shown, file.suffix.lower()))
     return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
 
 

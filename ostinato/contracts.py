@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Array,
         Choices,
         Features,
+        Grammar,
         Labels,
         Modality,
         Pixels,

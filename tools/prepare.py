@@ -22,6 +22,8 @@
     shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
     nottingham, musedata,
     piano-midi (.jsonl)                 roll: the sounding notes of each frame
+    nottingham-abc,
+    nottingham-midi (.jsonl)            tune: fields, chords, notes and bars in ABC; a MIDI file in base64
     an4 (.jsonl)                        sound, words
     spoken-digits (folders)             clip, digit, speaker
     spoken-digit-strings (folders)      clip, digits
@@ -57,6 +59,7 @@ from ostinato.data.contract import PLAIN
 from ostinato.data.manifest import MARK
 from ostinato.errors import OstinatoError
 from ostinato.files import write
+from ostinato.modalities.music import Music
 
 Row = tuple[Any, ...]
 Rows = Iterable[Row]
@@ -463,6 +466,29 @@ def piano_rolls(root: Path, *, name: str) -> Tables:
     }
 
 
+def nottingham_tunes(root: Path, *, notation: str) -> Tables:
+    """Folk tunes with chords: of the sorted tunes the first and every tenth after it to test, the next to valid.
+
+    ABC is without titles, words and comments, so that its characters are those that a model of the music predicts.
+    """
+    path = root / "nottingham-abc-tunes" / ("abc_cleaned.zip" if notation == "abc" else "midi.zip")
+    there(path)
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(f".{notation[:3]}"))
+        contents = [archive.read(name) for name in names]
+    if notation == "midi":
+        tunes = [Music(notation="remi").write(content) for content in contents]
+    else:
+        listed = [tune for text in contents for tune in re.split(r"^(?=X:)", text.decode("latin-1"), flags=re.M)]
+        music = Music()
+        music.fit(tune for tune in listed if tune.strip())
+        tunes = [str(music.decode(music.encode(tune))) for tune in listed if tune.strip()]
+    split: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
+    for place, tune in enumerate(tunes):
+        split[{0: "test", 1: "valid"}.get(place % 10, "train")].append((tune,))
+    return {side: (("tune",), rows) for side, rows in split.items()}
+
+
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
     "cmudict": cmudict,
@@ -491,9 +517,11 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
     "sheep": _sound.sheep,
+    **{f"nottingham-{kind}": functools.partial(nottingham_tunes, notation=kind) for kind in ("abc", "midi")},
 }
 PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS)
+TUNES = ("nottingham-abc", "nottingham-midi")
+LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS, *TUNES)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums")
 """Tasks made from a seed: they need no data set."""

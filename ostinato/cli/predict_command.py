@@ -24,8 +24,8 @@ from ostinato.cli.options import device_option, json_option, note, seed_option, 
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; a text (txt); or of"
-    " drawings a picture (svg).",
+    help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; a text (txt); of"
+    " drawings a picture (svg); or a tune (abc, mid, wav, png).",
 )
 @click.option("--probabilities", is_flag=True, help="In --output a column for the probability of each label.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")

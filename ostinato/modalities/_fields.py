@@ -1,7 +1,10 @@
 """Raw values as one field of one line, and in a message."""
 
+import base64
+import binascii
 import math
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,28 @@ def one_line(text: str) -> str:
 def is_missing(raw: Any) -> bool:
     """Whether a raw value is missing: None, or NaN, which frames have in its place."""
     return raw is None or isinstance(raw, (float, np.floating)) and math.isnan(raw)
+
+
+def file_content(field: str, mark: str, noun: str) -> bytes:
+    """The bytes of the file that a path names, or those that a field of base64 holds.
+
+    Args:
+        field: a path, or `mark` and base64.
+        mark: what such a field begins with.
+        noun: what the file is, for messages.
+
+    Errors:
+        DataError: there is no such file, or no base64.
+    """
+    if field.startswith(mark):
+        try:
+            return base64.b64decode(field.removeprefix(mark), validate=True)
+        except binascii.Error as why:
+            raise DataError(f"{shown(field)} holds no base64: {why}") from None
+    path = Path(field)
+    if not path.is_file():
+        raise DataError(f"there is no {noun} {shown(field)}; paths are relative to the working directory")
+    return path.read_bytes()
 
 
 def items(raw: Any, noun: str) -> list[Any]:

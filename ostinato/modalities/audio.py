@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import math
 import wave
@@ -14,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
-from ostinato.modalities._fields import is_missing
+from ostinato.modalities._fields import file_content, is_missing
 from ostinato.modalities.contract import Array, Features, Modality, Values
 from ostinato.modalities.series import Series
 from ostinato.registry import Count, NonNegative, Positive
@@ -244,15 +243,7 @@ class Audio(Modality):
 
     def parse(self, field: str) -> bytes:
         """The bytes of the file that a path names, or those that a field of base64 holds."""
-        if field.startswith(ENCODED):
-            try:
-                return base64.b64decode(field.removeprefix(ENCODED), validate=True)
-            except binascii.Error as why:
-                raise DataError(f"{shown(field)} holds no base64: {why}") from None
-        path = Path(field)
-        if not path.is_file():
-            raise DataError(f"there is no recording {shown(field)}; paths are relative to the working directory")
-        return path.read_bytes()
+        return file_content(field, ENCODED, "recording")
 
     def take(self, raw: Any) -> Any:
         return None if is_missing(raw) else raw

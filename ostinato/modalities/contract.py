@@ -2,7 +2,7 @@
 split."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -174,6 +174,22 @@ Choices = dict[str, tuple[Any, str]]
 """Settings of a column, of its encoder (`encoder.X`) or its head (`head.X`), each a value and the reason for it."""
 
 
+class Grammar(ABC):
+    """What may follow what in a sequence that is generated; a state is what came before, as far as it matters."""
+
+    @abstractmethod
+    def start(self) -> Hashable:
+        """The state before the first symbol."""
+
+    @abstractmethod
+    def advance(self, state: Any, symbol: int) -> Hashable:
+        """The state after one symbol more."""
+
+    @abstractmethod
+    def allowed(self, state: Any) -> np.ndarray:
+        """(V,) which symbols may follow, the end among them; at least one."""
+
+
 class Modality(ABC):
     """Raw values of one column <-> arrays of steps.
 
@@ -214,8 +230,11 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
-    drawn_ending: ClassVar[str | None] = None
-    """The ending of the files that `drawn` gives; None: it gives none."""
+    render_endings: ClassVar[tuple[str, ...]] = ()
+    """The endings, each with its dot, of files that `render` writes."""
+    continues_whole: ClassVar[bool] = False
+    """Whether what continues an example is decoded together with it, since it means nothing alone, as notes do without
+    the meter and the key before them."""
     step_seconds: float | None = None
     """How long a step lasts; None: it has no length in time."""
     examples: ClassVar[Sequence[Any]] = ()
@@ -311,14 +330,22 @@ class Modality(ABC):
         """Whether a raw value has a label that training lacks."""
         return False
 
+    def grammar(self) -> Grammar | None:
+        """What may follow what where an output is generated; None: anything."""
+        return None
+
+    def render(self, raws: Sequence[Any], ending: str) -> bytes:
+        """Raw values as one file for a person, such as a picture of several side by side, with one of `render_endings`.
+
+        Errors:
+            ConfigError: there are several, and the file holds one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} writes no file that ends in {ending}")
+
     def closing(self) -> str:
         """How the text that `write` gives ends after the last step, such as the bracket of a list: a text that is
         passed on step by step is without it until the end."""
         return ""
-
-    def drawn(self, raws: Sequence[Any]) -> bytes:
-        """One file that shows raw values to a person, side by side."""
-        raise NotImplementedError(f"{type(self).__name__} names no drawn_ending")
 
     @abstractmethod
     def write(self, raw: Any) -> str:

@@ -73,7 +73,7 @@ class Strokes(Modality):
     default_head = {"next": "mixture_density"}
     metrics = {"next": ("log_loss",)}
     file_endings = (".inkml", ".svg", ".npz")
-    drawn_ending = ".svg"
+    render_endings = (".svg",)
     examples = (
         [[0, 0, 0], [3, 4.5, 0], [-1, 2, 1], [5, -6, 0], [0, 3, 1]],
         [[1, 1, 0], [2, 0, 1]],
@@ -190,7 +190,7 @@ class Strokes(Modality):
     def write(self, raw: Any) -> str:
         return json.dumps([[dx, dy, int(up)] for dx, dy, up in self._read(raw).tolist()])
 
-    def drawn(self, raws: Sequence[Any]) -> bytes:
+    def render(self, raws: Sequence[Any], ending: str) -> bytes:
         """The drawings as one SVG, several side by side."""
         return svg([self._read(raw) for raw in raws]).encode()
 

@@ -22,6 +22,7 @@ from ostinato.heads.contract import Generator, Predicted, predicted
 from ostinato.modalities.contract import Labels, Modality, Tokenized
 from ostinato.model.continuation import Resuming, pieces_of
 from ostinato.model.ensemble import Ensemble, difference, refuse_unlike
+from ostinato.model.legal import Legal
 from ostinato.registry import Settings, build
 from ostinato.run.fusion import Adapt
 from ostinato.run.run import Place, Row, Run, row_number
@@ -228,11 +229,14 @@ def _searched(
     listed = searcher.search(
         generator, prompt.state, prompt.longest, prompt.seeds, attention=attention, first=prompt.first
     )
+    of = run.graph.continues.get(output) if modality.continues_whole else None
+    whole = None if of is None else columns[run][of]
     every = []
     for place, (row, hypotheses) in enumerate(zip(rows, listed)):
         answers = []
         for best in hypotheses:
-            value = stops.cut(prompt.without(modality.decode(best.symbols), place))
+            symbols = [*whole[row].tolist(), *best.symbols] if whole is not None else best.symbols
+            value = stops.cut(prompt.without(modality.decode(symbols), place))
             answer = Answer(value, modality.write(value), best.score, best.log_probability, best.finished)
             if best.attention is not None:
                 attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
@@ -324,6 +328,9 @@ def prompt_of(runs: Sequence[Run], output: str, columns: Encodings, rows: Sequen
     generator, state, first = prompted(runs, output, inputs)
     if any(rests):
         generator = Resuming(generator, pieces, rests)
+    grammar = modality.grammar()
+    if grammar is not None:
+        generator = Legal(generator, grammar, [[] if of is None else columns[run][of][row] for row in rows])
     read = [columns[run][name] for name in run.graph.reads[output]]
     seeds = torch.tensor([_row_seed(seed, [column[row] for column in read]) for row in rows])
     return Prompt(generator, state, first, longest, seeds, list(rests))

@@ -212,7 +212,7 @@ def _fingerprint(member: Member) -> list[Any]:
         except DataError as why:
             results.append(str(why))
             continue
-        results += [repr(modality.spec), json.dumps(modality.facts())]
+        results += [repr(modality.spec), json.dumps(modality.facts()), repr(type(modality.grammar()))]
         for raw in column.cells:
             tried(modality.encode, modality.decode, modality.write, on=raw)
             tried(modality.encode, modality.labels, on=raw)

@@ -75,8 +75,8 @@ def test_curves_of_a_path_end_where_they_end_and_bend_as_they_bend():
 
 def test_a_picture_of_one_drawing_is_read_as_that_drawing():
     strokes = fitted()
-    assert np.allclose(strokes.encode(strokes.drawn([CROSS])), strokes.encode(CROSS))
-    assert len(re.findall("<path", strokes.drawn([CROSS] * 9).decode())) == 18
+    assert np.allclose(strokes.encode(strokes.render([CROSS], ".svg")), strokes.encode(CROSS))
+    assert len(re.findall("<path", strokes.render([CROSS] * 9, ".svg").decode())) == 18
 
 
 BAD = [

@@ -1,0 +1,280 @@
+"""Tunes in ABC notation as symbols: fields, chords, notes with their lengths and bars; and bars that fill the meter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.modalities.contract import Grammar
+
+CHARACTERS = ("\n", *map(chr, range(33, 127)))
+"""What a symbol that training lacks is spelt with."""
+LENGTH = r"(?P<length>\d*/*\d*)"
+SYMBOL = re.compile(
+    r'"(?P<chord>[^"\n]*)"'
+    r"|\[(?P<field>[A-Za-z]):(?P<value>[^\]\n]*)\]"
+    r"|(?P<bar>:+\|+:*|\|+[:\]]*|:+)(?P<ending>\d)?"
+    r"|(?P<second>\[\d)"
+    r"|(?P<tuplet>\(\d(?::\d*){0,2})"
+    rf"|(?P<note>(?:\^\^?|__?|=)?[A-Ga-g][,']*|[zx]){LENGTH}"
+    r"|(?P<close>\])(?P<times>\d*/*\d*)"
+    r"|(?P<decoration>![^!\n]*!)"
+    r"|(?P<other>[!-~])"
+)
+FIELD = re.compile(r"([A-Za-z]):(.*)")
+BARS = ("bar", "section", "repeat")
+"""Kinds of symbols that end a bar."""
+KEPT = "MLK"
+"""Fields that say how notes are read: meter, unit of length, key."""
+COMMON = {"C": "4/4", "C|": "2/2"}
+
+
+def length_of(text: str) -> Fraction:
+    """What a note's length is multiplied by: 3/2 of `3/2`, 1/2 of `/`, 1/4 of `//`, 1 of nothing."""
+    above, slashes, below = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore[union-attr]
+    divisor = int(below) if below else 2 ** len(slashes)
+    return Fraction(int(above or 1), divisor or 1)
+
+
+def _written(length: Fraction) -> str:
+    above = "" if length.numerator == 1 else str(length.numerator)
+    return above if length.denominator == 1 else f"{above}/{length.denominator}"
+
+
+def symbols_of(text: str) -> list[str]:
+    """The symbols of a tune: `M:6/8`, `L:1/8` and `K:G`, each a line; then chords, notes, bars, changes of a field.
+
+    What sounds alike is written alike (`A/` and `A/2`). Titles, comments, words and blanks are left out. A text of
+    fields alone begins a tune.
+
+    Errors:
+        DataError: there are notes and no key.
+    """
+    header: dict[str, str] = {}
+    body: list[str] = []
+    for line in text.replace("\r", "\n").split("\n"):
+        line = line.partition("%")[0].strip().removesuffix("\\")
+        field = FIELD.fullmatch(line)
+        if field is None:
+            body += _body(line)
+        elif field[1] in KEPT and ("K" not in header or not body):
+            header[field[1]] = field[2].strip()
+        elif field[1] in KEPT:
+            body.append(f"[{line.replace(' ', '')}]")
+        if body and "K" not in header:
+            raise DataError("the tune has no key before its first note; add a line such as K:C, or K:none")
+    if not header:
+        return []
+    meter = header.get("M", "none")
+    if "K" in header:
+        header = {"M": meter, "L": "1/16" if _meter(meter) < Fraction(3, 4) else "1/8"} | header
+    if "M" in header:
+        header["M"] = COMMON.get(meter, meter)
+    return [f"{name}:{header[name].replace(' ', '')}\n" for name in KEPT if name in header] + body
+
+
+def _body(line: str) -> Iterator[str]:
+    for match in SYMBOL.finditer(line):
+        if match["note"]:
+            yield match["note"] + _written(length_of(match["length"]))
+        elif match["chord"] is not None:
+            yield f'"{match["chord"].replace(" ", "")}"'
+        elif match["field"]:
+            if match["field"] in KEPT:
+                yield match[0].replace(" ", "")
+        elif match["bar"]:
+            yield match["bar"]
+            if match["ending"]:
+                yield f"[{match['ending']}"
+        elif match["close"]:
+            yield "]" + _written(length_of(match["times"]))
+        elif match[0] != "\\":
+            yield match[0]
+
+
+def text_of(symbols: Sequence[str]) -> str:
+    """The tune that symbols write, with its number where it begins with a field."""
+    written = "".join(
+        symbol + ("\n" if len(symbol) > 1 else " ") if read(symbol).kind in BARS else symbol for symbol in symbols
+    )
+    return f"X:1\n{written}" if FIELD.match(written) else written
+
+
+def _meter(text: str) -> Fraction:
+    """The length of a bar as a share of a whole note, 0 where it has none."""
+    parts = re.fullmatch(r"(\d+)/(\d+)", COMMON.get(text, text))
+    return Fraction(int(parts[1]), int(parts[2])) if parts and int(parts[2]) else Fraction(0)
+
+
+class Symbol(NamedTuple):
+    """What a symbol does to the bar that it stands in.
+
+    Args:
+        kind: header, field, bar, section (a bar that ends or begins a part), repeat, chord, note, open, close, tuplet,
+            tie, or other.
+        name: of a field.
+        value: of a field or a tuplet; the length of a note, what a closing bracket multiplies.
+    """
+
+    kind: str
+    name: str = ""
+    value: Fraction = Fraction(0)
+
+
+def read(symbol: str) -> Symbol:
+    """What a symbol does."""
+    if symbol.endswith("\n") or symbol[:1] == "[" and symbol[2:3] == ":":
+        name, _, value = symbol.strip("[]\n").partition(":")
+        return Symbol("header" if symbol.endswith("\n") else "field", name, _meter(value))
+    match = SYMBOL.fullmatch(symbol)
+    if match is None:
+        return Symbol("other")
+    if match["bar"] and symbol != ":":
+        return Symbol("bar" if match["bar"] == "|" else "repeat" if match["bar"] == "|:" else "section")
+    if match["note"]:
+        return Symbol("note", value=length_of(match["length"]))
+    if match["close"]:
+        return Symbol("close", value=length_of(match["times"]))
+    if match["tuplet"]:
+        return Symbol("tuplet", value=Fraction(int(match["tuplet"][1])))
+    kinds = {"[": "open", "-": "tie"}
+    return Symbol(
+        "chord" if match["chord"] is not None else "ending" if match["second"] else kinds.get(symbol, "other")
+    )
+
+
+class Place(NamedTuple):
+    """Where in a tune a symbol follows.
+
+    Args:
+        fields: how many of the header's are there.
+        meter: the length of a bar, 0 where it has none.
+        unit: of lengths.
+        length: of the bar so far.
+        left: notes of a tuplet that are still to come, each `share` as long as it is written.
+        share: of a tuplet.
+        chord: the length of the notes that sound together; 0 before the first of them, None where none are open.
+        opening: whether the bar is the first of a part, and may be shorter.
+        pickup: the length of the bar that began the part before.
+        last: the kind of the symbol before.
+    """
+
+    fields: int = 0
+    meter: Fraction = Fraction(0)
+    unit: Fraction = Fraction(1, 8)
+    length: Fraction = Fraction(0)
+    left: int = 0
+    share: Fraction = Fraction(1)
+    chord: Fraction | None = None
+    opening: bool = True
+    pickup: Fraction = Fraction(0)
+    last: str = ""
+
+
+TUPLETS = {2: Fraction(3, 2), 3: Fraction(2, 3), 4: Fraction(3, 4), 6: Fraction(1, 3), 8: Fraction(3, 8)}
+"""How long the notes of a tuplet are, as shares of what is written; others in the time of two, as in simple meters."""
+
+
+def after(place: Place, symbol: Symbol) -> Place:
+    """Where the next symbol follows."""
+    place = place._replace(last=symbol.kind)
+    if symbol.kind in ("header", "field"):
+        fields = place.fields + (symbol.kind == "header")
+        changed = {"M": {"meter": symbol.value}, "L": {"unit": symbol.value or place.unit}}.get(symbol.name, {})
+        return place._replace(fields=fields, **changed)
+    if symbol.kind in BARS:
+        short = place.meter > place.length > 0
+        begun = place.length if place.opening and short else place.pickup
+        starts = symbol.kind == "section" and (short or not place.length)
+        if not place.length:
+            return place._replace(left=0, chord=None, opening=place.opening or starts)
+        return place._replace(
+            length=Fraction(0), left=0, chord=None, opening=starts, pickup=begun if short or not place.opening else 0
+        )
+    if symbol.kind == "tuplet":
+        count = int(symbol.value)
+        return place._replace(left=count, share=TUPLETS.get(count, Fraction(2, max(1, count))))
+    if symbol.kind == "open":
+        return place._replace(chord=Fraction(0))
+    if symbol.kind == "note" and place.chord is not None:
+        return place._replace(chord=place.chord or symbol.value)
+    if symbol.kind == "note" or (symbol.kind == "close" and place.chord is not None):
+        value = symbol.value * (1 if place.chord is None else place.chord)
+        share = place.share if place.left else 1
+        length = place.length + value * place.unit * share
+        return place._replace(length=length, left=max(0, place.left - 1), chord=None)
+    return place
+
+
+def bars_of(symbols: Iterable[str]) -> list[tuple[Fraction, Fraction, bool]]:
+    """The length of each bar that has notes, that of the meter, and whether the bar begins or ends a part."""
+    place, bars = Place(), []
+    for symbol in map(read, symbols):
+        if symbol.kind in BARS and place.length:
+            bars.append((place.length, place.meter, place.opening or symbol.kind != "bar" or not bars))
+        place = after(place, symbol)
+    return bars + ([(place.length, place.meter, True)] if place.length else [])
+
+
+class Bars(Grammar):
+    """A tune with its header first, whose bars are as long as its meter.
+
+    The first bar of a part may be shorter, if its last one is shorter by as much. Where no symbol fits, as after a
+    rest of a length that no note has, each may follow.
+
+    Args:
+        symbols: of the vocabulary.
+        first: the number of the first one; those below are special.
+        end: the number of the end.
+    """
+
+    def __init__(self, symbols: Sequence[str], first: int, end: int):
+        self._read = [*[Symbol("special")] * first, *map(read, symbols)]
+        self._end = end
+        self._kinds = np.array([symbol.kind for symbol in self._read])
+        self._names = np.array([symbol.name for symbol in self._read])
+        self._values = np.array([float(symbol.value) for symbol in self._read])
+        self._any = self._kinds != "special"
+
+    def start(self) -> Place:
+        return Place()
+
+    def advance(self, state: Place, symbol: int) -> Place:
+        return after(state, self._read[symbol])
+
+    def allowed(self, state: Place) -> np.ndarray:
+        if state.fields < len(KEPT):
+            fits = (self._kinds == "header") & (self._names == KEPT[state.fields])
+        else:
+            fits = self._in_body(state)
+        return fits if fits.any() else self._any
+
+    def _in_body(self, place: Place) -> np.ndarray:
+        room = float(place.meter - place.length) if place.meter else np.inf
+        share = float(place.unit * (place.share if place.left else 1))
+        notes = (self._kinds == "note") & (self._values * share <= room + 1e-9) & (self._values > 0)
+        if place.chord is not None:
+            closes = (self._kinds == "close") & (self._values == 1) & bool(place.chord)
+            return (notes | closes) if not place.chord else ((self._kinds == "note") & notes) | closes
+        full = place.length == place.meter or not place.meter
+        complete = full or place.meter - place.length == place.pickup
+        short = place.opening and (not place.pickup or place.length == place.pickup)
+        kinds: list[str] = []
+        if room > 0:
+            kinds += ["open", *["tuplet"] * (not place.left), *["chord"] * (place.last != "chord")]
+        if place.last in ("note", "close"):
+            kinds.append("tie")
+        if place.length and not place.left and place.last != "chord":
+            kinds += [*["bar"] * (full or short), *["section"] * complete]
+        if not place.length and place.last in BARS:
+            kinds += ["ending", "field"]
+        if not place.length and place.last == "header":
+            kinds.append("repeat")
+        fits = np.isin(self._kinds, kinds) | notes
+        fits[self._end] = not place.length and place.last in ("bar", "section")
+        return fits

@@ -1,0 +1,180 @@
+"""Notes of MIDI files and of tunes in ABC: read by symusic, as symbols of MidiTok, as sound and as a picture."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities.audio import wav
+
+ADVICE = "pip install 'ostinato[music]'"
+LONGEST = 100_000
+"""Notes of a file: each makes several steps, which are computed at once."""
+RATE, PARTIALS = 22_050, 6
+"""Samples per second of what is synthesized, and the sinusoids of a note."""
+ATTACK_SECONDS, RELEASE_SECONDS, DECAY_SECONDS = 0.01, 0.08, 0.6
+
+
+def installed() -> bool:
+    """Whether MIDI can be read."""
+    return all(importlib.util.find_spec(library) is not None for library in ("symusic", "miditok"))
+
+
+def symusic() -> Any:
+    """
+    Errors:
+        ConfigError: it is not installed.
+    """
+    if not installed():
+        raise ConfigError(f"MIDI is read and written by symusic and MidiTok: {ADVICE}")
+    import symusic as library
+
+    return library
+
+
+def score_of_midi(content: bytes) -> Any:
+    """The score of a file.
+
+    Errors:
+        DataError: it is damaged, or has no note, or too many.
+    """
+    library = symusic()
+    try:
+        score = library.Score.from_midi(content)
+    except (RuntimeError, ValueError) as why:
+        raise DataError(f"this is no whole MIDI file ({why}); write it again") from None
+    count = sum(len(track.notes) for track in score.tracks)
+    if not count:
+        raise DataError("the MIDI file has no notes; leave it out")
+    if count > LONGEST:
+        raise DataError(
+            f"the MIDI file has {count:,} notes, and {LONGEST:,} are the most of one example; cut it into pieces"
+        )
+    return score
+
+
+def score_of_abc(text: str) -> Any:
+    """The score that the parser of ABC (abc2midi) makes of a tune, its ticks mended: those of the parser begin at 1 and
+    end one too early.
+
+    Errors:
+        DataError: the parser makes none of it.
+    """
+    library = symusic()
+    try:
+        score = library.Score.from_abc(text)
+    except RuntimeError as why:
+        raise DataError(f"this tune is no ABC that can be played ({why})") from None
+    for track in score.tracks:
+        for note in track.notes:
+            note.duration, note.time = note.duration + (note.time > 0), max(0, note.time - 1)
+    return score
+
+
+def notes_of(score: Any) -> list[tuple[float, float, int, int]]:
+    """Beginning and end in seconds, number and loudness of each note, in the order of time."""
+    notes = [note for track in score.to("second").tracks if not track.is_drum for note in track.notes]
+    return sorted((note.time, note.time + note.duration, note.pitch, note.velocity) for note in notes)
+
+
+class Tokens:
+    """Symbols of MidiTok for a score, all tracks together, without loudness and instruments; decoding is total.
+
+    Args:
+        kind: remi: a bar, a position in it, then notes; tsd: how much time passes, then notes.
+        beat: the finest time that is told apart, as a part of a beat.
+    """
+
+    def __init__(self, kind: Literal["remi", "tsd"], beat: int):
+        symusic()
+        from miditok import REMI, TSD, TokenizerConfig
+
+        config = TokenizerConfig(
+            pitch_range=(21, 109),
+            beat_res={(0, 12): beat},
+            num_velocities=1,
+            special_tokens=["PAD"],
+            use_velocities=False,
+            use_time_signatures=True,
+            time_signature_range={16: [3, 6, 9, 12], 8: [3, 5, 6, 7, 9, 12], 4: list(range(1, 8)), 2: [1, 2, 3, 4]},
+        )
+        self._tokenizer: Any = (REMI if kind == "remi" else TSD)(config)
+        self.vocabulary = list(self._tokenizer.vocab)
+
+    def encode(self, score: Any) -> list[str]:
+        """The symbols of a score."""
+        library = symusic()
+        merged = score.copy()
+        track = library.Track()
+        track.notes.extend([note for own in score.tracks if not own.is_drum for note in own.notes])
+        track.sort()
+        merged.tracks.clear()
+        merged.tracks.append(track)
+        (sequence,) = self._tokenizer.encode(merged)
+        return list(sequence.tokens)
+
+    def decode(self, symbols: Sequence[str]) -> bytes:
+        """A file of any symbols: those that mean nothing after the ones before them are passed over."""
+        kept: list[str] = []
+        pitch = ""
+        for symbol in symbols:
+            kind = symbol.partition("_")[0]
+            if kind == "Duration" and pitch:
+                kept += [pitch, symbol]
+            elif kind == "TimeSig" and (not kept or kept[-1].startswith("Bar") or "Bar_None" not in self.vocabulary):
+                kept.append(symbol)
+            elif kind in ("Bar", "Position", "TimeShift"):
+                kept.append(symbol)
+            pitch = symbol if kind == "Pitch" else ""
+        ids = [self._tokenizer.vocab[symbol] for symbol in kept]
+        return bytes(self._tokenizer.decode([ids]).dumps_midi())
+
+
+@functools.cache
+def tokens(kind: Literal["remi", "tsd"], beat: int) -> Tokens:
+    """Made once."""
+    return Tokens(kind, beat)
+
+
+def sound(score: Any) -> bytes:
+    """A wav file of a score, a sum of sinusoids for each note.
+
+        x(t) = sum over notes v e(t - begin) sum over k to PARTIALS of k^-1.5 sin(2 pi k f (t - begin))
+        f    = 440 * 2^((number - 69) / 12) hertz
+
+    v is the loudness; e rises within ATTACK_SECONDS, decays by e every DECAY_SECONDS and falls to 0 after the note.
+    """
+    notes = notes_of(score)
+    samples = np.zeros(int((max((end for _, end, *_ in notes), default=0) + RELEASE_SECONDS) * RATE) + 1)
+    for begin, end, number, velocity in notes:
+        time = np.arange(int((end - begin + RELEASE_SECONDS) * RATE)) / RATE
+        frequency = 440 * 2 ** ((number - 69) / 12)
+        partials = [k for k in range(1, PARTIALS + 1) if k * frequency < RATE / 2]
+        wave = sum((k**-1.5 * np.sin(2 * np.pi * k * frequency * time) for k in partials), np.zeros(len(time)))
+        envelope = np.minimum(time / ATTACK_SECONDS, 1) * np.exp(-time / DECAY_SECONDS)
+        envelope *= np.clip((end - begin + RELEASE_SECONDS - time) / RELEASE_SECONDS, 0, 1)
+        start = int(begin * RATE)
+        samples[start : start + len(time)] += velocity / 127 * wave * envelope
+    return wav(0.9 * samples / max(1e-9, np.abs(samples).max()), RATE)
+
+
+def picture(score: Any) -> bytes:
+    """A picture (png) of the roll: a bar for each note, over seconds."""
+    from matplotlib.figure import Figure
+
+    notes = notes_of(score)
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    axes = figure.subplots()
+    for begin, end, number, _ in notes:
+        axes.broken_barh([(begin, 0.95 * (end - begin))], (number - 0.4, 0.8))
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("note number (60: middle C)")
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

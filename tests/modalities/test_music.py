@@ -1,0 +1,219 @@
+"""Tunes: ABC and MIDI as symbols and back, bars that fill the meter, generated files, and what is refused."""
+
+import io
+import json
+import random
+import wave
+from fractions import Fraction
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from ostinato import api
+from ostinato.cli.main import group
+from ostinato.errors import ConfigError, DataError
+from ostinato.modalities import _abc
+from ostinato.modalities.music import Music
+from ostinato.recipe.read import load
+from ostinato.testing import laws
+
+TUNE = 'X:7\nT:A title\nM:C\nL:1/8\n%%x\nK:G\nP:A\n"G 7"G2A/ B//(3cde |[1 d2-d2:|[2 [GB]3/\\\n[K:D]F1|]'
+SYMBOLS = 'M:4/4 L:1/8 K:G "G7" G2 A/2 B/4 (3 c d e | [1 d2 - d2 :| [2 [ G B ]3/2 [K:D] F |]'.split()
+
+
+def test_laws():
+    laws.run("modalities", "music")
+    laws.run("modalities", "music", {"fill_bars": True})
+
+
+def test_symbols_of_abc_have_the_notes_alone_and_write_them_again():
+    symbols = _abc.symbols_of(TUNE)
+    assert [symbol.strip() for symbol in symbols] == SYMBOLS
+    assert _abc.symbols_of(_abc.text_of(symbols)) == symbols
+    music = Music()
+    music.fit([TUNE])
+    other = "M:3/4\nL:1/8\nK:G\n^^g'7/8|"  # spelt by its characters
+    assert music.decode(music.encode(other)) == f"X:1\n{other} "
+
+
+def test_bars_are_measured_with_tuplets_chords_and_what_begins_and_ends_a_part():
+    bars = _abc.bars_of(_abc.symbols_of("M:2/4\nL:1/8\nK:C\nA|(3ABc [ce]2|d2>e2|A3:|"))
+    eighths = [(int(length * 8), int(meter * 8), edge) for length, meter, edge in bars]
+    assert eighths == [(1, 4, True), (4, 4, False), (4, 4, False), (3, 4, True)]
+
+
+@pytest.mark.parametrize(
+    ("before", "allowed", "refused"),
+    [
+        ("", "M:2/4", "L:1/8 K:C A | end"),
+        ("M:2/4", "L:1/8", "M:2/4 K:C A"),
+        ("M:2/4 L:1/8 K:C", "A A4 |: [ (3", "A6 | end :|"),
+        ("M:2/4 L:1/8 K:C A |", "A4 [K:G]", "A6 | ]"),
+        ("M:2/4 L:1/8 K:C A | A4 | A2", "A A2 -", "A4 | end"),
+        ("M:2/4 L:1/8 K:C A | A4 | A3", "A :|", "A2 | |: end"),
+        ("M:2/4 L:1/8 K:C A | A4 | A3 :|", "A end", ":|"),
+        ("M:2/4 L:1/8 K:C (3 A A", "A", "| :| (3"),
+        ("M:2/4 L:1/8 K:C [", "A", "] | [ -"),
+        ("M:2/4 L:1/8 K:C [ A2", "A2 ]", "| ]2"),
+    ],
+)
+def test_the_grammar_of_bars(before, allowed, refused):
+    symbols = ["M:2/4\n", "L:1/8\n", "K:C\n", *"A A2 A3 A4 A6 | |: :| [ ] ]2 (3 - [K:G]".split()]
+    numbers = {symbol.strip(): number for number, symbol in enumerate(symbols, 3)} | {"end": 1}
+    grammar = _abc.Bars(symbols, 3, 1)
+    state = grammar.start()
+    for symbol in before.split():
+        state = grammar.advance(state, numbers[symbol])
+    fits = grammar.allowed(state)
+    assert not fits[[0, 2]].any()
+    assert all(fits[numbers[symbol]] for symbol in allowed.split())
+    assert not any(fits[numbers[symbol]] for symbol in refused.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "raw", "message"),
+    [
+        ({}, "X:1\nM:4/4\nABc|", "no key before its first note; add a line such as K:C"),
+        ({}, 5, "a tune is a text in ABC or the bytes of a file"),
+        ({}, b"MThd", "this is a MIDI file, and a text in ABC is needed; set notation: remi"),
+    ],
+)
+def test_what_is_no_tune_is_refused(options, raw, message):
+    with pytest.raises(DataError) as error:
+        Music(**options).encode(raw)
+    assert message in str(error.value)
+
+
+def test_options_of_the_other_notation_are_refused():
+    for options in ({"notation": "tsd", "fill_bars": True}, {"beat": 4}):
+        with pytest.raises(ConfigError, match="set it, or leave"):
+            Music(**options)
+
+
+RECIPE = """
+data:    {train: train.jsonl, valid: train.jsonl}
+inputs:  {tune: {type: music, fill_bars: true, encoder: {bidirectional: false, hidden_size: 8, embedding_size: 8}}}
+outputs: {rest: {column: tune, of: tune, type: music, fill_bars: true}}
+search:  {type: sample, max_length: 150}
+training: {epochs: 1, batch_rows: 10}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that has learnt next to nothing."""
+    here, drawn = tmp_path_factory.mktemp("tunes"), random.Random(0)
+    tunes = []
+    for _ in range(20):
+        bars = [drawn.choice(["A2B2", "(3ABcd2", "[Ac]2B2", "c4"]) for _ in range(4)]
+        tunes.append({"tune": f"X:1\nM:2/4\nL:1/8\nK:C\n{'|'.join(bars)}|]"})
+    (here / "train.jsonl").write_text("".join(f"{json.dumps(tune)}\n" for tune in tunes))
+    (here / "recipe.yaml").write_text(RECIPE)
+    return api.fit(load(here / "recipe.yaml"), here / "run", device="cpu")
+
+
+def test_bars_that_are_generated_fill_the_meter_also_after_a_prompt(run):
+    prompt = "M:2/4\nL:1/8\nK:C\n[Ac]2B"
+    for prediction in api.predict(run, rows=[{"tune": prompt}, {"tune": ""}] * 2, n_best=4, device="cpu"):
+        for answer in prediction.outputs["rest"]:
+            symbols = _abc.symbols_of(answer.value)
+            assert [symbol[0] for symbol in symbols[:3]] == ["M", "L", "K"]
+            bars = _abc.bars_of(symbols)[: None if answer.finished else -1]
+            assert all(length == meter == Fraction(1, 2) or edge for length, meter, edge in bars)
+    (prediction,) = api.predict(run, [prompt], device="cpu")
+    assert prediction.best["rest"].value.startswith("X:1\nM:2/4\nL:1/8\nK:C\n[Ac]2B")
+
+
+def test_answers_are_written_as_tunes(run, tmp_path):
+    command = ["predict", str(run.folder), "M:2/4\\nL:1/8\\nK:C\\nA", "M:2/4", "--device", "cpu", "--output"]
+    result = CliRunner().invoke(group, [*command, str(tmp_path / "tune.abc")])
+    assert result.exit_code == 0 and "tune.abc: 2 answers" in result.output
+    first, second = (tmp_path / "tune.abc").read_text().split("\n\n")
+    assert first.startswith("X:1\nM:2/4\nL:1/8\nK:C\nA") and second.startswith("X:2\nM:2/4\n")
+    result = CliRunner().invoke(group, [*command, str(tmp_path / "tune.mid")])
+    assert result.exit_code == 2 and "holds one tune, and there are 2" in result.output
+
+
+def midi(notes, division=480):
+    """A file of notes (delta, number) of a quarter each."""
+    library = pytest.importorskip("symusic")
+    score = library.Score(division)
+    track = library.Track()
+    for place, number in enumerate(notes):
+        track.notes.append(library.Note(place * division, division, number, 80))
+    score.tracks.append(track)
+    return bytes(score.dumps_midi())
+
+
+def track(events):
+    """A file of one track with these events."""
+    events += b"\0\xff\x2f\0"
+    return b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk" + len(events).to_bytes(4, "big") + events
+
+
+def sounding(content):
+    library = pytest.importorskip("symusic")
+    score = library.Score.from_midi(content)
+    ticks = score.ticks_per_quarter
+    return [(note.time / ticks, note.duration / ticks, note.pitch) for track in score.tracks for note in track.notes]
+
+
+def test_what_needs_a_library_says_which(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for make in (lambda: Music(notation="remi"), lambda: Music().render([TUNE], ".mid")):
+        with pytest.raises(ConfigError, match=r"pip install 'ostinato\[music\]'"):
+            make()
+
+
+@pytest.mark.parametrize("notation", ["remi", "tsd"])
+def test_midi_comes_back_and_every_sequence_of_symbols_is_a_file_that_opens(notation):
+    pytest.importorskip("miditok")
+    music = Music(notation=notation)
+    content = midi([60, 64, 67, 72])
+    music.fit([content])
+    assert sounding(music.decode(music.encode(content))) == sounding(content)
+    drawn = torch.Generator().manual_seed(0)
+    for length in (0, 1, 30, 200):
+        for _ in range(20):
+            numbers = torch.randint(music.spec.size, (length,), generator=drawn).numpy()
+            sounding(music.decode(numbers))
+    assert list(music.encode("L:1/4\nM:4/4\nK:C\nCEGc|")) == list(music.encode(content))
+    with pytest.raises(DataError, match="there is no MIDI file"):
+        music.parse("no.mid")
+    laws.run("modalities", "music", {"notation": notation})
+    assert len(music.labels(music.encode(content))) == len(music.encode(content))
+    assert music.parse(music.write(content)) == content
+    with pytest.raises(ConfigError, match="set notation: abc"):
+        music.render([content], ".abc")
+
+
+def test_a_tune_is_heard_and_seen():
+    pytest.importorskip("symusic")
+    tune = "X:1\nM:2/4\nL:1/4\nQ:1/4=120\nK:C\nA2|]\n"
+    with wave.open(io.BytesIO(Music().render([tune], ".wav"))) as sound:
+        samples = torch.frombuffer(bytearray(sound.readframes(sound.getnframes())), dtype=torch.int16).double()
+        spectrum = torch.fft.rfft(samples).abs()
+        loudest = int(spectrum.argmax()) * sound.getframerate() / len(samples)
+        assert abs(loudest - 440) < 2 and abs(sound.getnframes() / sound.getframerate() - 1.08) < 0.05
+    assert Music().render([tune], ".png").startswith(b"\x89PNG")
+    (note,) = sounding(Music().render([tune], ".mid"))
+    assert note == (0, 2, 69)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: midi([]), "has no notes; leave it out"),
+        (lambda: midi([60])[:30], "this is no whole MIDI file"),
+        (lambda: track(b"\0\x3c\x40\x10"), "this is no whole MIDI file"),
+        (lambda: b"RIFF", "this is no whole MIDI file"),
+        (lambda: track(b"\0\x90\x3c\x40" + b"\1\x3c\0\0\x3c\x40" * 1_000_000 + b"\1\x3c\0"), "1,000,001 notes"),
+    ],
+    ids=["no notes", "cut", "running status", "no midi", "a million"],
+)
+def test_damaged_midi_is_refused(content, message):
+    pytest.importorskip("miditok")
+    with pytest.raises(DataError) as error:
+        Music(notation="remi").encode(content())
+    assert message in str(error.value)
