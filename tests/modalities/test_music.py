@@ -132,7 +132,7 @@ def test_answers_are_written_as_tunes(run, tmp_path):
     first, second = (tmp_path / "tune.abc").read_text().split("\n\n")
     assert first.startswith("X:1\nM:2/4\nL:1/8\nK:C\nA") and second.startswith("X:2\nM:2/4\n")
     result = CliRunner().invoke(group, [*command, str(tmp_path / "tune.mid")])
-    assert result.exit_code == 2 and "holds one tune, and there are 2" in result.output
+    assert "holds one tune, and there are 2" in str(result.exception)
 
 
 def midi(notes, division=480):
