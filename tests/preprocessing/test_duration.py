@@ -146,12 +146,12 @@ def test_few_updates_get_smaller_batches_and_few_epochs_narrower_layers():
     assert shrunk(TOTAL_UPDATES) == {} and shrunk(0) == {}
     assert shrunk(0.4 * TOTAL_UPDATES) == {"training.batch_steps": 1600}
     halves = {"inputs.x.encoder.hidden_size": 128, "inputs.x.encoder.embedding_size": 128}
-    assert shrunk(300) == {"training.batch_steps": 1000, **halves}
+    assert shrunk(200) == {"training.batch_steps": 1000, **halves}
     narrow = {path: (64 if "size" in path else value, "") for path, (value, _) in CHOSEN.items()}
-    assert shrunk(300, narrow) == {"training.batch_steps": 1000}
+    assert shrunk(200, narrow) == {"training.batch_steps": 1000}
 
 
 def test_what_the_user_gave_is_no_smaller_and_neither_is_what_must_fit_to_it():
-    assert shrunk(300, hidden_size=200) == {"training.batch_steps": 1000}
+    assert shrunk(200, hidden_size=200) == {"training.batch_steps": 1000}
     without = {path: value for path, value in CHOSEN.items() if "batch" not in path}
-    assert "training.batch_steps" not in shrunk(300, without)
+    assert "training.batch_steps" not in shrunk(200, without)
