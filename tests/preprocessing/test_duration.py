@@ -7,6 +7,7 @@ from ostinato.preprocessing.duration import (
     FEW_EPOCHS,
     GENERATED_UPDATES,
     TOTAL_UPDATES,
+    WHOLE_EPOCHS,
     Pace,
     duration,
     smaller,
@@ -83,9 +84,9 @@ def test_a_budget_below_one_epoch_trains_a_part_of_it():
 
 
 def test_few_epochs_may_end_within_one_and_many_are_whole():
-    few, many = fitted(30)[0], fitted(100)[0]
-    assert few.epochs <= FEW_EPOCHS and (few.epochs - 1) * 100 < few.max_updates < few.epochs * 100
-    assert many.epochs > FEW_EPOCHS and many.max_updates is None
+    few, many = fitted(30)[0], fitted(150)[0]
+    assert few.epochs <= WHOLE_EPOCHS and (few.epochs - 1) * 100 < few.max_updates < few.epochs * 100
+    assert many.epochs > WHOLE_EPOCHS and many.max_updates is None
 
 
 def test_enough_time_changes_no_epoch():
@@ -95,8 +96,8 @@ def test_enough_time_changes_no_epoch():
 
 
 def test_epochs_that_the_recipe_gives_stay_and_their_updates_are_limited():
-    training = fitted(100, epochs=40)[0]
-    assert training.epochs == 40 and training.max_updates == 100 * fitted(100)[0].epochs
+    training = fitted(150, epochs=40)[0]
+    assert training.epochs == 40 and training.max_updates == 100 * fitted(150)[0].epochs
 
 
 def test_validations_that_cost_much_are_made_more_rarely_unless_the_recipe_says_how_often():
