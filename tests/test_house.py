@@ -28,7 +28,7 @@ MEMBERS = [(room, name) for room in registry.ROOMS for name in registry.names(ro
 DECLARED = [pytest.param(registry.component(room, name), id=f"{room}.{name}") for room, name in MEMBERS] + [
     pytest.param(cls, id=cls.__name__) for cls in (InputFields, OutputFields, Training)
 ]
-RECIPES = sorted([*(ROOT.parent / "recipes").glob("*.yaml"), ROOT / "builtin" / "dates.yaml"])
+RECIPES = sorted([*(ROOT.parent / "recipes").glob("*.yaml"), *(ROOT / "builtin").glob("[ds]*.yaml")])
 
 
 def described(cls):

@@ -31,8 +31,11 @@
     pendigits (.jsonl)                  strokes, digit
     pendigit-strings (.jsonl)           strokes, digits
     kanji, sheep (.jsonl)               drawing
+    shapes (folders)                    picture, caption, number, most, biggest, question, answer (unseen too)
+    digit-lines, word-lines (folders)   line, digits or word
+    moving-digits (folders)             clip, digit, direction, speed
 
-A folder is a split's recordings with a manifest.csv.
+A folder is a split's files with a manifest.csv.
 
 DATA holds the data sets' folders (`ostinato data list`), the tables go below DIR. Then train with `--data-root DIR`.
 """
@@ -51,6 +54,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import _pictures
 import _sound
 from _sound import there
 
@@ -514,6 +518,10 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "spoken-digit-strings": _sound.spoken_digit_strings,
     "yes-no": _sound.yes_no,
     "pendigits": _sound.pendigits,
+    "shapes": _pictures.shapes,
+    "digit-lines": _pictures.digit_lines,
+    "word-lines": _pictures.word_lines,
+    "moving-digits": _pictures.moving_digits,
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
     "sheep": _sound.sheep,
@@ -523,8 +531,12 @@ PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
 TUNES = ("nottingham-abc", "nottingham-midi")
 LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS, *TUNES)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
-GENERATED = ("copy", "adding", "sums")
+GENERATED = ("copy", "adding", "sums", "shapes", "digit-lines", "word-lines", "moving-digits")
 """Tasks made from a seed: they need no data set."""
+
+
+STARTS = {b"RIFF": ".wav", b"\x89PNG": ".png", b"GIF8": ".gif"}
+"""What a file begins with -> its ending."""
 
 
 def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
@@ -533,7 +545,7 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
     for split, (columns, rows) in TASKS[name](root).items():
         if columns[0].endswith(MARK):
             folder = out / f"prepared-{name}" / split
-            counts[folder] = _write_recordings(folder, columns, rows)
+            counts[folder] = _write_files(folder, columns, rows)
             continue
         if name in LISTS:
             kind, lines = "jsonl", [json.dumps(dict(zip(columns, row))) + "\n" for row in rows]
@@ -547,12 +559,14 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
     return counts
 
 
-def _write_recordings(folder: Path, columns: Row, rows: Rows) -> int:
+def _write_files(folder: Path, columns: Row, rows: Rows) -> int:
     """A file for each row's first cell, and a manifest; returns the number of rows."""
+    folder.mkdir(parents=True, exist_ok=True)
     lines = [",".join(columns)]
     for place, (content, *cells) in enumerate(rows):
-        write(folder / f"{place:04}.wav", content)
-        lines.append(",".join([f"{place:04}.wav", *cells]))
+        ending = next(ending for start, ending in STARTS.items() if content.startswith(start))
+        (folder / f"{place:04}{ending}").write_bytes(content)
+        lines.append(",".join([f"{place:04}{ending}", *cells]))
     write(folder / "manifest.csv", "\n".join(lines) + "\n")
     return len(lines) - 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -54,6 +55,11 @@ def parse(field: str, what: str) -> bytes:
     return path.read_bytes()
 
 
+def field(content: bytes) -> str:
+    """The bytes of a file as a field of text, which `parse` reads."""
+    return ENCODED + base64.b64encode(content).decode()
+
+
 def frames_of(content: bytes) -> Iterator[np.ndarray]:
     """The frames of a file, (H, W, 3) each from 0 to 1: turned as its camera was held, transparent pixels on white.
 
@@ -77,7 +83,7 @@ def frames_of(content: bytes) -> Iterator[np.ndarray]:
         ) from None
     except image.UnidentifiedImageError:
         raise DataError(f"this is no picture that is read here: {', '.join(ENDINGS)}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as why:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as why:
         raise DataError(f"the picture is damaged: {why}; write it again") from None
 
 

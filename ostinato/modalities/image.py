@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -135,7 +134,4 @@ class Image(Modality):
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):
             return str(raw)
-        return (
-            _pictures.ENCODED
-            + base64.b64encode(raw if isinstance(raw, bytes) else _pictures.png(self._read(raw))).decode()
-        )
+        return _pictures.field(raw if isinstance(raw, bytes) else _pictures.png(self._read(raw)))

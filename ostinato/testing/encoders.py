@@ -33,6 +33,7 @@ SPECS: dict[str, Spec] = {
     "labels": Labels(4),
     "multilabel": Labels(3, multilabel=True),
     "columns of pixels": Pixels(12, unscaled=True, height=12),
+    "frames": Pixels(12, unscaled=True, height=3, width=4),
 }
 
 
@@ -129,7 +130,9 @@ LAWS = (
 
 def small(member: Member) -> Member:
     """The encoder with narrow layers, where nothing else is asked for."""
-    return member.given({"hidden_size": 6, "embedding_size": 5, "features": 40, "size": 4, "heads": 3})
+    narrow = {"hidden_size": 4, "layers": 1}
+    parts = {"each": {"type": "cnn", **narrow}, "over": {"type": "recurrent", "embedding_size": 4, **narrow}}
+    return member.given({"hidden_size": 6, "embedding_size": 5, "features": 40, "size": 4, "heads": 3, **parts})
 
 
 def cases(member: Member) -> list[Reading]:

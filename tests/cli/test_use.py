@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 import pytest
 
 import ostinato
-from ostinato.data import catalogue
+from ostinato.data import catalogue, shapes
 from ostinato.errors import BundleError, ConfigError
 
 
@@ -349,6 +350,18 @@ def test_demo_shows_its_metric_answers_and_picture(here, cli, monkeypatch):
     )
     assert (here / "demo" / "attention.png").read_bytes().startswith(b"\x89PNG")
     assert "written" in cli("demo", "--out", "demo").out, "called again it shows the same run"
+
+
+def test_demo_shapes_tells_how_many_captions_mean_the_picture(here, cli, monkeypatch):
+    recipe = (catalogue.BUILTIN / "shapes.yaml").read_text()
+    (here / "shapes.yaml").write_text(recipe.replace("epochs: 10", "epochs: 1").replace("size: 96", "size: 8"))
+    monkeypatch.setattr(catalogue, "BUILTIN", here)
+    monkeypatch.setattr(shapes, "SPLITS", dict.fromkeys(shapes.SPLITS, 12))
+    said = cli("demo", "shapes", "--out", "demo", "--json")
+    assert said.code == 0 and set(said.json["right_meaning"]) == {"test", "unseen"}
+    assert "of 12 held-out pictures" in said.json["line"]
+    assert (here / "demo" / "attention.png").read_bytes().startswith(b"\x89PNG")
+    assert cli(*shlex.split(said.json["next"])[1:]).code == 0
 
 
 def test_errors_shows_the_worst_rows_and_writes_all_of_them(trained, tmp_path, cli, refused):

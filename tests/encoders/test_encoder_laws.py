@@ -40,6 +40,7 @@ VARIANTS = {
         {"layers": 1, "shift": 1, "flip": True, "contrast": 0.5},
         {"layers": 2, "blocks": 2, "column_halvings": 0, "steps": "columns", "summary": "max", "dropout": 0.2},
     ],
+    "stacked": [{"over": {"bidirectional": False, "hidden_size": 4, "embedding_size": 4, "layers": 1}}],
     "transformer": [
         {"layers": 2, "bidirectional": False, "window": 3, "kv_heads": 1, "summary": "last"},
         {"layers": 1, "bidirectional": False, "positions": "alibi", "heads": 2, "feed_forward_activation": "swiglu"},

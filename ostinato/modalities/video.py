@@ -1,0 +1,137 @@
+"""A moving picture: a folder of frames, an animated file or pixels to frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import DataError, shown
+from ostinato.modalities import _pictures
+from ostinato.modalities._fields import is_missing
+from ostinato.modalities._pictures import Canvas
+from ostinato.modalities.contract import Array, Features, Modality, Pixels
+from ostinato.modalities.image import THUMB
+from ostinato.registry import Count
+
+
+class Video(Modality):
+    """A moving picture: each step holds the pixels of one frame.
+
+        step t = (frame t - mean) / deviation          pixels from 0 to 1, mean and deviation per channel
+
+    All frames are brought to one height and width. `stacked` reads each as a picture, and then the frames in turn.
+
+    A raw value is the path of a folder whose pictures are the frames, by the numbers in their names; the bytes or the
+    path of an animated gif, png or webp file (column `NAME:file` of a manifest); or in Python pixels (T, H, W) or
+    (T, H, W, 1 to 4 channels). A still picture is a video of one frame. By pillow: `pip install 'ostinato[images]'`.
+
+    Args:
+        height: pixels from top to bottom; None: those of the first training frame, 64 at most.
+        width: pixels from left to right; None: by the proportions of the first training frame.
+        channels: of a pixel, 1 grey or 3 colours; None: 3 where a training frame has a colour.
+        mean: subtracted from the pixels, a number per channel; None: that of the training split.
+        deviation: they are divided by; likewise.
+
+    Shapes:
+        encoded (T, width * height * channels)
+
+    Errors:
+        ConfigError: as of an `image`.
+        DataError: a folder without pictures, frames of several sizes, or a frame that is no picture.
+    """
+
+    aligns = frozenset()
+    default_align = "summary"
+    default_encoder = "stacked"
+    default_head = {}
+    metrics = {}
+    file_endings = _pictures.ENDINGS
+    examples = (
+        np.linspace(0, 1, 72).reshape(3, 4, 2, 3),
+        np.linspace(1, 0, 48).reshape(2, 4, 2, 3),
+        _pictures.png(np.zeros((4, 2), np.uint8)),
+    )
+
+    def __init__(
+        self,
+        *,
+        height: Count | None = None,
+        width: Count | None = None,
+        channels: Literal[1, 3] | None = None,
+        mean: list[float] | None = None,
+        deviation: list[float] | None = None,
+    ):
+        self.canvas = Canvas(height, width, channels, mean, deviation)
+
+    def fit(self, column: Iterable[Any]) -> None:
+        self.canvas.fit((frame for raw in column if raw is not None for frame in self._read(raw)), one_width=True)
+
+    def encode(self, raw: Any) -> np.ndarray:
+        frames = [self.canvas.drawn(frame).ravel() for frame in self._read(raw)]
+        return np.stack(frames)
+
+    def _read(self, raw: Any) -> Sequence[np.ndarray]:
+        """(H, W, 3) from 0 to 1 of each frame."""
+        if isinstance(raw, str | Path):
+            raw = self.parse(str(raw))
+        if isinstance(raw, bytes):
+            return list(_pictures.frames_of(raw))
+        if isinstance(raw, list) and all(isinstance(frame, bytes) for frame in raw):
+            return [next(_pictures.frames_of(frame)) for frame in raw]
+        return _pictures.array_of(raw, "a video", "(T, H, W)", True)
+
+    def decode(self, array: Array) -> np.ndarray:
+        """The frames at the size that was read, (T, height, width, 3)."""
+        return np.stack([self.canvas.seen(frame) for frame in np.asarray(array)])
+
+    def labels(self, array: Array) -> list[str]:
+        """The place of each frame."""
+        return [str(place + 1) for place in range(len(array))]
+
+    @property
+    def spec(self) -> Pixels:
+        canvas = self.canvas
+        size = canvas.height * canvas.width * canvas.channels
+        return Pixels(size, unscaled=True, height=canvas.height, width=canvas.width)
+
+    def facts(self) -> dict[str, Any]:
+        return self.canvas.facts()
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        self.canvas.restore(facts)
+
+    def features(self, cells: Sequence[Any]) -> Features:
+        """The first and the last frame in 8 x 8 pixels; the mean where there is none."""
+        canvas = self.canvas
+        small = Canvas(THUMB, THUMB, canvas.channels, canvas.mean, canvas.deviation)
+        none = np.zeros(2 * THUMB * THUMB * (canvas.channels or 1))
+
+        def looked_at(raw: Any) -> np.ndarray:
+            frames = self._read(raw)
+            return np.stack([small.drawn(frames[0]), small.drawn(frames[-1])]).ravel()
+
+        return Features("numbers", [none if raw is None else looked_at(raw) for raw in cells])
+
+    def parse(self, field: str) -> bytes | list[bytes]:
+        frames, folder = field.split(" "), Path(field)
+        if frames[1:] and all(frame.startswith("data:") for frame in frames):
+            return [_pictures.parse(frame, "video") for frame in frames]
+        if field.startswith("data:") or not folder.is_dir():
+            return _pictures.parse(field, "video")
+        files = [path for path in folder.iterdir() if path.name.lower().endswith(_pictures.ENDINGS)]
+        if not files:
+            raise DataError(f"the folder {shown(field)} holds no frame: no file ends in {', '.join(_pictures.ENDINGS)}")
+        in_turn = sorted(files, key=lambda path: ([int(number) for number in re.findall(r"\d+", path.name)], path.name))
+        return [path.read_bytes() for path in in_turn]
+
+    def take(self, raw: Any) -> Any:
+        return None if is_missing(raw) else raw
+
+    def write(self, raw: Any) -> str:
+        if isinstance(raw, str | Path):
+            return str(raw)
+        return " ".join(map(_pictures.field, [raw] if isinstance(raw, bytes) else map(_pictures.png, self._read(raw))))
