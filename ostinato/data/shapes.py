@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 from collections import Counter
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.files import write
-from ostinato.modalities._pictures import png
 
 MANIFEST = "manifest.csv"
 
@@ -177,12 +177,16 @@ COLUMNS = ("picture:file", "caption", "number", "most", "biggest", "question", "
 
 def rows(count: int, seed: int, unseen: bool = False) -> Iterator[tuple[Any, ...]]:
     """Pictures as bytes of a file, and beside each the cells of `COLUMNS`."""
+    from PIL import Image
+
     draw = random.Random(seed)
     for _ in range(count):
         shapes = scene(draw, unseen)
         biggest = max(shapes, key=lambda shape: shape.radius).kind
         words = caption(shapes, draw), str(len(shapes)), most(shapes), biggest
-        yield (png(drawn(shapes, draw)), *words, *question(shapes, draw))
+        file = io.BytesIO()
+        Image.fromarray(drawn(shapes, draw)).save(file, "PNG")
+        yield (file.getvalue(), *words, *question(shapes, draw))
 
 
 def make(folder: Path, count: int, seed: int, unseen: bool = False) -> None:

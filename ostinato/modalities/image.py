@@ -123,7 +123,10 @@ class Image(Modality):
         canvas = self.canvas
         small = Canvas(THUMB, THUMB, canvas.channels, canvas.mean, canvas.deviation)
         none = np.zeros(THUMB * THUMB * (canvas.channels or 1))
-        return Features("numbers", [none if raw is None else small.drawn(self._read(raw)).ravel() for raw in cells])
+        return Features(
+            "numbers",
+            [none if raw is None else small.drawn(self._read(raw)).ravel().astype(np.float32) for raw in cells],
+        )
 
     def parse(self, field: str) -> bytes:
         return _pictures.parse(field, "picture")

@@ -112,7 +112,7 @@ class Video(Modality):
 
         def looked_at(raw: Any) -> np.ndarray:
             frames = self._read(raw)
-            return np.stack([small.drawn(frames[0]), small.drawn(frames[-1])]).ravel()
+            return np.stack([small.drawn(frames[0]), small.drawn(frames[-1])]).ravel().astype(np.float32)
 
         return Features("numbers", [none if raw is None else looked_at(raw) for raw in cells])
 

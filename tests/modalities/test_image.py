@@ -146,6 +146,12 @@ def test_settings_that_do_not_go_together_are_refused(options, message):
         Image(**options)
 
 
+def test_a_baseline_reads_a_small_picture_in_a_type_that_its_library_takes():
+    image = fitted(half_red())
+    small, none = image.features([half_red(), None]).values
+    assert small.dtype == np.float32 and small.shape == none.shape == (8 * 8 * 3,) and not none.any()
+
+
 def test_nothing_to_learn_from_is_told():
     with pytest.raises(DataError, match="no row of the training split has a picture"):
         fitted(None)
