@@ -33,11 +33,7 @@ ARCHITECTURE, EXTENDING, RECIPES, COMPONENTS, PROMISES = (
 TASKS = [
     HOME / "docs" / f"{name}.md"
     for name in (
-<<<<<<< HEAD
-        *("classify", "tag", "forecast", "translate", "generate", "compose", "several-inputs"),
-=======
-        *("classify", "tag", "forecast", "translate", "generate", "several-inputs", "pictures"),
->>>>>>> 58694c1 (docs/pictures.md: pictures to words; shapes made without another room's private parts)
+        *("classify", "tag", "forecast", "translate", "generate", "compose", "several-inputs", "pictures"),
         *("python", "notebook", "service", "torch", "reading-results", "speed"),
         *(f"from-{tool}" for tool in ("scikit-learn", "keras", "ludwig", "joeynmt", "darts", "spacy")),
     )
