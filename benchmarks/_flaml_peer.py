@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from flaml import AutoML
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -20,7 +21,7 @@ path = Path(sys.argv[1])
 order = json.loads(path.read_text(encoding="utf-8"))
 train = ["\n".join(map(str, row[:-1])) for row in order["train"]]
 asked = ["\n".join(map(str, row)) for row in order["asked"]]
-labels = [str(row[-1]) for row in order["train"]]
+labels = np.array([str(row[-1]) for row in order["train"]])
 vectorizers = [TfidfVectorizer(sublinear_tf=True, max_features=MOST_FEATURES, **own) for own in VECTORIZERS.values()]
 features = hstack([vectorizer.fit_transform(train) for vectorizer in vectorizers]).tocsr()
 model = AutoML()

@@ -134,6 +134,9 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
         epoch = updates * update_seconds + validation_seconds / validate_every
         fit   = (seconds - evaluation_seconds - validation_seconds) / epoch
 
+    Where fewer than FEW_EPOCHS fit, validation is within epochs too, so that the best is found to the same part of the
+    run, if that costs no more than VALIDATION.
+
     The recipe's epochs, given or chosen by size, are the most. Those that it gives stay what they are, and updates are
     limited. Fewer than WHOLE_EPOCHS may end within an epoch.
 
@@ -148,6 +151,9 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
     is_open = _unasked(recipe, "training.validate_every")
     every = max(1, math.ceil(pace.validation_seconds / (VALIDATION * updates))) if is_open else training.validate_every
     fit = left / (updates + pace.validation_seconds / every)
+    if is_open and fit < min(most, FEW_EPOCHS):
+        every = _part(fit, pace)
+        fit = left / (updates + pace.validation_seconds / every)
     epochs = min(most, math.floor(fit) if fit >= WHOLE_EPOCHS else max(1, math.ceil(fit)))
     max_updates = training.max_updates
     chosen: Chosen = {}
@@ -167,7 +173,7 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
     if _unasked(recipe, "training.epochs"):
         chosen["training.epochs"] = (epochs, costs)
     if is_open:
-        every = max(1, min(every, epochs // FEW_EPOCHS))
+        every = every if every < 1 else max(1, min(every, epochs // FEW_EPOCHS))
         chosen["training.validate_every"] = (every, f"a validation takes {pace.validation_seconds:,.1f} s")
     return {
         **chosen,
@@ -186,6 +192,14 @@ def rounded(number: float) -> int:
     """To two leading digits: a chosen size should look chosen."""
     step = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
     return max(1, round(number / step) * step)
+
+
+def _part(fit: float, pace: Pace) -> float:
+    """The part of an epoch from one validation to the next: halved until FEW_EPOCHS of them are in so many epochs."""
+    affordable = VALIDATION * pace.updates * pace.update_seconds / max(pace.validation_seconds, 1e-9)
+    most = math.log2(max(1.0, min(pace.updates, affordable)))
+    halvings = min(math.floor(most), math.ceil(math.log2(FEW_EPOCHS / max(fit, 1 / pace.updates))))
+    return 1 / 2**halvings if halvings else 1
 
 
 def _unset(recipe: Recipe, path: str) -> bool:
@@ -210,7 +224,7 @@ def _warm_up(recipe: Recipe, total: int, is_open: Open) -> Chosen:
     return {"training.schedule.warmup": (round(WARM_UP * total), f"{WARM_UP:.0%} of {total:,} updates")}
 
 
-def _patience(recipe: Recipe, epochs: int, every: int, is_open: Open) -> Chosen:
+def _patience(recipe: Recipe, epochs: int, every: float, is_open: Open) -> Chosen:
     """So many validations without a real gain end a run; two at least, since one may be chance."""
     if not is_open(recipe, "training.patience"):
         return {}

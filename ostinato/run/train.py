@@ -338,7 +338,7 @@ def _with_lines(listeners: Listeners, settings: Settings) -> Listeners:
 
     def report(event: dict[str, Any]) -> None:
         listeners.reports(event)
-        if event["event"] == "epoch":
+        if event["event"] in ("part", "epoch"):
             listeners.notes(line_of(event, settings.training.epochs, called))
 
     return replace(listeners, reports=report)

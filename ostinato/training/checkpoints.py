@@ -133,12 +133,12 @@ class Checkpoints:
         """The folder of the newest checkpoint."""
         return next(reversed(self._all()), None)
 
-    def save_weights(self, kind: str, epoch: int, weights: Mapping[str, Tensor]) -> None:
+    def save_weights(self, kind: str, epoch: float, weights: Mapping[str, Tensor]) -> None:
         """Keeps the weights after `epoch` epochs as `best` or `epoch`."""
         data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
         files.write(self._weights(kind, epoch), data)
 
-    def load_weights(self, kind: str, epoch: int) -> dict[str, Tensor]:
+    def load_weights(self, kind: str, epoch: float) -> dict[str, Tensor]:
         return self._tensors(self._weights(kind, epoch))
 
     def _read(self, path: Path) -> Checkpoint:
@@ -151,8 +151,8 @@ class Checkpoints:
     def _tensors(self, path: Path, digest: str | None = None) -> dict[str, Tensor]:
         return {self._names(name): tensor for name, tensor in _tensors(path, digest).items()}
 
-    def _weights(self, kind: str, epoch: int) -> Path:
-        return self.folder / f"{kind}-{epoch:04d}.safetensors"
+    def _weights(self, kind: str, epoch: float) -> Path:
+        return self.folder / f"{kind}-{epoch:04}.safetensors"
 
     def _all(self) -> list[Path]:
         """From oldest to newest."""

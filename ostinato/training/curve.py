@@ -12,6 +12,8 @@ from typing import Any
 from ostinato.registry import Settings
 from ostinato.training.task import Ended
 
+EVENTS = "start", "part", "epoch"
+"""What is measured in validation: the first weights, those within an epoch, and those at its end."""
 FELL, ROSE = 0.01, 0.05
 """A loss that changed by less than these shares has settled."""
 LEAST_GAIN = 0.002
@@ -23,8 +25,9 @@ class Curve:
     """The epochs of a run, as its history has them.
 
     Args:
-        epochs: of each epoch its training loss (`train.loss`), what validation measured (`valid.NAME`), whether that
-            was the best so far (`best`), and the seconds of training until then.
+        epochs: of each epoch, and of each part after which it was validated, its training loss (`train.loss`), what
+            validation measured (`valid.NAME`), whether that was the best so far (`best`), and the seconds of training
+            until then.
         ended: why training ended: all `epochs` or `updates`, or `patience`.
         best: the epoch whose validation was best, or None.
         kept: the epoch whose weights were kept.
@@ -34,10 +37,10 @@ class Curve:
 
     epochs: Sequence[Mapping[str, Any]]
     ended: Ended
-    best: int | None
-    kept: int
+    best: float | None
+    kept: float
     averaged: bool
-    patience: int | None = None
+    patience: float | None = None
 
     @staticmethod
     def read(folder: Path, training: Settings) -> Curve | None:
@@ -51,7 +54,7 @@ class Curve:
         """
         path = folder / "history.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        epochs = [event for event in map(json.loads, lines) if event["event"] in ("start", "epoch")]
+        epochs = [event for event in map(json.loads, lines) if event["event"] in EVENTS]
         if not epochs:
             return None
         last = epochs[-1]
@@ -72,7 +75,7 @@ class Curve:
         if self.ended == "patience" and self.best is not None:
             since = last - self.best
             no, stale = ("no", since) if self.patience is None or since >= self.patience else ("hardly", self.patience)
-            return f"stopped early: {no} better for {stale} epochs (best: {_when(self.best, '')}); {weights}"
+            return f"stopped early: {no} better for {stale:g} epochs (best: {_when(self.best, '')}); {weights}"
         return f"{weights}, {'the best' if self.kept == self.best else 'the last'}"
 
     def validated(self) -> list[Mapping[str, Any]]:
@@ -99,7 +102,7 @@ class Curve:
         return losses[-1] == min(losses) and before - losses[-1] > least
 
 
-def _when(epoch: int, after: str = "after ") -> str:
+def _when(epoch: float, after: str = "after ") -> str:
     return f"{after}epoch {epoch}" if epoch else "before the first update"
 
 

@@ -42,6 +42,7 @@ from ostinato.training.task import Ended, Interrupted, Listeners, Outcome, Place
 
 FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
 """What may change on resuming. More epochs touch the future only: a schedule over all updates is stretched."""
+PartOfEpoch = Annotated[float, Field(gt=0, le=0.5)]
 NOWHERE = "none has an output that is not finite; it arose in the loss or on the way back"
 WARM_GAIN = 0.003
 """How much better than a warm start training has to be, in units of a loss, or as a share of another metric. Of a
@@ -80,7 +81,8 @@ class Training:
         clip_value: the greatest size of one number of a gradient; none to leave it.
         average_decay: keep a moving average of the weights, which counts older updates less by this factor.
         average_last: keep the mean of the weights after this many last epochs.
-        validate_every: epochs from one validation to the next; the last epoch is always validated.
+        validate_every: epochs from one validation to the next, or a part of one, such as 0.25; the end of the last one
+            is always validated.
         monitor: the metric that decides which epoch is best: loss, OUTPUT.loss or OUTPUT.METRIC.
         patience: stop after so many validations in a row without a better one.
         least_gain: how much the best must gain until patience counts anew, as a share of the first validation's value.
@@ -120,7 +122,7 @@ class Training:
         clip_value: Positive | None = None,
         average_decay: Rate | None = None,
         average_last: Count | None = None,
-        validate_every: Count = 1,
+        validate_every: Count | PartOfEpoch = 1,
         monitor: str = "loss",
         patience: Count | None = None,
         least_gain: Annotated[float, Field(ge=0)] = 0.0,
@@ -143,6 +145,11 @@ class Training:
             )
         if average_decay is not None and average_last is not None:
             raise ConfigError("training: average_decay and average_last exclude each other; leave one of them out")
+        if average_last is not None and validate_every < 1:
+            raise ConfigError(
+                f"training: validate_every {validate_every:g} validates within epochs, and average_last keeps the mean"
+                " of weights after epochs; give whole epochs, or average_decay in its place"
+            )
         if monitor != "loss" and not keep_best and patience is None and not _observes(schedule.type):
             others = " or ".join(filter(_observes, names("schedules")))
             raise ConfigError(
@@ -224,8 +231,9 @@ class Training:
             session = _Session(self, task, Path(folder), Listeners(), False)
             session.model.train()
             ends = [time.monotonic()]
-            for parts in session.rest_of_epoch():
-                session.update(parts)
+            batches, size = task.batches.epoch(0), self.accumulate
+            for begin in range(0, len(batches), size):
+                session.update(batches[begin : begin + size])
                 ends.append(time.monotonic())
                 if len(ends) > 3 and ends[-1] - ends[1] >= seconds:
                     break
@@ -332,16 +340,28 @@ class _Session:
             return "updates"
         if place.epoch >= training.epochs:
             return "epochs"
-        return "patience" if training.patience is not None and place.stale >= training.patience else None
+        return "patience" if self.waited_enough() and not place.batch else None
+
+    def waited_enough(self) -> bool:
+        return self.training.patience is not None and self.place.stale >= self.training.patience
 
     def updated_enough(self) -> bool:
         return self.training.max_updates is not None and self.place.updates >= self.training.max_updates
 
     def rest_of_epoch(self) -> Iterator[Sequence[Part]]:
-        """The parts of each update left in the epoch; reports and checkpoints are made between two of them."""
+        """The parts of each update left in the epoch; reports, checkpoints and validations within the epoch are made
+        between two of them."""
         place, training = self.place, self.training
         batches = self.task.batches.epoch(place.epoch)
+        validated = self.validated_within(len(batches))
         while place.batch < len(batches) and not self.updated_enough():
+            if place.batch in validated and place.validated != place.updates:
+                valid = self.validate(validated[place.batch], place.averaged_epochs)
+                means = self.means(place.whole_epoch)
+                self.report({"event": "part", "epoch": validated[place.batch], **means, **valid})
+                self.save()
+            if self.waited_enough():
+                return
             parts = batches[place.batch : place.batch + training.accumulate]
             yield parts
             place.batch += len(parts)
@@ -352,6 +372,13 @@ class _Session:
             if time.monotonic() - self.saved_at >= training.checkpoint_seconds:
                 self.save()
 
+    def validated_within(self, num_batches: int) -> dict[int, float]:
+        """After how many batches of the epoch validation is due within it, and how many epochs are done then."""
+        training, parts = self.training, round(1 / self.training.validate_every)
+        updates = math.ceil(num_batches / training.accumulate)
+        ends = {part: math.ceil(part * updates / parts) * training.accumulate for part in range(1, parts)}
+        return {end: self.place.epoch + part / parts for part, end in ends.items()}
+
     def end_epoch(self) -> None:
         """Validates where it is due, reports the epoch and writes a checkpoint."""
         place, training = self.place, self.training
@@ -361,7 +388,8 @@ class _Session:
             self.checkpoints.save_weights("epoch", number, model_tensors(self.model))
             averaged = [*averaged, number][-training.average_last :]
         valid = {}
-        if number % training.validate_every == 0 or number == training.epochs or self.updated_enough():
+        is_due = training.validate_every < 1 or number % training.validate_every == 0 or number == training.epochs
+        if (is_due or self.updated_enough()) and place.validated != place.updates:
             valid = self.validate(number, averaged)
         self.count_seconds()
         self.report({"event": "epoch", **self.means(place.whole_epoch), **valid, "seconds": place.seconds})
@@ -449,7 +477,7 @@ class _Session:
             return self.moving.weights() if self.place.updates else None
         return mean(self.checkpoints.load_weights("epoch", number) for number in averaged) if averaged else None
 
-    def validate(self, number: int, averaged: Sequence[int]) -> dict[str, Any]:
+    def validate(self, number: float, averaged: Sequence[int]) -> dict[str, Any]:
         """Measures the weights that would be kept, and remembers and keeps them if they are the best so far."""
         place, training = self.place, self.training
         higher = self.task.higher[training.monitor]
@@ -471,6 +499,7 @@ class _Session:
                 if better and training.keep_best:
                     self.checkpoints.save_weights("best", number, model_tensors(self.model))
         self.stop_if_asked()
+        place.validated = place.updates
         if better:
             place.best_value, place.best_epoch, place.best = value, number, valid
             place.first_value = value if place.first_value is None else place.first_value

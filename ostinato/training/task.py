@@ -101,7 +101,7 @@ class Outcome(NamedTuple):
             when it pauses.
         before: whether it had ended before this call, so that nothing was trained.
         epochs, updates, seconds: how long it trained, all sessions together.
-        best_epoch: the epoch whose validation was best, or None.
+        best_epoch: the epochs after which validation was best, or None.
         best: the metrics of that validation.
     """
 
@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
     epochs: int
     updates: int
     seconds: float
-    best_epoch: int | None
+    best_epoch: float | None
     best: dict[str, float]
 
 
@@ -129,6 +129,7 @@ class Place:
         first_value: of the first validation.
         patient_value: the best value when patience last began to count.
         stale: validations since then.
+        validated: updates before the last validation.
         averaged_epochs: epochs whose last weights are in the average of the last ones.
         lately, whole_epoch: sums since the last report and since the epoch began: `NAME.total`, `NAME.count`, `steps`,
             `seconds`.
@@ -140,11 +141,12 @@ class Place:
     learning_rate: float = 0.0
     seconds: float = 0.0
     best_value: float | None = None
-    best_epoch: int | None = None
+    best_epoch: float | None = None
     best: dict[str, float] = field(default_factory=dict)
     first_value: float | None = None
     patient_value: float | None = None
     stale: int = 0
+    validated: int = 0
     averaged_epochs: list[int] = field(default_factory=list)
     lately: dict[str, float] = field(default_factory=dict)
     whole_epoch: dict[str, float] = field(default_factory=dict)

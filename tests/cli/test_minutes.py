@@ -52,7 +52,7 @@ def test_measuring_changes_no_bit_where_all_fits(here, cli):
 
 
 def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slow):
-    slow(20.0)
+    slow(17.0)
     said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1")
     assert said.code == 0, said.err
     assert "the minutes are too few for an epoch: 2 of its 4 updates are made" in said.err

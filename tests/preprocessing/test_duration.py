@@ -70,7 +70,7 @@ def fitted(seconds, updates=100, update=0.1, validation=1.0, evaluation=5.0, **t
 def test_training_and_all_that_follows_fit_into_the_seconds(seconds):
     training, pace = fitted(seconds)
     updates = min(training.epochs * pace.updates, training.max_updates or 10**9)
-    validations = -(-training.epochs // training.validate_every)
+    validations = -(-updates / pace.updates // training.validate_every)
     assert updates * pace.update_seconds + validations * pace.validation_seconds + 5 <= seconds
     if training.epochs < planned(100)[0].settings.training.epochs:
         assert (updates + 2 * pace.updates) * pace.update_seconds + (validations + 2) + 5 > seconds, "time is left"
@@ -78,15 +78,28 @@ def test_training_and_all_that_follows_fit_into_the_seconds(seconds):
 
 def test_a_budget_below_one_epoch_trains_a_part_of_it():
     training, _ = fitted(11)
-    assert (training.epochs, training.max_updates) == (1, 45)
+    assert (training.epochs, training.max_updates) == (1, 41)
     assert training.schedule.warmup <= 3
     assert fitted(0)[0].max_updates == 1
 
 
 def test_few_epochs_may_end_within_one_and_many_are_whole():
-    few, many = fitted(30)[0], fitted(150)[0]
+    few, many = fitted(33)[0], fitted(150)[0]
     assert few.epochs <= WHOLE_EPOCHS and (few.epochs - 1) * 100 < few.max_updates < few.epochs * 100
     assert many.epochs > WHOLE_EPOCHS and many.max_updates is None
+
+
+def test_where_few_epochs_fit_validation_is_within_them_too_unless_it_costs_much_or_is_given():
+    assert [fitted(seconds)[0].validate_every for seconds in (9, 12, 30, 100)] == [0.5, 0.5, 0.5, 1]
+    assert [fitted(seconds, validation=0.1)[0].validate_every for seconds in (7, 12, 30, 100)] == [
+        0.0625,
+        0.125,
+        0.5,
+        1,
+    ]
+    assert fitted(30, validation=3.0)[0].validate_every == 1
+    assert fitted(30, validate_every=1)[0].validate_every == 1
+    assert fitted(10**6, epochs=2)[0].validate_every == 1
 
 
 def test_enough_time_changes_no_epoch():

@@ -77,4 +77,5 @@ def test_an_epoch_is_a_line_with_a_mark_at_the_best():
     shown = {"valid.y.accuracy": "accuracy"}
     assert line_of(event, 25, shown) == "epoch  4/25  train loss 0.4123  valid loss 0.3988  accuracy 82.11  * best"
     assert "best" not in line_of(event | {"best": False}, 25, shown)
+    assert line_of(event | {"epoch": 2.25}, 4, shown).startswith("epoch 2.25/4  train loss")
     assert line_of({"epoch": 5, "train.loss": 0.4}, 25, shown) == "epoch  5/25  train loss 0.4000"

@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Loss
 from ostinato.registry import derive
 from ostinato.training.checkpoints import model_tensors
+from ostinato.training.curve import Curve
 from ostinato.training.loop import Training
 from ostinato.training.repeatable import prepare
 from ostinato.training.task import Listeners
@@ -125,6 +126,7 @@ def test_two_runs_are_equal_to_the_bit_and_validation_that_draws_at_random_distu
     [
         ({"batch_steps": 10, "batch_rows": 2}, "batch_steps and batch_rows"),
         ({"average_decay": 0.9, "average_last": 2}, "average_decay and average_last"),
+        ({"average_last": 2, "validate_every": 0.5}, "validates within epochs, and average_last"),
         ({"monitor": "next.right", "keep_best": False}, "would decide nothing"),
     ],
 )
@@ -377,6 +379,31 @@ def test_max_updates_end_a_run_within_an_epoch_where_it_is_validated(tmp_path):
     again = task(facts=facts({"epochs": 3, "max_updates": 13, "keep_best": False}))
     assert training(epochs=3, max_updates=13, keep_best=False).run(again, tmp_path, resume=True).before
     assert digest(again.model) == digest(model)
+
+
+def judged(*losses):
+    values = iter(losses)
+    return lambda model: {"loss": next(values), "next.right": 0.0}
+
+
+def test_within_an_epoch_the_best_part_is_kept_and_patience_ends_it(tmp_path):
+    reports, options = [], {"epochs": 3, "validate_every": 0.25}
+    listeners = Listeners(reports=reports.append)
+    losses = judged(9, 8, 7, 6, 5, 1, *range(2, 8))
+    model, outcome = trained(tmp_path / "a", validate=losses, listeners=listeners, **options)
+    assert (outcome.best_epoch, outcome.best["loss"], outcome.updates) == (1.5, 1, 30)
+    assert [event["epoch"] for event in reports if event.get("best")] == [0.25, 0.5, 0.75, 1, 1.25, 1.5]
+    assert [event["update"] for event in reports if "valid.loss" in event] == [
+        *(3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30)
+    ]
+    schedule = {"type": "constant"}
+    model, _ = trained(tmp_path / "b", validate=judged(3, 1, *range(2, 12)), schedule=schedule, **options)
+    until, _ = trained(tmp_path / "c", epochs=3, max_updates=5, schedule=schedule)
+    assert digest(model) == digest(until)
+    _, stopped = trained(tmp_path / "d", validate=judged(3, 1, 2, 2), patience=1, **options)
+    assert (stopped.updates, stopped.best_epoch, stopped.epochs) == (8, 0.5, 1)
+    curve = Curve.read(tmp_path / "d", training(patience=1, **options))
+    assert (curve.kept, curve.best) == (0.5, 0.5) and "no better for 0.5 epochs (best: epoch 0.5)" in curve.summary()
 
 
 def test_a_schedule_ends_where_the_updates_end(tmp_path):

@@ -32,6 +32,7 @@ HARD = {
     "every epoch": {"average_last": 2, "optimizer": {"type": "sgd", "learning_rate": 0.5}, "schedule": PLATEAU},
     "two optimizers in one": {"checkpoint_seconds": 1e-9, "optimizer": {"type": "muon", "learning_rate": 0.01}},
     "part of an epoch": {"max_updates": 6, "checkpoint_seconds": 1e-9, "patience": 2},
+    "within epochs": {"validate_every": 0.25, "checkpoint_seconds": 1e-9, "schedule": PLATEAU, "patience": 8},
     "both": {"checkpoint_seconds": 1e-9, "average_last": 2, "optimizer": "adadelta", "clip_value": 0.1},
 }
 
