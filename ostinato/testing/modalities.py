@@ -58,6 +58,8 @@ TRIED = {
     "stop_words": (["cat"],),
     "ordinal": (["red", "blue", "Green"],),
     "separator": ("_",),
+    # Between the ends of a stroke: points that are laid anew along a bend are not laid there a second time.
+    "spacing": (1000.0,),
 }
 """Values of options that a type tells little of."""
 
