@@ -2,7 +2,7 @@
 
     python benchmarks/tunes.py RUN --data DIR/prepared-nottingham-abc [--count 200] [--split valid] [--seed 0]
 
-RUN is one of recipes/nottingham_abc.yaml; DIR is made by `python tools/prepare.py nottingham-abc`. Printed for the
+RUN is one of recipes/nottingham-abc.yaml; DIR is made by `python tools/prepare.py nottingham-abc`. Printed for the
 generated tunes and the split's own, as JSON:
 
     accepted      share of tunes for which the parser of ABC (abc2midi in symusic, extra `music`) has no message

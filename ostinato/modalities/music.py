@@ -80,8 +80,6 @@ class Music(Modality):
     ):
         if notation != "abc" and fill_bars:
             raise ConfigError("music: fill_bars belongs to notation: abc; set it, or leave fill_bars out")
-        if notation != "abc" and not _notes.installed():
-            raise ConfigError(f"music: notation: {notation} needs symusic and MidiTok: {_notes.ADVICE}")
         if notation == "abc" and beat is not None:
             raise ConfigError("music: beat belongs to notation: remi or tsd; set it, or leave beat out")
         self.notation, self.fill_bars, self.beat = notation, fill_bars, beat or 12

@@ -58,6 +58,7 @@ TRIED = {
     "stop_words": (["cat"],),
     "ordinal": (["red", "blue", "Green"],),
     "separator": ("_",),
+    "width": (3,),
     # Between the ends of a stroke: points that are laid anew along a bend are not laid there a second time.
     "spacing": (1000.0,),
 }

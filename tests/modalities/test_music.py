@@ -161,7 +161,7 @@ def sounding(content):
 
 def test_what_needs_a_library_says_which(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for make in (lambda: Music(notation="remi"), lambda: Music().render([TUNE], ".mid")):
+    for make in (lambda: Music(notation="remi", beat=7).fit([TUNE]), lambda: Music().render([TUNE], ".mid")):
         with pytest.raises(ConfigError, match=r"pip install 'ostinato\[music\]'"):
             make()
 
