@@ -225,11 +225,12 @@ def _warm_up(recipe: Recipe, total: int, is_open: Open) -> Chosen:
 
 
 def _patience(recipe: Recipe, epochs: int, every: float, is_open: Open) -> Chosen:
-    """So many validations without a real gain end a run; two at least, since one may be chance."""
+    """So many validations without a real gain end a run: two at least, since one may be chance, and those of an
+    epoch."""
     if not is_open(recipe, "training.patience"):
         return {}
-    patience = max(2, math.ceil(PATIENCE * epochs / every))
-    chosen: Chosen = {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs")}
+    patience = max(2, math.ceil(max(1, PATIENCE * epochs) / every))
+    chosen: Chosen = {"training.patience": (patience, f"{PATIENCE:.0%} of {epochs} epochs, and one at least")}
     if is_open(recipe, "training.least_gain"):
         chosen["training.least_gain"] = (LEAST_GAIN, "of the first validation's value: less is no reason to go on")
     return chosen

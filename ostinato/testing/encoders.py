@@ -25,7 +25,7 @@ BLOCKS: dict[str, Any] = {
     "window": [2, 3],
 }
 """What the default block of a Transformer has not, and windows shorter than the examples."""
-TRIED = {**BLOCKS, "band_width": [3], "column_halvings": [1], "blocks": [2], "layers": [2, 4]}
+TRIED = {**BLOCKS, "band_width": [3]}
 SPECS: dict[str, Spec] = {
     "symbols": Symbols(9, 0, 1, 2),
     "words with characters": Symbols(9, 0, 1, 2, characters=6, longest=4, counts=(0, 0, 0, 5, 3, 1, 1, 1, 1)),

@@ -112,7 +112,8 @@ def test_a_run_that_its_minutes_ended_gets_more_of_them(here, cli, table, monkey
 
     table("chance", 120, by_chance)
     monkeypatch.setattr(Training, "seconds_of_update", lambda *_: 3.0)
-    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--minutes", "1", "--run", "run")
+    patient = ("--set", "training.patience=100")
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, *patient, "--minutes", "1", "--run", "run")
     assert said.code == 0, said.err
     assert "training ended with its updates" in said.out or "still falling" in said.out
     command = following(said)
