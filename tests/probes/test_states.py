@@ -1,12 +1,14 @@
 """What states hold: components and contexts by hand, a property that is there and one that is not, and a control."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from ostinato.errors import ConfigError
 from ostinato.probes.kinds.contract import Subject
-from ostinato.probes.kinds.states import States
+from ostinato.probes.kinds.states import Read, States
 from ostinato.testing import laws
 from ostinato.testing.probes import subject_of
 
@@ -46,6 +48,8 @@ def test_what_is_in_the_state_is_read_there_and_noise_is_not(model):
     _, noise = States(column="noise").look(model).reads
     assert noise.measure == "R2" and noise.value < 0.3, (noise, length, seen)
     assert "reads the seen in the state (share right 1.00" in finding.title
+    guess = Read("length", "R2", 0.03, 0.82, 0.0, 30)
+    assert "hardly reads the length in the state (R2 0.03, 0.82 in a" in replace(finding, reads=[guess]).title
 
 
 def test_contexts_are_those_that_drive_a_unit(model):

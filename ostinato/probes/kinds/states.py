@@ -42,6 +42,10 @@ class Context:
     after: str
 
 
+LITTLE = 0.1
+"""Of what a baseline leaves: a probe that is better by no more reads hardly anything."""
+
+
 @dataclass(frozen=True)
 class Read:
     """What a linear model reads in the last state of each example.
@@ -96,10 +100,11 @@ class StateFinding(Finding):
     @property
     def title(self) -> str:
         known = max(self.reads, key=lambda read: read.value)
+        reads = "reads" if known.value - known.baseline > LITTLE * (1 - known.baseline) else "hardly reads"
         how = f"{known.measure} {known.value:.2f}, {known.control:.2f} in a control task"
         top = ", ".join(dict.fromkeys(repr(context.symbol) for context in self.highest[:3]))
         return (
-            f"A linear model reads the {known.what} in the state ({how}); unit {self.unit} is highest at {top}; two "
+            f"A linear model {reads} the {known.what} in the state ({how}); unit {self.unit} is highest at {top}; two "
             f"directions hold {sum(self.shares):.0%} of the variance"
         )
 
