@@ -12,7 +12,14 @@ DATES, SHAPES = "dates", "shapes"
 
 @click.command("demo")
 @click.argument("name", type=click.Choice((DATES, SHAPES)), default=DATES)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the run goes; by default runs/demo.")
+@click.option(
+    "--run",
+    "--out",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run folder; by default runs/demo.",
+)
 @click.option(
     "--overwrite", is_flag=True, help="Start anew where the folder holds a demo already; otherwise it continues."
 )

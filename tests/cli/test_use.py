@@ -349,7 +349,7 @@ def test_demo_shows_its_metric_answers_and_picture(here, cli, monkeypatch):
         said.code == 0 and said.json["line"].startswith("exact match ") and "on 24 held-out dates" in said.json["line"]
     )
     assert (here / "demo" / "attention.png").read_bytes().startswith(b"\x89PNG")
-    assert "written" in cli("demo", "--out", "demo").out, "called again it shows the same run"
+    assert "written" in cli("demo", "--run", "demo").out, "called again it shows the same run"
 
 
 def test_demo_shapes_tells_how_many_captions_mean_the_picture(here, cli, monkeypatch):
