@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Seeds of each combination."
 )
 @click.option(
+    "--run",
     "--out",
+    "out",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of the runs and the table; runs/RECIPE-sweep by default.",

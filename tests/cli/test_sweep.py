@@ -76,7 +76,7 @@ def test_a_longer_sweep_trains_only_what_is_new_and_a_changed_recipe_is_refused(
         "data.fraction=0.5",
         "--set",
         "inputs.de.encoder.hidden_size=4",
-        "--out",
+        "--run",
         "all",
     )
     refused(*words, says=["hidden_size was 8, is 4", "--overwrite"])
