@@ -75,7 +75,37 @@ def symbols_of(text: str) -> list[str]:
         header = {"M": meter, "L": "1/16" if _meter(meter) < Fraction(3, 4) else "1/8"} | header
     if "M" in header:
         header["M"] = COMMON.get(meter, meter)
-    return [f"{name}:{header[name].replace(' ', '')}\n" for name in KEPT if name in header] + body
+    return paired([f"{name}:{header[name].replace(' ', '')}\n" for name in KEPT if name in header] + body, whole=False)
+
+
+def paired(symbols: Sequence[str], *, whole: bool) -> list[str]:
+    """A tune with each end of a repeat after a begin: a begin that lacks is written where the part begins, one that
+    never ends is a plain bar. Of a tune that is not `whole` the last one may end later."""
+    written: list[str] = []
+    part, begun = 0, None  # where the part begins, and the repeat that is open
+    for symbol in symbols:
+        kind = read(symbol).kind
+        if kind not in BARS:
+            written.append(symbol)
+            part = len(written) if kind == "header" else part
+            continue
+        ends, begins = symbol.startswith(":"), symbol.endswith(":")
+        if ends and begun is None:
+            written.insert(part, "|:")
+        elif begins and not ends and begun is not None:
+            written[begun] = _closed(written[begun])
+        begun = len(written) if begins else None if ends else begun
+        written.append(symbol)
+        if ends or begins or symbol != "|":
+            part = len(written)
+    if whole and begun is not None:
+        written[begun] = _closed(written[begun])
+    return written
+
+
+def _closed(begin: str) -> str:
+    """A bar that begins no repeat in place of one that does."""
+    return begin.rstrip(":") or ":|"
 
 
 def _body(line: str) -> Iterator[str]:
@@ -99,9 +129,13 @@ def _body(line: str) -> Iterator[str]:
 
 def text_of(symbols: Sequence[str]) -> str:
     """The tune that symbols write, with its number where it begins with a field."""
-    written = "".join(
-        symbol + ("\n" if len(symbol) > 1 else " ") if read(symbol).kind in BARS else symbol for symbol in symbols
-    )
+    symbols = paired(symbols, whole=True)
+    written = ""
+    for place, symbol in enumerate(symbols):
+        # A line that begins with a letter and a colon would be a field.
+        is_field = FIELD.match("".join(symbols[place + 1 : place + 3]))
+        line = len(symbol) > 1 and not is_field
+        written += symbol + ("\n" if line else " ") if read(symbol).kind in BARS else symbol
     return f"X:1\n{written}" if FIELD.match(written) else written
 
 

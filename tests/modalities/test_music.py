@@ -19,7 +19,7 @@ from ostinato.recipe.read import load
 from ostinato.testing import laws
 
 TUNE = 'X:7\nT:A title\nM:C\nL:1/8\n%%x\nK:G\nP:A\n"G 7"G2A/ B//(3cde |[1 d2-d2:|[2 [GB]3/\\\n[K:D]F1|]'
-SYMBOLS = 'M:4/4 L:1/8 K:G "G7" G2 A/2 B/4 (3 c d e | [1 d2 - d2 :| [2 [ G B ]3/2 [K:D] F |]'.split()
+SYMBOLS = 'M:4/4 L:1/8 K:G |: "G7" G2 A/2 B/4 (3 c d e | [1 d2 - d2 :| [2 [ G B ]3/2 [K:D] F |]'.split()
 
 
 def test_laws():
@@ -35,6 +35,28 @@ def test_symbols_of_abc_have_the_notes_alone_and_write_them_again():
     music.fit([TUNE])
     other = "M:3/4\nL:1/8\nK:G\n^^g'7/8|"  # spelt by its characters
     assert music.decode(music.encode(other)) == f"X:1\n{other} "
+
+
+@pytest.mark.parametrize(
+    ("written", "whole"),
+    [
+        ("A|B:|", "|:A|B:|"),
+        ("|:A:|B|c:|", "|:A:||:B|c:|"),
+        ("|:A|:B:|", "|A|:B:|"),
+        ("|:A::B:|c||", "|:A::B:|c||"),
+        ("|:A::B|", "|:A:|B|"),
+        ("A||B:|", "A|||:B:|"),
+    ],
+)
+def test_each_repeat_of_a_tune_begins_and_ends(written, whole):
+    head = "X:1\nM:4/4\nL:1/8\nK:G\n"
+    text = _abc.text_of(_abc.symbols_of(head + written))
+    assert text.removeprefix(head).replace("\n", "").replace(" ", "") == whole
+    assert _abc.text_of(_abc.symbols_of(text)) == text
+
+
+def test_the_last_repeat_of_a_prompt_may_end_later():
+    assert _abc.symbols_of("M:4/4\nL:1/8\nK:G\n|:A")[-2:] == ["|:", "A"]
 
 
 def test_bars_are_measured_with_tuplets_chords_and_what_begins_and_ends_a_part():
