@@ -9,11 +9,14 @@ import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
+from ostinato.modalities._fields import is_missing
+from ostinato.modalities.contract import Modality
+from ostinato.registry import Count
 
 INSTALL = "pip install 'ostinato[images]'"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -251,3 +254,33 @@ class Canvas:
 
 def _grey(picture: np.ndarray) -> np.ndarray:
     return (picture @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+
+
+class OnCanvas(Modality):
+    """What pictures and videos share: they are inputs alone, and all are brought to one canvas."""
+
+    aligns = frozenset()
+    default_align = "summary"
+    default_head = {}
+    metrics = {}
+    file_endings = ENDINGS
+
+    def __init__(
+        self,
+        *,
+        height: Count | None = None,
+        width: Count | None = None,
+        channels: Literal[1, 3] | None = None,
+        mean: list[float] | None = None,
+        deviation: list[float] | None = None,
+    ):
+        self.canvas = Canvas(height, width, channels, mean, deviation)
+
+    def facts(self) -> dict[str, Any]:
+        return self.canvas.facts()
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        self.canvas.restore(facts)
+
+    def take(self, raw: Any) -> Any:
+        return None if is_missing(raw) else raw

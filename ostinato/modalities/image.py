@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.modalities import _pictures
-from ostinato.modalities._fields import is_missing
-from ostinato.modalities._pictures import Canvas
-from ostinato.modalities.contract import Array, Features, Modality, Pixels
-from ostinato.registry import Count
+from ostinato.modalities._pictures import Canvas, OnCanvas
+from ostinato.modalities.contract import Array, Features, Pixels
 
 THUMB = 8
 """Pixels of each side of the small picture that a baseline reads."""
 
 
-class Image(Modality):
+class Image(OnCanvas):
     """A picture, column after column from left to right: each step holds the pixels of one column from top to bottom.
 
         step t = (x[:, t, :] - mean) / deviation          x from 0 to 1, mean and deviation per channel
@@ -51,28 +49,12 @@ class Image(Modality):
     Source: grey: ITU-R BT.601, luma.
     """
 
-    aligns = frozenset()
-    default_align = "summary"
     default_encoder = "cnn"
-    default_head = {}
-    metrics = {}
-    file_endings = _pictures.ENDINGS
     examples = (
         _pictures.png(np.linspace(0, 1, 60, dtype=np.float32).reshape(4, 5, 3)),
         _pictures.png(np.tile(np.arange(0, 240, 20, dtype=np.uint8), (6, 1))),
         np.eye(2, 1),
     )
-
-    def __init__(
-        self,
-        *,
-        height: Count | None = None,
-        width: Count | None = None,
-        channels: Literal[1, 3] | None = None,
-        mean: list[float] | None = None,
-        deviation: list[float] | None = None,
-    ):
-        self.canvas = Canvas(height, width, channels, mean, deviation)
 
     def fit(self, column: Iterable[Any]) -> None:
         self.canvas.fit((self._read(raw) for raw in column if raw is not None), one_width=False)
@@ -112,12 +94,6 @@ class Image(Modality):
         canvas = self.canvas
         return Pixels(canvas.height * canvas.channels, unscaled=True, height=canvas.height)
 
-    def facts(self) -> dict[str, Any]:
-        return self.canvas.facts()
-
-    def restore(self, facts: dict[str, Any]) -> None:
-        self.canvas.restore(facts)
-
     def features(self, cells: Sequence[Any]) -> Features:
         """A picture of 8 x 8 pixels; the mean where there is none."""
         canvas = self.canvas
@@ -130,9 +106,6 @@ class Image(Modality):
 
     def parse(self, field: str) -> bytes:
         return _pictures.parse(field, "picture")
-
-    def take(self, raw: Any) -> Any:
-        return None if is_missing(raw) else raw
 
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ostinato.errors import DataError, shown
 from ostinato.modalities import _pictures
-from ostinato.modalities._fields import is_missing
-from ostinato.modalities._pictures import Canvas
-from ostinato.modalities.contract import Array, Features, Modality, Pixels
+from ostinato.modalities._pictures import Canvas, OnCanvas
+from ostinato.modalities.contract import Array, Features, Pixels
 from ostinato.modalities.image import THUMB
-from ostinato.registry import Count
 
 
-class Video(Modality):
+class Video(OnCanvas):
     """A moving picture: each step holds the pixels of one frame.
 
         step t = (frame t - mean) / deviation          pixels from 0 to 1, mean and deviation per channel
@@ -44,28 +42,12 @@ class Video(Modality):
         DataError: a folder without pictures, frames of several sizes, or a frame that is no picture.
     """
 
-    aligns = frozenset()
-    default_align = "summary"
     default_encoder = "stacked"
-    default_head = {}
-    metrics = {}
-    file_endings = _pictures.ENDINGS
     examples = (
         np.linspace(0, 1, 72).reshape(3, 4, 2, 3),
         np.linspace(1, 0, 48).reshape(2, 4, 2, 3),
         _pictures.png(np.zeros((4, 2), np.uint8)),
     )
-
-    def __init__(
-        self,
-        *,
-        height: Count | None = None,
-        width: Count | None = None,
-        channels: Literal[1, 3] | None = None,
-        mean: list[float] | None = None,
-        deviation: list[float] | None = None,
-    ):
-        self.canvas = Canvas(height, width, channels, mean, deviation)
 
     def fit(self, column: Iterable[Any]) -> None:
         self.canvas.fit((frame for raw in column if raw is not None for frame in self._read(raw)), one_width=True)
@@ -98,12 +80,6 @@ class Video(Modality):
         size = canvas.height * canvas.width * canvas.channels
         return Pixels(size, unscaled=True, height=canvas.height, width=canvas.width)
 
-    def facts(self) -> dict[str, Any]:
-        return self.canvas.facts()
-
-    def restore(self, facts: dict[str, Any]) -> None:
-        self.canvas.restore(facts)
-
     def features(self, cells: Sequence[Any]) -> Features:
         """The first and the last frame in 8 x 8 pixels; the mean where there is none."""
         canvas = self.canvas
@@ -127,9 +103,6 @@ class Video(Modality):
             raise DataError(f"the folder {shown(field)} holds no frame: no file ends in {', '.join(_pictures.ENDINGS)}")
         in_turn = sorted(files, key=lambda path: ([int(number) for number in re.findall(r"\d+", path.name)], path.name))
         return [path.read_bytes() for path in in_turn]
-
-    def take(self, raw: Any) -> Any:
-        return None if is_missing(raw) else raw
 
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):

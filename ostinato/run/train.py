@@ -277,8 +277,7 @@ def _small_enough(prepared: Prepared, budget: Budget, device: str) -> Prepared:
         graph = initial(recipe, prepared.modalities).to(device)
         if not _is_trained(graph):
             return prepared
-        task = _task(Run(recipe, _bundle(prepared, ()), prepared.modalities, graph), prepared, device, lambda *_: {})
-        pace = _pace(recipe, task, budget)
+        pace = _pace(recipe, _measurable(prepared, graph, device)[1], budget)
         now = pace.update_seconds * pace.updates
         if now > step_seconds / FASTER:
             return wider
@@ -290,6 +289,12 @@ def _small_enough(prepared: Prepared, budget: Budget, device: str) -> Prepared:
         wider, step_seconds = replace(prepared, recipe=recipe.with_chosen(batch)), math.inf if batch == chosen else now
         prepared = replace(prepared, recipe=recipe.with_chosen(chosen))
     return prepared
+
+
+def _measurable(prepared: Prepared, graph: Graph, device: str) -> tuple[Run, Task]:
+    """A run whose updates are measured, and what they are made on."""
+    run = Run(prepared.recipe, _bundle(prepared, ()), prepared.modalities, graph)
+    return run, _task(run, prepared, device, lambda *_: {})
 
 
 def _pace(recipe: Recipe, task: Task, budget: Budget, validation: float = 0.0, evaluation: float = 0.0) -> Pace:
@@ -309,8 +314,7 @@ def _within(
     was. What is chosen is part of the full recipe, which gives the same run on any machine.
     """
     recipe = prepared.recipe
-    run = Run(recipe, _bundle(prepared, ()), prepared.modalities, graph)
-    task = _task(run, prepared, device, lambda *_: {})
+    run, task = _measurable(prepared, graph, device)
     pace = _pace(recipe, task, budget, *costs(run, prepared, device))
     updates = pace.updates
     left = budget.seconds(recipe, pace)
