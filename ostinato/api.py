@@ -42,6 +42,7 @@ from ostinato.registry import Settings, build, component
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
+from ostinato.run import follow as run_follow
 from ostinato.run import generate as run_generate
 from ostinato.run import predict as run_predict
 from ostinato.run import prediction_table
@@ -785,6 +786,23 @@ def stream(
     (row,) = row_sources.asked(loaded, [text], None).rows
     search = build(search_of(loaded, sets, stop=stop), "searches")
     return run_complete.streamed(loaded, row, search, seed=seed, hear=on_piece)
+
+
+def listen(run: OneRun, read: Callable[[], bytes], on_piece: Callable[[str], None], *, device: str = "auto") -> str:
+    """The answer to what arrives as bytes, such as the samples of a microphone, handed over piece by piece as soon as
+    it is final; returns the whole.
+
+    Args:
+        run: a causal one with one input that may arrive so, and a head that labels its steps.
+        read: gives the bytes, and none at the end.
+        on_piece: gets the text.
+        device: to compute on, where the run is loaded.
+
+    Errors:
+        ConfigError: the run answers after its whole input alone: why.
+    """
+    (loaded,) = loaded_runs(run, device)
+    return run_follow.followed(loaded, read, on_piece)
 
 
 def suggest(

@@ -43,8 +43,13 @@ def _text(result: Check) -> str:
             f"{result.update_steps:,} steps, about {result.update_flops / 1e9:.3g} GFLOP forward and backward",
         ),
         *(
-            (f"look-ahead of {name}", "the whole input" if steps is None else f"{steps} steps")
-            for name, steps in result.look_ahead.items()
+            (
+                f"look-ahead of {name}",
+                "the whole input"
+                if steps is None
+                else f"{steps} steps{'' if seconds is None else f', {1000 * seconds:.0f} ms'}",
+            )
+            for (name, steps), seconds in zip(result.look_ahead.items(), result.look_ahead_seconds.values())
         ),
     ]
     chosen = [(path, flow(value), why) for path, value, why in result.chosen]

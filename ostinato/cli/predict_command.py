@@ -1,6 +1,7 @@
 """Predict with a trained run: a line in, a prediction out."""
 
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,9 @@ import click
 
 from ostinato import files
 from ostinato.cli.options import device_option, json_option, note, seed_option, set_option
+
+AT_ONCE = 1 << 16
+"""The most bytes of sound read at once, where more have arrived than could be answered."""
 
 
 @click.command("predict")
@@ -108,13 +112,15 @@ def predict(
     With --output FILE the answers go into a table, and TEXT may be the file of --input: predict RUN TABLE --output
     FILE. Run folders before the first TEXT join the RUN as an ensemble. A generated text keeps its line breaks; several
     outputs are separated by tabs, and tabs and line breaks within an answer are then escaped. In a TEXT that the answer
-    continues, \\n and \\t are a line break and a tab. With --json each line is one JSON object. Notes go to standard
-    error.
+    continues, \\n and \\t are a line break and a tab. Where RUN reads recordings, TEXT is the path of one, or - for raw
+    sound on standard input: one channel of whole numbers of 16 bits at the run's rate, answered while it arrives if
+    the encoder is causal and the head ctc. With --json each line is one JSON object. Notes go to standard error.
     """
     from ostinato import api
     from ostinato.cli.reports import lines_of
     from ostinato.data.read import is_table
     from ostinato.data.write import writer_of
+    from ostinato.run import follow
 
     folders = [run]
     while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # pathlib raises on a long text
@@ -139,6 +145,17 @@ def predict(
             "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
         )
     runs = api.loaded_runs(folders, device, note)
+    rows = None
+    if texts == ("-",) and follow.arriving(runs[0]):
+        read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])
+        whole = n_best or attention or times or language_model or stops or sets or output or as_json or len(runs) > 1
+        if obstacle is None and not whole and temperature is None and top_p is None:
+            api.listen(runs[0], read, partial(click.echo, nl=False))
+            click.echo()
+            return
+        if obstacle is not None:
+            note(f"note: the answer comes after the whole recording: {obstacle}")
+        rows, texts, stream = [follow.arrived(runs[0], read)], (), False
     as_picture = output is not None and api.pictured(runs[0], output)
     if output is not None and n_best and not as_picture:
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
@@ -155,6 +172,7 @@ def predict(
         runs,
         prompts if source is None else None,
         source=source,
+        rows=rows,
         n_best=n_best,
         stop=stop,
         sets=sets,

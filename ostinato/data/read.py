@@ -21,7 +21,9 @@ import numpy as np
 from ostinato.data.columns import Conll, Fasta, TimeSeries
 from ostinato.data.contract import PLAIN, Block, Dialect, FileSource, Rows, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
-from ostinato.data.manifest import MARK, Manifest
+from ostinato.data.lines import GLANCE_BYTES
+from ostinato.data.manifest import MARK, Manifest, endings
+from ostinato.data.manifest import TEXT as TEXT_ENDING
 from ostinato.data.memory import Memory, is_frame
 from ostinato.data.sheets import Sheet
 from ostinato.errors import DataError, nearest
@@ -232,12 +234,12 @@ def open_table(
 
     Args:
         source: a file (csv, tsv, jsonl, parquet, conll, conllu, fasta, ts, or text with one example a line; also .gz);
-            a list of files, their rows one after the other; a folder with a table called `manifest`, or of texts, whose
-            columns are `text` and, where they lie in subfolders, `label`, the subfolder's name; `{column: file}`
-            of text, whose lines n belong together, or of FASTA, whose sequences n do; `{word _ tag: file}`, which names
-            the columns of a file in CoNLL's form from left to right, `_` for each that is not read (in both a list of
-            files in place of each file); or data in memory: an iterable of dicts, a pandas or Polars frame, a Hugging
-            Face data set.
+            a list of files, their rows one after the other; a folder with a table called `manifest`, or of texts or
+            files that a modality reads, all of one ending, whose columns are `text` and, where they lie in subfolders,
+            `label`, the subfolder's name; `{column: file}` of text, whose lines n belong together, or of FASTA, whose
+            sequences n do; `{word _ tag: file}`, which names the columns of a file in CoNLL's form from left to right,
+            `_` for each that is not read (in both a list of files in place of each file); or data in memory: an
+            iterable of dicts, a pandas or Polars frame, a Hugging Face data set.
         columns: the columns to read; None reads all.
         base: the folder that paths are relative to.
         data_root: the folder, or folders in turn, where a path is looked for next, or None.
@@ -378,7 +380,7 @@ def _names(columns: Sequence[str] | None) -> tuple[str, str]:
 
 def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple[list[dict[str, str]], str]:
     """A row for each text of a folder, in the order of names, with its subfolder where it lies in one; and the ending
-    that all of them have.
+    that all of them have where they are texts.
 
     Errors:
         DataError: there is none, several endings are there, or some lie in subfolders and some do not.
@@ -395,7 +397,10 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
             f"folder or each in a subfolder that is its label; otherwise {_MANIFEST}"
         )
     labels = [{label: path.parent.name} if len(path.parts) == 2 else {} for path in paths]
-    return [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)], kinds[0]
+    with (folder / paths[0]).open("rb") as file:
+        is_text = kinds[0] not in endings() or b"\0" not in file.read(GLANCE_BYTES)
+    rows = [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)]
+    return rows, kinds[0] if is_text else TEXT_ENDING
 
 
 def as_columns(source: Any) -> Any:

@@ -101,7 +101,8 @@ class Encoder(nn.Module, ABC):
     """How many steps it gives in place of each of these: the rows of a grid over a picture, from top to bottom."""
 
     causal: bool
-    """Whether a step is read without those after it, so that reading can resume from a state."""
+    """Whether a step is read without those that come more than `look_ahead` later, so that reading can resume from a
+    state, after a multiple of `reduction` steps."""
     steps_size: int | None
     summary_size: int | None
     state_sizes: tuple[int, ...] = ()

@@ -31,6 +31,9 @@ class Subsampled(Encoder):
     steps to learn over, and less to compute. In training whole bands of numbers and stretches of steps may be masked
     (SpecAugment), other ones in each epoch.
 
+    Over a causal `encoder` reading resumes from a state after a multiple of 2^layers steps: its state, then the last
+    step that each convolution read.
+
     Shapes:
         steps (N, C) values
 
@@ -46,7 +49,7 @@ class Subsampled(Encoder):
 
     Errors:
         ConfigError: a width without masks; `encoder` reads no sequences of vectors.
-        ValueError: a state is given.
+        ValueError: a state is given, and `encoder` is not causal.
 
     Source: two convolutions of stride 2: Dong, Xu and Xu 2018, doi:10.1109/ICASSP.2018.8462506; masks: Park 2019,
         arXiv:1904.08779, section 2, without the warping of time; zero is the mean of scaled numbers.
@@ -86,9 +89,10 @@ class Subsampled(Encoder):
                 f"subsampled: {encoder.type} reads one step, and here it gets several; take another encoder"
             )
         self.steps_size, self.summary_size = self.encoder.steps_size, self.encoder.summary_size
-        self.state_sizes, self.penalties = self.encoder.state_sizes, self.encoder.penalties
-        self.reduction, self.causal, ahead = 2**layers, False, self.encoder.look_ahead
-        self.look_ahead = None if ahead is None else (ahead + 1) * self.reduction - 1
+        self.causal, self.penalties = self.encoder.causal, self.encoder.penalties
+        self.state_sizes = () if self.causal else self.encoder.state_sizes
+        self.reduction, ahead = 2**layers * self.encoder.reduction, self.encoder.look_ahead
+        self.look_ahead = None if ahead is None else (ahead + 1) * 2**layers - 1
 
     @classmethod
     def reduction_of(cls, settings: Any) -> int:
@@ -96,14 +100,19 @@ class Subsampled(Encoder):
         return 2**settings.layers * component("encoders", inner.type).reduction_of(inner)
 
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
-        if state is not None:
+        if state is not None and not self.causal:
             raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
+        inner, before = None, [None] * len(self.convolutions)
+        if state is not None:
+            inner, before = state[: -len(before)], state[-len(before) :]
         values = steps.values.nan_to_num()
-        read = steps.with_values(self._masked(values, steps.layout) if self.training else values)
-        for layer in self.convolutions:
-            halved = _halved(read)
-            read = self.dropout(halved.with_values(linear(halved.values, layer.weight, layer.bias).relu()))
-        return self.encoder.encode(read)
+        read, after = steps.with_values(self._masked(values, steps.layout) if self.training else values), []
+        for layer, earlier in zip(self.convolutions, before):
+            windows, last = _halved(read, earlier)
+            after.append(last)
+            read = self.dropout(windows.with_values(linear(windows.values, layer.weight, layer.bias).relu()))
+        encoded = self.encoder.encode(read, inner)
+        return encoded._replace(state=(*encoded.state, *after)) if self.causal else encoded
 
     def layers(self) -> list[Iterable[nn.Module]]:
         return [*([layer] for layer in self.convolutions), *self.encoder.layers()]
@@ -132,12 +141,23 @@ def _masks(lengths: Tensor, longest: int, masks: int, widths: Tensor) -> Tensor:
     return ((places >= start) & (places < start + size)).any(1)
 
 
-def _halved(steps: Steps) -> Steps:
-    """Windows of `KERNEL` steps beside each other, at every other step."""
-    layout = Layout((steps.layout.lengths + 1) // 2, steps.layout.device)
-    lengths = steps.layout.lengths.to(layout.device)[layout.rows].unsqueeze(1)
-    places = 2 * layout.positions.unsqueeze(1) + torch.arange(-1, KERNEL - 1, device=layout.device)
-    starts = steps.layout.offsets[:-1].to(layout.device)[layout.rows].unsqueeze(1)
-    index = torch.where((places >= 0) & (places < lengths), starts + places, steps.layout.total)
-    source = torch.cat([steps.values, steps.values.new_zeros(1, steps.values.shape[1])])
-    return Steps(source.index_select(0, index.flatten()).view(layout.total, KERNEL * source.shape[1]), layout)
+def _halved(steps: Steps, before: Tensor | None) -> tuple[Steps, Tensor]:
+    """Windows of `KERNEL` steps beside each other, at every other step; and the last step of each sequence.
+
+    Args:
+        before: (B, C) the step before the first of each sequence; None: zeros.
+    """
+    device, size = steps.layout.device, steps.values.shape[1]
+    layout, lengths = Layout((steps.layout.lengths + 1) // 2, device), steps.layout.lengths.to(device)
+    rows = torch.arange(len(lengths), device=device)
+    blank = steps.values.new_zeros(1, size)
+    source = torch.cat([steps.values, blank, blank.expand(len(rows), -1) if before is None else before])
+
+    def index(rows: Tensor, places: Tensor) -> Tensor:
+        inside = steps.layout.offsets[:-1].to(device)[rows] + places
+        inside = torch.where(places < lengths[rows], inside, steps.layout.total)
+        return torch.where(places < 0, steps.layout.total + 1 + rows, inside)
+
+    places = 2 * layout.positions.unsqueeze(1) + torch.arange(-1, KERNEL - 1, device=device)
+    windows = source.index_select(0, index(layout.rows.unsqueeze(1), places).flatten())
+    return Steps(windows.view(layout.total, KERNEL * size), layout), source[index(rows, lengths - 1)]

@@ -316,6 +316,20 @@ def _by_example(distribution: Distribution, values: Tensor) -> Tensor:
     return values if distribution.joint else distribution.layout.sums(values)  # type: ignore[union-attr]
 
 
+class Path(NamedTuple):
+    """The best label of each step of a source, or of a part of it.
+
+    Args:
+        symbols: what the labels say: no blank, and of equal ones side by side the first.
+        score: the sum of their log-probabilities.
+        last: the label of the last step, with which a part that follows may go on.
+    """
+
+    symbols: list[int]
+    score: float
+    last: int
+
+
 class Ended(ABC):
     """How targets that are generated begin and end."""
 
@@ -377,6 +391,9 @@ class Generator(Ended):
     gives the distributions of `step` called step by step.
     """
 
+    labels_source: ClassVar[bool] = False
+    """Whether it labels the steps of its source, so that it has `paths`."""
+
     @abstractmethod
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         """One hypothesis per example, before its first step."""
@@ -396,6 +413,19 @@ class Generator(Ended):
         Args:
             state: a fresh one.
             answers: symbols without the end, one for each hypothesis of the state.
+        """
+        return None
+
+
+    def paths(self, state: Decoding, before: int | None = None) -> list[Path] | None:
+        """The best path of each hypothesis, whose symbols are final as soon as its steps are read; None: it
+        labels no steps.
+
+        Law: the symbols of the parts of a source are those of the whole.
+
+        Args:
+            state: a fresh one.
+            before: the last label of the part before; None: this is the first.
         """
         return None
 

@@ -14,7 +14,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step
+from ostinato.heads.contract import Generator, Head, Loss, Path, Scored, Sizes, by_step
 from ostinato.layers.dropout import dropped
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import Rate
@@ -58,6 +58,7 @@ class CTC(Head, Generator):
 
     aligns = frozenset({"free"})
     generates = True
+    labels_source = True
     targets_rule = "it needs a step of the source for each symbol, and one more between two equal ones"
 
     def __init__(self, spec: Symbols, sizes: Sequence[Sizes], *, dropout: Rate = 0.0):
@@ -143,6 +144,19 @@ class CTC(Head, Generator):
             _spans(logs[example, : lengths[example]].cpu().numpy(), answer, self.end)
             for example, answer in zip(state.rows.tolist(), answers, strict=True)
         ]
+
+    def paths(self, state: Decoding, before: int | None = None) -> list[Path]:
+        """Those of the best label at each step (Graves 2006, section 3.2)."""
+        logs, _, lengths = state.memory
+        scores, labels = logs.max(2)
+        every = []
+        for example in state.rows.tolist():
+            own = slice(0, int(lengths[example]))
+            path = labels[example, own].tolist()
+            previous = [self.end if before is None else before, *path]
+            symbols = [label for label, other in zip(path, previous) if label not in (other, self.end)]
+            every.append(Path(symbols, float(scores[example, own].sum()), previous[-1]))
+        return every
 
     def _after(self, symbols: Tensor, before: dict[str, Tensor], logs: Tensor, examples: Tensor) -> dict[str, Tensor]:
         """The state after one symbol more; begin and end leave it as it is."""

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +55,8 @@ class Audio(Modality):
     A raw value is the bytes of a file (column `NAME:file` of a manifest), its path (a column of paths, or a text on the
     command line), or in Python the samples at `rate`, (T,) or (T, channels), from -1 to 1 or as whole numbers of 16
     bits. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
-    `pip install 'ostinato[audio]'`.
+    `pip install 'ostinato[audio]'`. On standard input (`ostinato predict RUN -`) it is raw samples at `rate`: one
+    channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive.
 
     Args:
         features: what a frame holds.
@@ -91,6 +92,7 @@ class Audio(Modality):
     default_head = {}
     metrics = {}
     file_endings = (".wav", ".flac", ".ogg", ".mp3")
+    streams = True
     examples = (wav(np.sin(np.arange(9600) / 3.0)), wav(np.cos(np.arange(700) / 5.0)), wav(np.zeros((400, 2))))
 
     def __init__(
@@ -130,7 +132,7 @@ class Audio(Modality):
         self.window_seconds, self.step_seconds = window_seconds, hop_seconds
         self.bands, self.coefficients = bands, coefficients or min(13, bands)
         self.lowest_hertz, self.highest_hertz = lowest_hertz, highest_hertz
-        self._frames = Series(scale=scale)
+        self._frames, self._by_row = Series(scale=scale), scale == "row"
 
     def fit(self, column: Iterable[Any]) -> None:
         self._frames.fit(self._all_frames(column))
@@ -153,9 +155,42 @@ class Audio(Modality):
 
             common = math.gcd(rate, self.rate)
             samples = resample_poly(samples, self.rate // common, rate // common)
-        hop, window = round(self.step_seconds * self.rate), round(self.window_seconds * self.rate)
+        return self._frames_of(samples)
+
+    def arriving(self, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
+        if self._by_row:
+            raise ConfigError("audio: scale: row needs the whole recording; set scale: dataset and train again")
+        hop, window = self._steps()
+        samples, rest, begun = np.zeros(0), b"", False
+        while content := read():
+            content = rest + content
+            even = len(content) // 2 * 2
+            samples, rest = np.concatenate([samples, self.arrived(content[:even]) / 2.0**15]), content[even:]
+            frames = max(0, (len(samples) - window) // hop + 1)
+            if frames:
+                begun = True
+                yield self._frames.encode(self._frames_of(samples[: (frames - 1) * hop + window]))
+                samples = samples[frames * hop :]
+        if len(samples) and not (begun and window > hop):
+            yield self._frames.encode(self._frames_of(samples))
+
+    def arrived(self, content: bytes) -> np.ndarray:
+        return np.frombuffer(content[: len(content) // 2 * 2], "<i2")
+
+    def latency(self, steps: int) -> float | None:
+        hop, window = self._steps()
+        return (steps * hop + window) / self.rate
+
+    def _steps(self) -> tuple[int, int]:
+        """Samples between two frames, and those of one."""
+        assert self.rate is not None, "the rate is fitted"
+        hop = round(self.step_seconds * self.rate)
         if hop < 1:
             raise ConfigError(f"audio: hop_seconds: {self.step_seconds} is less than a sample at rate {self.rate}")
+        return hop, hop if self.features_of == "waveform" else round(self.window_seconds * self.rate)
+
+    def _frames_of(self, samples: np.ndarray) -> np.ndarray:
+        hop, window = self._steps()
         if not len(samples):
             return np.zeros((0, self._width(hop)))
         if self.features_of == "waveform":

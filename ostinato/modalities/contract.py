@@ -237,8 +237,27 @@ class Modality(ABC):
     the meter and the key before them."""
     step_seconds: float | None = None
     """How long a step lasts; None: it has no length in time."""
+    streams: ClassVar[bool] = False
+    """Whether a raw value may arrive as bytes of standard input: `arriving` and `arrived`."""
     examples: ClassVar[Sequence[Any]] = ()
     """A few raw values for its laws, where they are of a form of its own."""
+
+    def latency(self, steps: int) -> float | None:
+        """Seconds from the beginning of a step until `steps` more are known; None: steps have no length in time."""
+        return None if self.step_seconds is None else (steps + 1) * self.step_seconds
+
+    def arriving(self, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
+        """The encoded steps of a raw value that `read` gives as bytes, part after part until there are none: each part
+        as soon as its steps are known. Together they are `encode` of `arrived`.
+
+        Errors:
+            ConfigError: a setting needs the whole value.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not arrive in parts")
+
+    def arrived(self, content: bytes) -> Any:
+        """The raw value of all these bytes."""
+        raise NotImplementedError(f"{type(self).__name__} does not arrive in parts")
 
     def features(self, cells: Sequence[Any]) -> Features | None:
         """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the

@@ -119,6 +119,11 @@ class Graph(nn.Module):
                 f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder reads later"
                 " steps before; set bidirectional: false (and no reversed_source)"
             )
+        if encoder.reduction > 1:
+            raise ConfigError(
+                f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder joins"
+                f" {encoder.reduction} steps in one; take the encoder within it"
+            )
         for other, its in self.continues.items():
             if its == of and other in self.heads and self.heads[other].preparation != head.preparation:
                 option = next(iter({**head.preparation, **self.heads[other].preparation}))

@@ -25,6 +25,7 @@ class Check:
         update_steps: real steps of the first update.
         update_flops: multiplications and additions of its products, forward and backward (`flops`).
         look_ahead: of each input the steps to wait for before the first answer; None: the whole input.
+        look_ahead_seconds: likewise from the beginning of a step, where steps have a length in time.
         chosen: path, value and reason of each setting chosen from the data.
         notes: what was noticed in the data.
         yaml: the recipe with every default and chosen size.
@@ -36,6 +37,7 @@ class Check:
     update_steps: int
     update_flops: int
     look_ahead: dict[str, int | None]
+    look_ahead_seconds: dict[str, float | None]
     chosen: list[tuple[str, Any, str]]
     notes: list[str]
     yaml: str
@@ -55,13 +57,18 @@ def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> 
         transfer.start(graph, prepared.modalities)
     graph.freeze(settings.training.freeze)
     steps, flops = _update_cost(prepared, graph)
+    ahead = {name: graph.encoder(name).look_ahead for name in settings.inputs}
     return Check(
         recipe.origin,
         graph.parts(),
         graph.recurrences(),
         steps,
         flops,
-        {name: graph.encoder(name).look_ahead for name in settings.inputs},
+        ahead,
+        {
+            name: None if steps is None else prepared.modalities[f"inputs.{name}"].latency(steps)
+            for name, steps in ahead.items()
+        },
         [(path, prepared.recipe.at(path), why) for path, why in reasons.items()],
         prepared.notes,
         prepared.recipe.yaml(),

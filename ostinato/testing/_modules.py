@@ -77,6 +77,10 @@ class Sequential(Case):
         """Whether it can continue from a state."""
         return True
 
+    def unit(self, module: Any) -> int:
+        """Parts that another follows have a multiple of so many steps."""
+        return 1
+
     def look_ahead(self, module: Any) -> int | None:
         """How many later steps a step may depend on; None: all."""
         return 0
@@ -249,7 +253,7 @@ def parts_are_the_whole(case: Sequential) -> None:
     steps = sequence(read)
     whole, after = case.resume(module, steps, None, *read)
     nothing = Layout([0] * len(ROWS)), torch.zeros(0, dtype=torch.int64)
-    for longest in (1, 3):
+    for longest in (case.unit(module), 3 * case.unit(module)):
         state, outputs = None, torch.zeros_like(whole)
         for layout, places in (nothing, *steps.layout.cut(longest), nothing):
             outputs[places], state = case.resume(module, Steps(steps.values[places], layout), state, *read)

@@ -91,6 +91,9 @@ class Reading(Sequential):
     def resumes(self, encoder: Encoder) -> bool:
         return encoder.causal and encoder.steps_size is not None
 
+    def unit(self, encoder: Encoder) -> int:
+        return encoder.reduction
+
     def look_ahead(self, encoder: Encoder) -> int | None:
         return encoder.look_ahead
 

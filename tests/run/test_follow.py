@@ -1,0 +1,143 @@
+"""Answers while a recording arrives: those of the whole recording."""
+
+import io
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import ostinato
+from ostinato import api
+from ostinato.cli.main import group
+from ostinato.errors import ConfigError
+from ostinato.modalities.audio import Audio, wav
+
+RATE = 2000
+
+
+def spoken(letters, random):
+    """A tone of its own for each letter, with rests between."""
+    tones = {letter: np.sin(np.arange(240) * pitch) for letter, pitch in zip("abc", (0.5, 1.1, 2.0))}
+    sounds = [np.zeros(100)]
+    for letter in letters:
+        sounds += [0.5 * tones[letter], np.zeros(random.integers(80, 200))]
+    sound = np.concatenate(sounds)
+    return sound + 0.01 * random.standard_normal(len(sound))
+
+
+def rows(count, seed=0):
+    random = np.random.default_rng(seed)
+    texts = ["".join(random.choice(list("abc"), random.integers(1, 5))) for _ in range(count)]
+    return [{"clip": wav(spoken(text, random), RATE), "said": text} for text in texts]
+
+
+def model(bidirectional=False, head="ctc", epochs=6):
+    inner = {"type": "recurrent", "cell": "gru", "hidden_size": 16, "embedding_size": 12}
+    return ostinato.Model(
+        inputs={
+            "clip": {
+                "type": "audio",
+                "bands": 8,
+                "encoder": {
+                    "type": "subsampled",
+                    "hidden_size": 12,
+                    "encoder": {**inner, "bidirectional": bidirectional},
+                },
+            }
+        },
+        outputs={"said": {"type": "text", "tokenizer": "char", "align": "free", "head": head}},
+        search={"type": "beam", "normalization": "none"},
+        training={
+            "epochs": epochs,
+            "batch_rows": 10,
+            "optimizer": {"type": "adam", "learning_rate": 0.04},
+            "schedule": "constant",
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("follow") / "run"
+    model().fit(rows(60), rows(4, seed=1), device="cpu", folder=folder)
+    return folder
+
+
+def samples_of(row):
+    return row["clip"][44:]
+
+
+def in_pieces(content, sizes):
+    file, sizes = io.BytesIO(content), iter(sizes)
+    return lambda: file.read(next(sizes))
+
+
+def test_what_is_answered_while_sound_arrives_is_the_answer_to_the_whole(run):
+    random, path, texts = np.random.default_rng(3), ["search=greedy", "search.path=true"], []
+    for row in rows(4, seed=2):
+        (whole,) = api.predict(run, rows=[{"clip": row["clip"]}], sets=path, device="cpu")
+        for sizes in ([10**6] * 9, random.integers(1, 999, 10**4)):
+            pieces = []
+            text = api.listen(run, in_pieces(samples_of(row), sizes), pieces.append, device="cpu")
+            assert text == "".join(pieces) == whole.best["said"].text
+        texts.append(pieces)
+    assert any(len(pieces) > 1 for pieces in texts)
+
+
+def test_sound_on_standard_input_a_file_and_a_folder(run, tmp_path):
+    row = rows(1, seed=5)[0]
+    invoke = lambda *options, **given: CliRunner().invoke(group, ["predict", str(run), *options], **given)  # noqa: E731
+    heard = invoke("-", input=samples_of(row))
+    path = ["--set", "search=greedy", "--set", "search.path=true"]
+    assert heard.exit_code == 0 and len(heard.stdout) > 2
+    assert invoke("-", *path, input=samples_of(row)).stdout == heard.stdout
+    (tmp_path / "clips").mkdir()
+    for name in "ab":
+        (tmp_path / "clips" / f"{name}.wav").write_bytes(row["clip"])
+    assert invoke(str(tmp_path / "clips" / "a.wav"), *path).stdout == heard.stdout
+    folder = invoke("--input", str(tmp_path / "clips"), *path)
+    assert folder.stdout == heard.stdout * 2, folder.exception
+    assert invoke("-", input=b"").stdout == "\n"
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"head": {"decoder": {"hidden_size": 4}}}])
+def test_what_is_not_causal_or_labels_no_steps_answers_after_the_end(options, tmp_path):
+    model(**options, epochs=1).fit(rows(10), rows(4), device="cpu", folder=tmp_path / "run")
+    shown = CliRunner().invoke(group, ["predict", str(tmp_path / "run"), "-"], input=samples_of(rows(1)[0]))
+    assert shown.exit_code == 0 and "after the whole recording: the " in shown.stderr
+    with pytest.raises(ConfigError, match="answers after the whole input alone: the (encoder|head) of"):
+        api.listen(tmp_path / "run", bytes, print, device="cpu")
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mfcc", "waveform"])
+@pytest.mark.parametrize("count", [0, 30, 50, 1001])
+def test_frames_that_arrive_are_those_of_the_whole(features, count):
+    audio = Audio(features=features, rate=RATE, **({} if features == "waveform" else {"bands": 8}))
+    audio.fit([wav(np.sin(np.arange(4000)), RATE)])
+    content = wav(np.random.default_rng(0).uniform(-1, 1, count), RATE)[44:]
+    whole = audio.encode(audio.arrived(content))
+    for size in (1, 7, 64, 10**5):
+        parts = list(audio.arriving(in_pieces(content, [size] * 9999)))
+        assert np.allclose(np.concatenate([whole[:0], *parts]), whole, atol=1e-4)
+
+
+def test_a_scale_of_the_whole_recording_is_refused():
+    audio = Audio(rate=RATE, bands=8, scale="row")
+    with pytest.raises(ConfigError, match="needs the whole recording; set scale: dataset"):
+        list(audio.arriving(bytes))
+
+
+def test_check_tells_the_look_ahead_in_steps_and_time(tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name, row in enumerate(rows(4)):
+        (folder / f"{name}.wav").write_bytes(row["clip"])
+    lines = ["clip:file,said", *(f"{name}.wav,ab" for name in range(4))]
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "recipe.yaml").write_text(
+        f"data: {{train: {folder}, valid: {folder}}}\n"
+        "inputs: {clip: {type: audio, bands: 8, encoder: {type: subsampled, encoder: {bidirectional: false}}}}\n"
+        "outputs: {said: {type: text, align: free, head: ctc}}\n"
+    )
+    shown = CliRunner().invoke(group, ["check", str(tmp_path / "recipe.yaml")])
+    assert "look-ahead of clip" in shown.stdout and "3 steps, 55 ms" in shown.stdout, shown.output
