@@ -416,7 +416,6 @@ class Generator(Ended):
         """
         return None
 
-
     def paths(self, state: Decoding, before: int | None = None) -> list[Path] | None:
         """The best path of each hypothesis, whose symbols are final as soon as its steps are read; None: it
         labels no steps.
