@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ostinato.errors import BundleError, ConfigError, DataError, KernelError
     from ostinato.heads.contract import (
         Adapted,
+        BestPath,
         Ended,
         Generator,
         Head,

@@ -316,7 +316,7 @@ def _by_example(distribution: Distribution, values: Tensor) -> Tensor:
     return values if distribution.joint else distribution.layout.sums(values)  # type: ignore[union-attr]
 
 
-class Path(NamedTuple):
+class BestPath(NamedTuple):
     """The best label of each step of a source, or of a part of it.
 
     Args:
@@ -416,7 +416,7 @@ class Generator(Ended):
         """
         return None
 
-    def paths(self, state: Decoding, before: int | None = None) -> list[Path] | None:
+    def paths(self, state: Decoding, before: int | None = None) -> list[BestPath] | None:
         """The best path of each hypothesis, whose symbols are final as soon as its steps are read; None: it
         labels no steps.
 

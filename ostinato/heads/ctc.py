@@ -14,7 +14,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads.contract import Generator, Head, Loss, Path, Scored, Sizes, by_step
+from ostinato.heads.contract import BestPath, Generator, Head, Loss, Scored, Sizes, by_step
 from ostinato.layers.dropout import dropped
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import Rate
@@ -145,7 +145,7 @@ class CTC(Head, Generator):
             for example, answer in zip(state.rows.tolist(), answers, strict=True)
         ]
 
-    def paths(self, state: Decoding, before: int | None = None) -> list[Path]:
+    def paths(self, state: Decoding, before: int | None = None) -> list[BestPath]:
         """Those of the best label at each step (Graves 2006, section 3.2)."""
         logs, _, lengths = state.memory
         scores, labels = logs.max(2)
@@ -155,7 +155,7 @@ class CTC(Head, Generator):
             path = labels[example, own].tolist()
             previous = [self.end if before is None else before, *path]
             symbols = [label for label, other in zip(path, previous) if label not in (other, self.end)]
-            every.append(Path(symbols, float(scores[example, own].sum()), previous[-1]))
+            every.append(BestPath(symbols, float(scores[example, own].sum()), previous[-1]))
         return every
 
     def _after(self, symbols: Tensor, before: dict[str, Tensor], logs: Tensor, examples: Tensor) -> dict[str, Tensor]:
