@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -32,6 +33,17 @@ BARS = ("bar", "section", "repeat")
 KEPT = "MLK"
 """Fields that say how notes are read: meter, unit of length, key."""
 COMMON = {"C": "4/4", "C|": "2/2"}
+RESTS = ("z", "x")
+ENDED = -1
+"""In place of an ending's number: the first one is over, and the second is to come."""
+MOST_VOICES = 4
+"""Notes that sound together in a tune that is generated."""
+MOST_BARS = 4
+"""Of an ending of a repeat, likewise."""
+FINEST = 64
+"""A note that is generated is a multiple of this share of the unit."""
+CHORD = re.compile(r'"[A-G][#b]?(m|min|maj|M|dim|aug|\+|sus)?(6|7|9|2|4)?(/[A-Ga-g][#b]?)?"')
+"""Chords whose names are known to programs."""
 
 
 def length_of(text: str) -> Fraction:
@@ -149,9 +161,9 @@ class Symbol(NamedTuple):
     """What a symbol does to the bar that it stands in.
 
     Args:
-        kind: header, field, bar, section (a bar that ends or begins a part), repeat, chord, note, open, close, tuplet,
-            tie, or other.
-        name: of a field.
+        kind: header, field, bar, section (a bar that ends or begins a part), repeat, ending, chord, note, open, close,
+            tuplet, tie, or other.
+        name: of a field; the note without its length; else the symbol itself.
         value: of a field or a tuplet; the length of a note, what a closing bracket multiplies.
     """
 
@@ -169,17 +181,16 @@ def read(symbol: str) -> Symbol:
     if match is None:
         return Symbol("other")
     if match["bar"] and symbol != ":":
-        return Symbol("bar" if match["bar"] == "|" else "repeat" if match["bar"] == "|:" else "section")
+        return Symbol("bar" if match["bar"] == "|" else "repeat" if match["bar"] == "|:" else "section", symbol)
     if match["note"]:
-        return Symbol("note", value=length_of(match["length"]))
+        return Symbol("note", match["note"], length_of(match["length"]))
     if match["close"]:
         return Symbol("close", value=length_of(match["times"]))
     if match["tuplet"]:
-        return Symbol("tuplet", value=Fraction(int(match["tuplet"][1])))
+        return Symbol("tuplet", symbol, Fraction(int(match["tuplet"][1])))
     kinds = {"[": "open", "-": "tie"}
-    return Symbol(
-        "chord" if match["chord"] is not None else "ending" if match["second"] else kinds.get(symbol, "other")
-    )
+    kind = "chord" if match["chord"] is not None else "ending" if match["second"] else kinds.get(symbol, "other")
+    return Symbol(kind, symbol)
 
 
 class Place(NamedTuple):
@@ -192,10 +203,18 @@ class Place(NamedTuple):
         length: of the bar so far.
         left: notes of a tuplet that are still to come, each `share` as long as it is written.
         share: of a tuplet.
+        equal: the written length of a tuplet's notes; 0 before the first of them.
         chord: the length of the notes that sound together; 0 before the first of them, None where none are open.
+        voices: the notes of the chord so far.
         opening: whether the bar is the first of a part, and may be shorter.
+        later: whether a part has ended before.
         pickup: the length of the bar that began the part before.
+        repeat: whether the part began with a sign that it is repeated.
+        ending: which ending of a repeat this is; 0 where it is none.
+        bars: of the ending so far.
         last: the kind of the symbol before.
+        note: the one before, without its length.
+        tied: whether it goes on in the next one.
     """
 
     fields: int = 0
@@ -204,10 +223,18 @@ class Place(NamedTuple):
     length: Fraction = Fraction(0)
     left: int = 0
     share: Fraction = Fraction(1)
+    equal: Fraction = Fraction(0)
     chord: Fraction | None = None
+    voices: int = 0
     opening: bool = True
+    later: bool = False
     pickup: Fraction = Fraction(0)
+    repeat: bool = False
+    ending: int = 0
+    bars: int = 0
     last: str = ""
+    note: str = ""
+    tied: bool = False
 
 
 TUPLETS = {2: Fraction(3, 2), 3: Fraction(2, 3), 4: Fraction(3, 4), 6: Fraction(1, 3), 8: Fraction(3, 8)}
@@ -217,32 +244,47 @@ TUPLETS = {2: Fraction(3, 2), 3: Fraction(2, 3), 4: Fraction(3, 4), 6: Fraction(
 def after(place: Place, symbol: Symbol) -> Place:
     """Where the next symbol follows."""
     place = place._replace(last=symbol.kind)
+    if symbol.kind == "note":
+        place = place._replace(note=symbol.name, tied=False)
     if symbol.kind in ("header", "field"):
         fields = place.fields + (symbol.kind == "header")
         changed = {"M": {"meter": symbol.value}, "L": {"unit": symbol.value or place.unit}}.get(symbol.name, {})
         return place._replace(fields=fields, **changed)
     if symbol.kind in BARS:
-        short = place.meter > place.length > 0
-        begun = place.length if place.opening and short else place.pickup
-        starts = symbol.kind == "section" and (short or not place.length)
-        if not place.length:
-            return place._replace(left=0, chord=None, opening=place.opening or starts)
-        return place._replace(
-            length=Fraction(0), left=0, chord=None, opening=starts, pickup=begun if short or not place.opening else 0
-        )
+        return _after_bar(place, symbol)
+    if symbol.kind == "ending":
+        # A second ending goes on where the first one did: its bar is no pick-up.
+        return place._replace(ending=int(symbol.name[1]), bars=0, opening=False)
+    if symbol.kind == "tie":
+        return place._replace(tied=True)
     if symbol.kind == "tuplet":
         count = int(symbol.value)
-        return place._replace(left=count, share=TUPLETS.get(count, Fraction(2, max(1, count))))
+        share = TUPLETS.get(count, Fraction(2, max(1, count)))
+        return place._replace(left=count, share=share, equal=Fraction(0))
     if symbol.kind == "open":
-        return place._replace(chord=Fraction(0))
+        return place._replace(chord=Fraction(0), voices=0)
     if symbol.kind == "note" and place.chord is not None:
-        return place._replace(chord=place.chord or symbol.value)
+        return place._replace(chord=place.chord or symbol.value, voices=place.voices + 1)
     if symbol.kind == "note" or (symbol.kind == "close" and place.chord is not None):
         value = symbol.value * (1 if place.chord is None else place.chord)
         share = place.share if place.left else 1
         length = place.length + value * place.unit * share
-        return place._replace(length=length, left=max(0, place.left - 1), chord=None)
+        return place._replace(length=length, left=max(0, place.left - 1), equal=value, chord=None)
     return place
+
+
+def _after_bar(place: Place, symbol: Symbol) -> Place:
+    short = place.meter > place.length > 0
+    begun = place.length if place.opening and short else place.pickup
+    starts = symbol.kind == "section" and (short or not place.length)
+    place = place._replace(left=0, chord=None, bars=place.bars + 1, later=place.later or starts)
+    if symbol.kind != "bar":
+        repeat = symbol.name.endswith(":") or (place.repeat and not symbol.name.startswith(":"))
+        place = place._replace(repeat=repeat, ending=ENDED if place.ending == 1 else 0)
+    if not place.length:
+        return place._replace(opening=place.opening or starts)
+    pickup = begun if short or not place.opening else Fraction(0)
+    return place._replace(length=Fraction(0), opening=starts, pickup=pickup)
 
 
 def bars_of(symbols: Iterable[str]) -> list[tuple[Fraction, Fraction, bool]]:
@@ -255,16 +297,42 @@ def bars_of(symbols: Iterable[str]) -> list[tuple[Fraction, Fraction, bool]]:
     return bars + ([(place.length, place.meter, True)] if place.length else [])
 
 
-class Bars(Grammar):
-    """A tune with its header first, whose bars are as long as its meter.
+def _is_last(place: Place) -> bool:
+    """Whether the bar has to end a part."""
+    return bool(place.ending) and place.bars + 1 >= MOST_BARS
 
-    The first bar of a part may be shorter, if its last one is shorter by as much. Where no symbol fits, as after a
-    rest of a length that no note has, each may follow.
+
+def _room(place: Place) -> float:
+    """What is left of the bar: parts after the first one begin as it did."""
+    if not place.meter:
+        return math.inf
+    if place.opening and place.later and place.pickup:
+        return float(place.pickup - place.length)
+    return float(place.meter - place.length - (place.pickup if _is_last(place) else 0))
+
+
+def _is_bar(place: Place) -> bool:
+    """Whether the bar may end here, and its part go on."""
+    if not place.meter:
+        return True
+    if place.opening:
+        return not place.later or place.length == (place.pickup or place.meter)
+    return place.length == place.meter and not _is_last(place)
+
+
+class Bars(Grammar):
+    """A tune with its header first, whose bars are as long as its meter, and which programs read without a complaint.
+
+    The first bar of a part may be shorter, if its last one is shorter by as much. A part that begins as a repeat ends as
+    one, a first ending has a second one; the notes of a tuplet, and those that sound together, are equally long; chords
+    have names that are known. A symbol that some vocabularies lack may be the only one that fits: there each may follow.
 
     Args:
         symbols: of the vocabulary.
         first: the number of the first one; those below are special.
         end: the number of the end.
+
+    Source: the standard of ABC 2.1, abcnotation.com/wiki/abc:standard:v2.1, sections 4.8 to 4.18.
     """
 
     def __init__(self, symbols: Sequence[str], first: int, end: int):
@@ -274,6 +342,19 @@ class Bars(Grammar):
         self._names = np.array([symbol.name for symbol in self._read])
         self._values = np.array([float(symbol.value) for symbol in self._read])
         self._any = self._kinds != "special"
+        binary = (self._kinds == "note") & (self._values > 0) & (self._values * FINEST % 1 == 0)
+        grid = self._values[binary].min(initial=np.inf)
+        self._notes = binary & (self._values % grid == 0)
+        """What any room can be filled with: multiples of the shortest one."""
+        self._sounds = ~np.isin(self._names, RESTS)
+        self._chords = np.array([bool(CHORD.fullmatch(symbol.name)) for symbol in self._read])
+        self._ends = np.array([symbol.name.startswith(":") for symbol in self._read])
+        self._begins = np.array([symbol.name.endswith(":") for symbol in self._read])
+        least = self._values[self._notes].min(initial=np.inf)
+        lengths = {f"({count}": float(share * count) * least for count, share in TUPLETS.items()}
+        self._tuplets = np.array([lengths.get(name, np.inf) for name in self._names])
+        """How long each is with the shortest notes, in units; infinite where it is none."""
+        self._closes = (self._kinds == "close") & (self._values == 1)
 
     def start(self) -> Place:
         return Place()
@@ -284,31 +365,61 @@ class Bars(Grammar):
     def allowed(self, state: Place) -> np.ndarray:
         if state.fields < len(KEPT):
             fits = (self._kinds == "header") & (self._names == KEPT[state.fields])
+        elif state.chord is not None:
+            fits = self._in_chord(state)
         else:
-            fits = self._in_body(state)
+            fits = self._in_bar(state) if state.length or state.last not in BARS else self._after_bar(state)
         return fits if fits.any() else self._any
 
-    def _in_body(self, place: Place) -> np.ndarray:
-        room = float(place.meter - place.length) if place.meter else np.inf
-        share = float(place.unit * (place.share if place.left else 1))
-        notes = (self._kinds == "note") & (self._values * share <= room + 1e-9) & (self._values > 0)
-        if place.chord is not None:
-            closes = (self._kinds == "close") & (self._values == 1) & bool(place.chord)
-            return (notes | closes) if not place.chord else ((self._kinds == "note") & notes) | closes
-        full = place.length == place.meter or not place.meter
-        complete = full or place.meter - place.length == place.pickup
-        short = place.opening and (not place.pickup or place.length == place.pickup)
-        kinds: list[str] = []
-        if room > 0:
-            kinds += ["open", *["tuplet"] * (not place.left), *["chord"] * (place.last != "chord")]
-        if place.last in ("note", "close"):
-            kinds.append("tie")
-        if place.length and not place.left and place.last != "chord":
-            kinds += [*["bar"] * (full or short), *["section"] * complete]
-        if not place.length and place.last in BARS:
-            kinds += ["ending", "field"]
-        if not place.length and place.last == "header":
-            kinds.append("repeat")
-        fits = np.isin(self._kinds, kinds) | notes
-        fits[self._end] = not place.length and place.last in ("bar", "section")
+    def _that_fit(self, place: Place) -> np.ndarray:
+        """The notes that there is room for."""
+        if place.left and place.equal:
+            return self._notes & (self._values == float(place.equal))
+        notes = float(place.unit * (place.share * place.left if place.left else 1))
+        fits = self._notes & (self._values * notes <= _room(place) + 1e-9)
+        same = fits & (self._names == place.note)
+        return same if place.tied and same.any() else fits
+
+    def _in_chord(self, place: Place) -> np.ndarray:
+        if not place.chord:
+            return self._that_fit(place) & self._sounds
+        sounding = self._notes & self._sounds & (self._values == float(place.chord))
+        return self._closes | (sounding if place.voices < MOST_VOICES else False)
+
+    def _in_bar(self, place: Place) -> np.ndarray:
+        fits = self._that_fit(place)
+        if place.last != "chord" and fits.any():
+            fits |= (self._kinds == "chord") & self._chords
+        if place.left:
+            return fits
+        if fits.any() and not place.tied:
+            fits |= (self._kinds == "open") & bool(self._closes.any())
+            fits |= np.isfinite(self._tuplets) & (self._tuplets * float(place.unit) <= _room(place) + 1e-9)
+        if place.last == "header":
+            fits |= self._kinds == "repeat"
+        if not place.length or place.last == "chord":
+            return fits
+        follow = ["bar"] if _is_bar(place) else []
+        if (follow or _room(place)) and place.last == "note" and place.note not in RESTS:
+            follow.append("tie")
+        fits |= np.isin(self._kinds, follow)
+        if not (place.opening or place.tied) and (not place.meter or place.length == place.meter - place.pickup):
+            sections = self._kinds == "section"
+            if place.repeat or place.ending == 1:
+                sections &= self._ends
+            if place.ending:
+                sections &= self._ends != (place.ending > 1)
+                sections &= ~self._begins
+            fits |= sections
+        return fits
+
+    def _after_bar(self, place: Place) -> np.ndarray:
+        if place.ending == ENDED:
+            return (self._kinds == "ending") & (self._names == "[2")
+        fits = self._in_bar(place)
+        if not place.tied:
+            fits |= (self._kinds == "field") & (self._names == "K")
+        if not (place.opening or place.ending or place.tied):
+            fits |= (self._kinds == "ending") & (self._names == "[1")
+        fits[self._end] = place.last == "section" and not place.repeat
         return fits

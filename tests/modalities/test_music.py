@@ -77,11 +77,29 @@ def test_bars_are_measured_with_tuplets_chords_and_what_begins_and_ends_a_part()
         ("M:2/4 L:1/8 K:C A | A4 | A3 :|", "A end", ":|"),
         ("M:2/4 L:1/8 K:C (3 A A", "A", "| :| (3"),
         ("M:2/4 L:1/8 K:C [", "A", "] | [ -"),
-        ("M:2/4 L:1/8 K:C [ A2", "A2 ]", "| ]2"),
+        ("M:2/4 L:1/8 K:C [ A2", "A2 ]", "A | ]2"),
+        ("M:2/4 L:1/8 K:C [ A2 A2 A2 A2", "]", "A2"),
+        ("M:2/4 L:1/8 K:C (3 A2", "A2", "A A3 [ -"),
+        ("M:2/4 L:1/8 K:C (3", "A A2", "A3 (3"),
+        ("M:2/4 L:1/8 K:C A4 | A3", "A", "(3"),
+        ("M:2/4 L:1/8 K:C A | A4 | A3 :|", "A", "A2 [1 |"),
+        ("M:2/4 L:1/8 K:C A | A4 | A3 :| A", "|", "A :|"),
+        ("M:2/4 L:1/8 K:C A4 | A4 :| A3", "A", "| A2"),
+        ("M:2/4 L:1/8 K:C A4 | A4", "| :| ||", "A end"),
+        ("M:2/4 L:1/8 K:C |: A4 | A4", "| :|", "|| end"),
+        ("M:2/4 L:1/8 K:C A4 | [1 A4", "| :|", "|| end"),
+        ("M:2/4 L:1/8 K:C A4 | [1 A4 :|", "[2", "A [1 end"),
+        ("M:2/4 L:1/8 K:C A4 | [1 A4 :| [2 A4", "| ||", ":| end"),
+        ("M:2/4 L:1/8 K:C A | [1 A4 | A4 | A4 | A2", "A", "A2 |"),
+        ("M:2/4 L:1/8 K:C A4 | A4 -", "|", "A :| - end"),
+        ("M:2/4 L:1/8 K:C A2 -", "A A2", "B [ (3"),
+        ("M:2/4 L:1/8 K:C z", "A z", "-"),
+        ("M:2/4 L:1/8 K:C", '"G"', '"Fa7"'),
+        ('M:2/4 L:1/8 K:C "G"', "A", '| "G"'),
     ],
 )
 def test_the_grammar_of_bars(before, allowed, refused):
-    symbols = ["M:2/4\n", "L:1/8\n", "K:C\n", *"A A2 A3 A4 A6 | |: :| [ ] ]2 (3 - [K:G]".split()]
+    symbols = ["M:2/4\n", "L:1/8\n", "K:C\n", *'A A2 A3 A4 A6 B z | || |: :| [ ] ]2 (3 - [1 [2 [K:G] "G" "Fa7"'.split()]
     numbers = {symbol.strip(): number for number, symbol in enumerate(symbols, 3)} | {"end": 1}
     grammar = _abc.Bars(symbols, 3, 1)
     state = grammar.start()
