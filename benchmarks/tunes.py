@@ -10,7 +10,7 @@ generated tunes and the split's own, as JSON:
     pitches       half the sum of differences between the shares of the 12 pitch classes and those of training
     keys          likewise of the keys that tunes name
     copied        share of runs of 16 notes (pitch and length) that occur in training
-    longest_copy  the longest run of notes that occurs in training
+    longest_copy  how many notes the longest run has that occurs in training
 
 `split_half` is the distance of pitches and of keys between two halves of training, which no model needs to undercut.
 `ngrams` are bits per character of the split's tunes, the end counted, by interpolated n-grams of characters (Witten and
@@ -19,13 +19,14 @@ Bell 1991).
 
 import argparse
 import ctypes
+import itertools
 import json
 import math
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ostinato import api
@@ -78,21 +79,17 @@ def distance(first: Iterable[Hashable], second: Iterable[Hashable]) -> float:
 
 
 def copied(tunes: Sequence[str], training: Sequence[str]) -> tuple[float, int]:
-    """The share of runs of RUN_LENGTH notes that occur in training, and the longest run that does."""
-    corpus = [notes_of(tune) for tune in training]
-    starts: dict[tuple, list[tuple[int, int]]] = {}
-    for tune, notes in enumerate(corpus):
-        for place in range(len(notes) - RUN_LENGTH + 1):
-            starts.setdefault(tuple(notes[place : place + RUN_LENGTH]), []).append((tune, place))
-    runs = known = longest = 0
-    for tune in tunes:
-        notes = notes_of(tune)
-        for place in range(len(notes) - RUN_LENGTH + 1):
-            found = starts.get(tuple(notes[place : place + RUN_LENGTH]), ())
-            runs, known = runs + 1, known + bool(found)
-            for other, start in found:
-                longest = max(longest, len(os.path.commonprefix([notes[place:], corpus[other][start:]])))
-    return known / max(1, runs), longest
+    """The share of runs of RUN_LENGTH notes that occur in training, and the length of the longest run that does."""
+    corpus, own = [notes_of(tune) for tune in training], [notes_of(tune) for tune in tunes]
+
+    def runs(of: Sequence[Sequence[Hashable]], length: int) -> Iterator[tuple]:
+        return (tuple(notes[place : place + length]) for notes in of for place in range(len(notes) - length + 1))
+
+    known = set(runs(corpus, RUN_LENGTH))
+    share = [run in known for run in runs(own, RUN_LENGTH)]
+    lengths = itertools.count(1)
+    longest = next(length for length in lengths if set(runs(corpus, length)).isdisjoint(runs(own, length))) - 1
+    return sum(share) / max(1, len(share)), longest
 
 
 def key_of(tune: str) -> str:
