@@ -323,9 +323,10 @@ def _is_bar(place: Place) -> bool:
 class Bars(Grammar):
     """A tune with its header first, whose bars are as long as its meter, and which programs read without a complaint.
 
-    The first bar of a part may be shorter, if its last one is shorter by as much. A part that begins as a repeat ends as
-    one, a first ending has a second one; the notes of a tuplet, and those that sound together, are equally long; chords
-    have names that are known. A symbol that some vocabularies lack may be the only one that fits: there each may follow.
+    The first bar of a part may be shorter, if its last one is shorter by as much. A part that begins as a repeat ends
+    as one, a first ending has a second one; the notes of a tuplet, and those that sound together, are equally long;
+    chords have names that are known. A symbol that some vocabularies lack may be the only one that fits: there each may
+    follow.
 
     Args:
         symbols: of the vocabulary.
