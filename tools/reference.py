@@ -248,6 +248,7 @@ def page() -> str:
         "| `from` | none | [an earlier run to start from](#from) |",
         "| `inputs` | needed | name: modality, or a mapping with its `type` and settings |",
         "| `outputs` | needed | the same |",
+        "| `calibration` | `none` | `none`, `temperature`: of probabilities of labels, fitted on valid in the end |",
         f"| `search` | `{recipe_class().model_fields['search'].default}` | one of [searches](#searches) |",
         "| `training` | defaults | [how the model is trained](#training) |",
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ostinato.distributions.contract import Distribution, Loss
 from ostinato.encoders.contract import Encoded
 from ostinato.heads.contract import Predictor, Sizes
+from ostinato.layers.temperature import fitted_temperature
 from ostinato.modalities.contract import Labels
 from ostinato.steps import Layout, Steps
 
@@ -81,7 +82,8 @@ class ScoredLabels(Predictor):
         q = softmax(s), or sigmoid(s) with several labels
         p ~ p^w[1] q^w[2]      where other inputs are read too: p of these alone
 
-    Each part is fitted alone, and before each validation w is fitted on the validation split.
+    Each part is fitted alone, and before each validation w is fitted on the validation split. Once calibrated, all is
+    divided by a temperature: p_T ~ p^(1 / T).
 
     Args:
         spec: what one answer is.
@@ -90,6 +92,7 @@ class ScoredLabels(Predictor):
     """
 
     takes_scores = True
+    temperature = 1.0
     settling_cost: int
     """Numbers that are made for a held-out target."""
 
@@ -118,9 +121,29 @@ class ScoredLabels(Predictor):
         self, encoded: Sequence[Encoded], targets: Steps | None = None, training: bool = False
     ) -> Distribution:
         if self.pool is None or (training and self.learns):
-            return self.learnt(encoded, targets, training)
-        members = self._members(encoded, targets)
-        return members[0] if training else members[0].pooled(members[1:], self.pool.weights)
+            distribution = self.learnt(encoded, targets, training)
+        else:
+            members = self._members(encoded, targets)
+            distribution = members[0] if training else members[0].pooled(members[1:], self.pool.weights)
+        return distribution if training or self.temperature == 1 else _tempered(distribution, self.temperature)
+
+    @torch.no_grad()
+    def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
+        self.temperature = 1.0
+        held = [_Held([self.predict_distribution(encoded, targets)], targets.values) for encoded, targets in batches()]
+        count = sum(int(members[0].counts(targets).sum()) for members, targets in held)
+        if not count:
+            return None
+
+        def loss(temperature: float) -> float:
+            own = (_tempered(members[0], temperature).log_prob(targets).sum() for members, targets in held)
+            return -float(sum(own)) / count
+
+        self.temperature = fitted_temperature(loss)
+        return (
+            f"temperature {self.temperature:.3g} fitted on {count:,} targets of valid, whose loss it brings from "
+            f"{loss(1):.4g} to {loss(self.temperature):.4g} nats"
+        )
 
     def _members(self, encoded: Sequence[Encoded], targets: Steps | None) -> list[Distribution]:
         """What is learnt, where something is, then the scores."""
@@ -145,3 +168,7 @@ class ScoredLabels(Predictor):
             ).sum()
 
         self.pool.fit(log_probability)
+
+
+def _tempered(distribution: Distribution, temperature: float) -> Distribution:
+    return distribution.pooled((), torch.tensor([1 / temperature]))

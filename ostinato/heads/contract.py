@@ -153,6 +153,8 @@ class Head(nn.Module, ABC):
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Settings that are worth a trial in place of the defaults, as `Modality.variants`."""
 
+    temperature: float | None = None
+    """What the logarithms of its probabilities are divided by, 1 before `calibrate`; None: it has none."""
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
     scored: Sequence[int] = ()
@@ -228,7 +230,8 @@ class Head(nn.Module, ABC):
         return None
 
     def calibrate(self, batches: Callable[[], Iterator[tuple[Sequence[Encoded], Steps]]]) -> str | None:
-        """Changes how wide intervals are, once training is over, and tells how much; None: it changes nothing.
+        """Changes how wide intervals are, or the temperature, once training is over, and tells how much; None: it
+        changes nothing. One with a temperature is asked where the recipe's `calibration` wants it.
 
         Args:
             batches: of the validation split, called where they are needed: what is read, and the targets.

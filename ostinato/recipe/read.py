@@ -21,7 +21,7 @@ from ostinato.recipe import rules
 from ostinato.recipe.messages import explain, kind, located
 from ostinato.recipe.migrate import VERSION, migrate
 from ostinato.recipe.paths import at_path, set_all, set_path
-from ostinato.recipe.rules import generates
+from ostinato.recipe.rules import unused
 from ostinato.recipe.schema import opened, recipe_class
 from ostinato.recipe.yaml_text import dump_yaml, line_numbers, parse_yaml
 from ostinato.registry import SameAs, Settings, component, keyword_only, names, room_of, settings_class
@@ -49,10 +49,7 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out."""
-        plain = self.settings.plain()
-        if not generates(self.settings):
-            del plain["search"]
-        return plain
+        return {name: value for name, value in self.settings.plain().items() if name not in unused(self.settings)}
 
     def at(self, path: str) -> Any:
         """The plain value at `a.b.c`; of several settings together those that the user gave or that were chosen."""
@@ -91,9 +88,7 @@ class Recipe:
     def yaml(self, *, reasons: bool = True) -> str:
         """The recipe as YAML, with the reason behind each value that was chosen from the data."""
         written = _written(self.settings)
-        if not generates(self.settings):
-            del written["search"]
-        lines = dump_yaml(written)
+        lines = dump_yaml({name: value for name, value in written.items() if name not in unused(self.settings)})
         chosen = sorted(self.reasons.items()) if reasons else ()
         return lines + "".join(f"# {path}: {' '.join(why.split())}\n" for path, why in chosen)
 

@@ -23,9 +23,15 @@ from ostinato.registry import SameAs, Settings, build, component
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
 
-def generates(settings: Settings) -> bool:
-    heads = (output.head for output in settings.outputs.values())
-    return any(component("heads", head.type).generates for head in heads if head is not None)
+def unused(settings: Settings) -> list[str]:
+    """What of a recipe no output asks for: a search where nothing is generated, a calibration where no labels are
+    predicted at once."""
+    heads = [component("heads", output.head.type) for output in settings.outputs.values() if output.head is not None]
+    used = {
+        "search": any(head.generates for head in heads),
+        "calibration": any(head.temperature is not None for head in heads),
+    }
+    return [name for name, is_used in used.items() if not is_used]
 
 
 def check(recipe: Settings) -> Iterator[Message]:
@@ -48,10 +54,16 @@ def check(recipe: Settings) -> Iterator[Message]:
         yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and set `column: {name}`"
     for name, output in recipe.outputs.items():
         yield from _check_output(name, output, recipe)
-    if "search" in recipe.model_fields_set and not generates(recipe):
+    if "search" in recipe.model_fields_set and "search" in unused(recipe):
         yield (
             "search",
             f"'{recipe.search.type}' searches what a model generates, and no output here is generated; leave it out",
+        )
+    if recipe.calibration != "none" and "calibration" in unused(recipe):
+        yield (
+            "calibration",
+            f"'{recipe.calibration}' makes probabilities of labels more or less sure, and no output here has any that "
+            "are predicted at once; leave it out",
         )
     if recipe.training.monitor not in monitorable(recipe):
         yield (

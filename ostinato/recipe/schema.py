@@ -141,6 +141,7 @@ def recipe_class() -> type[Settings]:
         "from": (From | None, None),
         **{name: (column, Field(min_length=1)) for name, column in columns.items()},
         "search": (search, Field(default="beam", validate_default=True)),
+        "calibration": (Literal["none", "temperature"], "none"),
         "training": (training, Field(default_factory=training)),
     }
     return create_model("Recipe", __base__=Settings, **fields)

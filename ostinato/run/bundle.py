@@ -64,6 +64,7 @@ class Bundle:
         versions: of the packages and the machine that trained it.
         members: the runs in the folder MEMBERS that answer together, and how often each counts; empty where the run
             has weights of its own.
+        temperatures: of each output that is calibrated what its log-probabilities are divided by.
         renamed: the words of an earlier version that were replaced in it; not written.
     """
 
@@ -75,6 +76,7 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     members: dict[str, int] = field(default_factory=dict)
+    temperatures: dict[str, float] = field(default_factory=dict)
     renamed: list[str] = field(default_factory=list)
 
     @property

@@ -30,7 +30,7 @@ def as_it_began(recipe: Recipe, began: bundles.Bundle, folder: Path) -> Recipe:
     # The files may have moved; their content is compared once they are read.
     before = filled(began.recipe)
     now = {**now, "data": {**now["data"], **{name: before["data"][name] for name in SOURCES}}}
-    refuse_changes(before, now, (*FREE, "search"), folder)
+    refuse_changes(before, now, (*FREE, "search", "calibration"), folder)
     given = {**now, "data": {**now["data"], **{name: recipe.plain()["data"][name] for name in SOURCES}}}
     settings = check(given, recipe.origin, to_train=True)
     return replace(

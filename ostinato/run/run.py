@@ -100,6 +100,8 @@ class Run:
         preprocessing_fit.restore(modalities, bundle.modalities)
         graph = Graph(recipe.settings.inputs, recipe.settings.outputs, modalities)
         restore_model(graph, _weights(folder, recipe), folder)
+        for output, temperature in bundle.temperatures.items():
+            graph.heads[output].temperature = temperature
         return Run(recipe, bundle, modalities, graph.to(device).eval(), folder)
 
     def __repr__(self) -> str:

@@ -255,7 +255,7 @@ def _task(
             **prepared.recipe.plain(),
             "data": {name: source["digest"] for name, source in prepared.sources.items()},
         },
-        free=("search",),
+        free=("search", "calibration"),
         names=tensor_names(settings),
         warm=warm,
         distances=run.graph.distances(),
@@ -406,29 +406,37 @@ def _is_trained(graph: Graph) -> bool:
 def finish(session: Session, outcome: Outcome) -> Run:
     """Writes the trained weights to the run folder.
 
-    A run that had ended before keeps its metrics, unless its search or the names of its data have changed.
+    A run that had ended before keeps its metrics, unless its search, its calibration or the names of its data have
+    changed.
     """
     run, began, say = session.run, session.began, session.listeners.notes
     folder, bundle = run.folder, run.bundle
-    if outcome.before and (folder / bundles.WEIGHTS).is_file():
+    had_ended = outcome.before and (folder / bundles.WEIGHTS).is_file()
+    is_tempered = run.recipe.settings.calibration == "temperature"
+    for name, head in run.graph.heads.items():
+        due = not had_ended if head.temperature is None else is_tempered
+        found = head.calibrate(partial(_read_by, run, name, session.valid)) if due else None
+        if found is not None:
+            say(f"outputs.{name}: {found}")
+        if head.temperature is not None and is_tempered:
+            bundle.temperatures[name] = head.temperature
+    if had_ended:
         say(f"{folder}: this run is finished ({outcome.epochs} epochs); raise training.epochs to train on")
         searched = began is None or bundle.recipe.get("search") == began.recipe.get("search")
         named = began is None or named_alike(run.recipe, began)
+        calibrated = began is None or bundle.temperatures.keys() == began.temperatures.keys()
         for is_alike, change in (
             (searched, "the search has changed"),
+            (calibrated, "the calibration has changed"),
             (named, "the data have other names, or lie elsewhere"),
         ):
             if not is_alike:
                 say(f"{change}: the run takes this over and is measured again")
-        if searched and named and began is not None:
+        if searched and calibrated and named and began is not None:
             bundle.metrics = began.metrics
         else:
             _publish(folder, run)
         return run
-    for name, head in run.graph.heads.items():
-        found = head.calibrate(partial(_read_by, run, name, session.valid))
-        if found is not None:
-            say(f"outputs.{name}: {found}")
     _publish(folder, run)
     bundles.save_weights(folder, model_tensors(run.graph))
     curve = Curve.read(folder, run.recipe.settings.training)

@@ -212,7 +212,9 @@ def is_finished(planned: Planned) -> bool:
         return False
     recipe = as_it_began(planned.recipe, began, planned.folder)
     now, before = recipe.plain(), filled(began.recipe)
-    return all(now.get(part) == before.get(part) for part in ("training", "search")) and named_alike(recipe, began)
+    return all(now.get(part) == before.get(part) for part in ("training", "search", "calibration")) and named_alike(
+        recipe, began
+    )
 
 
 def train_all(

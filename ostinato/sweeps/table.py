@@ -114,7 +114,13 @@ def _key(run: Path) -> str:
     """What a run's predictions and their metrics depend on."""
     recipe = bundles.load(run).recipe
     metrics = {output: settings.get("metrics") for output, settings in recipe["outputs"].items()}
-    known = [(run / f"{bundles.WEIGHTS}.sha256").read_text(), recipe.get("search"), recipe["data"], metrics]
+    known = [
+        (run / f"{bundles.WEIGHTS}.sha256").read_text(),
+        recipe.get("search"),
+        recipe.get("calibration"),
+        recipe["data"],
+        metrics,
+    ]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Predictor
+from ostinato.layers.temperature import fitted_temperature
 from ostinato.modalities.contract import MISSING
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
@@ -21,7 +21,6 @@ from ostinato.registry import Count
 
 AT_ONCE = 64
 DRAWS = 1000
-HOTTEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ class Calibrated:
         high: the upper end.
         temperature: the one that fits best.
         scaled: the error that is left with a temperature that was fitted on other examples.
+        own: the temperature that the model was calibrated with, 1 where it was not.
+        before: the error without it.
         bins: that hold predictions.
     """
 
@@ -67,6 +68,8 @@ class Calibrated:
     high: float
     temperature: float
     scaled: float
+    own: float
+    before: float
     bins: list[Bin]
 
 
@@ -85,9 +88,12 @@ class CalibrationFinding(Finding):
         known = max(self.outputs, key=lambda output: output.ece)
         difference = known.confidence - known.accuracy
         word = "more" if difference > 0 else "less"
+        other = f"{known.scaled:.1%} with temperature {known.temperature:.2f}"
+        if known.own != 1:
+            other = f"{known.before:.1%} without its temperature {known.own:.2f}"
         return (
             f"{known.output} is {abs(difference):.1%} {word} sure than right: calibration error {known.ece:.1%} "
-            f"[{known.low:.1%}, {known.high:.1%}], {known.scaled:.1%} with temperature {known.temperature:.2f}"
+            f"[{known.low:.1%}, {known.high:.1%}], {other}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +140,9 @@ class Calibration(Probe):
         ECE         sum over bins of n_b / n |right_b - confidence_b|     bins of equal width
         scaled      p_T(v) ~ p(v)^(1 / T), T by the least loss; on each half of the examples that of the other half
 
+    `calibration: temperature` in a recipe, or `--set calibration=temperature`, fits T on the validation split and
+    keeps it with the run; the error of such a run is shown with it and without it.
+
     The interval is a percentile bootstrap over examples, with these bins. Of labels, of whole examples and of steps.
 
     Args:
@@ -152,8 +161,8 @@ class Calibration(Probe):
 
     def look(self, subject: Subject) -> CalibrationFinding:
         outputs = [
-            self._calibrated(output, np.concatenate(parts[0]), np.concatenate(parts[1]), np.concatenate(parts[2]))
-            for output in subject.graph.heads
+            self._calibrated(output, *map(np.concatenate, parts), own=head.temperature or 1.0)
+            for output, head in subject.graph.heads.items()
             if (parts := [*zip(*_labelled(subject, output))])
         ]
         if not outputs:
@@ -163,18 +172,21 @@ class Calibration(Probe):
             )
         return CalibrationFinding(outputs)
 
-    def _calibrated(self, output: str, shares: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Calibrated:
-        """Of probabilities (N, V), labels (N,) and the example of each (N,)."""
+    def _calibrated(
+        self, output: str, shares: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, own: float = 1.0
+    ) -> Calibrated:
+        """Of probabilities (N, V) with the model's own temperature, labels (N,) and the example of each (N,)."""
         sure, right = shares.max(1), shares.argmax(1) == labels
         place = np.minimum((sure * self.bins).astype(int), self.bins - 1)
         bins = [
-            Bin(at / self.bins, (at + 1) / self.bins, int(there.sum()), sure[there].mean(), right[there].mean())
+            Bin(
+                at / self.bins,
+                (at + 1) / self.bins,
+                int(there.sum()),
+                *(float(of[there].mean()) for of in (sure, right)),
+            )
             for at in range(self.bins)
             if (there := place == at).any()
-        ]
-        bins = [
-            Bin(*(float(value) if at != 2 else int(value) for at, value in enumerate(vars(part).values())))
-            for part in bins
         ]
         low, high = _interval(right - sure, place, rows, self.bins)
         halves = rows % 2 == 0
@@ -182,10 +194,10 @@ class Calibration(Probe):
         for half in (halves, ~halves):
             if half.any() and not half.all():
                 scaled[half] = _tempered(shares[half], _temperature(shares[~half], labels[~half]))
-        left = _error(scaled.max(1), scaled.argmax(1) == labels, self.bins)
-        ece = _error(sure, right, self.bins)
+        ece, left, before = (_error(of.max(1), right, self.bins) for of in (shares, scaled, _tempered(shares, 1 / own)))
         temperature = _temperature(shares, labels)
-        return Calibrated(output, float(sure.mean()), float(right.mean()), ece, low, high, temperature, left, bins)
+        means = float(sure.mean()), float(right.mean())
+        return Calibrated(output, *means, ece, low, high, temperature, left, own, before, bins)
 
 
 def _labelled(subject: Subject, output: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -231,10 +243,9 @@ def _tempered(shares: np.ndarray, temperature: float) -> np.ndarray:
 
 def _temperature(shares: np.ndarray, labels: np.ndarray) -> float:
     """The one of the least loss."""
-    limit = np.log(HOTTEST)
 
-    def loss(logarithm: float) -> float:
-        own = _tempered(shares, float(np.exp(logarithm)))[np.arange(len(labels)), labels]
+    def loss(temperature: float) -> float:
+        own = _tempered(shares, temperature)[np.arange(len(labels)), labels]
         return float(-np.log(np.maximum(own, 1e-300)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x))
+    return fitted_temperature(loss)
