@@ -29,9 +29,9 @@ listed."""
 CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py", "other_tools.py")}
 OUTSIDE = ("kernels", "nn")
 ORDINARY = frozenset(
-    ("char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word", "normal", "point")
+    ("calibration", "char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word", "normal", "point")
 )
-"""Members whose names are words that mean something else too: a unit, a key of JSON, a command. Only beside a `type`
+"""Members whose names are words that mean something else too: a unit, a setting, a key of JSON, a command. Only beside a `type`
 are they asked."""
 COINCIDENCES = frozenset({"chain", "context", "reader", "totals"})
 """Attributes of a single member that others have too: autograd's `ctx.chain`, YAML's `why.context`, `csv.reader`,
