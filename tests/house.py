@@ -29,21 +29,8 @@ listed."""
 CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py", "other_tools.py")}
 OUTSIDE = ("kernels", "nn")
 ORDINARY = frozenset(
-    (
-        "calibration",
-        "char",
-        "compare",
-        "constant",
-        "label",
-        "number",
-        "sample",
-        "series",
-        "step",
-        "text",
-        "word",
-        "normal",
-        "point",
-    )
+    ["calibration", "char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word"]
+    + ["normal", "point"]
 )
 """Members whose names are words that mean something else too: a unit, a setting, a key of JSON, a command. Only beside a `type`
 are they asked."""
