@@ -32,8 +32,8 @@ ORDINARY = frozenset(
     ["calibration", "char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word"]
     + ["normal", "point"]
 )
-"""Members whose names are words that mean something else too: a unit, a setting, a key of JSON, a command. Only beside a
-`type` are they asked."""
+"""Members whose names are words that mean something else too: a unit, a setting, a key of JSON, a command. Only beside
+a `type` are they asked."""
 COINCIDENCES = frozenset({"chain", "context", "reader", "totals"})
 """Attributes of a single member that others have too: autograd's `ctx.chain`, YAML's `why.context`, `csv.reader`,
 sacreBLEU's sums."""
