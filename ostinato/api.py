@@ -33,12 +33,14 @@ from ostinato.evaluation.report import Comparison, Report
 from ostinato.evaluation.validate import validate
 from ostinato.evaluation.verdict import Verdict
 from ostinato.evaluation.verdict import verdict as verdict_of
+from ostinato.notes import Detail
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import infer
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build, component
+from ostinato.run import average as run_average
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
@@ -195,7 +197,7 @@ def measure(
         say: receives notes.
     """
     if not run.bundle.is_measured or examples is not None:
-        say("measuring")
+        say(Detail("measuring"))
         split = row_sources.default_split(run, None, None)
         measured = row_sources.of_split(run, split, None, roots)
         predictions = predict_all([run], measured, say=say)
@@ -212,6 +214,11 @@ def measure(
         if paths := draw(run, report, curve, predictions, measured):
             say(f"pictures: {', '.join(map(str, paths))}")
     return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(run.folder))
+
+
+def average(runs: Runs, folder: Path, *, last: int | None = None, overwrite: bool = False, device: str = "auto") -> Run:
+    """A run whose weights are the mean of those of a run's checkpoints, or of several runs; see `run.average`."""
+    return run_average.average(loaded_runs(runs, device), folder, last=last, overwrite=overwrite)
 
 
 def verdict(run: Run, report: Report) -> Verdict | None:

@@ -13,6 +13,7 @@ ROOT = Path(ostinato.__file__).parent
 
 ORDER = (
     "errors",
+    "notes",
     "files",
     "raw",
     "steps",

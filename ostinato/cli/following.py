@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ostinato.evaluation.verdict import Verdict
+from ostinato.run.rows import first_rows
 from ostinato.run.run import Run
 
 MORE_MINUTES = 2
 """So many times the minutes are advised where these were too few."""
+
+PROMPT = 3
+"""Words of a text that the prompt is made of which is shown as an example."""
 
 
 class Command(NamedTuple):
@@ -68,6 +72,9 @@ def next_command(command: Command, verdict: Verdict, run: Run) -> str | None:
     if verdict.sets:
         return shlex.join(changed._replace(folder=_another(command.folder)).words())
     rows = _rows(run)
+    if rows is not None and run.recipe.settings.data.passage is not None:
+        text = next(iter(first_rows(run, "valid", 1)[0].values()))
+        return shlex.join(["ostinato", "predict", str(command.folder), " ".join(text.split()[:PROMPT])])
     return None if rows is None else shlex.join(["ostinato", "predict", str(command.folder), "--input", str(rows)])
 
 

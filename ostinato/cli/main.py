@@ -21,6 +21,7 @@ VERBS = (
     "init",
     "check",
     "train",
+    "average",
     "sweep",
     "evaluate",
     "errors",

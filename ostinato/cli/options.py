@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ostinato.files import as_json as as_json_text
+from ostinato.notes import Detail
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of text.")
 data_root_option = click.option(
@@ -30,6 +31,11 @@ forecast_option = click.option(
 seed_option = click.option("--seed", type=int, metavar="N", help="Seed of everything random; the recipe's by default.")
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting, such as training.epochs=5."
+)
+
+
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Print every setting that was chosen, with its reason, and each step of the work."
 )
 
 
@@ -58,7 +64,8 @@ def show(result: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 def note(text: str) -> None:
     """Progress and notes go to standard error, so that standard output holds the result alone."""
-    click.echo(text, err=True)
+    if not isinstance(text, Detail):
+        click.echo(text, err=True)
 
 
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str:

@@ -16,6 +16,7 @@ from ostinato.cli.options import (
     seed_option,
     set_option,
     show,
+    verbose_option,
     with_forecast,
 )
 
@@ -74,6 +75,7 @@ from ostinato.cli.options import (
 @seed_option
 @device_option
 @data_root_option
+@verbose_option
 @json_option
 def train(
     recipe: Path,
@@ -92,6 +94,7 @@ def train(
     seed: int | None,
     device: str,
     data_root: str | None,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Train the model of RECIPE, evaluate it and keep it as a run folder.
@@ -130,7 +133,7 @@ def train(
     )
     for line in () if is_recipe else api.label_notes(str(recipe), checked, roots=roots(data_root)):
         note(f"note: {line}")
-    with Progress() as progress, resumable():
+    with Progress(3 if verbose else 2) as progress, resumable():
         run = api.fit(
             checked,
             folder,

@@ -42,6 +42,7 @@ class Dialect(NamedTuple):
         decimal: the sign before the decimals of a number.
         thousands: the sign between groups of three digits.
         rows: what a row of a text file is: `lines`, `blank` (what lies between blank lines) or `file`.
+        passage: of a `file`: the characters of a passage of it, which is the row then; None: the whole.
     """
 
     delimiter: str | None = None
@@ -49,6 +50,7 @@ class Dialect(NamedTuple):
     decimal: str | None = None
     thousands: str | None = None
     rows: str | None = None
+    passage: int | None = None
 
     @staticmethod
     def of(data: Any) -> Dialect:
@@ -73,7 +75,8 @@ class Dialect(NamedTuple):
 
     def form(self) -> list[Any]:
         """What decides the rows of a file beside its content and its ending."""
-        return [] if not any(self) else [list(self)]
+        *plain, passage = self
+        return [] if not any(self) else [plain if passage is None else list(self)]
 
 
 PLAIN = Dialect()

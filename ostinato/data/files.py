@@ -38,7 +38,8 @@ class Lines(ParallelFiles):
 
     def __init__(self, files: Mapping[str, tuple[Path, str]], where: str, dialect: Dialect):
         super().__init__(files, where, dialect)
-        self.part = "line" if dialect.rows in (None, "lines") else "text"
+        whole = "text" if dialect.passage is None else "passage"
+        self.part = "line" if dialect.rows in (None, "lines") else whole
         for column in self.columns:
             first, *others = next(
                 text_blocks(files[column][0], self.title(column), size=GLANCE_BYTES, encoding=dialect.encoding)
@@ -52,7 +53,9 @@ class Lines(ParallelFiles):
     def _texts(self, column: str, size: int) -> Iterator[list[str]]:
         path, title = self.files[column][0], self.title(column)
         blocks = (lines for lines, _ in text_blocks(path, title, size=size, encoding=self.dialect.encoding))
-        return blocks if self.part == "line" else self._joined(blocks)
+        return (
+            blocks if self.part == "line" else self._joined(blocks) if self.part == "text" else self._passages(blocks)
+        )
 
     def _joined(self, blocks: Iterator[list[str]]) -> Iterator[list[str]]:
         """Texts of several lines, those of the whole file or what lies between blank ones."""
@@ -69,6 +72,27 @@ class Lines(ParallelFiles):
                 yield whole
         if text:
             yield ["\n".join(text)]
+
+    def _passages(self, blocks: Iterator[list[str]]) -> Iterator[list[str]]:
+        """Passages of about so many characters, which are the whole text together: they end with a line, those of a
+        longer line with a word."""
+        size, waiting = self.dialect.passage or 1, ""
+        for lines in blocks:
+            whole = []
+            for line in lines:
+                waiting, start = f"{waiting}{line}\n", 0
+                while len(waiting) - start >= 2 * size:
+                    end = waiting.rfind(" ", start, start + size) + 1 or start + size
+                    whole.append(waiting[start:end])
+                    start = end
+                waiting = waiting[start:]
+                if len(waiting) >= size:
+                    whole.append(waiting)
+                    waiting = ""
+            if whole:
+                yield whole
+        if waiting.strip():
+            yield [waiting]
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         streams = {column: self._texts(column, BLOCK_BYTES) for column in self.columns}

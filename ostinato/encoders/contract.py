@@ -92,6 +92,8 @@ class Encoder(nn.Module, ABC):
     """Whether it counts what each step has, and not the row: it then gives steps and no summary."""
     reads_sequences: ClassVar[bool] = True
     """Whether it reads sequences, which may be empty; otherwise one step of each row."""
+    streams: ClassVar[bool] = False
+    """Whether its state has one size however much was read, so that a long text is read in chunks by default."""
     directions_beside: ClassVar[bool] = False
     """Whether a step's vector holds each direction beside the other, so that `bidirectional` doubles its width."""
 

@@ -57,6 +57,7 @@ class Convolutional(Encoder):
         single values where `variational` is not set (theirs drops whole channels).
     """
 
+    streams = True
     sees_ahead = ("bidirectional",)
     variants = ({"layers": 2}, {"dropout": 0.5}, {"hidden_size": 256}, {"kernel_size": 5})
     reads_characters = True

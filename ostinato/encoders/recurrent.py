@@ -79,6 +79,7 @@ class Recurrent(Encoder):
         Goldberg 2016, arXiv:1603.04351, section 4.
     """
 
+    streams = True
     sees_ahead = ("bidirectional", "reversed_source")
     reads_characters = True
     directions_beside = True

@@ -141,8 +141,11 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
                 f"{len(once):,} label{'s' * (len(once) > 1)} of '{name}' occur once ({listed}), too few to learn and to"
                 " test; give more rows of them, or join them with others"
             )
-        for group in similar_labels(counts):
-            spelt = ", ".join(f"{label!r} ({count:,})" for label, count in group.items())
+        groups = [
+            " and ".join(f"{label!r} ({count:,})" for label, count in group.items()) for group in similar_labels(counts)
+        ]
+        if groups:
+            spelt = ", ".join(groups[:SHOWN]) + f" and {len(groups) - SHOWN:,} more" * (len(groups) > SHOWN)
             notes.append(f"labels of '{name}' are written almost alike: {spelt}; write them as one if they are")
     return notes
 

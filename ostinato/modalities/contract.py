@@ -232,6 +232,8 @@ class Modality(ABC):
     file."""
     render_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files that `render` writes."""
+    one_text: ClassVar[bool] = False
+    """Whether a file of text is one example where outputs continue it, read in passages; otherwise each line is one."""
     continues_whole: ClassVar[bool] = False
     """Whether what continues an example is decoded together with it, since it means nothing alone, as notes do without
     the meter and the key before them."""

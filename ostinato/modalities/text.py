@@ -95,6 +95,7 @@ class Text(Modality, Tokenized, Worded):
         {"tokenizer": "char"},
     )
     aligns = frozenset({"free", "next"})
+    one_text = True
     default_align = "free"
     default_encoder = "recurrent"
     default_head = {"free": "autoregressive", "next": "next_step"}

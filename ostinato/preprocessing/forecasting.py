@@ -22,6 +22,7 @@ from ostinato.errors import DataError
 from ostinato.heads.contract import Outlook, Pairs, Span
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
+from ostinato.notes import Detail
 from ostinato.preprocessing import fit
 from ostinato.preprocessing.sizes import Amount
 from ostinato.preprocessing.splits import Say, Splits, named, source_of
@@ -49,7 +50,7 @@ class SeriesSplits(Splits):
         self, recipe: Recipe, roots: Sequence[Path], data: Mapping[str, Any], say: Say, *, to_fit: bool = True
     ):
         self.data, self.say = data, say
-        say("reading the series")
+        say(Detail("reading the series"))
         self.modalities = recipe_columns.build(recipe.settings)
         self.divided = divide(recipe.settings, self.modalities, data, base=recipe.base, roots=roots)
         self.notes = list(self.divided.notes)
@@ -57,7 +58,7 @@ class SeriesSplits(Splits):
         self.recipe = with_lookback(with_season(recipe, series, train), series, train)
 
     def fit(self) -> None:
-        self.say("fitting the scales")
+        self.say(Detail("fitting the scales"))
         columns, reach = places(self.recipe.settings)
         readers = {place: partial(self._training_part, column, reach[place]) for place, column in columns.items()}
         fit.fit(self.recipe.settings, self.modalities, readers)
@@ -70,7 +71,7 @@ class SeriesSplits(Splits):
                 yield cell if reach == "whole" else cell[:end]
 
     def encoded(self, folder: Path) -> dict[str, Examples]:
-        self.say("encoding the series")
+        self.say(Detail("encoding the series"))
         settings = self.recipe.settings
         own, examples = recipe_columns.own_settings(settings), {}
         for split in ("train", "valid"):

@@ -17,6 +17,7 @@ from ostinato.data.examples import Examples
 from ostinato.data.read import existing
 from ostinato.errors import placed
 from ostinato.modalities.contract import Modality
+from ostinato.notes import Detail
 from ostinato.preprocessing import counted, embeddings
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing import sizes as planning
@@ -142,7 +143,7 @@ def _starts(
     }
     if not asked:
         return {}
-    say("reading the vectors of words")
+    say(Detail("reading the vectors of words"))
     sizes = {name: recipe.settings.inputs[name].encoder.embedding_size for name in asked}
     widths = {name: size for name, size in sizes.items() if size is not None}
     return embeddings.starts(

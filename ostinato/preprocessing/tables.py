@@ -15,13 +15,15 @@ from ostinato.data.cache import encode
 from ostinato.data.contract import Dialect
 from ostinato.data.examples import Examples, RowExamples
 from ostinato.data.read import Table, open_table
-from ostinato.data.split import set_aside, share_of
+from ostinato.data.split import enough, in_order, set_aside, share_of, tenth
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Labels
 from ostinato.model.columns import counts
+from ostinato.notes import Detail
 from ostinato.preprocessing import choices, counted, fit
 from ostinato.preprocessing import sizes as planning
 from ostinato.preprocessing.checks import usable_rows
+from ostinato.preprocessing.passages import passages
 from ostinato.preprocessing.splits import Say, Splits, named, source_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.read import Recipe
@@ -36,22 +38,41 @@ class TableSplits(Splits):
     ):
         self.data, self.say = data, say
         if to_fit:
+            recipe = recipe.with_chosen(passages(recipe, source_of(recipe.settings, "train", data), roots))
             recipe = recipe.with_chosen(counted.readings(recipe))
         settings, self.columns = recipe.settings, columns_of(recipe.settings)
+        if settings.data.split is not None and settings.data.passage is None:
+            raise ConfigError(
+                f"{recipe.origin}: data.split: divides series by time, and one text that outputs continue; here"
+                " examples are rows: name files by data.valid and data.test"
+            )
         train = self._open(recipe, "train", roots)
-        say("counting and checking the training rows")
+        say(Detail("counting and checking the training rows"))
         num_rows = train.num_rows
         self.aside = source_of(settings, "valid", data) is None
         if self.aside:
-            self.all_rows, valid_rows = set_aside(num_rows, seed=seed_of_rows(settings))
-            self.tables, self.notes = (
-                {"train": train, "valid": train},
-                [f"no valid split given: {len(valid_rows):,} of {num_rows:,} rows set aside by seed for validation"],
-            )
+            is_small = settings.data.passage is None and enough(num_rows) > tenth(num_rows)
+            if to_fit and is_small and not recipe.gives("data.valid_rows"):
+                why = f"a tenth of {num_rows:,} rows would be {tenth(num_rows)}"
+                recipe = recipe.with_chosen({"data.valid_rows": (enough(num_rows), why)})
+                settings = recipe.settings
+            parts = parts_of(settings, num_rows)
+            self.all_rows, valid_rows = parts["train"], parts["valid"]
+            aside = f"{len(valid_rows):,} of {num_rows:,} rows set aside by seed for validation"
+            if settings.data.passage is not None:
+                aside = f"the last {len(valid_rows):,} of {num_rows:,} passages validate"
+            if "test" in parts:
+                aside = f"{aside.replace('the last ', '')}, and the last {len(parts['test']):,} test"
+            self.tables, self.notes = {"train": train, "valid": train}, [f"no valid split given: {aside}"]
         else:
             self.all_rows, valid_rows = np.arange(num_rows), None
             self.tables, self.notes = {"train": train, "valid": self._open(recipe, "valid", roots)}, []
         self.notes += train.notes
+        if "data.passage" in recipe.reasons:
+            self.notes.append(
+                f"{named(settings, 'train', data)} is one text, in passages of {settings.data.passage:,} characters;"
+                " data.rows=lines (or blank) makes an example of each line (or paragraph)"
+            )
         rows = kept(settings, self.all_rows)
         if settings.data.fraction < 1:
             self.notes.append(
@@ -92,7 +113,7 @@ class TableSplits(Splits):
         return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=where, dialect=dialect)
 
     def fit(self) -> None:
-        self.say("fitting the vocabularies")
+        self.say(Detail("fitting the vocabularies"))
         at: list[int] = []
         readers = {}
         # A label that occurs once may stand in a row that was set aside: it is known all the same.
@@ -117,7 +138,7 @@ class TableSplits(Splits):
                 at.clear()
 
     def encoded(self, folder: Path) -> dict[str, Examples]:
-        self.say("encoding the examples")
+        self.say(Detail("encoding the examples"))
         settings = self.recipe.settings
         own = recipe_columns.own_settings(settings)
         datasets = {
@@ -162,6 +183,30 @@ def kept(recipe: Settings, rows: np.ndarray) -> np.ndarray:
     """Of the training rows those that are trained on: all, or the share that `data.fraction` keeps."""
     fraction = recipe.data.fraction
     return share_of(rows, fraction, seed=seed_of_rows(recipe)) if fraction < 1 else rows
+
+
+def is_part(recipe: Settings, split: str) -> bool:
+    """Whether a split is a part of the training source."""
+    data = recipe.data
+    if split == "test":
+        return data.test is None and data.passage is not None and data.split is not None and data.split.test is not None
+    return split == "train" or data.valid is None
+
+
+def parts_of(recipe: Settings, num_rows: int) -> dict[str, np.ndarray]:
+    """The rows of each split that is a part of the training source, which validation is: drawn by seed, of a text that
+    is continued its end.
+
+    Errors:
+        DataError: too few rows.
+    """
+    data = recipe.data
+    if data.passage is None:
+        return dict(zip(("train", "valid"), set_aside(num_rows, seed=seed_of_rows(recipe), size=data.valid_rows)))
+    shares = {} if data.split is None else data.split.plain()
+    valid, test = (round(num_rows * shares[name]) if shares.get(name) else None for name in ("valid", "test"))
+    parts = in_order(num_rows, max(1, valid or data.valid_rows or tenth(num_rows)), test or 0)
+    return {split: rows for split, rows in parts.items() if is_part(recipe, split)}
 
 
 def seed_of_rows(recipe: Settings) -> int:

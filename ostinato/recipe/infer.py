@@ -132,7 +132,10 @@ class Guessed:
         for side, columns in (("input", self.inputs), ("output", self.outputs)):
             for name, guess in columns.items():
                 lines.append(f"{side} {name}: {_kind(guess.settings)} ({guess})")
-        return [*lines, *(f"left out: {name} ({why})" for name, why in self.left_out.items())]
+        by_reason: dict[str, list[str]] = {}
+        for name, why in self.left_out.items():
+            by_reason.setdefault(why, []).append(name)
+        return [*lines, *(f"left out: {', '.join(names)} ({why})" for why, names in by_reason.items())]
 
     @property
     def _written(self) -> str:

@@ -72,7 +72,7 @@ def check(recipe: Settings) -> Iterator[Message]:
         )
     yield from _check_windows(recipe) if alignments.forecasts(recipe) else _check_no_windows(recipe)
     if recipe.training.tbptt is not None:
-        yield from _check_streams(recipe)
+        yield from check_streams(recipe)
     if recipe.data.file is not None and recipe.data.train is not None:
         yield "data.file", "give `file` or `train`, not both"
     if recipe.data.fraction < 1 and alignments.forecasts(recipe):
@@ -137,7 +137,7 @@ def _check_output(name: str, output: Settings, recipe: Settings) -> Iterator[Mes
         yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
 
 
-def _check_streams(recipe: Settings) -> Iterator[Message]:
+def check_streams(recipe: Settings) -> Iterator[Message]:
     """What cannot be read in chunks that continue from a state."""
     place, of = "training.tbptt", alignments.streamed(recipe)
     for name, output in recipe.outputs.items():
@@ -165,11 +165,13 @@ def _check_streams(recipe: Settings) -> Iterator[Message]:
 
 def _check_no_windows(recipe: Settings) -> Iterator[Message]:
     """What fits only where series are forecast."""
+    is_text = alignments.streamed(recipe) is not None and recipe.data.rows in (None, "file")
     for word in ("time", "series", "split", "season"):
-        if getattr(recipe.data, word) is not None:
+        if getattr(recipe.data, word) is not None and not (word == "split" and is_text):
+            also = ", or to one text that outputs continue (rows: file)" * (word == "split")
             yield (
                 f"data.{word}",
-                "belongs to a forecast, an output of align 'ahead' that continues a series; leave it out",
+                f"belongs to a forecast, an output of align 'ahead' that continues a series{also}; leave it out",
             )
     for name, column in recipe.inputs.items():
         if traits_of(column).known_future:

@@ -32,12 +32,13 @@ def _known_encoding(name: Any) -> Any:
     return name
 
 
-Moment = Annotated[Count | str | None, BeforeValidator(_as_text)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Moment = Annotated[Count | Share | str | None, BeforeValidator(_as_text)]
 
 
 class Ends(Settings):
     """Where the splits of series begin: a date, or a whole number for so many steps at the end of each series,
-    test's after valid's."""
+    test's after valid's. Of a text: a share below 1, for so much at its end, likewise."""
 
     valid: Moment = None
     test: Moment = None
@@ -52,7 +53,7 @@ class Data(Settings):
             default. With one data.seed, runs of several training seeds have the same rows.
         time: of series with a row per step: the column of their dates, or of whole numbers that count the steps.
         series: of several series: the column that names the one to which a row belongs.
-        split: of series: where valid and test begin.
+        split: of series and of one text: where valid and test begin.
         season: of series: steps of a season, for the seasonal naive baseline and the scale of errors; from the dates by
             default.
         delimiter: what divides the fields of csv and tsv, and of text that is a table; by default commas and tabs, or
@@ -60,7 +61,12 @@ class Data(Settings):
         encoding: of files of text; UTF-8 by default, or what their first bytes show.
         decimal: what stands before the decimals of numbers in files of text; a point by default.
         thousands: what stands between groups of three digits; by default nothing. A blank means any space.
-        rows: what a row of a text file is: each of its `lines`, what lies between `blank` lines, or the `file`.
+        rows: what a row of a text file is: each of its `lines`, what lies between `blank` lines, or the `file`. By
+            default a line, and the file where all outputs continue it.
+        passage: of one text that outputs continue: the characters of a passage, which ends with a line. Streams of
+            `training.tbptt` read passages; validation is the last of them. Chosen by the size of the file.
+        valid_rows: how many rows are set aside for validation where `valid` is not given; by default a tenth, at most
+            2,000, and of fewer than 40 rows more than that.
         missing: what an empty cell among several inputs is: an `empty` text or sequence, or a reason to `drop` the row.
     """
 
@@ -79,6 +85,8 @@ class Data(Settings):
     decimal: Literal[".", ","] | None = None
     thousands: Literal[".", ",", " ", "'"] | None = None
     rows: Literal["lines", "blank", "file"] | None = None
+    passage: Count | None = None
+    valid_rows: Count | None = None
     missing: Literal["empty", "drop"] = "empty"
 
 

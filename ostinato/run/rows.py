@@ -20,14 +20,13 @@ from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered
-from ostinato.data.split import set_aside
 from ostinato.data.times import Times
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
-from ostinato.preprocessing.tables import columns_of, kept, seed_of_rows
+from ostinato.preprocessing.tables import columns_of, is_part, kept, parts_of, seed_of_rows
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.entities import read_in_words
 from ostinato.run.predict import Answer
@@ -89,7 +88,7 @@ def of_split(
     base, roots = _bases(run, data, roots)
     if forecasts(settings):
         return _windows_of_split(run, split, data, base, roots, extra)
-    aside = data is None and settings.data.valid is None and split in ("train", "valid")
+    aside = data is None and is_part(settings, split) and is_part(settings, "valid")
     source = data if data is not None else source_of(settings, "train" if aside else split, {})
     if source is None:
         raise ConfigError(
@@ -102,7 +101,7 @@ def of_split(
     every = whole and (is_frame(source) or not isinstance(source, (str, Path)) or is_table(str(source)))
     opened = partial(open_table, source, base=base, data_root=roots, where=where, dialect=_dialect(run))
     table = opened(columns=None if every else wanted)
-    rows = set_aside(table.num_rows, seed=seed_of_rows(settings))[split == "valid"] if aside else None
+    rows = parts_of(settings, table.num_rows)[split] if aside else None
     if split == "train" and data is None and settings.data.fraction < 1:
         rows = kept(settings, np.arange(table.num_rows) if rows is None else rows)
     return RowExamples(table, columns, run.modalities, rows=rows, alternatives=alternatives)
@@ -211,7 +210,8 @@ def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
     if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
         return None
     if not forecasts(settings):
-        return ("seed", seed_of_rows(settings), known["train"]["digest"]) if split == "valid" else None
+        by = (settings.data.valid_rows, seed_of_rows(settings))
+        return ("seed", *by, known["train"]["digest"]) if split == "valid" else None
     ends = settings.data.split.plain() if settings.data.split else {}
     horizon = next(iter(settings.outputs.values())).horizon
     return ("time", ends, None if ends.get(split) else horizon, known["train"]["digest"])
@@ -394,7 +394,10 @@ def _columns(places: Mapping[str, Any]) -> list[str]:
 def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> Rows:
     columns = dict(zip(places, _columns(places)))
     wanted, base = list(dict.fromkeys(columns.values())), Path.cwd()
-    opened = partial(open_table, source, base=base, data_root=(), where=where, dialect=_dialect(run))
+    dialect = _dialect(run)
+    # What is continued in passages is asked about line by line.
+    dialect = dialect if dialect.passage is None else dialect._replace(rows=None, passage=None)
+    opened = partial(open_table, source, base=base, data_root=(), where=where, dialect=dialect)
     table = opened(columns=wanted)
     readers = _readers(run, places)
     values = [table.values(column, readers[place]) for place, column in columns.items()]

@@ -16,6 +16,7 @@ from ostinato.data.split import share_of
 from ostinato.encoders.contract import BagEncoder
 from ostinato.model.batch import Batch
 from ostinato.model.graph import Graph
+from ostinato.notes import Detail
 from ostinato.steps import Steps
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def _solve(
     if encoders[0].counts_steps:
         iterations = int(min(iterations, max(STEP_ITERATIONS, STEP_PRODUCTS / max(1, size * features.nnz))))
     solved, bias, evaluations = solution(features[:, known].tocsr(), loss, size, iterations)
-    say(
-        f"{place}: {' and '.join(scored)} solved for on {len(rows):,} rows, {len(known):,} features,"
-        f" {evaluations} evaluations"
-    )
+    where = f"{len(rows):,} rows, {len(known):,} features, {evaluations} evaluations"
+    say(Detail(f"{place}: {' and '.join(scored)} solved for on {where}"))
     table = solved.new_zeros(features.shape[1], size)
     table[torch.from_numpy(known)] = solved
     for encoder, part in zip(encoders, table.split([block.shape[1] for block in blocks])):

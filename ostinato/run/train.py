@@ -22,6 +22,7 @@ from ostinato.errors import ConfigError, placed
 from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.modalities.contract import Modality
 from ostinato.model.graph import Graph
+from ostinato.notes import Detail
 from ostinato.preprocessing.duration import Pace, smaller, within
 from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
@@ -183,7 +184,7 @@ def begin(
         found = head.warm_start(partial(warm_windows, examples, source, f"outputs.{name}"))
         if found is not None:
             warm.append(name)
-            say(f"start of outputs.{name}: {found}")
+            say(Detail(f"start of outputs.{name}: {found}"))
     if start:
         solve(graph, examples, settings.training.seed, say)
     is_model = start and transfer is not None and transfer.start(graph, prepared.modalities)
@@ -196,14 +197,16 @@ def begin(
     bundle = _bundle(prepared, roots, transfer)
     if began is None:
         for path, why in prepared.recipe.reasons.items():
-            say(f"chosen: {path} = {flow(prepared.recipe.at(path))} ({why})")
+            say(Detail(f"chosen: {path} = {flow(prepared.recipe.at(path))} ({why})"))
         if overwrite:
             clear(folder)
         _describe(folder, bundle, prepared.recipe)
-    say(f"{sum(graph.parts().values()):,} parameters on {device}")
+    reasons = len(prepared.recipe.reasons)
+    chosen = f"; {folder / bundles.RECIPE} has {reasons} settings chosen for it, each with its reason" * bool(reasons)
+    say(f"{sum(graph.parts().values()):,} parameters on {device}{chosen}")
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.training.precision == "bfloat16"):
         for place, kernel in graph.recurrences().items():
-            say(f"kernel of {place}: {kernel}")
+            say(Detail(f"kernel of {place}: {kernel}"))
 
     run = Run(prepared.recipe, bundle, prepared.modalities, graph, folder)
     if settings.training.tbptt is not None and len(examples) < settings.training.batch_rows:
@@ -435,9 +438,9 @@ def finish(session: Session, outcome: Outcome) -> Run:
         if searched and calibrated and named and began is not None:
             bundle.metrics = began.metrics
         else:
-            _publish(folder, run)
+            publish(folder, run)
         return run
-    _publish(folder, run)
+    publish(folder, run)
     bundles.save_weights(folder, model_tensors(run.graph))
     curve = Curve.read(folder, run.recipe.settings.training)
     how = "" if curve is None else f"; {curve.summary()}"
@@ -504,7 +507,7 @@ def _describe(folder: Path, bundle: bundles.Bundle, recipe: Recipe) -> None:
     write(folder / bundles.RECIPE, paths + recipe.yaml())
 
 
-def _publish(folder: Path, run: Run) -> None:
+def publish(folder: Path, run: Run) -> None:
     """All of a bundle but the weights, nothing measured yet."""
     _describe(folder, run.bundle, run.recipe)
     bundles.save_metrics(folder, {})

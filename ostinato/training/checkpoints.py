@@ -17,6 +17,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from ostinato.training.averages import mean
 
 VERSION = 2
 """From version 2 on, the state has a checksum."""
-_KEPT = 2
+KEPT = 2
 """Checkpoints kept: should the newest be damaged, the one before it leads to the same weights."""
 _NAME = re.compile(r"checkpoint-(\d{4,})-(\d{7,})")
 
@@ -58,10 +59,11 @@ class Checkpoints:
     Args:
         folder: where they are; made when the first one is written.
         names: from the name of a tensor that an earlier version saved to its name today.
+        keep: how many of the newest are kept.
     """
 
-    def __init__(self, folder: Path, names: Callable[[str], str] = str):
-        self.folder, self._names = folder, names
+    def __init__(self, folder: Path, names: Callable[[str], str] = str, keep: int = KEPT):
+        self.folder, self._names, self.keep = folder, names, keep
 
     def save(
         self, epoch: int, batch: int, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
@@ -129,6 +131,14 @@ class Checkpoints:
             return Checkpoint(state, {"model": {**tensors["model"], **kept}})
         return None
 
+    def models(self) -> dict[str, dict[str, Tensor]]:
+        """The weights of each whole checkpoint by its name, from oldest to newest."""
+        models = {}
+        for path in self._all():
+            with suppress(_Damaged):
+                models[path.name] = self._read(path).tensors["model"]
+        return models
+
     def newest(self) -> Path | None:
         """The folder of the newest checkpoint."""
         return next(reversed(self._all()), None)
@@ -162,7 +172,7 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         """Deletes older checkpoints, and weights that none of those kept would ask for."""
-        for path in self._all()[:-_KEPT]:
+        for path in self._all()[: -self.keep]:
             # The name goes first: half of a deleted checkpoint must not pass for one.
             with files.explained(path):
                 shutil.rmtree(path.rename(path.with_name(f".{path.name}{files.PARTIAL}")))

@@ -23,10 +23,12 @@ from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
 from ostinato.layers.vocabulary import tables_of
+from ostinato.notes import Detail
 from ostinato.registry import Count, Positive, Rate, Room, Settings, Whole, build, component, names
 from ostinato.training.averages import MovingAverage, mean, worn
 from ostinato.training.blame import first_not_finite
 from ostinato.training.checkpoints import (
+    KEPT,
     Checkpoints,
     model_tensors,
     optimizer_tensors,
@@ -40,7 +42,13 @@ from ostinato.training.layers import by_layer, optimizer_of
 from ostinato.training.repeatable import differences, draw_from, prepare, surroundings
 from ostinato.training.task import Ended, Interrupted, Listeners, Outcome, Place, Progress, Task
 
-FREE = ("training.epochs", "training.checkpoint_seconds", "training.report_every", "training.tensorboard")
+FREE = (
+    "training.epochs",
+    "training.checkpoint_seconds",
+    "training.keep_checkpoints",
+    "training.report_every",
+    "training.tensorboard",
+)
 """What may change on resuming. More epochs touch the future only: a schedule over all updates is stretched."""
 PartOfEpoch = Annotated[float, Field(gt=0, le=0.5)]
 NOWHERE = "none has an output that is not finite; it arose in the loss or on the way back"
@@ -88,6 +96,8 @@ class Training:
         least_gain: how much the best must gain until patience counts anew, as a share of the first validation's value.
         keep_best: keep the weights of the best validation, not of the end.
         checkpoint_seconds: the most work, in seconds, that a kill can cost.
+        keep_checkpoints: how many of the newest checkpoints, one after each epoch among them, are kept; `ostinato
+            average` makes one model of them.
         report_every: updates from one report to the next.
         tensorboard: write TensorBoard's files too.
         freeze: parts that stay as they start, by their places and with `*` for any name: inputs.text.encoder,
@@ -128,6 +138,7 @@ class Training:
         least_gain: Annotated[float, Field(ge=0)] = 0.0,
         keep_best: bool = True,
         checkpoint_seconds: Positive = 60.0,
+        keep_checkpoints: Annotated[int, Field(ge=2)] = KEPT,
         report_every: Count = 100,
         tensorboard: bool = False,
         freeze: Annotated[tuple[str, ...], Strict(False)] = (),
@@ -175,6 +186,7 @@ class Training:
         self.least_gain = least_gain
         self.keep_best = keep_best
         self.checkpoint_seconds = checkpoint_seconds
+        self.keep_checkpoints = keep_checkpoints
         self.report_every = report_every
         self.tensorboard = tensorboard
         self.freeze = freeze
@@ -257,7 +269,7 @@ class _Session:
                 f"training.monitor: '{training.monitor}' is not measured{nearest(training.monitor, task.higher)}"
             )
         self.training, self.task, self.listeners = training, task, listeners
-        self.checkpoints = Checkpoints(folder / "checkpoints", task.names)
+        self.checkpoints = Checkpoints(folder / "checkpoints", task.names, training.keep_checkpoints)
         saved = self.checkpoints.latest(listeners.notes)
         if saved is not None and not resume:
             raise DataError(f"{folder}: holds a run already; continue it with --resume, or start anew with --overwrite")
@@ -302,7 +314,7 @@ class _Session:
                 listeners.notes(
                     f"continuing after update {self.place.updates}, epoch {self.place.epoch + 1} of {training.epochs}"
                 )
-        listeners.notes(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}")
+        listeners.notes(Detail(f"products in {'bfloat16' if bfloat16 else 'float32'} on {self.surroundings['device']}"))
         board = folder / "tensorboard" if training.tensorboard else None
         self.history = History(folder / "history.jsonl", length, self.place.updates, board, listeners.notes)
         self.total = training.epochs * math.ceil(len(task.batches.epoch(0)) / training.accumulate)

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from ostinato.notes import Detail
 from ostinato.training.task import Progress as Event
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Progress:
     Notes are logged too, by the logger `ostinato` at the level INFO, and not shown a second time where that is seen.
 
     Args:
-        verbose: 0 shows nothing, 1 the bar and what should be known (`note: ...`), 2 all notes.
+        verbose: 0 shows nothing, 1 the bar and what should be known (`note: ...`), 2 each epoch and what is made
+            too, 3 details too.
         leave: whether the bar remains when training has ended.
     """
 
@@ -46,8 +48,8 @@ class Progress:
     def say(self, note: str) -> None:
         """Logs a note, and shows it."""
         LOG.info(note)
-        is_shown = self.verbose > 1 or (self.verbose == 1 and note.startswith("note: "))
-        if is_shown and not (LOG.hasHandlers() and LOG.isEnabledFor(logging.INFO)):
+        least = 3 if isinstance(note, Detail) else 1 if note.startswith("note: ") else 2
+        if self.verbose >= least and not (LOG.hasHandlers() and LOG.isEnabledFor(logging.INFO)):
             self.new_bar.write(note, file=sys.stderr)
 
     def event(self, event: Event) -> None:

@@ -100,9 +100,9 @@ def cell(line, column, value):
 
 @pytest.fixture
 def train(folder, cli):
-    def run(recipe, out="run"):
+    def run(recipe, out="run", *words):
         (folder / "recipe.yaml").write_text(recipe)
-        said = cli("train", "recipe.yaml", "--out", out, "--json")
+        said = cli("train", "recipe.yaml", "--out", out, *words, "--json")
         assert said.code == 0, said.err
         return said
 
@@ -144,7 +144,7 @@ def test_a_label_that_training_never_saw_is_named_with_its_line(folder, refuses)
 
 def test_a_label_of_validation_that_training_never_saw_does_not_stop_training_where_nothing_is_said(folder, train):
     write_labels(folder / "valid.csv", [*labels(6), ("abc", "yees")])
-    said = train(LABELS)
+    said = train(LABELS, "run", "--verbose")
     assert "outputs.label.unknown = missing (validation has labels that training lacks, such as yees" in said.err
 
 
@@ -202,7 +202,7 @@ def test_an_unknown_label_of_an_input_is_named_at_prediction_where_it_is_refused
 
 def test_new_labels_of_an_input_are_unknown_and_those_of_an_output_wrong_with_a_note(folder, train, cli):
     write_rows(folder / "table.jsonl", [row | {"dear": ["no", "yes"][row["kind"] == "b"]} for row in priced(20)])
-    said = train(TABLE.replace("price: number", "dear: category"))
+    said = train(TABLE.replace("price: number", "dear: category"), "run", "--verbose")
     assert "chosen: inputs.kind.encoder.rare_label_dropout = 0.25" in said.err
     write_labels(folder / "in.csv", [("1", "a", "no"), ("2", "c", "no"), ("3", "b", "maybe")], "size,kind,dear")
     said = cli("evaluate", "run", "--data", "in.csv", "--json")
@@ -394,7 +394,7 @@ def test_missing_numbers_are_gaps_of_a_series_and_leave_out_rows_of_a_table(fold
         assert f"train: 1 rows left out, {place} is missing (the first: table.jsonl line {line})" in said.err
     assert said.json["examples"] == 17
     assert (
-        "1 rows left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("measuring")[2]
+        "1 rows left out, inputs.size is missing (the first: table.jsonl line 3)" in said.err.partition("\ntrained ")[2]
     )
     finite(said.json)
     says = ["table.jsonl line 3, inputs.size: is missing", "only a sequence can be empty", "leave the row out"]

@@ -31,7 +31,7 @@ def slow(monkeypatch):
 
 def test_the_full_recipe_gives_the_same_bits_without_minutes(here, cli, slow):
     slow(1.0)
-    said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1", "--set", "training.epochs=50")
+    said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1", "--set", "training.epochs=50", "--verbose")
     assert said.code == 0, said.err
     assert "minutes are enough for" in said.err and "chosen: training.max_updates = " in said.err
     assert 4 < settings(here / "run")["max_updates"] < 200

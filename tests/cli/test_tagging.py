@@ -35,7 +35,7 @@ def rows_of(form, pairs):
 @pytest.mark.parametrize("form", ["tsv", "jsonl", "conll", "conllu"])
 def test_two_columns_are_enough_for_words_that_training_lacks(here, cli, form):
     (here / f"train.{form}").write_text(rows_of(form, sentences(150)) + "\n")
-    done = cli("train", f"train.{form}", "--in", "form", "--out", "upos", "--run", "run", *TRAINING)
+    done = cli("train", f"train.{form}", "--in", "form", "--out", "upos", "--run", "run", "--verbose", *TRAINING)
     assert done.code == 0, done.err
     assert "chosen: inputs.form.characters = True" in done.err
     assert "chosen: inputs.form.encoder.rare_word_dropout = 0.25" in done.err

@@ -342,6 +342,17 @@ def test_rows_of_a_text_file_are_lines_what_lies_between_blank_lines_or_the_file
     blank = opened(tmp_path, "t.txt", ["x"], rows="blank")
     assert blank.column("x") == ["a\nb", "c"] and blank.place(1) == "t.txt text 2"
     assert opened(tmp_path, ["t.txt", "t.txt"], ["x"], rows="file").column("x") == ["a\nb\n\n \nc"] * 2
+    passages = opened(tmp_path, "t.txt", ["x"], rows="file", passage=3)
+    assert passages.column("x") == ["a\nb\n", "\n \n", "c\n"] and passages.place(2) == "t.txt passage 3"
+    written(tmp_path, "w.txt", b"a long line of words\nend")
+    assert opened(tmp_path, "w.txt", ["x"], rows="file", passage=6).column("x") == [
+        "a ",
+        "long ",
+        "line ",
+        "of words\n",
+        "end\n",
+    ]
+    assert passages.digest() != opened(tmp_path, "t.txt", ["x"], rows="file").digest()
     written(tmp_path, "u.txt", b"one\n\ntwo\n")
     both = opened(tmp_path, {"de": "t.txt", "en": "u.txt"}, rows="blank")
     assert list(both.rows()) == [{"de": "a\nb", "en": "one"}, {"de": "c", "en": "two"}]

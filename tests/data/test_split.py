@@ -4,7 +4,7 @@ one."""
 import numpy
 import pytest
 
-from ostinato.data.split import set_aside, share_of
+from ostinato.data.split import enough, in_order, set_aside, share_of, tenth
 from ostinato.errors import DataError
 
 SIZES = [(2, 1), (9, 1), (10, 1), (200, 20), (19_999, 1999), (20_001, 2000), (500_000, 2000)]
@@ -28,6 +28,15 @@ def test_the_rows_depend_on_seed_and_count_alone():
 def test_rows_are_set_aside_from_all_over_the_file():
     counts = sum(numpy.bincount(set_aside(100, seed=seed)[1] // 10, minlength=10) for seed in range(200))
     assert counts.min() > 140 and counts.max() < 260
+
+
+def test_of_few_rows_more_than_a_tenth_validate_and_a_smaller_part_lies_in_a_larger_one():
+    assert [enough(number) for number in (2, 7, 8, 12, 39, 49, 50, 30_000)] == [1, 1, 2, 3, 4, 4, 5, 2000]
+    assert tenth(12) == 1 and set(set_aside(12, seed=5)[1]) < set(set_aside(12, seed=5, size=3)[1])
+    with pytest.raises(DataError, match="7 of 7 rows held out leave none"):
+        set_aside(7, seed=0, size=7)
+    parts = in_order(10, 2, 1)
+    assert [parts[name].tolist() for name in ("train", "valid", "test")] == [[*range(7)], [7, 8], [9]]
 
 
 @pytest.mark.parametrize("num_rows", [0, 1])

@@ -88,8 +88,8 @@ def test_rows_that_another_run_learnt_from_are_refused_for_an_ensemble_and_for_a
     first, alike, other = train("first", seed=1), train("alike", seed=1, clip_norm=0.5), train("other", seed=2)
     named = train("named", seed=1, data={"valid": str(table)})
     found = api.evaluate([first, alike], device="cpu").to_json()
-    assert (found["split"], found["examples"]) == ("valid", 2)
-    assert api.compare(first, alike, device="cpu").to_json()["examples"] == 2
+    assert (found["split"], found["examples"]) == ("valid", 4)
+    assert api.compare(first, alike, device="cpu").to_json()["examples"] == 4
     for second in (other, named):
         for judge in (
             lambda: api.evaluate([first, second], device="cpu"),

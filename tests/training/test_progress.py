@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from ostinato.notes import Detail
 from ostinato.training.progress import Progress
 from ostinato.training.task import Progress as Event
 
@@ -26,13 +27,20 @@ def test_a_bar_moves_on_a_terminal_and_notes_stand_above_it(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
-    ("verbose", "shown"), [(0, []), (1, ["epoch", "note: b"]), (2, ["epoch", "chosen: a", "note: b"])]
+    ("verbose", "shown"),
+    [
+        (0, []),
+        (1, ["epoch", "note: b"]),
+        (2, ["epoch", "trained", "note: b"]),
+        (3, ["epoch", "trained", "chosen: a", "note: b"]),
+    ],
 )
 def test_elsewhere_lines_are_printed_and_verbose_says_which(verbose, shown, capsys):
     with Progress(verbose) as progress:
         for update in (1, 2):
             progress.event(event(update))
-        progress.say("chosen: a")
+        progress.say("trained")
+        progress.say(Detail("chosen: a"))
         progress.say("note: b")
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["epoch 1/2  update 1/20  loss 0.500  1,234 steps/s  1 min 01 s left", *shown[1:]][: len(shown)]
