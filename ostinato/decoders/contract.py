@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -70,6 +70,30 @@ class Decoding:
         attention."""
         memory = next((entry for entry in _entries(self.memory) if isinstance(entry, Memory)), None)
         return None if memory is None else memory.layout.lengths[self.rows.cpu()]
+
+
+def joined(states: Sequence[Decoding]) -> Decoding:
+    """The states of several generators of the same hypotheses as one; `parted` gives them back. Its attention is the
+    mean of those that attend, where all of them attend to the same steps, else empty."""
+    values = {f"{k} {name}": value for k, state in enumerate(states) for name, value in state.values.items()}
+    shapes = {tuple(weights.shape for weights in state.attention) for state in states}
+    alike = [state.attention for state in states] if len(shapes) == 1 else []
+    attention = tuple(sum(weights) / len(states) for weights in zip(*alike))
+    packed = {str(k): state.packed for k, state in enumerate(states)}
+    return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention, packed)
+
+
+def parted(state: Decoding) -> list[Decoding]:
+    return [
+        replace(
+            state,
+            memory=memory,
+            values={n.split(" ", 1)[1]: v for n, v in state.values.items() if n.startswith(f"{k} ")},
+            attention=(),
+            packed=state.packed[str(k)],
+        )
+        for k, memory in enumerate(state.memory)
+    ]
 
 
 def _entries(memory: Any) -> Iterator[Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ostinato.decoders.contract import Decoding
+from ostinato.decoders.contract import Decoding, joined, parted
 from ostinato.distributions.contract import Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
@@ -151,37 +150,15 @@ class Ensemble(Generator):
 
     def start(self, encoded: Sequence[Sequence[Encoded]]) -> Decoding:
         """One hypothesis per example; `encoded` holds what each member's own encoders read."""
-        return _joined([member.start(own) for member, own in zip(self.members, encoded)])
+        return joined([member.start(own) for member, own in zip(self.members, encoded)])
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
-        return self._combined([member.extend(steps, own) for member, own in zip(self.members, _parted(state))])
+        return self._combined([member.extend(steps, own) for member, own in zip(self.members, parted(state))])
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
-        return self._combined([member.step(steps, own) for member, own in zip(self.members, _parted(state))])
+        return self._combined([member.step(steps, own) for member, own in zip(self.members, parted(state))])
 
     def _combined(self, predicted: list[tuple[Distribution, Decoding]]) -> tuple[Distribution, Decoding]:
         distributions, states = zip(*predicted)
         first, *others = (own for own, count in zip(distributions, self.counts) for _ in range(count))
-        return first.ensemble_of(others), _joined(states)
-
-
-def _joined(states: Sequence[Decoding]) -> Decoding:
-    values = {f"{k} {name}": value for k, state in enumerate(states) for name, value in state.values.items()}
-    shapes = {tuple(weights.shape for weights in state.attention) for state in states}
-    alike = [state.attention for state in states] if len(shapes) == 1 else []
-    attention = tuple(sum(weights) / len(states) for weights in zip(*alike))
-    packed = {str(k): state.packed for k, state in enumerate(states)}
-    return Decoding(tuple(state.memory for state in states), states[0].rows, values, attention, packed)
-
-
-def _parted(state: Decoding) -> list[Decoding]:
-    return [
-        replace(
-            state,
-            memory=memory,
-            values={n.split(" ", 1)[1]: v for n, v in state.values.items() if n.startswith(f"{k} ")},
-            attention=(),
-            packed=state.packed[str(k)],
-        )
-        for k, memory in enumerate(state.memory)
-    ]
+        return first.ensemble_of(others), joined(states)

@@ -136,10 +136,10 @@ def frames(count, seed=0):
     return rows
 
 
-def model(**encoder):
+def model(head="ctc", **encoder):
     return ostinato.Model(
         inputs={"frames": {"type": "tokens", "encoder": {"cell": "gru", "hidden_size": 16, **encoder}}},
-        outputs={"letters": {"type": "tokens", "align": "free", "head": "ctc"}},
+        outputs={"letters": {"type": "tokens", "align": "free", "head": head}},
         search={"type": "beam", "normalization": "none"},
         training={
             "epochs": 6,
