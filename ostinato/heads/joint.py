@@ -64,7 +64,9 @@ class Joint(Head, Generator):
         if not weight:
             raise ConfigError(f"joint: weight: 0 leaves CTC out; set head: {attention.type}, or a weight above 0")
         if not member.generates or member.labels_source or not member.aligns & self.aligns:
-            raise ConfigError(f"joint: attention: {attention.type} generates no symbols by attention; take another head")
+            raise ConfigError(
+                f"joint: attention: {attention.type} generates no symbols by attention; take another head"
+            )
         self.weight = weight
         self.attention: Any = build(attention, "heads", spec, sizes)
         self.ctc = CTC(spec, sizes[:1], dropout=dropout)
