@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     # The one list of what is public: type checkers read it here, and `__getattr__` reads it from this file.
     from ostinato.attentions.contract import Attention
     from ostinato.cells.contract import Biases, Cell
-    from ostinato.decoders.contract import Decoder, Decoding
+    from ostinato.decoders.contract import Decoder, Decoding, joined, parted
     from ostinato.distributions.bernoulli import Bernoulli
     from ostinato.distributions.categorical import Categorical
     from ostinato.distributions.contract import (
