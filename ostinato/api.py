@@ -472,8 +472,7 @@ def report(
     else:
         measured = evaluate(loaded, split=split, data=data, by=by, roots=roots, say=say)
     html = run_report(loaded, measured, curve_of(loaded), data=data, examples=examples, roots=roots, say=say)
-    files.write(output, html)
-    return {"file": str(output), "bytes": len(html.encode())}
+    return {"file": str(output), "bytes": _write_page(output, html, _silent)}
 
 
 def probe(
@@ -633,11 +632,31 @@ def compare(
     *,
     split: str | None = None,
     data: Any = None,
+    html: Path | None = None,
     roots: Sequence[Path] = (),
     device: str = "auto",
+    say: Callable[[str], None] = _silent,
 ) -> Comparison:
-    """Two runs on the same rows, each metric's difference with its interval and whether it is real."""
-    return compare_runs(*loaded_runs([first, second], device), split=split, data=data, roots=roots)
+    """Two runs on the same rows, each metric's difference with its interval and whether it is real.
+
+    Args:
+        html: a file for all of it as one page, with how the runs differ and were trained.
+    """
+    runs = loaded_runs([first, second], device)
+    comparison = compare_runs(*runs, split=split, data=data, roots=roots)
+    if html is not None:
+        from ostinato.reporting.comparison import comparison_page
+
+        _write_page(html, comparison_page(comparison, runs, [curve_of(run) for run in runs]), say)
+    return comparison
+
+
+def _write_page(file: Path, html: str, say: Callable[[str], None]) -> int:
+    """Writes it, and tells where and how many bytes."""
+    files.write(file, html)
+    size = len(html.encode())
+    say(f"page: {file} ({size / 1e6:.2f} MB)")
+    return size
 
 
 def predict(
@@ -872,6 +891,7 @@ def sweep(
     seeds: int = 1,
     jobs: int = 1,
     overwrite: bool = False,
+    html: Path | None = None,
     sets: Sequence[str] = (),
     device: str = "auto",
     data_root: str | None = None,
@@ -887,6 +907,7 @@ def sweep(
         seeds: number of seeds of each combination.
         jobs: runs at once.
         overwrite: whether all is trained anew.
+        html: a file for the report as one page.
         sets: `PATH=VALUE` for all runs.
         device: to train and measure on.
         data_root: folders of data sets, as the command line takes them.
@@ -918,6 +939,10 @@ def sweep(
     report = replace(report, pictures=draw(report, folder))
     files.write(folder / "sweep.json", files.as_json(report.to_json(), indent=1))
     files.write(folder / "sweep.md", report.markdown())
+    if html is not None:
+        from ostinato.sweeps.page import sweep_page
+
+        _write_page(html, sweep_page(report), say)
     return report
 
 

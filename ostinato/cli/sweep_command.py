@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 @click.option(
     "--overwrite", is_flag=True, help="Train all runs anew; otherwise finished runs are kept and stopped ones resumed."
 )
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it as one page too."
+)
 @set_option
 @seed_option
 @device_option
@@ -59,6 +62,7 @@ def sweep(
     out: Path | None,
     jobs: int,
     overwrite: bool,
+    html: Path | None,
     sets: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -82,6 +86,7 @@ def sweep(
         seeds=seeds,
         jobs=jobs,
         overwrite=overwrite,
+        html=html,
         sets=sets,
         device=device,
         data_root=data_root,

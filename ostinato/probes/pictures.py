@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ostinato.files import explained
+from ostinato.modalities.contract import Modality, Values
 
 
 @contextmanager
@@ -57,3 +59,10 @@ def drawable(text: str, most: int | None = None) -> str:
     known = get_font(findfont(FontProperties())).get_charmap()
     shown = "".join(letter if ord(letter) in known or letter == "\n" else f"U+{ord(letter):04X}" for letter in text)
     return (shown if most is None or len(shown) <= most else f"{shown[: most - 1]}\u2026").replace("$", r"\$")
+
+
+def short_numbers(modality: Modality, text: str) -> str:
+    """A value as its modality writes it, decimals of real numbers to five digits."""
+    if not isinstance(modality.spec, Values):
+        return text
+    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.5g}", text)

@@ -45,8 +45,8 @@ def cost_rows(graph: Graph, batch: Batch, curve: Curve | None) -> list[tuple[str
     rows += [
         ("parameters", f"{sum(numbers.values()):,}", "each once"),
         ("weights", _bytes(size), "as the model holds them"),
-        ("operations of an example", f"{forward:.3g} FLOP", f"forward, mean of {count} examples; products alone"),
-        ("operations of a training example", f"{3 * forward:.3g} FLOP", "forward and backward: 3 times forward"),
+        ("operations of an example", _operations(forward), f"forward, mean of {count} examples; products alone"),
+        ("operations of a training example", _operations(3 * forward), "forward and backward: 3 times forward"),
     ]
     peak = peak_bytes()
     if peak:
@@ -56,9 +56,9 @@ def cost_rows(graph: Graph, batch: Batch, curve: Curve | None) -> list[tuple[str
         cores = torch.get_num_threads()
         energy = kilowatt_hours(seconds, cores=cores, gigabytes=peak / 1e9)
         how = (
-            f"E = t (n P + m P_m) / 1000 with t = {seconds / 3600:.3g} h, n = {cores} cores of {CORE_WATTS:g} W, "
-            f"m = {peak / 1e9:.2g} GB of {MEMORY_WATTS:g} W, no cooling; an estimate that assumes this machine; "
-            "Lannelongue 2021, doi:10.1002/advs.202100707"
+            f"E = t (n P + m P_m) / 1000 with t = {seconds / 3600:.3g} h, n = {cores} core{'s' * (cores > 1)} of "
+            f"{CORE_WATTS:g} W, m = {peak / 1e9:.2g} GB of {MEMORY_WATTS:g} W, no cooling; an estimate that assumes "
+            "this machine; Lannelongue 2021, doi:10.1002/advs.202100707"
         )
         rows += [
             ("training", f"{seconds:,.1f} s", "as its history has it"),
@@ -80,6 +80,13 @@ def peak_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _operations(number: float) -> str:
+    power, letter = next(
+        (pair for pair in ((12, "T"), (9, "G"), (6, "M"), (3, "k")) if number >= 10 ** pair[0]), (0, "")
+    )
+    return f"{number / 10**power:.3g} {letter}FLOP"
 
 
 def _bytes(number: int) -> str:

@@ -19,18 +19,21 @@ STYLE = """
   img { filter: invert(.92) hue-rotate(180deg) } }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 64rem; padding: 1rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line) }
 h3 { font-size: 1rem; margin-bottom: .3rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none }
 a { color: inherit }
-figure { margin: 1rem 0 } img { max-width: 100%; height: auto }
+figure { margin: 1rem 0; overflow-x: auto } img { max-width: 100%; height: auto }
 .table { overflow-x: auto } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   min-width: 3rem; max-width: 26rem }
 th { background: var(--band) } .note { color: var(--faint) } pre { overflow-x: auto; white-space: pre-wrap }
+@media screen and (max-width: 40rem) {
+  img { max-width: 44rem } table { width: max-content } th, td { max-width: 15rem } }
 @media print { body { max-width: none; font-size: 10pt } nav { display: none }
-  figure, tr { break-inside: avoid } h2, h3 { break-after: avoid } .table { overflow: visible } }
+  figure, tr { break-inside: avoid } h2, h3 { break-after: avoid } .table { overflow: visible }
+  table { overflow-wrap: anywhere } }
 """
 """Of screens large and small, light and dark, and of paper."""
 
@@ -90,7 +93,8 @@ def preformatted(lines: Iterable[str]) -> str:
 
 
 def table(name: str, rows: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls by itself where it is wide; nothing where it has no row beside its head.
+    """A table that scrolls by itself where it is wide, without columns that are empty; nothing where it has no row
+    beside its head.
 
     Args:
         name: what it shows, for those who cannot see it.
@@ -98,6 +102,8 @@ def table(name: str, rows: Sequence[Sequence[str]]) -> str:
     """
     if len(rows) < 2:
         return ""
+    filled = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:])]
+    rows = [[row[at] for at in filled] for row in rows]
     return f'<div class="table" role="region" tabindex="0" aria-label="{escape(name)}">{html_table(rows)}</div>'
 
 
@@ -118,4 +124,4 @@ def figure(drawing: Callable[[Path], object]) -> str:
     named = re.search(rb"<title>(.*?)</title>", svg, re.DOTALL)
     alternative = named[1].decode().replace('"', "&quot;") if named else ""
     data = base64.b64encode(svg).decode()
-    return f'<figure><img alt="{alternative}" src="data:image/svg+xml;base64,{data}"></figure>'
+    return f'<figure tabindex="0"><img alt="{alternative}" src="data:image/svg+xml;base64,{data}"></figure>'

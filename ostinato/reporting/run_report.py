@@ -21,6 +21,7 @@ from ostinato.evaluation.report_text import SHOWN_LABELS, group_tables, tables_o
 from ostinato.evaluation.verdict import verdict
 from ostinato.probes import attention, run_pictures
 from ostinato.probes.kinds.contract import Probe, Subject
+from ostinato.probes.pictures import short_numbers
 from ostinato.probes.probe import made, subject_of
 from ostinato.recipe import columns as recipe_columns
 from ostinato.registry import names, summaries
@@ -81,7 +82,7 @@ def run_report(
         Section("Data", data_card(run, roots)),
         Section("Training and predictions", [figure(drawing) for drawing in pictures.values()]),
         Section("By length and group", [*_by_length(run, rows, held_out), *_by_group(report)]),
-        Section("Worst errors", _worst(held_out)),
+        Section("Worst errors", _worst(run, held_out)),
         Section("Examples", _examples(run, inside)),
         Section("Inside", list(_inside(run, rows, inside, say))),
         Section("Cost", [table("costs", cost_rows(subject.graph, subject.batch, curve))]),
@@ -159,13 +160,14 @@ def _wrong(judged: error_analysis.Judged) -> bool | None:
     return None if judged.predicted is None else judged.predicted != judged.expected
 
 
-def _worst(held_out: ErrorReport) -> list[str]:
+def _worst(run: Run, held_out: ErrorReport) -> list[str]:
     cells = [("output", "loss (nats per target)", "true", "predicted", "read", "where")]
     for row in held_out.rows[:WORST]:
         output, judged = max(row.outputs.items(), key=lambda pair: pair[1].loss)
-        read = "; ".join(map(str, row.prediction.inputs.values()))
-        texts = (judged.marked or judged.expected, judged.predicted or "", read, row.place)
-        cells.append((output, f"{judged.loss:.3g}", *map(_cut, texts)))
+        read = _read(run, {f"inputs.{name}": value for name, value in row.prediction.inputs.items()})
+        true, predicted = (_shown(run, output, text) for text in (judged.expected, judged.predicted or ""))
+        true = judged.marked or ("" if true == read else true)
+        cells.append((output, f"{judged.loss:.3g}", *map(_cut, (true, predicted, read, row.place))))
     note = f"The highest losses of {len(held_out.rows):,} rows of {held_out.split}."
     likely = [
         f"{row.place}: {judged.expected} is likely {judged.likely} in truth"
@@ -173,8 +175,18 @@ def _worst(held_out: ErrorReport) -> list[str]:
         for judged in row.outputs.values()
         if judged.likely is not None
     ]
-    parts = [paragraph(note, note=True), table("worst errors", cells)]
+    parts = [paragraph(note, note=True), table("rows of the highest loss", cells)]
     return [*parts, *([heading("Labels that are likely wrong in the data"), items(likely[:WORST])] if likely else [])]
+
+
+def _read(run: Run, row: Row) -> str:
+    """The inputs of a row as text, a column that is read twice once."""
+    places = [place for place in _first_readings(run) if row.get(place) is not None]
+    return "; ".join(short_numbers(run.modalities[place], run.modalities[place].write(row[place])) for place in places)
+
+
+def _shown(run: Run, output: str, text: str) -> str:
+    return short_numbers(run.modalities[f"outputs.{output}"], text)
 
 
 def _cut(text: str) -> str:
@@ -217,18 +229,17 @@ def _examples(run: Run, chosen: Examples) -> list[str]:
     rows: list[Row] = list(chosen.raw())
     cells, maps = [("read", "true", "predicted")], []
     for row, by_output in zip(rows, answers([run], rows, attention=True)):
-        read = "; ".join(
-            run.modalities[place].write(row[place]) for place in _first_readings(run) if row[place] is not None
-        )
+        read = _read(run, row)
         for output, (best, *_) in by_output.items():
             truth = row[f"outputs.{output}"]
             expected = "" if truth is None else run.modalities[f"outputs.{output}"].write(truth)
-            cells.append(tuple(map(_cut, (read, expected, best.text))))
+            expected, predicted = (_shown(run, output, text) for text in (expected, best.text))
+            cells.append(tuple(map(_cut, (read, "" if expected == read else expected, predicted))))
             if best.attention is not None and best.source:
                 focus = float(best.attention.max(1).values.mean())
                 title = f"{_cut(best.text)}: {focus:.0%} of a symbol's attention goes to one step on average"
                 maps.append(figure(partial(attention.draw, best, title=title)))
-    return [table("examples", cells), *maps]
+    return [table("answers to the examples", cells), *maps]
 
 
 def _subject(run: Run, chosen: Examples) -> Subject:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,15 @@ def draw(report: SweepReport, folder: Path) -> list[str]:
     Errors:
         DataError: a picture cannot be written.
     """
-    names = []
+    every = drawings(report)
+    for name, drawing in every.items():
+        drawing(folder / name)
+    return [*every]
+
+
+def drawings(report: SweepReport) -> dict[str, Callable[[Path], None]]:
+    """What writes each picture to a path, by its name."""
+    every: dict[str, Callable[[Path], None]] = {}
     fraction = next((label for label, axis in report.axes.items() if axis.path == "data.fraction"), None)
     outputs = _first_metrics(report.rows)
     if fraction is not None and outputs:
@@ -35,24 +44,53 @@ def draw(report: SweepReport, folder: Path) -> list[str]:
         for row in report.rows:
             lines.setdefault(_name(_without(row.values, fraction)), []).append(row)
         lines = {name: sorted(rows, key=lambda row: row.training_rows) for name, rows in lines.items()}
-        with picture(folder / BY_DATA, _size(len(outputs), [*lines]), len(outputs)) as (_, panels):
-            for axes, (output, metric) in zip(panels, outputs.items()):
-                _by_data(axes, lines, output, metric)
-        names.append(BY_DATA)
+        every[BY_DATA] = partial(_draw_by_data, lines=lines, outputs=outputs)
     by_length = {output: each for output, each in report.by_length.items() if any(line.bins for line in each)}
     if by_length:
-        every = [line.values for each in by_length.values() for line in each]
-        shared = {
-            label: value
-            for label, value in every[0].items()
-            if len(every) > 1 and all(values[label] == value for values in every)
-        }
-        legend = [_name(_without(values, *shared)) for values in every]
-        with picture(folder / BY_LENGTH, _size(len(by_length), legend), len(by_length)) as (_, panels):
-            for axes, (output, each) in zip(panels, by_length.items()):
-                _by_length(axes, output, each, shared)
-        names.append(BY_LENGTH)
-    return names
+        every[BY_LENGTH] = partial(_draw_by_length, by_length=by_length)
+    return every
+
+
+def _draw_by_data(path: Path, lines: Mapping[str, Sequence[SweepRow]], outputs: Mapping[str, str]) -> None:
+    with picture(path, _size(len(outputs), [*lines]), len(outputs)) as (figure, panels):
+        for axes, (output, metric) in zip(panels, outputs.items()):
+            _by_data(axes, lines, output, metric)
+        output, metric = next(iter(outputs.items()))
+        most = max((rows for rows in lines.values()), key=lambda rows: rows[-1].training_rows)
+        values = [row.outputs[output][metric].value for row in (most[0], most[-1])]
+        figure.suptitle(
+            f"{output}: {metric} {values[0]:.4g} with {most[0].training_rows:,} training rows, {values[1]:.4g} with "
+            f"{most[-1].training_rows:,}",
+            fontsize=10,
+            wrap=True,
+        )
+
+
+def _draw_by_length(path: Path, by_length: Mapping[str, Sequence[Line]]) -> None:
+    every = [line.values for each in by_length.values() for line in each]
+    shared = {
+        label: value
+        for label, value in every[0].items()
+        if len(every) > 1 and all(values[label] == value for values in every)
+    }
+    legend = [_name(_without(values, *shared)) for values in every]
+    with picture(path, _size(len(by_length), legend), len(by_length)) as (figure, panels):
+        for axes, (output, each) in zip(panels, by_length.items()):
+            _by_length(axes, output, each, shared)
+        output, line, change = max(
+            (
+                (output, line, line.bins[-1].value - line.bins[0].value)
+                for output, each in by_length.items()
+                for line in each
+                if line.bins
+            ),
+            key=lambda known: abs(known[2]),
+        )
+        ends = [f"{group.value:.4g} at {group.first} to {group.last} steps" for group in (line.bins[0], line.bins[-1])]
+        name = _name(_without(line.values, *shared))
+        figure.suptitle(
+            f"{output}: {line.metric} {' and '.join(ends)}{f', {name}' * bool(name)}", fontsize=10, wrap=True
+        )
 
 
 def _first_metrics(rows: Sequence[SweepRow]) -> dict[str, str]:

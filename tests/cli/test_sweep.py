@@ -2,6 +2,7 @@
 trained."""
 
 import json
+import re
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
     )
     assert "row by row" not in said.err, "what a run measures at its end is not decoded again"
     kept = {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()}
-    again = cli(*WORDS, "--device", "cpu", "--json")
+    again = cli(*WORDS, "--device", "cpu", "--json", "--html", "page.html")
     assert "2 of 2 runs are finished" in again.err and "row by row" not in again.err
     assert {path: path.stat().st_mtime_ns for path in here.glob("all/*/*") if path.is_file()} == kept
     report = again.json
@@ -44,6 +45,11 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
         assert [told[name][end] for end in ("value", "low", "high")] == pytest.approx(
             [one[end] for end in ("value", "low", "high")]
         ), name
+    page = (here / "page.html").read_text()
+    known = report["differences"][0]
+    assert f"<td>{known['difference']:+.4g}" in page and page.count("<figure") == 2 and "page: page.html (" in again.err
+    assert 'alt="None of the 1 differences is real' in page or 'alt="1 of 1 differences' in page
+    assert re.search(r'alt="en: \w+ [\d.]+ at \d+ to \d+ steps and [\d.]+ at', page)
     text = (here / "all/sweep.md").read_text()
     assert "| rnn | 1 | 40 |" in text and "(quality_by_length.png)" in text and "ostinato train tiny.yaml --set" in text
 

@@ -7,7 +7,8 @@ import torch
 from ostinato.errors import ConfigError
 from ostinato.layers.transformer import SelfAttention
 from ostinato.probes.kinds.attention_maps import AttentionMaps
-from ostinato.testing.probes import TEXTS, every_form_has_the_title, it_changes_nothing, subject_of
+from ostinato.testing import laws
+from ostinato.testing.probes import TEXTS, subject_of
 
 TRANSFORMER = {
     "type": "transformer",
@@ -24,7 +25,12 @@ def test_maps_are_causal_weights_and_means_are_as_defined():
     assert [(head.layer, head.head) for head in heads] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     for head in heads:
         weights = np.array(head.weights)
-        assert weights.shape == (6, 6) and np.allclose(weights.sum(1), 1, atol=1e-5) and not np.triu(weights, 1).any()
+        assert (
+            head.symbols == ["begin", *TEXTS[0]]
+            and weights.shape == (6, 6)
+            and np.allclose(weights.sum(1), 1, atol=1e-5)
+            and not np.triu(weights, 1).any()
+        )
     layers = [module for module in model.graph.modules() if isinstance(module, SelfAttention)]
     for layer in layers:
         assert not layer._forward_pre_hooks
@@ -55,10 +61,7 @@ def test_weights_are_those_of_the_softmax_of_queries_and_keys():
         assert np.isclose(head.itself, scores.softmax(1).diagonal().mean(), atol=1e-5)
 
 
-def test_laws_and_a_model_without_attention(monkeypatch):
-    monkeypatch.setattr("ostinato.testing.probes.subject", lambda: made)
-    made = subject_of(TRANSFORMER)
-    it_changes_nothing(AttentionMaps)
-    every_form_has_the_title(AttentionMaps)
+def test_laws_and_a_model_without_attention():
+    laws.run("probes", "attention_maps", tried={"map_steps": [2]})
     with pytest.raises(ConfigError, match="no part of this model has self-attention to look at"):
         AttentionMaps().look(subject_of({"cell": "gru", "hidden_size": 4}))

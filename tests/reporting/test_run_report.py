@@ -11,8 +11,13 @@ import torch
 import ostinato
 from ostinato import api
 from ostinato.errors import ConfigError
+from ostinato.evaluation.intervals import Compared
+from ostinato.modalities.number import Number
+from ostinato.probes.pictures import short_numbers
 from ostinato.reporting import run_report
+from ostinato.reporting.comparison import finding, named
 from ostinato.reporting.costs import cost_rows, kilowatt_hours
+from ostinato.reporting.page import table
 from ostinato.run.flops import flops
 from ostinato.testing.probes import subject_of
 
@@ -103,6 +108,33 @@ def test_it_stands_beside_the_run_and_a_text_needs_one_input(folder, monkeypatch
         "file": str(model.run.folder / "report.html"),
         "bytes": 1,
     }
+
+
+def test_two_runs_as_a_page(folder, tmp_path):
+    notes = []
+    comparison = api.compare(
+        folder / "run", folder / "run", html=tmp_path / "page.html", device="cpu", say=notes.append
+    )
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    parsed = Parsed(html)
+    assert (
+        not parsed.open
+        and "<script" not in html
+        and notes == [f"page: {tmp_path / 'page.html'} ({(tmp_path / 'page.html').stat().st_size / 1e6:.2f} MB)"]
+    )
+    count = len(named(comparison))
+    assert parsed.named("img")[0]["alt"].startswith(f"None of the {count} differences is real")
+    assert sum(picture["alt"].startswith("The validation loss") for picture in parsed.named("img")) == 2
+    assert "settings that differ" not in html and html.count("<td>may be chance</td>") == count
+    part = Compared(80.0, 90.0, 10.0, 5.0, 15.0, 0.01, True, "second", "wilson")
+    assert finding([("y.accuracy", part)]) == "1 of 1 differences are real: y.accuracy +10, second is better"
+
+
+def test_cells_that_are_empty_everywhere_and_long_decimals_are_left_out():
+    assert "b</th>" not in table("t", [("a", "b"), ("1", ""), ("2", "")])
+    number = Number()
+    number.fit([1.0, 2.0])
+    assert short_numbers(number, "1.00000011 -2.5") == "1 -2.5"
 
 
 def test_operations_are_those_counted_by_hand():

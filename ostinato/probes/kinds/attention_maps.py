@@ -14,10 +14,14 @@ from torch import Tensor
 
 from ostinato.errors import ConfigError
 from ostinato.layers.transformer import SelfAttention
+from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
 from ostinato.registry import Count
+
+NAMED, LETTERS = 24, 10
+"""Steps up to which a map names them; letters of a name."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class AttentionHead:
         distance: the mean over steps i of sum_j w[j] |i - j|, in steps.
         itself: the mean weight of a step's own place.
         weights: its map of the first example, a row for each step that attends.
+        symbols: of these steps, where an input is encoded; of a decoder empty.
     """
 
     place: str
@@ -41,6 +46,7 @@ class AttentionHead:
     distance: float
     itself: float
     weights: list[list[float]]
+    symbols: list[str]
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,22 @@ class AttentionFinding(Finding):
         return [self.title, "", *table(rows), "", notes]
 
     def draw(self, path: Path) -> None:
-        with picture(path, (2.3 * len(self.heads) + 0.8, 3.2), len(self.heads)) as (figure, panels):
-            for head, axes in zip(self.heads, panels):
+        layers = list(dict.fromkeys((head.place, head.layer) for head in self.heads))
+        across, down = max(head.head for head in self.heads), len(layers)
+        with picture(path, (2.4 * across + 0.8, 2.7 * down + 0.5), across, down) as (figure, panels):
+            for axes in panels:
+                axes.set_visible(False)
+            for head in self.heads:
+                axes = panels[across * layers.index((head.place, head.layer)) + head.head - 1]
+                axes.set_visible(True)
                 image = axes.imshow(np.array(head.weights), cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
                 axes.set_title(drawable(f"{head.place}\nlayer {head.layer}, head {head.head}"), fontsize=7)
                 axes.set_xlabel("attended step")
                 axes.set_ylabel("step")
+                if 0 < len(head.symbols) <= NAMED:
+                    named = [drawable(symbol.replace(" ", "\u2423"), LETTERS) for symbol in head.symbols]
+                    axes.set_xticks(range(len(named)), named, rotation=90, fontsize=6)
+                    axes.set_yticks(range(len(named)), named, fontsize=6)
             figure.colorbar(image, ax=panels, label="attention weight", shrink=0.8)
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
 
@@ -120,7 +136,8 @@ class AttentionMaps(Probe):
         heads: list[AttentionHead] = []
         for place in dict.fromkeys(places[layer] for layer in layers):
             own = [recorded[layer] for layer in layers if places[layer] == place and recorded[layer]]
-            heads += [head for number, maps in enumerate(own, 1) for head in self._heads(place, number, maps)]
+            named = _symbols(subject, place, own[0][0].shape[2]) if own else []
+            heads += [head for number, maps in enumerate(own, 1) for head in self._heads(place, number, maps, named)]
         if not heads:
             raise ConfigError(
                 "probe attention_maps: no part of this model has self-attention to look at; train it with a "
@@ -128,8 +145,8 @@ class AttentionMaps(Probe):
             )
         return AttentionFinding(heads)
 
-    def _heads(self, place: str, layer: int, maps: Sequence[np.ndarray]) -> list[AttentionHead]:
-        """Of maps (T, A, T), one an example."""
+    def _heads(self, place: str, layer: int, maps: Sequence[np.ndarray], symbols: Sequence[str]) -> list[AttentionHead]:
+        """Of maps (T, A, T), one an example, and the symbols of the first one's steps."""
         entropies, distances, own = [], [], []
         for weights in maps:
             steps = np.arange(len(weights))
@@ -137,11 +154,21 @@ class AttentionMaps(Probe):
             distances.append((weights * np.abs(steps[:, None] - steps)[:, None]).sum(2))
             own.append(weights[steps, :, steps])
         means = [np.concatenate(parts).mean(0) for parts in (entropies, distances, own)]
-        first = maps[0][: self.map_steps, :, : self.map_steps]
+        first, named = maps[0][: self.map_steps, :, : self.map_steps], list(symbols[: self.map_steps])
         return [
-            AttentionHead(place, layer, head + 1, *(float(mean[head]) for mean in means), first[:, head].tolist())
+            AttentionHead(
+                place, layer, head + 1, *(float(mean[head]) for mean in means), first[:, head].tolist(), named
+            )
             for head in range(first.shape[1])
         ]
+
+
+def _symbols(subject: Subject, place: str, count: int) -> list[str]:
+    """Of the steps of the first example that the encoder of an input reads; of any other part none."""
+    name = next((name for name in subject.batch.inputs if place == f"inputs.{name}.encoder"), None)
+    if name is None:
+        return []
+    return symbols_of(subject.modalities[f"inputs.{name}"], subject.batch.inputs[name].split()[0].cpu().numpy(), count)
 
 
 def _recording(maps: list[np.ndarray]) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:

@@ -20,6 +20,7 @@ from ostinato.kernels import dispatch
 from ostinato.kernels.contract import State
 from ostinato.kernels.watch import Shown, Watch, watched
 from ostinato.model.graph import Graph
+from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
@@ -137,7 +138,9 @@ class GateFinding(Finding):
         return [self.title, "", *table(rows), "", notes]
 
     def draw(self, path: Path) -> None:
-        with picture(path, (5.4 * (2 + (self.text is not None)), 4.2), 2 + (self.text is not None)) as (figure, panels):
+        with picture(
+            path, (5.4 * (2 + (self.text is not None)), 4.2 + 0.15 * len(self.gates)), 2 + (self.text is not None)
+        ) as (figure, panels):
             centres = (np.arange(BINS) + 0.5) / BINS
             for gate in self.gates:
                 panels[0].plot(centres, gate.histogram, label=drawable(f"{gate.name}, {gate.layer_name}"))
@@ -150,7 +153,7 @@ class GateFinding(Finding):
             panels[1].set_ylabel("time constant -1 / mean log f (steps)")
             panels[1].set_yscale("log")
             for axes in panels[:2]:
-                axes.legend(frameon=False, fontsize=7)
+                axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
             if self.text is not None:
                 values = np.array(self.text.values)
                 image = panels[2].imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -236,10 +239,7 @@ class Gates(Probe):
             and (gate.place, gate.layer, gate.backward) == (layer.place, layer.number, layer.backward)
         )
         units = np.argsort(gate.time_constants)[::-1][:UNITS]
-        symbols = modality.labels(encoded[0])
-        # What a head puts before the steps; fewer steps than symbols have no symbols of their own.
-        before = values.shape[1] - len(symbols)
-        symbols = ["begin"] * before + symbols if before >= 0 else [str(step + 1) for step in range(values.shape[1])]
+        symbols = symbols_of(modality, encoded[0], values.shape[1])
         shown = [[float(value) for value in values[unit]] for unit in units]
         return HeatMap(f"{gate.name} gate of {gate.layer_name}", symbols, [int(unit) for unit in units], shown)
 

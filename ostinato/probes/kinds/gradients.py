@@ -146,7 +146,7 @@ class GradientFinding(Finding):
 
     def draw(self, path: Path) -> None:
         kinds = [kind for kind in (LOSS, STATE) if any(reach.of == kind for reach in self.reaches)] or [LOSS]
-        with picture(path, (5.4 * len(kinds), 4.2), len(kinds)) as (figure, panels):
+        with picture(path, (5.4 * len(kinds), 4.2 + 0.1 * len(self.reaches)), len(kinds)) as (figure, panels):
             for kind, axes in zip(kinds, panels):
                 for reach in (reach for reach in self.reaches if reach.of == kind):
                     self._line(axes, reach)
@@ -155,7 +155,7 @@ class GradientFinding(Finding):
                 axes.set_xlabel("lag k (steps)")
                 axes.set_ylabel("share of the norm one step away")
                 axes.set_title(drawable(MEANING[kind]), fontsize=9)
-                axes.legend(frameon=False, fontsize=7)
+                axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
 
     def _line(self, axes: Any, reach: Reach) -> None:

@@ -114,6 +114,10 @@ class LossFinding(Finding):
                 axes.set_xlabel(drawable(division.by))
                 axes.set_ylabel(drawable(f"loss of {division.output} (nats per target)", 48))
                 axes.legend(frameon=False, fontsize=7)
+            if not self.divisions:
+                panels[0].bar([drawable(output, 24) for output in self.mean], [*self.mean.values()], 0.4)
+                panels[0].set_xlabel("output")
+                panels[0].set_ylabel("mean loss (nats per target)")
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
 
 

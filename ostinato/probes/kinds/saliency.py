@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ostinato.errors import ConfigError
 from ostinato.kernels.watch import watched
-from ostinato.modalities.contract import Modality
 from ostinato.model.batch import Batch
 from ostinato.probes.kinds._losses import losses_of
+from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
-from ostinato.probes.pictures import drawable, picture
+from ostinato.probes.pictures import drawable, picture, short_numbers
 from ostinato.registry import Count, Share
 from ostinato.steps import Layout, Steps
 
@@ -268,6 +268,7 @@ def _answered(
 ) -> list[Answered]:
     inputs, modality, answered = _Inputs(subject, output), subject.modalities[f"outputs.{output}"], []
     split = {name: part.values.split(part.layout.lengths.tolist()) for name, part in parts.items()}
+    read = {name: subject.batch.inputs[name].split() for name in parts}
     targets = subject.batch.targets[output].values.split(subject.batch.targets[output].layout.lengths.tolist())
     for row, (whole, empty) in enumerate(zip(*(score.tolist() for score in scores))):
         own = []
@@ -275,20 +276,12 @@ def _answered(
             gradients = values[row].tolist()
             occluded = inputs.without(subject.batch, row, name, len(gradients))
             lost = [whole - left for left in occluded.tolist()]
-            symbols = _symbols(subject.modalities[f"inputs.{name}"], subject.batch.inputs[name], row, len(gradients))
+            symbols = symbols_of(subject.modalities[f"inputs.{name}"], read[name][row].cpu().numpy(), len(gradients))
             own.append(Attribution(output, name, symbols, gradients, lost, _agreement(gradients, lost)))
         error = abs(sum(sum(part.gradients) for part in own) - (whole - empty))
-        text = modality.write(modality.decode(targets[row].cpu().numpy()))
+        text = short_numbers(modality, modality.write(modality.decode(targets[row].cpu().numpy())))
         answered.append(Answered(text, whole, empty, error, own))
     return answered
-
-
-def _symbols(modality: Modality, steps: Steps, row: int, count: int) -> list[str]:
-    """A word for each step that was read; what a head puts before the steps is `begin`."""
-    first, last = steps.layout.offsets[row : row + 2].tolist()
-    symbols = modality.labels(steps.values[first:last].cpu().numpy())
-    before = count - len(symbols)
-    return ["begin"] * before + symbols if before >= 0 else [str(step + 1) for step in range(count)]
 
 
 def _agreement(first: list[float], second: list[float]) -> float | None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ostinato.errors import ConfigError
+from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
@@ -243,13 +244,8 @@ def _states(subject: Subject, name: str) -> Steps | None:
 
 
 def _symbols(subject: Subject, name: str, states: Steps) -> list[list[str]]:
-    modality = subject.modalities[f"inputs.{name}"]
-    symbols = []
-    for read, count in zip(subject.batch.inputs[name].split(), states.layout.lengths.tolist()):
-        words = modality.labels(read.cpu().numpy())
-        before = count - len(words)
-        symbols.append(["begin"] * before + words if before >= 0 else [str(step + 1) for step in range(count)])
-    return symbols
+    read = zip(subject.batch.inputs[name].split(), states.layout.lengths.tolist())
+    return [symbols_of(subject.modalities[f"inputs.{name}"], steps.cpu().numpy(), count) for steps, count in read]
 
 
 def _read(what: str, states: np.ndarray, cells: Sequence[Any], symbols: Sequence[str]) -> Read:
