@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow native-test wheel results course docs clean
+.PHONY: demo test slow native-test wheel results course notebooks docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/ostinato demo
@@ -29,8 +29,11 @@ results: $(VENV)/installed
 course: $(VENV)/installed
 	$(BIN)/python tools/course.py
 
+notebooks: $(VENV)/installed-docs
+	$(BIN)/python tools/course.py --notebooks build/notebooks
+
 docs: $(VENV)/installed-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -28,7 +28,8 @@ BLOCK = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 """Code, and what it prints."""
 CLAIM = re.compile(r"^Claim: (.*?)\n\n", re.MULTILINE | re.DOTALL)
 MEASURED = re.compile(r"^measured: (.*)$", re.MULTILINE)
-NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
+VARIES = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?|^> .*$", re.MULTILINE)
+"""Numbers, and lines that a model wrote: rounding differs from processor to processor, and with it what is learnt."""
 NOTEBOOK = "This chapter as a Jupyter notebook: [{name}]({name})."
 
 
@@ -36,6 +37,11 @@ def chapters(numbers: list[int]) -> list[Path]:
     """The pages of these chapters that have code; of all where no numbers are given."""
     pages = [page for page in sorted(COURSE.glob("[0-9]*.md")) if BLOCK.search(page.read_text(encoding="utf-8"))]
     return [page for page in pages if not numbers or int(page.name.partition("-")[0]) in numbers]
+
+
+def words(text: str) -> str:
+    """A text without what differs from one processor to another."""
+    return " ".join(VARIES.sub("#", text).split())
 
 
 def run(page: Path, pictures: Path | None = None) -> str:
@@ -67,7 +73,8 @@ def claims() -> str:
     for page in chapters([]):
         text = page.read_text(encoding="utf-8")
         for claim, measured in zip(CLAIM.findall(text), MEASURED.findall(text), strict=True):
-            rows.append(f"| {' '.join(claim.split())} | [{text.splitlines()[0].lstrip('# ')}]({page.name}) | {measured} |")
+            claim = " ".join(claim.split())
+            rows.append(f"| {claim[:1].upper()}{claim[1:]} | [{text.splitlines()[0].lstrip('# ')}]({page.name}) | {measured} |")
     head = [
         "# Claims and numbers",
         "",
@@ -127,7 +134,7 @@ def differs(page: Path, text: str, write: bool) -> bool:
         print(f"{page.name}: written")
     elif text == before:
         print(f"{page.name}: as printed")
-    elif NUMBER.sub("#", text) == NUMBER.sub("#", before):
+    elif words(text) == words(before):
         print(f"{page.name}: its claims hold; some numbers differ, as rounding does on another processor")
     else:
         print(f"{page.name}: prints something else; run python tools/course.py --write")
