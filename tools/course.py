@@ -51,20 +51,20 @@ def run(page: Path, pictures: Path | None = None) -> str:
         page: a chapter.
         pictures: the folder that the pictures go to which its code draws.
     """
-    names: dict[str, object] = {"__name__": page.stem}
+    text, names = page.read_text(encoding="utf-8"), {"__name__": page.stem}
 
     def printed(block: re.Match[str]) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            exec(compile(block[1], str(page), "exec"), names)
+            above = "\n" * (text[: block.start()].count("\n") + 1)  # so that a traceback names the line of the page
+            exec(compile(above + block[1], str(page), "exec"), names)
         return f"```python\n{block[1]}```\n\n```text\n{output.getvalue()}```"
 
-    text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        text = BLOCK.sub(printed, text)
+        printed_page = BLOCK.sub(printed, text)
         for picture in sorted(Path(folder).glob(f"{page.stem[:2]}-*.png")):
             if pictures is not None:
                 shutil.copy(picture, pictures)
-    return text
+    return printed_page
 
 
 def claims() -> str:
@@ -74,7 +74,9 @@ def claims() -> str:
         text = page.read_text(encoding="utf-8")
         for claim, measured in zip(CLAIM.findall(text), MEASURED.findall(text), strict=True):
             claim = " ".join(claim.split())
-            rows.append(f"| {claim[:1].upper()}{claim[1:]} | [{text.splitlines()[0].lstrip('# ')}]({page.name}) | {measured} |")
+            rows.append(
+                f"| {claim[:1].upper()}{claim[1:]} | [{text.splitlines()[0].lstrip('# ')}]({page.name}) | {measured} |"
+            )
     head = [
         "# Claims and numbers",
         "",
