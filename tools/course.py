@@ -1,6 +1,6 @@
 """Runs the chapters of docs/course, compares what their code prints with the page, and makes notebooks of them.
 
-python tools/course.py                  all chapters; exit 1 where a claim fails, or other words are printed than the page has
+python tools/course.py                  all chapters; exit 1 where a claim fails or other words are printed
 python tools/course.py 3 5              these
 python tools/course.py --write          writes what is printed and drawn into docs/course, and claims.md from the pages
 python tools/course.py --notebooks DIR  a Jupyter notebook of each chapter, with its pictures
