@@ -216,6 +216,24 @@ def measure(
     return replace(Report.from_json(list(run.bundle.metrics.values())[-1]), run=str(run.folder))
 
 
+def draw_held_out(run: Run, data: Mapping[str, Any]) -> list[Path]:
+    """Draws what `measure` draws, of the validation rows, into the folder of a run that was trained on these sources;
+    of a run that generates its answers the learning curve alone.
+
+    Args:
+        run: that was trained.
+        data: its rows by split, where they are no files of its recipe.
+    """
+    from ostinato.probes.run_pictures import draw, learning_curve, write
+
+    curve = curve_of(run)
+    if any(component("heads", output.head.type).generates for output in run.outputs.values()):
+        return write(run, learning_curve(run, curve))
+    examples = row_sources.held_out(run, data)
+    predictions = predict_all([run], examples)
+    return draw(run, evaluation.report_of(run, predictions, "valid"), curve, predictions, examples)
+
+
 def average(runs: Runs, folder: Path, *, last: int | None = None, overwrite: bool = False, device: str = "auto") -> Run:
     """A run whose weights are the mean of those of a run's checkpoints, or of several runs; see `run.average`."""
     return run_average.average(loaded_runs(runs, device), folder, last=last, overwrite=overwrite)

@@ -154,9 +154,7 @@ class Model:
                     self.run = Run.load(folder, device_of(device))
                 raise Interrupted(f"{stopped}: fit(..., resume=True)") from None
         if kept:
-            from ostinato.probes.run_pictures import learning_curve, write
-
-            write(self.run, learning_curve(self.run, api.curve_of(self.run)))
+            api.draw_held_out(self.run, data)
         return self
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:

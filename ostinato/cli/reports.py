@@ -52,11 +52,7 @@ def error_lines(report: ErrorReport, top: int) -> list[str]:
         likely = report.likely(output)
         if likely:
             lines += ["", f"{output}: labels that are likely wrong in the data, {len(likely):,} by confident learning:"]
-            cells = [
-                (row.outputs[output].expected, "->", row.outputs[output].likely or "", row.place, _excerpt(row))
-                for row in likely[:top]
-            ]
-            lines += [table(cells)]
+            lines += [table([_likely_cells(row, output) for row in likely[:top]])]
         groups = report.similar.get(output, [])
         if groups:
             lines += [
@@ -68,6 +64,13 @@ def error_lines(report: ErrorReport, top: int) -> list[str]:
     more = max(0, len(report.rows) - top)
     lines += report.notes
     return [*lines, *([f"{more:,} more rows: --top N, or --output FILE for all of them"] if more else [])]
+
+
+def _likely_cells(row: HeldOut, output: str) -> tuple[str, ...]:
+    judged = row.outputs[output]
+    if judged.likely_steps:
+        return row.place, "  ".join(judged.likely_steps)
+    return judged.expected, "->", judged.likely or "", row.place, _excerpt(row)
 
 
 def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:

@@ -8,14 +8,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars
 
 from ostinato.data.contract import BLOCK_VALUES, Block, Dialect, FileSource, Numbers, ParallelFiles, demand_distinct
 from ostinato.data.lines import BLOCK_BYTES, GLANCE_BYTES, decoded, last_line, line_blocks, text_blocks
 from ostinato.errors import DataError
+
+if TYPE_CHECKING:
+    import polars
 
 RECORD_BYTES = 32 << 20
 """A longer record of a table is a quote that nobody closed, or no row of a table: it takes many times its size."""
@@ -243,6 +245,8 @@ class Delimited(FileSource):
             lines = self._lines(data, line)
             cells: dict[str, list[Any]] = {}
             if columns:
+                import polars
+
                 try:
                     frame = polars.read_csv(
                         data,
@@ -345,6 +349,8 @@ class Parquet(FileSource):
     is_text = False
 
     def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
+        import polars
+
         super().__init__(path, shown, where, dialect)
         if path.suffix.lower() == ".gz":
             raise DataError(
@@ -361,9 +367,13 @@ class Parquet(FileSource):
 
     @functools.cached_property
     def num_rows(self) -> int:
+        import polars
+
         return polars.scan_parquet(self.path).select(polars.len()).collect().item()
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        import polars
+
         wanted = list(dict.fromkeys(columns))
         lists = [column for column in wanted if column in self.lists]
         start, size = 0, min(LIST_ROWS, PARQUET_ROWS) if lists else PARQUET_ROWS
@@ -386,6 +396,8 @@ class Parquet(FileSource):
 
 def _values(column: polars.Series) -> np.ndarray:
     """Values in each list of a column, those of lists within it together."""
+    import polars
+
     if isinstance(column.dtype, polars.Array):
         column = column.arr.to_list()
     if isinstance(column.dtype.inner, polars.Array):

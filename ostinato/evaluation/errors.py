@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -41,7 +41,9 @@ class Judged:
         loss: minus the log-probability of the true value, per target, in nats.
         wrong: whether the answer differs from the true labels; None where the output is none of labels.
         probability: of the true label; None where the output is not one label.
-        likely: the label that the row likely has in truth, by confident learning; None: its own.
+        likely: the label that the row likely has in truth, by confident learning, of labels of steps all of them;
+            None: its own.
+        likely_steps: of labels of steps each that is likely wrong, as `word{true->likely}`.
         marked: of labels of words the words, each that is labelled wrongly as `word{true>predicted}`; else None.
     """
 
@@ -52,6 +54,7 @@ class Judged:
     probability: float | None = None
     likely: str | None = None
     marked: str | None = None
+    likely_steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,7 @@ def errors(
     rows = list(_rows(run, examples.pick(numbers), numbers))
     for output in run.outputs:
         _find_likely(run, output, rows)
+        _find_likely_steps(run, output, rows)
     rows.sort(key=lambda row: -max(judged.loss for judged in row.outputs.values()))
     similar = {output: groups for output in run.outputs if (groups := similar_labels(_counts(run, output)))}
     notes = [] if data is None else row_sources.trained_on([run], examples)
@@ -206,7 +210,38 @@ def _find_likely(run: Run, output: str, rows: list[HeldOut]) -> None:
     for row, label in zip(known, likely_labels(shares, own)):
         if label >= 0:
             judged = row.outputs[output]
-            row.outputs[output] = Judged(**{**vars(judged), "likely": labels[label]})
+            row.outputs[output] = replace(judged, likely=labels[label])
+
+
+def _find_likely_steps(run: Run, output: str, rows: list[HeldOut]) -> None:
+    """Writes the likely labels of each row of which a step's own is likely wrong, the others as they are.
+
+    Of a step the probability of the predicted label is known. Its own has at most the rest, which counts as its
+    probability: thresholds can only be too high, and too few steps be named.
+    """
+    modality, steps = run.modalities[f"outputs.{output}"], list[tuple[HeldOut, int, str, str, float]]()
+    for row in rows:
+        answer = row.prediction.best.get(output) if output in row.outputs else None
+        if answer is not None and answer.step_probabilities is not None:
+            own = modality.parse(row.outputs[output].expected)
+            every = enumerate(zip(own, answer.value, answer.step_probabilities))
+            steps += [(row, at, *known) for at, known in every if known[0] is not None]
+    labels = sorted({label for *_, own, predicted, _ in steps for label in (own, predicted)})
+    number = {label: at for at, label in enumerate(labels)}
+    shares, owns = np.zeros((len(steps), len(labels))), np.array([number[step[2]] for step in steps], dtype=np.int64)
+    for at, (_, _, own, predicted, share) in enumerate(steps):
+        shares[at, number[own]] = 1 - share
+        shares[at, number[predicted]] = share
+    for (row, at, own, *_), label in zip(steps, likely_labels(shares, owns) if steps else ()):
+        if label >= 0:
+            judged = row.outputs[output]
+            whole = modality.parse(judged.likely or judged.expected)
+            whole[at] = labels[label]
+            words = row.prediction.best[output].words
+            mark = f"{words[at] if words else f'step {at + 1}'}{{{own}->{labels[label]}}}"
+            row.outputs[output] = replace(
+                judged, likely=modality.write(whole), likely_steps=(*judged.likely_steps, mark)
+            )
 
 
 def likely_labels(shares: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +108,17 @@ def of_split(
     return RowExamples(table, columns, run.modalities, rows=rows, alternatives=alternatives)
 
 
+def held_out(run: Run, data: Mapping[str, Any]) -> Examples:
+    """The validation examples of a run that was trained on these sources by split, in place of its recipe's."""
+    settings = run.recipe.settings
+    if forecasts(settings):
+        return _windows_of_split(run, "valid", None, Path.cwd(), (), sources=data)
+    if data.get("valid") is not None or data.get("train") is None:
+        return of_split(run, "valid", data.get("valid"), ())
+    every = of_split(run, "train", data["train"], ())
+    return every.pick(parts_of(settings, len(every))["valid"])
+
+
 def _dialect(run: Run) -> Dialect:
     """How the files of a run are written, and those that it reads later."""
     return Dialect.of(run.recipe.settings.data)
@@ -119,9 +131,15 @@ def _bases(run: Run, data: Any, roots: Sequence[Path]) -> tuple[Path, list[Path]
 
 
 def _windows_of_split(
-    run: Run, split: str, data: Any, base: Path, roots: Sequence[Path], extra: Sequence[str] = ()
+    run: Run,
+    split: str,
+    data: Any,
+    base: Path,
+    roots: Sequence[Path],
+    extra: Sequence[str] = (),
+    sources: Mapping[str, Any] = MappingProxyType({}),
 ) -> WindowExamples:
-    """Every window of a split of the run's series, or of all steps of other ones."""
+    """Every window of a split of the run's series, or of all steps of other ones; `sources` as `divide` takes them."""
     settings = run.recipe.settings
     if data is not None:
         series = forecasting.gather(settings, run.modalities, data, base=base, roots=roots, where="data", extra=extra)
@@ -130,7 +148,7 @@ def _windows_of_split(
             series, [forecasting.places(settings).columns[f"outputs.{name}"] for name in settings.outputs]
         )
     else:
-        divided = forecasting.divide(settings, run.modalities, {}, (split,), base=base, roots=roots, extra=extra)
+        divided = forecasting.divide(settings, run.modalities, sources, (split,), base=base, roots=roots, extra=extra)
         if split not in divided.borders:
             raise ConfigError(f"this run knows no {split} split; give --data FILE, or --split valid")
         series, border = divided.series[split], divided.borders[split]

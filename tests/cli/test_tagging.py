@@ -59,7 +59,8 @@ def test_a_raw_text_is_split_alike_for_every_input_of_its_column(here, cli):
     pairs = [([*words, "."], [*tags, "PUNCT"]) for words, tags in sentences(40)]
     (here / "train.jsonl").write_text(rows_of("jsonl", pairs))
     done = cli(
-        "train", "train.jsonl", "--in", "form", "--out", "upos", "--run", "run", *TRAINING[:1], "training.epochs=1"
+        *("train", "train.jsonl", "--in", "form", "--out", "upos", "--run", "run", *TRAINING[:1]),
+        *("training.epochs=1", "--verbose"),
     )
     assert done.code == 0 and "inputs.form_features" in done.err
     asked = cli("predict", "run", f"{' '.join(pairs[0][0][:-1])}.", "--json")

@@ -21,7 +21,7 @@ def test_json_is_one_object_alone_and_the_run_can_be_used(here, cli):
     said = cli("train", "tiny.yaml", "--json")
     assert said.code == 0
     assert said.json["split"] == "test" and said.json["examples"] == 10 and said.json["run"] == "runs/tiny"
-    assert "parameters" in said.err and "chosen:" in said.err
+    assert "parameters" in said.err and "settings chosen for it" in said.err
     for name in (
         "bundle.json",
         "weights.safetensors",

@@ -103,15 +103,21 @@ def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_
 def test_words_that_are_labelled_wrongly_are_marked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{"words": ["Bo", "met", "Al"], "tags": ["P", "O", "P"]}] * 8
-    Path("valid.jsonl").write_text(json.dumps({"words": ["Bo", "met", "Al"], "tags": ["P", "O", "O"]}) + "\n")
+    held = [{"words": ["Bo", "met", "Al"], "tags": ["P", "O", mark]} for mark in "OPPP"]
+    held.append({"words": ["met"], "tags": ["P"]})
+    Path("valid.jsonl").write_text("\n".join(map(json.dumps, held)))
     model = ostinato.Model(
         {"words": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
         {"tags": "tags"},
         training={"epochs": 20, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
     ).fit(rows, rows[:2], device="cpu")
     report = api.errors(model.run, data="valid.jsonl", device="cpu")
-    assert report.rows[0].outputs["tags"].marked == "Bo met Al{O>P}"
-    assert "Bo met Al{O>P}" in "\n".join(error_lines(report, 1))
+    text, judged = "\n".join(error_lines(report, 2)), {row.number: row.outputs["tags"] for row in report.rows}
+    assert judged[0].marked == "Bo met Al{O>P}" and "Bo met Al{O>P}" in text
+    # t[P] is low, since a step of three that is P in the data is none for the model; t[O] likewise.
+    assert [judged[number].likely for number in range(5)] == ["P O P", None, None, None, "O"]
+    assert judged[0].likely_steps == ("Al{O->P}",) and "valid.jsonl line 1  Al{O->P}" in text
+    assert "labels that are likely wrong in the data, 2 by" in text
 
 
 def test_numbers_are_ranked_without_being_right_or_wrong(tmp_path):

@@ -63,13 +63,18 @@ def test_labels_have_a_learning_curve_and_a_confusion_matrix(tmp_path, drawn):
     assert [text.get_text() for text in axes.texts] == [str(count) for row in matrix.counts for count in row]
 
 
-def test_a_model_that_is_fitted_into_a_folder_has_its_learning_curve_there(tmp_path, drawn):
+def test_a_model_that_is_fitted_into_a_folder_has_its_pictures_there(tmp_path, drawn):
     rows = [{"x": word, "y": word} for word in "ab" * 6]
     model = ostinato.Model({"x": "category"}, {"y": "category"}, training={"epochs": 2})
-    model.fit(rows, rows[:4], folder=tmp_path / "run", device="cpu")
-    assert [path.name for path in (tmp_path / "run").glob("*.png")] == ["learning_curve.png"]
+    for number, valid in enumerate((rows[:4], None)):
+        model.fit(rows, valid, folder=tmp_path / f"run{number}", device="cpu")
+        names = {path.name for path in (tmp_path / f"run{number}").glob("*.png")}
+        assert names == {"learning_curve.png", "confusion_y.png"}
+        ((title, *_),) = drawn["confusion_y.png"]
+        assert f" of {4 - number} rows of valid" in title, "3 of 12 are set aside"
+    drawn.clear()
     model.fit(rows, rows[:4], device="cpu")
-    assert len(drawn) == 1 and not list(model.run.folder.glob("*.png")), "no picture where nobody looks"
+    assert not drawn and not list(model.run.folder.glob("*.png")), "no picture where nobody looks"
 
 
 def test_a_forecast_is_drawn_beside_the_truth_with_its_band_from_the_worst(tmp_path, drawn):
@@ -80,6 +85,9 @@ def test_a_forecast_is_drawn_beside_the_truth_with_its_band_from_the_worst(tmp_p
         "ahead": {"type": "series", "of": "load", "column": "load", "horizon": 4, "align": "ahead", "head": head}
     }
     api.measure(trained(tmp_path, inputs, outputs, rows, data={"time": "t"}))
+    model = ostinato.Model(inputs, outputs, data={"time": "t"}, training={"epochs": 3})
+    model.fit(rows, folder=tmp_path / "fitted", device="cpu")
+    assert (tmp_path / "fitted/forecast_ahead.png").read_bytes() == (tmp_path / "run/forecast_ahead.png").read_bytes()
     panels = drawn["forecast_ahead.png"]
     errors = []
     for name, (title, across, up, axes) in zip(("Worst", "Median", "Best"), panels):
