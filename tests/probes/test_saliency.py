@@ -11,7 +11,7 @@ from ostinato import api
 from ostinato.errors import ConfigError
 from ostinato.kernels.watch import watched
 from ostinato.probes.kinds._losses import losses_of
-from ostinato.probes.kinds.saliency import Saliency, _Inputs
+from ostinato.probes.kinds.saliency import Answered, Attribution, Saliency, SaliencyFinding, _Inputs
 from ostinato.testing import laws
 from ostinato.testing.probes import TEXTS, subject_of
 
@@ -114,3 +114,10 @@ def test_its_laws_hold_and_what_reads_no_steps_is_refused():
     built.fit([{"x": "ab" * (1 + at % 2), "y": "uv"[at % 2]} for at in range(12)], device="cpu")
     with pytest.raises(ConfigError, match="no input of this model is embedded"):
         api.probe(built.run, "saliency", split="valid", data=[{"x": "ab", "y": "u"}])
+
+
+def test_attributions_that_do_not_add_up_are_named():
+    part = Attribution("y", "s", ["a", "b"], [60.0, -58.0], [0.1, 0.2], None)
+    exact, wrong = (SaliencyFinding([Answered("np", -1.0, -3.0, error, [part])], 256) for error in (0.002, 0.19))
+    assert not exact.misses and "not to be trusted" not in exact.title
+    assert wrong.title.endswith("; not to be trusted: their sum misses the difference of log p by 0.19")

@@ -75,6 +75,11 @@ class Answered:
     error: float
     inputs: list[Attribution]
 
+    @property
+    def allowed(self) -> float:
+        """The largest error of attributions that add up, with what 32 bits add to it."""
+        return 2e-3 * max(1.0, abs(self.log_probability - self.without))
+
 
 @dataclass(frozen=True)
 class SaliencyFinding(Finding):
@@ -94,7 +99,16 @@ class SaliencyFinding(Finding):
         part = max(example.inputs, key=lambda one: float(np.abs(one.gradients).sum()))
         known = [part.agreement for example in self.examples for part in example.inputs if part.agreement is not None]
         agreed = f"; rank correlation with occlusion {np.median(known):.2f}" if known else ""
-        return f"'{example.answer[:40]}' rests most on {part.top()} (nats){agreed}"
+        missed = (
+            max(example.error for example in self.examples if example.error > example.allowed) if self.misses else 0
+        )
+        unsure = f"; not to be trusted: their sum misses the difference of log p by {missed:.2g}" * self.misses
+        return f"'{example.answer[:40]}' rests most on {part.top()} (nats){agreed}{unsure}"
+
+    @property
+    def misses(self) -> bool:
+        """Whether the attributions of an example do not add up, as of a model that is steep where all is blank."""
+        return any(example.error > example.allowed for example in self.examples)
 
     def to_json(self) -> dict[str, Any]:
         return {"title": self.title, "points": self.points, "examples": [asdict(example) for example in self.examples]}
