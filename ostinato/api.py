@@ -19,7 +19,7 @@ import torch
 from ostinato import files
 from ostinato.data.contract import Dialect
 from ostinato.data.write import write_table, writer_of
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation import evaluate as evaluation
 from ostinato.evaluation import look as looking
@@ -41,6 +41,7 @@ from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build, component
 from ostinato.run import average as run_average
+from ostinato.reporting.drawing import PROBE, Drawings, serve
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
@@ -847,6 +848,29 @@ def listen(run: OneRun, read: Callable[[], bytes], on_piece: Callable[[str], Non
     """
     (loaded,) = loaded_runs(run, device)
     return run_follow.followed(loaded, read, on_piece)
+
+
+def drawing_page(
+    folder: Path, run: OneRun | None = None, *, port: int = 0, device: str = "auto", say: Callable[[str], None] = _silent
+) -> Any:
+    """A server of the page of `ostinato draw`, not started: drawings are saved in the folder, and a run reads them.
+
+    Errors:
+        ConfigError: the run does not read drawings alone.
+    """
+    answer = None
+    if run is not None:
+        (loaded,) = loaded_runs(run, device, say)
+        try:
+            next(predict(loaded, rows=[PROBE]))
+        except DataError as why:
+            raise ConfigError(f"{loaded.folder}: reads no drawings: {why}; give a run with one input of strokes") from None
+
+        def answer(steps: list[list[float]]) -> str:
+            (prediction,) = predict(loaded, rows=[steps])
+            return "\t".join(best.text for best in prediction.best.values())
+
+    return serve(Drawings(folder), answer, port)
 
 
 def suggest(

@@ -33,7 +33,7 @@ ARCHITECTURE, EXTENDING, RECIPES, COMPONENTS, PROMISES = (
 TASKS = [
     HOME / "docs" / f"{name}.md"
     for name in (
-        *("classify", "tag", "forecast", "translate", "generate", "compose", "several-inputs", "pictures"),
+        *("classify", "tag", "forecast", "translate", "generate", "compose", "several-inputs", "pictures", "draw"),
         *("python", "notebook", "service", "torch", "reading-results", "speed"),
         *(f"from-{tool}" for tool in ("scikit-learn", "keras", "ludwig", "joeynmt", "darts", "spacy")),
     )

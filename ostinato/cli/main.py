@@ -28,6 +28,7 @@ VERBS = (
     "report",
     "predict",
     "generate",
+    "draw",
     "suggest",
     "score",
     "compare",

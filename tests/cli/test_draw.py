@@ -1,0 +1,93 @@
+"""The page on which people draw: what it keeps, what it refuses, and what a run answers."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.client import HTTPConnection
+
+import pytest
+
+import ostinato
+from ostinato import api
+from ostinato.errors import ConfigError
+
+LINE, WIDE = [[0, 0, 0], [1, 20, 0], [0, 19.5, 1]], [[0, 0, 0], [20, 1, 0], [21, 0, 1]]
+
+
+@contextmanager
+def page(folder, run=None):
+    server = api.drawing_page(folder, run, device="cpu")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+
+    def ask(path, content=None, **headers):
+        connection = HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+        body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request("GET" if body is None else "POST", path, body, {**kind, **headers})
+        reply = connection.getresponse()
+        text = reply.read().decode()
+        connection.close()
+        return reply.status, text if path == "/" else json.loads(text), reply.headers
+
+    try:
+        yield ask
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_path):
+    folder = tmp_path / "drawings"
+    with page(folder) as ask:
+        status, text, headers = ask("/")
+        assert status == 200 and 'id="ask" type="button" hidden' in text and "default-src 'none'" in headers[
+            "Content-Security-Policy"
+        ]
+        assert ask("/count")[1] == {"saved": 0} and not folder.exists()
+        for number in range(8):
+            saved = {"strokes": (LINE, WIDE)[number % 2], "label": ("one", "f\u00fcnf")[number % 2]}
+            assert ask("/save", saved)[:2] == (200, {"saved": number + 1})
+        assert ask("/answer", {"strokes": LINE})[0] == 404
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows[1] == {"strokes": WIDE, "label": "f\u00fcnf"} and len(rows) == 8
+    model = ostinato.Model(
+        {"strokes": {"type": "strokes", "encoder": {"hidden_size": 8}}},
+        {"label": "category"},
+        training={"epochs": 12, "optimizer": {"type": "adam", "learning_rate": 0.05}},
+    )
+    model.fit(str(folder), rows, device="cpu", folder=tmp_path / "run")
+    with page(folder, tmp_path / "run") as ask:
+        assert "RUN_HIDDEN" not in ask("/")[1] and 'type="button" hidden' not in ask("/")[1]
+        assert ask("/answer", {"strokes": WIDE})[1] == {"answer": "f\u00fcnf"}
+        assert ask("/answer", {"strokes": [[0, 0, 1]]})[1] == {"error": "a drawing has at least two points; draw a line"}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "headers", "status", "message"),
+    [
+        ("/save", b"{", {}, 400, "Expecting property name"),
+        ("/save", [], {}, 400, "a JSON object is needed"),
+        ("/save", {"strokes": LINE, "label": "a\nb"}, {}, 400, "one line of at most 1000"),
+        ("/save", b'{"strokes": [[0, 0, 0], [1, Infinity, 1]]}', {}, 400, "point 2 is not dx, dy and 0 or 1"),
+        ("/save", {"strokes": [[0, 0, 0], [1, True, 1]]}, {}, 400, "point 2 is not"),
+        ("/save", {"strokes": [[0, 0, 0], [1, 1, 2]]}, {}, 400, "point 2 is not"),
+        ("/save", {"strokes": LINE}, {"Content-Type": "text/plain"}, 400, "JSON of at most 1,048,576 bytes"),
+        ("/save", {"strokes": LINE}, {"Host": "example.org"}, 403, "on this machine"),
+        ("/save", {"strokes": LINE}, {"Origin": "http://example.org"}, 403, "on this machine"),
+        ("/elsewhere", None, {}, 404, "there is / alone"),
+    ],
+)
+def test_what_the_page_would_not_send_is_refused(tmp_path, path, content, headers, status, message):
+    with page(tmp_path / "drawings") as ask:
+        code, reply, _ = ask(path, content, **headers)
+    assert code == status and message in reply["error"] and not (tmp_path / "drawings").exists()
+
+
+def test_a_run_that_reads_no_drawings_is_refused(tmp_path):
+    model = ostinato.Model({"text": {"type": "text", "encoder": {"hidden_size": 4}}}, {"label": "category"}, training={"epochs": 1})
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}] * 4
+    model.fit(rows, rows, device="cpu", folder=tmp_path / "run")
+    with pytest.raises(ConfigError, match="reads no drawings"):
+        api.drawing_page(tmp_path / "d", tmp_path / "run", device="cpu")
