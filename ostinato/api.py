@@ -851,7 +851,12 @@ def listen(run: OneRun, read: Callable[[], bytes], on_piece: Callable[[str], Non
 
 
 def drawing_page(
-    folder: Path, run: OneRun | None = None, *, port: int = 0, device: str = "auto", say: Callable[[str], None] = _silent
+    folder: Path,
+    run: OneRun | None = None,
+    *,
+    port: int = 0,
+    device: str = "auto",
+    say: Callable[[str], None] = _silent,
 ) -> Any:
     """A server of the page of `ostinato draw`, not started: drawings are saved in the folder, and a run reads them.
 
@@ -864,7 +869,9 @@ def drawing_page(
         try:
             next(predict(loaded, rows=[PROBE]))
         except DataError as why:
-            raise ConfigError(f"{loaded.folder}: reads no drawings: {why}; give a run with one input of strokes") from None
+            raise ConfigError(
+                f"{loaded.folder}: reads no drawings: {why}; give a run with one input of strokes"
+            ) from None
 
         def answer(steps: list[list[float]]) -> str:
             (prediction,) = predict(loaded, rows=[steps])

@@ -42,9 +42,11 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
     folder = tmp_path / "drawings"
     with page(folder) as ask:
         status, text, headers = ask("/")
-        assert status == 200 and 'id="ask" type="button" hidden' in text and "default-src 'none'" in headers[
-            "Content-Security-Policy"
-        ]
+        assert (
+            status == 200
+            and 'id="ask" type="button" hidden' in text
+            and "default-src 'none'" in headers["Content-Security-Policy"]
+        )
         assert ask("/count")[1] == {"saved": 0} and not folder.exists()
         for number in range(8):
             saved = {"strokes": (LINE, WIDE)[number % 2], "label": ("one", "f\u00fcnf")[number % 2]}
@@ -61,7 +63,9 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
     with page(folder, tmp_path / "run") as ask:
         assert "RUN_HIDDEN" not in ask("/")[1] and 'type="button" hidden' not in ask("/")[1]
         assert ask("/answer", {"strokes": WIDE})[1] == {"answer": "f\u00fcnf"}
-        assert ask("/answer", {"strokes": [[0, 0, 1]]})[1] == {"error": "a drawing has at least two points; draw a line"}
+        assert ask("/answer", {"strokes": [[0, 0, 1]]})[1] == {
+            "error": "a drawing has at least two points; draw a line"
+        }
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,9 @@ def test_what_the_page_would_not_send_is_refused(tmp_path, path, content, header
 
 
 def test_a_run_that_reads_no_drawings_is_refused(tmp_path):
-    model = ostinato.Model({"text": {"type": "text", "encoder": {"hidden_size": 4}}}, {"label": "category"}, training={"epochs": 1})
+    model = ostinato.Model(
+        {"text": {"type": "text", "encoder": {"hidden_size": 4}}}, {"label": "category"}, training={"epochs": 1}
+    )
     rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}] * 4
     model.fit(rows, rows, device="cpu", folder=tmp_path / "run")
     with pytest.raises(ConfigError, match="reads no drawings"):
