@@ -40,8 +40,8 @@ from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build, component
-from ostinato.run import average as run_average
 from ostinato.reporting.drawing import PROBE, Drawings, serve
+from ostinato.run import average as run_average
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete

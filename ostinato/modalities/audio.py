@@ -244,11 +244,7 @@ class Audio(Modality):
                 f"{rate:,} samples a second are none of a recording of sound; write the file with its rate, from"
                 f" {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
             )
-        if len(samples) > LONGEST * rate:
-            raise DataError(
-                f"{len(samples) / rate / 3600:.1f} hours are too long for one example; cut the recording into parts of"
-                f" at most {LONGEST // 3600} hours"
-            )
+        _check_length(len(samples), rate)
         if not np.isfinite(samples).all():
             place = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(1))[0])
             raise DataError(f"sample {place + 1} is no finite number; mend the recording")
@@ -304,6 +300,14 @@ def _array(raw: Any) -> np.ndarray:
     return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
 
 
+def _check_length(count: int, rate: int) -> None:
+    if count > LONGEST * max(rate, LOWEST_RATE):
+        raise DataError(
+            f"{count / rate / 3600:.1f} hours are too long for one example; cut the recording into parts of at most"
+            f" {LONGEST // 3600} hours"
+        )
+
+
 def _decoded(content: bytes) -> tuple[np.ndarray, int]:
     """Samples and rate of a file: wav of whole numbers by the standard library, others by soundfile."""
     if not content:
@@ -311,6 +315,7 @@ def _decoded(content: bytes) -> tuple[np.ndarray, int]:
     try:
         with wave.open(io.BytesIO(content)) as sound:
             channels, width, rate, count, *_ = sound.getparams()
+            _check_length(count, rate)
             data = sound.readframes(count)
     except (wave.Error, EOFError):
         return _by_soundfile(content)

@@ -1,0 +1,134 @@
+"""Recordings and drawings that are none, or of an unusual kind: each is read, or named with what is wrong and what to do."""
+
+import io
+import json
+import re
+import struct
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import ostinato
+from ostinato.cli.main import group
+from ostinato.modalities.audio import wav
+from tests.modalities.test_audio import sound
+
+RATE = 2000
+TONE = 0.5 * np.sin(np.arange(600) / 3)
+HEADER = wav(np.zeros(0), RATE)
+
+
+def floats(samples, rate=RATE):
+    """A wav file of 32-bit floats, which soundfile reads."""
+    data = np.asarray(samples, "<f4").tobytes()
+    form = struct.pack("<HHIIHH", 3, 1, rate, 4 * rate, 4, 32)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(data))
+        + b"WAVEfmt \x10\0\0\0"
+        + form
+        + b"data"
+        + struct.pack("<I", len(data))
+        + data
+    )
+
+
+def long_header():
+    """The beginning of ten hours, which are refused before they are read."""
+    return HEADER[:40] + struct.pack("<I", 2 * 36_000 * RATE) + bytes(100)
+
+
+def flac(samples):
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    soundfile.write(file, samples, RATE, format="FLAC")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two of one epoch: letters of mono recordings, and labels of drawings."""
+    folder = tmp_path_factory.mktemp("bad")
+    clips = [{"clip": wav(TONE[: 300 + 30 * place], RATE), "said": "ab"} for place in range(6)]
+    small = {"hidden_size": 4, "embedding_size": 4}
+    ostinato.Model(
+        {"clip": {"type": "audio", "bands": 8, "encoder": small}},
+        {"said": {"type": "text", "tokenizer": "char", "align": "free", "head": "ctc"}},
+        training={"epochs": 1},
+    ).fit(clips, clips, device="cpu", folder=folder / "sound")
+    drawings = [{"pen": [[0, 0, 0], [3, place, 1]], "label": "ab"[place % 2]} for place in range(6)]
+    ostinato.Model({"pen": {"type": "strokes", "encoder": small}}, {"label": "category"}, training={"epochs": 1}).fit(
+        drawings, drawings, device="cpu", folder=folder / "pen"
+    )
+    return folder
+
+
+def asked(run, name, content, folder):
+    (folder / name).write_bytes(content() if callable(content) else content)
+    return CliRunner().invoke(group, ["predict", str(run), str(folder / name), "--device", "cpu"])
+
+
+READ = {
+    "silent": lambda: wav(np.zeros(600), RATE),
+    "without samples": lambda: HEADER,
+    "clipped": lambda: wav(np.sign(TONE), RATE),
+    "24 bits": lambda: sound(TONE, width=3, rate=RATE),
+    "stereo": lambda: wav(np.stack([TONE, TONE], 1), RATE),
+    "another rate": lambda: wav(TONE, 3000),
+    "1 MHz": lambda: wav(TONE, 1_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_unusual_recordings_are_read(kind, runs, tmp_path):
+    shown = asked(runs / "sound", "clip.wav", READ[kind], tmp_path)
+    assert shown.exit_code == 0, shown.exception
+
+
+REFUSED = {
+    "empty file": ("sound", "a.wav", b"", "the file is empty; write the recording again"),
+    "NaN": (
+        "sound",
+        "a.wav",
+        lambda: pytest.importorskip("soundfile") and floats([0, np.nan]),
+        "sample 2 is no finite",
+    ),
+    "1 Hz": ("sound", "a.wav", lambda: wav(TONE, 1), "1 samples a second are none .* from 1,000 to 1,000,000"),
+    "10 hours": ("sound", "a.wav", long_header, "10.0 hours are too long .* cut the"),
+    "cut flac": ("sound", "a.flac", lambda: flac(TONE)[:60], "this is no whole recording"),
+    "text": ("sound", "a.wav", b"hello, this is text\n" * 9, "no whole recording|soundfile is needed: pip"),
+    "one point of InkML": ("pen", "a.inkml", b"<ink><trace>1 2</trace></ink>", "is one point, and a line has two"),
+    "InkML without traces": ("pen", "a.inkml", b"<ink></ink>", "has no <trace> with a point"),
+    "infinite offsets": ("pen", "a.npz", None, "point 2 has an offset that is infinite or missing; mend it"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_recording_or_drawing_is_named_with_its_row_and_column(kind, runs, tmp_path):
+    run, name, content, message = REFUSED[kind]
+    if content is None:
+        file = io.BytesIO()
+        np.savez(file, np.array([[0, 0, 0], [np.inf, 1, 1]]))
+        content = file.getvalue()
+    shown = asked(runs / run, name, content, tmp_path)
+    assert shown.exit_code and isinstance(shown.exception, ostinato.errors.DataError), shown.output
+    text = str(shown.exception)
+    assert ("text 1, inputs." in text or name in text) and re.search(message, text), text
+
+
+def test_floats_are_read_with_soundfile(runs, tmp_path):
+    pytest.importorskip("soundfile")
+    whole, real = (asked(runs / "sound", "a.wav", content, tmp_path) for content in (wav(TONE, RATE), floats(TONE)))
+    assert real.exit_code == 0 and real.stdout == whole.stdout
+
+
+def test_a_drawing_of_one_point_is_read_as_a_list(runs):
+    shown = CliRunner().invoke(group, ["predict", str(runs / "pen"), "[[0, 0, 1]]", "--device", "cpu"])
+    assert shown.exit_code == 0 and shown.stdout.strip() in "ab"
+
+
+def test_stereo_beside_mono_is_mixed_and_a_symbol_never_seen_is_counted(runs, tmp_path):
+    rows = [{"clip": wav(np.stack([TONE, TONE], 1), RATE), "said": "azb"}]
+    report = ostinato.load(runs / "sound").evaluate(rows).to_json()
+    assert report["outputs"]["said"]["character_error_rate"]["value"] > 0, json.dumps(report)
