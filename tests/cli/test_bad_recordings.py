@@ -1,4 +1,4 @@
-"""Recordings and drawings that are none, or of an unusual kind: each is read, or named with what is wrong and what to do."""
+"""Recordings and drawings of unusual kinds: each is read, or the message names what is wrong and what to do."""
 
 import io
 import json
