@@ -25,7 +25,7 @@ from ostinato.cli.options import device_option, note
 def draw(folder: Path, run: Path | None, port: int, device: str) -> None:
     """Draw by mouse, pen, finger or keyboard on a local page, with a label for each drawing if wanted.
 
-    The folder is data: ostinato train drawings --in strokes:strokes --out label. The page is seen from this machine
+    The folder is data: ostinato train drawings --in drawing:strokes --out label. The page is seen from this machine
     alone, and loads nothing from elsewhere; Ctrl-C ends it.
     """
     from ostinato import api

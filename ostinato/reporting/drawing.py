@@ -48,7 +48,7 @@ class Drawings:
         steps = checked(strokes)
         if not isinstance(label, str) or len(label) > LONGEST_LABEL or any(end in label for end in "\r\n\0"):
             raise DataError(f"the label is one line of at most {LONGEST_LABEL} characters; shorten it")
-        line = json.dumps({"strokes": steps, "label": label}, ensure_ascii=False) + "\n"
+        line = json.dumps({"drawing": steps, "label": label}, ensure_ascii=False) + "\n"
         with self._lock:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a", encoding="utf-8", newline="") as file:
@@ -110,9 +110,9 @@ def serve(drawings: Drawings, answer: Callable[[list[list[float]]], str] | None,
 
         def _result(self, content: dict[str, Any]) -> tuple[int, dict[str, Any]]:
             if self.path == "/save":
-                return 200, {"saved": drawings.add(content.get("strokes"), content.get("label", ""))}
+                return 200, {"saved": drawings.add(content.get("drawing"), content.get("label", ""))}
             if self.path == "/answer" and answer is not None:
-                return 200, {"answer": answer(checked(content.get("strokes")))}
+                return 200, {"answer": answer(checked(content.get("drawing")))}
             return 404, {"error": "there are /save and, with --run, /answer"}
 
         def _is_local(self) -> bool:
@@ -267,7 +267,7 @@ async function send(path, content) {
 }
 function clear() { strokes = []; down = false; cursor = null; show(); }
 async function save() {
-  const result = await send("/save", {strokes: steps(), label: label.value});
+  const result = await send("/save", {drawing: steps(), label: label.value});
   if (!result) return;
   status.textContent = "Saved" + (label.value ? " as " + label.value : "") + ": " + result.saved + " in all.";
   clear(); document.getElementById("answer").textContent = ""; paper.focus({preventScroll: true});
@@ -277,7 +277,7 @@ document.getElementById("clear").onclick = () => { clear(); status.textContent =
 document.getElementById("save").onclick = save;
 label.addEventListener("keydown", (event) => { if (event.key === "Enter") save(); });
 document.getElementById("ask").onclick = async () => {
-  const result = await send("/answer", {strokes: steps()});
+  const result = await send("/answer", {drawing: steps()});
   if (result) { document.getElementById("answer").textContent = result.answer; status.textContent = ""; }
 };
 window.addEventListener("resize", show);

@@ -49,21 +49,21 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
         )
         assert ask("/count")[1] == {"saved": 0} and not folder.exists()
         for number in range(8):
-            saved = {"strokes": (LINE, WIDE)[number % 2], "label": ("one", "f\u00fcnf")[number % 2]}
+            saved = {"drawing": (LINE, WIDE)[number % 2], "label": ("one", "f\u00fcnf")[number % 2]}
             assert ask("/save", saved)[:2] == (200, {"saved": number + 1})
-        assert ask("/answer", {"strokes": LINE})[0] == 404
+        assert ask("/answer", {"drawing": LINE})[0] == 404
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert rows[1] == {"strokes": WIDE, "label": "f\u00fcnf"} and len(rows) == 8
+    assert rows[1] == {"drawing": WIDE, "label": "f\u00fcnf"} and len(rows) == 8
     model = ostinato.Model(
-        {"strokes": {"type": "strokes", "encoder": {"hidden_size": 8}}},
+        {"drawing": {"type": "strokes", "encoder": {"hidden_size": 8}}},
         {"label": "category"},
         training={"epochs": 12, "optimizer": {"type": "adam", "learning_rate": 0.05}},
     )
     model.fit(str(folder), rows, device="cpu", folder=tmp_path / "run")
     with page(folder, tmp_path / "run") as ask:
         assert "RUN_HIDDEN" not in ask("/")[1] and 'type="button" hidden' not in ask("/")[1]
-        assert ask("/answer", {"strokes": WIDE})[1] == {"answer": "f\u00fcnf"}
-        assert ask("/answer", {"strokes": [[0, 0, 1]]})[1] == {
+        assert ask("/answer", {"drawing": WIDE})[1] == {"answer": "f\u00fcnf"}
+        assert ask("/answer", {"drawing": [[0, 0, 1]]})[1] == {
             "error": "a drawing has at least two points; draw a line"
         }
 
@@ -73,13 +73,13 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
     [
         ("/save", b"{", {}, 400, "Expecting property name"),
         ("/save", [], {}, 400, "a JSON object is needed"),
-        ("/save", {"strokes": LINE, "label": "a\nb"}, {}, 400, "one line of at most 1000"),
-        ("/save", b'{"strokes": [[0, 0, 0], [1, Infinity, 1]]}', {}, 400, "point 2 is not dx, dy and 0 or 1"),
-        ("/save", {"strokes": [[0, 0, 0], [1, True, 1]]}, {}, 400, "point 2 is not"),
-        ("/save", {"strokes": [[0, 0, 0], [1, 1, 2]]}, {}, 400, "point 2 is not"),
-        ("/save", {"strokes": LINE}, {"Content-Type": "text/plain"}, 400, "JSON of at most 1,048,576 bytes"),
-        ("/save", {"strokes": LINE}, {"Host": "example.org"}, 403, "on this machine"),
-        ("/save", {"strokes": LINE}, {"Origin": "http://example.org"}, 403, "on this machine"),
+        ("/save", {"drawing": LINE, "label": "a\nb"}, {}, 400, "one line of at most 1000"),
+        ("/save", b'{"drawing": [[0, 0, 0], [1, Infinity, 1]]}', {}, 400, "point 2 is not dx, dy and 0 or 1"),
+        ("/save", {"drawing": [[0, 0, 0], [1, True, 1]]}, {}, 400, "point 2 is not"),
+        ("/save", {"drawing": [[0, 0, 0], [1, 1, 2]]}, {}, 400, "point 2 is not"),
+        ("/save", {"drawing": LINE}, {"Content-Type": "text/plain"}, 400, "JSON of at most 1,048,576 bytes"),
+        ("/save", {"drawing": LINE}, {"Host": "example.org"}, 403, "on this machine"),
+        ("/save", {"drawing": LINE}, {"Origin": "http://example.org"}, 403, "on this machine"),
         ("/elsewhere", None, {}, 404, "there is / alone"),
     ],
 )
