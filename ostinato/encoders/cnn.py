@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.dropout import Dropout
-from ostinato.layers.pooling import sum_up
+from ostinato.layers.pooling import largest, sum_up
 from ostinato.modalities.contract import Pixels
 from ostinato.registry import Count, NonNegative, Rate, Whole
 from ostinato.steps import Layout, Steps
@@ -27,7 +27,8 @@ class CNN(Encoder):
         block   = conv(relu(norm(conv(relu(norm(h)))))) + W h          both 3 x 3; norm: of a position's channels
         grid    steps = positions of norm(h_L), column after column, in each from top to bottom
         columns steps = W [the positions of a column]
-        summary = the mean or the largest over the steps
+        summary = the mean or the largest over the steps; or points: what is largest and where it lies,
+            [max_p h[p]; sum_p a[p] x[p]; sum_p a[p] y[p]]     a = softmax_p h[p], of each number on its own
 
     The last layer has H channels, each one below half of the one above it, 16 at least. Beyond a picture there are
     zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
@@ -37,7 +38,7 @@ class CNN(Encoder):
 
     Shapes:
         pixels (T, height * channels) of T columns; T becomes T / 2^column_halvings, rounded up, times the rows of a
-        grid, height / 2^layers, rounded up; steps_size = summary_size = H
+        grid, height / 2^layers, rounded up; steps_size = summary_size = H, of points summary_size = 3 H
 
     Args:
         hidden_size: H.
@@ -45,24 +46,25 @@ class CNN(Encoder):
         blocks: residual blocks of each layer above the first.
         steps: what a step is: a position of the plane, as attention needs, or a whole column, as reading a line does.
         column_halvings: how many layers halve the width too, the lowest ones; None: all. Fewer leave more steps to CTC.
-        summary: how positions become one vector.
+        summary: how positions become one vector; points say where things are, as a moving one is told from another.
         dropout: the probability of dropping a value of the steps.
         shift: in training a picture is moved by up to so many pixels each way.
         flip: whether half of the training pictures are mirrored, left to right.
         contrast: by how much pixels are scaled and lightened at most in training, in units of their deviation.
 
     Errors:
-        ConfigError: more `column_halvings` than layers; `blocks` of a single layer.
+        ConfigError: more `column_halvings` than layers; `blocks` of a single layer; points of columns.
         ValueError: a state is given.
 
     Source: residual blocks with their norm before: He, Zhang, Ren and Sun 2016, arXiv:1603.05027, figure 1b; a norm of
-        each position's channels: Liu 2022, arXiv:2201.03545, section 2.6; places: Liu 2018, arXiv:1807.03247.
+        each position's channels: Liu 2022, arXiv:2201.03545, section 2.6; places: Liu 2018, arXiv:1807.03247; points:
+        Levine, Finn, Darrell and Abbeel 2016, arXiv:1504.00702, section 5.2.
     """
 
     takes = (Pixels,)
     causal = False
     look_ahead = None
-    variants = ({"hidden_size": 256}, {"blocks": 2}, {"shift": 2})
+    variants = ({"hidden_size": 256}, {"blocks": 2}, {"shift": 2}, {"summary": "points"})
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class CNN(Encoder):
         blocks: Count = 1,
         steps: Literal["grid", "columns"] = "grid",
         column_halvings: Whole | None = None,
-        summary: Literal["mean", "max"] = "mean",
+        summary: Literal["mean", "max", "points"] = "mean",
         dropout: Rate = 0.0,
         shift: Whole = 0,
         flip: bool = False,
@@ -89,6 +91,8 @@ class CNN(Encoder):
             raise ConfigError(f"cnn: column_halvings: {halved} is more than layers: {layers}; set {layers} at most")
         if layers == 1 and blocks > 1:
             raise ConfigError(f"cnn: blocks: {blocks} belongs to layers above the first; set layers: 2, or blocks: 1")
+        if summary == "points" and steps == "columns":
+            raise ConfigError("cnn: summary: points lie in a grid, and steps are columns; set steps: grid, or summary: max")
         self.spec, self.kind, columns = spec, summary, steps == "columns"
         self.shift, self.flip, self.contrast = shift, flip, contrast
         sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
@@ -102,7 +106,7 @@ class CNN(Encoder):
         rows = -(-spec.height // 2**layers)
         self.column = nn.Linear(rows * hidden_size, hidden_size) if columns else None
         self.grid_height, self.reduction = 1 if columns else rows, 2**halved
-        self.steps_size = self.summary_size = hidden_size
+        self.steps_size, self.summary_size = hidden_size, hidden_size * (3 if summary == "points" else 1)
 
     @classmethod
     def reduction_of(cls, settings: Any) -> int:
@@ -114,7 +118,7 @@ class CNN(Encoder):
         layout, spec = steps.layout, self.spec
         if not layout.longest:
             empty = Steps(steps.values.new_zeros(0, self.steps_size), layout)
-            return Encoded(empty, sum_up(self.kind, empty, None)[0], None)
+            return Encoded(empty, steps.values.new_zeros(len(layout), self.summary_size), None)
         plane = steps.with_values(steps.values.nan_to_num()).padded()
         plane = plane.view(len(layout), layout.longest, spec.height, spec.colors)
         if self.training and (self.shift or self.flip or self.contrast):
@@ -130,7 +134,17 @@ class CNN(Encoder):
             layout = Layout(layout.lengths * self.grid_height, layout.device)
         read = read.flatten(1, 2) if self.column is None else self.column(read.flatten(2))
         given = self.dropout(Steps.from_padded(read, layout))
-        return Encoded(given, sum_up(self.kind, given, None)[0], None)
+        return Encoded(given, self._points(given) if self.kind == "points" else sum_up(self.kind, given, None)[0], None)
+
+    def _points(self, steps: Steps) -> Tensor:
+        """The largest of each number over the positions, and where it lies across and down, (B, 3 H)."""
+        layout, rows = steps.layout, self.grid_height
+        columns = (layout.lengths // rows).clamp(min=1).to(layout.device)[layout.rows]
+        across, down = layout.positions // rows, layout.positions % rows
+        places = torch.stack([(2 * across + 1) / columns - 1, (2 * down + 1) / rows - 1], 1).to(steps.values.dtype)
+        shares = steps.padded(torch.finfo(steps.values.dtype).min).softmax(1)
+        where = shares.transpose(1, 2) @ steps.with_values(places).padded()
+        return torch.cat([largest(steps), *where.unbind(2)], 1)
 
     def layers(self) -> list[list[nn.Module]]:
         return [[self.first], *([block] for block in self.blocks)]

@@ -23,7 +23,7 @@ def pictures(*widths, seed=0):
     return Steps(torch.randn(sum(widths), SPEC.size, generator=random), Layout(list(widths)))
 
 
-@pytest.mark.parametrize("options", [{}, {"steps": "columns"}, {"column_halvings": 0}])
+@pytest.mark.parametrize("options", [{}, {"steps": "columns"}, {"column_halvings": 0}, {"summary": "points"}])
 def test_pictures_of_other_widths_beside_it_change_nothing(options):
     encoder = net(**options)
     steps = pictures(5, 12, 1)
@@ -54,6 +54,18 @@ def test_a_grid_reads_where_its_pixels_are_and_columns_do_not():
         assert torch.equal(middle[0], middle[1]) == same
 
 
+def test_points_are_the_largest_numbers_and_where_they_lie():
+    encoder = net(summary="points")
+    steps = Steps(torch.full((2 * 3 * 2 + 2, 6), -9.0), Layout([12, 0, 2]))  # six columns of two positions, none, one
+    steps.values[4 * 2 + 1, 0] = steps.values[12, 5] = 30
+    largest, across, down = encoder._points(steps).unflatten(1, (3, 6)).unbind(1)
+    torch.testing.assert_close(largest[0], torch.tensor([30.0, *[-9.0] * 5]))
+    torch.testing.assert_close(across[0], torch.tensor([0.5, *[0.0] * 5]))
+    torch.testing.assert_close(down[0], torch.tensor([0.5, *[0.0] * 5]))
+    torch.testing.assert_close(down[2], torch.tensor([*[0.0] * 5, -0.5]))
+    assert not torch.stack([largest[1], across[1], down[1]]).any()
+
+
 def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
     encoder = net(flip=True, shift=2)
     plane = torch.arange(4 * 8, dtype=torch.float32).view(1, 4, 8, 1).expand(800, -1, -1, 3)
@@ -72,6 +84,7 @@ def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"summary": "points", "steps": "columns"}, "points lie in a grid, and steps are columns; set steps: grid"),
         ({"column_halvings": 3}, "column_halvings: 3 is more than layers: 2; set 2 at most"),
         ({"layers": 1, "blocks": 2}, "set layers: 2, or blocks: 1"),
     ],

@@ -39,7 +39,7 @@ VARIANTS = {
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False, "cell": "gru"}, "layers": 2},
     ],
     "cnn": [
-        {"layers": 2, "shift": 1, "flip": True, "contrast": 0.5},
+        {"layers": 2, "shift": 1, "flip": True, "contrast": 0.5, "summary": "points"},
         {"layers": 2, "blocks": 2, "column_halvings": 0, "steps": "columns", "summary": "max", "dropout": 0.2},
     ],
     "stacked": [{"over": {"bidirectional": False, "hidden_size": 4, "embedding_size": 4, "layers": 1}}],
