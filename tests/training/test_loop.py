@@ -81,7 +81,7 @@ JUDGED = {"validate_every": 2, "monitor": "next.right", "patience": 1, "keep_bes
 """Tried where the second epoch is the best by loss (for patience the last), the first by `next.right`."""
 ELSEWHERE = {
     "batch_steps": "how Batches is built", "batch_rows": "how Batches is built", "max_steps": "which rows are left in",
-    "tbptt": "test_tbptt",
+    "tbptt": "test_tbptt", "keep_checkpoints": "preprocessing/test_passages",
     "freeze": "run/test_transfer", "unfreeze_every": "run/test_transfer", "layer_factor": "run/test_transfer",
     "checkpoint_seconds": "test_resume", "least_gain": "below", "report_every": "below", "tensorboard": "below",
 }  # fmt: skip
