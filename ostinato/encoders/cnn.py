@@ -92,7 +92,9 @@ class CNN(Encoder):
         if layers == 1 and blocks > 1:
             raise ConfigError(f"cnn: blocks: {blocks} belongs to layers above the first; set layers: 2, or blocks: 1")
         if summary == "points" and steps == "columns":
-            raise ConfigError("cnn: summary: points lie in a grid, and steps are columns; set steps: grid, or summary: max")
+            raise ConfigError(
+                "cnn: summary: points lie in a grid, and steps are columns; set steps: grid, or summary: max"
+            )
         self.spec, self.kind, columns = spec, summary, steps == "columns"
         self.shift, self.flip, self.contrast = shift, flip, contrast
         sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
