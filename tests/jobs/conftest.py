@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import cli  # noqa: F401 (a fixture)
 
-MOVES = re.compile(r"^epoch [\d.]+/\d+")
+MOVES = re.compile(r"^epoch +[\d.]+/\d+")
 """Lines of progress, which nobody has to read."""
 
 

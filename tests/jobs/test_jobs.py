@@ -48,7 +48,7 @@ def test_a_support_analyst_classifies_tickets_of_a_messy_export(job):
     assert answers[0]["Topic_predicted"] == "Delivery" and answers[2]["Topic_predicted"] == "Login"
     measured = job.command("evaluate", "runs/tickets", "--json").json
     assert measured["outputs"]["Topic"]["accuracy"]["value"] > 85
-    job.at_most(commands=4, messages=70)
+    job.at_most(commands=4, messages=25)
 
 
 def test_a_taggers_author_marks_names_in_columns_and_then_in_plain_text(job):
@@ -75,7 +75,7 @@ def test_a_taggers_author_marks_names_in_columns_and_then_in_plain_text(job):
         ("New York", "LOC"),
     ]
     assert job.command("evaluate", "tagger", "--json").json["outputs"]["tag"]["span_f1"]["value"] > 90
-    job.at_most(commands=3, messages=60)
+    job.at_most(commands=3, messages=25)
 
 
 def test_a_student_writes_an_lstm_in_python_and_is_answered_where_words_are_of_another_tool(job):
@@ -134,7 +134,7 @@ def test_a_load_forecaster_reads_a_meter_with_gaps(job):
     (output,) = report["outputs"]
     worst = max(own["mae"]["value"] for own in report["baselines"][output].values())
     assert report["outputs"][output]["mae"]["value"] < worst and len(report["backtest"]["origins"]) == 3
-    job.at_most(commands=3, messages=60)
+    job.at_most(commands=3, messages=25)
 
 
 def test_a_torch_researcher_drops_the_modules_into_a_model_of_her_own(job):
@@ -171,7 +171,7 @@ def test_a_translation_office_trains_on_two_files_of_lines_and_translates_a_thir
     translated = [line.strip() for line in (job.folder / "order.en.txt").read_text().split("\n")]
     assert len(translated) == 4 and translated[0] == "two red dog" and translated[2] == "one house"
     assert job.command("evaluate", "office", "--json").json["outputs"]["en"]["bleu"]["value"] > 60
-    job.at_most(commands=3, messages=60)
+    job.at_most(commands=3, messages=25)
 
 
 def test_a_hobby_composer_writes_tunes_in_abc(job):
@@ -187,4 +187,4 @@ def test_a_hobby_composer_writes_tunes_in_abc(job):
     assert "K:C\n" in said.out and "|" in said.out, said.out
     job.command("predict", "runs/tunes", "X:8\\n", "--temperature", "1", "--seed", "3", "--output", "tune.txt")
     assert "M:4/4\n" in (job.folder / "tune.txt").read_text()
-    job.at_most(commands=3, messages=60)
+    job.at_most(commands=3, messages=25)
