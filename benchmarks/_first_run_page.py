@@ -3,6 +3,7 @@
 import json
 import statistics
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,10 @@ def page(rows: Sequence[Row], part: str) -> str:
         *_machines([row for _, row in good]),
         "",
         "```",
-        f"python benchmarks/first_run.py --data-root DATA --part {part}",
+        *_commands([row for _, row in good], part),
         f"python benchmarks/first_run.py --page --part {part}",
         "```",
+        *_unmeasured(newest),
         "",
         *_head("needed", "found", ""),
         *_needs(figures, p_values, good, estimates, newest, part),
@@ -118,6 +120,28 @@ def page(rows: Sequence[Row], part: str) -> str:
         *_failures(entries),
     ]  # fmt: skip
     return "\n".join([*lines, ""])
+
+
+def _commands(rows: Sequence[Row], part: str) -> list[str]:
+    """What was asked for, once for each budget, with the sets of the rarer ones."""
+    budgets = Counter((row["minutes"], row["machine"]["threads"]) for row in rows)
+    lines = []
+    for (minutes, threads), _ in budgets.most_common():
+        sets = (
+            ""
+            if not lines
+            else " --sets "
+            + " ".join(row["set"] for row in rows if (row["minutes"], row["machine"]["threads"]) == (minutes, threads))
+        )
+        own = "" if minutes is None else f" --minutes {minutes:g}"
+        lines.append(f"python benchmarks/first_run.py --data-root DATA --part {part}{own} --threads {threads}{sets}")
+    return lines or [f"python benchmarks/first_run.py --data-root DATA --part {part}"]
+
+
+def _unmeasured(newest: Mapping[str, Row]) -> list[str]:
+    """The sets that are still to be measured."""
+    names = [chosen.name for chosen in SETS if chosen.listed and chosen.name not in newest]
+    return ["", *_wrapped(f"Not measured yet: {', '.join(names)}.")] if names else []
 
 
 def _part_of(part: str) -> str:

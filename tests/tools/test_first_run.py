@@ -170,7 +170,15 @@ def row(name: str, shown: dict, seconds: float = 60.0) -> dict:
         "best_epoch": 3,
         "interrupted": False,
     }
-    head = {"kind": "row", "set": name, "part": "test", "package": "abc", "most_rows": None, "rows": [60, 10]}
+    head = {
+        "kind": "row",
+        "set": name,
+        "part": "test",
+        "package": "abc",
+        "most_rows": None,
+        "minutes": 5.0 + (name == "two"),
+        "rows": [60, 10],
+    }
     on = {"machine": {"cores": 2, "threads": 1, "processor": "P", "torch": "2"}, "date": "2026-01-01"}
     return {**head, "runs": [timing], "measures": [shown], **on}
 
@@ -195,6 +203,9 @@ def test_the_page_counts_what_is_really_worse_after_holms_correction(tool, sets,
     assert "| mean relative reduction of the error >= 10 % | -7.5 % over 4 figures | missed |" in made
     assert "| minutes in all at most 50 % of those before | 0 of 4, 1 sets | met |" in made
     assert "+10.0 **better**" in made and "-5.0 |" in made and "-15.0 **worse**" in made
+    assert "--part test --minutes 5 --threads 1\n" in made and "--minutes 6 --threads 1 --sets two\n" in made
+    assert "Not measured yet" not in made
+    assert "\nNot measured yet: three, four, five.\n" in pages.page(rows[:2], "test")
     assert "- four: no such file" in made and "| 0.5 | 4.0 |" in made
 
 
