@@ -3,7 +3,6 @@
 import json
 import statistics
 import textwrap
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,17 +123,15 @@ def page(rows: Sequence[Row], part: str) -> str:
 
 def _commands(rows: Sequence[Row], part: str) -> list[str]:
     """What was asked for, once for each budget, with the sets of the rarer ones."""
-    budgets = Counter((row["minutes"], row["machine"]["threads"]) for row in rows)
+    sets: dict[tuple[float | None, int], list[str]] = {}
+    for row in rows:
+        sets.setdefault((row["minutes"], row["machine"]["threads"]), []).append(row["set"])
     lines = []
-    for (minutes, threads), _ in budgets.most_common():
-        sets = (
-            ""
-            if not lines
-            else " --sets "
-            + " ".join(row["set"] for row in rows if (row["minutes"], row["machine"]["threads"]) == (minutes, threads))
-        )
-        own = "" if minutes is None else f" --minutes {minutes:g}"
-        lines.append(f"python benchmarks/first_run.py --data-root DATA --part {part}{own} --threads {threads}{sets}")
+    for (minutes, threads), names in sorted(sets.items(), key=lambda pair: -len(pair[1])):
+        budget = "" if minutes is None else f" --minutes {minutes:g}"
+        rarer = f" --sets {' '.join(names)}" if lines else ""
+        asked = f"python benchmarks/first_run.py --data-root DATA --part {part}"
+        lines.append(f"{asked}{budget} --threads {threads}{rarer}")
     return lines or [f"python benchmarks/first_run.py --data-root DATA --part {part}"]
 
 

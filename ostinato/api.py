@@ -40,7 +40,6 @@ from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
 from ostinato.registry import Settings, build, component
-from ostinato.reporting.drawing import PROBE, Drawings, serve
 from ostinato.run import average as run_average
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
@@ -863,6 +862,8 @@ def drawing_page(
     Errors:
         ConfigError: the run does not read drawings alone.
     """
+    from ostinato.reporting.drawing import PROBE, Drawings, serve
+
     answer = None
     if run is not None:
         (loaded,) = loaded_runs(run, device, say)

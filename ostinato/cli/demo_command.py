@@ -5,21 +5,14 @@ from typing import Any
 
 import click
 
-from ostinato.cli.options import device_option, json_option, show, table
+from ostinato.cli.options import device_option, json_option, run_option, show, table
 
 DATES, SHAPES = "dates", "shapes"
 
 
 @click.command("demo")
 @click.argument("name", type=click.Choice((DATES, SHAPES)), default=DATES)
-@click.option(
-    "--run",
-    "--out",
-    "out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The run folder; by default runs/demo.",
-)
+@run_option("The run folder; by default runs/demo.")
 @click.option(
     "--overwrite", is_flag=True, help="Start anew where the folder holds a demo already; otherwise it continues."
 )

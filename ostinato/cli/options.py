@@ -39,6 +39,11 @@ verbose_option = click.option(
 )
 
 
+def run_option(help: str) -> Callable[[Any], Any]:
+    """Where a command that makes runs puts them; `--out` is what people typed before."""
+    return click.option("--run", "--out", "out", type=click.Path(path_type=Path), metavar="DIR", help=help)
+
+
 def whole_numbers(_: click.Context, option: click.Parameter, text: str | None) -> list[int] | None:
     """The numbers of an option that takes several, with commas."""
     try:

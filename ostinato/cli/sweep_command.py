@@ -12,6 +12,7 @@ from ostinato.cli.options import (
     device_option,
     json_option,
     note,
+    run_option,
     seed_option,
     set_option,
     show,
@@ -35,14 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Seeds of each combination."
 )
-@click.option(
-    "--run",
-    "--out",
-    "out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the runs and the table; runs/RECIPE-sweep by default.",
-)
+@run_option("Folder of the runs and the table; runs/RECIPE-sweep by default.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Runs at once.")
 @click.option(
     "--overwrite", is_flag=True, help="Train all runs anew; otherwise finished runs are kept and stopped ones resumed."
