@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ostinato.layers import packed_attention
 from ostinato.steps import Layout, Steps
 
 WASTE = 3 << 20
@@ -78,8 +79,8 @@ def attend(
         key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
     if mask is not None and mask.is_floating_point():
         mask = mask.to(query.dtype)
-    context = functional.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=causal)
-    return context.transpose(1, 2)
+    function = partial(functional.scaled_dot_product_attention, attn_mask=mask, dropout_p=dropout, is_causal=causal)
+    return packed_attention.repeatable(function, query, key, value).transpose(1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,8 @@ class _Group:
 
 
 class Groups:
-    """Whole sequences: sequences of like length are padded together, so that little is computed for padding.
+    """Whole sequences: sequences of like length are padded together, so that little is computed for padding, and none
+    where torch's kernels of packed sequences can attend.
 
     Made once per batch, for all layers. A sequence without keys has zero contexts.
 
@@ -156,6 +158,24 @@ class Groups:
     def _whole_mask(self) -> Tensor | None:
         return self._mask((len(self.queries), self.queries.longest, self.keys.longest), self.keys.lengths)
 
+    @cached_property
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """Where sequences begin among the packed queries and keys."""
+        first, second = (layout.offsets.int().to(layout.device) for layout in (self.queries, self.keys))
+        return first, second
+
+    def obstacle(self, query: Tensor, dropout: float = 0.0) -> str | None:
+        """Why torch's kernels of packed sequences cannot attend, or None; query (N, A, D)."""
+        return packed_attention.obstacle(
+            query,
+            self.queries,
+            self.keys,
+            causal=self.sight.causal,
+            window=self.sight.window,
+            slopes=self.sight.slopes is not None,
+            dropout=dropout,
+        )
+
     def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
         """Contexts (N, A, D) of the packed queries (N, A, D), of packed keys and values (M, K, D)."""
         options = {"causal": self.by_order, "dropout": dropout}
@@ -163,6 +183,11 @@ class Groups:
             query = query.unflatten(0, (len(self.queries), -1))
             key, value = (part.unflatten(0, (len(self.keys), -1)) for part in (key, value))
             return attend(query, key, value, self._whole_mask, **options).flatten(0, 1)
+        if self.obstacle(query, dropout) is None:
+            sight = {"causal": self.sight.causal, "window": self.sight.window}
+            longest = self.queries.longest, self.keys.longest
+            function = partial(packed_attention.attend, bounds=self._bounds, longest=longest, **sight)
+            return packed_attention.repeatable(function, query, key, value)
         groups, query_places, key_places, back = self._plan
         counts = [group.shape[0] * group.shape[1] for group in groups]
         others = [group.shape[0] * group.shape[2] for group in groups]
