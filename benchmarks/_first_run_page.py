@@ -93,6 +93,7 @@ def page(rows: Sequence[Row], part: str) -> str:
         f"python benchmarks/first_run.py --page --part {part}",
         "```",
         *_unmeasured(newest),
+        *_repeated(newest),
         "",
         *_head("needed", "found", ""),
         *_needs(figures, p_values, good, estimates, newest, part),
@@ -139,6 +140,12 @@ def _unmeasured(newest: Mapping[str, Row]) -> list[str]:
     """The sets that are still to be measured."""
     names = [chosen.name for chosen in SETS if chosen.listed and chosen.name not in newest]
     return ["", *_wrapped(f"Not measured yet: {', '.join(names)}.")] if names else []
+
+
+def _repeated(newest: Mapping[str, Row]) -> list[str]:
+    """The sets whose row took the place of an earlier one, as the row says, and why."""
+    again = [f"Looked at twice: {name}; {row['again']}." for name, row in newest.items() if "again" in row]
+    return [line for text in again for line in ["", *_wrapped(text)]]
 
 
 def _part_of(part: str) -> str:

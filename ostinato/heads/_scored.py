@@ -26,11 +26,13 @@ class OpinionPool(nn.Module):
     """The weights of several distributions of the same labels in their logarithmic opinion pool.
 
     They are fitted on held-out targets, since on those that the distributions were fitted on the one that memorized
-    them would get all the weight. A prior holds them near equal shares where targets are few:
+    them would get all the weight. What was counted comes last, and first has a weight alone. A prior then holds the
+    weights near that where targets are few, so that what is learnt changes answers as far as targets speak for it:
 
-        w = argmin  - sum_i log p(y_i) + PRIOR / 2 sum_k (w[k] - 1 / K)^2,     w >= 0
+        v = argmin  - sum_i log p(y_i) + PRIOR / 2 (v - 1)^2,              p ~ p_K^v,                 v >= 0
+        w = argmin  - sum_i log p(y_i) + PRIOR / 2 |w - (0, ..., 0, v)|^2,  p ~ p_1^w[1] .. p_K^w[K],  w >= 0
 
-    A single distribution gets a weight too: the inverse of a temperature, which calibrates it.
+    A single distribution gets v: the inverse of a temperature, which calibrates it.
 
     Args:
         number: K, of distributions.
@@ -53,19 +55,24 @@ class OpinionPool(nn.Module):
         """
         from scipy.optimize import minimize
 
+        def fitted(center: np.ndarray, free: np.ndarray) -> np.ndarray:
+            def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+                weights = torch.from_numpy(vector).clone().requires_grad_()
+                value = self.PRIOR / 2 * (weights - torch.from_numpy(center)).square().sum()
+                value = value - log_probability(weights).cpu().double()
+                # The gradient of the weights alone: those of the distributions are for training.
+                return value.item(), torch.autograd.grad(value, weights)[0].numpy()
+
+            bounds = [(0, None if varied else 0) for varied in free]
+            return minimize(objective, center, jac=True, method="L-BFGS-B", bounds=bounds).x
+
         number = len(self.weights)
-
-        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            weights = torch.from_numpy(vector).clone().requires_grad_()
-            value = self.PRIOR / 2 * (weights - 1 / number).square().sum()
-            value = value - log_probability(weights).cpu().double()
-            # The gradient of the weights alone: those of the distributions are for training.
-            return value.item(), torch.autograd.grad(value, weights)[0].numpy()
-
         with torch.enable_grad():
-            start = np.full(number, 1 / number)
-            fit = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * number)
-        self.weights.copy_(torch.from_numpy(fit.x))
+            counted = np.eye(number)[-1]
+            weights = fitted(counted, counted)
+            if number > 1:
+                weights = fitted(weights, np.ones(number))
+        self.weights.copy_(torch.from_numpy(weights))
 
 
 class _Held(NamedTuple):
