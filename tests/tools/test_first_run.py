@@ -207,7 +207,9 @@ def test_the_page_counts_what_is_really_worse_after_holms_correction(tool, sets,
     assert "Not measured yet" not in made
     assert "\nNot measured yet: three, four, five.\n" in pages.page(rows[:2], "test")
     again = [*rows, {**rows[0], "again": "the clock stood still"}]
-    assert "Looked at twice" not in made and "\nLooked at twice: one; the clock stood still.\n" in pages.page(again, "test")
+    assert "Looked at twice" not in made and "\nLooked at twice: one; the clock stood still.\n" in pages.page(
+        again, "test"
+    )
     assert "- four: no such file" in made and "| 0.5 | 4.0 |" in made
 
 
