@@ -3,11 +3,11 @@
     python benchmarks/gpu.py                everything, about 90 seconds on an H100
     python benchmarks/gpu.py --quick        small shapes, to see that it runs; on a CPU too
 
-Each line is a whole training step: forward, backward and update; for recurrent layers forward and backward, the
 Each line is a whole training step: forward, backward and update; of recurrent layers forward and backward, the
-equal weights and inputs, and one that computes something else ends the run. They take turns; a figure is the median of
-the rounds in milliseconds, with the least and the most; the ratio is theirs / ours. Layouts, packing and unpacking are
-inside.
+gradients of the input and of all weights. Lengths are all T (full) or uniform in [T/5, T], from a seed. Contestants have
+equal inputs and, but for the tagger's, equal weights; one that computes something else ends the run. They take turns; a
+figure is the median of the rounds in milliseconds, with the least and the most; the ratio is theirs / ours. Layouts,
+packing and unpacking are inside.
 
 - recurrent: `ostinato.nn` on packed steps, torch.nn's module padded (which computes padding too) and packed, float32;
 - attention: four layers 256 wide on packed steps, and the same layers on padded ones around

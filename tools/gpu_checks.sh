@@ -8,7 +8,7 @@ logs=${GPU_CHECKS:-runs/gpu}
 mkdir -p "$logs"
 export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
 "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available() and "torch sees no GPU here")' || exit 1
-(cd "$home" && "$python" -m pytest -m gpu -n "${GPU_WORKERS:-6}" --dist worksteal --tb=short tests/test_gpu.py) 2>&1 | tee "$logs/tests.log"
+(cd "$home" && "$python" -m pytest -m gpu -W default -p no:benchmark -n "${GPU_WORKERS:-6}" --dist worksteal --tb=short tests/test_gpu.py) 2>&1 | tee "$logs/tests.log"
 tests=$?
 "$python" "$home/benchmarks/gpu.py" ${GPU_BENCHMARK:-} | tee "$logs/benchmark.jsonl"
 benchmark=$?
