@@ -4,7 +4,7 @@
     python benchmarks/gpu.py --quick        small shapes, to see that it runs; on a CPU too
 
 Each line is a whole training step: forward, backward and update; of recurrent layers forward and backward, the
-gradients of the input and of all weights. Lengths are all T (full) or uniform in [T/5, T], from a seed. Contestants have
+gradients of the input and of all weights. Lengths are all T (full) or uniform in [T/5, T], by seed. Contestants have
 equal inputs and, but for the tagger's, equal weights; one that computes something else ends the run. They take turns; a
 figure is the median of the rounds in milliseconds, with the least and the most; the ratio is theirs / ours. Layouts,
 packing and unpacking are inside.
