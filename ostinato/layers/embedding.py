@@ -178,8 +178,14 @@ class Embedding(nn.Module):
         return steps.with_values(shown(self, self._embedded(steps.values), steps.layout, is_input=True))
 
     def blank(self) -> Tensor:
-        """(E,) a step that tells nothing: the embedding of zeros for numbers, else the zero vector."""
-        return self.one.new_zeros(self.size) if self.numbered else self.learnt.bias
+        """(E,) a step that tells nothing: the embedding of zeros for numbers, else the mean of all symbols, with zeros
+        for their characters."""
+        if not self.numbered:
+            return self.learnt.bias
+        if self.learnt is None:
+            return self.one.new_full((self.size,), 1 / self.num_symbols)
+        mean = self.learnt.weight.mean(0)
+        return functional.pad(mean, (0, self.size - len(mean)))
 
     def _embedded(self, values: Tensor) -> Tensor:
         if not self.numbered:

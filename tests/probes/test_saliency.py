@@ -11,30 +11,38 @@ from ostinato import api
 from ostinato.errors import ConfigError
 from ostinato.kernels.watch import watched
 from ostinato.probes.kinds._losses import losses_of
-from ostinato.probes.kinds.saliency import Answered, Attribution, Saliency, SaliencyFinding, _Inputs
+from ostinato.probes.kinds.saliency import Answered, Attribution, Panel, Saliency, SaliencyFinding, _Inputs
 from ostinato.testing import laws
 from ostinato.testing.probes import TEXTS, subject_of
 
-TRANSFORMER = {"type": "transformer", "hidden_size": 8, "heads": 2, "layers": 1, "feed_forward_size": 8}
+SMALL = {"type": "transformer", "hidden_size": 8, "heads": 2, "layers": 1, "feed_forward_size": 8}
+ENCODERS = {
+    **{cell: {"cell": cell, "hidden_size": 6, "embedding_size": 4} for cell in ("rnn", "lstm", "gru")},
+    "transformer": SMALL,
+    "transformer of 2017": {**SMALL, "block": "vaswani2017"},
+    "convolutional": {"type": "convolutional", "hidden_size": 6, "layers": 1},
+}
 
 
-@pytest.mark.parametrize("encoder", [{"cell": "lstm", "hidden_size": 6, "embedding_size": 4}, TRANSFORMER])
-def test_attributions_add_up_to_the_difference_of_the_outputs(encoder):
-    model = subject_of(encoder)
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
+@pytest.mark.parametrize("labels", [False, True], ids=["each step", "a label"])
+def test_attributions_add_up_to_the_difference_of_the_outputs(encoder, labels):
+    """Of a Transformer with RMSNorm 256 points of the whole path missed it by 0.2 to 1.2 nats."""
+    texts = TEXTS[:2]
+    model = subject_of(encoder, texts, labels=labels)
     with torch.no_grad():
         for weight in model.graph.parameters():
-            weight.mul_(2)
+            weight.add_(torch.randn_like(weight) / 2)
     finding = Saliency().look(model)
-    scored = model.graph.heads["follows"].score(
-        model.graph.read("follows", model.batch.inputs), model.batch.targets["follows"]
-    )
-    assert len(finding.examples) == len(TEXTS)
-    for example, own in zip(finding.examples, scored.log_probability.tolist()):
+    read = model.graph.read("follows", model.batch.inputs)
+    losses, layout = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
+    assert len(finding.examples) == len(texts)
+    for example, own in zip(finding.examples, (-(losses if layout is None else layout.sums(losses))).tolist()):
         (part,) = example.inputs
-        assert example.log_probability == pytest.approx(own, abs=1e-5)
-        assert abs(sum(part.gradients) - (own - example.without)) == pytest.approx(example.error, abs=1e-5)
-        assert example.error <= 1e-3 * max(1, abs(own - example.without))
-    assert [part.symbols for part in finding.examples[0].inputs] == [["begin", *"abcde"]]
+        assert example.log_probability == pytest.approx(own, abs=1e-4)
+        assert abs(sum(part.gradients) - (example.log_probability - example.without)) <= 1e-3
+        assert example.error <= 1e-3
+    assert [part.symbols for part in finding.examples[0].inputs] == [["begin"] * (not labels) + [*"abcde"]]
 
 
 def test_a_tolerance_that_is_missed_takes_more_points_and_occlusion_is_by_hand():
@@ -42,14 +50,14 @@ def test_a_tolerance_that_is_missed_takes_more_points_and_occlusion_is_by_hand()
     with torch.no_grad():
         for weight in model.graph.parameters():
             weight.mul_(4)
-    coarse, fine = Saliency(points=1, tolerance=0.9).look(model), Saliency(points=1, tolerance=1e-4).look(model)
-    assert coarse.points < fine.points
+    coarse, fine = Saliency(points=1, tolerance=0.9).look(model), Saliency(points=1, tolerance=1e-3).look(model)
+    assert max(example.points for example in coarse.examples) < max(example.points for example in fine.examples)
     (part,) = fine.examples[0].inputs
 
     def without(step):
         def changed(by, values, layout):
             kept = values.clone()
-            kept[step] = 0
+            kept[step] = by.learnt.weight.mean(0)
             return kept
 
         with watched(changed), torch.no_grad():
@@ -73,7 +81,7 @@ def test_gradients_are_those_of_captum():
         return torch.stack([inputs.log_probability(model.batch, lambda *_, row=row: row)[0] for row in embedded])
 
     theirs = captum.IntegratedGradients(score).attribute(seen[0][None], n_steps=32, method="gausslegendre")
-    ours = inputs.gradients(model.batch, 32)["text"].values.float()
+    ours = inputs.halves(0, [Panel(0.0, 2.0, 0.0, 0.0)], 32)[0].parts["text"].float()
     assert torch.allclose(theirs[0].sum(1), ours, atol=1e-4)
 
 
@@ -118,6 +126,6 @@ def test_its_laws_hold_and_what_reads_no_steps_is_refused():
 
 def test_attributions_that_do_not_add_up_are_named():
     part = Attribution("y", "s", ["a", "b"], [60.0, -58.0], [0.1, 0.2], None)
-    exact, wrong = (SaliencyFinding([Answered("np", -1.0, -3.0, error, [part])], 256) for error in (0.002, 0.19))
+    exact, wrong = (SaliencyFinding([Answered("np", -1.0, -3.0, error, [part], 9, 1e-3)]) for error in (1e-3, 0.19))
     assert not exact.misses and "not to be trusted" not in exact.title
     assert wrong.title.endswith("; not to be trusted: their sum misses the difference of log p by 0.19")
