@@ -75,12 +75,14 @@ def test_gradients_are_those_of_captum():
     model = subject_of({"cell": "gru", "hidden_size": 6, "embedding_size": 4}, ["abca"])
     inputs = _Inputs(model, "follows")
     seen = []
-    inputs.log_probability(model.batch, lambda name, embedded, blank, layout: seen.append(embedded) or embedded)
+    inputs.log_probability(model.batch, lambda _, embedded, blank, __: seen.extend((embedded, blank)) or embedded)
 
     def score(embedded):
         return torch.stack([inputs.log_probability(model.batch, lambda *_, row=row: row)[0] for row in embedded])
 
-    theirs = captum.IntegratedGradients(score).attribute(seen[0][None], n_steps=32, method="gausslegendre")
+    theirs = captum.IntegratedGradients(score).attribute(
+        seen[0][None], seen[1][None], n_steps=32, method="gausslegendre"
+    )
     ours = inputs.halves(0, [Panel(0.0, 2.0, 0.0, 0.0)], 32)[0].parts["text"].float()
     assert torch.allclose(theirs[0].sum(1), ours, atol=1e-4)
 

@@ -148,8 +148,8 @@ class SaliencyFinding(Finding):
         worst = max(example.error for example in self.examples)
         points = max(example.points for example in self.examples)
         notes = (
-            f"Integrated gradients in nats, at most {points:,} points an example; their sum misses the difference of log p by at most "
-            f"{worst:.2g}. Agreement: rank correlation with occlusion."
+            f"Integrated gradients in nats, at most {points:,} points an example; their sum misses the "
+            f"difference of log p by at most {worst:.2g}. Agreement: rank correlation with occlusion."
         )
         return [self.title, "", *table(rows), "", notes]
 
