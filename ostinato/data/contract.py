@@ -117,7 +117,7 @@ class Source(ABC):
 
     columns: tuple[str, ...]
     """All that it offers."""
-    note: str | None = None
+    notes: tuple[str, ...] = ()
     """What was done with it that the user did not ask for."""
     advice: ClassVar[str] = ""
     """What to do where it lacks a column."""
@@ -157,7 +157,7 @@ class FileSource(Source):
     def __init__(self, path: Path, shown: str, where: str, dialect: Dialect):
         self.path, self.name, self.title, self.dialect = path, shown, f"{where}: {shown}", dialect
         if self.is_text and not dialect.encoding:
-            self.note = encoding_of(path, self.title).note
+            self.notes = encoding_of(path, self.title).notes
 
     def numbered(self, size: int) -> Iterator[tuple[int, str]]:
         """Its lines with their numbers."""
@@ -183,8 +183,8 @@ class ParallelFiles(Source):
         self.files, self.where, self.columns, self.dialect = files, where, tuple(files), dialect
         self.name = " + ".join(shown for _, shown in files.values())
         if not dialect.encoding:
-            notes = (encoding_of(path, self.title(column)).note for column, (path, _) in files.items())
-            self.note = "; ".join(filter(None, notes)) or None
+            titled = ((path, self.title(column)) for column, (path, _) in files.items())
+            self.notes = tuple(note for path, title in titled for note in encoding_of(path, title).notes)
 
     def title(self, column: str) -> str:
         return f"{self.where}: {self.files[column][1]}"

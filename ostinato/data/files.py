@@ -134,7 +134,7 @@ class Delimited(FileSource):
             if "," not in bare and (delimiter := next((sign for sign in DELIMITERS if sign in bare), None)):
                 self.separator, self.form = delimiter, (*self.form, delimiter)
                 divided = f"{self.title}: its fields are divided by {delimiter!r}, as its header shows"
-                self.note = "; ".join(filter(None, (self.note, f"{divided}; data.delimiter names another")))
+                self.notes = (*self.notes, f"{divided}; data.delimiter names another")
         data, _ = next(self._blocks(GLANCE_BYTES, self._cut))
         header = decoded(data[: self._ends(data, 1)[0] + 1], self.title, 1).rstrip("\r\n")
         try:

@@ -125,11 +125,11 @@ class Encoding(NamedTuple):
 
     Args:
         name: as Python knows it; None: UTF-8.
-        note: that it was detected, and what shows it.
+        notes: that it was detected, and what shows it.
     """
 
     name: str | None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def encoding_of(path: Path, title: str) -> Encoding:
@@ -144,7 +144,7 @@ def _detected(path: Path, title: str, size: int, changed: int) -> Encoding:
     with _open(path, title) as file:
         data = _read(file, GLANCE_BYTES, title, 1)
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return Encoding("utf-16", f"{title} is read as UTF-16, by its first two bytes; data.encoding names another")
+        return Encoding("utf-16", (f"{title} is read as UTF-16, by its first two bytes; data.encoding names another",))
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
@@ -154,11 +154,11 @@ def _detected(path: Path, title: str, size: int, changed: int) -> Encoding:
         if other is None and foreign <= FEW_LETTERS * ascii_letters:
             word = re.search(rb"[A-Za-z]*[\x80-\xff]+[A-Za-z]*", data)
             example = "" if word is None else word[0][:40].decode("cp1252")
-            return Encoding(
-                "cp1252",
+            note = (
                 f"{title} is no UTF-8 and is read as cp1252 (Western Europe), which makes {example!r} of its first such"
-                " word; data.encoding names another",
+                " word; data.encoding names another"
             )
+            return Encoding("cp1252", (note,))
     return Encoding(None)
 
 

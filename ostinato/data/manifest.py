@@ -49,7 +49,7 @@ class Manifest(Source):
 
     def __init__(self, table: Source, folder: Path, where: str, text_ending: str = TEXT):
         self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
-        self.note = table.note
+        self.notes = table.notes
         self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
         self.name = table.name
         for column in self.columns:

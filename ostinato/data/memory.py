@@ -103,7 +103,7 @@ class Memory(Source):
         else:
             rows = source if isinstance(source, (list, tuple)) else list(source)
             if rows is not source:
-                self.note = f"{where}: the {len(rows):,} rows of this {type(source).__name__} are kept in memory"
+                self.notes = (f"{where}: the {len(rows):,} rows of this {type(source).__name__} are kept in memory",)
             columns, self.num_rows, self._cells = self._keys(rows), len(rows), partial(_of_dicts, rows)
         self.columns = tuple(columns)
         demand_distinct(self.columns, f"{self.name} has column")

@@ -110,7 +110,7 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What was done that the user did not ask for."""
-        return [source.note for source in self._sources if source.note]
+        return [note for source in self._sources for note in source.notes]
 
     @property
     def is_text(self) -> bool:

@@ -44,7 +44,7 @@ class Sheet(FileSource):
         if not self.frame.height:
             raise DataError(f"{self.title} has no rows below its first; give a sheet with at least one row")
         if others:
-            self.note = f"{self.title}: the sheet '{sheet}' is read, and not {', '.join(others)}"
+            self.notes = (f"{self.title}: the sheet '{sheet}' is read, and not {', '.join(others)}",)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         for start in range(0, self.frame.height, BLOCK_ROWS):

@@ -40,7 +40,7 @@ from ostinato.run.transfer import Transfer, transfer_of
 from ostinato.steps import Steps
 from ostinato.training import repeatable
 from ostinato.training.checkpoints import Checkpoints, model_tensors, restore_model
-from ostinato.training.curve import Curve, line_of
+from ostinato.training.curve import Curve, EpochLines
 from ostinato.training.loop import Training
 from ostinato.training.task import Listeners, Outcome, Task
 
@@ -215,7 +215,7 @@ def begin(
             f" ({settings.training.batch_rows:,})"
         )
     task = _task(run, prepared, device, validate, warm=bool(warm) or is_model, keep_start=transfer is not None)
-    return Session(run, began, training, task, _with_lines(listeners, settings), resume, prepared.splits["valid"])
+    return Session(run, began, training, task, listeners, resume, prepared.splits["valid"])
 
 
 def untrained(recipe: Recipe, *, roots: Sequence[Path], data: Mapping[str, Any], say: Callable[[str], None]) -> Run:
@@ -334,21 +334,15 @@ def _within(
     return replace(prepared, recipe=recipe.with_chosen(chosen))
 
 
-def _with_lines(listeners: Listeners, settings: Settings) -> Listeners:
-    """Listeners whose notes get a line for each epoch too."""
+def _lines(say: Callable[[str], None], settings: Settings) -> EpochLines:
+    """Lines of the epochs, with the main metric of each output."""
     mains = {output: main_metric(column) for output, column in settings.outputs.items()}
     called = {
         f"valid.{output}.{key}": key if len(mains) == 1 else f"{output}.{key}"
         for output, key in mains.items()
         if key is not None
     }
-
-    def report(event: dict[str, Any]) -> None:
-        listeners.reports(event)
-        if event["event"] in ("part", "epoch"):
-            listeners.notes(line_of(event, settings.training.epochs, called))
-
-    return replace(listeners, reports=report)
+    return EpochLines(say, settings.training.epochs, called)
 
 
 def trained(session: Session, until: int | None = None) -> Outcome:
@@ -362,7 +356,9 @@ def trained(session: Session, until: int | None = None) -> Outcome:
     if session.began is not None and (ended := _ended_without_checkpoints(run, session.began)) is not None:
         return ended
     if _is_trained(run.graph):
-        return session.training.run(task, run.folder, listeners, resume=session.resume, until=until)
+        with _lines(listeners.notes, run.recipe.settings) as lines:
+            also = replace(listeners, reports=lambda event: (listeners.reports(event), lines.add(event)))
+            return session.training.run(task, run.folder, also, resume=session.resume, until=until)
     began = time.monotonic()
     listeners.notes("all weights were solved for: there is nothing to train")
     run.graph.eval()

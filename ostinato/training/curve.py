@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ostinato.notes import Detail
 from ostinato.registry import Settings
 from ostinato.training.task import Ended
 
@@ -16,6 +18,8 @@ EVENTS = "start", "part", "epoch"
 """What is measured in validation: the first weights, those within an epoch, and those at its end."""
 FELL, ROSE = 0.01, 0.05
 """A loss that changed by less than these shares has settled."""
+LINE_SECONDS = 2.0
+"""Between the lines of two epochs: a run of 200 epochs of a tenth of a second has no 200 lines to read."""
 LEAST_GAIN = 0.002
 """A loss that changed by less than this share of its first value is as good as before."""
 
@@ -128,3 +132,39 @@ def line_of(event: Mapping[str, Any], epochs: int, metrics: Mapping[str, str]) -
         parts += [f"{called} {event[name]:.4g}" for name, called in metrics.items() if event.get(name) is not None]
         parts += ["* best"] if event["best"] else []
     return "  ".join(parts)
+
+
+class EpochLines:
+    """Says the epochs of a run as they end: the first, then at most one each `LINE_SECONDS`, and at the end the best and
+    the last. The others are details.
+
+    Args:
+        say: receives the lines.
+        epochs: of the whole run, at most.
+        metrics: as in `line_of`.
+    """
+
+    def __init__(self, say: Callable[[str], None], epochs: int, metrics: Mapping[str, str]) -> None:
+        self.say, self.epochs, self.metrics = say, epochs, metrics
+        self.due = -math.inf
+        self.best: str | None = None
+        self.last: str | None = None
+
+    def __enter__(self) -> EpochLines:
+        return self
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Says what the loop reports, where it is an epoch or a part of one that was validated."""
+        if event["event"] not in ("part", "epoch"):
+            return
+        line, now = line_of(event, self.epochs, self.metrics), time.monotonic()
+        is_due = now >= self.due
+        self.say(line if is_due else Detail(line))
+        self.due = now + LINE_SECONDS if is_due else self.due
+        self.last = None if is_due else line
+        if event.get("best"):
+            self.best = self.last
+
+    def __exit__(self, *_: object) -> None:
+        for line in dict.fromkeys(filter(None, (self.best, self.last))):
+            self.say(line)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from ostinato.training.curve import Curve, line_of
+from ostinato.notes import Detail
+from ostinato.training import curve as curves
+from ostinato.training.curve import Curve, EpochLines, line_of
 from tests.training.toy_run import training
 
 
@@ -79,3 +81,26 @@ def test_an_epoch_is_a_line_with_a_mark_at_the_best():
     assert "best" not in line_of(event | {"best": False}, 25, shown)
     assert line_of(event | {"epoch": 2.25}, 4, shown).startswith("epoch 2.25/4  train loss")
     assert line_of({"epoch": 5, "train.loss": 0.4}, 25, shown) == "epoch  5/25  train loss 0.4000"
+
+
+@pytest.mark.parametrize(
+    ("apart", "losses", "shown"),
+    [
+        (0, [5, 4, 3, 2], [1, 2, 3, 4]),
+        (60, [5, 4, 3, 2], [1, 4]),
+        (60, [5, 4, 3, 6, 7], [1, 3, 5]),
+        (60, [5, 6, 7], [1, 3]),
+        (60, [5], [1]),
+    ],
+)
+def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_details(monkeypatch, apart, losses, shown):
+    monkeypatch.setattr(curves, "LINE_SECONDS", apart)
+    said, best = [], float("inf")
+    with EpochLines(said.append, len(losses), {}) as lines:
+        for epoch, loss in enumerate(losses, 1):
+            lines.add({"event": "update", "epoch": epoch})
+            lines.add({"event": "epoch", "epoch": epoch, "valid.loss": loss, "best": loss < best})
+            best = min(best, loss)
+    plain = [line for line in said if not isinstance(line, Detail)]
+    assert [int(line.split()[1].partition("/")[0]) for line in plain] == shown
+    assert len(set(said)) == len(losses)
