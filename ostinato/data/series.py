@@ -362,11 +362,8 @@ def _frequency(
         frequencies.append(own)
         if wrong is None:
             continue
-        if times[wrong] == times[wrong - 1]:
-            problem = f"occurs twice; keep one row for each time{_clocks(times, wrong)}{several()}"
-        elif times[wrong] < times[wrong - 1]:
-            before = shown(times[wrong - 1])
-            problem = f"comes after {before}; sort the rows by '{time}'{_clocks(times, wrong)}{several()}"
+        if times[wrong] <= times[wrong - 1]:
+            problem = f"{_disorder(times, wrong, time)}{several()}"
         else:
             problem = (
                 f"comes after {shown(times[wrong - 1])}, and one step is one {own}; add a row for each missing time, "
@@ -383,6 +380,26 @@ def _frequency(
                 f" each {common}; train them apart"
             )
     return common
+
+
+def disorder(times: Times, time: str) -> tuple[int, str] | None:
+    """The first of some times that does not come after the one before, and what is to be done; None where all do.
+
+    Args:
+        times: of one series.
+        time: their column.
+    """
+    own, wrong = _own_frequency(times)
+    return (
+        None if own is not None or wrong is None else (wrong, f"{shown(times[wrong])} {_disorder(times, wrong, time)}")
+    )
+
+
+def _disorder(times: Times, wrong: int, time: str) -> str:
+    """What is to be done where a time does not come after the one before."""
+    if times[wrong] == times[wrong - 1]:
+        return f"occurs twice; keep one row for each time{_clocks(times, wrong)}"
+    return f"comes after {shown(times[wrong - 1])}; sort the rows by '{time}'{_clocks(times, wrong)}"
 
 
 def _clocks(times: Times, wrong: int) -> str:

@@ -34,7 +34,9 @@ class TimeColumns:
 
     def __str__(self) -> str:
         within = "" if self.series is None else f" within each {self.series}"
-        return f"the time is {self.time}, one {self.frequency} from row to row{within}"
+        return (
+            f"the time is {self.time}, {'one ' * (self.frequency.count == 1)}{self.frequency} from row to row{within}"
+        )
 
 
 def time_columns_of(cells: Mapping[str, Sequence[Any]], taken: Collection[str] = ()) -> TimeColumns | None:

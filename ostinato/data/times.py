@@ -20,15 +20,21 @@ FRACTION = re.compile(r".*:\d{2}\.\d*[1-9]\d*\D*.*", re.ASCII)
 _HOURS = (
     r"(?:[ T]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.0+)?)?)?\s?(?P<half>[AaPp]\.?[Mm]\.?)?)?"
 )
+MONTHS = "january february march april may june july august september october november december".split()
+_NAME = r"(?P<name>[A-Za-z]{3,9})\.?"
 _ZONE = r"\s?(?P<zone>Z|UTC|GMT|(?P<sign>[+-])(?P<east>\d{2}):?(?P<past>\d{2})?)?"
 SHAPES = {
     "year first": r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?:(?P=sep)(?P<day>\d{1,2})|(?<!\.\d)(?<!\.\d\d))",
     "day first": r"(?P<day>\d{1,2})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<year>\d{4})",
     "month first": r"(?P<month>\d{1,2})(?P<sep>[-/])(?P<day>\d{1,2})(?P=sep)(?P<year>\d{4})",
+    "day and name": rf"(?:[A-Za-z]{{3,9}},? )?(?:(?P<day>\d{{1,2}})(?P<sep>[- ]))?{_NAME}[- ](?P<year>\d{{4}})",
+    "name and day": rf"(?:[A-Za-z]{{3,9}},? )?{_NAME} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})",
 }
 PATTERNS = {name: re.compile(shape + _HOURS + _ZONE, re.ASCII) for name, shape in SHAPES.items()}
-QUARTER, WEEK = re.compile(r"(\d{4})[- ]?Q([1-4])", re.ASCII), re.compile(r"(\d{4})-?W(\d{2})(?:-?([1-7]))?", re.ASCII)
+QUARTER = re.compile(r"(?:(?P<year>\d{4})[- ]?)?Q(?P<quarter>[1-4])(?(year)|[- /]?(?P<after>\d{4}))", re.ASCII)
+WEEK = re.compile(r"(\d{4})-?W(\d{2})(?:-?([1-7]))?", re.ASCII)
 PERIOD = re.compile(r"(\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}", re.ASCII)
+FIELDS = "%Y%m%d%H%M%S"
 UNIX_SECONDS = 946_684_800, 2_524_608_000
 """The years 2000 to 2049: whole numbers that all lie between are counted from 1970 and not from a first step."""
 
@@ -59,9 +65,15 @@ def _each(read: Callable[[str], datetime | date | None], cells: Sequence[Any]) -
 
 def _written(shape: str, cell: str) -> datetime | None:
     """A date in the order of `shape`, with hours of 12 or 24; in UTC where it names a zone."""
-    part = PATTERNS[shape].fullmatch(cell)
-    if part is None:
+    match = PATTERNS[shape].fullmatch(cell)
+    if match is None:
         return None
+    part = match.groupdict()
+    if "name" in part:
+        name = part["name"].lower()
+        part["month"] = next((number for number, month in enumerate(MONTHS, 1) if month.startswith(name)), None)
+        if part["month"] is None:
+            return None
     hour = int(part["hour"] or 0)
     if part["half"]:
         if not 1 <= hour <= 12:
@@ -75,7 +87,7 @@ def _written(shape: str, cell: str) -> datetime | None:
 
 def _quarter(cell: str) -> date | None:
     part = QUARTER.fullmatch(cell)
-    return None if part is None else date(int(part[1]), 3 * int(part[2]) - 2, 1)
+    return None if part is None else date(int(part["year"] or part["after"]), 3 * int(part["quarter"]) - 2, 1)
 
 
 def _week(cell: str) -> date | None:
@@ -96,18 +108,22 @@ def _is_whole(cell: Any) -> bool:
 
 
 def _digits(cells: Sequence[Any]) -> Times | None:
-    """Dates that are written as whole numbers: 202101, 20210131, seconds or milliseconds since 1970."""
+    """Dates that are written as whole numbers: 202101, 20210131, 2021013114 and on to seconds, or seconds or
+    milliseconds since 1970."""
     numbers = _counted(cells)
     if numbers is None or not len(numbers):
         return None
+    written = list(map(str, numbers.tolist()))
+    size = len(written[0])
+    if size in (6, 8, 10, 12, 14) and all(len(text) == size and "1900" <= text[:4] <= "2100" for text in written):
+        dates = _each(lambda cell: datetime.strptime(cell, FIELDS[: size - 2]), written)
+        if dates is not None:
+            return dates
     first, last = UNIX_SECONDS
     for size in (1, 1000):
         if (first * size <= numbers.min()) and (numbers.max() < last * size) and not (numbers % size).any():
             return (numbers // size).astype("datetime64[s]")
-    form, low, high = ("%Y%m", 190_001, 210_012) if numbers.max() < 1_000_000 else ("%Y%m%d", 19_000_101, 21_001_231)
-    if numbers.min() < low or numbers.max() > high:
-        return None
-    return _each(lambda cell: datetime.strptime(cell, form), list(map(str, numbers.tolist())))
+    return None
 
 
 FORMS: Mapping[str, Callable[[Sequence[Any]], Times | None]] = {
@@ -175,7 +191,7 @@ def why_no_time(cell: Any) -> str:
         return f"there is no date {text!r}; mend it"
     else:
         seen = f"is {str(text)[:40]!r}"
-    return f"{seen}, and a date such as 2013-01-31 14:00 or a whole number is needed"
+    return f"{seen}, and a date such as 2013-01, 2013-01-31 14:00 or 31 Jan 2013, or a whole number is needed"
 
 
 def moment(text: str) -> np.datetime64:

@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -20,14 +21,18 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}([ \u00a0\u2009\u202f]\d{3})+([.,]\d*)?", re.ASCII)
 """Groups of thousands between spaces, also those that do not break a line."""
 _GROUPED = re.compile(
-    r"\d{1,3}(?:(?:,\d{3})+(?:\.\d*)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d*|(?:'\d{3})+(?:\.\d*)?)", re.ASCII
+    r"\d{1,3}(?:(?:(?:,\d{3})+|(?:,\d{2})+,\d{3})(?:\.\d*)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d*|(?:'\d{3})+(?:\.\d*)?)",
+    re.ASCII,
 )
-"""Groups of thousands as in 1,234.5, 1.234.567, 1.234,5 and 1'234.5."""
+"""Groups of thousands as in 1,234.5, 12,34,567, 1.234.567, 1.234,5 and 1'234.5."""
 _COMMA = re.compile(r"\d*,\d+", re.ASCII)
 _UNIT = r"([%\u2030\u00b0$\u00a2-\u00a5\u20a0-\u20bf]|[^\W\d_]{1,3})"
 _UNITS = re.compile(rf"(?<=^[(-]){_UNIT}\s*|^{_UNIT}\s*|\s*{_UNIT}$")
 """What is written before or after an amount: percent, degrees, a currency's sign or letters."""
-_MINUS = str.maketrans("\u2212\u2012\u2013\ufe63\uff0d", "-----")
+_SIGNS = str.maketrans(
+    "\u2212\u2012\u2013\ufe63\uff0d\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19", "-----0123456789"
+)
+"""Other signs of minus, and digits as wide as letters of Chinese."""
 _CODE, _WITH_E = re.compile(r"0\d+|\d{16,}", re.ASCII), re.compile(r"\d+[eE]\d+", re.ASCII)
 
 
@@ -77,7 +82,7 @@ class Numerals(NamedTuple):
         Errors:
             DataError: it is no number that is written so.
         """
-        number = _written(self).fullmatch(_UNITS.sub("", text.strip().translate(_MINUS)).strip())
+        number = _written(self).fullmatch(_UNITS.sub("", text.strip().translate(_SIGNS)).strip())
         if number is None or not (number["whole"] or number["rest"]):
             if text.strip().casefold() in MISSING_WORDS:
                 return text
@@ -93,7 +98,7 @@ class Numerals(NamedTuple):
 @functools.cache
 def _written(numerals: Numerals) -> re.Pattern[str]:
     groups = numerals.thousands and (r"\s" if numerals.thousands.isspace() else re.escape(numerals.thousands))
-    whole = rf"\d{{1,3}}(?:{groups}\d{{3}})+|\d+" if groups else r"\d+"
+    whole = rf"\d{{1,3}}(?:(?:{groups}\d{{3}})+|(?:{groups}\d{{2}})+{groups}\d{{3}})|\d+" if groups else r"\d+"
     return re.compile(
         rf"(?P<open>\()?(?P<sign>[+-]?)(?P<whole>{whole})?(?:{re.escape(numerals.decimal)}(?P<rest>\d*))?"
         r"(?P<power>[eE][+-]?\d+)?(?(open)\))"
@@ -140,7 +145,7 @@ def _is_plain(cell: str) -> bool:
 def readings(text: str) -> dict[str, str]:
     """How to write a number that a person can read in this text, by what the person must decide; empty where there is
     none, and with two entries where it may be either."""
-    plain = text.strip().translate(_MINUS)
+    plain = text.strip().translate(_SIGNS)
     bare = _UNITS.sub("", plain).strip()
     negative = bare.startswith("(") and bare.endswith(")") or bare.startswith("-") or bare.endswith("-")
     digits = bare.strip("()+-").strip()
@@ -167,13 +172,20 @@ def readings(text: str) -> dict[str, str]:
 
 
 def _hint(text: str) -> str:
-    ways = [f"{way}: {number}" for way, number in readings(text).items()]
-    whole = (
-        "; do so in the whole column, set data.decimal or data.thousands, or read it as category or text"
-        if ways
-        else ""
-    )
-    return "".join(f"; {way}" for way in ways) + whole
+    ways = [f"; {way}: {number}{_settings(text, number)}" for way, number in readings(text).items()]
+    ends = ("do so in the whole column", "") if ways else ("mend it", ", leave the cell empty where it is missing")
+    return f"{''.join(ways)}; {ends[0]}{ends[1]}, or read it as category or text"
+
+
+def _settings(text: str, number: str) -> str:
+    """The settings that read a text as this number, for a message."""
+    for numerals in (Numerals(), *WRITTEN):
+        with suppress(DataError):
+            if as_number(numerals.plain(text)) == as_number(number):
+                signs = {"decimal": numerals.decimal, "thousands": numerals.thousands}
+                named = [f"data.{name}={sign!r}" for name, sign in signs.items() if sign is not None]
+                return f" (or set {' and '.join(named)})"
+    return ""
 
 
 def are_codes(cells: Sequence[Any]) -> bool:

@@ -252,7 +252,9 @@ def labels_of_steps(
             # Rows of one length prove nothing, nor do letters of a few labels of whole rows.
             if not separator and (few or len({len(source) for source, _ in both}) == 1):
                 continue
-            if few and len({len(source) for source, _ in both}) == 1:
+            # A list is no label of a whole row.
+            in_lists = all(isinstance(wanted, (list, tuple)) for _, wanted in pairs)
+            if few and not in_lists and len({len(source) for source, _ in both}) == 1:
                 continue
             if len(labels) * EACH_LABEL > sum(labels.values()):
                 continue

@@ -15,6 +15,7 @@ from typing import Any
 
 from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.read import Roots, as_columns, is_table, open_table
+from ostinato.data.series import disorder
 from ostinato.data.time_columns import TimeColumns, time_columns_of
 from ostinato.data.times import TimeReader, why_no_time
 from ostinato.errors import ConfigError, DataError, nearest
@@ -44,7 +45,7 @@ HORIZON = 10
 """Steps that are forecast where times have no season."""
 SHORT = 8
 """A horizon is chosen that a series has so many times: of 104 weeks the last 52 would leave nothing to learn from."""
-SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d")
+SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d|(?<!\d)(19|20)\d\d(?!\d)")
 LINES = "text"
 """The column of a file that names none."""
 
@@ -552,7 +553,7 @@ def _forecast(
         horizon, why = max(1, length // SHORT), f"an eighth of {length:,} steps, which leaves some to learn from"
     output = Guess(
         {"of": target, "horizon": horizon},
-        f"{horizon} steps ahead, {why}",
+        f"{horizon} step{'s' * (horizon > 1)} ahead, {why}",
         "horizon: as many as you need",
     )
     left_out |= {
@@ -574,9 +575,11 @@ def _seeming_time(look: Look, taken: Collection[str]) -> str:
         if (row := reader.add(cells)) is not None:
             return f"; {look.place(row)}, column '{name}': {why_no_time(cells[row])}"
         try:
-            reader.times()
+            place = disorder(reader.times(), name)
         except DataError as why:
             return f"; column '{name}': {why}"
+        if place is not None:
+            return f"; {look.place(place[0])}, column '{name}': {place[1]}"
     return ""
 
 

@@ -93,7 +93,9 @@ def test_an_epoch_is_a_line_with_a_mark_at_the_best():
         (60, [5], [1]),
     ],
 )
-def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_details(monkeypatch, apart, losses, shown):
+def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_details(
+    monkeypatch, apart, losses, shown
+):
     monkeypatch.setattr(curves, "LINE_SECONDS", apart)
     said, best = [], float("inf")
     with EpochLines(said.append, len(losses), {}) as lines:
