@@ -50,9 +50,32 @@ class Verbs(click.Group):
             return None
         return getattr(importlib.import_module(f"ostinato.cli.{name}_command"), name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A command of runs takes them as `--run DIR` too, as those that make runs do."""
+        name, command, words = super().resolve_command(ctx, args)
+        parameters = {word for parameter in command.params for word in parameter.opts} if command else set()
+        if "--run" not in parameters and parameters & {"run", "runs"}:
+            words = _runs_first(words)
+        return name, command, words
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, _first_line(name)) for name in VERBS])
+
+
+def _runs_first(words: list[str]) -> list[str]:
+    """Words with the folders of `--run DIR` and `--run=DIR` before all others."""
+    runs, others, left = list[str](), list[str](), iter(words)
+    for word in left:
+        if word == "--run" and (folder := next(left, None)) is not None:
+            runs.append(folder)
+        elif word.startswith("--run="):
+            runs.append(word.partition("=")[2])
+        else:
+            others.append(word)
+    return [*runs, *others]
 
 
 def _first_line(name: str) -> str:

@@ -137,9 +137,10 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
             )
         if once:
             listed = ", ".join(map(repr, once[:SHOWN]))
+            occur = "label of '{}' occurs" if len(once) == 1 else "labels of '{}' occur"
             notes.append(
-                f"{len(once):,} label{'s' * (len(once) > 1)} of '{name}' occur once ({listed}), too few to learn and to"
-                " test; give more rows of them, or join them with others"
+                f"{len(once):,} {occur.format(name)} once ({listed}), too few to learn and to test; give more rows of"
+                " them, or join them with others"
             )
         groups = [
             " and ".join(f"{label!r} ({count:,})" for label, count in group.items()) for group in similar_labels(counts)

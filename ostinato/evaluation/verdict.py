@@ -61,6 +61,9 @@ def verdict(run: Run, report: Report, curve: Curve | None) -> Verdict:
             more = f"training.max_updates={MORE_EPOCHS * training.max_updates}"
             return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}", more], unfinished=True)
         return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
+    if curve.is_one_epoch():
+        lines.append("one epoch shows neither over- nor underfitting: more of them would tell")
+        return Verdict(lines, [f"training.epochs={MORE_EPOCHS * training.epochs}"], resume=True, unfinished=True)
     lines.append("the validation loss had settled: neither over- nor underfitting")
     if better:
         return Verdict(lines)
@@ -85,14 +88,19 @@ class _Result:
         what = "members" if run.bundle.members else "epoch"
         chosen = f", which also chose the {what}" if report.split == "valid" else ""
         value = f"{measured.value:.4g} [{measured.low:.4g}, {measured.high:.4g}]"
-        lines = [f"{lead}{metric} {value} on {report.examples:,} examples of {report.split}{chosen}"]
+        counted = f"{report.examples:,} example{'s' * (report.examples != 1)}"
+        lines = [f"{lead}{metric} {value} on {counted} of {report.split}{chosen}"]
         kind = component("metrics", settings_of(run.outputs[output])[metric].type)
         perfect = measured.value == (kind.greatest if kind.higher_is_better else kind.least)
         compared = report.compared.get(output, {})
         if not compared:
             return _Result(lines, True, perfect)
         name, difference = _best(run.outputs[output], metric, compared)
-        return _Result([*lines, f"{lead}{_beside(name, difference)}"], difference.better == "second", perfect)
+        return _Result(
+            [*lines, f"{lead}{_beside(name, difference, kind.higher_is_better)}"],
+            difference.better == "second",
+            perfect,
+        )
 
 
 def _best(output: Settings, metric: str, compared: Mapping[str, Compared]) -> tuple[str, Compared]:
@@ -106,16 +114,17 @@ def _value_of(item: tuple[str, Compared]) -> float:
     return item[1].first
 
 
-def _beside(name: str, compared: Compared) -> str:
+def _beside(name: str, compared: Compared, higher: bool) -> str:
     """Whether a model is really better than a baseline."""
-    if compared.first == compared.second:
+    if f"{compared.first:.4g}" == f"{compared.second:.4g}":
         return f"as good as the baseline, {name} ({compared.first:.4g})"
     number = f"{compared.difference:+.4g} [{compared.low:.4g}, {compared.high:.4g}], paired, 95 %"
     if compared.better == "second":
         return f"better than the baseline, {name} ({compared.first:.4g}): {number}"
     if compared.better == "first":
         return f"worse than the baseline, {name} ({compared.first:.4g}): {number}"
-    return f"not better than the baseline, {name} ({compared.first:.4g}): {number}, may be chance"
+    ahead = "ahead of" if (compared.difference > 0) == higher else "not better than"
+    return f"{ahead} the baseline, {name} ({compared.first:.4g}): {number}, may be chance"
 
 
 def _overfitting(curve: Curve) -> str:

@@ -86,6 +86,10 @@ class Curve:
         """The epochs that were validated, with a loss that is finite."""
         return [event for event in self.epochs if event.get("valid.loss") is not None]
 
+    def is_one_epoch(self) -> bool:
+        """Whether training was validated once, which shows no course."""
+        return len(self.validated()) == 1 and self.validated()[0]["epoch"] > 0
+
     def overfitted(self) -> bool:
         """Whether the validation loss rose after its least while the training loss fell."""
         known = self.validated()
@@ -135,8 +139,9 @@ def line_of(event: Mapping[str, Any], epochs: int, metrics: Mapping[str, str]) -
 
 
 class EpochLines:
-    """Says the epochs of a run as they end: the first, then at most one each `LINE_SECONDS`, and at the end the best and
-    the last. The others are details.
+    """Says the epochs of a run as they end: the first, one each `LINE_SECONDS`, at the end the best and the last.
+
+    The others are details, said when the next epoch ends.
 
     Args:
         say: receives the lines.
@@ -157,11 +162,13 @@ class EpochLines:
         """Says what the loop reports, where it is an epoch or a part of one that was validated."""
         if event["event"] not in ("part", "epoch"):
             return
+        if self.last is not None:
+            self.say(Detail(self.last))
         line, now = line_of(event, self.epochs, self.metrics), time.monotonic()
-        is_due = now >= self.due
-        self.say(line if is_due else Detail(line))
-        self.due = now + LINE_SECONDS if is_due else self.due
-        self.last = None if is_due else line
+        self.last = None if (is_due := now >= self.due) else line
+        if is_due:
+            self.say(line)
+            self.due = now + LINE_SECONDS
         if event.get("best"):
             self.best = self.last
 

@@ -263,6 +263,19 @@ def test_an_unknown_command_and_option_exit_2_without_traceback(refused):
     refused("data", "fetch", "no-such-set", says=["no-such-set"])
 
 
+def test_run_is_the_run_folder_in_every_command_of_runs(trained, cli):
+    from ostinato.cli.main import _runs_first
+
+    plain = cli("predict", trained, "zwei drei").out
+    assert (
+        cli("predict", "zwei drei", "--run", trained).out
+        == cli("predict", f"--run={trained}", "zwei drei").out
+        == plain
+    )
+    assert cli("evaluate", "--run", trained, "--json").json == cli("evaluate", trained, "--json").json
+    assert _runs_first(["--run", "a", "--run=b", "--json"]) == ["a", "b", "--json"] and _runs_first(["--run"]) == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -5,6 +5,9 @@ import shlex
 
 import pytest
 
+from ostinato.evaluation.intervals import Compared
+from ostinato.evaluation.verdict import _beside
+
 
 @pytest.fixture
 def table(here):
@@ -37,9 +40,10 @@ def following(said):
 
 def test_each_epoch_is_a_line_with_both_losses_and_the_metric(here, cli, table):
     table("rule", 200, by_rule)
-    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
+    said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run", "--verbose")
     assert said.code == 0, said.err
-    lines = [line for line in said.err.splitlines() if line.startswith("epoch ") and "valid loss" in line]
+    lines = dict.fromkeys(line for line in said.err.splitlines() if line.startswith("epoch ") and "valid loss" in line)
+    lines = list(lines)
     assert len(lines) == 3 and all("train loss" in line and "accuracy" in line for line in lines)
     assert lines[0].endswith("* best")
 
@@ -54,6 +58,31 @@ def test_a_run_that_is_still_learning_gets_more_epochs_and_the_command_works(her
     assert again.code == 0 and "trained 4 epochs" in again.err
 
 
+def test_one_epoch_shows_no_course_and_gets_more_of_them(here, cli, table):
+    table("chance", 60, by_chance)
+    said = cli("train", "chance.csv", *COLUMNS, *SMALL, "--set", "training.epochs=1", "--run", "run")
+    assert "one epoch shows neither over- nor underfitting" in said.out and "settled" not in said.out
+    command = following(said)
+    assert "training.epochs=2" in command and "--resume" in command
+    assert cli(*shlex.split(command)[1:]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "better", "higher", "says"),
+    [
+        (0.5, 0.5, None, True, "as good as the baseline, naive (0.5)"),
+        (0.3458, 0.34580001, "first", False, "as good as"),
+        (1.5, 1.0, None, False, "ahead of the baseline, naive (1.5): -0.5 [-1, 1], paired, 95 %, may be chance"),
+        (1.5, 1.0, None, True, "not better than the baseline"),
+        (1.5, 1.0, "second", False, "better than the baseline"),
+        (1.5, 1.0, "first", True, "worse than the baseline"),
+    ],
+)
+def test_a_difference_is_put_in_words_that_its_sign_and_interval_bear_out(first, second, better, higher, says):
+    compared = Compared(first, second, second - first, -1, 1, 0.5, better is not None, better, "bootstrap")
+    assert _beside("naive", compared, higher).startswith(says)
+
+
 def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
     table("rule", 200, by_rule)
     said = cli("train", "rule.csv", *COLUMNS, *SMALL, "--set", "training.epochs=3", "--run", "run")
@@ -61,13 +90,13 @@ def test_where_nothing_is_left_to_improve_nothing_is_advised(here, cli, table):
     assert following(said).startswith("ostinato predict run ")
 
 
-def test_a_run_that_learns_by_heart_gets_more_dropout_and_is_not_better_than_the_baseline(here, cli, table):
+def test_a_run_that_learns_by_heart_gets_more_dropout_and_may_be_as_good_as_the_baseline(here, cli, table):
     table("chance", 120, by_chance)
     fast = ("--set", "training.optimizer.learning_rate=0.02", "--set", "training.epochs=40")
     said = cli("train", "chance.csv", *COLUMNS, *SMALL, *fast, "--set", "training.patience=6", "--run", "run")
     assert "stopped early: no better for 6 epochs (best: epoch" in said.err
     assert "overfitting after epoch" in said.out
-    assert "not better than the baseline" in said.out and "may be chance" in said.out
+    assert "ahead of the baseline, majority class (75): +8.333" in said.out and "may be chance" in said.out
     command = following(said)
     assert "--run run-2" in command and "inputs.text.encoder.dropout=0.5" in command
     assert cli(*shlex.split(command)[1:]).code == 0

@@ -31,7 +31,7 @@ def test_labels_ids_scripts_and_repeated_rows_are_told(table):
     for part in (
         "1 of 101 rows occur before",
         "'level' is 'Low' in 88% of the rows",
-        "1 label of 'level' occur once ('once')",
+        "1 label of 'level' occurs once ('once')",
         "labels of 'level' are written almost alike: 'Low' (89) and 'low' (2)",
         "'id' has a value of its own in nearly every row",
     ):

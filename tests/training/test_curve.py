@@ -105,4 +105,6 @@ def test_of_short_epochs_the_first_the_best_and_the_last_are_shown_and_all_are_d
             best = min(best, loss)
     plain = [line for line in said if not isinstance(line, Detail)]
     assert [int(line.split()[1].partition("/")[0]) for line in plain] == shown
-    assert len(set(said)) == len(losses)
+    assert len(set(said)) == len(losses) and [line for line in said if isinstance(line, Detail)] == [
+        line for line in dict.fromkeys(said) if line not in plain[:1] + plain[-1:]
+    ] * (apart > 0)
