@@ -173,9 +173,15 @@ class Model:
         if valid is not None and row_sources.are_labels(valid):
             name, output = next(iter(self.recipe.settings.outputs.items()))
             column = recipe_columns.column_of(f"outputs.{name}", output)
+            first = next(iter(self.recipe.settings.inputs))
+            joined = (
+                f"frame.assign(**{{'{column}': y}})"
+                if hasattr(train, "assign")
+                else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
+            )
             raise ConfigError(
                 "fit: the second argument is validation rows, and these are labels; put them into the table of the "
-                f"first, as its column '{column}': fit(frame.assign(**{{'{column}': y}}))"
+                f"first, as its column '{column}': fit({joined})"
             )
         if train is None and getattr(named, own["train"]) is None:
             raise ConfigError(f"fit: there are no rows to train on; give fit(train) a path, {row_sources.IN_MEMORY}")

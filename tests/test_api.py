@@ -3,6 +3,7 @@
 import gc
 import pickle
 import random
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -211,6 +212,13 @@ def test_labels_as_a_second_argument_are_told_their_place_which_is_read(cache, k
     with pytest.raises(ConfigError, match=r"its column 'label': fit\(frame.assign\(\*\*\{'label': y\}\)\)"):
         classifier.fit(frame, labels)
     assert classifier.fit(frame.assign(label=labels), device="cpu").run is not None
+    asked = frame.text[:3]
+    assert list(classifier.predict(asked)["label_predicted"]) == classifier.predict(list(asked))
+    with pytest.raises(ConfigError) as error:
+        classifier.fit(frame.text, labels)
+    advised = re.search(r"fit\((.*)\)$", str(error.value))[1]
+    rows = eval(advised, {"X": frame.text, "Y": labels})
+    assert rows[0] == {"text": "a b", "label": "x"} and len(rows) == 20
 
 
 def test_an_interrupted_model_is_used_and_continued_to_the_same_bits(cache, capsys):

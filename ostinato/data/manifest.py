@@ -41,15 +41,16 @@ class Manifest(Source):
         folder: its path.
         where: the path in the recipe that named it.
         text_ending: of further files that are texts.
+        encoding: of all texts; None: of each what is detected.
 
     Errors:
         DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form,
             or damaged.
     """
 
-    def __init__(self, table: Source, folder: Path, where: str, text_ending: str = TEXT):
+    def __init__(self, table: Source, folder: Path, where: str, text_ending: str = TEXT, encoding: str | None = None):
         self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
-        self.notes = table.notes
+        self.encoding, self.notes = encoding, table.notes
         self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
         self.name = table.name
         for column in self.columns:
@@ -80,7 +81,7 @@ class Manifest(Source):
             for row in range(len(block)) if files else ():
                 for column in files:
                     file = self._file(block, row, column)
-                    read[column].append(file and _content(*file, self.text_ending))
+                    read[column].append(file and _content(*file, self.text_ending, self.encoding))
                     size += file[0].stat().st_size if file else 0
                 # Many rows of a manifest fit into a block, and not all of their files.
                 if size >= BLOCK_BYTES or row == len(block) - 1:
@@ -125,7 +126,8 @@ class Manifest(Source):
                 for column in files:
                     file = self._file(block, row, column)
                     content.update(file_digest(file[0]).encode() if file else b"-")
-        return json.dumps(["manifest", self.table.digest(tuple(own.values())), files, content.hexdigest()])
+        named = [] if self.encoding is None else [self.encoding]
+        return json.dumps(["manifest", self.table.digest(tuple(own.values())), files, content.hexdigest(), *named])
 
 
 @functools.cache
@@ -143,13 +145,13 @@ def _kind(path: Path, text_ending: str) -> str:
     return unpacked if unpacked in UNPACKED else Path(name).suffix
 
 
-def _content(path: Path, title: str, text_ending: str) -> Any:
+def _content(path: Path, title: str, text_ending: str, encoding: str | None) -> Any:
     kind = _kind(path, text_ending)
     if kind == ARRAY:
         return _array(path, title)
     if kind not in UNPACKED:
         return path.read_bytes()
-    blocks = text_blocks(path, title, size=BLOCK_BYTES) if path.stat().st_size else ()
+    blocks = text_blocks(path, title, size=BLOCK_BYTES, encoding=encoding) if path.stat().st_size else ()
     text = "\n".join(line for lines, _ in blocks for line in lines)
     if kind == TEXT:
         return text

@@ -21,7 +21,7 @@ import numpy as np
 from ostinato.data.columns import Conll, Fasta, TimeSeries
 from ostinato.data.contract import PLAIN, Block, Dialect, FileSource, Rows, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
-from ostinato.data.lines import GLANCE_BYTES
+from ostinato.data.lines import GLANCE_BYTES, encoding_of
 from ostinato.data.manifest import MARK, Manifest, endings
 from ostinato.data.manifest import TEXT as TEXT_ENDING
 from ostinato.data.memory import Memory, is_frame
@@ -85,6 +85,8 @@ PAIR = re.compile(r"([^:]+?)\s*:\s*(.+?)\s*(?:,\s*(?=[^:,]+:\s)|$)")
 """Each of the columns within these braces, with its file: `de: train.de, en: train.en`."""
 TEXT, LABEL = "text", "label"
 """The columns of a folder of texts."""
+FIRST_TEXTS = 100
+"""Of a folder, whose encoding is looked at."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -340,8 +342,12 @@ class _Opener(NamedTuple):
         if folder is not None and folder.is_dir():
             if not any(path.name.startswith("manifest.") for path in folder.iterdir()):
                 rows, ending = _texts(Path(name), folder, where, *_names(self.columns))
-                return Manifest(Memory(rows, where), folder, where, ending)
-            return Manifest(self.file(_manifest(Path(name), folder, where)), folder, where)
+                texts = Manifest(Memory(rows, where), folder, where, ending, self.dialect.encoding)
+                if self.dialect.encoding is None and ending == TEXT_ENDING:
+                    texts.notes = _recoded(folder, [row[f"{texts.columns[0]}{MARK}"] for row in rows[:FIRST_TEXTS]])
+                return texts
+            table = self.file(_manifest(Path(name), folder, where))
+            return Manifest(table, folder, where, encoding=self.dialect.encoding)
         path, shown, kind = self.found(name), str(name), _kind(Path(name))
         if kind in TABLES:
             return TABLES[kind](path, shown, where, self.dialect)
@@ -401,6 +407,12 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
         is_text = kinds[0] not in endings() or b"\0" not in file.read(GLANCE_BYTES)
     rows = [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)]
     return rows, kinds[0] if is_text else TEXT_ENDING
+
+
+def _recoded(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """A note on the first of some texts that is not in UTF-8."""
+    notes = (encoding_of(folder / name, f"{folder.name}/{name}").notes for name in names)
+    return next(filter(None, notes), ())
 
 
 def as_columns(source: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -214,7 +215,7 @@ def gain(naive: Tensor, other: Tensor) -> tuple[float, bool]:
     by CLEAR standard errors of the mean over BLOCKS blocks of consecutive windows."""
     share = 1 - other.mean().item() / max(naive.mean().item(), 1e-300)
     blocks = torch.stack([part.mean() for part in (naive - other).tensor_split(min(BLOCKS, len(naive)))])
-    error = blocks.std().item() / len(blocks) ** 0.5
+    error = blocks.std().item() / len(blocks) ** 0.5 if len(blocks) > 1 else math.inf
     return share, share >= LEAST_GAIN and blocks.mean().item() > CLEAR * error
 
 

@@ -289,7 +289,8 @@ def asked(
 
 
 def of_python(run: Run, rows: Any) -> Rows:
-    """Rows as Python gives them: dicts by column, a data frame, a path, or with one input its raw values.
+    """Rows as Python gives them: dicts by column, a data frame, a path, or with one input its raw values, which may
+    be a Series.
 
     Errors:
         ConfigError: one value where several rows are needed.
@@ -297,6 +298,8 @@ def of_python(run: Run, rows: Any) -> Rows:
     places = _places(run, outputs=False)
     columns = list(dict.fromkeys(_columns(places)))
     in_time = forecasts(run.recipe.settings)
+    if type(rows).__name__ == "Series" and not in_time:
+        rows = list(rows)
     is_path = isinstance(rows, str) and (is_table(rows) or os.path.isfile(rows))
     if is_frame(rows) or is_path or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
         return _at_the_end(run, rows) if in_time else _of_table(run, rows, places, "rows")

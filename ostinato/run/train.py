@@ -61,7 +61,7 @@ CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
 HISTORY = "history.jsonl"
 KEPT = (bundles.CHECKPOINTS, "tensorboard", HISTORY, "log.txt", "attention.png", bundles.MEMBERS, bundles.EFFORT)
-ANOTHER = "another folder: --out with a recipe, --run with a table"
+ANOTHER = "another folder: --run DIR"
 
 
 class Budget(NamedTuple):

@@ -17,6 +17,8 @@ from ostinato.modalities.contract import Modality, Symbols, Values
 from ostinato.model.columns import column_parts
 from ostinato.model.graph import Graph, below, path_of
 from ostinato.preprocessing import fit as preprocessing_fit
+from ostinato.preprocessing.counted import readings
+from ostinato.preprocessing.sizes import Chosen
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe, check, restore
@@ -128,9 +130,16 @@ def transfer_of(
         raise DataError(f"from.run: the weights of {folder} have changed since; start anew with --overwrite")
     earlier = restore(bundle.recipe, str(folder)).settings
     parts, notes = _parts(recipe, earlier, folder)
-    settled = with_settings(recipe, earlier.plain(), parts)
+    settled = with_settings(recipe, earlier.plain(), parts).with_chosen(_counted(recipe, earlier))
     notes.append(f"from {folder}: {', '.join(parts)}")
     return Transfer(folder, digest, earlier, bundle, parts, settled, _facts(settled, bundle, parts, folder), notes)
+
+
+def _counted(recipe: Recipe, earlier: Settings) -> Chosen:
+    """What a recipe reads by counting too, as one that starts from nothing, where the earlier run does so."""
+    chosen = readings(recipe)
+    names = [path.partition(".")[2] for path in chosen if path.startswith("inputs.")]
+    return chosen if all(name.partition(".")[0] in earlier.inputs for name in names) else {}
 
 
 def with_settings(recipe: Recipe, earlier: Mapping[str, Any], parts: Mapping[str, str]) -> Recipe:

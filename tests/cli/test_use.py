@@ -273,7 +273,9 @@ def test_run_is_the_run_folder_in_every_command_of_runs(trained, cli):
         == plain
     )
     assert cli("evaluate", "--run", trained, "--json").json == cli("evaluate", trained, "--json").json
-    assert _runs_first(["--run", "a", "--run=b", "--json"]) == ["a", "b", "--json"] and _runs_first(["--run"]) == []
+    assert _runs_first(["--run", "a", "--run=b", "--json"]) == ["a", "b", "--json"] and _runs_first(["--run"]) == [
+        "--run"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import polars
 import pytest
 
 from ostinato.data import manifest as manifest_form
+from ostinato.data.contract import PLAIN
 from ostinato.data.read import open_table
 from ostinato.errors import DataError
 from ostinato.registry import make
@@ -100,6 +101,24 @@ def test_files_are_read_row_by_row(folder, monkeypatch):
     ]
     assert [block.place(0) for block in blocks] == [f"set/manifest.csv line {line}" for line in (2, 5, 8, 11)]
     assert len(list(opened(folder, ["n"]).blocks())) == 1, "no file is read for other columns"
+
+
+def test_texts_of_a_folder_in_another_encoding_are_read_by_it_and_a_note_tells_of_the_first(folder):
+    for name in ("a", "b", "c"):
+        (folder / "set" / f"{name}.txt").write_bytes(
+            "hello caf\u00e9 and more".encode("cp1252" if name > "a" else "utf-8")
+        )
+    (folder / "set/empty.txt").unlink()
+    (folder / "set/sub/b.txt.gz").unlink()
+    table = opened(folder)
+    assert table.column("text") == ["hello caf\u00e9 and more"] * 3
+    (note,) = table.notes
+    assert note.startswith("set/b.txt is no UTF-8 and is read as cp1252")
+    named = open_table(
+        "set", columns=None, base=folder, data_root=None, where="data.train", dialect=PLAIN._replace(encoding="cp1250")
+    )
+    (folder / "set/a.txt").write_bytes("hello caf\u00e9 \u0159 and more".encode("cp1250"))
+    assert named.column("text")[0] == "hello caf\u00e9 \u0159 and more" and named.notes == []
 
 
 def test_the_digest_follows_the_files_that_are_read(folder):

@@ -141,6 +141,22 @@ def test_a_whole_model_continues_on_other_rows_whose_labels_are_added(lm, tmp_pa
     assert '"event": "start"' in (tmp_path / "second" / "history.jsonl").read_text()
 
 
+def test_what_is_counted_beside_a_text_is_counted_again_at_another_learning_rate(tmp_path):
+    small = {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 8}}
+    earlier = from_arguments({"review": small}, {"kind": "category"}, training=SMALL)
+    first = fitted(earlier, tmp_path / "first")
+    again = {
+        "training": SMALL | {"optimizer": {"learning_rate": 1e-4}},
+        "refused": {"from": {"run": str(first.folder)}},
+    }
+    second = fitted(from_arguments({"review": "text"}, {"kind": "category"}, **again), tmp_path / "second", seed=1)
+    assert set(second.graph.state_dict()) == set(first.graph.state_dict())
+    assert (
+        "inputs.review_ngrams" in second.recipe.reasons
+        and second.recipe.settings.inputs["review"].tokenizer.type == "word"
+    )
+
+
 def test_the_command_line_starts_from_a_run(lm, tmp_path, monkeypatch):
     table = tmp_path / "table.tsv"
     table.write_text("review\tkind\n" + "".join(f"{row['review']}\t{row['kind']}\n" for row in rows(40)))
