@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
 from ostinato.errors import KernelError
 from ostinato.kernels.contract import Recurrence, State
@@ -16,6 +17,9 @@ _FUNCTIONS = {
     "rnn_tanh": torch._VF.rnn_tanh,
     "rnn_relu": torch._VF.rnn_relu,
 }
+
+# Weights of a cell are parameters of their own, put together in each call: a copy that is small beside the recurrence.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk of memory")
 
 
 def obstacle(cell: Recurrence) -> str | None:
@@ -37,7 +41,12 @@ def scan(
     reverse: bool = False,
     state_mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """A `Kernel` for the cells that torch has, without `state_mask`; torch gets the steps as a packed sequence."""
+    """A `Kernel` for the cells that torch has, without `state_mask`.
+
+    Torch gets sequences of one length as they are, for which cuDNN has its fastest algorithms, others as a packed
+    sequence. Where autocast asks for 16 bits the recurrence stays in float32: torch would compute it in float16,
+    whatever was asked for, whose small gradients are 0.
+    """
     why = "recurrent dropout" if state_mask is not None else obstacle(cell)
     if why is not None:
         raise KernelError(f"torch's recurrent functions cannot compute this: {why}")
@@ -50,25 +59,32 @@ def scan(
     if reverse:
         into, back = layout.reversed.index_select(0, into), back.index_select(0, layout.reversed)
     unsorted = torch.argsort(layout.order)
-    # PackedSequence counts on the CPU how many sequences have each step
-    packed = PackedSequence(x.index_select(0, into), torch.tensor(layout.alive))
-    start = tuple(state_part.index_select(0, layout.order).unsqueeze(0) for state_part in state)
+    read = x.index_select(0, into).to(cell.weight_h.dtype)
+    start = tuple(part.index_select(0, layout.order).unsqueeze(0).to(read.dtype) for part in state)
     weights = [cell.weight_x, cell.weight_h]
     biases = [bias for bias in (cell.bias_x, cell.bias_h) if bias is not None]
     if len(biases) == 1:
         biases = [biases[0], torch.zeros_like(biases[0])]
-    function = _FUNCTIONS[cell.native().cell]
-    hidden, *last = function(
-        packed.data,
-        packed.batch_sizes,
-        start if len(start) > 1 else start[0],
-        weights + biases,
-        bool(biases),
-        1,
-        0.0,
-        True,
-        False,
-    )
+    batch_sizes: tuple[Tensor, ...] = ()
+    if layout.alive[0] == layout.alive[-1]:
+        read = read.view(len(layout.alive), len(layout), -1)
+    else:
+        # They are counted on the CPU.
+        batch_sizes = (torch.tensor(layout.alive),)
+    with torch.autocast(x.device.type, enabled=False):
+        hidden, *last = _FUNCTIONS[cell.native().cell](
+            read,
+            *batch_sizes,
+            start if len(start) > 1 else start[0],
+            weights + biases,
+            bool(biases),
+            1,
+            0.0,
+            True,
+            False,
+            *(() if batch_sizes else (False,)),
+        )
+    hidden = hidden.reshape(-1, hidden.shape[-1])
     return hidden.index_select(0, back), tuple(state_part.squeeze(0).index_select(0, unsorted) for state_part in last)
 
 
@@ -84,4 +100,4 @@ def _without_empty(
         Layout(layout.lengths[rows], layout.device),
         reverse=reverse,
     )
-    return hidden, tuple(part.index_copy(0, kept, new) for part, new in zip(state, last))
+    return hidden, tuple(part.to(new.dtype).index_copy(0, kept, new) for part, new in zip(state, last))

@@ -85,11 +85,16 @@ class Bundle:
         return any("baselines" in report for report in self.metrics.values())
 
 
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # It is imported from a folder of sources.
+        return "not installed"
+
+
 def versions() -> dict[str, str]:
     """What a number may depend on: packages, Python, processor."""
-    named = {
-        name: importlib.metadata.version(name) for name in ("ostinato", "torch", "numpy", "tokenizers", "sacrebleu")
-    }
+    named = {name: _version(name) for name in ("ostinato", "torch", "numpy", "tokenizers", "sacrebleu")}
     return named | {
         "python": platform.python_version(),
         "cpu": torch.backends.cpu.get_cpu_capability(),

@@ -47,6 +47,18 @@ def test_torchs_functions_equal_the_reference_forward_and_backward(name, lengths
     compare(name, lengths, reverse, "cpu")
 
 
+@pytest.mark.parametrize("lengths", [[4, 4], [2, 0, 3]])
+def test_the_recurrence_stays_in_float32_where_products_are_in_16_bits(lengths):
+    layout, cell = Layout(lengths), LSTM(5, 7)
+    x, state = torch.randn(layout.total, 5), (torch.zeros(len(lengths), 7),) * 2
+    expected = cudnn.scan(cell, x, state, layout)
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = cudnn.scan(cell, x, state, layout)
+    assert torch.equal(actual[0], expected[0]) and torch.equal(actual[1][1], expected[1][1])
+    read = cudnn.scan(cell, x.bfloat16(), state, layout)[0]
+    assert read.dtype == torch.float32
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", CELLS)
 def test_cudnn_equals_the_reference_and_is_taken(name, monkeypatch):

@@ -191,3 +191,13 @@ def test_metrics_that_are_not_finite_are_null_in_the_file_and_themselves_when_it
     assert (
         math.isnan(kept["value"]) and math.isnan(kept["high"]) and (kept["low"], kept["method"]) == (2.0, "bootstrap")
     )
+
+
+def test_versions_are_known_without_an_installation_of_the_package(monkeypatch):
+    def version(name):
+        if name == "ostinato":
+            raise bundles.importlib.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(bundles.importlib.metadata, "version", version)
+    assert bundles.versions()["ostinato"] == "not installed" and bundles.versions()["torch"] == "1"
