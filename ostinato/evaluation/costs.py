@@ -21,7 +21,7 @@ from ostinato.evaluation.evaluate import report_of
 from ostinato.evaluation.predictions import predict_all
 from ostinato.evaluation.validate import SHOWN_ROWS, validate
 from ostinato.preprocessing.prepare import Prepared
-from ostinato.registry import Settings, settings_class
+from ostinato.registry import Settings, build, settings_class
 from ostinato.run import rows as row_sources
 from ostinato.run.run import Run
 
@@ -129,7 +129,11 @@ def _some(examples: Examples, rows: int) -> Examples:
 
 
 def _limited(search: Settings, longest: int) -> Settings:
-    """The search with answers no longer than so many symbols, where it knows such a limit."""
+    """The search with answers no longer than so many symbols, where it takes such a limit as it is set."""
     if "max_length" not in type(search).model_fields:
         return search
-    return search.model_copy(update={"max_length": max(longest, search.min_length)})
+    limited = search.model_copy(update={"max_length": max(longest, search.min_length)})
+    with suppress(ConfigError):
+        build(limited, "searches")
+        return limited
+    return search
