@@ -23,7 +23,8 @@ def test_slow_rows_are_measured_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("settings", "limit"), [({"min_length": 9}, 9), ({"path": True}, None), ({"stop": ["."]}, 7), ({"max_length": 99}, 7)]
+    ("settings", "limit"),
+    [({"min_length": 9}, 9), ({"path": True}, None), ({"stop": ["."]}, 7), ({"max_length": 99}, 7)],
 )
 def test_answers_are_limited_where_the_search_takes_a_limit(settings, limit):
     search = settings_class("searches", "greedy").model_validate({"type": "greedy", **settings})
