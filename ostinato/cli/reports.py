@@ -82,7 +82,10 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
 
 
 def _excerpt(row: HeldOut) -> str:
-    return _short("  ".join(str(value) for value in row.prediction.inputs.values()), 80)
+    values = row.prediction.inputs.values()
+    return _short(
+        "  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80
+    )
 
 
 def _short(text: str, width: int = 30) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 from ostinato.data.contract import Block, Source
 from ostinato.data.read import Table
-from ostinato.data.times import TimeReader, Times, why_no_time
 from ostinato.errors import DataError
 from ostinato.raw.numbers import as_array, as_number
+from ostinato.raw.times import TimeReader, Times, why_no_time
 
 UNITS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 SEASONS = {"month": {1: 12, 3: 4}, "day": {1: 7, 7: 52}}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.data.series import Frequency, frequency_of
-from ostinato.data.times import times_of
+from ostinato.raw.times import times_of
 
 STEPS_A_SERIES = 3
 """The fewest rows of a series, on average: any order of fewer seems to rise."""

@@ -13,9 +13,9 @@ from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset
 from ostinato.data.contract import Rows
 from ostinato.data.series import Gathered, seasonal_error, shown
-from ostinato.data.times import Times, moment
 from ostinato.errors import DataError
 from ostinato.metrics.contract import Order
+from ostinato.raw.times import Times, moment
 from ostinato.steps import Steps
 
 Reach = Literal["past", "ahead", "target", "whole"]

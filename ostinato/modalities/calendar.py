@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, shown
+from ostinato.errors import DataError, shown
+from ostinato.modalities._cycles import Cycle, circles, demand_cycles, places
 from ostinato.modalities.contract import Array, Modality, Traits, Values
-
-Cycle = Literal["hour", "weekday", "month", "yearday"]
 
 
 class Calendar(Modality):
@@ -45,11 +44,7 @@ class Calendar(Modality):
     over_time = "dates"
 
     def __init__(self, *, cycles: list[Cycle] = ["hour", "weekday", "yearday"]):  # noqa: B006
-        if not cycles or len(set(cycles)) < len(cycles):
-            raise ConfigError(
-                f"cycles: {', '.join(cycles) or 'nothing'}; give at least one of hour, weekday, month, yearday, each "
-                "once"
-            )
+        demand_cycles(cycles)
         self.cycles = list(cycles)
 
     @staticmethod
@@ -75,22 +70,11 @@ class Calendar(Modality):
             raise DataError(f"dates such as 2013-01-31 14:00 are needed: {why}") from None
 
     def encode(self, raw: Any) -> np.ndarray:
-        dates = self._read(raw)
-        days, months, years = (dates.astype(f"datetime64[{unit}]") for unit in "DMY")
-        parts = {
-            "hour": (dates - days).astype(np.int64) / 86_400,
-            # 1970 began on a Thursday.
-            "weekday": (days.astype(np.int64) + 3) % 7 / 7,
-            "month": months.astype(np.int64) % 12 / 12,
-            "yearday": (days - years.astype("datetime64[D]")).astype(np.int64) / 365.25,
-        }
-        turns = 2 * np.pi * np.stack([parts[cycle] for cycle in self.cycles], 1)
-        return np.stack([np.sin(turns), np.cos(turns)], 2).reshape(len(dates), self.spec.size).astype(np.float32)
+        return circles(self._read(raw), self.cycles)
 
     def decode(self, array: Array) -> list[list[float]]:
         """The place in each cycle, from 0 to 1: the date itself is not kept."""
-        circle = np.asarray(array, dtype=np.float64).reshape(-1, len(self.cycles), 2)
-        return (np.arctan2(circle[..., 0], circle[..., 1]) / (2 * np.pi) % 1).tolist()
+        return places(array, self.cycles)
 
     def labels(self, array: Array) -> list[str]:
         return [

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.data.times import times_of
 from ostinato.errors import DataError
 from ostinato.raw.numbers import are_codes, as_number, readings
+from ostinato.raw.times import times_of
 
 EACH_LABEL = 5
 """A label is seen so often on average; text and measurements mostly differ from row to row."""

@@ -17,9 +17,9 @@ from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.read import Roots, as_columns, is_table, open_table
 from ostinato.data.series import disorder
 from ostinato.data.time_columns import TimeColumns, time_columns_of
-from ostinato.data.times import TimeReader, why_no_time
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.raw.numbers import Numerals, numerals_of
+from ostinato.raw.times import TimeReader, why_no_time
 from ostinato.recipe.column_types import (
     Guess,
     held,
@@ -46,6 +46,8 @@ HORIZON = 10
 SHORT = 8
 """A horizon is chosen that a series has so many times: of 104 weeks the last 52 would leave nothing to learn from."""
 SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d|(?<!\d)(19|20)\d\d(?!\d)")
+DATES_ALONE = "dates, which say little alone; name each input by --in to read them"
+DATED = Guess("date", "dates: hour, weekday and day of the year, and how late each is")
 LINES = "text"
 """The column of a file that names none."""
 
@@ -289,13 +291,15 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
                 elif is_id(look.held(name)) and len(columns) - len(named_outputs) > 1:
                     left_out[name] = "an id, of which nearly every row has its own; name each input by --in to read it"
                 elif is_dates(look.held(name)):
-                    left_out[name] = "dates carry little as words; name each input by --in to read them"
+                    left_out[name] = DATES_ALONE
                 else:
                     named_inputs[name] = None
+        series = [shlex.quote(name) for name in named_outputs if is_series(look.held(name))]
+        if named_inputs and not series:
+            named_inputs |= dict.fromkeys(name for name, why in left_out.items() if why == DATES_ALONE)
+            left_out = {name: why for name, why in left_out.items() if why != DATES_ALONE}
         if not named_inputs and left_out:
-            way = "".join(
-                f"for a forecast write --forecast {name}; " for name in named_outputs if is_series(look.held(name))
-            )
+            way = "".join(f"for a forecast write --forecast {name}; " for name in series)
             problem = (
                 f"--in: what is no output is left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"
             )
@@ -315,7 +319,18 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
                 f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it"
                 " out, or name another"
             )
-    input_columns = {name: kind_of(kind, look.held(name)) for name, kind in named_inputs.items()}
+    input_columns = {
+        name: DATED if kind is None and is_dates(look.held(name)) else kind_of(kind, look.held(name))
+        for name, kind in named_inputs.items()
+    }
+    for name, kind in named_inputs.items():
+        empty, words = (
+            look.rows - len(look.held(name)),
+            any(re.search(r"[^\W\d_]", str(cell)) for cell in look.held(name)),
+        )
+        if kind is None and empty and words and len(named_inputs) > 1 and input_columns[name].settings == "category":
+            reason = f"{input_columns[name].reason}, and {empty:,} empty ones, which a text may be and a category not"
+            input_columns[name] = Guess("text", reason, "to leave out rows without it write category")
     output_columns: dict[str, Guess] = {}
     for name, kind in named_outputs.items():
         labels = None if kind is not None else labels_of_steps(name, named_inputs, look.cells)
@@ -328,7 +343,8 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
                 and time_columns.dates
             ):
                 output_columns[name] = replace(
-                    output_columns[name], instead=f"for a forecast by {time_columns.time} write --forecast {name}"
+                    output_columns[name],
+                    instead=f"for a forecast by {time_columns.time} write --forecast {shlex.quote(name)}",
                 )
             continue
         output_columns[name], read, settings = labels
@@ -427,7 +443,8 @@ def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[st
     kinds: dict[str, str | None] = {}
     parts: list[str] = []
     for part in words:
-        is_column = part in columns or part.rpartition(":")[0] in columns
+        column, _, kind = part.rpartition(":")
+        is_column = part in columns or (column in columns and "," not in kind)
         parts += [part] if is_column else part.split(",")
     for part in parts:
         name, sign, kind = part.rpartition(":")

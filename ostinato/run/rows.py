@@ -21,13 +21,13 @@ from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
 from ostinato.data.read import is_table, open_table
 from ostinato.data.series import Frequency, Gathered
-from ostinato.data.times import Times
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
 from ostinato.preprocessing.tables import columns_of, is_part, kept, parts_of, seed_of_rows
+from ostinato.raw.times import Times
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.entities import read_in_words
 from ostinato.run.predict import Answer

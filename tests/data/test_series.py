@@ -5,8 +5,8 @@ import pytest
 
 from ostinato.data.read import open_table
 from ostinato.data.series import Frequency, long_table, shown, whole_series
-from ostinato.data.times import moment
 from ostinato.errors import DataError
+from ostinato.raw.times import moment
 
 
 def gathered(rows, *, series="site", numbers=None, constants=(), times=()):

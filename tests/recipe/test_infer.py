@@ -317,9 +317,16 @@ def test_numbers_by_date_that_no_series_is_asked_of_say_how_to_forecast(tmp_path
     assert "NOT SURE: for a forecast by hour write --forecast load" in str(found.outputs["load"])
     assert "dates" in found.left_out["hour"]
     assert guess(path, [], ["load:number"]).outputs["load"].instead is None, "who says number is not asked again"
-    assert guess(path, ["hour", "price"], ["load"]).plain()["inputs"]["hour"] in ("text", "tokens"), (
-        "what is told is done"
-    )
+    assert guess(path, ["hour", "price"], ["load"]).plain()["inputs"]["hour"] == "date"
+
+
+def test_dates_beside_other_inputs_are_read_as_parts_of_a_calendar_where_nothing_is_forecast(tmp_path):
+    days = [f"{1 + row % 28:02}.{1 + row % 12:02}.2023" for row in range(100)]
+    found = guess(table(tmp_path, {"opened": days, "note": PROSE, "topic": TOPICS}, "a.csv"), [], ["topic"])
+    assert found.plain()["inputs"] == {"note": "text", "opened": "date"} and not found.left_out
+    assert "weekday" in found.inputs["opened"].reason
+    left = guess(table(tmp_path, {"opened": days, "note": PROSE, "load": PRICES}, "b.csv"), [], ["load"]).left_out
+    assert "name each input by --in to read them" in left["opened"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +348,7 @@ def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
     assert list(guess(path, ["a,b:category"], ["a"]).inputs) == ["a,b"]
     path = table(tmp_path, {"a": PROSE, "b": STARS, "c": TOPICS})
     assert guess(path, ["a:text,b:number"], ["c"]).plain()["inputs"] == {"a": "text", "b": "number"}
+    assert list(guess(path, ["a:text,b"], ["c"]).plain()["inputs"]) == ["a", "b"]
     with pytest.raises(ConfigError, match="--in d: there is no column 'd'"):
         guess(path, ["a,d"], ["c"])
 
@@ -377,6 +385,22 @@ def test_the_horizon_that_is_guessed_leaves_steps_to_learn_from(tmp_path, weeks,
     columns = {"week": days, "shop": shops, "sales": [row * 7 % 5 / 2 for row in range(weeks * series)]}
     forecast = guess(table(tmp_path, columns), [], ["sales:series"]).outputs["forecast"]
     assert forecast.settings["horizon"] == horizon
+
+
+@pytest.mark.parametrize(
+    ("cells", "inputs", "kind"),
+    [
+        (["a b", "c d", ""] * 20, ["note", "size"], "text"),
+        (["a b", "c d", ""] * 20, ["note:category", "size"], "category"),
+        (["a b", "c d", ""] * 20, ["note"], "category"),
+        (["a b", "c d", "e"] * 20, ["note", "size"], "category"),
+        (["1", "2", ""] * 20, ["note", "size"], "category"),
+    ],
+)
+def test_a_few_texts_some_of_them_empty_are_texts_beside_another_input(tmp_path, cells, inputs, kind):
+    columns = {"note": cells, "size": [row * 1.5 for row in range(60)], "y": ["p", "q"] * 30}
+    guessed = guess(table(tmp_path, columns, "a.csv"), inputs, ["y"]).inputs["note"]
+    assert guessed.settings == kind and ("20 empty ones" in guessed.reason) == (kind == "text")
 
 
 @pytest.mark.parametrize(

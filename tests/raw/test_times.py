@@ -7,8 +7,8 @@ import pytest
 
 from ostinato.data.read import open_table
 from ostinato.data.series import Frequency, long_table
-from ostinato.data.times import TimeReader, times_of, why_no_time
 from ostinato.errors import DataError
+from ostinato.raw.times import TimeReader, times_of, why_no_time
 
 WRITTEN = {
     "2023-01-31T14:00:00": [
