@@ -248,6 +248,8 @@ def test_commands_exist_with_their_options(page):
         elif words[0].endswith("python"):
             script = next((word for word in words[1:] if word.endswith(".py")), None)
             assert script is None or (HOME / script).is_file() or script in files(page), words
+        elif words[0] == "bash":
+            assert (HOME / words[1]).is_file(), words
         elif words[0] == "ostinato":
             command = group
             for word in words[1:]:
