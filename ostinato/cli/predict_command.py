@@ -29,7 +29,7 @@ AT_ONCE = 1 << 16
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="A table (csv, jsonl, parquet) of --input's columns, the answers and their probabilities; a text (txt); of"
-    " drawings a picture (svg); or a tune (abc, mid, wav, png).",
+    " drawings a picture (svg); a tune (abc, mid, wav, png); or speech (wav).",
 )
 @click.option("--probabilities", is_flag=True, help="In --output a column for the probability of each label.")
 @click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N answers each: rank, score, text.")

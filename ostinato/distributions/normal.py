@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, distributions
@@ -31,6 +32,10 @@ class Normal(Numbers):
 
     def sample(self, uniform: Tensor) -> Tensor:
         return self._normal.icdf(uniform.to(self._normal.mean))
+
+    def biased(self, bias: float) -> Normal:
+        location, scale = self.parameters
+        return Normal(location, scale * math.exp(-bias), self.layout)
 
     def quantile(self, levels: Sequence[float]) -> Tensor:
         return self._normal.icdf(levels_like(levels, self._normal.mean))

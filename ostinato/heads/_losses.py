@@ -15,7 +15,7 @@ from ostinato.distributions.categorical import Categorical
 from ostinato.distributions.contract import NO_COSTS, Costs
 from ostinato.errors import ConfigError
 from ostinato.heads._features import mapped
-from ostinato.modalities.contract import Labels
+from ostinato.modalities.contract import Labels, Symbols
 from ostinato.steps import Layout
 
 
@@ -125,6 +125,18 @@ def wants_labels(head: str, spec: object, *, multilabel: bool = True) -> Labels:
             f"{head} predicts one label for each step, and this output has several at once; choose tagger"
         )
     return spec
+
+
+def wants_symbols(head: str, spec: object) -> None:
+    """
+    Errors:
+        ConfigError: the spec is none of symbols.
+    """
+    if not isinstance(spec, Symbols):
+        raise ConfigError(
+            f"{head} predicts one symbol after the other, and a step of this output is {described(spec)}; choose a"
+            " head that predicts those"
+        )
 
 
 def described(spec: object) -> str:

@@ -14,6 +14,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
+from ostinato.heads._losses import wants_symbols
 from ostinato.heads._pointer import Copied, Pointer, Source
 from ostinato.heads.contract import Generator, Head, Loss, Scored, Sizes, by_step, by_step_in_pieces
 from ostinato.layers.dropout import dropped
@@ -88,6 +89,7 @@ class Autoregressive(Head, Generator):
         coverage: bool = False,
     ):
         super().__init__()
+        wants_symbols("autoregressive", spec)
         if coverage and not copy:
             raise ConfigError("coverage: belongs to copy: true; set that too, or leave coverage out")
         if copy and label_smoothing:

@@ -342,9 +342,11 @@ class Ended(ABC):
     """The step that ends a target: the end symbol; NaN where steps are vectors."""
     num_symbols: int
     """How many symbols there are; 0 where steps are vectors."""
+    num_values: int = 0
+    """How many numbers a vector has that is generated without a prompt."""
 
     def ended(self, steps: Tensor) -> Tensor:
-        """(R,) whether these steps (R, ...) end their targets."""
+        """(R,) whether these steps (R, ...) end their targets; a vector of NaN is then no part of one."""
         return steps == self.end if steps.ndim == 1 else (steps == self.end).flatten(1).all(1)
 
 
@@ -394,6 +396,8 @@ class Generator(Ended):
     gives the distributions of `step` called step by step.
     """
 
+    reduction: int = 1
+    """Of how many steps one is read."""
     labels_source: ClassVar[bool] = False
     """Whether it labels the steps of its source, so that it has `paths`."""
 
@@ -437,7 +441,8 @@ class Adapted(Generator):
 
     def __init__(self, generator: Generator):
         self.generator = generator
-        self.begin, self.end, self.num_symbols = generator.begin, generator.end, generator.num_symbols
+        self.begin, self.end = generator.begin, generator.end
+        self.num_symbols, self.num_values = generator.num_symbols, generator.num_values
 
     def ended(self, steps: Tensor) -> Tensor:
         return self.generator.ended(steps)

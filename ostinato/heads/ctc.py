@@ -14,6 +14,7 @@ from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
+from ostinato.heads._losses import wants_symbols
 from ostinato.heads.contract import BestPath, Generator, Head, Loss, Scored, Sizes, by_step
 from ostinato.layers.dropout import dropped
 from ostinato.modalities.contract import Symbols
@@ -63,6 +64,7 @@ class CTC(Head, Generator):
 
     def __init__(self, spec: Symbols, sizes: Sequence[Sizes], *, dropout: Rate = 0.0):
         super().__init__()
+        wants_symbols("ctc", spec)
         if len(sizes) != 1 or sizes[0].steps is None:
             raise ConfigError("ctc: labels the steps of one input; name one that has steps under `reads`")
         self.begin, self.end, self.num_symbols, self.dropout = spec.begin, spec.end, spec.size, dropout
@@ -70,6 +72,8 @@ class CTC(Head, Generator):
 
     @classmethod
     def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
+        if targets.values.ndim > 1:  # vectors, which the constructor refuses with a better reason
+            return torch.ones(len(targets.layout), dtype=torch.bool)
         same = torch.zeros(targets.layout.total, dtype=torch.bool)
         same[1:] = (targets.values[1:] == targets.values[:-1]).cpu()
         repeats = (same & (targets.layout.positions.cpu() > 0)).long()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import wave
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +15,10 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import file_content, is_missing
+from ostinato.modalities._griffin_lim import fft_size, frames_of, griffin_lim, powers
 from ostinato.modalities.contract import Array, Features, Modality, Values
 from ostinato.modalities.series import Series
+from ostinato.raw.numbers import as_array
 from ostinato.registry import Count, NonNegative, Positive
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
@@ -24,6 +27,10 @@ LONGEST = 2 * 3600
 """Seconds of a recording: its samples are held in memory."""
 FLOOR = 1e-10
 """Added to the power of a band, so that silence has a logarithm."""
+LOUDEST = 30.0
+"""The logarithm of the greatest power of a band: that of samples from -1 to 1 is below 20."""
+BETWEEN = 0.25
+"""Seconds of silence between two recordings of one file."""
 ENCODED = "data:audio;base64,"
 """What a field begins with that holds the bytes of a file, and not its path."""
 
@@ -56,7 +63,8 @@ class Audio(Modality):
     command line), or in Python the samples at `rate`, (T,) or (T, channels), from -1 to 1 or as whole numbers of 16
     bits. Wav files of whole numbers are read everywhere; flac, ogg, mp3 and wav files of other forms need soundfile:
     `pip install 'ostinato[audio]'`. On standard input (`ostinato predict RUN -`) it is raw samples at `rate`: one
-    channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive.
+    channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive. What an output generates
+    is frames, {"log_mel": [...]}, which are a raw value too; `predict --output FILE.wav` makes sound of them.
 
     Args:
         features: what a frame holds.
@@ -86,12 +94,13 @@ class Audio(Modality):
         doi:10.1109/TASSP.1980.1163420, by the orthonormal transform.
     """
 
-    aligns = frozenset()
-    default_align = "summary"
+    aligns = frozenset({"free"})
+    default_align = "free"
     default_encoder = "recurrent"
-    default_head = {}
-    metrics = {}
+    default_head = {"free": "frames"}
+    metrics = {"free": ("log_loss",)}
     file_endings = (".wav", ".flac", ".ogg", ".mp3")
+    render_endings = (".wav",)
     streams = True
     examples = (wav(np.sin(np.arange(9600) / 3.0)), wav(np.cos(np.arange(700) / 5.0)), wav(np.zeros((400, 2))))
 
@@ -148,6 +157,26 @@ class Audio(Modality):
 
     def frames(self, raw: Any) -> np.ndarray:
         """(T, C) the frames of a recording, not scaled."""
+        if isinstance(raw, str):
+            raw = self.parse(raw)
+        return self._given(raw) if isinstance(raw, Mapping) else self._frames_of(self._resampled(raw))
+
+    def _given(self, raw: Mapping[str, Any]) -> np.ndarray:
+        """Frames that are a raw value themselves."""
+        if list(raw) != [self.features_of]:
+            raise DataError(
+                f"frames of {', '.join(map(str, raw)) or 'nothing'} are given, and {self.features_of} is read here;"
+                " give the recording, or set `features`"
+            )
+        width, frames = self._width(self._steps()[0]), as_array(raw[self.features_of])
+        if not len(frames):
+            return np.zeros((0, width))
+        if frames.ndim != 2 or frames.shape[1] != width or not np.isfinite(frames).all():
+            raise DataError(f"{self.features_of}: each frame is {width} numbers, all of them finite; mend the frames")
+        return frames
+
+    def _resampled(self, raw: Any) -> np.ndarray:
+        """The samples (T,) of a recording at the rate of the frames."""
         samples, rate = self._read(raw)
         assert self.rate is not None, "the rate is fitted"
         if rate != self.rate:
@@ -155,7 +184,7 @@ class Audio(Modality):
 
             common = math.gcd(rate, self.rate)
             samples = resample_poly(samples, self.rate // common, rate // common)
-        return self._frames_of(samples)
+        return samples
 
     def arriving(self, read: Callable[[], bytes]) -> Iterator[np.ndarray]:
         if self._by_row:
@@ -195,17 +224,13 @@ class Audio(Modality):
             return np.zeros((0, self._width(hop)))
         if self.features_of == "waveform":
             return np.pad(samples, (0, -len(samples) % hop)).reshape(-1, hop)
-        import scipy.fft
-
         samples = np.pad(samples, (0, max(0, window - len(samples)))).astype(np.float32)
-        size = 1 << (window - 1).bit_length()
-        tapered = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop] * np.hanning(window + 1)[:-1].astype(
-            np.float32
-        )
-        power = np.abs(scipy.fft.rfft(tapered, size, axis=1)) ** 2
-        logs = np.log(power @ self._triangles(size) + FLOOR)
+        power = np.abs(frames_of(samples, window, hop)) ** 2
+        logs = np.log(power @ self._triangles(fft_size(window)) + FLOOR)
         if self.features_of == "log_mel":
             return logs
+        import scipy.fft
+
         return scipy.fft.dct(logs, axis=1, norm="ortho")[:, : self.coefficients]
 
     def _width(self, hop: int) -> int:
@@ -250,9 +275,36 @@ class Audio(Modality):
             raise DataError(f"sample {place + 1} is no finite number; mend the recording")
         return (samples.mean(1) if samples.ndim == 2 else samples), rate
 
-    def decode(self, array: Array) -> list[list[float | None]]:
-        """The frames, no longer scaled; the recording itself cannot be given back."""
-        return self._frames.decode(array)
+    def decode(self, array: Array) -> dict[str, Any]:
+        """The frames, no longer scaled; with `scale: row` still scaled."""
+        frames = np.asarray(self._frames.decode(array), dtype=np.float64).reshape(-1, self.spec.size)
+        return {self.features_of: frames.tolist()}
+
+    def render(self, raws: Sequence[Any], ending: str) -> bytes:
+        """The sound of all of them, one after the other, as whole numbers of 16 bits; what is louder than these can
+        hold is made softer as a whole."""
+        if self._by_row:
+            raise ConfigError("audio: scale: row keeps no loudness; for sound set scale: dataset and train again")
+        assert self.rate is not None, "the rate is fitted"
+        silence = np.zeros(round(BETWEEN * self.rate))
+        parts = [part for raw in raws for part in (silence, self.samples(raw))][1:]
+        samples = np.concatenate(parts or [silence])
+        return wav(samples / max(1.0, np.abs(samples).max(initial=0)), self.rate)
+
+    def samples(self, raw: Any) -> np.ndarray:
+        """The samples (T,) of a raw value, at the rate of the frames; of frames of a spectrum those that have nearly
+        its bands."""
+        if not isinstance(raw, Mapping):
+            return self._resampled(raw)
+        frames, (hop, window) = self._given(raw), self._steps()
+        if self.features_of == "waveform" or not len(frames):
+            return frames.ravel()
+        if self.features_of == "mfcc":
+            import scipy.fft
+
+            frames = scipy.fft.idct(frames, n=self.bands, axis=1, norm="ortho")
+        bands = np.maximum(np.exp(np.minimum(frames, LOUDEST)) - FLOOR, 0)
+        return griffin_lim(powers(bands, self._triangles(fft_size(window))), window, hop)
 
     def labels(self, array: Array) -> list[str]:
         """When each frame begins."""
@@ -272,8 +324,13 @@ class Audio(Modality):
     def features(self, cells: Sequence[Any]) -> Features:
         return self._frames.features([None if raw is None else self.frames(raw) for raw in cells])
 
-    def parse(self, field: str) -> bytes:
-        """The bytes of the file that a path names, or those that a field of base64 holds."""
+    def parse(self, field: str) -> Any:
+        """The bytes of the file that a path names, or those that a field of base64 holds; or frames as JSON."""
+        if field.startswith("{"):
+            try:
+                return json.loads(field)
+            except (json.JSONDecodeError, RecursionError) as why:
+                raise DataError(f'frames are JSON, such as {{"log_mel": [[...]]}}: {why}') from None
         return file_content(field, ENCODED, "recording")
 
     def take(self, raw: Any) -> Any:
@@ -282,6 +339,8 @@ class Audio(Modality):
     def write(self, raw: Any) -> str:
         if isinstance(raw, str | Path):
             return str(raw)
+        if isinstance(raw, Mapping):
+            return json.dumps({name: np.round(frames, 6).tolist() for name, frames in raw.items()})
         if not isinstance(raw, bytes):
             raw = wav(_array(raw), self.rate or 16_000)
         return ENCODED + base64.b64encode(raw).decode()

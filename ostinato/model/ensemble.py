@@ -143,7 +143,8 @@ class Ensemble(Generator):
     def __init__(self, members: Sequence[Generator], counts: Sequence[int] | None = None):
         self.members = list(members)
         self.counts = counts or [1] * len(members)
-        self.begin, self.end, self.num_symbols = members[0].begin, members[0].end, members[0].num_symbols
+        self.begin, self.end = members[0].begin, members[0].end
+        self.num_symbols, self.num_values = members[0].num_symbols, members[0].num_values
 
     def ended(self, steps: Tensor) -> Tensor:
         return self.members[0].ended(steps)

@@ -68,7 +68,7 @@ class Stops:
 
     def cut(self, value: Any) -> Any:
         """A raw value, up to the first stop."""
-        return value[: min(self._places(value), default=len(value))]
+        return value[: min(self._places(value), default=len(value))] if self.texts else value
 
     def sure(self, value: Any) -> Any:
         """A raw value, up to the first stop, or to where one may have begun that is not whole yet."""

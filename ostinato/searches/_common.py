@@ -92,15 +92,19 @@ def counted(state: Decoding, step: int) -> Tensor:
     return torch.full_like(state.rows, step) if state.counted is None else state.counted
 
 
-def first_symbols(generator: Generator, state: Decoding, first: Tensor | None) -> Tensor:
+def first_steps(generator: Generator, state: Decoding, first: Tensor | None) -> Tensor:
+    """What each hypothesis reads first: (R,) symbols, or (R, C) vectors."""
+    if not generator.num_symbols:
+        shape = (len(state.rows), generator.num_values)
+        return torch.full(shape, generator.begin, device=state.rows.device) if first is None else first
     return torch.full_like(state.rows, generator.begin) if first is None else first.to(state.rows)
 
 
 def unroll_values(
-    generator: Generator, state: Decoding, most: Tensor, choose: ChooseValue, *, copies: int, first: Tensor
+    generator: Generator, state: Decoding, most: Tensor, choose: ChooseValue, *, copies: int, first: Tensor | None
 ) -> list[list[Hypothesis]]:
     """As `unroll`, where steps are vectors: each row ends where the generator ends it, or at its maximum length."""
-    device, steps = state.rows.device, first
+    device, first = state.rows.device, first_steps(generator, state, first)
     repeat = torch.arange(len(first), device=device).repeat_interleave(copies)
     most = most.to(device)[repeat]
     totals = torch.zeros(len(repeat), dtype=torch.float64, device=device)
@@ -114,7 +118,8 @@ def unroll_values(
         totals[numbers] += distribution.score(steps).double()
         finished[numbers] = generator.ended(steps)
         for number, value in zip(numbers.tolist(), steps.cpu()):
-            generated[number].append(value)
+            if not value.isnan().all():  # an end that is no step of the target
+                generated[number].append(value)
         step += 1
         keep = (~finished[numbers] & (most[numbers] > step)).nonzero().squeeze(1)
         if len(keep) < len(numbers):
@@ -146,7 +151,7 @@ def unroll(
     """Generates the symbols that `choose` chooses until each row has ended; `copies` answers to each example, the best
     first."""
     device, end, sources = state.rows.device, int(generator.end), state.source_lengths
-    symbols = first_symbols(generator, state, first)
+    symbols = first_steps(generator, state, first)
     if copies > 1:
         repeat = torch.arange(len(symbols), device=device).repeat_interleave(copies)
         state, symbols = state.reorder(repeat), symbols[repeat]

@@ -20,7 +20,7 @@ from ostinato.searches._common import (
     counted,
     cut_weights,
     demand_symbols,
-    first_symbols,
+    first_steps,
     log_probabilities,
 )
 from ostinato.searches.contract import Hypothesis, Search
@@ -132,7 +132,7 @@ class Beam(Search):
 
         examples = torch.arange(num_examples, device=device)
         alive = torch.zeros(num_examples, 1, dtype=torch.float64, device=device)
-        steps = first_symbols(generator, state, first)
+        steps = first_steps(generator, state, first)
         history = steps.new_empty(num_examples, 0)
         covered = None
         num_left = num_examples

@@ -14,7 +14,7 @@ from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
 from ostinato.registry import Count, NonNegative, Positive, Share, Whole
-from ostinato.searches._common import StopTexts, best, bounds, check_lengths, unroll, unroll_values
+from ostinato.searches._common import StopTexts, best, bounds, check_lengths, first_steps, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -109,17 +109,17 @@ class Sample(Search):
         first: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
         most, least = bounds(max_length, self.max_length, self.min_length)
-        keys = _keys(self.seed, seeds, self.n_best)
+        keys, start = _keys(self.seed, seeds, self.n_best), first_steps(generator, state, first)
 
         def draw_symbol(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
             uniform = torch.from_numpy(_uniform(keys[numbers.cpu().numpy()], step)).to(scores.device)
             return _draw(self.kept(scores), uniform)
 
         def draw_value(distribution: Distribution, numbers: Tensor, step: int) -> Tensor:
-            shape = (*first.shape[1:], *((distribution.draws,) if distribution.draws > 1 else ()))
+            shape = (*start.shape[1:], *((distribution.draws,) if distribution.draws > 1 else ()))
             uniform = _uniforms(keys[numbers.cpu().numpy()], step, math.prod(shape))
             narrowed = distribution.biased(self.bias) if self.bias else distribution
-            return narrowed.sample(torch.from_numpy(uniform).to(first.device).unflatten(1, shape))
+            return narrowed.sample(torch.from_numpy(uniform).to(start.device).unflatten(1, shape))
 
         if generator.num_symbols and self.bias:
             raise ConfigError(
@@ -135,7 +135,7 @@ class Sample(Search):
                 "search (sample): temperature, top_k, top_p and min_p change the probabilities of symbols, and a step "
                 "of this output is a vector; leave them out"
             )
-        return unroll_values(generator, state, most, draw_value, copies=self.n_best, first=first)
+        return unroll_values(generator, state, most, draw_value, copies=self.n_best, first=start)
 
 
 def _nucleus(shares: Tensor, top_p: float) -> Tensor:

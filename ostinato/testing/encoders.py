@@ -33,7 +33,7 @@ SPECS: dict[str, Spec] = {
     "labels": Labels(4),
     "multilabel": Labels(3, multilabel=True),
     "columns of pixels": Pixels(12, unscaled=True, height=12),
-    "frames": Pixels(12, unscaled=True, height=3, width=4),
+    "pictures in time": Pixels(12, unscaled=True, height=3, width=4),
 }
 
 

@@ -43,7 +43,7 @@ LABELS = (
 SPECS: dict[str, tuple[Spec, ...]] = {
     "summary": LABELS,
     "each": LABELS,
-    "free": (SPEC,),
+    "free": (SPEC, NUMBERS),
     "next": (SPEC, NUMBERS, LABELS[1]),
 }
 """Outputs to try a head on, by alignment; for windows of series see `windows`."""
@@ -52,6 +52,9 @@ SPECS: dict[str, tuple[Spec, ...]] = {
 @dataclass(frozen=True)
 class Generating(Answering, Stepwise):
     """A head that generates beside encoded inputs."""
+
+    def delay(self, module: Any) -> int:
+        return module.reduction - 1
 
     def outputs(self, result: Distribution, rows: int) -> Tensor:
         """(R, K) the scores of all symbols, or of a few vectors; -30 of what is as good as impossible."""

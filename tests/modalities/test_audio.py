@@ -178,3 +178,40 @@ def test_soundfile_reads_floats_and_flac_and_refuses_what_is_damaged():
     for raw in (b"no sound at all", b"fLaC" + bytes(30)):
         with pytest.raises(DataError, match="no whole recording"):
             audio.encode(raw)
+
+
+@pytest.mark.parametrize(
+    ("options", "apart"),
+    [({"bands": 20}, 0.2), ({"features": "mfcc", "bands": 20, "coefficients": 20}, 0.4), ({"features": "waveform"}, 0)],
+)
+def test_frames_become_sound_that_has_nearly_these_frames(options, apart):
+    audio = fitted(**options)
+    sound = TONE + np.random.default_rng(0).normal(0, 0.05, len(TONE))
+    frames = audio.decode(audio.encode(wav(sound, RATE)))
+    again = audio.frames(audio.render([frames], ".wav"))
+    assert np.abs(again - audio.frames(wav(sound, RATE))).mean() <= apart + 1e-4
+    two = audio.render([frames, frames], ".wav")
+    assert len(audio.samples(two)) == 2 * len(audio.samples(frames)) + 0.25 * RATE
+    assert len(audio.samples(audio.render([], ".wav"))) == 0.25 * RATE
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"mfcc": [[0.0] * 8]}, "frames of mfcc are given, and log_mel is read here"),
+        ({}, "frames of nothing are given"),
+        ({"log_mel": [[0.0] * 7]}, "each frame is 8 numbers"),
+        ({"log_mel": [[np.nan] * 8]}, "all of them finite"),
+        ('{"log_mel": [', "frames are JSON"),
+        ('{"log_mel": 3}', "a list of numbers"),
+    ],
+)
+def test_what_are_no_frames_is_refused(raw, message):
+    with pytest.raises(DataError, match=message):
+        fitted(bands=8).encode(raw)
+
+
+def test_a_scale_by_row_makes_no_sound():
+    audio = fitted(scale="row", bands=8)
+    with pytest.raises(ConfigError, match="set scale: dataset and train again"):
+        audio.render([audio.decode(audio.encode(wav(TONE, RATE)))], ".wav")
