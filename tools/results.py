@@ -32,7 +32,7 @@ RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", H
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
-GENERATED = ("copy",)
+GENERATED = ("copy", "shapes", "digit-lines", "word-lines", "moving-digits")
 """Preparations that need no data set."""
 TRAINED_LENGTH = 40
 """The longest string that the copying models were trained on."""
@@ -236,6 +236,40 @@ ROWS = (
         "pendigit-strings", "1,000 strings of 2 to 6 digits by pen, writers unseen in training, CTC",
         (Shown("digits", "character_error_rate", most=3.0), Shown("digits", "exact_match")),
         "none: the strings are made here", "pendigit-strings",
+    ),
+    Row(
+        "shapes-outputs", "drawn shapes: how many, the commonest colour, the biggest kind, three outputs of a picture",
+        (*(Shown(output, "accuracy", least=97.0) for output in ("number", "most", "biggest")),),
+        "none: the pictures are made here", "shapes",
+    ),
+    Row(
+        "shapes-questions", "drawn shapes and a question about them, its answer",
+        (Shown("answer", "accuracy", least=95.0),), "none: the pictures are made here", "shapes",
+    ),
+    Row(
+        "digit-lines", "500 lines of 2 to 6 handwritten digits, writers unseen in training, CTC",
+        (Shown("digits", "character_error_rate", most=2.0), Shown("digits", "exact_match")),
+        "none: the lines are made here", "digit-lines",
+    ),
+    Row(
+        "word-lines", "500 printed words, slanted and in noise, CTC",
+        (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
+        "none: the lines are made here", "word-lines",
+    ),
+    Row(
+        "moving-digits", "clips of 20 frames: which digit, where to, how fast, three outputs of a video",
+        (*(Shown(output, "accuracy", least=97.0) for output in ("digit", "direction", "speed")),),
+        "none: the clips are made here", "moving-digits",
+    ),
+    Row(
+        "nottingham-rnn", "folk tunes, 170 of them, which of 88 keys sound next, each by itself, nats a frame",
+        (Shown("next_frame", "log_loss", most=3.25),),
+        "3.29 LSTM, 3.07 TCN (Bai et al. 2018, arXiv:1803.01271)", "nottingham",
+    ),
+    Row(
+        "nottingham-nade", "the same tunes, each key given the lower ones, nats a frame",
+        (Shown("next_frame", "log_loss", most=2.6),),
+        "2.31 RNN-NADE (Boulanger-Lewandowski et al. 2012, arXiv:1206.6392)", "nottingham",
     ),
     Row(
         "kanji", "500 drawings of kanji, what follows each point of the pen",

@@ -397,7 +397,7 @@ def test_killed_again_and_again_ends_with_the_same_bits(tmp_path, monkeypatch):
 
     assert run("whole", 0) == 0
     draw, kills = random.Random(5), 0
-    while (status := run("broken", draw.randint(20, 60), "--resume")) == -signal.SIGKILL:
+    while (status := run("broken", draw.randint(40, 120), "--resume")) == -signal.SIGKILL:
         kills += 1
         assert kills < 100
     nursery.stdin.close()
