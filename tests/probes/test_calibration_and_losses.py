@@ -96,6 +96,9 @@ def test_losses_divide_as_their_sums_by_hand(run):
     parts = next(division for division in groups.divisions if division.by == "place").parts
     assert {part.name for part in parts} == {"a", "b"} and sum(part.targets for part in parts) == 40
     assert parts[0].loss >= parts[1].loss and "y" in groups.title
+    by = {division.by: {part.name: part.targets for part in division.parts} for division in groups.divisions}
+    assert by["length"] == {"1": 7, "2": 14, "3 to 4": 12, "5 to 8": 7}, "of the input: each example has one label"
+    assert len(by["frequency"]) == 2 and sum(by["frequency"].values()) == 40, "two labels are two frequencies"
     errors = api.errors(run, data=data, device="cpu")
     own = [row.outputs["y"].loss for row in errors.rows if row.prediction.cells["place"] == "a"]
     assert next(part for part in parts if part.name == "a").loss == pytest.approx(np.mean(own), rel=1e-4)

@@ -127,7 +127,8 @@ class Losses(Probe):
         loss of a part   r = sum of losses / number of targets n
         interval         r +- 1.96 sqrt(sum over examples i of (s_i - r n_i)^2) / n     s_i, n_i: those of an example
 
-    Positions and lengths count from 1, in ranges that double. Frequencies are those of training where the vocabulary
+    Positions and lengths count from 1, in ranges that double; where all examples have as many targets, lengths are
+    those of the longest input. Frequencies are those of training where the vocabulary
     has counted them, else those of the examples that are read; their parts hold about as many targets each.
 
     Args:
@@ -151,8 +152,11 @@ class Losses(Probe):
         for output in subject.graph.heads:
             losses, rows, positions, symbols = (np.concatenate(part) for part in zip(*_targets(subject, output)))
             means[output] = float(losses.mean())
-            lengths = np.bincount(rows)[rows]
-            kinds = [("position", *_doubling(positions)), ("length", *_doubling(lengths))]
+            lengths = np.bincount(rows)
+            if len(set(lengths)) == 1:
+                inputs = [subject.batch.inputs[name].layout.lengths.numpy() for name in subject.graph.reads[output]]
+                lengths = np.max(inputs, axis=0)
+            kinds = [("position", *_doubling(positions)), ("length", *_doubling(lengths[rows]))]
             if symbols.any():
                 kinds.append(("frequency", *self._frequencies(subject, output, symbols - 1)))
             if self.by:
@@ -174,8 +178,7 @@ class Losses(Probe):
         if len(counts) <= symbols.max() or not counts.any():
             counts = np.bincount(symbols[known])
         often = counts[symbols[known]]
-        bounds = np.unique(np.quantile(often, np.linspace(0, 1, self.parts + 1), method="nearest"))[1:]
-        bounds = bounds if len(bounds) else np.array([often.max()])
+        bounds = np.unique(np.quantile(often, np.linspace(0, 1, self.parts + 1)[1:], method="nearest"))
         within = np.searchsorted(bounds, often)
         at = np.full(len(symbols), -1)
         at[known] = within
