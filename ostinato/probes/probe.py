@@ -77,12 +77,14 @@ def subject_of(
     """A copy of a model, some of these examples and their cells in further columns; the rest as of `probe`."""
     graph = copy.deepcopy(run.graph).eval().requires_grad_(False)
     aligned = {name: alignments.of(settings) for name, settings in run.outputs.items()}
-    batch, numbers = _batch(run, examples, rows, steps, say)
+    batch, numbers, shortened = _batch(run, examples, rows, steps, say)
     cells = {name: examples.pick(numbers).column(name) for name in columns}
-    return Subject(graph, batch, aligned, run.modalities, cells)
+    return Subject(graph, batch, aligned, run.modalities, cells, shortened)
 
 
-def _batch(run: Run, some: Examples, rows: int, steps: int, say: Callable[[str], None]) -> tuple[Batch, list[int]]:
+def _batch(
+    run: Run, some: Examples, rows: int, steps: int, say: Callable[[str], None]
+) -> tuple[Batch, list[int], frozenset[int]]:
     places = [place for place, _ in recipe_columns.places(run.recipe.settings)]
     cut = {f"inputs.{of}" for of in run.graph.continues.values()} | {f"outputs.{name}" for name in run.graph.continues}
     if any(alignments.of(settings).windows for settings in run.outputs.values()):
@@ -101,9 +103,11 @@ def _batch(run: Run, some: Examples, rows: int, steps: int, say: Callable[[str],
         why = f"all of {long:,} have more than {steps} steps; raise --steps" if long else "none has all columns"
         raise DataError(f"{some.where}: no example can be probed: {why}")
     numbers, chosen = zip(*(whole[at] for at in evenly(len(whole), rows)))
-    shortened = sum(any(len(part) > steps for part in encoded.values()) for encoded in chosen)
+    shortened = frozenset(
+        at for at, encoded in enumerate(chosen) if any(len(part) > steps for part in encoded.values())
+    )
     if shortened:
-        say(f"note: {shortened:,} of {len(chosen):,} examples are read up to their step {steps} (--steps)")
+        say(f"note: {len(shortened):,} of {len(chosen):,} examples are read up to their step {steps} (--steps)")
     if long:
         say(f"note: {long:,} examples of more than {steps} steps are left out (--steps)")
     sides: dict[str, dict[str, Steps]] = {"inputs": {}, "outputs": {}}
@@ -111,4 +115,4 @@ def _batch(run: Run, some: Examples, rows: int, steps: int, say: Callable[[str],
         side, _, name = place.partition(".")
         column = [encoded[place][:steps] for encoded in chosen]
         sides[side][name] = gathered(column, range(len(chosen)), run.device)
-    return Batch(sides["inputs"], sides["outputs"]), list(numbers)
+    return Batch(sides["inputs"], sides["outputs"]), list(numbers), shortened

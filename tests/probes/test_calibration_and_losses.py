@@ -1,5 +1,6 @@
 """How sure a model is beside how often it is right, and where its loss is: closed forms and sums by hand."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -88,9 +89,14 @@ def test_losses_divide_as_their_sums_by_hand(run):
     sums = np.array([part.sum() - position.loss * len(part) for part in own])
     half = 1.96 * np.sqrt((sums**2).sum()) / position.targets
     assert position.high - position.loss == pytest.approx(half, rel=1e-4)
-    assert by["length"]["9 to 16"].targets == len(TEXTS[2]) + 1 and "frequency" in by
+    longest = by["length"]["9 to 16"]
+    assert longest.targets == len(TEXTS[2]) + 1 and "frequency" in by
+    assert longest.low is None and longest.interval == "", "a single example has no interval"
     counted = sum(part.targets for part in by["frequency"].values())
     assert counted == sum(map(len, TEXTS)), "the end is no symbol that is counted"
+    cut = Losses(parts=2).look(dataclasses.replace(model, cut=frozenset({0, 1})))
+    ends = np.concatenate([losses[0][:-1], losses[1][:-1], *losses[2:]])
+    assert cut.mean["follows"] == pytest.approx(ends.mean(), rel=1e-5), "where a text was cut is not its end"
     data = str(run.folder.parent / "rows.jsonl")
     groups = api.probe(run, "losses", data=data, options={"by": "place"}, rows=40)
     parts = next(division for division in groups.divisions if division.by == "place").parts

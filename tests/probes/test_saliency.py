@@ -131,3 +131,5 @@ def test_attributions_that_do_not_add_up_are_named():
     exact, wrong = (SaliencyFinding([Answered("np", -1.0, -3.0, error, [part], 9, 1e-3)]) for error in (1e-3, 0.19))
     assert not exact.misses and "not to be trusted" not in exact.title
     assert wrong.title.endswith("; not to be trusted: their sum misses the difference of log p by 0.19")
+    long = SaliencyFinding([Answered("O " * 30, -1.0, -3.0, 0.0, [part], 9, 1e-3)])
+    assert exact.title.startswith("'np' rests most on") and long.title.startswith("y of 'ab' rests most on")

@@ -50,6 +50,13 @@ def test_what_is_in_the_state_is_read_there_and_noise_is_not(model):
     assert "reads the seen in the state (share right 1.00" in finding.title
     guess = Read("length", "R2", 0.03, 0.82, 0.0, 30)
     assert "hardly reads the length in the state (R2 0.03, 0.82 in a" in replace(finding, reads=[guess]).title
+    assert replace(finding, reads=[]).title.startswith(f"Unit {finding.unit} is highest at")
+
+
+def test_a_length_that_all_examples_share_is_not_looked_for(tmp_path):
+    finding = States().look(subject_of({"hidden_size": 4, "embedding_size": 4}, ["abc", "bca", "cab", "bac"]))
+    assert not finding.reads and "length" not in " ".join(finding.lines())
+    finding.draw(tmp_path / "picture.svg")
 
 
 def test_contexts_are_those_that_drive_a_unit(model):

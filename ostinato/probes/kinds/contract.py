@@ -25,6 +25,7 @@ class Subject:
         alignments: of each output.
         modalities: of each input (`inputs.NAME`) and output (`outputs.NAME`).
         columns: what the examples have in the columns of the table that the probe asks for.
+        cut: the examples that are read up to some step, whose end is therefore no target.
     """
 
     graph: Graph
@@ -32,6 +33,7 @@ class Subject:
     alignments: Mapping[str, Alignment]
     modalities: Mapping[str, Modality]
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    cut: frozenset[int] = frozenset()
 
 
 class Finding(ABC):

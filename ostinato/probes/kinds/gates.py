@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ostinato.cells.contract import Cell
@@ -152,6 +153,9 @@ class GateFinding(Finding):
             panels[1].set_xlabel("share of units")
             panels[1].set_ylabel("time constant -1 / mean log f (steps)")
             panels[1].set_yscale("log")
+            panels[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panels[1].yaxis.set_major_formatter("{x:g}")
+            panels[1].yaxis.set_minor_formatter(NullFormatter())
             for axes in panels[:2]:
                 axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
             if self.text is not None:

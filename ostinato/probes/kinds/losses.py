@@ -19,6 +19,8 @@ from ostinato.registry import Count
 
 AT_ONCE = 64
 MOST_GROUPS = 20
+FEW = 5
+"""Examples below which an interval is too narrow by chance to call a part the worst."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,22 @@ class Part:
     Args:
         name: of the range or the group.
         targets: how many; of an output that is scored as a whole, how many examples.
+        examples: that they are of.
         loss: their mean, in nats.
-        low: the lower end of its 95 % interval.
+        low: the lower end of its 95 % interval; None of a single example.
         high: the upper end.
     """
 
     name: str
     targets: int
+    examples: int
     loss: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+    @property
+    def interval(self) -> str:
+        return "" if self.low is None else f"[{self.low:.3g}, {self.high:.3g}]"
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,9 @@ class Division:
     parts: list[Part]
 
     def worst(self) -> Part:
-        return max(self.parts, key=lambda part: part.low)
+        """Of the parts with enough examples for an interval, if there are any, the one that is surely highest."""
+        known = [part for part in self.parts if part.examples >= FEW] or self.parts
+        return max(known, key=lambda part: part.loss if part.low is None else part.low)
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,11 @@ class LossFinding(Finding):
         known = [division for division in self.divisions if len(division.parts) > 1]
         if not known:
             return "All targets are alike in position, length and frequency: the loss divides by nothing"
-        worst = max(known, key=lambda one: one.worst().low / max(self.mean[one.output], 1e-12))
+        worst = max(known, key=lambda one: (one.worst().low or 0.0) / max(self.mean[one.output], 1e-12))
         part = worst.worst()
         return (
             f"The loss of {worst.output} is highest at {worst.by} {part.name}: {part.loss:.3g} nats "
-            f"[{part.low:.3g}, {part.high:.3g}], {self.mean[worst.output]:.3g} on average"
+            f"{part.interval}, {self.mean[worst.output]:.3g} on average"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +105,7 @@ class LossFinding(Finding):
                     part.name,
                     f"{part.targets:,}",
                     f"{part.loss:.4g}",
-                    f"[{part.low:.4g}, {part.high:.4g}]",
+                    part.interval,
                 ]
                 for part in division.parts
             ]
@@ -107,7 +117,7 @@ class LossFinding(Finding):
             for division, axes in zip(self.divisions, panels):
                 at = range(len(division.parts))
                 losses = np.array([part.loss for part in division.parts])
-                ends = np.array([[part.loss - part.low, part.high - part.loss] for part in division.parts]).T
+                ends = [0 if part.high is None else part.high - part.loss for part in division.parts]
                 axes.errorbar(at, losses, ends, marker="o", linestyle="none", capsize=2)
                 axes.axhline(self.mean[division.output], color="0.6", linestyle=":", label="mean")
                 axes.set_xticks(at, [drawable(part.name, 16) for part in division.parts], rotation=60, fontsize=7)
@@ -202,8 +212,10 @@ def _targets(subject: Subject, output: str) -> Iterator[tuple[np.ndarray, np.nda
             ended = targets if layout == targets.layout else targets.appended(-1)
             if ended.layout == layout:
                 symbols = ended.values.cpu().numpy().astype(int) + 1
-        positions = layout.positions.cpu().numpy() + 1
-        yield losses.double().cpu().numpy(), rows[layout.rows.cpu()].numpy(), positions, symbols
+        positions, own = layout.positions.cpu().numpy() + 1, rows[layout.rows.cpu()].numpy()
+        ends = positions > targets.layout.lengths.numpy()[layout.rows.cpu().numpy()]
+        real = ~(ends & np.isin(own, list(subject.cut)))
+        yield losses.double().cpu().numpy()[real], own[real], positions[real], symbols[real]
 
 
 def _doubling(values: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -227,4 +239,5 @@ def _part(name: str, losses: np.ndarray, rows: np.ndarray, there: np.ndarray) ->
     total = int(counts.sum())
     mean = float(sums.sum() / total)
     half = 1.96 * float(np.sqrt(((sums - mean * counts) ** 2).sum())) / total
-    return Part(name, total, mean, mean - half, mean + half)
+    examples = int((counts > 0).sum())
+    return Part(name, total, examples, mean, *((mean - half, mean + half) if examples > 1 else (None, None)))

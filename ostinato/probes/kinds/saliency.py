@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ostinato.errors import ConfigError
@@ -30,7 +31,7 @@ MOST_PANELS = 16
 """Parts of a path that are halved at once."""
 MOST_STEPS = 16_384
 """Steps of examples that each lack one of theirs, computed at once."""
-DRAWN, LETTERS, TOP = 8, 14, 3
+DRAWN, LETTERS, TOP, NAMED = 8, 14, 3, 40
 
 Change = Callable[[str, Tensor, Tensor, Layout], Tensor]
 """From an input's name, its embedded steps, the baseline in their place and their layout to what is read."""
@@ -73,6 +74,12 @@ class Attribution:
     gradients: list[float]
     occlusion: list[float]
     agreement: float | None
+
+    def read(self) -> str:
+        """The first steps of the input, as a name of the example."""
+        gap = "" if all(len(symbol) == 1 for symbol in self.symbols) else " "
+        text = gap.join(self.symbols)
+        return text if len(text) <= NAMED else f"{text[: NAMED - 1]}\u2026"
 
     def top(self) -> str:
         """The steps that give most."""
@@ -128,7 +135,8 @@ class SaliencyFinding(Finding):
             max(example.error for example in self.examples if example.error > example.allowed) if self.misses else 0
         )
         unsure = f"; not to be trusted: their sum misses the difference of log p by {missed:.2g}" * self.misses
-        return f"'{example.answer[:40]}' rests most on {part.top()} (nats){agreed}{unsure}"
+        name = repr(example.answer) if len(example.answer) <= NAMED else f"{part.output} of {part.read()!r}"
+        return f"{name} rests most on {part.top()} (nats){agreed}{unsure}"
 
     @property
     def misses(self) -> bool:
@@ -163,12 +171,18 @@ class SaliencyFinding(Finding):
                 shares[row, : len(values)] = values / max(float(np.abs(values).max(initial=0)), 1e-12)
                 for column, symbol in enumerate(part.symbols):
                     colour = "white" if abs(shares[row, column]) > 0.6 else "black"
+                    if symbol.count(" ") > 1:  # several numbers, which have no room in a cell
+                        continue
                     shown = drawable(symbol.replace(" ", "\u2423"), LETTERS)
                     turned = 90 if len(shown) > 2 else 0
                     axes.text(column, row, shown, ha="center", va="center", color=colour, fontsize=6, rotation=turned)
             image = axes.imshow(shares, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-            named = [drawable(f"{part.input}: {example.answer}", 28) for example, part in parts]
+            named = [
+                drawable(f"{part.input} for {part.output if len(example.answer) > NAMED else example.answer}", 28)
+                for example, part in parts
+            ]
             axes.set_yticks(range(len(parts)), named, fontsize=7)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
             axes.set_ylabel("example")
             figure.colorbar(image, ax=axes, label="share of the largest (blue: for the answer)", shrink=0.8)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from ostinato.errors import ConfigError
 from ostinato.probes.kinds._symbols import symbols_of
@@ -100,14 +101,14 @@ class StateFinding(Finding):
 
     @property
     def title(self) -> str:
+        top = ", ".join(dict.fromkeys(repr(context.symbol) for context in self.highest[:3]))
+        driven = f"nit {self.unit} is highest at {top}; two directions hold {sum(self.shares):.0%} of the variance"
+        if not self.reads:
+            return f"U{driven}"
         known = max(self.reads, key=lambda read: read.value)
         reads = "reads" if known.value - known.baseline > LITTLE * (1 - known.baseline) else "hardly reads"
         how = f"{known.measure} {known.value:.2f}, {known.control:.2f} in a control task"
-        top = ", ".join(dict.fromkeys(repr(context.symbol) for context in self.highest[:3]))
-        return (
-            f"A linear model {reads} the {known.what} in the state ({how}); unit {self.unit} is highest at {top}; two "
-            f"directions hold {sum(self.shares):.0%} of the variance"
-        )
+        return f"A linear model {reads} the {known.what} in the state ({how}); u{driven}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -124,10 +125,11 @@ class StateFinding(Finding):
         for read in self.reads:
             numbers = (read.value, read.control, read.selectivity, read.baseline)
             probes.append([read.what, read.measure, *(f"{number:.3f}" for number in numbers), f"{read.examples:,}"])
-        return [self.title, "", *table(rows), "", *table(probes)]
+        return [self.title, "", *table(rows), *(["", *table(probes)] if self.reads else [])]
 
     def draw(self, path: Path) -> None:
-        with picture(path, (11.5, 4.6), 2) as (figure, panels):
+        count = 2 if self.reads else 1
+        with picture(path, (5.5 * count + 0.5, 4.6), count) as (figure, panels):
             for number, points in enumerate(self.paths[:DRAWN]):
                 across, up = zip(*points)
                 (line,) = panels[0].plot(across, up, marker=".", linewidth=1, alpha=0.8)
@@ -137,16 +139,19 @@ class StateFinding(Finding):
             panels[0].set_xlabel(f"first direction ({self.shares[0]:.0%} of the variance)")
             panels[0].set_ylabel(f"second direction ({self.shares[1]:.0%})")
             panels[0].set_title("states over time, a line an example", fontsize=9)
-            places = np.arange(len(self.reads))
-            for shift, name in enumerate(("value", "control", "baseline")):
-                values = [getattr(read, name) for read in self.reads]
-                panels[1].bar(places + 0.27 * (shift - 1), values, 0.25, label="held out" if name == "value" else name)
-            named = [drawable(f"{read.what}\n({read.measure})", 24) for read in self.reads]
-            panels[1].set_xticks(places, named, fontsize=8)
-            panels[1].set_xlabel("what is read in the last state")
-            panels[1].set_ylabel("share right, or R2")
-            panels[1].legend(frameon=False, fontsize=7)
+            for axes in panels[1:]:
+                self._draw_reads(axes)
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
+
+    def _draw_reads(self, axes: Axes) -> None:
+        places = np.arange(len(self.reads))
+        for shift, name in enumerate(("value", "control", "baseline")):
+            values = [getattr(read, name) for read in self.reads]
+            axes.bar(places + 0.27 * (shift - 1), values, 0.25, label="held out" if name == "value" else name)
+        axes.set_xticks(places, [drawable(f"{read.what}\n({read.measure})", 24) for read in self.reads], fontsize=8)
+        axes.set_xlabel("what is read in the last state")
+        axes.set_ylabel("share right, or R2")
+        axes.legend(frameon=False, fontsize=7)
 
 
 class States(Probe):
@@ -159,8 +164,9 @@ class States(Probe):
         control     the same for values that are drawn at random, one for each last symbol; selectivity is
                     the difference of the two
 
-    The states are what the encoder of the first input with steps gives at each step. The length of an example is always
-    probed for. What a probe learns of the control task too, it learnt by heart from the symbol before it.
+    The states are what the encoder of the first input with steps gives at each step. The length of an example is
+    probed for where it differs. What a probe learns of the control task too, it learnt by heart from the symbol before
+    it.
 
     Args:
         column: of the table, whose value is looked for in the state.
@@ -213,7 +219,8 @@ class States(Probe):
             return Context(float(values[at, unit]), gap.join(before), flat[at], gap.join(after))
 
         final = ends[lengths > 0] - 1
-        asked = [("length", lengths[lengths > 0].astype(float).tolist())]
+        known = lengths[lengths > 0].astype(float).tolist()
+        asked: list[tuple[str, Sequence[Any]]] = [("length", known)] if len(set(known)) > 1 else []
         if self.column:
             asked.append((self.column, [cell for cell, steps in zip(subject.columns[self.column], lengths) if steps]))
         split = [points[end - count : end] for end, count in zip(ends, lengths) if count][:DRAWN]
