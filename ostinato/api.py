@@ -35,7 +35,7 @@ from ostinato.evaluation.verdict import Verdict
 from ostinato.evaluation.verdict import verdict as verdict_of
 from ostinato.notes import Detail
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe import infer
+from ostinato.recipe import infer, other_tools
 from ostinato.recipe.paths import parse_set, set_path
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.read import check as check_recipe
@@ -327,8 +327,11 @@ def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Se
     for change in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
         path, value = parse_set(change)
         if path.split(".")[0] != "search":
+            word = other_tools.advice(path, value, {}) or ""
+            ours = f"; '{path}' of other tools is --set '{word}'" if word.startswith("search") else ""
             raise ConfigError(
-                f"--set {change}: of a trained run only the search can be changed: search.width=5, search=greedy ..."
+                f"--set {change}: of a trained run only the search can be changed: search.width=5, search=greedy"
+                f" ...{ours}"
             )
         if path == "search.type":
             plain["search"] = {"type": value}

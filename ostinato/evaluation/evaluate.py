@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -152,16 +154,17 @@ def by_group(run: Run, predictions: SplitPredictions, column: str, groups: Seque
         groups: the group of each example of the split.
     """
     names = [str(group) for group in groups]
+    sizes = Counter(names[number] for number in set(chain(*predictions.numbers.values())))
     parts: dict[str, Group] = {}
     notes: list[str] = []
-    for name in sorted(set(names)):
+    for name in sorted(sizes):
         outputs = {}
         for output, known in predictions.outputs.items():
             chosen = [at for at, number in enumerate(predictions.numbers[output]) if names[number] == name]
             if chosen:
                 who = f"--by {column}: the {len(chosen)} row{'s' * (len(chosen) > 1)} of '{name}'"
                 outputs[output] = measured_alone(run, output, known.pick(chosen), who, notes)
-        parts[name] = Group(names.count(name), outputs)
+        parts[name] = Group(sizes[name], outputs)
     worst: dict[str, dict[str, str]] = {}
     for output in predictions.outputs:
         for key, metric in metrics_of(run, output).items():

@@ -452,6 +452,8 @@ def _named(option: str, words: Sequence[str], columns: Sequence[str]) -> dict[st
             name, kind = part, ""
         if name not in columns:
             folder = "; with a table --out names an output, and --run DIR the run's folder" if option == "--out" else ""
+            if list(columns) == [LINES]:
+                folder = "; a text has one column, 'text'; columns of words and labels are named so: '{word tag: FILE}'"
             raise ConfigError(f"{option} {part}: there is no column '{name}'{nearest(name, columns)}{folder}")
         if sign and name != part and kind not in names("modalities"):
             raise ConfigError(f"{option} {part}: there is no type '{kind}'{nearest(kind, names('modalities'))}")

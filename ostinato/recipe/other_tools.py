@@ -152,6 +152,8 @@ WORDS = {
     "use_gpu": "--device cuda",
 }
 """Word -> setting and value, or an option of the command line."""
+AT_ZERO = {"temperature": "search=greedy"}
+"""What means something else where the value is 0."""
 
 
 def advice(word: str, value: Any, plain: Mapping[str, Any]) -> str | None:
@@ -159,6 +161,8 @@ def advice(word: str, value: Any, plain: Mapping[str, Any]) -> str | None:
     written = _SQUEEZED.get(_squeezed(word))
     if written is None:
         return None
+    if str(value) in ("0", "0.0"):
+        written = AT_ZERO.get(_squeezed(word), written)
     path, sign, template = written.partition("=")
     for side in ("inputs", "outputs"):
         names = list(plain.get(side) or ()) if isinstance(plain.get(side), Mapping) else []

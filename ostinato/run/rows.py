@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -310,6 +310,8 @@ def of_python(run: Run, rows: Any) -> Rows:
         raise ConfigError(
             f"rows: a list of rows is needed, not {type(rows).__name__}; put it in a list: [{rows!r:.40}]{advice}"
         )
+    if not isinstance(rows, Iterable):
+        raise ConfigError(f"rows: {rows!r:.40} is {type(rows).__name__}; give {IN_MEMORY}, a path, or a list of values")
     if in_time:
         return _at_the_end(run, [row if isinstance(row, Mapping) else {columns[0]: row} for row in rows])
     listed = list(rows)

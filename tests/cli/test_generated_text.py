@@ -32,6 +32,17 @@ def test_line_breaks_are_printed_and_read_in_prompts(run, cli):
     assert out == "a\\n\\ta\\n\\t\n"
 
 
+def test_words_of_other_tools_are_answered_at_prediction_too(run, cli, refused):
+    advised = {"temperature=0": "search=greedy", "num_beams=3": "search={type: beam, width: 3}"}
+    for change, ours in advised.items():
+        refused(
+            "predict", run, "a", "--set", change, says=[f"'{change.split('=')[0]}' of other tools is --set '{ours}'"]
+        )
+        assert cli("predict", run, "a", "--set", ours, *LENGTH).code == 0
+    with pytest.raises(ostinato.OstinatoError, match="rows: 5 is int; give a list of dicts"):
+        ostinato.load(run).predict(5)
+
+
 def test_each_line_of_a_file_gives_one_line_unless_asked_otherwise(run, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     Path("prompts.txt").write_text("a\na\n")

@@ -163,9 +163,11 @@ def test_a_group_that_one_metric_cannot_judge_keeps_the_others():
     run = known("a", "tags", "each")
     tags = [["B-x", "O"], ["O", "O"], ["B-x"]]
     found = SplitPredictions(
-        3, {"y": Predictions(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 2]}
+        3, {"y": Predictions(tags, tags, log_probability=[-1.0] * 3, num_targets=[2, 2, 1])}, {"y": [0, 1, 3]}
     )
-    by = by_group(run, found, "source", ["mail", "web", "mail"])
+    by = by_group(run, found, "source", ["mail", "web", "mail", "mail", "fax"])
+    sizes = {name: group.examples for name, group in by.groups.items()}
+    assert sizes == {"mail": 2, "web": 1}, "rows that were left out count for no group"
     assert set(by.groups["mail"].outputs["y"]) == set(metrics_of(run, "y"))
     assert set(metrics_of(run, "y")) - set(by.groups["web"].outputs["y"]) == {
         "span_f1(precision)",

@@ -349,6 +349,9 @@ def test_commas_stand_between_columns_unless_one_is_called_so(tmp_path):
     path = table(tmp_path, {"a": PROSE, "b": STARS, "c": TOPICS})
     assert guess(path, ["a:text,b:number"], ["c"]).plain()["inputs"] == {"a": "text", "b": "number"}
     assert list(guess(path, ["a:text,b"], ["c"]).plain()["inputs"]) == ["a", "b"]
+    (tmp_path / "words.txt").write_text("Bo B-PER\nran O\n")
+    with pytest.raises(ConfigError, match="columns of words and labels are named so: '{word tag: FILE}'"):
+        guess(str(tmp_path / "words.txt"), ["words"], [])
     with pytest.raises(ConfigError, match="--in d: there is no column 'd'"):
         guess(path, ["a,d"], ["c"])
 

@@ -75,6 +75,8 @@ def test_options_that_are_advised_are_options_of_train():
         ("training.batchSize", 8, "'batchSize' of other tools is training.batch_rows=8"),
         ("inputs.words.max-len", 20, "is training.max_steps=20"),
         ("crf", True, "is outputs.kind.head=crf"),
+        ("temperature", 0, "'temperature' of other tools is search=greedy"),
+        ("temperature", 0.7, "is search={type: sample, temperature: 0.7}"),
         ("epochs", 3, "unknown setting here; it is training.epochs"),
         ("hidden_size", 3, "it is inputs.words.encoder.hidden_size"),
         ("training.epocs", 3, "did you mean 'epochs'"),
