@@ -14,6 +14,7 @@ from ostinato import alignments
 from ostinato.data.examples import Examples
 from ostinato.errors import DataError
 from ostinato.metrics.contract import Metric, Order, Predictions
+from ostinato.modalities.contract import Labels
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import metrics as recipe_metrics
 from ostinato.registry import Settings
@@ -25,6 +26,8 @@ FEW_TEXTS, PIECES, LEAST_PIECE = 100, 1000, 50
 """Fewer texts than that are cut into about so many pieces, each of so many characters or items at least."""
 CHUNK_ROWS = 4096
 """Rows in memory at once: enough to sort by length, few enough to stay small."""
+MOST_NAMED = 5
+"""Labels or symbols that training lacks, in one message."""
 PREDICTED = ("predicted", "quantiles")
 """The columns of `Predictions` that need an answer."""
 SCORED = ("log_probability", "num_targets", "num_right")
@@ -95,7 +98,10 @@ def predict_all(
     }
     columns = {output: _Columns(run, output, columns) for output, columns in needed.items()}
     left_out: dict[str, list[int]] = {}
-    new: dict[str, list[int]] = {}
+    unseen: dict[str, dict[str, list[int]]] = {}
+    # A word of an input, or of a text that is continued, that training lacks is nothing unusual.
+    own = {f"outputs.{name}" for name, settings in run.outputs.items() if not alignments.of(settings).streams}
+    named = own | {where for where, modality in run.modalities.items() if isinstance(modality.spec, Labels)}
     total = 0
     for pairs in chunks(usable(run, examples, left_out)):
         numbers, rows = [number for number, _ in pairs], [row for _, row in pairs]
@@ -105,17 +111,29 @@ def predict_all(
         for number, row in pairs:
             for where, modality in run.modalities.items():
                 raw = run.raw(row, where)
-                if raw is not None and modality.is_new(raw):
-                    new.setdefault(where, []).append(number)
+                if raw is not None and where in named:
+                    for symbol in dict.fromkeys(modality.unseen(raw)):
+                        unseen.setdefault(where, {}).setdefault(symbol, []).append(number)
         for output, column in columns.items():
             column.add(numbers, rows, predicted, given.get(output))
         total += len(rows)
     for lack, numbers in left_out.items():
         say(f"{len(numbers):,} rows left out, {lack} is missing (the first: {examples.place(numbers[0])})")
-    for where, numbers in new.items():
+    for where, symbols in unseen.items():
         how = "counts as wrong" if where.startswith("outputs.") else "is read as unknown"
-        first = examples.place(numbers[0])
-        say(f"{len(numbers):,} rows have a label of {where} that training lacks, which {how} (the first: {first})")
+        what = "label"
+        if not isinstance(run.modalities[where].spec, Labels):
+            what, how = "symbol", "no answer has"
+        numbers = sorted({number for rows in symbols.values() for number in rows})
+        names = ", ".join(
+            repr(symbol[:40])
+            for symbol in sorted(symbols, key=lambda symbol: (-len(symbols[symbol]), symbol))[:MOST_NAMED]
+        )
+        more = f" and {len(symbols) - MOST_NAMED:,} more" if len(symbols) > MOST_NAMED else ""
+        say(
+            f"{len(numbers):,} rows have a {what} of {where} that training lacks, which {how}: {names}{more} (the"
+            f" first: {examples.place(numbers[0])})"
+        )
     lacking = [column.name for column in columns.values() if not column.numbers]
     if lacking:
         raise DataError(f"{examples.where}: no row holds {', '.join(lacking)}; there is nothing to measure against")

@@ -142,14 +142,16 @@ class Audio(Modality):
         self.bands, self.coefficients = bands, coefficients or min(13, bands)
         self.lowest_hertz, self.highest_hertz = lowest_hertz, highest_hertz
         self._frames, self._by_row = Series(scale=scale), scale == "row"
+        self._channels: int | None = None
 
     def fit(self, column: Iterable[Any]) -> None:
         self._frames.fit(self._all_frames(column))
 
     def _all_frames(self, column: Iterable[Any]) -> Iterator[np.ndarray | None]:
         for raw in column:
-            if raw is not None and self.rate is None:
-                self.rate = self._read(raw)[1]
+            if raw is not None and self._channels is None:
+                self._channels, rate = _channels(self._recorded(raw)[0]), self._read(raw)[1]
+                self.rate = self.rate or rate
             yield None if raw is None else self.frames(raw)
 
     def encode(self, raw: Any) -> np.ndarray:
@@ -257,11 +259,25 @@ class Audio(Modality):
             )
         return weights.astype(np.float32)
 
-    def _read(self, raw: Any) -> tuple[np.ndarray, int]:
-        """The samples (T,) of a recording, and how many are a second."""
+    def _recorded(self, raw: Any) -> tuple[np.ndarray, int | None]:
+        """The samples (T,) or (T, channels) of a recording as they are, and how many are a second."""
         if isinstance(raw, str | Path):
             raw = self.parse(str(raw))
-        samples, rate = _decoded(raw) if isinstance(raw, bytes) else (_array(raw), self.rate)
+        return _decoded(raw) if isinstance(raw, bytes) else (_array(raw), self.rate)
+
+    def remark(self, raw: Any) -> str | None:
+        if isinstance(raw, str):
+            raw = self.parse(raw)
+        channels = None if isinstance(raw, Mapping) else _channels(self._recorded(raw)[0])
+        if channels is None or self._channels is None or channels == self._channels:
+            return None
+        if channels == 1:
+            return f"one channel; the {self._channels} of the training recordings were mixed into one"
+        return f"{channels} channels are mixed into one; training recordings had {self._channels}"
+
+    def _read(self, raw: Any) -> tuple[np.ndarray, int]:
+        """The samples (T,) of a recording, and how many are a second."""
+        samples, rate = self._recorded(raw)
         if rate is None:
             raise DataError("samples alone tell no rate; set `rate` for this input, or give files")
         if not LOWEST_RATE <= rate <= HIGHEST_RATE:
@@ -315,10 +331,10 @@ class Audio(Modality):
         return self._frames.spec
 
     def facts(self) -> dict[str, Any]:
-        return {"rate": self.rate, "frames": self._frames.facts()}
+        return {"rate": self.rate, "channels": self._channels, "frames": self._frames.facts()}
 
     def restore(self, facts: dict[str, Any]) -> None:
-        self.rate = facts["rate"]
+        self.rate, self._channels = facts["rate"], facts.get("channels")  # unknown in older runs
         self._frames.restore(facts["frames"])
 
     def features(self, cells: Sequence[Any]) -> Features:
@@ -357,6 +373,10 @@ def _array(raw: Any) -> np.ndarray:
     if samples.ndim == 2 and samples.shape[1] > len(samples) > 0:
         raise DataError(f"samples of shape {samples.shape} have more channels than samples; give (T, channels)")
     return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
+
+
+def _channels(samples: np.ndarray) -> int:
+    return 1 if samples.ndim == 1 else samples.shape[1]
 
 
 def _check_length(count: int, rate: int) -> None:

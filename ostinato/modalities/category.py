@@ -183,8 +183,8 @@ class Category(Modality):
     def spec(self) -> Labels:
         return Labels(len(self._labels), self._several, self._ordinal is not None, tuple(self._counts))
 
-    def is_new(self, raw: Any) -> bool:
-        return any(label not in self._number for label in self._read(raw))
+    def unseen(self, raw: Any) -> list[str]:
+        return [label for label in self._read(raw) if label not in self._number]
 
     def features(self, cells: Sequence[Any]) -> Features:
         """The label, or the labels together as one."""

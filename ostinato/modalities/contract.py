@@ -347,9 +347,13 @@ class Modality(ABC):
         """The spans that the labels of a raw value mark, such as entities; None: they mark none."""
         return None
 
-    def is_new(self, raw: Any) -> bool:
-        """Whether a raw value has a label that training lacks."""
-        return False
+    def remark(self, raw: Any) -> str | None:
+        """What is changed of a raw value that is unlike those of training before it is read; None: nothing."""
+        return None
+
+    def unseen(self, raw: Any) -> list[str]:
+        """The labels of a raw value that training lacks, or its symbols, of a text its words that hold one."""
+        return []
 
     def grammar(self) -> Grammar | None:
         """What may follow what where an output is generated; None: anything."""

@@ -204,8 +204,9 @@ class Tags(Modality):
             )
         return MISSING if number is None else number
 
-    def is_new(self, raw: Any) -> bool:
-        return any(label is not None and number == MISSING for label, number in zip(self._read(raw), self.encode(raw)))
+    def unseen(self, raw: Any) -> list[str]:
+        pairs = zip(self._read(raw), self.encode(raw))
+        return [label for label, number in pairs if label is not None and number == MISSING]
 
     def _written(self, read: Sequence[str | None], scheme: schemes.Scheme) -> list[str | None]:
         tags = schemes.tags_of(schemes.spans(read), len(read), scheme)

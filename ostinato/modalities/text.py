@@ -256,6 +256,10 @@ class Text(Modality, Tokenized, Worded):
     def _listed(self, raw: Any) -> list[str]:
         return raw.split() if isinstance(raw, str) else strings(raw, "word")
 
+    def unseen(self, raw: Any) -> list[str]:
+        words = self._words(raw) if self._by_words else self.prepared(raw).split()
+        return [word.strip() for word in words if None in self.tokenizer.encode(word)]
+
     def words_of(self, raw: Any) -> Words | None:
         """The words that have labels, where steps are words: with `subword_pooling`."""
         words = self._listed(raw) if self._by_words else None

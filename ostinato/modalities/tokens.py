@@ -184,6 +184,9 @@ class Tokens(Modality, Worded):
         ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
         return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 
+    def unseen(self, raw: Any) -> list[str]:
+        return [symbol for symbol in self._read(raw) if self._cased([symbol])[0] not in self._number]
+
     def decode(self, array: Array) -> list[str]:
         ids = [number for number in numbers(array) if number not in (BEGIN, END)]
         return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST] for number in ids]

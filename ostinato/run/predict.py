@@ -153,6 +153,7 @@ def answers(
         return every
     columns = encodings(members, rows, place)
     _name_the_longest(first, columns[first], place, say)
+    _name_the_changed(first, rows, place, say)
     batches = list(batches_of(columns_of(columns), batch_rows))
     for output in first.outputs if outputs is None else outputs:
         searched = first.graph.heads[output].generates
@@ -373,6 +374,18 @@ def _name_the_longest(
             if len(steps) > limit:
                 excess = f"inputs.{name} has {len(steps):,} steps, and training.max_steps was {limit:,}"
                 say(f"{place(row)}: {excess}; answered all the same")
+
+
+def _name_the_changed(run: Run, rows: Sequence[Row], place: Place, say: Callable[[str], None]) -> None:
+    for name in run.inputs:
+        modality, remarks = run.modalities[f"inputs.{name}"], {}
+        for row, cells in enumerate(rows):
+            raw = run.raw(cells, f"inputs.{name}")
+            if raw is not None and (remark := modality.remark(raw)) is not None:
+                remarks.setdefault(remark, []).append(row)
+        for remark, own in remarks.items():
+            more = f" ({len(own):,} rows like this)" if len(own) > 1 else ""
+            say(f"{place(own[0])}: inputs.{name}: {remark}{more}")
 
 
 def gathered(column: list[np.ndarray], rows: Sequence[int], device: torch.device) -> Steps:

@@ -208,8 +208,8 @@ def test_new_labels_of_an_input_are_unknown_and_those_of_an_output_wrong_with_a_
     said = cli("evaluate", "run", "--data", "in.csv", "--json")
     assert said.code == 0 and said.json["outputs"]["dear"]["accuracy"]["value"] < 70
     lacks = "1 rows have a label of {} that training lacks, which {} (the first: in.csv line {})"
-    assert lacks.format("inputs.kind", "is read as unknown", 3) in said.err
-    assert lacks.format("outputs.dear", "counts as wrong", 4) in said.err
+    assert lacks.format("inputs.kind", "is read as unknown: 'c'", 3) in said.err
+    assert lacks.format("outputs.dear", "counts as wrong: 'maybe'", 4) in said.err
     assert cli("predict", "run", "--input", "in.csv").code == 0
 
 

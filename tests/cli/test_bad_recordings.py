@@ -1,7 +1,6 @@
 """Recordings and drawings of unusual kinds: each is read, or the message names what is wrong and what to do."""
 
 import io
-import json
 import re
 import struct
 
@@ -10,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import ostinato
+from ostinato import api
 from ostinato.cli.main import group
 from ostinato.modalities.audio import wav
 from tests.modalities.test_audio import sound
@@ -128,7 +128,15 @@ def test_a_drawing_of_one_point_is_read_as_a_list(runs):
     assert shown.exit_code == 0 and shown.stdout.strip() in "ab"
 
 
-def test_stereo_beside_mono_is_mixed_and_a_symbol_never_seen_is_counted(runs, tmp_path):
-    rows = [{"clip": wav(np.stack([TONE, TONE], 1), RATE), "said": "azb"}]
-    report = ostinato.load(runs / "sound").evaluate(rows).to_json()
-    assert report["outputs"]["said"]["character_error_rate"]["value"] > 0, json.dumps(report)
+def test_stereo_beside_mono_is_mixed_and_a_symbol_never_seen_is_counted_and_both_are_said(runs, tmp_path):
+    rows = [{"clip": wav(np.stack([TONE, TONE], 1), RATE), "said": said} for said in ("azb", "ab", "zb y")]
+    notes = []
+    report = api.evaluate(runs / "sound", data=rows, device="cpu", say=notes.append).to_json()
+    assert report["outputs"]["said"]["character_error_rate"]["value"] > 0
+    said = "\n".join(notes)
+    assert "row 1: inputs.clip: 2 channels are mixed into one; training recordings had 1 (3 rows like this)" in said
+    assert "2 rows have a symbol of outputs.said that training lacks, which no answer has: 'azb', 'y', 'zb'" in said
+    mono = [{"clip": wav(TONE, RATE), "said": "ab"}]
+    notes.clear()
+    api.evaluate(runs / "sound", data=mono, device="cpu", say=notes.append)
+    assert not [note for note in notes if "channel" in note or "symbol" in note]
