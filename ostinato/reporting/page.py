@@ -25,15 +25,15 @@ h3 { font-size: 1rem; margin-bottom: .3rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none }
 a { color: inherit }
 figure { margin: 1rem 0; overflow-x: auto } img { max-width: 100%; height: auto }
-.table { overflow-x: auto } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
+.table { overflow-x: auto } .table + .table { margin-top: 1rem } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   min-width: 3rem; max-width: 26rem }
 th { background: var(--band) } .note { color: var(--faint) } pre { overflow-x: auto; white-space: pre-wrap }
 @media screen and (max-width: 40rem) {
   img { max-width: 44rem } table { width: max-content } th, td { max-width: 15rem } }
 @media print { body { max-width: none; font-size: 10pt } nav { display: none }
-  figure, tr { break-inside: avoid } h2, h3 { break-after: avoid } .table { overflow: visible }
-  table { overflow-wrap: anywhere } }
+  figure, tr { break-inside: avoid } h2, h3, .note { break-after: avoid } .table { overflow: visible }
+  table { font-size: .8rem } th, td { max-width: 16rem; padding: .2rem .4rem } }
 """
 """Of screens large and small, light and dark, and of paper."""
 
