@@ -25,7 +25,8 @@ h3 { font-size: 1rem; margin-bottom: .3rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none }
 a { color: inherit }
 figure { margin: 1rem 0; overflow-x: auto } img { max-width: 100%; height: auto }
-.table { overflow-x: auto } .table + .table { margin-top: 1rem } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
+.table { overflow-x: auto } .table + .table { margin-top: 1rem }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   min-width: 3rem; max-width: 26rem }
 th { background: var(--band) } .note { color: var(--faint) } pre { overflow-x: auto; white-space: pre-wrap }
