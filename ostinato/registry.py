@@ -110,11 +110,17 @@ def folder(room: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _outside(room: str) -> dict[str, importlib.metadata.EntryPoint]:
-    """Members that other packages bring by the entry point `ostinato.<room>`: name = module."""
+@functools.cache
+def _points() -> importlib.metadata.EntryPoints:
+    """Entry points of all packages: each call reads a file of each of them."""
     import importlib.metadata
 
-    return {point.name: point for point in importlib.metadata.entry_points(group=f"ostinato.{room}")}
+    return importlib.metadata.entry_points()
+
+
+def _outside(room: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Members that other packages bring by the entry point `ostinato.<room>`: name = module."""
+    return {point.name: point for point in _points().select(group=f"ostinato.{room}")}
 
 
 @functools.cache

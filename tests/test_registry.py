@@ -189,14 +189,12 @@ def installed(monkeypatch):
     """Entry points as if a package were installed; the registry knows nothing yet."""
     points = []
 
-    def entry_points(group):
-        return [
-            importlib.metadata.EntryPoint(name, module, group)
-            for where, name, module in points
-            if group == f"ostinato.{where}"
-        ]
+    def entry_points():
+        return importlib.metadata.EntryPoints(
+            importlib.metadata.EntryPoint(name, module, f"ostinato.{where}") for where, name, module in points
+        )
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    monkeypatch.setattr(registry, "_points", entry_points)
     for name in ("names", "component", "settings_class"):
         monkeypatch.setattr(registry, name, functools.cache(getattr(registry, name).__wrapped__))
     return points
@@ -215,6 +213,17 @@ def test_a_package_outside_brings_a_member_by_entry_point(installed, tmp_path, m
     assert registry.summaries("cells")["leaky"] == "A leaky cell."
     assert registry.make("cells", "leaky", (3, 5), {"leak": 2}).leak == 2
     assert registry.derive(Thing, {})(cell="leaky").cell.leak == 1
+
+
+def test_entry_points_are_read_once_however_many_members_are_asked_for(monkeypatch):
+    reads = []
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda: reads.append(1) or importlib.metadata.EntryPoints())
+    for name in ("_points", "names", "component"):
+        monkeypatch.setattr(registry, name, functools.cache(getattr(registry, name).__wrapped__))
+    for room in ("cells", "heads"):
+        for name in registry.names(room):
+            registry.component(room, name)
+    assert len(reads) == 1
 
 
 def test_a_package_outside_cannot_take_the_place_of_a_member(installed):
