@@ -125,7 +125,9 @@ def train(
         os.environ[files.ALLOW_DOWNLOAD] = "1"
     if earlier is not None:
         all_sets = (*all_sets, f"from.run={as_json_text(str(earlier.resolve()))}")
-    folder = folder or Path("runs") / (recipe.stem if is_recipe else recipe.name.split(".")[0])
+    # Of {word tag: FILE} the file.
+    file = Path(str(recipe).rpartition(":")[2].strip(" }")) if str(recipe).startswith("{") else recipe
+    folder = folder or Path("runs") / (file.stem if is_recipe else file.name.split(".")[0])
     checked = (
         load(recipe, all_sets)
         if is_recipe

@@ -108,7 +108,8 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) 
             )
         for label in labels:
             rows = [{name: cell, label: mark} for cell, mark in zip(seen.cells[name], seen.cells[label])]
-            if name not in labels and (share := share_given(rows, name, label)) >= COPIED:
+            is_one_of_several = name not in labels and len(names) - len(labels) > 1
+            if is_one_of_several and (share := share_given(rows, name, label)) >= COPIED:
                 notes.append(
                     f"'{name}' gives '{label}' almost alone ({share:.1%} of the rows), as a copy of the label would; if"
                     " it is not known when you predict, leave it out"

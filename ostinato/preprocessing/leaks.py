@@ -44,7 +44,7 @@ def repeated(train: Examples, other: Examples, split: str, inputs: Sequence[str]
 
 
 def copied(train: Examples, settings: Settings) -> list[str]:
-    """A warning for each input one of whose values alone gives an output, as a copy of the label does.
+    """A warning for each input, of several, one of whose values alone gives an output, as a copy of the label does.
 
         right = rows whose output is the commonest one of the other rows with the same value
         known = rows whose value other rows have too
@@ -60,7 +60,7 @@ def copied(train: Examples, settings: Settings) -> list[str]:
     outputs = {
         f"outputs.{name}": column.column or name for name, column in settings.outputs.items() if column.of is None
     }
-    if train.windows is not None or not outputs:
+    if train.windows is not None or not outputs or len(inputs) == 1:
         return []
     rows = list(islice(train.raw(), MOST_ROWS))
     return [

@@ -140,6 +140,6 @@ def test_a_table_of_a_spreadsheet_and_columns_from_left_to_right_are_taken_by_ev
     (here / "words.txt").write_text("Bonn NNP x B-LOC\nist VB y O\n\n" * 30)
     named = "{word _ _ tag: words.txt}"
     sets = ("--set", "training.epochs=1", "--set", "inputs.word.encoder.hidden_size=4")
-    assert cli("train", named, "--out", "tag", "--run", "tagger", *sets).code == 0
-    assert cli("predict", "tagger", "--input", named).code == 0
-    assert cli("evaluate", "tagger", "--data", named).code == 0
+    assert cli("train", named, "--out", "tag", *sets).code == 0
+    assert cli("predict", "runs/words", "--input", named).code == 0
+    assert cli("evaluate", "runs/words", "--data", named).code == 0

@@ -39,6 +39,9 @@ def test_a_column_that_copies_the_label_is_named():
     inputs = X | {"code": "category", "kind": "category"}
     (note,) = [note for note in notes(inputs, {"y": "category"}, train) if "copy" in note]
     assert note.startswith("inputs.code gives outputs.y almost alone (100.0%") and "'code'" in note
+    assert not any("copy" in note for note in notes({"code": "category"}, {"y": "category"}, train)), (
+        "nothing else is read"
+    )
     noisy = [row | {"code": "Y1"} if at % 9 == 0 else row for at, row in enumerate(train)]
     assert not any("copy" in note for note in notes(inputs, {"y": "category"}, noisy))
 
