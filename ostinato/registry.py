@@ -111,7 +111,7 @@ def folder(room: str) -> Path:
 
 
 @functools.cache
-def _points() -> importlib.metadata.EntryPoints:
+def _points() -> Any:
     """Entry points of all packages: each call reads a file of each of them."""
     import importlib.metadata
 
