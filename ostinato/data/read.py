@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -87,6 +88,8 @@ TEXT, LABEL = "text", "label"
 """The columns of a folder of texts."""
 FIRST_TEXTS = 100
 """Of a folder, whose encoding is looked at."""
+MOST_STRAYS = 3
+"""Named in a message."""
 Roots = Path | Sequence[Path] | None
 
 
@@ -399,14 +402,24 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
         problem = f"with files of {', '.join(kinds)}" if kinds else "without a file"
         problem = f"whose files lie at {' and '.join(map(str, depths))} levels" if len(depths) > 1 else problem
         raise DataError(
-            f"{where}: {name} is a folder {problem}; texts of one ending are read as they are, all of them in the "
-            f"folder or each in a subfolder that is its label; otherwise {_MANIFEST}"
+            f"{where}: {name} is a folder {problem}; {_strays(paths)}texts of one ending are read as they are, all of "
+            f"them in the folder or each in a subfolder that is its label; otherwise {_MANIFEST}"
         )
     labels = [{label: path.parent.name} if len(path.parts) == 2 else {} for path in paths]
     with (folder / paths[0]).open("rb") as file:
         is_text = kinds[0] not in endings() or b"\0" not in file.read(GLANCE_BYTES)
     rows = [{f"{text}{MARK}": path.as_posix(), **labelled} for path, labelled in zip(paths, labels)]
     return rows, kinds[0] if is_text else TEXT_ENDING
+
+
+def _strays(paths: Sequence[Path]) -> str:
+    """What to move out of a folder so that the rest is of one ending and at one level, where most of it is."""
+    usual = Counter((len(path.parts), _kind(path)) for path in paths).most_common(1)
+    strays = [path.as_posix() for path in paths if (len(path.parts), _kind(path)) != usual[0][0]]
+    if not strays or 2 * len(strays) >= len(paths):
+        return ""
+    more = f" and {len(strays) - MOST_STRAYS:,} more" * (len(strays) > MOST_STRAYS)
+    return f"move {', '.join(strays[:MOST_STRAYS])}{more} out of it: "
 
 
 def _recoded(folder: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -53,7 +53,8 @@ def writer_of(path: Path, where: str) -> Callable[[Path, Iterator[Record]], int]
         return WRITERS[kind]
     known = {".gz", *TABLES, *(ending for endings in FOREIGN.values() for ending in endings)}
     if not kind or kind in known or difflib.get_close_matches(kind, WRITERS, n=1, cutoff=0.7):
-        raise ConfigError(f"{where} {path}: no file of this ending is written; give {', '.join(WRITERS)}, or .txt")
+        refusal = f"{where} {path}: no file of this ending is written"
+        raise ConfigError(f"{refusal}; give {', '.join(WRITERS)}, or .txt; spreadsheets open .csv")
     return None
 
 

@@ -17,7 +17,7 @@ from ostinato.errors import ConfigError
 from ostinato.files import ALLOW_DOWNLOAD
 from ostinato.layers.memory import memory
 
-INSTALL = "pip install ostinato[pretrained]"
+INSTALL = "pip install 'ostinato[pretrained]'"
 CONFIG = "config.json"
 GIB = 2**30
 

@@ -90,6 +90,9 @@ class ErrorReport:
     notes: list[str] = field(default_factory=list)
     similar: dict[str, list[dict[str, int]]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"ErrorReport of {len(self.rows):,} rows of {self.split}: .rows[:20], .likely(OUTPUT), .to_json(top=20)"
+
     def likely(self, output: str) -> list[HeldOut]:
         """The rows whose label is likely wrong."""
         return [row for row in self.rows if output in row.outputs and row.outputs[output].likely is not None]

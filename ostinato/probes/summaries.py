@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from matplotlib import colormaps
 
 from ostinato import files
 from ostinato.data.cache import to_steps
-from ostinato.errors import ConfigError, DataError
+from ostinato.errors import ConfigError, DataError, closest
 from ostinato.probes.pictures import drawable, picture
 from ostinato.run.predict import BATCH_STEPS
 from ostinato.run.run import Place, Row, Run
@@ -80,15 +81,18 @@ def encoded_input(run: Run, name: str | None) -> str:
     Errors:
         ConfigError: there is no such input, or several and none is named.
     """
-    inputs = ", ".join(run.inputs)
+    scored = {name for names in run.graph.scored.values() for name in names}
+    vectors = [name for name in run.inputs if name not in scored] or list(run.inputs)
     if name is None:
-        scored = {name for names in run.graph.scored.values() for name in names}
-        vectors = [name for name in run.inputs if name not in scored] or list(run.inputs)
         if len(vectors) > 1:
-            raise ConfigError(f"--of: this run reads several inputs, {inputs}; name the one whose encoder is to embed")
+            raise ConfigError(
+                f"this run reads several inputs, {', '.join(vectors)}; name the one whose encoder is to embed, such as"
+                f" --of {shlex.quote(vectors[0])} (in Python of={vectors[0]!r})"
+            )
         return vectors[0]
     if name not in run.inputs:
-        raise ConfigError(f"--of {name}: this run has no such input; inputs: {inputs}")
+        hint = closest(name, vectors)
+        raise ConfigError(f"this run has no input '{name}' to embed{hint}; inputs: {', '.join(vectors)}")
     return name
 
 

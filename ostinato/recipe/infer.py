@@ -46,6 +46,8 @@ HORIZON = 10
 SHORT = 8
 """A horizon is chosen that a series has so many times: of 104 weeks the last 52 would leave nothing to learn from."""
 SEEMS_TIME = re.compile(r"\d[-/.: ]\d.*[-/.: ]\d|(?<!\d)(19|20)\d\d(?!\d)")
+TUNE = re.compile(r"^K:[ ]*[A-Gn]", re.M)
+"""The key of a tune in ABC, which no tune lacks."""
 DATES_ALONE = "dates, which say little alone; name each input by --in to read them"
 DATED = Guess("date", "dates: hour, weekday and day of the year, and how late each is")
 LINES = "text"
@@ -475,6 +477,8 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
             "continue"
             " it; give a table"
         )
+    if kinds.get(column) is None and all(isinstance(cell, str) and TUNE.search(cell) for cell in held):
+        guess = replace(guess, instead=f"these are tunes in ABC: --in {shlex.quote(column)}:music reads their notes")
     output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
     return Guessed(
         look.source,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import Prepared, prepare
+from ostinato.recipe.columns import second_readings
 from ostinato.recipe.read import Recipe
 from ostinato.run.flops import flops
 from ostinato.run.transfer import transfer_of
@@ -57,7 +58,9 @@ def check(recipe: Recipe, roots: Sequence[Path], say: Callable[[str], None]) -> 
         transfer.start(graph, prepared.modalities)
     graph.freeze(settings.training.freeze)
     steps, flops = _update_cost(prepared, graph)
-    ahead = {name: graph.encoder(name).look_ahead for name in settings.inputs}
+    again = second_readings(settings)
+    names = [name for name in settings.inputs if f"inputs.{name}" not in again]
+    ahead = {name: graph.encoder(name).look_ahead for name in names}
     return Check(
         recipe.origin,
         graph.parts(),

@@ -58,8 +58,8 @@ def test_several_inputs_need_of_and_only_its_column(here, cli, refused):
     )
     (here / "two.jsonl").write_text("\n".join(json.dumps({"a": "x", "b": "yx", "c": "z"}) for _ in range(12)) + "\n")
     assert cli("train", "two.yaml", "--out", "run").code == 0
-    refused("embed", "run", "x", says=["--of", "a, b"])
-    refused("embed", "run", "x", "--of", "d", says=["--of d", "inputs: a, b"])
+    refused("embed", "run", "x", says=["--of a", "of='a'", "a, b;"])
+    refused("embed", "run", "x", "--of", "d", says=["no input 'd'", "inputs: a, b"])
     assert cli("embed", "run", "xy", "--of", "b", "--json").json["size"] == 6
     (here / "only.csv").write_text("b,c\nx,z\ny,zz\n")
     assert [

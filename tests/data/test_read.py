@@ -376,8 +376,19 @@ def test_a_folder_of_texts_is_a_text_a_row_and_its_subfolders_are_labels(tmp_pat
     written(tmp_path, "tunes/reel/a.abc", b"other")
     assert opened(tmp_path, "tunes", None).digest() != before
     written(tmp_path, "tunes/reel/read.me", b"x")
-    with pytest.raises(DataError, match="tunes is a folder with files of .abc, .me; texts of one ending.*manifest.csv"):
+    with pytest.raises(DataError, match=".abc, .me; move reel/read.me out of it: texts of one ending.*manifest.csv"):
         opened(tmp_path, "tunes", None)
+    written(tmp_path, "tunes/top.abc", b"x")
+    with pytest.raises(DataError, match="at 1 and 2 levels; move reel/read.me, top.abc out of it: "):
+        opened(tmp_path, "tunes", None)
+    (tmp_path / "tunes/top.abc").unlink()
+    (tmp_path / "tunes/reel/read.me").rename(tmp_path / "read.me")
+    assert opened(tmp_path, "tunes", None).num_rows == 3
+    (tmp_path / "even").mkdir()
+    for name in ("a.abc", "b.txt"):
+        written(tmp_path, f"even/{name}", b"x")
+    with pytest.raises(DataError, match="even is a folder with files of .abc, .txt; texts of one ending"):
+        opened(tmp_path, "even", None)
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="none is a folder without a file"):
         opened(tmp_path, "none", None)

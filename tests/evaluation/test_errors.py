@@ -63,6 +63,7 @@ def run(tmp_path_factory):
 def test_the_worst_row_comes_first_and_its_label_is_likely_wrong(run):
     report = api.errors(run, device="cpu")
     worst = report.rows[0]
+    assert repr(report) == "ErrorReport of 5 rows of valid: .rows[:20], .likely(OUTPUT), .to_json(top=20)"
     assert worst.place.endswith("valid.csv line 6") and worst.prediction.inputs == {"text": ["sun", "warm"]}
     judged = worst.outputs["label"]
     assert (judged.expected, judged.predicted, judged.wrong, judged.likely) == ("bad", "good", True, "good")

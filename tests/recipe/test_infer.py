@@ -133,6 +133,18 @@ def test_a_single_column_and_plain_text_become_a_model_of_what_goes_on(tmp_path)
     made = guess(str(tmp_path / "book.txt"), [], [])
     assert made.plain() == {"inputs": {"text": "text"}, "outputs": {"going_on": {"of": "text", "align": "next"}}}
     assert made.recipe().settings.outputs["going_on"].align == "next"
+
+
+def test_tunes_are_read_as_notes_by_what_is_advised(tmp_path):
+    (tmp_path / "tunes").mkdir()
+    for number in range(4):
+        (tmp_path / f"tunes/{number}.abc").write_text(f"X:{number}\nM:2/4\nK:G\nGBdB|{'G' * number}|]\n")
+    found = guess(str(tmp_path / "tunes"), [], [])
+    assert found.inputs["text"].settings == "text"
+    assert "tunes in ABC: --in text:music reads their notes" in str(found.inputs["text"])
+    again = guess(str(tmp_path / "tunes"), ["text:music"], [])
+    assert again.inputs["text"].settings == "music" and "ABC" not in str(again.inputs["text"])
+    assert again.recipe().settings.outputs["going_on"].type == "music"
     with pytest.raises(ConfigError, match="there is nothing to continue"):
         guess(table(tmp_path, {"x": PRICES}), [], [])
 
