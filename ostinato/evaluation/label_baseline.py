@@ -18,6 +18,8 @@ from ostinato.run.run import Row, Run
 
 WORDS, CHARACTERS, SYMBOLS = (1, 2), (1, 4), (1, 3)
 """Lengths of the n-grams of a text's words and characters, and of a list's symbols."""
+ITERATIONS = 300
+"""The most of a logistic regression."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -103,6 +105,7 @@ class LabelBaseline:
             most: features times labels of the regression, at most.
             cut: what the names tell where these are not all training rows.
         """
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         truth = [row[f"outputs.{output}"] for row in known]
@@ -119,7 +122,9 @@ class LabelBaseline:
         with warnings.catch_warnings():
             # Labels that occur once each are labels all the same.
             warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-            model = LogisticRegression(max_iter=300, C=10.0).fit(features, list(map(str, truth)))
+            # Of many pixels the last iterations change little.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = LogisticRegression(max_iter=ITERATIONS, C=10.0).fit(features, list(map(str, truth)))
         lead = "n-gram " if any(column.counts_ngrams for column in columns) else ""
         return LabelBaseline(majority, f"{lead}logistic regression{left_out}", raw, columns, model, cut)
 

@@ -70,6 +70,12 @@ def test_where_no_output_has_a_baseline_no_row_is_read():
     assert module.baselines(run, unopened, Unread()) == {}
 
 
+def test_a_regression_that_is_stopped_early_says_nothing_to_the_user(run, monkeypatch):
+    monkeypatch.setattr("ostinato.evaluation.label_baseline.ITERATIONS", 1)
+    monkeypatch.setattr(run, "folder", None)
+    assert REGRESSION in measured(run)
+
+
 def test_of_many_rows_some_of_every_label_are_learnt_from_and_their_number_is_told(run, monkeypatch):
     assert set(measured(run)) == {"majority class", REGRESSION}
     monkeypatch.setattr(module, "MOST_ROWS", 30)
