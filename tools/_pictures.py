@@ -21,6 +21,8 @@ DIGITS = {"train": slice(0, 1200), "valid": slice(1200, 1400), "test": slice(140
 LINES = {"train": 4_000, "valid": 300, "test": 500}
 WORDS = {"train": 5_000, "valid": 300, "test": 500}
 CLIPS = {"train": 2_400, "valid": 240, "test": 300}
+QUESTIONS = 5
+"""About a training picture, those that are asked twice once."""
 HEIGHT = 24
 FRAMES, SIDE = 20, 24
 STRAIGHT = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}
@@ -41,6 +43,20 @@ def shapes(root: Path | None) -> Tables:
         name: (drawn_shapes.COLUMNS, list(drawn_shapes.rows(count, seed, name == "unseen")))
         for seed, (name, count) in enumerate(drawn_shapes.SPLITS.items())
     }
+
+
+def shapes_questions(root: Path | None) -> Tables:
+    """Other drawn shapes, each with several questions about it; one of valid and test."""
+    tables: Tables = {}
+    for seed, (name, count) in enumerate(drawn_shapes.SPLITS.items()):
+        draw, rows = random.Random(100 + seed), list[Row]()
+        for _ in range(count):
+            scene = drawn_shapes.scene(draw, name == "unseen")
+            picture = png(drawn_shapes.drawn(scene, draw))
+            asked = dict(drawn_shapes.question(scene, draw) for _ in range(QUESTIONS if name == "train" else 1))
+            rows += [(picture, *pair) for pair in asked.items()]
+        tables[name] = ("picture:file", "question", "answer"), rows
+    return tables
 
 
 @functools.cache

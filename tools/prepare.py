@@ -32,6 +32,7 @@
     pendigit-strings (.jsonl)           strokes, digits
     kanji, sheep (.jsonl)               drawing
     shapes (folders)                    picture, caption, number, most, biggest, question, answer (unseen too)
+    shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
     moving-digits (folders)             clip, digit, direction, speed
 
@@ -519,6 +520,7 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "yes-no": _sound.yes_no,
     "pendigits": _sound.pendigits,
     "shapes": _pictures.shapes,
+    "shapes-questions": _pictures.shapes_questions,
     "digit-lines": _pictures.digit_lines,
     "word-lines": _pictures.word_lines,
     "moving-digits": _pictures.moving_digits,
@@ -531,7 +533,7 @@ PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
 TUNES = ("nottingham-abc", "nottingham-midi")
 LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS, *TUNES)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
-GENERATED = ("copy", "adding", "sums", "shapes", "digit-lines", "word-lines", "moving-digits")
+GENERATED = ("copy", "adding", "sums", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
 """Tasks made from a seed: they need no data set."""
 
 

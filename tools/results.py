@@ -32,7 +32,7 @@ RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", H
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
-GENERATED = ("copy", "shapes", "digit-lines", "word-lines", "moving-digits")
+GENERATED = ("copy", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
 """Preparations that need no data set."""
 TRAINED_LENGTH = 40
 """The longest string that the copying models were trained on."""
@@ -244,7 +244,7 @@ ROWS = (
     ),
     Row(
         "shapes-questions", "drawn shapes and a question about them, its answer",
-        (Shown("answer", "accuracy", least=95.0),), "none: the pictures are made here", "shapes",
+        (Shown("answer", "accuracy", least=95.0),), "none: the pictures are made here", "shapes-questions",
     ),
     Row(
         "digit-lines", "500 lines of 2 to 6 handwritten digits, writers unseen in training, CTC",

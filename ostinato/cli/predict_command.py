@@ -1,5 +1,6 @@
 """Predict with a trained run: a line in, a prediction out."""
 
+import mimetypes
 import os
 import sys
 from collections.abc import Callable
@@ -159,6 +160,8 @@ def predict(
     as_picture = output is not None and api.pictured(runs[0], output)
     if output is not None and n_best and not as_picture:
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
+    if output is not None and not as_picture:
+        _refuse_other_answers(output)
     as_table = output is not None and not as_picture and writer_of(output, "--output") is not None
     stop = [_unescaped(text) for text in stops]
     prompts = [_unescaped(text) for text in texts] if runs[0].graph.continues else list(texts)
@@ -206,6 +209,20 @@ def predict(
         return
     for line in lines:
         click.echo(line)
+
+
+def _refuse_other_answers(output: Path) -> None:
+    """Refuses a file of sound or pictures for answers that are neither."""
+    from ostinato.registry import component, names
+
+    kind, _, _ = (mimetypes.guess_type(output.name)[0] or "").partition("/")
+    if kind in ("audio", "image", "video"):
+        ending = output.suffix.lower()
+        types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
+        others = f"those of type {' or '.join(types)} do" if types else "none does"
+        raise click.UsageError(
+            f"--output {output}: the answers of this run make no {ending}; {others}; give .csv, .jsonl, .parquet or .txt"
+        )
 
 
 def _unescaped(text: str) -> str:

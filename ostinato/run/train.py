@@ -57,6 +57,8 @@ SHRINKS, FASTER = 3, 1.5
 """How often a model is made smaller at most, and how much faster an epoch has to be by narrower layers."""
 MEASURED = 0.02, 5.0
 """Updates are measured for this share of given minutes, and no longer than so many seconds."""
+OVER = 0.25
+"""The share of given minutes by which a run may be longer, where that is what a first epoch takes."""
 CALIBRATED_ROWS = 1000
 """Validation rows that intervals are calibrated on."""
 HISTORY = "history.jsonl"
@@ -71,10 +73,12 @@ class Budget(NamedTuple):
         seconds: from a recipe and what its training costs to the seconds that are left for it, evaluation included;
             None: as long as the recipe says.
         measured: for how many of them updates are measured.
+        over: how many more there are for a first epoch.
     """
 
     seconds: Callable[[Recipe, Pace], float | None]
     measured: float = MEASURED[1]
+    over: float = 0.0
 
 
 def within_minutes(minutes: float) -> Budget:
@@ -84,7 +88,7 @@ def within_minutes(minutes: float) -> Budget:
     def seconds(*_: Any) -> float:
         return end - time.monotonic()
 
-    return Budget(seconds, min(MEASURED[0] * 60 * minutes, MEASURED[1]))
+    return Budget(seconds, min(MEASURED[0] * 60 * minutes, MEASURED[1]), OVER * 60 * minutes)
 
 
 @dataclass(frozen=True)
@@ -323,11 +327,19 @@ def _within(
     left = budget.seconds(recipe, pace)
     if left is None:
         return prepared
+    first = updates * pace.update_seconds + 2 * pace.validation_seconds + pace.evaluation_seconds
+    rest = f"{max(0.0, left):,.0f} s of the minutes are left, after reading the data and measuring this machine"
+    if left < first <= budget.over:
+        say(f"note: {rest}; about an epoch is trained all the same, which takes {first:,.0f} s with what follows it")
+        left = first
     chosen = within(recipe, left, pace)
     now = recipe.with_chosen(chosen).settings.training
     total = min(now.epochs * updates, now.max_updates or now.epochs * updates)
     if total < updates:
-        say(f"note: the minutes are too few for an epoch: {total:,} of its {updates:,} updates are made")
+        say(
+            f"note: the minutes are too few for an epoch: {total:,} of its {updates:,} updates are made; {rest}, and an"
+            f" epoch takes about {first:,.0f} s with what follows it"
+        )
     elif total < recipe.settings.training.epochs * updates:
         enough = f"{total / updates:.3g} epochs of {recipe.settings.training.epochs}"
         say(f"note: the minutes are enough for {enough}")

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 import signal
+import time
 
 import pytest
 
+from ostinato.run import train as run_train
 from ostinato.training.loop import Training
 
 
@@ -42,6 +45,19 @@ def test_the_full_recipe_gives_the_same_bits_without_minutes(here, cli, slow):
     assert settings(here / "again") == settings(here / "run")
 
 
+def test_a_first_epoch_is_trained_where_it_is_not_much_longer_than_the_minutes(here, cli, slow, monkeypatch):
+    slow(2.0)
+    now = time.monotonic
+    read = run_train._pace
+    monkeypatch.setattr(
+        run_train, "_pace", lambda *given: monkeypatch.setattr(time, "monotonic", lambda: now() + 60) or read(*given)
+    )
+    said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1")
+    assert said.code == 0, said.err
+    assert "note: 0 s of the minutes are left" in said.err and "about an epoch is trained all the same" in said.err
+    assert settings(here / "run")["epochs"] == 1 and (settings(here / "run")["max_updates"] or 4) >= 3
+
+
 def test_measuring_changes_no_bit_where_all_fits(here, cli):
     assert cli("train", "tiny.yaml", "--out", "run", "--minutes", "9").code == 0
     training = settings(here / "run")
@@ -55,7 +71,8 @@ def test_a_budget_below_one_epoch_trains_a_part_of_it_and_says_so(here, cli, slo
     slow(17.0)
     said = cli("train", "tiny.yaml", "--out", "run", "--minutes", "1")
     assert said.code == 0, said.err
-    assert "the minutes are too few for an epoch: 2 of its 4 updates are made" in said.err
+    assert "the minutes are too few for an epoch: 2 of its 4 updates are made; 4" in said.err
+    assert re.search(r"; \d\d s of the minutes are left, .*, and an epoch takes about [67]\d s", said.err)
     training = settings(here / "run")
     assert training["max_updates"] == 2
     assert "trained 1 epochs, 2 updates" in said.err
