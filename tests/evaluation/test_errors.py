@@ -52,7 +52,7 @@ def run(tmp_path_factory):
         with open(folder / f"{name}.csv", "w", newline="") as file:
             csv.writer(file).writerows([("id", "text", "label"), *((at, *row) for at, row in enumerate(listed))])
     model = ostinato.Model(
-        {"text": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
+        {"text": {"type": "tokens", "encoder": {"type": "recurrent", "hidden_size": 8, "dropout": 0.0}}},
         {"label": "category"},
         data={"train": str(folder / "train.csv"), "valid": str(folder / "valid.csv")},
         training={"epochs": 15, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.03}},
@@ -108,7 +108,7 @@ def test_words_that_are_labelled_wrongly_are_marked(tmp_path, monkeypatch):
     held.append({"words": ["met"], "tags": ["P"]})
     Path("valid.jsonl").write_text("\n".join(map(json.dumps, held)))
     model = ostinato.Model(
-        {"words": {"type": "tokens", "encoder": {"hidden_size": 8, "dropout": 0.0}}},
+        {"words": {"type": "tokens", "encoder": {"type": "recurrent", "hidden_size": 8, "dropout": 0.0}}},
         {"tags": "tags"},
         training={"epochs": 20, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.05}},
     ).fit(rows, rows[:2], device="cpu")

@@ -23,7 +23,7 @@ class BestPath(Predictor):
     The answer is the most probable path, merged.
 
     Errors:
-        ConfigError: it reads several inputs, or one without steps.
+        ConfigError: the output has no symbols; it reads several inputs, or one without steps.
 
     Source: Graves et al. 2006 (ICML), sections 3 and 4.
     """
@@ -32,6 +32,8 @@ class BestPath(Predictor):
     targets_rule = "best_path needs a step of the source for each symbol, and one more between two equal ones"
 
     def __init__(self, spec: Symbols, sizes: Sequence[Sizes]):
+        if not isinstance(spec, Symbols):
+            raise ConfigError("best_path: spells symbols; give an output of a type of texts or tokens")
         super().__init__()
         if len(sizes) != 1 or sizes[0].steps is None:
             raise ConfigError("best_path: spells with the steps of one input; name one that gives steps under `reads`")

@@ -48,7 +48,7 @@ class Copying(Head, Generator):
         generated: how many symbols, from the most frequent one, need not be in the source.
 
     Errors:
-        ConfigError: the source gives no steps, or not one for each of its symbols.
+        ConfigError: the output has no symbols; the source gives no steps, or not one for each of its symbols.
 
     Source: Gu et al. 2016, arXiv:1603.06393, section 3.2, without its selective read.
     """
@@ -65,6 +65,8 @@ class Copying(Head, Generator):
         embedding_size: Count = 64,
         generated: Count = 1000,
     ):
+        if not isinstance(spec, Symbols):
+            raise ConfigError("copying: copies symbols; give an output of a type of texts or tokens")
         super().__init__()
         if sizes[0].steps is None:
             raise ConfigError("copying: the first input that it reads gives no steps to copy; name another one first")
