@@ -221,7 +221,7 @@ def _refuse_other_answers(output: Path) -> None:
         types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
         others = f"those of type {' or '.join(types)} do" if types else "none does"
         raise click.UsageError(
-            f"--output {output}: the answers of this run make no {ending}; {others}; give .csv, .jsonl, .parquet or .txt"
+            f"--output {output}: this run's answers make no {ending}; {others}; give .csv, .jsonl, .parquet or .txt"
         )
 
 

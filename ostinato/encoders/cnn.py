@@ -35,8 +35,8 @@ class CNN(Encoder):
     zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
     if it were alone. A grid also reads where each pixel lies, from -1 to 1 both ways: two more channels.
 
-    In training pictures may be moved, mirrored, made lighter or darker and warped, other ones in each epoch. A warp reads
-    pixel (x, y), counted from the center of a picture of W x H, between the pixels around
+    In training pictures may be moved, mirrored, made lighter or darker and warped, other ones in each epoch. A warp
+    reads pixel (x, y), counted from the center of a picture of W x H, between the pixels around
 
         ((1 + a) x + b y, (1 + c) y + d x H / W)        a, b, c and d uniform in [-warp, warp]
 
