@@ -176,7 +176,7 @@ class Model:
             first = next(iter(self.recipe.settings.inputs))
             joined = (
                 f"frame.assign(**{{'{column}': y}})"
-                if hasattr(train, "assign")
+                if type(train).__module__.startswith("pandas")
                 else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
             )
             raise ConfigError(

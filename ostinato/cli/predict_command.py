@@ -215,13 +215,13 @@ def _refuse_other_answers(output: Path) -> None:
     """Refuses a file of sound or pictures for answers that are neither."""
     from ostinato.registry import component, names
 
-    kind, _, _ = (mimetypes.guess_type(output.name)[0] or "").partition("/")
-    if kind in ("audio", "image", "video"):
-        ending = output.suffix.lower()
-        types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
-        others = f"those of type {' or '.join(types)} do" if types else "none does"
+    ending = output.suffix.lower()
+    types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
+    # What is known by no such name, as .abc, is text.
+    if types and mimetypes.guess_type(output.name)[0] is not None:
         raise click.UsageError(
-            f"--output {output}: this run's answers make no {ending}; {others}; give .csv, .jsonl, .parquet or .txt"
+            f"--output {output}: this run's answers make no {ending}, those of type {' or '.join(types)} do; give .csv,"
+            " .jsonl, .parquet or .txt"
         )
 
 

@@ -57,7 +57,11 @@ def test_a_text_goes_into_a_file_as_it_is(run, tmp_path, monkeypatch, cli, refus
     assert cli("predict", run, r"a\n\t", "--output", "tune.abc", *SEARCH).code == 0 and Path("tune.abc").exists()
     for name in ("tune.cvs", "tune.xlsx", "tune"):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, ".csv, .jsonl, .parquet, or .txt"])
-    for name, types in (("tune.wav", "those of type audio or music do"), ("tune.mid", "music do"), ("a.jpg", "none")):
+    for name, types in (
+        ("tune.wav", "those of type audio or music do"),
+        ("tune.mid", "music do"),
+        ("a.svg", "strokes do"),
+    ):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, types, ".csv, .jsonl, .parquet or .txt"])
         assert not Path(name).exists()
 
