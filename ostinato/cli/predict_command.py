@@ -217,8 +217,8 @@ def _refuse_other_answers(output: Path) -> None:
 
     ending = output.suffix.lower()
     types = [name for name in names("modalities") if ending in component("modalities", name).render_endings]
-    # What is known by no such name, as .abc, is text.
-    if types and mimetypes.guess_type(output.name)[0] is not None:
+    # A tune in .abc is text all the same.
+    if types and not (mimetypes.guess_type(output.name)[0] or "text/").startswith("text/"):
         raise click.UsageError(
             f"--output {output}: this run's answers make no {ending}, those of type {' or '.join(types)} do; give .csv,"
             " .jsonl, .parquet or .txt"
