@@ -309,6 +309,8 @@ def chosen_unit(
         power: of the error.
         normalized: values of `normalize` to compare, the preferred one first.
     """
+    if max(steps, settings.season or 0) > outlook.span.lookback:
+        return {}  # The head refuses it, with its own message.
     given, season = settings.model_fields_set, outlook.season
     if "normalize" in given:
         normalized = [settings.normalize]

@@ -10,7 +10,7 @@ from ostinato.model.columns import counts, encoder_owner, input_settings
 from ostinato.preprocessing.sizes import Amount, Chosen, rounded
 from ostinato.recipe.read import Recipe
 from ostinato.recipe.schema import opened
-from ostinato.registry import component
+from ostinato.registry import SameAs, component
 
 MOST_FEATURES = 200_000
 MOST_WEIGHTS = 10_000_000
@@ -107,7 +107,9 @@ def _as_counted(recipe: Recipe, name: str) -> Chosen:
     return {
         f"inputs.{name}.{key}": (plain[key], why)
         for key in reading
-        if key != "encoder" and not recipe.gives(f"inputs.{name}.{key}")
+        if key != "encoder"
+        and not recipe.gives(f"inputs.{name}.{key}")
+        and not isinstance(getattr(settings, key), SameAs)
     }
 
 

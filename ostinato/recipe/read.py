@@ -166,8 +166,9 @@ def _with_continuations(plain: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(source, dict) or source.get("type") not in names("modalities"):
             continue
         own = {parameter.name for parameter in keyword_only(component("modalities", source["type"]))}
-        shared = {key: value for key, value in source.items() if key in own}
-        if "tokenizer" in own:
+        alike = output.get("type", source["type"]) == source["type"]
+        shared = {key: value for key, value in source.items() if key in own and alike}
+        if "tokenizer" in own and alike:
             shared["tokenizer"] = {"same_as": of}
         alignment = alignments.continuing(source["type"]) or alignments.next
         completed[name] = {

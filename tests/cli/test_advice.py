@@ -1,0 +1,335 @@
+"""What a message recommends, followed: the refused recipe with the recommended change is one that is built."""
+
+import copy
+import json
+import random
+
+import pytest
+
+from ostinato.errors import OstinatoError
+from ostinato.model.graph import Graph
+from ostinato.preprocessing.prepare import prepare
+from ostinato.recipe.paths import parse_set
+from ostinato.recipe.read import from_arguments
+from ostinato.recipe.yaml_text import parse_yaml
+
+CLASSIFY = "{inputs: {text: {type: text, tokenizer: word}}, outputs: {label: {type: category}}}"
+TWO = "{inputs: {text: {type: text}, other: {type: text}}, outputs: {label: {type: category}}}"
+TAG = "{inputs: {words: {type: tokens}}, outputs: {tags: {type: tags}}}"
+TRANSLATE = "{inputs: {text: {type: text, tokenizer: word}}, outputs: {answer: {type: text, tokenizer: word}}}"
+NEXT = "{inputs: {text: {type: text, tokenizer: word}}, outputs: {rest: {of: text}}}"
+FORECAST = (
+    "{data: {train: days.csv, time: day, split: {valid: 6}}, inputs: {load: {type: series}},"
+    " outputs: {ahead: {of: load, horizon: 2, lookback: 4}}}"
+)
+BASES = {"classify": CLASSIFY, "two": TWO, "tag": TAG, "translate": TRANSLATE, "next": NEXT, "forecast": FORECAST}
+
+RECIPES = r"""
+tag | inputs.text=tokens | name it in `reads`, or `join: attend` to look at the others | outputs.tags.reads=[words]
+    | outputs.tags.join=attend
+classify | outputs.label.of=text | set `align: next`, or leave it out | -outputs.label.of
+translate | outputs.answer={type: text, of: text, column: text, align: free, tokenizer: word} | set `align: next`,
+    or leave it out | -outputs.answer.of
+translate | outputs.answer={type: text, of: text, column: text, align: free, tokenizer: {same_as: text}} | set
+    `align: next`, or | outputs.answer.align=next
+classify | outputs.label.lookback=3 | belongs to the forecast of a series; leave it out | -outputs.label.lookback
+classify | outputs.label.horizon=3 | this output's is 'summary'; leave it out | -outputs.label.horizon
+two | outputs.label={type: text, align: next} | name in `of` the input that it continues | outputs.label.of=text ;
+    outputs.label.column=text ; outputs.label.tokenizer={same_as: text}
+next | outputs.rest={of: text, type: tokens, align: next} | leave the type out | -outputs.rest.type
+next | inputs.text.encoder={type: recurrent, bidirectional: true} | leave it out: align 'next' needs a causal
+    encoder | -inputs.text.encoder.bidirectional
+next | inputs.text.characters=true | leave characters out | -inputs.text.characters
+next | inputs.text={type: text, tokenizer: bpe, subword_pooling: first} | set none, or name another input |
+    inputs.text.subword_pooling=none
+next | outputs.rest.join=concatenate | leave the join out | -outputs.rest.join
+classify | inputs.text.encoder.cell={type: lstm, biases: 0, forget_bias: 1} | set forget_bias: 0, or biases to 1 or
+    2 | inputs.text.encoder.cell.forget_bias=0 | inputs.text.encoder.cell.biases=1 |
+    inputs.text.encoder.cell.biases=2
+classify | inputs.text.encoder.cell={type: slstm, biases: 0, forget_bias: 1} | set forget_bias: 0, or biases to 1 or
+    2 | inputs.text.encoder.cell.forget_bias=0 | inputs.text.encoder.cell.biases=1
+translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, attention: dot} |
+    use attention: general | outputs.answer.head.decoder.attention=general |
+    outputs.answer.head.decoder.hidden_size=8
+translate | inputs.text={type: category, column: label} ; outputs.answer.head.decoder.attention=general | set
+    attention: none | outputs.answer.head.decoder.attention=none
+translate | outputs.answer.head.decoder={attention: none, bridge: false} | set bridge: true, or an attention |
+    outputs.answer.head.decoder.bridge=true | outputs.answer.head.decoder.attention=general
+translate | outputs.answer.head.decoder={attention: none, input_feeding: true} | set an attention, or input_feeding:
+    false | outputs.answer.head.decoder.attention=general | outputs.answer.head.decoder.input_feeding=false
+translate | outputs.answer.head.decoder={attention: none, context: before} | leave it out |
+    -outputs.answer.head.decoder.context
+classify | inputs.text.encoder={hidden_size: [4, 4], layers: 3} | set layers: 2, or give one hidden_size |
+    inputs.text.encoder.layers=2 | inputs.text.encoder.hidden_size=4
+classify | inputs.text.encoder={type: convolutional, kernel_size: 1} | set 2 or more, or choose windowed |
+    inputs.text.encoder.kernel_size=3 | inputs.text.encoder=windowed
+classify | inputs.text.encoder={type: convolutional, kernel_size: 4, bidirectional: true} | set kernel_size: 5, or
+    bidirectional: false | inputs.text.encoder.kernel_size=5 | inputs.text.encoder.bidirectional=false
+classify | inputs.text.encoder={type: convolutional, dropout: 0, variational: true} | set dropout above 0, or leave
+    it out | inputs.text.encoder.dropout=0.1 | -inputs.text.encoder.variational
+classify | inputs.text.encoder=feed_forward | for a sequence choose encoder: recurrent, convolutional or windowed |
+    inputs.text.encoder=recurrent | inputs.text.encoder=convolutional | inputs.text.encoder=windowed
+tag | inputs.words.encoder={type: local_features, affixes: 2} ; inputs.words.characters=false | set characters: true
+    there, or leave affixes out | inputs.words.characters=true | -inputs.words.encoder.affixes
+classify | inputs.text.encoder={type: ngrams, words: 1} | set words: 0, or tokenizer: char |
+    inputs.text.encoder.words=0 | inputs.text.tokenizer=char
+classify | inputs.text.encoder={type: ngrams, shortest: 5, longest: 2} | give n-grams of at least one length |
+    inputs.text.encoder.longest=5
+classify | inputs.text.encoder={dropout: 0, variational: true} | set dropout above 0, or leave it out |
+    inputs.text.encoder.dropout=0.1 | -inputs.text.encoder.variational
+classify | inputs.text.encoder={bidirectional: true, reversed_source: true} | set bidirectional: false, or leave
+    reversed_source out | inputs.text.encoder.bidirectional=false | -inputs.text.encoder.reversed_source
+classify | inputs.text.encoder={bidirectional: false, summary: mean} | set bidirectional: true, or let the output
+    pool them (head: {pool: ...}) | inputs.text.encoder.bidirectional=true | -inputs.text.encoder.summary ;
+    outputs.label.head={pool: mean}
+classify | inputs.text={type: series, column: sizes, encoder: {word_dropout: 0.1}} | use dropout |
+    -inputs.text.encoder.word_dropout ; inputs.text.encoder.dropout=0.1
+classify | inputs.text.encoder={type: windowed, window: 4, bidirectional: true} | set window: 5, or bidirectional:
+    false | inputs.text.encoder.window=5 | inputs.text.encoder.bidirectional=false
+classify | inputs.text.encoder={type: windowed, window: 1, start: learnt, bidirectional: false} | set a larger
+    window, or leave it out | inputs.text.encoder.window=3 | -inputs.text.encoder.start
+classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, step_width: 3}} | set both, or
+    neither | inputs.text.encoder.step_masks=2 | -inputs.text.encoder.step_width
+translate | outputs.answer.head={copy: true} ; inputs.other=text ; outputs.answer.join=concatenate | leave the join
+    out, or copy: false | -outputs.answer.join | outputs.answer.head.copy=false
+translate | outputs.answer.head={coverage: true} | set that too, or leave coverage out |
+    outputs.answer.head.copy=true | -outputs.answer.head.coverage
+translate | outputs.answer.head={copy: true, label_smoothing: 0.1} | leave it out, or set copy: false |
+    -outputs.answer.head.label_smoothing | outputs.answer.head.copy=false
+translate | inputs.text={type: category, column: label} ; outputs.answer.head={copy: true, decoder: {attention:
+    none}} | leave copy out | -outputs.answer.head.copy
+translate | outputs.answer.head={tied: input, embedding_size: 4} | or set tied: true | outputs.answer.head.tied=true
+    | outputs.answer.head.embedding_size=8 ; inputs.text.encoder.embedding_size=8 ;
+    outputs.answer.tokenizer={same_as: text}
+forecast | outputs.ahead.head={type: forecast, distribution: quantile, loss: absolute} | has its own; leave it out |
+    -outputs.ahead.head.loss
+forecast | outputs.ahead.head={type: forecast, samples: 20} | leave them out | -outputs.ahead.head.samples
+forecast | outputs.ahead.head={type: forecast, distribution: point, calibrate: true} | set distribution: quantile,
+    or leave it out | outputs.ahead.head.distribution=quantile | -outputs.ahead.head.calibrate
+forecast | outputs.ahead.head={type: forecast, relative: season} | set season and relative: season, or leave both
+    out | outputs.ahead.head.season=3 | -outputs.ahead.head.relative
+forecast | outputs.ahead.head={type: forecast, relative: season, season: 7} | set a longer lookback |
+    outputs.ahead.lookback=8
+forecast | outputs.ahead.head={type: linear_forecast, steps: 9} | lower it | outputs.ahead.head.steps=4
+translate | outputs.answer.column=label ; outputs.answer.head={type: joint, weight: 0} | or a weight above 0 |
+    outputs.answer.head.weight=0.3 | outputs.answer.head=autoregressive
+next | outputs.rest.head={tied: true} ; inputs.text.encoder={embedding: one_hot} | set tied: false |
+    outputs.rest.head.tied=false
+classify | outputs.label.join=attend | name both under `reads` | inputs.other=text
+two | outputs.label.join={type: attend, attention: location} | set hops: 2 or more, or choose another attention |
+    outputs.label.join.hops=2 | outputs.label.join.attention=general
+two | inputs.words=tokens ; outputs.label.join=compare | name two under `reads`, or choose concatenate |
+    outputs.label.reads=[text, other] | outputs.label.join=concatenate
+two | inputs.text.encoder={hidden_size: 4} ; inputs.other.encoder={hidden_size: 6} ; outputs.label.join=compare |
+    share the encoder (encoder: {same_as: ...}), give both one hidden_size, or set features: [first, second] |
+    inputs.other.encoder.hidden_size=4 | outputs.label.join={type: compare, features: [first, second]} |
+    inputs.other.encoder={same_as: text}
+two | outputs.label.join={type: compare, features: [first, first]} | name each once |
+    outputs.label.join.features=[first]
+two | outputs.label.join={type: compare, features: []} | name a feature (first, second, difference, product), or set
+    bilinear | outputs.label.join.features=[product] | outputs.label.join.bilinear=4
+classify | inputs.text.encoder={embedding: one_hot, embedding_size: 4} | leave embedding_size out, or set embedding:
+    learnt | -inputs.text.encoder.embedding_size | inputs.text.encoder.embedding=learnt
+classify | inputs.text.encoder={hidden_size: [4, 5], layers: 2, embedding_size: 3, residual: true} | make two
+    neighbours equal, or leave residual out | inputs.text.encoder.hidden_size=4 | -inputs.text.encoder.residual
+classify | inputs.text.encoder={cell: mingru, recurrent_dropout: 0.2} | leave it out |
+    -inputs.text.encoder.recurrent_dropout
+classify | inputs.text.encoder={type: transformer, hidden_size: 7, heads: 1, positions: rotary} | set hidden_size:
+    8, or other positions | inputs.text.encoder.hidden_size=8 | inputs.text.encoder.positions=sinusoidal
+classify | inputs.text.encoder={type: transformer, positions: rotary, longest: 9} | leave it out, or set positions:
+    learned | -inputs.text.encoder.longest | inputs.text.encoder.positions=learned
+classify | inputs.text.encoder={type: transformer, window: 1} | set 2 or more, or leave it out |
+    inputs.text.encoder.window=2 | -inputs.text.encoder.window
+next | outputs.rest.head={softmax: adaptive, cutoffs: [9, 3]} | leave them out to have them chosen, or set softmax:
+    full | -outputs.rest.head.cutoffs | outputs.rest.head.softmax=full ; -outputs.rest.head.cutoffs
+next | outputs.rest.head={cutoffs: [2]} | set softmax: adaptive, or leave them out |
+    outputs.rest.head.softmax=adaptive | -outputs.rest.head.cutoffs
+next | outputs.rest.head={softmax: adaptive, cutoffs: [2], tied: true} | set tied: false, or softmax: full |
+    outputs.rest.head.tied=false | outputs.rest.head.softmax=full ; -outputs.rest.head.cutoffs
+next | outputs.rest.head={softmax: adaptive, cutoffs: [2], label_smoothing: 0.1} | set it to 0, or softmax: full |
+    outputs.rest.head.label_smoothing=0
+translate | outputs.answer.head={softmax: adaptive, cutoffs: [2], bias: false} | leave it out, or set softmax: full
+    | -outputs.answer.head.bias | outputs.answer.head.softmax=full ; -outputs.answer.head.cutoffs
+classify | inputs.text={type: series, column: sizes, encoder: {embedding_init: uniform}} | leave it out |
+    -inputs.text.encoder.embedding_init
+classify | inputs.text.characters=false ; inputs.text.encoder.character_size=8 | set characters: true there, or
+    leave character_size out | inputs.text.characters=true | -inputs.text.encoder.character_size
+classify | inputs.text.tokenizer=bpe ; inputs.text.encoder.rare_word_dropout=0.2 | leave it out |
+    -inputs.text.encoder.rare_word_dropout | inputs.text.tokenizer=word
+classify | outputs.label={type: category, separator: ' ', multilabel: true} | give a sign such as '|' |
+    outputs.label.separator='|'
+classify | outputs.label={type: category, separator: ';'} | set `multilabel: true` or leave it out |
+    outputs.label.multilabel=true | -outputs.label.separator
+classify | outputs.label={type: category, ordinal: [a, b], multilabel: true} | leave out one of the two |
+    -outputs.label.ordinal | -outputs.label.multilabel
+classify | outputs.label={type: category, ordinal: [a, c]} | add it, or mend the data | outputs.label.ordinal=[a, b,
+    c]
+tag | outputs.tags.lenient=true | give scheme: bioes too, or leave lenient out | -outputs.tags.lenient
+classify | inputs.text.stop_words=['of the'] | give words without white space | inputs.text.stop_words=[of, the]
+classify | inputs.text={type: text, tokenizer: char, characters: true} | or leave characters out |
+    -inputs.text.characters | inputs.text.tokenizer=word
+tag | inputs.words={type: text, column: text, stop_words: [red]} | leave stop_words out | -inputs.words.stop_words
+classify | inputs.text={type: series, column: sizes, separator: '.'} | give a sign such as ',' or ';' |
+    inputs.text.separator=',' | inputs.text.separator=';'
+classify | outputs.label.metrics=[accuracy, accuracy] | leave one of them out | outputs.label.metrics=[accuracy]
+classify | inputs.text={type: text, tokenizer: bpe, subword_pooling: mean} | leave it out, or add one of align
+    'each' | -inputs.text.subword_pooling | outputs.tags=tags
+classify | outputs.text=category | give the output another name and set `column: text` | -outputs.text ;
+    outputs.texts={type: category, column: label}
+classify | search=beam | leave it out | -search
+classify | data.train=rows.jsonl ; data.file=rows.jsonl | give `file` or `train`, not both | -data.file |
+    -data.train
+forecast | data.fraction=0.5 | leave it out | -data.fraction
+forecast | data.seed=3 | leave it out | -data.seed
+classify | outputs.values={type: category, column: kind} | choose another and set `column: values` | -outputs.values
+    ; outputs.value={type: category, column: kind}
+classify | outputs.label.reads=[] | an output must read an input; inputs: text | outputs.label.reads=[text]
+translate | outputs.answer.characters=true | leave them out | -outputs.answer.characters
+translate | outputs.answer.subword_pooling=mean ; outputs.answer.tokenizer=bpe | belongs to an input whose words
+    have labels; leave it out | -outputs.answer.subword_pooling
+classify | training.tbptt=5 | leave tbptt out | -training.tbptt
+next | outputs.rest={of: text, column: other, align: next, type: text} ; training.tbptt=5 | leave its `column` out,
+    or leave tbptt out | -outputs.rest.column ; -outputs.rest.type | -training.tbptt ; outputs.rest.column=text
+classify | data.time=label ; data.train=rows.jsonl | leave it out | -data.time
+classify | inputs.text={type: series, column: sizes, known_future: true} | give an output with `of` a series and a
+    `horizon` | -inputs.text.known_future
+classify | inputs.text={type: series, column: [size, sizes]} | name one | inputs.text.column=sizes
+forecast | outputs.label={type: category, column: heat} | train it by itself | -outputs.label
+forecast | inputs.heat=series ; outputs.more={of: heat, horizon: 3, lookback: 4} | train them apart, or give all the
+    same | outputs.more.horizon=2
+forecast | inputs.when={type: calendar, column: heat} | name it there, and leave `column` out | -inputs.when.column
+forecast | inputs.load.known_future=true | name a series of the past | -inputs.load.known_future
+forecast | outputs.ahead.column=heat ; outputs.ahead.type=series ; outputs.ahead.align=ahead | leave it out |
+    -outputs.ahead.column
+forecast | inputs.load.scale=row | or set the input's scale to dataset and head.normalize to window |
+    -inputs.load.scale | inputs.load.scale=dataset ; outputs.ahead.head={normalize: window}
+forecast | outputs.ahead.scale=none | leave it out | -outputs.ahead.scale
+forecast | training.max_steps=9 | leave it out | -training.max_steps
+forecast | data.valid=days.csv | give one of them | -data.valid | -data.split
+two | inputs.text={type: text, tokenizer: word} ; inputs.other={type: text, characters: true, tokenizer: {same_as:
+    text}} | set it there too | inputs.text.characters=true | inputs.other.tokenizer=word
+two | inputs.text={type: text, tokenizer: word} ; inputs.other={type: text, tokenizer: char, encoder: {same_as:
+    text}} | leave it out, set it in inputs.text, or give inputs.other an encoder of its own |
+    -inputs.other.tokenizer | inputs.text.tokenizer=char | -inputs.other.encoder
+classify | training.freeze=['*'] | leave it out, or name a part of | -training.freeze |
+    training.freeze=[inputs.text]
+classify | training.batch_rows=4 ; training.batch_steps=40 | leave one of them out | -training.batch_rows |
+    -training.batch_steps
+next | training.tbptt=5 ; training.batch_steps=40 | leave batch_steps out, and give batch_rows |
+    -training.batch_steps ; training.batch_rows=4
+classify | training.average_decay=0.9 ; training.average_last=2 | leave one of them out | -training.average_decay |
+    -training.average_last
+classify | training.average_last=2 ; training.validate_every=0.5 | give whole epochs, or average_decay in its place
+    | training.validate_every=1 | -training.average_last ; training.average_decay=0.9
+classify | training.monitor=label.accuracy ; training.keep_best=false ; training.patience=null ;
+    training.schedule=constant | leave it out, or set keep_best, patience or schedule | -training.monitor |
+    training.keep_best=true | training.patience=3
+classify | training.optimizer={type: sgd, momentum: 0, nesterov: true} | set momentum, such as 0.9 |
+    training.optimizer.momentum=0.9
+translate | search={type: beam, min_length: 9, max_length: 4} | lower the first or raise the second |
+    search.min_length=4 | search.max_length=9
+translate | search={type: beam, width: 2, n_best: 3} | set width: 3 or lower n_best | search.width=3 |
+    search.n_best=2
+translate | search={type: beam, alpha: 0.5, normalization: none} | leave alpha out, or take average or gnmt |
+    -search.alpha | search.normalization=average | search.normalization=gnmt
+translate | search={type: greedy, path: true, max_length: 4} | leave out path, or the other settings | -search.path
+translate | outputs.answer.head.label_smoothing=0.1 ; outputs.answer.head.softmax=adaptive | set it to 0, or
+    softmax: full | outputs.answer.head.label_smoothing=0 | outputs.answer.head.softmax=full
+two | inputs.text={type: text, tokenizer: char, encoder: {type: ngrams, size: 2}} ; inputs.other.encoder={same_as:
+    text} ; outputs.kind=category | or set another size, for a vector that all learn | inputs.text.encoder.size=8
+classify | inputs.size=number ; outputs.label.join=attend | choose join: concatenate, add or gate |
+    outputs.label.join=concatenate | outputs.label.join=add | outputs.label.join=gate
+classify | inputs.size=number ; outputs.label.head={pool: mean} | choose last, or another encoder |
+    outputs.label.head.pool=last
+translate | search=greedy ; search.width=3 | 'width' belongs to type: beam | search.type=beam
+classify | inputs.text.tokenizer={type: word, min_count: 1000} | lower min_count | inputs.text.tokenizer.min_count=1
+classify | inputs.text.min_count=1 | it is inputs.text.tokenizer.min_count | -inputs.text.min_count ;
+    inputs.text.tokenizer.min_count=1
+two | outputs.label={type: tags, column: tags, reads: [text]} ; inputs.text.tokenizer=char | where each word has
+    one, set inputs.text.subword_pooling: mean | inputs.text.subword_pooling=mean
+classify | data={train: rows.jsonl, valid: row.jsonl} | did you mean 'rows.jsonl'? | data.valid=rows.jsonl
+classify | data={train: rows.jsnl} | did you mean 'rows.jsonl'? | data.train=rows.jsonl
+classify | outputs.label.column=lable | did you mean 'label'? | outputs.label.column=label
+classify | data={train: rows.jsonl, split: {valid: 0.1}} | leave it out | -data.split
+classify | data={train: {text: rows.jsonl}} | name the table itself: data.train: rows.jsonl | data.train=rows.jsonl
+classify | data.train=text.txt | or one text file per column, {column: file} | data.train={text: text.txt, label:
+    label.txt} | data.train=rows.jsonl
+forecast | outputs.ahead.lookback=40 | set a lookback of at most 22, or a smaller horizon |
+    outputs.ahead.lookback=22 | outputs.ahead.lookback=23 ; outputs.ahead.horizon=1
+forecast | outputs.ahead.horizon=40 | set a smaller horizon, or let valid begin later | outputs.ahead.horizon=4
+forecast | data.split={valid: 2030-01-01} | name a date among them | data.split.valid=2023-01-25
+classify | outputs.label={type: number, column: label} | or read it as category or text |
+    outputs.label.type=category
+tag | outputs.tags={type: tags, scheme: bioes} | give scheme: none | outputs.tags.scheme=none
+"""
+"""Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
+them, `-path` takes out, an indented line continues the one above."""
+
+
+def changed(plain, changes):
+    """`path=value` is set, `-path` is taken out; a bare name on the way is opened."""
+    for change in changes.split(" ; "):
+        path, value = parse_set(change) if not change.startswith("-") else (change[1:], None)
+        *way, last = path.split(".")
+        place = plain
+        for key in way:
+            if isinstance(place.get(key), str):
+                place[key] = {"type": place[key]}
+            place = place.setdefault(key, {})
+        if change.startswith("-"):
+            del place[last]
+        else:
+            place[last] = value
+    return plain
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    draw = random.Random(1)
+    rows = []
+    for _ in range(40):
+        words = draw.choices("red green blue black white".split(), k=draw.randint(3, 6))
+        rows.append(
+            {
+                "text": " ".join(words),
+                "other": " ".join(draw.choices(words, k=3)),
+                "words": words,
+                "tags": [word[0].upper() for word in words],
+                "answer": " ".join(words[::-1]),
+                "label": draw.choice("ab"),
+                "kind": draw.choice("xy"),
+                "size": len(words) / 2,
+                "sizes": [float(len(word)) for word in words],
+            }
+        )
+    folder = tmp_path_factory.mktemp("advice")
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for column in ("text", "label"):
+        (folder / f"{column}.txt").write_text("".join(f"{row[column]}\n" for row in rows))
+    days = [f"2023-01-{day:02},{day % 7},{day % 5}" for day in range(1, 31)]
+    (folder / "days.csv").write_text("\n".join(["day,load,heat", *days]) + "\n")
+    return folder
+
+
+def built(plain):
+    """The model of a recipe and the loss of one batch."""
+    prepared = prepare(from_arguments(**{"data": {"train": "rows.jsonl"}, **copy.deepcopy(plain)}))
+    settings = prepared.recipe.settings
+    graph = Graph(settings.inputs, settings.outputs, prepared.modalities)
+    graph.freeze(settings.training.freeze)
+    examples = prepared.splits["train"]
+    batch = examples.fetch(examples.batches(settings.training).epoch(0)[0])
+    assert graph.losses(batch) if batch.pieces is None else graph.losses_from(batch, ())
+
+
+@pytest.mark.parametrize("row", RECIPES.replace("\n    ", " ").strip().splitlines(), ids=lambda row: row[:60])
+def test_a_recipe_that_follows_the_advice_is_built(folder, monkeypatch, row):
+    base, mistake, advice, *ways = row.split(" | ")
+    monkeypatch.chdir(folder)
+    plain = parse_yaml(BASES[base], "advice")
+    wrong = changed(copy.deepcopy(plain), mistake)
+    with pytest.raises(OstinatoError) as refusal:
+        built(wrong)
+    assert advice in " ".join(str(refusal.value).split())
+    for way in ways:
+        built(changed(copy.deepcopy(wrong), way))
