@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import torch
@@ -40,9 +41,11 @@ def between(run: Run, rows: Sequence[Row], number: int, search: Search) -> list[
 def _output(run: Run) -> str:
     drawn = [name for name in run.outputs if name in run.graph.joins and run.graph.joins[name].draws_codes]
     if len(run.outputs) != 1 or not drawn or not run.graph.heads[drawn[0]].generates:
+        folder = shlex.quote(str(run.folder))
         raise ConfigError(
             f"{run.folder}: generate needs a run of one output that is generated through `join: latent`; add that to"
-            ' its recipe and train again, or continue an empty prompt with `ostinato predict RUN "" --n-best 20`'
+            f' its recipe and train again, or draw answers with `ostinato predict {folder} "" --set search=sample'
+            " --n-best 20`"
         )
     return drawn[0]
 

@@ -3,9 +3,11 @@
 import copy
 import json
 import random
+import shlex
 
 import pytest
 
+from ostinato.data.read import open_table
 from ostinato.errors import OstinatoError
 from ostinato.model.graph import Graph
 from ostinato.preprocessing.prepare import prepare
@@ -333,3 +335,140 @@ def test_a_recipe_that_follows_the_advice_is_built(folder, monkeypatch, row):
     assert advice in " ".join(str(refusal.value).split())
     for way in ways:
         built(changed(copy.deepcopy(wrong), way))
+
+
+DATA = [
+    ("t.csv", b"", "give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
+    ("t.csv", b"de,en\n", "give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
+    ("t.csv", b"\nde,en\na,b\n", "the first line must name the columns", ("t.csv", b"de,en\na,b\n")),
+    ("t.csv", b"de,en,de\na,b,c\n", "rename one of them", ("t.csv", b"de,en,other\na,b,c\n")),
+    ("t.tsv", b"de\ten\nc\n", "write an empty field for a missing value", ("t.tsv", b"de\ten\nc\t\n")),
+    ("t.csv", b"de,en\n1,2,3\n", "quote a field", ("t.csv", b'de,en\n"1,2",3\n')),
+    (
+        "t.csv",
+        b'de,en\n5" pipe,x\n',
+        "quote the whole field and double the quotes inside it, or give the file as tsv",
+        ("t.csv", b'de,en\n"5"" pipe",x\n'),
+        ("t.tsv", b'de\ten\n5" pipe\tx\n'),
+    ),
+    ("t.tsv", b"de\ten\nc\x00\td\n", "remove it, for example with `tr -d '\\000'`", ("t.tsv", b"de\ten\nc\td\n")),
+    (
+        "t.csv",
+        "de,en\na,é\n".encode() + b"c\xe9d,e\n",
+        "convert it with `iconv -f ENCODING -t utf-8`",
+        ("t.csv", "de,en\na,é\ncéd,e\n".encode()),
+    ),
+    (
+        "t.jsonl",
+        b'{"de": "\\ud83d", "en": ""}\n',
+        "write the whole pair, or the character itself",
+        ("t.jsonl", b'{"de": "\\ud83d\\ude42", "en": ""}\n'),
+        ("t.jsonl", '{"de": "\U0001f642", "en": ""}\n'.encode()),
+    ),
+    (
+        "t.jsonl",
+        b'{"de": 1%s, "en": ""}\n' % (b"0" * 5000),
+        "write it as a string",
+        ("t.jsonl", b'{"de": "1%s", "en": ""}\n' % (b"0" * 5000)),
+    ),
+    (
+        "t.json",
+        b'[{"de": "a", "en": "b"}]\n',
+        "write one JSON object a line, {column: value}, and name the file .jsonl",
+        ("t.jsonl", b'{"de": "a", "en": "b"}\n'),
+    ),
+    (
+        "t.seq",
+        b">one\nACGT\n>two\nAC\n",
+        "name it .fasta, or give the text as a column of a table",
+        ("t.fasta", b">one\nACGT\n>two\nAC\n"),
+        ("t.csv", b"sequence\n>one\n"),
+    ),
+    (
+        "t.fasta",
+        b">one\n>two\nAC\n",
+        "add it, or leave the name out",
+        ("t.fasta", b">one\nA\n>two\nAC\n"),
+        ("t.fasta", b">two\nAC\n"),
+    ),
+    ("t.fasta", b"AC\n>two\nAC\n", "give each sequence a line >name", ("t.fasta", b">one\nAC\n>two\nAC\n")),
+]
+
+
+def read(folder, name, content):
+    (folder / name).write_bytes(content)
+    columns = ["sequence"] if b">" in content else ["de", "en"]
+    list(open_table(name, base=folder, data_root=None, where="data.train", columns=columns).blocks())
+
+
+@pytest.mark.parametrize(("name", "content", "advice", "mended"), [(*row[:3], row[3:]) for row in DATA])
+def test_a_file_that_follows_the_advice_is_read(tmp_path, name, content, advice, mended):
+    with pytest.raises(OstinatoError) as refusal:
+        read(tmp_path, name, content)
+    assert advice in str(refusal.value)
+    for other, written in mended:
+        read(tmp_path, other, written)
+
+
+COMMANDS = r"""
+predict RUN | give TEXT, or --input FILE, or --input - | predict RUN ein | predict RUN --input test.tsv
+predict RUN ein --input test.tsv | give TEXT or --input, not both | predict RUN ein | predict RUN --input test.tsv
+predict RUN test.tsv | did you mean --input test.tsv? | predict RUN --input test.tsv
+predict RUN --input tset.tsv | did you mean 'test.tsv'? | predict RUN --input test.tsv
+predict RUN ein --n-best 3 | set width: 3 | predict RUN ein --n-best 3 --set search.width=3
+predict RUN ein --n-best 3 --set search=greedy | add --set search=beam --set search.width=5
+    | predict RUN ein --n-best 3 --set search=beam --set search.width=5
+predict RUN ein --set training.epochs=3 | only the search can be changed: search.width=5, search=greedy
+    | predict RUN ein --set search.width=5 | predict RUN ein --set search=greedy
+predict RUN ein --set num_beams=3 | 'num_beams' of other tools is --set 'search={type: beam, width: 3}'
+    | predict RUN ein --set 'search={type: beam, width: 3}'
+predict RUN ein --set search=sample --set search.bias=1 | leave bias out, or set temperature below 1
+    | predict RUN ein --set search=sample --set search.temperature=0.5
+predict RUN ein --set search=greedy --set search.path=true | or leave path out | predict RUN ein --set search=greedy
+predict RUN ein --set search.alpha=0.5 --set search.normalization=none | leave alpha out, or take average or gnmt
+    | predict RUN ein --set search.normalization=none | predict RUN ein --set search.normalization=gnmt
+predict RUN ein --probabilities | needs --output FILE; --json has the probability | predict RUN ein --json
+predict RUN ein --output a.jsonl --json | leave out --json and --stream | predict RUN ein --output a.jsonl
+predict RUN ein --output a.txt --n-best 2 | leave out --n-best | predict RUN ein --output a.txt
+predict RUN ein --output a.xlsx | spreadsheets open .csv
+    | predict RUN ein --output a.csv | predict RUN ein --output a.txt
+predict RUN ein --stream --json | leave out --input, --n-best, --attention and --json | predict RUN ein --json
+predict RUN ein --stream | add --set search=sample or --set search=greedy, without --n-best
+    | predict RUN ein --stream --set search=sample | predict RUN ein --stream --set search=greedy
+predict RUN ein --times | leave it out | predict RUN ein
+predict RUN ein --stop qqq | give another stop, or leave it out | predict RUN ein --stop two | predict RUN ein
+generate RUN | `ostinato predict RUN "" --set search=sample --n-best 20`
+    | predict RUN "" --set search=sample --n-best 20
+embed RUN | give TEXT, or --input FILE | embed RUN ein | embed RUN --input test.tsv
+embed RUN ein --output v.npy | ends in .csv or .parquet
+    | embed RUN ein --output v.csv | embed RUN ein --output v.parquet
+embed RUN ein --of dee | did you mean 'de'? | embed RUN ein --of de
+evaluate RUN --origins 2 | leave it out | evaluate RUN --split valid
+errors RUN --output e.npy | give .csv, .jsonl, .parquet | errors RUN --output e.csv
+score RUN --input tset.tsv | did you mean 'test.tsv'? | score RUN --input test.tsv
+check tiny.yml | did you mean 'tiny.yaml'? | check tiny.yaml
+check train.tsv | `ostinato init train.tsv --recipe train.yaml` looks at it and writes one
+    | init train.tsv --recipe train.yaml
+check tiny.yaml --set training.epocs=3 | did you mean 'epochs' | check tiny.yaml --set training.epochs=3
+check tiny.yaml --set training | write PATH=VALUE, such as training.epochs=5 | check tiny.yaml --set training.epochs=5
+init train.tsv --in dee | did you mean 'de'? | init train.tsv --in de
+init train.tsv --in de:txt | did you mean 'text'? | init train.tsv --in de:text
+init train.tsv --in de --in en | name the output | init train.tsv --in de --out en
+init train.tsv --out de --out en | name the input | init train.tsv --in de --out en
+init train.tsv --recipe tiny.yaml | give another --recipe FILE, or delete it | init train.tsv --recipe other.yaml
+init days.csv --forecast lod | did you mean 'load'? | init days.csv --forecast load
+init days.csv --out load --in load:number | write --in load | init days.csv --out load --in load
+average RUN RUN --last 2 | leave it out | average RUN RUN --run mean
+"""
+"""A command | what it recommends | a command that follows the advice | another."""
+
+
+@pytest.mark.parametrize("row", COMMANDS.replace("\n    ", " ").strip().splitlines(), ids=lambda row: row[:60])
+def test_a_command_that_follows_the_advice_works(here, trained, cli, row):
+    command, advice, *others = row.split(" | ")
+    days = "".join(f"2023-01-{day:02},{day % 7}\n" for day in range(1, 31))
+    (here / "days.csv").write_text(f"day,load\n{days}")
+    refusal = cli(*shlex.split(command.replace("RUN", str(trained))))
+    assert refusal.code == 2 and advice.replace("RUN", str(trained)) in " ".join(refusal.err.split())
+    for other in others:
+        assert cli(*shlex.split(other.replace("RUN", str(trained)))).code == 0
