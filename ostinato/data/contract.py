@@ -119,7 +119,7 @@ class Source(ABC):
     """All that it offers."""
     notes: tuple[str, ...] = ()
     """What was done with it that the user did not ask for."""
-    advice: ClassVar[str] = ""
+    advice: str = ""
     """What to do where it lacks a column."""
 
     def occurs_later(self, column: str) -> bool:

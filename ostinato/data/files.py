@@ -144,6 +144,8 @@ class Delimited(FileSource):
             raise DataError(f"{self.title} line 1: the header cannot be read ({error}); mend it") from error
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
+        if self.separator == "," and ";" in "".join(self.columns):
+            self.advice = "; where ';' divides them set data.delimiter: ';'"
         demand_distinct(self.columns, f"{self.title} line 1: the header names column")
         if next(self._records(GLANCE_BYTES), None) is None:
             header = ", ".join(self.columns)
@@ -222,11 +224,9 @@ class Delimited(FileSource):
         wrong = wrong[(size > 1) | ((size == 1) & (raw[starts[wrong]] != RETURN))]
         if len(wrong):
             count = int(fields[wrong[0]])
-            foreign = self.separator == "," and ";" in "".join(self.columns)
             problem = (
                 f" has {count} field{'s' * (count != 1)}, and the header names {len(self.columns)} "
-                f"({', '.join(self.columns)}); "
-                + ("where ';' divides them set data.delimiter: ';'; " if foreign else "")
+                f"({', '.join(self.columns)}){self.advice}; "
                 + (
                     f"quote a field that holds {self.separator!r}"
                     if self.quoted

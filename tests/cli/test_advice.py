@@ -4,6 +4,7 @@ import copy
 import json
 import random
 import shlex
+import wave
 
 import pytest
 
@@ -263,6 +264,50 @@ forecast | data.split={valid: 2030-01-01} | name a date among them | data.split.
 classify | outputs.label={type: number, column: label} | or read it as category or text |
     outputs.label.type=category
 tag | outputs.tags={type: tags, scheme: bioes} | give scheme: none | outputs.tags.scheme=none
+forecast | outputs.ahead.head={type: forecast, linear: 9} | leave it out, or lower it | -outputs.ahead.head.linear |
+    outputs.ahead.head.linear=4
+forecast | inputs.heat=series ; outputs.ahead.head=linear_forecast | name that one alone in the output's `reads` |
+    outputs.ahead.reads=[load]
+forecast | outputs.ahead.head={type: forecast, strategy: recursive, linear: 3} | leave it out |
+    -outputs.ahead.head.linear
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, features: waveform, bands: 20} | leave it
+    out | -inputs.text.bands
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, coefficients: 5} | set it, or leave
+    coefficients out | -inputs.text.coefficients | inputs.text.features=mfcc
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, features: mfcc, bands: 10, coefficients: 20}
+    | set bands | inputs.text.bands=20
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, window_seconds: 0.01, hop_seconds: 0.02} |
+    raise it | inputs.text.window_seconds=0.02
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, highest_hertz: 9000} | lower it, or set rate
+    | inputs.text.highest_hertz=2000 | inputs.text.rate=22050
+next | inputs.text={type: music, column: tune, beat: 4} ; outputs.rest={of: text} | leave beat out |
+    -inputs.text.beat
+next | inputs.text={type: music, column: text} | add a line such as K:C, or K:none | inputs.text.column=tune
+classify | inputs.text={type: piano_roll, column: roll, keys: 100, lowest: 60} | lower one of them |
+    inputs.text.keys=60 | inputs.text.lowest=20
+classify | inputs.text={type: piano_roll, column: roll, lowest: 62, keys: 9} | leave it out, or set `lowest` and `keys`
+    | -inputs.text.lowest ; -inputs.text.keys
+next | inputs.text={type: piano_roll, column: roll} ; outputs.rest.head={type: next_bits, hidden_units: 5} | set it,
+    or leave hidden_units out | -outputs.rest.head.hidden_units | outputs.rest.head.bits=nade
+forecast | inputs.when={type: calendar, cycles: []} | give at least one of hour | inputs.when.cycles=[hour]
+classify | training.epoch=3 | did you mean 'epochs'? | -training.epoch ; training.epochs=3
+classify | training.lr=0.1 | training.optimizer.learning_rate | -training.lr ; training.optimizer.learning_rate=0.1
+tag | outputs.tags.head=crf ; outputs.tags.metrics=[crps] | leave the metric out |
+    outputs.tags.metrics=[token_accuracy]
+classify | inputs.text={type: number, column: text} | read it as category or text | inputs.text.type=text |
+    inputs.text.type=category
+forecast | data.train=backward.csv | sort the rows by 'day' | data.train=days.csv
+forecast | data.train=gap.csv | add a row for each missing time, its cells empty | data.train=filled.csv
+forecast | data.train=twice.csv | keep one row for each time | data.train=days.csv
+forecast | data.split={valid: 40} | or let valid begin later | data.split.valid=6
+classify | outputs.label.column=one | check that this is the right column | outputs.label.column=label
+two | inputs.text.column=empty | check that this is the right column, or leave it out | inputs.text.column=text |
+    -inputs.text
+translate | inputs.text.tokenizer={same_as: answer} ; outputs.answer.tokenizer={same_as: text} | give one of them
+    its own | outputs.answer.tokenizer=word
+classify | inputs.text.encoder={same_as: text} | give one of them its own | inputs.text.encoder=recurrent
+classify | data={train: latin.csv} | name its encoding, such as data.encoding: cp1252 | data.encoding=cp1252
+classify | data={train: semi.csv} | set data.delimiter: ';' | data.delimiter=';'
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -302,6 +347,10 @@ def folder(tmp_path_factory):
                 "kind": draw.choice("xy"),
                 "size": len(words) / 2,
                 "sizes": [float(len(word)) for word in words],
+                "roll": [[60, 64], [62]],
+                "tune": "X:1\nM:2/4\nK:G\nGBdB|",
+                "one": "a",
+                "empty": "",
             }
         )
     folder = tmp_path_factory.mktemp("advice")
@@ -309,7 +358,23 @@ def folder(tmp_path_factory):
     for column in ("text", "label"):
         (folder / f"{column}.txt").write_text("".join(f"{row[column]}\n" for row in rows))
     days = [f"2023-01-{day:02},{day % 7},{day % 5}" for day in range(1, 31)]
-    (folder / "days.csv").write_text("\n".join(["day,load,heat", *days]) + "\n")
+    gap = days[10:25]
+    for name, lines in {
+        "days": days,
+        "backward": days[::-1],
+        "twice": [*days, days[-1]],
+        "gap": [day for day in days if day not in gap],
+        "filled": [f"{day[:10]},," if day in gap else day for day in days],
+    }.items():
+        (folder / f"{name}.csv").write_text("\n".join(["day,load,heat", *lines]) + "\n")
+    (folder / "latin.csv").write_bytes("text,label\né,a\n".encode() + b"caf\xe9,a\nb,b\n" * 10)
+    (folder / "semi.csv").write_text("text;label;a,b\n" + "one;a;\ntwo;b;\n" * 10)
+    (folder / "sounds").mkdir()
+    (folder / "sounds/manifest.csv").write_text("sound:file,label\n" + "a.wav,a\nb.wav,b\n" * 4)
+    for name in "ab":
+        with wave.open(str(folder / f"sounds/{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(draw.randbytes(3200))
     return folder
 
 
