@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato.errors import DataError, shown
 from ostinato.modalities._cycles import Cycle, circles, demand_cycles, places
+from ostinato.modalities._fields import is_missing
 from ostinato.modalities.contract import Array, Features, Modality, Values
 from ostinato.raw.times import FORMS, TimeReader, why_no_time
 
@@ -107,7 +108,7 @@ class Date(Modality):
         return field.strip() or None
 
     def take(self, raw: Any) -> Any:
-        return raw
+        return None if is_missing(raw) else raw
 
     def write(self, raw: Any) -> str:
         return "" if raw is None else str(raw)

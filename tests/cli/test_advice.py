@@ -334,7 +334,7 @@ def changed(plain, changes):
 def folder(tmp_path_factory):
     draw = random.Random(1)
     rows = []
-    for _ in range(40):
+    for _ in range(20):
         words = draw.choices("red green blue black white".split(), k=draw.randint(3, 6))
         rows.append(
             {
