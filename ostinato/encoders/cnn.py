@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
@@ -35,10 +34,7 @@ class CNN(Encoder):
     zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
     if it were alone. A grid also reads where each pixel lies, from -1 to 1 both ways: two more channels.
 
-    In training pictures may be moved, mirrored, made lighter or darker and warped, other ones in each epoch. A warp
-    reads pixel (x, y), counted from the center of a picture of W x H, between the pixels around
-
-        ((1 + a) x + b y, (1 + c) y + d x H / W)        a, b, c and d uniform in [-warp, warp]
+    In training pictures may be moved, mirrored and made lighter or darker, other ones in each epoch.
 
     Shapes:
         pixels (T, height * channels) of T columns; T becomes T / 2^column_halvings, rounded up, times the rows of a
@@ -55,7 +51,6 @@ class CNN(Encoder):
         shift: in training a picture is moved by up to so many pixels each way.
         flip: whether half of the training pictures are mirrored, left to right.
         contrast: by how much pixels are scaled and lightened at most in training, in units of their deviation.
-        warp: by how much training pictures are stretched, slanted and turned at most, as a share of their size.
 
     Errors:
         ConfigError: more `column_halvings` than layers; `blocks` of a single layer; points of columns.
@@ -85,7 +80,6 @@ class CNN(Encoder):
         shift: Whole = 0,
         flip: bool = False,
         contrast: NonNegative = 0.0,
-        warp: Rate = 0.0,
     ):
         super().__init__()
         if spec.width != 1:
@@ -102,7 +96,7 @@ class CNN(Encoder):
                 "cnn: summary: points lie in a grid, and steps are columns; set steps: grid, or summary: max"
             )
         self.spec, self.kind, columns = spec, summary, steps == "columns"
-        self.shift, self.flip, self.contrast, self.warp = shift, flip, contrast, warp
+        self.shift, self.flip, self.contrast = shift, flip, contrast
         sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
         strides = [(2 if layer < halved else 1, 2) for layer in range(layers)]
         self.first = nn.Conv2d(spec.colors + 2 * (not columns), sizes[0], 5, strides[0], 2)
@@ -131,8 +125,6 @@ class CNN(Encoder):
         plane = plane.view(len(layout), layout.longest, spec.height, spec.colors)
         if self.training and (self.shift or self.flip or self.contrast):
             plane = self._changed(plane, layout)
-        if self.training and self.warp:
-            plane = self._warped(plane, layout)
         if self.column is None:
             plane = torch.cat([plane, _places(plane, layout)], 3)
         # Channels are the last axis in memory, where norms and convolutions need no copy.
@@ -177,21 +169,6 @@ class CNN(Encoder):
         columns, lines = columns.clamp(0, plane.shape[1] - 1), lines.clamp(0, plane.shape[2] - 1)
         row = torch.arange(rows, device=device).view(-1, 1, 1)
         return plane[row, columns.unsqueeze(2), lines.unsqueeze(1)] * there.unsqueeze(3)
-
-    def _warped(self, plane: Tensor, layout: Layout) -> Tensor:
-        """The pictures (B, W, H, C) stretched, slanted and turned about their centers."""
-        rows, width, height, _ = plane.shape
-        lengths = layout.lengths.to(plane).view(-1, 1, 1)
-        middle, center = (lengths - 1) / 2, (height - 1) / 2
-        x = torch.arange(width, device=plane.device).view(1, -1, 1) - middle
-        y = torch.arange(height, device=plane.device).view(1, 1, -1) - center
-        a, b, c, d = self.warp * (2 * torch.rand(4, rows, 1, 1, device=plane.device) - 1)
-        across = (1 + a) * x + b * y + middle
-        down = (1 + c) * y + d * x * height / lengths.clamp(min=1) + center
-        # Places in the plane from -1 to 1, that of its last axis first.
-        places = torch.stack([2 * down / max(1, height - 1) - 1, 2 * across / max(1, width - 1) - 1], 3).to(plane.dtype)
-        warped = functional.grid_sample(plane.permute(0, 3, 1, 2), places, align_corners=True).permute(0, 2, 3, 1)
-        return torch.where((x + middle < lengths).unsqueeze(3), warped, 0)
 
 
 class Residual(nn.Module):

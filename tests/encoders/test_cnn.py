@@ -81,33 +81,6 @@ def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
     assert not torch.equal(encoder.encode(steps).summary, first)
 
 
-def test_training_pictures_are_warped_about_their_centers_whatever_their_company():
-    plane = torch.randn(1, 5, 7, 3)
-    wider = torch.cat([plane, torch.zeros(1, 4, 7, 3)], 1)
-    encoder = net(warp=0.3)
-    warped = []
-    for read in (plane, wider):
-        torch.manual_seed(1)
-        warped.append(encoder._warped(read, Layout([5])))
-    torch.testing.assert_close(warped[1][:, :5], warped[0])
-    assert not warped[1][:, 5:].any()
-    torch.testing.assert_close(warped[0][:, 2, 3], plane[:, 2, 3])
-    assert (warped[0] - plane).abs().max() > 0.1
-    torch.testing.assert_close(net(warp=1e-7)._warped(plane, Layout([5])), plane, rtol=1e-4, atol=1e-4)
-    # A slant alone moves the upper half one way and the lower one the other.
-    slanted = torch.zeros(1, 9, 9, 3)
-    slanted[:, 4] = 1
-    torch.manual_seed(3)
-    tops, bottoms = [], []
-    for _ in range(200):
-        one = encoder._warped(slanted, Layout([9]))[0, :, :, 0]
-        tops.append(one[:, 0].argmax().item())
-        bottoms.append(one[:, 8].argmax().item())
-    assert max(tops) > 4 > min(tops) and any(top > 4 > bottom for top, bottom in zip(tops, bottoms))
-    steps = pictures(5, 7)
-    assert torch.equal(encoder.eval().encode(steps).summary, net().eval().encode(steps).summary)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
