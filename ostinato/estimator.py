@@ -176,7 +176,7 @@ class Model:
             first = next(iter(self.recipe.settings.inputs))
             joined = (
                 f"frame.assign(**{{'{column}': y}})"
-                if type(train).__module__.startswith("pandas")
+                if (type(train).__module__.partition(".")[0], type(train).__name__) == ("pandas", "DataFrame")
                 else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
             )
             raise ConfigError(

@@ -148,8 +148,9 @@ class Audio(Modality):
         self._frames.fit(self._all_frames(column))
 
     def _all_frames(self, column: Iterable[Any]) -> Iterator[np.ndarray | None]:
-        for raw in column:
-            if raw is not None and self._channels is None:
+        for cell in column:
+            raw = self.parse(cell) if isinstance(cell, str) else cell
+            if raw is not None and not isinstance(raw, Mapping) and self._channels is None:
                 self._channels, rate = _channels(self._recorded(raw)[0]), self._read(raw)[1]
                 self.rate = self.rate or rate
             yield None if raw is None else self.frames(raw)

@@ -87,7 +87,7 @@ def test_runs_weigh_alike_in_an_ensemble_however_many_members_they_have(folders)
     both, words, characters = (probabilities(folders / name, "bad fine") for name in ("both", "words", "characters"))
     found = probabilities([folders / "both", folders / "characters"], "bad fine")
     assert found == pytest.approx({label: (both[label] + characters[label]) / 2 for label in both}, abs=1e-6)
-    assert found != pytest.approx(words, abs=1e-3)
+    assert found != pytest.approx(words, abs=1e-5)
 
 
 def test_a_member_that_is_gone_is_named(folders, tmp_path):
