@@ -8,6 +8,7 @@ import wave
 
 import pytest
 
+import ostinato
 from ostinato.data.read import open_table
 from ostinato.errors import OstinatoError
 from ostinato.model.graph import Graph
@@ -308,6 +309,48 @@ translate | inputs.text.tokenizer={same_as: answer} ; outputs.answer.tokenizer={
 classify | inputs.text.encoder={same_as: text} | give one of them its own | inputs.text.encoder=recurrent
 classify | data={train: latin.csv} | name its encoding, such as data.encoding: cp1252 | data.encoding=cp1252
 classify | data={train: semi.csv} | set data.delimiter: ';' | data.delimiter=';'
+classify | data={train: rows.jsonl, valid: other.jsonl} ; outputs.label.unknown=error | leave the cell empty, or
+    train on rows that have it or with unknown: missing | outputs.label.unknown=missing | data.valid=rows.jsonl
+tag | data={train: rows.jsonl, valid: other.jsonl} ; outputs.tags.unknown=error | or with unknown: missing, which
+    leaves such steps out | outputs.tags.unknown=missing | data.valid=rows.jsonl
+translate | outputs.answer={of: text, type: text, tokenizer: {same_as: text}, column: other, align: next} | leave
+    outputs.answer.column out, or set align: free | outputs.answer.column=text | outputs.answer={type: text, column:
+    other}
+two | outputs.kind={type: category, column: empty} | check that this is the right column | outputs.kind.column=kind
+classify | inputs.text.encoder.character_width=4 ; inputs.text.characters=true | set 5, or 3 |
+    inputs.text.encoder.character_width=5 | inputs.text.encoder.character_width=3
+classify | outputs.label={type: number, column: size, head: classifier} | choose a head that predicts those |
+    outputs.label.head=regressor
+translate | outputs.answer.head=ctc | mend or leave out such rows | outputs.answer.column=label
+two | inputs.text.encoder={type: convolutional, hidden_size: 4} ; inputs.other.encoder={hidden_size: 6} ;
+    outputs={answer: {type: text, join: concatenate, reads: [text, other]}} | give their encoders one width, or
+    leave the join out | -outputs.answer.join | inputs.text.encoder.hidden_size=12
+translate | outputs.answer.head={copy: true} ; inputs.text.tokenizer=char | set outputs.answer.tokenizer: {same_as:
+    text} | outputs.answer.tokenizer={same_as: text}
+classify | inputs.text={type: date, column: empty} | check that this is the right column | inputs.text={type: text,
+    column: text}
+classify | inputs.text={type: number, column: empty} | check that this is the right column | inputs.text.column=size
+tag | outputs.tags.column=empty | check that this is the right column, or leave it out | outputs.tags.column=tags
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, lowest_hertz: 3000, highest_hertz: 200} |
+    mend one of them | inputs.text.highest_hertz=4000
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, bands: 200} | set fewer bands, or a longer
+    window_seconds | inputs.text.bands=20 | inputs.text.window_seconds=0.2 ; inputs.text.bands=80
+classify | inputs.text={type: piano_roll, column: roll, keys: 9, lowest: 80} | leave it out, or set `lowest` and
+    `keys` | inputs.text.lowest=58
+classify | inputs.text.encoder={embedding: {file: vectors.txt}, embedding_size: 4} | leave embedding_size out |
+    -inputs.text.encoder.embedding_size
+classify | inputs.text.encoder={embedding: {file: others.txt}} | give a file of this language |
+    inputs.text.encoder.embedding.file=vectors.txt
+classify | inputs.text.encoder={embedding: {file: bad.txt}} | mend or delete it |
+    inputs.text.encoder.embedding.file=vectors.txt
+classify | inputs.text.encoder={type: transformer, positions: learned, longest: 2} | and train anew, give shorter
+    sequences, or choose positions: rotary | inputs.text.encoder.longest=9 | inputs.text.encoder.positions=rotary ;
+    -inputs.text.encoder.longest
+forecast | data.thousands='.' ; data.decimal='.' | set data.decimal to the other sign | data.decimal=','
+classify | inputs=text | such as {subject: text} | inputs={text: text}
+classify | outputs={} | name at least one column and its type | outputs={label: category}
+classify | training=5 | give settings by their names | training={epochs: 5}
+classify | outputs.label=5 | choose one by a name or a `type` | outputs.label=category
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -355,6 +398,14 @@ def folder(tmp_path_factory):
         )
     folder = tmp_path_factory.mktemp("advice")
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    unseen = [{**row, "label": "c", "tags": ["Z"] * len(row["words"])} for row in rows[:4]]
+    (folder / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in unseen))
+    for name, vectors in {
+        "vectors": "red 1 2\ngreen 2 1\n",
+        "others": "rot 1 2\n",
+        "bad": "red 1 2\ngreen 2\n",
+    }.items():
+        (folder / f"{name}.txt").write_text(vectors)
     for column in ("text", "label"):
         (folder / f"{column}.txt").write_text("".join(f"{row[column]}\n" for row in rows))
     days = [f"2023-01-{day:02},{day % 7},{day % 5}" for day in range(1, 31)]
@@ -537,3 +588,24 @@ def test_a_command_that_follows_the_advice_works(here, trained, cli, row):
     assert refusal.code == 2 and advice.replace("RUN", str(trained)) in " ".join(refusal.err.split())
     for other in others:
         assert cli(*shlex.split(other.replace("RUN", str(trained)))).code == 0
+
+
+def test_python_that_follows_the_advice_works(here, trained):
+    model = ostinato.load(trained)
+    with pytest.raises(OstinatoError, match=r"put it in a list: \['ein'\]"):
+        model.predict("ein")
+    assert len(model.predict(["ein"])) == 1
+    with pytest.raises(OstinatoError, match=r"give a list of texts: \['two'\]"):
+        model.stream("ein", str, stop="two")
+    model.stream("ein", lambda piece: None, stop=["two"], sets=["search=greedy"])
+    fresh = ostinato.Model({"de": "text"}, {"en": "text"}, training={"epochs": 1})
+    with pytest.raises(OstinatoError, match=r"call fit\(train\) or load a run with ostinato.load\(folder\)"):
+        fresh.predict(["ein"])
+    with pytest.raises(OstinatoError, match=r"there are no rows to train on; give fit\(train\) a path"):
+        fresh.fit()
+    with pytest.raises(OstinatoError, match="choose another folder or delete it"):
+        model.save(trained)
+    assert model.save(here / "copy") and ostinato.load(here / "copy").predict(["ein"])
+    with pytest.raises(OstinatoError, match="no rows to embed; give at least one"):
+        model.embed([])
+    assert len(model.embed(["ein"])) == 1
