@@ -351,6 +351,7 @@ classify | inputs=text | such as {subject: text} | inputs={text: text}
 classify | outputs={} | name at least one column and its type | outputs={label: category}
 classify | training=5 | give settings by their names | training={epochs: 5}
 classify | outputs.label=5 | choose one by a name or a `type` | outputs.label=category
+next | inputs.other=text ; outputs.more={of: other} ; training.tbptt=5 | train them apart | -outputs.more
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -574,6 +575,18 @@ init train.tsv --out de --out en | name the input | init train.tsv --in de --out
 init train.tsv --recipe tiny.yaml | give another --recipe FILE, or delete it | init train.tsv --recipe other.yaml
 init days.csv --forecast lod | did you mean 'load'? | init days.csv --forecast load
 init days.csv --out load --in load:number | write --in load | init days.csv --out load --in load
+init days.csv --out load | for a forecast write --forecast load; name the inputs by --in COLUMN
+    | init days.csv --forecast load | init days.csv --out load --in day
+init train.tsv --out de:series | name another column or another type | init train.tsv --out de:text
+init train.tsv --in de --out de | name another column, or write a recipe | init train.tsv --in de --out en
+init back.csv --forecast load | sort the rows | init days.csv --forecast load
+predict nowhere ein | give the run folder that `ostinato train` prints at its end | predict RUN ein
+predict RUN ein --output a.wav | give .csv, .jsonl, .parquet or .txt | predict RUN ein --output a.csv
+predict RUN ein --device nope | allowed here: cpu | predict RUN ein --device cpu
+check tiny.yaml --set calibration=temperature | leave it out | check tiny.yaml
+train tiny.yaml --run a --resume --overwrite | give one of them | train tiny.yaml --run a --resume
+train tiny.yaml --run a --out b | give one of them, once | train tiny.yaml --run a
+train tiny.yaml --run tiny.yaml | another folder: --run DIR | train tiny.yaml --run a
 average RUN RUN --last 2 | leave it out | average RUN RUN --run mean
 """
 """A command | what it recommends | a command that follows the advice | another."""
@@ -584,6 +597,7 @@ def test_a_command_that_follows_the_advice_works(here, trained, cli, row):
     command, advice, *others = row.split(" | ")
     days = "".join(f"2023-01-{day:02},{day % 7}\n" for day in range(1, 31))
     (here / "days.csv").write_text(f"day,load\n{days}")
+    (here / "back.csv").write_text("day,load\n" + "".join(sorted(days.splitlines(True), key=lambda day: day[9::-1])))
     refusal = cli(*shlex.split(command.replace("RUN", str(trained))))
     assert refusal.code == 2 and advice.replace("RUN", str(trained)) in " ".join(refusal.err.split())
     for other in others:
