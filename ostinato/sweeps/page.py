@@ -19,7 +19,10 @@ def sweep_page(report: SweepReport) -> str:
     sections = [
         Section("Differences", found if differences else []),
         Section("Pictures", [figure(drawing) for drawing in drawings(report).values()]),
-        *(Section(title, [table(title, [tuple(heads), *rows])]) for title, heads, rows in report.tables()),
+        *(
+            Section(f"All {title}" if title else "Values", [table(title, [tuple(heads), *rows])])
+            for title, heads, rows in report.tables()
+        ),
         Section(
             "Notes", [items([*report.footnotes(), *(f"{name} failed: {why}" for name, why in report.failed.items())])]
         ),

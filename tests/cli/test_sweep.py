@@ -47,6 +47,9 @@ def test_the_same_sweep_twice_trains_and_judges_nothing_the_second_time(here, cl
         ), name
     page = (here / "page.html").read_text()
     known = report["differences"][0]
+    assert re.findall(r"<h2[^>]*>([^<]*)", page) == [
+        *("Differences", "Pictures", "Values", "All differences", "Notes", "Commands")
+    ]
     assert f"<td>{known['difference']:+.4g}" in page and page.count("<figure") == 2 and "page: page.html (" in again.err
     assert 'alt="None of the 1 differences is real' in page or 'alt="1 of 1 differences' in page
     assert re.search(r'alt="en: \w+ [\d.]+ at \d+ to \d+ steps and [\d.]+ at', page)
