@@ -51,6 +51,7 @@ class Swept:
         squared: whether the square is shown, in `metric_name`.
         metric_name: how the page calls it.
         published: what others report.
+        generated: whether its data are made from nothing.
     """
 
     name: str
@@ -63,13 +64,18 @@ class Swept:
     squared: bool
     metric_name: str
     published: str
+    generated: bool = True
 
     def commands(self, run: str) -> dict[str, list[str]]:
         """What is run; DIR stands for a folder of the machine."""
         over = f"{self.over}={','.join(bar.value for bar in self.bars)}"
         sweep = ["ostinato", "sweep", f"recipes/{self.name}.yaml", "--seeds", str(self.seeds), "--over", over]
         return {
-            "prepare": ["python", "tools/prepare.py", self.name, "--out", "DIR"],
+            "prepare": [
+                *("python", "tools/prepare.py", self.name),
+                *(() if self.generated else ("--data-root", "DATA")),
+                *("--out", "DIR"),
+            ],
             "sweep": [*sweep, "--out", run, "--data-root", "DIR"],
         }
 
@@ -199,4 +205,17 @@ SUMS = Swept(
     metric_name="mean error",
     published="none: the training lengths end before the test's begin",
 )
-SWEEPS = (ADDING, SUMS)
+NATOPS = Swept(
+    name="natops",
+    measured="NATOPS, which of six signals, 180 recordings of 24 joints to learn from and 180 for test",
+    over="inputs.series.encoder.type",
+    bars=(Bar("convolutional", "convolutions", least=95.0),),
+    seeds=5,
+    output="signal",
+    metric="accuracy",
+    squared=False,
+    metric_name="accuracy",
+    published="97.2 Disjoint-CNN, 97.1 ResNet, means over resamples (repository Navidfoumani/Disjoint-CNN)",
+    generated=False,
+)
+SWEEPS = (ADDING, SUMS, NATOPS)

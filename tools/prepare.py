@@ -15,6 +15,7 @@
     sigmorphon-german                   lemma, features, form
     japanese-vowels (.jsonl)            series, speaker
     basic-motions (.jsonl)              series, activity
+    natops (.jsonl)                     series, signal
     m4-hourly (series.jsonl)            series, value: each series whole, its last 48 hours are the test
     etth1 (hours.tsv)                   date, channel, value: a row per hour and channel, scaled by the training part
     beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain,
@@ -350,6 +351,11 @@ def basic_motions(root: Path) -> Tables:
     return _series(root, "basic-motions", "BasicMotions", "activity", 0.2)
 
 
+def natops(root: Path) -> Tables:
+    """24 joints' places over 51 frames of six signals; a tenth of each signal's 30 training rows to valid."""
+    return _series(root, "natops-body-joints", "NATOPS", "signal", VALID_SHARE)
+
+
 def _series(root: Path, folder: str, name: str, label: str, share: float) -> Tables:
     sides = {}
     for split in ("train", "test"):
@@ -509,6 +515,7 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "sigmorphon-german": sigmorphon_german,
     "japanese-vowels": japanese_vowels,
     "basic-motions": basic_motions,
+    "natops": natops,
     "m4-hourly": m4_hourly,
     "etth1": etth1,
     "beijing-air": beijing_air,
@@ -531,7 +538,19 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
 }
 PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
 TUNES = ("nottingham-abc", "nottingham-midi")
-LISTS = ("japanese-vowels", "basic-motions", "adding", "sums", "m4-hourly", "shakespeare", "an4", *PEN, *ROLLS, *TUNES)
+LISTS = (
+    "japanese-vowels",
+    "basic-motions",
+    "natops",
+    "adding",
+    "sums",
+    "m4-hourly",
+    "shakespeare",
+    "an4",
+    *PEN,
+    *ROLLS,
+    *TUNES,
+)
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
 GENERATED = ("copy", "adding", "sums", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
 """Tasks made from a seed: they need no data set."""
