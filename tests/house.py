@@ -228,6 +228,7 @@ RULES = {"aligned": aligned, "compared": compared, "told_apart": told_apart, "na
 """Of the core."""
 
 
+@cache
 def faults() -> set[str]:
     found = {
         f"{name_of(path)}: {rule}: {what}" for path in core() for rule in RULES for what in RULES[rule](tree_of(path))

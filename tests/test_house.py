@@ -159,6 +159,11 @@ def test_the_core_asks_no_member_for_its_name():
     )
 
 
+def test_what_is_mended_is_listed_no_more():
+    stale = house.debts() - house.faults()
+    assert not stale, "run python -m tests.house:\n" + "\n".join(sorted(stale))
+
+
 @pytest.mark.parametrize(
     ("code", "rule"),
     [

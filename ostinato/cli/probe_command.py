@@ -19,6 +19,7 @@ from ostinato.cli.options import (
     show,
     whole_numbers,
 )
+from ostinato.errors import nearest
 from ostinato.registry import component, keyword_only, names, summaries
 
 
@@ -31,6 +32,15 @@ class Probes(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Probes"):
             formatter.write_dl(list(summaries("probes").items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in names("probes"):
+            raise click.UsageError(
+                f"there is no probe '{args[0]}'{nearest(args[0], names('probes'))}; write ostinato probe PROBE SOURCE"
+            )
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in names("probes"):

@@ -123,6 +123,7 @@ def run(tool, monkeypatch, *words: str) -> None:
     tool.main()
 
 
+@pytest.mark.slow
 def test_a_set_is_trained_measured_against_baselines_and_not_measured_again(tool, sets, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "SETS", (tiny(sets), tiny(sets, name="broken", inputs=("no",))))
     words = ["--data-root", str(tmp_path), "--out", str(tmp_path / "rows.jsonl"), "--work", str(tmp_path / "work")]

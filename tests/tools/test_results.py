@@ -86,6 +86,7 @@ def test_the_plot_is_drawn_from_the_results_alone(results):
     assert "| additive attention | 10 | 5 | 3 | 2 | 2 | 2 |" in results.page(copies, None)
 
 
+@pytest.mark.slow
 def test_a_row_is_prepared_trained_and_measured_once_and_names_no_folder_of_this_machine(
     results, tmp_path, monkeypatch, capfd
 ):
