@@ -35,7 +35,12 @@ def test_gradients_have_a_course_over_training(here, cli, refused):
     refused("probe", "gradients", "tiny.yaml", "--epochs", "0,99", says=["--epochs 0, 99: from 0 to"])
     refused("probe", "gradients", "tiny.yaml", "--epochs", "a", says=["whole numbers with commas"])
     refused("probe", "gradients", "two", "--epochs", "1", says=["--epochs trains a recipe"])
-    refused("probe", "attention", "two", says=["no probe 'attention'", "did you mean 'attention_maps'?", "probe PROBE SOURCE"])
+    refused(
+        "probe",
+        "attention",
+        "two",
+        says=["no probe 'attention'", "did you mean 'attention_maps'?", "probe PROBE SOURCE"],
+    )
     refused("probe", "two", says=["no probe 'two'", "gradients", "probe PROBE SOURCE"])
 
 
