@@ -59,7 +59,7 @@ def test_what_cannot_be_probed_is_refused(here, trained, refused):
         says=["have more than 1 steps; raise --steps"],
     )
     refused("probe", "gradients", trained, "--share", "2", says=["share: 2.0: Input should be less than or equal to 1"])
-    refused("probe", "gradient", trained, says=["No such command 'gradient'"])
+    refused("probe", "gradient", trained, says=["no probe 'gradient'", "did you mean 'gradients'?"])
     refused("probe", "gradients", "nowhere", says=["nowhere"])
     (here / "bag.yaml").write_text(
         "data: {train: train.tsv}\ninputs: {de: {type: text, encoder: ngrams}}\noutputs: {en: category}\n"
