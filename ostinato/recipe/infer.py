@@ -326,11 +326,11 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
         for name, kind in named_inputs.items()
     }
     for name, kind in named_inputs.items():
-        empty, words = (
-            look.rows - len(look.held(name)),
-            any(re.search(r"[^\W\d_]", str(cell)) for cell in look.held(name)),
-        )
-        if kind is None and empty and words and len(named_inputs) > 1 and input_columns[name].settings == "category":
+        if kind is not None or len(named_inputs) == 1 or input_columns[name].settings != "category":
+            continue
+        cells = look.held(name)
+        empty = look.rows - len(cells)
+        if empty and any(re.search(r"[^\W\d_]", str(cell)) for cell in cells):
             reason = f"{input_columns[name].reason}, and {empty:,} empty ones, which a text may be and a category not"
             input_columns[name] = Guess("text", reason, "to leave out rows without it write category")
     output_columns: dict[str, Guess] = {}
