@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+TRAIN_AGAIN = "train again with a lower training.optimizer.learning_rate"
+"""What to do where a training diverged."""
+
 
 class OstinatoError(Exception):
     """An error in what the user gave; the command line prints it without a traceback and exits 2.

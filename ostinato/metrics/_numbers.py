@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.errors import DataError
+from ostinato.errors import TRAIN_AGAIN, DataError
 from ostinato.metrics.contract import Predictions
 
 
@@ -83,8 +83,7 @@ def _fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarr
         )
     if not np.isfinite(array[~np.isnan(expected)]).all():
         raise DataError(
-            f"example {example + 1}: {what} is not finite; look for weights that are not, or train with a lower"
-            " learning rate"
+            f"example {example + 1}: {what} is not finite: its training diverged; {TRAIN_AGAIN}"
         )
     return array
 

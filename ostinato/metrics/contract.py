@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ostinato.errors import DataError
+from ostinato.errors import TRAIN_AGAIN, DataError
 from ostinato.registry import Settings
 
 
@@ -180,7 +180,7 @@ def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float
         if not isfinite(score):
             raise DataError(
                 f"{metric.name}: the log-probability of reference {example + 1} is {score}, so that the metric has no"
-                " finite value; leave the example out, or look for weights that are not finite"
+                f" finite value; leave the example out, or {TRAIN_AGAIN}"
             )
     return scores
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ostinato.errors import DataError
+from ostinato.errors import TRAIN_AGAIN, DataError
 from ostinato.metrics.contract import Metric, Predictions, ratio, reference_scores
 
 _LARGEST = math.log(1.7e308)
@@ -31,7 +31,6 @@ class Perplexity(Metric):
         mean = -ratio(self, total, "target step")
         if mean > _LARGEST:
             raise DataError(
-                f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; train with a lower"
-                " learning rate"
+                f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; {TRAIN_AGAIN}"
             )
         return math.exp(mean)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.contract import Distribution
-from ostinato.errors import BundleError, ConfigError
+from ostinato.errors import TRAIN_AGAIN, BundleError, ConfigError
 from ostinato.heads.contract import Generator
 from ostinato.searches.contract import Hypothesis
 
@@ -62,7 +62,7 @@ def log_probabilities(distribution: Distribution, size: int) -> Tensor:
     if not bool(torch.isfinite(scores.amax(1)).all()):
         raise BundleError(
             "the model's scores for the next symbol are not numbers (NaN or infinite): its weights are damaged or its "
-            "training diverged; take an earlier checkpoint, or train again with a lower learning rate"
+            f"training diverged; copy the run again, or {TRAIN_AGAIN}"
         )
     return scores
 
