@@ -76,19 +76,23 @@ def chosen(cell: Recurrence, x: Tensor | None = None) -> str:
     if asked not in KNOWN:
         hint = f"; it is called {_RENAMED[asked]} now" if asked in _RENAMED else nearest(asked, KNOWN)
         raise KernelError(f"{VARIABLE}={asked}: no kernel has this name{hint}")
-    why = None
-    if asked not in available():
-        why = f"this build has no {asked} kernel; {why_not()}"
-    elif asked == "native":
-        why = _obstacle(cell, x)
-    elif asked == "cudnn":
-        why = cudnn.obstacle(cell)
+    why = _why_not(asked, cell, x)
     if why is not None:
+        others = ", ".join(name for name in available() if _why_not(name, cell, x) is None)
         raise KernelError(
             f"{VARIABLE}={asked}: {type(cell).__name__} cannot be computed so: {why}; "
-            f"available: {', '.join(available())}. Unset {VARIABLE}, or set it to one of these"
+            f"available: {others}. Unset {VARIABLE}, or set it to one of these"
         )
     return asked
+
+
+def _why_not(name: str, cell: Recurrence, x: Tensor) -> str | None:
+    """Why a backend cannot compute this cell; None where it can."""
+    if name not in available():
+        return f"this build has no {name} kernel; {why_not()}"
+    if name == "native":
+        return _obstacle(cell, x)
+    return cudnn.obstacle(cell) if name == "cudnn" else None
 
 
 def native_is_allowed(tensors: Sequence[Tensor]) -> bool:

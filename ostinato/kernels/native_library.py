@@ -57,7 +57,7 @@ class Library:
         raw.ostinato_abi.restype = ctypes.c_int64
         if (boundary := raw.ostinato_abi()) != ABI:
             raise KernelError(
-                f"{path.name} has boundary {boundary}, this package needs {ABI}: install the package again"
+                f"{path.name} has boundary {boundary}, this package needs {ABI}: install Ostinato again"
             )
         _check_layout(path.name, raw)
         for name in ("error", "instruction_sets", "cells"):
@@ -158,7 +158,7 @@ def _check_layout(library: str, raw: ctypes.CDLL) -> None:
             if ours.get(name) != there.get(name):
                 raise KernelError(
                     f"{library}: {name} of {structure.__name__} is {there.get(name, 'absent')}, this package has"
-                    f" {ours.get(name, 'none')}: install the package again"
+                    f" {ours.get(name, 'none')}: install Ostinato again"
                 )
 
 
