@@ -56,9 +56,7 @@ class Library:
         raw = ctypes.CDLL(str(path))
         raw.ostinato_abi.restype = ctypes.c_int64
         if (boundary := raw.ostinato_abi()) != ABI:
-            raise KernelError(
-                f"{path.name} has boundary {boundary}, this package needs {ABI}: install Ostinato again"
-            )
+            raise KernelError(f"{path.name} has boundary {boundary}, this package needs {ABI}: install Ostinato again")
         _check_layout(path.name, raw)
         for name in ("error", "instruction_sets", "cells"):
             getattr(raw, f"ostinato_{name}").restype = ctypes.c_char_p

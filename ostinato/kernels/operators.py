@@ -73,7 +73,9 @@ def scan(
 
 def _direction(cell: str, reverse: bool, lengths: Tensor, peepholes: Tensor | None) -> Direction:
     if library() is None:
-        raise KernelError(f"ostinato::scan needs the native library: {why_not()}; install Ostinato again where a compiler is found")
+        raise KernelError(
+            f"ostinato::scan needs the native library: {why_not()}; install Ostinato again where a compiler is found"
+        )
     return Direction(Native(cell, peepholes), reverse, Layout(lengths))
 
 

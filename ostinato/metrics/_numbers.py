@@ -82,9 +82,7 @@ def _fitted(raw: Any, expected: np.ndarray, example: int, what: str) -> np.ndarr
             f"example {example + 1}: {what} has shape {array.shape}, the reference {expected.shape}; they must be equal"
         )
     if not np.isfinite(array[~np.isnan(expected)]).all():
-        raise DataError(
-            f"example {example + 1}: {what} is not finite: its training diverged; {TRAIN_AGAIN}"
-        )
+        raise DataError(f"example {example + 1}: {what} is not finite: its training diverged; {TRAIN_AGAIN}")
     return array
 
 

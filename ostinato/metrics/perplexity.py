@@ -30,7 +30,5 @@ class Perplexity(Metric):
     def value(self, total: Sequence[float]) -> float:
         mean = -ratio(self, total, "target step")
         if mean > _LARGEST:
-            raise DataError(
-                f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; {TRAIN_AGAIN}"
-            )
+            raise DataError(f"perplexity: the mean of {mean:.4g} nats a step is too large for a number; {TRAIN_AGAIN}")
         return math.exp(mean)
