@@ -182,12 +182,11 @@ class Canvas:
             raise ConfigError(
                 "mean and deviation belong together; set both, or neither for those of the training split"
             )
-        channels = channels if mean is None or channels else len(mean)
+        channels = channels if mean is None or channels or len(mean) not in (1, 3) else len(mean)
         for name, numbers in (("mean", mean), ("deviation", deviation)):
-            if numbers is not None and len(numbers) not in {channels} & {1, 3}:
-                raise ConfigError(
-                    f"{name} has {len(numbers)} numbers and a pixel {channels}; give one for each channel"
-                )
+            if numbers is not None and len(numbers) != channels:
+                allowed = channels or "1 (grey) or 3 (colours)"
+                raise ConfigError(f"{name}: {list(numbers)}: one number for each channel is needed; give {allowed}")
         if deviation is not None and min(deviation) <= 0:
             raise ConfigError("deviation holds a number that is not above 0; mend it")
         self.height, self.width, self.channels = height, width, channels

@@ -132,7 +132,7 @@ class Audio(Modality):
         if (coefficients or 0) > bands:
             raise ConfigError(f"audio: {coefficients} coefficients are made of at least as many bands; set bands")
         if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
-            raise ConfigError(f"audio: rate: {rate} is none of sound; set {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
+            raise ConfigError(f"audio: rate: {rate} is none of sound; set a rate from {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
         if features != "waveform" and window_seconds < hop_seconds:
             raise ConfigError("audio: window_seconds below hop_seconds leaves samples unread; raise it")
         if not lowest_hertz < (highest_hertz or math.inf):
@@ -169,7 +169,7 @@ class Audio(Modality):
         if list(raw) != [self.features_of]:
             raise DataError(
                 f"frames of {', '.join(map(str, raw)) or 'nothing'} are given, and {self.features_of} is read here;"
-                " give the recording, or set `features`"
+                f" give the recording, or its {self.features_of}"
             )
         width, frames = self._width(self._steps()[0]), as_array(raw[self.features_of])
         if not len(frames):

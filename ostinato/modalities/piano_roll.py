@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing
 from ostinato.modalities.contract import Array, Features, Labels, Modality
-from ostinato.registry import Count
+from ostinato.registry import Count, Whole
 
 HIGHEST = 127
 """The last note number of MIDI."""
@@ -52,7 +52,7 @@ class PianoRoll(Modality):
     metrics = {"next": ("log_loss",)}
     examples = ([[60, 64, 67], [], [60]], [[61]], [])
 
-    def __init__(self, *, lowest: Count = 21, keys: Count = 88):
+    def __init__(self, *, lowest: Whole = 21, keys: Count = 88):
         if lowest + keys - 1 > HIGHEST:
             raise ConfigError(
                 f"piano_roll: {keys} keys from note {lowest} on end at {lowest + keys - 1}, and MIDI's notes at "
@@ -82,7 +82,13 @@ class PianoRoll(Modality):
 
     def _checked(self, roll: np.ndarray) -> np.ndarray:
         if roll.ndim != 2 or roll.shape[1] != self.keys:
-            raise DataError(f"an array of shape (frames, {self.keys}) is needed, not {roll.shape}; set `keys`")
+            keys = roll.shape[1] if roll.ndim == 2 else 0
+            advice = f"set keys: {keys}"
+            if not 0 < keys <= HIGHEST + 1:
+                advice = f"give one column for each of at most {HIGHEST + 1} keys"
+            elif self.lowest + keys - 1 > HIGHEST:
+                advice += f" and lowest: {HIGHEST + 1 - keys}"
+            raise DataError(f"an array of shape (frames, {self.keys}) is needed, not {roll.shape}; {advice}")
         if not np.isin(roll, (0, 1)).all():
             frame = int(np.flatnonzero(~np.isin(roll, (0, 1)).all(1))[0])
             raise DataError(f"frame {frame + 1} holds another number than 0 and 1; write 1 where a key sounds")

@@ -119,7 +119,8 @@ class Series(Modality):
                     f"channel {channel} has no number in the training split, only missing values; leave it out"
                 )
             if not np.isfinite(squares):
-                raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend the largest")
+                largest = max(moments.low[channel - 1], moments.high[channel - 1], key=abs)
+                raise DataError(f"channel {channel} has numbers too far apart to be scaled; mend {largest:g}")
         self._set(*moments.scaling(), moments.gaps)
 
     def encode(self, raw: Any) -> np.ndarray:

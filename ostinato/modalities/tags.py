@@ -176,8 +176,10 @@ class Tags(Modality):
             self._reads = self._asked or detector.scheme()
         for label in counts:
             if self.parse(label) != [label]:
+                if not label:
+                    raise DataError("a label is empty; name it, or set missing: '' where a step has none")
                 raise DataError(
-                    f"the label {label!r} is empty or cannot be separated from its neighbours with separator: "
+                    f"the label {label!r} cannot be separated from its neighbours with separator: "
                     f"{self._separator!r}; choose a separator that occurs in no label"
                 )
         kinds = counts if self._scheme is None else _kinds(counts)

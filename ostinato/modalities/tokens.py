@@ -161,8 +161,10 @@ class Tokens(Modality, Worded):
         counts = most_frequent(rows(), self._limit, self._min_count, "symbol")
         for symbol in counts:
             if self.parse(self._as_field(symbol)) != [self._as_field(symbol)]:
+                if not symbol:
+                    raise DataError("a symbol is empty; name it, or leave it out of the list")
                 raise DataError(
-                    f"the symbol {symbol!r} is empty or cannot be separated from its neighbours with separator: "
+                    f"the symbol {symbol!r} cannot be separated from its neighbours with separator: "
                     f"{self._separator!r}; choose a separator that occurs in no symbol"
                 )
         self._set(counts)

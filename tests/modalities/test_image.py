@@ -136,8 +136,8 @@ def test_what_is_no_picture_is_refused(raw, message):
     ("options", "message"),
     [
         ({"mean": [0.5]}, "belong together"),
-        ({"mean": [0.5], "deviation": [0.2, 0.3]}, "give one for each channel"),
-        ({"mean": [0.5], "deviation": [0.2], "channels": 3}, "give one for each channel"),
+        ({"mean": [0.5], "deviation": [0.2, 0.3]}, "one number for each channel"),
+        ({"mean": [0.5], "deviation": [0.2], "channels": 3}, "one number for each channel"),
         ({"mean": [0.5], "deviation": [0]}, "not above 0"),
     ],
 )

@@ -111,7 +111,7 @@ def test_what_is_no_list_of_symbols_is_a_data_error(raw):
     "column, options", [([["a,b", "is"]], {"separator": ","}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
 )
 def test_a_symbol_that_a_field_could_not_hold_is_refused(column, options):
-    with pytest.raises(DataError, match="choose a separator that occurs in no symbol"):
+    with pytest.raises(DataError, match="choose a separator that occurs in no symbol|a symbol is empty"):
         fitted(column, **options)
     assert fitted([["New York", "is"]], separator=",").write(["New York", "is"]) == "New York,is"
 
