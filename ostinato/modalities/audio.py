@@ -132,7 +132,9 @@ class Audio(Modality):
         if (coefficients or 0) > bands:
             raise ConfigError(f"audio: {coefficients} coefficients are made of at least as many bands; set bands")
         if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
-            raise ConfigError(f"audio: rate: {rate} is none of sound; set a rate from {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
+            raise ConfigError(
+                f"audio: rate: {rate} is none of sound; set a rate from {LOWEST_RATE:,} to {HIGHEST_RATE:,}"
+            )
         if features != "waveform" and window_seconds < hop_seconds:
             raise ConfigError("audio: window_seconds below hop_seconds leaves samples unread; raise it")
         if not lowest_hertz < (highest_hertz or math.inf):

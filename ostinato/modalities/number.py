@@ -82,7 +82,9 @@ class Number(Modality):
             )
         constant = low == high
         if not (math.isfinite(squares) and math.isfinite(high - low)):
-            raise DataError(f"numbers from {low:g} to {high:g} are too far apart to be scaled; mend {max(low, high, key=abs):g}")
+            raise DataError(
+                f"numbers from {low:g} to {high:g} are too far apart to be scaled; mend {max(low, high, key=abs):g}"
+            )
         deviation = 0.0 if constant else math.sqrt(squares / count)
         mean = low if constant else mean
         self._set(

@@ -293,7 +293,9 @@ def _named(root: ElementTree.Element, *names: str) -> Iterator[ElementTree.Eleme
 def _of_ink(root: ElementTree.Element) -> Iterator[np.ndarray]:
     channels = [channel.get("name", "") for channel in _named(root, "channel")] or ["X", "Y"]
     if "X" not in channels or "Y" not in channels:
-        raise DataError(f"the channels of the InkML are {', '.join(channels)}, and X and Y are needed; write the points with both")
+        raise DataError(
+            f"the channels of the InkML are {', '.join(channels)}, and X and Y are needed; write the points with both"
+        )
     x, y = channels.index("X"), channels.index("Y")
     for number, trace in enumerate(_named(root, "trace"), 1):
         points = [point.split() for point in (trace.text or "").split(",") if point.strip()]
