@@ -43,34 +43,35 @@ two | outputs.label={type: text, align: next} | name in `of` the input that it c
 next | outputs.rest={of: text, type: tokens, align: next} | leave the type out | -outputs.rest.type
 next | inputs.text.encoder={type: recurrent, bidirectional: true} | leave it out: align 'next' needs a causal
     encoder | -inputs.text.encoder.bidirectional
-next | inputs.text.characters=true | leave characters out | -inputs.text.characters
+next | inputs.text.characters=true | which come without characters; leave characters out | -inputs.text.characters
 next | inputs.text={type: text, tokenizer: bpe, subword_pooling: first} | set none, or name another input |
     inputs.text.subword_pooling=none
-next | outputs.rest.join=concatenate | leave the join out | -outputs.rest.join
-classify | inputs.text.encoder.cell={type: lstm, biases: 0, forget_bias: 1} | set forget_bias: 0, or biases to 1 or
-    2 | inputs.text.encoder.cell.forget_bias=0 | inputs.text.encoder.cell.biases=1 |
-    inputs.text.encoder.cell.biases=2
-classify | inputs.text.encoder.cell={type: slstm, biases: 0, forget_bias: 1} | set forget_bias: 0, or biases to 1 or
-    2 | inputs.text.encoder.cell.forget_bias=0 | inputs.text.encoder.cell.biases=1
-translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, attention: dot} |
-    use attention: general | outputs.answer.head.decoder.attention=general |
-    outputs.answer.head.decoder.hidden_size=8
+next | outputs.rest.join=concatenate | inputs beside each step; leave the join out | -outputs.rest.join
+classify | inputs.text.encoder.cell={type: lstm, biases: 0, forget_bias: 1} | lstm: biases: 0 leaves no place for
+    forget_bias: 1; set forget_bias: 0, or biases to 1 or 2 | inputs.text.encoder.cell.forget_bias=0 |
+    inputs.text.encoder.cell.biases=1 | inputs.text.encoder.cell.biases=2
+classify | inputs.text.encoder.cell={type: slstm, biases: 0, forget_bias: 1} | slstm: biases: 0 leaves no place for
+    forget_bias: 1; set forget_bias: 0, or biases to 1 or 2 | inputs.text.encoder.cell.forget_bias=0 |
+    inputs.text.encoder.cell.biases=1
+translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, attention: dot} | use
+    attention: general | outputs.answer.head.decoder.attention=general | outputs.answer.head.decoder.hidden_size=8
 translate | inputs.text={type: category, column: label} ; outputs.answer.head.decoder.attention=general | set
     attention: none | outputs.answer.head.decoder.attention=none
 translate | outputs.answer.head.decoder={attention: none, bridge: false} | set bridge: true, or an attention |
     outputs.answer.head.decoder.bridge=true | outputs.answer.head.decoder.attention=general
 translate | outputs.answer.head.decoder={attention: none, input_feeding: true} | set an attention, or input_feeding:
     false | outputs.answer.head.decoder.attention=general | outputs.answer.head.decoder.input_feeding=false
-translate | outputs.answer.head.decoder={attention: none, context: before} | leave it out |
-    -outputs.answer.head.decoder.context
+translate | outputs.answer.head.decoder={attention: none, context: before} | no context without attention; leave it
+    out | -outputs.answer.head.decoder.context
 classify | inputs.text.encoder={hidden_size: [4, 4], layers: 3} | set layers: 2, or give one hidden_size |
     inputs.text.encoder.layers=2 | inputs.text.encoder.hidden_size=4
 classify | inputs.text.encoder={type: convolutional, kernel_size: 1} | set 2 or more, or choose windowed |
     inputs.text.encoder.kernel_size=3 | inputs.text.encoder=windowed
 classify | inputs.text.encoder={type: convolutional, kernel_size: 4, bidirectional: true} | set kernel_size: 5, or
     bidirectional: false | inputs.text.encoder.kernel_size=5 | inputs.text.encoder.bidirectional=false
-classify | inputs.text.encoder={type: convolutional, dropout: 0, variational: true} | set dropout above 0, or leave
-    it out | inputs.text.encoder.dropout=0.1 | -inputs.text.encoder.variational
+classify | inputs.text.encoder={type: convolutional, dropout: 0, variational: true} | convolutional: variational: true
+    has no effect with dropout: 0; set dropout above 0, or leave it out | inputs.text.encoder.dropout=0.1 |
+    -inputs.text.encoder.variational
 classify | inputs.text.encoder=feed_forward | for a sequence choose encoder: recurrent, convolutional or windowed |
     inputs.text.encoder=recurrent | inputs.text.encoder=convolutional | inputs.text.encoder=windowed
 tag | inputs.words.encoder={type: local_features, affixes: 2} ; inputs.words.characters=false | set characters: true
@@ -79,8 +80,9 @@ classify | inputs.text.encoder={type: ngrams, words: 1} | set words: 0, or token
     inputs.text.encoder.words=0 | inputs.text.tokenizer=char
 classify | inputs.text.encoder={type: ngrams, shortest: 5, longest: 2} | give n-grams of at least one length |
     inputs.text.encoder.longest=5
-classify | inputs.text.encoder={dropout: 0, variational: true} | set dropout above 0, or leave it out |
-    inputs.text.encoder.dropout=0.1 | -inputs.text.encoder.variational
+classify | inputs.text.encoder={dropout: 0, variational: true} | recurrent: variational: true has no effect with
+    dropout: 0; set dropout above 0, or leave it out | inputs.text.encoder.dropout=0.1 |
+    -inputs.text.encoder.variational
 classify | inputs.text.encoder={bidirectional: true, reversed_source: true} | set bidirectional: false, or leave
     reversed_source out | inputs.text.encoder.bidirectional=false | -inputs.text.encoder.reversed_source
 classify | inputs.text.encoder={bidirectional: false, summary: mean} | set bidirectional: true, or let the output
@@ -92,8 +94,8 @@ classify | inputs.text.encoder={type: windowed, window: 4, bidirectional: true} 
     false | inputs.text.encoder.window=5 | inputs.text.encoder.bidirectional=false
 classify | inputs.text.encoder={type: windowed, window: 1, start: learnt, bidirectional: false} | set a larger
     window, or leave it out | inputs.text.encoder.window=3 | -inputs.text.encoder.start
-classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, step_width: 3}} | set both, or
-    neither | inputs.text.encoder.step_masks=2 | -inputs.text.encoder.step_width
+classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, step_width: 3}} | no effect without
+    step_masks; set both, or neither | inputs.text.encoder.step_masks=2 | -inputs.text.encoder.step_width
 translate | outputs.answer.head={copy: true} ; inputs.other=text ; outputs.answer.join=concatenate | leave the join
     out, or copy: false | -outputs.answer.join | outputs.answer.head.copy=false
 translate | outputs.answer.head={coverage: true} | set that too, or leave coverage out |
@@ -102,21 +104,23 @@ translate | outputs.answer.head={copy: true, label_smoothing: 0.1} | leave it ou
     -outputs.answer.head.label_smoothing | outputs.answer.head.copy=false
 translate | inputs.text={type: category, column: label} ; outputs.answer.head={copy: true, decoder: {attention:
     none}} | leave copy out | -outputs.answer.head.copy
-translate | outputs.answer.head={tied: input, embedding_size: 4} | or set tied: true | outputs.answer.head.tied=true
-    | outputs.answer.head.embedding_size=8 ; inputs.text.encoder.embedding_size=8 ;
-    outputs.answer.tokenizer={same_as: text}
+translate | outputs.answer.head={tied: input, embedding_size: 4} | give both the same embedding_size and learnt
+    symbols, or set tied: true | outputs.answer.head.tied=true | outputs.answer.head.embedding_size=8 ;
+    inputs.text.encoder.embedding_size=8 ; outputs.answer.tokenizer={same_as: text}
 forecast | outputs.ahead.head={type: forecast, distribution: quantile, loss: absolute} | has its own; leave it out |
     -outputs.ahead.head.loss
-forecast | outputs.ahead.head={type: forecast, samples: 20} | leave them out | -outputs.ahead.head.samples
+forecast | outputs.ahead.head={type: forecast, samples: 20} | of a t, recursively; leave them out |
+    -outputs.ahead.head.samples
 forecast | outputs.ahead.head={type: forecast, distribution: point, calibrate: true} | set distribution: quantile,
     or leave it out | outputs.ahead.head.distribution=quantile | -outputs.ahead.head.calibrate
 forecast | outputs.ahead.head={type: forecast, relative: season} | set season and relative: season, or leave both
     out | outputs.ahead.head.season=3 | -outputs.ahead.head.relative
 forecast | outputs.ahead.head={type: forecast, relative: season, season: 7} | set a longer lookback |
     outputs.ahead.lookback=8
-forecast | outputs.ahead.head={type: linear_forecast, steps: 9} | lower it | outputs.ahead.head.steps=4
-translate | outputs.answer.column=label ; outputs.answer.head={type: joint, weight: 0} | or a weight above 0 |
-    outputs.answer.head.weight=0.3 | outputs.answer.head=autoregressive
+forecast | outputs.ahead.head={type: linear_forecast, steps: 9} | than the lookback, 4; lower it |
+    outputs.ahead.head.steps=4
+translate | outputs.answer.column=label ; outputs.answer.head={type: joint, weight: 0} | set head: autoregressive, or
+    a weight above 0 | outputs.answer.head.weight=0.3 | outputs.answer.head=autoregressive
 next | outputs.rest.head={tied: true} ; inputs.text.encoder={embedding: one_hot} | set tied: false |
     outputs.rest.head.tied=false
 classify | outputs.label.join=attend | name both under `reads` | inputs.other=text
@@ -136,7 +140,7 @@ classify | inputs.text.encoder={embedding: one_hot, embedding_size: 4} | leave e
     learnt | -inputs.text.encoder.embedding_size | inputs.text.encoder.embedding=learnt
 classify | inputs.text.encoder={hidden_size: [4, 5], layers: 2, embedding_size: 3, residual: true} | make two
     neighbours equal, or leave residual out | inputs.text.encoder.hidden_size=4 | -inputs.text.encoder.residual
-classify | inputs.text.encoder={cell: mingru, recurrent_dropout: 0.2} | leave it out |
+classify | inputs.text.encoder={cell: mingru, recurrent_dropout: 0.2} | nothing would be dropped; leave it out |
     -inputs.text.encoder.recurrent_dropout
 classify | inputs.text.encoder={type: transformer, hidden_size: 7, heads: 1, positions: rotary} | set hidden_size:
     8, or other positions | inputs.text.encoder.hidden_size=8 | inputs.text.encoder.positions=sinusoidal
@@ -154,12 +158,12 @@ next | outputs.rest.head={softmax: adaptive, cutoffs: [2], label_smoothing: 0.1}
     outputs.rest.head.label_smoothing=0
 translate | outputs.answer.head={softmax: adaptive, cutoffs: [2], bias: false} | leave it out, or set softmax: full
     | -outputs.answer.head.bias | outputs.answer.head.softmax=full ; -outputs.answer.head.cutoffs
-classify | inputs.text={type: series, column: sizes, encoder: {embedding_init: uniform}} | leave it out |
-    -inputs.text.encoder.embedding_init
+classify | inputs.text={type: series, column: sizes, encoder: {embedding_init: uniform}} | input have vectors of real
+    numbers; leave it out | -inputs.text.encoder.embedding_init
 classify | inputs.text.characters=false ; inputs.text.encoder.character_size=8 | set characters: true there, or
     leave character_size out | inputs.text.characters=true | -inputs.text.encoder.character_size
-classify | inputs.text.tokenizer=bpe ; inputs.text.encoder.rare_word_dropout=0.2 | leave it out |
-    -inputs.text.encoder.rare_word_dropout | inputs.text.tokenizer=word
+classify | inputs.text.tokenizer=bpe ; inputs.text.encoder.rare_word_dropout=0.2 | words and category keep; leave it
+    out | -inputs.text.encoder.rare_word_dropout | inputs.text.tokenizer=word
 classify | outputs.label={type: category, separator: ' ', multilabel: true} | give a sign such as '|' |
     outputs.label.separator='|'
 classify | outputs.label={type: category, separator: ';'} | set `multilabel: true` or leave it out |
@@ -170,59 +174,61 @@ classify | outputs.label={type: category, ordinal: [a, c]} | add it, or mend the
     c]
 tag | outputs.tags.lenient=true | give scheme: bioes too, or leave lenient out | -outputs.tags.lenient
 classify | inputs.text.stop_words=['of the'] | give words without white space | inputs.text.stop_words=[of, the]
-classify | inputs.text={type: text, tokenizer: char, characters: true} | or leave characters out |
-    -inputs.text.characters | inputs.text.tokenizer=word
+classify | inputs.text={type: text, tokenizer: char, characters: true} | set tokenizer: word, or leave characters out
+    | -inputs.text.characters | inputs.text.tokenizer=word
 tag | inputs.words={type: text, column: text, stop_words: [red]} | leave stop_words out | -inputs.words.stop_words
 classify | inputs.text={type: series, column: sizes, separator: '.'} | give a sign such as ',' or ';' |
     inputs.text.separator=',' | inputs.text.separator=';'
-classify | outputs.label.metrics=[accuracy, accuracy] | leave one of them out | outputs.label.metrics=[accuracy]
+classify | outputs.label.metrics=[accuracy, accuracy] | accuracy is listed twice; leave one of them out |
+    outputs.label.metrics=[accuracy]
 classify | inputs.text={type: text, tokenizer: bpe, subword_pooling: mean} | leave it out, or add one of align
     'each' | -inputs.text.subword_pooling | outputs.tags=tags
 classify | outputs.text=category | give the output another name and set `column: text` | -outputs.text ;
     outputs.texts={type: category, column: label}
-classify | search=beam | leave it out | -search
+classify | search=beam | output here is generated; leave it out | -search
 classify | data.train=rows.jsonl ; data.file=rows.jsonl | give `file` or `train`, not both | -data.file |
     -data.train
-forecast | data.fraction=0.5 | leave it out | -data.fraction
-forecast | data.seed=3 | leave it out | -data.seed
+forecast | data.fraction=0.5 | are windows of series; leave it out | -data.fraction
+forecast | data.seed=3 | and here none are; leave it out | -data.seed
 classify | outputs.values={type: category, column: kind} | choose another and set `column: values` | -outputs.values
     ; outputs.value={type: category, column: kind}
 classify | outputs.label.reads=[] | an output must read an input; inputs: text | outputs.label.reads=[text]
-translate | outputs.answer.characters=true | leave them out | -outputs.answer.characters
+translate | outputs.answer.characters=true | belong to an input, leave them out | -outputs.answer.characters
 translate | outputs.answer.subword_pooling=mean ; outputs.answer.tokenizer=bpe | belongs to an input whose words
     have labels; leave it out | -outputs.answer.subword_pooling
-classify | training.tbptt=5 | leave tbptt out | -training.tbptt
+classify | training.tbptt=5 | leave tbptt out, | -training.tbptt
 next | outputs.rest={of: text, column: other, align: next, type: text} ; training.tbptt=5 | leave its `column` out,
     or leave tbptt out | -outputs.rest.column ; -outputs.rest.type | -training.tbptt ; outputs.rest.column=text
-classify | data.time=label ; data.train=rows.jsonl | leave it out | -data.time
+classify | data.time=label ; data.train=rows.jsonl | continues a series; leave it out | -data.time
 classify | inputs.text={type: series, column: sizes, known_future: true} | give an output with `of` a series and a
     `horizon` | -inputs.text.known_future
-classify | inputs.text={type: series, column: [size, sizes]} | name one | inputs.text.column=sizes
+classify | inputs.text={type: series, column: [size, sizes]} | series that is forecast; name one |
+    inputs.text.column=sizes
 forecast | outputs.label={type: category, column: heat} | train it by itself | -outputs.label
 forecast | inputs.heat=series ; outputs.more={of: heat, horizon: 3, lookback: 4} | train them apart, or give all the
     same | outputs.more.horizon=2
 forecast | inputs.when={type: calendar, column: heat} | name it there, and leave `column` out | -inputs.when.column
 forecast | inputs.load.known_future=true | name a series of the past | -inputs.load.known_future
-forecast | outputs.ahead.column=heat ; outputs.ahead.type=series ; outputs.ahead.align=ahead | leave it out |
-    -outputs.ahead.column
-forecast | inputs.load.scale=row | or set the input's scale to dataset and head.normalize to window |
+forecast | outputs.ahead.column=heat ; outputs.ahead.type=series ; outputs.ahead.align=ahead | is what 'load' reads;
+    leave it out | -outputs.ahead.column
+forecast | inputs.load.scale=row | leave it out, or set the input's scale to dataset and head.normalize to window |
     -inputs.load.scale | inputs.load.scale=dataset ; outputs.ahead.head={normalize: window}
 forecast | outputs.ahead.scale=none | leave it out | -outputs.ahead.scale
-forecast | training.max_steps=9 | leave it out | -training.max_steps
-forecast | data.valid=days.csv | give one of them | -data.valid | -data.split
+forecast | training.max_steps=9 | forecast are equally long; leave it out | -training.max_steps
+forecast | data.valid=days.csv | `test` names another file; give one of them | -data.valid | -data.split
 two | inputs.text={type: text, tokenizer: word} ; inputs.other={type: text, characters: true, tokenizer: {same_as:
-    text}} | set it there too | inputs.text.characters=true | inputs.other.tokenizer=word
+    text}} | has no characters; set it there too, or give | inputs.text.characters=true | inputs.other.tokenizer=word
 two | inputs.text={type: text, tokenizer: word} ; inputs.other={type: text, tokenizer: char, encoder: {same_as:
     text}} | leave it out, set it in inputs.text, or give inputs.other an encoder of its own |
     -inputs.other.tokenizer | inputs.text.tokenizer=char | -inputs.other.encoder
 classify | training.freeze=['*'] | leave it out, or name a part of | -training.freeze |
     training.freeze=[inputs.text]
-classify | training.batch_rows=4 ; training.batch_steps=40 | leave one of them out | -training.batch_rows |
-    -training.batch_steps
+classify | training.batch_rows=4 ; training.batch_steps=40 | batch_rows exclude each other; leave one of them out |
+    -training.batch_rows | -training.batch_steps
 next | training.tbptt=5 ; training.batch_steps=40 | leave batch_steps out, and give batch_rows |
     -training.batch_steps ; training.batch_rows=4
-classify | training.average_decay=0.9 ; training.average_last=2 | leave one of them out | -training.average_decay |
-    -training.average_last
+classify | training.average_decay=0.9 ; training.average_last=2 | average_last exclude each other; leave one of them
+    out | -training.average_decay | -training.average_last
 classify | training.average_last=2 ; training.validate_every=0.5 | give whole epochs, or average_decay in its place
     | training.validate_every=1 | -training.average_last ; training.average_decay=0.9
 classify | training.monitor=label.accuracy ; training.keep_best=false ; training.patience=null ;
@@ -240,17 +246,20 @@ translate | search={type: greedy, path: true, max_length: 4} | leave out path, o
 translate | outputs.answer.head.label_smoothing=0.1 ; outputs.answer.head.softmax=adaptive | set it to 0, or
     softmax: full | outputs.answer.head.label_smoothing=0 | outputs.answer.head.softmax=full
 two | inputs.text={type: text, tokenizer: char, encoder: {type: ngrams, size: 2}} ; inputs.other.encoder={same_as:
-    text} ; outputs.kind=category | or set another size, for a vector that all learn | inputs.text.encoder.size=8
-classify | inputs.size=number ; outputs.label.join=attend | choose join: concatenate, add or gate |
-    outputs.label.join=concatenate | outputs.label.join=add | outputs.label.join=gate
+    text} ; outputs.kind=category | give each output an input of its own, with the same column, and name it in
+    `reads`; or set another size, for a vector that all learn | inputs.text.encoder.size=8
+classify | inputs.size=number ; outputs.label.join=attend | give it an encoder that does (recurrent, convolutional),
+    name it first under `reads`, or choose join: concatenate, add or gate | outputs.label.join=concatenate |
+    outputs.label.join=add | outputs.label.join=gate
 classify | inputs.size=number ; outputs.label.head={pool: mean} | choose last, or another encoder |
     outputs.label.head.pool=last
 translate | search=greedy ; search.width=3 | 'width' belongs to type: beam | search.type=beam
 classify | inputs.text.tokenizer={type: word, min_count: 1000} | lower min_count | inputs.text.tokenizer.min_count=1
 classify | inputs.text.min_count=1 | it is inputs.text.tokenizer.min_count | -inputs.text.min_count ;
     inputs.text.tokenizer.min_count=1
-two | outputs.label={type: tags, column: tags, reads: [text]} ; inputs.text.tokenizer=char | where each word has
-    one, set inputs.text.subword_pooling: mean | inputs.text.subword_pooling=mean
+two | outputs.label={type: tags, column: tags, reads: [text]} ; inputs.text.tokenizer=char | mend or leave out what
+    has another number; where each word has one, set inputs.text.subword_pooling: mean |
+    inputs.text.subword_pooling=mean
 classify | data={train: rows.jsonl, valid: row.jsonl} | did you mean 'rows.jsonl'? | data.valid=rows.jsonl
 classify | data={train: rows.jsnl} | did you mean 'rows.jsonl'? | data.train=rows.jsonl
 classify | outputs.label.column=lable | did you mean 'label'? | outputs.label.column=label
@@ -258,30 +267,30 @@ classify | data={train: rows.jsonl, split: {valid: 0.1}} | leave it out | -data.
 classify | data={train: {text: rows.jsonl}} | name the table itself: data.train: rows.jsonl | data.train=rows.jsonl
 classify | data.train=text.txt | or one text file per column, {column: file} | data.train={text: text.txt, label:
     label.txt} | data.train=rows.jsonl
-forecast | outputs.ahead.lookback=40 | set a lookback of at most 22, or a smaller horizon |
+forecast | outputs.ahead.lookback=40 | set a lookback of at most 22, or a smaller horizon, or leave the series |
     outputs.ahead.lookback=22 | outputs.ahead.lookback=23 ; outputs.ahead.horizon=1
 forecast | outputs.ahead.horizon=40 | set a smaller horizon, or let valid begin later | outputs.ahead.horizon=4
 forecast | data.split={valid: 2030-01-01} | name a date among them | data.split.valid=2023-01-25
-classify | outputs.label={type: number, column: label} | or read it as category or text |
-    outputs.label.type=category
+classify | outputs.label={type: number, column: label} | not 'a'; mend it, leave the cell empty where it is missing,
+    or read it as category or text | outputs.label.type=category
 tag | outputs.tags={type: tags, scheme: bioes} | give scheme: none | outputs.tags.scheme=none
 forecast | outputs.ahead.head={type: forecast, linear: 9} | leave it out, or lower it | -outputs.ahead.head.linear |
     outputs.ahead.head.linear=4
 forecast | inputs.heat=series ; outputs.ahead.head=linear_forecast | name that one alone in the output's `reads` |
     outputs.ahead.reads=[load]
-forecast | outputs.ahead.head={type: forecast, strategy: recursive, linear: 3} | leave it out |
-    -outputs.ahead.head.linear
-classify | data.train=sounds ; inputs.text={type: audio, column: sound, features: waveform, bands: 20} | leave it
-    out | -inputs.text.bands
+forecast | outputs.ahead.head={type: forecast, strategy: recursive, linear: 3} | is of direct forecasts; leave it out
+    | -outputs.ahead.head.linear
+classify | data.train=sounds ; inputs.text={type: audio, column: sound, features: waveform, bands: 20} | features are
+    a waveform; leave it out | -inputs.text.bands
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, coefficients: 5} | set it, or leave
     coefficients out | -inputs.text.coefficients | inputs.text.features=mfcc
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, features: mfcc, bands: 10, coefficients: 20}
     | set bands | inputs.text.bands=20
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, window_seconds: 0.01, hop_seconds: 0.02} |
-    raise it | inputs.text.window_seconds=0.02
+    hop_seconds leaves samples unread; raise it | inputs.text.window_seconds=0.02
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, highest_hertz: 9000} | lower it, or set rate
     | inputs.text.highest_hertz=2000 | inputs.text.rate=22050
-next | inputs.text={type: music, column: tune, beat: 4} ; outputs.rest={of: text} | leave beat out |
+next | inputs.text={type: music, column: tune, beat: 4} ; outputs.rest={of: text} | set it, or leave beat out |
     -inputs.text.beat
 next | inputs.text={type: music, column: text} | add a line such as K:C, or K:none | inputs.text.column=tune
 classify | inputs.text={type: piano_roll, column: roll, keys: 100, lowest: 60} | lower one of them |
@@ -301,36 +310,41 @@ forecast | data.train=backward.csv | sort the rows by 'day' | data.train=days.cs
 forecast | data.train=gap.csv | add a row for each missing time, its cells empty | data.train=filled.csv
 forecast | data.train=twice.csv | keep one row for each time | data.train=days.csv
 forecast | data.split={valid: 40} | or let valid begin later | data.split.valid=6
-classify | outputs.label.column=one | check that this is the right column | outputs.label.column=label
-two | inputs.text.column=empty | check that this is the right column, or leave it out | inputs.text.column=text |
-    -inputs.text
+classify | outputs.label.column=one | check that this is the right column and | outputs.label.column=label
+two | inputs.text.column=empty | training split is empty; check that this is the right column, or leave it out |
+    inputs.text.column=text | -inputs.text
 translate | inputs.text.tokenizer={same_as: answer} ; outputs.answer.tokenizer={same_as: text} | give one of them
     its own | outputs.answer.tokenizer=word
 classify | inputs.text.encoder={same_as: text} | give one of them its own | inputs.text.encoder=recurrent
 classify | data={train: latin.csv} | name its encoding, such as data.encoding: cp1252 | data.encoding=cp1252
 classify | data={train: semi.csv} | set data.delimiter: ';' | data.delimiter=';'
-classify | data={train: rows.jsonl, valid: other.jsonl} ; outputs.label.unknown=error | leave the cell empty, or
-    train on rows that have it or with unknown: missing | outputs.label.unknown=missing | data.valid=rows.jsonl
-tag | data={train: rows.jsonl, valid: other.jsonl} ; outputs.tags.unknown=error | or with unknown: missing, which
-    leaves such steps out | outputs.tags.unknown=missing | data.valid=rows.jsonl
+classify | data={train: rows.jsonl, valid: other.jsonl} ; outputs.label.unknown=error | mend the label, leave the cell
+    empty, or train on rows that have it or with unknown: missing | outputs.label.unknown=missing |
+    data.valid=rows.jsonl
+tag | data={train: rows.jsonl, valid: other.jsonl} ; outputs.tags.unknown=error | mend it, leave the row out, or train
+    on data that have it or with unknown: missing, which leaves such steps out | outputs.tags.unknown=missing |
+    data.valid=rows.jsonl
 translate | outputs.answer={of: text, type: text, tokenizer: {same_as: text}, column: other, align: next} | leave
     outputs.answer.column out, or set align: free | outputs.answer.column=text | outputs.answer={type: text, column:
     other}
-two | outputs.kind={type: category, column: empty} | check that this is the right column | outputs.kind.column=kind
-classify | inputs.text.encoder.character_width=4 ; inputs.text.characters=true | set 5, or 3 |
+two | outputs.kind={type: category, column: empty} | split has a label; check that this is the right column |
+    outputs.kind.column=kind
+classify | inputs.text.encoder.character_width=4 ; inputs.text.characters=true | width has no middle; set 5, or 3 |
     inputs.text.encoder.character_width=5 | inputs.text.encoder.character_width=3
-classify | outputs.label={type: number, column: size, head: classifier} | choose a head that predicts those |
-    outputs.label.head=regressor
+classify | outputs.label={type: number, column: size, head: classifier} | labels, and a step of this output is 1 real
+    number(s); choose a head that predicts those | outputs.label.head=regressor
 translate | outputs.answer.head=ctc | mend or leave out such rows | outputs.answer.column=label
 two | inputs.text.encoder={type: convolutional, hidden_size: 4} ; inputs.other.encoder={hidden_size: 6} ;
     outputs={answer: {type: text, join: concatenate, reads: [text, other]}} | give their encoders one width, or
     leave the join out | -outputs.answer.join | inputs.text.encoder.hidden_size=12
 translate | outputs.answer.head={copy: true} ; inputs.text.tokenizer=char | set outputs.answer.tokenizer: {same_as:
     text} | outputs.answer.tokenizer={same_as: text}
-classify | inputs.text={type: date, column: empty} | check that this is the right column | inputs.text={type: text,
-    column: text}
-classify | inputs.text={type: number, column: empty} | check that this is the right column | inputs.text.column=size
-tag | outputs.tags.column=empty | check that this is the right column, or leave it out | outputs.tags.column=tags
+classify | inputs.text={type: date, column: empty} | split has a date; check that this is the right column |
+    inputs.text={type: text, column: text}
+classify | inputs.text={type: number, column: empty} | split has a number; check that this is the right column |
+    inputs.text.column=size
+tag | outputs.tags.column=empty | is empty, or missing); check that this is the right column, or leave it out |
+    outputs.tags.column=tags
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, lowest_hertz: 3000, highest_hertz: 200} |
     mend one of them | inputs.text.highest_hertz=4000
 classify | data.train=sounds ; inputs.text={type: audio, column: sound, bands: 200} | set fewer bands, or a longer
@@ -343,15 +357,16 @@ classify | inputs.text.encoder={embedding: {file: others.txt}} | give a file of 
     inputs.text.encoder.embedding.file=vectors.txt
 classify | inputs.text.encoder={embedding: {file: bad.txt}} | mend or delete it |
     inputs.text.encoder.embedding.file=vectors.txt
-classify | inputs.text.encoder={type: transformer, positions: learned, longest: 2} | and train anew, give shorter
-    sequences, or choose positions: rotary | inputs.text.encoder.longest=9 | inputs.text.encoder.positions=rotary ;
-    -inputs.text.encoder.longest
+classify | inputs.text.encoder={type: transformer, positions: learned, longest: 2} | set longest: 5 and train anew,
+    give shorter sequences, or choose positions: rotary | inputs.text.encoder.longest=9 |
+    inputs.text.encoder.positions=rotary ; -inputs.text.encoder.longest
 forecast | data.thousands='.' ; data.decimal='.' | set data.decimal to the other sign | data.decimal=','
 classify | inputs=text | such as {subject: text} | inputs={text: text}
 classify | outputs={} | name at least one column and its type | outputs={label: category}
 classify | training=5 | give settings by their names | training={epochs: 5}
 classify | outputs.label=5 | choose one by a name or a `type` | outputs.label=category
-next | inputs.other=text ; outputs.more={of: other} ; training.tbptt=5 | train them apart | -outputs.more
+next | inputs.other=text ; outputs.more={of: other} ; training.tbptt=5 | continues 'other', another 'text'; train them
+    apart | -outputs.more
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -455,10 +470,10 @@ def test_a_recipe_that_follows_the_advice_is_built(folder, monkeypatch, row):
 
 
 DATA = [
-    ("t.csv", b"", "give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
-    ("t.csv", b"de,en\n", "give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
+    ("t.csv", b"", "is empty; give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
+    ("t.csv", b"de,en\n", "and no rows; give a file with at least one row", ("t.csv", b"de,en\na,b\n")),
     ("t.csv", b"\nde,en\na,b\n", "the first line must name the columns", ("t.csv", b"de,en\na,b\n")),
-    ("t.csv", b"de,en,de\na,b,c\n", "rename one of them", ("t.csv", b"de,en,other\na,b,c\n")),
+    ("t.csv", b"de,en,de\na,b,c\n", "twice; rename one of them", ("t.csv", b"de,en,other\na,b,c\n")),
     ("t.tsv", b"de\ten\nc\n", "write an empty field for a missing value", ("t.tsv", b"de\ten\nc\t\n")),
     ("t.csv", b"de,en\n1,2,3\n", "quote a field", ("t.csv", b'de,en\n"1,2",3\n')),
     (
@@ -478,7 +493,7 @@ DATA = [
     (
         "t.jsonl",
         b'{"de": "\\ud83d", "en": ""}\n',
-        "write the whole pair, or the character itself",
+        "which is no Unicode text; write the whole pair, or the character itself",
         ("t.jsonl", b'{"de": "\\ud83d\\ude42", "en": ""}\n'),
         ("t.jsonl", '{"de": "\U0001f642", "en": ""}\n'.encode()),
     ),
@@ -533,7 +548,7 @@ predict RUN ein --input test.tsv | give TEXT or --input, not both | predict RUN 
 predict RUN test.tsv | did you mean --input test.tsv? | predict RUN --input test.tsv
 predict RUN --input tset.tsv | did you mean 'test.tsv'? | predict RUN --input test.tsv
 predict RUN ein --n-best 3 | set width: 3 | predict RUN ein --n-best 3 --set search.width=3
-predict RUN ein --n-best 3 --set search=greedy | add --set search=beam --set search.width=5
+predict RUN ein --n-best 3 --set search=greedy | 'greedy' gives one answer; add --set search=beam --set search.width=5
     | predict RUN ein --n-best 3 --set search=beam --set search.width=5
 predict RUN ein --set training.epochs=3 | only the search can be changed: search.width=5, search=greedy
     | predict RUN ein --set search.width=5 | predict RUN ein --set search=greedy
@@ -541,26 +556,27 @@ predict RUN ein --set num_beams=3 | 'num_beams' of other tools is --set 'search=
     | predict RUN ein --set 'search={type: beam, width: 3}'
 predict RUN ein --set search=sample --set search.bias=1 | leave bias out, or set temperature below 1
     | predict RUN ein --set search=sample --set search.temperature=0.5
-predict RUN ein --set search=greedy --set search.path=true | or leave path out | predict RUN ein --set search=greedy
+predict RUN ein --set search=greedy --set search.path=true | set head: ctc, without a language model and in no
+    ensemble, or leave path out | predict RUN ein --set search=greedy
 predict RUN ein --set search.alpha=0.5 --set search.normalization=none | leave alpha out, or take average or gnmt
     | predict RUN ein --set search.normalization=none | predict RUN ein --set search.normalization=gnmt
 predict RUN ein --probabilities | needs --output FILE; --json has the probability | predict RUN ein --json
 predict RUN ein --output a.jsonl --json | leave out --json and --stream | predict RUN ein --output a.jsonl
 predict RUN ein --output a.txt --n-best 2 | leave out --n-best | predict RUN ein --output a.txt
-predict RUN ein --output a.xlsx | spreadsheets open .csv
-    | predict RUN ein --output a.csv | predict RUN ein --output a.txt
+predict RUN ein --output a.xlsx | give .csv, .jsonl, .parquet, or .txt; spreadsheets open .csv | predict RUN ein
+    --output a.csv | predict RUN ein --output a.txt
 predict RUN ein --stream --json | leave out --input, --n-best, --attention and --json | predict RUN ein --json
 predict RUN ein --stream | add --set search=sample or --set search=greedy, without --n-best
     | predict RUN ein --stream --set search=sample | predict RUN ein --stream --set search=greedy
-predict RUN ein --times | leave it out | predict RUN ein
+predict RUN ein --times | has none; leave it out | predict RUN ein
 predict RUN ein --stop qqq | give another stop, or leave it out | predict RUN ein --stop two | predict RUN ein
-generate RUN | `ostinato predict RUN "" --set search=sample --n-best 20`
-    | predict RUN "" --set search=sample --n-best 20
+generate RUN | add that to its recipe and train again, or draw answers with `ostinato predict RUN "" --set
+    search=sample --n-best 20` | predict RUN "" --set search=sample --n-best 20
 embed RUN | give TEXT, or --input FILE | embed RUN ein | embed RUN --input test.tsv
-embed RUN ein --output v.npy | ends in .csv or .parquet
-    | embed RUN ein --output v.csv | embed RUN ein --output v.parquet
+embed RUN ein --output v.npy | give a name that ends in .csv or .parquet | embed RUN ein --output v.csv | embed RUN
+    ein --output v.parquet
 embed RUN ein --of dee | did you mean 'de'? | embed RUN ein --of de
-evaluate RUN --origins 2 | leave it out | evaluate RUN --split valid
+evaluate RUN --origins 2 | no series; leave it out | evaluate RUN --split valid
 errors RUN --output e.npy | give .csv, .jsonl, .parquet | errors RUN --output e.csv
 score RUN --input tset.tsv | did you mean 'test.tsv'? | score RUN --input test.tsv
 check tiny.yml | did you mean 'tiny.yaml'? | check tiny.yaml
@@ -579,15 +595,17 @@ init days.csv --out load | for a forecast write --forecast load; name the inputs
     | init days.csv --forecast load | init days.csv --out load --in day
 init train.tsv --out de:series | name another column or another type | init train.tsv --out de:text
 init train.tsv --in de --out de | name another column, or write a recipe | init train.tsv --in de --out en
-init back.csv --forecast load | sort the rows | init days.csv --forecast load
+init back.csv --forecast load | numbers; sort the rows | init days.csv --forecast load
 predict nowhere ein | give the run folder that `ostinato train` prints at its end | predict RUN ein
 predict RUN ein --output a.wav | give .csv, .jsonl, .parquet or .txt | predict RUN ein --output a.csv
 predict RUN ein --device nope | allowed here: cpu | predict RUN ein --device cpu
-check tiny.yaml --set calibration=temperature | leave it out | check tiny.yaml
-train tiny.yaml --run a --resume --overwrite | give one of them | train tiny.yaml --run a --resume
-train tiny.yaml --run a --out b | give one of them, once | train tiny.yaml --run a
-train tiny.yaml --run tiny.yaml | another folder: --run DIR | train tiny.yaml --run a
-average RUN RUN --last 2 | leave it out | average RUN RUN --run mean
+check tiny.yaml --set calibration=temperature | are predicted at once; leave it out | check tiny.yaml
+train tiny.yaml --run a --resume --overwrite | and --overwrite deletes it; give one of them | train tiny.yaml --run a
+    --resume
+train tiny.yaml --run a --out b | --run name one run folder; of a recipe's run give one of them, once | train
+    tiny.yaml --run a
+train tiny.yaml --run tiny.yaml | and is no run; choose another folder: --run DIR | train tiny.yaml --run a
+average RUN RUN --last 2 | and several are named; leave it out | average RUN RUN --run mean
 """
 """A command | what it recommends | a command that follows the advice | another."""
 
