@@ -29,7 +29,9 @@ ORDERS = (
     " update use wait write"
 ).split()
 _ORDER = rf"(?:{'|'.join(ORDERS)})(?=\s)"
-ORDER = re.compile(rf"(?:(?<=[;:,.(]\s)|\b(?:or|and|then|else)\s|^(?=give|leave|write|quote|mend|add|take|close|unpack|train)){_ORDER}")
+ORDER = re.compile(
+    rf"(?:(?<=[;:,.(]\s)|\b(?:or|and|then|else)\s|^(?=give|leave|write|quote|mend|add|take|close|unpack|train)){_ORDER}"
+)
 NAMED = re.compile(
     r"`ostinato\s|[Dd]id you mean|(?<=\s)--[a-z]|\bpip install|\biconv\b|\S+: (?:true|false|none|balanced)\b"
 )
@@ -125,11 +127,7 @@ def units() -> tuple[str, ...]:
 @cache
 def every() -> tuple[Advising, ...]:
     """Every advising string of the package."""
-    return tuple(
-        string
-        for path in sorted(ROOT.rglob("*.py"))
-        for string in advising(tree_of(path), name_of(path))
-    )
+    return tuple(string for path in sorted(ROOT.rglob("*.py")) for string in advising(tree_of(path), name_of(path)))
 
 
 def runs(text: str) -> set[str]:
@@ -150,10 +148,7 @@ def left(strings: tuple[Advising, ...], among: tuple[str, ...]) -> list[Advising
         string
         for string in strings
         if not any(
-            holders[run] == 1 and run in unit
-            for unit in among
-            if string.advice in unit
-            for run in own[string.text]
+            holders[run] == 1 and run in unit for unit in among if string.advice in unit for run in own[string.text]
         )
     ]
 
