@@ -1,9 +1,9 @@
 """Which strings of the package advise, and which of them a test follows. Read from the source, as `tests/house.py`.
 
 A string advises if it holds an order after a stop of a sentence (`; leave it out`, `, or set ...`), a command, an
-option, or a setting's value; docstrings, help texts and shipped pages are none. A test follows it if one of its units
-holds both the first words of its advice and words that no other advising string has, so that a new message with the advice of
-an old one needs a unit of its own. Units are the rows of tables (elements of lists, lines of a text with the indented
+option, or a setting's value; docstrings and help texts are none. A test follows it if one of its units holds both the
+first words of its advice and words that no other advising string has, so that a new message with the advice of an old
+one needs a unit of its own. Units are the rows of tables (elements of lists, lines of a text with the indented
 lines below them) in files `test_advice.py`, and whole test functions in these files or with `advice` in their names.
 """
 
@@ -29,9 +29,8 @@ ORDERS = (
     " update use wait write"
 ).split()
 _ORDER = rf"(?:{'|'.join(ORDERS)})(?=\s)"
-ORDER = re.compile(
-    rf"(?:(?<=[;:,.(]\s)|\b(?:or|and|then|else)\s|^(?=give|leave|write|quote|mend|add|take|close|unpack|train)){_ORDER}"
-)
+_FIRST = r"^(?=give|leave|write|quote|mend|add|take|close|unpack|train)"
+ORDER = re.compile(rf"(?:(?<=[;:,.(]\s)|\b(?:or|and|then|else)\s|{_FIRST}){_ORDER}")
 NAMED = re.compile(
     r"`ostinato\s|[Dd]id you mean|(?<=\s)--[a-z]|\bpip install|\biconv\b|\S+: (?:true|false|none|balanced)\b"
 )

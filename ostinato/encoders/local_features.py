@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ostinato.encoders._keys import BASE, counted_by_row, keep_commonest, looked_up, mixed
 from ostinato.encoders.contract import Bag, BagEncoder
-from ostinato.errors import ConfigError
+from ostinato.layers.characters import without_characters
 from ostinato.modalities.contract import Spec, Symbols
 from ostinato.registry import Count, Whole
 from ostinato.steps import Steps
@@ -81,10 +81,7 @@ class LocalFeatures(BagEncoder):
         super().__init__(size, features)
         assert isinstance(spec, Symbols), "the graph gives an encoder what it takes"
         if affixes and not spec.characters:
-            raise ConfigError(
-                f"local_features: affixes: {affixes}: the steps of this input come without characters; set characters:"
-                " true there, or leave affixes out"
-            )
+            raise without_characters("affixes")
         self.window = (2 if spec.characters else 7) if window is None else window
         self.affixes = (4 if spec.characters else 0) if affixes is None else affixes
         self.look_ahead = self.window

@@ -14,6 +14,13 @@ FILTERS, WIDTH = 30, 3
 """Of Ma and Hovy 2016, table 1."""
 
 
+def without_characters(option: str) -> ConfigError:
+    """What is wrong with an option for the characters of words that have none."""
+    return ConfigError(
+        f"{option}: the steps of this input come without characters; set characters: true there, or leave {option} out"
+    )
+
+
 class Characters(nn.Module):
     """A convolution over a word's characters, the largest of each filter kept.
 

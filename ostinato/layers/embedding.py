@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ostinato.errors import ConfigError
 from ostinato.kernels.watch import shown
-from ostinato.layers.characters import FILTERS, WIDTH, Characters
+from ostinato.layers.characters import FILTERS, WIDTH, Characters, without_characters
 from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
 from ostinato.registry import Settings
 from ostinato.steps import Steps
@@ -141,11 +141,7 @@ class Embedding(nn.Module):
         if isinstance(spec, Symbols) and spec.characters:
             self.characters = Characters(spec.characters, size=character_size, width=character_width)
         elif (character_size, character_width) != (FILTERS, WIDTH):
-            option = "character_size" if character_size != FILTERS else "character_width"
-            raise ConfigError(
-                f"{option}: the steps of this input come without characters; set characters: true there, or leave"
-                f" {option} out"
-            )
+            raise without_characters("character_size" if character_size != FILTERS else "character_width")
         self.size = width if self.characters is None else width + self.characters.size
         unknown = None
         if rare_word_dropout:
