@@ -89,11 +89,11 @@ class Conll(FileSource):
             names = header[1].split() if header else ()
         if not names:
             count = len(self._fields(first))
-            example = " ".join(["word", *[UNNAMED] * (count - 2), "tag"])
+            example = " ".join(["word", *[UNNAMED] * (count - 2), "tag"][:count])
             raise DataError(
-                f"{self.title} line {line} has {count} columns, and nothing names them; name them from left to "
-                f"right, {UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
-                "or in the file's first line: # global.columns = word tag"
+                f"{self.title} line {line} has {count} column{'s' * (count != 1)}, and nothing names them; name them "
+                f"from left to right, {UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "
+                f"or in the file's first line: # global.columns = {example}"
             )
         self.names, self.form = tuple(names), ("conllu" if universal else "conll", names)
         self.columns = tuple(name for name in names if name != UNNAMED)

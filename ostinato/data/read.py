@@ -308,7 +308,7 @@ class _Opener(NamedTuple):
                     "give data in memory as a list of dicts or a frame"
                 )
             kind = _kind(Path(name))
-            if len(column.split()) > 1 and kind != CONLLU:
+            if TABLES.get(kind) is Conll or len(column.split()) > 1 and kind != CONLLU:
                 if len(source) > 1:
                     raise DataError(
                         f"{where}: '{column}' names the columns of one file in CoNLL's form, and {len(source)} files "

@@ -38,7 +38,9 @@ class Sheet(FileSource):
             header = book.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
             self.frame = book.load_sheet(sheet).to_polars()
         except (fastexcel.FastExcelError, OSError) as why:
-            raise DataError(f"{self.title} is no whole workbook ({why}); save it again, or as .csv") from None
+            raise DataError(
+                f"{self.title} is no whole workbook ({str(why).splitlines()[0]}); save it again, or as .csv"
+            ) from None
         self.columns = tuple(self.frame.columns)
         demand_distinct(filter(None, header.row(0) if header.height else ()), f"{self.title}: the sheet names column")
         if not self.frame.height:

@@ -385,3 +385,22 @@ def test_a_root_that_is_a_file_is_an_error_of_data(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DataError, match="cannot use .*file"):
         fetch_entry(entry(plain()), tmp_path / "file", connection=patient(server))
+
+
+def test_what_the_advice_asks_for_lets_the_next_try_succeed(server, tmp_path):
+    held(server)
+    folder = tmp_path / "toy-set"
+    folder.mkdir()
+    (folder / "a.txt").write_text("mine")
+    with pytest.raises(DataError, match="is there but is not the catalogue's a.txt; move it away, then fetch again"):
+        fetch_entry(entry(plain()), tmp_path, connection=patient(server))
+    (folder / "a.txt").rename(tmp_path / "mine.txt")
+    server.answers += ["break:1000", "status:503", "status:503"]
+    with pytest.raises(DataError, match="look at the connection and fetch again, the download resumes there"):
+        fetch_entry(entry(plain()), tmp_path, connection=patient(server))
+    server.ranges.clear()
+    fetch_entry(entry(plain()), tmp_path, connection=patient(server))
+    assert server.ranges == ["bytes=1000-"] and (folder / "a.txt").read_bytes() == CONTENT
+    with pytest.raises(DataError, match="make room or choose another root, then fetch again"):
+        fetch_entry(entry(plain()), tmp_path / "mine.txt", connection=patient(server))
+    fetch_entry(entry(plain()), tmp_path / "other", connection=patient(server))
