@@ -805,6 +805,12 @@ def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> st
         prompt = [] if of is None or modality.continues_whole else [modality.encode(prediction.inputs[of])]
         for answer in prediction.outputs[output]:
             shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
+    return write_answers(run, shown, file)
+
+
+def write_answers(run: Run, shown: Sequence[Any], file: Path) -> str:
+    """Writes answers, the raw values of a run's one output, into one picture; tells how many it shows."""
+    (modality,) = (run.modalities[f"outputs.{output}"] for output in run.outputs)
     files.write(file, modality.render(shown, file.suffix.lower()))
     return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
 

@@ -28,11 +28,13 @@ PEN_VALID = 600
 
 
 def an4(root: Path) -> Tables:
-    """Utterances as 13 cepstral coefficients with their first and second differences, three frames beside each other.
+    """Utterances as 13 cepstral coefficients with their first and second differences, three frames beside each other;
+    words, and phones by the dictionary.
 
     Each of the 39 numbers has mean 0 and deviation 1 over its utterance, which takes voice and microphone out. The last
     tenth of the training speakers, sorted by name, to valid.
     """
+    spoken = _an4_phones(root / "an4-speech" / "an4.dic")
     rows = {name: list(_an4_rows(root / "an4-speech", name)) for name in ("train", "test")}
     speakers = sorted({speaker for speaker, *_ in rows["train"]})
     held_out = set(speakers[-(len(speakers) // 10) :])
@@ -41,7 +43,27 @@ def an4(root: Path) -> Tables:
         "valid": [row for row in rows["train"] if row[0] in held_out],
         "test": rows["test"],
     }
-    return {side: (("sound", "words"), [row[1:] for row in chosen]) for side, chosen in sides.items()}
+    return {
+        side: (("sound", "words", "phones"), [(sound, words, _as_phones(words, spoken)) for _, sound, words in chosen])
+        for side, chosen in sides.items()
+    }
+
+
+def _an4_phones(path: Path) -> dict[str, list[str]]:
+    """The phones of each word: the dictionary's first way to say it; of A, which is spelled here, its second."""
+    there(path)
+    spoken: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word, *phones = line.split()
+        spoken.setdefault(word, phones)
+    return spoken | {"A": spoken.get("A(2)", [])}
+
+
+def _as_phones(words: str, spoken: dict[str, list[str]]) -> list[str]:
+    unknown = [word for word in words.split() if not spoken.get(word)]
+    if unknown:
+        sys.exit(f"an4.dic: has no {unknown[0]}, which an utterance says; fetch the file again")
+    return [phone for word in words.split() for phone in spoken[word]]
 
 
 def _an4_rows(folder: Path, name: str) -> Iterator[Row]:
@@ -55,7 +77,7 @@ def _an4_rows(folder: Path, name: str) -> Iterator[Row]:
         every = np.concatenate([utterance, first, _differences(first)], 1)
         every = (every - every.mean(0)) / np.maximum(every.std(0), 1e-6)
         stacked = every[: len(every) // 3 * 3].reshape(-1, 3 * every.shape[1])
-        yield speaker, stacked.round(3).tolist(), words
+        yield speaker, stacked.astype(np.float64).round(3).tolist(), words
 
 
 def _differences(frames: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@
     piano-midi (.jsonl)                 roll: the sounding notes of each frame
     nottingham-abc,
     nottingham-midi (.jsonl)            tune: fields, chords, notes and bars in ABC; a MIDI file in base64
-    an4 (.jsonl)                        sound, words
+    an4 (.jsonl)                        sound, words, phones
     spoken-digits (folders)             clip, digit, speaker
     spoken-digit-strings (folders)      clip, digits
     yes-no (folders)                    clip, words

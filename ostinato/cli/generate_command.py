@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from ostinato.cli.options import device_option, json_option, seed_option, set_option, show
+from ostinato import files
+from ostinato.cli.options import device_option, json_option, note, seed_option, set_option, show
 
 
 @click.command("generate")
@@ -12,6 +13,12 @@ from ostinato.cli.options import device_option, json_option, seed_option, set_op
 @click.option("--number", type=click.IntRange(min=1), default=10, show_default=True, help="How many answers.")
 @click.option(
     "--between", nargs=2, metavar="TEXT TEXT", help="On the way from one input to another, in place of drawn codes."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A text (txt); of drawings a picture (svg), of a tune or speech a file as of `predict --output`.",
 )
 @set_option
 @seed_option
@@ -21,6 +28,7 @@ def generate(
     run: Path,
     number: int,
     between: tuple[str, str] | None,
+    output: Path | None,
     sets: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -33,6 +41,20 @@ def generate(
     """
     from ostinato import api
 
-    answers = api.generate(run, number, between=between, sets=sets, seed=seed or 0, device=device)
+    if output is not None and as_json:
+        raise click.UsageError("--output writes the answers into a file; leave out --json")
+    (loaded,) = api.loaded_runs(run, device, note)
+    pictured = output is not None and api.pictured(loaded, output)
+    if output is not None and not pictured and output.suffix.lower() != ".txt":
+        endings = sorted({ending for modality in loaded.modalities.values() for ending in modality.render_endings})
+        raise click.UsageError(f"--output {output}: give a file that ends in {' or '.join(['.txt', *endings])}")
+    answers = api.generate(loaded, number, between=between, sets=sets, seed=seed or 0)
+    if pictured:
+        note(api.write_answers(loaded, [answer.value for answer in answers], output))
+        return
+    if output is not None:
+        files.write(output, "".join(f"{answer.text}\n" for answer in answers))
+        note(f"{output}: the answers as text")
+        return
     plain = [{"text": answer.text, "log_probability": answer.log_probability} for answer in answers]
     show({"answers": plain}, as_json, lambda: "\n".join(answer.text for answer in answers))

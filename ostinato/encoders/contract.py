@@ -39,14 +39,15 @@ class Encoded(NamedTuple):
         state: the last states, a tuple of tensors with B rows each, or None; a causal encoder resumes from them. One
             of steps that were kept is (B, T, C), with zeros after the last of a row.
         source: of one input as it was before its encoder read it; None where a join put several together.
-        penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it.
+        penalties: what is added to the loss of a whole batch, by name: a sum, and the count that divides it; None, of a
+            join: the number of targets, as of the loss.
     """
 
     steps: Steps | None
     summary: Tensor | None
     state: tuple[Tensor, ...] | None
     source: Source | None = None
-    penalties: Mapping[str, tuple[Tensor, int]] = {}
+    penalties: Mapping[str, tuple[Tensor, int | None]] = {}
 
     def select(self, rows: Tensor) -> Encoded:
         """These examples alone, in this order, without penalties."""

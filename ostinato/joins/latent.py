@@ -25,7 +25,8 @@ class Latent(Join):
         kl[d]      = (s[d]^2 + m[d]^2 - 1 - log s[d]^2) / 2
         loss      += weight min(1, update / annealing) sum over d of max(free, kl[d])
 
-    With weight 1 and no free nats the loss is the negative evidence lower bound (ELBO). The score of a target is that
+    With weight 1 and no free nats the loss is the negative evidence lower bound (ELBO), for each target: the distances
+    of all rows are divided by the number of their targets, as the loss is. The score of a target is that
     bound, log p(y | z) - sum over d of kl[d], with one e for all rows, so that perplexity and log_loss are upper
     bounds. `generate` draws z from the standard normal in place of an input. It gives no steps: a head knows z alone.
 
@@ -39,7 +40,7 @@ class Latent(Join):
         summary (B, size)
 
     Units:
-        kl in nats per row
+        kl in nats per row; as a part of the loss per target
 
     Errors:
         ConfigError: an input that gives no summary.
@@ -73,9 +74,9 @@ class Latent(Join):
     def join(self, encoded: Sequence[Encoded]) -> Encoded:
         mean, spread = self._posterior(encoded)
         if not self.training:
-            return Encoded(None, mean, None, penalties={"kl": (_distance(mean, spread).sum(), len(mean))})
+            return Encoded(None, mean, None, penalties={"kl": (_distance(mean, spread).sum(), None)})
         code = mean + torch.exp(spread / 2) * torch.randn_like(mean)
-        return Encoded(None, code, None, penalties={"kl": (self._paid(mean, spread), len(mean))})
+        return Encoded(None, code, None, penalties={"kl": (self._paid(mean, spread), None)})
 
     def _paid(self, mean: Tensor, spread: Tensor) -> Tensor:
         return _distance(mean, spread).clamp(min=self.free).sum()

@@ -67,11 +67,11 @@ class Strokes(Modality):
         InkML: W3C Recommendation of 20 September 2011, section 3.
     """
 
-    aligns = frozenset({"next"})
+    aligns = frozenset({"next", "free"})
     default_align = "next"
     default_encoder = "recurrent"
-    default_head = {"next": "mixture_density"}
-    metrics = {"next": ("log_loss",)}
+    default_head = {"next": "mixture_density", "free": "decoded"}
+    metrics = {"next": ("log_loss",), "free": ("log_loss",)}
     file_endings = (".inkml", ".svg", ".npz")
     render_endings = (".svg",)
     examples = (

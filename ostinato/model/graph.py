@@ -269,7 +269,9 @@ class Graph(nn.Module):
             read = self._read(output, encoded, batch.inputs)
             losses[output] = loss = head.loss(_of_rows(read, batch.given.get(output)), batch.targets[output])
             if output in self.joins or loss.penalties:
-                penalties[output] = {**loss.penalties, **(read[0].penalties if output in self.joins else {})}
+                own = read[0].penalties if output in self.joins else {}
+                by_target = {name: (total, count or loss.count) for name, (total, count) in own.items()}
+                penalties[output] = {**loss.penalties, **by_target}
         return losses | self._as_losses(penalties) if penalties else losses
 
     def losses_from(self, batch: Batch, carried: tuple[Tensor, ...]) -> tuple[dict[str, Loss], tuple[Tensor, ...]]:

@@ -28,7 +28,7 @@ def test_the_distance_is_that_of_two_normals_and_the_code_is_drawn_from_the_firs
     first = torch.distributions.Normal(mean, torch.exp(spread / 2))
     expected = torch.distributions.kl_divergence(first, torch.distributions.Normal(0.0, 1.0))
     total, count = join.train().join(encoded).penalties["kl"]
-    assert count == 6 and torch.allclose(total, expected.sum(), rtol=1e-5)
+    assert count is None and torch.allclose(total, expected.sum(), rtol=1e-5)
     drawn = torch.stack([join.join(encoded).summary for _ in range(4000)])
     assert torch.allclose(drawn.mean(0), mean, atol=0.1) and torch.allclose(drawn.std(0), first.scale, atol=0.1)
     assert torch.allclose(join.eval().join(encoded).summary, mean, atol=1e-6)

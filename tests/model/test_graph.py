@@ -163,3 +163,5 @@ def test_what_a_part_adds_to_the_loss_is_a_penalty_beside_it(monkeypatch):
     assert model.weights == {"c": 1.0, "c.size": 1.0} and list(losses) == ["c", "c.size"]
     assert torch.equal(losses["c"].total, before["c"].total)
     assert losses["c.size"].count == 3 and losses["c.size"].total.requires_grad and losses["c.size"].total.item() > 0
+    monkeypatch.setattr(Add, "join", lambda *args: join(*args)._replace(penalties={"size": (torch.ones(()), None)}))
+    assert model.losses(batch("ab", "c"))["c.size"].count == losses["c"].count > 3

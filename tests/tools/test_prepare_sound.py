@@ -82,11 +82,19 @@ def test_an_utterance_is_scaled_by_itself_and_a_speaker_is_in_one_split(tmp_path
     for name in ("train", "test"):
         frames = 5 + draw.standard_normal((lengths.sum(), 13)).astype(np.float32)
         np.savez(folder / f"{name}_mfcc.npz", frames=frames, lengths=lengths)
-        lines = [f"an{place}\ts{place // 2:02}\tYES {place}" for place in range(20)]
+        lines = [f"an{place}\ts{place // 2:02}\tYES {'AB'[place % 2]}" for place in range(20)]
         (folder / f"{name}.tsv").write_text("\n".join(["id\tspeaker\twords", *lines]) + "\n")
+    with pytest.raises(SystemExit, match="an4.dic: there is no such file"):
+        tool.prepare("an4", tmp_path, tmp_path)
+    for without, entries in (("B", "YES Y EH S\nA AH\nA(2) EY\n"), ("", "YES Y EH S\nA AH\nA(2) EY\nB B IY\nB(2) B\n")):
+        (folder / "an4.dic").write_text(entries)
+        if without:
+            with pytest.raises(SystemExit, match="an4.dic: has no B, .*; fetch the file again"):
+                tool.prepare("an4", tmp_path, tmp_path)
     assert list(tool.prepare("an4", tmp_path, tmp_path).values()) == [18, 2, 20]
     valid = listed(tmp_path / "prepared-an4", "valid")
-    assert [row["words"] for row in valid] == ["YES 18", "YES 19"]
+    assert [row["words"] for row in valid] == ["YES A", "YES B"]
+    assert [" ".join(row["phones"]) for row in valid] == ["Y EH S EY", "Y EH S B IY"]
     sound = np.array(valid[1]["sound"])
     assert sound.shape == (3, 117)
     every = sound.reshape(9, 39)
