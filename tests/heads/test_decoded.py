@@ -45,9 +45,10 @@ DATA = "data: {train: arcs.jsonl, valid: arcs.jsonl}\n"
 TRAINING = "training: {epochs: 12, batch_rows: 8, optimizer: {type: adam, learning_rate: 0.01}, schedule: constant}\n"
 HEAD = "{decoder: {cell: gru, hidden_size: 32, attention: none}, embedding_size: 8, step_head: {components: 2}}"
 SHAPE = "type: strokes, scale: none, align: free"
+ATTENDING = HEAD.replace("none", "additive")
 ON_WORDS = f"""
 inputs: {{word: {{type: text, tokenizer: char, encoder: {{cell: gru, hidden_size: 8, embedding_size: 4}}}}}}
-outputs: {{arc: {{{SHAPE}, head: {{decoder: {{cell: gru, hidden_size: 32, attention: additive}}, embedding_size: 8, step_head: {{components: 2}}}}}}}}
+outputs: {{arc: {{{SHAPE}, head: {ATTENDING}}}}}
 search: {{type: sample, bias: 2}}
 """
 OF_ITSELF = f"""
