@@ -52,6 +52,8 @@ class Swept:
         metric_name: how the page calls it.
         published: what others report.
         generated: whether its data are made from nothing.
+        recipe: where it has another name than the row.
+        prepared: the task of tools/prepare.py, by default that of the row's name; None: DATA is read as it is.
     """
 
     name: str
@@ -65,18 +67,25 @@ class Swept:
     metric_name: str
     published: str
     generated: bool = True
+    recipe: str = ""
+    prepared: str | None = ""
+
+    @property
+    def task(self) -> str | None:
+        """Of tools/prepare.py."""
+        return self.name if self.prepared == "" else self.prepared
 
     def commands(self, run: str) -> dict[str, list[str]]:
-        """What is run; DIR stands for a folder of the machine."""
+        """What is run; DATA and DIR stand for folders of the machine."""
         over = f"{self.over}={','.join(bar.value for bar in self.bars)}"
-        sweep = ["ostinato", "sweep", f"recipes/{self.name}.yaml", "--seeds", str(self.seeds), "--over", over]
+        recipe = f"recipes/{self.recipe or self.name}.yaml"
+        sweep = ["ostinato", "sweep", recipe, "--seeds", str(self.seeds), "--over", over, "--out", run, "--data-root"]
+        if self.task is None:
+            return {"sweep": [*sweep, "DATA"]}
+        data = () if self.generated else ("--data-root", "DATA")
         return {
-            "prepare": [
-                *("python", "tools/prepare.py", self.name),
-                *(() if self.generated else ("--data-root", "DATA")),
-                *("--out", "DIR"),
-            ],
-            "sweep": [*sweep, "--out", run, "--data-root", "DIR"],
+            "prepare": ["python", "tools/prepare.py", self.task, *data, "--out", "DIR"],
+            "sweep": [*sweep, "DIR"],
         }
 
     def found(self, folder: Path) -> dict[str, Any]:
@@ -218,4 +227,113 @@ NATOPS = Swept(
     published="97.2 Disjoint-CNN, 97.1 ResNet, means over resamples (repository Navidfoumani/Disjoint-CNN)",
     generated=False,
 )
-SWEEPS = (ADDING, SUMS, NATOPS)
+_RECURRENT = {
+    "{type: rnn}": "tanh RNN", "lstm": "LSTM", "gru": "GRU", "mingru": "minimal GRU", "slstm": "sLSTM"
+}  # fmt: skip
+
+
+def _architectures(sizes: str, places: str = "", one_way: str = "bidirectional: false, ") -> tuple[Bar, ...]:
+    """Encoders of one width.
+
+    Args:
+        sizes: settings of all.
+        places: of the Transformer alone.
+        one_way: what keeps recurrences from reading backward too.
+    """
+    cells = {f"{{cell: {cell}, {one_way}{sizes}}}": label for cell, label in _RECURRENT.items()}
+    convolutional = f"{{type: convolutional, {one_way}layers: 4, {sizes}}}"
+    transformer = f"{{type: transformer, {one_way}layers: 2, heads: 4, {places}{sizes}}}"
+    return tuple(
+        Bar(value, label)
+        for value, label in (cells | {convolutional: "convolutions", transformer: "Transformer"}).items()
+    )
+
+
+ADDING_ARCHITECTURES = Swept(
+    name="adding-architectures",
+    measured="the adding problem of 200 steps by seven encoders; always saying the mean has 0.16",
+    over="inputs.series.encoder",
+    bars=_architectures("hidden_size: 100, dropout: 0"),
+    seeds=1,
+    output="sum",
+    metric="rmse",
+    squared=True,
+    metric_name="mean squared error",
+    published=ADDING.published,
+    recipe="adding",
+    prepared="adding",
+)
+PARITY = Swept(
+    name="parity",
+    measured="whether 41 to 200 bits hold an odd number of ones, trained on 1 to 40; guessing has 50",
+    over="inputs.bits.encoder",
+    bars=_architectures("hidden_size: 64, dropout: 0", "summary: last, "),
+    seeds=1,
+    output="parity",
+    metric="accuracy",
+    squared=False,
+    metric_name="accuracy",
+    published="LSTM and sLSTM solve it, Transformers and recurrences without weights between states do not (Beck et al. "
+    "2024, arXiv:2405.04517)",
+)
+SCAN_LENGTH = Swept(
+    name="scan-length",
+    measured="SCAN, actions longer than any in training, by seven encoders before one GRU with attention",
+    over="inputs.command.encoder",
+    bars=_architectures("hidden_size: 100, dropout: 0.1", one_way=""),
+    seeds=1,
+    output="actions",
+    metric="exact_match",
+    squared=False,
+    metric_name="exact match",
+    published="13.8, 20.8 the best, a GRU with attention (Lake and Baroni 2018, arXiv:1711.00350)",
+    generated=False,
+)
+CONLL = Swept(
+    name="conll2003-ner",
+    measured="CoNLL 2003, names in 3,453 sentences of news, with vectors of GloVe (50 numbers a word) and without",
+    over="inputs.word.encoder.embedding",
+    bars=(
+        Bar("learnt", "no vectors", least=83.0),
+        Bar("{file: glove.6B.50d.txt, frozen: false}", "GloVe, tuned", least=89.5),
+        Bar("{file: glove.6B.50d.txt, frozen: true}", "GloVe, frozen"),
+    ),
+    seeds=1,
+    output="tag",
+    metric="span_f1",
+    squared=False,
+    metric_name="F1 of spans",
+    published="83.6 without vectors (Lample et al. 2016, arXiv:1603.01360), 91.2 with GloVe of 100 numbers (Ma and Hovy "
+    "2016, arXiv:1603.01354)",
+    generated=False,
+    prepared=None,
+)
+
+
+def _few(name: str, label: str, least: float | None = None) -> Swept:
+    rows = {"0.003512": 20, "0.021071": 100, "0.086918": 400, "0.877085": 4000}
+    return Swept(
+        name=name,
+        measured=f"AG News, which of four topics, from 20 to 4,000 rows with a label, five draws of each: {label}",
+        over="data.fraction",
+        bars=tuple(
+            Bar(share, f"{number:,} rows", least=least if number == 100 else None) for share, number in rows.items()
+        ),
+        seeds=5,
+        output="topic",
+        metric="accuracy",
+        squared=False,
+        metric_name="accuracy",
+        published="tf-idf 56.2 at 100 rows of these data; ULMFiT 95.0 with all 120,000 (Howard and Ruder 2018, "
+        "arXiv:1801.06146)",
+        generated=False,
+        prepared="ag-news",
+    )
+
+
+FEW = (
+    _few("ag-news", "a frozen MiniLM"),
+    _few("ag-news-ngrams", "logistic regression of n-grams"),
+    _few("ag-news-scratch", "an LSTM from scratch"),
+)
+SWEEPS = (ADDING, SUMS, NATOPS, PARITY, ADDING_ARCHITECTURES, SCAN_LENGTH, CONLL, *FEW)

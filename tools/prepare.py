@@ -3,7 +3,7 @@
     python tools/prepare.py NAME --data-root DATA --out DIR       writes DIR/prepared-NAME/{train,valid,test}.tsv
 
     NAME                                columns
-    scan                                command, actions (no valid)
+    scan, scan-length                   command, actions (no valid)
     cmudict                             word, sounds, variants
     copy                                given, copied, length (no valid; needs no --data-root)
     sst                                 text, sentiment
@@ -21,6 +21,12 @@
     beijing-air (hours.tsv)             date, pm25, dew_point, temperature, pressure, wind_speed, snow, rain,
                                         wind_nw, wind_ne, wind_se
     shakespeare (.jsonl)                text: 1,000 characters each, line breaks and all
+    shakespeare-64 (.jsonl)             text: 64 characters each
+    penn-treebank                       words: some 1,000 each, <eos> after each sentence
+    parity                              bits, parity, length (needs no --data-root)
+    ag-news                             text, topic
+    aeslc                               body, subject, others
+    dailydialog (.jsonl)                context, answer, others
     nottingham, musedata,
     piano-midi (.jsonl)                 roll: the sounding notes of each frame
     nottingham-abc,
@@ -58,6 +64,7 @@ from typing import Any
 
 import _pictures
 import _sound
+import _texts
 from _sound import there
 
 from ostinato.data.columns import TimeSeries
@@ -83,11 +90,11 @@ COPY_TRAINED, COPY_TESTED, COPY_EACH = 40, 60, 100
 second."""
 
 
-def scan(root: Path) -> Tables:
-    """The simple split of SCAN: commands and the actions they ask for."""
+def scan(root: Path, *, split: str = "simple") -> Tables:
+    """A split of SCAN: commands and the actions they ask for."""
     columns = ("command", "actions")
     return {
-        name: (columns, _scan_rows(root / "scan-commands" / f"tasks_{name}_simple.txt.gz"))
+        name: (columns, _scan_rows(root / "scan-commands" / f"tasks_{name}_{split}.txt.gz"))
         for name in ("train", "test")
     }
 
@@ -444,7 +451,7 @@ SHAKESPEARE_PIECE, SHAKESPEARE_TRAIN = 1_000, 0.9
 usual split."""
 
 
-def shakespeare(root: Path) -> Tables:
+def shakespeare(root: Path, *, piece: int = SHAKESPEARE_PIECE) -> Tables:
     """Tiny Shakespeare: the first nine tenths to train, of the last tenth one half to valid and the other to test."""
     path = root / "tiny-shakespeare" / "input.txt.gz"
     there(path)
@@ -453,9 +460,9 @@ def shakespeare(root: Path) -> Tables:
     train = int(SHAKESPEARE_TRAIN * len(text))
     valid = (train + len(text)) // 2
     parts = {"train": text[:train], "valid": text[train:valid], "test": text[valid:]}
-    starts = lambda part: range(0, len(part), SHAKESPEARE_PIECE)  # noqa: E731
+    starts = lambda part: range(0, len(part), piece)  # noqa: E731
     return {
-        split: (("text",), [(part[at : at + SHAKESPEARE_PIECE],) for at in starts(part)])
+        split: (("text",), [(part[at : at + piece],) for at in starts(part)])
         for split, part in parts.items()
     }
 
@@ -502,6 +509,7 @@ def nottingham_tunes(root: Path, *, notation: str) -> Tables:
 
 TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "scan": scan,
+    "scan-length": functools.partial(scan, split="length"),
     "cmudict": cmudict,
     "copy": copy,
     "adding": adding,
@@ -520,6 +528,12 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "etth1": etth1,
     "beijing-air": beijing_air,
     "shakespeare": shakespeare,
+    "shakespeare-64": functools.partial(shakespeare, piece=64),
+    "penn-treebank": _texts.penn_treebank,
+    "parity": _texts.parity,
+    "ag-news": _texts.ag_news,
+    "aeslc": _texts.aeslc,
+    "dailydialog": _texts.dailydialog,
     **{name: functools.partial(piano_rolls, name=file) for name, file in ROLLS.items()},
     "an4": _sound.an4,
     "spoken-digits": _sound.spoken_digits,
@@ -546,13 +560,15 @@ LISTS = (
     "sums",
     "m4-hourly",
     "shakespeare",
+    "shakespeare-64",
+    "dailydialog",
     "an4",
     *PEN,
     *ROLLS,
     *TUNES,
 )
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
-GENERATED = ("copy", "adding", "sums", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
+GENERATED = ("copy", "adding", "sums", "parity", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
 """Tasks made from a seed: they need no data set."""
 
 

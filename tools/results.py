@@ -106,6 +106,37 @@ LIUM = "38.1 BLEU lower-cased and tokenised, GRU with attention (Caglayan et al.
 BOTTLENECK = "Cho et al. 2014, arXiv:1409.1259, saw quality fall with length where one state holds the whole source"
 
 
+WU = "lower-cased and tokenised, small Transformer (Wu et al. 2021, arXiv:2105.14462)"
+
+
+def _small_transformer(name: str, target: str, measured: str, tokens: str, published: float, least: float) -> Row:
+    """A row of Transformers of Wu's size, whose text is in lower case."""
+    key = f"bleu(lowercase, {tokens})"
+    shown = (Shown(target, key, least=least), Shown(target, "bleu(lowercase)"), Shown(target, "chrf"))
+    where = f"Multi30k {measured} by a Transformer, test_2016_flickr, 1,000 captions, lower case, beam 5"
+    return Row(name, where, shown, f"{published} BLEU {WU}")
+
+
+def _treebank(kind: str, measured: str, published: str, most: float | None = None) -> Row:
+    shown = (Shown("next_word", "perplexity", most=most),)
+    return Row(f"penn-treebank-{kind}", f"Penn Treebank, next word, {measured}", shown, published, "penn-treebank")
+
+
+def _subjects(name: str, how: str) -> Row:
+    shown = tuple(Shown("subject", f"rouge{key}") for key in ("", "(bigrams)", "(longest)"))
+    published = (
+        "ROUGE-1/2/L 23.7 / 10.3 / 23.4 (Zhang and Tetreault 2019, arXiv:1906.03497), 37.7 / 21.9 / 36.8 PEGASUS, "
+        "pretrained (Zhang et al. 2020, arXiv:1912.08777)"
+    )
+    return Row(name, f"AESLC, subjects of 1,906 e-mails, {how}, beam 5", shown, published, "aeslc")
+
+
+def _answers(name: str, how: str) -> Row:
+    shown = (Shown("answer", "bleu(lowercase, alternatives)"), Shown("answer", "rouge(longest, alternatives)"))
+    measured = f"DailyDialog++, an answer to each of 774 conversations, five references, {how}, beam 5"
+    return Row(name, measured, shown, "none for this split", "dailydialog")
+
+
 def _copy(name: str, how: str) -> Row:
     measured = f"copying 1 to 60 random symbols, trained on 1 to {TRAINED_LENGTH}, {how}"
     return Row(name, measured, (Shown("copied", "exact_match"),), BOTTLENECK, "copy")
@@ -208,6 +239,13 @@ ROWS = (
         "shakespeare",
     ),
     Row(
+        "shakespeare-transformer",
+        "Tiny Shakespeare by characters, the last tenth, in rows of 64, a Transformer of 0.8 M parameters",
+        (Shown("going_on", "bits_per_character", most=2.31), Shown("going_on", "token_accuracy")),
+        "1.88 nats (2.71 bits) nanoGPT's Transformer of this size after 2,000 updates (its README)",
+        "shakespeare-64",
+    ),
+    Row(
         "scan-simple",
         "SCAN, simple split, 4,182 commands",
         (Shown("actions", "exact_match", least=99.0),),
@@ -290,6 +328,19 @@ ROWS = (
         "multi30k-en-fr", "fr", "English to French",
         "61.8 BLEU lower-cased and tokenised, small Transformer (Wu et al. 2021, Good for Misconceived Reasons)",
     ),
+    _small_transformer("multi30k-en-de-transformer", "de", "English to German", "moses", 41.0, 38.0),
+    _small_transformer("multi30k-en-fr-transformer", "fr", "English to French", "moses-left", 61.8, 57.0),
+    _treebank(
+        "lstm", "LSTM with the set of AWD-LSTM, 9.8 M parameters",
+        "114.5 plain, 82.7 regularised, 66 M parameters (Zaremba et al. 2014, arXiv:1409.2329), 57.3 AWD-LSTM, 24 M "
+        "(Merity et al. 2018, arXiv:1708.02182)", 100.0,
+    ),
+    _treebank("transformer", "Transformer, 9.8 M parameters", "beside the LSTM"),
+    _treebank("mingru", "minimal GRU, 9.6 M parameters", "beside the LSTM"),
+    _subjects("aeslc", "pointer-generator with coverage"),
+    _subjects("aeslc-plain", "attention without copying"),
+    _answers("dailydialog", "pointer-generator with coverage"),
+    _answers("dailydialog-plain", "attention without copying"),
     Row(
         "cmudict",
         "CMU dictionary without stress, every 20th word, 6,303 words, beam 5; right when equal to any listed variant",
@@ -338,7 +389,7 @@ def measure_sweep(row: Swept, data_root: str) -> dict[str, Any]:
     """
     run = RUNS / row.name
     commands = row.commands(run.as_posix())
-    if not list((HOME / RUNS / f"prepared-{row.name}").glob("test*")):
+    if row.task and not list((HOME / RUNS / f"prepared-{row.task}").glob("test*")):
         _run(commands["prepare"], data_root)
     table = HOME / run / "sweep.json"
     table.unlink(missing_ok=True)

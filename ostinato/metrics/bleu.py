@@ -27,7 +27,8 @@ class BLEU(Metric):
         p_n   share of predicted n-grams that the reference has
         c, r  words of all predictions and of all references
 
-    One reference per example; alternatives are not read. Lists are joined by spaces first.
+    One reference per example, and with `alternatives` several: an n-gram counts as often as the reference that has it
+    oftenest, and r is the length nearest to that of the prediction. Lists are joined by spaces first.
 
     `moses` cuts as Moses' tokenizer does, for comparison with older results: typographic quotes, dashes and dots become
     plain ones, apostrophes are split off, and 13a splits the rest. Of the 1,000 lines of Multi30k's test set of 2016,
@@ -41,6 +42,7 @@ class BLEU(Metric):
             makes each character a word, none splits at spaces alone. Or Moses', by what an apostrophe between two
             letters does: moses splits on both sides of it (German and most languages), moses-left keeps it with the
             left word (French, Italian: l' arbre), moses-right with the right one (English: dog 's).
+        alternatives: whether further right answers are references too.
 
     Source: Papineni et al. 2002; Post 2018 (arXiv:1804.08771). Smoothing `exp` where an order has no match, sacreBLEU's
         default. Koehn et al. 2007 (Moses; scripts tokenizer.perl, normalize-punctuation.perl).
@@ -53,7 +55,9 @@ class BLEU(Metric):
         *,
         lowercase: bool = False,
         tokenize: Literal["13a", "intl", "zh", "char", "none", "moses", "moses-left", "moses-right"] = "13a",
+        alternatives: bool = False,
     ):
+        self._alternatives = alternatives
         self._apostrophe = _MOSES.get(tokenize)
         from sacrebleu.metrics import (
             BLEU as SacreBLEU,
@@ -69,10 +73,12 @@ class BLEU(Metric):
 
     def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
         """Length, reference length, matches of 1 to 4 words, n-grams of 1 to 4 words."""
+        others = predictions.alternatives if self._alternatives else None
         rows = []
         for example, (predicted, expected) in enumerate(zip(predictions.predicted, predictions.expected, strict=True)):
+            references = (expected, *(others[example] if others else ()))
             score = self._scorer.corpus_score(
-                [self._prepared(predicted, example)], [[self._prepared(expected, example)]]
+                [self._prepared(predicted, example)], [[self._prepared(right, example)] for right in references]
             )
             rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
         return rows

@@ -52,7 +52,7 @@ def predictions(kind: str) -> Predictions:
     return Predictions(
         predicted,
         expected,
-        alternatives=[[other] for other in predicted],
+        alternatives=[list(predicted[:1]), *[[]] * (rows - 1)],
         log_probability=[-1.5 - 0.5 * row for row in range(rows)],
         num_targets=[2 + row for row in range(rows)],
         num_right=[1 + row % 2 for row in range(rows)],

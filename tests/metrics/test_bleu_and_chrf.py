@@ -115,3 +115,29 @@ def test_what_is_no_text_is_refused_by_number():
         make("metrics", "bleu").statistics(Predictions(["a", 5], ["a", "b"]))
     with pytest.raises(DataError, match="example 1.*None"):
         make("metrics", "chrf").statistics(Predictions(["a"], [None]))
+
+
+def test_an_alternative_is_a_reference_too_where_it_is_asked_for():
+    (predicted, expected), others = corpus(60), corpus(60, seed=1)[1]
+    known = Predictions(predicted, expected, alternatives=[[other] for other in others])
+    golden = sacrebleu.corpus_bleu(predicted, [expected, others]).score
+    alone, several = (make("metrics", "bleu", options={"alternatives": asked}) for asked in (False, True))
+    assert alone.value(np.sum(alone.statistics(known), axis=0).tolist()) == value("bleu", predicted, expected) < golden
+    assert several.value(np.sum(several.statistics(known), axis=0).tolist()) == golden
+
+
+@pytest.mark.parametrize(
+    ("overlap", "golden", "best_of_two"),
+    [
+        ("unigrams", 75.5629653511342, 76.11852090668975),
+        ("bigrams", 58.46583695693577, 58.528493598539775),
+        ("longest", 73.56521503350001, 74.12077058905558),
+    ],
+)
+def test_rouge_is_the_mean_f1_of_rouge_score(overlap: str, golden: float, best_of_two: float):
+    """Golden: rouge-score 0.1.2, `score` and `score_multi` without stemming, means of fmeasure over the corpus."""
+    (predicted, expected), others = corpus(60), corpus(60, seed=1)[1]
+    known = Predictions(predicted, expected, alternatives=[[other] for other in others])
+    for asked, right in ((False, golden), (True, best_of_two)):
+        metric = make("metrics", "rouge", options={"overlap": overlap, "alternatives": asked})
+        assert metric.value(np.sum(metric.statistics(known), axis=0).tolist()) == pytest.approx(right, abs=1e-9)

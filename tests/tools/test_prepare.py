@@ -237,3 +237,40 @@ def test_shakespeare_is_cut_into_rows_that_put_together_are_the_text(tmp_path):
     assert "".join(sum(parts.values(), [])) == text
     assert len("".join(parts["train"])) == int(0.9 * len(text))
     assert abs(len("".join(parts["valid"])) - len("".join(parts["test"]))) <= 1
+
+
+def test_texts_are_split_and_cut_as_their_pages_say(tmp_path):
+    for name in ("train", "valid", "test"):
+        packed(tmp_path / f"penn-treebank-lm/ptb.{name}.txt.gz", " no it was n't \n" * 201)
+    news = "".join(f'"{place % 4 + 1}","Title {place}","Text, {place}"\n' for place in range(7))
+    packed(tmp_path / "ag-news-topics/test.csv.gz", news)
+    mails = tmp_path / "aeslc-email-subject-lines"
+    mails.mkdir()
+    for name in ("train", "dev", "test"):
+        others = "" if name == "train" else "\n@ann0\nWords here\n@ann1\n\n@ann2\nMore\n"
+        with zipfile.ZipFile(mails / f"{name}.zip", "w") as archive:
+            archive.writestr(f"{name}/b.subject", f"a b\n\nc @x\n@subject\nNumbers  1\n{others}")
+            archive.writestr(f"{name}/a.subject", " ".join(map(str, range(200))) + f"\n@subject\nFirst\n{others}")
+    talks = [{"context": [turn, "Second."], "positive_responses": ["A  b", "C", "D", "E", "F"]} for turn in "abdj"]
+    packed(tmp_path / "dailydialog-plusplus/data_positives.json.gz", "\n".join(map(json.dumps, talks)))
+    for task in ("penn-treebank", "ag-news", "aeslc", "dailydialog", "parity"):
+        assert prepare(task, tmp_path, tmp_path).returncode == 0
+    train, last = (row["words"].split() for row in rows(tmp_path / "prepared-penn-treebank/train.tsv"))
+    assert (len(train), train[:5], last) == (1000, [*"no it was n't".split(), "<eos>"], train[:5])
+    topics = {name: rows(tmp_path / f"prepared-ag-news/{name}.tsv") for name in ("train", "valid", "test")}
+    assert [row["text"] for row in topics["test"]] == ["Title 0. Text, 0", "Title 5. Text, 5"]
+    assert topics["valid"][0]["topic"] == "Sports" and len(topics["train"]) == 3
+    first, second = rows(tmp_path / "prepared-aeslc/test.tsv")
+    assert (len(first["body"].split()), first["subject"]) == (150, "First")
+    assert second == {"body": "a b c @x", "subject": "Numbers 1", "others": "Words here | More"}
+    assert {row["others"] for row in rows(tmp_path / "prepared-aeslc/train.tsv")} == {""}
+    talked = {
+        name: [json.loads(line) for line in (tmp_path / f"prepared-dailydialog/{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "valid", "test")
+    }
+    assert talked["test"] == [{"context": "d\nSecond.", "answer": "A b", "others": "C | D | E | F"}]
+    assert [row["context"][0] for row in talked["train"]] == [*"aaaaabbbbb"] and talked["valid"][0]["context"][0] == "j"
+    bits = {name: rows(tmp_path / f"prepared-parity/{name}.tsv") for name in ("train", "valid", "test")}
+    assert all((row["parity"] == "odd") == row["bits"].count("1") % 2 for name in bits for row in bits[name])
+    assert {int(row["length"]) for row in bits["test"]} == set(range(41, 201))
+    assert {int(row["length"]) for row in bits["train"]} == set(range(1, 41))
