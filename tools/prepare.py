@@ -461,10 +461,7 @@ def shakespeare(root: Path, *, piece: int = SHAKESPEARE_PIECE) -> Tables:
     valid = (train + len(text)) // 2
     parts = {"train": text[:train], "valid": text[train:valid], "test": text[valid:]}
     starts = lambda part: range(0, len(part), piece)  # noqa: E731
-    return {
-        split: (("text",), [(part[at : at + piece],) for at in starts(part)])
-        for split, part in parts.items()
-    }
+    return {split: (("text",), [(part[at : at + piece],) for at in starts(part)]) for split, part in parts.items()}
 
 
 def piano_rolls(root: Path, *, name: str) -> Tables:
@@ -568,7 +565,17 @@ LISTS = (
     *TUNES,
 )
 """Tasks whose cells are lists or hold line breaks: their tables are JSON lines."""
-GENERATED = ("copy", "adding", "sums", "parity", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
+GENERATED = (
+    "copy",
+    "adding",
+    "sums",
+    "parity",
+    "shapes",
+    "shapes-questions",
+    "digit-lines",
+    "word-lines",
+    "moving-digits",
+)
 """Tasks made from a seed: they need no data set."""
 
 

@@ -37,9 +37,7 @@ class ROUGE(Ratio):
     factor = 100.0
     counted = "example"
 
-    def __init__(
-        self, *, overlap: Literal["unigrams", "bigrams", "longest"] = "unigrams", alternatives: bool = False
-    ):
+    def __init__(self, *, overlap: Literal["unigrams", "bigrams", "longest"] = "unigrams", alternatives: bool = False):
         self._words = {"unigrams": 1, "bigrams": 2}.get(overlap)
         self._alternatives = alternatives
 
@@ -47,7 +45,12 @@ class ROUGE(Ratio):
         others = predictions.alternatives if self._alternatives else None
         rows = zip(predictions.predicted, predictions.expected, others or [()] * len(predictions.expected), strict=True)
         return [
-            [max(self._f1(*(_words(text(raw, example)) for raw in (predicted, right))) for right in (expected, *more)), 1]
+            [
+                max(
+                    self._f1(*(_words(text(raw, example)) for raw in (predicted, right))) for right in (expected, *more)
+                ),
+                1,
+            ]
             for example, (predicted, expected, more) in enumerate(rows)
         ]
 
@@ -55,9 +58,7 @@ class ROUGE(Ratio):
         if self._words is None:
             shared, sizes = LCSseq.similarity(predicted, expected), len(predicted) + len(expected)
         else:
-            grams = [
-                Counter(zip(*(words[start:] for start in range(self._words)))) for words in (predicted, expected)
-            ]
+            grams = [Counter(zip(*(words[start:] for start in range(self._words)))) for words in (predicted, expected)]
             shared, sizes = (grams[0] & grams[1]).total(), grams[0].total() + grams[1].total()
         return 2 * shared / sizes if sizes else 0.0
 
