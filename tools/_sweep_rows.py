@@ -273,8 +273,8 @@ PARITY = Swept(
     metric="accuracy",
     squared=False,
     metric_name="accuracy",
-    published="LSTM and sLSTM solve it, Transformers and recurrences without weights between states do not (Beck et al. "
-    "2024, arXiv:2405.04517)",
+    published="LSTM and sLSTM solve it, Transformers and recurrences without weights between states do not (Beck et "
+    "al. 2024, arXiv:2405.04517)",
 )
 SCAN_LENGTH = Swept(
     name="scan-length",
@@ -303,8 +303,8 @@ CONLL = Swept(
     metric="span_f1",
     squared=False,
     metric_name="F1 of spans",
-    published="83.6 without vectors (Lample et al. 2016, arXiv:1603.01360), 91.2 with GloVe of 100 numbers (Ma and Hovy "
-    "2016, arXiv:1603.01354)",
+    published="83.6 without vectors (Lample et al. 2016, arXiv:1603.01360), 91.2 with GloVe of 100 numbers (Ma and "
+    "Hovy 2016, arXiv:1603.01354)",
     generated=False,
     prepared=None,
 )
