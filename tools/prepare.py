@@ -42,6 +42,7 @@
     shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
     moving-digits (folders)             clip, digit, direction, speed
+    flickr8k (folders)                  places, caption, others: features of a pretrained net at 16 places of a picture
 
 A folder is a split's files with a manifest.csv.
 
@@ -62,6 +63,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import _captions
 import _pictures
 import _sound
 import _texts
@@ -542,6 +544,7 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "digit-lines": _pictures.digit_lines,
     "word-lines": _pictures.word_lines,
     "moving-digits": _pictures.moving_digits,
+    "flickr8k": _captions.flickr8k,
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
     "sheep": _sound.sheep,
@@ -579,7 +582,7 @@ GENERATED = (
 """Tasks made from a seed: they need no data set."""
 
 
-STARTS = {b"RIFF": ".wav", b"\x89PNG": ".png", b"GIF8": ".gif"}
+STARTS = {b"RIFF": ".wav", b"\x89PNG": ".png", b"GIF8": ".gif", b"\x93NUMPY": ".npy"}
 """What a file begins with -> its ending."""
 
 
@@ -604,13 +607,15 @@ def prepare(name: str, root: Path | None, out: Path) -> dict[Path, int]:
 
 
 def _write_files(folder: Path, columns: Row, rows: Rows) -> int:
-    """A file for each row's first cell, and a manifest; returns the number of rows."""
+    """A file for each row's first cell, one for equal ones, and a manifest; returns the number of rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [",".join(columns)]
+    lines, names = [",".join(columns)], dict[bytes, str]()
     for place, (content, *cells) in enumerate(rows):
-        ending = next(ending for start, ending in STARTS.items() if content.startswith(start))
-        (folder / f"{place:04}{ending}").write_bytes(content)
-        lines.append(",".join([f"{place:04}{ending}", *cells]))
+        if content not in names:
+            ending = next(ending for start, ending in STARTS.items() if content.startswith(start))
+            names[content] = f"{place:04}{ending}"
+            (folder / names[content]).write_bytes(content)
+        lines.append(",".join([names[content], *cells]))
     write(folder / "manifest.csv", "\n".join(lines) + "\n")
     return len(lines) - 1
 
