@@ -363,7 +363,7 @@ class Parquet(FileSource):
         self.columns = tuple(schema)
         self.lists = [column for column, kind in schema.items() if isinstance(kind, (polars.List, polars.Array))]
         if not self.num_rows:
-            raise DataError(f"{self.title} has no rows; give a file with at least one row")
+            raise DataError(f"{self.title} has no rows in it; give a file with at least one row")
 
     @functools.cached_property
     def num_rows(self) -> int:

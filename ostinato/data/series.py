@@ -317,7 +317,9 @@ def _whole(table: Table, column: str, row: int, raw: Any) -> np.ndarray:
         raise DataError(f"{table.place(row)}, column '{column}': {why}") from None
     infinite = np.argwhere(np.isinf(array))
     if len(infinite):
-        problem = f"step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
+        problem = (
+            f"the number of step {infinite[0, 0] + 1} is infinite; mend it, or leave it out (null) where it is missing"
+        )
         raise DataError(f"{table.place(row)}, column '{column}': {problem}")
     return array
 

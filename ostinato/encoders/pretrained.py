@@ -88,7 +88,7 @@ class Pretrained(Encoder):
         if spec.size - self.first > size:
             raise ConfigError(
                 f"pretrained: the tokenizer has {spec.size - self.first:,} pieces and the model {size:,}; they do not"
-                " belong together, leave the input's tokenizer out"
+                " belong together; leave the input's tokenizer out, or give another model"
             )
         own = self.model.config
         places = getattr(own, "max_position_embeddings", None) or 512

@@ -97,7 +97,8 @@ class Series(Modality):
         if len(infinite):
             step, channel = infinite[0] + 1
             raise DataError(
-                f"step {step}, channel {channel} is infinite; mend it, or leave it out (null) where it is missing"
+                f"step {step}, channel {channel} is an infinite number; mend it, or leave it out (null) where it is"
+                " missing"
             )
         return array
 

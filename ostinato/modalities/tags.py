@@ -180,7 +180,7 @@ class Tags(Modality):
                     raise DataError("a label is empty; name it, or set missing: '' where a step has none")
                 raise DataError(
                     f"the label {label!r} cannot be separated from its neighbours with separator: "
-                    f"{self._separator!r}; choose a separator that occurs in no label"
+                    f"{self._separator!r}; choose a separator that is in no label"
                 )
         kinds = counts if self._scheme is None else _kinds(counts)
         labels = sorted(kinds, key=lambda label: (-kinds[label], label))

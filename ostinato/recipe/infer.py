@@ -473,9 +473,8 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
     guess = kind_of(kinds.get(column), held)
     if _kind(guess.settings) in ("category", "number"):
         raise ConfigError(
-            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}: there is nothing to "
-            "continue"
-            " it; give a table"
+            f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}, which has no"
+            f" continuation; give a table, or read it as text: --in {shlex.quote(column)}:text"
         )
     if kinds.get(column) is None and all(isinstance(cell, str) and TUNE.search(cell) for cell in held):
         guess = replace(guess, instead=f"these are tunes in ABC: --in {shlex.quote(column)}:music reads their notes")

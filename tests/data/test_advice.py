@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from ostinato.cli.main import group
+from ostinato.data import files
 from ostinato.data.batches import Batches
 from ostinato.data.catalogue import find
 from ostinato.data.contract import Dialect
@@ -40,7 +41,7 @@ TREE = "\t".join(["1", "a", *"_" * 8]) + "\n"
 SERIES = "@problemName a\n@classLabel true a b\n@data\n1,2:3,4:a\n"
 STAMPED = [{"t": f"2023-01-0{day}", "site": "a", "y": day, "size": 3} for day in range(1, 5)]
 LISTS = [{"y": [1.0, 2, 3], "w": [1.0, 2, 3, 4]}]
-NORMAL = Dialect()
+NORMAL, BY_BLANK = Dialect(), Dialect(rows="blank")
 
 
 class Text:
@@ -53,6 +54,31 @@ def pairs(name, content=PAIRS):
 
 ROWS = [
     # files by name, and what names the data: refused | what the message recommends | the same with the advice followed
+    (
+        *pairs("t.csv", b'de,en\n"a,b\n'),
+        ': a quote (") opens a field here and is never closed; close it',
+        pairs("t.csv", b'de,en\n"a",b\n'),
+    ),
+    (
+        {"f/manifest.csv": b"x\na\n", "f/manifest.jsonl": b'{"x": "a"}\n'},
+        "f",
+        "f is a folder with manifest.csv and manifest.jsonl; leave one of them",
+        ({"f/manifest.csv": b"x\na\n"}, "f"),
+        ({"f/manifest.jsonl": b'{"x": "a"}\n'}, "f"),
+    ),
+    (
+        {"f/a.txt": b"a", "f/b.png": b"b"},
+        "f",
+        "is a table of the rows, whose columns NAME:file hold paths of files; or name a file in the folder",
+        ({"f/a.txt": b"a", "f/manifest.csv": b"x:file\na.txt\n"}, "f"),
+        ({"f/a.txt": b"a"}, "f/a.txt"),
+    ),
+    (
+        {"t.csv": PAIRS},
+        "tt.csv",
+        "did you mean 't.csv'? paths are relative to the recipe, or name the folder of the data sets with --data-root",
+        ({"t.csv": PAIRS}, "t.csv"),
+    ),
     (
         *pairs("t.conll", b"\n\n"),
         "has no rows; give a file with at least one line of columns",
@@ -100,7 +126,7 @@ ROWS = [
     (*pairs("t.parquet", DAMAGED), "write or fetch the file again", pairs("t.parquet", WHOLE)),
     (
         *pairs("t.parquet", lambda file: FRAME.clear().write_parquet(file)),
-        "t.parquet has no rows; give a file with at least one row",
+        "t.parquet has no rows in it; give a file with at least one row",
         pairs("t.parquet", WHOLE),
     ),
     (
@@ -213,7 +239,7 @@ ROWS = [
     (
         {},
         [{"x": "\ud83d"}],
-        "half of a surrogate pair, which is no Unicode text; write the whole pair, or the character itself",
+        "column 'x': half of a surrogate pair, which is no Unicode text; write the whole pair, or the character itself",
         ({}, [{"x": "\ud83d\ude42".encode("utf-16", "surrogatepass").decode("utf-16")}]),
         ({}, [{"x": "\U0001f642"}]),
     ),
@@ -231,8 +257,8 @@ ROWS = [
 ]
 
 
-def opened(folder, files, source):
-    for name, content in files.items():
+def opened(folder, contents, source):
+    for name, content in contents.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         content(path) if callable(content) else path.write_bytes(content)
@@ -333,10 +359,18 @@ def long(rows, constants=("size",), numbers=("y",)):
     return long_table(table_of(rows), time="t", series="site", numbers=columns, constants=constants)
 
 
-def whole(rows):
+def whole(rows, ahead=("w",)):
     table = table_of(rows)
     columns = {column: iter(table.column(column)) for column in ("y", "w")}
-    return whole_series(table, columns, series=None, numbers=("y", "w"), ahead=("w",))
+    return whole_series(table, columns, series=None, numbers=("y", "w"), ahead=ahead)
+
+
+def of_text(folder, text):
+    """Series of a file with one after each blank line."""
+    (folder / "t.txt").write_text(text)
+    table = open_table({"y": "t.txt"}, columns=None, base=folder, data_root=(), where="data.file", dialect=BY_BLANK)
+    raws = (text.split() for text in table.column("y"))
+    return whole_series(table, {"y": ([float(number) for number in raw] for raw in raws)}, series=None, numbers=("y",))
 
 
 def forecast(rows=STAMPED, ahead=False, **size):
@@ -357,6 +391,11 @@ def changed(row, **cells):
 HOURS = [{"t": f"2023-01-01 0{hour}:00", "site": "b", "y": hour, "size": 3} for hour in range(1, 5)]
 CALLS = [
     # what is refused | what the message recommends | calls that follow it
+    (
+        lambda: whole([{"y": [1.0, 2], "w": [1.0]}], ahead=()),
+        "'w' has 1 steps, and 'y' 2; give both as many, null where a number is missing",
+        lambda: whole([{"y": [1.0, 2], "w": [1.0, None]}], ahead=()),
+    ),
     (
         lambda: Batches(np.ones(3)),
         "batches need one limit; give batch_steps (steps of a batch) or batch_rows (its rows)",
@@ -388,7 +427,7 @@ CALLS = [
     ),
     (
         lambda: whole([{"y": [1.0, np.inf], "w": [1.0, 2]}]),
-        "step 2 is infinite; mend it, or leave it out (null) where it is missing",
+        "the number of step 2 is infinite; mend it, or leave it out (null) where it is missing",
         lambda: whole([{"y": [1.0, 2], "w": [1.0, 2]}]),
         lambda: whole([{"y": [1.0, None], "w": [1.0, 2]}]),
     ),
@@ -425,6 +464,38 @@ def test_a_call_that_follows_the_advice_works(row):
         call()
 
 
+def test_a_field_that_is_closed_as_the_advice_asks_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "RECORD_BYTES", 1 << 20)
+    long_field = b"a\n" * (1 << 20)
+    with pytest.raises(OstinatoError, match=r"a quote \(\"\) opens a field of more than 1 MB; close it"):
+        list(opened(tmp_path, {"t.csv": b'de,en\n"a,b\n' + long_field + b'"\n'}, "t.csv").blocks())
+    assert list(opened(tmp_path, {"t.csv": b'de,en\n"a",b\n'}, "t.csv").blocks())
+
+
+def test_series_are_given_as_the_advice_asks(tmp_path):
+    with pytest.raises(OstinatoError, match="data.file: has no rows; give at least one series"):
+        of_text(tmp_path, "\n\n")
+    assert len(of_text(tmp_path, "1\n2\n\n3\n4\n")) == 2
+
+
+def test_times_are_written_with_their_zone_as_the_advice_says():
+    times = ["2023-10-29 01:30", "2023-10-29 02:00", "2023-10-29 02:30", "2023-10-29 02:00", "2023-10-29 02:30"]
+    with pytest.raises(OstinatoError, match="where clocks went back, write times with their zone: ") as refusal:
+        long([{"t": time, "site": "a", "y": 1} for time in times], constants=())
+    (zoned,) = re.findall(r"with their zone: ([-\d]+ \d\d:\d\d[+]\d\d:\d\d)", str(refusal.value))
+    summer = [f"{time}+02:00" for time in times[:3]]
+    rows = [{"t": time, "site": "a", "y": 1} for time in [*summer, zoned, zoned.replace("02:00+", "02:30+")]]
+    assert long(rows, constants=()).frequency.count == 30
+
+
+def test_files_are_found_below_the_folder_that_the_advice_names(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/t.csv").write_bytes(PAIRS)
+    with pytest.raises(OstinatoError, match="or name the folder of the data sets with --data-root"):
+        open_table("t.csv", columns=None, base=tmp_path, data_root=(), where="data.train")
+    assert open_table("t.csv", columns=None, base=tmp_path, data_root=tmp_path / "root", where="data.train").columns
+
+
 def test_a_table_is_written_with_an_ending_that_the_advice_names(tmp_path):
     with pytest.raises(OstinatoError, match="the ending is that of a text, not of a table; give ") as refusal:
         write_table(tmp_path / "t.abc", [{"x": 1}])
@@ -453,7 +524,9 @@ def test_word_vectors_that_follow_the_advice_are_read(tmp_path, content, advice,
 
 
 def test_the_catalogue_lists_the_data_sets_as_the_advice_says():
-    with pytest.raises(OstinatoError, match="the catalogue has no data set 'nope'.*tells what each is") as refusal:
+    with pytest.raises(
+        OstinatoError, match="the catalogue has no data set 'nope'.*`ostinato data list` tells what each is"
+    ) as refusal:
         find("nope")
     (command,) = re.findall("; `ostinato (.*)` tells what each is", str(refusal.value))
     known = re.search("allowed here: (.*);", str(refusal.value))[1].split(", ")

@@ -404,3 +404,17 @@ def test_what_the_advice_asks_for_lets_the_next_try_succeed(server, tmp_path):
     with pytest.raises(DataError, match="make room or choose another root, then fetch again"):
         fetch_entry(entry(plain()), tmp_path / "mine.txt", connection=patient(server))
     fetch_entry(entry(plain()), tmp_path / "other", connection=patient(server))
+
+
+def test_a_file_that_is_put_where_the_advice_says_is_taken(server, tmp_path):
+    gone, closed = entry(plain()), replace(entry(plain()), free=False, reason="a contract")
+    for set_, advice in (
+        (gone, "if the address opens in a browser, put the file into the folder yourself"),
+        (closed, "if you may use it, get it from .* and put a.txt into .*toy-set"),
+    ):
+        with pytest.raises(DataError, match=advice):
+            fetch_entry(set_, tmp_path / set_.reason, connection=patient(server))
+        folder = tmp_path / set_.reason / "toy-set"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "a.txt").write_bytes(CONTENT)
+        assert fetch_entry(set_, tmp_path / set_.reason, connection=patient(server)) == folder

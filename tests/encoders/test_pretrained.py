@@ -9,12 +9,16 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ostinato import api
+from ostinato.encoders._hugging_face import configuration
 from ostinato.errors import ConfigError
 from ostinato.evaluation.validate import validate
+from ostinato.modalities.contract import Symbols
 from ostinato.recipe.read import from_arguments
+from ostinato.registry import make
 from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.steps import Layout, Steps
+from ostinato.testing.encoders import batch
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.task import Listeners
 
@@ -207,6 +211,54 @@ def test_what_cannot_be_loaded_is_refused_with_its_place(folders, tmp_path, monk
     with pytest.raises(ConfigError, match=f"^inputs.text.encoder: .*{BAD[what]}"):
         session(recipe(tmp_path / "bert"), tmp_path / "run")
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "advice"),
+    [
+        # what is wrong with a folder | what the message recommends
+        ("no config", "bert holds no config.json; give the folder that `save_pretrained` wrote"),
+        ("code of its own", "brings code of its own, which is never run; give another model"),
+        ("fewer weights", "lacks weights, .*; copy the folder again"),
+        ("too large", "GiB, and this machine has .*; give a smaller model"),
+        ("another tokenizer", "they do not belong together; leave the input's tokenizer out, or give another model"),
+        ("a pickle", "would execute code, which is never done; give a folder with model.safetensors"),
+    ],
+)
+def test_a_folder_that_the_advice_asks_for_is_read(folders, tmp_path, monkeypatch, what, advice):
+    monkeypatch.chdir(tmp_path)
+    damage(shutil.copytree(folders / "bert", tmp_path / "bert"), what)
+    with pytest.raises(ConfigError, match=advice):
+        session(recipe(tmp_path / "bert"), tmp_path / "run")
+    shutil.rmtree(tmp_path / "bert")
+    shutil.copytree(folders / "bert", tmp_path / "bert")
+    assert session(recipe(tmp_path / "bert"), tmp_path / "run")
+
+
+def test_settings_that_follow_the_advice_are_built(folders, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="pretrained: name the folder of a model, such as {type: pretrained, model"):
+        session(
+            from_arguments({"text": {"type": "text", "encoder": "pretrained"}}, {"kind": "category"}), tmp_path / "a"
+        )
+    damage(shutil.copytree(folders / "bert", tmp_path / "other"), "another tokenizer")
+    tokenizer = {"type": "pretrained", "model": str(tmp_path / "other")}
+    with pytest.raises(ConfigError, match="do not belong together; leave the input's tokenizer out"):
+        session(recipe(folders / "bert", column={"tokenizer": tokenizer}), tmp_path / "g")
+    with pytest.raises(ConfigError, match="rank: 4 belongs to tune: lora; leave it out"):
+        session(recipe(folders / "bert", rank=4), tmp_path / "b")
+    with pytest.raises(ConfigError, match="reads the pieces of a text; give it a text without characters"):
+        session(recipe(folders / "bert", column={"characters": True, "tokenizer": "word"}), tmp_path / "c")
+    with pytest.raises(ConfigError, match="give the folder of a model, or allow its download from Hugging Face with"):
+        session(recipe("some/model"), tmp_path / "d")
+    monkeypatch.setenv("OSTINATO_ALLOW_DOWNLOAD", "1")
+    with pytest.raises(ConfigError, match=r"model: some/model cannot be fetched \(.*\); give a folder"):
+        session(recipe("some/model"), tmp_path / "e")
+    assert session(recipe(folders / "bert"), tmp_path / "f")
+    spec = Symbols(9, 0, 1, 2)
+    encoder = make("encoders", "pretrained", [spec], {"config": configuration(folders / "bert")})
+    with pytest.raises(ValueError, match="this encoder reads whole texts, so it cannot resume from a state: give none"):
+        encoder.encode(batch(spec, [3, 2]), ())
+    assert encoder.encode(batch(spec, [3, 2]))
 
 
 def test_nothing_is_fetched_unless_it_is_allowed(tmp_path):

@@ -143,7 +143,7 @@ def test_facts_through_json_make_a_fresh_object_behave_alike():
         ([["1", True]], "step 1, channel 2: a number is needed, not bool"),
         ([[1, [2]]], "step 1, channel 2: a number is needed, not list"),
         (np.zeros((2, 2, 2)), "step 1, channel 1: a number is needed, not list"),
-        ([[1, 2], [3, float("inf")]], "step 2, channel 2 is infinite"),
+        ([[1, 2], [3, float("inf")]], "step 2, channel 2 is an infinite number"),
         ([[1, 2], [3, "-inf"]], "step 2, channel 2: a number is infinite"),
         ([[1, 2], [3, 1e300]], "step 2, channel 2: 1e[+]300 is too far from the others"),
         ("[[1, 2], [3, 4]", "a list of lists is needed as JSON"),

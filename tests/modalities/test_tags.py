@@ -176,7 +176,7 @@ def test_what_is_no_list_of_labels_is_a_data_error(raw):
     "column, options", [([["New York", "is"]], {}), ([["a", ""]], {}), ([["ab"]], {"separator": ""})]
 )
 def test_a_label_that_a_field_could_not_hold_is_refused(column, options):
-    with pytest.raises(DataError, match="choose a separator that occurs in no label|a label is empty"):
+    with pytest.raises(DataError, match="choose a separator that is in no label|a label is empty"):
         fitted(column, **options)
 
 
