@@ -201,6 +201,9 @@ def automatic(parts: Sequence[np.ndarray]) -> int:
     """The block length of `blocks` for numbers in parts, each about its mean; 1 where neighbours are independent."""
     count = sum(map(len, parts))
     centred = [part - part.mean() for part in parts]
+    # Squares of a diverged model's numbers would pass the greatest float; lengths depend on no unit.
+    largest = max((float(abs(part).max()) for part in centred if len(part)), default=0.0) or 1.0
+    centred = [part / largest for part in centred]
     near = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))
     most = min(math.ceil(math.sqrt(count)) + near, max(map(len, parts)) - 1)
     if most < 1:

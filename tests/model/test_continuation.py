@@ -125,6 +125,7 @@ def test_scoring_a_long_row_never_reads_more_than_a_part_at_once(monkeypatch):
 
 def test_tied_weights_are_the_embeddings():
     model = graph({"tied": True})
+    assert 0.8 < model.heads["on"].output.weight.norm(dim=1).mean() < 1.2  # longer ones begin far too sure
     assert model.heads["on"].output.weight is model.encoder("text").embedding.learnt.weight
     assert model.heads["on"].readout is not None, "the encoder is wider than the embedding"
     assert graph({"tied": True}, {"embedding_size": 6}).heads["on"].readout is None
