@@ -102,8 +102,8 @@ def width_of_steps(head: str, sizes: Sequence[Sizes]) -> int:
         )
     if sizes[0].steps is None:
         raise ConfigError(
-            f"{head} predicts a label for each step of its input, and what it reads gives none; choose an encoder or "
-            "join with steps"
+            f"{head} predicts a label for each step of its input, and what it reads gives none; choose an encoder with"
+            " steps, such as recurrent, or a join with steps, such as attend"
         )
     return sizes[0].steps
 

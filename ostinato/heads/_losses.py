@@ -117,9 +117,7 @@ def wants_labels(head: str, spec: object, *, multilabel: bool = True) -> Labels:
         ConfigError: it is something else.
     """
     if not isinstance(spec, Labels):
-        raise ConfigError(
-            f"{head} predicts labels, and a step of this output is {described(spec)}; choose a head that predicts those"
-        )
+        raise misfit(head, "labels", spec)
     if spec.multilabel and not multilabel:
         raise ConfigError(
             f"{head} predicts one label for each step, and this output has several at once; choose tagger"
@@ -133,10 +131,14 @@ def wants_symbols(head: str, spec: object) -> None:
         ConfigError: the spec is none of symbols.
     """
     if not isinstance(spec, Symbols):
-        raise ConfigError(
-            f"{head} predicts one symbol after the other, and a step of this output is {described(spec)}; choose a"
-            " head that predicts those"
-        )
+        raise misfit(head, "one symbol after the other", spec)
+
+
+def misfit(head: str, what: str, spec: object) -> ConfigError:
+    """What is wrong with a head whose output holds something else than it predicts."""
+    return ConfigError(
+        f"{head} predicts {what}, and a step of this output is {described(spec)}; choose a head that predicts those"
+    )
 
 
 def described(spec: object) -> str:

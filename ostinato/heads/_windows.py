@@ -14,7 +14,7 @@ from torch.nn import functional
 from ostinato.distributions.contract import LEVELS, Distribution
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
-from ostinato.heads._losses import described
+from ostinato.heads._losses import misfit
 from ostinato.heads.contract import Outlook, Pairs, Predictor, Sizes, Span
 from ostinato.modalities.contract import Spec, Values
 from ostinato.registry import Settings
@@ -130,7 +130,7 @@ def unit_of(head: str, spec: Spec, span: Span, normalize: Normalize, relative: R
     ConfigError: the output is none of numbers, or there is a season without need, none, or a longer one than is read.
     """
     if not isinstance(spec, Values):
-        raise ConfigError(f"{head} predicts numbers, and a step of this output is {described(spec)}; choose next_step")
+        raise misfit(head, "numbers", spec)
     if (relative == "season") != (season is not None):
         what = "needs a season, the steps after which the series repeats" if season is None else "has no season"
         raise ConfigError(f"{head}: relative: {relative} {what}; set season and relative: season, or leave both out")

@@ -65,7 +65,7 @@ class Joint(Head, Generator):
             raise ConfigError(f"joint: weight: 0 leaves CTC out; set head: {attention.type}, or a weight above 0")
         if not member.generates or member.labels_source or not member.aligns & self.aligns:
             raise ConfigError(
-                f"joint: attention: {attention.type} generates no symbols by attention; take another head"
+                f"joint: attention: {attention.type} generates no symbols by attention; set attention: autoregressive"
             )
         self.weight = weight
         self.attention: Any = build(attention, "heads", spec, sizes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ostinato.distributions.categorical import Categorical
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
-from ostinato.heads._losses import described
+from ostinato.heads._losses import misfit
 from ostinato.heads.contract import Loss, NextHead, Sizes
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
@@ -80,10 +80,7 @@ class NextStep(NextHead):
     ):
         super().__init__()
         if not isinstance(spec, Symbols):
-            raise ConfigError(
-                f"next_step predicts symbols, and a step of this output is {described(spec)}; choose a head that"
-                " predicts those"
-            )
+            raise misfit("next_step", "symbols", spec)
         if sizes[0].steps is None:
             raise ConfigError(
                 "next_step: the input that it continues gives no steps; choose a recurrent or convolutional encoder"

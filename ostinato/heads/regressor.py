@@ -9,9 +9,8 @@ from torch import nn
 from ostinato.distributions.contract import Distribution
 from ostinato.distributions.point import Distance, Point
 from ostinato.encoders.contract import Encoded
-from ostinato.errors import ConfigError
 from ostinato.heads._features import Summaries, mapped, single
-from ostinato.heads._losses import described
+from ostinato.heads._losses import misfit
 from ostinato.heads.contract import Predictor, Sizes
 from ostinato.layers.pooling import Pool
 from ostinato.modalities.contract import Values
@@ -64,9 +63,7 @@ class Regressor(Predictor):
     ):
         super().__init__()
         if not isinstance(spec, Values):
-            raise ConfigError(
-                f"regressor predicts real numbers, and a step of this output is {described(spec)}; choose another head"
-            )
+            raise misfit("regressor", "real numbers", spec)
         self.features = Summaries(sizes, pool=pool, layer_size=layer_size)
         self.dropout = dropout
         self.output = nn.Linear(self.features.size, spec.size)

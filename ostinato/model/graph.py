@@ -122,7 +122,7 @@ class Graph(nn.Module):
         if encoder.reduction > 1:
             raise ConfigError(
                 f"inputs.{of}.encoder: outputs.{name} predicts what follows each step, and this encoder joins"
-                f" {encoder.reduction} steps in one; take the encoder within it"
+                f" {encoder.reduction} steps in one; choose the encoder that it holds, or another that joins none"
             )
         for other, its in self.continues.items():
             if its == of and other in self.heads and self.heads[other].preparation != head.preparation:

@@ -107,7 +107,9 @@ class TableSplits(Splits):
     def _open(self, recipe: Recipe, split: str, roots: Sequence[Path]) -> Table:
         source = source_of(recipe.settings, split, self.data)
         if source is None:
-            raise ConfigError(f"{recipe.origin}: data.{split} is not given; name the file there, or give --data FILE")
+            raise ConfigError(
+                f"{recipe.origin}: data.{split} is not given; name the file there, such as --set data.{split}=FILE"
+            )
         columns = list(dict.fromkeys(self.columns.values()))
         dialect, where = Dialect.of(recipe.settings.data), f"data.{split}"
         return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=where, dialect=dialect)

@@ -367,6 +367,43 @@ classify | training=5 | give settings by their names | training={epochs: 5}
 classify | outputs.label=5 | choose one by a name or a `type` | outputs.label=category
 next | inputs.other=text ; outputs.more={of: other} ; training.tbptt=5 | continues 'other', another 'text'; train them
     apart | -outputs.more
+tag | inputs.words={type: text, column: joined, tokenizer: char, subword_pooling: first} ; outputs.tags.column=marks |
+    needs one label per word: mend or leave out what has another number; where each piece that char finds has one, set
+    inputs.words.subword_pooling: none | inputs.words.subword_pooling=none
+two | inputs.text={type: text, tokenizer: bpe} ; outputs.more={of: text} ; outputs.label={type: tags, column: tags,
+    reads: [text]} | where each word has one, set inputs.text.tokenizer: word | inputs.text.tokenizer=word
+tag | inputs.words.encoder=ngrams | and what it reads gives none; choose an encoder with steps, such as recurrent, or
+    a join with steps, such as attend | inputs.words.encoder=recurrent | inputs.second={type: tokens, column: words} ;
+    outputs.tags.join=attend ; outputs.tags.reads=[second, words] ; inputs.words.encoder=recurrent
+translate | outputs.answer.column=label ; outputs.answer.head=ctc ; inputs.other=text ; outputs.answer.reads=[text,
+    other] | ctc: labels the steps of one input; name one that has steps under `reads` | outputs.answer.reads=[text]
+translate | outputs.answer.column=label ; outputs.answer.head={type: joint, attention: classifier} | generates no
+    symbols by attention; set attention: autoregressive | outputs.answer.head.attention=autoregressive
+next | inputs.text={type: series, column: pen} ; outputs.rest={of: text, align: next, head: mixture_density} | a bit
+    is 0 or 1 and is not scaled; set scale: none for the series | inputs.text.scale=none
+next | inputs.text.encoder=ngrams | next_step: the input that it continues gives no steps; choose a recurrent or
+    convolutional encoder | inputs.text.encoder=recurrent | inputs.text.encoder=convolutional
+next | inputs.text={type: piano_roll, column: roll} ; outputs.rest={of: text, head: next_step} | next_step predicts
+    symbols, and a step of this output is one of 88 labels; choose a head that predicts those |
+    outputs.rest.head=next_bits
+classify | outputs.label.head=regressor | regressor predicts real numbers, and a step of this output is one of 2
+    labels; choose a head that predicts those | outputs.label.head=classifier
+next | inputs.text={type: strokes, column: pen, encoder: {type: subsampled, encoder: {bidirectional: false}}} ;
+    outputs.rest={of: text} | joins 4 steps in one; choose the encoder that it holds, or another that joins none |
+    inputs.text.encoder={type: recurrent, bidirectional: false} | inputs.text.encoder=convolutional
+forecast | outputs.ahead.head={type: forecast, normalize: window} ; outputs.more={of: load, horizon: 2, lookback: 4,
+    head: {type: forecast, normalize: none}} | and both read it in one unit; give both the same |
+    outputs.more.head.normalize=window | outputs.ahead.head.normalize=none
+next | data={train: rows.jsonl, split: {valid: 3}} | here examples are rows: name files by data.valid and data.test |
+    data={train: rows.jsonl, valid: rows.jsonl, test: rows.jsonl}
+forecast | data={train: days.csv, time: day, valid: hours.csv} | one step is one hour, and one day in data.train; give
+    steps as far apart as those | data.valid=days.csv
+classify | data={train: rows.jsonl, valid: bare.jsonl} | no row can be used: 4 rows: outputs.label is missing (the
+    first: bare.jsonl line 1); give rows that hold every column | data.valid=rows.jsonl
+classify | data={train: rows.jsonl, valid: bare.jsonl} ; outputs.kind=category | no row has outputs.label; give it in
+    some rows, or leave this output out | data.valid=rows.jsonl | -outputs.label
+classify | data={} | data.train is not given; name the file there, such as --set data.train=FILE |
+    data.train=rows.jsonl
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -408,6 +445,9 @@ def folder(tmp_path_factory):
                 "sizes": [float(len(word)) for word in words],
                 "roll": [[60, 64], [62]],
                 "tune": "X:1\nM:2/4\nK:G\nGBdB|",
+                "joined": "".join(words),
+                "marks": list("".join(words)),
+                "pen": [[1, 0, 0], [0, 1, 1], [2, 1, 1]],
                 "one": "a",
                 "empty": "",
             }
@@ -416,6 +456,8 @@ def folder(tmp_path_factory):
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     unseen = [{**row, "label": "c", "tags": ["Z"] * len(row["words"])} for row in rows[:4]]
     (folder / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in unseen))
+    bare = [{**row, "label": None} for row in rows[:4]]
+    (folder / "bare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in bare))
     for name, vectors in {
         "vectors": "red 1 2\ngreen 2 1\n",
         "others": "rot 1 2\n",
@@ -426,10 +468,12 @@ def folder(tmp_path_factory):
         (folder / f"{column}.txt").write_text("".join(f"{row[column]}\n" for row in rows))
     days = [f"2023-01-{day:02},{day % 7},{day % 5}" for day in range(1, 31)]
     gap = days[10:25]
+    hours = [f"2023-01-{2 + hour // 24:02} {hour % 24:02}:00,{hour % 7},{hour % 5}" for hour in range(30)]
     for name, lines in {
         "days": days,
         "backward": days[::-1],
         "twice": [*days, days[-1]],
+        "hours": hours,
         "gap": [day for day in days if day not in gap],
         "filled": [f"{day[:10]},," if day in gap else day for day in days],
     }.items():

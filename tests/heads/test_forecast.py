@@ -395,7 +395,7 @@ def test_settings_that_could_do_nothing_are_refused(options, message):
 
 def test_what_cannot_be_forecast_is_refused():
     with pytest.raises(
-        ConfigError, match="forecast predicts numbers, and a step of this output is one of 3 labels; choose next_step"
+        ConfigError, match="forecast predicts numbers, and a step of this output is one of 3 labels; choose a head"
     ):
         Forecast(Labels(3), [Sizes(2, 2)], Span(3, 2, (False,)))
     with pytest.raises(ConfigError, match="input 2 that it reads gives no steps"):
