@@ -226,7 +226,7 @@ def card(bundle: Bundle, parts: dict[str, int]) -> str:
         listed = ", ".join(f"{name} ({count / total:.0%})" for name, count in bundle.members.items())
         lines += [f"The answers are averages of members, of which these are the first one's parts: {listed}.", ""]
     lines += ["## Metrics", "", *_lines_of(bundle.metrics)]
-    lines += [] if bundle.metrics else ["Not measured yet: `ostinato evaluate RUN --split test`.", ""]
+    lines += [] if bundle.metrics else ["Not measured yet: `ostinato evaluate RUN`.", ""]
     lines += ["## Training data", ""]
     lines += [
         f"- {split}: {source['rows']:,} rows, {source['source']}"

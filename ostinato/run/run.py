@@ -84,7 +84,10 @@ class Run:
         try:
             recipe = restore(bundle.recipe, str(folder))
         except ConfigError as why:
-            raise BundleError(f"{folder}: damaged, or trained with components that are not here: {why}") from None
+            raise BundleError(
+                f"{folder}: damaged, or trained with components that are not here: {why}; restore"
+                f" {bundles.DESCRIPTION}, or install what brings them"
+            ) from None
         if bundle.renamed:
             recipe.notes.append(f"{folder} was made by an earlier version; today {in_one_line(bundle.renamed)}")
         modalities = recipe_columns.build(recipe.settings)

@@ -249,7 +249,9 @@ def restore_model(model: nn.Module, saved: Mapping[str, Tensor], where: str | Pa
     wrong = sorted(own.keys() ^ saved.keys()) or [name for name in own if own[name].shape != saved[name].shape]
     if wrong:
         differing = ", ".join(wrong[:5])
-        raise BundleError(f"{where}: not the weights of this model, which differs in {differing}; use their own recipe")
+        raise BundleError(
+            f"{where}: not the weights of this model, which differs in {differing}; copy the run again or train again"
+        )
     for name, tensor in own.items():
         tensor.copy_(saved[name])
 

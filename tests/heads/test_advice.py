@@ -77,6 +77,6 @@ def test_the_advice_on_answers_that_are_not_one_for_each_step():
 
     follow(
         partial(loss, 2, 2),
-        "each step needs one answer: example 2 has 1 steps and 2 answers; make the columns equally long",
+        "example 2 of the batch has 1 steps and 2 answers; make the columns equally long",
         partial(loss, 2, 1),
     )

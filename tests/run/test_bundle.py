@@ -3,14 +3,22 @@
 import json
 import math
 import random
+import re
+import shlex
 import shutil
 
 import pytest
 import torch
 
 import ostinato
+from ostinato import api
 from ostinato.errors import BundleError
+from ostinato.evaluation.validate import validate
+from ostinato.recipe.read import from_arguments
 from ostinato.run import bundle as bundles
+from ostinato.run import train as run_train
+from ostinato.training.task import Listeners
+from tests.advice import follow
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +209,99 @@ def test_versions_are_known_without_an_installation_of_the_package(monkeypatch):
 
     monkeypatch.setattr(bundles.importlib.metadata, "version", version)
     assert bundles.versions()["ostinato"] == "not installed" and bundles.versions()["torch"] == "1"
+
+
+def broken(*paths):
+    def damage(run):
+        for path in paths:
+            (run / path).write_text("{")
+
+    return damage
+
+
+def version(number):
+    return lambda run: changed(run, version=number)
+
+
+@pytest.mark.parametrize(
+    ("damage", "advice", "written"),
+    [
+        (broken(bundles.DESCRIPTION), "bundle.json: damaged (", [bundles.DESCRIPTION]),
+        (
+            broken(bundles.METRICS),
+            "; restore bundle.json and metrics.json or train again",
+            [bundles.DESCRIPTION, bundles.METRICS],
+        ),
+        (broken(bundles.WEIGHTS), "(sha256 differs); copy the run again or train again", [bundles.WEIGHTS]),
+        (
+            lambda run: [broken(bundles.WEIGHTS)(run), (run / f"{bundles.WEIGHTS}.sha256").unlink()],
+            "safetensors: damaged (Error while deserializing: header too small); copy the run again or train",
+            [bundles.WEIGHTS],
+        ),
+        (lambda run: changed(run, lengths={}), "nothing is known of y; restore bundle.json or", [bundles.DESCRIPTION]),
+        (version(0), "bundle version 0 can no longer be read; train again", []),
+        (
+            lambda run: changed(run, version=1, recipe=5),
+            "damaged (AttributeError(\"'int' object has no attribute 'get'\")); restore the file or train again",
+            [bundles.DESCRIPTION],
+        ),
+        (
+            lambda run: changed(run, recipe={"inputs": 5}),
+            "damaged, or trained with components that are not here: ",
+            [bundles.DESCRIPTION],
+        ),
+    ],
+)
+def test_the_advice_on_a_damaged_run(copy, whole, damage, advice, written):
+    """What is to be restored or copied again is; what is trained again is another run, as `whole` is."""
+    damage(copy)
+    follow(lambda: ostinato.load(copy), advice)
+    for path in written:
+        shutil.copy(whole / path, copy / path)
+    assert ostinato.load(copy if written else whole).predict(["ab"])
+
+
+def test_the_advice_on_a_newer_run(copy, monkeypatch):
+    """An updated Ostinato reads it."""
+    newer = bundles.VERSION + 1
+    changed(copy, version=newer)
+    follow(lambda: ostinato.load(copy), f"this Ostinato reads up to {newer - 1}; update Ostinato")
+    monkeypatch.setattr(bundles, "VERSION", newer)
+    assert ostinato.load(copy).predict(["ab"])
+
+
+def test_the_advice_on_damaged_metrics(copy):
+    (copy / bundles.METRICS).write_text('{"valid": {"examples": 5}}')
+    with pytest.raises(BundleError, match=r"; delete it, and `ostinato (.*)` measures again") as refusal:
+        ostinato.load(copy)
+    (copy / bundles.METRICS).unlink()
+    command = shlex.split(re.search("`ostinato (.*)`", str(refusal.value))[1])
+    assert command == ["evaluate", str(copy)]
+    api.evaluate(copy, data=[{"x": "ab", "y": "ab"}], device="cpu")
+    assert ostinato.load(copy)
+
+
+def test_the_advice_on_missing_weights(tmp_path):
+    small = {"type": "text", "tokenizer": "char"}
+    recipe = from_arguments({"x": small}, {"y": "category"}, training={"epochs": 1, "max_updates": 1})
+    options = {"data": {"train": [{"x": "ab", "y": "p"}, {"x": "b", "y": "q"}] * 4}, "device": "cpu"}
+    listeners = {"overwrite": False, "roots": (), "validate": validate, "listeners": Listeners()}
+    run_train.begin(recipe, tmp_path / "run", resume=False, **options, **listeners)
+    follow(
+        lambda: ostinato.load(tmp_path / "run"),
+        "; if training was stopped before its first one, continue it with `ostinato train ... --resume`",
+        lambda: api.fit(recipe, tmp_path / "run", resume=True, **options),
+        lambda: ostinato.load(tmp_path / "run").predict(["ab"]),
+    )
+
+
+def test_the_advice_on_weights_of_another_model(copy):
+    weights = bundles.load_weights(copy)
+    bundles.save_weights(copy, {name: tensor[..., :1] for name, tensor in weights.items()})
+    follow(
+        lambda: ostinato.load(copy),
+        "stack.cells.0.bias_h; copy the run again or train again",
+    )
+    bundles.save_weights(copy, weights)
+    assert ostinato.load(copy).predict(["ab"])
+

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from ostinato.run.run import Run
 from ostinato.sweeps import effort, portfolio
 from ostinato.training.loop import Training
 from ostinato.training.task import Interrupted, Listeners, Outcome
+from tests.advice import follow
 
 WORDS = {"good": "up", "fine": "up", "nice": "up", "bad": "down", "poor": "down", "sad": "down"}
 
@@ -142,13 +144,19 @@ def test_a_run_that_was_stopped_is_continued_and_ends_with_the_same_members(whol
     assert finished == continued and any("this run is finished" in note for note in notes)
 
 
-def test_minutes_that_are_too_few_train_the_default_alone_and_say_so(tmp_path, monkeypatch):
+def test_minutes_that_are_too_few_train_the_default_alone_and_the_advice_is_more(whole, tmp_path, monkeypatch):
+    """The effort of the other tests has 9 minutes, and candidates."""
     measured = Training.seconds_of_update
     monkeypatch.setattr(Training, "seconds_of_update", lambda *given: measured(*given) * 0 + 30.0)
     run, kept, notes = fit(tmp_path / "run", minutes=0.05, given={"encoder": {"cell": "rnn"}})
     assert run.bundle.members == {"default": 1}
     assert {trial.stopped for trial in kept.trials[1:]} == {"no time for an epoch"}
-    assert any("the default run alone is trained" in note and "more --minutes" in note for note in notes)
+    assert any(
+        "the default run alone is trained" in note and "; more --minutes give more candidates" in note for note in notes
+    )
+    assert any(note.endswith("candidates beside the default run, 0.05 minutes; --minutes N changes it") for note in notes)
+    assert any("9 minutes; --minutes N changes it" in note for note in whole[3])
+    assert len(whole[1].bundle.members) > 1 or any(trial.stopped == "trained" for trial in whole[2].trials[1:])
     assert any("the minutes are too few for an epoch" in note for note in notes)
 
 
@@ -166,22 +174,24 @@ def test_a_recipe_that_gives_all_has_no_candidate(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 6, -1])
-def test_an_effort_is_a_number_from_1_to_5(tmp_path, size):
-    with pytest.raises(ConfigError, match=rf"effort {size}: there are 1, the default run alone, and 2, 3, 4, 5"):
+def test_the_advice_on_an_effort_that_there_is_not(tmp_path, size):
+    """1 and 2, which are among those it names, are what the other tests take."""
+    with pytest.raises(ConfigError, match=rf"effort {size}: there are 1, the default run alone, and 2, 3, 4, 5; give one"):
         fit(tmp_path / "run", size)
     assert not (tmp_path / "run").exists()
 
 
-def test_runs_with_and_without_effort_are_not_mixed_up(copy, tmp_path):
-    fit(tmp_path / "plain", 1)
-    with pytest.raises(ConfigError, match="holds a run without --effort; leave it out"):
-        fit(tmp_path / "plain", 2, resume=True)
-    with pytest.raises(ConfigError, match="holds a run of --effort 2; continue it with --effort 2"):
-        fit(copy, 3, resume=True)
-    with pytest.raises(ConfigError, match="holds a run of --effort; continue it with the same --effort"):
-        fit(copy, 1, resume=True)
-    with pytest.raises(ConfigError, match="holds a run already; continue it with --resume"):
-        fit(copy, 2)
+def test_the_advice_for_runs_with_and_without_effort(copy, tmp_path):
+    plain = tmp_path / "plain"
+    fit(plain, 1)
+    for folder, size, options, advice, ways in (
+        (plain, 2, {"resume": True}, "holds a run without --effort; leave it out to continue it, or choose", [1]),
+        (copy, 3, {"resume": True}, "holds a run of --effort 2; continue it with --effort 2, or choose", [2]),
+        (copy, 1, {"resume": True}, "holds a run of --effort; continue it with the same --effort, or choose", [2]),
+        (copy, 2, {}, "holds a run already; continue it with --resume, start anew with --overwrite, or choose", [2]),
+    ):
+        again = [partial(fit, folder, way, resume=True) for way in ways]
+        follow(partial(fit, folder, size, **options), f"{folder}: {advice}", *again)
     run, _, _ = fit(copy, 1, overwrite=True)
     assert not run.bundle.members and not (copy / "members").exists() and api.portfolio(run) is None
 
@@ -315,8 +325,12 @@ def test_what_members_propose_are_settings_of_theirs(room):
             taken[0].model_validate({"type": name, **proposal})
 
 
-def test_a_damaged_table_is_named(copy):
-    run = Run.load(copy)
+def test_the_advice_on_a_damaged_table(copy):
+    run, table = Run.load(copy), (copy / bundles.EFFORT).read_text()
     (copy / bundles.EFFORT).write_text("{")
-    with pytest.raises(BundleError, match=r"effort\.json: damaged"):
+    with pytest.raises(BundleError, match=r"effort\.json: damaged .*; restore it, or start anew with --overwrite"):
         api.portfolio(run)
+    (copy / bundles.EFFORT).write_text(table)
+    assert api.portfolio(run).trials
+    (copy / bundles.EFFORT).write_text("{")
+    assert api.portfolio(fit(copy, 1, overwrite=True)[0]) is None
