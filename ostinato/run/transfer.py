@@ -165,9 +165,12 @@ def _refers(value: Any) -> bool:
 
 
 def _under(given: Any, before: Any) -> Any:
-    """What is given, and what it leaves open as it was before; where it is of another type, that alone."""
+    """What is given, and what it leaves open as it was before; where it is of another type, or another's, that
+    alone."""
     if given is None:
         return before
+    if _refers(given):
+        return given
     given_open = opened(given) if isinstance(before, Mapping) else given
     if not isinstance(given_open, Mapping) or given_open.get("type", before.get("type")) != before.get("type"):
         return given

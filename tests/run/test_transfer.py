@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ from click.testing import CliRunner
 import ostinato
 from ostinato import api
 from ostinato.cli.main import group
-from ostinato.errors import ConfigError, DataError
+from ostinato.errors import ConfigError
 from ostinato.evaluation.validate import validate
 from ostinato.recipe.read import from_arguments, load
+from ostinato.run import bundle as bundles
 from ostinato.run import train as run_train
 from ostinato.run.run import Run
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.task import Listeners
+from tests.advice import follow
 
 WORDS = {"fruit": ("apple", "plum", "pear"), "metal": ("iron", "tin", "gold")}
 SMALL = {"epochs": 1, "batch_rows": 16, "optimizer": {"type": "adamw", "learning_rate": 0.01}}
@@ -189,18 +192,74 @@ def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name)
         fitted(classifier(**{"lm": lm, **changes}), tmp_path / "run", **options)
 
 
+LEAVE = "; leave out the settings that differ, or name the parts that agree"
+WIDE, SHALLOW = ({"review": {"type": "text", "encoder": option}} for option in ({"hidden_size": 9}, {"layers": 1}))
+EMBEDDING = {f"{part}.embedding": f"{source}.embedding" for part, source in PART.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice", "ways"),
+    [
+        ({"lm": "nowhere"}, "nowhere is no run folder; give the folder that `ostinato train` prints at its end", [{}]),
+        ({"inputs": {"review": "tokens"}}, "text and recurrent there; the types must agree, name another part", [{}]),
+        (
+            {"inputs": WIDE},
+            f"encoder.stack.cells.0.weight_x has the shape (36, 8) here and (32, 8) in RUN{LEAVE}",
+            [{}],
+        ),
+        (
+            {"inputs": SHALLOW},
+            f"encoder.stack.cells.1.weight_h{LEAVE}",
+            [{}, {"inputs": SHALLOW, "parts": EMBEDDING}],
+        ),
+        ({"parts": None}, "outputs.kind.head is not in RUN; name its parts in from.parts", [{}]),
+        ({"effort": 2}, "which cannot start from an earlier run; leave one out", [{}]),
+        (
+            {"freeze": ["inputs.*.encoder"], "layer_factor": 2.6},
+            "training.layer_factor: all weights that are trained belong to one layer, so it would do nothing; leave it",
+            [{"freeze": ["inputs.*.encoder"]}],
+        ),
+    ],
+)
+def test_the_advice_on_what_cannot_be_taken_over(lm, tmp_path, changes, advice, ways):
+    def take(lm=lm, effort=1, **changes):
+        fitted(classifier(lm, **changes), tmp_path / "run", overwrite=True, effort=effort)
+
+    follow(partial(take, **changes), advice.replace("RUN", str(lm)), *(partial(take, **way) for way in ways))
+
+
+def test_the_advice_on_two_vocabularies_for_one(tmp_path):
+    data = [{"review": "a b", "kind": "c d"}, {"review": "b a", "kind": "d c"}] * 4
+    encoder, parts = {"hidden_size": 4, "embedding_size": 4}, ["inputs.review.encoder", "inputs.kind.encoder"]
+    inputs = {name: {"type": "text", "tokenizer": "word", "encoder": encoder} for name in ("review", "kind")}
+    label = {"same": {"type": "category", "column": "review"}}
+    api.fit(from_arguments(inputs, label, training=SMALL), tmp_path / "two", data={"train": data}, device="cpu")
+    inputs["kind"] |= {"tokenizer": {"same_as": "review"}}
+
+    def take(parts):
+        recipe = classifier(tmp_path / "two", inputs=inputs, outputs=label, parts=parts)
+        api.fit(recipe, tmp_path / "run", data={"train": data}, device="cpu", overwrite=True)
+
+    advice = f"in {tmp_path / 'two'} they have two; take over one of them"
+    follow(partial(take, parts), advice, partial(take, parts[:1]))
+
+
 def test_python_names_the_earlier_run_too(lm):
     model = ostinato.Model({"review": "tokens"}, {"kind": "category"}, from_={"run": str(lm), "parts": PART})
     with pytest.raises(ConfigError, match="is tokens and recurrent here"):
         model.fit(rows(20))
 
 
-def test_other_weights_than_a_run_began_with_are_refused(lm, tmp_path):
+def test_the_advice_on_other_weights_than_a_run_began_with(lm, tmp_path):
     moved = shutil.copytree(lm, tmp_path / "moved")
-    session(classifier(moved), tmp_path / "run", resume=False)
-    (moved / "weights.safetensors").write_bytes(b"other")
-    with pytest.raises(DataError, match="have changed since"):
-        session(classifier(moved), tmp_path / "run", resume=True)
+    recipe = classifier(moved)
+    session(recipe, tmp_path / "run", resume=False)
+    bundles.save_weights(moved, {name: tensor + 1 for name, tensor in bundles.load_weights(moved).items()})
+    follow(
+        lambda: session(recipe, tmp_path / "run", resume=True),
+        f"from.run: the weights of {moved} have changed since; start anew with --overwrite",
+        lambda: fitted(recipe, tmp_path / "run", overwrite=True),
+    )
 
 
 def test_the_three_steps_of_ulmfit_run_as_their_recipes_say(tmp_path, monkeypatch):
