@@ -726,7 +726,7 @@ def predict(
     loaded = loaded_runs(runs, device, say)
     search = search_of(loaded[0], sets, n_best, stop)
     (language,) = [None] if language_model is None else loaded_runs(language_model, device, say)
-    adapt = None if language is None else fused_with(language, language_weight)
+    adapt = None if language is None else fused_with(language, language_weight, loaded[0])
     again = recipe_columns.second_readings(loaded[0].recipe.settings)
     asked = row_sources.asked(loaded[0], texts, source) if rows is None else row_sources.of_python(loaded[0], rows)
     for note in asked.notes:

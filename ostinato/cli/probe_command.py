@@ -119,11 +119,11 @@ def _look(
     from ostinato.recipe.read import load
 
     if sets and source.is_dir():
-        raise click.UsageError("--set changes a recipe; the settings of a trained run cannot change")
+        raise click.UsageError("--set changes a recipe; the settings of a trained run cannot change; leave it out")
     context = click.get_current_context()
     if epochs is not None:
         if source.is_dir() or at is not None or data is not None or split not in (None, "valid"):
-            raise click.UsageError("--epochs trains a recipe and looks at its validation rows; leave the others out")
+            raise click.UsageError("--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data and --split")
         findings = api.probe_course(
             load(source, (*sets, "training.keep_best=false")),
             str(context.info_name),

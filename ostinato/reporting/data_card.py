@@ -37,7 +37,7 @@ def data_card(run: Run, roots: Sequence[Path]) -> list[str]:
         for place, settings in recipe_columns.places(run.recipe.settings):
             held = [row[place] for row in read if row[place] is not None]
             look = column_look(settings.type, held, missing=len(read) - len(held))
-            lengths = " / ".join(f"{length:,}" for length in (look.lengths[at] for at in (0, 1, 2)) if look.lengths)
+            lengths = " / ".join(f"{length:,}" for length in look.lengths)
             cells = (name, f"{place} ({look.type})", f"{len(examples):,}", f"{look.missing:,}", f"{look.different:,}")
             rows.append((*cells, lengths, _unknown(run, place, held)))
     return [table("splits and columns", rows), items(notes), *_labels(run)]

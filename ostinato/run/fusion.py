@@ -61,16 +61,21 @@ class Fused(Adapted):
         return Categorical(scores, normalized=True), replace(after, values=values)
 
 
-def fused_with(run: Run, weight: float) -> Adapt:
+def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
     """Puts a language model beside the generators of outputs of text, each symbol found by its text.
 
     Args:
         run: of an output that continues a text and reads nothing else.
         weight: of its logarithms.
+        beside: the run that answers.
 
     Errors:
-        ConfigError: the run is none of a language model; and when an output has no texts.
+        ConfigError: the run is none of a language model, or the other generates nothing; and when an output has no
+            texts.
     """
+    no_text = ConfigError("--language-model: judges the symbols of a text, and this output is none; leave it out")
+    if not any(head.generates for head in beside.graph.heads.values()):
+        raise no_text
     outputs = [name for name in run.graph.continues if len(run.graph.reads[name]) == 1]
     modality = run.modalities[f"outputs.{outputs[0]}"] if outputs else None
     if modality is None or not isinstance(modality, Tokenized):
@@ -90,7 +95,7 @@ def fused_with(run: Run, weight: float) -> Adapt:
 
     def adapt(other: Modality, generator: Generator) -> Generator:
         if not isinstance(other, Tokenized) or not generator.num_symbols:
-            raise ConfigError("--language-model: judges the symbols of a text, and this output is none; leave it out")
+            raise no_text
         texts = pieces_of(other).texts
         symbols = torch.tensor([numbers.get(text, spec.unknown) for text in texts], device=run.device)
         symbols[int(generator.begin)], symbols[int(generator.end)] = spec.begin, spec.end

@@ -114,7 +114,7 @@ def axes(overs: Sequence[str]) -> list[Axis]:
         read = [json.dumps(parse_set(f"{path}={value}")[1], sort_keys=True) for value in values]
         twice = next((value for at, value in enumerate(values) if read[at] in read[:at]), None)
         if twice is not None:
-            raise ConfigError(f"--over {over}: the value {twice} is there twice")
+            raise ConfigError(f"--over {over}: the value {twice} is there twice; leave it out once")
         by_path[path] = values
     return [Axis(path, values, _label(path, by_path)) for path, values in by_path.items()]
 

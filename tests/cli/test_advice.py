@@ -9,6 +9,7 @@ import wave
 import pytest
 
 import ostinato
+from ostinato import api
 from ostinato.data.read import open_table
 from ostinato.errors import OstinatoError
 from ostinato.model.graph import Graph
@@ -650,20 +651,151 @@ train tiny.yaml --run a --out b | --run name one run folder; of a recipe's run g
     tiny.yaml --run a
 train tiny.yaml --run tiny.yaml | and is no run; choose another folder: --run DIR | train tiny.yaml --run a
 average RUN RUN --last 2 | and several are named; leave it out | average RUN RUN --run mean
+predict LOAD --input days.csv --n-best 3 | since it is no label and nothing is searched; leave it out | predict LOAD
+    --input days.csv
+predict LABELS red --attention a.png | LABELS has none; leave the option out | predict LABELS red
+predict TIMES red --times --output a.csv | on standard output; leave out --output, --n-best and --stream | predict
+    TIMES red --times
+predict RUN ein --language-model LABELS | LABELS continues no text; train one with `ostinato train texts.txt`, whose
+    output is what follows | train texts.txt --run lm --set training.epochs=1 | predict RUN ein --language-model NEXT
+predict LABELS red --language-model NEXT | and this output is none; leave it out | predict LABELS red
+predict LABELS --input named.csv --output o.csv | a column 'label_predicted' already, and predictions need that name;
+    rename it, or leave it out | predict LABELS --input labels.csv --output o.csv
+predict TWO red | and this needs text, size; give --input FILE, a table (csv, tsv, jsonl, parquet) that has them |
+    predict TWO --input two.csv
+predict TWO --input hole.csv | is missing, and only a sequence can be empty; fill it in, or leave the row out |
+    predict TWO --input two.csv
+predict LOAD 1 | and this needs day, load; give --input FILE, a table that has them | predict LOAD --input days.csv
+predict LOAD --input hours.csv | was trained on steps of one day; give steps as far apart as those, or train on these
+    | predict LOAD --input days.csv | train hours.csv --forecast load --run b --set training.epochs=1
+evaluate LABELS --split test | this run knows no test split; give --data FILE, or --split valid | evaluate LABELS
+    --data labels.csv | evaluate LABELS --split valid
+evaluate LOAD --split test | this run knows no test split; give --data FILE, or --split valid | evaluate LOAD --data
+    days.csv | evaluate LOAD --split valid
+evaluate LOAD --data short.csv | no series has a window of 2 steps with 4 before it; give longer ones | evaluate LOAD
+    --data days.csv
+evaluate LOAD --origins 99 | steps of a series at most; give 2 to 5 | evaluate LOAD --origins 2 | evaluate LOAD
+    --origins 5
+evaluate LOAD --data one.csv --origins 2 | begin at 1 steps of a series at most; leave it out, or give more steps |
+    evaluate LOAD --data one.csv | evaluate LOAD --data days.csv --origins 2
+evaluate LABELS --swap empty.csv | empty.csv: holds no pairs of words; give two a line, such as `he,she` | evaluate
+    LABELS --swap pairs.csv
+evaluate LABELS --swap twice.csv | stands in another pair too; name each word once | evaluate LABELS --swap pairs.csv
+compare LABELS NEXT | none in common; compare runs of one task | compare RUN RUN
+average RUN LABELS | average runs of one recipe on the same data, started from one run (--from RUN); or let them
+    answer together: ostinato predict RUN --ensemble RUN | average RUN RUN --run mean
+average LABELS | a run keeps so many as training.keep_checkpoints says; or name several runs | average RUN RUN --run
+    mean
+report TWO --example red | and a text is one column; leave the option out | report TWO --output r.html
+embed TWO --input two.csv | name the one whose encoder is to embed, such as --of text (in Python of='text') | embed
+    TWO --input two.csv --of text
+pairs | give RUN and FILE, or --generate DIR | pairs --generate minimal --rows 2 | pairs NEXT minimal.csv
+probe gatse RUN | write ostinato probe PROBE SOURCE | probe gates RUN
+probe gates RUN --set training.seed=2 | --set changes a recipe; the settings of a trained run cannot change; leave it
+    out | probe gates RUN
+probe gates RUN --epochs 0 | give a recipe, and leave out --at, --data and --split | probe gates tiny.yaml --epochs 0
+probe gates tiny.yaml --at end | tiny.yaml is not trained; give the folder of its run, or --at start | probe gates RUN
+    | probe gates tiny.yaml --at start
+probe gates LABELS --steps 1 | have more than 1 steps; raise --steps | probe gates LABELS --steps 99
+probe gates numbers.yaml | no cell of this model has gates to look at; train it with a gated cell, such as lstm or
+    gru | probe gates tiny.yaml --set inputs.de.encoder.cell=lstm
+probe gates tiny.yaml --set inputs.de.encoder=windowed --text ein | the first input, has no gates to draw; leave
+    --text out | probe gates tiny.yaml --set inputs.de.encoder=windowed
+probe attention_maps tiny.yaml | has self-attention to look at; train it with a transformer encoder or decoder | probe
+    attention_maps tiny.yaml --set inputs.de.encoder=transformer
+probe saliency numbers.yaml --set inputs.size.encoder=identity | so there are no steps to explain; train it with a recurrent, convolutional or
+    transformer encoder | probe saliency tiny.yaml --set inputs.de.encoder=convolutional
+probe gradients numbers.yaml --set inputs.size.encoder=identity | has vectors of steps to look at; train it with a recurrent, convolutional or
+    transformer encoder | probe gradients tiny.yaml --set inputs.de.encoder=convolutional
+probe states numbers.yaml | gives a vector for each step; train it with a recurrent, convolutional or transformer
+    encoder | probe states tiny.yaml --set inputs.de.encoder=convolutional
 """
 """A command | what it recommends | a command that follows the advice | another."""
 
+RUNS = {
+    "LABELS": (
+        {"text": {"type": "text", "encoder": {"hidden_size": 4, "embedding_size": 4}}},
+        {"label": "category"},
+        "labels.csv",
+    ),
+    "TWO": (
+        {"text": {"type": "text", "encoder": {"hidden_size": 4}}, "size": "number"},
+        {"label": "category"},
+        "two.csv",
+    ),
+    "LOAD": (
+        {"load": {"type": "series", "encoder": {"hidden_size": 4}}},
+        {"ahead": {"of": "load", "horizon": 2, "lookback": 4}},
+        "days.csv",
+    ),
+    "NEXT": (
+        {"text": {"type": "text", "tokenizer": "word", "encoder": {"hidden_size": 4}}},
+        {"rest": {"of": "text"}},
+        "labels.csv",
+    ),
+    "TIMES": (
+        {"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}},
+        {"label": {"type": "text", "tokenizer": "char", "head": "ctc"}},
+        "labels.csv",
+    ),
+}
+"""Tiny runs beside `trained`, which is RUN: inputs, outputs, data."""
+
+
+def write_tables(folder):
+    draw = random.Random(1)
+    texts = [" ".join(draw.choices("red green blue he she".split(), k=3)) for _ in range(40)]
+    labels = [draw.choice("ab") for _ in texts]
+    days = [f"2023-01-{day:02},{day % 7}" for day in range(1, 31)]
+    tables = {
+        "labels": ["text,label", *map(",".join, zip(texts, labels))],
+        "named": ["text,label_predicted", *map(",".join, zip(texts, labels))],
+        "two": ["text,size,label", *(f"{text},{len(text)},{label}" for text, label in zip(texts, labels))],
+        "hole": ["text,size,label", "red,,a", "red,3,b"],
+        "days": ["day,load", *days],
+        "back": ["day,load", *sorted(days, key=lambda day: day[9::-1])],
+        "hours": ["day,load", *(f"2023-01-{2 + hour // 24:02} {hour % 24:02}:00,{hour % 7}" for hour in range(30))],
+        "short": ["day,load", *days[:5]],
+        "one": ["day,load", *days[:6]],
+        "empty": [""],
+        "pairs": ["he,she"],
+        "twice": ["he,she", "he,it"],
+        "minimal": ["right,wrong", "red green,red he"],
+    }
+    for name, lines in tables.items():
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (folder / "numbers.yaml").write_text("{data: {train: two.csv}, inputs: {size: number}, outputs: {label: category}}")
+    (folder / "texts.txt").write_text("\n".join(texts) + "\n")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, trained):
+    folder = tmp_path_factory.mktemp("runs")
+    write_tables(folder)
+    for name, (inputs, outputs, data) in RUNS.items():
+        split = {"time": "day", "split": {"valid": 6}} if "day" in data else {}
+        recipe = from_arguments(
+            inputs, outputs, data={"train": str(folder / data), **split}, training={"epochs": 1, "max_updates": 2}
+        )
+        api.train(recipe, folder / name, device="cpu")
+    return {"RUN": trained, **{name: folder / name for name in RUNS}}
+
 
 @pytest.mark.parametrize("row", COMMANDS.replace("\n    ", " ").strip().splitlines(), ids=lambda row: row[:60])
-def test_a_command_that_follows_the_advice_works(here, trained, cli, row):
+def test_a_command_that_follows_the_advice_works(here, runs, cli, row):
+    def called(command):
+        return cli(*(runs.get(word, word) for word in shlex.split(command)))
+
     command, advice, *others = row.split(" | ")
-    days = "".join(f"2023-01-{day:02},{day % 7}\n" for day in range(1, 31))
-    (here / "days.csv").write_text(f"day,load\n{days}")
-    (here / "back.csv").write_text("day,load\n" + "".join(sorted(days.splitlines(True), key=lambda day: day[9::-1])))
-    refusal = cli(*shlex.split(command.replace("RUN", str(trained))))
-    assert refusal.code == 2 and advice.replace("RUN", str(trained)) in " ".join(refusal.err.split())
+    write_tables(here)
+    refusal = called(command)
+    message = " ".join(refusal.err.split())
+    for name, folder in runs.items():
+        message = message.replace(str(folder), name)
+    assert refusal.code == 2 and advice in message, message
     for other in others:
-        assert cli(*shlex.split(other.replace("RUN", str(trained)))).code == 0
+        followed = called(other)
+        assert followed.code == 0, followed.err
 
 
 def test_python_that_follows_the_advice_works(here, trained):

@@ -1,14 +1,17 @@
 """The page on which people draw: what it keeps, what it refuses, and what a run answers."""
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
 import pytest
+from click.testing import CliRunner
 
 import ostinato
 from ostinato import api
+from ostinato.cli.main import group
 from ostinato.errors import ConfigError
 
 LINE, WIDE = [[0, 0, 0], [1, 20, 0], [0, 19.5, 1]], [[0, 0, 0], [20, 1, 0], [21, 0, 1]]
@@ -38,7 +41,7 @@ def page(folder, run=None):
         thread.join()
 
 
-def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_path):
+def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read_and_its_advice_is_right(tmp_path):
     folder = tmp_path / "drawings"
     with page(folder) as ask:
         status, text, headers = ask("/")
@@ -66,6 +69,7 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
         assert ask("/answer", {"drawing": [[0, 0, 1]]})[1] == {
             "error": "a drawing has at least two points; draw a line"
         }
+        assert ask("/answer", {"drawing": LINE})[1] == {"answer": "one"}
 
 
 @pytest.mark.parametrize(
@@ -73,8 +77,8 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
     [
         ("/save", b"{", {}, 400, "Expecting property name"),
         ("/save", [], {}, 400, "a JSON object is needed"),
-        ("/save", {"drawing": LINE, "label": "a\nb"}, {}, 400, "one line of at most 1000"),
-        ("/save", b'{"drawing": [[0, 0, 0], [1, Infinity, 1]]}', {}, 400, "point 2 is not dx, dy and 0 or 1"),
+        ("/save", {"drawing": LINE, "label": "a\nb"}, {}, 400, "one line of at most 1000 characters; shorten it"),
+        ("/save", b'{"drawing": [[0, 0, 0], [1, Infinity, 1]]}', {}, 400, "point 2 is not dx, dy and 0 or 1 for a pen that lifts; draw it again"),
         ("/save", {"drawing": [[0, 0, 0], [1, True, 1]]}, {}, 400, "point 2 is not"),
         ("/save", {"drawing": [[0, 0, 0], [1, 1, 2]]}, {}, 400, "point 2 is not"),
         ("/save", {"drawing": LINE}, {"Content-Type": "text/plain"}, 400, "JSON of at most 1,048,576 bytes"),
@@ -83,17 +87,28 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read(tmp_
         ("/elsewhere", None, {}, 404, "there is / alone"),
     ],
 )
-def test_what_the_page_would_not_send_is_refused(tmp_path, path, content, headers, status, message):
+def test_the_advice_on_what_the_page_would_not_send(tmp_path, path, content, headers, status, message):
     with page(tmp_path / "drawings") as ask:
         code, reply, _ = ask(path, content, **headers)
-    assert code == status and message in reply["error"] and not (tmp_path / "drawings").exists()
+        assert code == status and message in reply["error"] and not (tmp_path / "drawings").exists()
+        assert ask("/save", {"drawing": LINE, "label": "a"})[:2] == (200, {"saved": 1})
 
 
-def test_a_run_that_reads_no_drawings_is_refused(tmp_path):
-    model = ostinato.Model(
-        {"text": {"type": "text", "encoder": {"hidden_size": 4}}}, {"label": "category"}, training={"epochs": 1}
-    )
-    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}] * 4
-    model.fit(rows, rows, device="cpu", folder=tmp_path / "run")
-    with pytest.raises(ConfigError, match="reads no drawings"):
-        api.drawing_page(tmp_path / "d", tmp_path / "run", device="cpu")
+def test_the_advice_on_a_run_that_reads_no_drawings(tmp_path):
+    lines = [{"x": LINE if row % 2 else WIDE, "text": "ab"[row % 2], "label": "ab"[row % 2]} for row in range(8)]
+    for name, column in (("text", "text"), ("strokes", "strokes")):
+        inputs = {"x": {"type": column, "column": "text" if name == "text" else "x", "encoder": {"hidden_size": 4}}}
+        model = ostinato.Model(inputs, {"label": "category"}, training={"epochs": 1})
+        model.fit(lines, lines, device="cpu", folder=tmp_path / name)
+    with pytest.raises(ConfigError, match="reads no drawings: .*; give a run with one input of strokes"):
+        api.drawing_page(tmp_path / "d", tmp_path / "text", device="cpu")
+    api.drawing_page(tmp_path / "d", tmp_path / "strokes", port=0, device="cpu").server_close()
+
+
+def test_the_advice_on_a_port_that_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refusal = CliRunner().invoke(group, ["draw", str(tmp_path / "d"), "--port", str(port)])
+        assert refusal.exit_code == 2 and "Address already in use; give another, or 0 for a free one" in refusal.output
+        api.drawing_page(tmp_path / "d", port=0).server_close()
+    api.drawing_page(tmp_path / "d", port=port).server_close()

@@ -304,4 +304,3 @@ def test_the_advice_on_weights_of_another_model(copy):
     )
     bundles.save_weights(copy, weights)
     assert ostinato.load(copy).predict(["ab"])
-

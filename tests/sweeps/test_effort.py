@@ -154,7 +154,9 @@ def test_minutes_that_are_too_few_train_the_default_alone_and_the_advice_is_more
     assert any(
         "the default run alone is trained" in note and "; more --minutes give more candidates" in note for note in notes
     )
-    assert any(note.endswith("candidates beside the default run, 0.05 minutes; --minutes N changes it") for note in notes)
+    assert any(
+        note.endswith("candidates beside the default run, 0.05 minutes; --minutes N changes it") for note in notes
+    )
     assert any("9 minutes; --minutes N changes it" in note for note in whole[3])
     assert len(whole[1].bundle.members) > 1 or any(trial.stopped == "trained" for trial in whole[2].trials[1:])
     assert any("the minutes are too few for an epoch" in note for note in notes)
@@ -176,7 +178,9 @@ def test_a_recipe_that_gives_all_has_no_candidate(tmp_path):
 @pytest.mark.parametrize("size", [0, 6, -1])
 def test_the_advice_on_an_effort_that_there_is_not(tmp_path, size):
     """1 and 2, which are among those it names, are what the other tests take."""
-    with pytest.raises(ConfigError, match=rf"effort {size}: there are 1, the default run alone, and 2, 3, 4, 5; give one"):
+    with pytest.raises(
+        ConfigError, match=rf"effort {size}: there are 1, the default run alone, and 2, 3, 4, 5; give one"
+    ):
         fit(tmp_path / "run", size)
     assert not (tmp_path / "run").exists()
 

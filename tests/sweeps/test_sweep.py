@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from ostinato.errors import ConfigError
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps.sweep import Ended, axes, plan, train_all
 from ostinato.training.task import Interrupted
+from tests.advice import follow
 
 RECIPE = "inputs: {x: {type: tokens}}\noutputs: {y: {type: tokens}}\ntraining: {seed: 4}\n"
 
@@ -34,22 +36,36 @@ def test_labels_are_the_shortest_ends_that_tell_paths_apart():
     assert [axis.label for axis in told] == ["a.encoder.cell", "b.encoder.cell", "fraction"]
 
 
+FORM = "write PATH=VALUE,VALUE such as inputs.text.encoder.cell=rnn,lstm"
+
+
 @pytest.mark.parametrize(
-    ("overs", "says"),
+    ("overs", "advice", "way"),
     [
-        (["cell"], "write PATH=VALUE,VALUE"),
-        (["a..b=1"], "write PATH=VALUE,VALUE"),
-        (["a=1,,2"], "no value may be empty"),
-        (["a=[1,2"], "brackets and quotes are closed"),
-        (["a=1,1.5,1"], "the value 1 is there twice"),
-        (["a={x: 1, y: 2},{y: 2, x: 1}"], "twice"),
-        (["a=1,2", "a=3"], "is in another --over"),
-        (["training.seed=1,2"], "--seeds N"),
+        (["cell"], FORM, ["inputs.text.encoder.cell=rnn,lstm"]),
+        (["a..b=1"], FORM, ["a.b=1"]),
+        (["a=1,,2"], f"{FORM}; no value may be empty", ["a=1,2"]),
+        (["a=[1,2"], f"{FORM}; no value may be empty, and brackets and quotes are closed", ["a=[1,2]"]),
+        (["a=1,1.5,1"], "the value 1 is there twice; leave it out once", ["a=1,1.5"]),
+        (["a={x: 1, y: 2},{y: 2, x: 1}"], "is there twice; leave it out once", ["a={x: 1, y: 2}"]),
+        (["a=1,2", "a=3"], "'a' is in another --over; name all its values in one", ["a=1,2,3"]),
+        (
+            ["training.seed=1,2"],
+            "runs of several seeds are averaged; give --seeds N (and --seed for the first)",
+            ["a=1"],
+        ),
     ],
 )
-def test_what_is_no_axis_is_refused(overs, says):
-    with pytest.raises(ConfigError, match=says.replace(".", r"\.")):
-        axes(overs)
+def test_the_advice_on_what_is_no_axis(overs, advice, way):
+    """Seeds are given beside the axes: see the plans below."""
+    follow(partial(axes, overs), advice, partial(axes, way))
+
+
+def test_the_advice_on_a_sweep_of_nothing(tmp_path):
+    (tmp_path / "a.yaml").write_text("inputs: {text: {type: tokens}}\noutputs: {y: {type: tokens}}\n")
+    planned = partial(plan, tmp_path / "a.yaml", seeds=1, folder=tmp_path / "s")
+    advice = "inputs.text.encoder.cell=rnn,lstm,gru"
+    follow(partial(planned, []), f"--over: name what to vary, such as --over {advice}", partial(planned, [advice]))
 
 
 def test_all_combinations_are_planned_seed_by_seed_with_the_recipes_own_seed_first(recipe, tmp_path):
