@@ -123,7 +123,9 @@ def _look(
     context = click.get_current_context()
     if epochs is not None:
         if source.is_dir() or at is not None or data is not None or split not in (None, "valid"):
-            raise click.UsageError("--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data and --split")
+            raise click.UsageError(
+                "--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data and --split"
+            )
         findings = api.probe_course(
             load(source, (*sets, "training.keep_best=false")),
             str(context.info_name),
