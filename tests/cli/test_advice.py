@@ -703,10 +703,10 @@ probe gates tiny.yaml --set inputs.de.encoder=windowed --text ein | the first in
     --text out | probe gates tiny.yaml --set inputs.de.encoder=windowed
 probe attention_maps tiny.yaml | has self-attention to look at; train it with a transformer encoder or decoder | probe
     attention_maps tiny.yaml --set inputs.de.encoder=transformer
-probe saliency numbers.yaml --set inputs.size.encoder=identity | so there are no steps to explain; train it with a recurrent, convolutional or
-    transformer encoder | probe saliency tiny.yaml --set inputs.de.encoder=convolutional
-probe gradients numbers.yaml --set inputs.size.encoder=identity | has vectors of steps to look at; train it with a recurrent, convolutional or
-    transformer encoder | probe gradients tiny.yaml --set inputs.de.encoder=convolutional
+probe saliency numbers.yaml --set inputs.size.encoder=identity | so there are no steps to explain; train it with a
+    recurrent, convolutional or transformer encoder | probe saliency tiny.yaml --set inputs.de.encoder=convolutional
+probe gradients numbers.yaml --set inputs.size.encoder=identity | has vectors of steps to look at; train it with a
+    recurrent, convolutional or transformer encoder | probe gradients tiny.yaml --set inputs.de.encoder=convolutional
 probe states numbers.yaml | gives a vector for each step; train it with a recurrent, convolutional or transformer
     encoder | probe states tiny.yaml --set inputs.de.encoder=convolutional
 """

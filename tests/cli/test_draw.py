@@ -114,7 +114,7 @@ def test_the_advice_on_a_run_that_reads_no_drawings(tmp_path):
 def test_the_advice_on_a_port_that_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refusal = CliRunner().invoke(group, ["draw", str(tmp_path / "d"), "--port", str(port)])
+        refusal = CliRunner().invoke(group, ["draw", "--out", str(tmp_path / "d"), "--port", str(port)])
         assert refusal.exit_code == 2 and "Address already in use; give another, or 0 for a free one" in refusal.output
         api.drawing_page(tmp_path / "d", port=0).server_close()
     api.drawing_page(tmp_path / "d", port=port).server_close()
