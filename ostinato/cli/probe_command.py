@@ -124,8 +124,8 @@ def _look(
     if epochs is not None:
         if source.is_dir() or at is not None or data is not None or split not in (None, "valid"):
             raise click.UsageError(
-                "--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data and"
-                " --split"
+                "--epochs trains a recipe and looks at its validation rows; give a recipe, and leave out --at, --data"
+                " and --split"
             )
         findings = api.probe_course(
             load(source, (*sets, "training.keep_best=false")),
