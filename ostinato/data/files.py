@@ -247,9 +247,11 @@ class Delimited(FileSource):
             if columns:
                 import polars
 
+                # Of a block that begins with a blank line Polars would see one column.
+                blank = data.startswith((b"\n", b"\r\n"))
                 try:
                     frame = polars.read_csv(
-                        data,
+                        self.separator.encode() * (len(self.columns) - 1) * blank + data,
                         has_header=False,
                         separator=self.separator,
                         quote_char='"' if self.quoted else None,

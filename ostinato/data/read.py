@@ -441,7 +441,7 @@ def _manifest(name: Path, folder: Path, where: str) -> Path:
         f"manifest{kind}{packed}" for kind in MANIFESTS for packed in ("", ".gz") if f"manifest{kind}{packed}" in there
     ]
     if len(manifests) != 1:
-        problem = f"with {' and '.join(manifests)}; leave one of them" if manifests else "without a manifest"
+        problem = f"with {' and '.join(manifests)}; keep one of them" if manifests else "without a manifest"
         raise DataError(f"{where}: {name} is a folder {problem}; {_MANIFEST}")
     return name / manifests[0]
 

@@ -62,7 +62,7 @@ ROWS = [
     (
         {"f/manifest.csv": b"x\na\n", "f/manifest.jsonl": b'{"x": "a"}\n'},
         "f",
-        "f is a folder with manifest.csv and manifest.jsonl; leave one of them",
+        "f is a folder with manifest.csv and manifest.jsonl; keep one of them",
         ({"f/manifest.csv": b"x\na\n"}, "f"),
         ({"f/manifest.jsonl": b'{"x": "a"}\n'}, "f"),
     ),
@@ -72,6 +72,17 @@ ROWS = [
         "is a table of the rows, whose columns NAME:file hold paths of files; or name a file in the folder",
         ({"f/a.txt": b"a", "f/manifest.csv": b"x:file\na.txt\n"}, "f"),
         ({"f/a.txt": b"a"}, "f/a.txt"),
+    ),
+    (
+        *pairs("t.jsonl", b'{"de": "\\ud83d"}\n'),
+        "'de' holds half of a surrogate pair, which is no Unicode text; write the whole pair, or the character itself",
+        pairs("t.jsonl", b'{"de": "\\ud83d\\ude42"}\n'),
+        pairs("t.jsonl", '{"de": "\U0001f642"}\n'.encode()),
+    ),
+    (
+        *pairs("t.csv", b'de,en\na,""\r;\n'),
+        "t.csv lines 2 to 2: Polars cannot read them ( ... ); mend them",
+        pairs("t.csv", b"de,en\na,\n"),
     ),
     (
         {"t.csv": PAIRS},

@@ -206,7 +206,7 @@ def test_a_folder_has_one_manifest(folder):
         opened(folder)
     manifest(folder, "text:file\na.txt\n")
     manifest(folder, "text:file\na.txt\n", "manifest.tsv")
-    with pytest.raises(DataError, match="set is a folder with manifest.csv and manifest.tsv; leave one of them"):
+    with pytest.raises(DataError, match="set is a folder with manifest.csv and manifest.tsv; keep one of them"):
         opened(folder)
     (folder / "set/manifest.tsv").unlink()
     assert opened(folder, source=["set", "set"]).num_rows == 2

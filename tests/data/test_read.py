@@ -440,6 +440,18 @@ def workbook(path, rows):
             archive.writestr(name, text)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_blank_line_is_a_row_of_empty_fields_wherever_a_block_begins(tmp_path, monkeypatch, end):
+    lines = ["x,y", "", "a,b", "", "", "c,d", ""]
+    written(tmp_path, "t.csv", "".join(line + end for line in lines).encode())
+    for size in (1, 8, 1 << 20):
+        monkeypatch.setattr(files, "BLOCK_BYTES", size)
+        table = opened(tmp_path, "t.csv", ["x", "y"])
+        assert list(zip(table.column("x"), table.column("y"))) == [
+            tuple(line.split(",")) if line else ("", "") for line in lines[1:]
+        ]
+
+
 def test_spreadsheets_are_tables_by_their_extra(tmp_path):
     workbook(tmp_path / "t.xlsx", [("de", "en"), ("Hund", 1.5), ("Katze", 2.0)])
     if importlib.util.find_spec("fastexcel") is None:
