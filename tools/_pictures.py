@@ -104,13 +104,18 @@ def word_lines(root: Path | None) -> Tables:
     chance, drawn = np.random.default_rng(SEED), random.Random(SEED)
 
     def line() -> Row:
-        word = "".join(drawn.choices(SYLLABLES, k=drawn.randint(1, 4))) + drawn.choice(("", "n", "s", "t"))
+        word = syllables(drawn, 4)
         letters = ImageFont.truetype(font, drawn.randint(15, 20))
         picture = Image.new("L", (round(letters.getlength(word)) + 16, HEIGHT))
         ImageDraw.Draw(picture).text((8, drawn.randint(0, 3)), word, fill=255, font=letters)
         return png(_worn(np.asarray(picture) / 255, chance)), word
 
     return {name: (("line:file", "word"), [line() for _ in range(rows)]) for name, rows in WORDS.items()}
+
+
+def syllables(drawn: random.Random, most: int) -> str:
+    """A word of one to so many syllables."""
+    return "".join(drawn.choices(SYLLABLES, k=drawn.randint(1, most))) + drawn.choice(("", "n", "s", "t"))
 
 
 def moving_digits(root: Path | None) -> Tables:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from _pictures import syllables
+
 from ostinato.modalities.audio import wav
 
 Row = tuple[Any, ...]
@@ -20,6 +22,9 @@ Tables = dict[str, tuple[tuple[str, ...], list[Row]]]
 RATE = 8_000
 """Samples per second of the two sets of recordings."""
 SEED = 20150101
+WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500}
+"""Words by pen; those of `unseen` are in a font that no other split has."""
+FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
 STRINGS = {"train": 1_000, "valid": 150, "test": 200}
 """Strings of spoken digits."""
 PEN_STRINGS = {"train": 4_000, "valid": 400, "test": 1_000}
@@ -205,6 +210,36 @@ def _digit_rows(path: Path) -> Iterator[tuple[np.ndarray, str]]:
         if len(fields) != 17:
             sys.exit(f"{path} line {place}: expected eight points and a digit, got {line[:80]!r}; fetch the file again")
         yield np.array(fields[:16], float).reshape(8, 2), fields[16].strip()
+
+
+def pen_words(root: Path | None) -> Tables:
+    """Words of syllables by a pen that follows the lines of seven fonts, slanted, turned, larger or smaller, unsteady.
+
+    No word is in two splits; the font of `unseen` is in no other.
+    """
+    try:
+        from HersheyFonts import HersheyFonts
+    except ImportError as why:
+        sys.exit(f"pen-words follow the fonts of a package that is not here ({why}); pip install Hershey-Fonts")
+    draw, chance, pen, seen = random.Random(SEED), np.random.default_rng(SEED), HersheyFonts(), set[str]()
+
+    def row(font: str) -> Row:
+        word = next(word for word in iter(lambda: syllables(draw, 3), None) if word not in seen)
+        words.add(word)
+        pen.load_default_font(font)
+        strokes = [np.array(stroke, float) for stroke in pen.strokes_for_text(word)]
+        (slant, turn), size = chance.uniform(-0.2, 0.2, 2), chance.uniform(0.85, 1.15)
+        shape = size * np.array([[1, turn / 2], [slant - turn / 2, 1]])
+        moved = [(stroke - strokes[0][0]) @ shape + chance.normal(0, 0.3, stroke.shape) for stroke in strokes]
+        return _as_offsets(moved), word, font
+
+    tables: Tables = {}
+    for split, count in WORDS.items():
+        words: set[str] = set()
+        fonts = (UNSEEN_FONT,) if split == "unseen" else FONTS
+        tables[split] = (("strokes", "word", "font"), [row(draw.choice(fonts)) for _ in range(count)])
+        seen |= words
+    return tables
 
 
 def _as_offsets(strokes: Sequence[np.ndarray]) -> list[list[float]]:

@@ -38,6 +38,7 @@
     pendigits (.jsonl)                  strokes, digit
     pendigit-strings (.jsonl)           strokes, digits
     kanji, sheep (.jsonl)               drawing
+    pen-words (.jsonl)                  strokes, word, font
     shapes (folders)                    picture, caption, number, most, biggest, question, answer (unseen too)
     shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
@@ -548,9 +549,10 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
     "sheep": _sound.sheep,
+    "pen-words": _sound.pen_words,
     **{f"nottingham-{kind}": functools.partial(nottingham_tunes, notation=kind) for kind in ("abc", "midi")},
 }
-PEN = ("pendigits", "pendigit-strings", "kanji", "sheep")
+PEN = ("pendigits", "pendigit-strings", "kanji", "sheep", "pen-words")
 TUNES = ("nottingham-abc", "nottingham-midi")
 LISTS = (
     "japanese-vowels",
@@ -578,6 +580,7 @@ GENERATED = (
     "digit-lines",
     "word-lines",
     "moving-digits",
+    "pen-words",
 )
 """Tasks made from a seed: they need no data set."""
 

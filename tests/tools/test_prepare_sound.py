@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -139,3 +140,33 @@ def test_drawings_keep_their_split_and_a_missing_array_is_named(tmp_path, tool):
         tool.prepare("kanji", tmp_path, tmp_path)
     with pytest.raises(SystemExit, match="there is no such file; --data-root"):
         tool.prepare("sheep", tmp_path, tmp_path)
+
+
+class Fonts:
+    """Letters of one line each, and a dot."""
+
+    def load_default_font(self, name):
+        self.name = name
+
+    def strokes_for_text(self, word):
+        every = ([[(9 * place, 0), (9 * place, ord(letter))], [(9 * place, -1)]] for place, letter in enumerate(word))
+        return itertools.chain.from_iterable(every)
+
+
+def test_words_by_pen_and_their_font_are_new_in_later_splits(tmp_path, tool, monkeypatch):
+    sound = sys.modules["_sound"]
+    monkeypatch.setattr(sound, "WORDS", {"train": 40, "valid": 10, "test": 10, "unseen": 10})
+    monkeypatch.setitem(sys.modules, "HersheyFonts", None)
+    with pytest.raises(SystemExit, match="pen-words follow the fonts .*; pip install Hershey-Fonts"):
+        tool.prepare("pen-words", None, tmp_path)
+    monkeypatch.setitem(sys.modules, "HersheyFonts", types.SimpleNamespace(HersheyFonts=Fonts))
+    assert list(tool.prepare("pen-words", None, tmp_path).values()) == [40, 10, 10, 10]
+    rows = {name: listed(tmp_path / "prepared-pen-words", name) for name in sound.WORDS}
+    words = [{row["word"] for row in own} for own in rows.values()]
+    assert all(not one & other for one, other in itertools.combinations(words, 2))
+    assert {row["font"] for row in rows["unseen"]} == {sound.UNSEEN_FONT}
+    assert {row["font"] for name in ("train", "test") for row in rows[name]} <= set(sound.FONTS)
+    row = rows["train"][0]
+    assert [up for *_, up in row["strokes"]] == [0, 1, 1] * len(row["word"])
+    across = sum(x for x, *_ in row["strokes"])
+    assert len(row["word"]) * 5 < across + 10 < len(row["word"]) * 30 + 40
