@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from _pictures import syllables
 
 from ostinato.modalities.audio import wav
