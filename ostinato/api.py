@@ -765,7 +765,14 @@ def predict(
         say(f"attention: {attention} is not drawn, since every input is empty")
 
 
-def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *, probabilities: bool = False) -> str:
+def write_predictions(
+    run: Run,
+    predictions: Iterable[Prediction],
+    file: Path,
+    *,
+    probabilities: bool = False,
+    source: str | None = None,
+) -> str:
     """Writes predictions into a table (csv, jsonl or parquet by its ending); tells how many rows it has.
 
     Args:
@@ -773,15 +780,20 @@ def write_predictions(run: Run, predictions: Iterable[Prediction], file: Path, *
         predictions: as `predict` gives them, with `cells`.
         file: of the table.
         probabilities: whether every label has a column.
+        source: the table that was read: csv has the signs between its fields and before decimals.
 
     Errors:
         ConfigError: the ending is none of a table.
         DataError: a column of the rows has the name of one of the answers.
     """
-    as_fields = file.suffix.lower() == ".csv"
-    records = prediction_table.records(run, predictions, probabilities=probabilities, fields=as_fields)
-    count = write_table(file, records)
-    return f"{file}: {count:,} row{'s' * (count != 1)}"
+    is_csv = file.suffix.lower() == ".csv"
+    records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
+    dialect = row_sources.csv_dialect(run, source) if is_csv else Dialect()
+    count = write_table(file, records, csv_dialect=dialect)
+    signs = [(dialect.delimiter, ",", "between fields"), (dialect.decimal, ".", "before decimals")]
+    named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]
+    as_read = f", with {' and '.join(named)} as {source} has" if named else ""
+    return f"{file}: {count:,} row{'s' * (count != 1)}{as_read}"
 
 
 def pictured(run: Run, file: Path) -> bool:

@@ -191,7 +191,7 @@ def predict(
         note(api.write_picture(runs[0], predictions, output))
         return
     if as_table:
-        note(api.write_predictions(runs[0], predictions, output, probabilities=probabilities))
+        note(api.write_predictions(runs[0], predictions, output, probabilities=probabilities, source=source))
         return
     escape = source is not None if escape is None else escape
     lines = (

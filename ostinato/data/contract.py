@@ -121,6 +121,8 @@ class Source(ABC):
     """What was done with it that the user did not ask for."""
     advice: str = ""
     """What to do where it lacks a column."""
+    csv_dialect: Dialect = PLAIN
+    """How csv has to be written to be like it: the signs between fields and before decimals."""
 
     def occurs_later(self, column: str) -> bool:
         """Whether a column that is none of `columns` occurs in rows not looked at yet; reads on as far as needed."""

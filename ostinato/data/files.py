@@ -144,6 +144,8 @@ class Delimited(FileSource):
             raise DataError(f"{self.title} line 1: the header cannot be read ({error}); mend it") from error
         if not header.strip():
             raise DataError(f"{self.title} line 1 is blank; the first line must name the columns")
+        if quoted:
+            self.csv_dialect = Dialect(delimiter=self.separator, decimal=dialect.decimal)
         if self.separator == "," and ";" in "".join(self.columns):
             self.advice = "; where ';' divides them set data.delimiter: ';'"
         demand_distinct(self.columns, f"{self.title} line 1: the header names column")

@@ -118,6 +118,11 @@ class Table:
         return [note for source in self._sources for note in source.notes]
 
     @property
+    def csv_dialect(self) -> Dialect:
+        """How csv has to be written to be like its first source."""
+        return self._sources[0].csv_dialect
+
+    @property
     def is_text(self) -> bool:
         """Whether cells are fields of text."""
         return next(self.blocks()).text

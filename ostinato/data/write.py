@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from ostinato import files
+from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.read import FOREIGN, TABLES
 from ostinato.errors import ConfigError
 
 Record = Mapping[str, Any]
 """The cells of a row by column."""
+Writer = Callable[[Path, Iterator[Record], Dialect], int]
+"""Writes rows into a file and returns how many; csv by the dialect."""
 
 
-def write_table(path: Path, records: Iterable[Record], where: str = "--output") -> int:
+def write_table(path: Path, records: Iterable[Record], where: str = "--output", csv_dialect: Dialect = PLAIN) -> int:
     """Writes rows of the same columns into a new file, or over an old one; returns how many.
 
     Csv holds texts as they are, quoted where needed, and lists as JSON; jsonl and parquet hold typed values.
@@ -28,6 +31,7 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output") 
         path: its ending names the form.
         records: the rows, read once.
         where: the option or argument that named the file.
+        csv_dialect: the signs between the fields of csv and before decimals; a comma and a point where it names none.
 
     Errors:
         ConfigError: the ending is none of a table.
@@ -37,12 +41,12 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output") 
     if writer is None:
         raise ConfigError(f"{where} {path}: the ending is that of a text, not of a table; give {', '.join(WRITERS)}")
     with files.replacing(path) as temporary:
-        count = writer(temporary, iter(records))
+        count = writer(temporary, iter(records), csv_dialect)
         files.sync(temporary)
     return count
 
 
-def writer_of(path: Path, where: str) -> Callable[[Path, Iterator[Record]], int] | None:
+def writer_of(path: Path, where: str) -> Writer | None:
     """What writes a table with the ending of `path`; None: the ending is that of a text.
 
     Errors:
@@ -75,18 +79,22 @@ def _field(value: Any) -> Any:
     return files.as_json(value) if isinstance(value, (list, dict)) else value
 
 
-def _comma_separated(path: Path, records: Iterator[Record]) -> int:
-    count = 0
+def _delimited(path: Path, records: Iterator[Record], dialect: Dialect) -> int:
+    def field(value: Any) -> Any:
+        value = _field(value)
+        return str(value).replace(".", decimal) if isinstance(value, float) else value
+
+    count, decimal = 0, dialect.decimal or "."
     with open(path, "w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
+        lines = csv.writer(file, lineterminator="\n", delimiter=dialect.delimiter or ",")
         for count, record in enumerate(records, 1):
             if count == 1:
                 lines.writerow(record)
-            lines.writerow(map(_field, record.values()))
+            lines.writerow(map(field, record.values()))
     return count
 
 
-def _json_lines(path: Path, records: Iterator[Record]) -> int:
+def _json_lines(path: Path, records: Iterator[Record], _: Dialect) -> int:
     count = 0
     with open(path, "w", encoding="utf-8") as file:
         for count, record in enumerate(records, 1):  # noqa: B007
@@ -94,7 +102,7 @@ def _json_lines(path: Path, records: Iterator[Record]) -> int:
     return count
 
 
-def _parquet(path: Path, records: Iterator[Record]) -> int:
+def _parquet(path: Path, records: Iterator[Record], _: Dialect) -> int:
     import polars
 
     first = next(records, None)
@@ -118,8 +126,8 @@ def _typed(cells: list[Any]) -> Any:
         return polars.Series([None if cell is None else str(_field(cell)) for cell in cells])
 
 
-WRITERS: dict[str, Callable[[Path, Iterator[Record]], int]] = {
-    ".csv": _comma_separated,
+WRITERS: dict[str, Writer] = {
+    ".csv": _delimited,
     ".jsonl": _json_lines,
     ".parquet": _parquet,
 }

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.alignments import forecasts
-from ostinato.data.contract import Dialect
+from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
 from ostinato.data.memory import is_frame
-from ostinato.data.read import is_table, open_table
+from ostinato.data.read import Table, is_table, open_table
 from ostinato.data.series import Frequency, Gathered
 from ostinato.data.windows import to_predict
 from ostinato.errors import ConfigError, DataError
@@ -384,12 +384,24 @@ def _places(run: Run, outputs: bool) -> dict[str, Any]:
 
 def outputs_there(run: Run, source: str | None) -> list[str]:
     """The outputs whose columns a table has, as places; none where lines of text are given."""
-    if source is None or source == "-" or not is_table(source):
-        return []
-    opened = partial(open_table, source, base=Path.cwd(), data_root=(), where="--input", dialect=_dialect(run))
-    there = opened(columns=None).columns
+    table = _table(run, source)
+    there = () if table is None else table.columns
     columns = columns_of(run.recipe.settings).items()
     return [place for place, column in columns if place.startswith("outputs.") and column in there]
+
+
+def csv_dialect(run: Run, source: str | None) -> Dialect:
+    """How csv has to be written to be like a table that the run reads."""
+    table = _table(run, source)
+    return PLAIN if table is None else table.csv_dialect
+
+
+def _table(run: Run, source: str | None) -> Table | None:
+    """A table with all its columns; None where lines of text are given."""
+    if source is None or source == "-" or not is_table(source):
+        return None
+    opened = partial(open_table, source, base=Path.cwd(), data_root=(), where="--input", dialect=_dialect(run))
+    return opened(columns=None)
 
 
 class _Unsplit(NamedTuple):

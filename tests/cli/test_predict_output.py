@@ -74,6 +74,26 @@ def test_a_table_comes_back_with_every_column_the_answer_and_its_probability(lab
         assert all(0.5 < float(row["label_probability"]) < 1 for row in rows)
 
 
+def test_csv_has_the_signs_of_the_table_that_was_read(labels, tmp_path, monkeypatch, cache, cli):
+    monkeypatch.chdir(tmp_path)
+    Path("sizes.csv").write_text("size;price\n" + "".join(f"{size},5;{2 * size},25\n" for size in range(40)))
+    options = ["--in", "size", "--out", "price", "--set", "training.epochs=1", "--run", "run", "--device", "cpu"]
+    assert cli("train", "sizes.csv", *options).code == 0
+    done = cli("predict", "run", "sizes.csv", "--output", "answers.csv")
+    assert "40 rows, with ';' between fields and ',' before decimals as sizes.csv has" in done.err
+    header, *lines = Path("answers.csv").read_text().splitlines()
+    assert header.startswith("size;price;price_predicted") and len(lines) == 40
+    for line in lines:
+        size, _, predicted, *_ = line.split(";")
+        assert size.endswith(",5") and "." not in line and float(predicted.replace(",", ".")) is not None
+    assert cli("predict", "run", "answers.csv", "--output", "again.jsonl").code == 2  # price_predicted is there
+    assert cli("predict", "run", "sizes.csv", "--output", "answers.jsonl").code == 0
+    assert f"{json_rows('answers.jsonl')[0]['price_predicted']}".replace(".", ",") == lines[0].split(";")[2]
+    Path("plain.csv").write_text("text,note\ngreat,x\n")
+    done = cli("predict", labels, "plain.csv", "--output", "plain_answers.csv", "--device", "cpu")
+    assert done.err.strip().endswith("plain_answers.csv: 1 row")
+
+
 def test_each_form_holds_the_same_and_the_probability_of_each_label_on_demand(labels, new, cli):
     for form in ("csv", "jsonl", "parquet"):
         done = cli("predict", labels, new, "--output", f"deep/answers.{form}", "--probabilities", "--device", "cpu")
