@@ -232,17 +232,17 @@ _RECURRENT = {
 }  # fmt: skip
 
 
-def _architectures(sizes: str, places: str = "", one_way: str = "bidirectional: false, ") -> tuple[Bar, ...]:
+def _architectures(sizes: str, attention: str = "heads: 5, ", one_way: str = "bidirectional: false, ") -> tuple[Bar, ...]:
     """Encoders of one width.
 
     Args:
         sizes: settings of all.
-        places: of the Transformer alone.
+        attention: settings of the Transformer alone.
         one_way: what keeps recurrences from reading backward too.
     """
     cells = {f"{{cell: {cell}, {one_way}{sizes}}}": label for cell, label in _RECURRENT.items()}
     convolutional = f"{{type: convolutional, {one_way}layers: 4, {sizes}}}"
-    transformer = f"{{type: transformer, {one_way}layers: 2, heads: 4, {places}{sizes}}}"
+    transformer = f"{{type: transformer, {one_way}layers: 2, {attention}{sizes}}}"
     return tuple(
         Bar(value, label)
         for value, label in (cells | {convolutional: "convolutions", transformer: "Transformer"}).items()
@@ -267,7 +267,7 @@ PARITY = Swept(
     name="parity",
     measured="whether 41 to 200 bits hold an odd number of ones, trained on 1 to 40; guessing has 50",
     over="inputs.bits.encoder",
-    bars=_architectures("hidden_size: 64, dropout: 0", "summary: last, "),
+    bars=_architectures("hidden_size: 64, dropout: 0", "heads: 4, summary: last, "),
     seeds=1,
     output="parity",
     metric="accuracy",
