@@ -232,7 +232,9 @@ _RECURRENT = {
 }  # fmt: skip
 
 
-def _architectures(sizes: str, attention: str = "heads: 5, ", one_way: str = "bidirectional: false, ") -> tuple[Bar, ...]:
+def _architectures(
+    sizes: str, attention: str = "heads: 5, ", one_way: str = "bidirectional: false, "
+) -> tuple[Bar, ...]:
     """Encoders of one width.
 
     Args:
