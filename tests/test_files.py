@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -19,44 +20,56 @@ def test_a_file_is_written_whole_with_its_folder_and_nothing_beside_it(tmp_path)
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "advice"),
     [
-        (errno.ENOSPC, r"the disk is full \([\d,]+ MB free\)"),
-        (errno.EROFS, "read-only"),
-        (errno.EACCES, "read-only"),
-        (errno.EIO, "Input/output error"),
+        (errno.ENOSPC, r"the disk is full \([\d,]+ MB free\); free some space or choose another folder"),
+        (errno.EROFS, "the folder is read-only for this user; choose another or change its permissions"),
+        (errno.EACCES, "the folder is read-only for this user; choose another or change its permissions"),
+        (errno.EIO, "Input/output error; choose another folder, or look at the disk"),
     ],
 )
-def test_a_refused_write_is_explained_and_the_old_file_stands(tmp_path, monkeypatch, moment, number, said):
+def test_the_advice_on_a_refused_write_and_the_old_file_stands(tmp_path, monkeypatch, moment, number, advice):
+    """Another folder, or this one once the system takes it, is written."""
     files.write(tmp_path / "a", "old")
 
     def refuse(*arguments):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, moment, refuse)
-    with pytest.raises(DataError, match=rf"{tmp_path}/a: could not be written: .*{said}.*intact|{said}"):
+    with pytest.raises(
+        DataError, match=f"{tmp_path}/a: could not be written: {advice}. What was written before is int"
+    ):
         files.write(tmp_path / "a", "new")
     assert (tmp_path / "a").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    monkeypatch.undo()
+    for folder in (tmp_path, tmp_path / "other"):
+        files.write(folder / "a", "new")
 
 
-def test_a_path_through_a_file_is_explained(tmp_path):
+def test_the_advice_on_a_path_through_a_file(tmp_path):
     (tmp_path / "a").write_text("")
-    with pytest.raises(DataError, match="is a file, not a folder"):
+    with pytest.raises(DataError, match=r"is a file, not a folder \(.*\); choose another folder"):
         files.write(tmp_path / "a" / "b", "")
+    files.write(tmp_path / "c" / "b", "")
 
 
-def test_the_systems_limit_on_a_files_size_is_explained_and_nothing_half_stays(tmp_path):
-    """A real refusal in the middle of a real write."""
+def test_the_advice_on_the_systems_limit_on_a_files_size_and_nothing_half_stays(tmp_path):
+    """A real refusal in the middle of a real write; the raised limit lets it be."""
     script = (
         "import resource, sys; from pathlib import Path; from ostinato import files; from ostinato.errors import "
         "DataError\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))\n"
-        "try:\n    with files.new_folder(Path(sys.argv[1]) / 'x') as new: files.write_synced(new / 'y', bytes(1 << "
-        "20))\n"
-        "except DataError as problem: print(problem)"
+        "most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, most))\n"
+        "def write(name):\n"
+        "    with files.new_folder(Path(sys.argv[1]) / name) as new: files.write_synced(new / 'y', bytes(1 << 20))\n"
+        "try: write('x')\n"
+        "except DataError as problem: print(problem)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))\n"
+        "write('z')"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert "limit on file sizes" in done.stdout and not list(tmp_path.iterdir())
+    assert "the file would exceed the system's limit on file sizes; raise it (ulimit -f)." in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["z"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -67,7 +80,7 @@ def test_a_read_only_folder_is_explained(tmp_path):
     tmp_path.chmod(0o700)
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+def test_a_folder_appears_whole_or_not_at_all_and_the_advice_is_to_choose_another_name(tmp_path):
     with pytest.raises(KeyError), files.new_folder(tmp_path / "x") as new:
         files.write_synced(new / "a", "1")
         raise KeyError
@@ -76,8 +89,13 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         files.write_synced(new / "a", "1")
         assert not (tmp_path / "x").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x" / "a").read_text() == "1"
-    with pytest.raises(DataError, match="exists already"), files.new_folder(tmp_path / "x"):
+    advice = "exists already; delete it or choose another name"
+    with pytest.raises(DataError, match=advice), files.new_folder(tmp_path / "x"):
         pytest.fail("was entered")
+    shutil.rmtree(tmp_path / "x")
+    for name in ("x", "z"):
+        with files.new_folder(tmp_path / name) as new:
+            files.write_synced(new / "a", "1")
 
 
 def test_sweeping_deletes_what_was_never_finished_and_nothing_else(tmp_path):

@@ -4,7 +4,10 @@ import pytest
 
 from ostinato import api
 from ostinato.errors import BundleError, ConfigError
+from ostinato.model.graph import Graph
+from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.infer import recipe_of
+from ostinato.recipe.read import from_arguments
 from ostinato.run import bundle
 
 
@@ -41,12 +44,17 @@ def test_labels_ids_scripts_and_repeated_rows_are_told(table):
         api.look(table, ["lebel"])
 
 
-def test_a_column_that_gives_the_answer_away_is_told(tmp_path):
+def test_the_advice_on_a_column_that_gives_the_answer_away(tmp_path):
     rows = "".join(f"{'ab'[row % 2]},some text {row % 7},{'pq'[row % 2]}\n" for row in range(60))
     (tmp_path / "t.csv").write_text(f"copy,text,label\n{rows}")
     notes = api.look(str(tmp_path / "t.csv")).notes
-    assert any("'copy' gives 'label' almost alone (100.0% of the rows)" in note for note in notes)
+    advice = "'copy' gives 'label' almost alone (100.0% of the rows), as a copy of the label would; if it is not known"
+    assert any(f"{advice} when you predict, leave it out" in note for note in notes)
     assert not any("'text' gives" in note for note in notes)
+    (tmp_path / "t.csv").write_text(
+        "\n".join(line.partition(",")[2] for line in f"copy,text,label\n{rows}".splitlines())
+    )
+    assert not any("almost alone" in note for note in api.look(str(tmp_path / "t.csv")).notes)
 
 
 def test_training_from_a_table_tells_the_same_of_its_labels_and_reads_no_ids(table):
@@ -58,11 +66,52 @@ def test_training_from_a_table_tells_the_same_of_its_labels_and_reads_no_ids(tab
     assert len(notes) == 3 and all(note in api.look(table).notes for note in notes)
 
 
-def test_one_label_alone_is_told(tmp_path):
-    (tmp_path / "t.csv").write_text("text,label\n" + "some text,p\n" * 20)
-    assert any(
-        "'p' in all 20 rows: there is nothing to learn" in note for note in api.look(str(tmp_path / "t.csv")).notes
+@pytest.mark.parametrize(
+    ("labels", "advice", "mended"),
+    [
+        ("p" * 20, "'label' is 'p' in all 20 rows: there is nothing to learn; give rows of others too", "pq" * 10),
+        (
+            "p" * 29 + "q" * 3,
+            "look at F1 of the others rather than at accuracy, or set head.class_weights: balanced",
+            "p" * 20 + "q" * 12,
+        ),
+        (
+            "pq" * 10 + "r",
+            "1 label of 'label' occurs once ('r'), too few to learn and to test; give more rows of them, or join them"
+            " with others",
+            "pq" * 10 + "rr",
+        ),
+        (
+            "pq" * 10 + "PP",
+            "labels of 'label' are written almost alike: 'p' (10) and 'P' (2); write them as one if they are",
+            "pq" * 10 + "pp",
+        ),
+    ],
+)
+def test_the_advice_on_labels(tmp_path, labels, advice, mended):
+    """Once it is followed, it is given no more."""
+
+    def notes(labels):
+        (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"some text,{label}\n" for label in labels))
+        return [note for note in api.look(str(tmp_path / "t.csv")).notes if "label" in note]
+
+    assert any(advice in note for note in notes(labels)) and not notes(mended)
+
+
+def test_the_advice_of_training_to_leave_a_copy_of_the_label_out_and_to_balance_labels():
+    rows = [{"copy": "ab"[row % 9 == 0], "text": f"some {row % 7}", "label": "pq"[row % 9 == 0]} for row in range(63)]
+
+    def notes(inputs):
+        label = {"label": {"type": "category", "head": {"class_weights": "balanced"}}}
+        prepared = prepare(from_arguments(inputs, label), data={"train": rows, "valid": rows})
+        assert Graph(prepared.recipe.settings.inputs, prepared.recipe.settings.outputs, prepared.modalities)
+        return [note for note in prepared.notes if "as a copy of the label would" in note]
+
+    (told,) = notes({"copy": "text", "text": "text"})
+    assert (
+        "of the training rows), as a copy of the label would; if 'copy' is not known when you predict, leave it" in told
     )
+    assert not notes({"text": "text"})
 
 
 def test_the_folder_of_a_run_whose_name_is_too_long_is_not_there():
