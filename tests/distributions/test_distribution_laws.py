@@ -40,7 +40,10 @@ def test_the_laws_see_what_breaks_them(monkeypatch, method, wrong, law):
         law(OWN[Normal][0])
 
 
-def test_a_distribution_of_another_package_brings_its_case():
-    with pytest.raises(ConfigError, match="put a Case of it into"):
-        every.run("distributions", type("Other", (Normal,), {}))
-    every.run("distributions", Normal)
+def test_the_advice_on_a_distribution_of_another_package(monkeypatch):
+    other = type("Other", (Normal,), {})
+    advice = "made from tensors that it alone knows; put a Case of it into ostinato.testing.distributions.CASES"
+    with pytest.raises(ConfigError, match=advice):
+        every.run("distributions", other)
+    monkeypatch.setitem(laws.CASES, other, laws.CASES[Normal])
+    every.run("distributions", other)

@@ -477,15 +477,15 @@ def test_a_score_on_training_rows_has_a_note(tmp_path):
 
 
 @pytest.mark.parametrize("index", ["date", None])
-def test_dates_in_the_index_of_a_frame_are_asked_for_as_a_column(tmp_path, index):
+def test_the_advice_on_dates_in_the_index_of_a_frame(tmp_path, index):
     pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(table(tmp_path / "load.csv"), parse_dates=["date"]).set_index("date").rename_axis(index)
-    advice = r"reset_index\(\)" if index else r"reset_index\(names='date'\)"
-    with pytest.raises(
-        DataError,
-        match=f"data.train: the times are in the frame's index, and the column 'date' is needed; give frame.{advice}",
-    ):
+    advice = "the times are in the frame's index, and the column 'date' is needed; give frame.reset_index"
+    with pytest.raises(DataError, match=advice) as refusal:
         in_python().fit(frame, device="cpu")
+    options = re.search(r"give frame.reset_index\((?:names='(.*)')?\)$", str(refusal.value))[1]
+    mended = frame.reset_index(**({} if options is None else {"names": options}))
+    assert "date" in mended.columns and prepare(in_python().recipe, data={"train": mended}).splits["train"]
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,14 @@ def test_darker_where_the_weight_is_higher(tmp_path):
     assert len(dark[0]), "a weight of 1 is the darkest blue"
 
 
-def test_without_attention_and_where_nothing_can_be_written_it_says_so(tmp_path):
+def test_the_advice_without_attention_or_steps_and_where_nothing_can_be_written(tmp_path):
     one = answer(["a"], ["x"])
-    with pytest.raises(ConfigError, match="no attention"):
+    advice = "this model has no attention, so there is nothing to draw; train with head.decoder.attention set"
+    with pytest.raises(ConfigError, match=advice):
         draw(Answer(**{**vars(one), "attention": None}), tmp_path / "map.png")
-    with pytest.raises(DataError, match="empty"):
+    with pytest.raises(DataError, match="this input is empty, so there is nothing to draw; draw another example"):
         draw(answer(["a"], []), tmp_path / "map.png")
+    assert draw(one, tmp_path / "map.png").is_file()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="a part of the path is a file"):
         draw(one, tmp_path / "file" / "map.png")

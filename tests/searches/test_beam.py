@@ -1,6 +1,7 @@
 """Beam search against searches that are right by their simplicity."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from ostinato.errors import ConfigError
 from ostinato.searches.beam import Beam
 from ostinato.searches.greedy import Greedy
 from ostinato.testing import searches as laws
+from tests.advice import follow
 from tests.searches import brute_force
 
 DIVISORS = {
@@ -194,5 +196,15 @@ def test_impossible_settings_are_refused():
         Beam(n_best=6)
     with pytest.raises(ConfigError, match="alpha 0.6 has no meaning"):
         Beam(normalization="none", alpha=0.6)
-    with pytest.raises(ConfigError, match="coverage_penalty needs an attention"):
-        laws.found(Beam(coverage_penalty=0.1), laws.TableGenerator(5, 0, looks=False), [[1]], [4])
+
+
+def test_the_advice_on_a_penalty_of_what_is_not_attended_to():
+    def search(penalty, looks):
+        laws.found(Beam(coverage_penalty=penalty), laws.TableGenerator(5, 0, looks=looks), [[1]], [4])
+
+    follow(
+        partial(search, 0.1, False),
+        "and this output has none; leave coverage_penalty out, or give the output's head an attention",
+        partial(search, 0.0, False),
+        partial(search, 0.1, True),
+    )

@@ -115,11 +115,18 @@ def test_the_end_is_said_before_the_minimum_where_nothing_else_has_a_probability
 
 
 @pytest.mark.parametrize("name", registry.names("searches"))
-def test_logits_that_are_not_numbers_are_refused(name):
-    generator = laws.TableGenerator(6, 4)
+def test_the_advice_on_logits_that_are_not_numbers(name):
+    """Copied again, the weights are what they were."""
+    generator, search = laws.TableGenerator(6, 4), registry.make("searches", name)
+    whole = generator.table.clone()
     generator.table[:, 2] = torch.nan
-    with pytest.raises(BundleError, match="not numbers"):
-        laws.found(registry.make("searches", name), generator, [[1, 2]], [5])
+    advice = (
+        "its weights are damaged or its training diverged; copy the run again, or train again with a lower training"
+    )
+    with pytest.raises(BundleError, match=f"{advice}.optimizer.learning_rate"):
+        laws.found(search, generator, [[1, 2]], [5])
+    generator.table = whole
+    assert laws.found(search, generator, [[1, 2]], [5])
 
 
 @pytest.mark.parametrize("name", registry.names("searches"))

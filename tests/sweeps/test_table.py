@@ -97,10 +97,12 @@ def test_what_is_real_stays_so_among_many(tmp_path):
     assert [one.second for one in found if one.metric == "exact_match" and one.compared.real] == ["27"]
 
 
-def test_one_seed_compares_runs_and_says_so(tmp_path):
+def test_the_advice_on_one_seed(tmp_path):
     report = made(tmp_path, [CELL], {((cell,), 1): trial(0.5, 1) for cell in CELL.values})
-    assert any("one seed: these differences are between runs, not between methods" in note for note in report.notes)
-    assert "not between methods" in report.markdown()
+    advice = "one seed: these differences are between runs, not between methods; --seeds 3 tells them apart"
+    assert advice in report.notes and "not between methods" in report.markdown()
+    three = made(tmp_path, [CELL], {((cell,), seed): trial(0.5, seed) for cell in CELL.values for seed in (1, 2, 3)})
+    assert not any("one seed" in note for note in three.notes)
 
 
 def test_neighbours_in_time_are_drawn_in_blocks(tmp_path):
