@@ -1,12 +1,14 @@
 """Python's side: fit, predict, evaluate, save, load, with the habits of scikit-learn."""
 
 import gc
+import json
 import pickle
 import random
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -18,6 +20,7 @@ import ostinato
 from ostinato import api
 from ostinato.data.memory import frame_like
 from ostinato.errors import BundleError, ConfigError, DataError
+from tests.advice import follow
 
 WORDS = dict(zip("ein zwei drei vier".split(), "one two three four".split()))
 
@@ -205,11 +208,12 @@ def test_a_model_travels_to_worker_processes(fitted):
 
 
 @pytest.mark.parametrize("kind", ["series", "list", "array"])
-def test_labels_as_a_second_argument_are_told_their_place_which_is_read(cache, kind):
+def test_the_advice_on_labels_as_a_second_argument(cache, kind):
     frame, labels = pandas.DataFrame({"text": ["a b", "c"] * 10}), pandas.Series(["x", "y"] * 10)
     labels = {"series": labels, "list": list(labels), "array": labels.to_numpy()}[kind]
     classifier = ostinato.Model({"text": "text"}, {"label": "category"}, training={"epochs": 1})
-    with pytest.raises(ConfigError, match=r"its column 'label': fit\(frame.assign\(\*\*\{'label': y\}\)\)"):
+    advice = "these are labels; put them into the table of the first, as its column 'label': fit("
+    with pytest.raises(ConfigError, match=re.escape(f"{advice}frame.assign(**{{'label': y}}))")):
         classifier.fit(frame, labels)
     assert classifier.fit(frame.assign(label=labels), device="cpu").run is not None
     asked = frame.text[:3]
@@ -219,6 +223,62 @@ def test_labels_as_a_second_argument_are_told_their_place_which_is_read(cache, k
     advised = re.search(r"fit\((.*)\)$", str(error.value))[1]
     rows = eval(advised, {"X": frame.text, "Y": labels})
     assert rows[0] == {"text": "a b", "label": "x"} and len(rows) == 20
+
+
+def test_the_advice_of_python(cache, tmp_path):
+    """On a model in memory: each refusal, and each way out of it."""
+    labels = [{"x": text, "y": text[0]} for text in ("a b", "b a", "a a", "b b") * 3]
+    table = tmp_path / "rows.jsonl"
+    table.write_text("".join(json.dumps(row) + "\n" for row in labels))
+    encoder = {"hidden_size": 4, "embedding_size": 4}
+
+    def made(**data):
+        named = {"data": data} if data else {}
+        training = {"epochs": 1, "max_updates": 1}
+        return ostinato.Model(
+            {"x": {"type": "text", "encoder": encoder}}, {"y": "category"}, training=training, **named
+        )
+
+    fit = lambda model, *rows: model.fit(*rows, device="cpu")  # noqa: E731
+    model, named = made(), made(train=str(table))
+    follow(
+        lambda: fit(named, labels),
+        f"data.train names '{table}'; leave one of them out",
+        lambda: fit(named),
+        lambda: fit(model, labels),
+    )
+    series = ostinato.Model(
+        {"n": {"type": "series", "encoder": encoder}},
+        {"ahead": {"of": "n", "horizon": 1, "lookback": 2}},
+        data={"time": "t", "split": {"valid": 3}},
+        training={"epochs": 1, "max_updates": 1},
+    )
+    hours = [{"t": row, "n": row % 3} for row in range(20)]
+    follow(
+        lambda: fit(series, hours, hours),
+        "data.split divides the training rows by time; leave one of them out",
+        lambda: fit(series, hours),
+    )
+    frame = partial(model.predict, ["a b"], as_frame=True)
+    follow(
+        lambda: frame(n_best=2),
+        "a frame holds the best answer to each row; leave out n_best, or as_frame=True",
+        frame,
+        lambda: model.predict(["a b"], n_best=2),
+    )
+    follow(
+        model.evaluate,
+        "the model's data name no file; name one there, or give evaluate(data) a path, a list of dicts, one for each",
+        named.evaluate,
+        lambda: model.evaluate(labels),
+    )
+    follow(
+        lambda: model.predict({"x": ["a b"]}),
+        "put it in a list: [{'x': ['a b']}]; where it holds columns, give a list of dicts, one for each row, or a data",
+        lambda: model.predict([{"x": "a b"}]),
+    )
+    follow(lambda: model.predict(5), "rows: 5 is int; give a list of dicts, one for each row, or a data frame, a path")
+    assert model.predict(pandas.DataFrame({"x": ["a b"]}), as_frame=False)
 
 
 def test_an_interrupted_model_is_used_and_continued_to_the_same_bits(cache, capsys):

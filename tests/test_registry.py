@@ -2,14 +2,17 @@
 
 import functools
 import importlib.metadata
+import json
 import typing
 from typing import Annotated, Literal
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
 import ostinato.settings
 from ostinato import registry
+from ostinato.cli.main import group
 from ostinato.errors import ConfigError
 from ostinato.recipe.read import from_arguments
 from ostinato.registry import Count, Rate, Room, SameAs, Settings
@@ -148,8 +151,14 @@ def test_the_settings_module_knows_every_member_and_gives_the_same_class_twice()
             cls = registry.component(room, name)
             made = getattr(ostinato.settings, cls.__name__)
             assert made is getattr(ostinato.settings, cls.__name__) and made.__name__ == cls.__name__
-    with pytest.raises(AttributeError, match="no 'Grru'"):
+
+
+def test_the_advice_on_settings_that_there_are_not():
+    """`ostinato list` names the members; the class of one is the setting's."""
+    with pytest.raises(AttributeError, match=r"ostinato.settings has no 'Grru'; `(ostinato list)` names what there is"):
         ostinato.settings.Grru
+    result = CliRunner().invoke(group, ["list", "--json"])
+    assert "gru" in json.loads(result.stdout)["cells"] and ostinato.settings.GRU
 
 
 def test_two_rooms_never_have_members_of_one_class_name():
@@ -164,7 +173,7 @@ def test_an_unknown_room_or_member_is_refused_with_the_nearest():
         registry.component("cells", "gruu")
 
 
-def test_a_constructor_must_name_and_annotate_every_setting():
+def test_the_advice_on_a_constructor_that_names_or_annotates_no_setting():
     class Open:
         def __init__(self, **options):
             pass
@@ -173,8 +182,13 @@ def test_a_constructor_must_name_and_annotate_every_setting():
         def __init__(self, *, size=3):
             pass
 
-    with pytest.raises(TypeError, match="options: name every setting"):
+    class Named:
+        def __init__(self, *, size: int = 3):
+            pass
+
+    with pytest.raises(TypeError, match=r"Open.__init__ takes \*\*options: name every setting"):
         registry.derive(Open, {})
+    assert registry.derive(Named, {})().size == 3
     with pytest.raises(TypeError, match="size has no annotation"):
         registry.derive(Bare, {})
 
@@ -226,10 +240,16 @@ def test_entry_points_are_read_once_however_many_members_are_asked_for(monkeypat
     assert len(reads) == 1
 
 
-def test_a_package_outside_cannot_take_the_place_of_a_member(installed):
+def test_the_advice_on_a_package_outside_that_would_take_the_place_of_a_member(installed):
     installed.append(("cells", "gru", "somebodys.cells"))
-    with pytest.raises(ConfigError, match="somebodys.cells brings cells a 'gru', which Ostinato has itself"):
+    advice = "; give it another name in its entry point ostinato.cells, or uninstall it"
+    with pytest.raises(ConfigError, match=f"somebodys.cells brings cells a 'gru', which Ostinato has itself{advice}"):
         registry.names("cells")
+    installed[:] = [("cells", "gruff", "somebodys.cells")]
+    assert "gruff" in registry.names("cells")
+    installed.clear()
+    registry.names.cache_clear()
+    assert "gruff" not in registry.names("cells")
 
 
 def test_a_type_is_one_word():

@@ -121,17 +121,18 @@ def test_values_of_one_number_and_of_many_axes_are_padded_alike():
     assert torch.equal(Steps.from_padded(Steps(deep, layout).padded(), layout).values, deep)
 
 
-def test_a_layout_never_changes():
+def test_a_layout_never_changes_and_the_advice_is_another():
     lengths = torch.tensor([2, 1])
     layout = Layout(lengths)
     layout.mask  # a map that was made already is as fixed as one that was not
     for name in ("lengths", "total", "mask", "order", "anything"):
-        with pytest.raises(FrozenInstanceError, match=name):
+        with pytest.raises(FrozenInstanceError, match=f"a layout never changes: cannot assign {name}; make a new one"):
             setattr(layout, name, None)
     with pytest.raises(FrozenInstanceError):
         del layout.total
     lengths[0] = 9
     assert layout.lengths.tolist() == [2, 1], "the caller's tensor is still the layout's"
+    assert Layout(lengths).lengths.tolist() == [9, 1]
 
 
 def test_steps_never_change():

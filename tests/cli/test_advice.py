@@ -686,7 +686,6 @@ average RUN LABELS | average runs of one recipe on the same data, started from o
     answer together: ostinato predict RUN --ensemble RUN | average RUN RUN --run mean
 average LABELS | a run keeps so many as training.keep_checkpoints says; or name several runs | average RUN RUN --run
     mean
-report TWO --example red | and a text is one column; leave the option out | report TWO --output r.html
 embed TWO --input two.csv | name the one whose encoder is to embed, such as --of text (in Python of='text') | embed
     TWO --input two.csv --of text
 pairs | give RUN and FILE, or --generate DIR | pairs --generate minimal --rows 2 | pairs NEXT minimal.csv

@@ -295,9 +295,19 @@ def test_members_may_have_counted_other_rows_and_have_other_heads_settings():
          {}, "multilabel true, and there false"),
     ],
 )  # fmt: skip
-def test_members_that_answer_otherwise_are_named_with_the_difference(columns, values, said):
-    with pytest.raises(ConfigError, match=f"^second: an ensemble needs the same symbols.*{said}.*data.valid named"):
+def test_the_advice_on_members_that_answer_otherwise(columns, values, said):
+    advice = "train the runs on the same data, data.valid named, with the same outputs"
+    with pytest.raises(ConfigError, match=f"^second: an ensemble needs the same symbols.*{said}.*{advice}"):
         refuse_unlike([known(*FIRST), known("second", {**COLUMNS, **columns}, {**VALUES, **values})])
+    refuse_unlike([known(*FIRST), known("second", COLUMNS, VALUES)])
+
+
+def test_the_advice_on_members_that_read_otherwise():
+    texts = {**COLUMNS, "inputs.x": {"type": "category"}}
+    advice = "an ensemble reads one type of values there: train the runs with the same types"
+    with pytest.raises(ConfigError, match=f"second: inputs.x has type category, and number in first; {advice}"):
+        refuse_unlike([known(*FIRST), known("second", texts, {**VALUES, "inputs.x": ["a", "b"]})])
+    refuse_unlike([known(*FIRST), known("second", COLUMNS, VALUES)])
 
 
 def test_members_read_values_of_one_type_each_in_its_own_way():

@@ -17,8 +17,10 @@ from ostinato.probes.pictures import short_numbers
 from ostinato.reporting import run_report
 from ostinato.reporting.comparison import finding, named
 from ostinato.reporting.costs import cost_rows, kilowatt_hours
+from ostinato.reporting.data_card import data_card
 from ostinato.reporting.page import table
 from ostinato.run.flops import flops
+from ostinato.run.run import Run
 from ostinato.testing.probes import subject_of
 
 EVIL = '<script>alert("1 & 2")</script>'
@@ -92,18 +94,31 @@ def test_the_page_of_a_classifier(folder):
         assert re.search(rf'<h2 id="s\d+">{section}</h2>', html), section
 
 
-def test_it_stands_beside_the_run_and_a_text_needs_one_input(folder, monkeypatch):
+def test_columns_of_numbers_have_no_lengths(folder):
+    table = folder / "numbers.csv"
+    table.write_text("a,y\n1,2\n3,4\n2,3\n5,6\n")
+    model = ostinato.Model({"a": "number"}, {"y": "number"}, data={"train": str(table)}, training={"epochs": 1})
+    card = str(data_card(model.fit(device="cpu").run, []))
+    assert "inputs.a (number)" in card and " / " not in card
+
+
+def test_it_stands_beside_the_run_and_the_advice_where_it_cannot(folder, monkeypatch):
     model = ostinato.Model({"a": "number", "b": "number"}, {"y": "number"}, training={"epochs": 1})
     model.fit([{"a": float(at), "b": 1.0 + at % 2, "y": float(at)} for at in range(40)], folder=folder / "pair")
     with pytest.raises(ConfigError, match="this run knows no valid split; give --data FILE"):
         model.report()
     table = folder / "pair.csv"
     table.write_text("a,b,y\n1,2,3\n2,2,4\n3,1,3\n")
-    with pytest.raises(ConfigError, match="--example: the model reads a, b, and a text is one column"):
+    advice = "--example: the model reads a, b, and a text is one column; leave the option out"
+    with pytest.raises(ConfigError, match=advice):
         api.report(model.run, data=str(table), examples=["x"], device="cpu")
+    loose = Run(model.run.recipe, model.run.bundle, model.run.modalities, model.run.graph)
+    with pytest.raises(ConfigError, match="a model that is in memory alone has no folder; give the file as output"):
+        api.report(loose, data=str(table), device="cpu")
     monkeypatch.setattr(run_report, "run_report", lambda run, report, *_, **__: f"{report.examples}")
     assert ostinato.load(folder / "run", device="cpu").report() == folder / "run" / "report.html"
     assert (folder / "run" / "report.html").read_text() == "12"
+    assert api.report(loose, folder / "r.html", data=str(table), device="cpu")["file"] == str(folder / "r.html")
     assert api.report(model.run, data=str(table), device="cpu") == {
         "file": str(model.run.folder / "report.html"),
         "bytes": 1,

@@ -1,14 +1,18 @@
 """What stands in a checkpoint, and what is said of one that cannot be used."""
 
 import json
+import shutil
 
 import pytest
 import safetensors.torch
 import torch
 
-from ostinato.errors import BundleError, ConfigError
+from ostinato import files
+from ostinato.errors import BundleError, ConfigError, DataError
 from ostinato.registry import make, names
+from ostinato.training import checkpoints as kept
 from ostinato.training.checkpoints import (
+    VERSION,
     Checkpoints,
     model_tensors,
     optimizer_tensors,
@@ -135,18 +139,48 @@ def rewritten(path, **changes):
     path.write_text(json.dumps(plain))
 
 
-def test_when_none_is_whole_it_is_said(tmp_path):
+def test_the_advice_where_no_checkpoint_is_whole(tmp_path):
+    """--overwrite deletes them, and another training begins."""
     checkpoints = saved(tmp_path, [1])
     (checkpoints.newest() / "model.safetensors").write_bytes(b"")
-    with pytest.raises(BundleError, match="no checkpoint is whole.*--overwrite"):
+    with pytest.raises(BundleError, match="no checkpoint is whole: .*; start anew with --overwrite"):
         checkpoints.latest(pytest.fail)
+    shutil.rmtree(tmp_path)
+    assert Checkpoints(tmp_path).latest(pytest.fail) is None and saved(tmp_path, [1]).latest(pytest.fail)
 
 
-def test_a_newer_version_is_refused(tmp_path):
-    state = saved(tmp_path, [1]).newest() / "state.json"
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"version": 99}))
-    with pytest.raises(BundleError, match="version 99.*update Ostinato"):
+def test_the_advice_on_a_newer_version(tmp_path, monkeypatch):
+    """An updated Ostinato reads it."""
+    newest = saved(tmp_path, [1]).newest()
+    plain = {key: value for key, value in json.loads((newest / "state.json").read_text()).items() if key != "checksum"}
+    (newest / "state.json").write_text(json.dumps(files.with_checksum(plain | {"version": 99})))
+    with pytest.raises(
+        BundleError, match=f"of checkpoint version 99, known are those up to {VERSION}; update Ostinato"
+    ):
         Checkpoints(tmp_path).latest(pytest.fail)
+    monkeypatch.setattr(kept, "VERSION", 99)
+    assert Checkpoints(tmp_path).latest(pytest.fail)
+
+
+def test_the_advice_on_what_resuming_cannot_change():
+    before, free = {"epochs": 3, "batch_rows": 8}, ("epochs",)
+    with pytest.raises(ConfigError) as refusal:
+        refuse_changes(before, {"epochs": 4, "batch_rows": 9}, free, "run")
+    assert str(refusal.value).endswith(
+        "batch_rows was 8, is 9. Set them back, or start anew with --overwrite; what may change on --resume: epochs"
+    )
+    refuse_changes(before, {"epochs": 4, "batch_rows": 8}, free, "run")
+
+
+def test_the_advice_on_a_folder_that_holds_a_run(tmp_path):
+    assert training(epochs=1).run(task(), tmp_path)
+    with pytest.raises(
+        DataError, match="holds a run already; continue it with --resume, or start anew with --overwrite"
+    ):
+        training(epochs=1).run(task(), tmp_path)
+    assert training(epochs=2).run(task(), tmp_path, resume=True)
+    shutil.rmtree(tmp_path)
+    assert training(epochs=1).run(task(), tmp_path)
 
 
 def test_what_an_interrupted_write_left_is_swept_away(tmp_path):

@@ -1,8 +1,12 @@
 """The loop: its laws, its options, how it ends and what it says."""
 
 import json
+import re
+import sys
 import threading
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,6 +337,20 @@ def test_tensorboard_is_written_where_it_is_asked_for(tmp_path):
 
     board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("train.loss")] == [5, 10, 10]
+
+
+def test_the_advice_where_tensorboard_is_not_installed(tmp_path, monkeypatch):
+    """The extra that it names brings it, or the history holds the same numbers."""
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError) as refusal:
+        trained(tmp_path / "board", epochs=1, tensorboard=True)
+    package, others = str(refusal.value).split("TensorBoard is not installed; pip install ")[1].split(", or ")
+    assert others == "leave it false: history.jsonl holds the same numbers"
+    extra = re.fullmatch(r"'ostinato\[(\w+)\]'", package)[1]
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert pyproject["project"]["optional-dependencies"][extra][0].startswith("tensorboard")
+    trained(tmp_path / "none", epochs=1, tensorboard=False)
+    assert "train.loss" in (tmp_path / "none" / "history.jsonl").read_text()
 
 
 def test_it_trains_outside_the_main_thread(tmp_path):
