@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import tempfile
 import weakref
@@ -16,11 +17,11 @@ from ostinato import api, files
 from ostinato.alignments import forecasts
 from ostinato.api import device_of
 from ostinato.data.memory import frame_like, is_data_frame
-from ostinato.errors import BundleError, ConfigError
+from ostinato.errors import BundleError, ConfigError, closest
 from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe.read import from_arguments, restore
+from ostinato.recipe.read import check, from_arguments, restore
 from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run.predict import labels_of
@@ -101,6 +102,7 @@ class Model:
         effort: int = 1,
         verbose: int = 1,
         on_event: Callable[[Event], None] = lambda _: None,
+        **refused: Any,
     ) -> Model:
         """Trains on rows: a path, a list of dicts, a data frame or anything that `data.train` may name.
 
@@ -119,11 +121,14 @@ class Model:
             verbose: 0 shows nothing, 1 a progress bar and what should be known, 2 each epoch and each setting that was
                 chosen too. The logger `ostinato` gets all of it at the level INFO.
             on_event: receives the progress after each update.
+            refused: any other word; it is refused with the setting of the model that it may mean.
 
         Errors:
             ConfigError: rows are given twice, or not at all.
             Interrupted: Ctrl-C or SIGTERM, or the notebook's stop button.
         """
+        if refused:
+            raise ConfigError(self._why_refused(refused))
         data, kept = self._rows(train, valid), folder is not None
         if folder is None and resume and self.run is not None:
             folder = self.run.folder
@@ -156,6 +161,20 @@ class Model:
         if kept:
             api.draw_held_out(self.run, data)
         return self
+
+    def _why_refused(self, words: Mapping[str, Any]) -> str:
+        """Why `fit` takes none of these words."""
+        own = [name for name in inspect.signature(self.fit).parameters if name != "refused"]
+        settings = type(self.recipe.settings).model_fields
+        for word in words:
+            if word not in settings and (hint := closest(word, own)):
+                return f"fit: no argument {word}{hint}"
+        why = f"fit: {', '.join(words)}: unknown here"
+        try:
+            check({**self.recipe.given, **words}, "fit")
+        except ConfigError as refusal:
+            why = str(refusal)
+        return f"{why}; give settings to the model: Model(inputs, outputs, training={{'epochs': 3}})"
 
     def _rows(self, train: Any, valid: Any) -> dict[str, Any]:
         """The rows that `fit` got, by split, checked against the model's `data`."""

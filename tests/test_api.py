@@ -338,3 +338,19 @@ def test_a_frame_of_polars_holds_the_times_of_a_forecast():
     times = [numpy.datetime64("2024-01-01"), numpy.datetime64("2024-01-01T01", "h"), None]
     frame = frame_like(polars.DataFrame({"a": [1]}), {"time": times, "load": [1.0, 2.0, None]})
     assert frame["time"].to_list() == [datetime(2024, 1, 1), datetime(2024, 1, 1, 1), None]
+
+
+def test_settings_that_fit_is_given_go_to_the_model_as_the_advice_says():
+    inputs, outputs = {"text": "text"}, {"label": "category"}
+    model = ostinato.Model(inputs, outputs)
+    for words, says in (
+        ({"epochs": 3}, "fit: epochs: unknown setting here; it is training.epochs"),
+        ({"batch_size": 4}, "'batch_size' of other tools is training.batch_rows=4"),
+        ({"training": {"epochs": 3}}, "fit: training: unknown here"),
+    ):
+        with pytest.raises(ConfigError, match=f"{says}; give settings to the model: Model") as refusal:
+            model.fit([], **words)
+    again = eval(str(refusal.value).partition("to the model: ")[2], {"Model": ostinato.Model}, locals())
+    assert again.recipe.settings.training.epochs == 3
+    with pytest.raises(ConfigError, match="fit: no argument verbos; did you mean 'verbose'"):
+        model.fit([], verbos=0)
