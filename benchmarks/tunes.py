@@ -1,20 +1,21 @@
 """How good are tunes that a run generates, beside held-out ones and n-grams?
 
-    python benchmarks/tunes.py RUN --data DIR/prepared-nottingham-abc [--count 200] [--split valid] [--seed 0]
+    python benchmarks/tunes.py RUN --data-root DIR [--count 200] [--split test] [--seed 0] [--temperature T]
 
-RUN is one of recipes/nottingham-abc.yaml; DIR is made by `python tools/prepare.py nottingham-abc`. Printed for the
-generated tunes and the split's own, as JSON:
+RUN is one of recipes/nottingham-abc.yaml or nottingham-midi.yaml, DIR is made by tools/prepare.py, the extra `music` is
+needed. Printed for the generated tunes and the split's own, as JSON, each with an interval by 1,000 draws of tunes:
 
-    accepted      share of tunes for which the parser of ABC (abc2midi in symusic, extra `music`) has no message
-    bars          share of bars as long as the meter; the first and last of a part may be shorter
-    pitches       half the sum of differences between the shares of the 12 pitch classes and those of training
-    keys          likewise of the keys that tunes name
-    copied        share of runs of 16 notes (pitch and length) that occur in training
-    longest_copy  how many notes the longest run has that occurs in training
+    accepted        %, tunes for which the parser of ABC (abc2midi in symusic) has no message; of MIDI, files that open
+    bars            %, bars of ABC as long as the meter; the first and last of a part may be shorter
+    pitches         %, half the sum of differences between the shares of the 12 pitch classes and those of training
+    keys            %, likewise of the keys that tunes in ABC name
+    copied          %, runs of 16 notes (pitch and length) that occur in training
+    copied_beyond   points, what is copied beyond the share of the split's own tunes
+    longest_copy    how many notes the longest run has that occurs in training
 
-`split_half` is the distance of pitches and of keys between two halves of training, which no model needs to undercut.
-`ngrams` are bits per character of the split's tunes, the end counted, by interpolated n-grams of characters (Witten and
-Bell 1991).
+`halves` is the distance of pitches and of keys between two halves of training, which no model needs to undercut.
+`ngrams` are bits per character of the split's tunes in ABC, the end counted, by interpolated n-grams of characters
+(Witten and Bell 1991).
 """
 
 import argparse
@@ -26,14 +27,22 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ostinato import api
-from ostinato.modalities import _abc
+from ostinato.errors import DataError
+from ostinato.modalities import _abc, _notes
+from ostinato.modalities.music import Music
+from ostinato.recipe.read import load
 
 RUN_LENGTH = 16
-ORDER = 6
+ORDERS = (2, 4, 6, 8)
+DRAWS = 1000
+Tune = str | bytes
+Measured = dict[str, dict[str, float | str]]
 SCALE = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ACCIDENTALS = {"^": 1, "_": -1, "=": 0}
 SHARPS = "FCGDAEB"
@@ -48,8 +57,13 @@ def signature(key: str) -> dict[str, int]:
     return dict.fromkeys(raised, 1 if fifths > 0 else -1) if fifths else {}
 
 
-def notes_of(tune: str) -> list[tuple[int, str]]:
-    """Pitch (0: C) and written length of each note, the signs of its key and bar applied."""
+def notes_of(tune: Tune) -> list[tuple[int, Hashable]]:
+    """Pitch (0, 12 ...: C) and length of each note: as written, the signs of its key and bar applied, or of MIDI in
+    twelfths of a beat."""
+    if isinstance(tune, bytes):
+        score = _notes.score_of_midi(tune)
+        notes = sorted((note.time, note.pitch, note.duration) for track in score.tracks for note in track.notes)
+        return [(pitch, round(12 * duration / score.ticks_per_quarter)) for _, pitch, duration in notes]
     notes, own, bar = [], dict[str, int](), dict[str, int]()
     for symbol in _abc.symbols_of(tune):
         kind = _abc.read(symbol).kind
@@ -71,39 +85,45 @@ def notes_of(tune: str) -> list[tuple[int, str]]:
     return notes
 
 
-def distance(first: Iterable[Hashable], second: Iterable[Hashable]) -> float:
-    """Half the sum of the differences between two sets of shares: 0 of equal ones, 1 of those that share nothing."""
-    counts = [Counter(first), Counter(second)]
-    shares = [{value: count / own.total() for value, count in own.items()} for own in counts]
-    return sum(abs(shares[0].get(value, 0) - shares[1].get(value, 0)) for value in {*shares[0], *shares[1]}) / 2
-
-
-def copied(tunes: Sequence[str], training: Sequence[str]) -> tuple[float, int]:
-    """The share of runs of RUN_LENGTH notes that occur in training, and the length of the longest run that does."""
+def copied(tunes: Sequence[Tune], training: Sequence[Tune]) -> tuple[list[list[bool]], int]:
+    """Of each tune's runs of RUN_LENGTH notes whether they occur in training, and the length of the longest run that
+    does."""
     corpus, own = [notes_of(tune) for tune in training], [notes_of(tune) for tune in tunes]
 
-    def runs(of: Sequence[Sequence[Hashable]], length: int) -> Iterator[tuple]:
-        return (tuple(notes[place : place + length]) for notes in of for place in range(len(notes) - length + 1))
+    def runs(notes: Sequence[Hashable], length: int) -> Iterator[tuple]:
+        return (tuple(notes[place : place + length]) for place in range(len(notes) - length + 1))
 
-    known = set(runs(corpus, RUN_LENGTH))
-    share = [run in known for run in runs(own, RUN_LENGTH)]
-    lengths = itertools.count(1)
-    longest = next(length for length in lengths if set(runs(corpus, length)).isdisjoint(runs(own, length))) - 1
-    return sum(share) / max(1, len(share)), longest
+    def all_runs(of: Sequence[Sequence[Hashable]], length: int) -> set[tuple]:
+        return {run for notes in of for run in runs(notes, length)}
+
+    known = all_runs(corpus, RUN_LENGTH)
+    longest = next(n for n in itertools.count(1) if all_runs(corpus, n).isdisjoint(all_runs(own, n))) - 1
+    return [[run in known for run in runs(notes, RUN_LENGTH)] for notes in own], longest
 
 
 def key_of(tune: str) -> str:
     return next(symbol.strip() for symbol in _abc.symbols_of(tune) if symbol.startswith("K:"))
 
 
-def accepted(tunes: Sequence[str]) -> float:
-    """The share of tunes for which the parser has no message: it prints them, so it runs in a process of its own."""
+def accepted(tunes: Sequence[Tune]) -> list[bool]:
+    """Whether the parser has no message on a tune: it prints them, so it runs in a process of its own. Whether a MIDI
+    file opens."""
+    if isinstance(tunes[0], bytes):
+        return [_opens(tune) for tune in tunes]
     done = subprocess.run(
         [sys.executable, __file__, "--parse"], input=json.dumps(list(tunes)), capture_output=True, text=True, check=True
     )
     messages = done.stdout.split("\0")[1:]
     assert len(messages) == len(tunes), done.stderr
-    return sum(not message.strip() for message in messages) / len(tunes)
+    return [not message.strip() for message in messages]
+
+
+def _opens(content: Tune) -> bool:
+    try:
+        _notes.score_of_midi(content)
+    except DataError:
+        return False
+    return True
 
 
 def parse() -> None:
@@ -119,78 +139,131 @@ def parse() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-def ngram_bits(tunes: Sequence[str], training: Sequence[str], order: int = ORDER) -> float:
-    """Bits per character by p(c | h) = (count(h c) + types(h) p(c | shorter h)) / (count(h) + types(h))."""
+def ngram_bits(tunes: Sequence[str], training: Sequence[str], order: int) -> list[float]:
+    """Bits of each tune by p(c | h) = (count(h c) + types(h) p(c | shorter h)) / (count(h) + types(h))."""
     after: dict[str, Counter] = {}
     for tune in training:
         for place, character in enumerate(f"{tune}\0"):
             for length in range(min(place, order) + 1):
                 after.setdefault(tune[place - length : place], Counter())[character] += 1
     totals = {history: counts.total() for history, counts in after.items()}
-    bits = 0.0
-    for tune in tunes:
-        for place, character in enumerate(f"{tune}\0"):
-            probability = 1 / 128
-            for length in range(min(place, order) + 1):
-                history = tune[place - length : place]
-                counts = after.get(history)
-                if counts is None:
-                    break
-                total, types = totals[history], len(counts)
-                probability = (counts[character] + types * probability) / (total + types)
-            bits -= math.log2(probability)
-    return bits / sum(map(len, tunes))
+
+    def bits(tune: str, place: int, character: str) -> float:
+        probability = 1 / 128
+        for length in range(min(place, order) + 1):
+            history = tune[place - length : place]
+            counts = after.get(history)
+            if counts is None:
+                break
+            total, types = totals[history], len(counts)
+            probability = (counts[character] + types * probability) / (total + types)
+        return -math.log2(probability)
+
+    return [sum(bits(tune, place, character) for place, character in enumerate(f"{tune}\0")) for tune in tunes]
 
 
-def measures(tunes: Sequence[str], training: Sequence[str]) -> dict[str, float]:
-    """What is printed of these tunes."""
-    bars = [bar for tune in tunes for bar in _abc.bars_of(_abc.symbols_of(tune))]
-    share, longest = copied(tunes, training)
-    return {
-        "tunes": len(tunes),
-        "notes": sum(len(notes_of(tune)) for tune in tunes),
-        "accepted": accepted(tunes),
-        "bars": sum(length == meter or (edge and length < meter) for length, meter, edge in bars) / max(1, len(bars)),
-        "pitches": distance(pitch_classes(tunes), pitch_classes(training)),
-        "keys": distance(map(key_of, tunes), map(key_of, training)),
-        "copied": share,
-        "longest_copy": longest,
+def with_interval(value: Callable[[np.ndarray], np.ndarray], tunes: int) -> dict[str, float | str]:
+    """A quantity and its interval.
+
+    Args:
+        value: of how often each tune is drawn, (D, tunes), the quantity (D,).
+        tunes: how many there are.
+    """
+    draws = np.random.default_rng(0).multinomial(tunes, np.full(tunes, 1 / tunes), DRAWS)
+    low, high = np.quantile(value(draws), [0.025, 0.975])
+    method = f"bootstrap over {tunes} tunes, {DRAWS:,} draws, seed 0"
+    return {"value": float(value(np.ones((1, tunes)))[0]), "low": float(low), "high": float(high), "method": method}
+
+
+def share(parts: Sequence[float], wholes: Sequence[float], beyond: float = 0.0) -> dict[str, float | str]:
+    """The sum of the parts in that of the wholes, one of each tune, less what is beside it."""
+    return with_interval(
+        lambda draws: draws @ np.array(parts) / np.maximum(draws @ np.array(wholes), 1) - beyond, len(parts)
+    )
+
+
+def away(values: Sequence[Sequence[Hashable]], training: Iterable[Hashable]) -> dict[str, float | str]:
+    """The distance in % of the values of all tunes from those of training."""
+    corpus = Counter(training)
+    kinds = sorted({*corpus, *(value for own in values for value in own)}, key=str)
+    counts = np.array([[own.count(kind) for kind in kinds] for own in values])
+    shares = np.array([corpus[kind] for kind in kinds]) / corpus.total()
+
+    def distances(draws: np.ndarray) -> np.ndarray:
+        drawn = draws @ counts
+        return 50 * np.abs(drawn / drawn.sum(1, keepdims=True) - shares).sum(1)
+
+    return with_interval(distances, len(values))
+
+
+def measures(tunes: Sequence[Tune], training: Sequence[Tune], beside: float | None = None) -> Measured:
+    """What is printed of these tunes.
+
+    Args:
+        tunes: those that are measured.
+        training: those that were learnt from.
+        beside: what is copied of the split's own tunes, in %; None: these are they.
+    """
+    known, longest = copied(tunes, training)
+    runs, copies = [len(own) for own in known], [100 * sum(own) for own in known]
+    report = {
+        "accepted": share([100 * fine for fine in accepted(tunes)], [1] * len(tunes)),
+        "pitches": away([pitch_classes(tune) for tune in tunes], all_pitches(training)),
+        "copied": share(copies, runs),
     }
+    if beside is not None:
+        report["copied_beyond"] = share(copies, runs, beside)
+    if isinstance(tunes[0], str):
+        bars = [_abc.bars_of(_abc.symbols_of(tune)) for tune in tunes]
+        full = [sum(length == meter or (edge and length < meter) for length, meter, edge in own) for own in bars]
+        report["bars"] = share([100 * count for count in full], [len(own) for own in bars])
+        report["keys"] = away([[key_of(tune)] for tune in tunes], map(key_of, training))
+    exact = {"value": float(longest), "low": float(longest), "high": float(longest), "method": f"of {len(tunes)} tunes"}
+    return report | {"longest_copy": exact}
 
 
-def pitch_classes(tunes: Sequence[str]) -> list[int]:
-    return [pitch % 12 for tune in tunes for pitch, _ in notes_of(tune)]
+def pitch_classes(tune: Tune) -> list[int]:
+    return [pitch % 12 for pitch, _ in notes_of(tune)]
 
 
-def read(data: Path, split: str) -> list[str]:
-    return [json.loads(line)["tune"] for line in (data / f"{split}.jsonl").read_text().splitlines()]
+def all_pitches(tunes: Iterable[Tune]) -> list[int]:
+    return [pitch for tune in tunes for pitch in pitch_classes(tune)]
+
+
+def read(path: Path) -> list[Tune]:
+    parse_field = Music(notation="remi").parse  # which reads ABC too
+    return [parse_field(json.loads(line)["tune"]) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--split", default="valid")
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--temperature", type=float, help="that of the run without it")
     chosen = parser.parse_args()
-    training, held_out = read(chosen.data, "train"), read(chosen.data, chosen.split)
-    sets = ["search=sample", f"search.temperature={chosen.temperature}", f"search.n_best={chosen.count}"]
+    data = chosen.data_root / Path(load(chosen.run / "recipe.yaml").settings.data.train).parent
+    training, held_out = (read(data / f"{split}.jsonl") for split in ("train", chosen.split))
+    sets = [] if chosen.temperature is None else [f"search.temperature={chosen.temperature}"]
     (prediction,) = api.predict(
-        chosen.run, rows=[{"tune": ""}], sets=[*sets, "search.max_length=800"], seed=chosen.seed
+        chosen.run, rows=[{"tune": ""}], sets=[*sets, f"search.n_best={chosen.count}"], seed=chosen.seed
     )
     tunes = [answer.value for answers in prediction.outputs.values() for answer in answers]
     halves = [training[start::2] for start in (0, 1)]
-    report = {
-        "generated": measures(tunes, training),
-        chosen.split: measures(held_out, training),
-        "split_half": {
-            "pitches": distance(*map(pitch_classes, halves)),
-            "keys": distance(*([key_of(tune) for tune in half] for half in halves)),
-        },
-        "ngrams": {order: ngram_bits(held_out, training, order) for order in (2, 4, 6, 8)},
+    own = measures(held_out, training)
+    report: dict[str, Measured] = {
+        "generated": measures(tunes, training, own["copied"]["value"]),
+        f"{chosen.split} tunes": own,
+        "halves": {"pitches": away([pitch_classes(tune) for tune in halves[0]], all_pitches(halves[1]))},
     }
+    if isinstance(training[0], str):
+        report["halves"]["keys"] = away([[key_of(tune)] for tune in halves[0]], map(key_of, halves[1]))
+        lengths = [len(tune) for tune in held_out]
+        report["ngrams"] = {
+            f"bits_per_character({order})": share(ngram_bits(held_out, training, order), lengths) for order in ORDERS
+        }
     print(json.dumps(report, indent=1))
 
 

@@ -76,6 +76,7 @@ class Row:
         shown: the metrics of the page.
         published: what others report, with the source.
         prepared: the task of tools/prepare.py that makes its data, or None.
+        judge: the script of benchmarks/ that measures what the run generates, or None.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Row:
     shown: tuple[Shown, ...]
     published: str
     prepared: str | None = None
+    judge: str | None = None
 
     def commands(self) -> dict[str, list[str]]:
         """What is run, as a reader would type it; DATA and DIR stand for folders of the machine."""
@@ -91,6 +93,8 @@ class Row:
             "train": f"ostinato train recipes/{self.name}.yaml --out {run} --data-root {root} --resume",
             "evaluate": f"ostinato evaluate {run} --split test --data-root {root} --json",
         }
+        if self.judge:
+            made["judge"] = f"python benchmarks/{self.judge} {run} --data-root {root}"
         if self.prepared:
             data = "" if self.prepared in GENERATED else "--data-root DATA "
             made = {"prepare": f"python tools/prepare.py {self.prepared} {data}--out DIR", **made}
@@ -328,6 +332,22 @@ ROWS = (
     *_rolls("musedata", "MuseData, 124 pieces", (6.3, 6.0), "6.23 LSTM, 5.99 GRU", "5.60"),
     *_rolls("piano-midi", "Piano-midi, 25 pieces", (8.9, 7.6), "9.03 LSTM, 8.82 GRU", "7.05"),
     Row(
+        "nottingham-abc", "folk tunes with chords in ABC, 104 held-out ones; 200 drawn anew",
+        (
+            Shown("rest", "bits_per_character"), Shown("generated", "accepted", least=95.0),
+            Shown("generated", "bars", least=90.0), Shown("generated", "copied_beyond", most=2.0),
+        ),
+        "none for the text", "nottingham-abc", "tunes.py",
+    ),
+    Row(
+        "nottingham-midi", "the same tunes as MIDI in REMI's symbols; 200 drawn anew",
+        (
+            Shown("rest", "perplexity"), Shown("generated", "accepted", least=100.0),
+            Shown("generated", "pitches"), Shown("halves", "pitches"),
+        ),
+        "none", "nottingham-midi", "tunes.py",
+    ),
+    Row(
         "flickr8k", "captions of 1,000 photographs beside five references each, features of a frozen pretrained net, "
                     "beam 5, lower case without punctuation",
         (Shown("caption", "bleu(alternatives)", least=16.0),),
@@ -402,6 +422,8 @@ def measure(row: Row, data_root: str) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **report,
     }
+    if row.judge:
+        found["outputs"] |= json.loads(_run(commands["judge"], data_root, keep=True))
     return found | ({"exact_by_length": _by_length(row, data_root)} if row.prepared == "copy" else {})
 
 
