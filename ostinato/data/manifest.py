@@ -42,13 +42,23 @@ class Manifest(Source):
         where: the path in the recipe that named it.
         text_ending: of further files that are texts.
         encoding: of all texts; None: of each what is detected.
+        each: the column of files by which rows are named, and not by their lines in the manifest.
 
     Errors:
         DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form,
             or damaged.
     """
 
-    def __init__(self, table: Source, folder: Path, where: str, text_ending: str = TEXT, encoding: str | None = None):
+    def __init__(
+        self,
+        table: Source,
+        folder: Path,
+        where: str,
+        text_ending: str = TEXT,
+        encoding: str | None = None,
+        each: str | None = None,
+    ):
+        self.each = each
         self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
         self.encoding, self.notes = encoding, table.notes
         self.columns = tuple(column.removesuffix(MARK) for column in table.columns)
@@ -74,7 +84,10 @@ class Manifest(Source):
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         own = self._own(columns)
         files = [column for column, name in own.items() if name.endswith(MARK)]
-        for block in self.table.blocks(tuple(own.values())):
+        names = [] if self.each is None else [self.each + MARK]
+        for block in self.table.blocks(tuple(dict.fromkeys([*own.values(), *names]))):
+            for name in names:
+                block = replace(block, unit="file", lines=block.columns[name])
             cells = {column: block.columns[name] for column, name in own.items()}
             begin, size = 0, 0
             read: dict[str, list[Any]] = {column: [] for column in files}
@@ -97,7 +110,7 @@ class Manifest(Source):
         cell = block.columns[column + MARK][row]
         if cell is None or cell == "":
             return None
-        place = f"{self.where}: {block.place(row)}, column '{column}{MARK}'"
+        place = f"{self.where}: {block.place(row)}" + f", column '{column}{MARK}'" * (self.each is None)
         if not isinstance(cell, str):
             raise DataError(f"{place}: a path is needed, not {shown(cell)}")
         path = (self.folder / cell).resolve()
@@ -115,7 +128,7 @@ class Manifest(Source):
                 f"{place}: there is no file {cell}{closest(path.name, beside)}; paths are relative to the manifest's "
                 f"folder {self.folder}"
             )
-        return path, f"{place}: {path.relative_to(self.folder)}"
+        return path, place if self.each is not None else f"{place}: {path.relative_to(self.folder)}"
 
     def digest(self, columns: Sequence[str]) -> str:
         own = self._own(columns)

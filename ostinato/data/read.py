@@ -349,8 +349,11 @@ class _Opener(NamedTuple):
         folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
         if folder is not None and folder.is_dir():
             if not any(path.name.startswith("manifest.") for path in folder.iterdir()):
-                rows, ending = _texts(Path(name), folder, where, *_names(self.columns))
-                texts = Manifest(Memory(rows, where), folder, where, ending, self.dialect.encoding)
+                text, label = _names(self.columns)
+                rows, ending = _texts(Path(name), folder, where, text, label)
+                listed = Memory(rows, where)
+                listed.name = str(name)
+                texts = Manifest(listed, folder, where, ending, self.dialect.encoding, each=text)
                 if self.dialect.encoding is None and ending == TEXT_ENDING:
                     texts.notes = _recoded(folder, [row[f"{texts.columns[0]}{MARK}"] for row in rows[:FIRST_TEXTS]])
                 return texts

@@ -197,6 +197,20 @@ def test_a_link_out_of_the_folder_is_refused(folder):
         opened(folder).column("text")
 
 
+def test_a_text_of_a_folder_is_named_by_its_file(tmp_path):
+    for name in ("b/1", "a/2", "a/1"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / f"{name}.txt").write_text(name)
+    for columns in (None, ["label"], ["other"]):
+        table = open_table("set", columns=columns, base=tmp_path, data_root=None, where="data.train")
+        assert [table.place(row) for row in range(3)] == ["set file a/1.txt", "set file a/2.txt", "set file b/1.txt"]
+        assert len(list(table.blocks())[0]) == table.num_rows == 3
+    (tmp_path / "set/a/2.txt").write_bytes(b"\0")
+    table = open_table("set", columns=["text"], base=tmp_path, data_root=None, where="data.train")
+    with pytest.raises(DataError, match="data.train: set file a/2.txt line 1 has a NUL byte"):
+        list(table.blocks())
+
+
 def test_a_folder_has_one_manifest(folder):
     with pytest.raises(
         DataError,
