@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ostinato.joins.contract import Join, Suits
     from ostinato.kernels.contract import Native, Product, State
     from ostinato.kernels.packed import Packed
+    from ostinato.kernels.watch import Attended, attention_watched, show_attention
     from ostinato.metrics.contract import (
         Measured,
         Metric,

@@ -119,7 +119,9 @@ class Decoder(nn.Module, ABC):
     The head owns the output: softmax, loss, distribution. It gives the decoder the layer that embeds a target step.
 
     Laws: `extend` over a prompt gives the features of `step` called step by step; `run` gives those of `extend` from a
-    fresh     state; features depend on no later step, and neither on the other examples nor on their order.
+    fresh state; features depend on no later step, and neither on the other examples nor on their order. While whole
+    targets are run, the weights of each input that is attended to are shown (`show_attention`), layer by layer; those
+    of the top layer, on average over its heads, are `Decoding.attention`.
 
     Shapes:
         steps (N, ...) as the embedding reads them; features (N, output_size)

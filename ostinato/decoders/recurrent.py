@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -18,6 +19,7 @@ from ostinato.kernels.contract import State
 from ostinato.kernels.deferred import DeferredLinear
 from ostinato.kernels.dispatch import chosen, scan
 from ostinato.kernels.products import linear
+from ostinato.kernels.watch import Attended, show_attention
 from ostinato.layers.attend import Memory
 from ostinato.layers.dropout import dropped
 from ostinato.registry import Count, Rate, Room, Settings, build
@@ -272,9 +274,11 @@ class RecurrentDecoder(Decoder):
         numbers = torch.arange(len(layout), device=state.rows.device)
         in_order = torch.equal(state.rows, numbers)
         lengths = layout.lengths.to(numbers.device)
-        for attention, memory, before in zip(self.attentions, state.memory, self._last_weights(state)):
-            whole = in_order and len(memory.layout) == len(layout)
-            context, weights = (memory if whole else memory.take(state.rows)).attend(attention, query)
+        for k, before in enumerate(self._last_weights(state)):
+            memory = state.memory[k]
+            memory = memory if in_order and len(memory.layout) == len(layout) else memory.take(state.rows)
+            context, weights = memory.attend(self.attentions[k], query)
+            self._show(k, partial(Steps.from_padded, weights, layout), state)
             parts.append(Steps.from_padded(context, layout).values)
             last.append(torch.where(lengths[:, None] > 0, weights[numbers, (lengths - 1).clamp(min=0)], before))
         return self._read_out(parts), replace(state, values=values, attention=tuple(last))
@@ -289,6 +293,7 @@ class RecurrentDecoder(Decoder):
         embedded, gates = in_time.split(layout.alive), loop.gates(in_time).split(layout.alive)
         ended: list[dict[str, Tensor]] = []
         parts: list[list[Tensor]] = []
+        looks: list[tuple[Tensor, ...]] = []
         weights = tuple(weight.index_select(0, order) for weight in self._last_weights(state))
         width = len(layout)
         for time, alive in enumerate(layout.alive):
@@ -307,7 +312,14 @@ class RecurrentDecoder(Decoder):
                 gates_now = loop.gates(embedded_now)
             read, values, weights = self._one_step(loop, gates_now, embedded_now, values, memory, None)
             parts.append(read)
-        features = [torch.cat(column).index_select(0, layout.packed) for column in zip(*parts)]
+            looks.append(weights)
+
+        def in_order(column: Sequence[Tensor]) -> Steps:
+            return Steps(torch.cat(column).index_select(0, layout.packed), layout)
+
+        features = [in_order(column).values for column in zip(*parts)]
+        for k, column in enumerate(zip(*looks)):
+            self._show(k, partial(in_order, column), state)
         last = values | {f"weights.{k}": weight for k, weight in enumerate(weights)}
         back = torch.argsort(order)
         after = {
@@ -364,6 +376,16 @@ class RecurrentDecoder(Decoder):
             if attention.needs_previous:
                 values[f"previous.{k}"] = weight
         return contexts, tuple(weights)
+
+    def _show(self, k: int, weights: Callable[[], Steps], state: Decoding) -> None:
+        """Shows who watches the weights (N, S) that whole targets have in attention k."""
+
+        def make() -> Attended:
+            looked, keys = weights(), state.memory[k].take(state.rows).layout
+            values, layout = looked.values.unsqueeze(1), looked.layout
+            return Attended(self.attentions[k], values, layout, keys, "cross-attention", self.attended[k])
+
+        show_attention(make)
 
     def _read_out(self, parts: list[Tensor]) -> Tensor:
         if self.input_feeding or self.readout is None:

@@ -134,8 +134,7 @@ class TransformerDecoder(Decoder):
         beside = self._beside(encoded)
         x = self._embedded(steps.values, None if beside is None else beside.index_select(0, steps.layout.rows))
         rate = self.attention_dropout if self.training else 0.0
-        inputs = [encoded[place].steps for place in self.attended]
-        sources = [_Packed(steps.layout, source, self.stack.size, rate) for source in inputs]
+        sources = [_Packed(steps.layout, encoded[place].steps, place, self.stack.size, rate) for place in self.attended]
         return self._read_out(self.stack(steps.with_values(x), None, sources, keep=False)[0].values)
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Tensor, Decoding]:
@@ -174,14 +173,14 @@ class TransformerDecoder(Decoder):
 
 
 class _Packed:
-    """An input attended to by whole targets: a `Source`, in groups of like lengths."""
+    """An input attended to by whole targets: a `Source`, in groups of like lengths; the input at place `at`."""
 
-    def __init__(self, layout: Layout, source: Steps, width: int, dropout: float):
-        self.source, self.dropout = source, dropout
+    def __init__(self, layout: Layout, source: Steps, at: int, width: int, dropout: float):
+        self.source, self.at, self.dropout = source, at, dropout
         self.groups = Groups(layout, source.layout, Sight(), width)
 
     def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
-        return self.groups.attend(query, *cross.read(self.source), dropout=self.dropout)
+        return self.groups.attend(query, *cross.read(self.source), self.dropout, by=cross, source=self.at)
 
 
 class _Kept:

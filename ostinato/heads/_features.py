@@ -50,7 +50,8 @@ class Summaries(nn.Module):
 
     def forward(self, encoded: Sequence[Encoded], dropout: float = 0.0) -> Tensor:
         """(B, size); `dropout` is on the vectors, and on the layer."""
-        x = torch.cat([pool(read) for pool, read in zip(self.pools, encoded, strict=True)], 1)
+        pooled = [pool(read, at) for at, (pool, read) in enumerate(zip(self.pools, encoded, strict=True))]
+        x = torch.cat(pooled, 1)
         x = dropped(x, dropout) if dropout else x
         if self.layer is None:
             return x

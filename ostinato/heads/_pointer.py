@@ -12,7 +12,8 @@ from torch.nn import functional
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.kernels.products import linear
-from ostinato.steps import Steps
+from ostinato.kernels.watch import Attended, show_attention
+from ostinato.steps import Layout, Steps
 
 
 class Source(NamedTuple):
@@ -41,6 +42,10 @@ class Source(NamedTuple):
                 "copy: the encoder of the first input gives another number of steps than there are symbols"
             )
         return Source(steps.padded(), values.with_values(values.values.long() + 1).padded() - 1)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout((self.symbols >= 0).sum(1).cpu(), self.symbols.device)
 
     def select(self, rows: Tensor) -> Source:
         return Source(self.vectors.index_select(0, rows), self.symbols.index_select(0, rows))
@@ -115,6 +120,7 @@ class Pointer(nn.Module):
                 steps.append(log)
             logs = torch.stack(steps, 1) if steps else scores
         logs = Steps.from_padded(logs.masked_fill(padding, -torch.inf), layout).values
+        show_attention(lambda: Attended(self, logs.exp().unsqueeze(1), layout, source.layout, "copying"))
         gate = linear(features.values, self.gate.weight, self.gate.bias).squeeze(1)
         empty = padding.all(2).squeeze(1)[layout.rows]
         generated = functional.logsigmoid(gate).masked_fill(empty, 0.0)

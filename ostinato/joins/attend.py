@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -12,9 +13,10 @@ from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.joins.contract import Join, Suits
 from ostinato.kernels.products import linear
+from ostinato.kernels.watch import Attended, show_attention
 from ostinato.layers.attend import Memory
 from ostinato.registry import Count, Room, Settings, build
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 
 MUCH_LONGER = 4.0
 """How often the steps of what asks go into those of what it looks into, where it is chosen."""
@@ -97,12 +99,13 @@ class Attend(Join):
         memories = [Memory.of(attention, source.steps) for attention, source in zip(self.attentions, others)]
         asked = first.summary.unsqueeze(1)
         if self.steps_size is None:
-            return Encoded(None, self._look(asked, memories).squeeze(1), None)
-        attended = self._look(torch.cat([asked, first.steps.padded()], 1), memories)
+            return Encoded(None, self._look(asked, None, memories).squeeze(1), None)
+        attended = self._look(torch.cat([asked, first.steps.padded()], 1), first.steps.layout, memories)
         return Encoded(Steps.from_padded(attended[:, 1:], first.steps.layout), attended[:, 0], None)
 
-    def _look(self, query: Tensor, memories: Sequence[Memory]) -> Tensor:
-        """What queries (B, K, Q) end with, beside what they found last: (B, K, summary_size)."""
+    def _look(self, query: Tensor, asking: Layout | None, memories: Sequence[Memory]) -> Tensor:
+        """What queries (B, K, Q), the summary and the steps of `asking`, end with, beside what they found last: (B, K,
+        summary_size)."""
         weights: list[Tensor | None] = [None] * len(memories)
         for hop in [*self.hops, None]:
             looked = [
@@ -110,7 +113,17 @@ class Attend(Join):
                 for attention, memory, previous in zip(self.attentions, memories, weights)
             ]
             weights = [weight for _, weight in looked]
+            for at, (memory, weight) in enumerate(zip(memories, weights), 1):
+                show_attention(partial(_shown, self if hop is None else hop, weight, asking, memory.layout, at))
             joined = torch.cat([query, *(context for context, _ in looked)], 2)
             if hop is not None:
                 query = query + torch.tanh(linear(joined, hop.weight, hop.bias))
         return joined
+
+
+def _shown(by: nn.Module, weights: Tensor, asking: Layout | None, keys: Layout, source: int) -> Attended:
+    """The weights (B, K, S) of one hop, which counts as a layer, in one other input."""
+    queries = Layout.equal(len(keys), 1, keys.device) if asking is None else Layout(asking.lengths + 1, asking.device)
+    return Attended(
+        by, Steps.from_padded(weights, queries).values.unsqueeze(1), queries, keys, "cross-attention", source
+    )

@@ -1,11 +1,12 @@
-"""Hidden vectors made visible: while a probe watches, every recurrence and every layer shows its own."""
+"""Hidden vectors and weights of attention made visible: while a probe watches, every recurrence, every layer and every
+attention shows its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -100,3 +101,52 @@ def shown(by: Any, values: Tensor, layout: Layout, *, is_input: bool = False) ->
     """The vectors (N, S) of a layer; through who watches, if somebody does."""
     watch = _watch.get()
     return values if watch is None else watch.show(by, values, layout, is_input)
+
+
+class Attended(NamedTuple):
+    """The weights of one attention over a batch of whole sequences.
+
+    Shapes:
+        weights (N, A, S): of each packed query and head over the steps of its own sequence of keys, S at least the
+        longest; their sum is 1, and 0 where there are no steps; 0 on what a query does not see and on padding
+
+    Args:
+        by: the module that attends; of several in one part of a model, layer by layer.
+        weights: as above; with one head A is 1.
+        queries: the layout of the N queries.
+        keys: that of the steps attended to, of as many sequences.
+        kind: whether a sequence attends to its own steps or to those of an input, is pooled into a vector, or copies
+            steps of an input.
+        source: which of the inputs that this part of a model reads, by position; of no meaning where a sequence attends
+            to itself.
+    """
+
+    by: Any
+    weights: Tensor
+    queries: Layout
+    keys: Layout
+    kind: Literal["self-attention", "cross-attention", "pooling", "copying"]
+    source: int = 0
+
+
+_attended: ContextVar[list[Attended] | None] = ContextVar("attended", default=None)
+
+
+@contextmanager
+def attention_watched() -> Iterator[list[Attended]]:
+    """What attends while whole sequences are read inside a `with`, in this order.
+
+    A decoder's native loop shows nothing; the reference kernel takes its place by `dispatch.forced`.
+    """
+    token = _attended.set(seen := [])
+    try:
+        yield seen
+    finally:
+        _attended.reset(token)
+
+
+def show_attention(make: Callable[[], Attended]) -> None:
+    """Shows weights, made for who watches alone."""
+    seen = _attended.get()
+    if seen is not None:
+        seen.append(make())

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from ostinato.kernels.watch import Attended, show_attention
 from ostinato.steps import Layout, Steps
 
 BLOCK = 64
@@ -61,7 +62,8 @@ class Pooling(nn.Module):
             self.hidden = nn.Linear(size, size)
             self.energy = nn.Linear(size, 1, bias=False)
 
-    def forward(self, encoded: Read) -> Tensor:
+    def forward(self, encoded: Read, source: int = 0) -> Tensor:
+        """One vector (B, size) for each sequence of an input, the one in this place of those that are read."""
         if self.kind in ("last", "concatenated"):
             if encoded.summary is None:
                 raise ValueError(f"pooling: {self.kind}: this input gives no summary; choose mean, max or attention")
@@ -73,15 +75,22 @@ class Pooling(nn.Module):
             return mean(encoded.steps)
         if self.kind == "concatenated":
             return torch.cat([encoded.summary, largest(encoded.steps), mean(encoded.steps)], 1)
-        return largest(encoded.steps) if self.kind == "max" else self._attended(encoded.steps)
+        return largest(encoded.steps) if self.kind == "max" else self._attended(encoded.steps, source)
 
-    def _attended(self, steps: Steps) -> Tensor:
+    def _attended(self, steps: Steps, source: int) -> Tensor:
         scores = self.energy(torch.tanh(self.hidden(steps.values)))
         if not steps.layout.longest:
             return _none(steps)
         # A sequence without steps has equal weights on padding, which is zero; elsewhere padding has weight zero.
         weights = steps.with_values(scores).padded(torch.finfo(scores.dtype).min).softmax(1)
-        return (weights.transpose(1, 2).to(steps.values.dtype) @ steps.padded()).squeeze(1)
+        weights, layout = weights.transpose(1, 2), steps.layout
+
+        def make() -> Attended:
+            shares = weights * layout.mask.unsqueeze(1).to(weights.device)
+            return Attended(self, shares, Layout.equal(len(layout), 1, layout.device), layout, "pooling", source)
+
+        show_attention(make)
+        return (weights.to(steps.values.dtype) @ steps.padded()).squeeze(1)
 
     def extra_repr(self) -> str:
         return self.kind

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from ostinato.kernels.watch import Attended, show_attention
 from ostinato.layers import packed_attention
 from ostinato.steps import Layout, Steps
 
@@ -176,8 +177,40 @@ class Groups:
             dropout=dropout,
         )
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
-        """Contexts (N, A, D) of the packed queries (N, A, D), of packed keys and values (M, K, D)."""
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        dropout: float = 0.0,
+        by: nn.Module | None = None,
+        source: int | None = None,
+    ) -> Tensor:
+        """Contexts (N, A, D) of the packed queries (N, A, D), of packed keys and values (M, K, D).
+
+        Args:
+            query: as above.
+            key: as above.
+            value: as above.
+            dropout: of the weights.
+            by: who shows its weights; None: they are not shown.
+            source: as `Attended` has it; None: a sequence attends to itself.
+        """
+        if by is not None:
+            show_attention(lambda: self._shown(query, key, by, source))
+        return self._contexts(query, key, value, dropout)
+
+    def _shown(self, query: Tensor, key: Tensor, by: nn.Module, source: int | None) -> Attended:
+        """The weights are the contexts of values that are 1 at their own place alone; in 32 bits, as kernels of packed
+        sequences take no such values."""
+        places = torch.eye(self.keys.longest, device=query.device).index_select(0, self.keys.positions)
+        values = places.unsqueeze(1).expand(-1, key.shape[1], -1).contiguous()
+        weights = self._contexts(query.float(), key.float(), values, 0.0)
+        if source is None:
+            return Attended(by, weights, self.queries, self.keys, "self-attention")
+        return Attended(by, weights, self.queries, self.keys, "cross-attention", source)
+
+    def _contexts(self, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         options = {"causal": self.by_order, "dropout": dropout}
         if self.whole:
             query = query.unflatten(0, (len(self.queries), -1))
@@ -203,7 +236,7 @@ class Groups:
             ).flatten(0, 1)
             for k, group in enumerate(groups)
         ]
-        return torch.cat([*contexts, query.new_zeros(1, *query.shape[1:])]).index_select(0, back)
+        return torch.cat([*contexts, query.new_zeros(1, query.shape[1], value.shape[2])]).index_select(0, back)
 
 
 def _padded(starts: Tensor, lengths: Tensor, longest: int) -> Tensor:

@@ -353,7 +353,7 @@ class TransformerStack(nn.Module):
         )
         new = []
         for place, layer in enumerate(self.layers):
-            own = attend if fresh else partial(attend, place=place)
+            own = partial(attend, by=layer.attention) if fresh else partial(attend, place=place)
             x, keys_values = layer(x, place, own, rotation, sources)
             x = shown(layer, x, layout)
             new.append(keys_values)

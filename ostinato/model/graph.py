@@ -373,6 +373,19 @@ class Graph(nn.Module):
         """The place of the part of the recipe that each module belongs to."""
         return {module: place for place, part in self.places().items() for module in part.modules()}
 
+    def sources(self) -> dict[str, list[str]]:
+        """What each join and head reads, by its place and in its order: the places of inputs, or of a join."""
+        sources = {}
+        for output, names in self.reads.items():
+            read = [f"inputs.{name}" for name in names]
+            if output in self.joins:
+                joined, around = self._joined[output]
+                join = path_of(f"joins.{output}")
+                sources[join] = [read[at] for at in joined]
+                read = [join, *(read[at] for at in around)]
+            sources[path_of(f"heads.{output}")] = read
+        return sources
+
     def distances(self) -> dict[str, int]:
         """How many layers each weight is away from the outputs: 0 in heads and joins, 1 in the top layer of an encoder,
         most in its embedding."""

@@ -14,6 +14,8 @@ from torch.nn import functional
 from ostinato.decoders.contract import Decoding
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
+from ostinato.kernels import dispatch
+from ostinato.kernels.watch import Attended, attention_watched
 from ostinato.steps import Layout, Steps
 from ostinato.testing._tools import near, same, seeded
 
@@ -220,7 +222,46 @@ def same_seed_same_bits(case: Case) -> None:
     assert same(*runs), "two runs of one seed differ"
 
 
-LAWS = (company_changes_nothing, weights_are_all_there_is, gradients_are_right, same_seed_same_bits)
+@torch.no_grad()
+def attention_is_shown_as_it_is(case: Case) -> None:
+    """The weights of attention that are shown to who watches sum to 1 over the steps of their own sequence, are 0 on
+    padding, and are the same in any company; being watched changes no bit."""
+    module, read = case.made()
+    with dispatch.forced("reference"):
+        plain = values(case.run(module, *read))
+        with attention_watched() as seen:
+            watched = values(case.run(module, *read))
+        assert same(watched, plain), "it gives something else while its attention is watched"
+        if not seen:
+            return
+        rows = [2, 1]
+        with attention_watched() as fewer:
+            case.run(module, *pick(read, rows))
+    for item, other in zip(map(_maps_of, seen), map(_maps_of, fewer), strict=True):
+        if len(item) == len(ROWS):
+            for row, weights in zip(rows, other, strict=True):
+                near(weights, item[row], f"weights of row {row} in other company")
+
+
+def _maps_of(seen: Attended) -> list[Tensor]:
+    """The weights (T, A, S) of each sequence."""
+    weights, queries, keys = seen.weights, seen.queries, seen.keys
+    assert weights.shape[0] == queries.total and len(queries) == len(keys)
+    maps = []
+    for own, width in zip(weights.split(queries.lengths.tolist()), keys.lengths.tolist()):
+        assert bool((own >= 0).all()) and not own[:, :, width:].any(), "weights are shares, and padding has none"
+        near(own.sum(2), torch.full(own.shape[:2], float(width > 0)), "sums of weights")
+        maps.append(own[:, :, :width])
+    return maps
+
+
+LAWS = (
+    company_changes_nothing,
+    weights_are_all_there_is,
+    gradients_are_right,
+    same_seed_same_bits,
+    attention_is_shown_as_it_is,
+)
 """Of every module."""
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoder
 from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.kernels import dispatch
+from ostinato.kernels.watch import attention_watched
 from ostinato.layers.embedding import Table
+from ostinato.layers.pooling import last
 from ostinato.steps import Layout, Steps
 from ostinato.testing import _inputs, _modules, _stepwise, encoders
 from ostinato.testing._inputs import INPUTS, WIDTH
@@ -78,7 +80,22 @@ def the_reference_agrees(case: Unrolled) -> None:
     _modules.near_trees(gradients, expected, "by the reference", floor=largest)
 
 
-LAWS = (*_stepwise.LAWS, features_are_as_announced, the_reference_agrees)
+@torch.no_grad()
+def attention_is_that_of_the_state(case: Unrolled) -> None:
+    """Of each input that it attends to weights are shown; those of the last step in the top layer, on average over its
+    heads, are what a search reads in the state."""
+    decoder, (encoded, steps) = case.made()
+    with dispatch.forced("reference"), attention_watched() as seen:
+        decoder.run(encoded, steps)
+    top = {item.source: item for item in seen if item.kind == "cross-attention"}
+    assert set(top) == set(decoder.attended), f"inputs {sorted(top)} are shown, {sorted(decoder.attended)} attended to"
+    _, state = decoder.extend(steps, decoder.start(encoded))
+    for place, weights in zip(decoder.attended, state.attention):
+        expected = last(Steps(top[place].weights.mean(1), steps.layout))
+        near(weights[:, : expected.shape[1]], expected, f"weights of input {place + 1}")
+
+
+LAWS = (*_stepwise.LAWS, features_are_as_announced, the_reference_agrees, attention_is_that_of_the_state)
 """The laws that hold for a decoder with any options."""
 
 

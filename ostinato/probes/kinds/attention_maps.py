@@ -1,27 +1,30 @@
-"""What the heads of a Transformer attend to."""
+"""What the heads of every attention attend to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ostinato.errors import ConfigError
-from ostinato.layers.transformer import SelfAttention
+from ostinato.kernels import dispatch
+from ostinato.kernels.watch import Attended, attention_watched
 from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
 from ostinato.probes.pictures import drawable, picture
 from ostinato.registry import Count
 
-NAMED, LETTERS = 24, 10
+NAMED, LETTERS = 32, 12
 """Steps up to which a map names them; letters of a name."""
+INCHES = 0.13
+"""Of a named step in a map."""
+FIRST = ("cross-attention", "self-attention", "copying", "pooling")
+"""The kinds, the one that the sentence is about first."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,38 @@ class AttentionHead:
 
     Args:
         place: the part of the model: `inputs.text.encoder`.
-        layer: from 1 up.
+        kind: self-attention, cross-attention, pooling or copying.
+        to: the place of the input or join attended to; empty where a sequence attends to itself.
+        layer: from 1 up; of a join its hop.
         head: from 1 up.
-        entropy: the mean over steps of -sum_j w[j] log2 w[j], in bits.
-        distance: the mean over steps i of sum_j w[j] |i - j|, in steps.
-        itself: the mean weight of a step's own place.
+        entropy: in bits, the mean over steps.
+        normalized_entropy: its share of that of equal weights, from 0 to 1.
+        focus: the mean over steps of the largest weight.
+        distance: from the diagonal in attended steps, the mean over steps; None where what attends has no place.
+        itself: the mean weight of a step's own place; None where it attends to another sequence.
         weights: its map of the first example, a row for each step that attends.
-        symbols: of these steps, where an input is encoded; of a decoder empty.
+        queries: the words of these steps; of a decoder that attends to an input, what it generates there.
+        keys: those of the steps attended to.
     """
 
     place: str
+    kind: str
+    to: str
     layer: int
     head: int
     entropy: float
-    distance: float
-    itself: float
+    normalized_entropy: float
+    focus: float
+    distance: float | None
+    itself: float | None
     weights: list[list[float]]
-    symbols: list[str]
+    queries: list[str]
+    keys: list[str]
+
+    @property
+    def group(self) -> tuple[str, str, str, int]:
+        """Its layer among all parts of the model."""
+        return self.place, self.kind, self.to, self.layer
 
 
 @dataclass(frozen=True)
@@ -61,129 +79,207 @@ class AttentionFinding(Finding):
 
     @property
     def title(self) -> str:
-        far = max(self.heads, key=lambda head: head.distance)
-        narrow = min(self.heads, key=lambda head: head.entropy)
-        return (
-            f"Head {far.head} of layer {far.layer} looks farthest, {far.distance:.3g} steps on average; head "
-            f"{narrow.head} of layer {narrow.layer} is the most focused, with an entropy of {narrow.entropy:.3g} bits"
-        )
+        kind = min((head.kind for head in self.heads), key=FIRST.index)
+        heads = [head for head in self.heads if head.kind == kind]
+        narrow = min(heads, key=lambda head: head.entropy)
+        bits = f"an entropy of {narrow.entropy:.3g} bits, {narrow.normalized_entropy:.0%} of that of equal weights"
+        far = max(heads, key=lambda head: head.distance or 0.0)
+        diagonal = " from the diagonal" if far.to else ""
+        if len(heads) == 1:
+            where = "" if far.distance is None else f", {far.distance:.3g} steps{diagonal} on average"
+            return f"{narrow.place} attends to {narrow.to or 'itself'} with {bits}{where}"
+        focused = f"{_named(narrow, heads)} is the most focused, with {bits}"
+        if far.distance is not None:
+            focused = f"{_named(far, heads)} looks farthest, {far.distance:.3g} steps{diagonal} on average; {focused}"
+        return f"In {kind}, {focused}" if far.to else f"H{focused[1:]}"
 
     def to_json(self) -> dict[str, Any]:
         return {"title": self.title, "heads": [asdict(head) for head in self.heads]}
 
     def lines(self) -> list[str]:
-        rows = [["of", "layer", "head", "entropy", "distance", "itself"]]
+        rows = [["of", "attention", "layer", "head", "entropy", "of equal", "focus", "distance", "itself"]]
         for head in self.heads:
-            numbers = (head.entropy, head.distance, head.itself)
-            rows.append([head.place, str(head.layer), str(head.head), *(f"{number:.3f}" for number in numbers)])
-        notes = "entropy: bits; distance: mean steps between a step and what it attends to; itself: weight of its own."
+            numbers = (head.entropy, head.normalized_entropy, head.focus, head.distance, head.itself)
+            kind = f"{head.kind} to {head.to}" if head.to else head.kind
+            cells = ["" if number is None else f"{number:.3f}" for number in numbers]
+            rows.append([head.place, kind, str(head.layer), str(head.head), *cells])
+        notes = (
+            "entropy: bits; of equal: as a share of that of equal weights; focus: the largest weight; distance: mean "
+            "steps from the diagonal; itself: weight of a step's own place."
+        )
         return [self.title, "", *table(rows), "", notes]
 
     def draw(self, path: Path) -> None:
-        layers = list(dict.fromkeys((head.place, head.layer) for head in self.heads))
+        layers = list(dict.fromkeys(head.group for head in self.heads))
         across, down = max(head.head for head in self.heads), len(layers)
-        with picture(path, (2.4 * across + 0.8, 2.7 * down + 0.5), across, down) as (figure, panels):
+        wide, high = (max(2.4, 0.9 + INCHES * max(map(_room, sides))) for sides in self._sides())
+        size = (max(5.0, wide * across + 0.8), (high + 0.4) * down + 0.6)
+        with picture(path, size, across, down) as (figure, panels):
             for axes in panels:
                 axes.set_visible(False)
             for head in self.heads:
-                axes = panels[across * layers.index((head.place, head.layer)) + head.head - 1]
+                axes = panels[across * layers.index(head.group) + head.head - 1]
                 axes.set_visible(True)
-                image = axes.imshow(np.array(head.weights), cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-                axes.set_title(drawable(f"{head.place}\nlayer {head.layer}, head {head.head}"), fontsize=7)
-                axes.set_xlabel("attended step")
-                axes.set_ylabel("step")
-                if 0 < len(head.symbols) <= NAMED:
-                    named = [drawable(symbol.replace(" ", "\u2423"), LETTERS) for symbol in head.symbols]
-                    axes.set_xticks(range(len(named)), named, rotation=90, fontsize=6)
-                    axes.set_yticks(range(len(named)), named, fontsize=6)
-            figure.colorbar(image, ax=panels, label="attention weight", shrink=0.8)
+                weights = np.array(head.weights)
+                image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+                axes.set_title(drawable(f"{head.place}, {head.kind}\nlayer {head.layer}, head {head.head}"), fontsize=7)
+                axes.set_xlabel(drawable(f"step of {head.to}" if head.to else "attended step"), fontsize=8)
+                axes.set_ylabel("step", fontsize=8)
+                axes.tick_params(labelsize=6)
+                keys, queries = _drawn(head.keys), _drawn(head.queries)
+                if keys:
+                    axes.set_xticks(range(len(keys)), keys, rotation=90 if max(map(len, keys)) > 2 else 0)
+                if queries:
+                    axes.set_yticks(range(len(queries)), queries)
+            figure.colorbar(image, ax=panels, label="attention weight", shrink=min(0.8, 3 / size[1]))
             figure.suptitle(drawable(self.title), fontsize=10, wrap=True)
+
+    def _sides(self) -> tuple[list[list[str]], list[list[str]]]:
+        return [head.keys for head in self.heads], [head.queries for head in self.heads]
 
 
 class AttentionMaps(Probe):
-    """What each head of a Transformer's self-attention attends to: its map, how focused it is and how far it looks.
+    """What each head of every attention attends to: its map, how focused it is and how far it looks.
 
-        entropy     -sum_j w[i, j] log2 w[i, j]         0: one step alone; log2 n: n steps alike
-        distance    sum_j w[i, j] |i - j|               w[i, j]: the weight of step j where step i attends
+        entropy             -sum_j w[i, j] log2 w[i, j]     0: one step alone; log2 n: n steps alike
+        normalized entropy  entropy / log2 n                n: the steps that i sees, whose weight is above 0
+        focus               max_j w[i, j]
+        distance            sum_j w[i, j] |j - d[i]|        d[i] = (i + 1/2) S / T - 1/2, the diagonal of T by S steps
 
-    Both are means over the steps of all examples; encoders and decoders are looked at. What a decoder attends to in an
-    input is drawn by `ostinato predict --attention`.
+    w[i, j] is the weight of step j, of S, where step i, of T, attends, both from 0 up. Where a sequence attends to
+    itself d[i] is i. All are means over the steps of all examples; of the normalized entropy, the ratio of two means.
+    Looked at are the self-attention of Transformers, what recurrent and Transformer decoders attend to in each input,
+    joins that attend, hop by hop, pooling by attention, and what a head copies; not the attention of a `pretrained`
+    encoder. A decoder reads the true target. What an answer attends to, the mean over the heads of the top layer, is
+    drawn by `ostinato predict --attention`.
 
     Args:
         map_steps: the map of the first example is cut to so many steps.
 
     Errors:
-        ConfigError: no part of the model has self-attention.
+        ConfigError: no part of the model attends.
 
     Source: entropy: Clark, Khandelwal, Levy and Manning 2019, arXiv:1906.04341; distance: Vig and Belinkov
-        2019, arXiv:1906.04284.
+        2019, arXiv:1906.04284, from the diagonal where lengths differ.
     """
 
     def __init__(self, *, map_steps: Count = 64):
         self.map_steps = map_steps
 
     def look(self, subject: Subject) -> AttentionFinding:
-        places = subject.graph.owners()
-        layers = [module for module in subject.graph.modules() if isinstance(module, SelfAttention)]
-        recorded: dict[SelfAttention, list[np.ndarray]] = {layer: [] for layer in layers}
-        with torch.no_grad(), ExitStack() as ends:
-            for layer in layers:
-                hook = layer.register_forward_pre_hook(_recording(recorded[layer]))
-                ends.callback(hook.remove)
-            # Example by example, so that the packed place of a step is its place in the example.
-            for row in range(len(next(iter(subject.batch.inputs.values())).layout) if layers else 0):
+        layers: dict[tuple[str, str, str], dict[Any, _Layer]] = {}
+        places, sources = subject.graph.owners(), subject.graph.sources()
+        for row in range(len(next(iter(subject.batch.inputs.values())).layout)):
+            with torch.no_grad(), dispatch.forced("reference"), attention_watched() as seen:
                 subject.graph.losses(subject.batch.select(torch.tensor([row])))
-        heads: list[AttentionHead] = []
-        for place in dict.fromkeys(places[layer] for layer in layers):
-            own = [recorded[layer] for layer in layers if places[layer] == place and recorded[layer]]
-            named = _symbols(subject, place, own[0][0].shape[2]) if own else []
-            heads += [head for number, maps in enumerate(own, 1) for head in self._heads(place, number, maps, named)]
+            for item in seen:
+                place = places[item.by]
+                to = "" if item.kind == "self-attention" else sources[place][item.source]
+                own = layers.setdefault((place, item.kind, to), {})
+                own.setdefault(item.by, _Layer()).add(item, row)
+        heads = [
+            head
+            for group, own in layers.items()
+            for number, layer in enumerate(own.values(), 1)
+            for head in self._heads(subject, (*group, number), layer)
+        ]
         if not heads:
             raise ConfigError(
-                "probe attention_maps: no part of this model has self-attention to look at; train it with a "
-                "transformer encoder or decoder"
+                "probe attention_maps: no part of this model attends to anything; train it with a transformer encoder, "
+                "or with a decoder or join that attends"
             )
         return AttentionFinding(heads)
 
-    def _heads(self, place: str, layer: int, maps: Sequence[np.ndarray], symbols: Sequence[str]) -> list[AttentionHead]:
-        """Of maps (T, A, T), one an example, and the symbols of the first one's steps."""
-        entropies, distances, own = [], [], []
-        for weights in maps:
-            steps = np.arange(len(weights))
-            entropies.append(-(weights * np.log2(np.maximum(weights, 1e-30))).sum(2))
-            distances.append((weights * np.abs(steps[:, None] - steps)[:, None]).sum(2))
-            own.append(weights[steps, :, steps])
-        means = [np.concatenate(parts).mean(0) for parts in (entropies, distances, own)]
-        first, named = maps[0][: self.map_steps, :, : self.map_steps], list(symbols[: self.map_steps])
-        return [
-            AttentionHead(
-                place, layer, head + 1, *(float(mean[head]) for mean in means), first[:, head].tolist(), named
+    def _heads(self, subject: Subject, group: tuple[str, str, str, int], layer: _Layer) -> Iterator[AttentionHead]:
+        if layer.first is None:
+            return
+        place, kind, to, _ = group
+        means = layer.sums / layer.steps
+        has_place = kind != "pooling" and not place.endswith(".join")
+        first = layer.first[: self.map_steps, :, : self.map_steps]
+        queries = _queries(subject, place, kind, layer.row, len(layer.first))[: self.map_steps]
+        keys = _words(subject, to, layer.row, layer.first.shape[2]) if to else queries
+        for head, (entropy, most, focus, distance, itself) in enumerate(means.T.tolist()):
+            yield AttentionHead(
+                *group,
+                head + 1,
+                entropy,
+                entropy / most if most else 0.0,
+                focus,
+                distance if has_place else None,
+                None if to else itself,
+                first[:, head].tolist(),
+                queries,
+                keys[: self.map_steps],
             )
-            for head in range(first.shape[1])
-        ]
 
 
-def _symbols(subject: Subject, place: str, count: int) -> list[str]:
-    """Of the steps of the first example that the encoder of an input reads; of any other part none."""
-    name = next((name for name in subject.batch.inputs if place == f"inputs.{name}.encoder"), None)
-    if name is None:
-        return []
-    return symbols_of(subject.modalities[f"inputs.{name}"], subject.batch.inputs[name].split()[0].cpu().numpy(), count)
+class _Layer:
+    """The sums over steps of what is measured of each head of a layer, and its weights of the first example."""
+
+    def __init__(self) -> None:
+        self.sums: np.ndarray = np.zeros((5, 1))
+        self.steps = 0
+        self.first: np.ndarray | None = None
+        self.row = 0
+
+    def add(self, seen: Attended, row: int) -> None:
+        """Its weights of one example, the one of this number."""
+        shares = seen.weights.double().cpu().numpy()
+        for begin, count, width in zip(seen.queries.offsets, seen.queries.lengths, seen.keys.lengths):
+            if count and width:
+                self._add(shares[begin : begin + count, :, :width], row)
+
+    def _add(self, weights: np.ndarray, row: int) -> None:
+        """Weights (T, A, S) of one sequence."""
+        queries, _, keys = weights.shape
+        if self.first is None:
+            self.first, self.row = weights, row
+        steps = np.arange(queries)
+        diagonal = (steps + 0.5) * keys / queries - 0.5
+        measured = (
+            -(weights * np.log2(np.maximum(weights, 1e-30))).sum(2),
+            np.log2((weights > 0).sum(2)),
+            weights.max(2),
+            (weights * np.abs(np.arange(keys) - diagonal[:, None])[:, None]).sum(2),
+            weights[steps, :, steps % keys],
+        )
+        self.sums = self.sums + np.stack(measured).sum(1)
+        self.steps += queries
 
 
-def _recording(maps: list[np.ndarray]) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:
-    """Keeps the weights of each call: the contexts of values that are 1 at their own place alone."""
+def _queries(subject: Subject, place: str, kind: str, row: int, count: int) -> list[str]:
+    """Words of the steps that attend."""
+    if kind == "pooling":
+        return ["summary"]
+    whole, _, part = place.rpartition(".")
+    if part == "join":
+        return ["summary", *_words(subject, subject.graph.sources()[place][0], row, count - 1)]
+    words = _words(subject, whole, row, count)
+    return [*words[1:], "end"] if part == "head" and kind != "self-attention" else words
 
-    def before(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        x, attend, *others = arguments
 
-        def recorded(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            places = torch.eye(len(key), dtype=value.dtype, device=value.device)
-            weights = attend(query, key, places.unsqueeze(1).expand(-1, key.shape[1], -1).contiguous())
-            if len(weights):
-                maps.append(weights.double().cpu().numpy())
-            return attend(query, key, value)
+def _words(subject: Subject, place: str, row: int, count: int) -> list[str]:
+    """Words of the steps of an example's input or target; of what a join gives their numbers."""
+    side, _, name = place.partition(".")
+    columns = subject.batch.inputs if side == "inputs" else subject.batch.targets
+    if name not in columns:
+        return [str(step + 1) for step in range(count)]
+    return symbols_of(subject.modalities[place], columns[name].split()[row].cpu().numpy(), count)
 
-        return x, recorded, *others
 
-    return before
+def _named(head: AttentionHead, others: Sequence[AttentionHead]) -> str:
+    """A head in words, its part of the model and what it attends to where there are several."""
+    place = f" of {head.place}" if len({other.place for other in others}) > 1 else ""
+    to = f" on {head.to}" if len({other.to for other in others}) > 1 else ""
+    return f"head {head.head} of layer {head.layer}{place}{to}"
+
+
+def _room(words: Sequence[str]) -> int:
+    """Steps that a side of a map has room for."""
+    return min(max(len(words), 1), NAMED)
+
+
+def _drawn(words: Sequence[str]) -> list[str]:
+    """What a side of a map is named by: nothing where there is no room."""
+    return [drawable(word.replace(" ", "\u2423"), LETTERS) for word in words] if len(words) <= NAMED else []
