@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path.cwd()))
-from model import GPT, GPTConfig  # noqa: E402
+from model import GPT, GPTConfig
 
 kept = torch.load("out-shakespeare-char/ckpt.pt", map_location="cpu", weights_only=True)
 model = GPT(GPTConfig(**kept["model_args"]))
