@@ -3,8 +3,8 @@
     python benchmarks/small_language_models.py --install-peer       nanoGPT into .peers/nanoGPT, once
     python benchmarks/small_language_models.py --data-root DATA     measures; writes results/small_language_models.json
 
-nanoGPT trains 2,000 updates as its README has it for a CPU: 4 layers of 128, 64 characters, 12 rows a batch. Its seconds
-are those of its updates alone, without validation. Ours are those of recipes/shakespeare-transformer.yaml, as many
+nanoGPT trains 2,000 updates as its README has it for a CPU: 4 layers of 128, 64 characters, 12 rows a batch. Its
+seconds are those of its updates alone, without validation. Ours are those of recipes/shakespeare-transformer.yaml, as many
 layers and as wide, in `--updates` updates, validation left out as well; then that recipe, an LSTM and a minimal GRU of
 as many parameters for `--minutes` each, everything included.
 
