@@ -4,9 +4,9 @@
     python benchmarks/small_language_models.py --data-root DATA     measures; writes results/small_language_models.json
 
 nanoGPT trains 2,000 updates as its README has it for a CPU: 4 layers of 128, 64 characters, 12 rows a batch. Its
-seconds are those of its updates alone, without validation. Ours are those of recipes/shakespeare-transformer.yaml, as many
-layers and as wide, in `--updates` updates, validation left out as well; then that recipe, an LSTM and a minimal GRU of
-as many parameters for `--minutes` each, everything included.
+seconds are those of its updates alone, without validation. Ours are those of recipes/shakespeare-transformer.yaml, as
+many layers and as wide, in `--updates` updates, validation left out as well; then that recipe, an LSTM and a minimal
+GRU of as many parameters for `--minutes` each, everything included.
 
 A loss is in nats per character on the same held-out twentieth of Tiny Shakespeare in rows of 64. nanoGPT predicts each
 row but its first character, ours the first character and the end too, which costs it more than it gains.
