@@ -29,25 +29,28 @@ REPEATS = 5
 
 
 def seconds(work, repeats=REPEATS):
-    """The median of some runs after one that is not counted."""
-    work()
+    """The median of some runs after one that is not counted, in processor time."""
+    return side_by_side(work, repeats=repeats)[0]
+
+
+def side_by_side(*works, repeats=REPEATS):
+    """The median of each, in turns, so that a machine that is warm or busy changes their ratio little."""
     times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+    for _ in range(1 + repeats):
+        times.append([])
+        for work in works:
+            start = time.process_time()
+            work()
+            times[-1].append(time.process_time() - start)
+    return np.median(times[1:], 0).tolist()
 
 
 def features(rate):
-    """Of 60 clips of a minute."""
+    """Of an hour, by clips of a minute."""
     noise = np.random.default_rng(0).uniform(-1, 1, 60 * rate)
     clip, audio = wav(noise, rate), Audio()
     audio.fit([wav(noise[: 5 * rate], rate)])
-    start = time.perf_counter()
-    for _ in range(60):
-        audio.encode(clip)
-    return time.perf_counter() - start
+    return 60 * seconds(lambda: audio.encode(clip))
 
 
 def recognition(rate=8000):
@@ -91,7 +94,7 @@ def training():
         read = encoder.encode(steps)
         head.loss([Encoded(read.steps, None, None)], targets).total.backward()
 
-    return layout.total / seconds(whole), layout.total / seconds(alone)
+    return [layout.total / median for median in side_by_side(whole, alone)]
 
 
 def main():

@@ -24,6 +24,7 @@ SEED = 20150101
 WORDS = {"train": 4_000, "valid": 300, "test": 500, "unseen": 500}
 """Words by pen; those of `unseen` are in a font that no other split has."""
 FONTS, UNSEEN_FONT = ("futural", "rowmand", "scripts", "scriptc", "timesr", "timesrb"), "timesi"
+VOICES = ("george", "jackson", "nicolas", "yweweler")
 STRINGS = {"train": 1_000, "valid": 150, "test": 200}
 """Strings of spoken digits."""
 PEN_STRINGS = {"train": 4_000, "valid": 400, "test": 1_000}
@@ -95,6 +96,15 @@ def spoken_digits(root: Path) -> Tables:
     sides: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
     for digit, speaker, take, content in _fsdd(root):
         sides[_side(take)].append((content, digit, speaker))
+    return {side: (("clip:file", "digit", "speaker"), rows) for side, rows in sides.items()}
+
+
+def unseen_voice(root: Path, *, voice: str) -> Tables:
+    """Recordings of a digit: all of one speaker to test, of the others the takes 0 to 4 to valid."""
+    sides: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
+    for digit, speaker, take, content in _fsdd(root):
+        side = "test" if speaker == voice else "valid" if take < 5 else "train"
+        sides[side].append((content, digit, speaker))
     return {side: (("clip:file", "digit", "speaker"), rows) for side, rows in sides.items()}
 
 

@@ -33,6 +33,7 @@
     nottingham-midi (.jsonl)            tune: fields, chords, notes and bars in ABC; a MIDI file in base64
     an4 (.jsonl)                        sound, words, phones
     spoken-digits (folders)             clip, digit, speaker
+    unseen-voice-NAME (folders)         clip, digit, speaker; all of one speaker to test
     spoken-digit-strings (folders)      clip, digits
     yes-no (folders)                    clip, words
     pendigits (.jsonl)                  strokes, digit
@@ -537,6 +538,7 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     **{name: functools.partial(piano_rolls, name=file) for name, file in ROLLS.items()},
     "an4": _sound.an4,
     "spoken-digits": _sound.spoken_digits,
+    **{f"unseen-voice-{voice}": functools.partial(_sound.unseen_voice, voice=voice) for voice in _sound.VOICES},
     "spoken-digit-strings": _sound.spoken_digit_strings,
     "yes-no": _sound.yes_no,
     "pendigits": _sound.pendigits,

@@ -19,10 +19,11 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from _sound import VOICES
 from _sweep_rows import SWEEPS, Swept
 
 from ostinato.files import write
@@ -32,7 +33,7 @@ RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", H
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
-GENERATED = ("copy", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits")
+GENERATED = ("copy", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits", "pen-words")
 """Preparations that need no data set."""
 TRAINED_LENGTH = 40
 """The longest string that the copying models were trained on."""
@@ -77,6 +78,8 @@ class Row:
         published: what others report, with the source.
         prepared: the task of tools/prepare.py that makes its data, or None.
         judge: the script of benchmarks/ that measures what the run generates, or None.
+        recipe: of another name than the row.
+        sets: changes of the recipe, as `--set` takes them.
     """
 
     name: str
@@ -85,12 +88,16 @@ class Row:
     published: str
     prepared: str | None = None
     judge: str | None = None
+    recipe: str | None = None
+    sets: tuple[str, ...] = ()
 
     def commands(self) -> dict[str, list[str]]:
         """What is run, as a reader would type it; DATA and DIR stand for folders of the machine."""
         root, run = "DIR" if self.prepared else "DATA", (RUNS / self.name).as_posix()
+        changes = "".join(f" --set {change}" for change in self.sets)
         made = {
-            "train": f"ostinato train recipes/{self.name}.yaml --out {run} --data-root {root} --resume",
+            "train": f"ostinato train recipes/{self.recipe or self.name}.yaml{changes} --out {run} --data-root {root}"
+            " --resume",
             "evaluate": f"ostinato evaluate {run} --split test --data-root {root} --json",
         }
         if self.judge:
@@ -149,6 +156,45 @@ def _copy(name: str, how: str) -> Row:
 def _accuracy(name: str, output: str, measured: str, published: str, least: float | None = None) -> Row:
     """A row of one label, made from the recipe's own preparation."""
     return Row(name, measured, (Shown(output, "accuracy", least=least), Shown(output, "f1(macro)")), published, name)
+
+
+VOICE = (
+    "inputs.clip.features=mfcc",
+    "inputs.clip.scale=row",
+    "inputs.clip.encoder.band_masks=0",
+    "training.epochs=12",
+)
+"""What a voice that training lacks asks for: chosen by training on two voices and validating on a third."""
+
+
+def _voice(voice: str) -> Row:
+    """A row of spoken digits of a speaker that training lacks."""
+    prepared = f"unseen-voice-{voice}"
+    sets = tuple(f"data.{split}=prepared-{prepared}/{split}" for split in ("train", "valid", "test"))
+    row = _accuracy(prepared, "digit", f"spoken digits of {voice}, 500 recordings; trained on three other speakers",
+                    "none", 85.0)  # fmt: skip
+    return replace(row, recipe="spoken-digits", sets=(*sets, *VOICE))
+
+
+def _latent(weight: str) -> Row:
+    """A row of drawings that pass through a code."""
+    measured = f"300 drawings of sheep through a code of 64 numbers, the distance counted {weight} times"
+    return Row(f"sheep-latent-{weight}", measured, (Shown("again", "log_loss"),), "none for this file", "sheep",
+               recipe="sheep-latent", sets=(f"outputs.again.join.weight={weight}",))  # fmt: skip
+
+
+def _an4(how: str, shown: tuple[Shown, ...]) -> Row:
+    """A row of AN4 beside that of CTC."""
+    words = {
+        "joint": "CTC and attention over one encoder, beam",
+        "attention": "attention, beam",
+        "streaming": "CTC, read while it is spoken",
+        "phones": "phones of its dictionary, CTC, greedy",
+    }
+    return Row(f"an4-{how}", f"AN4, 130 utterances, {words[how]}, no language model", shown, "none", "an4")
+
+
+AN4 = (Shown("words", "token_error_rate"), Shown("words", "character_error_rate"))
 
 
 def _babi(task: int, what: str, least: float | None = None) -> Row:
@@ -276,6 +322,7 @@ ROWS = (
         "spoken-digits", "digit", "spoken digits, 4 speakers, takes 0 to 4 of each, 200 recordings",
         "none canonical; about 97 to 99 with spectrograms and six speakers", 98.0,
     ),
+    *(_voice(voice) for voice in VOICES),
     Row(
         "yes-no", "eight times yes or no a recording, the last 29 of the sorted names, CTC",
         (Shown("words", "token_error_rate", most=2.0), Shown("words", "exact_match")),
@@ -284,6 +331,11 @@ ROWS = (
     Row(
         "spoken-digit-strings", "200 strings of 3 to 7 spoken digits joined from held-out takes, CTC",
         (Shown("digits", "character_error_rate", most=4.0), Shown("digits", "exact_match")),
+        "none: the strings are made here", "spoken-digit-strings",
+    ),
+    Row(
+        "spoken-digit-strings-streaming", "the same strings, read while they are spoken, CTC",
+        (Shown("digits", "character_error_rate", most=8.0), Shown("digits", "exact_match")),
         "none: the strings are made here", "spoken-digit-strings",
     ),
     _accuracy(
@@ -361,6 +413,24 @@ ROWS = (
         "an4", "AN4, 130 utterances of letters, numbers and names, CTC, greedy, no language model",
         (Shown("words", "token_error_rate", most=20.0), Shown("words", "character_error_rate")),
         "word error 10.5 %, 5 layers of 800 on a GPU (deepspeech.pytorch), 5.95 % Kaldi", "an4",
+    ),
+    _an4("phones", (Shown("phones", "token_error_rate"),)),
+    _an4("joint", AN4),
+    _an4("attention", AN4),
+    _an4("streaming", (Shown("words", "token_error_rate", most=30.0), AN4[1])),
+    Row(
+        "sheep", "300 drawings of sheep, what follows each point of the pen",
+        (Shown("rest", "log_loss"),), "none for this file", "sheep",
+    ),
+    *(_latent(weight) for weight in ("0", "0.25", "0.5", "1.0")),
+    Row(
+        "pen-words", "500 new words by a pen in six fonts, CTC",
+        (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
+        "none: the words are made here", "pen-words",
+    ),
+    Row(
+        "pen-writing", "500 new words written in six fonts, the density of the pen's points",
+        (Shown("strokes", "log_loss"),), "none: the words are made here", "pen-words",
     ),
     _copy("copy-none", "no attention"),
     _copy("copy-reversed", "no attention, source reversed"),
