@@ -24,6 +24,9 @@ VIDEO = "{data: {train: pictures}, inputs: {text: {type: video, column: video}},
 IMAGE = "{data: {train: pictures}, inputs: {text: {type: image, column: image}}, outputs: {label: {type: category}}}"
 
 RECIPES = r"""
+translate | inputs.text={type: text, characters: true, tokenizer: {same_as: answer}} | let outputs.answer share the
+    vocabulary of inputs.text, or give inputs.text its own | inputs.text.tokenizer=word ;
+    outputs.answer.tokenizer={same_as: text} | inputs.text.tokenizer=word
 forecast | data.train=sites.csv ; inputs.kind={type: text, column: [site, load]} | channels of a series in a table with
     a row per step (data.time); name one column | inputs.kind.column=site
 two | inputs.text={type: text, tokenizer: word, characters: true} ; inputs.other={type: text, tokenizer: {same_as:
@@ -181,6 +184,8 @@ def test_training_as_the_advice_says(looked_at, monkeypatch, data):
 def test_a_recipe_file_that_follows_the_advice_is_read(tmp_path, monkeypatch):
     good = "{inputs: {text: text}, outputs: {label: category}, data: {train: t.csv}}"
     path = tmp_path / "a.yaml"
+    with pytest.raises(OstinatoError, match="there is no recipe .*a.yaml; give the path of a YAML file"):
+        load(path)
     os.mkfifo(path)
     with pytest.raises(OstinatoError, match="a pipe or a device, and a recipe is read from a file; write it into one"):
         load(path)
