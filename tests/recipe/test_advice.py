@@ -171,11 +171,12 @@ def test_a_command_that_follows_the_advice_does_what_it_says(looked_at, monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["people.csv", "people.yaml"])
+@pytest.mark.parametrize("data", ["people.csv", "train.yaml"])
 def test_training_as_the_advice_says(looked_at, monkeypatch, data):
     """`ostinato train RECIPE` trains, and with a table --run DIR is the run's folder."""
     monkeypatch.chdir(looked_at)
-    assert not CliRunner().invoke(group, ["init", "people.csv", "--recipe", "people.yaml"]).exit_code
+    if data.endswith("yaml"):
+        assert not CliRunner().invoke(group, ["init", "people.csv", "--recipe", data]).exit_code
     options = shlex.split(f"--set training.epochs=1 --run runs/{data}")
     assert not CliRunner().invoke(group, ["train", data, *options]).exit_code
     assert Path("runs", data, "recipe.yaml").is_file()
