@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ostinato.data.read import open_table
+from ostinato.data.write import write_table
 from ostinato.encoders._hugging_face import transformers
 from ostinato.errors import OstinatoError
 from ostinato.modalities import _pictures
@@ -44,6 +45,11 @@ def sheet():
             "transformers",
             transformers,
             "need the package transformers, which is not here: pip install 'ostinato[pretrained]'",
+        ),
+        (
+            "xlsxwriter",
+            lambda: write_table(Path("a.xlsx"), [{"x": 1}]),
+            "workbooks are written by the extra `excel`: pip install 'ostinato[excel]'; or give .csv",
         ),
         (
             "fastexcel",

@@ -1,21 +1,27 @@
-"""Rows to a table file: csv, jsonl or parquet by its ending, whole or absent."""
+"""Rows to a table file: csv, jsonl, parquet or xlsx by its ending, whole or absent."""
 
 from __future__ import annotations
 
 import csv
 import difflib
+import importlib.util
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ostinato import files
 from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.read import FOREIGN, TABLES
-from ostinato.errors import ConfigError
+from ostinato.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    import polars
+
+SHEET_ROWS, CELL_LETTERS = (1 << 20) - 1, (1 << 15) - 1
+"""What a sheet of a workbook holds below its header, and each of its cells."""
 Record = Mapping[str, Any]
 """The cells of a row by column."""
 Writer = Callable[[Path, Iterator[Record], Dialect], int]
@@ -25,7 +31,8 @@ Writer = Callable[[Path, Iterator[Record], Dialect], int]
 def write_table(path: Path, records: Iterable[Record], where: str = "--output", csv_dialect: Dialect = PLAIN) -> int:
     """Writes rows of the same columns into a new file, or over an old one; returns how many.
 
-    Csv holds texts as they are, quoted where needed, and lists as JSON; jsonl and parquet hold typed values.
+    Csv holds texts as they are, quoted where needed, and lists as JSON; jsonl and parquet hold typed values; xlsx too,
+    lists as JSON.
 
     Args:
         path: its ending names the form.
@@ -35,7 +42,7 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output", 
 
     Errors:
         ConfigError: the ending is none of a table.
-        DataError: the disk refuses it; the old content is intact.
+        DataError: the disk refuses it, or there is more than a sheet holds; the old content is intact.
     """
     writer = writer_of(path, where)
     if writer is None:
@@ -50,9 +57,17 @@ def writer_of(path: Path, where: str) -> Writer | None:
     """What writes a table with the ending of `path`; None: the ending is that of a text.
 
     Errors:
-        ConfigError: the ending is that of a file which is only read, or close to one of those that are written.
+        ConfigError: the ending is that of a file which is only read, or close to one of those that are written; or
+            what writes it is not installed.
     """
     kind = path.suffix.lower()
+    if kind == ".xlsx":
+        if importlib.util.find_spec("xlsxwriter") is None:
+            raise ConfigError(
+                f"{where} {path}: workbooks are written by the extra `excel`: pip install 'ostinato[excel]'; or give"
+                " .csv"
+            )
+        return _sheet
     if kind in WRITERS:
         return WRITERS[kind]
     known = {".gz", *TABLES, *(ending for endings in FOREIGN.values() for ending in endings)}
@@ -103,13 +118,31 @@ def _json_lines(path: Path, records: Iterator[Record], _: Dialect) -> int:
 
 
 def _parquet(path: Path, records: Iterator[Record], _: Dialect) -> int:
+    frame = _frame(records)
+    frame.write_parquet(path)
+    return frame.height
+
+
+def _sheet(path: Path, records: Iterator[Record], _: Dialect) -> int:
+    frame = _frame({name: _field(value) for name, value in record.items()} for record in records)
+    longest = max((len(cell) for row in frame.rows() for cell in row if isinstance(cell, str)), default=0)
+    if frame.height > SHEET_ROWS or longest > CELL_LETTERS:
+        raise DataError(
+            f"a sheet holds {SHEET_ROWS:,} rows and {CELL_LETTERS:,} characters in a cell, and here are"
+            f" {frame.height:,} and {longest:,}; give .csv or .parquet"
+        )
+    content = io.BytesIO()
+    frame.write_excel(content)
+    path.write_bytes(content.getvalue())
+    return frame.height
+
+
+def _frame(records: Iterator[Record]) -> polars.DataFrame:
     import polars
 
-    first = next(records, None)
-    rows = [] if first is None else [dict(record) for record in chain((first,), records)]
-    columns = {name: [row[name] for row in rows] for name in first or ()}
-    polars.DataFrame({name: _typed(cells) for name, cells in columns.items()}).write_parquet(path)
-    return len(rows)
+    rows = list(records)
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    return polars.DataFrame({name: _typed(cells) for name, cells in columns.items()})
 
 
 def _typed(cells: list[Any]) -> Any:

@@ -608,7 +608,7 @@ predict RUN ein --set search.alpha=0.5 --set search.normalization=none | leave a
 predict RUN ein --probabilities | needs --output FILE; --json has the probability | predict RUN ein --json
 predict RUN ein --output a.jsonl --json | leave out --json and --stream | predict RUN ein --output a.jsonl
 predict RUN ein --output a.txt --n-best 2 | leave out --n-best | predict RUN ein --output a.txt
-predict RUN ein --output a.xlsx | give .csv, .jsonl, .parquet, or .txt; spreadsheets open .csv | predict RUN ein
+predict RUN ein --output a.ods | give .csv, .jsonl, .parquet, or .txt; spreadsheets open .csv | predict RUN ein
     --output a.csv | predict RUN ein --output a.txt
 predict RUN ein --stream --json | leave out --input, --n-best, --attention and --json | predict RUN ein --json
 predict RUN ein --stream | add --set search=sample or --set search=greedy, without --n-best

@@ -55,7 +55,7 @@ def test_a_text_goes_into_a_file_as_it_is(run, tmp_path, monkeypatch, cli, refus
     done = cli("predict", run, r"a\n\t", "--output", "tune.txt", *SEARCH)
     assert (done.out, Path("tune.txt").read_text()) == ("", "a\n\ta\n\t\n") and "tune.txt" in done.err
     assert cli("predict", run, r"a\n\t", "--output", "tune.abc", *SEARCH).code == 0 and Path("tune.abc").exists()
-    for name in ("tune.cvs", "tune.xlsx", "tune"):
+    for name in ("tune.cvs", "tune.ods", "tune"):
         refused("predict", run, "a", "--output", name, *SEARCH, says=[name, ".csv, .jsonl, .parquet, or .txt"])
     for name, types in (
         ("tune.wav", "those of type audio or music do"),

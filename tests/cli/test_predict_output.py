@@ -11,6 +11,7 @@ import polars
 import pytest
 
 import ostinato
+from ostinato.data.read import open_table
 from ostinato.errors import ConfigError, DataError
 
 REVIEWS = ["the food was great", 'sad, "late"\nand rude', "great", "sad"]
@@ -94,6 +95,19 @@ def test_csv_has_the_signs_of_the_table_that_was_read(labels, tmp_path, monkeypa
     assert done.err.strip().endswith("plain_answers.csv: 1 row")
 
 
+def test_a_workbook_holds_the_same_and_is_read_again(labels, new, cli):
+    pytest.importorskip("xlsxwriter")
+    pytest.importorskip("fastexcel")
+    for form in ("xlsx", "jsonl"):
+        done = cli("predict", labels, new, "--output", f"answers.{form}", "--device", "cpu")
+        assert done.code == 0 and f"answers.{form}: 2 rows" in done.err
+    table = open_table("answers.xlsx", columns=None, base=Path(), data_root=None, where="data.train")
+    rows = json_rows("answers.jsonl")
+    assert table.columns == tuple(rows[0]) and table.column("id") == ["007", "008"]
+    assert table.column("text") == REVIEWS[:2] and table.column("label_predicted") == ["good", "bad"]
+    assert table.column("label_probability") == pytest.approx([row["label_probability"] for row in rows])
+
+
 def test_each_form_holds_the_same_and_the_probability_of_each_label_on_demand(labels, new, cli):
     for form in ("csv", "jsonl", "parquet"):
         done = cli("predict", labels, new, "--output", f"deep/answers.{form}", "--probabilities", "--device", "cpu")
@@ -122,7 +136,7 @@ def test_cells_of_any_kind_come_through(labels, tmp_path, monkeypatch, cli):
 
 
 def test_what_no_table_can_hold_is_refused_before_anything_is_predicted(labels, new, cli, refused):
-    refused("predict", labels, new, "--output", "a.xlsx", says=["--output a.xlsx", ".csv, .jsonl, .parquet"])
+    refused("predict", labels, new, "--output", "a.ods", says=["--output a.ods", ".csv, .jsonl, .parquet"])
     refused("predict", labels, new, "--output", "a.csv.gz", says=["--output a.csv.gz", ".csv, .jsonl, .parquet"])
     refused("predict", labels, "nwe.csv", "--output", "a.csv", says=["no file nwe.csv", "did you mean 'new.csv'?"])
     refused("predict", labels, "x", "--probabilities", says=["--probabilities needs --output FILE"])

@@ -388,7 +388,7 @@ def test_errors_shows_the_worst_rows_and_writes_all_of_them(trained, tmp_path, c
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 8 and {"de", "en", "en_predicted", "en_loss"} <= rows[0].keys()
     assert len(cli("errors", trained, "--top", "2", "--json").json["rows"]) == 2
-    refused("errors", trained, "--output", "rows.xlsx", says=["rows.xlsx", ".csv, .jsonl, .parquet"])
+    refused("errors", trained, "--output", "rows.ods", says=["rows.ods", ".csv, .jsonl, .parquet"])
 
 
 @pytest.mark.parametrize("number", [0, -1])

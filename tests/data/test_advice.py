@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from ostinato.cli.main import group
-from ostinato.data import files
+from ostinato.data import files, write
 from ostinato.data.batches import Batches
 from ostinato.data.catalogue import find
 from ostinato.data.contract import Dialect
@@ -532,6 +532,16 @@ def test_word_vectors_that_follow_the_advice_are_read(tmp_path, content, advice,
         read_vectors(path, "v.txt", ["a"], seed=1)
     path.write_text(mended)
     assert read_vectors(path, "v.txt", ["a"], seed=1)[0].shape == (1, 2)
+
+
+def test_more_than_a_sheet_holds_is_written_as_the_advice_says(tmp_path, monkeypatch):
+    pytest.importorskip("xlsxwriter")
+    monkeypatch.setattr(write, "SHEET_ROWS", 2)
+    for rows in ([{"x": "a"}] * 3, [{"x": "a" * 40_000}]):
+        with pytest.raises(OstinatoError, match="characters in a cell, and here are .*; give .csv or .parquet"):
+            write_table(tmp_path / "t.xlsx", rows)
+        assert write_table(tmp_path / "t.csv", rows) == write_table(tmp_path / "t.parquet", rows) == len(rows)
+    assert write_table(tmp_path / "t.xlsx", [{"x": "=1+1", "y": [1, 2], "z": None}]) == 1
 
 
 def test_the_catalogue_lists_the_data_sets_as_the_advice_says():
