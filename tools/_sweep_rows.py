@@ -312,15 +312,16 @@ CONLL = Swept(
 )
 
 
-def _few(name: str, label: str, least: float | None = None) -> Swept:
-    rows = {"0.003512": 20, "0.021071": 100, "0.086918": 400, "0.877085": 4000}
+FEW_ROWS = {"0.003512": 20, "0.021071": 100, "0.086918": 400, "0.877085": 4000}
+"""Of AG News: shares of the 4,556 rows that four for validation leave, and how many rows with a label that is."""
+
+
+def _few(name: str, label: str) -> Swept:
     return Swept(
         name=name,
         measured=f"AG News, which of four topics, from 20 to 4,000 rows with a label, five draws of each: {label}",
         over="data.fraction",
-        bars=tuple(
-            Bar(share, f"{number:,} rows", least=least if number == 100 else None) for share, number in rows.items()
-        ),
+        bars=tuple(Bar(share, f"{number:,} rows") for share, number in FEW_ROWS.items()),
         seeds=5,
         output="topic",
         metric="accuracy",
@@ -333,9 +334,71 @@ def _few(name: str, label: str, least: float | None = None) -> Swept:
     )
 
 
+FEW_LEAST = 78.0
+"""What the mean of the first row's draws of 100 rows should reach."""
 FEW = (
     _few("ag-news", "a frozen MiniLM"),
     _few("ag-news-ngrams", "logistic regression of n-grams"),
     _few("ag-news-scratch", "an LSTM from scratch"),
 )
+REACH = (ADDING_ARCHITECTURES, PARITY, SCAN_LENGTH)
 SWEEPS = (ADDING, SUMS, NATOPS, PARITY, ADDING_ARCHITECTURES, SCAN_LENGTH, CONLL, *FEW)
+
+
+def reach(results: dict[str, dict[str, Any]]) -> list[str]:
+    """One table of what each architecture can and cannot."""
+    heads = ["", *(f"[{row.name}](#{row.name}), {row.metric_name}" for row in REACH)]
+    lines = ["## How far back each architecture reaches", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for place, bar in enumerate(REACH[0].bars):
+        cells = [bar.label]
+        for row in REACH:
+            kept = row._rows(results.get(row.name)).get(row.bars[place].value)
+            cells.append("not yet run" if kept is None else _cell(kept["each"][0]))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _means(row: Swept, results: dict[str, dict[str, Any]]) -> list[tuple[int, float, float, float]]:
+    """Rows with a label, mean, least and greatest of the draws, where all succeeded."""
+    kept = row._rows(results.get(row.name))
+    each = [(FEW_ROWS[bar.value], _known(kept[bar.value]["each"])) for bar in row.bars if bar.value in kept]
+    return [(number, sum(values) / len(values), min(values), max(values)) for number, values in each if values]
+
+
+def few_labels(results: dict[str, dict[str, Any]], plot: str) -> list[str]:
+    """What transfer is worth by the number of rows with a label."""
+    heads = ["", *(f"{number:,} rows" for number in FEW_ROWS.values())]
+    about = "Accuracy on the test rows of AG News: mean of five draws of the training rows, least to greatest."
+    lines = ["## Few labels", "", about, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in FEW:
+        means = {number: f"{mean:.1f} ({low:.1f} to {high:.1f})" for number, mean, low, high in _means(row, results)}
+        cells = [means.get(number, "not yet run") for number in FEW_ROWS.values()]
+        lines.append(f"| [{row.measured.rpartition(': ')[2]}](#{row.name}) | {' | '.join(cells)} |")
+    lines += ["", f"The first should reach {FEW_LEAST:g} at 100 rows."]
+    if any(row.name in results for row in FEW):
+        lines += ["", f"![Accuracy by the number of rows with a label]({plot})"]
+    return lines
+
+
+def draw_few_labels(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Accuracy by the number of rows with a label, of each model that was measured."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    measured = [row for row in FEW if row.name in results]
+    if not measured:
+        return
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for row, style in zip(measured, ("o-", "s--", "^:")):
+        numbers, means, lows, highs = zip(*_means(row, results))
+        axes.plot(numbers, means, style, label=row.measured.rpartition(": ")[2])
+        axes.fill_between(numbers, lows, highs, alpha=0.2)
+    axes.set(xscale="log", xlabel="rows with a label", ylabel="accuracy, %", title="AG News: five draws of each number")
+    axes.set_xticks(list(FEW_ROWS.values()), [f"{number:,}" for number in FEW_ROWS.values()])
+    axes.minorticks_off()
+    axes.legend(loc="lower right", fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    pyplot.close(figure)

@@ -22,7 +22,7 @@ def results(tmp_path, monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "results_tool", tool)
     spec.loader.exec_module(tool)
-    for name in ("HOME", "RESULTS", "PAGE", "PLOT", "SPEED"):
+    for name in ("HOME", "RESULTS", "PAGE", "PLOT", "FEW_PLOT", "SPEED"):
         monkeypatch.setattr(tool, name, tmp_path / getattr(tool, name).relative_to(HOME))
     return tool
 
@@ -84,6 +84,24 @@ def test_the_plot_is_drawn_from_the_results_alone(results):
     assert not results.draw({}) and not results.PLOT.exists()
     assert results.draw(copies) and results.PLOT.stat().st_size > 5000
     assert "| additive attention | 10 | 5 | 3 | 2 | 2 | 2 |" in results.page(copies, None)
+
+
+def test_sweeps_of_few_labels_and_of_architectures_are_one_table_each(results, tmp_path):
+    import _sweep_rows as rows
+
+    def swept(row, least: float) -> dict:
+        values = [{"value": bar.value, "each": [least + place] * row.seeds} for place, bar in enumerate(row.bars)]
+        return {"rows": values}
+
+    known = {"ag-news": swept(rows.FEW[0], 70.0), "parity": swept(rows.PARITY, 50.0)}
+    lines = rows.few_labels(known, "few.png")
+    assert "| [a frozen MiniLM](#ag-news) | 70.0 (70.0 to 70.0) | 71.0 (71.0 to 71.0)" in "\n".join(lines)
+    assert "not yet run" in lines[-5] and "few.png" in lines[-1]
+    assert "| LSTM | not yet run | 51 | not yet run |" in rows.reach(known)
+    rows.draw_few_labels({}, tmp_path / "few.png")
+    assert not (tmp_path / "few.png").exists()
+    rows.draw_few_labels(known, tmp_path / "few.png")
+    assert (tmp_path / "few.png").stat().st_size > 5000
 
 
 @pytest.mark.slow
