@@ -145,7 +145,7 @@ def test_tunes_are_read_as_notes_by_what_is_advised(tmp_path):
     again = guess(str(tmp_path / "tunes"), ["text:music"], [])
     assert again.inputs["text"].settings == "music" and "ABC" not in str(again.inputs["text"])
     assert again.recipe().settings.outputs["going_on"].type == "music"
-    with pytest.raises(ConfigError, match="there is nothing to continue"):
+    with pytest.raises(ConfigError, match="which has no continuation"):
         guess(table(tmp_path, {"x": PRICES}), [], [])
 
 
