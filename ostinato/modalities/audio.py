@@ -153,7 +153,7 @@ class Audio(Modality):
         for cell in column:
             raw = self.parse(cell) if isinstance(cell, str) else cell
             if raw is not None and not isinstance(raw, Mapping) and self._channels is None:
-                self._channels, rate = _channels(self._recorded(raw)[0]), self._read(raw)[1]
+                rate, self._channels = self._read(raw)[1], _channels(self._loaded(raw))
                 self.rate = self.rate or rate
             yield None if raw is None else self.frames(raw)
 
@@ -264,14 +264,16 @@ class Audio(Modality):
 
     def _recorded(self, raw: Any) -> tuple[np.ndarray, int | None]:
         """The samples (T,) or (T, channels) of a recording as they are, and how many are a second."""
-        if isinstance(raw, str | Path):
-            raw = self.parse(str(raw))
+        raw = self._loaded(raw)
         return _decoded(raw) if isinstance(raw, bytes) else (_array(raw), self.rate)
 
+    def _loaded(self, raw: Any) -> Any:
+        """What a path names."""
+        return self.parse(str(raw)) if isinstance(raw, str | Path) else raw
+
     def remark(self, raw: Any) -> str | None:
-        if isinstance(raw, str):
-            raw = self.parse(raw)
-        channels = None if isinstance(raw, Mapping) else _channels(self._recorded(raw)[0])
+        raw = self._loaded(raw)
+        channels = None if isinstance(raw, Mapping) else _channels(raw)
         if channels is None or self._channels is None or channels == self._channels:
             return None
         if channels == 1:
@@ -378,8 +380,18 @@ def _array(raw: Any) -> np.ndarray:
     return samples / 2.0**15 if samples.dtype.kind in "iu" else samples.astype(np.float64)
 
 
-def _channels(samples: np.ndarray) -> int:
-    return 1 if samples.ndim == 1 else samples.shape[1]
+def _channels(recording: Any) -> int:
+    """Of a file, which can be decoded, as its header tells; of samples as they are."""
+    if not isinstance(recording, bytes):
+        samples = _array(recording)
+        return 1 if samples.ndim == 1 else samples.shape[1]
+    try:
+        with wave.open(io.BytesIO(recording)) as sound:
+            return sound.getnchannels()
+    except (wave.Error, EOFError):
+        import soundfile
+
+        return soundfile.info(io.BytesIO(recording)).channels
 
 
 def _check_length(count: int, rate: int) -> None:

@@ -91,6 +91,16 @@ def test_channels_are_averaged_and_other_rates_resampled():
     assert len(resampled) == len(peak) + 6 and (resampled.argmax(1)[inner] == peak).all()
 
 
+def test_other_channels_are_remarked_from_the_header_alone(tmp_path):
+    stereo = wav(np.stack([TONE, TONE], 1), RATE)
+    (tmp_path / "clip.wav").write_bytes(stereo[:100])
+    audio, both = fitted(), "2 channels are mixed into one; training recordings had 1"
+    for raw in (stereo[:100], str(tmp_path / "clip.wav"), tmp_path / "clip.wav", np.stack([TONE, TONE], 1)):
+        assert audio.remark(raw) == both
+    assert audio.remark(TONE) is audio.remark(wav(TONE, RATE)) is None
+    assert "one channel; the 2 of the training recordings" in fitted(stereo).remark(TONE)
+
+
 def test_recordings_come_by_path_by_bytes_as_samples_and_as_a_field(tmp_path):
     (tmp_path / "clip.wav").write_bytes(wav(TONE, RATE))
     audio = fitted()
@@ -174,7 +184,11 @@ def test_soundfile_reads_floats_and_flac_and_refuses_what_is_damaged():
         file = io.BytesIO()
         soundfile.write(file, TONE, RATE, format=kind, subtype=subtype)
         frames = audio.encode(file.getvalue())
-        assert frames.shape == expected.shape and (frames.argmax(1) == expected.argmax(1)).mean() > 0.9
+        assert (
+            audio.remark(file.getvalue()) is None
+            and frames.shape == expected.shape
+            and (frames.argmax(1) == expected.argmax(1)).mean() > 0.9
+        )
     for raw in (b"no sound at all", b"fLaC" + bytes(30)):
         with pytest.raises(DataError, match="no whole recording"):
             audio.encode(raw)
