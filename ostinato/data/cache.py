@@ -40,10 +40,12 @@ class LeftOut(NamedTuple):
     Args:
         count: how many.
         first: the place of the first, such as `file.tsv line 17`.
+        missing: the column that has no cell there; None: another reason.
     """
 
     count: int
     first: str
+    missing: str | None = None
 
 
 class Dataset:
@@ -108,14 +110,14 @@ class Dataset:
         rows = np.arange(self.num_rows) if rows is None else np.asarray(rows, dtype=np.int64)
         left_out: dict[str, LeftOut] = {}
 
-        def leave_out(reason: str, bad: np.ndarray) -> None:
+        def leave_out(reason: str, bad: np.ndarray, missing: str | None = None) -> None:
             nonlocal rows
             if bad.any():
-                left_out[reason] = LeftOut(int(bad.sum()), self.table.place(int(rows[bad.argmax()])))
+                left_out[reason] = LeftOut(int(bad.sum()), self.table.place(int(rows[bad.argmax()])), missing)
                 rows = rows[~bad]
 
         for name in names:
-            leave_out(f"{name} is missing", np.isin(rows, self._arrays[name, "missing"]))
+            leave_out(f"{name} is missing", np.isin(rows, self._arrays[name, "missing"]), name)
             leave_out(f"{name} is empty", self.lengths[name][rows] == 0)
         for some in any_of:
             leave_out(f"{', '.join(some)} are all missing", ~np.any([self.present(name, rows) for name in some], 0))

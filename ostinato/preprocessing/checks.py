@@ -34,9 +34,8 @@ def usable_rows(
     groups = [*some, *([any_of] if any_of else [])]
     usable, left_out = dataset.usable(needed, any_of=groups, rows=rows, max_steps=limit, of_any_length=unread)
     for reason, dropped in left_out.items():
-        place = reason.removesuffix(" is missing")
-        may_be_text = place in inputs and place not in read and len(recipe.inputs) > 1
-        name = place.removeprefix("inputs.")
+        name = (dropped.missing or "").removeprefix("inputs.")
+        may_be_text = dropped.missing in inputs and dropped.missing not in read and len(recipe.inputs) > 1
         may_be_text = may_be_text and not component("modalities", recipe.inputs[name].type).numeric
         way = "; as text it may be empty" * may_be_text
         notes.append(f"{split}: {dropped.count:,} rows left out, {reason} (the first: {dropped.first}){way}")

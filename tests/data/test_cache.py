@@ -105,7 +105,7 @@ def test_rows_over_many_blocks_are_all_there(tmp_path, monkeypatch):
     assert data.lengths["a"].tolist() == [len(text or "") for text in texts]
     assert data.steps("b", range(100)).values[:, 0].tolist() == list(range(100))
     _, left_out = data.usable(["a"], max_steps=None)
-    assert left_out["a is missing"] == LeftOut(15, "data.train row 1")
+    assert left_out["a is missing"] == LeftOut(15, "data.train row 1", "a")
 
 
 def test_usable_rows_and_the_reasons_of_the_others(tmp_path):
@@ -113,9 +113,9 @@ def test_usable_rows_and_the_reasons_of_the_others(tmp_path):
     rows, left_out = data.usable(["a", "b"], max_steps=49_999)
     assert rows.tolist() == [0, 5]
     assert left_out == {
-        "a is missing": LeftOut(1, "data.train row 5"),
+        "a is missing": LeftOut(1, "data.train row 5", "a"),
         "a is empty": LeftOut(1, "data.train row 2"),
-        "b is missing": LeftOut(1, "data.train row 3"),
+        "b is missing": LeftOut(1, "data.train row 3", "b"),
         "b is empty": LeftOut(1, "data.train row 4"),
     }
     assert data.usable(["a"], max_steps=None)[0].tolist() == [0, 2, 3, 5]
