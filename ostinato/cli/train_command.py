@@ -106,7 +106,7 @@ def train(
     from ostinato.cli.following import Command, next_command
     from ostinato.cli.progress import resumable
     from ostinato.cli.reports import tried_lines, verdict_lines
-    from ostinato.data.read import is_data
+    from ostinato.data.read import as_columns, is_data
     from ostinato.evaluation.report_text import text_of
     from ostinato.files import as_json as as_json_text
     from ostinato.recipe.infer import recipe_of
@@ -125,8 +125,8 @@ def train(
         os.environ[files.ALLOW_DOWNLOAD] = "1"
     if earlier is not None:
         all_sets = (*all_sets, f"from.run={as_json_text(str(earlier.resolve()))}")
-    # Of {word tag: FILE} the file.
-    file = Path(str(recipe).rpartition(":")[2].strip(" }")) if str(recipe).startswith("{") else recipe
+    named = as_columns(str(recipe))
+    file = recipe if isinstance(named, str) else Path([*named.values()][-1])
     folder = folder or Path("runs") / (file.stem if is_recipe else file.name.split(".")[0])
     checked = (
         load(recipe, all_sets)
