@@ -16,7 +16,7 @@ import numpy as np
 from ostinato import api, files
 from ostinato.alignments import forecasts
 from ostinato.api import device_of
-from ostinato.data.memory import frame_like, is_data_frame
+from ostinato.data.memory import frame_like, is_data_frame, library_class
 from ostinato.errors import BundleError, ConfigError, closest
 from ostinato.evaluation.errors import ErrorReport
 from ostinato.evaluation.report import Report
@@ -195,7 +195,7 @@ class Model:
             first = next(iter(self.recipe.settings.inputs))
             joined = (
                 f"frame.assign(**{{'{column}': y}})"
-                if (type(train).__module__.partition(".")[0], type(train).__name__) == ("pandas", "DataFrame")
+                if library_class(train) == ("pandas", "DataFrame")
                 else f"[{{'{first}': x, '{column}': y}} for x, y in zip(X, Y)]"
             )
             raise ConfigError(

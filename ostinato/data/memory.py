@@ -27,15 +27,15 @@ LIBRARIES = ("pandas", "polars", "datasets")
 
 def is_frame(source: Any) -> bool:
     """Whether a library's own class holds the rows."""
-    return _class(source) != ("", "")
+    return library_class(source) != ("", "")
 
 
 def is_data_frame(source: Any) -> bool:
     """Whether the rows are a frame of pandas or Polars, in which answers can be given back."""
-    return _class(source)[0] in ("pandas", "polars")
+    return library_class(source)[0] in ("pandas", "polars")
 
 
-def _class(source: Any) -> tuple[str, str]:
+def library_class(source: Any) -> tuple[str, str]:
     """(library, class name) of the first class among the object's own that belongs to a library we know."""
     for kind in type(source).__mro__:
         library = kind.__module__.split(".")[0]
@@ -49,7 +49,7 @@ def frame_like(source: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
 
     Other sources give a pandas frame where pandas is installed, else one of Polars.
     """
-    library, _ = _class(source)
+    library, _ = library_class(source)
     if library != "polars":
         try:
             import pandas
@@ -81,7 +81,7 @@ class Memory(Source):
     """
 
     def __init__(self, source: Any, where: str):
-        library, kind = _class(source)
+        library, kind = library_class(source)
         self.where, self.name = where, f"{where} ({library} {kind})" if library else where
         self._cells: Callable[[slice, Sequence[str]], Cells]
         columns: Sequence[Any]

@@ -18,7 +18,7 @@ import numpy as np
 from ostinato.alignments import forecasts
 from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.examples import Examples, RowExamples, WindowExamples
-from ostinato.data.memory import is_frame
+from ostinato.data.memory import is_frame, library_class
 from ostinato.data.read import Table, is_table, open_table
 from ostinato.data.series import Frequency, Gathered
 from ostinato.data.windows import to_predict
@@ -163,7 +163,7 @@ def _windows_of_split(
 
 def are_labels(source: Any) -> bool:
     """Whether a source is a single column, such as the y of fit(X, y), and no table."""
-    if isinstance(source, np.ndarray) or type(source).__name__ == "Series":
+    if isinstance(source, np.ndarray) or library_class(source)[1] == "Series":
         return True
     cells = source if isinstance(source, (list, tuple)) else ()
     return any(
@@ -298,7 +298,7 @@ def of_python(run: Run, rows: Any) -> Rows:
     places = _places(run, outputs=False)
     columns = list(dict.fromkeys(_columns(places)))
     in_time = forecasts(run.recipe.settings)
-    if type(rows).__name__ == "Series" and not in_time:
+    if library_class(rows)[1] == "Series" and not in_time:
         rows = list(rows)
     is_path = isinstance(rows, str) and (is_table(rows) or os.path.isfile(rows))
     if is_frame(rows) or is_path or isinstance(rows, Path) or (in_time and isinstance(rows, str)):
