@@ -24,6 +24,18 @@ ITERATIONS = 300
 Arrays = dict[str, np.ndarray]
 
 
+def fitted(model: Any, features: Any, labels: Sequence[Any]) -> Any:
+    """A linear model of labels from scikit-learn, fitted without its warnings of data that are as they are."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        # Labels that occur once each are labels all the same.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        # Of many features the last iterations change little.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(features, labels)
+
+
 @dataclass
 class Column:
     """A part of a linear model's input: what a transformer of scikit-learn makes of the features of one input.
@@ -105,7 +117,6 @@ class LabelBaseline:
             most: features times labels of the regression, at most.
             cut: what the names tell where these are not all training rows.
         """
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         truth = [row[f"outputs.{output}"] for row in known]
@@ -119,12 +130,7 @@ class LabelBaseline:
         if not columns:
             return nothing
         features = _matrix(run, columns, known)
-        with warnings.catch_warnings():
-            # Labels that occur once each are labels all the same.
-            warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-            # Of many pixels the last iterations change little.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(max_iter=ITERATIONS, C=10.0).fit(features, list(map(str, truth)))
+        model = fitted(LogisticRegression(max_iter=ITERATIONS, C=10.0), features, list(map(str, truth)))
         lead = "n-gram " if any(column.counts_ngrams for column in columns) else ""
         return LabelBaseline(majority, f"{lead}logistic regression{left_out}", raw, columns, model, cut)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from matplotlib.axes import Axes
 
 from ostinato.errors import ConfigError
+from ostinato.evaluation.label_baseline import fitted
 from ostinato.probes.kinds._symbols import symbols_of
 from ostinato.probes.kinds._table import table
 from ostinato.probes.kinds.contract import Finding, Probe, Subject
@@ -285,7 +285,6 @@ def _score_of_numbers(states: np.ndarray, values: np.ndarray, train: np.ndarray,
 
 
 def _score_of_labels(states: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -293,7 +292,4 @@ def _score_of_labels(states: np.ndarray, labels: np.ndarray, train: np.ndarray, 
     if len(set(labels[train].tolist())) < 2 or not len(test):
         return float((labels[test] == labels[train][0]).mean()) if len(train) and len(test) else 0.0
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(states[train], labels[train])
-    return float(model.score(states[test], labels[test]))
+    return float(fitted(model, states[train], labels[train]).score(states[test], labels[test]))
