@@ -65,25 +65,14 @@ def scan(
     biases = [bias for bias in (cell.bias_x, cell.bias_h) if bias is not None]
     if len(biases) == 1:
         biases = [biases[0], torch.zeros_like(biases[0])]
-    batch_sizes: tuple[Tensor, ...] = ()
-    if layout.alive[0] == layout.alive[-1]:
-        read = read.view(len(layout.alive), len(layout), -1)
-    else:
-        # They are counted on the CPU.
-        batch_sizes = (torch.tensor(layout.alive),)
+    function, before = _FUNCTIONS[cell.native().cell], start if len(start) > 1 else start[0]
+    # One layer, no dropout, in training, one direction.
+    options = before, weights + biases, bool(biases), 1, 0.0, True, False
     with torch.autocast(x.device.type, enabled=False):
-        hidden, *last = _FUNCTIONS[cell.native().cell](
-            read,
-            *batch_sizes,
-            start if len(start) > 1 else start[0],
-            weights + biases,
-            bool(biases),
-            1,
-            0.0,
-            True,
-            False,
-            *(() if batch_sizes else (False,)),
-        )
+        if layout.alive[0] == layout.alive[-1]:
+            hidden, *last = function(read.view(len(layout.alive), len(layout), -1), *options, False)  # time comes first
+        else:
+            hidden, *last = function(read, torch.tensor(layout.alive), *options)
     hidden = hidden.reshape(-1, hidden.shape[-1])
     return hidden.index_select(0, back), tuple(state_part.squeeze(0).index_select(0, unsorted) for state_part in last)
 
