@@ -198,6 +198,12 @@ def _an4(how: str, shown: tuple[Shown, ...]) -> Row:
 AN4 = (Shown("words", "token_error_rate"), Shown("words", "character_error_rate"))
 
 
+def _accuracies(name: str, outputs: Sequence[str], measured: str, made: str, data: str) -> Row:
+    """A row of several outputs of one label each, of examples that are made here."""
+    shown = tuple(Shown(output, "accuracy", least=97.0) for output in outputs)
+    return Row(name, measured, shown, f"none: the {made} are made here", data)
+
+
 def _babi(task: int, what: str, least: float | None = None) -> Row:
     published = "mean error of all tasks: LSTM 36.4 %, MemN2N 4.2 to 6.6 % (Sukhbaatar et al. 2015, arXiv:1503.08895)"
     return _accuracy(
@@ -348,10 +354,10 @@ ROWS = (
         (Shown("digits", "character_error_rate", most=3.0), Shown("digits", "exact_match")),
         "none: the strings are made here", "pendigit-strings",
     ),
-    Row(
-        "shapes-outputs", "drawn shapes: how many, the commonest colour, the biggest kind, three outputs of a picture",
-        (*(Shown(output, "accuracy", least=97.0) for output in ("number", "most", "biggest")),),
-        "none: the pictures are made here", "shapes",
+    _accuracies(
+        "shapes-outputs", ("number", "most", "biggest"),
+        "drawn shapes: how many, the commonest colour, the biggest kind, three outputs of a picture",
+        "pictures", "shapes",
     ),
     Row(
         "shapes-questions", "drawn shapes and a question about them, its answer",
@@ -367,10 +373,10 @@ ROWS = (
         (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
         "none: the lines are made here", "word-lines",
     ),
-    Row(
-        "moving-digits", "clips of 20 frames: which digit, where to, how fast, three outputs of a video",
-        (*(Shown(output, "accuracy", least=97.0) for output in ("digit", "direction", "speed")),),
-        "none: the clips are made here", "moving-digits",
+    _accuracies(
+        "moving-digits", ("digit", "direction", "speed"),
+        "clips of 20 frames: which digit, where to, how fast, three outputs of a video",
+        "clips", "moving-digits",
     ),
     Row(
         "nottingham-rnn", "folk tunes, 170 of them, which of 88 keys sound next, each by itself, nats a frame",
