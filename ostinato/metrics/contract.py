@@ -165,6 +165,13 @@ def ratio(metric: Metric, total: Sequence[float], counted: str) -> float:
     return total[0] / total[1]
 
 
+def without_scores(metric: Metric) -> DataError:
+    """What is wrong with a metric where nothing scores the references."""
+    return DataError(
+        f"{metric.name} needs the reference's scores; this model or output gives none: leave the metric out"
+    )
+
+
 def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float]:
     """The log-probability of each reference.
 
@@ -173,9 +180,7 @@ def reference_scores(metric: Metric, predictions: Predictions) -> Sequence[float
     """
     scores = predictions.log_probability
     if scores is None or metric.lacks(predictions):
-        raise DataError(
-            f"{metric.name} needs the reference's scores; this model or output gives none: leave the metric out"
-        )
+        raise without_scores(metric)
     for example, score in enumerate(scores):
         if not isfinite(score):
             raise DataError(

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from ostinato.errors import DataError
-from ostinato.metrics.contract import Predictions, Ratio
+from ostinato.metrics.contract import Predictions, Ratio, without_scores
 
 
 class TokenAccuracy(Ratio):
@@ -22,7 +21,5 @@ class TokenAccuracy(Ratio):
 
     def statistics(self, predictions: Predictions) -> list[Sequence[float]]:
         if self.lacks(predictions):
-            raise DataError(
-                "token_accuracy needs the reference's scores; this model or output gives none: leave the metric out"
-            )
+            raise without_scores(self)
         return list(zip(predictions.num_right, predictions.num_targets, strict=True))

@@ -29,6 +29,7 @@ class History:
     """
 
     def __init__(self, path: Path, length: int, update: int, tensorboard: Path | None, notes: Callable[[str], None]):
+        self._board = _writer(tensorboard, update) if tensorboard is not None else None
         with files.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "ab")  # noqa: SIM115 (closed by close)
@@ -37,7 +38,6 @@ class History:
             notes(f"{path}: is shorter than it was at the checkpoint; what is missing of it stays missing")
         with files.explained(path):
             self._file.truncate(min(length, self._size()))
-        self._board = _writer(tensorboard, update) if tensorboard is not None else None
 
     def _size(self) -> int:
         return os.fstat(self._file.fileno()).st_size

@@ -1,10 +1,14 @@
 """What a message recommends, followed: the refused recipe with the recommended change is one that is built."""
 
 import copy
+import io
 import json
 import random
+import re
 import shlex
+import sys
 import wave
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +21,7 @@ from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe.paths import parse_set
 from ostinato.recipe.read import from_arguments
 from ostinato.recipe.yaml_text import parse_yaml
+from ostinato.run import bundle as bundles
 
 CLASSIFY = "{inputs: {text: {type: text, tokenizer: word}}, outputs: {label: {type: category}}}"
 TWO = "{inputs: {text: {type: text}, other: {type: text}}, outputs: {label: {type: category}}}"
@@ -708,8 +713,15 @@ probe gradients numbers.yaml --set inputs.size.encoder=identity | has vectors of
     recurrent, convolutional or transformer encoder | probe gradients tiny.yaml --set inputs.de.encoder=convolutional
 probe states numbers.yaml | gives a vector for each step; train it with a recurrent, convolutional or transformer
     encoder | probe states tiny.yaml --set inputs.de.encoder=convolutional
+embed TAGS --input tags.jsonl | has no summary vector, only steps; train with an encoder that has one | embed RUN ein
+~ errors LABELS --top 1 | more rows: --top N, or --output FILE for all of them | errors LABELS --top 99
+    | errors LABELS --output e.csv
+~ evaluate LABELS --data labels.csv --by text | groups, which are better: --json | evaluate LABELS --data labels.csv
+    --by text --json
+~ train tiny.yaml --out a --set training.max_updates=1 | note: with a recipe --out names the run folder, as --run does
+    in any case | train tiny.yaml --run b --set training.max_updates=1
 """
-"""A command | what it recommends | a command that follows the advice | another."""
+"""A command | what it recommends | a command that follows the advice | another. `~` is before a command that works."""
 
 RUNS = {
     "LABELS": (
@@ -732,6 +744,7 @@ RUNS = {
         {"rest": {"of": "text"}},
         "labels.csv",
     ),
+    "TAGS": ({"words": {"type": "tokens", "encoder": "local_features"}}, {"tags": "tags"}, "tags.jsonl"),
     "TIMES": (
         {"text": {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}},
         {"label": {"type": "text", "tokenizer": "char", "head": "ctc"}},
@@ -763,6 +776,7 @@ def write_tables(folder):
     }
     for name, lines in tables.items():
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (folder / "tags.jsonl").write_text('{"words": ["red", "he"], "tags": ["C", "P"]}\n' * 12)
     (folder / "numbers.yaml").write_text("{data: {train: two.csv}, inputs: {size: number}, outputs: {label: category}}")
     (folder / "texts.txt").write_text("\n".join(texts) + "\n")
 
@@ -787,14 +801,36 @@ def test_a_command_that_follows_the_advice_works(here, runs, cli, row):
 
     command, advice, *others = row.split(" | ")
     write_tables(here)
-    refusal = called(command)
-    message = " ".join(refusal.err.split())
+    works = command.startswith("~ ")
+    answer = called(command.removeprefix("~ "))
+    message = " ".join(f"{answer.out if works else ''} {answer.err}".split())
     for name, folder in runs.items():
         message = message.replace(str(folder), name)
-    assert refusal.code == 2 and advice in message, message
+    assert answer.code == (0 if works else 2) and advice in message, message
     for other in others:
         followed = called(other)
         assert followed.code == 0, followed.err
+
+
+def test_the_advice_of_a_card_measures_the_run(here, trained, cli):
+    """Rows like the user's are other data; what the card names measures the run where it was not."""
+    run = bundles.load(trained)
+    text = bundles.card(replace(run, metrics={}), {})
+    assert "are in the model too; evaluate it on rows like yours before you rely on it." in text
+    command = re.search("Not measured yet: `ostinato evaluate RUN`.", text)[0].split("`")[1].split()[1:]
+    for words in ((), ("--data", "test.tsv")):
+        assert cli(*(str(trained) if word == "RUN" else word for word in command), *words).code == 0
+
+
+def test_the_advice_on_standard_input(trained, cli, monkeypatch):
+    for text, advice, mended in (
+        (b"\xe9in\n", "not UTF-8 (byte 1); convert it, for example with iconv", "éin".encode()),
+        (b"ein\0\n", r"has a NUL byte; remove it, for example with `tr -d '\000'`", b"ein\n"),
+    ):
+        for content, code in ((text, 2), (mended, 0)):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+            answer = cli("predict", trained, "--input", "-")
+            assert answer.code == code and (advice in answer.err) == (code == 2), answer.err
 
 
 def test_python_that_follows_the_advice_works(here, trained):

@@ -203,7 +203,7 @@ def test_a_run_answers_and_goes_on_without_the_file(here):
         api.train(load(here / "r.yaml"), here / "other", device="cpu")
 
 
-def test_a_run_killed_before_its_first_checkpoint_needs_the_same_file(here, monkeypatch):
+def test_the_advice_on_another_file_than_a_run_killed_before_its_first_checkpoint_had(here, monkeypatch):
     from ostinato.training.loop import Training
 
     def killed(*_, **__):
@@ -215,8 +215,11 @@ def test_a_run_killed_before_its_first_checkpoint_needs_the_same_file(here, monk
             trained(here)
     before = (here / "v.txt").read_text()
     (here / "v.txt").write_text(before.replace("fine 1", "fine 2"))
-    with pytest.raises(DataError, match="inputs.said.encoder.embedding: the vectors are not those that .* began with"):
+    with pytest.raises(
+        DataError, match="inputs.said.encoder.embedding: the vectors are not those that .*run"
+    ) as refusal:
         trained(here, resume=True)
+    assert "(the file's content changed); bring the old file back, or start anew with --overwrite" in str(refusal.value)
     (here / "v.txt").write_text(before)
     resumed = trained(here, resume=True)[0]
     (here / "run").rename(here / "first")

@@ -60,7 +60,7 @@ def run(tmp_path_factory):
     return model.fit(folder=folder / "run", device="cpu").run
 
 
-def test_the_worst_row_comes_first_and_its_label_is_likely_wrong(run):
+def test_the_worst_row_comes_first_and_its_label_is_likely_wrong_and_the_advice_is_to_mend_it(run):
     report = api.errors(run, device="cpu")
     worst = report.rows[0]
     assert repr(report) == "ErrorReport of 5 rows of valid: .rows[:20], .likely(OUTPUT), .to_json(top=20)"
@@ -73,8 +73,12 @@ def test_the_worst_row_comes_first_and_its_label_is_likely_wrong(run):
     assert losses == sorted(losses, reverse=True)
     assert report.similar == {"label": [{"bad": 12, "Bad": 1}]}
     text = "\n".join(error_lines(report, 2))
-    for part in ("1 of 5 rows of valid are predicted wrongly", "bad  ->  good", "'bad' (12)  'Bad' (1)", "3 more rows"):
+    for part in ("1 of 5 rows of valid are predicted wrongly", "bad  ->  good", "'bad' (12)  'Bad' (1)"):
         assert part in text, text
+    assert "label: labels that are written almost alike (rows of training); mend the data if they are one:" in text
+    assert similar_labels({"good": 12, "bad": 13}) == []
+    assert "3 more rows: --top N, or --output FILE for all of them" in text
+    assert "more rows" not in "\n".join(error_lines(report, 5))
 
 
 def test_rows_that_the_model_was_trained_on_are_told(run):

@@ -108,9 +108,7 @@ def test_the_advice_of_training_to_leave_a_copy_of_the_label_out_and_to_balance_
         return [note for note in prepared.notes if "as a copy of the label would" in note]
 
     (told,) = notes({"copy": "text", "text": "text"})
-    assert (
-        "of the training rows), as a copy of the label would; if 'copy' is not known when you predict, leave it" in told
-    )
+    assert "training rows), as a copy of the label would; if 'copy' is not known when you predict, leave it out" in told
     assert not notes({"text": "text"})
 
 

@@ -31,12 +31,14 @@ def test_every_option_matters():
     laws.run("heads", "decoded", SMALL)
 
 
-def test_it_takes_vectors_and_heads_on_next_alone():
+def test_the_advice_on_what_is_no_vector_or_no_head_on_next():
     sizes = [Sizes(None, 4)]
     with pytest.raises(ConfigError, match="head: autoregressive predicts symbols"):
         make("heads", "decoded", (Symbols(5, begin=1, end=2, unknown=0), sizes))
-    with pytest.raises(ConfigError, match="step_head: classifier does not predict what follows"):
+    with pytest.raises(ConfigError, match="step_head: classifier does not predict what follows; take one on `next`"):
         make("heads", "decoded", (Values(4, unscaled=True), sizes), {"step_head": "classifier"})
+    options = {"step_head": "mixture_density"}
+    assert make("heads", "decoded", (Values(4, unscaled=True), [Sizes(4, 4, (4,))]), options)
 
 
 NOISE = 0.05
@@ -88,7 +90,7 @@ def test_a_pen_draws_what_it_reads(folder):
         assert answer.value[-1][2] == 1
 
 
-def test_drawings_are_bounded_generated_and_mixed(folder):
+def test_drawings_are_bounded_generated_and_mixed_and_the_advice_is_right(folder):
     run = api.fit(load(folder / "itself.yaml"), folder / "itself", device="cpu")
     rows = [json.loads(line)["arc"] for line in (folder / "arcs.jsonl").read_text().splitlines()]
     ends = [next(row for row in rows if sign * turn(row) > 2) for sign in (-1, 1)]
@@ -100,8 +102,9 @@ def test_drawings_are_bounded_generated_and_mixed(folder):
         return shown.exit_code, shown.output
 
     code, message = asked("--output", str(folder / "arcs.csv"))
-    assert code == 2 and "ends in .txt or .svg" in message
+    assert code == 2 and "arcs.csv: give a file that ends in .txt or .svg" in message
     for ending, mark in ((".txt", "[["), (".svg", "<path")):
         code, _ = asked("--number", "3", "--output", str(folder / f"arcs{ending}"))
         assert code == 0 and (folder / f"arcs{ending}").read_text().count(mark) == 3
-    assert asked("--output", str(folder / "arcs.svg"), "--json")[0] == 2
+    code, message = asked("--output", str(folder / "arcs.svg"), "--json")
+    assert code == 2 and "--output writes the answers into a file; leave out --json" in message

@@ -13,6 +13,7 @@ from ostinato.cli.main import group
 from ostinato.heads.mixture_density import Stroke
 from ostinato.recipe.read import load
 from ostinato.testing import laws
+from tests.advice import follow
 
 
 def test_laws():
@@ -109,6 +110,16 @@ def test_a_drawing_is_scored_as_it_was_learnt(drawings):
     assert set(scores.num_targets) == {36}
     mean = -sum(scores.log_probability) / sum(scores.num_targets)
     assert mean == pytest.approx(log_loss(run, here / "test.jsonl"), rel=1e-4)
+
+
+def test_the_advice_on_a_search_for_symbols(drawings):
+    _, (run, _) = drawings
+
+    def answer(*sets):
+        return next(api.predict(run, rows=[{"pen": [[1, 0, 0]]}], sets=["search=sample", *sets], device="cpu"))
+
+    advice = "the probabilities of symbols, and a step of this output is a vector; leave them out"
+    follow(lambda: answer("search.temperature=0.5"), advice, answer)
 
 
 def radii(drawing):

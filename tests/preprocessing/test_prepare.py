@@ -130,7 +130,7 @@ def test_what_follows_an_input_in_a_column_of_its_own_has_as_many_steps(tmp_path
         scores([run], uneven)
 
 
-def test_an_empty_text_among_several_is_read_as_one_and_a_row_with_none_is_left_out():
+def test_an_empty_text_among_several_is_read_as_one_and_the_advice_leaves_it_out():
     texts = [("a", "b"), ("", "b"), ("a", None), ("", None), ("a", "b")] * 4
     given = [{"x": x, "z": z, "y": "pq"[row % 2]} for row, (x, z) in enumerate(texts)]
     small = {"type": "text", "tokenizer": "char", "encoder": {"hidden_size": 4}}

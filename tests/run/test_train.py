@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from ostinato.preprocessing import prepare as preprocessing_prepare
 from ostinato.recipe.read import from_arguments
 from ostinato.run.rows import of_split
 from ostinato.sweeps.sweep import Planned, is_finished
+from tests.advice import follow
 
 SMALL = {"type": "text", "tokenizer": "char"}
 
@@ -182,19 +184,55 @@ def test_a_run_that_divides_its_series_otherwise_is_another_run(changed, says, t
         api.train(planned(**changed).recipe, tmp_path / "run", resume=True, device="cpu")
 
 
-def test_a_run_whose_checkpoints_were_deleted_is_finished_and_trains_no_longer(tmp_path):
+def test_the_advice_on_a_run_whose_checkpoints_were_deleted_and_it_trains_no_longer(tmp_path):
     folder, said = tmp_path / "run", []
     first = recipe(epochs=2)
-    api.fit(first, folder, data={"train": rows(20), "valid": rows(4, 1)}, device="cpu")
+    options = {"data": {"train": rows(20), "valid": rows(4, 1)}, "device": "cpu"}
+    api.fit(first, folder, **options)
     shutil.rmtree(folder / "checkpoints")
     weights = (folder / "weights.safetensors").read_bytes()
-    data = {"train": rows(20), "valid": rows(4, 1)}
-    api.fit(first, folder, data=data, resume=True, device="cpu", say=said.append)
+    api.fit(first, folder, resume=True, say=said.append, **options)
     assert any("this run is finished (2 epochs)" in line for line in said)
     assert not any(line.startswith("epoch 1") for line in said)
     assert (folder / "weights.safetensors").read_bytes() == weights
-    with pytest.raises(ConfigError, match="training.epochs was 2, is 3, and the checkpoints .* are deleted"):
-        api.fit(recipe(epochs=3), folder, data=data, resume=True, device="cpu")
+    longer = partial(api.fit, recipe(epochs=3), **options)
+    follow(
+        partial(longer, folder, resume=True),
+        "training.epochs was 2, is 3, and the checkpoints that training would continue from are deleted; start anew"
+        " with --overwrite, or choose another folder: --run DIR",
+        partial(longer, folder, overwrite=True),
+        partial(longer, tmp_path / "other"),
+    )
+
+
+def test_the_advice_on_a_run_that_is_finished_and_on_minutes_that_come_too_late(tmp_path):
+    said, data = [], {"train": rows(20), "valid": rows(4, 1)}
+    fit = partial(api.fit, folder=tmp_path / "run", data=data, device="cpu", say=said.append)
+    fit(recipe(epochs=1))
+    fit(recipe(epochs=1), resume=True, minutes=9)
+    assert any(line.endswith("this run is finished (1 epochs); raise training.epochs to train on") for line in said)
+    assert "note: --resume keeps what was decided when the run began, whatever --minutes is" in said
+    assert fit(recipe(epochs=2), resume=True).bundle.recipe["training"]["epochs"] == 2
+    assert any(line.startswith("epoch 2") or "trained 2 epochs" in line for line in said)
+
+
+def test_the_advice_on_data_that_changed_since(tmp_path):
+    table = tmp_path / "rows.jsonl"
+    made = from_arguments(
+        {"x": {"type": "text", "encoder": {"hidden_size": 4}}},
+        {"y": "category"},
+        data={"train": str(table), "valid": str(table)},
+        training={"epochs": 1, "max_updates": 1},
+    )
+    old, new = (f'{{"x": "{x}", "y": "p"}}\n{{"x": "b", "y": "q"}}\n' * 4 for x in ("a b", "b b"))
+    table.write_text(old)
+    train = partial(api.train, made, tmp_path / "run", device="cpu")
+    train()
+    table.write_text(new)
+    advice = "was trained on (its content changed since); bring the old file back, or start anew with --overwrite"
+    follow(partial(train, resume=True), advice, lambda: table.write_text(old), partial(train, resume=True))
+    table.write_text(new)
+    train(overwrite=True)
 
 
 def test_empty_references_are_left_out_with_a_count_as_in_training(tmp_path):

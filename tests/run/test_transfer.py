@@ -192,7 +192,6 @@ def test_what_cannot_be_taken_over_is_refused_with_its_place(lm, tmp_path, name)
         fitted(classifier(**{"lm": lm, **changes}), tmp_path / "run", **options)
 
 
-LEAVE = "; leave out the settings that differ, or name the parts that agree"
 WIDE, SHALLOW = ({"review": {"type": "text", "encoder": option}} for option in ({"hidden_size": 9}, {"layers": 1}))
 EMBEDDING = {f"{part}.embedding": f"{source}.embedding" for part, source in PART.items()}
 
@@ -204,19 +203,20 @@ EMBEDDING = {f"{part}.embedding": f"{source}.embedding" for part, source in PART
         ({"inputs": {"review": "tokens"}}, "text and recurrent there; the types must agree, name another part", [{}]),
         (
             {"inputs": WIDE},
-            f"encoder.stack.cells.0.weight_x has the shape (36, 8) here and (32, 8) in RUN{LEAVE}",
+            "has the shape (36, 8) here and (32, 8) in RUN; leave out the settings that differ, or name the parts that",
             [{}],
         ),
         (
             {"inputs": SHALLOW},
-            f"encoder.stack.cells.1.weight_h{LEAVE}",
+            "RUN and this recipe differ in inputs.text.encoder.stack.cells.1.bias_h, inputs.text.encoder.stack.cells.1."
+            "bias_x, inputs.text.encoder.stack.cells.1.weight_h; leave out the settings that differ, or name the parts",
             [{}, {"inputs": SHALLOW, "parts": EMBEDDING}],
         ),
         ({"parts": None}, "outputs.kind.head is not in RUN; name its parts in from.parts", [{}]),
         ({"effort": 2}, "which cannot start from an earlier run; leave one out", [{}]),
         (
             {"freeze": ["inputs.*.encoder"], "layer_factor": 2.6},
-            "training.layer_factor: all weights that are trained belong to one layer, so it would do nothing; leave it",
+            "all weights that are trained belong to one layer, so it would do nothing; leave it out",
             [{"freeze": ["inputs.*.encoder"]}],
         ),
     ],

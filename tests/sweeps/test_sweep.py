@@ -36,16 +36,17 @@ def test_labels_are_the_shortest_ends_that_tell_paths_apart():
     assert [axis.label for axis in told] == ["a.encoder.cell", "b.encoder.cell", "fraction"]
 
 
-FORM = "write PATH=VALUE,VALUE such as inputs.text.encoder.cell=rnn,lstm"
-
-
 @pytest.mark.parametrize(
     ("overs", "advice", "way"),
     [
-        (["cell"], FORM, ["inputs.text.encoder.cell=rnn,lstm"]),
-        (["a..b=1"], FORM, ["a.b=1"]),
-        (["a=1,,2"], f"{FORM}; no value may be empty", ["a=1,2"]),
-        (["a=[1,2"], f"{FORM}; no value may be empty, and brackets and quotes are closed", ["a=[1,2]"]),
+        (
+            ["cell"],
+            "cell: write PATH=VALUE,VALUE such as inputs.text.encoder.cell=rnn,lstm",
+            ["inputs.text.encoder.cell=rnn,lstm"],
+        ),
+        (["a..b=1"], "write PATH=VALUE,VALUE", ["a.b=1"]),
+        (["a=1,,2"], "; no value may be empty", ["a=1,2"]),
+        (["a=[1,2"], "; no value may be empty, and brackets and quotes are closed", ["a=[1,2]"]),
         (["a=1,1.5,1"], "the value 1 is there twice; leave it out once", ["a=1,1.5"]),
         (["a={x: 1, y: 2},{y: 2, x: 1}"], "is there twice; leave it out once", ["a={x: 1, y: 2}"]),
         (["a=1,2", "a=3"], "'a' is in another --over; name all its values in one", ["a=1,2,3"]),

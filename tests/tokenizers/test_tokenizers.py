@@ -9,9 +9,12 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
 
 from ostinato.errors import DataError
 from ostinato.registry import make, names, settings_class
+from ostinato.tokenizers.pretrained import library, written
+from tests.advice import follow
 from tests.tokenizers.fitted import FITTED
 
 TEXTS = [
@@ -285,3 +288,21 @@ def test_every_option_is_in_the_settings():
         "unigram": {"size"},
         "word": {"size", "min_count", "split_punctuation"},
     }
+
+
+def test_the_advice_on_a_folder_without_its_tokenizer(tmp_path):
+    """What the message names is what the library writes: a tokenizer.json; a damaged one is copied again."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
+
+    def read():
+        assert library(written(tmp_path)).get_vocab_size() == 2
+
+    follow(
+        read,
+        "holds no tokenizer; give a folder with a tokenizer.json, which `AutoTokenizer.from_pretrained(...)"
+        ".save_pretrained(FOLDER)` writes",
+        lambda: tokenizer.save(str(tmp_path / "tokenizer.json")),
+        read,
+    )
+    (tmp_path / "tokenizer.json").write_text("{")
+    follow(read, "; copy the model's folder again", lambda: tokenizer.save(str(tmp_path / "tokenizer.json")), read)

@@ -277,6 +277,22 @@ def test_what_is_not_finite_stops_and_is_named_and_the_last_checkpoint_is_kept(t
     assert "checkpoint-0001-0000000" in text and (tmp_path / "checkpoints/checkpoint-0001-0000000/state.json").exists()
 
 
+def test_the_advice_on_a_training_that_diverged(tmp_path):
+    options = {"epochs": 1, "schedule": "constant", "clip_norm": None}
+
+    def train(name, rate, **changed):
+        return trained(tmp_path / name, optimizer={"type": "sgd", "learning_rate": rate}, **{**options, **changed})
+
+    with pytest.raises(ConfigError) as refusal:
+        train("diverged", 1e38)
+    assert (
+        "what helps: a smaller learning_rate (now 1e+38), a smaller clip_norm (now None), a schedule with warmup"
+        in (str(refusal.value))
+        and str(refusal.value).endswith("precision float32; or look at these rows of the data")
+    )
+    assert train("slower", 1e-3)[1].updates == train("clipped", 1e38, clip_norm=1e-38)[1].updates == 10
+
+
 def test_progress_and_reports_and_history_tell_the_same(tmp_path):
     progress, reports, notes, data = [], [], [], Data()
     listeners = Listeners(progress.append, reports.append, notes.append)
