@@ -20,7 +20,7 @@ from ostinato.recipe import read as recipe_read
 from ostinato.recipe import schema as recipe_schema
 from ostinato.recipe.yaml_text import parse_yaml
 from ostinato.training.loop import Training
-from tests import house
+from tests import house, house_advice
 
 ROOT = Path(ostinato.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -184,6 +184,50 @@ def test_what_is_mended_is_listed_no_more():
 )
 def test_the_reader_of_the_core_sees_what_asks_for_a_name(code, rule):
     assert list({**house.RULES, "lambdas": house.lambdas}[rule](ast.parse(code))), code
+
+
+def test_every_advice_is_followed_by_a_test():
+    """See tests/house_advice.py for what advises, and for how a test follows it."""
+    strings = house_advice.every()
+    left = {house_advice.shown(string): string for string in house_advice.left(strings, house_advice.units())}
+    new = [f"{left[text].place}: {text}" for text in left.keys() - house_advice.EXCUSED.keys()]
+    assert not new, "let a row or a test with `advice` in its name take the advice of:\n" + "\n".join(sorted(new))
+    stale = house_advice.EXCUSED.keys() - left.keys()
+    assert not stale, "followed, or gone: take it out of EXCUSED:\n" + "\n".join(sorted(stale))
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("raise ValueError(f'{name}: it has none; leave it out, or set x')", "leave it out"),
+        ("note('this may be wrong, set x: 3')", "set x: 3"),
+        ("fail(f'did it fail? `ostinato look {data}` shows why')", "ostinato look"),
+        ("fail('use --data FILE')", "--data FILE"),
+        ("fail(f'two of {x}, ' f'or give three')", "give three"),
+    ],
+)
+def test_the_reader_of_advice_sees_it(code, advice):
+    (string,) = house_advice.advising(ast.parse(code), "x.py")
+    assert string.advice == advice and house_advice.left((string,), ()) == [string]
+    assert not house_advice.left((string,), (string.text.replace(house_advice.HOLE, "3"),))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["'''Leave it out; set x.'''", "option(help='Give one, or set x.')", "note('a set of labels')", "note('left out')"],
+)
+def test_the_reader_of_advice_leaves_what_advises_nothing_alone(code):
+    assert not [*house_advice.advising(ast.parse(code), "x.py")]
+
+
+def test_two_messages_with_one_advice_need_a_unit_each():
+    first, second = (
+        string
+        for what in ("a is 3 now", "b is 5 later")
+        for string in house_advice.advising(ast.parse(f"fail('{what}; leave it out')"), "x.py")
+    )
+    assert house_advice.left((first, second), ("b is 5 later; leave it out",)) == [first]
+    assert house_advice.left((first, second), ("leave it out", "a is 3 now")) == [first, second]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def generate(
     from ostinato import api
 
     if output is not None and as_json:
-        raise click.UsageError("--output writes the answers into a file; leave out --json")
+        raise click.UsageError("--output writes what is generated into a file; leave out --json")
     (loaded,) = api.loaded_runs(run, device, note)
     pictured = output is not None and api.pictured(loaded, output)
     if output is not None and not pictured and output.suffix.lower() != ".txt":

@@ -173,7 +173,9 @@ def load(folder: Path) -> Bundle:
         if wrong:
             raise TypeError(f"{', '.join(wrong)}: no mapping")
     except (TypeError, ValueError, AttributeError, RecursionError) as why:
-        raise BundleError(f"{folder}: damaged ({why}); restore {DESCRIPTION} and {METRICS} or train again") from None
+        raise BundleError(
+            f"{folder}: damaged ({why}); restore both {DESCRIPTION} and {METRICS}, or train again"
+        ) from None
     try:
         _lines_of(bundle.metrics)
     except (TypeError, ValueError, AttributeError, KeyError) as why:

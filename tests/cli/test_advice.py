@@ -410,6 +410,9 @@ classify | data={train: rows.jsonl, valid: bare.jsonl} ; outputs.kind=category |
     some rows, or leave this output out | data.valid=rows.jsonl | -outputs.label
 classify | data={} | data.train is not given; name the file there, such as --set data.train=FILE |
     data.train=rows.jsonl
+forecast | data={train: half.csv, time: day, series: site, split: {valid: 6}} ; inputs.kind={type: category,
+    column: kind} | inputs.kind is missing (1 series like this); fill it in, or leave the series out |
+    data.train=sites.csv
 """
 """Base | mistake | what the message recommends | a change that follows it | another. Several changes have ` ; ` between
 them, `-path` takes out, an indented line continues the one above."""
@@ -475,6 +478,11 @@ def folder(tmp_path_factory):
     days = [f"2023-01-{day:02},{day % 7},{day % 5}" for day in range(1, 31)]
     gap = days[10:25]
     hours = [f"2023-01-{2 + hour // 24:02} {hour % 24:02}:00,{hour % 7},{hour % 5}" for hour in range(30)]
+    sites = {name: [f"{day},{site},{kind}" for site, kind in rows for day in days] for name, rows in (
+        ("sites", (("a", "x"), ("b", "y"))), ("half", (("a", "x"), ("b", "y"), ("c", "")))
+    )}  # fmt: skip
+    for name, lines in sites.items():
+        (folder / f"{name}.csv").write_text("\n".join(["day,load,heat,site,kind", *lines]) + "\n")
     for name, lines in {
         "days": days,
         "backward": days[::-1],

@@ -54,7 +54,7 @@ def test_drawings_are_kept_as_rows_that_a_model_is_trained_on_and_then_read_and_
         for number in range(8):
             saved = {"drawing": (LINE, WIDE)[number % 2], "label": ("one", "f\u00fcnf")[number % 2]}
             assert ask("/save", saved)[:2] == (200, {"saved": number + 1})
-        assert ask("/answer", {"drawing": LINE})[0] == 404
+        assert ask("/answer", {"drawing": LINE})[:2] == (404, {"error": "there are /save and, with --run, /answer"})
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     assert rows[1] == {"drawing": WIDE, "label": "f\u00fcnf"} and len(rows) == 8
     model = ostinato.Model(

@@ -107,4 +107,4 @@ def test_drawings_are_bounded_generated_and_mixed_and_the_advice_is_right(folder
         code, _ = asked("--number", "3", "--output", str(folder / f"arcs{ending}"))
         assert code == 0 and (folder / f"arcs{ending}").read_text().count(mark) == 3
     code, message = asked("--output", str(folder / "arcs.svg"), "--json")
-    assert code == 2 and "--output writes the answers into a file; leave out --json" in message
+    assert code == 2 and "--output writes what is generated into a file; leave out --json" in message

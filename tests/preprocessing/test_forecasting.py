@@ -11,6 +11,7 @@ import pytest
 import ostinato
 from ostinato import api
 from ostinato.errors import ConfigError, DataError
+from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe import read as recipe_read
 from ostinato.recipe.yaml_text import parse_yaml
@@ -474,6 +475,23 @@ def test_a_score_on_training_rows_has_a_note(tmp_path):
         "notes" not in api.evaluate(run, data=other, device="cpu").to_json()
         and not api.compare(run, run, data=other, device="cpu").to_json()["notes"]
     )
+
+
+def test_the_advice_on_windows_that_validation_skips(tmp_path, monkeypatch):
+    recipe, source = in_python().recipe, str(table(tmp_path / "load.csv"))
+    whole = prepare(recipe, data={"train": source}).splits["valid"]
+    monkeypatch.setattr(forecasting, "VALID_WINDOWS", len(whole) // 2)
+    some = prepare(recipe, data={"train": source})
+    assert f"validation looks at one in 2 of {len(whole):,} windows; evaluate measures all" in some.notes
+    assert len(some.splits["valid"]) == -(-len(whole) // 2)
+    model = ostinato.Model(
+        {"load": {"type": "series", "encoder": SMALL}},
+        {"ahead": {"of": "load", "horizon": 6, "lookback": 12}},
+        data={"train": source, "time": "date", "series": "site", "split": {"valid": "2013-01-08"}},
+        training={"epochs": 1, "max_updates": 1},
+    )
+    run = model.fit(device="cpu").run
+    assert len(row_sources.of_split(run, "valid", None, ())) == len(whole), "what evaluate measures"
 
 
 @pytest.mark.parametrize("index", ["date", None])

@@ -229,7 +229,7 @@ def version(number):
         (broken(bundles.DESCRIPTION), "bundle.json: damaged (", [bundles.DESCRIPTION]),
         (
             broken(bundles.METRICS),
-            "; restore bundle.json and metrics.json or train again",
+            "; restore both bundle.json and metrics.json, or train again",
             [bundles.DESCRIPTION, bundles.METRICS],
         ),
         (broken(bundles.WEIGHTS), "(sha256 differs); copy the run again or train again", [bundles.WEIGHTS]),
@@ -247,7 +247,7 @@ def version(number):
         ),
         (
             lambda run: changed(run, recipe={"inputs": 5}),
-            "damaged, or trained with components that are not here: ",
+            "outputs: is needed and missing; restore bundle.json, or install what brings them",
             [bundles.DESCRIPTION],
         ),
     ],

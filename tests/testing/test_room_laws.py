@@ -14,7 +14,8 @@ from ostinato.heads import regressor
 from ostinato.kernels import dispatch
 from ostinato.layers import attend
 from ostinato.modalities.contract import Labels, Values
-from ostinato.testing import _heads, attentions, cells, decoders, heads, predictors, windows
+from ostinato.modalities.number import Number
+from ostinato.testing import _heads, attentions, cells, decoders, heads, modalities, predictors, windows
 from ostinato.testing._tools import Member
 
 GRU = registry.component("cells", "gru")
@@ -93,3 +94,12 @@ def test_a_law_sees_what_breaks_it(monkeypatch, law, case, owner, name, wrong):
     monkeypatch.setattr(owner, name, wrong(vars(owner)[name] if name in vars(owner) else getattr(owner, name)))
     with pytest.raises(AssertionError):
         law(case)
+
+
+def test_the_advice_on_a_modality_whose_columns_are_not_among_ours(monkeypatch):
+    member = Member.of("modalities", "number")
+    monkeypatch.setattr(modalities, "COLUMNS", {"words": ["a b", "c"]})
+    with pytest.raises(AssertionError, match="takes none of the columns words; give it `examples`"):
+        modalities.checks(member)
+    monkeypatch.setattr(Number, "examples", (1.0, 2.5, 4.0))
+    assert len(modalities.checks(member)) > len(modalities.LAWS) - 1
