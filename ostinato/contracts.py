@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         ratio,
         reference_scores,
         same,
+        without_scores,
     )
     from ostinato.modalities.contract import (
         MISSING,
