@@ -121,7 +121,7 @@ def test_python_takes_minutes_too(here):
     rows = [{"x": word, "y": word[0]} for word in ("ab", "ba", "bb", "aab", "bba") * 6]
     model = ostinato.Model(inputs={"x": {"type": "text", "tokenizer": "char"}}, outputs={"y": "category"})
     heard = []
-    model.fit(rows, folder=here / "run", device="cpu", minutes=0.2, on_event=heard.append)
+    model.fit(rows, folder=here / "run", device="cpu", minutes=0.02, on_event=heard.append)
     assert heard and settings(here / "run")["epochs"] >= 1
 
 
