@@ -262,7 +262,9 @@ def test_a_run_killed_on_the_gpu_ends_with_the_same_bits_and_answers_on_the_cpu(
         scores.append(flat(json.loads(ended(command(*words)))))
     assert scores[0].keys() == scores[1].keys() and scores[0]
     for key, value in scores[0].items():
-        assert abs(scores[1][key] - value) <= 1e-3 * max(1, abs(value)), (key, value, scores[1][key])
+        # A near tie may turn an answer or two of 60; it moves no loss.
+        near_enough = 1e-3 * max(1, abs(value)) if "loss" in key else 5
+        assert abs(scores[1][key] - value) <= near_enough, (key, value, scores[1][key])
 
 
 def torch_weights(folder):
@@ -272,7 +274,9 @@ def torch_weights(folder):
 
 
 def flat(tree, path=""):
-    """Losses of a tree of results: numbers that a near tie moves little."""
-    if isinstance(tree, dict):
-        return {key: value for name, part in tree.items() for key, value in flat(part, f"{path}/{name}").items()}
-    return {path: tree} if isinstance(tree, float) and "loss" in path else {}
+    """The values of a tree of results."""
+    if not isinstance(tree, dict):
+        return {}
+    if isinstance(tree.get("value"), (int, float)):
+        return {path: tree["value"]}
+    return {key: value for name, part in tree.items() for key, value in flat(part, f"{path}/{name}").items()}

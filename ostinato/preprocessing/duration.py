@@ -135,7 +135,7 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
         fit   = (seconds - evaluation_seconds - validation_seconds) / epoch
 
     Where fewer than FEW_EPOCHS fit, validation is within epochs too, so that the best is found to the same part of the
-    run, if that costs no more than VALIDATION.
+    run, if that costs no more than VALIDATION, and no mean of weights after whole epochs is kept (`average_last`).
 
     The recipe's epochs, given or chosen by size, are the most. Those that it gives stay what they are, and updates are
     limited. Fewer than WHOLE_EPOCHS may end within an epoch.
@@ -151,7 +151,7 @@ def within(recipe: Recipe, seconds: float, pace: Pace) -> Chosen:
     is_open = _unasked(recipe, "training.validate_every")
     every = max(1, math.ceil(pace.validation_seconds / (VALIDATION * updates))) if is_open else training.validate_every
     fit = left / (updates + pace.validation_seconds / every)
-    if is_open and fit < min(most, FEW_EPOCHS):
+    if is_open and training.average_last is None and fit < min(most, FEW_EPOCHS):
         every = _part(fit, pace)
         fit = left / (updates + pace.validation_seconds / every)
     epochs = min(most, math.floor(fit) if fit >= WHOLE_EPOCHS else max(1, math.ceil(fit)))

@@ -99,6 +99,7 @@ def test_where_few_epochs_fit_validation_is_within_them_too_unless_it_costs_much
     ]
     assert fitted(30, validation=3.0)[0].validate_every == 1
     assert fitted(30, validate_every=1)[0].validate_every == 1
+    assert fitted(30, average_last=2)[0].validate_every == 1, "a mean of weights is kept after whole epochs"
     assert fitted(10**6, epochs=2)[0].validate_every == 1
 
 
