@@ -47,7 +47,6 @@ LENGTHS = range(2, 7)
 
 
 EXCUSED = {
-    "; did you mean '{}'?": "the nearest word of any setting, followed by rows of every table",
     "did you mean '{}'?": "the nearest file, followed in tests/data/test_advice.py; too short for words of its own",
     "mend it": "the end of a message about a number, followed in tests/raw/test_advice.py; too short",
     "{} is on {} and the module on {}; move one with .to(...)": "beside `input is on ...`, which has the same words;"
