@@ -102,7 +102,7 @@ def scored_in_parts(by_step: Sequence[Tensor], places: Sequence[Tensor], layout:
 
 
 class Pieces:
-    """The texts of a modality's symbols, and which of them may begin a given text.
+    """The texts of a modality's symbols, which of them may begin a given text, and whether blanks lie between them.
 
     Args:
         modality: a fitted one of text.
@@ -113,6 +113,9 @@ class Pieces:
         self.texts = [modality.decode(np.array([number])) for number in range(modality.spec.size)]
         self.lengths = torch.tensor([len(text) for text in self.texts])
         self.cross_words = any(len(text) > 1 and text[0].isspace() for text in self.texts)
+        spelt = [number for number, text in enumerate(self.texts) if text][-2:]
+        together = modality.decode(np.array(spelt, dtype=np.int64))
+        self.apart = len(spelt) == 2 and together == " ".join(self.texts[number] for number in spelt)
         self._numbers: defaultdict[str, list[int]] = defaultdict(list)
         for number, text in enumerate(self.texts):
             self._numbers[text].append(number)

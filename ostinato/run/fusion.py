@@ -10,11 +10,13 @@ from torch import Tensor
 
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
+from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Adapted, Generator
 from ostinato.modalities.contract import Modality, Symbols, Tokenized
 from ostinato.model.continuation import pieces_of
 from ostinato.run.run import Run
+from ostinato.run.spelling import Spelled
 from ostinato.steps import Layout, Steps
 
 Adapt = Callable[[Modality, Generator], Generator]
@@ -62,7 +64,8 @@ class Fused(Adapted):
 
 
 def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
-    """Puts a language model beside the generators of outputs of text, each symbol found by its text.
+    """Puts a language model beside the generators of outputs of text, each symbol found by its text; of words that are
+    apart from each other the letters are judged.
 
     Args:
         run: of an output that continues a text and reads nothing else.
@@ -86,19 +89,24 @@ def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
     name = outputs[0]
     of, language = run.graph.continues[name], run.graph.generator(name)
     spec, encoder = modality.spec, run.graph.encoder(of)
-    numbers = {text: number for number, text in reversed(list(enumerate(pieces_of(modality).texts)))}
+    pieces = pieces_of(modality)
+    numbers = {text: number for number, text in reversed(list(enumerate(pieces.texts)))}
     assert isinstance(spec, Symbols)
 
-    def nothing(rows: int) -> Decoding:
+    def nothing(rows: int) -> list[Encoded]:
         empty = Steps(torch.zeros(0, dtype=torch.int64, device=run.device), Layout([0] * rows, run.device))
-        return language.start([encoder.encode(empty)])
+        return [encoder.encode(empty)]
 
     def adapt(other: Modality, generator: Generator) -> Generator:
         if not isinstance(other, Tokenized) or not generator.num_symbols:
             raise no_text
         texts = pieces_of(other).texts
+        if pieces.apart and " " in texts and not pieces_of(other).apart:
+            letters = Spelled(language, spec.unknown, pieces.texts, texts, int(generator.begin), int(generator.end))
+            every = torch.arange(len(texts), device=run.device)
+            return Fused(generator, letters, lambda rows: letters.start(nothing(rows)), every, weight)
         symbols = torch.tensor([numbers.get(text, spec.unknown) for text in texts], device=run.device)
         symbols[int(generator.begin)], symbols[int(generator.end)] = spec.begin, spec.end
-        return Fused(generator, language, nothing, symbols, weight)
+        return Fused(generator, language, lambda rows: language.start(nothing(rows)), symbols, weight)
 
     return adapt
