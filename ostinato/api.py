@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import threading
@@ -13,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
 from ostinato import files
@@ -35,19 +33,15 @@ from ostinato.evaluation.verdict import Verdict
 from ostinato.evaluation.verdict import verdict as verdict_of
 from ostinato.notes import Detail
 from ostinato.recipe import columns as recipe_columns
-from ostinato.recipe import infer, other_tools
-from ostinato.recipe.paths import parse_set, set_path
+from ostinato.recipe import infer
 from ostinato.recipe.read import Recipe
-from ostinato.recipe.read import check as check_recipe
-from ostinato.registry import Settings, build, component
+from ostinato.registry import build, component
 from ostinato.run import average as run_average
 from ostinato.run import bundle as bundles
 from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
 from ostinato.run import follow as run_follow
 from ostinato.run import generate as run_generate
-from ostinato.run import predict as run_predict
-from ostinato.run import prediction_table
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run import train as run_train
@@ -57,6 +51,7 @@ from ostinato.run.fusion import fused_with
 from ostinato.run.predict import Answer, answers
 from ostinato.run.predictions import LogProbabilities, Prediction, Suggestions
 from ostinato.run.run import Run
+from ostinato.run.search import search_of
 from ostinato.sweeps import effort as efforts
 from ostinato.sweeps import sweep as sweeping
 from ostinato.sweeps import table as comparing
@@ -305,72 +300,6 @@ def _keep(run: Run, report: Report, *, whole: bool = False) -> None:
     run.bundle.metrics[report.split] = ({"baselines": {}} if whole else {}) | report.to_json()
     bundles.save_metrics(run.folder, run.bundle.metrics)
     bundles.write_card(run.folder, run.bundle, run.graph.parts())
-
-
-def search_of(run: Run, sets: Iterable[str], n_best: int | None = None, stop: Sequence[str] = ()) -> Settings:
-    """The run's search with `search.x=y` overrides, for so many answers.
-
-    Args:
-        run: whose search it is.
-        sets: `search.x=y`, as --set takes them.
-        n_best: answers to each row; None: the search's own.
-        stop: texts before which an answer ends; none: the search's own.
-
-    Errors:
-        ConfigError: a setting that cannot change once a model is trained, or a search that cannot give so many answers.
-    """
-    if n_best is not None and n_best < 1:
-        raise ConfigError(f"--n-best {n_best}: the number of answers to each row, 1 or more")
-    plain, origin = run.recipe.plain(), []
-    if isinstance(stop, str):
-        raise ConfigError(f"stop: {stop!r} is one text; give a list of texts: [{stop!r}]")
-    for change in [*sets, *([f"search.stop={json.dumps(list(stop), ensure_ascii=False)}"] if stop else [])]:
-        path, value = parse_set(change)
-        if path.split(".")[0] != "search":
-            word = other_tools.advice(path, value, {}) or ""
-            ours = f"; '{path}' of other tools is --set '{word}'" if word.startswith("search") else ""
-            raise ConfigError(
-                f"--set {change}: of a trained run only the search can be changed: search.width=5, search=greedy"
-                f" ...{ours}"
-            )
-        if path == "search.type":
-            plain["search"] = {"type": value}
-        else:
-            set_path(plain, path, value)
-        origin.append(f"--set {change}")
-    if n_best is not None and "search" in plain:
-        search = check_recipe(plain, " ".join(origin) or str(run.folder)).search
-        if "n_best" not in type(search).model_fields:
-            if n_best > 1:
-                advice = f"--set search=beam --set search.width={max(5, n_best)}"
-                raise ConfigError(f"--n-best {n_best}: search '{search.type}' gives one answer; add {advice}")
-        else:
-            set_path(plain, "search.n_best", n_best)
-            origin.append(f"--n-best {n_best}")
-    elif n_best is not None and n_best > 1 and not any(run_predict.ranks_labels(run, output) for output in run.outputs):
-        outputs = ", ".join(run.outputs)
-        raise ConfigError(
-            f"--n-best {n_best}: {outputs}: one answer to each row, since it is no label and nothing is searched;"
-            " leave it out"
-        )
-    return check_recipe(plain, " ".join(origin)).search if origin else run.recipe.settings.search
-
-
-def sampling(run: Run, sets: Iterable[str], temperature: float | None, top_p: float | None) -> list[str]:
-    """`search.x=y` for a search that draws at this temperature from this share of probability; at 0 for a greedy one.
-
-    Args:
-        run: whose search is changed.
-        sets: further changes.
-        temperature: below 1 sharpens, above 1 flattens; None: the search's own.
-        top_p: the share of probability that may be drawn; None: the search's own.
-    """
-    values = {"temperature": temperature or None, "top_p": top_p}
-    changes = [f"search.{name}={value}" for name, value in values.items() if value is not None]
-    if temperature == 0:
-        return ["search=greedy", *sets, *changes]
-    draws = not changes or "temperature" in type(run.recipe.settings.search).model_fields
-    return [*([] if draws else ["search=sample"]), *sets, *changes]
 
 
 def evaluate(
@@ -763,68 +692,6 @@ def predict(
         done += len(chunk)
     if attention is not None and not drawn:
         say(f"attention: {attention} is not drawn, since every input is empty")
-
-
-def write_predictions(
-    run: Run,
-    predictions: Iterable[Prediction],
-    file: Path,
-    *,
-    probabilities: bool = False,
-    source: str | None = None,
-) -> str:
-    """Writes predictions into a table (csv, jsonl or parquet by its ending); tells how many rows it has.
-
-    Args:
-        run: that predicted, the first of an ensemble.
-        predictions: as `predict` gives them, with `cells`.
-        file: of the table.
-        probabilities: whether every label has a column.
-        source: the table that was read: csv has the signs between its fields and before decimals.
-
-    Errors:
-        ConfigError: the ending is none of a table.
-        DataError: a column of the rows has the name of one of the answers.
-    """
-    is_csv = file.suffix.lower() == ".csv"
-    records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
-    dialect = row_sources.csv_dialect(run, source) if is_csv else Dialect()
-    count = write_table(file, records, csv_dialect=dialect)
-    signs = [(dialect.delimiter, ",", "between fields"), (dialect.decimal, ".", "before decimals")]
-    named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]
-    as_read = f", with {' and '.join(named)} as {source} has" if named else ""
-    return f"{file}: {count:,} row{'s' * (count != 1)}{as_read}"
-
-
-def pictured(run: Run, file: Path) -> bool:
-    """Whether the answers of a run of one output can be shown in a file with this ending."""
-    endings = [run.modalities[f"outputs.{output}"].render_endings for output in run.outputs]
-    return len(endings) == 1 and file.suffix.lower() in endings[0]
-
-
-def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> str:
-    """Writes all answers, each after the prompt that it continues, into one picture; tells how many it shows.
-
-    Args:
-        run: of one output, for which `pictured` holds of this file.
-        predictions: as `predict` gives them.
-        file: of the picture.
-    """
-    (output,) = run.outputs
-    modality, of = run.modalities[f"outputs.{output}"], run.graph.continues.get(output)
-    shown = []
-    for prediction in predictions:
-        prompt = [] if of is None or modality.continues_whole else [modality.encode(prediction.inputs[of])]
-        for answer in prediction.outputs[output]:
-            shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
-    return write_answers(run, shown, file)
-
-
-def write_answers(run: Run, shown: Sequence[Any], file: Path) -> str:
-    """Writes answers, the raw values of a run's one output, into one picture; tells how many it shows."""
-    (modality,) = (run.modalities[f"outputs.{output}"] for output in run.outputs)
-    files.write(file, modality.render(shown, file.suffix.lower()))
-    return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
 
 
 def _place_after(place: Callable[[int], str], done: int, row: int) -> str:

@@ -40,17 +40,18 @@ def generate(
     search=sample.
     """
     from ostinato import api
+    from ostinato.run.answer_files import pictured, write_answers
 
     if output is not None and as_json:
         raise click.UsageError("--output writes what is generated into a file; leave out --json")
     (loaded,) = api.loaded_runs(run, device, note)
-    pictured = output is not None and api.pictured(loaded, output)
-    if output is not None and not pictured and output.suffix.lower() != ".txt":
+    as_picture = output is not None and pictured(loaded, output)
+    if output is not None and not as_picture and output.suffix.lower() != ".txt":
         endings = sorted({ending for modality in loaded.modalities.values() for ending in modality.render_endings})
         raise click.UsageError(f"--output {output}: give a file that ends in {' or '.join(['.txt', *endings])}")
     answers = api.generate(loaded, number, between=between, sets=sets, seed=seed or 0)
-    if pictured:
-        note(api.write_answers(loaded, [answer.value for answer in answers], output))
+    if as_picture:
+        note(write_answers(loaded, [answer.value for answer in answers], output))
         return
     if output is not None:
         files.write(output, "".join(f"{answer.text}\n" for answer in answers))

@@ -122,6 +122,8 @@ def predict(
     from ostinato.data.read import is_table
     from ostinato.data.write import writer_of
     from ostinato.run import follow
+    from ostinato.run.answer_files import pictured, write_picture, write_predictions
+    from ostinato.run.search import sampling
 
     folders = [run]
     while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # pathlib raises on a long text
@@ -157,7 +159,7 @@ def predict(
         if obstacle is not None:
             note(f"note: the answer comes after the whole recording: {obstacle}")
         rows, texts, stream = [follow.arrived(runs[0], read)], (), False
-    as_picture = output is not None and api.pictured(runs[0], output)
+    as_picture = output is not None and pictured(runs[0], output)
     if output is not None and n_best and not as_picture:
         raise click.UsageError("--output writes the best answer of each row; leave out --n-best")
     if output is not None and not as_picture:
@@ -165,7 +167,7 @@ def predict(
     as_table = output is not None and not as_picture and writer_of(output, "--output") is not None
     stop = [_unescaped(text) for text in stops]
     prompts = [_unescaped(text) for text in texts] if runs[0].graph.continues else list(texts)
-    sets = tuple(api.sampling(runs[0], sets, temperature, top_p))
+    sets = tuple(sampling(runs[0], sets, temperature, top_p))
     if stream:
         pieces = partial(click.echo, nl=False)
         api.stream(runs[0], prompts[0], _escaped(pieces) if escape else pieces, stop=stop, sets=sets, seed=seed or 0)
@@ -188,10 +190,10 @@ def predict(
         say=note,
     )
     if as_picture:
-        note(api.write_picture(runs[0], predictions, output))
+        note(write_picture(runs[0], predictions, output))
         return
     if as_table:
-        note(api.write_predictions(runs[0], predictions, output, probabilities=probabilities, source=source))
+        note(write_predictions(runs[0], predictions, output, probabilities=probabilities, source=source))
         return
     escape = source is not None if escape is None else escape
     lines = (

@@ -11,6 +11,7 @@ import torch
 import ostinato
 from ostinato import api
 from ostinato.raw.words import Words, split_like
+from ostinato.run.answer_files import write_predictions
 from ostinato.run.predict import gathered
 
 SENTENCES = [
@@ -88,7 +89,7 @@ def test_json_and_tables_hold_entities(run, tmp_path):
     assert plain["inputs"] == {"words": text} and answer["words"][-1] == "."
     assert answer["entities"][0].keys() == {"text", "start", "end", "label", "score"}
     for form in ("jsonl", "csv", "parquet"):
-        api.write_predictions(run, api.predict(run, [text], device="cpu"), tmp_path / f"a.{form}")
+        write_predictions(run, api.predict(run, [text], device="cpu"), tmp_path / f"a.{form}")
     (row,) = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert (row["tags_predicted"], row["tags_entities"]) == (answer["value"], answer["entities"])
     assert polars.read_parquet(tmp_path / "a.parquet").to_dicts() == [row]

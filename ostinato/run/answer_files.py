@@ -1,0 +1,79 @@
+"""Answers as files: a table of predictions, or a picture of what was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import files
+from ostinato.data.contract import Dialect
+from ostinato.data.write import write_table
+from ostinato.run import prediction_table
+from ostinato.run.predictions import Prediction
+from ostinato.run.rows import csv_dialect
+from ostinato.run.run import Run
+
+
+def write_predictions(
+    run: Run,
+    predictions: Iterable[Prediction],
+    file: Path,
+    *,
+    probabilities: bool = False,
+    source: str | None = None,
+) -> str:
+    """Writes predictions into a table (csv, jsonl or parquet by its ending); tells how many rows it has.
+
+    Args:
+        run: that predicted, the first of an ensemble.
+        predictions: as `predict` gives them, with `cells`.
+        file: of the table.
+        probabilities: whether every label has a column.
+        source: the table that was read: csv has the signs between its fields and before decimals.
+
+    Errors:
+        ConfigError: the ending is none of a table.
+        DataError: a column of the rows has the name of one of the answers.
+    """
+    is_csv = file.suffix.lower() == ".csv"
+    records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
+    dialect = csv_dialect(run, source) if is_csv else Dialect()
+    count = write_table(file, records, csv_dialect=dialect)
+    signs = [(dialect.delimiter, ",", "between fields"), (dialect.decimal, ".", "before decimals")]
+    named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]
+    as_read = f", with {' and '.join(named)} as {source} has" if named else ""
+    return f"{file}: {count:,} row{'s' * (count != 1)}{as_read}"
+
+
+def pictured(run: Run, file: Path) -> bool:
+    """Whether the answers of a run of one output can be shown in a file with this ending."""
+    endings = [run.modalities[f"outputs.{output}"].render_endings for output in run.outputs]
+    return len(endings) == 1 and file.suffix.lower() in endings[0]
+
+
+def write_picture(run: Run, predictions: Iterable[Prediction], file: Path) -> str:
+    """Writes all answers, each after the prompt that it continues, into one picture; tells how many it shows.
+
+    Args:
+        run: of one output, for which `pictured` holds of this file.
+        predictions: as `predict` gives them.
+        file: of the picture.
+    """
+    (output,) = run.outputs
+    modality, of = run.modalities[f"outputs.{output}"], run.graph.continues.get(output)
+    shown = []
+    for prediction in predictions:
+        prompt = [] if of is None or modality.continues_whole else [modality.encode(prediction.inputs[of])]
+        for answer in prediction.outputs[output]:
+            shown.append(modality.decode(np.concatenate([*prompt, modality.encode(answer.value)])))
+    return write_answers(run, shown, file)
+
+
+def write_answers(run: Run, shown: Sequence[Any], file: Path) -> str:
+    """Writes answers, the raw values of a run's one output, into one picture; tells how many it shows."""
+    (modality,) = (run.modalities[f"outputs.{output}"] for output in run.outputs)
+    files.write(file, modality.render(shown, file.suffix.lower()))
+    return f"{file}: {len(shown):,} answer{'s' * (len(shown) != 1)}"
