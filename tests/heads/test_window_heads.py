@@ -199,7 +199,9 @@ def test_settings_that_could_do_nothing_are_refused(name, options, message):
 
 @pytest.mark.parametrize("name", ["naive_forecast", "linear_forecast"])
 def test_what_it_cannot_read_is_refused(name):
-    with pytest.raises(ConfigError, match="a step of this output is one of 3 labels; choose a head that predicts those"):
+    with pytest.raises(
+        ConfigError, match="a step of this output is one of 3 labels; choose a head that predicts those"
+    ):
         head_of(name, spec=Labels(3))
     with pytest.raises(ConfigError, match="reads the series that it continues and no other of its 2 inputs"):
         make("heads", name, (Values(1), [Sizes(2, 2)] * 2, Span(LOOKBACK, HORIZON, (False, False))))
