@@ -20,14 +20,13 @@ needed. Printed for the generated tunes and the split's own, as JSON, each with 
 
 import argparse
 import ctypes
-import itertools
 import json
 import math
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,17 +87,24 @@ def notes_of(tune: Tune) -> list[tuple[int, Hashable]]:
 def copied(tunes: Sequence[Tune], training: Sequence[Tune]) -> tuple[list[list[bool]], int]:
     """Of each tune's runs of RUN_LENGTH notes whether they occur in training, and the length of the longest run that
     does."""
-    corpus, own = [notes_of(tune) for tune in training], [notes_of(tune) for tune in tunes]
+    kinds: dict[Hashable, str] = {}
 
-    def runs(notes: Sequence[Hashable], length: int) -> Iterator[tuple]:
-        return (tuple(notes[place : place + length]) for place in range(len(notes) - length + 1))
+    def spelt(tune: Tune) -> str:
+        """A character for each note, so that runs are strings."""
+        return "".join(kinds.setdefault(note, chr(len(kinds) + 1)) for note in notes_of(tune))
 
-    def all_runs(of: Sequence[Sequence[Hashable]], length: int) -> set[tuple]:
-        return {run for notes in of for run in runs(notes, length)}
+    def runs(notes: str) -> list[str]:
+        return [notes[place : place + RUN_LENGTH] for place in range(len(notes) - RUN_LENGTH + 1)]
 
-    known = all_runs(corpus, RUN_LENGTH)
-    longest = next(n for n in itertools.count(1) if all_runs(corpus, n).isdisjoint(all_runs(own, n))) - 1
-    return [[run in known for run in runs(notes, RUN_LENGTH)] for notes in own], longest
+    corpus, own = [spelt(tune) for tune in training], [spelt(tune) for tune in tunes]
+    known = {run for notes in corpus for run in runs(notes)}
+    whole, longest = "\0".join(corpus), 0
+    for notes in own:
+        for place in range(len(notes)):
+            if longest < RUN_LENGTH or notes[place : place + RUN_LENGTH] in known:
+                while place + longest < len(notes) and notes[place : place + longest + 1] in whole:
+                    longest += 1
+    return [[run in known for run in runs(notes)] for notes in own], longest
 
 
 def key_of(tune: str) -> str:
