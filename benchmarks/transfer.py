@@ -68,7 +68,7 @@ def accuracy(way: str, train: list[dict[str, Any]], valid: list[dict[str, Any]],
         from_=None if way == "scratch" else {"run": str(start), "parts": ["inputs.picture.encoder"]},
     )
     model.fit(train, valid, verbose=0)
-    return model.evaluate(test).outputs["color"]["accuracy"]["value"]
+    return model.evaluate(test).outputs["color"]["accuracy"].value
 
 
 def plot(measured: dict[str, dict[str, list[float]]]) -> None:

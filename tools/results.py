@@ -650,7 +650,7 @@ def _section(row: Row, result: dict[str, Any] | None) -> list[str]:
         f"{result['examples']:,} examples, seed {result['seed']}, {result['minutes']} minutes on {on['cores']} cores"
         f" ({on['processor']}, {on['capability']}, {on['threads']} threads, torch {on['torch']}), {result['date']}.",
     ]
-    return lines
+    return [*lines, "", result["note"]] if "note" in result else lines
 
 
 def _bottleneck(results: dict[str, dict[str, Any]]) -> list[str]:

@@ -66,6 +66,7 @@ def test_the_page_says_whether_the_bar_is_met_or_by_how_much_it_is_missed(result
     assert "| exact_match | >= 99 | 99.40 | 98.40 to 100.40 | met | 12 |" in met
     assert "| exact_match | >= 99 | 97.75 | 96.75 to 98.75 | missed by 1.25 | 12 |" in missed
     assert "2 cores (some processor, AVX2, 2 threads, torch 2.13.0), 2026-01-02" in met
+    assert "Stopped early." in results.page({row.name: {**result(row, 97.0), "note": "Stopped early."}}, None)
     most = results.Shown("sounds", "sequence_error", most=31.0)
     assert (most.verdict(30.9), most.verdict(31.5)) == ("met", "missed by 0.50")
 
