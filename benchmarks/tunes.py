@@ -5,7 +5,8 @@
 RUN is one of recipes/nottingham-abc.yaml or nottingham-midi.yaml, DIR is made by tools/prepare.py, the extra `music` is
 needed. Printed for the generated tunes and the split's own, as JSON, each with an interval by 1,000 draws of tunes:
 
-    accepted        %, tunes for which the parser of ABC (abc2midi in symusic) has no message; of MIDI, files that open
+    accepted        %, tunes for which the parser of ABC (abc2midi in symusic) has no message; of MIDI, files that
+                    open and have notes
     bars            %, bars of ABC as long as the meter; the first and last of a part may be shorter
     pitches         %, half the sum of differences between the shares of the 12 pitch classes and those of training
     keys            %, likewise of the keys that tunes in ABC name
@@ -60,6 +61,8 @@ def notes_of(tune: Tune) -> list[tuple[int, Hashable]]:
     """Pitch (0, 12 ...: C) and length of each note: as written, the signs of its key and bar applied, or of MIDI in
     twelfths of a beat."""
     if isinstance(tune, bytes):
+        if not _opens(tune):
+            return []
         score = _notes.score_of_midi(tune)
         notes = sorted((note.time, note.pitch, note.duration) for track in score.tracks for note in track.notes)
         return [(pitch, round(12 * duration / score.ticks_per_quarter)) for _, pitch, duration in notes]

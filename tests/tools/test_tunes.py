@@ -59,4 +59,4 @@ def test_midi_is_measured_as_its_notes(tunes):
     assert [pitch for pitch, _ in tunes.notes_of(content)][:3] == [69, 71, 72]
     report = tunes.measures([content, content], [content], 1.0)
     assert report["accepted"]["value"] == 100 and report["pitches"]["value"] == 0 and "bars" not in report
-    assert tunes.accepted([content[:30]]) == [False]
+    assert tunes.accepted([content[:30]]) == [False] and tunes.notes_of(content[:30]) == []
