@@ -24,8 +24,9 @@ from ostinato.modalities.contract import Values
 from ostinato.registry import Count, Positive, Rate, Room, Settings, build
 from ostinato.steps import Layout, Steps
 
-HELD, PHASE = "held", "phase"
-"""The names of values in a state: the decoder's last features, and how many frames were read since it read one."""
+HELD, PHASE, SURVIVED = "held", "phase", "survived"
+"""The names of values in a state: the decoder's last features, how many frames were read since it read one, and the
+logarithm of the probability that no end was among them."""
 
 
 class Frames(Head, Generator):
@@ -38,11 +39,11 @@ class Frames(Head, Generator):
 
     w through a softmax, m, and s through a softplus are linear in a[i], each j with weights of its own. The pre-net's
     dropout hides so much of the last frame that the inputs must be read; in predictions nothing is dropped. Greedy
-    search takes the centers m, and ends where that is more probable than not; `sample` draws frames around m, and ends
-    as often as that is probable.
+    search takes the centers m, and ends at the median of the lengths: where having ended is more probable than not. The
+    end of a sound is seldom certain at any one frame. `sample` draws frames around m, and ends as often as p says.
 
     Shapes:
-        targets (N, C), no number missing; state values those of the decoder, `held` (R, A) and `phase` (R,)
+        targets (N, C), no number missing; state values those of the decoder, `held` (R, A), `phase` and `survived` (R,)
 
     Args:
         decoder: how the frames so far and the inputs become the features a[i].
@@ -110,11 +111,12 @@ class Frames(Head, Generator):
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         state = self.decoder.start(encoded)
         held = self.output.weight.new_zeros(len(state.rows), self.decoder.output_size)
-        return replace(state, values={**state.values, HELD: held, PHASE: torch.zeros_like(state.rows)})
+        own = {HELD: held, PHASE: torch.zeros_like(state.rows), SURVIVED: held.new_zeros(len(held))}
+        return replace(state, values={**state.values, **own})
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Distribution, Decoding]:
         values = dict(state.values)
-        held, phase = values.pop(HELD), values.pop(PHASE)
+        held, phase, survived = values.pop(HELD), values.pop(PHASE), values.pop(SURVIVED)
         places = self._places(steps.layout, phase)
         read, inner = Steps(steps.values[places.read], places.layout), replace(state, values=values)
         features, after = held.new_zeros(0, held.shape[1]), inner
@@ -126,8 +128,9 @@ class Frames(Head, Generator):
         last = places.layout.offsets[1:].to(phase) - 1
         kept = torch.where(lengths > 0, last, len(features) + torch.arange(len(phase), device=phase.device))
         phase = (phase + steps.layout.lengths.to(phase)) % self.reduction
-        after = replace(after, values={**after.values, HELD: pool.index_select(0, kept), PHASE: phase})
-        return self._predict(pool, places.features, places.slots, steps.layout), after
+        ending = self._predict(pool, places.features, places.slots, steps.layout).after(survived)
+        own = {HELD: pool.index_select(0, kept), PHASE: phase, SURVIVED: survived + steps.layout.sums(ending.going_on)}
+        return ending, replace(after, values={**after.values, **own})
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Distribution, Decoding]:
         return self.extend(Steps(steps, Layout.equal(len(steps), 1, steps.device)), state)
@@ -203,20 +206,37 @@ class Ending(Distribution):
 
         p(end) = sigmoid(logits);   p(y) = (1 - sigmoid(logits)) p_frames(y)
 
-    The mode is the end where it is more probable than not. Of several the probabilities of the end are averaged, and
-    the distributions of frames.
+    The mode is the end where it is more probable than not that it has come by then. Of several the probabilities of
+    the end are averaged, those of having come so far, and the distributions of frames.
 
     Shapes:
-        targets (R, C); logits (R,)
+        targets (R, C); logits, survived (R,)
 
     Args:
         frames: the distribution of the frames alone.
         logits: of the end.
         layout: of the targets.
+        survived: the logarithm of the probability that no frame before was the end; None: that is certain.
     """
 
-    def __init__(self, frames: Mixture, logits: Tensor, layout: Layout | None = None):
+    def __init__(self, frames: Mixture, logits: Tensor, layout: Layout | None = None, survived: Tensor | None = None):
         self.frames, self.logits, self.layout, self.lacks = frames, logits, layout, frames.lacks
+        self.survived = torch.zeros_like(logits) if survived is None else survived
+
+    def after(self, survived: Tensor) -> Ending:
+        """The same of steps of rows, of which each has survived (R,) so far, in the logarithm."""
+        assert self.layout is not None, "they are steps of rows"
+        total = functional.pad(self.going_on.double().cumsum(0), (1, 0))
+        begun = total.index_select(0, self.layout.offsets[:-1].to(total.device))
+        since = total[:-1] - begun.index_select(0, self.layout.rows)
+        return Ending(
+            self.frames, self.logits, self.layout, survived.index_select(0, self.layout.rows) + since.to(survived)
+        )
+
+    @property
+    def going_on(self) -> Tensor:
+        """ln(1 - p(end))."""
+        return functional.logsigmoid(-self.logits)
 
     @property
     def draws(self) -> int:
@@ -231,7 +251,7 @@ class Ending(Distribution):
         return self.score(target)
 
     def mode(self) -> Tensor:
-        return self._or_end(self.frames.mode(), self.logits > 0)
+        return self._or_end(self.frames.mode(), self.survived + self.going_on < -math.log(2))
 
     def sample(self, uniform: Tensor) -> Tensor:
         return self._or_end(self.frames.sample(uniform[..., 1:]), uniform[:, 0, 0] < self.logits.double().sigmoid())
@@ -243,13 +263,15 @@ class Ending(Distribution):
         return self.frames.right(target) + ((self.logits > 0) == target.isnan().all(1))
 
     def biased(self, bias: float) -> Ending:
-        return Ending(self.frames.biased(bias), self.logits, self.layout)
+        return Ending(self.frames.biased(bias), self.logits, self.layout, self.survived)
 
     def mean_of(self, others: Sequence[Ending]) -> Ending:
         if not others:
             return self
         share = torch.stack([other.logits.sigmoid() for other in (self, *others)]).mean(0)
-        return Ending(self.frames.mean_of([other.frames for other in others]), share.logit(1e-6), self.layout)
+        survived = torch.stack([other.survived.exp() for other in (self, *others)]).mean(0).log()
+        frames = self.frames.mean_of([other.frames for other in others])
+        return Ending(frames, share.logit(1e-6), self.layout, survived)
 
     def _or_end(self, frames: Tensor, ended: Tensor) -> Tensor:
         return frames.masked_fill(ended.unsqueeze(1), math.nan)

@@ -19,7 +19,7 @@ from ostinato.heads.frames import Ending
 from ostinato.modalities.audio import Audio, wav
 from ostinato.modalities.contract import Values
 from ostinato.registry import make
-from ostinato.steps import Steps
+from ostinato.steps import Layout, Steps
 from ostinato.testing import _modules, heads, laws
 from ostinato.testing._tools import Member
 
@@ -67,6 +67,18 @@ def test_a_frame_has_the_density_of_the_mixture_times_the_probability_that_it_is
     assert distribution.mode().isnan().all(1).tolist() == [False, True, True]
     both = distribution.mean_of([ending()[0]])
     assert torch.allclose(both.score(target), distribution.score(target), atol=1e-5)
+
+
+def test_the_end_is_the_median_of_the_lengths_however_uncertain_it_is_at_each_frame():
+    _, normals = ending()
+    every, hazard = torch.zeros(8, dtype=torch.int64), 0.15
+    frames = Mixture(torch.zeros(8, 2), Normal(*(part[every] for part in normals.parameters)))
+    rows = Layout([5, 0, 3])
+    distribution = Ending(frames, torch.full((8,), math.log(hazard / (1 - hazard))), rows)
+    # (1 - 0.15)^5 < 1/2 < (1 - 0.15)^4; the last row has survived three frames already.
+    came = distribution.after(torch.tensor([0.0, 0.0, 3 * math.log(1 - hazard)])).mode().isnan().all(1)
+    assert came.tolist() == [False] * 4 + [True] + [False, True, True]
+    assert not distribution.mode().isnan().any()
 
 
 def test_samples_end_as_often_as_the_end_is_probable_and_a_bias_narrows_the_others():
