@@ -125,7 +125,7 @@ class Swept:
                 told = (
                     f"{len(each)} seeds" if known == each else f"{len(known)} of {len(each)} seeds, the others diverged"
                 )
-                cells = [f"{worst:.2g}", f"{min(known):.2g} to {max(known):.2g}, {told}", bar.verdict(each)]
+                cells = [f"{worst:.3g}", f"{min(known):.3g} to {max(known):.3g}, {told}", bar.verdict(each)]
             minutes = f"{result['minutes']:.0f}" if result and place == 0 else ""
             lines.append(f"| {' | '.join([lead, f'{self.metric_name}, worst seed', bar.told(), *cells, minutes])} |")
         return lines
@@ -169,7 +169,7 @@ def _known(each: list[float | None]) -> list[float]:
 
 
 def _cell(value: float | None) -> str:
-    return "diverged" if value is None else f"{value:.2g}"
+    return "diverged" if value is None else f"{value:.3g}"
 
 
 def _shell(words: list[str]) -> str:
