@@ -211,9 +211,7 @@ class _Columns:
     def _alternatives(self, row: Row) -> list[Any]:
         column = self.settings.alternatives
         parse = self.run.modalities[self.place].parse
-        # Validation while training reads the columns of the places alone.
-        cell = None if column is None else row.get(column)
-        return [] if cell is None else [parse(text) for text in cell.split(" | ") if text]
+        return [] if column is None else [parse(text) for text in row[column].split(" | ") if text]
 
     def predictions(self, examples: Examples, say: Callable[[str], None]) -> Predictions:
         """All that was collected, long texts in pieces."""

@@ -110,7 +110,8 @@ class TableSplits(Splits):
             raise ConfigError(
                 f"{recipe.origin}: data.{split} is not given; name the file there, such as --set data.{split}=FILE"
             )
-        columns = list(dict.fromkeys(self.columns.values()))
+        judges = split == "valid" or source_of(recipe.settings, "valid", self.data) is None
+        columns = list(dict.fromkeys([*self.columns.values(), *(alternatives_of(recipe.settings) if judges else ())]))
         dialect, where = Dialect.of(recipe.settings.data), f"data.{split}"
         return open_table(source, columns=columns, base=recipe.base, data_root=roots, where=where, dialect=dialect)
 
@@ -154,7 +155,8 @@ class TableSplits(Splits):
             place = None if settings.training.tbptt is None else f"inputs.{streamed(settings)}"
             unread = [f"inputs.{name}" for name in settings.inputs if counts(name, settings.inputs)]
             facts = {"rows": rows, "dataset": dataset, "streamed": place, "unread": unread}
-            by_split[split] = RowExamples(table, self.columns, self.modalities, **facts)
+            judged_by = alternatives_of(settings) if split == "valid" else ()
+            by_split[split] = RowExamples(table, self.columns, self.modalities, alternatives=judged_by, **facts)
         return by_split
 
     def amount(self, train: Examples) -> planning.Amount:
@@ -179,6 +181,11 @@ class TableSplits(Splits):
 def columns_of(recipe: Settings) -> dict[str, str]:
     """The column of each place."""
     return {place: recipe_columns.column_of(place, settings) for place, settings in recipe_columns.places(recipe)}
+
+
+def alternatives_of(recipe: Settings) -> list[str]:
+    """The columns with further right answers."""
+    return [output.alternatives for output in recipe.outputs.values() if output.alternatives]
 
 
 def kept(recipe: Settings, rows: np.ndarray) -> np.ndarray:

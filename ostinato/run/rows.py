@@ -26,7 +26,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.contract import Modality
 from ostinato.preprocessing import forecasting
 from ostinato.preprocessing.splits import source_of
-from ostinato.preprocessing.tables import columns_of, is_part, kept, parts_of, seed_of_rows
+from ostinato.preprocessing.tables import alternatives_of, columns_of, is_part, kept, parts_of, seed_of_rows
 from ostinato.raw.times import Times
 from ostinato.recipe import columns as recipe_columns
 from ostinato.run.entities import read_in_words
@@ -95,8 +95,7 @@ def of_split(
         raise ConfigError(
             f"this run knows no {split} split; give --data FILE{'' if split == 'valid' else ', or --split valid'}"
         )
-    alternatives = [output.alternatives for output in settings.outputs.values() if output.alternatives]
-    columns = columns_of(settings)
+    alternatives, columns = alternatives_of(settings), columns_of(settings)
     wanted = list(dict.fromkeys([*columns.values(), *extra, *alternatives]))
     where = f"data.{split}" if data is None else "data"
     every = whole and (is_frame(source) or not isinstance(source, (str, Path)) or is_table(str(source)))

@@ -102,11 +102,13 @@ def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp
     model = ostinato.Model(
         {"x": SMALL | {"encoder": {"hidden_size": 4}}},
         {"y": SMALL | {"head": {"decoder": {"hidden_size": 4}}, "alternatives": "more"}},
-        search={"type": "greedy", "min_length": 1},
-        training={"epochs": 1, "batch_rows": 8},
+        search={"type": "greedy"},
+        training={"epochs": 4, "batch_rows": 8, "optimizer": {"learning_rate": 0.03}, "patience": None},
     )
-    model.fit([row | {"more": ""} for row in rows(24)], rows(8, seed=1), device="cpu")
+    train, valid = ([row | {"more": ""} for row in rows(number, seed=number)] for number in (24, 8))
+    model.fit(train, valid, device="cpu")
     (said,) = model.predict(["abc"])
+    assert said, "an empty answer is no alternative"
     data = [
         {"x": "abc", "y": "never", "more": f"no | {said}"},
         {"x": "abc", "y": "never", "more": ""},
@@ -118,6 +120,12 @@ def test_alternatives_count_as_right_and_rows_without_an_output_are_left_out(tmp
         model.evaluate(data[2:])
     judged = predict_all([model.run], of_split(model.run, "test", data, ())).outputs["y"]
     assert [list(one) for one in judged.alternatives] == [["no", said], []]
+    # Validation while training counts them too: the seed is the same, so the answer of the last epoch is.
+    model.fit(train, data[:1], folder=tmp_path / "run", device="cpu")
+    lines = [json.loads(line) for line in (tmp_path / "run/history.jsonl").read_text().splitlines()]
+    assert [line["valid.y.exact_match"] for line in lines if line["event"] == "epoch"][-1] == 100
+    with pytest.raises(DataError, match="more"):
+        model.fit(train, rows(8, seed=1), device="cpu")
 
 
 def test_compare_needs_an_output_in_common(tmp_path):
