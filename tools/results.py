@@ -607,7 +607,7 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
     ]
     for row in ROWS:
         for place, shown in enumerate(row.shown):
-            lead = f"[{row.name}](#{row.name})" if place == 0 else ""
+            lead = f"[{row.name}](#{row.name.replace('.', '')})" if place == 0 else ""
             cells = [lead, shown.metric, shown.bar(), *_cells(shown, results.get(row.name), place)]
             lines.append(f"| {' | '.join(cells)} |")
     for row in SWEEPS:

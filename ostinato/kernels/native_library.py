@@ -88,9 +88,8 @@ class Library:
             name, gates, *flags = line.split()
             self.cells[name] = CellFacts(number, int(gates), *(flag == "1" for flag in flags))
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
-        self.instruction_set = self.instruction_sets[0]
-        if forced := os.environ.get(INSTRUCTION_SET):
-            self.use(forced)
+        # A library is loaded once: it still has the set that was taken before.
+        self.use(os.environ.get(INSTRUCTION_SET) or self.instruction_sets[0])
 
     def _function(self, name: str, *arguments: type) -> Callable[..., int]:
         """A function whose error ctypes raises after the call: no Python function between a kernel and the library."""

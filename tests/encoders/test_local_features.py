@@ -88,5 +88,8 @@ def test_codes_are_read_in_a_wider_window_and_have_no_affixes():
     encoder.count([steps])
     bag = encoder.bag(steps)
     assert [int((bag.rows == row).sum()) for row in range(3)] == [15, 15, 15]
-    with pytest.raises(ConfigError, match="affixes: 2: the steps of this input come without characters; set char"):
+    with pytest.raises(
+        ConfigError,
+        match="affixes: the steps of this input come without characters; set characters: true there, or leave",
+    ):
         LocalFeatures(spec, affixes=2)
