@@ -159,7 +159,7 @@ def heard(here, word, *more):
 
 @pytest.mark.slow
 def test_each_word_is_heard_in_what_is_spoken(tmp_path):
-    here = trained(tmp_path, 24)
+    here = trained(tmp_path, 60)
     for word, hertz in (("low", 500), ("high", 1000)):
         for more, count in ((["--set", "search=greedy"], 1), (["--n-best", 3], 3)):
             samples = heard(here, word, *more)
