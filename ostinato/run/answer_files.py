@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ostinato import files
-from ostinato.data.contract import Dialect
+from ostinato.data.contract import PLAIN
 from ostinato.data.write import write_table
 from ostinato.run import prediction_table
 from ostinato.run.predictions import Prediction
@@ -25,7 +25,7 @@ def write_predictions(
     probabilities: bool = False,
     source: str | None = None,
 ) -> str:
-    """Writes predictions into a table (csv, jsonl or parquet by its ending); tells how many rows it has.
+    """Writes predictions into a table (csv, jsonl, parquet or xlsx by its ending); tells how many rows it has.
 
     Args:
         run: that predicted, the first of an ensemble.
@@ -40,7 +40,7 @@ def write_predictions(
     """
     is_csv = file.suffix.lower() == ".csv"
     records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
-    dialect = csv_dialect(run, source) if is_csv else Dialect()
+    dialect = csv_dialect(run, source) if is_csv else PLAIN
     count = write_table(file, records, csv_dialect=dialect)
     signs = [(dialect.delimiter, ",", "between fields"), (dialect.decimal, ".", "before decimals")]
     named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]

@@ -1,7 +1,6 @@
 """What a message on a recipe recommends, followed: settings, their files, and what a look at data notes."""
 
 import contextlib
-import copy
 import os
 import random
 import shlex
@@ -16,8 +15,7 @@ from ostinato.cli.main import group
 from ostinato.errors import OstinatoError
 from ostinato.modalities._pictures import png
 from ostinato.recipe.read import from_arguments, load
-from ostinato.recipe.yaml_text import parse_yaml
-from tests.cli.test_advice import BASES, built, changed
+from tests.cli.test_advice import BASES, follow_in_recipe
 from tests.cli.test_advice import folder as rows  # noqa: F401
 
 VIDEO = "{data: {train: pictures}, inputs: {text: {type: video, column: video}}, outputs: {label: {type: category}}}"
@@ -93,13 +91,7 @@ def test_a_recipe_that_follows_the_advice_is_built(rows, monkeypatch, request, r
         request.getfixturevalue("pictures")
     monkeypatch.chdir(rows)
     Path("sites.csv").write_text("day,load,site\n" + "".join(f"2023-01-{day:02},{day % 7},a\n" for day in range(1, 31)))
-    plain = parse_yaml({**BASES, "video": VIDEO, "image": IMAGE}[base], "advice")
-    wrong = changed(copy.deepcopy(plain), mistake)
-    with pytest.raises(OstinatoError) as refusal:
-        built(wrong)
-    assert advice in " ".join(str(refusal.value).split())
-    for way in ways:
-        built(changed(copy.deepcopy(wrong), way))
+    follow_in_recipe({**BASES, "video": VIDEO, "image": IMAGE}[base], mistake, advice, *ways)
 
 
 NOTES = r"""

@@ -1,15 +1,14 @@
 """Each chapter of the course prints what its page has, its claims are true ones, and its notebook runs."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.scripts import script
+
 HOME = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("course_tool", HOME / "tools" / "course.py")
-course = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(course)
+course = script("tools/course.py")
 PAGES, BY_HAND = course.chapters([]), course.chapters([3, 5, 6])
 """All chapters; those that train nothing: they print the same on every machine."""
 

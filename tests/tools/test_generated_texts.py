@@ -1,19 +1,13 @@
 """The baselines of generated texts, on texts whose values are known."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests.scripts import script
 
 
 @pytest.fixture(scope="module")
 def texts():
-    spec = importlib.util.spec_from_file_location(
-        "generated_texts", Path(__file__).resolve().parents[2] / "benchmarks" / "generated_texts.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/generated_texts.py")
 
 
 def test_the_lead_is_as_long_as_answers_are_and_the_retrieved_answer_is_the_nearest_rows(texts):

@@ -1,6 +1,5 @@
 """Recordings and pen strokes as tables, on tiny made-up inputs."""
 
-import importlib.util
 import itertools
 import json
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from ostinato.modalities.audio import Audio, wav
+from tests.scripts import script
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
@@ -19,10 +19,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 @pytest.fixture
 def tool(monkeypatch):
     monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("prepare_sound_and_pen", TOOLS / "prepare.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    yield script("tools/prepare.py")
     sys.modules.pop("_sound")
 
 

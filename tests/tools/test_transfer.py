@@ -1,21 +1,18 @@
 """The benchmark of transfer between pictures: its labels, and what is kept and drawn, the trainings replaced."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.scripts import script
 
 pytest.importorskip("PIL")
 
 
 @pytest.fixture
 def transfer(tmp_path, monkeypatch):
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "transfer.py"
-    spec = importlib.util.spec_from_file_location("transfer_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("benchmarks/transfer.py")
     for name in ("NUMBERS", "PLOT"):
         monkeypatch.setattr(module, name, tmp_path / getattr(module, name).name)
     return module

@@ -1,22 +1,17 @@
 """The measures of generated tunes, on tunes whose values are known."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
+
+from tests.scripts import script
 
 HEAD = "X:1\nM:2/4\nL:1/8\nK:G\n"
 
 
 @pytest.fixture(scope="module")
 def tunes():
-    spec = importlib.util.spec_from_file_location(
-        "tunes_benchmark", Path(__file__).resolve().parents[2] / "benchmarks" / "tunes.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/tunes.py")
 
 
 def test_pitches_follow_key_and_signs_to_the_end_of_the_bar(tunes):

@@ -1,19 +1,17 @@
 """docs/vanishing.md stands for the numbers that were measured, and the numbers for what the page claims."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+
+from tests.scripts import script
 
 HOME = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def vanishing():
-    spec = importlib.util.spec_from_file_location("vanishing_tool", HOME / "tools" / "vanishing.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
+    return script("tools/vanishing.py")
 
 
 def test_the_page_is_that_of_its_numbers_and_has_its_pictures(vanishing):
