@@ -75,6 +75,12 @@ class Alignment:
                 f"align '{self.name}' labels the steps of one input; name it in `reads`, or `join: attend` to look"
                 " at the others",
             )
+        source = recipe.inputs.get(self.source(output, recipe.inputs) or "")
+        if source is not None and component("modalities", source.type).traits(source).marked:
+            yield (
+                f"inputs.{self.source(output, recipe.inputs)}.marks",
+                f"{where} has a target for each step of the text, and marks are steps without one; leave marks out",
+            )
         if self.continues:
             yield from self._check_source(where, output, recipe)
         elif output.of is not None:

@@ -15,7 +15,7 @@ from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
 from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
 from ostinato.layers.transformer import Activation, CrossAttention, Norm, Positions, TransformerStack
-from ostinato.registry import Count, Rate
+from ostinato.registry import Count, Positive, Rate
 from ostinato.steps import Layout, Steps
 
 
@@ -26,7 +26,7 @@ class TransformerDecoder(Decoder):
         a      = x_{l-1} + attention(norm(x_{l-1}))                 pre-norm; see `block`; y[<i] alone
         c      = a + cross_attention(norm(a), steps of an input)    one after the other for several inputs
         x_l    = c + feed_forward(norm(c))
-        features = norm(x_L), or W_r norm(x_L) + b_r where another width is asked for
+        features = norm(x_L) (see `last_norm`), or W_r norm(x_L) + b_r where another width is asked for
 
     A whole target is computed at once, its steps packed. Generating, the state is what was read: keys and values of the
     steps so far, of all layers; those of the inputs are computed once.
@@ -49,6 +49,8 @@ class TransformerDecoder(Decoder):
         longest: the most steps that learned positions hold, the begin symbol included; by default 512.
         window: how many steps of the target a step sees, itself included; by default all.
         query_key_norm: whether queries and keys are normed, head by head.
+        norm_epsilon: what norms add inside the root that they divide by; by default 1e-5 for layer, 1e-6 for rms.
+        last_norm: whether a norm follows the last layer; by default with norm_first.
         attention_dropout: the probability of dropping a weight of attention.
         activation_dropout: the probability of dropping a value between the two maps of a feed-forward net.
 
@@ -81,6 +83,8 @@ class TransformerDecoder(Decoder):
         longest: Count | None = None,
         window: Count | None = None,
         query_key_norm: bool | None = None,
+        norm_epsilon: Positive | None = None,
+        last_norm: bool | None = None,
         attention_dropout: Rate = 0.0,
         activation_dropout: Rate = 0.0,
     ):
@@ -109,6 +113,8 @@ class TransformerDecoder(Decoder):
             longest=longest,
             window=window,
             query_key_norm=query_key_norm,
+            norm_epsilon=norm_epsilon,
+            last_norm=last_norm,
             dropout=dropout,
             attention_dropout=attention_dropout,
             activation_dropout=activation_dropout,

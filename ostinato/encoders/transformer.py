@@ -11,7 +11,7 @@ from ostinato.layers.embedding import Embedding, Kind
 from ostinato.layers.pooling import sum_up
 from ostinato.layers.transformer import BLOCKS, Activation, Norm, Positions, TransformerStack
 from ostinato.modalities.contract import Spec
-from ostinato.registry import Count, Rate
+from ostinato.registry import Count, Positive, Rate
 from ostinato.steps import Steps
 
 
@@ -22,7 +22,7 @@ class Transformer(Encoder):
         a   = x_{l-1} + attention(norm(x_{l-1}))        pre-norm; see `block`
         x_l = a + feed_forward(norm(a))
         attention: contexts of A heads, softmax(q k^T / sqrt(D)) v each, side by side, through a linear map
-        steps   = norm(x_L)
+        steps   = norm(x_L)                             see `last_norm`
         summary = the last step, or the mean or the largest over its steps; zeros where there is none
         state   = keys and values of what was read, the number of steps, the summary
 
@@ -50,6 +50,8 @@ class Transformer(Encoder):
         longest: the most steps that learned positions hold; by default 512.
         window: how many steps a step sees to each side that it sees, itself included; by default all.
         query_key_norm: whether queries and keys are normed, head by head.
+        norm_epsilon: what norms add inside the root that they divide by; by default 1e-5 for layer, 1e-6 for rms.
+        last_norm: whether a norm follows the last layer; by default with norm_first.
         bidirectional: whether a step sees those after it.
         summary: the last step's vector, or the mean or the largest of each number over all steps.
         dropout: the probability of dropping a value of the embedding and of what each sublayer adds.
@@ -90,6 +92,8 @@ class Transformer(Encoder):
         longest: Count | None = None,
         window: Count | None = None,
         query_key_norm: bool | None = None,
+        norm_epsilon: Positive | None = None,
+        last_norm: bool | None = None,
         bidirectional: bool = True,
         summary: Literal["last", "mean", "max"] = "mean",
         dropout: Rate = 0.0,
@@ -122,6 +126,8 @@ class Transformer(Encoder):
             longest=longest,
             window=window,
             query_key_norm=query_key_norm,
+            norm_epsilon=norm_epsilon,
+            last_norm=last_norm,
             dropout=dropout,
             attention_dropout=attention_dropout,
             activation_dropout=activation_dropout,

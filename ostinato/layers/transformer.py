@@ -35,6 +35,8 @@ class Block(NamedTuple):
         feed_forward_activation: the activation between its two maps.
         positions: how the place of a step is known.
         query_key_norm: whether queries and keys are normed, each head by itself.
+        norm_epsilon: what is added inside the root that norms divide by; None: by the kind of norm.
+        last_norm: whether a norm follows the last layer; None: after layers whose norms come first.
         bias: whether linear maps and norms add one.
         scaled: whether symbols' vectors, which begin with variance 1 / H, are multiplied by sqrt(H).
         zeros: whether each sublayer's last map begins at zero, so that a layer begins by passing on what it reads.
@@ -48,6 +50,8 @@ class Block(NamedTuple):
     bias: bool
     scaled: bool
     zeros: bool
+    norm_epsilon: float | None = None
+    last_norm: bool | None = None
 
 
 BLOCKS = {
@@ -63,8 +67,15 @@ Source = Callable[["CrossAttention", int, Tensor], Tensor]
 """What a layer attends to besides itself: its cross-attention, its number and the queries (N, A, D) to contexts."""
 
 
-def _norm(kind: Norm, size: int, bias: bool) -> nn.Module:
-    return nn.LayerNorm(size, bias=bias) if kind == "layer" else nn.RMSNorm(size, eps=1e-6)
+EPSILONS: dict[Norm, float] = {"layer": 1e-5, "rms": 1e-6}
+"""As torch's LayerNorm and Llama's RMSNorm have it."""
+
+
+def _norm(size: int, block: Block) -> nn.Module:
+    epsilon = EPSILONS[block.norm] if block.norm_epsilon is None else block.norm_epsilon
+    if block.norm == "layer":
+        return nn.LayerNorm(size, eps=epsilon, bias=block.bias)
+    return nn.RMSNorm(size, eps=epsilon)
 
 
 FEW = 128
@@ -205,7 +216,7 @@ class TransformerLayer(nn.Module):
         self.attention = SelfAttention(size, heads, kv_heads, block)
         self.crosses = nn.ModuleList(CrossAttention(size, source, heads, kv_heads, block) for source in sources)
         self.feed_forward = FeedForwardNet(size, inner, activation_dropout, block)
-        self.norms = nn.ModuleList(_norm(block.norm, size, block.bias) for _ in range(2 + len(sources)))
+        self.norms = nn.ModuleList(_norm(size, block) for _ in range(2 + len(sources)))
 
     def forward(
         self,
@@ -235,7 +246,7 @@ class TransformerStack(nn.Module):
 
         x_0 = dropout(scale * (P e) + place)        P where e is not as wide; scale, place and norms: `Block`
         x_l = layer_l(x_{l-1})
-        y   = norm(x_L)                             pre-norm; with post-norm x_L itself
+        y   = norm(x_L)                             with `last_norm`, by default pre-norm's; else x_L itself
 
     Positions, p being the place of a step from 0 on and D the width of a head:
 
@@ -287,6 +298,8 @@ class TransformerStack(nn.Module):
         longest: int | None,
         window: int | None,
         query_key_norm: bool | None,
+        norm_epsilon: float | None,
+        last_norm: bool | None,
         dropout: float,
         attention_dropout: float,
         activation_dropout: float,
@@ -298,6 +311,8 @@ class TransformerStack(nn.Module):
             "feed_forward_activation": feed_forward_activation,
             "positions": positions,
             "query_key_norm": query_key_norm,
+            "norm_epsilon": norm_epsilon,
+            "last_norm": last_norm,
         }
         own = BLOCKS[block]._replace(**{name: value for name, value in given.items() if value is not None})
         heads = _heads(size, heads, own.positions == "rotary")
@@ -319,7 +334,7 @@ class TransformerStack(nn.Module):
             TransformerLayer(size, heads, kv_heads, feed_forward_size, own, dropout, activation_dropout, sources)
             for _ in range(layers)
         )
-        self.norm = _norm(own.norm, size, own.bias) if own.norm_first else None
+        self.norm = _norm(size, own) if (own.norm_first if own.last_norm is None else own.last_norm) else None
 
     def forward(
         self,

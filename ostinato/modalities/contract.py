@@ -163,11 +163,13 @@ class Traits:
         by_words: whether words are read in pieces and have labels, so that a step of what labels them is a word.
         characters: whether each word is read with its characters.
         known_future: whether its steps are known through the horizon of a forecast.
+        marked: whether the symbols that begin or end a sequence are among its steps.
     """
 
     by_words: bool = False
     characters: bool = False
     known_future: bool = False
+    marked: bool = False
 
 
 Choices = dict[str, tuple[Any, str]]

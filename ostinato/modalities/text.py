@@ -37,6 +37,7 @@ of 1,520 news."""
 
 LOOKED, SINGLE, LONGEST = 1000, 1.5, 40
 """Texts that are looked at; words and characters of each on average up to which they are single words."""
+Marks = Literal["none", "begin", "end", "both"]
 SPELLING_METRICS = ["exact_match", "character_error_rate", "token_accuracy", "perplexity"]
 """Of an output of single words: n-grams of words say nothing of them."""
 
@@ -54,6 +55,10 @@ class Text(Modality, Tokenized, Worded):
     With `characters` a step is a word and its spelling, as for `tokens`, so that unknown words still
     differ by their letters; the spelling is that of the prepared text.
 
+    With `marks` the encoder of an input reads the symbols that begin or end an output too, around the text:
+
+        steps = [0] ids [1]
+
     With `subword_pooling` the text is a list of words, or a field that white space divides, and what has a label for
     each word sees one step per word. A word's pieces are those that it has after a space, wherever it occurs:
 
@@ -66,15 +71,16 @@ class Text(Modality, Tokenized, Worded):
         stop_words: words to leave out, in any case; a word is as for the tokenizer `word`, without white space or
             punctuation.
         characters: whether each word comes with its spelling: for an input whose tokenizer is `word`.
+        marks: which of the symbols that begin and end an output stand around the text of an input.
         subword_pooling: which of a word's pieces represents it where words have labels, or their mean; none: pieces are
             steps.
 
     Shapes:
-        encoded (T,), with `characters` (T, 1 + L), with `subword_pooling` one wider
+        encoded (T,), T with the marks, with `characters` (T, 1 + L), with `subword_pooling` one wider
 
     Errors:
         ConfigError: a stop word is not one word, or occurs beside `subword_pooling`; a shared tokenizer's owner was not
-            looked up; or `characters` of pieces of words.
+            looked up; `characters` of pieces of words; or `marks` beside `characters` or `subword_pooling`.
         DataError: a value is no text (or no list of words) or holds half of a surrogate pair; or the training split
             holds no text at all.
     """
@@ -123,6 +129,7 @@ class Text(Modality, Tokenized, Worded):
         normalize: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = None,
         stop_words: Annotated[tuple[str, ...], Strict(False)] = (),
         characters: bool = False,
+        marks: Marks = "none",
         subword_pooling: Subwords = "none",
     ):
         if isinstance(tokenizer, SameAs):
@@ -145,12 +152,22 @@ class Text(Modality, Tokenized, Worded):
             raise ConfigError(f"characters: true: {self._not_words()}, or leave characters out")
         if stop_words and subword_pooling != "none":
             raise ConfigError("stop_words: every word has a label where words have labels; leave stop_words out")
+        if marks != "none" and (characters or subword_pooling != "none"):
+            other = "characters" if characters else "subword_pooling"
+            raise ConfigError(
+                f"marks: {marks}: each step is a word here, and marks are none; leave out marks or {other}"
+            )
+        self._begins, self._ends = marks in ("begin", "both"), marks in ("end", "both")
         self._pooling = subword_pooling
         self._labels: list[str] | None = None
 
     @staticmethod
     def traits(settings: Any) -> Traits:
-        return Traits(by_words=settings.subword_pooling != "none", characters=settings.characters)
+        return Traits(
+            by_words=settings.subword_pooling != "none",
+            characters=settings.characters,
+            marked=settings.marks != "none",
+        )
 
     def _spelling(self, text: str) -> str:
         if self._normalize is not None:
@@ -280,6 +297,10 @@ class Text(Modality, Tokenized, Worded):
             ids += pieces
         if None in ids:
             ids = [UNKNOWN - FIRST if piece is None else piece for piece in ids]
+        if self._begins:
+            ids = [BEGIN - FIRST, *ids]
+        if self._ends:
+            ids = [*ids, END - FIRST]
         encoded = np.array(ids, dtype=np.int32) + np.int32(FIRST)
         if self._characters is not None:
             encoded = self._characters.beside(encoded, spellings)

@@ -133,6 +133,8 @@ def _check_output(name: str, output: Settings, recipe: Settings) -> Iterator[Mes
             f"{where}.characters",
             "an output has symbols without their characters; characters belong to an input, leave them out",
         )
+    if traits_of(output).marked and not source.marked:
+        yield f"{where}.marks", "an output begins and ends with its marks in any case; leave marks out"
     if traits_of(output).by_words and not source.by_words:
         yield f"{where}.subword_pooling", "belongs to an input whose words have labels; leave it out"
 

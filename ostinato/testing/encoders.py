@@ -20,6 +20,8 @@ BLOCKS: dict[str, Any] = {
     "norm": ["layer"],
     "norm_first": [False],
     "query_key_norm": [False],
+    "last_norm": [False],
+    "norm_epsilon": [0.1],
     "positions": ["sinusoidal", "learned", "alibi", "none"],
     "feed_forward_activation": ["relu", "gelu", "swiglu"],
     "window": [2, 3],

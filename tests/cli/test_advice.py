@@ -202,6 +202,11 @@ classify | outputs.values={type: category, column: kind} | choose another and se
     ; outputs.value={type: category, column: kind}
 classify | outputs.label.reads=[] | an output must read an input; inputs: text | outputs.label.reads=[text]
 translate | outputs.answer.characters=true | belong to an input, leave them out | -outputs.answer.characters
+translate | outputs.answer.marks=end | begins and ends with its marks in any case; leave marks out |
+    -outputs.answer.marks
+next | inputs.text.marks=begin | and marks are steps without one; leave marks out | -inputs.text.marks
+classify | inputs.text.marks=both ; inputs.text.characters=true | and marks are none; leave out marks or characters |
+    -inputs.text.marks | -inputs.text.characters
 translate | outputs.answer.subword_pooling=mean ; outputs.answer.tokenizer=bpe | belongs to an input whose words
     have labels; leave it out | -outputs.answer.subword_pooling
 classify | training.tbptt=5 | leave tbptt out, | -training.tbptt

@@ -21,6 +21,8 @@ TEXTBOOK = {
     "norm": ["rms"],
     "norm_first": [True],
     "query_key_norm": [True],
+    "last_norm": [True],
+    "norm_epsilon": [0.1],
     "positions": ["rotary", "learned"],
     "feed_forward_activation": ["gelu"],
 }

@@ -71,6 +71,8 @@ def test_the_block_of_the_textbook_keeps_the_laws():
         "norm": ["rms"],
         "norm_first": [True],
         "query_key_norm": [True],
+        "last_norm": [True],
+        "norm_epsilon": [0.1],
         "positions": ["rotary", "learned"],
         "feed_forward_activation": ["gelu"],
     }

@@ -17,7 +17,7 @@ LENGTHS = [5, 1, 9, 3]
 
 
 def stack(causal, **options):
-    left_to_the_block = "norm norm_first positions longest window query_key_norm kv_heads"
+    left_to_the_block = "norm norm_first positions longest window query_key_norm kv_heads norm_epsilon last_norm"
     options = dict.fromkeys(left_to_the_block.split()) | options
     chances = dict.fromkeys(("dropout", "attention_dropout", "activation_dropout"), 0.0)
     return TransformerStack(

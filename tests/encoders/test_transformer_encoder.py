@@ -22,6 +22,7 @@ SIZE, HEADS, INNER = 12, 3, 20
 
 def stack(causal=False, size=SIZE, **options):
     left_to_the_block = "norm norm_first feed_forward_activation feed_forward_size positions query_key_norm"
+    left_to_the_block += " norm_epsilon last_norm"
     defaults = dict.fromkeys(f"{left_to_the_block} kv_heads longest window".split())
     defaults |= {"heads": HEADS, "layers": 2, "block": "modern", "dropout": 0.0}
     torch.manual_seed(0)
@@ -52,21 +53,25 @@ def layer_by_layer(made):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-@pytest.mark.parametrize("norm_first", [False, True])
-def test_it_is_torchs_encoder(norm_first, activation, causal):
+@pytest.mark.parametrize(
+    ("norm_first", "last_norm", "epsilon"),
+    [(False, None, None), (True, None, None), (False, True, 0.1), (True, False, 0.1)],
+)
+def test_it_is_torchs_encoder(norm_first, last_norm, epsilon, activation, causal):
     options = {"block": "vaswani2017", "positions": "none", "feed_forward_size": INNER}
+    options |= {"last_norm": last_norm, "norm_epsilon": epsilon}
     made = stack(causal, norm_first=norm_first, feed_forward_activation=activation, **options)
+    has_last, epsilon = norm_first if last_norm is None else last_norm, epsilon or 1e-5
     layer = nn.TransformerEncoderLayer(
-        SIZE, HEADS, INNER, dropout=0.0, activation=activation, batch_first=True, norm_first=norm_first
+        SIZE, HEADS, INNER, 0.0, activation, layer_norm_eps=epsilon, batch_first=True, norm_first=norm_first
     )
-    torchs = nn.TransformerEncoder(
-        layer, 2, norm=nn.LayerNorm(SIZE) if norm_first else None, enable_nested_tensor=False
-    ).eval()
+    norm = nn.LayerNorm(SIZE, eps=epsilon) if has_last else None
+    torchs = nn.TransformerEncoder(layer, 2, norm=norm, enable_nested_tensor=False).eval()
     with torch.no_grad():
         for theirs, ours in zip(torchs.layers, layer_by_layer(made), strict=True):
             for parameter, value in zip(theirs.parameters(), ours, strict=True):
                 parameter.copy_(value)
-        if norm_first:
+        if norm is not None:
             torchs.norm.load_state_dict(made.norm.state_dict())
     steps = drawn([length for length in LENGTHS if length])
     mask = nn.Transformer.generate_square_subsequent_mask(steps.layout.longest) if causal else None

@@ -8,6 +8,7 @@ from ostinato.testing import laws
 VARIANTS = {
     "text": [
         {"tokenizer": "word", "characters": True},
+        {"tokenizer": "bpe", "marks": "both"},
         {"subword_pooling": "mean", "lowercase": True},
         {"tokenizer": "word", "stop_words": ["cat"], "normalize": "NFKC"},
     ],

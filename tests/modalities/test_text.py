@@ -218,3 +218,14 @@ def test_whole_words_where_training_knows_nearly_all_of_validation_and_the_text_
     assert choices(["bad prose"]) == {}, "half of the words are new: pieces of them are known"
     assert choices(valid, summarized=False) == {}, "what is generated needs every word"
     assert choices(valid, gives=lambda path: path == "tokenizer.type") == {}, "pieces of words were asked for"
+
+
+@pytest.mark.parametrize(("marks", "before", "after"), [("begin", [0], []), ("end", [], [1]), ("both", [0], [1])])
+def test_marks_stand_around_the_text_and_are_no_part_of_it(marks, before, after):
+    made = {kind: make("modalities", "text", options={"tokenizer": "word", "marks": kind}) for kind in ("none", marks)}
+    for modality in made.values():
+        modality.fit(["a b c"])
+    for text in ("c a", "b unknown", ""):
+        assert made[marks].encode(text).tolist() == [*before, *made["none"].encode(text).tolist(), *after]
+        assert made[marks].decode(made[marks].encode(text)) == made["none"].decode(made["none"].encode(text))
+    assert made[marks].labels(made[marks].encode("")) == [{0: "<begin>", 1: "<end>"}[mark] for mark in before + after]
