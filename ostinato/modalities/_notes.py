@@ -6,12 +6,13 @@ import functools
 import importlib.util
 import io
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities.audio import wav
+from ostinato.modalities.contract import Grammar
 
 ADVICE = "pip install 'ostinato[music]'"
 LONGEST = 100_000
@@ -134,6 +135,69 @@ class Tokens:
             pitch = symbol if kind == "Pitch" else ""
         ids = [self._tokenizer.vocab[symbol] for symbol in kept]
         return bytes(self._tokenizer.decode([ids]).dumps_midi())
+
+
+class Place(NamedTuple):
+    """What the symbols before decide of the next one."""
+
+    last: str = ""
+    """The kind of the last symbol."""
+    position: int = -1
+    """The last position in the bar; -1: none yet."""
+    length: int = 0
+    """How many positions the bar has; 0: as many as there are, since no meter was named."""
+
+
+class WellFormed(Grammar):
+    """A tune as MidiTok writes it, with a note at least: the end follows a note.
+
+        remi   Bar TimeSig Position (Pitch Duration)+ Position ... Bar ...      positions rise and lie in the bar
+        tsd    TimeSig TimeShift (Pitch Duration)+ TimeShift ... TimeSig ...    the end does not follow a TimeShift
+
+    Where no symbol of the vocabulary fits, each may follow.
+
+    Args:
+        symbols: of the vocabulary.
+        first: the number of the first one; those below are special.
+        end: the number of the end.
+        beat: positions of a beat, the unit of the meter.
+    """
+
+    def __init__(self, symbols: Sequence[str], first: int, end: int, beat: int):
+        parts = [("", "")] * first + [(kind, value) for kind, _, value in (symbol.partition("_") for symbol in symbols)]
+        self._end, self._kinds = end, np.array([kind for kind, _ in parts])
+        self._positions = np.array([int(value) if kind == "Position" else -1 for kind, value in parts])
+        self._lengths = [beat * int(value.split("/")[0]) if kind == "TimeSig" else 0 for kind, value in parts]
+        self._any = np.isin(self._kinds, ("Bar", "TimeSig", "Position", "TimeShift", "Pitch", "Duration"))
+        self._bars = "Bar" in self._kinds
+
+    def start(self) -> Place:
+        return Place()
+
+    def advance(self, state: Place, symbol: int) -> Place:
+        kind = str(self._kinds[symbol])
+        if kind == "Bar":
+            return Place(kind)
+        position = int(self._positions[symbol]) if kind == "Position" else state.position
+        return Place(kind, position, self._lengths[symbol] or state.length)
+
+    def allowed(self, state: Place) -> np.ndarray:
+        fits = np.isin(self._kinds, self._kinds_after(state.last))
+        later = (self._positions > state.position) & (self._positions < (state.length or np.inf))
+        fits &= later | (self._kinds != "Position")
+        fits[self._end] = state.last == "Duration"
+        return fits if fits.any() else self._any
+
+    def _kinds_after(self, last: str) -> tuple[str, ...]:
+        if last == "Pitch":
+            return ("Duration",)
+        if last == "Position":
+            return ("Pitch",)
+        if self._bars:
+            follow = {"Bar": ("TimeSig",), "TimeSig": ("Bar", "Position"), "Duration": ("Pitch", "Position", "Bar")}
+            return follow.get(last, ("Bar",))
+        follow = {"TimeSig": ("Pitch", "TimeShift"), "TimeShift": ("Pitch", "TimeShift", "TimeSig")}
+        return follow.get(last, ("Pitch", "TimeShift") if last else ("TimeSig",))
 
 
 @functools.cache

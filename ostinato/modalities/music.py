@@ -46,13 +46,15 @@ class Music(Modality):
         notation: what the symbols are.
         fill_bars: of abc: whether a generated tune has its fields first and bars as long as its meter, save the first
             and last of a part; other symbols get no probability.
+        well_formed: of remi and tsd: whether a generated tune has symbols in the order of its notation, such as a
+            length after each pitch, and a note at least before its end; other symbols get no probability.
         beat: of remi and tsd: into how many parts of a beat times are rounded; 12 by default, which has triplets.
 
     Shapes:
         encoded (T,)
 
     Errors:
-        ConfigError: fill_bars without abc, or beat with it; symusic and MidiTok are missing.
+        ConfigError: fill_bars without abc, beat or well_formed with it; symusic and MidiTok are missing.
         DataError: a value is no tune, a tune has no key, a MIDI file is damaged, has no notes or more than 100,000.
 
     Source: remi: Huang and Yang 2020, arXiv:2002.00212; tsd: MidiTok, Fradet et al. 2021, arXiv:2310.17202.
@@ -76,13 +78,16 @@ class Music(Modality):
         *,
         notation: Literal["abc", "remi", "tsd"] = "abc",
         fill_bars: bool = False,
+        well_formed: bool = False,
         beat: Count | None = None,
     ):
         if notation != "abc" and fill_bars:
             raise ConfigError("music: fill_bars belongs to notation: abc; set it, or leave fill_bars out")
+        if notation == "abc" and well_formed:
+            raise ConfigError("music: well_formed belongs to notation: remi or tsd; set it, or leave well_formed out")
         if notation == "abc" and beat is not None:
             raise ConfigError("music: beat belongs to notation: remi or tsd; set it, or leave beat out")
-        self.notation, self.fill_bars, self.beat = notation, fill_bars, beat or 12
+        self.notation, self.fill_bars, self.well_formed, self.beat = notation, fill_bars, well_formed, beat or 12
         self._set([], [])
 
     def _set(self, symbols: Sequence[str], counts: Sequence[int]) -> None:
@@ -138,6 +143,8 @@ class Music(Modality):
         return Symbols(len(self._symbols) + FIRST, BEGIN, END, UNKNOWN, counts=(*[0] * FIRST, *self._counts))
 
     def grammar(self) -> Grammar | None:
+        if self.well_formed:
+            return _notes.WellFormed(self._symbols, FIRST, END, self.beat)
         return _abc.Bars(self._symbols, FIRST, END) if self.fill_bars else None
 
     def features(self, cells: Sequence[Any]) -> Features:

@@ -508,6 +508,18 @@ ROWS = [
     ),
     (
         "music",
+        {"well_formed": True},
+        [TUNE],
+        None,
+        "music: well_formed belongs to notation: remi or tsd; set it, or leave well_formed out",
+        {
+            "options": {"notation": "remi", "well_formed": True},
+            "column": [lambda: pytest.importorskip("symusic") and TUNE],
+        },
+        {"options": {}},
+    ),
+    (
+        "music",
         {},
         [midi],
         None,

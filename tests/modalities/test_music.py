@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from ostinato import api
 from ostinato.cli.main import group
 from ostinato.errors import ConfigError, DataError
-from ostinato.modalities import _abc
+from ostinato.modalities import _abc, _notes
+from ostinato.modalities._spelling import END, FIRST
 from ostinato.modalities.music import Music
 from ostinato.recipe.read import load
 from ostinato.testing import laws
@@ -126,7 +127,7 @@ def test_what_is_no_tune_is_refused(options, raw, message):
 
 
 def test_options_of_the_other_notation_are_refused():
-    for options in ({"notation": "tsd", "fill_bars": True}, {"beat": 4}):
+    for options in ({"notation": "tsd", "fill_bars": True}, {"beat": 4}, {"well_formed": True}):
         with pytest.raises(ConfigError, match="set it, or leave"):
             Music(**options)
 
@@ -206,6 +207,57 @@ def test_what_needs_a_library_says_which(monkeypatch):
             make()
 
 
+def walk(grammar, drawn, length):
+    """Numbers drawn uniformly from those that a grammar allows, up to the end or so many."""
+    numbers, state = [], grammar.start()
+    while len(numbers) < length and numbers[-1:] != [END]:
+        numbers.append(drawn.choice(grammar.allowed(state).nonzero()[0].tolist()))
+        state = grammar.advance(state, numbers[-1])
+    return numbers
+
+
+@pytest.mark.parametrize(("notation", "beat"), [("remi", 12), ("remi", 5), ("tsd", 12)])
+def test_a_well_formed_tune_has_a_note_of_each_pitch_that_is_drawn(notation, beat):
+    pytest.importorskip("miditok")
+    music = Music(notation=notation, beat=beat, well_formed=True)
+    music.fit([midi([60, 64])])
+    grammar, drawn, ended = music.grammar(), random.Random(0), 0
+    for _ in range(200):
+        numbers = walk(grammar, drawn, 400)
+        ended += numbers[-1] == END
+        pitches = [label for label in music.labels(numbers) if label.startswith("Pitch")]
+        assert len(sounding(music.decode(numbers))) == len(pitches) - music.labels(numbers)[-1].startswith("Pitch")
+        assert pitches or numbers[-1] != END
+    assert ended > 50
+    assert Music(notation=notation).grammar() is None
+
+
+@pytest.mark.parametrize("notation", ["remi", "tsd"])
+def test_what_is_read_of_a_file_is_well_formed(notation):
+    library, drawn = pytest.importorskip("symusic"), random.Random(0)
+    music = Music(notation=notation, well_formed=True)
+    music.fit([midi([60])])
+    grammar = music.grammar()
+    for _ in range(30):
+        score, part = library.Score(480), library.Track()
+        score.time_signatures.append(library.TimeSignature(0, *drawn.choice([(4, 4), (6, 8), (3, 2), (3, 16)])))
+        score.time_signatures.append(library.TimeSignature(3840, *drawn.choice([(4, 4), (7, 8), (2, 2)])))
+        for _ in range(drawn.randint(1, 60)):
+            start, length = 40 * drawn.randint(0, 900), 40 * drawn.randint(1, 100)
+            part.notes.append(library.Note(start, length, drawn.randint(21, 108), 80))
+        score.tracks.append(part)
+        state = grammar.start()
+        for number in [*music.encode(bytes(score.dumps_midi())).tolist(), END]:
+            assert grammar.allowed(state)[number], music.labels([number])
+            state = grammar.advance(state, number)
+
+
+def test_a_vocabulary_without_what_fits_allows_all_of_its_symbols():
+    grammar = _notes.WellFormed(["PAD_None", "Bar_None", "Pitch_60"], FIRST, END, 12)
+    state = grammar.advance(grammar.advance(grammar.start(), FIRST + 1), FIRST + 2)
+    assert grammar.allowed(state).nonzero()[0].tolist() == [FIRST + 1, FIRST + 2]
+
+
 @pytest.mark.parametrize("notation", ["remi", "tsd"])
 def test_midi_comes_back_and_every_sequence_of_symbols_is_a_file_that_opens(notation):
     pytest.importorskip("miditok")
@@ -221,7 +273,7 @@ def test_midi_comes_back_and_every_sequence_of_symbols_is_a_file_that_opens(nota
     assert list(music.encode("L:1/4\nM:4/4\nK:C\nCEGc|")) == list(music.encode(content))
     with pytest.raises(DataError, match="there is no MIDI file"):
         music.parse("no.mid")
-    laws.run("modalities", "music", {"notation": notation})
+    laws.run("modalities", "music", {"notation": notation, "well_formed": True})
     assert len(music.labels(music.encode(content))) == len(music.encode(content))
     assert music.parse(music.write(content)) == content
     with pytest.raises(ConfigError, match="set notation: abc"):
