@@ -54,6 +54,7 @@ class Swept:
         generated: whether its data are made from nothing.
         recipe: where it has another name than the row.
         prepared: the task of tools/prepare.py, by default that of the row's name; None: DATA is read as it is.
+        sets: changes of the recipe, as `--set` takes them.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Swept:
     generated: bool = True
     recipe: str = ""
     prepared: str | None = ""
+    sets: tuple[str, ...] = ()
 
     @property
     def task(self) -> str | None:
@@ -79,7 +81,9 @@ class Swept:
         """What is run; DATA and DIR stand for folders of the machine."""
         over = f"{self.over}={','.join(bar.value for bar in self.bars)}"
         recipe = f"recipes/{self.recipe or self.name}.yaml"
-        sweep = ["ostinato", "sweep", recipe, "--seeds", str(self.seeds), "--over", over, "--out", run, "--data-root"]
+        changes = [word for change in self.sets for word in ("--set", change)]
+        sweep = ["ostinato", "sweep", recipe, *changes, "--seeds", str(self.seeds), "--over", over, "--out", run]
+        sweep.append("--data-root")
         if self.task is None:
             return {"sweep": [*sweep, "DATA"]}
         data = () if self.generated else ("--data-root", "DATA")
@@ -312,6 +316,8 @@ CONLL = Swept(
 )
 
 
+Mean = tuple[int, float, float, float]
+"""Rows with a label, and mean, least and greatest of the draws."""
 FEW_ROWS = {"0.003512": 20, "0.021071": 100, "0.086918": 400, "0.877085": 4000}
 """Of AG News: shares of the 4,556 rows that four for validation leave, and how many rows with a label that is."""
 
@@ -341,8 +347,38 @@ FEW = (
     _few("ag-news-ngrams", "logistic regression of n-grams"),
     _few("ag-news-scratch", "an LSTM from scratch"),
 )
+REVIEW_ROWS = {"0.004004": 100, "0.040042": 1000}
+"""Of the reviews: shares of the 24,974 rows that four for validation leave, and how many rows with a label that is."""
+
+
+def _reviews(name: str, label: str) -> Swept:
+    return Swept(
+        name=name,
+        measured="IMDb, whether a review is positive, 5,000 reviews of the test part, 100 and 1,000 rows with a label, "
+        f"three draws of each: {label}",
+        over="data.fraction",
+        bars=tuple(Bar(share, f"{number:,} rows") for share, number in REVIEW_ROWS.items()),
+        seeds=3,
+        output="sentiment",
+        metric="accuracy",
+        squared=False,
+        metric_name="accuracy",
+        published="ULMFiT with 100 labels and 50,000 reviews without is as good as training from scratch with 50 times "
+        "as many labels; 95.4 with all of them (Howard and Ruder 2018, arXiv:1801.06146, section 5 and table 2)",
+        generated=False,
+        prepared="imdb",
+        sets=("data.train=prepared-imdb/train.jsonl", "data.test=prepared-imdb/test.jsonl"),
+    )
+
+
+REVIEWS = (
+    _reviews("ulmfit", "ULMFiT"),
+    _reviews("ulmfit-scratch", "the same network from scratch"),
+    _reviews("ulmfit-ngrams", "logistic regression of n-grams"),
+    _reviews("ulmfit-minilm", "a frozen MiniLM"),
+)
 REACH = (ADDING_ARCHITECTURES, PARITY, SCAN_LENGTH)
-SWEEPS = (ADDING, SUMS, NATOPS, PARITY, ADDING_ARCHITECTURES, SCAN_LENGTH, CONLL, *FEW)
+SWEEPS = (ADDING, SUMS, NATOPS, PARITY, ADDING_ARCHITECTURES, SCAN_LENGTH, CONLL, *FEW, *REVIEWS)
 
 
 def reach(results: dict[str, dict[str, Any]]) -> list[str]:
@@ -358,47 +394,89 @@ def reach(results: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _means(row: Swept, results: dict[str, dict[str, Any]]) -> list[tuple[int, float, float, float]]:
-    """Rows with a label, mean, least and greatest of the draws, where all succeeded."""
+def _means(row: Swept, shares: dict[str, int], results: dict[str, dict[str, Any]]) -> list[Mean]:
+    """Where all draws succeeded."""
     kept = row._rows(results.get(row.name))
-    each = [(FEW_ROWS[bar.value], _known(kept[bar.value]["each"])) for bar in row.bars if bar.value in kept]
+    each = [(shares[bar.value], _known(kept[bar.value]["each"])) for bar in row.bars if bar.value in kept]
     return [(number, sum(values) / len(values), min(values), max(values)) for number, values in each if values]
 
 
-def few_labels(results: dict[str, dict[str, Any]], plot: str) -> list[str]:
-    """What transfer is worth by the number of rows with a label."""
-    heads = ["", *(f"{number:,} rows" for number in FEW_ROWS.values())]
-    about = "Accuracy on the test rows of AG News: mean of five draws of the training rows, least to greatest."
-    lines = ["## Few labels", "", about, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row in FEW:
-        means = {number: f"{mean:.1f} ({low:.1f} to {high:.1f})" for number, mean, low, high in _means(row, results)}
-        cells = [means.get(number, "not yet run") for number in FEW_ROWS.values()]
-        lines.append(f"| [{row.measured.rpartition(': ')[2]}](#{row.name}) | {' | '.join(cells)} |")
-    lines += ["", f"The first should reach {FEW_LEAST:g} at 100 rows."]
-    if any(row.name in results for row in FEW):
-        lines += ["", f"![Accuracy by the number of rows with a label]({plot})"]
-    return lines
+@dataclass(frozen=True)
+class Few:
+    """Models of one task beside each other, by the number of rows with a label.
+
+    Args:
+        heading: of its part of the page.
+        about: what the table has.
+        bar: what should be reached.
+        title: of the plot.
+        plot: its file, in docs.
+        shares: values of the setting, and how many rows with a label each is.
+        rows: the models.
+    """
+
+    heading: str
+    about: str
+    bar: str
+    title: str
+    plot: str
+    shares: dict[str, int]
+    rows: tuple[Swept, ...]
+
+    def section(self, results: dict[str, dict[str, Any]]) -> list[str]:
+        heads = ["", *(f"{number:,} rows" for number in self.shares.values())]
+        lines = [f"## {self.heading}", "", self.about, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for row in self.rows:
+            found = _means(row, self.shares, results)
+            means = {number: f"{mean:.1f} ({low:.1f} to {high:.1f})" for number, mean, low, high in found}
+            cells = [means.get(number, "not yet run") for number in self.shares.values()]
+            lines.append(f"| [{row.measured.rpartition(': ')[2]}](#{row.name}) | {' | '.join(cells)} |")
+        lines += ["", self.bar]
+        if any(row.name in results for row in self.rows):
+            lines += ["", f"![Accuracy by the number of rows with a label]({self.plot})"]
+        return lines
+
+    def draw(self, results: dict[str, dict[str, Any]], docs: Path) -> None:
+        """Accuracy by the number of rows with a label, of each model that was measured."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        measured = [(row, style) for row, style in zip(self.rows, ("o-", "s--", "^:", "d-.")) if row.name in results]
+        if not measured:
+            return
+        figure, axes = pyplot.subplots(figsize=(7, 4))
+        for row, style in measured:
+            numbers, means, lows, highs = zip(*_means(row, self.shares, results))
+            axes.plot(numbers, means, style, label=row.measured.rpartition(": ")[2])
+            axes.fill_between(numbers, lows, highs, alpha=0.2)
+        axes.set(xscale="log", xlabel="rows with a label", ylabel="accuracy, %", title=self.title)
+        axes.set_xticks(list(self.shares.values()), [f"{number:,}" for number in self.shares.values()])
+        axes.minorticks_off()
+        axes.legend(loc="lower right", fontsize="small")
+        figure.tight_layout()
+        figure.savefig(docs / self.plot, dpi=150, metadata={"Software": None})
+        pyplot.close(figure)
 
 
-def draw_few_labels(results: dict[str, dict[str, Any]], path: Path) -> None:
-    """Accuracy by the number of rows with a label, of each model that was measured."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    measured = [row for row in FEW if row.name in results]
-    if not measured:
-        return
-    figure, axes = pyplot.subplots(figsize=(7, 4))
-    for row, style in zip(measured, ("o-", "s--", "^:")):
-        numbers, means, lows, highs = zip(*_means(row, results))
-        axes.plot(numbers, means, style, label=row.measured.rpartition(": ")[2])
-        axes.fill_between(numbers, lows, highs, alpha=0.2)
-    axes.set(xscale="log", xlabel="rows with a label", ylabel="accuracy, %", title="AG News: five draws of each number")
-    axes.set_xticks(list(FEW_ROWS.values()), [f"{number:,}" for number in FEW_ROWS.values()])
-    axes.minorticks_off()
-    axes.legend(loc="lower right", fontsize="small")
-    figure.tight_layout()
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    pyplot.close(figure)
+FEWS = (
+    Few(
+        "Few labels",
+        "Accuracy on the test rows of AG News: mean of five draws of the training rows, least to greatest.",
+        f"The first should reach {FEW_LEAST:g} at 100 rows.",
+        "AG News: five draws of each number",
+        "few_labels.png",
+        FEW_ROWS,
+        FEW,
+    ),
+    Few(
+        "Few labels of reviews",
+        "Accuracy on 5,000 reviews of IMDb's test part: mean of three draws of the training rows, least to greatest.",
+        "The first should be better at 100 rows than the second at 1,000, with intervals apart.",
+        "IMDb: three draws of each number",
+        "few_reviews.png",
+        REVIEW_ROWS,
+        REVIEWS,
+    ),
+)

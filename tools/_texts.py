@@ -23,6 +23,8 @@ BODY_WORDS = 150
 """Words of an e-mail that are read: 79 % of the training part has no more."""
 TURN = "\n"
 """Between the turns of a conversation."""
+REVIEWS_TESTED, REVIEWS_SEED = 5_000, 7
+"""Reviews of the test part that are drawn, and by which seed."""
 TOPICS = {"1": "World", "2": "Sports", "3": "Business", "4": "Science"}
 
 
@@ -74,6 +76,16 @@ def ag_news(root: Path) -> Tables:
         words = " ".join(f"{title}. {text}".split())
         split[{0: "test", 1: "valid"}.get(place % 5, "train")].append((words, TOPICS[topic]))
     return {side: (("text", "topic"), rows) for side, rows in split.items()}
+
+
+def imdb(root: Path) -> Tables:
+    """Film reviews and whether they are positive: all of the training part, 5,000 drawn of the test part."""
+    columns, split = ("text", "sentiment"), dict[str, list[Row]]()
+    for side in ("train", "test"):
+        lines = map(json.loads, _text(root / "imdb-reviews" / f"{side}.jsonl.gz").strip().split("\n"))
+        split[side] = [tuple(entry[column] for column in columns) for entry in lines]
+    split["test"] = random.Random(REVIEWS_SEED).sample(split["test"], REVIEWS_TESTED)
+    return {side: (columns, rows) for side, rows in split.items()}
 
 
 def aeslc(root: Path) -> Tables:

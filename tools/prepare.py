@@ -25,6 +25,7 @@
     penn-treebank                       words: some 1,000 each, <eos> after each sentence
     parity                              bits, parity, length (needs no --data-root)
     ag-news                             text, topic
+    imdb (.jsonl)                       text, sentiment: all reviews to learn from, 5,000 for test
     aeslc                               body, subject, others
     dailydialog (.jsonl)                context, answer, others
     nottingham, musedata,
@@ -533,6 +534,7 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "penn-treebank": _texts.penn_treebank,
     "parity": _texts.parity,
     "ag-news": _texts.ag_news,
+    "imdb": _texts.imdb,
     "aeslc": _texts.aeslc,
     "dailydialog": _texts.dailydialog,
     **{name: functools.partial(piano_rolls, name=file) for name, file in ROLLS.items()},
@@ -565,6 +567,7 @@ LISTS = (
     "m4-hourly",
     "shakespeare",
     "shakespeare-64",
+    "imdb",
     "dailydialog",
     "an4",
     *PEN,

@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from _sound import VOICES
-from _sweep_rows import SWEEPS, Swept, draw_few_labels, few_labels, reach
+from _sweep_rows import FEWS, SWEEPS, Swept, reach
 
 from ostinato.files import write
 
 HOME = Path(__file__).resolve().parent.parent
 RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", HOME / "docs" / "bottleneck.png"
-FEW_PLOT = HOME / "docs" / "few_labels.png"
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
@@ -617,7 +616,10 @@ def page(results: dict[str, dict[str, Any]], speed: dict[str, Any] | None) -> st
         lines += ["", *_section(row, results.get(row.name))]
     for row in SWEEPS:
         lines += ["", *row.section(results.get(row.name), (RUNS / row.name).as_posix())]
-    lines += ["", *reach(results), "", *few_labels(results, FEW_PLOT.name), "", *_bottleneck(results)]
+    lines += ["", *reach(results), ""]
+    for few in FEWS:
+        lines += [*few.section(results), ""]
+    lines += _bottleneck(results)
     return "\n".join(lines) + "\n"
 
 
@@ -747,7 +749,8 @@ def load() -> dict[str, dict[str, Any]]:
 def render() -> None:
     results = load()
     draw(results)
-    draw_few_labels(results, FEW_PLOT)
+    for few in FEWS:
+        few.draw(results, PAGE.parent)
     write(PAGE, page(results, json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.is_file() else None))
     readme = HOME / "README.md"
     if readme.is_file():

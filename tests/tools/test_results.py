@@ -22,7 +22,7 @@ def results(tmp_path, monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "results_tool", tool)
     spec.loader.exec_module(tool)
-    for name in ("HOME", "RESULTS", "PAGE", "PLOT", "FEW_PLOT", "SPEED"):
+    for name in ("HOME", "RESULTS", "PAGE", "PLOT", "SPEED"):
         monkeypatch.setattr(tool, name, tmp_path / getattr(tool, name).relative_to(HOME))
     return tool
 
@@ -95,14 +95,24 @@ def test_sweeps_of_few_labels_and_of_architectures_are_one_table_each(results, t
         return {"rows": values}
 
     known = {"ag-news": swept(rows.FEW[0], 70.0), "parity": swept(rows.PARITY, 50.0)}
-    lines = rows.few_labels(known, "few.png")
+    few, reviews = rows.FEWS
+    lines = few.section(known)
     assert "| [a frozen MiniLM](#ag-news) | 70.0 (70.0 to 70.0) | 71.0 (71.0 to 71.0)" in "\n".join(lines)
-    assert "not yet run" in lines[-5] and "few.png" in lines[-1]
+    assert "not yet run" in lines[-5] and "few_labels.png" in lines[-1]
+    assert [line.count("not yet run") for line in reviews.section(known)[6:10]] == [2] * len(reviews.rows)
     assert "| LSTM | not yet run | 51 | not yet run |" in rows.reach(known)
-    rows.draw_few_labels({}, tmp_path / "few.png")
-    assert not (tmp_path / "few.png").exists()
-    rows.draw_few_labels(known, tmp_path / "few.png")
-    assert (tmp_path / "few.png").stat().st_size > 5000
+    few.draw({}, tmp_path)
+    assert not (tmp_path / few.plot).exists()
+    few.draw(known, tmp_path)
+    assert (tmp_path / few.plot).stat().st_size > 5000
+
+
+def test_a_sweep_changes_its_recipe_before_it_varies_it(results):
+    import _sweep_rows as rows
+
+    words = rows.REVIEWS[0].commands("RUN")["sweep"]
+    at = words.index("--set")
+    assert words[at : at + 2] == ["--set", "data.train=prepared-imdb/train.jsonl"] and at < words.index("--over")
 
 
 @pytest.mark.slow
