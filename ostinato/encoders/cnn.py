@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
+from ostinato.layers.augmentation import Augmentation
 from ostinato.layers.dropout import Dropout
 from ostinato.layers.pooling import largest, sum_up
 from ostinato.modalities.contract import Pixels
@@ -34,7 +35,8 @@ class CNN(Encoder):
     zeros, at its own edge even where its company is wider, and no number is a mean over pictures: a picture is read as
     if it were alone. A grid also reads where each pixel lies, from -1 to 1 both ways: two more channels.
 
-    In training pictures may be moved, mirrored and made lighter or darker, other ones in each epoch.
+    In training pictures may be moved, mirrored, turned, stretched, slanted, bent and made lighter or darker, in another
+    way in each epoch, all frames of a video alike: see `layers.augmentation`.
 
     Shapes:
         pixels (T, height * channels) of T columns; T becomes T / 2^column_halvings, rounded up, times the rows of a
@@ -51,6 +53,10 @@ class CNN(Encoder):
         shift: in training a picture is moved by up to so many pixels each way.
         flip: whether half of the training pictures are mirrored, left to right.
         contrast: by how much pixels are scaled and lightened at most in training, in units of their deviation.
+        turn: by how many degrees a training picture is turned at most.
+        stretch: by which share each of its sides is made longer or shorter at most, such as 0.2.
+        slant: how far it leans at most, columns per row.
+        warp: how many pixels its places are moved at most, each 8 pixels another way.
 
     Errors:
         ConfigError: more `column_halvings` than layers; `blocks` of a single layer; points of columns.
@@ -80,6 +86,10 @@ class CNN(Encoder):
         shift: Whole = 0,
         flip: bool = False,
         contrast: NonNegative = 0.0,
+        turn: NonNegative = 0.0,
+        stretch: NonNegative = 0.0,
+        slant: NonNegative = 0.0,
+        warp: NonNegative = 0.0,
     ):
         super().__init__()
         if spec.width != 1:
@@ -96,7 +106,7 @@ class CNN(Encoder):
                 "cnn: summary: points lie in a grid, and steps are columns; set steps: grid, or summary: max"
             )
         self.spec, self.kind, columns = spec, summary, steps == "columns"
-        self.shift, self.flip, self.contrast = shift, flip, contrast
+        self.augmentation = Augmentation(shift, flip, contrast, turn, stretch, slant, warp)
         sizes = [max(NARROWEST, hidden_size >> (layers - layer)) for layer in range(1, layers)] + [hidden_size]
         strides = [(2 if layer < halved else 1, 2) for layer in range(layers)]
         self.first = nn.Conv2d(spec.colors + 2 * (not columns), sizes[0], 5, strides[0], 2)
@@ -117,14 +127,17 @@ class CNN(Encoder):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None:
             raise ValueError("this encoder reads whole pictures, so it cannot resume from a state: give none")
+        return self.encode_parts(steps)
+
+    def encode_parts(self, steps: Steps, owners: Tensor | None = None) -> Encoded:
         layout, spec = steps.layout, self.spec
         if not layout.longest:
             empty = Steps(steps.values.new_zeros(0, self.steps_size), layout)
             return Encoded(empty, steps.values.new_zeros(len(layout), self.summary_size), None)
         plane = steps.with_values(steps.values.nan_to_num()).padded()
         plane = plane.view(len(layout), layout.longest, spec.height, spec.colors)
-        if self.training and (self.shift or self.flip or self.contrast):
-            plane = self._changed(plane, layout)
+        if self.training:
+            plane = self.augmentation.changed(plane, layout, owners)
         if self.column is None:
             plane = torch.cat([plane, _places(plane, layout)], 3)
         # Channels are the last axis in memory, where norms and convolutions need no copy.
@@ -150,25 +163,6 @@ class CNN(Encoder):
 
     def layers(self) -> list[list[nn.Module]]:
         return [[self.first], *([block] for block in self.blocks)]
-
-    def _changed(self, plane: Tensor, layout: Layout) -> Tensor:
-        """Other pictures in place of these, (B, W, H, C): moved, mirrored and in another light."""
-        rows, device = len(layout), plane.device
-        lengths = layout.lengths.to(device).unsqueeze(1)
-        columns, lines = (torch.arange(size, device=device).expand(rows, size) for size in plane.shape[1:3])
-        if self.flip:
-            mirrored = torch.rand(rows, 1, device=device) < 0.5
-            columns = torch.where(mirrored, lengths - 1 - columns, columns)
-        across, down = torch.randint(-self.shift, self.shift + 1, (2, rows, 1), device=device)
-        columns, lines = columns + across, lines + down
-        light = 1 + self.contrast * (2 * torch.rand(2, rows, 1, 1, 1, device=device) - 1)
-        plane = plane * light[0] + light[1] - 1
-        there = ((columns >= 0) & (columns < lengths)).unsqueeze(2) & (
-            (lines >= 0) & (lines < plane.shape[2])
-        ).unsqueeze(1)
-        columns, lines = columns.clamp(0, plane.shape[1] - 1), lines.clamp(0, plane.shape[2] - 1)
-        row = torch.arange(rows, device=device).view(-1, 1, 1)
-        return plane[row, columns.unsqueeze(2), lines.unsqueeze(1)] * there.unsqueeze(3)
 
 
 class Residual(nn.Module):

@@ -139,6 +139,16 @@ class Encoder(nn.Module, ABC):
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         """Reads a batch, from `state` if there is one."""
 
+    def encode_parts(self, steps: Steps, owners: Tensor) -> Encoded:
+        """Reads parts of examples, such as the frames of videos, as examples of their own; what it changes of them in
+        training it changes alike in all parts of one example.
+
+        Args:
+            steps: of the parts.
+            owners: (B,) the number of the example that each is a part of, rising.
+        """
+        return self.encode(steps)
+
     def layers(self) -> Sequence[Iterable[nn.Module]]:
         """The modules of each layer above the embedding, from the bottom up, for rates and unfreezing by layer; what is
         in none belongs to the embedding's layer."""

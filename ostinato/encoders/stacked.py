@@ -21,7 +21,7 @@ class Stacked(Encoder):
         picture  s   = steps of each(picture)               likewise; such as the columns of a line of text
 
     `each` is one net for all frames of all videos. Frames are packed as they come: none is padded, and a video is read
-    as if it were alone.
+    as if it were alone. What `each` changes in training, such as a picture's light, it changes alike in all frames.
 
     Shapes:
         pixels (T, width * height * channels); steps and summary as of `over`
@@ -72,7 +72,8 @@ class Stacked(Encoder):
         if not self.frames:
             return self.over.encode(self.each.encode(steps).steps)
         columns = steps.values.view(-1, self.spec.height * self.spec.colors)
-        read = self.each.encode(Steps(columns, Layout.equal(len(steps.values), self.spec.width, columns.device)))
+        frames = Steps(columns, Layout.equal(len(steps.values), self.spec.width, columns.device))
+        read = self.each.encode_parts(frames, steps.layout.rows)
         return self.over.encode(steps.with_values(read.summary), state)
 
     def layers(self) -> list[Iterable[nn.Module]]:

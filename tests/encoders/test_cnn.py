@@ -70,7 +70,7 @@ def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
     encoder = net(flip=True, shift=2)
     plane = torch.arange(4 * 8, dtype=torch.float32).view(1, 4, 8, 1).expand(800, -1, -1, 3)
     torch.manual_seed(1)
-    moved = encoder._changed(plane, Layout([4] * 800))
+    moved = encoder.augmentation.changed(plane, Layout([4] * 800))
     assert moved.shape == plane.shape and len(moved.flatten(1).unique(dim=0)) == 2 * 5 * 5
     steps = pictures(5, 7)
     assert torch.equal(encoder.eval().encode(steps).summary, encoder.encode(steps).summary)
@@ -79,6 +79,17 @@ def test_training_pictures_are_mirrored_and_moved_and_others_are_not():
     torch.manual_seed(2)
     assert torch.equal(encoder.encode(steps).summary, first)
     assert not torch.equal(encoder.encode(steps).summary, first)
+
+
+def test_the_frames_of_a_training_video_are_changed_alike():
+    each = {"type": "cnn", "hidden_size": 6, "layers": 2, "shift": 2, "warp": 2, "contrast": 0.5}
+    stacked = Member.of("encoders", "stacked", {"each": each})(Pixels(8 * 8 * 3, unscaled=True, height=8, width=8))
+    read = []
+    stacked.each.first.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    frame = torch.randn(1, SPEC.size * 8)
+    stacked.train().encode(Steps(frame.repeat(5, 1), Layout([3, 0, 2])))
+    assert torch.equal(read[0][0], read[0][2]) and torch.equal(read[0][3], read[0][4])
+    assert not torch.equal(read[0][0], read[0][3])
 
 
 @pytest.mark.parametrize(

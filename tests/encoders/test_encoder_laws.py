@@ -40,6 +40,7 @@ VARIANTS = {
     ],
     "cnn": [
         {"layers": 2, "shift": 1, "flip": True, "contrast": 0.5, "summary": "points"},
+        {"layers": 2, "turn": 20, "stretch": 0.2, "slant": 0.2, "warp": 1},
         {"layers": 2, "blocks": 2, "column_halvings": 0, "steps": "columns", "summary": "max", "dropout": 0.2},
     ],
     "stacked": [{"over": {"bidirectional": False, "hidden_size": 4, "embedding_size": 4, "layers": 1}}],
