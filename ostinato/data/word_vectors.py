@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +20,24 @@ NONE, LOWER, EXACT = range(3)
 """How well a word of the file is a word of the vocabulary."""
 
 
-def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A vector for each word, and how it was found: EXACT, LOWER or NONE; memory does not grow with the file.
+class Vectors(NamedTuple):
+    """What a file gives.
+
+    Args:
+        table: (V, width) float32, the vector of each word that was asked for.
+        levels: (V,) how it was found: EXACT, LOWER or NONE.
+        words: of the file's beginning, as many as were asked for, each once.
+        beside: (words, width) float32, their vectors.
+    """
+
+    table: np.ndarray
+    levels: np.ndarray
+    words: list[str]
+    beside: np.ndarray
+
+
+def read(path: Path, title: str, words: Sequence[str | None], *, seed: int, most: float = 0) -> Vectors:
+    """A vector for each word, and the first words of the file with theirs; memory grows with these, not with the file.
 
         found      its own vector, else that of its lower case
         not found  drawn from the normal distribution with the mean and deviation of each component over the whole file
@@ -28,14 +45,12 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
     A word that occurs twice has its first vector. A word may hold spaces: the numbers are the last fields of a
     line.
 
-    Shapes:
-        (V, width) float32, (V,)
-
     Args:
         path: text, `word v1 v2 ...` a line; its first line may be `count width`, as word2vec writes it.
         title: what an error calls the file.
         words: of each symbol; None draws its vector.
         seed: of what is drawn.
+        most: how many words of the file's beginning are given, inf for all.
 
     Errors:
         DataError: a line is not a word and as many finite numbers as the others, or the file is shorter than its first
@@ -48,6 +63,8 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
             wanted.setdefault(word.lower(), []).append((row, LOWER))
     levels = np.zeros(len(words), np.int8)
     table, promised, count = None, None, 0
+    first_words: dict[str, None] = {}
+    first_vectors: list[np.ndarray] = []
     for lines, first in text_blocks(path, title, size=BLOCK_BYTES):
         lines = [line.replace("\t", " ").rstrip(" ") for line in lines]
         if first == 1 and (header := HEADER.fullmatch(lines[0])):
@@ -67,6 +84,13 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
         total += vectors.sum(0, dtype=np.float64)
         squares += np.square(vectors, dtype=np.float64).sum(0)
         count += len(here)
+        if len(first_words) < most:
+            fresh = []
+            for at, word in enumerate(here):
+                if word not in first_words and len(first_words) < most:
+                    first_words[word] = None
+                    fresh.append(at)
+            first_vectors.append(vectors[fresh])
         for word, vector in zip(here, vectors):
             for row, level in wanted.get(word, ()):
                 if levels[row] < level:
@@ -79,7 +103,7 @@ def read(path: Path, title: str, words: Sequence[str | None], *, seed: int) -> t
     drawn = torch.randn(table.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).numpy()
     unknown = levels == NONE
     table[unknown] = (mean + deviation * drawn)[unknown]
-    return table, levels
+    return Vectors(table, levels, list(first_words), np.concatenate([table[:0], *first_vectors]))
 
 
 def _parsed(lines: list[str], first: int, width: int, title: str) -> tuple[list[str], np.ndarray]:

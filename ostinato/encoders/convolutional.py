@@ -45,7 +45,8 @@ class Convolutional(Encoder):
         dropout: the probability of dropping a value of the embedding, and after each convolution.
         variational: whether that dropout has one mask per sequence, in place of one per step.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
-            vectors of words in a file on, as wide as these, and frozen or not.
+            vectors of words in a file on, as wide as these, and frozen or not; with `extend: true` words of the file
+            that training lacks are known too.
         embedding_size: the width of a learnt embedding; 256 by default.
 
     Errors:

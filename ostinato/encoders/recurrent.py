@@ -58,7 +58,8 @@ class Recurrent(Encoder):
         summary: the states after the last steps, or the mean or the largest of each number over all steps; what joins
             and heads take for the whole.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
-            vectors of words in a file on, as wide as these, and frozen or not.
+            vectors of words in a file on, as wide as these, and frozen or not; with `extend: true` words of the file
+            that training lacks are known too.
         embedding_size: the width of a learnt embedding; 256 by default.
         embedding_init: how a learnt embedding of symbols begins: normal with variance 1, or uniform with variance 1 /
             embedding_size.

@@ -58,7 +58,8 @@ class Transformer(Encoder):
         attention_dropout: the probability of dropping a weight of attention.
         activation_dropout: the probability of dropping a value between the two maps of a feed-forward net.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
-            vectors of words in a file on, as wide as these, and frozen or not.
+            vectors of words in a file on, as wide as these, and frozen or not; with `extend: true` words of the file
+            that training lacks are known too.
         embedding_size: the width of a learnt embedding, mapped to H where it differs; by default H.
 
     Errors:

@@ -46,7 +46,8 @@ class Windowed(Encoder):
             reads.
         start: the vector outside the sequence: zero, or learnt.
         embedding: learnt, or one-hot, which is as wide as there are symbols; `{file: PATH, frozen: true}`: from the
-            vectors of words in a file on, as wide as these, and frozen or not.
+            vectors of words in a file on, as wide as these, and frozen or not; with `extend: true` words of the file
+            that training lacks are known too.
         embedding_size: the width of a learnt embedding; 256 by default.
 
     Errors:

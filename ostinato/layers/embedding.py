@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
 import torch
@@ -13,7 +14,7 @@ from ostinato.errors import ConfigError
 from ostinato.kernels.watch import shown
 from ostinato.layers.characters import FILTERS, WIDTH, Characters, without_characters
 from ostinato.modalities.contract import MISSING, Labels, Spec, Symbols, Values
-from ostinato.registry import Settings
+from ostinato.registry import Count, Settings
 from ostinato.steps import Steps
 
 KINDS = ("learnt", "one_hot")
@@ -26,10 +27,14 @@ class Vectors(Settings):
         file: text as GloVe or word2vec write it, also .gz: a word a line and its numbers; relative to the recipe, then
             to the data root.
         frozen: whether the embedding stays as it starts, also where the file has no vector of a word.
+        extend: whether words of the file that training lacks are known too, by their vectors there: true for all of
+            them, or how many of the file's first words, the most frequent in GloVe's files. These vectors stay as they
+            are, frozen or not.
     """
 
     file: str
     frozen: bool = False
+    extend: bool | Count = False
 
 
 def _known(value: Any) -> Any:
@@ -59,6 +64,7 @@ class Embedding(nn.Module):
 
         learnt, symbols:    e[t] = E[x[t]]                      a row of a table
         learnt, values:     e[t] = W x[t] + b
+        added words:        e[t] = G[x[t] - V]                  the vectors of a file, behind the V symbols of training
         one-hot, symbols:   e[t] = 1 at x[t], 0 elsewhere       no parameters, as wide as there are symbols
 
     A learnt table may start from vectors of words; who builds it gives them to `start_from`, since the file is needed
@@ -69,7 +75,7 @@ class Embedding(nn.Module):
     With `rare_word_dropout` a training step reads a symbol as the unknown one now and then, the rarer the more often;
     its characters are read in any case:
 
-        p(unknown for v) = alpha / (alpha + count(v))
+        p(unknown for v) = alpha / (alpha + count(v))           0 for an added word, which no update changes
 
     Shapes:
         symbols (N,) whole numbers, words with characters (N, 1 + L), or values (N, C); returns (N, E)
@@ -116,10 +122,12 @@ class Embedding(nn.Module):
         width = spec.size if size is None else size
         self.num_symbols = spec.size
         self.learnt = None
+        self.known, beside = spec.size, spec.added if isinstance(spec, Symbols) else 0
         self.numbered = spec.stored[0] == "int32"
         self.may_miss = not isinstance(spec, Symbols)
         if kind != "one_hot":
-            self.learnt = Table(spec.size, width) if self.numbered else nn.Linear(spec.size, width)
+            self.known -= beside
+            self.learnt = Table(self.known, width) if self.numbered else nn.Linear(spec.size, width)
         elif not self.numbered:
             raise ConfigError(
                 "embedding: one_hot: each step of this input is a vector of real numbers; allowed here: learnt"
@@ -154,21 +162,33 @@ class Embedding(nn.Module):
                 )
             self.unknown = spec.unknown if isinstance(spec, Symbols) else MISSING
             unknown = rare_word_dropout / (rare_word_dropout + torch.tensor(counts, dtype=torch.float32))
+            unknown = functional.pad(unknown, (0, beside))
         self.register_buffer("read_as_unknown", unknown, persistent=False)
+        # No parameter, so that an update costs what the words of training cost, however many there are beside.
+        self.register_buffer("added", torch.zeros(beside, width) if beside and self.learnt is not None else None)
         # A one-hot embedding has no parameters; this tells the type that the module was moved to.
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     @torch.no_grad()
-    def start_from(self, vectors: Tensor) -> None:
+    def start_from(self, vectors: Tensor, added: Tensor | None = None) -> None:
         """Puts these vectors, one for each symbol, in the place of those that were drawn.
 
         Shapes:
-            vectors (V, size without characters)
+            vectors (V, size without characters), of the symbols of training
+            added (W, size without characters), of the words behind them; None: there are none
         """
-        if self.learnt is None or vectors.shape != self.learnt.weight.shape:
-            own = None if self.learnt is None else tuple(self.learnt.weight.shape)
-            raise ValueError(f"vectors of shape {tuple(vectors.shape)} do not fit an embedding of shape {own}")
-        self.learnt.weight.copy_(vectors)
+        for own, given in ((None if self.learnt is None else self.learnt.weight, vectors), (self.added, added)):
+            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (given, own)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"vectors of shape {shapes[0]} do not fit an embedding of shape {shapes[1]}")
+            if own is not None:
+                own.copy_(given)
+
+    @torch.no_grad()
+    def start_as_added(self, places: Mapping[int, int]) -> None:
+        """Lets symbols of training, by their numbers, start from the vectors of added words at these places."""
+        for number, place in places.items():
+            self.learnt.weight[number] = self.added[place]
 
     def forward(self, steps: Steps) -> Steps:
         return steps.with_values(shown(self, self._embedded(steps.values), steps.layout, is_input=True))
@@ -207,4 +227,8 @@ class Embedding(nn.Module):
     def _looked_up(self, numbers: Tensor) -> Tensor:
         if self.learnt is None:
             return functional.one_hot(numbers.long(), self.num_symbols).to(self.one.dtype)
-        return self.learnt(numbers)
+        if self.added is None:
+            return self.learnt(numbers)
+        own = self.learnt(numbers.clamp(max=self.known - 1))
+        theirs = self.added.index_select(0, (numbers - self.known).clamp(min=0))
+        return torch.where((numbers < self.known).unsqueeze(1), own, theirs)

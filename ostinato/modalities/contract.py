@@ -38,6 +38,9 @@ class Symbols:
 
     `counts` holds how often each symbol occurred in the training split, () where nobody counted; it changes no step.
 
+    The last `added` symbols are words that training lacks, whose vectors a file has: only inputs have such, and
+    `counts` leaves them out.
+
     `separators` are the symbols that divide words: white space where symbols are characters, None where they are more.
 
     `kinds` holds for each number of a character what it is: 1 a letter, 2 a capital letter, 3 a digit, 0 anything else;
@@ -54,6 +57,7 @@ class Symbols:
     counts: tuple[int, ...] = field(default=(), compare=False, repr=False)
     separators: tuple[int, ...] | None = None
     kinds: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    added: int = 0
 
     @property
     def stored(self) -> tuple[str, tuple[int, ...]]:
@@ -413,3 +417,8 @@ class Worded(ABC):
         Errors:
             ConfigError: the symbols are pieces of words.
         """
+
+    @abstractmethod
+    def add_words(self, words: Sequence[str]) -> None:
+        """Takes words that training lacks as symbols behind the others, in place of those that were added before; a
+        symbol of a raw value that is no known one is that of these words, else that of its lower case."""

@@ -334,12 +334,17 @@ class Text(Modality, Tokenized, Worded):
             beside = {"characters": spelling.size, "longest": spelling.longest, "kinds": spelling.kinds}
         own = self.tokenizer.separators()
         separators = None if own is None else tuple(number + FIRST for number in own)
-        counts = self.tokenizer.counts() if isinstance(self.tokenizer, Spelt) else ()
-        counts = (*[0] * FIRST, *counts) if counts else ()
-        return Symbols(size, BEGIN, END, UNKNOWN, **beside, pooling=self._pooling, separators=separators, counts=counts)
+        if isinstance(self.tokenizer, Spelt):
+            counts = self.tokenizer.counts()
+            beside |= {"counts": (*[0] * FIRST, *counts) if counts else (), "added": self.tokenizer.num_added}
+        return Symbols(size, BEGIN, END, UNKNOWN, **beside, pooling=self._pooling, separators=separators)
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._spelt().words()
+
+    def add_words(self, words: Sequence[str]) -> None:
+        self._spelt().add_words(words)
+        self._labels = None
 
     def _spelt(self) -> Spelt:
         """The tokenizer, whose pieces must be words."""

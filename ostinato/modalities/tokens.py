@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 from ostinato.modalities._fields import is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
-from ostinato.raw.vocabulary import extended, most_frequent
+from ostinato.raw.vocabulary import AddedWords, extended, most_frequent
 from ostinato.raw.words import Words, split_like
 from ostinato.registry import Count
 
@@ -104,10 +104,10 @@ class Tokens(Modality, Worded):
     def traits(settings: Any) -> Traits:
         return Traits(characters=settings.characters)
 
-    def _set(self, counts: Mapping[str, int]) -> None:
-        symbols = list(counts)
-        self._symbols, self._counts = symbols, (*[0] * FIRST, *counts.values())
-        self._number = {symbol: number for number, symbol in enumerate(symbols, FIRST)}
+    def _set(self, counts: Mapping[str, int], added: AddedWords | None = None) -> None:
+        self._added = added or AddedWords()
+        self._symbols, self._counts = [*counts, *self._added.words], (*[0] * FIRST, *counts.values())
+        self._number = {symbol: number for number, symbol in enumerate(counts, FIRST)}
 
     def _read(self, raw: Any) -> list[str]:
         return self.parse(raw) if isinstance(raw, str) else strings(raw, "symbol")
@@ -181,13 +181,17 @@ class Tokens(Modality, Worded):
         return (symbol.lower() if self._lowercase else symbol) in self._number
 
     def encode(self, raw: Any) -> np.ndarray:
-        number = self._number.get
         symbols = self.words_of(raw).words if isinstance(raw, str) else self._read(raw)
-        ids = [number(symbol, UNKNOWN) for symbol in self._cased(symbols)]
+        ids = [self._find(symbol) for symbol in self._cased(symbols)]
         return np.array(ids, dtype=np.int32) if self._spelling is None else self._spelling.beside(ids, symbols)
 
+    def _find(self, symbol: str) -> int:
+        number = self._number.get(symbol, UNKNOWN)
+        place = self._added.find(symbol) if number == UNKNOWN and self._added.words else None
+        return number if place is None else FIRST + len(self._number) + place
+
     def unseen(self, raw: Any) -> list[str]:
-        return [symbol for symbol in self._read(raw) if self._cased([symbol])[0] not in self._number]
+        return [symbol for symbol in self._read(raw) if self._find(self._cased([symbol])[0]) == UNKNOWN]
 
     def decode(self, array: Array) -> list[str]:
         ids = [number for number in numbers(array) if number not in (BEGIN, END)]
@@ -204,10 +208,13 @@ class Tokens(Modality, Worded):
         beside: dict[str, Any] = {}
         if spelling is not None:
             beside = {"characters": spelling.size, "longest": spelling.longest, "kinds": spelling.kinds}
-        return Symbols(size, BEGIN, END, UNKNOWN, **beside, counts=self._counts)
+        return Symbols(size, BEGIN, END, UNKNOWN, **beside, counts=self._counts, added=len(self._added.words))
 
     def words(self) -> list[str | None]:
         return [None] * FIRST + self._symbols
+
+    def add_words(self, words: Sequence[str]) -> None:
+        self._set(dict(zip(self._number, self._counts[FIRST:])), AddedWords(words))
 
     def features(self, cells: Sequence[Any]) -> Features:
         """The symbols."""
@@ -216,7 +223,7 @@ class Tokens(Modality, Worded):
     def facts(self) -> dict:
         counts = list(self._counts[FIRST:])
         spelling = self._spelling.facts() if self._spelling is not None else {}
-        return {"symbols": list(self._symbols), "counts": counts, **spelling}
+        return {"symbols": list(self._number), "counts": counts, **self._added.facts(), **spelling}
 
     def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
         spelling = {} if self._spelling is None else self._spelling.extended(earlier, fitted)
@@ -225,7 +232,7 @@ class Tokens(Modality, Worded):
     def restore(self, facts: dict) -> None:
         symbols = list(facts["symbols"])
         # Runs of before counts were kept have none.
-        self._set(dict(zip(symbols, facts.get("counts", [0] * len(symbols)))))
+        self._set(dict(zip(symbols, facts.get("counts", [0] * len(symbols)))), AddedWords.of(facts))
         if self._spelling is not None:
             self._spelling.restore(facts)
 

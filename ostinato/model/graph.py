@@ -188,9 +188,9 @@ class Graph(nn.Module):
                 for batch in held_out()
             )
 
-    def start_from(self, name: str, vectors: Tensor) -> None:
-        """Puts these vectors into the embedding of an input, one for each of its symbols."""
-        next(module for module in self.encoder(name).modules() if isinstance(module, Embedding)).start_from(vectors)
+    def embedding(self, name: str) -> Embedding:
+        """The embedding of an input."""
+        return next(module for module in self.encoder(name).modules() if isinstance(module, Embedding))
 
     def encoder(self, name: str) -> nn.Module:
         return self.encoders[self._owner[name]]

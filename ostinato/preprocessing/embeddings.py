@@ -1,7 +1,9 @@
-"""What the embeddings of a recipe start from: word vectors of files, looked up for a fitted vocabulary."""
+"""What the embeddings of a recipe start from: word vectors of files, looked up for a fitted vocabulary, and words that
+are added to it because a file has their vectors."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,14 +23,18 @@ class Start(NamedTuple):
     """What an embedding starts from.
 
     Args:
-        table: (V, width), a row for each symbol.
+        table: (V, width), a row for each symbol of training.
         digest: of the file.
         note: how many words have a vector there.
+        words: that are added to the vocabulary.
+        added: (words, width), their vectors; None: none is added.
     """
 
     table: Tensor
     digest: str
     note: str
+    words: list[str]
+    added: Tensor | None
 
 
 def starts(
@@ -58,8 +64,10 @@ def starts(
     for name, vectors in asked.items():
         place = f"inputs.{name}.encoder.embedding"
         path, title = found_file(vectors.file, base, roots, place), f"{place}: {vectors.file}"
-        words = modalities[f"inputs.{name}"].words()
-        table, levels = read(path, title, words, seed=seed)
+        modality = modalities[f"inputs.{name}"]
+        words = modality.words()[: modality.spec.size - modality.spec.added]
+        most = math.inf if vectors.extend is True else int(vectors.extend)
+        table, levels, added, beside = read(path, title, words, seed=seed, most=most)
         if sizes.get(name, table.shape[1]) != table.shape[1]:
             raise ConfigError(
                 f"{place}_size: {sizes[name]}, and the vectors of {vectors.file} are {table.shape[1]} wide; leave"
@@ -77,5 +85,23 @@ def starts(
         note = f"inputs.{name}: {exact + lower:,} of {total:,} words have a vector in {vectors.file}"
         note += f", {lower:,} of them as their lower case" if lower else ""
         note += "; the others are drawn with the file's mean and deviation" if exact + lower < total else ""
-        tables[name] = Start(torch.from_numpy(table), file_digest(path), note)
+        if added:
+            note += f"; {len(added):,} words of the file are known beside, by vectors that stay as they are there"
+            note += f" ({beside.nbytes / 1e6:,.0f} MB of the run)"
+        own = torch.from_numpy(beside) if added else None
+        tables[name] = Start(torch.from_numpy(table), file_digest(path), note, added, own)
     return tables
+
+
+def add_words(tables: Mapping[str, Start], modalities: Mapping[str, Modality], owners: Mapping[str, str]) -> None:
+    """Adds the words of files to the vocabularies of the inputs that start from them, and of all who share these.
+
+    Args:
+        tables: what each input starts from.
+        modalities: fitted, by place.
+        owners: the place whose vocabulary each place uses.
+    """
+    for name, start in tables.items():
+        if start.words:
+            for place in (place for place, owner in owners.items() if owner == owners[f"inputs.{name}"]):
+                modalities[place].add_words(start.words)

@@ -15,7 +15,7 @@ import numpy as np
 from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples
 from ostinato.data.read import existing
-from ostinato.errors import placed
+from ostinato.errors import ConfigError, placed
 from ostinato.modalities.contract import Modality
 from ostinato.notes import Detail
 from ostinato.preprocessing import counted, embeddings
@@ -28,6 +28,7 @@ from ostinato.preprocessing.leaks import copied, repeated
 from ostinato.preprocessing.rates import learning_rate
 from ostinato.preprocessing.splits import Say
 from ostinato.preprocessing.tables import TableSplits
+from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
@@ -101,9 +102,10 @@ def prepare(
             modalities[place].restore(modalities[place].extended(earlier, modalities[place].facts()))
     else:
         preprocessing_fit.restore(modalities, facts)
+    starts = _starts(splits.recipe, modalities, known, roots, say) if start else {}
+    embeddings.add_words(starts, modalities, recipe_columns.vocabulary_owners(splits.recipe.settings))
     examples = splits.encoded(folder or cache_folder())
     recipe, train = splits.recipe, examples["train"]
-    starts = _starts(recipe, modalities, known, roots, say) if start else {}
     recipe = recipe.with_chosen(planning.widths({name: first.table.shape[1] for name, first in starts.items()}))
     amount = splits.amount(train)
     recipe = recipe.with_chosen(joins(recipe, modalities, amount))
@@ -138,9 +140,13 @@ def _starts(
     roots: Sequence[Path],
     say: Say,
 ) -> dict[str, embeddings.Start]:
-    asked = {
-        name: file for name, file in recipe_vectors.asked(recipe.settings).items() if f"inputs.{name}" not in known
-    }
+    asked = recipe_vectors.asked(recipe.settings)
+    for name in [name for name in asked if f"inputs.{name}" in known]:
+        if asked.pop(name).extend and not modalities[f"inputs.{name}"].spec.added:
+            raise ConfigError(
+                f"inputs.{name}.encoder.embedding.extend: its vocabulary is that of the run that `from` names, to which"
+                " no words were added; leave extend out, or train that run with it"
+            )
     if not asked:
         return {}
     say(Detail("reading the vectors of words"))

@@ -1,18 +1,45 @@
-"""The most frequent symbols of the training split."""
+"""The most frequent symbols of the training split, and words behind them that training lacks."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ostinato.errors import DataError
 
 
+class AddedWords:
+    """Words behind a vocabulary that training lacks: those of a file of vectors.
+
+    Args:
+        words: each once, as they are written there.
+    """
+
+    def __init__(self, words: Sequence[str] = ()):
+        self.words = list(words)
+        self._places = {word: place for place, word in enumerate(self.words)}
+
+    def find(self, word: str) -> int | None:
+        """The place of a word, else that of its lower case, else None."""
+        place = self._places.get(word)
+        return self._places.get(word.lower()) if place is None else place
+
+    def facts(self) -> dict[str, list[str]]:
+        """As JSON values; empty where there are none."""
+        return {"added": list(self.words)} if self.words else {}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "AddedWords":
+        """Those of the facts of a vocabulary."""
+        return cls(facts.get("added", ()))
+
+
 def extended(earlier: Mapping[str, Any], fitted: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The facts `fitted` with the symbols under `key` of an earlier vocabulary in front, and how often each occurs in
-    the new training split: 0 where only the earlier one had it."""
+    the new training split: 0 where only the earlier one had it. Words that were added to the earlier one stay."""
     symbols = list(dict.fromkeys([*earlier[key], *fitted[key]]))
     counts = dict(zip(fitted[key], fitted.get("counts", ())))
-    return {**fitted, key: symbols, "counts": [counts.get(symbol, 0) for symbol in symbols]}
+    added = AddedWords.of(earlier).facts()
+    return {**fitted, key: symbols, "counts": [counts.get(symbol, 0) for symbol in symbols], **added}
 
 
 def most_frequent(sequences: Iterable[Iterable[str]], limit: int | None, min_count: int, noun: str) -> dict[str, int]:

@@ -176,7 +176,7 @@ def begin(
     repeatable.prepare(settings.training.seed)
     graph = Graph(settings.inputs, settings.outputs, prepared.modalities).to(device)
     for name, vectors in prepared.starts.items():
-        graph.start_from(name, vectors.table)
+        graph.embedding(name).start_from(vectors.table, vectors.added)
     for name, encoder in graph.encoders.items() if start else ():
         if f"inputs.{name}" in known:
             continue
@@ -227,7 +227,7 @@ def untrained(recipe: Recipe, *, roots: Sequence[Path], data: Mapping[str, Any],
     prepared = prepare(recipe, roots=roots, data=data, say=say)
     graph = initial(prepared.recipe, prepared.modalities)
     for name, vectors in prepared.starts.items():
-        graph.start_from(name, vectors.table)
+        graph.embedding(name).start_from(vectors.table, vectors.added)
     return Run(prepared.recipe, _bundle(prepared, roots), prepared.modalities, graph)
 
 

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ostinato.data.lines import file_digest
 from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.modalities.contract import Modality, Symbols, Values
+from ostinato.modalities.contract import Modality, Symbols, Values, Worded
 from ostinato.model.columns import column_parts
 from ostinato.model.graph import Graph, below, path_of
 from ostinato.preprocessing import fit as preprocessing_fit
 from ostinato.preprocessing.counted import readings
 from ostinato.preprocessing.sizes import Chosen
+from ostinato.raw.vocabulary import AddedWords
 from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe, check, restore
@@ -28,6 +29,8 @@ from ostinato.run import bundle as bundles
 from ostinato.training.checkpoints import model_tensors
 
 Facts = Mapping[str, Mapping[str, Any]]
+ADDED = ".embedding.added"
+"""How the path of the vectors of added words ends."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Transfer:
 
     @torch.no_grad()
     def start(self, graph: Graph, modalities: Mapping[str, Modality]) -> bool:
-        """Copies the weights; of symbols that are new, the mean of the others. Whether all weights were copied.
+        """Copies the weights; of symbols that are new, the mean of the others, or the vector of a word that was added
+        to the earlier vocabulary. Whether all weights were copied.
 
         Errors:
             ConfigError: a part is unknown, or of another shape.
@@ -90,6 +94,16 @@ class Transfer:
                     )
                 own[path].copy_(values)
             copied |= paths.keys()
+            places = _were_added(before[_column(source)], modalities[_column(part)])
+            if places and any(path.endswith(ADDED) for path in paths):
+                graph.embedding(part.split(".")[1]).start_as_added(places)
+        for path in own:
+            column = _column(path)
+            if path.endswith(ADDED) and path not in copied and column in self.facts:
+                raise ConfigError(
+                    f"from.parts: {column} has words that were added to the vocabulary of {self.folder}, and their"
+                    f" vectors are in its embedding; name {path.removesuffix('.added')} too"
+                )
         return copied >= {path_of(name) for name, _ in graph.named_parameters()}
 
 
@@ -242,6 +256,18 @@ def _found(run: str, base: Path, roots: Sequence[Path]) -> Path:
         f"from.run: {run} is no run folder{nearest(Path(run).name, beside)}; give the folder that `ostinato train`"
         " prints at its end"
     )
+
+
+def _were_added(before: Modality, now: Modality) -> dict[int, int]:
+    """The symbols of training, by number, that were words added to the earlier vocabulary, each with its place among
+    these."""
+    if not (isinstance(before, Worded) and isinstance(before.spec, Symbols) and before.spec.added):
+        return {}
+    words, known = before.words(), before.spec.size - before.spec.added
+    added = AddedWords([word or "" for word in words[known:]])
+    fresh = now.words()[known : now.spec.size - now.spec.added]
+    places = {known + at: added.find(word or "") for at, word in enumerate(fresh)}
+    return {number: place for number, place in places.items() if place is not None}
 
 
 def _growth(before: Modality, now: Modality) -> set[int]:

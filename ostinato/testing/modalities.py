@@ -150,11 +150,20 @@ def baselines_can_read_it(column: Column) -> None:
 
 
 def what_has_words_names_them(column: Column) -> None:
-    """Where symbols are words, each has its own; a modality of texts learns from what `texts` gives."""
+    """Where symbols are words, each has its own, and words that are added stand behind them; a modality of texts learns
+    from what `texts` gives."""
     modality = column.fitted()
     if isinstance(modality, Worded):
         with contextlib.suppress(ConfigError):  # where its symbols are pieces of words
-            assert len(modality.words()) == modality.spec.size
+            known = modality.words()
+            assert len(known) == modality.spec.size and not modality.spec.added
+            before = [modality.encode(raw) for raw in column.cells]
+            for words in (["zyxwv", "zyxwvu"], ["zyxwv"]):
+                modality.add_words(words)
+                assert modality.words() == [*known, *words] and modality.spec.added == len(words)
+                assert modality.spec.size == len(known) + len(words), "what was added before is not taken out"
+            after = [modality.encode(raw) for raw in column.cells]
+            assert all(map(np.array_equal, before, after)), "a known word is another symbol once words are added"
     if isinstance(modality, Tokenized):
         other = column.make()
         other.learn(other.texts(column.cells))

@@ -63,12 +63,19 @@ def texts_are_read_once(make: Make) -> None:
 
 
 def spellings_stand_beside_pieces(make: Make) -> None:
-    """Where pieces are words, each has its spelling, known or not."""
+    """Where pieces are words, each has its spelling, known or not; words that are added stand behind the known ones,
+    and are found by their lower case too."""
     tokenizer = fitted(make)
     if isinstance(tokenizer, Spelt):
         assert len(tokenizer.words()) == tokenizer.size
         for text in READ:
             assert len(tokenizer.spellings(text)) == len(tokenizer.encode(text)), f"{text!r}"
+        known, read = tokenizer.words(), [tokenizer.encode(text) for text in TEXTS]
+        tokenizer.add_words(["zyxwv"])
+        assert tokenizer.words() == [*known, "zyxwv"] and tokenizer.num_added == 1
+        assert tokenizer.encode("zyxwv Zyxwv") == [len(known)] * 2
+        assert [tokenizer.encode(text) for text in TEXTS] == read
+        assert len(tokenizer.counts()) in (0, len(known))
 
 
 LAWS = (

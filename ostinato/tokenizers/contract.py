@@ -1,7 +1,7 @@
 """What a tokenizer is: fitted once on the training texts, it turns a text into whole numbers and back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 
@@ -72,5 +72,15 @@ class Spelt(ABC):
         """Every known piece as it is spelt, by number."""
 
     def counts(self) -> tuple[int, ...]:
-        """How often each known piece occurs in the training texts, by number; empty where nobody counted."""
+        """How often each piece of the training texts occurs there, by number; empty where nobody counted."""
         return ()
+
+    @property
+    @abstractmethod
+    def num_added(self) -> int:
+        """How many of the pieces, the last ones, are words that training lacks."""
+
+    @abstractmethod
+    def add_words(self, words: Sequence[str]) -> None:
+        """Takes words that training lacks behind the known pieces, in place of those that were added before; a text's
+        piece that is no known one is that of these words, else that of its lower case."""

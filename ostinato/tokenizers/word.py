@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ostinato.raw.vocabulary import extended, most_frequent
+from ostinato.raw.vocabulary import AddedWords, extended, most_frequent
 from ostinato.raw.words import pattern
 from ostinato.registry import Count
 from ostinato.tokenizers._byte_level import readable
@@ -44,9 +44,10 @@ class Word(Tokenizer, Spelt):
         self._split_punctuation = split_punctuation
         self._set({})
 
-    def _set(self, counts: Mapping[str, int]) -> None:
-        self._pieces, self._counts = list(counts), tuple(counts.values())
-        self._number = {piece: number for number, piece in enumerate(self._pieces)}
+    def _set(self, counts: Mapping[str, int], added: AddedWords | None = None) -> None:
+        self._added = added or AddedWords()
+        self._pieces, self._counts = [*counts, *self._added.words], tuple(counts.values())
+        self._number = {piece: number for number, piece in enumerate(counts)}
 
     def _split(self, text: str) -> Iterable[str]:
         return _pieces(text) if self._split_punctuation else text.split()
@@ -59,7 +60,14 @@ class Word(Tokenizer, Spelt):
         return len(self._pieces)
 
     def encode(self, text: str) -> list[int | None]:
-        return list(map(self._number.get, self._split(text)))
+        if not self._added.words:
+            return list(map(self._number.get, self._split(text)))
+        return list(map(self._find, self._split(text)))
+
+    def _find(self, piece: str) -> int | None:
+        number = self._number.get(piece)
+        place = self._added.find(piece.strip(JOINED)) if number is None else None
+        return number if place is None else len(self._number) + place
 
     def decode(self, ids: list[int | None]) -> str:
         text = " ".join("\ufffd" if number is None else self._pieces[number] for number in ids)
@@ -77,8 +85,15 @@ class Word(Tokenizer, Spelt):
     def counts(self) -> tuple[int, ...]:
         return self._counts
 
+    @property
+    def num_added(self) -> int:
+        return len(self._added.words)
+
+    def add_words(self, words: Sequence[str]) -> None:
+        self._set(dict(zip(self._number, self._counts)), AddedWords(words))
+
     def facts(self) -> dict:
-        return {"pieces": list(self._pieces), "counts": list(self._counts)}
+        return {"pieces": list(self._number), "counts": list(self._counts), **self._added.facts()}
 
     def extended(self, earlier: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
         return extended(earlier, fitted, "pieces")
@@ -86,7 +101,7 @@ class Word(Tokenizer, Spelt):
     def restore(self, facts: dict) -> None:
         pieces = facts["pieces"]
         # Runs of before counts were kept have none.
-        self._set(dict(zip(pieces, facts.get("counts", [0] * len(pieces)))))
+        self._set(dict(zip(pieces, facts.get("counts", [0] * len(pieces)))), AddedWords.of(facts))
 
 
 def _pieces(text: str) -> Iterator[str]:

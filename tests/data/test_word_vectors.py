@@ -3,6 +3,7 @@ file but once."""
 
 import gzip
 import json
+import math
 import re
 
 import numpy as np
@@ -13,9 +14,15 @@ import ostinato
 from ostinato import api
 from ostinato.data import word_vectors
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.validate import validate
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.read import from_arguments, load
+from ostinato.run import train as run_train
 from ostinato.run.bundle import load_weights
+from ostinato.run.run import Run
+from ostinato.steps import Layout, Steps
+from ostinato.training.checkpoints import model_tensors
+from ostinato.training.task import Listeners
 
 GLOVE = "the 1 2\nrome -3 0.5\nRome 3 -0.5\n. . 7 8\nthe 9 9\ncafé 1e-1 -2E0\n"
 WORDS = [None, "The", "rome", "Rome", ". .", "absent", "café", "the"]
@@ -26,7 +33,7 @@ def read(tmp_path):
     def made(text, words=WORDS, seed=1, name="v.txt"):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        return word_vectors.read(tmp_path / name, name, words, seed=seed)
+        return word_vectors.read(tmp_path / name, name, words, seed=seed)[:2]
 
     return made
 
@@ -72,6 +79,18 @@ def test_other_words_are_drawn_with_the_mean_and_deviation_of_the_file(read, mon
     # In pieces of any size the same: what is kept does not grow with the file.
     monkeypatch.setattr(word_vectors, "BLOCK_BYTES", 100)
     assert np.allclose(read(text, words)[0], table, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20])
+def test_the_first_words_of_a_file_are_given_each_once_in_its_order(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(word_vectors, "BLOCK_BYTES", size)
+    (tmp_path / "v.txt").write_text(GLOVE)
+    every = ["the", "rome", "Rome", ". .", "café"]
+    for most in (0, 1, 4, 5, 6, math.inf):
+        *_, words, vectors = word_vectors.read(tmp_path / "v.txt", "v.txt", WORDS, seed=1, most=most)
+        assert words == every[: int(min(most, 9))] and vectors.shape == (len(words), 2)
+        expected = [[1, 2], [-3, 0.5], [3, -0.5], [7, 8], [0.1, -2]]
+        assert np.array_equal(vectors, np.array(expected, np.float32)[: len(words)])
 
 
 @pytest.mark.parametrize(
@@ -236,3 +255,155 @@ def test_a_width_that_contradicts_the_file_and_a_file_of_other_words_are_refused
     (here / "v.txt").write_text("fein 1 0 0\n")
     with pytest.raises(DataError, match="has a vector for none of the 6 words"):
         api.check(load(here / "r.yaml"))
+
+
+KINDS = ("{type: text, tokenizer: word}", "tokens", "{type: tokens, characters: true}")
+EXTENDED = "fine 1 0 0\ngrim -1 0 0\nthe 0 1 0\n. 0 0 1\nawful -1 0.5 0\nlovely 1 0.5 0\nParis 0 2 2\n"
+
+
+def extended(here, kind="tokens", frozen="false", extend="true", **options):
+    (here / "v.txt").write_text(EXTENDED)
+    table, symbols, heard = trained(here, kind, f"{frozen}, extend: {extend}", **options)
+    return Run.load(here / "run"), table, heard
+
+
+def vector(run, word):
+    """What the embedding makes of one word, its characters left out."""
+    encoded = run.modalities["inputs.said"].encode(word)
+    read = run.graph.embedding("said").eval()(Steps(torch.from_numpy(encoded).long(), Layout([len(encoded)])))
+    (own,) = read.values
+    return own[:3].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_a_word_that_training_lacks_has_the_files_vector_and_what_the_file_lacks_is_unknown(here, kind, frozen):
+    run, table, heard = extended(here, kind, frozen)
+    for word, own in {"awful": [-1, 0.5, 0], "Awful": [-1, 0.5, 0], "Paris": [0, 2, 2], "Fine": [1, 0, 0]}.items():
+        assert vector(run, word) == own, word
+    unknown = table[run.modalities["inputs.said"].spec.unknown].tolist()
+    assert vector(run, "paris") == vector(run, "horrid") == unknown, "lower case is looked up, capitals are not"
+    assert (vector(run, "fine") == [1, 0, 0]) is (frozen == "true"), "the words of training learn where none is frozen"
+    assert any(
+        "; 7 words of the file are known beside, by vectors that stay as they are there" in line for line in heard
+    )
+    assert run.modalities["inputs.said"].unseen("awful horrid") == ["horrid"]
+    assert len(table) == 3 + 6, "the table that learns has the symbols of training"
+
+
+@pytest.mark.parametrize(("extend", "words"), [(5, "awful"), (6, "awful lovely"), ("true", "awful lovely Paris")])
+def test_as_many_words_are_known_as_the_recipe_says(here, extend, words):
+    run, *_ = extended(here, extend=extend)
+    known = [word for word in "awful lovely Paris".split() if not run.modalities["inputs.said"].unseen(word)]
+    assert known == words.split()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_on_known_words_it_is_the_model_without_to_the_bit(here, kind, frozen):
+    run, table, _ = extended(here, kind, frozen)
+    (here / "run").rename(here / "extended")
+    plain, *_ = trained(here, kind, frozen)
+    assert torch.equal(plain, table), "it learns the same from texts of known words"
+    asked = ["one fine .", "the grim ."]
+    scores = [
+        [best.score for listed in ostinato.load(here / folder).predict(asked, n_best=1) for best in listed]
+        for folder in ("run", "extended")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_words_that_are_too_rare_to_learn_have_their_vector_in_training_too(here):
+    rows = (here / "train.tsv").read_text()
+    (here / "train.tsv").write_text(rows + "a lovely .\tup\n")
+    run, *_ = extended(here, "{type: tokens, min_count: 2}")
+    assert vector(run, "lovely") == [1, 0.5, 0]
+
+
+def test_an_extended_run_answers_without_the_file_and_is_killed_and_resumed_to_the_same_bits(here):
+    run, *_ = extended(here)
+    assert len(run.modalities["inputs.said"].words()) == len(run.graph.embedding("said").learnt.weight) + 7
+    before = model_tensors(run.graph)
+    (here / "run").rename(here / "whole")
+    options = {"overwrite": False, "device": "cpu", "roots": (), "validate": validate, "listeners": Listeners()}
+    begun = run_train.begin(load(here / "r.yaml"), here / "run", resume=False, data=None, **options)
+    run_train.trained(begun, 1)
+    (here / "v.txt").unlink()
+    api.train(load(here / "r.yaml"), here / "run", resume=True, device="cpu")
+    resumed = Run.load(here / "run")
+    after = model_tensors(resumed.graph)
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert vector(resumed, "awful") == [-1, 0.5, 0]
+
+
+def test_the_words_of_two_inputs_with_one_encoder_are_extended_for_both(here):
+    (here / "v.txt").write_text(EXTENDED)
+    said = {"type": "tokens", "encoder": {"hidden_size": 4, "embedding": {"file": "v.txt", "extend": True}}}
+    again = {"type": "tokens", "column": "said", "encoder": {"same_as": "said"}}
+    recipe = from_arguments({"said": said, "again": again}, {"mood": "category"}, training={"epochs": 1})
+    run = api.fit(recipe, here / "run", data={"train": here / "train.tsv"}, roots=[here])
+    for place in ("inputs.said", "inputs.again"):
+        assert run.modalities[place].words()[-1] == "Paris" and not run.modalities[place].unseen("awful")
+
+
+def test_the_advice_on_a_vocabulary_that_others_share(here):
+    said = {"type": "text", "tokenizer": "word", "encoder": {"embedding": {"file": "v.txt", "extend": True}}}
+    for others, where in (
+        (({"again": {"type": "text", "tokenizer": {"same_as": "said"}}}, {"mood": "category"}), "inputs.again"),
+        (({}, {"answer": {"type": "text", "tokenizer": {"same_as": "said"}}}), "outputs.answer"),
+        (({}, {"answer": {"type": "text", "of": "said", "align": "next"}}), "outputs.answer"),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match=f"said.encoder.embedding.extend: the vocabulary of {where} is that of inputs.said, whose encoder alone"
+            f" has vectors for added words; leave extend out, or give {where} an own vocabulary",
+        ):
+            from_arguments({"said": said, **others[0]}, others[1])
+    own = {"type": "text", "tokenizer": "word"}
+    assert from_arguments({"said": said, "again": own}, {"answer": own})
+
+
+def test_a_number_of_words_is_one_or_more(here):
+    for wrong in (0, -5, "some"):
+        with pytest.raises(ConfigError, match="embedding.*extend"):
+            recipe({"file": "v.txt", "extend": wrong}, type="tokens")
+
+
+def test_the_advice_on_vocabularies_of_earlier_runs(here):
+    run, *_ = extended(here, frozen="true")
+    rows = (here / "train.tsv").read_text()
+    (here / "train.tsv").write_text(rows + "a lovely .\tup\nan odd .\tup\n" * 2)
+    start = {"run": str(here / "run")}
+    later = load(here / "r.yaml", [f"from.run={start['run']}"])
+    second = api.fit(later, here / "second", device="cpu")
+    words = second.modalities["inputs.said"].words()
+    assert words.index("lovely") < words.index("odd") < len(words) - 7, "what training has is learnt from now on"
+    assert vector(second, "lovely") == [1, 0.5, 0] and vector(second, "awful") == [-1, 0.5, 0]
+    mean = run.graph.embedding("said").learnt.weight.mean(0)
+    assert vector(second, "odd") == pytest.approx(mean.tolist(), abs=1e-6)
+    part = "inputs.said.encoder.stack"
+    with pytest.raises(
+        ConfigError, match="inputs.said has words that were added to .*, and their vectors are in its embedding; name"
+    ) as refusal:
+        api.fit(load(here / "r.yaml", [f"from={{run: {start['run']}, parts: [{part}]}}"]), here / "third", device="cpu")
+    named = re.search("name (\\S+) too", str(refusal.value))[1]
+    parts = f"[{part}, {named}]"
+    assert api.fit(
+        load(here / "r.yaml", [f"from={{run: {start['run']}, parts: {parts}}}"]), here / "third", device="cpu"
+    )
+
+
+def test_the_advice_on_words_that_an_earlier_run_was_not_given(here):
+    trained(here)
+    later = [f"from.run={here / 'run'}", "inputs.said.encoder.embedding={file: v.txt, extend: true}"]
+    with pytest.raises(
+        ConfigError,
+        match="embedding.extend: its vocabulary is that of the run that `from` names, to which no words were added;"
+        " leave extend out, or train that run with it",
+    ):
+        api.fit(load(here / "r.yaml", later), here / "second", device="cpu")
+    later[1] = later[1].replace(", extend: true", "")
+    assert api.fit(load(here / "r.yaml", later), here / "second", device="cpu")
+    extended(here, overwrite=True)
+    later[1] = later[1].replace("v.txt", "v.txt, extend: true")
+    assert api.fit(load(here / "r.yaml", later), here / "third", device="cpu").modalities["inputs.said"].spec.added == 7

@@ -143,3 +143,23 @@ def test_rare_labels_are_read_as_unknown_in_training_now_and_then():
     assert (embedding.eval()(steps).values != 0).all()
     nobody = embedding(steps.with_values(torch.full((400,), MISSING))).values
     assert not nobody.any(), "an unknown label is zeros, as one that was dropped"
+
+
+def test_added_words_have_the_vectors_of_the_file_and_no_update_moves_them():
+    torch.manual_seed(0)
+    spec = Symbols(6, 0, 1, 2, counts=(0, 0, 0, 99), added=2)
+    embedding = Embedding(spec, 3, kind=Vectors(file="v.txt", extend=True), rare_word_dropout=1.0)
+    given, added = torch.randn(4, 3), torch.randn(2, 3)
+    embedding.start_from(given, added)
+    assert [weight.shape for weight in embedding.parameters()] == [(4, 3)] and "added" in embedding.state_dict()
+    numbers = torch.tensor([4, 2, 5, 3])
+    found = embedding(Steps(numbers, Layout([4]))).values
+    assert torch.equal(found[[0, 2]], added), "an added word is never read as unknown"
+    found.sum().backward()
+    assert torch.equal(embedding.learnt.weight.grad[:2], torch.zeros(2, 3))
+    assert float(embedding.learnt.weight.grad.sum()) == 6, "an added word gives no symbol of training a gradient"
+    embedding.start_as_added({3: 1})
+    assert torch.equal(embedding.learnt.weight[3], added[1])
+    for wrong in (None, added[:1]):
+        with pytest.raises(ValueError, match="shape .* do not fit an embedding of shape .2, 3."):
+            embedding.start_from(given, wrong)
