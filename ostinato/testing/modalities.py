@@ -153,6 +153,10 @@ def what_has_words_names_them(column: Column) -> None:
     """Where symbols are words, each has its own, and words that are added stand behind them; a modality of texts learns
     from what `texts` gives."""
     modality = column.fitted()
+    if isinstance(modality, Tokenized):
+        other = column.make()
+        other.learn(other.texts(column.cells))
+        assert other.spec == modality.spec and other.tokenizer.size == modality.tokenizer.size
     if isinstance(modality, Worded):
         with contextlib.suppress(ConfigError):  # where its symbols are pieces of words
             known = modality.words()
@@ -164,10 +168,6 @@ def what_has_words_names_them(column: Column) -> None:
                 assert modality.spec.size == len(known) + len(words), "what was added before is not taken out"
             after = [modality.encode(raw) for raw in column.cells]
             assert all(map(np.array_equal, before, after)), "a known word is another symbol once words are added"
-    if isinstance(modality, Tokenized):
-        other = column.make()
-        other.learn(other.texts(column.cells))
-        assert other.spec == modality.spec and other.tokenizer.size == modality.tokenizer.size
 
 
 LAWS = (
