@@ -355,8 +355,8 @@ def test_the_advice_on_a_vocabulary_that_others_share(here):
     ):
         with pytest.raises(
             ConfigError,
-            match=f"said.encoder.embedding.extend: the vocabulary of {where} is that of inputs.said, whose encoder alone"
-            f" has vectors for added words; leave extend out, or give {where} an own vocabulary",
+            match=f"said.encoder.embedding.extend: the vocabulary of {where} is that of inputs.said, whose encoder"
+            f" alone has vectors for added words; leave extend out, or give {where} an own vocabulary",
         ):
             from_arguments({"said": said, **others[0]}, others[1])
     own = {"type": "text", "tokenizer": "word"}
