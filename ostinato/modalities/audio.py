@@ -16,10 +16,11 @@ import numpy as np
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import file_content, is_missing
 from ostinato.modalities._griffin_lim import fft_size, frames_of, griffin_lim, powers
-from ostinato.modalities.contract import Array, Features, Modality, Values
+from ostinato.modalities._varied import NOISE_SPREAD, at_speed, before_warp, between, factor
+from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.modalities.series import Series
 from ostinato.raw.numbers import as_array
-from ostinato.registry import Count, NonNegative, Positive
+from ostinato.registry import Count, NonNegative, Positive, Rate
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 """Samples per second of what is a recording of sound."""
@@ -66,6 +67,13 @@ class Audio(Modality):
     channel, whole numbers of 16 bits, low byte first; frames are then made while they arrive. What an output generates
     is frames, {"log_mel": [...]}, which are a raw value too; `predict --output FILE.wav` makes sound of them.
 
+    In training a recording may sound otherwise in each epoch (augmentation), as a function of (seed, epoch, row); a
+    change of 0.2 draws a factor from 1 / 1.2 to 1.2, uniform in its logarithm:
+
+        E'_t[b]  = gain E_{speed tempo t}[band of w^-1(f_b)] + noise_t[b]      lines between frames and between bands
+        w        = the warp of frequencies by speed tract, which leaves half the rate where it is
+        noise    = white: its power in a band is gamma distributed, as many squared numbers as the band has frequencies
+
     Args:
         features: what a frame holds.
         rate: samples per second; None: those of the first training recording.
@@ -76,6 +84,12 @@ class Audio(Modality):
         lowest_hertz: where the first band begins; 20 by default.
         highest_hertz: where the last band ends; None: at half the rate.
         scale: over what each number of a frame is scaled: the training split, the recording itself, or not at all.
+        speed_change: in training, how much faster or slower a recording is played, as a share.
+        tempo_change: likewise, with the frequencies kept.
+        tract_change: likewise how much shorter or longer the vocal tract is, with the duration kept.
+        level_change: in training, how many decibels louder or softer it is at most.
+        noise_distance: in training, how many decibels white noise lies below a recording at least, and 30 more at
+            most; None: no noise.
 
     Shapes:
         encoded (T, bands), (T, coefficients), or (T, samples of a hop)
@@ -116,6 +130,11 @@ class Audio(Modality):
         lowest_hertz: NonNegative | None = None,
         highest_hertz: Positive | None = None,
         scale: Literal["dataset", "row", "none"] = "dataset",
+        speed_change: Rate = 0.0,
+        tempo_change: Rate = 0.0,
+        tract_change: Rate = 0.0,
+        level_change: NonNegative = 0.0,
+        noise_distance: float | None = None,
     ):
         spectrum = {
             "window_seconds": window_seconds,
@@ -145,6 +164,57 @@ class Audio(Modality):
         self.lowest_hertz, self.highest_hertz = lowest_hertz, highest_hertz
         self._frames, self._by_row = Series(scale=scale), scale == "row"
         self._channels: int | None = None
+        self._changes = (speed_change, tempo_change, tract_change)
+        self._level_change, self._noise_distance = level_change, noise_distance
+        levels = level_change > 0 or noise_distance is not None
+        self._is_varied = levels or any(self._changes)
+        if self._is_varied and (features == "waveform" or (scale == "row" and (features == "mfcc" or levels))):
+            raise ConfigError(
+                "audio: what changes a recording in training needs the power of its bands; set features: log_mel, and"
+                " scale: dataset for level_change and noise_distance"
+            )
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        changes = (settings.speed_change, settings.tempo_change, settings.tract_change, settings.level_change)
+        return Traits(varies=any(changes) or settings.noise_distance is not None)
+
+    def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        if not len(steps) or not self._is_varied:
+            return steps
+        speed, tempo, tract = (factor(chance, most) for most in self._changes)
+        mean, deviation = (0.0, 1.0) if self._by_row else self._frames.scaling()
+        logs = at_speed(steps * deviation + mean, speed * tempo)
+        if self.features_of == "mfcc":
+            import scipy.fft
+
+            logs = scipy.fft.idct(logs, n=self.bands, axis=1, norm="ortho")
+        logs = between(logs, self._warped(speed * tract))
+        logs = logs + chance.uniform(-1, 1) * self._level_change * math.log(10) / 10
+        if self._noise_distance is not None:
+            logs = self._with_noise(logs, chance)
+        if self.features_of == "mfcc":
+            logs = scipy.fft.dct(logs, axis=1, norm="ortho")[:, : self.coefficients]
+        if self._by_row:
+            mean, deviation = logs.mean(0), np.maximum(logs.std(0), 1e-6)
+        return ((logs - mean) / deviation).astype(np.float32)
+
+    def _warped(self, tract: float) -> np.ndarray:
+        """(bands,) the place among the bands of what comes to lie in each."""
+        assert self.rate is not None, "the rate is fitted"
+        low, high = _mel(np.array([self.lowest_hertz, self.highest_hertz or self.rate / 2]))
+        step = (high - low) / (self.bands + 1)
+        middles = _hertz(low + step * np.arange(1, self.bands + 1))
+        return ((_mel(before_warp(middles, tract, self.rate / 2)) - low) / step - 1).clip(0, self.bands - 1)
+
+    def _with_noise(self, logs: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        assert self._noise_distance is not None
+        triangles = self._triangles(fft_size(self._steps()[1]))
+        below = self._noise_distance + chance.uniform(0, NOISE_SPREAD)
+        power, widths = np.exp(logs), triangles.sum(0)
+        white = power.sum(1).mean() / 10 ** (below / 10) * widths / widths.sum()
+        counts = widths**2 / (triangles**2).sum(0)
+        return np.log(power + white * chance.gamma(counts, 1 / counts, logs.shape))
 
     def fit(self, column: Iterable[Any]) -> None:
         self._frames.fit(self._all_frames(column))
@@ -248,8 +318,7 @@ class Audio(Modality):
             raise ConfigError(
                 f"audio: highest_hertz: {highest:g} is above half the rate, {self.rate / 2:g}; lower it, or set rate"
             )
-        mels = 2595 * np.log10(1 + np.array([self.lowest_hertz, highest]) / 700)
-        edges = 700 * (10 ** (np.linspace(*mels, self.bands + 2) / 2595) - 1)
+        edges = _hertz(np.linspace(*_mel(np.array([self.lowest_hertz, highest])), self.bands + 2))
         frequencies = np.arange(size // 2 + 1)[:, None] * self.rate / size
         rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
         falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
@@ -365,6 +434,14 @@ class Audio(Modality):
         if not isinstance(raw, bytes):
             raw = wav(_array(raw), self.rate or 16_000)
         return ENCODED + base64.b64encode(raw).decode()
+
+
+def _mel(hertz: np.ndarray) -> np.ndarray:
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+def _hertz(mel: np.ndarray) -> np.ndarray:
+    return 700 * (10 ** (mel / 2595) - 1)
 
 
 def _array(raw: Any) -> np.ndarray:

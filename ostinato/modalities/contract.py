@@ -168,12 +168,14 @@ class Traits:
         characters: whether each word is read with its characters.
         known_future: whether its steps are known through the horizon of a forecast.
         marked: whether the symbols that begin or end a sequence are among its steps.
+        varies: whether training reads each example in another way in each epoch (`Modality.varied`).
     """
 
     by_words: bool = False
     characters: bool = False
     known_future: bool = False
     marked: bool = False
+    varies: bool = False
 
 
 Choices = dict[str, tuple[Any, str]]
@@ -266,6 +268,11 @@ class Modality(ABC):
     def arrived(self, content: bytes) -> Any:
         """The raw value of all these bytes."""
         raise NotImplementedError(f"{type(self).__name__} does not arrive in parts")
+
+    def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        """An encoded example as training reads it in one epoch (augmentation), where its traits are `varies`: like
+        `encode`, of as many steps or of others, and all that is random from `chance`."""
+        return steps
 
     def features(self, cells: Sequence[Any]) -> Features | None:
         """What a baseline reads of these raw values, None where one is missing; None as a whole: baselines leave the

@@ -10,8 +10,10 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError
 from ostinato.modalities._fields import is_missing
+from ostinato.modalities._varied import at_speed, factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array, number_at
+from ostinato.registry import NonNegative, Rate
 
 
 class Series(Modality):
@@ -35,6 +37,10 @@ class Series(Modality):
         known_future: whether it is known through the horizon of a forecast too, as a calendar or a weather forecast is;
             else up to the step from which the forecast is made.
         separator: the text between two numbers of a field; blanks around them do not count.
+        tempo_change: in training, how much faster or slower a series is at most, as a share: 0.2 draws a factor from
+            1 / 1.2 to 1.2, uniform in its logarithm, another one in each epoch; steps lie on the lines between those
+            that were measured.
+        noise: in training, the deviation of what is added to each number, in scaled units.
 
     Shapes:
         encoded (T, C + channels with gaps)
@@ -66,17 +72,26 @@ class Series(Modality):
         scale: Literal["dataset", "row", "none"] = "dataset",
         known_future: bool = False,
         separator: str = " ",
+        tempo_change: Rate = 0.0,
+        noise: NonNegative = 0.0,
     ):
         if not separator or any(sign.isalnum() or sign in ".+-[]/?" for sign in separator):
             raise ConfigError(
                 f"separator: {separator!r} could be a part of a number or of a list; give a sign such as ',' or ';'"
             )
-        self._scale, self._separator = scale, separator
+        self._scale, self._separator, self._tempo_change, self._noise = scale, separator, tempo_change, noise
         self._set([], [], [])
 
     @staticmethod
     def traits(settings: Any) -> Traits:
-        return Traits(known_future=settings.known_future)
+        varies = settings.tempo_change > 0 or settings.noise > 0
+        return Traits(known_future=settings.known_future, varies=varies)
+
+    def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        steps = at_speed(steps, factor(chance, self._tempo_change))
+        # Between a number and a gap lies a gap.
+        noisy = steps[:, : len(self._mean)] + chance.normal(0, self._noise, (len(steps), len(self._mean)))
+        return np.concatenate([noisy, np.isnan(noisy)[:, self._gaps]], 1).astype(np.float32)
 
     def _set(self, mean: Sequence[float], deviation: Sequence[float], gaps: Sequence[bool]) -> None:
         self._mean, self._deviation = np.array(mean, dtype=np.float64), np.array(deviation, dtype=np.float64)
@@ -127,7 +142,7 @@ class Series(Modality):
     def encode(self, raw: Any) -> np.ndarray:
         array = self._read(raw, len(self._mean))
         missing = np.isnan(array)
-        mean, deviation = _Moments.of(array).scaling() if self._scale == "row" else self._scaling()
+        mean, deviation = _Moments.of(array).scaling() if self._scale == "row" else self.scaling()
         with np.errstate(over="ignore"):
             scaled = (array - mean) / deviation
         far = np.argwhere(np.abs(scaled) > FLOAT32_MAX)
@@ -137,7 +152,7 @@ class Series(Modality):
             raise DataError(f"step {step}, channel {channel}: {value:g} is too far from the others; mend it")
         return np.concatenate([scaled, missing[:, self._gaps]], axis=1).astype(np.float32)
 
-    def _scaling(self) -> tuple[Any, Any]:
+    def scaling(self) -> tuple[Any, Any]:
         """Mean and deviation that encoded steps are scaled by, where these are not of the row."""
         return (self._mean, self._deviation) if self._scale == "dataset" else (0.0, 1.0)
 
@@ -145,7 +160,7 @@ class Series(Modality):
         """The numbers of one channel, or a list of C per step, None where they are missing; with `scale: row` still
         scaled."""
         steps = np.asarray(array, dtype=np.float64).reshape(-1, self.spec.size)
-        mean, deviation = self._scaling()
+        mean, deviation = self.scaling()
         values = (steps[:, : len(self._mean)] * deviation + mean).astype(object)
         sign = np.zeros(values.shape, dtype=bool)
         sign[:, self._gaps] = steps[:, len(self._mean) :] >= 0.5

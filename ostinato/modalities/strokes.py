@@ -16,9 +16,10 @@ import numpy as np
 
 from ostinato.errors import DataError, shown
 from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Array, Features, Modality, Values
+from ostinato.modalities._varied import factor
+from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
 from ostinato.raw.numbers import FLOAT32_MAX, as_array
-from ostinato.registry import Positive
+from ostinato.registry import NonNegative, Positive, Rate
 
 CURVE = 8
 """Points that a curve of an SVG path becomes."""
@@ -49,9 +50,19 @@ class Strokes(Modality):
     paths, lines and polylines of SVG, or an npz with one array (T, 3). Points of InkML and SVG are places; their first
     one is (0, 0) here.
 
+    In training a drawing may be by another hand in each epoch (augmentation), as a function of (seed, epoch, row):
+
+        (dx, dy)' = size R(turn) (width (dx + slant dy), dy) + jitter        factors uniform in their logarithm
+
     Args:
         scale: what offsets are divided by.
         spacing: between two points of a stroke, in steps' units; None: points stay as they are.
+        size_change: in training, how much larger or smaller a drawing is at most, as a share: 0.2 draws a factor from
+            1 / 1.2 to 1.2.
+        width_change: likewise how much wider or narrower.
+        slant_change: in training, how far it leans at most, a share of its height; to either side.
+        turn_change: in training, by how many degrees it is turned at most; to either side.
+        jitter: in training, the deviation of what is added to each offset, in steps' units.
 
     Shapes:
         encoded (T, 4)
@@ -80,8 +91,33 @@ class Strokes(Modality):
         [[2, -1, 0], [0, 0, 0], [0, 7, 0], [-3, 1, 1]],
     )
 
-    def __init__(self, *, scale: Literal["dataset", "row", "none"] = "dataset", spacing: Positive | None = None):
+    def __init__(
+        self,
+        *,
+        scale: Literal["dataset", "row", "none"] = "dataset",
+        spacing: Positive | None = None,
+        size_change: Rate = 0.0,
+        width_change: Rate = 0.0,
+        slant_change: NonNegative = 0.0,
+        turn_change: NonNegative = 0.0,
+        jitter: NonNegative = 0.0,
+    ):
         self._by, self._spacing, self._scale = scale, spacing, 1.0
+        self._factors, self._slant = (size_change, width_change), slant_change
+        self._turn, self._jitter = math.radians(turn_change), jitter
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        changes = (settings.size_change, settings.width_change, settings.slant_change, settings.turn_change)
+        return Traits(varies=any(changes) or settings.jitter > 0)
+
+    def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        size, width = (factor(chance, most) for most in self._factors)
+        slant, turn = chance.uniform(-1, 1, 2) * (self._slant, self._turn)
+        turned = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
+        shape = size * np.array([[width, 0], [width * slant, 1]]) @ turned
+        offsets = steps[:, :2] @ shape + chance.normal(0, self._jitter, (len(steps), 2))
+        return np.concatenate([offsets, steps[:, 2:]], 1).astype(np.float32)
 
     def fit(self, column: Iterable[Any]) -> None:
         total, count = 0.0, 0

@@ -7,8 +7,8 @@ import torch
 
 from ostinato import alignments
 from ostinato.data.cache import Dataset
+from ostinato.data.variation import Demand
 from ostinato.errors import DataError
-from ostinato.heads.contract import Head
 from ostinato.layers.pooling import words_of
 from ostinato.model.columns import counts, encoder_owner, traits_of
 from ostinato.recipe import columns as recipe_columns
@@ -101,24 +101,33 @@ def _demand_allowed_targets(recipe: Settings, dataset: Dataset, rows: np.ndarray
                     message = f"{place} has {number.format('steps')}"
                     advice = f"predicts what follows each step; leave {place}.column out, or set align: free"
                 raise _refused(dataset, there[bad], message, f"align: {alignment.name} {advice}")
+    for demand in demands(recipe):
+        place, kind = f"outputs.{demand.output}", recipe.outputs[demand.output].head.type
+        there = rows[dataset.present(place, rows)]
+        bad = ~_allowed(demand, dataset, there)
+        if bad.any():
+            message = f"{place} has a target that {kind} cannot learn: {demand.head.targets_rule}"
+            raise _refused(dataset, there[bad], message, "mend or leave out such rows")
+
+
+def demands(recipe: Settings) -> list[Demand]:
+    """Of each output whose head cannot learn every target."""
+    made = []
+    for name, output in recipe.outputs.items():
         head = component("heads", output.head.type)
         if head.targets_rule:
-            bad = ~_allowed(head, dataset, place, recipe, (output.reads or list(recipe.inputs))[0], there)
-            if bad.any():
-                message = f"{place} has a target that {output.head.type} cannot learn: {head.targets_rule}"
-                raise _refused(dataset, there[bad], message, "mend or leave out such rows")
+            source = (output.reads or list(recipe.inputs))[0]
+            encoder = recipe.inputs[encoder_owner(source, recipe.inputs)].encoder
+            made.append(Demand(name, head, source, component("encoders", encoder.type).reduction_of(encoder)))
+    return made
 
 
-def _allowed(
-    head: type[Head], dataset: Dataset, place: str, recipe: Settings, source: str, rows: np.ndarray
-) -> np.ndarray:
+def _allowed(demand: Demand, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     """Which of these rows have a target that the head can learn from its source, as the encoder gives it."""
-    encoder = recipe.inputs[encoder_owner(source, recipe.inputs)].encoder
-    reduction = component("encoders", encoder.type).reduction_of(encoder)
-    lengths = -(-torch.from_numpy(dataset.lengths[f"inputs.{source}"]) // reduction)
+    lengths, place = torch.from_numpy(dataset.lengths[f"inputs.{demand.source}"]), f"outputs.{demand.output}"
     parts = np.array_split(rows, max(1, -(-len(rows) // COUNTED_ROWS)))
     return np.concatenate(
-        [head.targets_allowed(lengths[torch.from_numpy(part)], dataset.steps(place, part)).numpy() for part in parts]
+        [demand.allows(lengths[torch.from_numpy(part)], dataset.steps(place, part)).numpy() for part in parts]
     )
 
 

@@ -50,6 +50,7 @@ def check(recipe: Settings) -> Iterator[Message]:
                 "pools the pieces of words for their labels, and no output labels them; leave it out, or add one of"
                 " align 'each'",
             )
+    yield from _check_varied(recipe)
     for name in sorted(set(recipe.inputs) & set(recipe.outputs)):
         yield f"outputs.{name}", f"'{name}' is an input too; give the output another name and set `column: {name}`"
     for name, output in recipe.outputs.items():
@@ -89,6 +90,20 @@ def check(recipe: Settings) -> Iterator[Message]:
         name = place.partition(".")[2]
         if not can_be_name(name):
             yield place, f"'{name}' cannot be a name here; choose another and set `column: {name}`"
+
+
+def _check_varied(recipe: Settings) -> Iterator[Message]:
+    """What training changes of examples is an input without a target for each of its steps."""
+    for name, output in recipe.outputs.items():
+        source = alignments.of(output).source(output, recipe.inputs)
+        # An output has the settings of the input that it continues, whose message it is then.
+        if source in recipe.inputs and traits_of(recipe.inputs[source]).varies:
+            yield (
+                f"inputs.{source}",
+                f"training would change its steps, and outputs.{name} has a target for each; leave the changes out",
+            )
+        elif traits_of(output).varies:
+            yield f"outputs.{name}", "training changes examples of inputs alone; leave the changes of this output out"
 
 
 def can_be_name(name: str) -> bool:

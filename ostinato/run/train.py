@@ -17,12 +17,15 @@ import torch
 
 from ostinato.data.examples import Examples
 from ostinato.data.read import existing
+from ostinato.data.variation import Variation
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, placed
 from ostinato.files import PARTIAL, explained, sweep, write
 from ostinato.modalities.contract import Modality
+from ostinato.model.columns import traits_of
 from ostinato.model.graph import Graph
 from ostinato.notes import Detail
+from ostinato.preprocessing.checks import demands
 from ostinato.preprocessing.duration import Pace, smaller, within
 from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
@@ -244,6 +247,9 @@ def _task(
 ) -> Task:
     """What the loop trains on."""
     examples, settings, valid = prepared.splits["train"], prepared.recipe.settings, prepared.splits["valid"]
+    varying = [name for name, column in settings.inputs.items() if traits_of(column).varies]
+    modalities = {name: prepared.modalities[f"inputs.{name}"] for name in varying}
+    vary = Variation(modalities, demands(settings) if varying else (), settings.training.seed)
     held_out = partial(batches_of, valid, valid.evaluation_batches(settings.training), device)
 
     def validated(_: Any) -> Mapping[str, float]:
@@ -253,7 +259,7 @@ def _task(
     return Task(
         model=run.graph,
         batches=examples.batches(settings.training),
-        fetch=lambda part: examples.fetch(part).to(device),
+        fetch=lambda part, epoch: vary(examples.fetch(part), examples.part_rows(part), epoch).to(device),
         validate=validated,
         higher=monitorable(settings),
         part_steps=examples.part_steps,

@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,12 @@ TRIED = {
 
 @dataclass(frozen=True)
 class Column:
-    """Raw values, and how the modality is made that reads them."""
+    """Raw values, how the modality is made that reads them, and whether its traits say that training varies them."""
 
     make: Callable[[], Modality]
     name: str
     cells: Sequence[Any] = dataclasses.field(repr=False)
+    varies: bool = False
 
     def fitted(self) -> Modality:
         modality = self.make()
@@ -117,6 +119,21 @@ def values_come_back(column: Column) -> None:
         field = modality.write(back)
         assert "\n" not in field and "\t" not in field, f"{field!r} is no field of one line"
         _near(modality.encode(modality.parse(field)), array, f"{back!r} is written as {field!r}")
+
+
+def varied_steps_are_like_encoded_ones(column: Column) -> None:
+    """What training reads in place of an example has the type and shape of `spec`, depends on the generator alone, and
+    is the example itself without a change."""
+    modality = column.fitted()
+    kind, shape = modality.spec.stored
+    for raw in column.cells:
+        array = modality.encode(raw)
+        first, again = (modality.varied(array, np.random.default_rng(1)) for _ in range(2))
+        assert first.dtype == kind and first.shape[1:] == shape, f"{raw!r} varied is {first.dtype} {first.shape}"
+        assert np.array_equal(first, again, equal_nan=kind.startswith("float")), f"{raw!r}: one seed, two examples"
+        assert len(first) or not len(array), f"{raw!r}: nothing is left"
+        if not column.varies:
+            _near(first, array, f"{raw!r} does not vary")
 
 
 def facts_are_all(column: Column) -> None:
@@ -173,6 +190,7 @@ def what_has_words_names_them(column: Column) -> None:
 LAWS = (
     steps_are_what_spec_says,
     values_come_back,
+    varied_steps_are_like_encoded_ones,
     facts_are_all,
     what_is_missing_is_none,
     baselines_can_read_it,
@@ -193,7 +211,12 @@ def checks(member: Member) -> list[Check]:
 
 def _columns(member: Member) -> list[Column]:
     cls: Any = member.cls
-    return [Column(member, name, cells) for name, cells in (COLUMNS | {"its examples": cls.examples}).items() if cells]
+    varies = cls.traits(member.settings()).varies
+    return [
+        Column(member, name, cells, varies)
+        for name, cells in (COLUMNS | {"its examples": cls.examples}).items()
+        if cells
+    ]
 
 
 def _near(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
@@ -227,6 +250,7 @@ def _fingerprint(member: Member) -> list[Any]:
         results += [repr(modality.spec), json.dumps(modality.facts()), repr(type(modality.grammar()))]
         for raw in column.cells:
             tried(modality.encode, modality.decode, modality.write, on=raw)
+            tried(modality.encode, partial(modality.varied, chance=np.random.default_rng(2)), on=raw)
             tried(modality.encode, modality.labels, on=raw)
         for field in FIELDS:
             tried(modality.parse, modality.encode, on=field)

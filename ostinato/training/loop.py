@@ -432,7 +432,7 @@ class _Session:
         place.learning_rate = training.optimizer.learning_rate * self.schedule.factor(place.updates, self.total)
         for group, share in zip(self.optimizer.param_groups, self.shares):
             group["lr"] = place.learning_rate * share
-        batches = [self.task.fetch(rows) for rows in parts]
+        batches = [self.task.fetch(part, place.epoch) for part in parts]
         # One output: divided once all are counted. Several: each by its own number, which must be known before they are
         # added.
         known = self.counted(batches) if len(parts) > 1 and len(model.weights) > 1 else None

@@ -33,7 +33,7 @@ class Task:
     Args:
         model: on its device, with its first weights.
         batches: the parts of each batch of an epoch.
-        fetch: rows, or a chunk, to a batch on the model's device.
+        fetch: rows, or a chunk, and the epoch to a batch on the model's device.
         validate: the metrics of a model in evaluation mode.
         higher: for each metric that `validate` gives, whether higher is better.
         part_steps: real steps of a part, for the speed.
@@ -49,7 +49,7 @@ class Task:
 
     model: nn.Module
     batches: Epochs
-    fetch: Callable[[Part], Any]
+    fetch: Callable[[Part, int], Any]
     validate: Callable[[nn.Module], Mapping[str, float]]
     higher: Mapping[str, bool]
     part_steps: Callable[[Part], int]

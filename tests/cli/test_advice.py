@@ -44,6 +44,9 @@ translate | outputs.answer={type: text, of: text, column: text, align: free, tok
     or leave it out | -outputs.answer.of
 translate | outputs.answer={type: text, of: text, column: text, align: free, tokenizer: {same_as: text}} | set
     `align: next`, or | outputs.answer.align=next
+forecast | inputs.load.noise=0.1 | outputs.ahead has a target for each; leave the changes out | -inputs.load.noise
+classify | outputs.label={type: series, column: sizes, align: free, noise: 0.1} | of inputs alone; leave the changes of
+    this output out | -outputs.label.noise
 classify | outputs.label.lookback=3 | belongs to the forecast of a series; leave it out | -outputs.label.lookback
 classify | outputs.label.horizon=3 | this output's is 'summary'; leave it out | -outputs.label.horizon
 two | outputs.label={type: text, align: next} | name in `of` the input that it continues | outputs.label.of=text ;

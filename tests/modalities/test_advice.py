@@ -352,6 +352,15 @@ ROWS = [
     ),
     (
         "audio",
+        {"scale": "row", "features": "mfcc", "tract_change": 0.2},
+        [SOUND],
+        None,
+        "needs the power of its bands; set features: log_mel, and scale: dataset for level_change and noise_distance",
+        {"options": {"scale": "row", "features": "log_mel", "tract_change": 0.2}},
+        {"options": {"features": "log_mel", "scale": "dataset", "noise_distance": 10.0}},
+    ),
+    (
+        "audio",
         {},
         [SOUND],
         {"mfcc": [[0.0] * 13]},

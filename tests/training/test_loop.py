@@ -177,7 +177,7 @@ def test_the_moving_average_is_kept(tmp_path):
     after = []
 
     class Watched(Data):
-        def fetch(self, rows):
+        def fetch(self, rows, epoch=0):
             after.append(model.hidden.weight.detach().clone())
             return super().fetch(rows)
 

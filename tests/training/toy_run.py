@@ -77,7 +77,7 @@ class Data:
         order = np.random.default_rng([7, number]).permutation(self.rows)
         return [order[first : first + self.batch_rows] for first in range(0, self.rows, self.batch_rows)]
 
-    def fetch(self, rows):
+    def fetch(self, rows, epoch=0):
         return self.symbols[rows], self.targets[rows], self.odd[rows]
 
 
@@ -146,7 +146,7 @@ def main(folder, options):
     os.fsync, os.replace, os.rename = deadly(lambda handle: None), deadly(os.replace), deadly(os.rename)
     data = Data()
 
-    def fetch(rows):
+    def fetch(rows, epoch):
         time.sleep(slow)
         return data.fetch(rows)
 
