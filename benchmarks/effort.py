@@ -44,9 +44,8 @@ from ostinato.data.read import open_table
 from ostinato.errors import nearest
 from ostinato.evaluation.intervals import holm, paired
 from ostinato.evaluation.predictions import predict_all
-from ostinato.files import write
+from ostinato.files import cache_folder, write
 from ostinato.metrics.contract import Predictions
-from ostinato.preprocessing.prepare import cache_folder
 from ostinato.registry import make
 from ostinato.run.rows import of_split
 from ostinato.run.run import Run

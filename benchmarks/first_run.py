@@ -59,9 +59,8 @@ from ostinato.evaluation import baselines
 from ostinato.evaluation.intervals import difference, over_seeds
 from ostinato.evaluation.label_baseline import CHARACTERS
 from ostinato.evaluation.predictions import predict_all
-from ostinato.files import write
+from ostinato.files import cache_folder, write
 from ostinato.metrics.contract import Metric, Predictions
-from ostinato.preprocessing.prepare import cache_folder
 from ostinato.registry import make
 from ostinato.run import bundle as bundles
 from ostinato.run.rows import of_split

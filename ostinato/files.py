@@ -17,9 +17,16 @@ from ostinato.errors import DataError
 
 ALLOW_DOWNLOAD = "OSTINATO_ALLOW_DOWNLOAD"
 """Set to 1 by --allow-download: only then is a model fetched that no folder holds."""
+CACHE_VARIABLE = "OSTINATO_CACHE"
 PARTIAL = ".partial"
 """The ending of temporary names; a file with it was never finished and may be deleted."""
 CHECKSUM = "checksum"
+
+
+def cache_folder() -> Path:
+    """Where encoded examples and features are kept: OSTINATO_CACHE, or `ostinato` in the user's cache folder."""
+    path = os.environ.get(CACHE_VARIABLE)
+    return Path(path) if path else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ostinato"
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

@@ -13,9 +13,9 @@ def doctor(as_json: bool) -> None:
 
     import torch
 
+    from ostinato.files import cache_folder
     from ostinato.kernels import dispatch
     from ostinato.kernels import native_library as library
-    from ostinato.preprocessing.prepare import cache_folder
     from ostinato.run import bundle
 
     gpus = (

@@ -10,7 +10,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._hugging_face import INSTALL, built, configuration, demand_memory, folder_of, weights_of
+from ostinato.encoders._feature_store import FeatureStore
+from ostinato.encoders._hugging_face import (
+    INSTALL,
+    built,
+    configuration,
+    demand_memory,
+    folder_of,
+    transformers,
+    weights_of,
+)
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.pooling import sum_up
@@ -22,7 +31,7 @@ from ostinato.tokenizers.pretrained import library, written
 COPIES = {"none": 1, "all": 4, "lora": 1}
 """Copies of each weight in memory: trained ones have a gradient and two moments."""
 CACHED = 2**30
-"""Bytes of features that are kept between epochs."""
+"""Bytes of features that are kept in memory between epochs."""
 
 
 class Pretrained(Encoder):
@@ -35,7 +44,8 @@ class Pretrained(Encoder):
     The input has the model's own tokenizer. Words that have labels are read in pieces: `subword_pooling: first`
     represents each by its first. The run folder holds tokenizer, configuration and weights and needs nothing else.
     Frozen, the model reads each text alone and once: its features are kept, so that later epochs cost what the head
-    costs.
+    costs. A run that trains keeps them on the disk too (`features` in the folder of encoded rows, up to 4 GiB a model),
+    so that later runs with the same rows need not read them again.
 
     Shapes:
         steps (N,) pieces; steps_size = summary_size = the model's hidden_size
@@ -98,6 +108,7 @@ class Pretrained(Encoder):
         self.steps_size = self.summary_size = own.hidden_size
         self.kept: dict[bytes, Tensor] = {}
         self.room = CACHED
+        self.store: FeatureStore | None = None
         if tune != "all":
             self.model.requires_grad_(False)
         if tune == "lora":
@@ -127,6 +138,9 @@ class Pretrained(Encoder):
             # Beside a map that lora adds to, its own weights have a name of their own.
             inner = ".base_layer.".join(name.rsplit(".", 1))
             own[inner if inner in own else name].copy_(tensor)
+        if self.tune == "none":
+            facts = transformers().__version__, self.model.config.to_dict(), self.prefix, self.suffix
+            self.store = FeatureStore.of(own, self.steps_size, *facts)
 
     def layers(self) -> list[list[nn.Module]]:
         depth = self.model.config.num_hidden_layers
@@ -158,17 +172,27 @@ class Pretrained(Encoder):
     def _frozen(self, rows: list[Tensor]) -> list[Tensor]:
         """The features of each text, read alone, so that they depend on no company; kept where there is room."""
         self.model.eval()
-        features = []
-        for row in rows:
-            key = row.cpu().numpy().tobytes()
-            known = self.kept.get(key)
-            if known is None:
+        device = rows[0].device if rows else None
+        keys = [row.cpu().numpy().tobytes() for row in rows]
+        unread = {key: row for key, row in zip(keys, rows) if key not in self.kept}
+        # Of the disk only what is computed in float32, whose bits depend on the device.
+        is_plain = not rows or not torch.is_autocast_enabled(rows[0].device.type)
+        store = self.store if is_plain and unread else None
+        marks = {key: f"{device} ".encode() + key for key in unread}
+        stored = store.read([*marks.values()]) if store is not None else {}
+        known = {key: stored[mark].to(device) for key, mark in marks.items() if mark in stored}
+        fresh = {}
+        for key, row in unread.items():
+            if key not in known:
                 with torch.no_grad():
-                    (known,) = self._read([row])
-                if known.nbytes <= self.room:
-                    self.kept[key], self.room = known, self.room - known.nbytes
-            features.append(known)
-        return features
+                    (fresh[key],) = self._read([row])
+        if store is not None:
+            store.write({marks[key]: values for key, values in fresh.items()})
+        known |= fresh
+        for key, values in known.items():
+            if values.nbytes <= self.room:
+                self.kept[key], self.room = values, self.room - values.nbytes
+        return [known[key] if key in known else self.kept[key] for key in keys]
 
     def _read(self, rows: list[Tensor]) -> list[Tensor]:
         """The model's last layer for each text with its marks, (T, H); nothing for one without any."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from ostinato.alignments import forecasts
 from ostinato.data.examples import Examples
 from ostinato.data.read import existing
 from ostinato.errors import ConfigError, placed
+from ostinato.files import cache_folder
 from ostinato.modalities.contract import Modality
 from ostinato.notes import Detail
 from ostinato.preprocessing import counted, embeddings
@@ -32,8 +32,6 @@ from ostinato.recipe import columns as recipe_columns
 from ostinato.recipe import vectors as recipe_vectors
 from ostinato.recipe.read import Recipe
 from ostinato.registry import Settings, component
-
-CACHE_VARIABLE = "OSTINATO_CACHE"
 
 
 @dataclass
@@ -57,12 +55,6 @@ class Prepared:
     sources: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     starts: dict[str, embeddings.Start] = field(default_factory=dict)
-
-
-def cache_folder() -> Path:
-    """Where encoded examples are kept: OSTINATO_CACHE, or `ostinato` in the user's cache folder."""
-    path = os.environ.get(CACHE_VARIABLE)
-    return Path(path) if path else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ostinato"
 
 
 def prepare(

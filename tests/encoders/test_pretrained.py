@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import sqlite3
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ostinato import api
 from ostinato.encoders._hugging_face import configuration
+from ostinato.encoders.pretrained import Pretrained
 from ostinato.errors import ConfigError
 from ostinato.evaluation.validate import validate
 from ostinato.modalities.contract import Symbols
@@ -131,6 +133,38 @@ def test_frozen_features_are_computed_once_and_a_resumed_run_has_the_same_bits(f
     run_train.trained(broken)
     after, again = model_tensors(whole.run.graph), model_tensors(broken.run.graph)
     assert all(torch.equal(after[name], again[name]) for name in after)
+
+
+def test_frozen_features_are_shared_by_later_runs_of_the_same_model_and_by_no_other(folders, tmp_path, monkeypatch):
+    plain, read = Pretrained._read, []
+    monkeypatch.setattr(Pretrained, "_read", lambda self, texts: read.append(len(texts)) or plain(self, texts))
+
+    def fit(name, folder=folders / "bert", **change):
+        read.clear()
+        run = api.fit(recipe(folder, **change), tmp_path / name, data={"train": rows(24)})
+        return model_tensors(run.graph), len(read)
+
+    first, number = fit("first")
+    again, none = fit("again", training={"epochs": 2})
+    assert number == len({row["text"] for row in rows(24)}) and none == 0
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other = shutil.copytree(folders / "bert", tmp_path / "model")
+    model = KINDS["bert"][1].from_pretrained(other)
+    model.embeddings.word_embeddings.weight.data[4] += 1
+    model.save_pretrained(other)
+    assert fit("other", other)[1] == number, "its weights differ"
+    (stored, _) = sorted((tmp_path / "cache" / "features").glob("*.sqlite"), key=lambda path: path.stat().st_mtime)
+    with sqlite3.connect(stored) as file:
+        file.execute("UPDATE features SET numbers = zeroblob(length(numbers))")
+    assert fit("changed")[1] == number, "what was changed is read anew"
+    stored.write_bytes(b"no database " * 1000)
+    damaged, every = fit("damaged")
+    assert every == number and all(torch.equal(first[name], damaged[name]) for name in first)
+    assert fit("healed")[1] == 0
+    before = stored.read_bytes()
+    read.clear()
+    list(api.predict(Run.load(tmp_path / "first"), ["the plums of tin"]))
+    assert read == [1] and stored.read_bytes() == before, "what is predicted is not kept"
 
 
 @pytest.mark.parametrize(("tune", "rest"), [("all", {}), ("lora", {"rank": 2})])
