@@ -15,6 +15,7 @@ import torch
 from ostinato.errors import ConfigError, DataError
 from ostinato.heads.contract import Loss
 from ostinato.registry import derive
+from ostinato.training import loop
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.curve import Curve
 from ostinato.training.loop import Training
@@ -413,6 +414,26 @@ def test_max_updates_end_a_run_within_an_epoch_where_it_is_validated(tmp_path):
     again = task(facts=facts({"epochs": 3, "max_updates": 13, "keep_best": False}))
     assert training(epochs=3, max_updates=13, keep_best=False).run(again, tmp_path, resume=True).before
     assert digest(again.model) == digest(model)
+
+
+def test_an_epoch_shorter_than_the_write_of_a_checkpoint_has_none_and_the_run_ends_or_pauses_with_one(
+    tmp_path, monkeypatch
+):
+    def kept(name):
+        return sorted(path.name for path in (tmp_path / name / "checkpoints").glob("checkpoint-*"))
+
+    whole, _ = trained(tmp_path / "whole", epochs=4)
+    monkeypatch.setattr(loop, "WRITTEN", 1)  # A byte a second: every epoch is short.
+    short, _ = trained(tmp_path / "short", epochs=4)
+    assert (len(kept("whole")), kept("short")) == (2, ["checkpoint-0004-0000000"])
+    one = task(facts=facts({"epochs": 4}))
+    training(epochs=4).run(one, tmp_path / "paused", until=3)
+    assert kept("paused") == ["checkpoint-0003-0000000"]
+    again = task(facts=facts({"epochs": 4}))
+    training(epochs=4).run(again, tmp_path / "paused", resume=True)
+    assert digest(whole) == digest(short) == digest(again.model)
+    trained(tmp_path / "asked", epochs=4, keep_checkpoints=3)
+    assert len(kept("asked")) == 3, "who asks for them has one of each epoch"
 
 
 def judged(*losses):
