@@ -146,7 +146,7 @@ class Padded(nn.Module):
 
 def stack(causal: bool, device: str) -> TransformerStack:
     torch.manual_seed(SEED)
-    names = "kv_heads norm norm_first feed_forward_activation feed_forward_size longest window query_key_norm"
+    names = "kv_heads norm norm_first norm_epsilon last_norm feed_forward_activation feed_forward_size longest window"
     made = TransformerStack(
         SIZE,
         SIZE,
@@ -159,6 +159,7 @@ def stack(causal: bool, device: str) -> TransformerStack:
         dropout=0.0,
         attention_dropout=0.0,
         activation_dropout=0.0,
+        query_key_norm=None,
         **dict.fromkeys(names.split()),
     )
     return made.to(device)
