@@ -23,7 +23,7 @@ KERNEL = 3
 class Subsampled(Encoder):
     """Another encoder over fewer steps: each convolution gives one for two.
 
-        h_0     = x, without the masked numbers
+        h_0     = x, without the masked numbers; with `centered` less their mean over the sequence
         h_l[j]  = relu(W_l [h_{l-1}[2j - 1]; h_{l-1}[2j]; h_{l-1}[2j + 1]] + b_l)      zeros beyond the sequence
         steps, summary = those of `encoder` over the top layer
 
@@ -46,9 +46,12 @@ class Subsampled(Encoder):
         step_width: the most steps of one, which is no longer than half of the example; 20 by default.
         band_masks: likewise of the numbers of a step, neighbours such as the bands of a spectrum.
         band_width: the most numbers of one; a fifth of them by default.
+        centered: whether each number is read without its mean over the sequence: of the logarithms of a spectrum this
+            takes microphone and voice out (cepstral mean normalization), as they are after augmentation.
 
     Errors:
-        ConfigError: a width without masks; `encoder` reads no sequences of vectors.
+        ConfigError: a width without masks; `encoder` reads no sequences of vectors; `centered` before a causal
+            encoder, which would read what lies ahead.
         ValueError: a state is given, and `encoder` is not causal.
 
     Source: two convolutions of stride 2: Dong, Xu and Xu 2018, doi:10.1109/ICASSP.2018.8462506; masks: Park 2019,
@@ -69,6 +72,7 @@ class Subsampled(Encoder):
         step_width: Count | None = None,
         band_masks: Whole = 0,
         band_width: Count | None = None,
+        centered: bool = False,
     ):
         super().__init__()
         for what, masks, width in (("step", step_masks, step_width), ("band", band_masks, band_width)):
@@ -88,6 +92,12 @@ class Subsampled(Encoder):
             raise ConfigError(
                 f"subsampled: {encoder.type} reads one step, and here it gets several; take another encoder"
             )
+        if centered and self.encoder.causal:
+            raise ConfigError(
+                f"subsampled: centered needs the whole input, and {encoder.type} is causal here; take an encoder that"
+                " reads both ways, or leave centered out"
+            )
+        self.centered = centered
         self.steps_size, self.summary_size = self.encoder.steps_size, self.encoder.summary_size
         self.causal, self.penalties = self.encoder.causal, self.encoder.penalties
         self.state_sizes = () if self.causal else self.encoder.state_sizes
@@ -106,6 +116,8 @@ class Subsampled(Encoder):
         if state is not None:
             inner, before = state[: -len(before)], state[-len(before) :]
         values = steps.values.nan_to_num()
+        if self.centered:
+            values = _centered(values, steps.layout)
         read, after = steps.with_values(self._masked(values, steps.layout) if self.training else values), []
         for layer, earlier in zip(self.convolutions, before):
             windows, last = _halved(read, earlier)
@@ -129,6 +141,15 @@ class Subsampled(Encoder):
             masked = _masks(lengths, layout.longest, step_masks, (lengths / 2).clamp(max=step_width))
             values = values.masked_fill(masked[layout.rows, layout.positions].unsqueeze(1), 0.0)
         return values
+
+
+def _centered(values: Tensor, layout: Layout) -> Tensor:
+    """(N, C) without the mean of each sequence."""
+    sums = values.new_zeros(len(layout), values.shape[1], dtype=torch.float64).index_add(
+        0, layout.rows, values.double()
+    )
+    means = sums / layout.lengths.to(values.device).clamp(min=1).unsqueeze(1)
+    return values - means.to(values.dtype)[layout.rows]
 
 
 def _masks(lengths: Tensor, longest: int, masks: int, widths: Tensor) -> Tensor:

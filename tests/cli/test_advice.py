@@ -45,8 +45,8 @@ translate | outputs.answer={type: text, of: text, column: text, align: free, tok
 translate | outputs.answer={type: text, of: text, column: text, align: free, tokenizer: {same_as: text}} | set
     `align: next`, or | outputs.answer.align=next
 forecast | inputs.load.noise=0.1 | outputs.ahead has a target for each; leave the changes out | -inputs.load.noise
-classify | outputs.label={type: series, column: sizes, align: free, noise: 0.1} | of inputs alone; leave the changes of
-    this output out | -outputs.label.noise
+classify | outputs.label={type: strokes, column: pen, align: free, jitter: 0.1} | of inputs alone; leave the changes of
+    this output out | -outputs.label.jitter
 classify | outputs.label.lookback=3 | belongs to the forecast of a series; leave it out | -outputs.label.lookback
 classify | outputs.label.horizon=3 | this output's is 'summary'; leave it out | -outputs.label.horizon
 two | outputs.label={type: text, align: next} | name in `of` the input that it continues | outputs.label.of=text ;
@@ -105,6 +105,9 @@ classify | inputs.text.encoder={type: windowed, window: 4, bidirectional: true} 
     false | inputs.text.encoder.window=5 | inputs.text.encoder.bidirectional=false
 classify | inputs.text.encoder={type: windowed, window: 1, start: learnt, bidirectional: false} | set a larger
     window, or leave it out | inputs.text.encoder.window=3 | -inputs.text.encoder.start
+classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, centered: true, encoder:
+    {bidirectional: false}}} | take an encoder that reads both ways, or leave centered out |
+    inputs.text.encoder.encoder.bidirectional=true | -inputs.text.encoder.centered
 classify | inputs.text={type: series, column: sizes, encoder: {type: subsampled, step_width: 3}} | no effect without
     step_masks; set both, or neither | inputs.text.encoder.step_masks=2 | -inputs.text.encoder.step_width
 translate | outputs.answer.head={copy: true} ; inputs.other=text ; outputs.answer.join=concatenate | leave the join

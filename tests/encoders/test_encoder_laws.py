@@ -35,6 +35,7 @@ VARIANTS = {
     "subsampled": [
         {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "step_masks": 1, "step_width": 2},
         {"encoder": {"type": "windowed", "hidden_size": 5}, "band_masks": 1, "dropout": 0.2},
+        {"encoder": {"hidden_size": 5, "embedding_size": 4}, "layers": 1, "centered": True},
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False}, "layers": 1},
         {"encoder": {"hidden_size": 5, "embedding_size": 4, "bidirectional": False, "cell": "gru"}, "layers": 2},
     ],
