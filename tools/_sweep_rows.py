@@ -371,7 +371,8 @@ REVIEW_ROWS = {"0.004004": 100, "0.040042": 1000}
 def _reviews(name: str, label: str) -> Swept:
     return Swept(
         name=name,
-        measured="IMDb, whether a review is positive, 5,000 reviews of the test part, 100 and 1,000 rows with a label, "
+        measured="IMDb, whether a review is positive, from its last 100 words, 2,500 reviews of the test part, 100 "
+        "and 1,000 rows with a label, "
         f"three draws of each: {label}",
         over="data.fraction",
         bars=tuple(Bar(share, f"{number:,} rows") for share, number in REVIEW_ROWS.items()),
@@ -384,7 +385,7 @@ def _reviews(name: str, label: str) -> Swept:
         "as many labels; 95.4 with all of them (Howard and Ruder 2018, arXiv:1801.06146, section 5 and table 2)",
         generated=False,
         prepared="imdb",
-        sets=("data.train=prepared-imdb/train.jsonl", "data.test=prepared-imdb/test.jsonl"),
+        sets=("data.train=prepared-imdb/train.tsv", "data.test=prepared-imdb/test.tsv"),
     )
 
 
@@ -489,7 +490,8 @@ FEWS = (
     ),
     Few(
         "Few labels of reviews",
-        "Accuracy on 5,000 reviews of IMDb's test part: mean of three draws of the training rows, least to greatest.",
+        "Accuracy on 2,500 reviews of IMDb's test part, by their last 100 words: mean of three draws of the training "
+        "rows, least to greatest.",
         "The first should be better at 100 rows than the second at 1,000, with intervals apart.",
         "IMDb: three draws of each number",
         "few_reviews.png",

@@ -23,8 +23,8 @@ BODY_WORDS = 150
 """Words of an e-mail that are read: 79 % of the training part has no more."""
 TURN = "\n"
 """Between the turns of a conversation."""
-REVIEWS_TESTED, REVIEWS_SEED = 5_000, 7
-"""Reviews of the test part that are drawn, and by which seed."""
+REVIEWS_TESTED, REVIEWS_SEED, REVIEW_WORDS = 2_500, 7, 100
+"""Reviews of the test part that are drawn, by which seed, and how many of a review's last words are read."""
 TOPICS = {"1": "World", "2": "Sports", "3": "Business", "4": "Science"}
 
 
@@ -79,13 +79,13 @@ def ag_news(root: Path) -> Tables:
 
 
 def imdb(root: Path) -> Tables:
-    """Film reviews and whether they are positive: all of the training part, 5,000 drawn of the test part."""
-    columns, split = ("text", "sentiment"), dict[str, list[Row]]()
+    """Film reviews, their last 100 words, and whether they are positive: 2,500 drawn of the test part."""
+    split: dict[str, list[Row]] = {}
     for side in ("train", "test"):
-        lines = map(json.loads, _text(root / "imdb-reviews" / f"{side}.jsonl.gz").strip().split("\n"))
-        split[side] = [tuple(entry[column] for column in columns) for entry in lines]
+        entries = map(json.loads, _text(root / "imdb-reviews" / f"{side}.jsonl.gz").strip().split("\n"))
+        split[side] = [(" ".join(entry["text"].split()[-REVIEW_WORDS:]), entry["sentiment"]) for entry in entries]
     split["test"] = random.Random(REVIEWS_SEED).sample(split["test"], REVIEWS_TESTED)
-    return {side: (columns, rows) for side, rows in split.items()}
+    return {side: (("text", "sentiment"), rows) for side, rows in split.items()}
 
 
 def aeslc(root: Path) -> Tables:

@@ -25,7 +25,7 @@
     penn-treebank                       words: some 1,000 each, <eos> after each sentence
     parity                              bits, parity, length (needs no --data-root)
     ag-news                             text, topic
-    imdb (.jsonl)                       text, sentiment: all reviews to learn from, 5,000 for test
+    imdb                                text, sentiment: the last 100 words of reviews
     aeslc                               body, subject, others
     dailydialog (.jsonl)                context, answer, others
     nottingham, musedata,
@@ -567,7 +567,6 @@ LISTS = (
     "m4-hourly",
     "shakespeare",
     "shakespeare-64",
-    "imdb",
     "dailydialog",
     "an4",
     *PEN,

@@ -253,8 +253,8 @@ def test_texts_are_split_and_cut_as_their_pages_say(tmp_path):
             archive.writestr(f"{name}/a.subject", " ".join(map(str, range(200))) + f"\n@subject\nFirst\n{others}")
     talks = [{"context": [turn, "Second."], "positive_responses": ["A  b", "C", "D", "E", "F"]} for turn in "abdj"]
     packed(tmp_path / "dailydialog-plusplus/data_positives.json.gz", "\n".join(map(json.dumps, talks)))
-    for name, number in (("train", 2), ("test", 5001)):
-        reviews = [{"id": at, "text": f"one\x85{at}", "sentiment": "positive"} for at in range(number)]
+    for name, number in (("train", 2), ("test", 2501)):
+        reviews = [{"id": at, "text": f"{'no ' * 99}\n one\x85{at}", "sentiment": "positive"} for at in range(number)]
         lines = "".join(json.dumps(review, ensure_ascii=False) + "\n" for review in reviews)
         packed(tmp_path / f"imdb-reviews/{name}.jsonl.gz", lines)
     for task in ("penn-treebank", "ag-news", "imdb", "aeslc", "dailydialog", "parity"):
@@ -264,9 +264,9 @@ def test_texts_are_split_and_cut_as_their_pages_say(tmp_path):
     topics = {name: rows(tmp_path / f"prepared-ag-news/{name}.tsv") for name in ("train", "valid", "test")}
     assert [row["text"] for row in topics["test"]] == ["Title 0. Text, 0", "Title 5. Text, 5"]
     assert topics["valid"][0]["topic"] == "Sports" and len(topics["train"]) == 3
-    read = {name: (tmp_path / f"prepared-imdb/{name}.jsonl").read_text().splitlines() for name in ("train", "test")}
-    assert json.loads(read["train"][1]) == {"text": "one\x851", "sentiment": "positive"}
-    assert len({*read["test"]}) == 5000
+    train, last = rows(tmp_path / "prepared-imdb/train.tsv")
+    assert last == {"text": " ".join(["no"] * 98 + ["one", "1"]), "sentiment": "positive"}
+    assert len({row["text"] for row in rows(tmp_path / "prepared-imdb/test.tsv")}) == 2500
     first, second = rows(tmp_path / "prepared-aeslc/test.tsv")
     assert (len(first["body"].split()), first["subject"]) == (150, "First")
     assert second == {"body": "a b c @x", "subject": "Numbers 1", "others": "Words here | More"}

@@ -112,7 +112,7 @@ def test_a_sweep_changes_its_recipe_before_it_varies_it(results):
 
     words = rows.REVIEWS[0].commands("RUN")["sweep"]
     at = words.index("--set")
-    assert words[at : at + 2] == ["--set", "data.train=prepared-imdb/train.jsonl"] and at < words.index("--over")
+    assert words[at : at + 2] == ["--set", "data.train=prepared-imdb/train.tsv"] and at < words.index("--over")
 
 
 @pytest.mark.slow
