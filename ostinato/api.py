@@ -42,6 +42,7 @@ from ostinato.run import check as run_check
 from ostinato.run import complete as run_complete
 from ostinato.run import follow as run_follow
 from ostinato.run import generate as run_generate
+from ostinato.run import importing as run_importing
 from ostinato.run import rows as row_sources
 from ostinato.run import score as run_score
 from ostinato.run import train as run_train
@@ -232,6 +233,18 @@ def draw_held_out(run: Run, data: Mapping[str, Any]) -> list[Path]:
 def average(runs: Runs, folder: Path, *, last: int | None = None, overwrite: bool = False, device: str = "auto") -> Run:
     """A run whose weights are the mean of those of a run's checkpoints, or of several runs; see `run.average`."""
     return run_average.average(loaded_runs(runs, device), folder, last=last, overwrite=overwrite)
+
+
+def import_model(
+    source: Path | str,
+    folder: Path | str,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    say: Callable[[str], None] = _silent,
+) -> Run:
+    """A run folder of a model that another tool trained; see `run.importing`."""
+    return run_importing.import_model(Path(source), Path(folder), format=format, overwrite=overwrite, say=say)
 
 
 def verdict(run: Run, report: Report) -> Verdict | None:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         predicted,
         scored,
     )
+    from ostinato.importers.contract import Imported, Importer
     from ostinato.joins.contract import Join, Suits
     from ostinato.kernels.contract import Native, Product, State
     from ostinato.kernels.packed import Packed

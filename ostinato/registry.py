@@ -34,6 +34,7 @@ ROOMS = {
     "searches": "ostinato.searches",
     "optimizers": "ostinato.training.optimizers",
     "schedules": "ostinato.training.schedules",
+    "importers": "ostinato.importers",
     "probes": "ostinato.probes.kinds",
 }
 

@@ -39,6 +39,7 @@ ORDER = (
     "training",
     "recipe",
     "preprocessing",
+    "importers",
     "run",
     "evaluation",
     "probes",

@@ -49,6 +49,7 @@ ABOUT = {
     "searches": "`search` of the recipe, or `--set search...` of `evaluate` and `predict`.",
     "optimizers": "`training.optimizer`.",
     "schedules": "`training.schedule`: the factor of the learning rate.",
+    "importers": "`ostinato import FOLDER --format NAME`; no part of a recipe. [Import](import.md).",
     "probes": "A member is a command, as in `ostinato probe gradients RUN`, and its settings are options; no part of a"
     " recipe.",
 }

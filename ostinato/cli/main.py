@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import io
+import keyword
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ VERBS = (
     "check",
     "train",
     "average",
+    "import",
     "sweep",
     "evaluate",
     "errors",
@@ -48,7 +50,9 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        return getattr(importlib.import_module(f"ostinato.cli.{name}_command"), name)
+        # No function can be called `import`.
+        function = f"{name}_" if keyword.iskeyword(name) else name
+        return getattr(importlib.import_module(f"ostinato.cli.{name}_command"), function)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -127,6 +127,11 @@ def load(path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     return Recipe(check(plain, origin, text, to_train=True), plain, path.parent, origin, notes=notes)
 
 
+def from_plain(plain: dict[str, Any], origin: str) -> Recipe:
+    """A recipe of plain values that no person wrote."""
+    return Recipe(check(plain, origin, to_train=True), plain, Path.cwd(), origin)
+
+
 def from_arguments(
     inputs: Mapping[str, Any],
     outputs: Mapping[str, Any],

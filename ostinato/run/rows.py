@@ -222,9 +222,10 @@ def refuse_other_rows(run: Run, others: Sequence[Run], split: str) -> None:
 
 
 def _held_out(run: Run, split: str) -> tuple[Any, ...] | None:
-    """What decides which of its training data a run held out; None where the split is no part of them."""
+    """What decides which of its training data a run held out; None where the split is no part of them, or the run was
+    imported and nothing is known of its data."""
     settings, known = run.recipe.settings, run.bundle.data["splits"]
-    if getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
+    if not known or getattr(settings.data, split) is not None or known["valid"]["digest"] != known["train"]["digest"]:
         return None
     if not forecasts(settings):
         by = (settings.data.valid_rows, seed_of_rows(settings))

@@ -285,6 +285,7 @@ def test_every_option_is_in_the_settings():
         "byte": set(),
         "char": {"size", "min_count"},
         "pretrained": {"model"},
+        "sentencepiece": {"model"},
         "unigram": {"size"},
         "word": {"size", "min_count", "split_punctuation"},
     }

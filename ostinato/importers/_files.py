@@ -1,0 +1,187 @@
+"""Files of other tools as plain values and tensors; nothing of them is run."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ostinato.errors import ConfigError, DataError, nearest
+
+SAFE = ".safetensors"
+
+
+def saved(path: Path, advice: str, harmless: Iterable[type] = ()) -> Any:
+    """What torch.save or safetensors wrote: tensors and plain values.
+
+    Args:
+        path: the file.
+        advice: how what is read here is saved without the rest, for a file that holds more.
+        harmless: classes beside tensors whose objects are plain values under names.
+
+    Errors:
+        DataError: it is damaged, or reading it would run code.
+    """
+    try:
+        if path.suffix == SAFE:
+            return load_file(path)
+        allowed = torch.serialization.safe_globals(list(harmless)) if harmless else nullcontext()
+        with allowed:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as why:
+        named = re.search(r"GLOBAL (\S+)", str(why))
+        if named is None:
+            raise DataError(f"{path}: damaged, or no file of torch.save; copy it again") from None
+        raise DataError(
+            f"{path}: holds more than tensors and plain values ({named[1]}), and reading that could run any code;"
+            f" nothing is unpickled here. {advice}"
+        ) from None
+    except (RuntimeError, EOFError, SafetensorError, ValueError, KeyError, AttributeError, OSError) as why:
+        reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
+        raise DataError(f"{path}: damaged, or no file of torch.save ({reason}); copy it again") from None
+
+
+def yaml_file(path: Path) -> dict[str, Any]:
+    """A mapping from a file of YAML; tags that make objects are refused.
+
+    Errors:
+        DataError: it is none.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        plain = YAML(typ="safe", pure=True).load(text_of(path))
+    except (YAMLError, ValueError) as why:
+        raise DataError(f"{path}: no YAML; restore the file ({str(why).splitlines()[0]})") from None
+    return mapping(plain, str(path))
+
+
+def json_file(path: Path) -> dict[str, Any]:
+    """A mapping from a file of JSON.
+
+    Errors:
+        DataError: it is none.
+    """
+    try:
+        return mapping(json.loads(text_of(path)), str(path))
+    except (ValueError, RecursionError) as why:
+        raise DataError(f"{path}: no JSON ({why}); save it again") from None
+
+
+def text_of(path: Path) -> str:
+    """A file of UTF-8.
+
+    Errors:
+        DataError: it is missing or no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as why:
+        raise DataError(f"{path}: cannot be read as text; restore the file ({why})") from None
+
+
+def mapping(plain: Any, place: str) -> dict[str, Any]:
+    """A mapping, which a value of a file has to be.
+
+    Errors:
+        DataError: it is none.
+    """
+    if not isinstance(plain, dict):
+        raise DataError(f"{place}: holds {type(plain).__name__}, and a mapping is needed; restore the file")
+    return plain
+
+
+class Weights:
+    """Tensors by name, each taken once; what is left at the end belongs to something that nobody knows.
+
+    Args:
+        tensors: by name.
+        path: their file, for messages.
+    """
+
+    def __init__(self, tensors: Any, path: Path):
+        wrong = not isinstance(tensors, Mapping) or [
+            name for name, tensor in tensors.items() if not (isinstance(name, str) and isinstance(tensor, Tensor))
+        ]
+        if wrong or not tensors:
+            what = "no tensors by name" if not isinstance(wrong, list) else f"{wrong[0]!r}, which is no tensor"
+            raise DataError(f"{path}: holds {what}; save `model.state_dict()`")
+        self.path = path
+        self._left: dict[str, Tensor] = {
+            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+        }
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def names(self) -> list[str]:
+        return list(self._left)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._find(name).shape)
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """The tensor of a name, of this shape if one is given.
+
+        Errors:
+            DataError: there is none, or it has another shape.
+        """
+        tensor = self._find(name)
+        if shape and tuple(tensor.shape) != shape:
+            raise DataError(
+                f"{self.path}: {name} is a tensor of {tuple(tensor.shape)}, and {shape} is needed by the sizes and"
+                " vocabularies beside it; give the files of one training"
+            )
+        return self._left.pop(name)
+
+    def drop(self, pattern: str) -> None:
+        """Leaves out names that match, which say nothing more."""
+        self._left = {name: tensor for name, tensor in self._left.items() if not re.fullmatch(pattern, name)}
+
+    def _find(self, name: str) -> Tensor:
+        if name not in self._left:
+            raise DataError(
+                f"{self.path}: holds no tensor {name}{nearest(name, list(self._left)[:20])}; give the weights that"
+                " belong to the files beside them"
+            )
+        return self._left[name]
+
+    def demand_empty(self, supported: str) -> None:
+        """Refuses a model that has weights of something else.
+
+        Errors:
+            ConfigError: some are left.
+        """
+        if self._left:
+            names = ", ".join(list(self._left)[:4])
+            more = f" and {len(self._left) - 4} more" if len(self._left) > 4 else ""
+            raise ConfigError(
+                f"{self.path}: has weights that are not known here: {names}{more}; supported: {supported}"
+            )
+
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def option(plain: Mapping[str, Any], name: str, kind: type, default: Any, place: str) -> Any:
+    """A value of a file's settings.
+
+    Errors:
+        DataError: it is of another kind.
+    """
+    value = plain.get(name, default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if value is not None and type(value) is not kind:
+        raise DataError(f"{place}.{name}: {value!r}, and {KINDS[kind]} belongs there; restore the file")
+    return value
