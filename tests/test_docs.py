@@ -34,7 +34,7 @@ TASKS = [
     HOME / "docs" / f"{name}.md"
     for name in (
         *("classify", "tag", "forecast", "translate", "generate", "compose", "several-inputs", "pictures", "draw"),
-        *("python", "notebook", "service", "torch", "reading-results", "speed"),
+        *("python", "notebook", "service", "torch", "reading-results", "speed", "import"),
         *(f"from-{tool}" for tool in ("scikit-learn", "keras", "ludwig", "joeynmt", "darts", "spacy")),
     )
 ]

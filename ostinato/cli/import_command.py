@@ -14,8 +14,8 @@ from ostinato.cli.options import json_option, note, run_option, show
 @click.option("--overwrite", is_flag=True, help="Delete the run that the folder holds.")
 @json_option
 def import_(source: Path, out: Path | None, format: str | None, overwrite: bool, as_json: bool) -> None:
-    """Make a run of the model in FOLDER, which JoeyNMT, fastai, Flair, OpenNMT-py or plain PyTorch trained; its outputs
-    are equal. Nothing is unpickled."""
+    """Make a run of the model in FOLDER, which another tool trained (`ostinato list importers`); its outputs are equal.
+    Nothing is unpickled."""
     from ostinato import api
 
     out = out or Path("runs") / source.resolve().name

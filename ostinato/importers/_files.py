@@ -144,6 +144,9 @@ class Weights:
             )
         return self._left.pop(name)
 
+    def rename(self, old: str, new: str) -> None:
+        self._left[new] = self._left.pop(old)
+
     def drop(self, pattern: str) -> None:
         """Leaves out names that match, which say nothing more."""
         self._left = {name: tensor for name, tensor in self._left.items() if not re.fullmatch(pattern, name)}

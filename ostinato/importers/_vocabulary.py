@@ -23,14 +23,14 @@ class Vocabulary:
 
     Args:
         symbols: all of them, by number.
-        begin, end, unknown: the numbers of these; one may be both begin and end.
+        begin, end, unknown: the numbers of these; one may be both begin and end, and one may be None.
         path: the file, for messages.
 
     Errors:
         DataError: a symbol occurs twice.
     """
 
-    def __init__(self, symbols: Sequence[str], begin: int, end: int, unknown: int, path: Path):
+    def __init__(self, symbols: Sequence[str], begin: int | None, end: int | None, unknown: int | None, path: Path):
         twice = next((symbol for symbol, count in Counter(symbols).items() if count > 1), None)
         if twice is not None:
             raise DataError(f"{path}: {twice!r} occurs twice; each symbol has one row of the weights, so restore it")
@@ -39,6 +39,13 @@ class Vocabulary:
         self._rows = [number for number in range(len(symbols)) if number not in self.special]
         self.pieces = [symbols[number] for number in self._rows]
 
-    def rows(self, table: Tensor) -> Tensor:
-        """The rows of a table or a vector in Ostinato's order."""
-        return table.index_select(0, torch.tensor([*self.special, *self._rows]))
+    def rows(self, table: Tensor, absent: float | None = None) -> Tensor:
+        """The rows of a table or a vector in Ostinato's order.
+
+        Args:
+            table: of the other tool, a row or number for each of its symbols.
+            absent: what stands in the row of a symbol that is None; None: the mean of all rows.
+        """
+        nothing = table.mean(0) if absent is None else torch.full_like(table[0], absent)
+        special = [nothing if number is None else table[number] for number in self.special]
+        return torch.cat([torch.stack(special), table[self._rows]])
