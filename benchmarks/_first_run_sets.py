@@ -460,8 +460,9 @@ SETS: tuple[Set, ...] = (
             "answer",
             held_out=True,
             recipe=f"babi-{task}",
+            listed=task in (1, 6),
         )
-        for task in (1, 6)
+        for task in (1, 2, 4, 6, 20)
     ),
     _inflected("german", "sigmorphon-german"),
     _inflected("spanish"),
