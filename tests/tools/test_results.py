@@ -96,6 +96,16 @@ def test_sweeps_of_few_labels_and_of_architectures_are_one_table_each(results, t
 
     known = {"ag-news": swept(rows.FEW[0], 70.0), "parity": swept(rows.PARITY, 50.0)}
     few, reviews = rows.FEWS
+    assert few.verdict({}) == "" and few.verdict(known) == " Missed."
+    assert few.verdict({"ag-news": swept(few.rows[0], 77.0)}) == " Met."
+    first, second = reviews.rows[:2]
+    for least, verdict in ((69.0, " Met."), (68.0, " Missed.")):
+        assert reviews.verdict({first.name: swept(first, least), second.name: swept(second, 67.0)}) == verdict
+    assert reviews.verdict({first.name: swept(first, 90.0)}) == ""
+    assert (
+        "| accuracy, worst seed |  | 70 | 70 to 72, 3 seeds |"
+        in first.overview({"rows": [{"value": first.bars[0].value, "each": [72.0, 70.0, 71.0]}], "minutes": 1})[0]
+    )
     lines = few.section(known)
     assert "| [a frozen MiniLM](#ag-news) | 70.0 (70.0 to 70.0) | 71.0 (71.0 to 71.0)" in "\n".join(lines)
     assert "not yet run" in lines[-5] and "few_labels.png" in lines[-1]
@@ -160,8 +170,19 @@ def test_a_sweep_meets_a_bar_only_with_all_its_seeds(results):
     rows = [{"value": value, "parameters": 7, "seconds_per_epoch": 2.0, "each": one} for value, one in each.items()]
     machine = result(results.ROWS[0], 1.0)["machine"]
     page = results.page(
-        {row.name: {"rows": rows, "seeds": [1, 2, 3], "minutes": 4.0, "machine": machine, "date": "2026-01-02"}}, None
+        {
+            row.name: {
+                "rows": rows,
+                "seeds": [1, 2, 3],
+                "minutes": 4.0,
+                "machine": machine,
+                "date": "2026-01-02",
+                "note": "A note.",
+            }
+        },
+        None,
     )
+    assert "2026-01-02.\n\nA note.\n" in page
     assert (
         "| [adding](#adding), LSTM | mean squared error, worst seed | < 0.01 | 0.003 | 0.001 to 0.003, 3 seeds | met | "
         "4 |" in page
