@@ -491,7 +491,8 @@ class Few:
         figure, axes = pyplot.subplots(figsize=(7, 4))
         for row, style in measured:
             numbers, means, lows, highs = zip(*_means(row, self.shares, results))
-            axes.plot(numbers, means, style, label=row.measured.rpartition(": ")[2])
+            (line,) = axes.plot(numbers, means, style, label=row.measured.rpartition(": ")[2])
+            axes.vlines(numbers, lows, highs, color=line.get_color(), alpha=0.5)
             axes.fill_between(numbers, lows, highs, alpha=0.2)
         axes.set(xscale="log", xlabel="rows with a label", ylabel="accuracy, %", title=self.title)
         axes.set_xticks(list(self.shares.values()), [f"{number:,}" for number in self.shares.values()])
