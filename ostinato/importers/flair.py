@@ -91,14 +91,14 @@ def _encoder(weights: Weights, tensors: dict[str, Tensor], vocabulary: Vocabular
     if len(tables) != 1 or others:
         names = ", ".join((others or tables)[:3]) or "none"
         raise ConfigError(
-            f"{weights.path}: embeddings of Flair with weights {names}; supported: one WordEmbeddings (no FlairEmbeddings,"
-            " no characters, no transformers)"
+            f"{weights.path}: embeddings of Flair with weights {names}; supported: one WordEmbeddings (no"
+            " FlairEmbeddings, no characters, no transformers)"
         )
     table = weights.take(tables[0])
     if len(table) != vocabulary.size:
         raise DataError(
-            f"{weights.path}: {len(table):,} vectors of words, and {DESCRIPTION} has {vocabulary.size - 1:,} words and the"
-            f" unknown one; save both from one tagger. {SAVE}"
+            f"{weights.path}: {len(table):,} vectors of words, and {DESCRIPTION} has {vocabulary.size - 1:,} words and"
+            f" the unknown one; save both from one tagger. {SAVE}"
         )
     if "embedding2nn.weight" in weights:
         width = table.shape[1]
