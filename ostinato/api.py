@@ -16,7 +16,7 @@ import torch
 
 from ostinato import files
 from ostinato.data.contract import Dialect
-from ostinato.data.write import write_table, writer_of
+from ostinato.data.write import told, write_table, writer_of
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation import errors as error_analysis
 from ostinato.evaluation import evaluate as evaluation
@@ -389,7 +389,8 @@ def errors(
     (loaded,) = loaded_runs(run, device, say)
     report = error_analysis.errors(loaded, split=split, data=data, roots=roots)
     if output is not None:
-        say(f"{output}: {write_table(output, report.records(loaded)):,} rows")
+        count = write_table(output, report.records(loaded), csv_dialect=report.csv_dialect)
+        say(told(output, count, report.csv_dialect, "the data"))
     return report
 
 

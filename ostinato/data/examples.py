@@ -14,7 +14,7 @@ import torch
 
 from ostinato.data.batches import Batches
 from ostinato.data.cache import Dataset
-from ostinato.data.contract import Numbers
+from ostinato.data.contract import PLAIN, Dialect, Numbers
 from ostinato.data.read import Table
 from ostinato.data.streams import Chunk, Streams
 from ostinato.data.windows import WindowBatches, Windows
@@ -64,6 +64,11 @@ class Examples(ABC):
     def windows(self) -> Windows | None:
         """The windows of series that the examples are, by `rows`; None where they are no forecasts."""
         return None
+
+    @property
+    def csv_dialect(self) -> Dialect:
+        """How csv has to be written to be like the table whose rows the examples are."""
+        return PLAIN
 
     @property
     @abstractmethod
@@ -200,6 +205,10 @@ class RowExamples(Examples):
     modalities: Mapping[str, Modality]
     _: KW_ONLY
     alternatives: Sequence[str] = ()
+
+    @property
+    def csv_dialect(self) -> Dialect:
+        return self.source.csv_dialect
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -53,6 +53,14 @@ def write_table(path: Path, records: Iterable[Record], where: str = "--output", 
     return count
 
 
+def told(path: Path, count: int, csv_dialect: Dialect, source: str) -> str:
+    """The line about a table that was written, with the signs of csv where they are other than usual."""
+    signs = [(csv_dialect.delimiter, ",", "between fields"), (csv_dialect.decimal, ".", "before decimals")]
+    named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]
+    as_read = f", with {' and '.join(named)} as {source} has" if named and path.suffix.lower() == ".csv" else ""
+    return f"{path}: {count:,} row{'s' * (count != 1)}{as_read}"
+
+
 def writer_of(path: Path, where: str) -> Writer | None:
     """What writes a table with the ending of `path`; None: the ending is that of a text.
 

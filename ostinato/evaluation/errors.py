@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.data.contract import PLAIN, Dialect
 from ostinato.data.examples import Examples
 from ostinato.data.split import evenly
 from ostinato.data.write import plain
@@ -83,12 +84,14 @@ class ErrorReport:
         rows: all of them, by the highest loss of an output.
         notes: what limits the report.
         similar: for each output groups of labels that are written almost alike, with how often each occurs in training.
+        csv_dialect: how csv has to be written to be like the table that holds them.
     """
 
     split: str
     rows: list[HeldOut]
     notes: list[str] = field(default_factory=list)
     similar: dict[str, list[dict[str, int]]] = field(default_factory=dict)
+    csv_dialect: Dialect = PLAIN
 
     def __repr__(self) -> str:
         return f"ErrorReport of {len(self.rows):,} rows of {self.split}: .rows[:20], .likely(OUTPUT), .to_json(top=20)"
@@ -155,7 +158,7 @@ def errors(
     rows.sort(key=lambda row: -max(judged.loss for judged in row.outputs.values()))
     similar = {output: groups for output in run.outputs if (groups := similar_labels(_counts(run, output)))}
     notes = [] if data is None else row_sources.trained_on([run], examples)
-    return ErrorReport(split, rows, notes, similar)
+    return ErrorReport(split, rows, notes, similar, examples.csv_dialect)
 
 
 def _rows(run: Run, examples: Examples, all_numbers: np.ndarray) -> Iterator[HeldOut]:

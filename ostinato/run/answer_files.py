@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato import files
 from ostinato.data.contract import PLAIN
-from ostinato.data.write import write_table
+from ostinato.data.write import told, write_table
 from ostinato.run import prediction_table
 from ostinato.run.predictions import Prediction
 from ostinato.run.rows import csv_dialect
@@ -41,11 +41,7 @@ def write_predictions(
     is_csv = file.suffix.lower() == ".csv"
     records = prediction_table.records(run, predictions, probabilities=probabilities, fields=is_csv)
     dialect = csv_dialect(run, source) if is_csv else PLAIN
-    count = write_table(file, records, csv_dialect=dialect)
-    signs = [(dialect.delimiter, ",", "between fields"), (dialect.decimal, ".", "before decimals")]
-    named = [f"{sign!r} {where}" for sign, usual, where in signs if sign not in (None, usual)]
-    as_read = f", with {' and '.join(named)} as {source} has" if named else ""
-    return f"{file}: {count:,} row{'s' * (count != 1)}{as_read}"
+    return told(file, write_table(file, records, csv_dialect=dialect), dialect, source or "")
 
 
 def pictured(run: Run, file: Path) -> bool:

@@ -105,6 +105,16 @@ def test_all_rows_that_were_held_out_can_be_written_with_their_columns(run, tmp_
     assert plain["examples"] == 5 and len(plain["rows"]) == 1 and json.dumps(plain)
 
 
+def test_a_table_of_them_has_the_delimiter_of_the_table_that_they_are_from(run, tmp_path):
+    notes = []
+    (tmp_path / "other.csv").write_text("id;text;label\n7;sun;bad\n8;rain;bad\n")
+    api.errors(run, data=str(tmp_path / "other.csv"), output=tmp_path / "held.csv", device="cpu", say=notes.append)
+    with open(tmp_path / "held.csv", newline="") as file:
+        written = list(csv.DictReader(file, delimiter=";"))
+    assert [(row["id"], row["text"]) for row in written] == [("7", "sun"), ("8", "rain")]
+    assert notes[-1].endswith("2 rows, with ';' between fields as the data has")
+
+
 def test_words_that_are_labelled_wrongly_are_marked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{"words": ["Bo", "met", "Al"], "tags": ["P", "O", "P"]}] * 8

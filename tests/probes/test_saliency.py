@@ -122,7 +122,7 @@ def test_its_laws_hold_and_what_reads_no_steps_is_refused():
     plain = {"type": "text", "tokenizer": "char", "encoder": {"type": "ngrams"}}
     built = ostinato.Model({"x": plain}, {"y": "category"}, training={"epochs": 1})
     built.fit([{"x": "ab" * (1 + at % 2), "y": "uv"[at % 2]} for at in range(12)], device="cpu")
-    with pytest.raises(ConfigError, match="no input of this model is embedded"):
+    with pytest.raises(ConfigError, match="give it text, tokens or a series, read by a recurrent"):
         api.probe(built.run, "saliency", split="valid", data=[{"x": "ab", "y": "u"}])
 
 

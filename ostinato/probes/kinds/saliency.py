@@ -227,8 +227,9 @@ class Saliency(Probe):
         ]
         if not answers:
             raise ConfigError(
-                "probe saliency: no input of this model is embedded, so there are no steps to explain; train it with a "
-                "recurrent, convolutional or transformer encoder"
+                "probe saliency: no input of this model is a sequence whose steps are embedded (pictures and n-grams "
+                "are none), so there are no steps to explain; give it text, tokens or a series, read by a recurrent, "
+                "convolutional or transformer encoder"
             )
         return SaliencyFinding(answers)
 
