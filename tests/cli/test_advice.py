@@ -729,7 +729,8 @@ probe gates tiny.yaml --set inputs.de.encoder=windowed --text ein | the first in
 probe attention_maps numbers.yaml | attends to anything; train it with a transformer encoder, or with a decoder or join
     that attends | probe attention_maps tiny.yaml | probe attention_maps tiny.yaml --set inputs.de.encoder=transformer
 probe saliency numbers.yaml --set inputs.size.encoder=identity | so there are no steps to explain; give it text,
-    tokens or a series, read by a recurrent, convolutional or transformer encoder | probe saliency tiny.yaml --set inputs.de.encoder=convolutional
+    tokens or a series, read by a recurrent, convolutional or transformer encoder
+    | probe saliency tiny.yaml --set inputs.de.encoder=convolutional
 probe gradients numbers.yaml --set inputs.size.encoder=identity | has vectors of steps to look at; train it with a
     recurrent, convolutional or transformer encoder | probe gradients tiny.yaml --set inputs.de.encoder=convolutional
 probe states numbers.yaml | gives a vector for each step; train it with a recurrent, convolutional or transformer
