@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from ostinato.errors import ConfigError, DataError, nearest
 SAFE = ".safetensors"
 
 
-def saved(path: Path, advice: str, harmless: Iterable[type] = ()) -> Any:
+def saved(path: Path, advice: str) -> Any:
     """What torch.save or safetensors wrote: tensors and plain values.
 
     Args:
         path: the file.
         advice: how what is read here is saved without the rest, for a file that holds more.
-        harmless: classes beside tensors whose objects are plain values under names.
 
     Errors:
         DataError: it is damaged, or reading it would run code.
@@ -34,9 +32,7 @@ def saved(path: Path, advice: str, harmless: Iterable[type] = ()) -> Any:
     try:
         if path.suffix == SAFE:
             return load_file(path)
-        allowed = torch.serialization.safe_globals(list(harmless)) if harmless else nullcontext()
-        with allowed:
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as why:
         named = re.search(r"GLOBAL (\S+)", str(why))
         if named is None:

@@ -137,7 +137,7 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("file", "damage", "advice"), FILES, ids=str)
+@pytest.mark.parametrize(("file", "damage", "advice"), FILES)
 def test_the_advice_on_a_file(file, damage, advice, taken):
     folder, read, restore = taken(RECURRENT)
     damage(folder / file)
