@@ -109,6 +109,7 @@ def test_own_settings_are_plain_and_hold_what_decides_an_encoding():
         "normalize",
         "stop_words",
         "characters",
+        "marks",
         "subword_pooling",
     }
 
