@@ -97,7 +97,8 @@ def main() -> None:
         found[name] = ours(name, "--minutes", str(chosen.minutes), "--set", "training.epochs=200", *words)
     about = surroundings("cpu")
     found |= {"machine": {name: about[name] for name in ("processor", "capability", "threads", "torch")}}
-    found |= {"date": datetime.now(UTC).date().isoformat(), "command": " ".join(sys.argv)}
+    command = " ".join("DATA" if word == chosen.data_root else word for word in sys.argv)
+    found |= {"date": datetime.now(UTC).date().isoformat(), "command": command}
     write(RESULT, json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
