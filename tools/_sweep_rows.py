@@ -351,22 +351,40 @@ FEW_ROWS = {"0.003512": 20, "0.021071": 100, "0.086918": 400, "0.877085": 4000}
 """Of AG News: shares of the 4,556 rows that four for validation leave, and how many rows with a label that is."""
 
 
-def _few(name: str, label: str) -> Swept:
+def _few_labels(
+    name: str,
+    measured: str,
+    shares: dict[str, int],
+    seeds: int,
+    output: str,
+    published: str,
+    prepared: str,
+    sets: tuple[str, ...] = (),
+) -> Swept:
+    """A row of a model by the number of rows with a label, each drawn `seeds` times."""
     return Swept(
         name=name,
-        measured=f"AG News, which of four topics, from 20 to 4,000 rows with a label, five draws of each: {label}",
+        measured=measured,
         over="data.fraction",
-        bars=tuple(Bar(share, f"{number:,} rows") for share, number in FEW_ROWS.items()),
-        seeds=5,
-        output="topic",
+        bars=tuple(Bar(share, f"{number:,} rows") for share, number in shares.items()),
+        seeds=seeds,
+        output=output,
         metric="accuracy",
         squared=False,
         metric_name="accuracy",
-        published="tf-idf 56.2 at 100 rows of these data; ULMFiT 95.0 with all 120,000 (Howard and Ruder 2018, "
-        "arXiv:1801.06146)",
+        published=published,
         generated=False,
-        prepared="ag-news",
+        prepared=prepared,
+        sets=sets,
     )
+
+
+def _few(name: str, label: str) -> Swept:
+    measured = f"AG News, which of four topics, from 20 to 4,000 rows with a label, five draws of each: {label}"
+    published = (
+        "tf-idf 56.2 at 100 rows of these data; ULMFiT 95.0 with all 120,000 (Howard and Ruder 2018, arXiv:1801.06146)"
+    )
+    return _few_labels(name, measured, FEW_ROWS, 5, "topic", published, "ag-news")
 
 
 FEW_LEAST = 78.0
@@ -381,24 +399,16 @@ REVIEW_ROWS = {"0.004004": 100, "0.040042": 1000}
 
 
 def _reviews(name: str, label: str) -> Swept:
-    return Swept(
-        name=name,
-        measured="IMDb, whether a review is positive, from its last 100 words, 2,500 reviews of the test part, 100 "
-        "and 1,000 rows with a label, "
-        f"three draws of each: {label}",
-        over="data.fraction",
-        bars=tuple(Bar(share, f"{number:,} rows") for share, number in REVIEW_ROWS.items()),
-        seeds=3,
-        output="sentiment",
-        metric="accuracy",
-        squared=False,
-        metric_name="accuracy",
-        published="ULMFiT with 100 labels and 50,000 reviews without is as good as training from scratch with 50 times "
-        "as many labels; 95.4 with all of them (Howard and Ruder 2018, arXiv:1801.06146, section 5 and table 2)",
-        generated=False,
-        prepared="imdb",
-        sets=("data.train=prepared-imdb/train.tsv", "data.test=prepared-imdb/test.tsv"),
+    measured = (
+        "IMDb, whether a review is positive, from its last 100 words, 2,500 reviews of the test part, 100 and 1,000 "
+        f"rows with a label, three draws of each: {label}"
     )
+    published = (
+        "ULMFiT with 100 labels and 50,000 reviews without is as good as training from scratch with 50 times as many "
+        "labels; 95.4 with all of them (Howard and Ruder 2018, arXiv:1801.06146, section 5 and table 2)"
+    )
+    sets = ("data.train=prepared-imdb/train.tsv", "data.test=prepared-imdb/test.tsv")
+    return _few_labels(name, measured, REVIEW_ROWS, 3, "sentiment", published, "imdb", sets)
 
 
 REVIEWS = (
