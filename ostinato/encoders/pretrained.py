@@ -176,7 +176,7 @@ class Pretrained(Encoder):
         keys = [row.cpu().numpy().tobytes() for row in rows]
         unread = {key: row for key, row in zip(keys, rows) if key not in self.kept}
         # Of the disk only what is computed in float32, whose bits depend on the device.
-        is_plain = not rows or not torch.is_autocast_enabled(rows[0].device.type)
+        is_plain = device is not None and not torch.is_autocast_enabled(device.type)
         store = self.store if is_plain and unread else None
         marks = {key: f"{device} ".encode() + key for key in unread}
         stored = store.read([*marks.values()]) if store is not None else {}
