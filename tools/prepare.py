@@ -45,6 +45,8 @@
     shapes-questions (folders)          picture, question, answer (unseen too)
     digit-lines, word-lines (folders)   line, digits or word
     moving-digits (folders)             clip, digit, direction, speed
+    digit-lines-mixed,
+    moving-digits-mixed (folders)       the same of other pictures of digits, whose writers are in all parts
     flickr8k (folders)                  places, caption, others: features of a pretrained net at 16 places of a picture
 
 A folder is a split's files with a manifest.csv.
@@ -549,6 +551,8 @@ TASKS: dict[str, Callable[[Path | None], Tables]] = {
     "digit-lines": _pictures.digit_lines,
     "word-lines": _pictures.word_lines,
     "moving-digits": _pictures.moving_digits,
+    "digit-lines-mixed": functools.partial(_pictures.digit_lines, mixed=True),
+    "moving-digits-mixed": functools.partial(_pictures.moving_digits, mixed=True),
     "flickr8k": _captions.flickr8k,
     "pendigit-strings": _sound.pendigit_strings,
     "kanji": _sound.kanji,
@@ -584,6 +588,8 @@ GENERATED = (
     "digit-lines",
     "word-lines",
     "moving-digits",
+    "digit-lines-mixed",
+    "moving-digits-mixed",
     "pen-words",
 )
 """Tasks made from a seed: they need no data set."""

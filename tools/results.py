@@ -33,7 +33,8 @@ RESULTS, PAGE, PLOT = HOME / "docs" / "results", HOME / "docs" / "results.md", H
 SPEED = HOME / "benchmarks" / "results" / "translation_training.json"
 RUNS = Path("runs") / "results"
 COPY = ("copy-none", "copy-reversed", "copy-attention")
-GENERATED = ("copy", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits", "pen-words")
+GENERATED = ("copy", "shapes", "shapes-questions", "digit-lines", "word-lines", "moving-digits", "digit-lines-mixed",
+             "moving-digits-mixed", "pen-words")  # fmt: skip
 """Preparations that need no data set."""
 TRAINED_LENGTH = 40
 """The longest string that the copying models were trained on."""
@@ -207,10 +208,34 @@ def _an4(how: str, shown: tuple[Shown, ...]) -> Row:
 AN4 = (Shown("words", "token_error_rate"), Shown("words", "character_error_rate"))
 
 
-def _accuracies(name: str, outputs: Sequence[str], measured: str, made: str, data: str) -> Row:
+def _accuracies(
+    name: str, outputs: Sequence[str], measured: str, made: str, data: str, recipe: str | None = None,
+    sets: tuple[str, ...] = (),
+) -> Row:  # fmt: skip
     """A row of several outputs of one label each, of examples that are made here."""
     shown = tuple(Shown(output, "accuracy", least=97.0) for output in outputs)
-    return Row(name, measured, shown, f"none: the {made} are made here", data)
+    return Row(name, measured, shown, f"none: the {made} are made here", data, recipe=recipe, sets=sets)
+
+
+def _parts(name: str, recipe: str) -> tuple[str, ...]:
+    """The recipe's changes that read a preparation of another name."""
+    return () if name == recipe else tuple(f"data.{part}=prepared-{name}/{part}" for part in ("train", "valid", "test"))
+
+
+def _digit_lines(name: str, writers: str) -> Row:
+    return Row(
+        name, f"500 lines of 2 to 6 handwritten digits, {writers}, CTC",
+        (Shown("digits", "character_error_rate", most=2.0), Shown("digits", "exact_match")),
+        "none: the lines are made here", name, recipe="digit-lines", sets=_parts(name, "digit-lines"),
+    )  # fmt: skip
+
+
+def _moving_digits(name: str, writers: str) -> Row:
+    outputs = ("digit", "direction", "speed")
+    measured = f"clips of 20 frames, {writers}: which digit, where to, how fast, three outputs of a video"
+    return _accuracies(
+        name, outputs, measured, "clips", name, recipe="moving-digits", sets=_parts(name, "moving-digits")
+    )
 
 
 def _babi(task: int, what: str, least: float | None = None) -> Row:
@@ -372,21 +397,15 @@ ROWS = (
         "shapes-questions", "drawn shapes and a question about them, its answer",
         (Shown("answer", "accuracy", least=95.0),), "none: the pictures are made here", "shapes-questions",
     ),
-    Row(
-        "digit-lines", "500 lines of 2 to 6 handwritten digits, writers unseen in training, CTC",
-        (Shown("digits", "character_error_rate", most=2.0), Shown("digits", "exact_match")),
-        "none: the lines are made here", "digit-lines",
-    ),
+    _digit_lines("digit-lines", "writers unseen in training"),
+    _digit_lines("digit-lines-mixed", "other digits by the same writers"),
     Row(
         "word-lines", "500 printed words, slanted and in noise, CTC",
         (Shown("word", "character_error_rate", most=5.0), Shown("word", "exact_match")),
         "none: the lines are made here", "word-lines",
     ),
-    _accuracies(
-        "moving-digits", ("digit", "direction", "speed"),
-        "clips of 20 frames: which digit, where to, how fast, three outputs of a video",
-        "clips", "moving-digits",
-    ),
+    _moving_digits("moving-digits", "writers unseen in training"),
+    _moving_digits("moving-digits-mixed", "other digits by the same writers"),
     Row(
         "nottingham-rnn", "folk tunes, 170 of them, which of 88 keys sound next, each by itself, nats a frame",
         (Shown("next_frame", "log_loss", most=3.25),),
