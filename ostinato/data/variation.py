@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,37 +40,54 @@ class Demand(NamedTuple):
 class Variation:
     """Each input whose modality varies, as it makes it anew of each row in each epoch.
 
-    A row that would be too short for its target stays as it is.
+    A row that would be too short for its target stays as it is. The targets of an output that continues an input are
+    the steps of that input, and are varied alike.
 
     Args:
         modalities: those that vary, by the input's name.
         demands: of the outputs.
         seed: a number from 0 up.
+        continued: of each output whose targets are the steps of an input, that input's name.
     """
 
     modalities: Mapping[str, Modality]
     demands: Sequence[Demand]
     seed: int
+    continued: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, batch: Batch, rows: np.ndarray, epoch: int) -> Batch:
         """The batch of these rows of the table."""
-        inputs = batch.inputs | {
-            name: self._varied(place, name, batch, rows, epoch) for place, name in enumerate(self.modalities)
+        inputs = {name: self._input(name, batch, rows, epoch) for name in self.modalities}
+        targets = {
+            output: _joined(self._examples(name, batch.targets[output], rows[batch.present(output).numpy()], epoch))
+            for output, name in self.continued.items()
+            if name in self.modalities
         }
-        return replace(batch, inputs=inputs)
+        return replace(batch, inputs=batch.inputs | inputs, targets=batch.targets | targets)
 
-    def _varied(self, place: int, name: str, batch: Batch, rows: np.ndarray, epoch: int) -> Steps:
-        modality, steps = self.modalities[name], batch.inputs[name]
-        examples = np.split(steps.values.numpy(), steps.layout.offsets[1:-1].numpy())
-        varied = [
+    def _examples(self, name: str, steps: Steps, rows: np.ndarray, epoch: int) -> list[np.ndarray]:
+        """Each row's steps as the modality of this input varies them."""
+        modality, place = self.modalities[name], [*self.modalities].index(name)
+        return [
             modality.varied(example, np.random.default_rng([self.seed, epoch, row, place]))
-            for example, row in zip(examples, rows.tolist(), strict=True)
+            for example, row in zip(_split(steps), rows.tolist(), strict=True)
         ]
+
+    def _input(self, name: str, batch: Batch, rows: np.ndarray, epoch: int) -> Steps:
+        examples, varied = _split(batch.inputs[name]), self._examples(name, batch.inputs[name], rows, epoch)
         lengths = torch.tensor([len(example) for example in varied])
         for demand in self.demands:
             if demand.source == name:
                 targets = batch.targets[demand.output]
-                given = batch.given.get(demand.output, torch.arange(len(rows)))
+                given = batch.present(demand.output)
                 for row in given[~demand.allows(lengths[given], targets)].tolist():
                     varied[row] = examples[row]
-        return to_steps(np.concatenate(varied), np.array([len(example) for example in varied], np.int64))
+        return _joined(varied)
+
+
+def _split(steps: Steps) -> list[np.ndarray]:
+    return np.split(steps.values.numpy(), steps.layout.offsets[1:-1].numpy())
+
+
+def _joined(examples: Sequence[np.ndarray]) -> Steps:
+    return to_steps(np.concatenate(examples), np.array([len(example) for example in examples], np.int64))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import ConfigError, DataError, shown
 from ostinato.modalities._fields import is_missing
-from ostinato.modalities.contract import Array, Features, Labels, Modality
+from ostinato.modalities.contract import Array, Features, Labels, Modality, Traits
 from ostinato.registry import Count, Whole
 
 HIGHEST = 127
@@ -32,9 +32,15 @@ class PianoRoll(Modality):
     in a field of text as JSON; or an array (T, keys) of 0 and 1, as from a `.npy` file. A key that is held for two
     frames and one that is struck twice are alike.
 
+    In training a piece may be in another key in each epoch (augmentation), as a function of (seed, epoch, row):
+
+        step[k + shift]' = step[k]        shift uniform among the whole numbers from -transposition to transposition
+                                          that leave all its notes within the keys
+
     Args:
         lowest: the note number of the first key; 21 is the lowest of a piano.
         keys: how many there are.
+        transposition: in training, how many semitones a piece is moved at most, up or down.
 
     Shapes:
         encoded (T, keys)
@@ -52,14 +58,25 @@ class PianoRoll(Modality):
     metrics = {"next": ("log_loss",)}
     examples = ([[60, 64, 67], [], [60]], [[61]], [])
 
-    def __init__(self, *, lowest: Whole = 21, keys: Count = 88):
+    def __init__(self, *, lowest: Whole = 21, keys: Count = 88, transposition: Whole = 0):
         if lowest + keys - 1 > HIGHEST:
             raise ConfigError(
                 f"piano_roll: {keys} keys from note {lowest} on end at {lowest + keys - 1}, and MIDI's notes at "
                 f"{HIGHEST}; lower one of them"
             )
-        self.lowest, self.keys = lowest, keys
+        self.lowest, self.keys, self._transposition = lowest, keys, transposition
         self._counts: list[int] = []
+
+    @staticmethod
+    def traits(settings: Any) -> Traits:
+        return Traits(varies=settings.transposition > 0)
+
+    def varied(self, steps: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        sounding = np.flatnonzero(steps.any(0))
+        if not len(sounding):
+            return steps
+        down, up = min(self._transposition, sounding[0]), min(self._transposition, self.keys - 1 - sounding[-1])
+        return np.roll(steps, chance.integers(-down, up + 1), 1)
 
     def _read(self, raw: Any) -> np.ndarray:
         """(T, keys) float32."""

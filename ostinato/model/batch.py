@@ -51,6 +51,10 @@ class Batch:
         )
         return Batch(inputs, targets, present, self.pieces)
 
+    def present(self, output: str) -> Tensor:
+        """The rows that have this output, in order."""
+        return self.given.get(output, torch.arange(len(self)))
+
     def select(self, rows: Tensor) -> Batch:
         """These rows of a batch whose rows have all inputs and outputs; a row may come several times."""
         inputs, targets = (

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from ostinato import alignments
 from ostinato.errors import placed
 from ostinato.modalities.contract import Modality, Tokenized
 from ostinato.model.columns import counts, owner_of, shared_encoder
@@ -34,6 +35,17 @@ def columns_of(place: str, settings: Settings) -> list[str]:
     """The columns of the data at this place: one, or one for each channel of a series."""
     column = settings.column or place.partition(".")[2]
     return [column] if isinstance(column, str) else list(column)
+
+
+def continued(recipe: Settings) -> dict[str, str]:
+    """Outputs whose targets are the steps of the input that they continue, by name -> that input."""
+    return {
+        name: output.of
+        for name, output in recipe.outputs.items()
+        if alignments.of(output).streams
+        and output.of in recipe.inputs
+        and column_of(f"outputs.{name}", output) == column_of(f"inputs.{output.of}", recipe.inputs[output.of])
+    }
 
 
 def second_readings(recipe: Settings) -> dict[str, str]:

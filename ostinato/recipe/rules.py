@@ -93,8 +93,12 @@ def check(recipe: Settings) -> Iterator[Message]:
 
 
 def _check_varied(recipe: Settings) -> Iterator[Message]:
-    """What training changes of examples is an input without a target for each of its steps."""
+    """What training changes of examples is an input without a target for each of its steps, but for targets that are
+    those steps."""
+    copies = recipe_columns.continued(recipe)
     for name, output in recipe.outputs.items():
+        if name in copies:
+            continue
         source = alignments.of(output).source(output, recipe.inputs)
         # An output has the settings of the input that it continues, whose message it is then.
         if source in recipe.inputs and traits_of(recipe.inputs[source]).varies:

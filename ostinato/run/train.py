@@ -29,6 +29,7 @@ from ostinato.preprocessing.checks import demands
 from ostinato.preprocessing.duration import Pace, smaller, within
 from ostinato.preprocessing.forecasting import warm_windows
 from ostinato.preprocessing.prepare import Prepared, prepare
+from ostinato.recipe.columns import continued
 from ostinato.recipe.metrics import main_metric
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe
@@ -249,7 +250,8 @@ def _task(
     examples, settings, valid = prepared.splits["train"], prepared.recipe.settings, prepared.splits["valid"]
     varying = [name for name, column in settings.inputs.items() if traits_of(column).varies]
     modalities = {name: prepared.modalities[f"inputs.{name}"] for name in varying}
-    vary = Variation(modalities, demands(settings) if varying else (), settings.training.seed)
+    demanded = demands(settings) if varying else ()
+    vary = Variation(modalities, demanded, settings.training.seed, continued(settings))
     held_out = partial(batches_of, valid, valid.evaluation_batches(settings.training), device)
 
     def validated(_: Any) -> Mapping[str, float]:

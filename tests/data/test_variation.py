@@ -29,6 +29,18 @@ def rows_of(batch):
     return [row.tolist() for row in batch.inputs["sound"].split()]
 
 
+def test_what_continues_an_input_is_varied_like_it():
+    plain = batch([4, 6, 5, 4])
+    given = torch.tensor([0, 2, 3])
+    targets = plain.inputs["sound"].select(given)
+    series = vary(noise=0.1, tempo_change=0.4)
+    both = Variation(series.modalities, (), 1, {"after": "sound"})
+    varied = both(Batch(plain.inputs, {"after": targets}, {"after": given}), np.array([7, 3, 5, 8]), 2)
+    expected = rows_of(varied)
+    assert [row.tolist() for row in varied.targets["after"].split()] == [expected[row] for row in (0, 2, 3)]
+    assert expected == rows_of(series(plain, np.array([7, 3, 5, 8]), 2)) != rows_of(plain)
+
+
 def test_a_row_is_varied_by_seed_epoch_and_its_number_whatever_its_company():
     whole = vary(noise=0.1)(batch([4, 4, 4]), np.array([7, 3, 5]), 2)
     alone = vary(noise=0.1)(Batch({"sound": batch([4]).inputs["sound"]}, {}), np.array([7]), 2)

@@ -7,6 +7,7 @@ from scipy.fft import dct
 from ostinato.errors import ConfigError
 from ostinato.modalities._varied import at_speed, before_warp
 from ostinato.modalities.audio import Audio, wav
+from ostinato.modalities.piano_roll import PianoRoll
 from ostinato.modalities.series import Series
 from ostinato.modalities.strokes import Strokes
 
@@ -129,3 +130,13 @@ def test_a_drawing_is_turned_widened_and_slanted():
     assert np.allclose(drawn(slant_change=0.5)[1:, :2], [[1, 0], [0.5, 1]])
     assert np.allclose(drawn(size_change=0.5)[1:, :2], [[1.5, 0], [0, 1.5]])
     assert np.allclose(drawn(jitter=0.25)[:, 2:], [[0, 0], [0, 0], [1, 1]])
+
+
+def test_a_piece_is_moved_to_another_key_and_stays_within_the_keys():
+    roll = PianoRoll(lowest=60, keys=12, transposition=3)
+    piece = roll.encode([[62, 65], [], [64]])
+    moved = [roll.decode(roll.varied(piece, np.random.default_rng(seed))) for seed in range(60)]
+    shifts = {frames[0][0] - 62 for frames in moved}
+    assert shifts == {-2, -1, 0, 1, 2, 3}, "D is the second key above the lowest"
+    assert all(frames == [[62 + s, 65 + s], [], [64 + s]] for frames in moved for s in [frames[0][0] - 62])
+    assert np.array_equal(roll.varied(piece[1:2], np.random.default_rng(0)), piece[1:2]), "silence has no key"

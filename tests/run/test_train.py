@@ -251,3 +251,16 @@ def test_empty_references_are_left_out_with_a_count_as_in_training(tmp_path):
     report = api.evaluate([tmp_path / "run"], data=measured, device="cpu", say=said.append)
     assert report.examples == 3
     assert any(line.startswith("1 rows left out, every output, or its text, is missing (the first: ") for line in said)
+
+
+@pytest.mark.parametrize("transposition, least, most", [(0, 10, 30), (3, 0, 5)])
+def test_a_piece_in_another_key_is_expected_where_training_moved_pieces(transposition, least, most):
+    roll = {"type": "piano_roll", "lowest": 55, "keys": 12, "transposition": transposition}
+    encoder = {"hidden_size": 16, "bidirectional": False}
+    training = {"epochs": 15, "batch_rows": 4, "optimizer": {"type": "adamw", "learning_rate": 0.02}}
+    model = ostinato.Model(
+        {"roll": {**roll, "encoder": encoder}}, {"next": {"of": "roll", "column": "roll"}}, training=training
+    )
+    rows = [{"roll": [[60]] * 8}] * 32
+    model.fit(rows, rows[:4], verbose=0)
+    assert least < model.evaluate([{"roll": [[62]] * 8}]).outputs["next"]["log_loss"].value < most
