@@ -1,10 +1,12 @@
-"""The Transformer with the weights of Hugging Face's GPT-2, BERT and Llama gives their numbers; where that package is
-installed."""
+"""The Transformer with the weights of Hugging Face's GPT-2, BERT, Llama and Marian gives their numbers; where that
+package is installed."""
 
 import pytest
 import torch
 from torch import nn
 
+from ostinato import registry
+from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.layers.transformer import TransformerStack
 from ostinato.steps import Layout, Steps
 from ostinato.testing._tools import near
@@ -135,3 +137,51 @@ def test_bert():
     read = model(inputs_embeds=steps.padded(), attention_mask=padding.long(), output_hidden_states=True)
     first, last = (Steps.from_padded(read.hidden_states[place], steps.layout) for place in (0, -1))
     near(own(first)[0].values, last.values, "steps of BERT")
+
+
+@torch.no_grad()
+def test_marian():
+    """Both halves: the decoder has the masked attention, then the one to the source, then the map of each step."""
+    config = transformers.MarianConfig(
+        vocab_size=9, pad_token_id=8, d_model=SIZE, encoder_layers=2, decoder_layers=2, encoder_attention_heads=HEADS,
+        decoder_attention_heads=HEADS, encoder_ffn_dim=INNER, decoder_ffn_dim=INNER, activation_function="relu",
+        max_position_embeddings=12,
+    )  # fmt: skip
+    model = seeded(transformers.MarianModel(config))
+    own = stack(False, block="vaswani2017", positions="none", feed_forward_activation="relu")
+    options = {"block": "vaswani2017", "positions": "none", "hidden_size": SIZE, "heads": HEADS, "layers": 2}
+    options |= {"feed_forward_size": INNER, "feed_forward_activation": "relu"}
+    arguments = ([Sizes(SIZE, SIZE)], nn.Identity, SIZE, None, 0.0)
+    decoder = registry.make("decoders", "transformer", arguments, options).eval()
+    for side, layers in ((model.encoder, own.layers), (model.decoder, decoder.stack.layers)):
+        for layer, theirs in zip(layers, side.layers, strict=True):
+            attention = theirs.self_attn
+            norms = [theirs.self_attn_layer_norm, theirs.final_layer_norm]
+            maps = {
+                "attention.queries_keys_values": joined(attention.q_proj, attention.k_proj, attention.v_proj),
+                "attention.output": both(attention.out_proj),
+                "feed_forward.first": both(theirs.fc1),
+                "feed_forward.second": both(theirs.fc2),
+            }
+            if side is model.decoder:
+                cross = theirs.encoder_attn
+                norms.insert(1, theirs.encoder_attn_layer_norm)
+                maps |= {
+                    "crosses.0.queries": both(cross.q_proj),
+                    "crosses.0.keys_values": joined(cross.k_proj, cross.v_proj),
+                    "crosses.0.output": both(cross.out_proj),
+                }
+            take(layer, **maps, **{f"norms.{place}": both(norm) for place, norm in enumerate(norms)})
+    source, target = Layout(LENGTHS), Layout([4, 7, 1, 6])
+    symbols = [torch.randint(8, layout.mask.shape) for layout in (source, target)]
+    read = model(
+        input_ids=symbols[0], attention_mask=source.mask.long(), decoder_input_ids=symbols[1], output_hidden_states=True
+    )
+    # Embeddings and places come before: what the layers read is taken from them.
+    given = Steps.from_padded(read.encoder_hidden_states[0], source)
+    expected = Steps.from_padded(read.encoder_last_hidden_state, source)
+    near(own(given)[0].values, expected.values, "steps of Marian's encoder")
+    given = Steps.from_padded(read.decoder_hidden_states[0] / SIZE**0.5, target)
+    encoded = [Encoded(expected, torch.zeros(len(LENGTHS), SIZE), None)]
+    expected = Steps.from_padded(read.last_hidden_state, target)
+    near(decoder.run(encoded, given), expected.values, "steps of Marian's decoder")
