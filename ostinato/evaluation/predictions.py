@@ -249,7 +249,8 @@ def in_pieces(
 
     Args:
         columns: the columns of the predictions by name.
-        by_step: for each text the log-probability of every target and whether it scored best, or None.
+        by_step: for each text the log-probability of every step, whether it scored best and how many targets it has, or
+            None.
         numbers: of the texts in their split.
     """
     lengths = [len(text) for text in columns["expected"]]
@@ -265,7 +266,7 @@ def in_pieces(
         own = {
             "expected": [columns["expected"][text][slice(*ends)] for ends in pairwise(cut)],
             "log_probability": [float(part[:, 0].sum()) for part in parts],
-            "num_targets": [len(part) for part in parts],
+            "num_targets": [int(part[:, 2].sum()) for part in parts],
             "num_right": [float(part[:, 1].sum()) for part in parts],
         }
         for name, values in pieces.items():

@@ -60,7 +60,7 @@ class Scored:
 
     Shapes:
         log_probability (B,) natural logarithm; num_targets (B,), the end symbol included; num_right (B,) best-scored
-        targets; by_step (N, 2) log-probability of each target and whether it scored best, or None
+        targets; by_step (N, 3) log-probability of each step, whether it scored best, how many targets it has; or None
     """
 
     log_probability: Tensor
@@ -72,7 +72,7 @@ class Scored:
     def of_steps(by_step: Tensor, layout: Layout) -> Scored:
         """The scores of whole sequences from those of their steps, `by_step` (N, 3)."""
         log_probability, num_right, num_targets = (layout.sums(column) for column in by_step.unbind(1))
-        return Scored(log_probability, num_targets.long(), num_right, Steps(by_step[:, :2], layout))
+        return Scored(log_probability, num_targets.long(), num_right, Steps(by_step, layout))
 
 
 def by_step(distribution: Distribution, truth: Tensor) -> Tensor:

@@ -57,8 +57,8 @@ class Given(NamedTuple):
     Args:
         rows: which of the rows have the output, in order.
         scored: a number for each of these.
-        by_step: for each the log-probability of every target and whether it scored best, (steps, 2), where the head
-            gives them.
+        by_step: for each the log-probability of every step, whether it scored best and how many targets it has,
+            (steps, 3), where the head gives them.
     """
 
     rows: list[int]

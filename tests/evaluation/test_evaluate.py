@@ -61,10 +61,8 @@ def test_pieces_sum_to_the_texts(run):
         for name in ("log_probability", "num_targets", "num_right"):
             told = float(getattr(whole.scored, name)[number])
             assert sum(getattr(judged, name)[at] for at in mine) == pytest.approx(told, rel=1e-4), name
-        assert whole.by_step[number].shape == (int(whole.scored.num_targets[number]), 2)
-        assert whole.by_step[number].sum(0) == pytest.approx(
-            [float(whole.scored.log_probability[number]), float(whole.scored.num_right[number])], rel=1e-4
-        )
+        sums = [float(getattr(whole.scored, name)[number]) for name in ("log_probability", "num_right", "num_targets")]
+        assert whole.by_step[number].sum(0) == pytest.approx(sums, rel=1e-4)
 
 
 def test_one_text_has_an_interval_over_blocks_of_its_pieces(run):
@@ -73,6 +71,15 @@ def test_one_text_has_an_interval_over_blocks_of_its_pieces(run):
     for one in told.values():
         assert one.low <= one.value <= one.high and "block bootstrap over " in one.method and "piece" in one.method
     assert told["bits_per_character"].low < told["bits_per_character"].value < told["bits_per_character"].high
+
+
+def test_a_piece_without_an_end_has_as_many_targets_as_frames_however_many_pieces_there_are():
+    roll = {"type": "piano_roll", "lowest": 55, "keys": 12, "encoder": {"hidden_size": 8, "bidirectional": False}}
+    model = ostinato.Model({"roll": roll}, {"on": {"of": "roll", "column": "roll"}}, training={"epochs": 1, "seed": 1})
+    rows = [{"roll": [[60], [62, 64], []] * 2}]
+    model.fit(rows * 8, rows, verbose=0)
+    alone, many = (model.evaluate(rows * number).outputs["on"]["log_loss"].value for number in (1, 120))
+    assert alone == pytest.approx(many, rel=1e-6)
 
 
 def test_many_texts_are_judged_as_they_are(run):
@@ -88,16 +95,17 @@ def kept(*expected):
 
 
 def test_a_text_is_cut_at_equal_shares_of_its_characters_and_of_its_steps():
-    steps = np.stack([-np.arange(31.0), np.arange(31) % 2], 1)
+    steps = np.stack([-np.arange(31.0), np.arange(31) % 2, np.arange(31) < 30], 1)
     made, stand = in_pieces(kept(list(range(150))), [steps], [7])
     assert made["expected"] == [list(range(50)), list(range(50, 100)), list(range(100, 150))] and stand == [7, 7, 7]
-    assert made["num_targets"] == [10, 11, 10] and made["predicted"] == [None] * 3
+    assert made["num_targets"] == [10, 11, 9], "the end of the text has no target"
+    assert made["predicted"] == [None] * 3
     assert made["log_probability"] == [-sum(range(10)), -sum(range(10, 21)), -sum(range(21, 31))]
     assert made["num_right"] == [5, 5, 5]
 
 
 def test_what_is_short_empty_or_not_told_by_step_stays_whole():
-    steps = np.zeros((3, 2))
+    steps = np.ones((3, 3))
     made, stand = in_pieces(kept("short", ""), [steps, steps[:1]], [3, 5])
     assert (made["expected"], made["num_targets"], stand) == (["short", ""], [3, 1], [3, 5])
     long = kept("x" * 500)

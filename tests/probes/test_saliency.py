@@ -35,7 +35,7 @@ def test_attributions_add_up_to_the_difference_of_the_outputs(encoder, labels):
             weight.add_(torch.randn_like(weight) / 2)
     finding = Saliency().look(model)
     read = model.graph.read("follows", model.batch.inputs)
-    losses, layout = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
+    losses, layout, _ = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
     assert len(finding.examples) == len(texts)
     for example, own in zip(finding.examples, (-(losses if layout is None else layout.sums(losses))).tolist()):
         (part,) = example.inputs
@@ -62,7 +62,7 @@ def test_a_tolerance_that_is_missed_takes_more_points_and_occlusion_is_by_hand()
 
         with watched(changed), torch.no_grad():
             read = model.graph.read("follows", model.batch.inputs)
-        loss, layout = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
+        loss, layout, _ = losses_of(model.graph.heads["follows"], read, model.batch.targets["follows"])
         return -layout.sums(loss)[0].item()
 
     lost = [fine.examples[0].log_probability - without(step) for step in range(len(part.symbols))]

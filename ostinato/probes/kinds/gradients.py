@@ -228,7 +228,7 @@ class Gradients(Probe):
         graph, batch = subject.graph, subject.batch
         for output, head in graph.heads.items():
             with watched() as watch:
-                loss, layout = losses_of(head, graph.read(output, batch.inputs), batch.targets[output])
+                loss, layout, _ = losses_of(head, graph.read(output, batch.inputs), batch.targets[output])
             for place, layers in _layers(graph, watch.shown).items():
                 key = (LOSS, output, place)
                 steps = layers[0].shown.layout

@@ -202,9 +202,12 @@ def _targets(subject: Subject, output: str) -> Iterator[tuple[np.ndarray, np.nda
         batch = subject.batch.select(rows)
         targets = batch.targets[output]
         with torch.no_grad():
-            losses, layout = losses_of(subject.graph.heads[output], subject.graph.read(output, batch.inputs), targets)
+            read = subject.graph.read(output, batch.inputs)
+            losses, layout, counts = losses_of(subject.graph.heads[output], read, targets)
+        real = counts.cpu().numpy() > 0
         if layout is None:
-            yield losses.double().cpu().numpy(), rows.numpy(), np.ones(len(rows), int), np.zeros(len(rows), int)
+            columns = (losses.double().cpu().numpy(), rows.numpy(), np.ones(len(rows), int), np.zeros(len(rows), int))
+            yield tuple(column[real] for column in columns)
             continue
         symbols = np.zeros(layout.total, int)
         values = targets.values
@@ -214,7 +217,7 @@ def _targets(subject: Subject, output: str) -> Iterator[tuple[np.ndarray, np.nda
                 symbols = ended.values.cpu().numpy().astype(int) + 1
         positions, own = layout.positions.cpu().numpy() + 1, rows[layout.rows.cpu()].numpy()
         ends = positions > targets.layout.lengths.numpy()[layout.rows.cpu().numpy()]
-        real = ~(ends & np.isin(own, list(subject.cut)))
+        real &= ~(ends & np.isin(own, list(subject.cut)))
         yield losses.double().cpu().numpy()[real], own[real], positions[real], symbols[real]
 
 

@@ -255,7 +255,7 @@ class _Inputs:
 
         with watched(changed):
             read = self.graph.read(self.output, batch.inputs)
-        loss, layout = losses_of(self.graph.heads[self.output], read, batch.targets[self.output])
+        loss, layout, _ = losses_of(self.graph.heads[self.output], read, batch.targets[self.output])
         return -(loss if layout is None else layout.sums(loss))
 
     def at(self, row: int, u: Tensor) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor, Layout]]]:
