@@ -36,7 +36,9 @@ class RecurrentDecoder(Decoder):
         s[i]   = cell(e[i], s[i-1]);  c[i] = context(s[i])             context after the cell (Luong 2015)
         s[i]   = cell([e[i]; a[i-1]], s[i-1])                          ... with input feeding (Luong 2015, 3.3)
         a[i]   = tanh(W_a [s[i]; c[i]])                                features; before: tanh(W_a [s[i]; c[i]; e[i]])
-        s[0]   = tanh(W_b [last states of the encoders])               bridge
+        a[i]   = W_a [s[i]; c[i]]                                      ... with readout: linear
+        s[0]   = tanh(W_b [last states of the encoders])               bridge; relu in place of tanh with bridge: relu
+        s[0]   = last states of the encoder, layer by layer            ... with bridge: copy (Sutskever 2014)
 
     Without attention the features are s[i] itself and the bridge is all that reaches the decoder (Sutskever 2014).
     Several inputs with steps are attended to each on its own, their contexts concatenated. With the context after the
@@ -52,7 +54,10 @@ class RecurrentDecoder(Decoder):
         attention: how inputs are attended to; none: the plain encoder-decoder.
         context: whether the context enters before the cell or after it.
         input_feeding: whether the last features enter the cell too; needs the context after.
-        bridge: whether the start state is made from the encoders' last states, or is zero.
+        readout: what the features are of [s; c]: tanh of a linear map, or the linear map alone.
+        bridge: whether the start state is made from the encoders' last states, or is zero; relu: with relu for tanh;
+            copy: it is the last state of the one encoder, whose cell and layers are the decoder's, its two directions
+            beside each other.
         scheduled_sampling: share of steps, in training, that read the model's own best symbol in place of the truth
             (Bengio 2015).
 
@@ -77,7 +82,8 @@ class RecurrentDecoder(Decoder):
         attention: Annotated[Settings, Room("attentions")] | None = "additive",
         context: Literal["before", "after"] = "after",
         input_feeding: bool = False,
-        bridge: bool = True,
+        readout: Literal["tanh", "linear"] = "tanh",
+        bridge: bool | Literal["relu", "copy"] = True,
         scheduled_sampling: Rate = 0.0,
     ):
         super().__init__()
@@ -101,9 +107,15 @@ class RecurrentDecoder(Decoder):
         below = [input_size + self.fed_size] + [hidden_size] * (layers - 1)
         self.cells = nn.ModuleList(build(cell, "cells", width, hidden_size) for width in below)
         self.state_sizes = [size for cell in self.cells for size in cell.state_sizes]
-        self.bridge = nn.Linear(sum(widths), sum(self.state_sizes)) if bridge and sum(widths) else None
+        self.copies = copied_states(sizes, self.state_sizes, self.cells[0].num_states) if bridge == "copy" else []
+        makes = bool(bridge) and not self.copies and bool(sum(widths))
+        self.bridge = nn.Linear(sum(widths), sum(self.state_sizes)) if makes else None
+        self.bend = torch.relu if bridge == "relu" else torch.tanh
         read = hidden_size + contexts + (input_size if self.context_first else 0)
         self.readout = nn.Linear(read, self.output_size) if contexts or self.output_size != hidden_size else None
+        self.linear_readout = readout == "linear"
+        if self.linear_readout and self.readout is None:
+            raise ConfigError("readout: without attention the features are the cell's state; leave readout out")
         self.stepwise = bool(self.fed_size) or any(attention.needs_previous for attention in self.attentions)
 
     def obstacle(self) -> str | None:
@@ -169,14 +181,17 @@ class RecurrentDecoder(Decoder):
         """The cells' states before the first step and, with input feeding, what is fed at it."""
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
         names = [f"{layer}.{k}" for layer, cell in enumerate(self.cells) for k in range(cell.num_states)]
-        if self.bridge is None:
+        if self.copies:
+            state = encoded[0].state
+            starts = [torch.cat([state[k] for k in places], 1) for places in self.copies]
+        elif self.bridge is None:
             starts = [self._zeros(rows, size) for size in self.state_sizes]
         else:
             read = [
                 source.state if whole else (source.summary,) for source, whole in zip(encoded, self.starts_from_state)
             ]
             last = torch.cat([part for parts in read for part in parts if part is not None], 1)
-            starts = torch.tanh(linear(last, self.bridge.weight, self.bridge.bias)).split(self.state_sizes, 1)
+            starts = self.bend(linear(last, self.bridge.weight, self.bridge.bias)).split(self.state_sizes, 1)
         values = dict(zip(names, starts))
         if self.input_feeding:
             values["fed"] = self._zeros(rows, self.fed_size)
@@ -197,6 +212,8 @@ class RecurrentDecoder(Decoder):
             return "its cells are not computed natively"
         if len(self.attentions) != 1:
             return f"the native loop attends to one input, not to {len(self.attentions)}"
+        if self.linear_readout:
+            return "the native loop's readout is a tanh"
         scores = self.attentions[0].native()
         return scores if isinstance(scores, str) else decoder.obstacle(self.cells)
 
@@ -356,7 +373,7 @@ class RecurrentDecoder(Decoder):
             contexts, weights = self._attend(top, values, memory, rows)
         parts = [top, *contexts, embedded] if self.context_first else [top, *contexts]
         if self.input_feeding:
-            values["fed"] = torch.tanh(loop.readout(torch.cat(parts, 1)))
+            values["fed"] = self._features(loop.readout(torch.cat(parts, 1)))
             parts = [values["fed"]]
         return parts, values, weights
 
@@ -390,7 +407,10 @@ class RecurrentDecoder(Decoder):
     def _read_out(self, parts: list[Tensor]) -> Tensor:
         if self.input_feeding or self.readout is None:
             return parts[0]
-        return torch.tanh(linear(torch.cat(parts, 1), self.readout.weight, self.readout.bias))
+        return self._features(linear(torch.cat(parts, 1), self.readout.weight, self.readout.bias))
+
+    def _features(self, read: Tensor) -> Tensor:
+        return read if self.linear_readout else torch.tanh(read)
 
     def _dropped(self, values: Tensor) -> Tensor:
         return dropped(values, self.dropout) if self.dropout and self.training else values
@@ -409,6 +429,34 @@ class _Loop:
 
     def gates(self, embedded: Tensor) -> Tensor:
         return functional.linear(embedded, self.weight, self.bias)
+
+
+def copied_states(sizes: Sequence[Sizes], wanted: Sequence[int], num_states: int) -> list[list[int]]:
+    """The places in the encoder's state of what each of the decoder's states is a copy of: one, or two directions.
+
+    Args:
+        sizes: of what the decoder reads.
+        wanted: widths of its states, layer by layer.
+        num_states: of a cell.
+
+    Errors:
+        ConfigError: the encoder's states are others.
+    """
+    widths = sizes[0].state if len(sizes) == 1 else ()
+    directions = len(widths) // len(wanted)
+    places = [
+        [(layer * directions + direction) * num_states + k for direction in range(directions)]
+        for layer in range(len(wanted) // num_states)
+        for k in range(num_states)
+    ]
+    if len(widths) != directions * len(wanted) or [sum(widths[k] for k in part) for part in places] != list(wanted):
+        given = f"its widths are {', '.join(map(str, widths)) or 'none'}" if len(sizes) == 1 else "here are several"
+        raise ConfigError(
+            f"bridge: copy takes the last state of one input, of widths {', '.join(map(str, wanted))}, and {given};"
+            " give encoder and decoder the same cell and layers, the decoder as many units as both directions have, or"
+            " set bridge: true"
+        )
+    return places
 
 
 def _check(
