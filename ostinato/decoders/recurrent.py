@@ -452,7 +452,7 @@ def copied_states(sizes: Sequence[Sizes], wanted: Sequence[int], num_states: int
     if len(widths) != directions * len(wanted) or [sum(widths[k] for k in part) for part in places] != list(wanted):
         given = f"its widths are {', '.join(map(str, widths)) or 'none'}" if len(sizes) == 1 else "here are several"
         raise ConfigError(
-            f"bridge: copy takes the last state of one input, of widths {', '.join(map(str, wanted))}, and {given};"
+            f"bridge copies the last state of one input, of widths {', '.join(map(str, wanted))}, and {given};"
             " give encoder and decoder the same cell and layers, the decoder as many units as both directions have, or"
             " set bridge: true"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from ostinato.errors import ConfigError, DataError, nearest
 SAFE = ".safetensors"
 
 
-def saved(path: Path, advice: str) -> Any:
+def saved(path: Path, advice: str, plain: Sequence[type] = ()) -> Any:
     """What torch.save or safetensors wrote: tensors and plain values.
 
     Args:
         path: the file.
         advice: how what is read here is saved without the rest, for a file that holds more.
+        plain: classes that hold plain values and run nothing, which the file may have too.
 
     Errors:
         DataError: it is damaged, or reading it would run code.
@@ -32,7 +33,8 @@ def saved(path: Path, advice: str) -> Any:
     try:
         if path.suffix == SAFE:
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(plain)):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as why:
         named = re.search(r"GLOBAL (\S+)", str(why))
         if named is None:

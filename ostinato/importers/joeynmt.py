@@ -14,6 +14,7 @@ from torch import Tensor
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.importers._files import Weights, mapping, option, saved, text_of, yaml_file
 from ostinato.importers._recurrent import stacked
+from ostinato.importers._translator import UNTIED, tables, words
 from ostinato.importers._vocabulary import Vocabulary
 from ostinato.importers.contract import Imported, Importer
 from ostinato.tokenizers.sentencepiece import facts_of
@@ -207,8 +208,7 @@ class _Reading:
         level = own.config.get("level", "word")
         pieces = own.vocabulary.pieces
         if level == "word":
-            own.settings["tokenizer"] = {"type": "word", "split_punctuation": False, "size": len(pieces)}
-            own.facts = {"tokenizer": {"pieces": pieces, "counts": [0] * len(pieces)}}
+            own.settings["tokenizer"], own.facts = words(pieces)
             self.notes.append(f"{own.name}: words are what stands between blanks; give texts as they were in training")
         elif level == "char":
             own.settings["tokenizer"] = "char"
@@ -406,17 +406,12 @@ class _Reading:
         # Transformers here multiply vectors by sqrt(H) too, recurrent networks by nothing.
         read = read * _factor(source, encoder)
         given = fed * _factor(target, decoder)
-        tied = torch.equal(given, said)
-        shares = tied and torch.equal(read, given) and source.facts == target.facts
-        head["tied"] = "input" if shares else tied
-        if (self.tied and not tied) or (self.shares and not shares):
+        tied, own = tables(source.name, name, read, given, said, source.facts == target.facts)
+        tensors |= own
+        head["tied"] = tied
+        if (self.tied and not tied) or (self.shares and tied != "input"):
             what = "softmax and embedding" if self.tied and not tied else "embeddings of both sides"
-            self.notes.append(f"{what} were tied; here each has weights of its own, equal until they are trained")
-        tensors[f"encoders.{source.name}.embedding.learnt.weight"] = read
-        if not shares:
-            tensors[f"heads.{name}.decoder.embedding.weight"] = given
-        if not tied:
-            tensors[f"heads.{name}.output.weight"] = said
+            self.notes.append(UNTIED.format(what))
 
     # Small readings.
 

@@ -74,9 +74,9 @@ translate | outputs.answer.head.decoder={attention: none, input_feeding: true} |
     false | outputs.answer.head.decoder.attention=general | outputs.answer.head.decoder.input_feeding=false
 translate | outputs.answer.head.decoder={attention: none, context: before} | no context without attention; leave it
     out | -outputs.answer.head.decoder.context
-translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, bridge: copy} | as many
-    units as both directions have, or set bridge: true | outputs.answer.head.decoder.hidden_size=8 |
-    outputs.answer.head.decoder.bridge=true
+translate | inputs.text.encoder={hidden_size: 4} ; outputs.answer.head.decoder={hidden_size: 6, bridge: copy} | give
+    encoder and decoder the same cell and layers, the decoder as many units as both directions have, or set
+    bridge: true | outputs.answer.head.decoder.hidden_size=8 | outputs.answer.head.decoder.bridge=true
 translate | outputs.answer.head.decoder={attention: none, readout: linear} | the features are the cell's state; leave
     readout out | -outputs.answer.head.decoder.readout
 classify | inputs.text.encoder={hidden_size: [4, 4], layers: 3} | set layers: 2, or give one hidden_size |

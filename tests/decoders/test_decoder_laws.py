@@ -1,7 +1,6 @@
 """The laws of decoders, run on every member of the room with every option."""
 
 import pytest
-
 import torch
 
 from ostinato import registry

@@ -81,7 +81,7 @@ CONFIGS = [
     (RECURRENT, {"data__special_symbols__bos_id": 3}, "config.yaml has it as 3; give the files of one training"),
     (RECURRENT, {"model__decoder__attention": "dot"}, "allowed here: bahdanau, luong; train that model with one of"),
     (TRANSFORMER, {"model__decoder__activation": "swish"}, "allowed here: gelu, relu; train that model with one of"),
-    (TRANSFORMER, {"model__decoder__alpha": 1.2}, "allowed here: 1.0; train that model with one of these, or keep it"),
+    (TRANSFORMER, {"model__decoder__alpha": 1.2}, "train that model with one of these, or keep it in JoeyNMT"),
     (RECURRENT, {"model__decoder__init_hidden": "last"}, "bridge, zero, zeros; train that model with one of these"),
     (
         RECURRENT,
