@@ -55,24 +55,71 @@ class Convolution(nn.Module):
         source = torch.cat([steps.values, blank if before is None else before.view(-1, self.input_size)])
 
         shifts = torch.arange(self.kernel_size, device=device) * self.dilation - self.past
-        index = self._find(layout, layout.rows.unsqueeze(1), layout.positions.unsqueeze(1) + shifts, before is not None)
+        index = self._found(
+            layout, layout.rows.unsqueeze(1), layout.positions.unsqueeze(1) + shifts, before is not None
+        )
         window = source.index_select(0, index.flatten()).view(layout.total, self.map.in_features)
         read = steps.with_values(linear(window, self.map.weight, self.map.bias))
         if self.centred:
             return read, None
         rows = torch.arange(len(layout), device=device).unsqueeze(1)
         places = layout.lengths.to(device).unsqueeze(1) + torch.arange(-self.past, 0, device=device)
-        index = self._find(layout, rows, places, before is not None)
+        index = find(layout, rows, places, self.past, before is not None)
         return read, source.index_select(0, index.flatten()).view(len(layout), self.past * self.input_size)
 
-    def _find(self, layout: Layout, rows: Tensor, places: Tensor, goes_on: bool) -> Tensor:
-        """The indices of the steps at `places` of the sequences `rows`: among steps, then earlier steps, or the one
-        blank step."""
-        earlier = layout.total + (rows * self.past + self.past + places if goes_on else torch.zeros_like(places))
-        index = torch.where(places < 0, earlier, layout.offsets[:-1].to(places.device)[rows] + places)
+    def _found(self, layout: Layout, rows: Tensor, places: Tensor, goes_on: bool) -> Tensor:
+        index = find(layout, rows, places, self.past, goes_on)
         if not self.centred:
             return index
+        # What follows the last step is the blank one.
         return torch.where(places < layout.lengths.to(places.device)[rows], index, layout.total)
+
+
+class DepthwiseConvolution(nn.Module):
+    """Each number's weighted sum over the last K steps of its sequence.
+
+        y[t] = b + sum_k w_k * x[t + k - K + 1]         k from 0 to K - 1, number by number
+
+    Shapes:
+        x (N, H); before (B, (K - 1) H), zeros where none is given; returns (N, H), and what was read last as `before`
+
+    Args:
+        size: H.
+        kernel_size: K.
+    """
+
+    def __init__(self, size: int, kernel_size: int):
+        super().__init__()
+        bound = kernel_size**-0.5
+        self.weight = nn.Parameter(torch.empty(kernel_size, size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def forward(self, steps: Steps, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        layout, device = steps.layout, steps.values.device
+        past, size = len(self.weight) - 1, len(self.bias)
+        source = torch.cat([steps.values, steps.values.new_zeros(1, size) if before is None else before.view(-1, size)])
+        sums = torch.addcmul(self.bias, steps.values, self.weight[past])
+        for back in range(1, past + 1):
+            places = find(layout, layout.rows, layout.positions - back, past, before is not None)
+            sums = torch.addcmul(sums, source.index_select(0, places), self.weight[past - back])
+        rows = torch.arange(len(layout), device=device).unsqueeze(1)
+        places = layout.lengths.to(device).unsqueeze(1) + torch.arange(-past, 0, device=device)
+        last = source.index_select(0, find(layout, rows, places, past, before is not None).flatten())
+        return sums, last.view(len(layout), past * size)
+
+
+def find(layout: Layout, rows: Tensor, places: Tensor, past: int, goes_on: bool) -> Tensor:
+    """The indices of the steps at `places` of the sequences `rows`: among the packed steps, or behind them.
+
+    Args:
+        layout: of the steps.
+        rows: the number of a sequence.
+        places: of steps in it; below 0: before its first.
+        past: how many steps before the first of each sequence lie behind the packed ones.
+        goes_on: whether they do; else one blank step lies there.
+    """
+    earlier = layout.total + (rows * past + past + places if goes_on else torch.zeros_like(places))
+    return torch.where(places < 0, earlier, layout.offsets[:-1].to(places.device)[rows] + places)
 
 
 class ConvolutionBlock(nn.Module):

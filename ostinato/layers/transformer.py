@@ -83,7 +83,8 @@ FEW = 128
 row by 768 x 256 weights 17 and 126 us, of 80 rows 209 and 346."""
 
 
-def _map(layer: nn.Linear, x: Tensor) -> Tensor:
+def linear_map(layer: nn.Linear, x: Tensor) -> Tensor:
+    """A layer's map of steps (N, I), by whichever product is faster for so many."""
     if len(x) <= FEW and not torch.is_grad_enabled():
         return functional.linear(x, layer.weight, layer.bias)
     return linear(x, layer.weight, layer.bias)
@@ -109,7 +110,7 @@ class SelfAttention(nn.Module):
         self.output = _output(size, size, block)
 
     def forward(self, x: Tensor, attend: Attend, rotation: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        both = _map(self.queries_keys_values, x).unflatten(1, (self.heads + 2 * self.kv_heads, -1))
+        both = linear_map(self.queries_keys_values, x).unflatten(1, (self.heads + 2 * self.kv_heads, -1))
         queries_keys, value = both.split((self.heads + self.kv_heads, self.kv_heads), 1)
         if self.gain is not None:
             queries_keys = _normed(queries_keys) * self.gain
@@ -117,7 +118,7 @@ class SelfAttention(nn.Module):
             queries_keys = rotate(queries_keys, *rotation)
         query, key = queries_keys.split((self.heads, self.kv_heads), 1)
         context = attend(query, key, value)
-        return _map(self.output, context.flatten(1)), torch.cat([key.flatten(1), value.flatten(1)], 1)
+        return linear_map(self.output, context.flatten(1)), torch.cat([key.flatten(1), value.flatten(1)], 1)
 
 
 class CrossAttention(nn.Module):
@@ -145,17 +146,19 @@ class CrossAttention(nn.Module):
 
     def read(self, source: Steps) -> tuple[Tensor, Tensor]:
         """Keys and values (M, K, D) of an input's steps (M, S)."""
-        key, value = _map(self.keys_values, source.values).unflatten(1, (2 * self.kv_heads, self.width)).chunk(2, 1)
+        key, value = (
+            linear_map(self.keys_values, source.values).unflatten(1, (2 * self.kv_heads, self.width)).chunk(2, 1)
+        )
         key = key if self.key_gain is None else _normed(key) * self.key_gain
         return (rotate(key, *angles(source.layout.positions, self.width, key)) if self.rotary else key), value
 
     def forward(self, x: Tensor, place: int, source: Source, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        query = _map(self.queries, x).unflatten(1, (self.heads, self.width))
+        query = linear_map(self.queries, x).unflatten(1, (self.heads, self.width))
         if self.query_gain is not None:
             query = _normed(query) * self.query_gain
         if rotation is not None:
             query = rotate(query, *rotation)
-        return _map(self.output, source(self, place, query).flatten(1))
+        return linear_map(self.output, source(self, place, query).flatten(1))
 
 
 class FeedForwardNet(nn.Module):
@@ -178,7 +181,7 @@ class FeedForwardNet(nn.Module):
         self.second = _output(inner, size, block)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = _map(self.first, x)
+        inner = linear_map(self.first, x)
         if self.kind == "swiglu":
             gate, inner = inner.chunk(2, 1)
             inner = functional.silu(gate) * inner
@@ -187,7 +190,7 @@ class FeedForwardNet(nn.Module):
         else:
             inner = inner.relu()
             inner = inner.square() if self.kind == "squared_relu" else inner
-        return _map(self.second, dropped(inner, self.dropout) if self.training and self.dropout else inner)
+        return linear_map(self.second, dropped(inner, self.dropout) if self.training and self.dropout else inner)
 
 
 class TransformerLayer(nn.Module):
@@ -315,7 +318,7 @@ class TransformerStack(nn.Module):
             "last_norm": last_norm,
         }
         own = BLOCKS[block]._replace(**{name: value for name, value in given.items() if value is not None})
-        heads = _heads(size, heads, own.positions == "rotary")
+        heads = heads_of(size, heads, own.positions == "rotary")
         kv_heads = kv_heads or heads
         _check(heads, kv_heads, own.positions, longest, window)
         if feed_forward_size is None:  # with three maps in place of two, as many weights
@@ -358,7 +361,7 @@ class TransformerStack(nn.Module):
         fresh = not before[0].shape[1]
         cached = Cached(layout, sight, *before) if self.causal else None
         places = layout.positions if fresh else layout.positions + before[1].squeeze(1)[layout.rows]
-        x = x if self.project is None else _map(self.project, x)
+        x = x if self.project is None else linear_map(self.project, x)
         x = self._placed(x if self.scale is None else x * self.scale, places)
         x = dropped(x, self.dropout) if self.training and self.dropout else x
         rotation = angles(places, self.head_size, x) if self.positions == "rotary" else None
@@ -427,7 +430,7 @@ def sinusoids(places: Tensor, size: int, like: Tensor) -> Tensor:
     return torch.stack([turns.sin(), turns.cos()], 2).flatten(1)[:, :size].to(like.dtype)
 
 
-def _heads(size: int, heads: int | None, in_pairs: bool) -> int:
+def heads_of(size: int, heads: int | None, in_pairs: bool = False) -> int:
     """The number of heads: what was asked for, or as many as make them 32 wide, from H = 512 on 64."""
     fitting = [count for count in range(1, size + 1) if size % count == 0 and (size // count % 2 == 0 or not in_pairs)]
     if not fitting:

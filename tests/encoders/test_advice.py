@@ -17,7 +17,7 @@ WHOLE = [
             "symbols",
             "this encoder sees later steps before earlier ones, so it cannot resume from a state: give none",
         )
-        for name in ("convolutional", "recurrent", "transformer", "windowed")
+        for name in ("convolutional", "mlstm", "recurrent", "transformer", "windowed")
     ),
 ]
 

@@ -51,17 +51,23 @@ VARIANTS = {
         {"layers": 1, "bidirectional": False, "positions": "learned", "summary": "max", "longest": 14},
         {"layers": 2, "window": 2, "positions": "alibi", "query_key_norm": False},
     ],
+    "mlstm": [
+        {"layers": 2, "bidirectional": False, "summary": "last", "dropout": 0.2},
+        {"layers": 1, "forget": "exponential", "kernel_size": 1, "summary": "max"},
+    ],
 }
 """Beside each option alone. Beside dropout, and one way, options have an effect that are refused without."""
 TRIED = {"cnn": {"column_halvings": [1], "blocks": [2], "layers": [4]}}
 """No more layers are halved than there are, and small pictures are one place before the neighbour of a default."""
+SHALLOW = {"mlstm": {"layers": 1}}
+"""Finite differences of its default of four layers, which read both ways, took 20 seconds."""
 HERE = [name for name in registry.names("encoders") if name != "pretrained"]
 """That one needs a folder, which test_pretrained.py writes."""
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [(name, options) for name in HERE for options in ({}, *VARIANTS.get(name, []))],
+    [(name, options) for name in HERE for options in (SHALLOW.get(name, {}), *VARIANTS.get(name, []))],
     ids=str,
 )
 def test_every_encoder_keeps_the_laws(name, options):
@@ -165,6 +171,7 @@ def test_a_feed_forward_net_refuses_a_sequence_and_says_what_to_choose():
         ("convolutional", {"variational": True}, "no effect with dropout: 0"),
         ("convolutional", {"embedding": "one_hot"}, "as wide as there are symbols"),
         ("transformer", {"heads": 4}, "heads: 4 cannot cut hidden_size: 6 into equally wide heads; nearest .*: 1, 3$"),
+        ("mlstm", {"heads": 4}, "heads: 4 cannot cut hidden_size: 6 into equally wide heads; nearest .*: 2, 3, 6$"),
         ("transformer", {"heads": 6}, "heads of an even width, as rotary positions need; nearest .*: 1, 3$"),
         ("transformer", {"hidden_size": 7, "heads": 1}, "hidden_size: 7 is odd, .*; set hidden_size: 8, or other"),
         ("transformer", {"kv_heads": 2}, "kv_heads: 2 does not divide the 3 heads that share them; allowed here: 1, 3"),

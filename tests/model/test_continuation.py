@@ -85,6 +85,7 @@ def test_a_score_is_the_sum_over_prefixes(head):
 
 
 READERS = [{}, {"cell": "gru", "layers": 2}, {"type": "convolutional"}, {"type": "windowed", "window": 3}]
+READERS += [{"type": "mlstm", "hidden_size": 8}]
 
 
 @pytest.mark.parametrize("encoder", READERS, ids=lambda one: one.get("type", one.get("cell", "recurrent")))

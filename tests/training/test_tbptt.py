@@ -32,6 +32,7 @@ ENCODERS = {
     "gru, two layers, learnt start": {"cell": "gru", "layers": 2, "start": "learnt"},
     "windowed": {"type": "windowed", "window": 4, "start": "learnt"},
     "convolutional": {"type": "convolutional", "bidirectional": False, "layers": 2},
+    "mlstm": {"type": "mlstm", "bidirectional": False, "layers": 2, "heads": 2, "kernel_size": 3},
     "transformer": {"type": "transformer", "bidirectional": False, "layers": 2},
     "transformer with a window": {"type": "transformer", "bidirectional": False, "layers": 1, "window": 3},
 }
