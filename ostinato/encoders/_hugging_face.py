@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ostinato.encoders._resnet_file import described, renamed, weights_in
 from ostinato.errors import ConfigError
 from ostinato.files import ALLOW_DOWNLOAD
 from ostinato.layers.memory import memory
@@ -38,7 +39,7 @@ def transformers() -> Any:
 
 
 def folder_of(name: str, path: Path | None) -> Path:
-    """The folder of a model: where it lies, or where its download was kept.
+    """The folder of a model, or the file of its weights: where it lies, or where its download was kept.
 
     Args:
         name: as the recipe has it.
@@ -47,6 +48,8 @@ def folder_of(name: str, path: Path | None) -> Path:
     Errors:
         ConfigError: there is none, and nothing may be fetched.
     """
+    if path is not None and path.is_file():
+        return path
     if path is not None:
         if not (path / CONFIG).is_file():
             raise ConfigError(f"model: {path} holds no {CONFIG}; give the folder that `save_pretrained` wrote")
@@ -72,6 +75,8 @@ def configuration(folder: Path) -> dict[str, Any]:
     Errors:
         ConfigError: its architecture is unknown, or needs code of its own.
     """
+    if folder.is_file():
+        return described(weights_in(folder), folder)
     with _explained(folder):
         config = transformers().AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     plain = config.to_dict()
@@ -97,6 +102,8 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
     Errors:
         ConfigError: there are none, some are missing, or reading them would execute code.
     """
+    if folder.is_file():
+        return renamed(weights_in(folder))
     with _explained(folder):
         model, info = transformers().AutoModel.from_pretrained(
             str(folder),
@@ -113,16 +120,17 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-def demand_memory(config: Mapping[str, Any], copies: int) -> None:
+def demand_memory(model: nn.Module, copies: int) -> None:
     """Refuses a model that cannot fit.
 
     Args:
+        model: built without memory.
         copies: of each weight that are needed: itself, its gradient, what an optimizer keeps.
 
     Errors:
         ConfigError: the memory of this machine is smaller.
     """
-    number = sum(weight.numel() for weight in built(config, empty=True).parameters())
+    number = sum(weight.numel() for weight in model.parameters())
     needed, there = 4 * copies * number, memory()
     if needed > there:
         raise ConfigError(
@@ -132,10 +140,11 @@ def demand_memory(config: Mapping[str, Any], copies: int) -> None:
 
 
 def _reader(model: nn.Module) -> nn.Module:
-    """The part that reads a text: of an encoder and a decoder the first; without the layer behind the first piece."""
+    """The part that reads: of an encoder and a decoder the first; without the trained layer behind the first step."""
     if all(isinstance(getattr(model, half, None), nn.Module) for half in ("encoder", "decoder")):
         model = model.get_encoder()
-    if isinstance(getattr(model, "pooler", None), nn.Module):
+    pooler = getattr(model, "pooler", None)
+    if isinstance(pooler, nn.Module) and any(True for _ in pooler.parameters()):
         model.pooler = None
     return model
 

@@ -123,11 +123,12 @@ class Encoder(nn.Module, ABC):
         return 1
 
     @staticmethod
-    def settled(settings: Settings, find: Callable[[str], Path | None]) -> Choices:
+    def settled(settings: Settings, column: Settings, find: Callable[[str], Path | None]) -> Choices:
         """Settings that follow from a folder which these name: `encoder.X`, or X of the column that it reads.
 
         Args:
             settings: of the encoder.
+            column: of the input that it reads.
             find: where a file or folder of this name lies; None: nowhere.
         """
         return {}

@@ -1,7 +1,8 @@
-"""Encoders of text that others have trained."""
+"""Encoders that others have trained."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,61 +21,74 @@ from ostinato.encoders._hugging_face import (
     transformers,
     weights_of,
 )
+from ostinato.encoders._picture_reader import PictureReader
+from ostinato.encoders._reader import Reader
+from ostinato.encoders._text_reader import TextReader
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
 from ostinato.layers.pooling import sum_up
-from ostinato.modalities.contract import Choices, Symbols
+from ostinato.modalities.contract import Choices, Pixels, Symbols
 from ostinato.registry import Count, Settings
 from ostinato.steps import Layout, Steps
-from ostinato.tokenizers.pretrained import library, written
 
 COPIES = {"none": 1, "all": 4, "lora": 1}
 """Copies of each weight in memory: trained ones have a gradient and two moments."""
 CACHED = 2**30
 """Bytes of features that are kept in memory between epochs."""
+READERS: dict[str, type[Reader]] = {"input_ids": TextReader, "pixel_values": PictureReader}
+"""How models read, by what they call their input."""
 
 
 class Pretrained(Encoder):
-    """A text encoder of Hugging Face (BERT, GPT-2, the encoder of T5 or Marian, ...), frozen or trained further.
+    """A model of Hugging Face, frozen or trained further.
 
-        h       = model([prefix; x; suffix])            read in parts where x is longer than the model reads
-        steps   = h without prefix and suffix
+    It reads texts (BERT, GPT-2, the encoder of T5 or Marian, ...) or pictures (ResNet, ViT, Swin, ...).
+
+        h       = model(x)         of a text model([prefix; x; suffix]), in parts where x is longer than the model reads
+        steps   = h without prefix and suffix; of a picture its grid of places, column after column
         summary = the mean of h, the largest, its first or its last step
 
-    The input has the model's own tokenizer. Words that have labels are read in pieces: `subword_pooling: first`
-    represents each by its first. The run folder holds tokenizer, configuration and weights and needs nothing else.
-    Frozen, the model reads each text alone and once: its features are kept, so that later epochs cost what the head
-    costs. A run that trains keeps them on the disk too (`features` in the folder of encoded rows, up to 4 GiB a model),
-    so that later runs with the same rows need not read them again.
+    The input has what the model was trained with: a text its tokenizer, a picture its size, channels, mean and
+    deviation. Words that have labels are read in pieces: `subword_pooling: first` represents each by its first. A
+    picture is brought to the model's size as a whole, nothing is cut off. The run folder holds tokenizer, configuration
+    and weights and needs nothing else.
+
+    Frozen, the model reads each text or picture alone and once: its features are kept, so that later epochs cost what
+    the head costs. A run that trains keeps them on the disk too (`features` in the folder of encoded rows, up to 4 GiB
+    a model), so that later runs with the same rows need not read them again. Trained further, the norms of a
+    convolutional net keep their statistics, so that a picture's company changes nothing.
 
     Shapes:
-        steps (N,) pieces; steps_size = summary_size = the model's hidden_size
+        steps (N,) pieces, or (N, height * channels) columns of pixels, which become a grid of places, height and width
+        divided by the model's stride; steps_size = summary_size = the model's hidden_size
 
     Args:
-        model: a folder with config.json, model.safetensors and a tokenizer; or a name on Hugging Face, which is fetched
-            only with --allow-download.
+        model: a folder with config.json, model.safetensors and a tokenizer, or of a picture's preprocessor_config.json;
+            a file of a ResNet's weights by torchvision's names (.pth or .safetensors); or a name on Hugging Face, which
+            is fetched only with --allow-download.
         tune: what is trained: none of the model, all of it, or by lora two small matrices beside each linear map.
         rank: of lora: the width of these matrices.
-        summary: what represents the whole text.
+        summary: what represents the whole text or picture; first by default where a model of pictures begins with a
+            symbol for the whole.
         config: the model's configuration; from its folder by default.
         prefix: pieces that the model wants before a text; from its tokenizer by default.
         suffix: pieces that it wants after a text; likewise.
 
     Errors:
         ConfigError: transformers (of lora peft) is not installed; there is no such folder; it has no weights, an
-            unknown architecture, code of its own, or a tokenizer with more pieces than the model; or the model is too
-            large.
+            unknown architecture, code of its own, or a tokenizer with more pieces than the model; the model reads
+            another kind of input, or gives no grid of a picture; it is too large, or has nothing that lora could adapt.
 
     Source: LoRA: Hu 2022, arXiv:2106.09685, equation 3; the library is peft, its scale alpha / r is 2.
     """
 
-    takes = (Symbols,)
+    takes = (Symbols, Pixels)
     causal = False
     look_ahead = None
 
     def __init__(
         self,
-        spec: Symbols,
+        spec: Symbols | Pixels,
         *,
         model: str = "",
         tune: Literal["none", "all", "lora"] = "none",
@@ -87,25 +101,18 @@ class Pretrained(Encoder):
         super().__init__()
         if config is None:
             raise ConfigError("pretrained: name the folder of a model, such as {type: pretrained, model: FOLDER}")
-        if not isinstance(spec, Symbols) or spec.characters:
-            raise ConfigError("pretrained: reads the pieces of a text; give it a text without characters")
         if tune != "lora" and rank != 8:
             raise ConfigError(f"pretrained: rank: {rank} belongs to tune: lora; leave it out")
-        self.name, self.tune, self.kind, self.prefix, self.suffix = model, tune, summary, prefix or [], suffix or []
-        self.first = 1 + max(spec.begin, spec.end, spec.unknown)
+        self.name, self.tune, self.kind = model, tune, summary
         self.model = built(config)
-        size = self.model.get_input_embeddings().num_embeddings
-        if spec.size - self.first > size:
+        self.reader = _reader_of(self.model)(self.model, spec, prefix or [], suffix or [])
+        if summary not in self.reader.summaries:
+            allowed = ", ".join(self.reader.summaries)
             raise ConfigError(
-                f"pretrained: the tokenizer has {spec.size - self.first:,} pieces and the model {size:,}; they do not"
-                " belong together; leave the input's tokenizer out, or give another model"
+                f"pretrained: summary: {summary} represents nothing in this model; allowed here: {allowed}"
             )
-        own = self.model.config
-        places = getattr(own, "max_position_embeddings", None) or 512
-        # RoBERTa counts positions from behind its padding symbol.
-        offset = own.pad_token_id + 1 if "roberta" in own.model_type and own.pad_token_id else 0
-        self.longest = places - offset - len(self.prefix) - len(self.suffix)
-        self.steps_size = self.summary_size = own.hidden_size
+        self.steps_size = self.summary_size = self.reader.size
+        self.grid_height, self.reduction = self.reader.grid_height, self.reader.reduction
         self.kept: dict[bytes, Tensor] = {}
         self.room = CACHED
         self.store: FeatureStore | None = None
@@ -115,22 +122,17 @@ class Pretrained(Encoder):
             _add_lora(self.model, rank)
 
     @staticmethod
-    def settled(settings: Settings, find: Callable[[str], Path | None]) -> Choices:
+    def settled(settings: Settings, column: Settings, find: Callable[[str], Path | None]) -> Choices:
         if settings.config is not None or not settings.model:
             return {}
-        folder = folder_of(settings.model, find(settings.model))
-        config = configuration(folder)
-        demand_memory(config, COPIES[settings.tune])
-        marks = library(written(folder))
-        around = marks.encode("a")
-        inside = [at for at, mark in enumerate(around.special_tokens_mask) if not mark] or [0]
-        why = f"of {settings.model}"
-        return {
-            "tokenizer": ({"type": "pretrained", "model": str(folder)}, why),
-            "encoder.config": (config, why),
-            "encoder.prefix": (around.ids[: inside[0]], why),
-            "encoder.suffix": (around.ids[inside[-1] + 1 :], why),
-        }
+        source = folder_of(settings.model, find(settings.model))
+        config = configuration(source)
+        model = built(config, empty=True)
+        demand_memory(model, COPIES[settings.tune])
+        reader = _reader_of(model)
+        _demand_kind(reader, settings.model, column)
+        own = {"encoder.config": config, **reader.settled(model, config, source, column)}
+        return {path: (value, f"of {settings.model}") for path, value in own.items()}
 
     def start(self, find: Callable[[str], Path | None]) -> None:
         own = self.model.state_dict()
@@ -138,42 +140,41 @@ class Pretrained(Encoder):
             # Beside a map that lora adds to, its own weights have a name of their own.
             inner = ".base_layer.".join(name.rsplit(".", 1))
             own[inner if inner in own else name].copy_(tensor)
-        if self.tune == "none":
-            facts = transformers().__version__, self.model.config.to_dict(), self.prefix, self.suffix
-            self.store = FeatureStore.of(own, self.steps_size, *facts)
 
     def layers(self) -> list[list[nn.Module]]:
-        depth = self.model.config.num_hidden_layers
+        own = self.model.config
+        depth = getattr(own, "num_hidden_layers", None) or len(getattr(own, "depths", ()))
         lists = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
-        return [[layer] for layer in next((own for own in lists if len(own) == depth), ())]
+        return [[layer] for layer in next((layers for layers in lists if len(layers) == depth), ())]
 
     def encode(self, steps: Steps, state: tuple[Tensor, ...] | None = None) -> Encoded:
         if state is not None:
-            raise ValueError("this encoder reads whole texts, so it cannot resume from a state: give none")
-        pieces = (steps.values.long() - self.first).clamp(min=0)
-        rows = [part for row in pieces.split(steps.layout.lengths.tolist()) for part in _parts(row, self.longest)]
-        counts = [max(1, -(-length // self.longest)) for length in steps.layout.lengths.tolist()]
-        read = self._frozen(rows) if self.tune == "none" else self._read(rows)
-        inside = [part[len(self.prefix) : len(part) - len(self.suffix)] for part in read]
-        texts = Layout([sum(map(len, own)) for own in _grouped(read, counts)], steps.values.device)
-        whole = Steps(torch.cat(read), texts)
+            raise ValueError("this encoder reads whole inputs, so it cannot resume from a state: give none")
+        parts, counts = self.reader.parts(steps)
+        read = self._frozen(parts) if self.tune == "none" else self.reader.read(parts)
+        inside = [self.reader.inside(part) for part in read]
+        device = steps.values.device
+        whole, places = (
+            Steps(torch.cat(rows), Layout([sum(map(len, own)) for own in _grouped(rows, counts)], device))
+            for rows in (read, inside)
+        )
         kind = "last" if self.kind == "first" else self.kind
         summary = sum_up(kind, self._firsts(whole) if self.kind == "first" else whole, None)[0]
-        return Encoded(steps.with_values(torch.cat(inside)), summary, None)
+        return Encoded(places, summary, None)
 
     def _firsts(self, whole: Steps) -> Steps:
         """The first step of each text alone."""
         keep = whole.layout.positions == 0
         return Steps(whole.values[keep], Layout((whole.layout.lengths > 0).long(), whole.values.device))
 
-    def _marked(self, row: Tensor) -> Tensor:
-        return torch.cat([row.new_tensor(self.prefix), row, row.new_tensor(self.suffix)])
-
     def _frozen(self, rows: list[Tensor]) -> list[Tensor]:
-        """The features of each text, read alone, so that they depend on no company; kept where there is room."""
+        """The features of each part, read alone, so that they depend on no company; kept where there is room."""
+        if self.training and self.store is None:
+            facts = transformers().__version__, self.model.config.to_dict(), *self.reader.facts
+            self.store = FeatureStore.of(self.model.state_dict(), self.steps_size, *facts)
         self.model.eval()
         device = rows[0].device if rows else None
-        keys = [row.cpu().numpy().tobytes() for row in rows]
+        keys = [hashlib.sha256(row.cpu().numpy()).digest() for row in rows]
         unread = {key: row for key, row in zip(keys, rows) if key not in self.kept}
         # Of the disk only what is computed in float32, whose bits depend on the device.
         is_plain = device is not None and not torch.is_autocast_enabled(device.type)
@@ -185,7 +186,7 @@ class Pretrained(Encoder):
         for key, row in unread.items():
             if key not in known:
                 with torch.no_grad():
-                    (fresh[key],) = self._read([row])
+                    (fresh[key],) = self.reader.read([row])
         if store is not None:
             store.write({marks[key]: values for key, values in fresh.items()})
         known |= fresh
@@ -194,22 +195,28 @@ class Pretrained(Encoder):
                 self.kept[key], self.room = values, self.room - values.nbytes
         return [known[key] if key in known else self.kept[key] for key in keys]
 
-    def _read(self, rows: list[Tensor]) -> list[Tensor]:
-        """The model's last layer for each text with its marks, (T, H); nothing for one without any."""
-        around = len(self.prefix) + len(self.suffix)
-        layout = Layout([len(row) + around for row in rows], rows[0].device if rows else None)
-        if not layout.total:
-            empty = self.model.get_input_embeddings().weight.new_zeros(0, self.steps_size)
-            return [empty for _ in rows]
-        marked = Steps(torch.cat(list(map(self._marked, rows))), layout)
-        padded = marked.padded()
-        there = torch.arange(padded.shape[1], device=padded.device) < layout.lengths.to(padded.device).unsqueeze(1)
-        hidden = self.model(input_ids=padded, attention_mask=there.long()).last_hidden_state
-        return [row[:length] for row, length in zip(hidden, layout.lengths.tolist())]
+
+def _reader_of(model: Any) -> type[Reader]:
+    """How a model reads, by what it calls its input.
+
+    Errors:
+        ConfigError: it reads neither texts nor pictures.
+    """
+    if model.main_input_name not in READERS:
+        raise ConfigError(
+            f"model: {model.config.model_type} reads {model.main_input_name}, and only models of texts or of pictures"
+            " are read here; give another model"
+        )
+    return READERS[model.main_input_name]
 
 
-def _parts(row: Tensor, longest: int) -> tuple[Tensor, ...]:
-    return row.split(longest) if len(row) else (row,)
+def _demand_kind(reader: type[Reader], model: str, column: Settings) -> None:
+    """That an input is of the kind that a model reads: it then has the settings that follow from the model."""
+    if not set(reader.needs) <= set(type(column).model_fields):
+        others = " or ".join(sorted({other.what for other in READERS.values()} - {reader.what}))
+        raise ConfigError(
+            f"model: {model} reads {reader.what}, and this input holds none; give the folder of a model of {others}"
+        )
 
 
 def _grouped(read: list[Tensor], counts: list[int]) -> list[list[Tensor]]:
@@ -225,4 +232,9 @@ def _add_lora(model: nn.Module, rank: int) -> None:
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of maps that are kept the other way round, as GPT-2's are
-        peft.inject_adapter_in_model(config, model)
+        try:
+            peft.inject_adapter_in_model(config, model)
+        except ValueError:
+            raise ConfigError(
+                "pretrained: tune: lora finds no linear map in this model, as in a convolutional net; set tune: all"
+            ) from None

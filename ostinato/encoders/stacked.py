@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 from torch import Tensor, nn
 
 from ostinato.encoders.contract import Encoded, Encoder
 from ostinato.errors import ConfigError
-from ostinato.modalities.contract import Pixels, Values
+from ostinato.modalities.contract import Choices, Pixels, Values
 from ostinato.registry import Room, Settings, build, component
 from ostinato.steps import Layout, Steps
 
@@ -60,6 +61,15 @@ class Stacked(Encoder):
         self.causal, self.look_ahead = self.frames and self.over.causal, self.over.look_ahead if self.frames else None
         self.reduction = self.over.reduction * (1 if self.frames else self.each.reduction)
         self.grid_height = 1 if self.frames else self.each.grid_height
+
+    @staticmethod
+    def settled(settings: Settings, column: Settings, find: Callable[[str], Path | None]) -> Choices:
+        each = component("encoders", settings.each.type).settled(settings.each, column, find)
+        own = "encoder."
+        return {f"{own}each.{path.removeprefix(own)}" if path.startswith(own) else path: each[path] for path in each}
+
+    def start(self, find: Callable[[str], Path | None]) -> None:
+        self.each.start(find)
 
     @classmethod
     def reduction_of(cls, settings: Any) -> int:

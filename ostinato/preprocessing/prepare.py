@@ -120,7 +120,8 @@ def _settled(recipe: Recipe, roots: Sequence[Path]) -> planning.Chosen:
         if isinstance(column.encoder, Settings):
             cls = component("encoders", column.encoder.type)
             with placed(f"inputs.{name}.encoder"):
-                settled = cls.settled(column.encoder, partial(existing, base=recipe.base, data_root=roots))
+                find = partial(existing, base=recipe.base, data_root=roots)
+                settled = cls.settled(column.encoder, column, find)
             chosen |= {f"inputs.{name}.{path}": choice for path, choice in settled.items()}
     return {path: choice for path, choice in chosen.items() if not recipe.gives(path)}
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ostinato import api
 from ostinato.encoders._hugging_face import configuration
-from ostinato.encoders.pretrained import Pretrained
+from ostinato.encoders._text_reader import TextReader
 from ostinato.errors import ConfigError
 from ostinato.evaluation.validate import validate
 from ostinato.modalities.contract import Symbols
@@ -122,9 +122,9 @@ def test_a_longer_text_is_read_in_parts_and_an_empty_one_gives_zeros_or_its_mark
 
 def test_frozen_features_are_computed_once_and_a_resumed_run_has_the_same_bits(folders, tmp_path, monkeypatch):
     whole = session(recipe(folders / "bert"), tmp_path / "whole")
-    encoder, read = whole.run.graph.encoder("text"), []
-    plain = encoder._read
-    monkeypatch.setattr(encoder, "_read", lambda rows: read.append(len(rows)) or plain(rows))
+    reader, read = whole.run.graph.encoder("text").reader, []
+    plain = reader.read
+    monkeypatch.setattr(reader, "read", lambda rows: read.append(len(rows)) or plain(rows))
     run_train.trained(whole)
     assert read == [1] * len(read) and len(read) == len({row["text"] for row in rows(24)})
     broken = session(recipe(folders / "bert"), tmp_path / "broken")
@@ -136,8 +136,8 @@ def test_frozen_features_are_computed_once_and_a_resumed_run_has_the_same_bits(f
 
 
 def test_frozen_features_are_shared_by_later_runs_of_the_same_model_and_by_no_other(folders, tmp_path, monkeypatch):
-    plain, read = Pretrained._read, []
-    monkeypatch.setattr(Pretrained, "_read", lambda self, texts: read.append(len(texts)) or plain(self, texts))
+    plain, read = TextReader.read, []
+    monkeypatch.setattr(TextReader, "read", lambda self, texts: read.append(len(texts)) or plain(self, texts))
 
     def fit(name, folder=folders / "bert", **change):
         read.clear()
@@ -290,7 +290,9 @@ def test_settings_that_follow_the_advice_are_built(folders, tmp_path, monkeypatc
     assert session(recipe(folders / "bert"), tmp_path / "f")
     spec = Symbols(9, 0, 1, 2)
     encoder = make("encoders", "pretrained", [spec], {"config": configuration(folders / "bert")})
-    with pytest.raises(ValueError, match="this encoder reads whole texts, so it cannot resume from a state: give none"):
+    with pytest.raises(
+        ValueError, match="this encoder reads whole inputs, so it cannot resume from a state: give none"
+    ):
         encoder.encode(batch(spec, [3, 2]), ())
     assert encoder.encode(batch(spec, [3, 2]))
 
