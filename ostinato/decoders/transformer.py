@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from ostinato.decoders.contract import Decoder, Decoding
 from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.kernels.products import linear
 from ostinato.layers.attend import Memory
-from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
+from ostinato.layers.ragged_attention import Groups, Sight, attend, attend_few, bias_of, weights_of
 from ostinato.layers.transformer import Activation, CrossAttention, Norm, Positions, TransformerStack
 from ostinato.registry import Count, Positive, Rate
 from ostinato.steps import Layout, Steps
@@ -32,8 +32,9 @@ class TransformerDecoder(Decoder):
     steps so far, of all layers; those of the inputs are computed once.
 
     Shapes:
-        features (N, H or as asked for); state values `kept` (R, T, layers 2 K D), `count` (R, 1); attention (R, S): the
-        mean over the heads of the top layer
+        features (N, H or as asked for); state values `count` (R, 1), and `kept 0` to `kept 2 L - 1`, keys and values of
+        each layer in turn, (R, K, T, D), zeros after a row's last; attention (R, S): the mean over the heads of the top
+        layer
 
     Args:
         hidden_size: H of every layer.
@@ -123,18 +124,20 @@ class TransformerDecoder(Decoder):
         self.readout = None if self.output_size == hidden_size else nn.Linear(hidden_size, self.output_size)
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
-        memory: list[Memory | Tensor] = []
+        memory: list[tuple[Any, ...] | Tensor] = []
         for number, place in enumerate(self.attended):
             source = encoded[place].steps
-            pairs = [layer.crosses[number].read(source) for layer in self.stack.layers]
-            keys, read = (torch.cat([part.flatten(1) for part in parts], 1) for parts in zip(*pairs, strict=True))
-            memory.append(Memory(source.with_values(read).padded(), source.with_values(keys).padded(), source.layout))
+            parts = [part for layer in self.stack.layers for part in layer.crosses[number].read(source)]
+            padded = [source.with_values(part).padded().transpose(1, 2).contiguous() for part in parts]
+            nothing = padded[0].new_empty(len(source.layout), padded[0].shape[2], 0)
+            memory.append((Memory(nothing, nothing, source.layout), *padded))
         beside = self._beside(encoded)
         if beside is not None:
             memory.append(beside)
         rows = len(encoded[0].summary if encoded[0].steps is None else encoded[0].steps.layout)
         kept, count = self.stack.start(rows, next(self.parameters()))
-        return Decoding(tuple(memory), torch.arange(rows, device=kept.device), {"kept": kept, "count": count})
+        values = _named(self.stack.parted(kept), count)
+        return Decoding(tuple(memory), torch.arange(rows, device=kept.device), values)
 
     def run(self, encoded: Sequence[Encoded], steps: Steps, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         beside = self._beside(encoded)
@@ -148,18 +151,29 @@ class TransformerDecoder(Decoder):
         if self.beside is not None:
             beside = state.memory[-1].index_select(0, state.rows.index_select(0, layout.rows))
         rate = self.attention_dropout if self.training else 0.0
+        single = layout.full and layout.longest == 1
+        x = steps.with_values(self._embedded(steps.values, beside))
+        kept, count = (
+            [state.values[f"kept {number}"] for number in range(2 * len(self.stack.layers))],
+            state.values["count"],
+        )
+        plain = single and not self.training and not torch.is_grad_enabled()
+        if plain and (self.stack.window is None or bool((count == count[:1]).all())):
+            beams = [_Beams(entry, state.rows) for entry in state.memory[: len(self.attended)]]
+            read, after = self.stack.grow(x, kept, count, beams)
+            weights = tuple(source.weights for source in beams)
+            return self._read_out(read.values), replace(state, values=_named(*after), attention=weights)
         sources = [
-            _Kept(memory, state.rows, layout, len(self.stack.layers), rate)
-            for memory in state.memory[: len(self.attended)]
+            _Kept(entry, state.rows, layout, len(self.stack.layers), rate)
+            for entry in state.memory[: len(self.attended)]
         ]
-        before = (state.values["kept"], state.values["count"])
-        read, after = self.stack(steps.with_values(self._embedded(steps.values, beside)), before, sources)
-        values = dict(zip(("kept", "count"), after, strict=True))
+        read, (joined, count) = self.stack(x, (self.stack.together(kept), count), sources)
         weights = [source.weights for source in sources]
-        if layout.longest != 1 or not layout.full:
+        if not single:
             earlier = state.attention or [torch.zeros_like(part) for part in weights]
             ended = (layout.lengths == 0).to(state.rows.device).unsqueeze(1)
             weights = [torch.where(ended, old, part) for old, part in zip(earlier, weights, strict=True)]
+        values = _named(self.stack.parted(joined), count)
         return self._read_out(read.values), replace(state, values=values, attention=tuple(weights))
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
@@ -189,45 +203,78 @@ class _Packed:
         return self.groups.attend(query, *cross.read(self.source), self.dropout, by=cross, source=self.at)
 
 
+def _named(kept: Sequence[Tensor], count: Tensor) -> dict[str, Tensor]:
+    return {f"kept {number}": part for number, part in enumerate(kept)} | {"count": count}
+
+
 class _Kept:
     """An input whose keys and values were kept, attended to by hypotheses: a `Source`.
 
     Args:
-        memory: the keys and values of all layers beside each other, (B, S, layers K D).
+        entry: its `Memory`, and the keys and the values of each layer in turn, (B, K, S, D) each.
         rows: (R,), the example of each hypothesis.
         layout: of the new steps of the hypotheses.
         layers: how many layers; the last leaves its weights here.
         dropout: of the weights.
     """
 
-    def __init__(self, memory: Memory, rows: Tensor, layout: Layout, layers: int, dropout: float):
+    def __init__(self, entry: tuple[Any, ...], rows: Tensor, layout: Layout, layers: int, dropout: float):
         self.layout, self.layers, self.dropout = layout, layers, dropout
-        # One step each: the hypotheses of an example are queries of it beside each other, and its memory is not copied.
-        self.single = layout.full and layout.longest == 1
-        self.memory, self.width = memory.grouped(rows) if self.single else (memory.take(rows), 1)
+        memory, *kept = entry
+        self.memory = memory.take(rows)
+        self.kept = [part.index_select(0, rows).transpose(1, 2) for part in kept]
         self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
-        self.mask = None
-        if self.memory.padding is not None:
-            self.mask = ~self.memory.padding.unsqueeze(1)
-            self.mask[..., :1] = True  # A row without steps sees a zero in place of nothing, which is not a number.
+        self.mask = _seen(self.memory)
 
     def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
         if not self.memory.values.shape[1] or not len(query):
             return torch.zeros_like(query)
-        keys, values = (
-            part.unflatten(2, (self.layers, cross.kv_heads, -1))[:, :, place]
-            for part in (self.memory.keys, self.memory.values)
-        )
-        steps = Steps(query, self.layout)
-        padded = query.unflatten(0, (-1, self.width)) if self.single else steps.padded()
+        keys, values = self.kept[2 * place : 2 * place + 2]
+        padded = Steps(query, self.layout).padded()
         context = attend(padded, keys, values, self.mask, dropout=self.dropout)
         if place == self.layers - 1:
-            self.weights = weights_of(self._last(padded), keys, self.memory.padding).flatten(0, 1)
-        return context.flatten(0, 1) if self.single else Steps.from_padded(context, self.layout).values
+            ends = (self.layout.lengths - 1).clamp(min=0).to(padded.device)
+            last = padded[torch.arange(len(padded), device=padded.device), ends].unsqueeze(1)
+            self.weights = weights_of(last, keys, self.memory.padding).flatten(0, 1)
+        return Steps.from_padded(context, self.layout).values
 
-    def _last(self, padded: Tensor) -> Tensor:
-        """The query of the last step of each hypothesis."""
-        if self.single:
-            return padded
-        ends = (self.layout.lengths - 1).clamp(min=0).to(padded.device)
-        return padded[torch.arange(len(padded), device=padded.device), ends].unsqueeze(1)
+
+class _Beams:
+    """As `_Kept`, where each hypothesis has one new step and no gradient is asked for: the hypotheses of an example are
+    queries of it beside each other, and its memory is not copied.
+
+    Args:
+        entry: as above.
+        rows: as above.
+    """
+
+    def __init__(self, entry: tuple[Any, ...], rows: Tensor):
+        memory, *kept = entry
+        self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
+        examples, self.width = memory.runs(rows) if len(rows) else (rows, 1)
+        if examples is not None:
+            memory, kept = memory.take(examples), [part.index_select(0, examples) for part in kept]
+        self.memory, self.kept, self.bias = memory, kept, None
+
+    def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
+        if not self.memory.values.shape[1] or not len(query):
+            return torch.zeros_like(query)
+        mask = _seen(self.memory) if self.bias is None else None
+        if mask is not None:
+            self.bias = bias_of(mask, cross.heads, cross.kv_heads)
+        keys, values = self.kept[2 * place : 2 * place + 2]
+        context, weights = attend_few(query.unflatten(0, (-1, self.width)), keys, values, self.bias)
+        if 2 * (place + 1) == len(self.kept):
+            weights = weights.mean(1)
+            padding = self.memory.padding
+            self.weights = (weights if padding is None else weights.masked_fill(padding, 0)).flatten(0, 1)
+        return context.flatten(0, 1)
+
+
+def _seen(memory: Memory) -> Tensor | None:
+    """Which steps of an input are seen, (B, 1, 1, S); None: all."""
+    if memory.padding is None:
+        return None
+    seen = ~memory.padding.unsqueeze(1)
+    seen[..., :1] = True  # A row without steps sees a zero in place of nothing, which is not a number.
+    return seen

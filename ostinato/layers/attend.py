@@ -187,14 +187,17 @@ class Memory:
 
     def grouped(self, rows: Tensor) -> tuple[Memory, int]:
         """A memory with one example for each run of W rows, and W."""
+        examples, width = self.runs(rows)
+        return (self if examples is None else self.take(examples)), width
+
+    def runs(self, rows: Tensor) -> tuple[Tensor | None, int]:
+        """The example that each run of W rows reads, and W; None: all examples in their order."""
         width, rest = divmod(len(rows), len(self.layout))
         if width and not rest and bool((rows.view(-1, width) == self._numbers).all()):
-            return self, width
+            return None, width
         examples, counts = torch.unique_consecutive(rows, return_counts=True)
         width = int(counts[0])
-        if bool((counts == width).all()):
-            return self.take(examples), width
-        return self.take(rows), 1
+        return (examples, width) if bool((counts == width).all()) else (rows, 1)
 
 
 _pytree.register_pytree_node(

@@ -14,7 +14,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.kernels.products import linear
 from ostinato.kernels.watch import shown
 from ostinato.layers.dropout import dropped
-from ostinato.layers.ragged_attention import Cached, Groups, Sight
+from ostinato.layers.ragged_attention import Cached, Groups, Growing, Sight
 from ostinato.steps import Steps
 
 Norm = Literal["layer", "rms"]
@@ -99,7 +99,7 @@ class SelfAttention(nn.Module):
         y       = W_o [contexts of all heads] + b_o
 
     Shapes:
-        x (N, H), H = A D; returns (N, H), and keys beside values (N, 2 K D)
+        x (N, H), H = A D; returns (N, H), and keys and values (N, K, D)
     """
 
     def __init__(self, size: int, heads: int, kv_heads: int, block: Block):
@@ -109,7 +109,9 @@ class SelfAttention(nn.Module):
         self.gain = nn.Parameter(torch.ones(heads + kv_heads, width)) if block.query_key_norm else None
         self.output = _output(size, size, block)
 
-    def forward(self, x: Tensor, attend: Attend, rotation: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, attend: Attend, rotation: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         both = linear_map(self.queries_keys_values, x).unflatten(1, (self.heads + 2 * self.kv_heads, -1))
         queries_keys, value = both.split((self.heads + self.kv_heads, self.kv_heads), 1)
         if self.gain is not None:
@@ -118,7 +120,7 @@ class SelfAttention(nn.Module):
             queries_keys = rotate(queries_keys, *rotation)
         query, key = queries_keys.split((self.heads, self.kv_heads), 1)
         context = attend(query, key, value)
-        return linear_map(self.output, context.flatten(1)), torch.cat([key.flatten(1), value.flatten(1)], 1)
+        return linear_map(self.output, context.flatten(1)), (key, value)
 
 
 class CrossAttention(nn.Module):
@@ -200,7 +202,7 @@ class TransformerLayer(nn.Module):
         x = norm(x + dropout(sublayer(x)))      post-norm
 
     Shapes:
-        x (N, H); returns (N, H), and the keys beside the values (N, 2 K D) of its self-attention
+        x (N, H); returns (N, H), and the keys and the values (N, K, D) of its self-attention
     """
 
     def __init__(
@@ -228,7 +230,7 @@ class TransformerLayer(nn.Module):
         attend: Attend,
         rotation: tuple[Tensor, Tensor] | None,
         sources: Sequence[Source],
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         first, *between, last = self.norms
         read, kept = self.attention(self._before(first, x), attend, rotation)
         x = self._after(first, x, read)
@@ -355,28 +357,64 @@ class TransformerStack(nn.Module):
             sources: what layers attend to.
             keep: whether a causal one gives the state after the last step.
         """
-        layout, x = steps.layout, steps.values
+        layout = steps.layout
         sight = Sight(self.causal, self.window, self.slopes)
-        before = self.start(len(layout), x) if state is None else state
+        before = self.start(len(layout), steps.values) if state is None else state
         fresh = not before[0].shape[1]
         cached = Cached(layout, sight, *before) if self.causal else None
         places = layout.positions if fresh else layout.positions + before[1].squeeze(1)[layout.rows]
-        x = x if self.project is None else linear_map(self.project, x)
-        x = self._placed(x if self.scale is None else x * self.scale, places)
-        x = dropped(x, self.dropout) if self.training and self.dropout else x
-        rotation = angles(places, self.head_size, x) if self.positions == "rotary" else None
         attend = partial(
             (Groups(layout, layout, sight, self.size) if fresh else cached).attend,
             dropout=self.attention_dropout if self.training else 0.0,
         )
+        attends = [
+            partial(attend, by=layer.attention) if fresh else partial(attend, place=place)
+            for place, layer in enumerate(self.layers)
+        ]
+        read, new = self._read(steps, places, attends, sources)
+        if cached is None or not keep:
+            return read, None
+        return read, cached.extended(torch.cat([part.flatten(1) for pair in new for part in pair], 1))
+
+    def grow(
+        self, steps: Steps, kept: Sequence[Tensor], count: Tensor, sources: Sequence[Source] = ()
+    ) -> tuple[Steps, tuple[list[Tensor], Tensor]]:
+        """Reads one step of each row of a causal one, without a gradient.
+
+        Args:
+            steps: vectors of steps, one of each row.
+            kept: as `parted` gives it.
+            count: (B, 1), the number of steps read.
+            sources: what layers attend to.
+        """
+        growing = Growing(Sight(True, self.window, self.slopes), kept, count, self.size // self.head_size)
+        attends = [partial(growing.attend, place=place) for place in range(len(self.layers))]
+        read, _ = self._read(steps, count.squeeze(1), attends, sources)
+        return read, growing.after()
+
+    def parted(self, kept: Tensor) -> list[Tensor]:
+        """The keys and the values of each layer in turn, (B, K, T, D) each, of what was kept (B, T, L 2 K D)."""
+        parts = kept.unflatten(2, (-1, self.kv_heads, self.head_size)).permute(2, 0, 3, 1, 4)
+        return [part.contiguous() for part in parts]
+
+    def together(self, parts: Sequence[Tensor]) -> Tensor:
+        """What `parted` parted."""
+        return torch.stack([part.transpose(1, 2) for part in parts], 2).flatten(2)
+
+    def _read(
+        self, steps: Steps, places: Tensor, attends: Sequence[Attend], sources: Sequence[Source]
+    ) -> tuple[Steps, list[tuple[Tensor, Tensor]]]:
+        """Features of steps at these places (N,), and the keys and values of each layer, (N, K, D) each."""
+        x = steps.values if self.project is None else linear_map(self.project, steps.values)
+        x = self._placed(x if self.scale is None else x * self.scale, places)
+        x = dropped(x, self.dropout) if self.training and self.dropout else x
+        rotation = angles(places, self.head_size, x) if self.positions == "rotary" else None
         new = []
-        for place, layer in enumerate(self.layers):
-            own = partial(attend, by=layer.attention) if fresh else partial(attend, place=place)
-            x, keys_values = layer(x, place, own, rotation, sources)
-            x = shown(layer, x, layout)
+        for place, (layer, attend) in enumerate(zip(self.layers, attends, strict=True)):
+            x, keys_values = layer(x, place, attend, rotation, sources)
+            x = shown(layer, x, steps.layout)
             new.append(keys_values)
-        x = x if self.norm is None else self.norm(x)
-        return steps.with_values(x), cached.extended(torch.cat(new, 1)) if cached is not None and keep else None
+        return steps.with_values(x if self.norm is None else self.norm(x)), new
 
     def start(self, rows: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """The state before the first step."""

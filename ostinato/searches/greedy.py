@@ -12,7 +12,7 @@ from ostinato.distributions.contract import Distribution
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
 from ostinato.registry import Count, Whole
-from ostinato.searches._common import StopTexts, bounds, check_lengths, unroll, unroll_values
+from ostinato.searches._common import StopTexts, bounds, check_lengths, likeliest, unroll, unroll_values
 from ostinato.searches.contract import Hypothesis, Search
 from ostinato.steps import Layout, Steps
 
@@ -90,7 +90,7 @@ def _by_paths(generator: Generator, state: Decoding) -> list[list[Hypothesis]]:
 
 
 def _likeliest(scores: Tensor, numbers: Tensor, step: int) -> Tensor:
-    return scores.argmax(1)
+    return likeliest(scores)
 
 
 def _mode(distribution: Distribution, numbers: Tensor, step: int) -> Tensor:

@@ -136,12 +136,12 @@ def near_trees(actual: Any, expected: Any, what: str, *, floor: float = 1e-3) ->
 
 
 def _as_long(part: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Two tensors (B, T, C) of a state that grows with what is read: rows end in zeros, as many as their company
-    needs."""
-    if part.ndim != 3 or other.ndim != 3:
+    """Two tensors (B, T, C) or (B, K, T, D) of a state that grows with what is read: rows end in zeros, as many as
+    their company needs."""
+    if part.ndim < 3 or part.ndim != other.ndim:
         return part, other
-    longest = max(part.shape[1], other.shape[1])
-    padded = [functional.pad(one, (0, 0, 0, longest - one.shape[1])) for one in (part, other)]
+    longest = max(part.shape[-2], other.shape[-2])
+    padded = [functional.pad(one, (0, 0, 0, longest - one.shape[-2])) for one in (part, other)]
     return padded[0], padded[1]
 
 

@@ -120,6 +120,44 @@ def test_it_is_torchs_decoder(norm_first, activation):
     near(made.run(encoded, steps), Steps.from_padded(expected, target).values, "features of torch's decoder")
 
 
+OPTIONS = (
+    {},
+    {"positions": "alibi"},
+    {"window": 3},
+    {"kv_heads": 1},
+    {"positions": "alibi", "kv_heads": 1, "heads": 4},
+)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_single_steps_after_prompts_of_unequal_lengths_are_those_of_the_whole(options):
+    """Hypotheses in pairs read an input each, one of them without steps."""
+    settings = {"hidden_size": SIZE, "heads": HEADS, "layers": 2, **options}
+    width, source = 5, Layout([4, 0, 2])
+    decoder = registry.make(
+        "decoders", "transformer", ([Sizes(width, None, ())], lambda: Table(7, 6), 6, None, 0.2), settings
+    )
+    for weight in decoder.parameters():
+        nn.init.normal_(weight, std=0.4)
+    decoder.eval()
+    encoded = [Encoded(Steps(torch.randn(source.total, width), source), None, None)]
+    pairs = torch.tensor([0, 0, 1, 1, 2, 2])
+    whole = Steps(torch.randint(7, (36,)), Layout.equal(6, 6))
+    expected = decoder.extend(whole, decoder.start(encoded).reorder(pairs))[0].view(6, 6, -1)
+    lengths = torch.tensor([1, 3, 0, 2, 3, 1])
+    symbols = whole.values.view(6, 6)
+    prompt = Steps.of([row[:length] for row, length in zip(symbols, lengths.tolist())])
+    state = decoder.extend(prompt, decoder.start(encoded).reorder(pairs))[1]
+    for step in range(3):
+        places = torch.arange(6), lengths + step
+        features, state = decoder.step(symbols[places], state)
+        near(features, expected[places], f"features of step {step}")
+    rest = Steps.of([row[length + 3 :] for row, length in zip(symbols, lengths.tolist())])
+    features, _ = decoder.extend(rest, state)
+    near(features, torch.cat([row[length + 3 :] for row, length in zip(expected, lengths.tolist())]), "the rest")
+
+
 def test_a_target_longer_than_learned_positions_is_refused():
     options = {"positions": "learned", "longest": 3, "hidden_size": 8, "layers": 1}
     made = registry.make("decoders", "transformer", ([Sizes(8, 8)], lambda: Table(9, 8), 8, None, 0.0), options)

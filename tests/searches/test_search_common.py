@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 
 from ostinato.decoders.contract import Decoding
 from ostinato.layers.attend import Memory
-from ostinato.searches._common import best
+from ostinato.searches._common import best, likeliest
 from ostinato.steps import Layout
 
 
@@ -23,6 +23,23 @@ def test_the_best_are_those_of_a_stable_sort(seed, rows, size, kinds):
     assert values.tolist() == np.take_along_axis(scores, order, 1).tolist()
     there = values > -torch.inf
     assert places[there].tolist() == order[there.numpy()].tolist()
+
+
+@pytest.mark.parametrize("kinds", [3, 10**6])
+@pytest.mark.parametrize("size", [1023, 1024, 2001, 5000])
+def test_of_many_symbols_the_best_are_those_of_a_stable_sort(size, kinds):
+    random = np.random.default_rng(size + kinds)
+    scores = random.integers(0, kinds, (6, size)).astype(np.float32)
+    scores[random.random((6, size)) < 0.2] = -np.inf
+    scores[4], scores[5, :-1] = 1, -np.inf
+    scores[5, -1] = 0
+    order = np.argsort(-scores, axis=1, kind="stable")
+    assert likeliest(torch.from_numpy(scores)).tolist() == order[:, 0].tolist()
+    for count in (1, 4):
+        values, places = best(torch.from_numpy(scores), count)
+        assert values.tolist() == np.take_along_axis(scores, order, 1)[:, :count].tolist()
+        there = values > -torch.inf
+        assert places[there].tolist() == order[:, :count][there.numpy()].tolist()
 
 
 def test_a_state_forgets_the_examples_that_nothing_reads():
