@@ -11,7 +11,7 @@ from torch import Tensor
 from ostinato.decoders.contract import Decoding
 from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator
-from ostinato.registry import Count, NonNegative, Whole
+from ostinato.registry import Count, NonNegative, Positive, Whole
 from ostinato.searches._common import (
     StopTexts,
     best,
@@ -39,8 +39,8 @@ class Beam(Search):
     At each step all beginnings grow by one symbol, and those that grew are ranked by log p. What has ended among the
     first `width` is an answer, kept from then on unless n_best others score higher; the first `width` of the rest
     continue. An example is done when none of these can still pass the last of its n_best answers: growing only lowers
-    log p, so no score can be above log p / n(longest)^alpha. Symbols that only generate the end of a prompt again count
-    in no length.
+    log p, so no score can be above log p / n(longest)^alpha. With `patience` it is done earlier, once so many answers
+    have ended. Symbols that only generate the end of a prompt again count in no length.
 
     A width of 1 without normalization is greedy search; with it, a beginning is extended past its end while a longer
     answer could have the higher score. Of equals the one that grew from the better beginning comes first, then the
@@ -50,6 +50,8 @@ class Beam(Search):
         width: beginnings kept at each step.
         n_best: answers per example, the best first.
         normalization: what log p is divided by.
+        patience: an example is done once patience * width answers have ended (rounded, at least n_best). 1 is what
+            other tools do, and takes half the time or less where averages rank; without it none is given up.
         alpha: exponent of the divisor: 0 leaves log p as it is, 1 is the whole average.
         coverage_penalty: weight of the penalty for source steps that were attended to less than once in all; reads the
             first input that is attended to.
@@ -64,7 +66,7 @@ class Beam(Search):
 
     Source: normalization gnmt and coverage: Wu et al., 2016, arXiv:1609.08144, equation 14, there over the answers'
         symbols;
-    the end of a search: Huang, Zhao and Ma, 2017, arXiv:1809.00069.
+    the end of a search: Huang, Zhao and Ma, 2017, arXiv:1809.00069; patience: Kasai et al., 2022, arXiv:2204.05424.
     """
 
     random: ClassVar[bool] = False
@@ -76,6 +78,7 @@ class Beam(Search):
         width: Count = 5,
         n_best: Count = 1,
         normalization: Literal["none", "average", "gnmt"] = "average",
+        patience: Positive | None = None,
         alpha: NonNegative = 1.0,
         coverage_penalty: NonNegative = 0.0,
         max_length: Count | None = None,
@@ -97,6 +100,7 @@ class Beam(Search):
         self.width = width
         self.n_best = n_best
         self.normalization = normalization
+        self.patience = patience
         self.alpha = alpha
         self.coverage_penalty = coverage_penalty
         self.max_length = max_length
@@ -128,6 +132,7 @@ class Beam(Search):
         longest_least = int(least.max()) if num_examples else 0
         sources = state.source_lengths
         answers = _Answers(num_examples, self.n_best, device)
+        enough = None if self.patience is None else max(self.n_best, round(self.patience * self.width))
         trace: list[_Moment] = []
 
         examples = torch.arange(num_examples, device=device)
@@ -183,6 +188,8 @@ class Beam(Search):
             trace.append(_Moment(examples, symbols, parents, source))
 
             done = alive[:, 0] / highest[examples] <= answers.scores[examples, -1]
+            if enough is not None:
+                done |= answers.ended[examples] >= enough
             # what is done may stay in the batch for a while: nothing may come of it, not even by rounding
             alive = alive.masked_fill(done.unsqueeze(1), -torch.inf)
             rows = torch.arange(len(examples), device=device).unsqueeze(1) * slots + parents
@@ -254,6 +261,7 @@ class _Answers:
         self.steps = torch.zeros(size, dtype=torch.int64, device=device)
         self.slots = self.steps.clone()
         self.finished = torch.zeros(size, dtype=torch.bool, device=device)
+        self.ended = torch.zeros(num_examples, dtype=torch.int64, device=device)
 
     def take_in(
         self,
@@ -266,6 +274,7 @@ class _Answers:
         step: int,
     ) -> None:
         """Keeps the best of what is there and what enters, all (E, candidates); of equals what is there."""
+        self.ended[examples] += enters.sum(1)
         merged = torch.cat([self.scores[examples], scores.masked_fill(~enters, -torch.inf)], 1)
         kept, order = merged.sort(dim=1, descending=True, stable=True)
         self.scores[examples] = kept[:, : self.scores.shape[1]]

@@ -208,3 +208,19 @@ def test_the_advice_on_a_penalty_of_what_is_not_attended_to():
         partial(search, 0.0, False),
         partial(search, 0.1, True),
     )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_patience_a_search_ends_once_so_many_answers_have_ended(seed):
+    generator, examples = laws.TableGenerator(6, seed, end_bias=0.5), laws.random_examples(4, seed)
+
+    def answers(search):
+        return [
+            [(answer.symbols, answer.score) for answer in own]
+            for own in laws.found(search, generator, examples, [9] * 4)
+        ]
+
+    first = [[symbols for symbols, _ in own] for own in answers(Beam(width=1, patience=1.0))]
+    assert first == [[symbols for symbols, _ in own] for own in answers(Greedy())]
+    assert answers(Beam(width=3, patience=100.0)) == answers(Beam(width=3))
+    assert all(len(own) == 3 for own in answers(Beam(width=3, n_best=3, patience=0.1)))

@@ -1,0 +1,277 @@
+"""How fast does a trained Transformer translate, beside CTranslate2 with the same weights in the same run?
+
+    python benchmarks/decoding.py --install-peer        CTranslate2 into .peers/ctranslate2, once
+    python benchmarks/decoding.py --data-root DATA      trains the translator once, then measures
+
+The net is that of recipes/multi30k-en-de-transformer.yaml with `block: vaswani2017`, since CTranslate2 has no squared
+relu and no rotary positions in attention to an input: 4 + 4 layers of 192, one vocabulary of 9,000 pieces. It is
+trained for a quarter of an hour into .peers/decoding/run: what counts here is that both read the same weights.
+
+Both start from the symbols of the validation sentences and end with symbols, batches sorted by length. A beam has 5
+beginnings, its answers are ranked by log p / length, and it ends once 5 have ended (`patience: 1`), as CTranslate2's
+does. The contestants take turns; each first translates once outside the clock. A figure is the median of the rounds in
+sentences a second, with the least and the most; a ratio is that of two turns of one round. Beside it BLEU, and the
+share of sentences in which both say the same.
+
+- `ostinato`: float32, torch's threads; `all answers`: the same without `patience`, until no answer could be better;
+- `float32`, `int8`: CTranslate2, one batch at a time on as many threads;
+- `float32, apart`: with two threads, two batches at a time on one thread each (`inter_threads=2`).
+
+A row that was measured is kept in .peers/decoding/rows.jsonl until all are there: a run that was stopped continues.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato import api
+from ostinato.files import write
+from ostinato.layers.transformer import sinusoids
+from ostinato.metrics.contract import Predictions
+from ostinato.recipe.read import load
+from ostinato.registry import Settings, build, make, settings_class
+from ostinato.run.predict import Encodings, batches_of, columns_of, encodings, prompt_of
+from ostinato.run.run import Run, row_number
+from ostinato.training.repeatable import surroundings
+
+HOME = Path(__file__).resolve().parent.parent
+PEER, FOLDER = HOME / ".peers" / "ctranslate2", HOME / ".peers" / "decoding"
+RESULT = HOME / "benchmarks" / "results" / "decoding.json"
+PACKAGES = ("ctranslate2==4.8.5", "numpy", "pyyaml")
+RECIPE = HOME / "recipes" / "multi30k-en-de-transformer.yaml"
+CHANGES = (
+    "data.test=null",
+    "inputs.en.encoder.block=vaswani2017",
+    "inputs.en.encoder.dropout=0.1",
+    "outputs.de.head.decoder.block=vaswani2017",
+    "outputs.de.head.dropout=0.1",
+    "outputs.de.metrics=[{type: bleu, lowercase: true}]",
+    "search=greedy",
+    "training={batch_steps: 4000, epochs: 12, optimizer: {type: adamw, learning_rate: 0.002}, schedule: {type: cosine, "
+    "warmup: 300}, validate_every: 4}",
+)
+LONGEST = 100
+"""Symbols of an answer at most."""
+SEARCHES = {"greedy": 1, "beam 5": 5}
+
+Order = Callable[..., dict[str, Any]]
+
+
+def trained(folder: Path, root: Path, minutes: float) -> Run:
+    if not (folder / "bundle.json").is_file():
+        say = lambda line: print(line, flush=True)  # noqa: E731
+        api.fit(load(RECIPE, CHANGES), folder, device="cpu", roots=[root], minutes=minutes, say=say)
+    return Run.load(folder)
+
+
+def written(run: Run, columns: Encodings) -> None:
+    """Writes the weights and the sources for the peer."""
+    encoder, head = run.graph.encoder("en"), run.graph.heads["de"]
+    stack, spec = head.decoder.stack, run.modalities["outputs.de"].spec
+    weights: dict[str, Tensor] = {
+        "places": sinusoids(torch.arange(LONGEST * 3), stack.size, head.output.weight),
+        "embedding": head.decoder.embedding.weight,
+        "output.weight": head.output.weight,
+        "output.bias": head.output.bias,
+    }
+    for side, layers in (("encoder", encoder.stack), ("decoder", stack)):
+        weights |= {f"{side}.{name}": weight for name, weight in layers.state_dict().items()}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    np.savez(FOLDER / "weights.npz", **{name: weight.detach().numpy() for name, weight in weights.items()})
+    about = {
+        "layers": len(stack.layers),
+        "heads": stack.layers[0].attention.heads,
+        "norm_epsilon": stack.layers[0].norms[0].eps,
+        "longest": LONGEST,
+        "symbols": spec.size,
+        "begin": spec.begin,
+        "end": spec.end,
+        "unknown": spec.unknown,
+    }
+    write(FOLDER / "about.json", json.dumps(about))
+    write(FOLDER / "sources.json", json.dumps([source.tolist() for source in columns[run]["en"]]))
+
+
+def ours(run: Run, columns: Encodings, width: int, batch: int, patience: float | None) -> tuple[float, list[list[int]]]:
+    """Seconds, and the symbols of each sentence."""
+    settings: Settings = settings_class("searches", "greedy")(type="greedy", max_length=LONGEST)
+    if width > 1:
+        settings = settings_class("searches", "beam")(type="beam", width=width, max_length=LONGEST, patience=patience)
+    searcher = build(settings, "searches")
+    answers: list[list[int]] = [[]] * len(columns[run]["en"])
+    began = time.perf_counter()
+    with torch.inference_mode():
+        for rows in batches_of(columns_of(columns), batch):
+            prompt = prompt_of([run], "de", columns, rows, 0)
+            given = prompt.generator, prompt.state, torch.full_like(prompt.longest, LONGEST), prompt.seeds
+            for row, hypotheses in zip(rows, searcher.search(*given, attention=False, first=prompt.first)):
+                answers[row] = hypotheses[0].symbols
+    return time.perf_counter() - began, answers
+
+
+def started() -> tuple[Order | None, dict[str, Any]]:
+    """What gives orders to the peer, and its version; None where it is not installed."""
+    if not (PEER / "ctranslate2").is_dir():
+        print("CTranslate2 is not installed (--install-peer does it): measuring Ostinato alone")
+        return None, {}
+    script, paths = HOME / "benchmarks" / "_ctranslate2_peer.py", {**os.environ, "PYTHONPATH": str(PEER)}
+    with (FOLDER / "ctranslate2.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(FOLDER)],
+            env=paths,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+
+    def answer() -> dict[str, Any]:
+        line = process.stdout.readline()
+        return json.loads(line) if line else sys.exit(f"CTranslate2 ended: see {FOLDER / 'ctranslate2.log'}")
+
+    def order(*words: Any) -> dict[str, Any]:
+        process.stdin.write(json.dumps(words) + "\n")
+        process.stdin.flush()
+        return answer()
+
+    return order, answer()
+
+
+def bleu(run: Run, answers: list[list[int]], truth: list[str]) -> float:
+    metric = make("metrics", "bleu", (), {"lowercase": True})
+    decoded = [run.modalities["outputs.de"].decode(np.array(symbols, dtype=np.int32)) for symbols in answers]
+    rows = metric.statistics(Predictions(decoded, truth))
+    return round(metric.value(np.sum(rows, 0).tolist()), 2)
+
+
+def measure(
+    run: Run, columns: Encodings, truth: list[str], peer: Order | None, name: str, batch: int, threads: int, rounds: int
+) -> dict[str, Any]:
+    """A row: each contestant's sentences a second, BLEU, and ratio of ours to it."""
+    width, sentences = SEARCHES[name], len(truth)
+    torch.set_num_threads(threads)
+    kinds = {"float32": ("float32", 1, threads), "int8": ("int8", 1, threads)}
+    if threads > 1 and batch > 1:
+        kinds["float32, apart"] = ("float32", threads, 1)
+    patience = {"ostinato": 1.0} | ({"all answers": None} if width > 1 else {})
+    rates: dict[str, list[float]] = {own: [] for own in (*patience, *(kinds if peer else ()))}
+    said: dict[str, list[list[int]]] = {}
+    for turn in range(rounds + 1):
+        for contestant, own in rates.items():
+            if contestant in patience:
+                seconds, said[contestant] = ours(run, columns, width, batch, patience[contestant])
+            else:
+                peer("load", *kinds[contestant])
+                if turn:  # what was just loaded is slow at first
+                    peer("translate", list(range(min(batch, sentences))), width, batch)
+                if batch > 1:
+                    answer = peer("translate", list(range(sentences)), width, batch)
+                    seconds, said[contestant] = answer["seconds"], answer["symbols"]
+                else:
+                    each = [peer("translate", [row], width, 1) for row in range(sentences)]
+                    seconds = sum(answer["seconds"] for answer in each)
+                    said[contestant] = [answer["symbols"][0] for answer in each]
+            if turn:
+                own.append(sentences / seconds)
+    row: dict[str, Any] = {"search": name, "batch": batch, "threads": threads, "sentences": sentences, "of": {}}
+    for contestant, own in rates.items():
+        same = sum(mine == theirs for mine, theirs in zip(said["ostinato"], said[contestant]))
+        row["of"][contestant] = {
+            "sentences a second": spread(own),
+            "ostinato / it": spread([mine / theirs for mine, theirs in zip(rates["ostinato"], own)]),
+            "bleu": bleu(run, said[contestant], truth),
+            "same as ostinato": round(same / sentences, 3),
+            "symbols": round(statistics.mean(map(len, said[contestant])), 2),
+        }
+    return row
+
+
+def spread(numbers: list[float]) -> list[float]:
+    """Median, least and most."""
+    return [float(f"{number:.4g}") for number in (statistics.median(numbers), min(numbers), max(numbers))]
+
+
+def show(row: dict[str, Any]) -> None:
+    print(f"{row['search']}, {row['batch']} at a time, {row['threads']} threads, {row['sentences']} sentences")
+    for contestant, own in row["of"].items():
+        (rate, *rates), (ratio, *ratios) = own["sentences a second"], own["ostinato / it"]
+        between, apart = (f"({low} to {high})" for low, high in (rates, ratios))
+        print(
+            f"  {contestant:15} {rate:7} sentences/s {between}, ostinato / it {ratio} {apart}, BLEU {own['bleu']}, "
+            f"same {own['same as ostinato']:.1%}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install-peer", action="store_true")
+    parser.add_argument("--data-root", type=Path, default=os.environ.get("OSTINATO_DATA", "data"), metavar="DATA")
+    parser.add_argument(
+        "--run", type=Path, default=FOLDER / "run", help="of the translator; trained where it is missing"
+    )
+    parser.add_argument("--minutes", type=float, default=15, help="of its training (default 15)")
+    parser.add_argument("--sentences", type=int, default=512, help="64 at a time (default 512)")
+    parser.add_argument("--alone", type=int, default=64, help="sentences one at a time (default 64)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that count (default 5)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    chosen = parser.parse_args()
+    if chosen.install_peer:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PEER)]
+        subprocess.run([*install, *PACKAGES], check=True)
+        return
+    run = trained(chosen.run, chosen.data_root, chosen.minutes)
+    pairs = [_texts(chosen.data_root, language) for language in ("en", "de")]
+    rows = [{"en": text} for text in pairs[0]]
+    written(run, encodings([run], rows, row_number))
+    peer, its = started()
+    about = surroundings("cpu")
+    asked = {name: getattr(chosen, name) for name in ("sentences", "alone", "rounds")}
+    kept = FOLDER / "rows.jsonl"
+    found = [json.loads(line) for line in kept.read_text().splitlines()] if kept.is_file() else []
+    found = [row for row in found if row["asked"] == asked]
+    for threads in chosen.threads:
+        for batch, sentences in ((64, chosen.sentences), (1, chosen.alone)):
+            for name in SEARCHES:
+                key = name, batch, threads
+                row = next((row for row in found if (row["search"], row["batch"], row["threads"]) == key), None)
+                if row is None:
+                    columns = encodings([run], rows[:sentences], row_number)
+                    row = measure(run, columns, pairs[1][:sentences], peer, name, batch, threads, chosen.rounds)
+                    found.append(row | {"asked": asked})
+                    write(kept, "".join(json.dumps(row) + "\n" for row in found))
+                show(row)
+    words = " ".join("DATA" if word == str(chosen.data_root) else word for word in sys.argv[1:])
+    result = {
+        "command": f"python benchmarks/decoding.py {words}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {"cores": os.cpu_count(), **about},
+        "peer": its or None,
+        "parameters": sum(weight.numel() for weight in run.graph.parameters()),
+        "rows": [{name: value for name, value in row.items() if name != "asked"} for row in found],
+    }
+    write(RESULT, json.dumps(result, indent=1) + "\n")
+    kept.unlink()
+
+
+def _texts(root: Path, language: str) -> list[str]:
+    import gzip
+
+    with gzip.open(root / "multi30k-translation" / f"val.{language}.gz", "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+if __name__ == "__main__":
+    main()
