@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.encoders._resnet_file import described, renamed, weights_in
+from ostinato.encoders._weight_files import described, renamed, weights_in
 from ostinato.errors import ConfigError
 from ostinato.files import ALLOW_DOWNLOAD
 from ostinato.layers.memory import memory
@@ -103,7 +103,12 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
         ConfigError: there are none, some are missing, or reading them would execute code.
     """
     if folder.is_file():
-        return renamed(weights_in(folder))
+        held = weights_in(folder)
+        weights, wanted = renamed(held), built(described(held, folder), empty=True).state_dict()
+        _demand_all(
+            (name for name in wanted if getattr(weights.get(name), "shape", None) != wanted[name].shape), folder
+        )
+        return weights
     with _explained(folder):
         model, info = transformers().AutoModel.from_pretrained(
             str(folder),
@@ -114,10 +119,14 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
         )
     weights = _reader(model).state_dict()
     prefix = "" if isinstance(model, type(_reader(model))) else "encoder."
-    lacking = sorted(name for name in info["missing_keys"] if name.removeprefix(prefix) in weights)
-    if lacking:
-        raise ConfigError(f"model: {folder} lacks weights, {', '.join(lacking[:3])}; copy the folder again")
+    _demand_all((name for name in info["missing_keys"] if name.removeprefix(prefix) in weights), folder)
     return weights
+
+
+def _demand_all(lacking: Iterable[str], place: Path) -> None:
+    names = sorted(lacking)
+    if names:
+        raise ConfigError(f"model: {place} lacks weights, {', '.join(names[:3])}; copy the folder again, or the file")
 
 
 def demand_memory(model: nn.Module, copies: int) -> None:

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ostinato.encoders._reader import Reader
+from ostinato.encoders._weight_files import SCALES
 from ostinato.errors import ConfigError
 from ostinato.modalities.contract import Pixels, Spec
 from ostinato.registry import Settings
 from ostinato.steps import Steps
 
 PREPROCESSING = "preprocessor_config.json"
-IMAGENET = {"size": 224, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-"""How the pictures of torchvision's nets were made; what a file of weights alone does not say."""
 HALVINGS = 8
 """How often a net may halve its sides."""
 
@@ -72,7 +71,7 @@ class PictureReader(Reader):
 
     @staticmethod
     def settled(model: Any, config: Mapping[str, Any], source: Path, column: Settings) -> dict[str, Any]:
-        facts = _preprocessing(source)
+        facts = SCALES[model.config.model_type] if source.is_file() else _preprocessing(source)
         if facts is None and column.mean is None:
             raise ConfigError(
                 f"model: {source} holds no {PREPROCESSING}, which has the scale of its pixels; copy that file too, or"
@@ -166,7 +165,8 @@ def grid_of(model: Any, height: int, width: int) -> Grid:
     strides = [patch << halving for halving in range(HALVINGS)]
     if len(shape) == 4:
         rows = shape[2]
-        stride = next((stride for stride in strides if -(-height // stride) == rows), -(-height // rows))
+        fitting = (stride for stride in strides if rows in (height // stride, -(-height // stride)))
+        stride = next(fitting, -(-height // rows))
         return Grid(shape[1], 0, rows, stride)
     places, rows = shape[1], height // patch
     leading = places - rows * (width // patch)
@@ -189,8 +189,6 @@ def _options(model: nn.Module) -> dict[str, bool]:
 
 def _preprocessing(source: Path) -> dict[str, Any] | None:
     """How the pictures of a model were made; None: nothing says."""
-    if source.is_file():
-        return IMAGENET
     file = source / PREPROCESSING
     if not file.is_file():
         return None

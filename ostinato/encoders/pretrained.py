@@ -64,8 +64,8 @@ class Pretrained(Encoder):
 
     Args:
         model: a folder with config.json, model.safetensors and a tokenizer, or of a picture's preprocessor_config.json;
-            a file of a ResNet's weights by torchvision's names (.pth or .safetensors); or a name on Hugging Face, which
-            is fetched only with --allow-download.
+            a file of weights (.pth or .safetensors) of a ResNet by torchvision's names, or of an EfficientNet-Lite; or
+            a name on Hugging Face, which is fetched only with --allow-download.
         tune: what is trained: none of the model, all of it, or by lora two small matrices beside each linear map.
         rank: of lora: the width of these matrices.
         summary: what represents the whole text or picture; first by default where a model of pictures begins with a

@@ -253,7 +253,7 @@ def test_what_cannot_be_loaded_is_refused_with_its_place(folders, tmp_path, monk
         # what is wrong with a folder | what the message recommends
         ("no config", "bert holds no config.json; give the folder that `save_pretrained` wrote"),
         ("code of its own", "brings code of its own, which is never run; give another model"),
-        ("fewer weights", "lacks weights, .*; copy the folder again"),
+        ("fewer weights", "lacks weights, .*; copy the folder again, or the file"),
         ("too large", "GiB, and this machine has .*; give a smaller model"),
         ("another tokenizer", "they do not belong together; leave the input's tokenizer out, or give another model"),
         ("a pickle", "would execute code, which is never done; give a folder with model.safetensors"),

