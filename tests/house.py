@@ -3,8 +3,8 @@ files.
 
 The core is everything but the members' own files, `recipe/infer.py` and `recipe/column_types.py` (which choose a member
 for a column), `recipe/migrate.py` (which reads old names), `recipe/other_tools.py` (which answers the words of other
-tools), `kernels/` (whose tables name C++ steps, as a cell's `native` gives them) and `nn/` (which is three cells under
-torch's names).
+tools), the files that importers share (which describe models of other tools in Ostinato's words), `kernels/` (whose
+tables name C++ steps, as a cell's `native` gives them) and `nn/` (which is three cells under torch's names).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DEBTS = Path(__file__).with_name("house_debts.txt")
 listed."""
 
 CHOOSERS = {ROOT / "recipe" / name for name in ("infer.py", "column_types.py", "migrate.py", "other_tools.py")}
+CHOOSERS |= set((ROOT / "importers").glob("_*.py"))
 OUTSIDE = ("kernels", "nn")
 ORDINARY = frozenset(
     ["calibration", "char", "compare", "constant", "label", "number", "sample", "series", "step", "text", "word"]
@@ -34,9 +35,9 @@ ORDINARY = frozenset(
 )
 """Members whose names are words that mean something else too: a unit, a setting, a key of JSON, a command. Only beside
 a `type` are they asked."""
-COINCIDENCES = frozenset({"chain", "context", "reader", "totals"})
-"""Attributes of a single member that others have too: autograd's `ctx.chain`, YAML's `why.context`, `csv.reader`,
-sacreBLEU's sums."""
+COINCIDENCES = frozenset({"chain", "config", "context", "reader", "totals"})
+"""Attributes of a single member that others have too: autograd's `ctx.chain`, transformers' `model.config`, YAML's
+`why.context`, `csv.reader`, sacreBLEU's sums."""
 ALIGNMENTS = frozenset({"summary", "each", "next", "free", "ahead"})
 OTHERS = (str, bytes, list, dict, tuple, set, torch.Tensor, torch.nn.Module, np.ndarray, Path, ast.AST)
 """Classes of other packages whose attributes are no member's."""

@@ -48,6 +48,27 @@ def saved(path: Path, advice: str, plain: Sequence[type] = ()) -> Any:
         raise DataError(f"{path}: damaged, or no file of torch.save ({reason}); copy it again") from None
 
 
+def weights_file(folder: Path, patterns: Sequence[str], advice: str) -> Path:
+    """The one file of weights of a folder.
+
+    Args:
+        folder: the model's.
+        patterns: what such a file is called.
+        advice: how it is saved.
+
+    Errors:
+        DataError: there is none, or several.
+    """
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files) or "none"
+        raise DataError(
+            f"{folder}: one file of weights is needed, {' or '.join(patterns)}, and there are {names}; keep one there."
+            f" {advice}"
+        )
+    return files[0]
+
+
 def yaml_file(path: Path) -> dict[str, Any]:
     """A mapping from a file of YAML; tags that make objects are refused.
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.importers._files import SAFE, Weights, json_file, saved
+from ostinato.importers._files import SAFE, Weights, json_file, saved, weights_file
 from ostinato.importers._recurrent import stacked
 from ostinato.importers._vocabulary import IMPOSSIBLE, Vocabulary
 from ostinato.importers.contract import Imported, Importer
 
 VOCABULARY = "vocab.json"
 BEGIN, UNKNOWN, FAKE = "xxbos", "xxunk", "xxfake"
+FILES = ("*.pth", "*.pt", f"*{SAFE}")
 PREFIXES = ("0.module.", "0.", "")
 """Of the encoder's tensors in a classifier, a language model, and an encoder that `save_encoder` wrote."""
 NORM_EPSILON = 1e-5
@@ -65,7 +66,7 @@ class FastAI(Importer):
                 raise DataError(f"{path}: has no {word}, which every vocabulary of fastai has. {SAVE}")
         begin = symbols.index(BEGIN)
         vocabulary = Vocabulary(symbols, begin, begin, symbols.index(UNKNOWN), path)
-        file = _weights_file(folder)
+        file = weights_file(folder, FILES, SAVE)
         state = saved(file, SAVE)
         if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
             state = state["model"]
@@ -108,14 +109,6 @@ def _vocabulary(folder: Path) -> tuple[list[str], list[str] | None]:
             raise DataError(f"{path}: {name} is no list of texts. {SAVE}")
     # Vocabularies are filled up to a multiple of 8 with one and the same word.
     return [f"{FAKE}{at}" if word == FAKE else word for at, word in enumerate(words)], labels
-
-
-def _weights_file(folder: Path) -> Path:
-    files = sorted(path for end in (".pth", ".pt", SAFE) for path in folder.glob(f"*{end}"))
-    if len(files) != 1:
-        names = ", ".join(path.name for path in files) or "none"
-        raise DataError(f"{folder}: one file of weights is needed ({names} found); keep one, *.pth, *.pt or *{SAFE}")
-    return files[0]
 
 
 def _encoder(weights: Weights, vocabulary: Vocabulary) -> tuple[dict[str, Any], dict[str, Tensor], str]:

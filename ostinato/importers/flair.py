@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError, DataError
-from ostinato.importers._files import SAFE, Weights, json_file, saved
+from ostinato.importers._files import SAFE, Weights, json_file, saved, weights_file
 from ostinato.importers._recurrent import stacked
 from ostinato.importers._vocabulary import Vocabulary
 from ostinato.importers.contract import Imported, Importer
@@ -58,9 +58,7 @@ class Flair(Importer):
         if not all(isinstance(value, list) and value and {type(one) for one in value} == {str} for value in lists):
             raise DataError(f"{path}: tags and vocabulary are lists of texts. {SAVE}")
         tags, words = lists
-        file = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-        if file is None:
-            raise DataError(f"{folder}: holds no model.pt beside {DESCRIPTION}. {SAVE}")
+        file = weights_file(folder, WEIGHTS, SAVE)
         weights = Weights(saved(file, SAVE), file)
         # Behind the words stands the row of what they lack; no word is called so, as no word holds a blank.
         vocabulary = Vocabulary([*words, " "], None, None, len(words), path)

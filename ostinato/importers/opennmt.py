@@ -1,44 +1,35 @@
-"""OpenNMT-py: translators, recurrent and with attention."""
+"""OpenNMT-py: translators, recurrent and Transformers."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.importers._files import SAFE, Weights, mapping, option, saved
-from ostinato.importers._recurrent import stacked
+from ostinato.errors import DataError
+from ostinato.importers import _opennmt_recurrent, _opennmt_transformer
+from ostinato.importers._files import SAFE, Weights, mapping, saved
+from ostinato.importers._opennmt_options import SOURCE, TABLE, TARGET, Allowed, Options
 from ostinato.importers._translator import UNTIED, tables, words
 from ostinato.importers._vocabulary import IMPOSSIBLE, Vocabulary
 from ostinato.importers.contract import Imported, Importer
 
 STEP = re.compile(r"(.+)_step_(\d+)\.pt")
-SOURCE, TARGET = "src", "tgt"
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
-TABLE = "embeddings.make_embedding.emb_luts.0.weight"
-CELLS = {"LSTM": "lstm", "GRU": "gru"}
-ATTENTIONS = {"linear_in.weight": "general", "linear_context.weight": "additive", "linear_out.weight": "dot"}
-"""The attention that has a tensor of this name, the first that is there."""
-ALLOWED: dict[str, tuple[Any, ...]] = {
+NETWORKS = {"rnn": _opennmt_recurrent, "transformer": _opennmt_transformer}
+"""By its option decoder_type."""
+ALLOWED: Allowed = {
     "data_task": ("seq2seq", None),
     "model_task": ("seq2seq", None),
-    "encoder_type": ("rnn", "brnn"),
-    "decoder_type": ("rnn",),
-    "rnn_type": tuple(CELLS),
-    "global_attention_function": ("softmax", None),
-    "context_gate": (None,),
+    "decoder_type": tuple(NETWORKS),
     "copy_attn": (False, None),
     "coverage_attn": (False, None),
-    "position_encoding": (False, None),
     "n_src_feats": (0, None),
 }
-"""What can be read, of options that change what a model computes; None: a checkpoint may lack the option."""
 LONGEST = 250
 """Steps of an answer, unless its translator is given another number."""
 ADVICE = (
@@ -48,7 +39,7 @@ ADVICE = (
 
 
 class OpenNMT(Importer):
-    """Recurrent translators of OpenNMT-py: LSTM or GRU, global attention, with input feeding or without.
+    """Translators of OpenNMT-py: LSTM or GRU with global attention, with input feeding or without, or Transformers.
 
         general, dot:  a = tanh(W [s; c])
         mlp:           a = W [s; c] + b               attention: additive, readout: linear
@@ -79,7 +70,7 @@ class _Reading:
         options, vocabularies = state.get("opt"), state.get("vocab")
         if not isinstance(options, argparse.Namespace) or not isinstance(vocabularies, dict):
             raise DataError(f"{path}: holds no opt and vocab, as a checkpoint of OpenNMT-py's version 3 does. {ADVICE}")
-        self.options: dict[str, Any] = {**vars(options), "data_task": vocabularies.get("data_task")}
+        self.options = Options({**vars(options), "data_task": vocabularies.get("data_task")}, path)
         self.files = [path.name]
         self.weights = Weights(self._tensors(state), path)
         begin = vocabularies.get("decoder_start_token") or BEGIN
@@ -109,22 +100,22 @@ class _Reading:
         return list(self.path.parent.glob(f"{self.path.stem}.*{SAFE}"))
 
     def imported(self) -> Imported:
-        for name, allowed in ALLOWED.items():
-            if self.options.get(name) not in allowed:
-                raise self._refused(name, allowed)
-        encoder, width = self._encoder()
-        decoder = self._decoder(width)
+        self.options.demand(ALLOWED)
+        network = NETWORKS[self.options["decoder_type"]]
+        self.options.demand(network.ALLOWED)
+        encoder, width = network.encoder(self.weights, self.tensors, self.options)
+        decoder = network.decoder(self.weights, self.tensors, self.options, width)
         head = {
             "type": "autoregressive",
             "decoder": decoder,
             "embedding_size": self.weights.shape(f"decoder.{TABLE}")[1],
-            "dropout": self._rate("dropout"),
-            "label_smoothing": self._rate("label_smoothing"),
+            "dropout": self.options.rate("dropout"),
+            "label_smoothing": self.options.rate("label_smoothing"),
         }
         notes = [f"{SOURCE}, {TARGET}: give the tokens that OpenNMT's transforms make, with blanks between them"]
         self._symbols(head, notes)
         self.weights.drop(r"(en|de)coder\.embeddings\.make_embedding\.pe\.pe")
-        self.weights.demand_empty("recurrent models of OpenNMT-py 3 with global attention")
+        self.weights.demand_empty("recurrent models of OpenNMT-py 3 with global attention, and its Transformers")
         (source, facts), (target, others) = (words(self.vocabularies[side].pieces) for side in (SOURCE, TARGET))
         said: Any = {"same_as": SOURCE} if head["tied"] == "input" else target
         recipe = {
@@ -134,104 +125,6 @@ class _Reading:
         }
         every = {f"inputs.{SOURCE}": facts, f"outputs.{TARGET}": others}
         return Imported(recipe, every, self.tensors, {TARGET: LONGEST}, notes, self.files)
-
-    # Networks.
-
-    def _encoder(self) -> tuple[dict[str, Any], int]:
-        """The settings of the encoder, and the width of its steps."""
-        cell, layers, hidden = self._sizes("encoder.rnn.")
-        directions = 2 if "encoder.rnn.weight_ih_l0_reverse" in self.weights else 1
-        width = self.weights.shape(f"encoder.{TABLE}")[1]
-        at = f"encoders.{SOURCE}.stack.cells."
-        self.tensors |= stacked(self.weights, "encoder.rnn.", at, cell, width, hidden, layers, directions)
-        settings = {
-            "type": "recurrent",
-            "cell": cell,
-            "hidden_size": hidden,
-            "layers": layers,
-            "bidirectional": directions == 2,
-            "dropout": self._rate("dropout"),
-            "embedding_size": width,
-        }
-        return settings, directions * hidden
-
-    def _sizes(self, place: str) -> tuple[str, int, int]:
-        """The cell, layers and units of a stack."""
-        layers = sum(bool(re.fullmatch(rf"{re.escape(place)}weight_hh_l\d+", name)) for name in self.weights.names())
-        return CELLS[self.options["rnn_type"]], layers, self.weights.shape(f"{place}weight_hh_l0")[1]
-
-    def _decoder(self, width: int) -> dict[str, Any]:
-        feeds = "decoder.rnn.layers.0.weight_ih" in self.weights
-        for name in self.weights.names():
-            if own := re.fullmatch(r"decoder\.rnn\.layers\.(\d+)\.(\w+)", name):
-                self.weights.rename(name, f"decoder.rnn.{own[2]}_l{own[1]}")
-        cell, layers, hidden = self._sizes("decoder.rnn.")
-        at = f"heads.{TARGET}.decoder."
-        below = self.weights.shape(f"decoder.{TABLE}")[1] + hidden * feeds
-        self.tensors |= stacked(self.weights, "decoder.rnn.", f"{at}cells.", cell, below, hidden, layers)
-        attention = self._attention(at, hidden, width)
-        if feeds and attention is None:
-            raise ConfigError(
-                f"{self.path}: opt.global_attention: none with input_feed 1 feeds back the state itself, which is not"
-                " supported; supported: general, dot, mlp; or none with input_feed 0"
-            )
-        bridge = "copy"
-        if "encoder.bridge.0.weight" in self.weights:
-            bridge = "relu"
-            self._bridge(at, cell, layers, width)
-        return {
-            "type": "recurrent",
-            "cell": cell,
-            "hidden_size": hidden,
-            "layers": layers,
-            "attention": attention,
-            "context": "after",
-            "input_feeding": feeds,
-            "readout": "linear" if attention == "additive" else "tanh",
-            "bridge": bridge,
-        }
-
-    def _attention(self, at: str, hidden: int, width: int) -> str | None:
-        """Which attention there is; its tensors and those of what reads state and context."""
-        take = self.weights.take
-        kind = next((kind for name, kind in ATTENTIONS.items() if f"decoder.attn.{name}" in self.weights), None)
-        if kind is None:
-            return None
-        if kind == "general":
-            # There the query is multiplied, here the memory: e = (W q) . m = q . (W' m).
-            self.tensors[f"{at}attentions.0.key.weight"] = take("decoder.attn.linear_in.weight", width, hidden).T
-        if kind == "additive":
-            self.tensors[f"{at}attentions.0.key.weight"] = take("decoder.attn.linear_context.weight", hidden, width)
-            self.tensors[f"{at}attentions.0.energy.weight"] = take("decoder.attn.v.weight", 1, hidden)
-            for part, shape in (("weight", (hidden, hidden)), ("bias", (hidden,))):
-                self.tensors[f"{at}attentions.0.query.{part}"] = take(f"decoder.attn.linear_query.{part}", *shape)
-        context, state = take("decoder.attn.linear_out.weight", hidden, width + hidden).split([width, hidden], 1)
-        self.tensors[f"{at}readout.weight"] = torch.cat([state, context], 1)
-        bias = "decoder.attn.linear_out.bias"
-        self.tensors[f"{at}readout.bias"] = take(bias, hidden) if bias in self.weights else torch.zeros(hidden)
-        return kind
-
-    def _bridge(self, at: str, cell: str, layers: int, width: int) -> None:
-        """Its bridge has a map for each of h and c, which reads as many numbers as one direction has in all layers; of
-        two directions it maps the first half of the layers' states, and then the second, alike."""
-        states = 2 if cell == "lstm" else 1
-        size = layers * width
-        weight, bias = torch.zeros(states, size, states, size), torch.zeros(states, size)
-        for k in range(states):
-            own = self.weights.take(f"encoder.bridge.{k}.weight")
-            times = size // len(own)
-            weight[k, :, k] = torch.block_diag(*[own] * times)
-            bias[k] = self.weights.take(f"encoder.bridge.{k}.bias", len(own)).repeat(times)
-        # Here both states of a cell are beside each other: read by layer and direction, made by layer.
-        directions = 2 if self.options["encoder_type"] == "brnn" else 1
-        half = width // directions
-        read = torch.arange(states * size).view(states, layers * directions, half).transpose(0, 1).reshape(-1)
-        made = torch.arange(states * size).view(states, layers, width).transpose(0, 1).reshape(-1)
-        whole = weight.view(states * size, states * size)
-        self.tensors[f"{at}bridge.weight"] = whole[made][:, read]
-        self.tensors[f"{at}bridge.bias"] = bias.view(-1)[made]
-
-    # Symbols.
 
     def _symbols(self, head: dict[str, Any], notes: list[str]) -> None:
         source, target = (self.vocabularies[side] for side in (SOURCE, TARGET))
@@ -250,24 +143,8 @@ class _Reading:
         same = self.symbols[SOURCE] == self.symbols[TARGET]
         head["tied"], tensors = tables(SOURCE, TARGET, read, given, said, same)
         self.tensors |= {**tensors, f"heads.{TARGET}.output.bias": bias}
-        if self.options.get("share_embeddings") and head["tied"] != "input":
+        if self.options["share_embeddings"] and head["tied"] != "input":
             notes.append(UNTIED.format("embeddings of both sides"))
-
-    # Small readings.
-
-    def _rate(self, name: str) -> float:
-        """A rate, or the first of those that change while it trains."""
-        value = self.options.get(name)
-        if isinstance(value, list):
-            value = value[0] if value else 0.0
-        return option({name: value}, name, float, 0.0, f"{self.path}: opt") or 0.0
-
-    def _refused(self, name: str, allowed: Sequence[Any]) -> ConfigError:
-        given, known = self.options.get(name), [str(value) for value in allowed if value is not None] or ["none"]
-        return ConfigError(
-            f"{self.path}: opt.{name}: {given} is not supported{nearest(str(given), known)}; train that model with one"
-            " of these, or keep it in OpenNMT-py"
-        )
 
 
 def _listed(vocabularies: Mapping[str, Any], side: str, path: Path) -> list[str]:

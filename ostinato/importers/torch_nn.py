@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from ostinato.errors import ConfigError, DataError, nearest
-from ostinato.importers._files import SAFE, Weights, json_file, saved
+from ostinato.importers._files import SAFE, Weights, json_file, saved, weights_file
 from ostinato.importers._recurrent import stacked
 from ostinato.importers._vocabulary import IMPOSSIBLE, Vocabulary
 from ostinato.importers.contract import Imported, Importer
 
 DESCRIPTION = "model.json"
+FILES = ("*.pt", "*.pth", "*.bin", f"*{SAFE}")
 CELLS = {1: "rnn", 3: "gru", 4: "lstm"}
 """The cell that has so many rows of weights for each hidden unit."""
 TASKS = ("classify", "tag", "next")
@@ -58,11 +59,7 @@ class TorchNN(Importer):
     def read(self, folder: Path) -> Imported:
         if not (folder / DESCRIPTION).is_file():
             raise DataError(f"{folder}: holds no {DESCRIPTION}; {WRITE}")
-        files = sorted(path for end in (".pt", ".pth", ".bin", SAFE) for path in folder.glob(f"*{end}"))
-        if len(files) != 1:
-            names = ", ".join(path.name for path in files) or "none"
-            raise DataError(f"{folder}: one file of weights is needed, and there are {names}; leave one there. {SAVE}")
-        return _Reading(folder / DESCRIPTION, files[0]).imported()
+        return _Reading(folder / DESCRIPTION, weights_file(folder, FILES, SAVE)).imported()
 
 
 class _Reading:

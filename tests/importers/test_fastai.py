@@ -79,7 +79,12 @@ def test_the_advice_on_weights_of_fastai(folder, tmp_path):
         torch.save(tensors, folder / "model.pth")
 
     torch.save(state, folder / "other.pt")
-    follow(read, "(model.pth, other.pt found); keep one, *.pth, *.pt", (folder / "other.pt").unlink, read)
+    follow(
+        read,
+        "*.pth or *.pt or *.safetensors, and there are model.pth, other.pt; keep one there",
+        (folder / "other.pt").unlink,
+        read,
+    )
     write({name.removeprefix("0."): tensor for name, tensor in whole.items() if name.startswith("0.")})
     follow(read, "an encoder alone, which says nothing of what follows; save the whole", lambda: write(whole), read)
     write(state | {"0.module.rnns.0.module.weight_ih_l0_reverse": torch.zeros(1)})

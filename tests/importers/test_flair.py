@@ -59,7 +59,7 @@ def test_the_advice_on_what_flair_saves_and_on_files_that_do_not_fit(folder, tmp
     write(vocabulary=plain["vocabulary"][1:])
     follow(read, "5 words and the unknown one; save both from one tagger", write, read)
     (folder / "model.pt").unlink()
-    follow(read, "holds no model.pt beside flair.json. Where Flair is installed", write, read)
+    follow(read, "needed, model.pt or model.safetensors, and there are none; keep one there. Where Flair", write, read)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.advice import follow
 from tests.importers import made_by_opennmt as made
 from tests.importers.same import check_same
 
-KEPT = ["opennmt-recurrent", "opennmt-attention"]
+KEPT = ["opennmt-recurrent", "opennmt-attention", "opennmt-transformer"]
 SEARCHES = {"answers": "{type: greedy}", "beam": "{type: beam, width: 3, normalization: none}"}
 
 
@@ -118,6 +118,9 @@ def test_the_advice_on_a_checkpoint(change, advice, changed):
             {"encoder_type": "cnn"},
             "allowed here: brnn, rnn; train that model with one of these, or keep it in OpenNMT-py",
         ),
+        ({"position_encoding": True}, "opt.position_encoding: True is not supported"),
+        ({"decoder_type": "cnn"}, "allowed here: rnn, transformer"),
+        ({"decoder_type": "transformer"}, "opt.encoder_type: brnn is not supported; allowed here: transformer"),
         ({"dropout": ["0.1"]}, "opt.dropout: '0.1', and a number belongs there; restore the file"),
     ],
 )

@@ -176,7 +176,7 @@ def test_the_advice_on_files_beside_a_description(tmp_path, capfd):
     advice = 'holds no model.json; write model.json: {"task": "classify", "vocabulary": ["<unk>", "good", ...]'
     follow(read, advice, lambda: (folder / "model.json").write_text(text), read)
     (folder / "other.pth").write_bytes(weights)
-    advice = "there are model.pt, other.pth; leave one there. Save the weights alone: `torch.save(model.state_dict(), "
+    advice = "there are model.pt, other.pth; keep one there. Save the weights alone: `torch.save(model.state_dict(), "
     follow(read, advice, (folder / "other.pth").unlink, read)
     torch.save({"model": net.state_dict(), "secret": Secret()}, folder / "model.pt")
     advice = "nothing is unpickled here. Save the weights alone: `torch.save(model.state_dict(), 'model.pt')`"
