@@ -21,6 +21,7 @@ A row that was measured is kept in .peers/decoding/rows.jsonl until all are ther
 """
 
 import argparse
+import gzip
 import json
 import os
 import statistics
@@ -34,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _kept_rows import HOME, KeptRows, Row, spread, write_section
 from torch import Tensor
 
 from ostinato import api
@@ -46,7 +48,6 @@ from ostinato.run.predict import Encodings, batches_of, columns_of, encodings, p
 from ostinato.run.run import Run, row_number
 from ostinato.training.repeatable import surroundings
 
-HOME = Path(__file__).resolve().parent.parent
 PEER, FOLDER = HOME / ".peers" / "ctranslate2", HOME / ".peers" / "decoding"
 RESULT = HOME / "benchmarks" / "results" / "decoding.json"
 PACKAGES = ("ctranslate2==4.8.5", "numpy", "pyyaml")
@@ -62,7 +63,7 @@ CHANGES = (
     "training={batch_steps: 4000, epochs: 12, optimizer: {type: adamw, learning_rate: 0.002}, schedule: {type: cosine, "
     "warmup: 300}, validate_every: 4}",
 )
-LONGEST = 100
+LONGEST = 60
 """Symbols of an answer at most."""
 SEARCHES = {"greedy": 1, "beam 5": 5}
 
@@ -158,14 +159,14 @@ def bleu(run: Run, answers: list[list[int]], truth: list[str]) -> float:
 
 def measure(
     run: Run, columns: Encodings, truth: list[str], peer: Order | None, name: str, batch: int, threads: int, rounds: int
-) -> dict[str, Any]:
+) -> Row:
     """A row: each contestant's sentences a second, BLEU, and ratio of ours to it."""
     width, sentences = SEARCHES[name], len(truth)
     torch.set_num_threads(threads)
     kinds = {"float32": ("float32", 1, threads), "int8": ("int8", 1, threads)}
     if threads > 1 and batch > 1:
         kinds["float32, apart"] = ("float32", threads, 1)
-    patience = {"ostinato": 1.0} | ({"all answers": None} if width > 1 else {})
+    patience = {"ostinato": 1.0} | ({"all answers": None} if width > 1 and batch > 1 else {})
     rates: dict[str, list[float]] = {own: [] for own in (*patience, *(kinds if peer else ()))}
     said: dict[str, list[list[int]]] = {}
     for turn in range(rounds + 1):
@@ -185,7 +186,7 @@ def measure(
                     said[contestant] = [answer["symbols"][0] for answer in each]
             if turn:
                 own.append(sentences / seconds)
-    row: dict[str, Any] = {"search": name, "batch": batch, "threads": threads, "sentences": sentences, "of": {}}
+    row: Row = {"search": name, "batch": batch, "threads": threads, "sentences": sentences, "of": {}}
     for contestant, own in rates.items():
         same = sum(mine == theirs for mine, theirs in zip(said["ostinato"], said[contestant]))
         row["of"][contestant] = {
@@ -198,12 +199,7 @@ def measure(
     return row
 
 
-def spread(numbers: list[float]) -> list[float]:
-    """Median, least and most."""
-    return [float(f"{number:.4g}") for number in (statistics.median(numbers), min(numbers), max(numbers))]
-
-
-def show(row: dict[str, Any]) -> None:
+def show(row: Row) -> None:
     print(f"{row['search']}, {row['batch']} at a time, {row['threads']} threads, {row['sentences']} sentences")
     for contestant, own in row["of"].items():
         (rate, *rates), (ratio, *ratios) = own["sentences a second"], own["ostinato / it"]
@@ -223,9 +219,9 @@ def main() -> None:
         "--run", type=Path, default=FOLDER / "run", help="of the translator; trained where it is missing"
     )
     parser.add_argument("--minutes", type=float, default=15, help="of its training (default 15)")
-    parser.add_argument("--sentences", type=int, default=512, help="64 at a time (default 512)")
-    parser.add_argument("--alone", type=int, default=64, help="sentences one at a time (default 64)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns that count (default 5)")
+    parser.add_argument("--sentences", type=int, default=256, help="64 at a time (default 256)")
+    parser.add_argument("--alone", type=int, default=32, help="sentences one at a time (default 32)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that count (default 3)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     chosen = parser.parse_args()
     if chosen.install_peer:
@@ -238,21 +234,16 @@ def main() -> None:
     written(run, encodings([run], rows, row_number))
     peer, its = started()
     about = surroundings("cpu")
-    asked = {name: getattr(chosen, name) for name in ("sentences", "alone", "rounds")}
-    kept = FOLDER / "rows.jsonl"
-    found = [json.loads(line) for line in kept.read_text().splitlines()] if kept.is_file() else []
-    found = [row for row in found if row["asked"] == asked]
+    kept, found = KeptRows(FOLDER / "rows.jsonl"), []
     for threads in chosen.threads:
         for batch, sentences in ((64, chosen.sentences), (1, chosen.alone)):
+            columns = encodings([run], rows[:sentences], row_number)
             for name in SEARCHES:
-                key = name, batch, threads
-                row = next((row for row in found if (row["search"], row["batch"], row["threads"]) == key), None)
-                if row is None:
-                    columns = encodings([run], rows[:sentences], row_number)
-                    row = measure(run, columns, pairs[1][:sentences], peer, name, batch, threads, chosen.rounds)
-                    found.append(row | {"asked": asked})
-                    write(kept, "".join(json.dumps(row) + "\n" for row in found))
-                show(row)
+                key = {"search": name, "batch": batch, "threads": threads, "sentences": sentences}
+                given = run, columns, pairs[1][:sentences], peer, name, batch, threads, chosen.rounds
+                row = kept.row({**key, "rounds": chosen.rounds, **its}, lambda given=given: measure(*given))
+                found.append({**key, "of": row["of"]})
+                show(found[-1])
     words = " ".join("DATA" if word == str(chosen.data_root) else word for word in sys.argv[1:])
     result = {
         "command": f"python benchmarks/decoding.py {words}",
@@ -260,15 +251,50 @@ def main() -> None:
         "machine": {"cores": os.cpu_count(), **about},
         "peer": its or None,
         "parameters": sum(weight.numel() for weight in run.graph.parameters()),
-        "rows": [{name: value for name, value in row.items() if name != "asked"} for row in found],
+        "rows": found,
     }
     write(RESULT, json.dumps(result, indent=1) + "\n")
-    kept.unlink()
+    write_section("Translating beside CTranslate2", section(result))
+    kept.end()
+
+
+def section(result: dict[str, Any]) -> str:
+    lines = [
+        "| sentences a second | threads | Ostinato | CTranslate2, float32 | Ostinato / it | int8 | Ostinato / it |"
+    ]
+    lines.append("|" + "---|" * 7)
+    for row in result["rows"]:
+        own = row["of"]
+        figures = [f"{own['ostinato']['sentences a second'][0]:,.1f}"]
+        for kind in ("float32", "int8"):
+            if kind in own:
+                ratio, low, high = own[kind]["ostinato / it"]
+                figures += [f"{own[kind]['sentences a second'][0]:,.1f}", f"{ratio:.2f} ({low:.2f} to {high:.2f})"]
+        lines.append(f"| {row['search']}, {row['batch']} at a time | {row['threads']} | " + " | ".join(figures) + " |")
+    whole = [row["of"] for row in result["rows"] if row["batch"] > 1]
+    scores = "; ".join(
+        f"{row['search']} "
+        + ", ".join(
+            f"{name} {own['bleu']:.1f} ({own['same as ostinato']:.0%} the same)" for name, own in row["of"].items()
+        )
+        for row in result["rows"]
+        if row["batch"] > 1 and row["threads"] == result["rows"][0]["threads"]
+    )
+    patient = [f"{own['all answers']['sentences a second'][0]:,.1f}" for own in whole if "all answers" in own]
+    machine = result["machine"]
+    threads = " and ".join(str(row["threads"]) for row in result["rows"] if "all answers" in row["of"])
+    return (
+        f"`{result['command']}`, {machine['processor']}, one run: a Transformer of {result['parameters']:,} parameters "
+        "and blocks of 2017, whose weights both read; Multi30k's validation sentences, from symbols to symbols. Median "
+        "of the rounds, with the least and the most.\n\n"
+        + "\n".join(lines)
+        + f"\n\nBLEU: {scores}. A beam ends here once 5 answers have ended (`search.patience=1`), as CTranslate2's "
+        f"does; without it, until no answer could be better, it translates {' and '.join(patient)} sentences a second "
+        f"on {threads} threads. All figures are in [this file](../benchmarks/results/decoding.json)."
+    )
 
 
 def _texts(root: Path, language: str) -> list[str]:
-    import gzip
-
     with gzip.open(root / "multi30k-translation" / f"val.{language}.gz", "rt", encoding="utf-8") as file:
         return file.read().splitlines()
 

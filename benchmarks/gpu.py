@@ -166,12 +166,12 @@ def stack(causal: bool, device: str) -> TransformerStack:
 
 
 def updates(model: nn.Module, loss: Callable[[], Tensor], device: str) -> Call:
-    """A training step in bfloat16; gives the loss."""
+    """A training step, on a GPU in bfloat16; gives the loss."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
 
     def call() -> Tensor:
         optimizer.zero_grad()
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             total = loss()
         total.backward()
         optimizer.step()
@@ -180,7 +180,8 @@ def updates(model: nn.Module, loss: Callable[[], Tensor], device: str) -> Call:
     return call
 
 
-def attention(rows: int, longest: int, ragged: bool, causal: bool, device: str, seconds: float) -> None:
+def attending(rows: int, longest: int, ragged: bool, causal: bool, device: str) -> dict[str, Call]:
+    """Training steps of the layers, ours first; also read by attention.py."""
     own, theirs = stack(causal, device), Padded(stack(causal, device))
     lengths = lengths_of(rows, longest, ragged)
     padded = torch.randn(rows, longest, SIZE, device=device)
@@ -196,11 +197,20 @@ def attention(rows: int, longest: int, ragged: bool, causal: bool, device: str, 
         mask = Layout(lengths, device).mask[:, None, None] if ragged and not causal else None
         return (theirs(padded, mask, causal).float() * real).square().sum()
 
-    why = Groups(layout, layout, Sight(causal), SIZE).obstacle(packed.view(len(packed), HEADS, -1).bfloat16())
+    return {"ours": updates(own, ours, device), "padded": updates(theirs, as_padded, device)}
+
+
+def kind_of(ragged: bool, causal: bool) -> str:
+    return f"{'causal' if causal else 'both ways'}, {'ragged' if ragged else 'full'}"
+
+
+def attention(rows: int, longest: int, ragged: bool, causal: bool, device: str, seconds: float) -> None:
+    layout = Layout(lengths_of(rows, longest, ragged), device)
+    query = torch.zeros(layout.total, HEADS, SIZE // HEADS, dtype=torch.bfloat16, device=device)
+    why = Groups(layout, layout, Sight(causal), SIZE).obstacle(query)
     print(json.dumps({"torch's packed kernels": why or "used where lengths differ"}), flush=True)
-    kind = f"{'causal' if causal else 'both ways'}, {'ragged' if ragged else 'full'}"
-    calls = {"ours": updates(own, ours, device), "padded": updates(theirs, as_padded, device)}
-    report(f"attention, T {longest}, B {rows}, {LAYERS} layers of {SIZE}, {kind}", calls, device, seconds, 2e-2)
+    row = f"attention, T {longest}, B {rows}, {LAYERS} layers of {SIZE}, {kind_of(ragged, causal)}"
+    report(row, attending(rows, longest, ragged, causal, device), device, seconds, 2e-2)
 
 
 class PlainTagger(nn.Module):
