@@ -31,6 +31,7 @@ class Command(NamedTuple):
         minutes: of `--minutes`, or None.
         seed: of `--seed`, or None.
         data_root: of `--data-root`, or None.
+        earlier: of `--from`, or None.
     """
 
     source: str
@@ -41,10 +42,16 @@ class Command(NamedTuple):
     minutes: float | None
     seed: int | None
     data_root: str | None
+    earlier: Path | None
 
     def words(self) -> list[str]:
         """As a shell reads it."""
-        named = {"--minutes": self.minutes, "--seed": self.seed, "--data-root": self.data_root}
+        named = {
+            "--minutes": self.minutes,
+            "--seed": self.seed,
+            "--data-root": self.data_root,
+            "--from": self.earlier,
+        }
         return [
             *("ostinato", "train", self.source),
             *(word for value in self.inputs for word in ("--in", value)),

@@ -67,7 +67,7 @@ from ostinato.cli.options import (
     "earlier",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Start from this run: its settings, vocabularies and weights, all whose types agree.",
+    help="Start from this run: its settings, vocabularies and weights, where types agree; a table is read as there.",
 )
 @click.option(
     "--allow-download", is_flag=True, help="Pretrained encoders that no folder holds may be fetched from Hugging Face."
@@ -111,6 +111,7 @@ def train(
     from ostinato.files import as_json as as_json_text
     from ostinato.recipe.infer import recipe_of
     from ostinato.recipe.read import load
+    from ostinato.run.transfer import earlier_columns
     from ostinato.training.progress import Progress
 
     is_recipe = not inputs and ahead is None and not is_data(str(recipe))
@@ -131,7 +132,15 @@ def train(
     checked = (
         load(recipe, all_sets)
         if is_recipe
-        else recipe_of(str(recipe), inputs, outs, sets=all_sets, roots=roots(data_root), say=note)
+        else recipe_of(
+            str(recipe),
+            inputs,
+            outs,
+            sets=all_sets,
+            roots=roots(data_root),
+            say=note,
+            earlier=None if earlier is None else earlier_columns(earlier, folder if resume else None),
+        )
     )
     for line in () if is_recipe else api.label_notes(str(recipe), checked, roots=roots(data_root)):
         note(f"note: {line}")
@@ -151,7 +160,15 @@ def train(
         report = api.measure(run, roots=roots(data_root), examples=examples, say=progress.say)
     verdict, curve, portfolio = api.verdict(run, report), api.curve_of(run), api.portfolio(run)
     command = Command(
-        str(recipe), inputs, () if is_recipe else outs, sets, folder, minutes=minutes, seed=seed, data_root=data_root
+        str(recipe),
+        inputs,
+        () if is_recipe else outs,
+        sets,
+        folder,
+        minutes=minutes,
+        seed=seed,
+        data_root=data_root,
+        earlier=earlier,
     )
     following = None if verdict is None else next_command(command, verdict, run)
     result = report.to_json()

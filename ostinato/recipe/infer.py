@@ -33,6 +33,7 @@ from ostinato.recipe.column_types import (
     output_kind,
     why_no_number,
 )
+from ostinato.recipe.earlier import Earlier, column_names
 from ostinato.recipe.paths import set_all
 from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
@@ -239,6 +240,7 @@ def guess(
     base: Path | None = None,
     data_root: Roots = None,
     dialect: Dialect = PLAIN,
+    earlier: Earlier | None = None,
 ) -> Guessed:
     """Infers a recipe from a file.
 
@@ -250,13 +252,57 @@ def guess(
         base: the folder that the path is relative to; the working folder by default.
         data_root: further folders.
         dialect: how it is written, where that is known.
+        earlier: the columns of the run that training starts from: what has no type here is as it was there, and with
+            no inputs and outputs named they are that run's.
 
     Errors:
         ConfigError: a column or a type that there is not, or a column named twice.
         DataError: the file cannot be read, or one of its columns holds nothing.
     """
     look = look_at(source, base=base, data_root=data_root, dialect=dialect)
-    return replace(_guess(look, inputs, outputs), numerals=look.numerals)
+    columns = list(look.cells)
+    if earlier is None:
+        guessed = _guess(look, inputs, outputs)
+    elif not inputs and not outputs and (sides := earlier.whole(columns)) is not None:
+        guessed = _as_earlier(look, earlier, *sides)
+    else:
+        told = {**_named("--in", inputs, columns), **_named("--out", outputs, columns)}
+        untold = {column for column in columns if told.get(column) is None}
+        guessed = _with_earlier(_guess(look, inputs, outputs), earlier, untold)
+    return replace(guessed, numerals=look.numerals)
+
+
+def _as_earlier(look: Look, earlier: Earlier, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Guessed:
+    """The columns of the earlier run, all of which the table has."""
+    there = f"as in {earlier.run}"
+    read, said = ({name: Guess(settings, there) for name, settings in side.items()} for side in (inputs, outputs))
+    used = {
+        column
+        for side in (inputs, outputs)
+        for name, settings in side.items()
+        for column in column_names(name, settings)
+    }
+    left_out = dict.fromkeys(
+        (column for column in look.cells if column not in used), f"{earlier.run} has no such column"
+    )
+    choice = f"inputs and outputs are those of {earlier.run}; use --in and --out for others"
+    return Guessed(look.source, look.rows, read, said, choice, left_out)
+
+
+def _with_earlier(guessed: Guessed, earlier: Earlier, untold: Collection[str]) -> Guessed:
+    """The guesses, but columns of the earlier run that have no type here are as they were there."""
+
+    def side(way: str, columns: Mapping[str, Guess]) -> dict[str, Guess]:
+        changed: dict[str, Guess] = {}
+        for column, guess in columns.items():
+            before = earlier.named(way, column) if column in untold else None
+            if before is None:
+                changed[column] = guess
+            else:
+                changed[before[0]] = Guess(before[1], f"as in {earlier.run}")
+        return changed
+
+    return replace(guessed, inputs=side("inputs", guessed.inputs), outputs=side("outputs", guessed.outputs))
 
 
 def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed:
@@ -363,9 +409,10 @@ def guess_aloud(
     roots: Sequence[Path],
     say: Callable[[str], None],
     dialect: Dialect = PLAIN,
+    earlier: Earlier | None = None,
 ) -> Guessed:
     """As `guess`, with each guess and its reason as a message; its columns make a legal recipe."""
-    guessed = _nameable(guess(source, inputs, outputs, data_root=roots, dialect=dialect))
+    guessed = _nameable(guess(source, inputs, outputs, data_root=roots, dialect=dialect, earlier=earlier))
     guessed.recipe()
     for line in guessed.lines():
         say(line)
@@ -425,6 +472,7 @@ def recipe_of(
     sets: Sequence[str] = (),
     roots: Sequence[Path] = (),
     say: Callable[[str], None] = lambda _: None,
+    earlier: Earlier | None = None,
 ) -> Recipe:
     """The recipe that `init` would write, with `PATH=VALUE` settings; its arguments and errors."""
     signs: dict[str, Any] = {}
@@ -433,7 +481,8 @@ def recipe_of(
     )
     # Any recipe tells what is wrong with them.
     dialect = Dialect.of(from_arguments({"a": "text"}, {"b": "category"}, **signs).settings.data) if signs else PLAIN
-    recipe = guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect).recipe()
+    guessed = guess_aloud(data, inputs, outputs, roots=roots, say=say, dialect=dialect, earlier=earlier)
+    recipe = guessed.recipe()
     plain = {**recipe.given}
     origin = " ".join([data, *(f"--set {setting}" for setting in sets)])
     set_all(plain, sets, origin, recipe.settings)

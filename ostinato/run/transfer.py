@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato import alignments
 from ostinato.data.lines import file_digest
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.modalities.contract import Modality, Symbols, Values, Worded
@@ -21,6 +22,7 @@ from ostinato.preprocessing.counted import readings
 from ostinato.preprocessing.sizes import Chosen
 from ostinato.raw.vocabulary import AddedWords
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.earlier import Earlier
 from ostinato.recipe.migrate import tensor_names
 from ostinato.recipe.read import Recipe, check, restore
 from ostinato.recipe.schema import opened
@@ -133,11 +135,7 @@ def transfer_of(
         )
         folder, digest = Path(record["run"]), record["weights"]
         return Transfer(folder, digest, settled.settings, began, record["parts"], settled, {}, [])
-    folder = _found(asked.run, recipe.base, roots)
-    bundle = bundles.load(folder)
-    while bundle.members:
-        folder = folder / bundles.MEMBERS / next(iter(bundle.members))
-        bundle = bundles.load(folder)
+    folder, bundle = _whole(_found(asked.run, recipe.base, roots))
     weights = folder / bundles.WEIGHTS
     digest = file_digest(weights) if weights.is_file() else ""
     if digest != record.get("weights", digest):
@@ -147,6 +145,34 @@ def transfer_of(
     settled = with_settings(recipe, earlier.plain(), parts).with_chosen(_counted(recipe, earlier))
     notes.append(f"from {folder}: {', '.join(parts)}")
     return Transfer(folder, digest, earlier, bundle, parts, settled, _facts(settled, bundle, parts, folder), notes)
+
+
+def earlier_columns(run: Path, began: Path | None = None) -> Earlier:
+    """The columns of an earlier run.
+
+    Args:
+        run: its folder.
+        began: that of a run which is resumed; where it is there it has the same columns, and the earlier one may be
+            gone.
+
+    Errors:
+        ConfigError: there is no such run.
+    """
+    there = began if began is not None and bundles.exists(began) else _found(str(run), Path(), ())
+    folder, bundle = _whole(there)
+    settings = restore(bundle.recipe, str(folder)).settings
+    counted = {place.partition(".")[2] for place in recipe_columns.second_readings(settings)}
+    plain = settings.plain()
+    return Earlier(str(run), plain["inputs"], plain["outputs"], counted, alignments.forecasts(settings))
+
+
+def _whole(folder: Path) -> tuple[Path, bundles.Bundle]:
+    """A run with weights: itself, or the first of its members."""
+    bundle = bundles.load(folder)
+    while bundle.members:
+        folder = folder / bundles.MEMBERS / next(iter(bundle.members))
+        bundle = bundles.load(folder)
+    return folder, bundle
 
 
 def _counted(recipe: Recipe, earlier: Settings) -> Chosen:
@@ -203,7 +229,10 @@ def _parts(recipe: Recipe, earlier: Settings, folder: Path) -> tuple[dict[str, s
         parts = {part: part for part in own if not differing.get(part)}
         if not parts:
             whys = "; ".join(f"{part} {why}" for part, why in differing.items())
-            raise ConfigError(f"from: nothing of {folder} fits this recipe: {whys}; name its parts in from.parts")
+            raise ConfigError(
+                f"from: nothing of {folder} fits this recipe: {whys}; name its parts in from.parts, or give"
+                " columns the names and types that they have there"
+            )
         return parts, [f"{part} starts anew: it {why}" for part, why in differing.items() if why]
     parts = asked if isinstance(asked, Mapping) else {part: part for part in asked}
     for part, source in parts.items():

@@ -48,6 +48,30 @@ def test_all_that_takes_a_run_takes_it(name, command, tmp_path):
     assert "imported from JoeyNMT" in (tmp_path / "runs/joey/README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("joeynmt-transformer", "de\ten\n" + "ein hund\ta dog\nwiese\tmeadow\n" * 9),
+        ("opennmt-recurrent", "src\ttgt\n" + "ein hund\ta dog\nwiese\tmeadow\n" * 9),
+        ("opennmt-transformer", "src\ttgt\n" + "ein hund\ta dog\nwiese\tmeadow\n" * 9),
+        ("flair-tagger", "words\ttags\n" + "the dog\tOTHER NOUN\n" * 18),
+        ("fastai-language-model", "text\n" + "the dog runs\na cat\n" * 9),
+    ],
+)
+def test_training_goes_on_with_a_table_alone(name, table, command, tmp_path):
+    """Its columns are the run's, although few rows look like categories; and resumed without the first run."""
+    (tmp_path / "table.tsv").write_text(table)
+    command("import", str(KEPT / name), "--out", "runs/first")
+    made = ("train", "table.tsv", "--from", "runs/first", "--run", "runs/tuned")
+    command(*made, "--set", "training.epochs=1")
+    tuned = json.loads((tmp_path / "runs/tuned/bundle.json").read_text())
+    parts = set(tuned["data"]["from"]["parts"])
+    assert len(parts) == 2 and {part.rpartition(".")[2] for part in parts} == {"encoder", "head"}
+    (tmp_path / "runs/first").rename(tmp_path / "elsewhere")
+    command(*made, "--resume", "--set", "training.epochs=2")
+    assert json.loads((tmp_path / "runs/tuned/bundle.json").read_text())["data"]["from"] == tuned["data"]["from"]
+
+
 def test_without_a_name_the_run_is_called_as_the_folder(command, tmp_path):
     command("import", str(KEPT / "joeynmt-recurrent"))
     assert (tmp_path / "runs/joeynmt-recurrent/weights.safetensors").is_file()

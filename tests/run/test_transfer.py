@@ -212,7 +212,11 @@ EMBEDDING = {f"{part}.embedding": f"{source}.embedding" for part, source in PART
             "bias_x, inputs.text.encoder.stack.cells.1.weight_h; leave out the settings that differ, or name the parts",
             [{}, {"inputs": SHALLOW, "parts": EMBEDDING}],
         ),
-        ({"parts": None}, "outputs.kind.head is not in RUN; name its parts in from.parts", [{}]),
+        (
+            {"parts": None},
+            "is not in RUN; name its parts in from.parts, or give columns the names and types that they have there",
+            [{}, {"inputs": {"text": {"type": "text", "column": "review"}}, "parts": None}],
+        ),
         ({"effort": 2}, "which cannot start from an earlier run; leave one out", [{}]),
         (
             {"freeze": ["inputs.*.encoder"], "layer_factor": 2.6},
