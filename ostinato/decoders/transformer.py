@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from ostinato.decoders.contract import Decoder, Decoding
 from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.kernels.products import linear
+from ostinato.kernels.watch import watching
 from ostinato.layers.attend import Memory
-from ostinato.layers.ragged_attention import Groups, Sight, attend, attend_few, bias_of, weights_of
+from ostinato.layers.growing import Stepper, attend_few, bias_of
+from ostinato.layers.ragged_attention import Groups, Sight, attend, weights_of
 from ostinato.layers.transformer import Activation, CrossAttention, Norm, Positions, TransformerStack
 from ostinato.registry import Count, Positive, Rate
 from ostinato.steps import Layout, Steps
@@ -151,25 +153,15 @@ class TransformerDecoder(Decoder):
         if self.beside is not None:
             beside = state.memory[-1].index_select(0, state.rows.index_select(0, layout.rows))
         rate = self.attention_dropout if self.training else 0.0
-        single = layout.full and layout.longest == 1
         x = steps.with_values(self._embedded(steps.values, beside))
-        kept, count = (
-            [state.values[f"kept {number}"] for number in range(2 * len(self.stack.layers))],
-            state.values["count"],
-        )
-        plain = single and not self.training and not torch.is_grad_enabled()
-        if plain and (self.stack.window is None or bool((count == count[:1]).all())):
-            beams = [_Beams(entry, state.rows) for entry in state.memory[: len(self.attended)]]
-            read, after = self.stack.grow(x, kept, count, beams)
-            weights = tuple(source.weights for source in beams)
-            return self._read_out(read.values), replace(state, values=_named(*after), attention=weights)
+        kept, count = self._kept(state)
         sources = [
             _Kept(entry, state.rows, layout, len(self.stack.layers), rate)
             for entry in state.memory[: len(self.attended)]
         ]
         read, (joined, count) = self.stack(x, (self.stack.together(kept), count), sources)
         weights = [source.weights for source in sources]
-        if not single:
+        if layout.longest != 1 or not layout.full:
             earlier = state.attention or [torch.zeros_like(part) for part in weights]
             ended = (layout.lengths == 0).to(state.rows.device).unsqueeze(1)
             weights = [torch.where(ended, old, part) for old, part in zip(earlier, weights, strict=True)]
@@ -177,7 +169,22 @@ class TransformerDecoder(Decoder):
         return self._read_out(read.values), replace(state, values=values, attention=tuple(weights))
 
     def step(self, symbols: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+        count = state.values["count"]
+        fits = self.stack.window is None or bool((count == count[:1]).all())
+        if self.training or torch.is_grad_enabled() or watching() is not None or not fits or not len(symbols):
+            return self.extend(Steps(symbols, Layout.equal(len(symbols), 1, symbols.device)), state)
+        beside = None if self.beside is None else state.memory[-1].index_select(0, state.rows)
+        stepper = state.packed.get("layers")
+        if stepper is None:
+            stepper = state.packed["layers"] = Stepper(self.stack)
+        beams = [_Beams(entry, state.rows, stepper.heads) for entry in state.memory[: len(self.attended)]]
+        x, *after = stepper(self._embedded(symbols, beside), *self._kept(state), beams)
+        weights = tuple(source.weights for source in beams)
+        return self._read_out(x), replace(state, values=_named(*after), attention=weights)
+
+    def _kept(self, state: Decoding) -> tuple[list[Tensor], Tensor]:
+        values = state.values
+        return [values[f"kept {number}"] for number in range(2 * len(self.stack.layers))], values["count"]
 
     def _beside(self, encoded: Sequence[Encoded]) -> Tensor | None:
         if self.beside is None:
@@ -246,29 +253,28 @@ class _Beams:
     Args:
         entry: as above.
         rows: as above.
+        heads: A.
     """
 
-    def __init__(self, entry: tuple[Any, ...], rows: Tensor):
+    def __init__(self, entry: tuple[Any, ...], rows: Tensor, heads: int):
         memory, *kept = entry
-        self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
-        examples, self.width = memory.runs(rows) if len(rows) else (rows, 1)
+        examples, self.width = memory.runs(rows)
         if examples is not None:
             memory, kept = memory.take(examples), [part.index_select(0, examples) for part in kept]
-        self.memory, self.kept, self.bias = memory, kept, None
+        self.padding, self.kept = memory.padding, kept
+        self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
+        mask = _seen(memory)
+        self.bias = None if mask is None else bias_of(mask, heads, kept[0].shape[1])
 
-    def __call__(self, cross: CrossAttention, place: int, query: Tensor) -> Tensor:
-        if not self.memory.values.shape[1] or not len(query):
-            return torch.zeros_like(query)
-        mask = _seen(self.memory) if self.bias is None else None
-        if mask is not None:
-            self.bias = bias_of(mask, cross.heads, cross.kv_heads)
+    def __call__(self, place: int, query: Tensor) -> Tensor:
         keys, values = self.kept[2 * place : 2 * place + 2]
-        context, weights = attend_few(query.unflatten(0, (-1, self.width)), keys, values, self.bias)
+        if not keys.shape[2]:
+            return query.new_zeros(len(query), query.shape[1] * query.shape[2])
+        context, weights = attend_few(query, keys, values, self.bias, self.width)
         if 2 * (place + 1) == len(self.kept):
             weights = weights.mean(1)
-            padding = self.memory.padding
-            self.weights = (weights if padding is None else weights.masked_fill(padding, 0)).flatten(0, 1)
-        return context.flatten(0, 1)
+            self.weights = (weights if self.padding is None else weights.masked_fill(self.padding, 0)).flatten(0, 1)
+        return context
 
 
 def _seen(memory: Memory) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -82,57 +82,6 @@ def attend(
         mask = mask.to(query.dtype)
     function = partial(functional.scaled_dot_product_attention, attn_mask=mask, dropout_p=dropout, is_causal=causal)
     return packed_attention.repeatable(function, query, key, value).transpose(1, 2)
-
-
-SHORT = 16
-"""Keys below which torch's softmax on a CPU computes number by number: 1,920 x 15 scores take 495 us, 1,920 x 16 39."""
-
-
-def attend_few(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """As `attend`, for few queries of each sequence and no gradient: contexts, and the weights of all heads.
-
-    By products and a softmax: of 320 sequences with one query and 15 keys, 6 heads of 32 numbers, they take 0.4 ms on a
-    CPU, torch's fused kernel 0.9, and 2.6 where heads do not lie one after the other.
-
-    Shapes:
-        query (G, T, A, D); key and value (G, K, S, D), contiguous, K divides A; bias as `bias_of` gives it; returns (G,
-        T, A, D) and (G, A, T, S)
-
-    Args:
-        query: as above.
-        key: as above.
-        value: as above.
-        bias: added to scores; None: every key counts.
-    """
-    groups, steps, heads, width = query.shape
-    kv_heads, longest = key.shape[1:3]
-    queries = query.transpose(1, 2).reshape(groups * kv_heads, -1, width)
-    keys, values = key.flatten(0, 1).transpose(1, 2), value.flatten(0, 1)
-    if bias is None:
-        scores = torch.baddbmm(queries.new_empty(1), queries, keys, beta=0, alpha=width**-0.5)
-    else:
-        scores = torch.baddbmm(bias.to(queries.dtype), queries, keys, alpha=width**-0.5)
-    if longest < SHORT:
-        scores = functional.pad(scores, (0, SHORT - longest), value=-torch.inf)
-    weights = scores.softmax(-1)[..., :longest]
-    contexts = torch.bmm(weights.to(values.dtype), values).view(groups, heads, steps, width)
-    return contexts.transpose(1, 2), weights.view(groups, heads, steps, longest)
-
-
-def bias_of(mask: Tensor, heads: int, kv_heads: int) -> Tensor:
-    """What `attend_few` adds to scores, for a mask (G, 1 or A, 1, S) of what counts, or of what is added.
-
-    Shapes:
-        returns (G K, 1 or A / K times T, S)
-    """
-    added = (
-        mask
-        if mask.is_floating_point()
-        else torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -torch.inf)
-    )
-    if added.shape[1] == 1:
-        return added.squeeze(1).repeat_interleave(kv_heads, 0)
-    return added.unflatten(1, (kv_heads, heads // kv_heads)).squeeze(3).flatten(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,52 +312,6 @@ class Cached:
         index = torch.where(place < stay.unsqueeze(1), index, rows * kept + len(new))
         source = torch.cat([self.kept.flatten(0, 1), new, new.new_zeros(1, new.shape[1])])
         return source.index_select(0, index.flatten()).view(rows, len(place), -1), after[:, None]
-
-
-class Growing:
-    """Sequences that grow by one step at a time, without a gradient: the keys and values of each layer by themselves,
-    heads one after the other.
-
-    Args:
-        sight: which keys a query sees; a window: all rows keep as many steps.
-        kept: (R, K, T, D), keys and values of each layer in turn, zeros where a row has fewer steps.
-        count: (R, 1), the steps read so far, of which the last are kept.
-        heads: A.
-    """
-
-    def __init__(self, sight: Sight, kept: Sequence[Tensor], count: Tensor, heads: int):
-        self.kept, self.count, self.heads = list(kept), count.squeeze(1), heads
-        self.most = None if sight.window is None else sight.window - 1
-        longest, rows = kept[0].shape[2], len(count)
-        here = self.count if self.most is None else self.count.clamp(max=self.most)
-        self.even = bool((here == longest).all())
-        self.bias = None
-        if self.even and sight.plain:
-            return
-        places = torch.arange(longest + 1, device=count.device)
-        real = None if self.even else places <= here.unsqueeze(1)
-        mask = sight.mask(count, (self.count - here).unsqueeze(1) + places, real)
-        if mask is not None:
-            self.bias = bias_of(mask.expand(rows, -1, -1, -1), heads, kept[0].shape[1])
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, place: int) -> Tensor:
-        """Contexts (R, A, D) of the new queries (R, A, D), of the layer of this number; keeps its key and value (R, K,
-        D)."""
-        for number, new in ((2 * place, key), (2 * place + 1, value)):
-            old = self.kept[number]
-            grown = torch.cat([old, (new if self.even else torch.zeros_like(new)).unsqueeze(2)], 2)
-            if not self.even:
-                grown[torch.arange(len(new), device=new.device), :, self.count] = new
-            self.kept[number] = grown
-        keys, values = self.kept[2 * place : 2 * place + 2]
-        return attend_few(query.unsqueeze(1), keys, values, self.bias)[0].squeeze(1)
-
-    def after(self) -> tuple[list[Tensor], Tensor]:
-        """What is kept after the new step, and the count."""
-        kept = self.kept
-        if self.most is not None and kept[0].shape[2] > self.most:
-            kept = [part[:, :, part.shape[2] - self.most :] for part in kept]
-        return kept, self.count.unsqueeze(1) + 1
 
 
 def weights_of(query: Tensor, key: Tensor, padding: Tensor | None) -> Tensor:

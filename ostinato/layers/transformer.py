@@ -14,7 +14,7 @@ from ostinato.errors import ConfigError, DataError
 from ostinato.kernels.products import linear
 from ostinato.kernels.watch import shown
 from ostinato.layers.dropout import dropped
-from ostinato.layers.ragged_attention import Cached, Groups, Growing, Sight
+from ostinato.layers.ragged_attention import Cached, Groups, Sight
 from ostinato.steps import Steps
 
 Norm = Literal["layer", "rms"]
@@ -375,22 +375,6 @@ class TransformerStack(nn.Module):
         if cached is None or not keep:
             return read, None
         return read, cached.extended(torch.cat([part.flatten(1) for pair in new for part in pair], 1))
-
-    def grow(
-        self, steps: Steps, kept: Sequence[Tensor], count: Tensor, sources: Sequence[Source] = ()
-    ) -> tuple[Steps, tuple[list[Tensor], Tensor]]:
-        """Reads one step of each row of a causal one, without a gradient.
-
-        Args:
-            steps: vectors of steps, one of each row.
-            kept: as `parted` gives it.
-            count: (B, 1), the number of steps read.
-            sources: what layers attend to.
-        """
-        growing = Growing(Sight(True, self.window, self.slopes), kept, count, self.size // self.head_size)
-        attends = [partial(growing.attend, place=place) for place in range(len(self.layers))]
-        read, _ = self._read(steps, count.squeeze(1), attends, sources)
-        return read, growing.after()
 
     def parted(self, kept: Tensor) -> list[Tensor]:
         """The keys and the values of each layer in turn, (B, K, T, D) each, of what was kept (B, T, L 2 K D)."""
