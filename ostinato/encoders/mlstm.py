@@ -67,7 +67,7 @@ class MLSTM(Encoder):
         ValueError: a state is given to an encoder that is not causal.
 
     Source: Beck et al. 2024, arXiv:2405.04517, equations 19 to 27; layers with a feed-forward net in place of a memory
-        of twice the width: Beck et al. 2025, arXiv:2503.13427, section 3; theirs has no sum over steps, a swiglu and
+        of twice the width: Beck et al. 2025, arXiv:2503.13427; theirs has no sum over steps, a swiglu and
         soft-capped gates. Both norms are RMSNorms here; last maps of sublayers begin at zero, as a Transformer's.
     """
 

@@ -105,8 +105,8 @@ def read(
     Shapes:
         query, key, value (N, A, D); write, keep (N, A), returns (N, A, D)
 
-    Source: Beck et al. 2024, arXiv:2405.04517, equations 19 to 27, appendix A.3; in pieces: Hua 2022, arXiv:2202.10447,
-        section 3.3. Theirs has no 0 in m: below it the 1 that divides is the larger one, and exp(-m) may overflow.
+    Source: Beck et al. 2024, arXiv:2405.04517, equations 19 to 27, appendix A.3; in pieces: Sun 2023, arXiv:2307.08621,
+        equation 7. Theirs has no 0 in m: below it the 1 that divides is the larger one, and exp(-m) may overflow.
     """
     kind = memory.matrix.dtype
     query, key, value, write, keep = (part.to(kind) for part in (query, key, value, write, keep))
@@ -191,7 +191,7 @@ class MatrixMemory(nn.Module):
         the state
 
     Source: Beck et al. 2024, arXiv:2405.04517, section 2.3; the convolution before q and k: figure 11; a norm of each
-        head before the output gate: Beck et al. 2025, arXiv:2503.13427, section 3, where it is a LayerNorm.
+        head before the output gate: Beck et al. 2025, arXiv:2503.13427, where it is a LayerNorm.
     """
 
     def __init__(self, size: int, heads: int, kernel_size: int, forget: Forget):

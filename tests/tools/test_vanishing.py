@@ -15,7 +15,7 @@ def vanishing():
 
 
 def test_the_page_is_that_of_its_numbers_and_has_its_pictures(vanishing):
-    page = vanishing.page(vanishing.load())
+    page = vanishing.page(vanishing.load(), vanishing.load(vanishing.RANKING))
     assert vanishing.PAGE.read_text(encoding="utf-8") == page, "run python tools/vanishing.py --render"
     assert all(f"](vanishing_{section.name}.png)" in page for section in vanishing.SECTIONS)
 

@@ -213,9 +213,14 @@ def tensors_of(graph):
     return {name: tensor.clone() for name, tensor in model_tensors(graph).items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"accumulate": 2}])
-def test_a_stopped_run_goes_on_from_the_carried_state_to_the_same_bits(tmp_path, options):
-    encoder = {"dropout": 0.3, "weight_drop": 0.3, "word_dropout": 0.2, "start": "learnt"}
+DROPPED = {"dropout": 0.3, "weight_drop": 0.3, "word_dropout": 0.2, "start": "learnt"}
+
+
+@pytest.mark.parametrize(
+    ("options", "encoder", "states"),
+    [({}, DROPPED, 2), ({"accumulate": 2}, DROPPED, 2), ({}, ENCODERS["mlstm"] | {"dropout": 0.3}, 8)],
+)
+def test_a_stopped_run_goes_on_from_the_carried_state_to_the_same_bits(tmp_path, options, encoder, states):
     prepared, graph = made(4, encoder)
     monitored = Watched(graph)
     trained(tmp_path / "whole", prepared, graph, keep_best=False, **options)
@@ -233,7 +238,7 @@ def test_a_stopped_run_goes_on_from_the_carried_state_to_the_same_bits(tmp_path,
         (stopped,) = (folder / "checkpoints").glob("checkpoint-*")
         found = safetensors.torch.load_file(stopped / "carried.safetensors")
         expected = monitored.seen[update * options.get("accumulate", 1) - 1]
-        assert len(found) == len(expected) == 2 and all(
+        assert len(found) == len(expected) == states and all(
             torch.equal(found[str(k)], one) for k, one in enumerate(expected)
         )
         again = made(4, encoder)[1]
