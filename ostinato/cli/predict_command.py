@@ -123,14 +123,13 @@ def predict(
     from ostinato.data.write import writer_of
     from ostinato.run import follow
     from ostinato.run.answer_files import pictured, write_picture, write_predictions
+    from ostinato.run.rows import file_endings
     from ostinato.run.search import sampling
 
     folders = [run]
     while texts and os.path.isfile(os.path.join(texts[0], "bundle.json")):  # pathlib raises on a long text
         folders.append(Path(texts[0]))
         texts = texts[1:]
-    if output is not None and source is None and len(texts) == 1 and (os.path.isfile(texts[0]) or is_table(texts[0])):
-        (source,), texts = texts, ()
     if probabilities and output is None:
         raise click.UsageError("--probabilities needs --output FILE; --json has the probability of each label too")
     if output is not None and (as_json or stream):
@@ -148,6 +147,11 @@ def predict(
             "--stream prints the answer of one RUN to one TEXT; leave out --input, --n-best, --attention and --json"
         )
     runs = api.loaded_runs(folders, device, note)
+    if output is not None and source is None and len(texts) == 1:
+        # A file that is itself a value, such as a tune, is no table of rows.
+        own = texts[0].lower().endswith(file_endings(runs[0]))
+        if not own and (os.path.isfile(texts[0]) or is_table(texts[0])):
+            (source,), texts = texts, ()
     rows = None
     if texts == ("-",) and follow.arriving(runs[0]):
         read, obstacle = partial(sys.stdin.buffer.read1, AT_ONCE), follow.obstacle(runs[0])

@@ -124,6 +124,10 @@ class Source(ABC):
     csv_dialect: Dialect = PLAIN
     """How csv has to be written to be like it: the signs between fields and before decimals."""
 
+    def named(self) -> Source:
+        """The same rows, with the names of files in place of what no table can hold: pictures, sound, tunes."""
+        return self
+
     def occurs_later(self, column: str) -> bool:
         """Whether a column that is none of `columns` occurs in rows not looked at yet; reads on as far as needed."""
         return False

@@ -43,6 +43,7 @@ class Manifest(Source):
         text_ending: of further files that are texts.
         encoding: of all texts; None: of each what is detected.
         each: the column of files by which rows are named, and not by their lines in the manifest.
+        names: whether a cell that would be bytes is the file's name.
 
     Errors:
         DataError: two columns of one name; and in a pass a file that is missing, outside the folder, of no known form,
@@ -57,7 +58,9 @@ class Manifest(Source):
         text_ending: str = TEXT,
         encoding: str | None = None,
         each: str | None = None,
+        names: bool = False,
     ):
+        self.names = names
         self.each = each
         self.table, self.folder, self.where, self.text_ending = table, folder.resolve(), where, text_ending
         self.encoding, self.notes = encoding, table.notes
@@ -69,6 +72,9 @@ class Manifest(Source):
                     f"'{column}' exists beside '{column}{MARK}'" if column else f"'{MARK}' has no name before the colon"
                 )
                 raise DataError(f"{where}: {self.name}: the column {clash}; rename one of them")
+
+    def named(self) -> Source:
+        return Manifest(self.table, self.folder, self.where, self.text_ending, self.encoding, self.each, names=True)
 
     def occurs_later(self, column: str) -> bool:
         return self.table.occurs_later(column) or self.table.occurs_later(column + MARK)
@@ -94,7 +100,7 @@ class Manifest(Source):
             for row in range(len(block)) if files else ():
                 for column in files:
                     file = self._file(block, row, column)
-                    read[column].append(file and _content(*file, self.text_ending, self.encoding))
+                    read[column].append(file and self._content(*file))
                     size += file[0].stat().st_size if file else 0
                 # Many rows of a manifest fit into a block, and not all of their files.
                 if size >= BLOCK_BYTES or row == len(block) - 1:
@@ -129,6 +135,11 @@ class Manifest(Source):
                 f"folder {self.folder}"
             )
         return path, place if self.each is not None else f"{place}: {path.relative_to(self.folder)}"
+
+    def _content(self, path: Path, title: str) -> Any:
+        if self.names and _kind(path, self.text_ending) not in (*UNPACKED, ARRAY):
+            return path.relative_to(self.folder).as_posix()
+        return _content(path, title, self.text_ending, self.encoding)
 
     def digest(self, columns: Sequence[str]) -> str:
         own = self._own(columns)

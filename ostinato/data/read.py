@@ -180,6 +180,10 @@ class Table:
         for block in self._some(name, rows):
             yield from block.columns[name]
 
+    def named(self) -> Table:
+        """The same rows, with the names of files in place of what no table can hold."""
+        return Table([source.named() for source in self._sources], self.columns, self.where)
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """The cells of each row by column, unparsed, streamed."""
         for block in self.blocks():
@@ -344,6 +348,11 @@ class _Opener(NamedTuple):
             )
         return (Fasta if True in are_fasta else Lines)(files, where, self.dialect)
 
+    def manifest(self, name: str | Path) -> Source:
+        path = self.found(name)
+        table = TABLES[_kind(path)](path, str(name), self.where, self.dialect)
+        return Manifest(table, path.parent, self.where, encoding=self.dialect.encoding)
+
     def file(self, name: str | Path) -> Source:
         where = self.where
         folder = next((place for place in _looked_at(name, self.base, self.data_root) if place.exists()), None)
@@ -357,11 +366,12 @@ class _Opener(NamedTuple):
                 if self.dialect.encoding is None and ending == TEXT_ENDING:
                     texts.notes = _recoded(folder, [row[f"{texts.columns[0]}{MARK}"] for row in rows[:FIRST_TEXTS]])
                 return texts
-            table = self.file(_manifest(Path(name), folder, where))
-            return Manifest(table, folder, where, encoding=self.dialect.encoding)
+            return self.manifest(_manifest(Path(name), folder, where))
         path, shown, kind = self.found(name), str(name), _kind(Path(name))
         if kind in TABLES:
-            return TABLES[kind](path, shown, where, self.dialect)
+            table = TABLES[kind](path, shown, where, self.dialect)
+            is_manifest = path.name.startswith("manifest.") and any(column.endswith(MARK) for column in table.columns)
+            return self.manifest(name) if is_manifest else table
         _demand_known(shown, where)
         if self.dialect.delimiter is not None:
             return Delimited(path, shown, where, self.dialect, separator=self.dialect.delimiter, quoted=True)

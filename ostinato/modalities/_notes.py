@@ -50,9 +50,16 @@ def score_of_midi(content: bytes) -> Any:
         score = library.Score.from_midi(content)
     except (RuntimeError, ValueError) as why:
         raise DataError(f"this is no whole MIDI file ({why}); write it again") from None
-    count = sum(len(track.notes) for track in score.tracks)
+    if not score.ticks_per_quarter:
+        raise DataError("this is no whole MIDI file (a beat of it has no ticks); write it again")
+    count = sum(len(track.notes) for track in score.tracks if not track.is_drum)
     if not count:
         raise DataError("the MIDI file has no notes; leave it out")
+    beats = score.end() / score.ticks_per_quarter
+    if beats > LONGEST:
+        raise DataError(
+            f"the MIDI file lasts {beats:,.0f} beats, and {LONGEST:,} are the most of one example; take the silence out"
+        )
     if count > LONGEST:
         raise DataError(
             f"the MIDI file has {count:,} notes, and {LONGEST:,} are the most of one example; cut it into pieces"

@@ -55,7 +55,8 @@ class Music(Modality):
 
     Errors:
         ConfigError: fill_bars without abc, beat or well_formed with it; symusic and MidiTok are missing.
-        DataError: a value is no tune, a tune has no key, a MIDI file is damaged, has no notes or more than 100,000.
+        DataError: a value is no tune, a tune has no key, a MIDI file is damaged, has no notes but drums, or more
+            than 100,000 notes or beats.
 
     Source: remi: Huang and Yang 2020, arXiv:2002.00212; tsd: MidiTok, Fradet et al. 2021, arXiv:2310.17202.
     """
@@ -108,10 +109,10 @@ class Music(Modality):
             raise DataError(f"a tune is a text in ABC or the bytes of a file, not {shown(raw)}")
         if self.notation == "abc":
             return _abc.symbols_of(raw if isinstance(raw, str) else _text(raw))
-        if not raw:
-            return []
         if isinstance(raw, bytes):
             return self._midi().encode(_notes.score_of_midi(raw))
+        if not raw:
+            return []
         return self._midi().encode(_notes.score_of_abc(_abc.text_of(_abc.symbols_of(raw))))
 
     def fit(self, column: Iterable[Any]) -> None:

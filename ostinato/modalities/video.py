@@ -39,7 +39,7 @@ class Video(OnCanvas):
 
     Errors:
         ConfigError: as of an `image`.
-        DataError: a folder without pictures, frames of several sizes, or a frame that is no picture.
+        DataError: a folder without pictures, or a frame that is no picture.
     """
 
     default_encoder = "stacked"

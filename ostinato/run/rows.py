@@ -242,6 +242,11 @@ def default_split(run: Run, split: str | None, data: Any) -> str:
     return split or ("test" if has_test else "valid")
 
 
+def file_endings(run: Run) -> tuple[str, ...]:
+    """The endings of files that are a raw value of one of its columns."""
+    return tuple(ending for modality in run.modalities.values() for ending in modality.file_endings)
+
+
 def asked(
     run: Run,
     texts: Sequence[str] | None,
@@ -260,8 +265,7 @@ def asked(
         ConfigError: lines of text cannot hold several columns, or a text is the name of a table that is there.
         DataError: a line or the file cannot be read.
     """
-    endings = tuple(ending for modality in run.modalities.values() for ending in modality.file_endings)
-    plain = [text for text in texts or () if not text.lower().endswith(endings)]
+    plain = [text for text in texts or () if not text.lower().endswith(file_endings(run))]
     named = next((text for text in plain if source is None and os.path.isfile(text)), None)
     if named is not None:
         raise ConfigError(
@@ -285,7 +289,8 @@ def asked(
     lines, place_of = (texts or (), "text {}") if source is None else (_standard_input(), "standard input line {}")
     readers = _readers(run, places)
     rows = ({place: reader.parse(line) for place, reader in readers.items()} for line in lines)
-    return Rows(rows, lambda row: place_of.format(row + 1))
+    typed = None if texts is None or source is not None else ({column: text} for text in texts for column in columns)
+    return Rows(rows, lambda row: place_of.format(row + 1), table=typed)
 
 
 def of_python(run: Run, rows: Any) -> Rows:
@@ -438,7 +443,7 @@ def _of_table(run: Run, source: Any, places: Mapping[str, Any], where: str) -> R
     values = [table.values(column, readers[place]) for place, column in columns.items()]
     whole = None
     if is_frame(source) or is_table(str(source)):
-        whole = opened(columns=None).rows()
+        whole = opened(columns=None).named().rows()
     return Rows((dict(zip(columns, row)) for row in zip(*values)), table.place, table=whole)
 
 

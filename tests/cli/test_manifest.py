@@ -8,6 +8,8 @@ import numpy as np
 import polars
 import pytest
 
+from ostinato.modalities._pictures import png
+
 ENCODER = "{cell: gru, hidden_size: 8, embedding_size: 8, dropout: 0.0}"
 TRAINING = "training: {epochs: 15, batch_rows: 8, optimizer: {type: adamw, learning_rate: 0.03}, schedule: constant}\n"
 
@@ -114,3 +116,42 @@ def test_a_parquet_file_of_lists_and_labels(folder, cli):
     (folder / "recipe.yaml").write_text(recipe + TRAINING)
     assert cli("train", "recipe.yaml", "--out", "run").code == 0
     assert cli("predict", "run", "--input", "curves.parquet").out.split() == ["a", "b"] * 20
+
+
+def test_a_manifest_that_is_named_itself_and_a_file_that_is_a_value_as_a_prompt(folder, cli):
+    (folder / "tunes").mkdir()
+    for number in range(24):
+        notes = "ABcd" if number % 2 else "GFED"
+        (folder / "tunes" / f"{number}.abc").write_text(f"X:1\nM:4/4\nL:1/4\nK:C\n{notes}|{notes}|]\n")
+    names = "".join(f"{number}.abc\n" for number in range(24))
+    (folder / "tunes" / "manifest.csv").write_text(f"tune:file\n{names}")
+    (folder / "recipe.yaml").write_text(
+        "data: {train: tunes/manifest.csv}\ninputs: {tune: {type: music, encoder: {bidirectional: false}}}\n"
+        "outputs: {rest: {column: tune, type: music, of: tune, align: next}}\ntraining: {epochs: 1}\n"
+    )
+    assert cli("train", "recipe.yaml", "--out", "run").code == 0
+    given = cli("predict", "run", "tunes/1.abc", "--output", "whole.abc")
+    assert given.code == 0 and (folder / "whole.abc").read_text().startswith("X:1\nM:4/4\nL:1/4\nK:C\nABcd|")
+    assert cli("score", "run", "--input", "tunes/manifest.csv").code == 0
+
+
+def test_answers_to_pictures_are_written_beside_the_names_of_their_files(folder, cli):
+    pytest.importorskip("PIL.Image")
+    (folder / "pictures").mkdir()
+    lines = ["picture:file,shade"]
+    for number in range(24):
+        shade = ("dark", "light")[number % 2]
+        (folder / "pictures" / f"{number}.png").write_bytes(png(np.full((4, 4), number % 2, float)))
+        lines.append(f"{number}.png,{shade}")
+    (folder / "pictures" / "manifest.csv").write_text("\n".join(lines) + "\n")
+    given = cli(
+        "train", "pictures", "--in", "picture:image", "--out", "shade", "--run", "run", "--set", "training.epochs=1"
+    )
+    assert given.code == 0, given.err
+    for source, names in (("pictures", ["0.png", "1.png"]), ("pictures/3.png", ["pictures/3.png"])):
+        for ending, read in (("csv", polars.read_csv), ("jsonl", polars.read_ndjson)):
+            given = cli(
+                "predict", "run", *(["--input"] if source == "pictures" else []), source, "--output", f"a.{ending}"
+            )
+            assert given.code == 0, given.err
+            assert read(folder / f"a.{ending}")["picture"].to_list()[: len(names)] == names

@@ -547,6 +547,14 @@ ROWS = [
     (
         "music",
         {"notation": "remi"},
+        [TUNE, lambda: b"MThd\0\0\0\6\0\1\0\1\0\0" + midi()[14:]],
+        None,
+        "this is no whole MIDI file (a beat of it has no ticks); write it again",
+        {"column": [TUNE, midi]},
+    ),
+    (
+        "music",
+        {"notation": "remi"},
         [TUNE, lambda: midi(rest=True)],
         None,
         "the MIDI file has no notes; leave it out",
@@ -723,6 +731,14 @@ def test_what_is_too_long_is_cut_as_the_advice_asks(monkeypatch):
     with pytest.raises(OstinatoError, match="notes, and 3 are the most of one example; cut it into pieces"):
         used("music", {"notation": "remi"}, [midi])
     used("music", {"notation": "remi"}, [lambda: Music().render(["X:1\nM:2/4\nK:G\nGB|"], ".mid")])
+
+
+def test_a_tune_with_less_silence_is_read_as_the_advice_asks(monkeypatch):
+    pytest.importorskip("symusic")
+    monkeypatch.setattr(_notes, "LONGEST", 5)
+    with pytest.raises(OstinatoError, match="lasts 9 beats, and 5 are the most of one example; take the silence out"):
+        used("music", {"notation": "remi"}, [lambda: Music().render(["X:1\nM:2/4\nL:1/4\nK:G\nz8B|"], ".mid")])
+    used("music", {"notation": "remi"}, [lambda: Music().render(["X:1\nM:2/4\nL:1/4\nK:G\nz3B|"], ".mid")])
 
 
 def test_sound_of_frames_is_written_with_the_scale_of_the_advice():

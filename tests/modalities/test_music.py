@@ -300,9 +300,13 @@ def test_a_tune_is_heard_and_seen():
         (lambda: midi([60])[:30], "this is no whole MIDI file"),
         (lambda: track(b"\0\x3c\x40\x10"), "this is no whole MIDI file"),
         (lambda: b"RIFF", "this is no whole MIDI file"),
+        (lambda: b"", "this is no whole MIDI file"),
+        (lambda: track(b"\0\x99\x24\x40\x60\x89\x24\0"), "has no notes; leave it out"),
+        (lambda: b"MThd\0\0\0\6\0\1\0\1\0\0" + midi([60])[14:], "this is no whole MIDI file (a beat of it has no"),
+        (lambda: track(b"\xff\xff\xff\x7f\x90\x3c\x40\x60\x80\x3c\0"), "beats, and 100,000 are the most"),
         (lambda: track(b"\0\x90\x3c\x40" + b"\1\x3c\0\0\x3c\x40" * 1_000_000 + b"\1\x3c\0"), "1,000,001 notes"),
     ],
-    ids=["no notes", "cut", "running status", "no midi", "a million"],
+    ids=["no notes", "cut", "running status", "no midi", "empty", "drums", "no ticks", "silence", "a million"],
 )
 def test_damaged_midi_is_refused(content, message):
     pytest.importorskip("miditok")
