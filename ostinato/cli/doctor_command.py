@@ -36,7 +36,7 @@ def doctor(as_json: bool) -> None:
         "computed natively": "rnn, lstm, gru with their options; targets with input_feeding or context: before;"
         " linear maps",
         "in plain torch": "layer_norm, projections, 16 bits and autocast, other devices",
-        "targets step by step in Python": "location attention, scheduled_sampling, several attended inputs;"
-        " reset: before with input feeding or context before the cell",
+        "targets step by step in Python": "location attention, readout: linear, scheduled_sampling, several attended"
+        " inputs; reset: before with input feeding or context before the cell",
     }
     show(facts, as_json, lambda: table(list(facts.items())))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ostinato.decoders._options import check_options, copied_states
 from ostinato.decoders.contract import Decoder, Decoding
 from ostinato.encoders.contract import Encoded, Sizes
 from ostinato.errors import ConfigError
@@ -99,7 +100,7 @@ class RecurrentDecoder(Decoder):
         widths = [sum(size.state) or size.summary or 0 for size in sizes]
         self.starts_from_state = [bool(size.state) for size in sizes]
         self.context_first = context == "before" and bool(contexts)
-        _check(self.attended, widths, attention, context, input_feeding, bridge)
+        check_options(self.attended, widths, attention, context, input_feeding, bridge)
 
         self.output_size = output_size or hidden_size
         self.fed_size = contexts if self.context_first else self.output_size if input_feeding else 0
@@ -429,53 +430,3 @@ class _Loop:
 
     def gates(self, embedded: Tensor) -> Tensor:
         return functional.linear(embedded, self.weight, self.bias)
-
-
-def copied_states(sizes: Sequence[Sizes], wanted: Sequence[int], num_states: int) -> list[list[int]]:
-    """The places in the encoder's state of what each of the decoder's states is a copy of: one, or two directions.
-
-    Args:
-        sizes: of what the decoder reads.
-        wanted: widths of its states, layer by layer.
-        num_states: of a cell.
-
-    Errors:
-        ConfigError: the encoder's states are others.
-    """
-    widths = sizes[0].state if len(sizes) == 1 else ()
-    directions = len(widths) // len(wanted)
-    places = [
-        [(layer * directions + direction) * num_states + k for direction in range(directions)]
-        for layer in range(len(wanted) // num_states)
-        for k in range(num_states)
-    ]
-    if len(widths) != directions * len(wanted) or [sum(widths[k] for k in part) for part in places] != list(wanted):
-        given = f"its widths are {', '.join(map(str, widths)) or 'none'}" if len(sizes) == 1 else "here are several"
-        raise ConfigError(
-            f"bridge copies the last state of one input, of widths {', '.join(map(str, wanted))}, and {given};"
-            " give encoder and decoder the same cell and layers, the decoder as many units as both directions have, or"
-            " set bridge: true"
-        )
-    return places
-
-
-def _check(
-    attended: list[int], widths: list[int], attention: Settings | None, context: str, input_feeding: bool, bridge: bool
-) -> None:
-    if attention is not None and not attended:
-        raise ConfigError("attention: no input that this output reads has steps to attend to; set attention: none")
-    for place, width in enumerate(widths):
-        if place not in attended and not (bridge and width):
-            which = f"input {place + 1} of {len(widths)} in `reads`" if len(widths) > 1 else "the input"
-            raise ConfigError(
-                f"bridge: nothing of {which} would reach the output, which has neither attention to its steps nor a "
-                "bridge from its last state; set bridge: true, or an attention where it has steps"
-            )
-    if input_feeding and context == "before":
-        raise ConfigError(
-            "input_feeding: needs context: after; with the context before the cell it enters the cell already"
-        )
-    if input_feeding and attention is None:
-        raise ConfigError("input_feeding: feeds back what attention found; set an attention, or input_feeding: false")
-    if attention is None and context == "before":
-        raise ConfigError("context: there is no context without attention; leave it out")
