@@ -219,9 +219,9 @@ def main() -> None:
         "--run", type=Path, default=FOLDER / "run", help="of the translator; trained where it is missing"
     )
     parser.add_argument("--minutes", type=float, default=15, help="of its training (default 15)")
-    parser.add_argument("--sentences", type=int, default=256, help="64 at a time (default 256)")
+    parser.add_argument("--sentences", type=int, default=512, help="64 at a time (default 512)")
     parser.add_argument("--alone", type=int, default=32, help="sentences one at a time (default 32)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns that count (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that count (default 5)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     chosen = parser.parse_args()
     if chosen.install_peer:
