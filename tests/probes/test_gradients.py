@@ -132,3 +132,20 @@ def test_nobody_watches_afterwards_and_settings_are_checked():
         made("gradients", {"share": 3.0})
     with pytest.raises(ConfigError, match="probes has no 'gradient'; did you mean 'gradients'"):
         made("gradient", {})
+
+
+@pytest.mark.parametrize("name", ["transformer", "mlstm"])
+def test_the_advice_on_layers_that_pass_nothing_on_before_their_first_update(name):
+    advice = "look at a recipe after an epoch too: --epochs 0,1"
+    encoder = {"type": name, "hidden_size": 12, "layers": 1, "heads": 3, "bidirectional": False}
+    encoder |= {"block": "modern"} if name == "transformer" else {}
+    subject = subject_of(encoder, TEXTS)
+    before = Gradients().look(subject)
+    assert before.title.startswith("No gradient goes from step to step: the gradient of the loss by inputs.text")
+    assert any(advice in line for line in before.lines()) and reaches(before, "state", layer=0).horizon == 1
+    reader = subject.graph.encoders["text"].requires_grad_(True)
+    optimizer = torch.optim.Adam(reader.parameters(), 0.003)
+    reader.encode(subject.batch.inputs["text"]).steps.values.sin().sum().backward()
+    optimizer.step()
+    after = Gradients().look(subject)
+    assert not any(advice in line for line in after.lines()) and reaches(after, "state", layer=0).horizon != 1

@@ -101,6 +101,8 @@ class GradientFinding(Finding):
             return "Examples of one step do not tell how far back gradients reach"
         what = "the loss" if head.of == LOSS else "the last layer"
         where = f"the gradient of {what} by {head.called}"
+        if self._stays(head):
+            return f"No gradient goes from step to step: {where} is 0 from one step away on"
         bad = next((lag for lag, (_, median, _) in enumerate(head.norms) if not np.isfinite(median)), None)
         if bad is not None:
             return f"Gradients explode: {where} is infinite or no number from {bad} steps back on"
@@ -114,6 +116,11 @@ class GradientFinding(Finding):
     def exploding(self) -> list[str]:
         """The parts whose gradient is, some steps away, `1 / share` times as large as one step away, or no number."""
         return list(dict.fromkeys(reach.called for reach in self.reaches if reach.peak() > 1 / self.share))
+
+    @staticmethod
+    def _stays(reach: Reach) -> bool:
+        """Whether it is 0 at all lags but 0."""
+        return not any(median for _, median, _ in reach.norms[1 : reach.reached + 1])
 
     def _headline(self) -> Reach | None:
         """The gradient of the loss in the lowest layer, which has the longest way to go."""
@@ -142,7 +149,10 @@ class GradientFinding(Finding):
             f"Medians of norms; horizon: lag from which on the median share of that at lag 1 is below {self.share:g}."
         )
         exploding = [f"Exploding: {'; '.join(self.exploding())}."] if self.exploding() else []
-        return [self.title, *exploding, "", *table(rows), "", f"{notes} s: {_STATES}. Matrices: {self.products}."]
+        head = self._headline()
+        staying = [_STAYING] if head is not None and head.reached and self._stays(head) else []
+        about = f"{notes} s: {_STATES}. Matrices: {self.products}."
+        return [self.title, *exploding, *staying, "", *table(rows), "", about]
 
     def draw(self, path: Path) -> None:
         kinds = [kind for kind in (LOSS, STATE) if any(reach.of == kind for reach in self.reaches)] or [LOSS]
@@ -169,6 +179,12 @@ class GradientFinding(Finding):
 
 
 _STATES = "all states of a recurrence (h and c of an LSTM), or the vectors of another layer"
+
+
+_STAYING = (
+    "Layers whose last map begins at zero, those of a modern Transformer and of an mLSTM, pass nothing on before their"
+    " first update; look at a recipe after an epoch too: --epochs 0,1."
+)
 
 
 class Gradients(Probe):
