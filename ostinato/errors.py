@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+LONGEST_QUOTE = 80
+"""Characters of a text in a message."""
 TRAIN_AGAIN = "train again with a lower training.optimizer.learning_rate"
 """What to do where a training diverged."""
 
@@ -58,6 +60,11 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
     hint = closest(given, names)
     return f"{hint}{';' if not hint else ''} allowed here: {', '.join(names)}" if names else hint
+
+
+def quoted(field: str) -> str:
+    """A text that a user gave, for a message: how it begins."""
+    return repr(field if len(field) <= LONGEST_QUOTE else f"{field[:LONGEST_QUOTE]}...")
 
 
 def shown(raw: Any) -> str:

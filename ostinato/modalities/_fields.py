@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.errors import DataError, shown
+from ostinato.errors import DataError, quoted, shown
 
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -42,7 +42,7 @@ def file_content(field: str, mark: str, noun: str) -> bytes:
             raise DataError(f"{shown(field)} holds no base64: {why}") from None
     path = Path(field)
     if not path.is_file():
-        raise DataError(f"there is no {noun} {shown(field)}; paths are relative to the working directory")
+        raise DataError(f"there is no {noun} {quoted(field)}; paths are relative to the working directory")
     return path.read_bytes()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import ConfigError, DataError, shown
+from ostinato.errors import ConfigError, DataError, quoted, shown
 from ostinato.modalities._fields import is_missing
 from ostinato.modalities.contract import Modality
 from ostinato.registry import Count
@@ -54,7 +54,7 @@ def parse(field: str, what: str) -> bytes:
             raise DataError(f"{shown(field)} holds no base64: {why}") from None
     path = Path(field)
     if not path.is_file():
-        raise DataError(f"there is no {what} {shown(field)}; paths are relative to the working directory")
+        raise DataError(f"there is no {what} {quoted(field)}; paths are relative to the working directory")
     return path.read_bytes()
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ostinato.errors import DataError, shown
+from ostinato.errors import DataError, quoted, shown
 from ostinato.modalities._fields import is_missing
 from ostinato.modalities._varied import factor
 from ostinato.modalities.contract import Array, Features, Modality, Traits, Values
@@ -206,7 +206,7 @@ class Strokes(Modality):
         if field.lower().endswith(self.file_endings):
             path = Path(field)
             if not path.is_file():
-                raise DataError(f"there is no drawing {shown(field)}; paths are relative to the working directory")
+                raise DataError(f"there is no drawing {quoted(field)}; paths are relative to the working directory")
             return path.read_bytes()
         if not field.strip():
             return []

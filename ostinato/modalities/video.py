@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.errors import DataError, shown
+from ostinato.errors import DataError, quoted
 from ostinato.modalities import _pictures
 from ostinato.modalities._pictures import Canvas, OnCanvas
 from ostinato.modalities.contract import Array, Features, Pixels
@@ -100,7 +100,9 @@ class Video(OnCanvas):
             return _pictures.parse(field, "video")
         files = [path for path in folder.iterdir() if path.name.lower().endswith(_pictures.ENDINGS)]
         if not files:
-            raise DataError(f"the folder {shown(field)} holds no frame: no file ends in {', '.join(_pictures.ENDINGS)}")
+            raise DataError(
+                f"the folder {quoted(field)} holds no frame: no file ends in {', '.join(_pictures.ENDINGS)}"
+            )
         in_turn = sorted(files, key=lambda path: ([int(number) for number in re.findall(r"\d+", path.name)], path.name))
         return [path.read_bytes() for path in in_turn]
 
