@@ -244,7 +244,8 @@ def main() -> None:
                 row = kept.row({**key, "rounds": chosen.rounds, **its}, lambda given=given: measure(*given))
                 found.append({**key, "of": row["of"]})
                 show(found[-1])
-    words = " ".join("DATA" if word == str(chosen.data_root) else word for word in sys.argv[1:])
+    named = {str(chosen.data_root): "DATA", str(chosen.run): "RUN"}
+    words = " ".join(named.get(word, word) for word in sys.argv[1:])
     result = {
         "command": f"python benchmarks/decoding.py {words}",
         "date": datetime.now(UTC).date().isoformat(),
