@@ -129,12 +129,14 @@ class Swept:
                 known = _known(each)
                 is_high = component("metrics", self.metric).higher_is_better and bar.most is None
                 worst = min(known) if is_high or bar.least is not None else max(known)
-                told = (
-                    f"{len(each)} seeds" if known == each else f"{len(known)} of {len(each)} seeds, the others diverged"
-                )
-                cells = [f"{worst:.3g}", f"{min(known):.3g} to {max(known):.3g}, {told}", bar.verdict(each)]
+                told = f"{len(known)} of {len(each)} seeds, the others diverged"
+                if known == each:
+                    told = f"{len(each)} seeds" if len(each) > 1 else "one seed"
+                span = f"{min(known):.3g} to {max(known):.3g}, " if len(known) > 1 else ""
+                cells = [f"{worst:.3g}", span + told, bar.verdict(each)]
             minutes = f"{result['minutes']:.0f}" if result and place == 0 else ""
-            lines.append(f"| {' | '.join([lead, f'{self.metric_name}, worst seed', bar.told(), *cells, minutes])} |")
+            name = f"{self.metric_name}{', worst seed' * (self.seeds > 1)}"
+            lines.append(f"| {' | '.join([lead, name, bar.told(), *cells, minutes])} |")
         return lines
 
     def section(self, result: dict[str, Any] | None, run: str) -> list[str]:
