@@ -28,14 +28,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import _peer_process
 import numpy as np
 import torch
 from _kept_rows import HOME, KeptRows, Row, spread, write_section
+from _peer_process import Order
 from torch import Tensor
 
 from ostinato import api
@@ -66,8 +67,6 @@ CHANGES = (
 LONGEST = 60
 """Symbols of an answer at most."""
 SEARCHES = {"greedy": 1, "beam 5": 5}
-
-Order = Callable[..., dict[str, Any]]
 
 
 def trained(folder: Path, root: Path, minutes: float) -> Run:
@@ -127,27 +126,9 @@ def started() -> tuple[Order | None, dict[str, Any]]:
     if not (PEER / "ctranslate2").is_dir():
         print("CTranslate2 is not installed (--install-peer does it): measuring Ostinato alone")
         return None, {}
-    script, paths = HOME / "benchmarks" / "_ctranslate2_peer.py", {**os.environ, "PYTHONPATH": str(PEER)}
-    with (FOLDER / "ctranslate2.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(script), str(FOLDER)],
-            env=paths,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-
-    def answer() -> dict[str, Any]:
-        line = process.stdout.readline()
-        return json.loads(line) if line else sys.exit(f"CTranslate2 ended: see {FOLDER / 'ctranslate2.log'}")
-
-    def order(*words: Any) -> dict[str, Any]:
-        process.stdin.write(json.dumps(words) + "\n")
-        process.stdin.flush()
-        return answer()
-
-    return order, answer()
+    command = [sys.executable, str(HOME / "benchmarks" / "_ctranslate2_peer.py"), str(FOLDER)]
+    paths = {**os.environ, "PYTHONPATH": str(PEER)}
+    return _peer_process.started("CTranslate2", command, FOLDER / "ctranslate2.log", env=paths)
 
 
 def bleu(run: Run, answers: list[list[int]], truth: list[str]) -> float:

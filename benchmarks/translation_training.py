@@ -28,12 +28,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import _peer_process
 import torch
+from _peer_process import Order
 
 from ostinato import api
 from ostinato.data.batches import Batches
@@ -53,7 +54,6 @@ RESULT = HOME / "benchmarks" / "results" / "translation_training.json"
 SPLITS = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
 ROWS, PIECES, LONGEST, WIDTH, DECODE_ROUNDS = 64, 6000, 60, 5, 3
 
-Order = Callable[..., dict[str, float]]
 Rates = dict[str, list[float]]
 
 
@@ -207,27 +207,8 @@ def start_peer(threads: int) -> tuple[Order | None, dict[str, Any]]:
     if not python.exists():
         print("JoeyNMT is not installed (--install-peer does it): measuring Ostinato alone")
         return None, {}
-    script = str(HOME / "benchmarks" / "_joeynmt_peer.py")
-    with (FOLDER / "joeynmt.log").open("w") as log:
-        process = subprocess.Popen(
-            [str(python), script, str(threads)],
-            cwd=FOLDER,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-
-    def answer() -> dict[str, Any]:
-        line = process.stdout.readline()
-        return json.loads(line) if line else sys.exit(f"JoeyNMT ended: see {FOLDER / 'joeynmt.log'}")
-
-    def order(*words: Any) -> dict[str, float]:
-        process.stdin.write(json.dumps(words) + "\n")
-        process.stdin.flush()
-        return answer()
-
-    return order, answer()
+    command = [str(python), str(HOME / "benchmarks" / "_joeynmt_peer.py"), str(threads)]
+    return _peer_process.started("JoeyNMT", command, FOLDER / "joeynmt.log", cwd=FOLDER)
 
 
 def main() -> None:

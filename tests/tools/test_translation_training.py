@@ -19,6 +19,7 @@ def benchmark(tmp_path, monkeypatch):
         "translation_training", HOME / "benchmarks" / "translation_training.py"
     )
     tool = importlib.util.module_from_spec(spec)
+    monkeypatch.syspath_prepend(HOME / "benchmarks")
     monkeypatch.setitem(sys.modules, "translation_training", tool)
     spec.loader.exec_module(tool)
     monkeypatch.setattr(tool, "PEER", tmp_path / "no-peer")
