@@ -22,11 +22,8 @@ def encoder(weights: Weights, tensors: dict[str, Tensor], own: Side) -> tuple[di
     settings, layers = _settings(weights, own), Layers(weights, tensors, NAMES)
     at, size = f"encoders.{own.name}.stack.", settings["hidden_size"]
     for number in range(settings["layers"]):
-        theirs, ours = f"encoder.layers.{number}.", f"{at}layers.{number}."
-        layers.self_attention(f"{theirs}src_src_att.", f"{ours}attention.", size)
-        layers.feed_forward(f"{theirs}feed_forward.", f"{ours}feed_forward.")
-        for norm, name in enumerate(("layer_norm.", "feed_forward.layer_norm.")):
-            layers.norm(f"{theirs}{name}", f"{ours}norms.{norm}.", size)
+        norms = ("layer_norm.", "feed_forward.layer_norm.")
+        layers.layer(f"encoder.layers.{number}.", f"{at}layers.{number}.", size, "src_src_att.", norms)
     if settings["last_norm"]:
         layers.norm("encoder.layer_norm.", f"{at}norm.", size)
     return {**settings, "dropout": own.dropout(), "embedding_size": own.width}, size
@@ -37,12 +34,9 @@ def decoder(weights: Weights, tensors: dict[str, Tensor], source: Side, own: Sid
     settings, layers = _settings(weights, own), Layers(weights, tensors, NAMES)
     at, size = f"heads.{own.name}.decoder.stack.", settings["hidden_size"]
     for number in range(settings["layers"]):
-        theirs, ours = f"decoder.layers.{number}.", f"{at}layers.{number}."
-        layers.self_attention(f"{theirs}trg_trg_att.", f"{ours}attention.", size)
-        layers.cross_attention(f"{theirs}src_trg_att.", f"{ours}crosses.0.", size, width)
-        layers.feed_forward(f"{theirs}feed_forward.", f"{ours}feed_forward.")
-        for norm, name in enumerate(("x_layer_norm.", "dec_layer_norm.", "feed_forward.layer_norm.")):
-            layers.norm(f"{theirs}{name}", f"{ours}norms.{norm}.", size)
+        theirs, ours, cross = f"decoder.layers.{number}.", f"{at}layers.{number}.", ("src_trg_att.", width)
+        norms = ("x_layer_norm.", "dec_layer_norm.", "feed_forward.layer_norm.")
+        layers.layer(theirs, ours, size, "trg_trg_att.", norms, cross)
     if settings["last_norm"]:
         layers.norm("decoder.layer_norm.", f"{at}norm.", size)
     return settings

@@ -35,11 +35,8 @@ def encoder(weights: Weights, tensors: dict[str, Tensor], options: Options) -> t
     settings, layers = _settings(weights, "encoder", "encoder.transformer", options), Layers(weights, tensors, NAMES)
     at, size = f"encoders.{SOURCE}.stack.", settings["hidden_size"]
     for number in range(settings["layers"]):
-        theirs, ours = f"encoder.transformer.{number}.", f"{at}layers.{number}."
-        layers.self_attention(f"{theirs}self_attn.", f"{ours}attention.", size)
-        layers.feed_forward(f"{theirs}feed_forward.", f"{ours}feed_forward.")
-        for norm, name in enumerate(("layer_norm.", "feed_forward.layer_norm.")):
-            layers.norm(f"{theirs}{name}", f"{ours}norms.{norm}.", size)
+        norms = ("layer_norm.", "feed_forward.layer_norm.")
+        layers.layer(f"encoder.transformer.{number}.", f"{at}layers.{number}.", size, "self_attn.", norms)
     layers.norm("encoder.layer_norm.", f"{at}norm.", size)
     return {**settings, "dropout": options.rate("dropout"), "embedding_size": size}, size
 
@@ -50,12 +47,9 @@ def decoder(weights: Weights, tensors: dict[str, Tensor], options: Options, widt
     settings, layers = _settings(weights, "decoder", place, options), Layers(weights, tensors, NAMES)
     at, size = f"heads.{TARGET}.decoder.stack.", settings["hidden_size"]
     for number in range(settings["layers"]):
-        theirs, ours = f"{place}.{number}.", f"{at}layers.{number}."
-        layers.self_attention(f"{theirs}self_attn.", f"{ours}attention.", size)
-        layers.cross_attention(f"{theirs}context_attn.", f"{ours}crosses.0.", size, width)
-        layers.feed_forward(f"{theirs}feed_forward.", f"{ours}feed_forward.")
-        for norm, name in enumerate(("layer_norm_1.", "layer_norm_2.", "feed_forward.layer_norm.")):
-            layers.norm(f"{theirs}{name}", f"{ours}norms.{norm}.", size)
+        theirs, ours, cross = f"{place}.{number}.", f"{at}layers.{number}.", ("context_attn.", width)
+        norms = ("layer_norm_1.", "layer_norm_2.", "feed_forward.layer_norm.")
+        layers.layer(theirs, ours, size, "self_attn.", norms, cross)
     layers.norm("decoder.layer_norm.", f"{at}norm.", size)
     return settings
 

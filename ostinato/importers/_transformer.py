@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,32 @@ class Layers:
 
     def __init__(self, weights: Weights, tensors: dict[str, Tensor], names: Names):
         self._weights, self._tensors, self._names = weights, tensors, names
+
+    def layer(
+        self,
+        theirs: str,
+        ours: str,
+        size: int,
+        attention: str,
+        norms: Sequence[str],
+        cross: tuple[str, int] | None = None,
+    ) -> None:
+        """A whole layer.
+
+        Args:
+            theirs, ours: what is in front of the names of its parts.
+            size: of its vectors.
+            attention: what the attention to its own steps is called there.
+            norms: likewise the norm of each of its parts, in order.
+            cross: likewise the attention to the source, and the width of what it attends to; None: it has none.
+        """
+        self.self_attention(f"{theirs}{attention}", f"{ours}attention.", size)
+        if cross is not None:
+            name, memory = cross
+            self.cross_attention(f"{theirs}{name}", f"{ours}crosses.0.", size, memory)
+        self.feed_forward(f"{theirs}feed_forward.", f"{ours}feed_forward.")
+        for place, norm in enumerate(norms):
+            self.norm(f"{theirs}{norm}", f"{ours}norms.{place}.", size)
 
     def self_attention(self, theirs: str, ours: str, size: int) -> None:
         """
