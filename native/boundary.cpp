@@ -15,6 +15,7 @@
 namespace ostinato {
 
 #ifdef OSTINATO_AVX512
+extern const Table avx512bf16_table;
 extern const Table avx512_table;
 #endif
 #ifdef OSTINATO_AVX2
@@ -38,6 +39,9 @@ int64_t fail(const char* format, ...) {
 }
 
 const Table* const TABLES[] = {
+#ifdef OSTINATO_AVX512BF16
+    &avx512bf16_table,
+#endif
 #ifdef OSTINATO_AVX512
     &avx512_table,
 #endif
@@ -165,6 +169,11 @@ struct ScanRanges {
     }
 };
 
+int64_t check_half(int64_t half, int64_t is_double, const Table* own) {
+    if (half && is_double) return fail("half: float64 is not rounded to bfloat16");
+    return half && !own->has_half ? fail("half: %s has no products of bfloat16", own->name) : 0;
+}
+
 int64_t check_scan(const OstinatoScan& one, bool forward) {
     if (one.cell < 0 || one.cell >= NUM_CELLS) return fail("there is no cell %lld", (long long)one.cell);
     const struct { const char* name; int64_t size; } sizes[] = {{"B", one.B}, {"N", one.N}, {"I", one.I}, {"H", one.H}, {"x_stride", one.x_stride}, {"hidden_stride", one.hidden_stride}};
@@ -180,6 +189,8 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
     if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
     if (one.bias_n && !FACTS[one.cell].extra_product) return fail("bias_n: this cell has none");
     if (reinterpret_cast<uintptr_t>(one.packed) % 64) return fail("packed must lie at a multiple of 64");
+    if (one.half && one.packed) return fail("half: packed weights are numbers");
+    if (check_half(one.half, one.is_double, table())) return 1;
     if (one.weight_x_stride) return fail("weight_x_stride is the decoder's");
     if (!one.offsets || (one.B && !one.order)) return fail("offsets or order is missing");
     if (reinterpret_cast<uintptr_t>(one.offsets) % 8 || reinterpret_cast<uintptr_t>(one.order) % 8) return fail("offsets or order begins at an address that is no multiple of 8 bytes");
@@ -379,7 +390,8 @@ int64_t check_decoder(const OstinatoDecoder& d, bool backward, const Table* own)
         if (one.weight_x_stride != (l || !fed_back ? 0 : one.I + d.F)) return fail("decoder: weight_x_stride of layer %lld is %lld", (long long)l, (long long)one.weight_x_stride);
         one.weight_x_stride = 0;
         if (check_scan(one, false)) return 1;
-        if (one.cell != first.cell || one.is_double != first.is_double || one.B != first.B || one.N != first.N || one.H != first.H || (l && one.I != one.H))
+        if (one.half && d.packed) return fail("decoder: half: packed weights are numbers");
+        if (one.cell != first.cell || one.is_double != first.is_double || one.half != first.half || one.B != first.B || one.N != first.N || one.H != first.H || (l && one.I != one.H))
             return fail("decoder: layer %lld differs from the first in cell, type or sizes", (long long)l);
         if (FACTS[one.cell].late || one.reverse) return fail("decoder: a GRU with the reset before, or a reversed cell, cannot be computed here");
         if (one.hidden_stride != one.H) return fail("decoder: hidden_stride must be H = %lld", (long long)one.H);
@@ -440,6 +452,7 @@ int64_t check_product(const OstinatoProduct& one, const Table* own) {
     if (too_large(left_rows + 1, one.left_stride) || too_large(right_rows + 1, one.right_stride) || too_large(one.M + 1, one.out_stride))
         return fail("M = %lld, N = %lld, K = %lld are larger than memory", (long long)one.M, (long long)one.N, (long long)one.K);
     if ((left_rows && left_width && !one.left) || (right_rows && right_width && !one.right) || (one.M && one.N && !one.out)) return fail("left, right or out is missing");
+    if (check_half(one.half, one.is_double, own)) return 1;
     if (one.bias && one.kind == 2) return fail("bias: this product has none");
     if (one.packed && (one.kind == 2 || reinterpret_cast<uintptr_t>(one.packed) % 64)) return fail("packed: kinds 0 and 1 have it, at a multiple of 64");
     if (one.sums && one.kind != 2) return fail("sums: this product has none");
@@ -500,7 +513,7 @@ EXPORT const OstinatoField* ostinato_layout(void) {
         SIZE(OstinatoScan)
         S(cell) S(is_double) S(reverse) S(B) S(N) S(I) S(H) S(offsets) S(order) S(x) S(x_stride) S(weight_x) S(weight_h) S(bias) S(bias_n)
         S(peepholes) S(start_h) S(start_c) S(mask) S(gates) S(extra) S(hidden) S(hidden_stride) S(last_h) S(last_c) S(weight_x_stride)
-        S(packed) S(packed_ready)
+        S(packed) S(packed_ready) S(half)
         SIZE(OstinatoGradients)
         G(d_hidden) G(d_hidden_stride) G(d_last_h) G(d_last_c) G(d_gates) G(d_extra) G(d_start_h) G(d_start_c) G(d_x) G(d_weight_x)
         G(d_weight_h) G(d_bias) G(d_bias_n) G(d_peepholes)
@@ -513,7 +526,7 @@ EXPORT const OstinatoField* ostinato_layout(void) {
         D(d_queries) D(d_keys) D(d_values) D(d_energy) D(d_below) D(d_query_weight) D(d_query_bias) D(d_readout) D(d_readout_bias)
         SIZE(OstinatoProduct)
         P(kind) P(is_double) P(M) P(N) P(K) P(left) P(left_stride) P(right) P(right_stride) P(bias) P(sums) P(out) P(out_stride) P(packed)
-        P(packed_ready)
+        P(packed_ready) P(half)
         {nullptr, nullptr, 0},
         // clang-format on
 #undef SIZE
@@ -610,6 +623,8 @@ EXPORT int64_t ostinato_multiply(const OstinatoProduct* product) {
     const int threads = threads_for(double(product->M) * product->N * product->K);
     return run(threads, own->multiply_space(product, threads), [&](char* base, Team team) { own->multiply(product, base, team); });
 }
+
+EXPORT int64_t ostinato_has_half(void) { return table()->has_half; }
 
 EXPORT int64_t ostinato_packed_size(const OstinatoProduct* product) {
     if (!product) return fail("the product is missing"), -1;

@@ -11,29 +11,47 @@ namespace {
 
 template <class T> struct Multiplication {
     Right<T> right;
-    T* packed;
-    T* own;
-    bool ready;
+    char *packed, *own;
+    bool ready, half;
+
+    // `body(right)` with the right side in the items that are multiplied: numbers, or pairs of bfloat16.
+    template <class Body> auto in_items(Body&& body) const {
+        if constexpr (HAS_HALF && sizeof(T) == sizeof(float))
+            if (half) return body(Right<Pair>{right.values, right.stride, right.K, right.N, right.rows_are_columns});
+        return body(right);
+    }
 };
 
 template <class T> Multiplication<T> plan_product(const OstinatoProduct& one, Space* space, i64 threads, i64 thread) {
-    Multiplication<T> plan{{static_cast<const T*>(one.right), one.right_stride, one.K, one.N, one.kind == 0}, nullptr, nullptr, false};
-    if (one.kind == 2) {
+    Multiplication<T> plan{{static_cast<const T*>(one.right), one.right_stride, one.K, one.N, one.kind == 0}, nullptr, nullptr, false, one.half != 0};
+    const auto own = [&](i64 bytes) {
         for (i64 k = 0; k < threads; k++) {
-            T* at = space->take<T>(gradient_space<T>(one.N));
+            char* at = space->take<char>(bytes);
             if (k == thread) plan.own = at;
         }
-    } else {
-        plan.packed = one.packed ? static_cast<T*>(one.packed) : space->take<T>(plan.right.packed_size());
-        plan.ready = one.packed && one.packed_ready;
-    }
+    };
+    plan.in_items([&](auto right) {
+        using I = typename decltype(right)::Kind;
+        if (one.kind == 2) {
+            own(gradient_space<I>(one.N) * (i64)sizeof(I));
+        } else {
+            const i64 bytes = right.packed_size() * (i64)sizeof(I);
+            plan.packed = one.packed ? static_cast<char*>(one.packed) : space->take<char>(bytes);
+            plan.ready = one.packed && one.packed_ready;
+            if (Item<I>::numbers > 1) own(LEFT_SPACE * (i64)sizeof(I));
+        }
+    });
     return plan;
 }
 
 // This thread's share of packing; wait for all before `run_product`.
 template <class T> void pack_product(const Multiplication<T>& plan, const Team& team) {
-    for (i64 p = team.thread; plan.packed && !plan.ready && p < plan.right.panels(); p += team.threads)
-        plan.right.pack(p, plan.packed + p * Right<T>::lanes * plan.right.K);
+    if (!plan.packed || plan.ready) return;
+    plan.in_items([&](auto right) {
+        using I = typename decltype(right)::Kind;
+        I* packed = reinterpret_cast<I*>(plan.packed);
+        for (i64 p = team.thread; p < right.panels(); p += team.threads) right.pack(p, packed + p * right.lanes * right.items());
+    });
 }
 
 inline i64 part(i64 count, i64 number, i64 of) { return count * number / of; }
@@ -41,18 +59,22 @@ inline i64 part(i64 count, i64 number, i64 of) { return count * number / of; }
 template <class T> void run_product(const OstinatoProduct& one, const Multiplication<T>& plan, const Team& team, const Rows<T>* rows = nullptr) {
     const T* left = static_cast<const T*>(one.left);
     T* out = static_cast<T*>(one.out);
-    if (one.kind == 2) {
-        const Rows<T> given{static_cast<const T*>(one.right), one.right_stride, nullptr, nullptr};
-        const i64 strips = (one.M + STRIP - 1) / STRIP;
-        const i64 m0 = part(strips, team.thread, team.threads) * STRIP, m1 = min_of(one.M, part(strips, team.thread + 1, team.threads) * STRIP);
-        if (m0 < m1) multiply_transposed(left, one.left_stride, rows ? *rows : given, one.K, one.N, out, one.out_stride, static_cast<T*>(one.sums), m0, m1, plan.own);
-        return;
-    }
-    const i64 panels = plan.right.panels();
-    const bool by_rows = one.M >= 16 * team.threads || panels < team.threads;
-    const i64 m0 = by_rows ? part(one.M, team.thread, team.threads) : 0, m1 = by_rows ? part(one.M, team.thread + 1, team.threads) : one.M;
-    const i64 p0 = by_rows ? 0 : part(panels, team.thread, team.threads), p1 = by_rows ? panels : part(panels, team.thread + 1, team.threads);
-    multiply(left, one.left_stride, plan.packed, plan.right, static_cast<const T*>(one.bias), out, one.out_stride, m0, m1, p0, p1);
+    plan.in_items([&](auto right) {
+        using I = typename decltype(right)::Kind;
+        I* own = reinterpret_cast<I*>(plan.own);
+        if (one.kind == 2) {
+            const Rows<T> given{static_cast<const T*>(one.right), one.right_stride, nullptr, nullptr};
+            const i64 strips = (one.M + STRIP - 1) / STRIP;
+            const i64 m0 = part(strips, team.thread, team.threads) * STRIP, m1 = min_of(one.M, part(strips, team.thread + 1, team.threads) * STRIP);
+            if (m0 < m1) multiply_transposed(left, one.left_stride, rows ? *rows : given, one.K, one.N, out, one.out_stride, static_cast<T*>(one.sums), m0, m1, own);
+            return;
+        }
+        const i64 panels = right.panels();
+        const bool by_rows = one.M >= 16 * team.threads || panels < team.threads;
+        const i64 m0 = by_rows ? part(one.M, team.thread, team.threads) : 0, m1 = by_rows ? part(one.M, team.thread + 1, team.threads) : one.M;
+        const i64 p0 = by_rows ? 0 : part(panels, team.thread, team.threads), p1 = by_rows ? panels : part(panels, team.thread + 1, team.threads);
+        multiply(left, one.left_stride, reinterpret_cast<const I*>(plan.packed), right, static_cast<const T*>(one.bias), out, one.out_stride, m0, m1, p0, p1, own);
+    });
 }
 
 template <class T> void multiply_all(const OstinatoProduct* product, char* space, const Team& team) {
@@ -70,7 +92,7 @@ template <class T, class C> struct Scans {
 
     static OstinatoProduct input_product(const OstinatoScan& scan) {
         const i64 width = C::GATES * scan.H;
-        return {0, scan.is_double, scan.N, width, scan.I, scan.x, scan.x_stride, scan.weight_x, scan.I, scan.bias, nullptr, scan.gates, width, nullptr, 0};
+        return {0, scan.is_double, scan.N, width, scan.I, scan.x, scan.x_stride, scan.weight_x, scan.I, scan.bias, nullptr, scan.gates, width, nullptr, 0, scan.half};
     }
 
     // Deals a scan's sequences to teams, in a snake from the longest on, so that each has about as many steps.
@@ -212,13 +234,13 @@ template <class T, class C> struct Scans {
         plan.masks = space->take<const T*>(scan.mask ? N : 0);
         const T* d_gates = static_cast<const T*>(d.d_gates);
         T* d_weight_h = static_cast<T*>(d.d_weight_h);
-        plan.input = {1, scan.is_double, N, scan.I, width, d_gates, width, scan.weight_x, scan.I, nullptr, nullptr, d.d_x, scan.I, nullptr, 0};
-        plan.weight_x = {2, scan.is_double, width, scan.I, N, d_gates, width, scan.x, scan.x_stride, nullptr, d.d_bias, d.d_weight_x, scan.I, nullptr, 0};
-        plan.weight_h = {2, scan.is_double, C::SEEN * H, H, N, d_gates, width, nullptr, 0, nullptr, nullptr, d_weight_h, H, nullptr, 0};
+        plan.input = {1, scan.is_double, N, scan.I, width, d_gates, width, scan.weight_x, scan.I, nullptr, nullptr, d.d_x, scan.I, nullptr, 0, scan.half};
+        plan.weight_x = {2, scan.is_double, width, scan.I, N, d_gates, width, scan.x, scan.x_stride, nullptr, d.d_bias, d.d_weight_x, scan.I, nullptr, 0, scan.half};
+        plan.weight_h = {2, scan.is_double, C::SEEN * H, H, N, d_gates, width, nullptr, 0, nullptr, nullptr, d_weight_h, H, nullptr, 0, scan.half};
         if (C::LATE)
-            plan.more = {2, scan.is_double, H, H, N, d_gates + C::PRODUCTS * H, width, scan.extra, H, nullptr, nullptr, d_weight_h ? d_weight_h + C::PRODUCTS * H * H : nullptr, H, nullptr, 0};
+            plan.more = {2, scan.is_double, H, H, N, d_gates + C::PRODUCTS * H, width, scan.extra, H, nullptr, nullptr, d_weight_h ? d_weight_h + C::PRODUCTS * H * H : nullptr, H, nullptr, 0, scan.half};
         if (C::EXTRA_PRODUCT)
-            plan.more = {2, scan.is_double, H, H, N, d.d_extra, H, nullptr, 0, nullptr, d.d_bias_n, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, nullptr, 0};
+            plan.more = {2, scan.is_double, H, H, N, d.d_extra, H, nullptr, 0, nullptr, d.d_bias_n, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, nullptr, 0, scan.half};
         plan.has_input = d.d_x, plan.has_weight_x = d.d_weight_x, plan.has_weight_h = d.d_weight_h;
         plan.has_more = d.d_weight_h && (C::LATE || C::EXTRA_PRODUCT);
         if (plan.has_input) plan.input_plan = plan_product<T>(plan.input, space, threads, thread);
@@ -322,10 +344,10 @@ template <class T, class C> struct Decoders {
         const OstinatoScan& first = d.layers[0];
         const i64 width = C::GATES * one.H, stride = one.fed_back ? one.E + one.F : one.E;
         Plan made{};
-        made.input = {0, first.is_double, one.N, width, one.E, first.x, first.x_stride, first.weight_x, stride, first.bias, nullptr, first.gates, width, nullptr, 0};
+        made.input = {0, first.is_double, one.N, width, one.E, first.x, first.x_stride, first.weight_x, stride, first.bias, nullptr, first.gates, width, nullptr, 0, first.half};
         if (backward) {
             const OstinatoGradients& g = d.layer_gradients[0];
-            made.input = {1, first.is_double, one.N, one.E, width, g.d_gates, width, first.weight_x, stride, nullptr, nullptr, g.d_x, one.E, nullptr, 0};
+            made.input = {1, first.is_double, one.N, one.E, width, g.d_gates, width, first.weight_x, stride, nullptr, nullptr, g.d_x, one.E, nullptr, 0, first.half};
             for (i64 l = 0; l < one.L; l++) made.before[l] = space->take<const T*>(one.N);
             made.fed = space->take<const T*>(one.N);
         }
@@ -407,8 +429,8 @@ template <class T, class C> struct Decoders {
         // out (rows, columns) = left (N, rows)^T * right (N, columns)
         const auto product = [&](const void* left, i64 left_stride, i64 rows, const Rows<T>& right, i64 columns, void* out, i64 out_stride, void* sums) {
             if (!out || !columns) return;
-            const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride, nullptr, 0};
-            const Multiplication<T> plan{{}, nullptr, made.gradient_space, false};
+            const OstinatoProduct each{2, 0, rows, columns, N, left, left_stride, nullptr, 0, nullptr, sums, out, out_stride, nullptr, 0, one.d.layers[0].half};
+            const Multiplication<T> plan{{}, nullptr, reinterpret_cast<char*>(made.gradient_space), false, each.half != 0};
             run_product<T>(each, plan, team, &right);
         };
         const auto plain = [](const void* values, i64 row_stride) { return Rows<T>{static_cast<const T*>(values), row_stride, nullptr, nullptr}; };
@@ -496,7 +518,9 @@ int64_t decoder_packed(const OstinatoDecoder* decoder) {
     return of_decoder(*decoder, [&](auto kind) { return decltype(kind)::packed(*decoder); });
 }
 template <class T> i64 right_size(const OstinatoProduct& one) {
-    return one.kind == 2 ? 0 : Right<T>{nullptr, 0, one.K, one.N, one.kind == 0}.packed_size() * (i64)sizeof(T);
+    Space nothing{nullptr};
+    const auto bytes = [](auto right) { return right.packed_size() * (i64)sizeof(typename decltype(right)::Kind); };
+    return one.kind == 2 ? 0 : plan_product<T>(one, &nothing, 1, 0).in_items(bytes);
 }
 int64_t product_packed(const OstinatoProduct* product) { return product->is_double ? right_size<double>(*product) : right_size<float>(*product); }
 int64_t multiply_space(const OstinatoProduct* product, int64_t threads) {
@@ -531,5 +555,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, activate};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, activate, HAS_HALF};
 }  // namespace ostinato

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 7
+#define OSTINATO_ABI 8
 
 #define OSTINATO_CELL_NUMBER(number, ...) number,
 enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
@@ -47,6 +47,7 @@ typedef struct {
     int64_t weight_x_stride;  /* 0: I */
     void* packed;             /* forward: null, or ostinato_scan_packed_size bytes at a multiple of 64: the weights as they are */
     int64_t packed_ready;     /* read, made by the call unless `packed_ready` */
+    int64_t half;             /* the products outside of the loop over time as OstinatoProduct's half; a decoder's layers alike */
 } OstinatoScan;
 
 /* The gradients of a scan that was computed with `extra`. Null: not wanted, or zero for what is given. */
@@ -144,6 +145,7 @@ typedef struct {
     int64_t out_stride;
     void* packed;             /* kinds 0 and 1: null, or ostinato_packed_size bytes at a multiple of 64: right as it is read, made */
     int64_t packed_ready;     /* by the call unless `packed_ready` */
+    int64_t half;             /* not double, and where ostinato_has_half: both sides are rounded to bfloat16, sums are float32 */
 } OstinatoProduct;
 
 /* Where a field lies in its struct; a field of null gives the struct's size, a struct of null ends the list. */
@@ -164,6 +166,8 @@ const char* ostinato_error(void);
 const char* ostinato_instruction_sets(void);
 /* Takes one of them for all that follows; an error names what the machine has. */
 int64_t ostinato_use(const char* instruction_set);
+/* Whether the set in use multiplies bfloat16. */
+int64_t ostinato_has_half(void);
 /* The threads to work with, and an OpenMP runtime to take them from: GOMP_parallel, omp_get_thread_num, omp_get_num_threads.
  * With null functions the library keeps threads of its own. */
 void ostinato_set_threads(int64_t threads, void* parallel, void* thread_number, void* num_threads);

@@ -5,11 +5,82 @@
 // Every element is summed over k in order, in one register, whatever tile it lies in: a row's result depends neither on the rows
 // beside it nor on the number of threads. b is packed into panels: the columns in groups of NV vectors, [k][NV * width], zeros where
 // columns end, so that the kernel reads it from one end to the other.
+//
+// What is packed are items: numbers, or, where HALF is set, pairs of numbers of two neighbouring k that were rounded to bfloat16,
+// which one instruction multiplies and adds to a sum in float32.
 #pragma once
 
 #include "simd.h"
+#ifdef HALF
+#include <immintrin.h>
+#endif
 
 namespace {
+
+template <class T> struct Item {
+    using Number = T;
+    using V = typename Simd<T>::V;
+    static constexpr int numbers = 1;
+};
+
+template <class T> inline typename Simd<T>::V added(typename Simd<T>::V sum, typename Simd<T>::V column, T value) {
+    return sum + column * value;
+}
+
+// The first number is the lower half.
+struct Pair {
+    uint32_t both;
+};
+
+#ifdef HALF
+constexpr bool HAS_HALF = true;
+
+typedef uint32_t PairVector __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t PairAnywhere __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+
+template <> struct Item<Pair> {
+    using Number = float;
+    using V = PairVector;
+    static constexpr int numbers = 2;
+};
+
+inline PairVector load(const Pair* from) { return *reinterpret_cast<const PairAnywhere*>(from); }
+inline void store(Pair* to, PairVector value) { *reinterpret_cast<PairAnywhere*>(to) = value; }
+
+inline FloatVector added(FloatVector sum, PairVector column, Pair value) {
+    return (FloatVector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)column, (__m512bh)_mm512_set1_epi32((int)value.both));
+}
+
+// 32 numbers that lie one after the other, to the nearest bfloat16, ties to even: 16 pairs.
+inline PairVector neighbours(FloatVector first, FloatVector second) {
+    return (PairVector)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+}
+
+// Pairs of a number of one row and the number of the next row below it.
+inline PairVector above(FloatVector first, FloatVector second) {
+    static const uint16_t order[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (PairVector)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), (__m512i)neighbours(first, second));
+}
+
+// Pairs of a row of numbers; what is missing of the last is zero.
+inline void pair_row(const float* from, i64 count, Pair* to) {
+    constexpr int W = Simd<float>::width;
+    i64 k = 0;
+    for (; k + 2 * W <= count; k += 2 * W, to += W) store(to, neighbours(load(from + k), load(from + k + W)));
+    if (k == count) return;
+    const int left = (int)(count - k);
+    const PairVector last = neighbours(left < W ? load_some(from + k, left) : load(from + k), left > W ? load_some(from + k + W, left - W) : FloatVector{});
+    memcpy(to, &last, sizeof(Pair) * ((left + 1) / 2));
+}
+#else
+constexpr bool HAS_HALF = false;
+#endif
+
+template <bool VALUE> struct Flag {
+    constexpr operator bool() const { return VALUE; }
+};
+using True = Flag<true>;
+using False = Flag<false>;
 
 constexpr i64 STRIP = 16;  // columns of a transposed left side that are packed together, whatever the vector's width
 
@@ -20,23 +91,23 @@ template <int NV> constexpr int tile_rows() {
 
 constexpr int PANEL = REGISTERS >= 32 ? 2 : 3;  // NV of products outside of time loops: 8 x 2 (AVX-512), 4 x 3 (AVX2) tiles
 
-// STEP 0: row r of a is a[r]. STEP > 0: a packed strip, element (r, k) at strip[k * STEP + r].
-template <class T, int MR, int NV, int STEP>
-inline void tile(i64 K, const T* const* a, const T* strip, const T* b, T* out, i64 stride, bool add) {
-    using V = typename Simd<T>::V;
-    constexpr int W = Simd<T>::width;
+// K items. STEP 0: row r of a is a[r]. STEP > 0: a packed strip, item (r, k) at strip[k * STEP + r].
+template <class I, int MR, int NV, int STEP>
+inline void tile(i64 K, const I* const* a, const I* strip, const I* b, typename Item<I>::Number* out, i64 stride, bool add) {
+    using V = typename Simd<typename Item<I>::Number>::V;
+    constexpr int W = Simd<typename Item<I>::Number>::width;
     V sums[MR][NV];
-    const T* rows[MR];
+    const I* rows[MR];
     for (int r = 0; r < MR; r++) {
         rows[r] = STEP ? nullptr : a[r];
         for (int v = 0; v < NV; v++) sums[r][v] = add ? load(out + r * stride + v * W) : V{};
     }
     for (i64 k = 0; k < K; k++, b += NV * W, strip += STEP) {
-        V column[NV];
+        typename Item<I>::V column[NV];
         for (int v = 0; v < NV; v++) column[v] = load(b + v * W);
         for (int r = 0; r < MR; r++) {
-            const T value = STEP ? strip[r] : rows[r][k];
-            for (int v = 0; v < NV; v++) sums[r][v] += column[v] * value;
+            const I value = STEP ? strip[r] : rows[r][k];
+            for (int v = 0; v < NV; v++) sums[r][v] = added(sums[r][v], column[v], value);
         }
     }
     for (int r = 0; r < MR; r++)
@@ -44,11 +115,12 @@ inline void tile(i64 K, const T* const* a, const T* strip, const T* b, T* out, i
 }
 
 // `rows` rows, at most tile_rows<NV>().
-template <class T, int NV> __attribute__((noinline)) void tile_of(int rows, i64 K, const T* const* a, const T* b, T* out, i64 stride, bool add) {
+template <class I, int NV>
+__attribute__((noinline)) void tile_of(int rows, i64 K, const I* const* a, const I* b, typename Item<I>::Number* out, i64 stride, bool add) {
     switch (rows) {
 #define CASE(MR) \
     case MR: \
-        if constexpr (MR <= tile_rows<NV>()) tile<T, MR, NV, 0>(K, a, nullptr, b, out, stride, add); \
+        if constexpr (MR <= tile_rows<NV>()) tile<I, MR, NV, 0>(K, a, nullptr, b, out, stride, add); \
         return;
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 #undef CASE
@@ -89,17 +161,45 @@ template <class T> void pack_vector_of_columns(const T* from, i64 stride, i64 co
         for (i64 k = 0; k < K; k++) store(to + k * step, count > 0 ? load_some(from + k * stride, (int)count) : typename Simd<T>::V{});
 }
 
+#ifdef HALF
+inline void pack_vector_of_rows(const float* from, i64 stride, i64 count, i64 K, Pair* to, i64 step) {
+    constexpr i64 AT_ONCE = 128;
+    constexpr int W = Simd<float>::width;
+    Pair row[AT_ONCE];
+    for (i64 begin = 0; begin < (K + 1) / 2; begin += AT_ONCE) {
+        const i64 end = min_of((K + 1) / 2, begin + AT_ONCE);
+        for (int lane = 0; lane < W; lane++) {
+            if (lane < count) {
+                pair_row(from + lane * stride + 2 * begin, min_of(K - 2 * begin, 2 * AT_ONCE), row);
+                for (i64 k = begin; k < end; k++) to[k * step + lane] = row[k - begin];
+            } else {
+                for (i64 k = begin; k < end; k++) to[k * step + lane] = Pair{0};
+            }
+        }
+    }
+}
+
+inline void pack_vector_of_columns(const float* from, i64 stride, i64 count, i64 K, Pair* to, i64 step) {
+    constexpr int W = Simd<float>::width;
+    const auto row = [&](i64 k) { return k >= K || count <= 0 ? FloatVector{} : count < W ? load_some(from + k * stride, (int)count) : load(from + k * stride); };
+    for (i64 k = 0; k < K; k += 2) store(to + k / 2 * step, above(row(k), row(k + 1)));
+}
+#endif
+
 // A right side of M x K times K x N: either (N, K) with its rows as columns, or (K, N) as it is.
-template <class T> struct Right {
+template <class I> struct Right {
+    using Kind = I;
+    using T = typename Item<I>::Number;
     const T* values;
     i64 stride, K, N;
     bool rows_are_columns;
 
     static constexpr i64 lanes = PANEL * Simd<T>::width;
     i64 panels() const { return (N + lanes - 1) / lanes; }
-    i64 packed_size() const { return panels() * lanes * K; }
+    i64 items() const { return (K + Item<I>::numbers - 1) / Item<I>::numbers; }
+    i64 packed_size() const { return panels() * lanes * items(); }
 
-    void pack(i64 panel, T* to) const {
+    void pack(i64 panel, I* to) const {
         constexpr int W = Simd<T>::width;
         for (int v = 0; v < PANEL; v++) {
             const i64 n = panel * lanes + v * W, count = max_of(0, min_of(W, N - n));
@@ -110,31 +210,39 @@ template <class T> struct Right {
 };
 
 constexpr i64 ROWS_AT_ONCE = 96;   // rows of a that are multiplied with one panel after the other while they stay in L2
-constexpr i64 DEPTH = 512;         // k of one pass: a panel of it is 64 KiB
-constexpr i64 STEPS_AT_ONCE = 256; // k of one pass of a transposed left side, which is packed
+constexpr i64 DEPTH = 512;         // items of k of one pass: a panel of it is 64 KiB
+constexpr i64 STEPS_AT_ONCE = 256; // items of k of one pass of a transposed left side, which is packed
 
 // Copies a tile's columns that exist, adding to what stands there or to the bias.
 template <class T> inline void emit(const T* tile_values, i64 lanes, int rows, T* out, i64 stride, i64 count) {
     for (int r = 0; r < rows; r++) memcpy(out + r * stride, tile_values + r * lanes, sizeof(T) * count);
 }
 
-// out (M, N) rows [m0, m1), panels [p0, p1) = a (M, K) * packed (+ bias in every row).
-template <class T>
-void multiply(const T* a, i64 a_stride, const T* packed, const Right<T>& b, const T* bias, T* out, i64 stride, i64 m0, i64 m1, i64 p0, i64 p1) {
-    constexpr i64 lanes = Right<T>::lanes;
+// Items of the rows of a that are multiplied at once, where these are not numbers.
+constexpr i64 LEFT_SPACE = ROWS_AT_ONCE * DEPTH;
+
+// out (M, N) rows [m0, m1), panels [p0, p1) = a (M, K) * packed (+ bias in every row). `space` holds LEFT_SPACE pairs.
+template <class I, class T>
+void multiply(const T* a, i64 a_stride, const I* packed, const Right<I>& b, const T* bias, T* out, i64 stride, i64 m0, i64 m1, i64 p0, i64 p1, I* space) {
+    constexpr i64 lanes = Right<I>::lanes;
     constexpr int most = tile_rows<PANEL>();
     T edge[most * lanes];
-    for (i64 k0 = 0; k0 < max_of(1, b.K); k0 += DEPTH) {
-        const i64 depth = min_of(DEPTH, b.K - k0);
+    for (i64 k0 = 0; k0 < max_of(1, b.items()); k0 += DEPTH) {
+        const i64 depth = min_of(DEPTH, b.items() - k0);
         for (i64 begin = m0; begin < m1; begin += ROWS_AT_ONCE) {
             const i64 end = min_of(m1, begin + ROWS_AT_ONCE);
+            if constexpr (Item<I>::numbers == 2)
+                for (i64 m = begin; m < end; m++) pair_row(a + m * a_stride + 2 * k0, min_of(b.K - 2 * k0, 2 * depth), space + (m - begin) * DEPTH);
             for (i64 p = p0; p < p1; p++) {
-                const T* panel = packed + p * lanes * b.K + k0 * lanes;
+                const I* panel = packed + p * lanes * b.items() + k0 * lanes;
                 const i64 n = p * lanes, count = min_of(lanes, b.N - n);
                 for (i64 m = begin; m < end;) {
                     const int rows = next_tile<PANEL>(end - m);
-                    const T* row[most];
-                    for (int r = 0; r < rows; r++) row[r] = a + (m + r) * a_stride + k0;
+                    const I* row[most];
+                    for (int r = 0; r < rows; r++) {
+                        if constexpr (Item<I>::numbers == 2) row[r] = space + (m + r - begin) * DEPTH;
+                        else row[r] = a + (m + r) * a_stride + k0;
+                    }
                     const bool whole = count == lanes;
                     T* to = whole ? out + m * stride + n : edge;
                     const i64 to_stride = whole ? stride : lanes;
@@ -142,7 +250,7 @@ void multiply(const T* a, i64 a_stride, const T* packed, const Right<T>& b, cons
                         for (int r = 0; r < rows; r++) memcpy(to + r * to_stride, bias + n, sizeof(T) * count);
                     else if (k0 && !whole)
                         for (int r = 0; r < rows; r++) memcpy(edge + r * lanes, out + (m + r) * stride + n, sizeof(T) * count);
-                    tile_of<T, PANEL>(rows, depth, row, panel, to, to_stride, k0 || bias);
+                    tile_of<I, PANEL>(rows, depth, row, panel, to, to_stride, k0 || bias);
                     if (!whole) emit(edge, lanes, rows, out + m * stride + n, stride, count);
                     m += rows;
                 }
@@ -162,73 +270,81 @@ template <class T> struct Rows {
 };
 
 // out (M, N) rows [m0, m1) = left (K, M)^T * right (K, N), and, where `sums` is not null, sums (M) = column sums of left.
-// m0 is a multiple of STRIP. `space` holds gradient_space(N) numbers.
-template <class T> i64 gradient_space(i64 N) {
-    constexpr i64 lanes = Right<T>::lanes;
+// m0 is a multiple of STRIP. `space` holds gradient_space(N) items.
+template <class I> i64 gradient_space(i64 N) {
+    constexpr i64 lanes = Right<I>::lanes;
     return STEPS_AT_ONCE * ((N + lanes - 1) / lanes * lanes + 8 * STRIP);
 }
 
-template <class T>
-void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i64 K, i64 N, T* out, i64 stride, T* sums, i64 m0, i64 m1, T* space) {
+template <class I, class T>
+void multiply_transposed(const T* left, i64 left_stride, const Rows<T>& right, i64 K, i64 N, T* out, i64 stride, T* sums, i64 m0, i64 m1, I* space) {
     using V = typename Simd<T>::V;
     constexpr int W = Simd<T>::width;
-    constexpr i64 lanes = Right<T>::lanes;
+    constexpr i64 lanes = Right<I>::lanes, together = Item<I>::numbers;
     constexpr int most = tile_rows<PANEL>() < STRIP ? tile_rows<PANEL>() : STRIP;
     static_assert(STRIP % most == 0, "tiles must fill a strip");
     const i64 panels = (N + lanes - 1) / lanes;
-    T* strips = space + STEPS_AT_ONCE * panels * lanes;
+    I* strips = space + STEPS_AT_ONCE * panels * lanes;
     T edge[most * lanes];
+    const auto some = [](const T* from, i64 count) { return count >= W ? load(from) : count > 0 ? load_some(from, (int)count) : V{}; };
+    const auto of_right = [&](i64 k, i64 n) {
+        if (together == 2 && k == K) return V{};
+        const V value = some(right.row(k) + n, N - n);
+        return right.masks ? value * some(right.masks[k] + n, N - n) : value;
+    };
+    const auto put = [](I* to, V first, auto next) {
+        if constexpr (together == 2) store(to, above(first, next()));
+        else store(to, first);
+    };
     if (sums) memset(sums + m0, 0, sizeof(T) * (m1 - m0));
-    for (i64 k0 = 0; k0 < max_of(1, K); k0 += STEPS_AT_ONCE) {
-        const i64 depth = min_of(STEPS_AT_ONCE, K - k0);
-        for (i64 k = 0; k < depth; k++) {
-            const T* row = right.row(k0 + k);
-            const T* mask = right.masks ? right.masks[k0 + k] : nullptr;
+    const i64 items = (K + together - 1) / together;
+    for (i64 k0 = 0; k0 < max_of(1, items); k0 += STEPS_AT_ONCE) {
+        const i64 depth = min_of(STEPS_AT_ONCE, items - k0);
+        for (i64 k = 0; k < depth; k++)
             for (i64 n = 0; n < panels * lanes; n += W) {
-                const i64 count = N - n;
-                V value = count >= W ? load(row + n) : count > 0 ? load_some(row + n, (int)count) : V{};
-                if (mask) value *= count >= W ? load(mask + n) : count > 0 ? load_some(mask + n, (int)count) : V{};
-                store(space + (n / lanes) * lanes * STEPS_AT_ONCE + k * lanes + n % lanes, value);
+                const i64 row = (k0 + k) * together;
+                put(space + (n / lanes) * lanes * STEPS_AT_ONCE + k * lanes + n % lanes, of_right(row, n), [&] { return of_right(row + 1, n); });
             }
-        }
         for (i64 begin = m0; begin < m1; begin += 8 * STRIP) {
             const i64 end = min_of(m1, begin + 8 * STRIP);
             for (i64 m = begin; m < end; m += STRIP) {
-                T* strip = strips + (m - begin) * STEPS_AT_ONCE;
+                I* strip = strips + (m - begin) * STEPS_AT_ONCE;
                 const i64 count = min_of(STRIP, m1 - m);
-                if (count == STRIP) {
+                const auto packed = [&](auto whole) {
                     V total[STRIP / W] = {};
+                    const auto of_left = [&](i64 row, int v) {
+                        if (together == 2 && row == K) return V{};
+                        const T* from = left + row * left_stride + m + v * W;
+                        const V value = whole ? load(from) : some(from, count - v * W);
+                        total[v] += value;
+                        return value;
+                    };
                     for (i64 k = 0; k < depth; k++)
                         for (int v = 0; v < STRIP / W; v++) {
-                            const V value = load(left + (k0 + k) * left_stride + m + v * W);
-                            total[v] += value;
-                            store(strip + k * STRIP + v * W, value);
+                            const i64 row = (k0 + k) * together;
+                            put(strip + k * STRIP + v * W, of_left(row, v), [&] { return of_left(row + 1, v); });
                         }
-                    if (sums)
-                        for (int v = 0; v < STRIP / W; v++) store(sums + m + v * W, load(sums + m + v * W) + total[v]);
-                } else {
-                    T total[STRIP] = {};
-                    for (i64 k = 0; k < depth; k++)
-                        for (i64 r = 0; r < STRIP; r++) {
-                            const T value = r < count ? left[(k0 + k) * left_stride + m + r] : 0;
-                            total[r] += value;
-                            strip[k * STRIP + r] = value;
-                        }
-                    if (sums)
-                        for (i64 r = 0; r < count; r++) sums[m + r] += total[r];
-                }
+                    for (int v = 0; sums && v < STRIP / W; v++) {
+                        T* to = sums + m + v * W;
+                        const i64 there = count - v * W;
+                        if (there >= W) store(to, load(to) + total[v]);
+                        else if (there > 0) store_some(to, some(to, there) + total[v], (int)there);
+                    }
+                };
+                if (count == STRIP) packed(True{});
+                else packed(False{});
             }
             for (i64 p = 0; p < panels; p++) {
-                const T* panel = space + p * lanes * STEPS_AT_ONCE;
+                const I* panel = space + p * lanes * STEPS_AT_ONCE;
                 const i64 n = p * lanes, count = min_of(lanes, N - n);
                 for (i64 m = begin; m < end; m += most) {
-                    const T* strip = strips + (m - begin) / STRIP * STRIP * STEPS_AT_ONCE + (m - begin) % STRIP;
+                    const I* strip = strips + (m - begin) / STRIP * STRIP * STEPS_AT_ONCE + (m - begin) % STRIP;
                     const i64 rows = min_of(most, end - m);
                     const bool whole = count == lanes && rows == most;
                     T* to = whole ? out + m * stride + n : edge;
                     if (!whole && k0)
                         for (i64 r = 0; r < rows; r++) memcpy(edge + r * lanes, out + (m + r) * stride + n, sizeof(T) * count);
-                    tile<T, most, PANEL, STRIP>(depth, nullptr, strip, panel, to, whole ? stride : lanes, k0 != 0);
+                    tile<I, most, PANEL, STRIP>(depth, nullptr, strip, panel, to, whole ? stride : lanes, k0 != 0);
                     if (!whole) emit(edge, lanes, (int)rows, out + m * stride + n, stride, count);
                 }
             }

@@ -28,6 +28,7 @@ struct Table {
     int64_t (*multiply_space)(const OstinatoProduct* product, int64_t threads);
     void (*multiply)(const OstinatoProduct* product, char* space, Team team);
     void (*activate)(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
+    bool has_half;
 };
 
 }  // namespace ostinato

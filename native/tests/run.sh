@@ -24,9 +24,10 @@ declare -A flags=(
     [thread]="-O1 -g -fsanitize=thread"
 )
 declare -A default=([thread]=threads)
-declare -A sets=([avx512]="-mavx512f -mavx512dq -mfma" [avx2]="-mavx2 -mfma")
+avx512="-mavx512f -mavx512dq -mfma"
+declare -A sets=([avx512bf16]="$avx512 -mavx512bw -mavx512bf16" [avx512]="$avx512" [avx2]="-mavx2 -mfma")
 case $("$CXX" -dumpmachine) in
-x86_64*) names=(avx512 avx2) ;;
+x86_64*) names=(avx512bf16 avx512 avx2) ;;
 aarch64*) names=(neon) ;;
 *) names=() ;;
 esac

@@ -16,6 +16,7 @@ def doctor(as_json: bool) -> None:
     from ostinato.files import cache_folder
     from ostinato.kernels import dispatch
     from ostinato.kernels import native_library as library
+    from ostinato.kernels.half import has_half
     from ostinato.run import bundle
 
     gpus = (
@@ -31,11 +32,12 @@ def doctor(as_json: bool) -> None:
         "devices": ", ".join(["cpu", *gpus]),
         "kernels": ", ".join(dispatch.available()),
         "native kernel": library.why_not() or f"{native.instruction_set} (of {', '.join(native.instruction_sets)})",
+        "bfloat16 on the CPU": "native products" if has_half() else "torch's autocast",
         f"{dispatch.VARIABLE}": os.environ.get(dispatch.VARIABLE, "not set"),
         "cache": str(cache_folder()),
         "computed natively": "rnn, lstm, gru with their options; targets with input_feeding or context: before;"
         " linear maps",
-        "in plain torch": "layer_norm, projections, 16 bits and autocast, other devices",
+        "in plain torch": "layer_norm, projections, autocast, other devices",
         "targets step by step in Python": "location attention, readout: linear, scheduled_sampling, several attended"
         " inputs; reset: before with input feeding or context before the cell",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
+from ostinato.kernels.half import halved
 from ostinato.kernels.native import Direction, biases_of, pointer, scan_structure
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
@@ -87,7 +88,7 @@ def decode(
     plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
     tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, masks)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        return _Decode.apply(plan, *tensors)
+        return _Decode.apply(replace(plan, half=halved(x.values.dtype)), *tensors)
     call = _Call(plan, tensors)
     call.forward()
     return call.features if readout is not None else call.hidden[-1], call.contexts
@@ -167,6 +168,7 @@ class _Plan:
     feeding: bool
     scale: float
     examples: Tensor | None = None
+    half: bool = False
 
 
 _SHARED = 9  # tensors before those of the layers
@@ -226,7 +228,7 @@ class _Call:
             x = self.x if number == 0 else self.hidden[number - 1]
             stride = layer[0].shape[1] if number == 0 and self.fed_back else 0
             buffers = (self.hidden[number], self.gates[number], self.extra[number], None, None)
-            direction = Direction(native, False, plan.layout)
+            direction = Direction(native, False, plan.layout, plan.half)
             scans.append(scan_structure(direction, 0, x, layer, self.biases[number], buffers, stride))
         self._scans = array_of(scans)
         return Decoder(

@@ -13,6 +13,7 @@ from ostinato.errors import KernelError
 from ostinato.kernels import structures
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
+from ostinato.kernels.half import halved
 from ostinato.kernels.native_library import CellFacts, library
 from ostinato.steps import Layout
 
@@ -31,6 +32,7 @@ class Direction(NamedTuple):
     native: Native
     reverse: bool
     layout: Layout
+    half: bool = False
 
     @property
     def facts(self) -> CellFacts:
@@ -56,8 +58,7 @@ def scan(
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    directions = (Direction(native, reverse, layout),)
-    out = Scan.apply(directions, *tensors) if _wants_gradient(tensors) else _computed(directions, tensors)
+    out = _scanned((Direction(native, reverse, layout),), tensors)
     return out[0], out[1:]
 
 
@@ -132,7 +133,7 @@ def scan_both(
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
     directions = (Direction(natives[0], False, layout), Direction(natives[1], True, layout))
-    out = Scan.apply(directions, *tensors) if _wants_gradient(tensors) else _computed(directions, tensors)
+    out = _scanned(directions, tensors)
     count = cells[0].num_states
     return out[0], (out[1 : 1 + count], out[1 + count :])
 
@@ -144,11 +145,10 @@ def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None
     return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
 
 
-def _wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
-    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-
-
-def _computed(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+def _scanned(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
+        half = halved(tensors[0].dtype)
+        return Scan.apply(tuple(direction._replace(half=half) for direction in directions), *tensors)
     call = Call(directions, tensors, training=False)
     library().forward(call.scans, len(directions))
     return call.out
@@ -255,6 +255,7 @@ def scan_structure(
         last_h=pointer(last_h),
         last_c=pointer(last_c),
         weight_x_stride=weight_x_stride,
+        half=direction.half,
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from ostinato.errors import KernelError, nearest
 from ostinato.kernels.structures import Decoder, Gradients, Product, Scan, Watch
 
-ABI = 7
+ABI = 8
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -64,6 +64,7 @@ class Library:
         raw.ostinato_use.argtypes = [ctypes.c_char_p]
         raw.ostinato_set_threads.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 3]
         raw.ostinato_set_threads.restype = None
+        raw.ostinato_has_half.restype = ctypes.c_int64
         self._raw = raw
         self._openmp = _openmp()
         self._threads = 0
@@ -125,6 +126,10 @@ class Library:
         if self._raw.ostinato_use(instruction_set.encode()):
             raise KernelError(f"{INSTRUCTION_SET}={instruction_set}: {self.error()}. Unset it, or set one of these")
         self.instruction_set = instruction_set
+
+    def has_half(self) -> bool:
+        """Whether the instruction set in use multiplies bfloat16."""
+        return bool(self._raw.ostinato_has_half())
 
     def error(self) -> str:
         """The message of this thread's last error."""

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
+from ostinato.kernels.half import halved
 from ostinato.kernels.native import DTYPES, dense_rows, has_dense_rows, pointer, row_stride
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
@@ -56,6 +57,7 @@ def multiply(
     *,
     sums: Tensor | None = None,
     packed: Packed | None = None,
+    half: bool = False,
 ) -> Tensor:
     """A product of two matrices whose rows are contiguous.
 
@@ -66,6 +68,7 @@ def multiply(
         bias: added to every row.
         sums: with TN, takes the sums of the left's columns.
         packed: keeps the right matrix as it is read, for the next call; not with TN.
+        half: rounds both to bfloat16; see `HalfProducts`.
     """
     rows = left.shape[1] if kind == TN else left.shape[0]
     depth = left.shape[0] if kind == TN else left.shape[1]
@@ -87,6 +90,7 @@ def multiply(
         sums=pointer(sums),
         out=out.data_ptr(),
         out_stride=columns,
+        half=half,
     )
     if packed is None:
         library().multiply(product)
@@ -105,18 +109,19 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return multiply(NT, x, weight, bias)
+        ctx.half = halved(x.dtype)
+        return multiply(NT, x, weight, bias, half=ctx.half)
 
     @staticmethod
     def backward(ctx, d_y: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
         x, weight = ctx.saved_tensors
         d_y = dense_rows(d_y)
-        d_x = multiply(NN, d_y, weight) if ctx.needs_input_grad[0] else None
+        d_x = multiply(NN, d_y, weight, half=ctx.half) if ctx.needs_input_grad[0] else None
         d_bias = d_y.new_empty(len(weight)) if ctx.needs_input_grad[2] else None
         d_weight = None
         if ctx.needs_input_grad[1]:
-            d_weight = multiply(TN, d_y, x, sums=d_bias)
+            d_weight = multiply(TN, d_y, x, sums=d_bias, half=ctx.half)
         elif d_bias is not None:
             torch.sum(d_y, 0, out=d_bias)
         return d_x, d_weight, d_bias

@@ -26,7 +26,7 @@ class Scan(ctypes.Structure):
         *_addresses("last_h last_c"),
         *_numbers("weight_x_stride"),
         *_addresses("packed"),
-        *_numbers("packed_ready"),
+        *_numbers("packed_ready half"),
     ]
 
 
@@ -79,7 +79,7 @@ class Product(ctypes.Structure):
         *_addresses("bias sums out"),
         *_numbers("out_stride"),
         *_addresses("packed"),
-        *_numbers("packed_ready"),
+        *_numbers("packed_ready half"),
     ]
 
 

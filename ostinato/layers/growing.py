@@ -28,8 +28,8 @@ def attend_few(
     CPU, torch's fused kernel 0.9, and 2.6 where heads do not lie one after the other.
 
     Shapes:
-        query (G T, A, D); key and value (G, K, S, D), contiguous, K divides A; returns contexts (G T, A D) and weights
-        (G, A, T, S)
+        query (G T, A, D); key and value (G, K, S, D), K divides A, dense but for room behind S; returns contexts
+        (G T, A D) and weights (G, A, T, S)
 
     Args:
         query: as above.
@@ -133,6 +133,41 @@ class _Layer:
 
 
 Rotation = tuple[Tensor, Tensor] | None
+SPARE = 16
+"""Steps that there is room for, behind keys and values that were copied."""
+
+
+class _Rooms:
+    """Keys and values (R, K, T, D) of the newest step, with room behind them: the next step is written there.
+
+    Without it each step copies all that was kept. What another than the newest step goes on from, or one whose rows
+    were chosen anew, is copied into new rooms, so that no state changes under whoever holds it.
+    """
+
+    def __init__(self):
+        self.rooms: list[Tensor] = []
+        self.filled = 0
+
+    def holding(self, kept: Sequence[Tensor]) -> list[Tensor]:
+        """The rooms, one place longer than what is kept, which lies in them."""
+        filled = kept[0].shape[2]
+        if not self._are_newest(kept, filled):
+            rows, heads, _, width = kept[0].shape
+            self.rooms = [part.new_empty(rows, heads, filled + max(SPARE, filled // 2), width) for part in kept]
+            for room, part in zip(self.rooms, kept):
+                room[:, :, :filled] = part
+        self.filled = filled + 1
+        return [room[:, :, : self.filled] for room in self.rooms]
+
+    def _are_newest(self, kept: Sequence[Tensor], filled: int) -> bool:
+        if filled != self.filled or not self.rooms or filled == self.rooms[0].shape[2]:
+            return False
+        if self.rooms[0].is_inference() and not torch.is_inference_mode_enabled():
+            return False
+        return all(
+            part.data_ptr() == room.data_ptr() and part.stride() == room.stride() and len(part) == len(room)
+            for part, room in zip(kept, self.rooms)
+        )
 
 
 class Stepper:
@@ -152,6 +187,7 @@ class Stepper:
         self.most = None if stack.window is None else stack.window - 1
         self.project = None if stack.project is None else _Map(stack.project)
         self.norm = None if stack.norm is None else _norm(stack.norm)
+        self.rooms = _Rooms()
 
     def __call__(
         self, x: Tensor, kept: Sequence[Tensor], count: Tensor, sources: Sequence[Read] = ()
@@ -174,18 +210,21 @@ class Stepper:
         x = stack._placed(x if stack.scale is None else x * stack.scale, places)
         rotation = angles(places, self.width, x) if stack.positions == "rotary" else None
         bias = None if even and self.sight.plain else self._bias(counts, here, kept[0], even)
-        numbers = None if even else torch.arange(rows, device=x.device)
-        after = []
+        at = None if even else (torch.arange(rows, device=x.device), counts)
+        after = self.rooms.holding(kept) if even and self.most is None else []
         for place, layer in enumerate(self.layers):
             y = layer.first_norm(x) if layer.norm_first else x
             both = layer.queries_keys_values(y).view(rows, -1, self.width)
             seen = layer.heads + layer.kv_heads
             query, key = self._turned(both[:, :seen], layer.gain, rotation, layer.heads)
-            pair = [
-                _appended(old, new, None if even else (numbers, counts))
-                for old, new in zip(kept[2 * place :], (key, both[:, seen:]))
-            ]
-            after += pair
+            new = key, both[:, seen:]
+            if even and self.most is None:
+                pair = after[2 * place : 2 * place + 2]
+                for grown, last in zip(pair, new):
+                    grown[:, :, -1] = last
+            else:
+                pair = [_appended(old, last, at) for old, last in zip(kept[2 * place :], new)]
+                after += pair
             x = self._added(layer, layer.first_norm, x, layer.output(attend_few(query, *pair, bias)[0]))
             for cross, source in zip(layer.crosses, sources):
                 y = cross.norm(x) if layer.norm_first else x

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ostinato.errors import ConfigError
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
+from ostinato.kernels.half import halved
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import NN, NT, TN, linear, multiply
 
@@ -214,10 +215,10 @@ def cross_entropy(
 
 
 def _product(
-    kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None, packed: Packed | None = None
+    kind: int, left: Tensor, right: Tensor, bias: Tensor | None = None, packed: Packed | None = None, *, half: bool
 ) -> Tensor:
     if left.numel() and native_is_allowed((left, right)):
-        return multiply(kind, left, right, bias, packed=packed)
+        return multiply(kind, left, right, bias, packed=packed, half=half)
     product = (left.t() if kind == TN else left) @ (right.t() if kind == NT else right)
     return product if bias is None else product + bias
 
@@ -241,9 +242,10 @@ def _run(
     d_weight = torch.zeros_like(weight, dtype=exact) if wanted[1] else None
     d_bias = torch.zeros(size, dtype=exact, device=x.device) if wanted[2] and bias is not None else None
     forwards, backwards = (Packed(), Packed()) if rows < len(x) else (None, None)
+    half = any(wanted) and halved(x.dtype)
     for start in range(0, len(x), rows):
         part, true = x[start : start + rows], truth[start : start + rows, None]
-        scores = _product(NT, part, weight, bias, forwards).to(exact)
+        scores = _product(NT, part, weight, bias, forwards, half=half).to(exact)
         if smoothing:
             total -= smoothing / size * scores.sum()
         total -= (1 - smoothing) * scores.gather(1, true).sum()
@@ -259,9 +261,9 @@ def _run(
             d_bias += d_scores.sum(0)
         d_scores = d_scores.to(x.dtype)
         if d_x is not None:
-            d_x[start : start + rows] = _product(NN, d_scores, weight, packed=backwards)
+            d_x[start : start + rows] = _product(NN, d_scores, weight, packed=backwards, half=half)
         if d_weight is not None:
-            d_weight += _product(TN, d_scores, part)
+            d_weight += _product(TN, d_scores, part, half=half)
     return total, d_x, d_weight, d_bias
 
 

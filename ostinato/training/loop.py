@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -22,6 +22,7 @@ from torch import Tensor
 from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
+from ostinato.kernels.half import in_bfloat16
 from ostinato.layers.vocabulary import tables_of
 from ostinato.notes import Detail
 from ostinato.registry import Count, Positive, Rate, Room, Settings, Whole, build, component, names
@@ -110,7 +111,9 @@ class Training:
         unfreeze_every: gradual unfreezing: only what is nearest to the output is trained for so many epochs, then the
             next layer below too, and so on.
         seed: what the first weights, the order of batches and all that is random come from.
-        precision: type of the products; auto takes bfloat16 on a GPU that has it, float32 elsewhere.
+        precision: type of the products; auto takes bfloat16 on a GPU that has it, float32 elsewhere. With bfloat16 on a
+            CPU training alone rounds, in native products, where the library has them (`ostinato doctor`); elsewhere
+            torch's autocast does.
 
     Errors:
         ConfigError: two settings exclude each other, or one of them could do nothing.
@@ -288,7 +291,7 @@ class _Session:
         self.surroundings = surroundings(self.device)
         profits = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and profits)
-        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        self.products = in_bfloat16(self.device) if bfloat16 else nullcontext()
         optimizer = build(training.optimizer, "optimizers")
         optimizer.set_apart(tables_of(self.model))
         self.layers = by_layer(self.named, task.distances)
@@ -452,7 +455,7 @@ class _Session:
         self.optimizer.zero_grad(set_to_none=True)
         for part, batch in enumerate(batches):
             draw_from(training.seed, place.updates, part, self.device)
-            with self.autocast:
+            with self.products:
                 losses = self.losses(batch)
             real = {name: loss for name, loss in losses.items() if loss.count}
             divisors = known or {name: loss.count if len(parts) == 1 else 1 for name, loss in real.items()}
@@ -487,7 +490,7 @@ class _Session:
         counts: Counter[str] = Counter()
         carried = self.carried
         for batch in batches:
-            with self.autocast:
+            with self.products:
                 counts.update({name: loss.count for name, loss in self.losses(batch).items()})
         self.carried = carried
         self.model.train()
@@ -611,7 +614,7 @@ class _Session:
         self.carried = carried
         for part, batch in enumerate(batches):
             draw_from(self.training.seed, place.updates, part, self.device)
-            with self.autocast, torch.no_grad():
+            with self.products, torch.no_grad():
                 arose = arose or first_not_finite(self.model, self.losses, batch)
         norms = {
             name: weight.grad.double().norm().item() for name, weight in self.named.items() if weight.grad is not None

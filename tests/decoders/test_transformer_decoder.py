@@ -158,6 +158,39 @@ def test_single_steps_after_prompts_of_unequal_lengths_are_those_of_the_whole(op
     near(features, torch.cat([row[length + 3 :] for row, length in zip(expected, lengths.tolist())]), "the rest")
 
 
+@torch.no_grad()
+def test_states_of_one_generation_share_room_and_none_changes_under_another():
+    made = registry.make("decoders", "transformer", ([Sizes(8, 8)], lambda: Table(9, 8), 8, None, 0.0), {
+        "hidden_size": 8, "layers": 2, "heads": 2,
+    })  # fmt: skip
+    made.eval()
+    read = Steps(torch.randn(5, 8), Layout([2, 3]))
+    begun = made.start([Encoded(read, torch.zeros(2, 8), None)])
+    first, other = torch.randint(9, (2, 2, 40))
+    expected = [
+        made.extend(Steps(symbols.flatten(), Layout.equal(2, 40)), begun)[0].view(2, 40, -1)
+        for symbols in (first, other)
+    ]
+    state = begun
+    with torch.inference_mode():
+        for step in range(20):
+            _, state = made.step(first[:, step], state)
+    kept = {name: value.clone() for name, value in state.values.items()}
+    features, one = made.step(first[:, 20], state)
+    near(features, expected[0][:, 20], "after steps in inference mode")
+    again, two = made.step(other[:, 20], state)  # of the same state, another symbol
+    near(again, made.extend(Steps(other[:, 20], Layout.equal(2, 1)), state)[0], "another symbol")
+    for name, value in state.values.items():
+        assert torch.equal(value, kept[name]), name
+    swapped = one.reorder(torch.tensor([1, 0]))
+    for step in range(21, 40):
+        features, one = made.step(first[:, step], one)
+        near(features, expected[0][:, step], f"step {step}")
+        _, two = made.step(other[:, step], two)
+        turned, swapped = made.step(first[:, step].flip(0), swapped)
+        near(turned, expected[0][:, step].flip(0), f"step {step} of rows that changed places")
+
+
 def test_a_target_longer_than_learned_positions_is_refused():
     options = {"positions": "learned", "longest": 3, "hidden_size": 8, "layers": 1}
     made = registry.make("decoders", "transformer", ([Sizes(8, 8)], lambda: Table(9, 8), 8, None, 0.0), options)

@@ -11,6 +11,7 @@ from ostinato.encoders.contract import Encoded
 from ostinato.heads.autoregressive import Autoregressive
 from ostinato.heads.contract import Sizes
 from ostinato.kernels import decoder, dispatch
+from ostinato.kernels.half import HalfProducts, has_half
 from ostinato.kernels.native_library import library
 from ostinato.modalities.contract import Symbols
 from ostinato.registry import settings_class
@@ -217,3 +218,15 @@ def test_each_generation_packs_the_weights_that_there_are_then(write):
         with dispatch.forced("reference"):
             expected, _ = steps_of(head, encoded, [1, 4])
         near([found], [expected], 2e-5)
+
+
+@pytest.mark.skipif(not has_half(), reason="no native products of bfloat16 on this machine")
+@pytest.mark.parametrize("case", range(0, 24, 2))
+def test_products_in_bfloat16_are_near_in_loss_and_every_gradient(case):
+    head, encoded, targets = drawn(case)
+    exact = results(head, encoded, targets)
+    with HalfProducts():
+        found = results(head, encoded, targets)
+    for one, other in zip(found, exact, strict=True):
+        assert (one - other).norm() <= 0.05 * other.norm() + 1e-5
+    assert not all(torch.equal(one, other) for one, other in zip(found, exact))

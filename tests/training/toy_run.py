@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from ostinato.heads.contract import Loss
+from ostinato.kernels.products import linear
 from ostinato.registry import derive
 from ostinato.training.checkpoints import model_tensors
 from ostinato.training.loop import Training
@@ -49,7 +50,8 @@ class Toy(nn.Module):
         symbols, targets, odd = batch
         if self.training:
             self.num_batches += 1
-        hidden = torch.tanh(self.hidden(self.drop(self.embedding(symbols))))
+        read = self.drop(self.embedding(symbols))
+        hidden = torch.tanh(linear(read, self.hidden.weight, self.hidden.bias))
         real = targets >= 0
         logits = self.out(hidden[real])
         losses = {"next": Loss(nn.functional.cross_entropy(logits, targets[real], reduction="sum"), int(real.sum()))}

@@ -1,0 +1,159 @@
+"""Native products in bfloat16: both sides rounded to the nearest, sums in float32, only where there is a gradient."""
+
+import pytest
+import torch
+
+from ostinato.cells.gru import GRU
+from ostinato.cells.lstm import LSTM
+from ostinato.errors import KernelError
+from ostinato.kernels.dispatch import scan
+from ostinato.kernels.half import HalfProducts, has_half, in_bfloat16
+from ostinato.kernels.native_library import library
+from ostinato.kernels.products import NN, NT, TN, linear, multiply
+from ostinato.layers.vocabulary import cross_entropy
+from ostinato.steps import Layout
+
+pytestmark = pytest.mark.skipif(not has_half(), reason="no native products of bfloat16 on this machine")
+
+SHAPES = [
+    (1, 1, 1),
+    (3, 5, 7),
+    (16, 32, 64),
+    (17, 601, 33),
+    (130, 47, 1025),
+    (500, 3, 90),
+    (2, 2600, 48),
+    (97, 1026, 31),
+]
+
+
+def rounded(x):
+    return x.bfloat16().float()
+
+
+def expected(kind, left, right):
+    left, right = rounded(left).double(), rounded(right).double()
+    return (left.t() if kind == TN else left) @ (right.t() if kind == NT else right)
+
+
+@pytest.mark.parametrize("kind", [NT, NN, TN])
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), SHAPES)
+def test_a_product_is_that_of_rounded_numbers(kind, rows, inputs, outputs):
+    torch.manual_seed(0)
+    left = torch.randn(*((inputs, rows) if kind == TN else (rows, inputs)))
+    right = torch.randn(*((outputs, inputs) if kind == NT else (inputs, outputs)))
+    found = multiply(kind, left, right, half=True)
+    scale = inputs**0.5
+    assert (found - expected(kind, left, right)).abs().max() <= 2e-6 * scale
+    assert (found - multiply(kind, left, right)).abs().max() > 1e-4 or inputs == 1
+
+
+def test_strides_a_bias_and_the_sums_of_columns():
+    torch.manual_seed(0)
+    left, right, bias = torch.randn(9, 40)[:, 3:24], torch.randn(50, 30)[:, 4:25], torch.randn(50)
+    torch.testing.assert_close(
+        multiply(NT, left, right, bias, half=True).double(), expected(NT, left, right) + bias, rtol=1e-5, atol=1e-5
+    )
+    sums = torch.empty(21)
+    multiply(TN, left, torch.randn(9, 5), sums=sums, half=True)
+    torch.testing.assert_close(sums, left.sum(0))  # not rounded
+
+
+def test_numbers_are_rounded_to_the_nearest_ties_to_even_and_special_ones_stay():
+    step = 2.0**-7
+    x = torch.tensor(
+        [1 + step / 2, 1 + 1.5 * step, 1 + 0.51 * step, -(1 + step / 2), 3.4e38, torch.inf, torch.nan, 0.0]
+    )
+    found = multiply(NT, x[:, None], torch.ones(1, 1), half=True)[:, 0]
+    assert torch.equal(found[:4], torch.tensor([1.0, 1 + 2 * step, 1 + step, -1.0]))
+    assert found[4] == torch.inf and found[5] == torch.inf and found[6].isnan() and found[7] == 0
+
+
+def test_a_row_is_the_same_alone_and_in_company_and_for_any_number_of_threads():
+    torch.manual_seed(0)
+    x, weight = torch.randn(64, 301), torch.randn(200, 301)
+    together, turned = multiply(NT, x, weight, half=True), multiply(TN, x, x, half=True)
+    assert all(torch.equal(multiply(NT, x[k : k + 1], weight, half=True)[0], together[k]) for k in range(64))
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(multiply(NT, x, weight, half=True), together)
+            assert torch.equal(multiply(TN, x, x, half=True), turned)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_only_what_has_a_gradient_is_rounded():
+    torch.manual_seed(0)
+    x, weight = torch.randn(7, 20), torch.randn(5, 20, requires_grad=True)
+    exact = linear(x, weight.detach())
+    with HalfProducts():
+        assert torch.equal(linear(x, weight.detach()), exact)
+        with torch.no_grad():
+            assert torch.equal(linear(x, weight), exact)
+        y = linear(x, weight)
+    assert torch.equal(linear(x, weight), exact)
+    torch.testing.assert_close(y.double(), expected(NT, x, weight), rtol=1e-5, atol=1e-5)
+    given = torch.randn(7, 5)
+    (gradient,) = torch.autograd.grad(y, weight, given)  # outside: it is of the forward pass's kind
+    torch.testing.assert_close(gradient.double(), expected(TN, given, x), rtol=1e-5, atol=1e-5)
+
+
+def test_float64_stays_as_it_is():
+    x, weight = torch.randn(3, 4, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    exact = linear(x, weight)
+    with HalfProducts():
+        assert torch.equal(linear(x, weight), exact)
+    with pytest.raises(KernelError, match="half: float64 is not rounded to bfloat16"):
+        multiply(NT, x, weight, half=True)
+
+
+def test_a_set_without_such_products_refuses_them_and_torch_takes_over():
+    before = library().instruction_set
+    try:
+        library().use("plain")
+        with pytest.raises(KernelError, match="half: plain has no products of bfloat16"):
+            multiply(NT, torch.randn(2, 3), torch.randn(4, 3), half=True)
+        assert isinstance(in_bfloat16(torch.device("cpu")), torch.autocast)
+        x, weight = torch.randn(2, 3), torch.randn(4, 3, requires_grad=True)
+        with HalfProducts():
+            assert torch.allclose(linear(x, weight), x @ weight.t(), atol=1e-6)
+    finally:
+        library().use(before)
+    assert isinstance(in_bfloat16(torch.device("cpu")), HalfProducts)
+
+
+@pytest.mark.parametrize("cell", [LSTM, GRU])
+def test_a_recurrence_reads_rounded_inputs_and_its_loop_stays_exact(cell):
+    torch.manual_seed(0)
+    layer, layout = cell(6, 21), Layout([5, 2, 0, 7])
+    x = torch.randn(layout.total, 6, requires_grad=True)
+    state = tuple(torch.randn(4, 21) for _ in range(layer.num_states))
+    with HalfProducts():
+        hidden, _ = scan(layer, x, state, layout)
+    given = torch.randn(hidden.shape)
+    weights = [x, *layer.parameters()]
+    found = torch.autograd.grad(hidden, weights, given)
+    exact, _ = scan(layer, x, state, layout)
+    true = torch.autograd.grad(exact, weights, given)
+    assert not torch.equal(hidden, exact)
+    with torch.no_grad():
+        layer.weight_x.copy_(rounded(layer.weight_x))
+        near, _ = scan(layer, rounded(x), state, layout)
+    torch.testing.assert_close(hidden, near, rtol=1e-5, atol=1e-5)
+    for one, other in zip(found, true, strict=True):
+        assert (one - other).norm() <= 0.02 * other.norm()
+
+
+def test_the_softmax_over_a_vocabulary():
+    torch.manual_seed(0)
+    x, weight = torch.randn(40, 16, requires_grad=True), torch.randn(300, 16, requires_grad=True)
+    bias, truth = torch.randn(300, requires_grad=True), torch.randint(0, 300, (40,))
+    results = []
+    for half in (False, True):
+        with HalfProducts() if half else torch.enable_grad():
+            loss = cross_entropy(x, weight, bias, truth, label_smoothing=0.1)
+        results.append([loss, *torch.autograd.grad(loss, (x, weight, bias))])
+    for exact, found in zip(*results, strict=True):
+        assert 0 < (found - exact).norm() <= 0.02 * exact.norm()
