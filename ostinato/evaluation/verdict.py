@@ -131,6 +131,11 @@ def _overfitting(curve: Curve) -> str:
     known = curve.validated()
     losses = [event["valid.loss"] for event in known]
     least, last = known[losses.index(min(losses))], known[-1]
+    if "train.loss" not in least:
+        return (
+            f"overfitting from the first update on: until epoch {last['epoch']} the validation loss rose from"
+            f" {least['valid.loss']:.4f} to {last['valid.loss']:.4f}"
+        )
     return (
         f"overfitting after epoch {least['epoch']}: until epoch {last['epoch']} the validation loss rose from"
         f" {least['valid.loss']:.4f} to {last['valid.loss']:.4f}, the training loss fell from"

@@ -6,7 +6,8 @@ import shlex
 import pytest
 
 from ostinato.evaluation.intervals import Compared
-from ostinato.evaluation.verdict import _beside
+from ostinato.evaluation.verdict import _beside, _overfitting
+from ostinato.training.curve import Curve
 
 
 @pytest.fixture
@@ -101,6 +102,23 @@ def test_a_run_that_learns_by_heart_gets_more_dropout_and_may_be_as_good_as_the_
     assert "--run run-2" in command and "inputs.text.encoder.dropout=0.5" in command
     assert cli(*shlex.split(command)[1:]).code == 0
     assert (here / "run-2/weights.safetensors").is_file()
+
+
+def test_first_weights_that_are_better_than_all_that_follow_are_called_so():
+    curve = Curve(
+        [
+            {"event": "start", "epoch": 0, "valid.loss": -0.2426, "best": True},
+            {"event": "epoch", "epoch": 1, "train.loss": -0.1613, "valid.loss": -0.1418, "best": False},
+            {"event": "epoch", "epoch": 2, "train.loss": -0.2822, "valid.loss": 0.0387, "best": False},
+        ],
+        "epochs",
+        0,
+        0,
+        False,
+    )
+    assert curve.overfitted()
+    says = "overfitting from the first update on: until epoch 2 the validation loss rose from -0.2426 to 0.0387"
+    assert _overfitting(curve) == says
 
 
 def test_json_carries_the_same(here, cli, table):
