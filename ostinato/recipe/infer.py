@@ -37,6 +37,7 @@ from ostinato.recipe.earlier import Earlier, column_names
 from ostinato.recipe.paths import set_all
 from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
+from ostinato.recipe.schema import opened
 from ostinato.recipe.yaml_text import dump_yaml, listed
 from ostinato.registry import names
 
@@ -290,7 +291,9 @@ def _as_earlier(look: Look, earlier: Earlier, inputs: Mapping[str, Any], outputs
 
 
 def _with_earlier(guessed: Guessed, earlier: Earlier, untold: Collection[str]) -> Guessed:
-    """The guesses, but columns of the earlier run that have no type here are as they were there."""
+    """The guesses, but columns of the earlier run that have no type here are as they were there, with what it counts of
+    them, and nothing of them refers to a column that is not here."""
+    there = f"as in {earlier.run}"
 
     def side(way: str, columns: Mapping[str, Guess]) -> dict[str, Guess]:
         changed: dict[str, Guess] = {}
@@ -299,10 +302,41 @@ def _with_earlier(guessed: Guessed, earlier: Earlier, untold: Collection[str]) -
             if before is None:
                 changed[column] = guess
             else:
-                changed[before[0]] = Guess(before[1], f"as in {earlier.run}")
+                changed[before[0]] = Guess(before[1], there)
         return changed
 
-    return replace(guessed, inputs=side("inputs", guessed.inputs), outputs=side("outputs", guessed.outputs))
+    inputs, outputs = side("inputs", guessed.inputs), side("outputs", guessed.outputs)
+    taken = [column for name, guess in inputs.items() if guess.reason == there for column in _columns(name, guess)]
+    reads = [guess.settings.get("reads") for guess in outputs.values() if guess.reason == there]
+    for name in earlier.counted:
+        is_read = any(listed is None or name in listed for listed in reads)
+        if is_read and name not in inputs and set(column_names(name, earlier.inputs[name])) <= set(taken):
+            inputs[name] = Guess(dict(earlier.inputs[name]), there)
+    known = {*inputs, *outputs}
+    return replace(
+        guessed,
+        inputs={name: _without_others(guess, known) for name, guess in inputs.items()},
+        outputs={name: _without_others(guess, known) for name, guess in outputs.items()},
+    )
+
+
+def _columns(name: str, guess: Guess) -> list[str]:
+    return column_names(name, opened(guess.settings))
+
+
+def _without_others(guess: Guess, known: Collection[str]) -> Guess:
+    """The guess without the settings that refer to columns that are not known."""
+    if isinstance(guess.settings, str):
+        return guess
+    settings = dict(guess.settings)
+    if not set(settings.get("reads") or ()) <= set(known):
+        del settings["reads"]
+    others = [
+        word
+        for word, value in settings.items()
+        if isinstance(value, Mapping) and "same_as" in value and value["same_as"].rpartition(".")[2] not in known
+    ]
+    return replace(guess, settings={word: value for word, value in settings.items() if word not in others})
 
 
 def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed:

@@ -91,6 +91,32 @@ def test_what_only_counts_what_another_reads_is_wholly_as_it_was(tmp_path):
     assert again["inputs"]["grams"] == plain["inputs"]["grams"] and again["outputs"]["label"]["type"] == "category"
 
 
+def test_named_columns_come_with_what_the_run_counts_of_them_and_refer_to_nothing_that_is_not_here(tmp_path):
+    inputs = {"text": "text", "grams": {"type": "text", "column": "text", "encoder": {"type": "ngrams", "size": 2}}}
+    reads = ["text", "grams"]
+    plain = from_arguments(inputs, {"label": {"type": "category", "reads": reads}}).settings.plain()
+    run = Earlier("runs/first", plain["inputs"], plain["outputs"], {"grams"})
+    table = written(
+        tmp_path / "t.tsv", ("text", "label", "other"), [(*row, "x y"[n % 2 * 2]) for n, row in enumerate(FEW)]
+    )
+    again = guess(table, ("text",), ("label",), earlier=run)
+    assert again.plain()["inputs"]["grams"] == plain["inputs"]["grams"]
+    assert again.recipe().settings.outputs["label"].reads == reads
+    told = guess(table, ("text:text",), ("label",), earlier=run)
+    assert told.plain() == {
+        "inputs": {"text": "text"},
+        "outputs": {"label": {"type": "category", "head": "classifier"}},
+    }
+    assert list(guess(table, ("text",), ("other",), earlier=run).recipe().settings.inputs) == ["text"]
+
+
+def test_a_vocabulary_of_a_column_that_is_not_here_is_none(tmp_path):
+    run = earlier({"de": "text"}, {"en": {"type": "text", "tokenizer": {"same_as": "de"}}})
+    table = written(tmp_path / "t.tsv", ("fr", "en"), FEW)
+    plain = guess(table, ("fr",), ("en",), earlier=run).plain()
+    assert plain["outputs"]["en"] == {"type": "text", "head": "autoregressive"}
+
+
 def test_a_forecast_is_guessed_from_the_table(tmp_path):
     run = earlier({"load": "series"}, {"forecast": {"of": "load", "horizon": 5, "align": "ahead"}})
     rows = [(f"2013-01-{day:02d}", str(day % 7)) for day in range(1, 29)]
