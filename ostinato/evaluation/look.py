@@ -17,7 +17,7 @@ from ostinato.errors import ConfigError, nearest
 from ostinato.evaluation.errors import similar_labels
 from ostinato.preprocessing.leaks import COPIED, share_given
 from ostinato.recipe import infer
-from ostinato.recipe.column_types import is_id, kind_of
+from ostinato.recipe.column_types import is_id
 
 MAJORITY = 0.8
 """A label of a larger share makes accuracy say little."""
@@ -47,9 +47,9 @@ class ColumnLook:
 
     def __str__(self) -> str:
         parts = [self.type, f"{self.different:,} different", *([f"{self.missing:,} missing"] if self.missing else [])]
-        parts += ["lengths {:,} to {:,}, median {:,}".format(*(self.lengths[at] for at in (0, 2, 1)))] * bool(
-            self.lengths
-        )
+        if self.lengths:
+            shortest, median, longest = self.lengths
+            parts.append(f"lengths {shortest:,} to {longest:,}, median {median:,}")
         return "; ".join([*parts, *([", ".join(self.scripts)] if self.scripts else [])])
 
 
@@ -98,7 +98,7 @@ def look(data: str, outputs: Sequence[str] = (), *, roots: Sequence[Path] = ()) 
     columns = {}
     for name in names:
         held = seen.held(name)
-        kind = str(kind_of(None, held).settings) if held else "empty"
+        kind = str(seen.kind(name).settings) if held else "empty"
         columns[name] = column_look(kind, held, missing=len(seen.cells[name]) - len(held))
     notes = [*seen.notes, *_repeated(seen), *label_notes(seen, labels)]
     for name in names:

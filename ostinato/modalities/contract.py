@@ -238,6 +238,8 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files whose bytes are a raw value: what a manifest gives where it names such a
     file."""
+    file_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a column of such files whose bytes are no text."""
     render_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files that `render` writes."""
     one_text: ClassVar[bool] = False

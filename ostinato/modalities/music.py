@@ -70,6 +70,7 @@ class Music(Modality):
         "free": ("exact_match", "token_error_rate", "token_accuracy", "perplexity"),
     }
     file_endings = (".abc", ".mid", ".midi")
+    file_settings = {"notation": "remi", "well_formed": True}
     continues_whole = True
     examples = EXAMPLES
     render_endings = (".abc", ".mid", ".wav", ".png")

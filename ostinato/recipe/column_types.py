@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ostinato.errors import DataError
 from ostinato.raw.numbers import are_codes, as_number, readings
 from ostinato.raw.times import times_of
+from ostinato.registry import component, names
 
 EACH_LABEL = 5
 """A label is seen so often on average; text and measurements mostly differ from row to row."""
@@ -68,6 +69,25 @@ def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     if guess.settings == "series":
         return Guess("tokens", guess.reason, "lists of numbers are forecast with --out COLUMN:series")
     return guess
+
+
+def kind_of_files(endings: Collection[str]) -> Guess | None:
+    """The kind of a column of files whose bytes are no text; None where no modality reads all of them.
+
+    Args:
+        endings: of the files, each with its dot.
+    """
+    members = {name: component("modalities", name) for name in names("modalities")}
+    kinds = [name for name, member in members.items() if set(endings) <= set(member.file_endings)]
+    if not kinds:
+        return None
+    first, *others = kinds
+    settings = members[first].file_settings
+    return Guess(
+        {"type": first, **settings} if settings else first,
+        f"files that end in {', '.join(sorted(endings))}",
+        f"if they are {others[0]} write {others[0]}" if others else None,
+    )
 
 
 def _guessed(cells: Sequence[Any]) -> Guess:

@@ -28,6 +28,7 @@ from ostinato.recipe.column_types import (
     is_numbering,
     is_series,
     kind_of,
+    kind_of_files,
     labels_of_steps,
     numbers_in,
     output_kind,
@@ -66,6 +67,7 @@ class Look:
         place: the place of a row in its file, by the row's number.
         numerals: how numbers are written, where that was seen in the cells, which hold plain numbers in their place.
         notes: what was detected of the file.
+        files: of each column whose cells are the bytes of files, how these end.
     """
 
     source: str
@@ -73,6 +75,7 @@ class Look:
     place: Callable[[int], str]
     numerals: Numerals | None = None
     notes: Sequence[str] = ()
+    files: Mapping[str, Collection[str]] = field(default_factory=dict)
     _held: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -84,6 +87,11 @@ class Look:
         if column not in self._held:
             self._held[column] = held(self.cells[column])
         return self._held[column]
+
+    def kind(self, column: str, told: str | None = None) -> Guess:
+        """The kind that the caller named, or that a column's cells look like."""
+        guess = kind_of_files(self.files[column]) if told is None and column in self.files else None
+        return kind_of(told, self.held(column)) if guess is None else guess
 
 
 @dataclass(frozen=True)
@@ -226,7 +234,10 @@ def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, d
         for name, column in fields.items():
             with suppress(DataError):
                 cells[name] = list(map(numerals.plain, column))
-    return Look(source, cells, table.place, numerals if dialect.numerals is None else None, table.notes)
+    binary = [name for name, column in cells.items() if any(isinstance(cell, bytes) for cell in column)]
+    named = table.named().first(LOOKED_AT) if binary else {}
+    files = {name: {Path(cell).suffix.lower() for cell in named[name] if cell} for name in binary}
+    return Look(source, cells, table.place, numerals if dialect.numerals is None else None, table.notes, files)
 
 
 def _is_text(cell: Any) -> bool:
@@ -402,7 +413,7 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
                 " out, or name another"
             )
     input_columns = {
-        name: DATED if kind is None and is_dates(look.held(name)) else kind_of(kind, look.held(name))
+        name: DATED if kind is None and is_dates(look.held(name)) else look.kind(name, kind)
         for name, kind in named_inputs.items()
     }
     for name, kind in named_inputs.items():
@@ -553,7 +564,7 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
     held = look.held(column)
     if not held:
         raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
-    guess = kind_of(kinds.get(column), held)
+    guess = look.kind(column, kinds.get(column))
     if _kind(guess.settings) in ("category", "number"):
         raise ConfigError(
             f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}, which has no"
@@ -647,7 +658,7 @@ def _forecast(
         read |= dict.fromkeys(pasts, Guess("series", why, instead))
     for name, kind in reads.items():
         if name != target and name not in pasts:
-            read[name] = kind_of(kind, look.held(name))
+            read[name] = look.kind(name, kind)
     if time_columns is not None and time_columns.dates:
         read[_free("when", look.cells)] = Guess("calendar", f"hour, weekday and day of the year of {time_columns.time}")
     season = None if time_columns is None else time_columns.frequency.season

@@ -115,3 +115,10 @@ def test_the_advice_of_training_to_leave_a_copy_of_the_label_out_and_to_balance_
 def test_the_folder_of_a_run_whose_name_is_too_long_is_not_there():
     with pytest.raises(BundleError, match="there is no such folder"):
         bundle.load(bundle.Path("x" * 5000))
+
+
+def test_numbers_that_are_no_text_have_no_lengths(tmp_path):
+    rows = "".join(f'{{"size": {row / 7}, "count": {row}, "kind": "{"ab"[row % 2]}"}}\n' for row in range(40))
+    (tmp_path / "t.jsonl").write_text(rows)
+    lines = api.look(str(tmp_path / "t.jsonl")).lines()
+    assert lines[1] == "size: number; 40 different" and lines[3].startswith("kind: category; 2 different; lengths 1")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.look import look
 from ostinato.recipe import infer as guessing
 from ostinato.recipe import read as recipe_read
 from ostinato.recipe.infer import guess
@@ -133,6 +134,32 @@ def test_a_single_column_and_plain_text_become_a_model_of_what_goes_on(tmp_path)
     made = guess(str(tmp_path / "book.txt"), [], [])
     assert made.plain() == {"inputs": {"text": "text"}, "outputs": {"going_on": {"of": "text", "align": "next"}}}
     assert made.recipe().settings.outputs["going_on"].align == "next"
+
+
+@pytest.mark.parametrize(
+    "ending, form, instead",
+    [
+        (".wav", "audio", None),
+        (".png", "image", "if they are video write video"),
+        (".mid", {"type": "music", "notation": "remi", "well_formed": True}, None),
+    ],
+)
+def test_files_that_are_no_text_are_of_the_kind_that_their_ending_tells(tmp_path, ending, form, instead):
+    for number in range(20):
+        folder = tmp_path / "files" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}{ending.upper() if number else ending}").write_bytes(b"\0\1RIFF")
+    guessed = guess(str(tmp_path / "files"), (), ())
+    assert guessed.inputs["text"].settings == form and guessed.inputs["text"].instead == instead
+    assert guessed.plain()["outputs"] == {"label": "category"}
+    assert look(str(tmp_path / "files")).lines()[1].startswith(f"text: {form}; ")
+    named = "path:file,size,label\n" + "".join(
+        f"a/{n}{ending.upper() if n else ending},{n},{n % 2}\n" for n in range(0, 20, 2)
+    )
+    (tmp_path / "files" / "manifest.csv").write_text(named)
+    assert guess(str(tmp_path / "files"), (), ()).inputs["path"].settings == form
+    told = guess(str(tmp_path / "files"), ("path:text",), ("label",))
+    assert told.inputs["path"].settings == "text"
 
 
 def test_tunes_are_read_as_notes_by_what_is_advised(tmp_path):
