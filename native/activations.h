@@ -1,4 +1,5 @@
-// Sigmoid and hyperbolic tangent, within 4 units in the last place of float32; NaN in is NaN out.
+// Sigmoid, its logarithm, hyperbolic tangent, and exp of numbers up to 0, within 4 units in the last place of float32; NaN in is
+// NaN out.
 #pragma once
 
 #include <math.h>
@@ -35,16 +36,34 @@ inline FloatVector power_of_two(IntVector n) {
     return (FloatVector)((n + 127) << 23);
 }
 
-// x >= 0: 1 / (1 + exp(-x)); x < 0: exp(x) / (1 + exp(x)). exp never overflows, and keeps its precision where it is small.
-inline FloatVector sigmoid(FloatVector x) {
-    FloatVector z = -magnitude(x);
+// exp(z) of z <= 0: never above 1, and precise where it is small.
+inline FloatVector exponential(FloatVector z) {
     z = z < -104.0f ? spread(-104.0f) : z;  // below, exp is 0 in float32; a comparison with NaN is false and keeps it
     IntVector n;
     const FloatVector p = reduced_expm1(z, &n) + 1.0f;
     const IntVector half = n >> 1;  // in two factors: 2^n alone is no normal number below -126
-    const FloatVector e = p * power_of_two(half) * power_of_two(n - half);
+    return p * power_of_two(half) * power_of_two(n - half);
+}
+
+// x >= 0: 1 / (1 + exp(-x)); x < 0: exp(x) / (1 + exp(x)). exp never overflows, and keeps its precision where it is small.
+inline FloatVector sigmoid(FloatVector x) {
+    const FloatVector e = exponential(-magnitude(x));
     const FloatVector top = x < 0.0f ? e : spread(1.0f);
     return top / (1.0f + e);
+}
+
+// log sigmoid x = min(x, 0) - log(1 + e), e = exp(-|x|); log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3, by its series.
+inline FloatVector log_sigmoid(FloatVector x) {
+    const FloatVector e = exponential(-magnitude(x));
+    const FloatVector s = e / (2.0f + e), square = s * s;
+    FloatVector p = square * (1.0f / 15) + (1.0f / 13);
+    p = p * square + (1.0f / 11);
+    p = p * square + (1.0f / 9);
+    p = p * square + (1.0f / 7);
+    p = p * square + (1.0f / 5);
+    p = p * square + (1.0f / 3);
+    const FloatVector smaller = x > 0.0f ? spread(0.0f) : x;  // so that NaN is kept
+    return smaller - 2.0f * (p * (square * s) + s);
 }
 
 // tanh |x| = -m / (2 + m), m = exp(-2 |x|) - 1, which loses nothing near 0.
@@ -57,6 +76,16 @@ inline FloatVector hyperbolic_tangent(FloatVector x) {
     const FloatVector m = p * scale + (scale - 1.0f);
     const FloatVector t = (0.0f - m) / (2.0f + m);  // 0 - m, so that 0 is +0: the sign is set below
     return (FloatVector)((IntVector)t | ((IntVector)x & (int32_t)0x80000000));
+}
+
+inline DoubleVector exponential(DoubleVector z) {
+    for (int k = 0; k < Simd<double>::width; k++) z[k] = exp(z[k]);
+    return z;
+}
+
+inline DoubleVector log_sigmoid(DoubleVector x) {
+    for (int k = 0; k < Simd<double>::width; k++) x[k] = (x[k] > 0 ? 0.0 : x[k]) - log1p(exp(-fabs(x[k])));
+    return x;
 }
 
 inline DoubleVector sigmoid(DoubleVector x) {

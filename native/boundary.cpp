@@ -94,11 +94,14 @@ bool size_is_bad(int64_t size) { return size < 0 || size > LARGEST; }
 bool too_large(int64_t a, int64_t b) { return b && a > (int64_t(1) << 58) / b; }
 
 struct CellFacts {
-    int gates;
-    bool has_c, extra, extra_product, late;
+    int gates, num_c, peepholes;
+    bool extra, extra_product, late;
+
+    // Vectors of H in a row of extra.
+    int in_extra() const { return num_c ? num_c : 1; }
 };
 
-#define OSTINATO_FACTS(number, name, Cell, gates, has_c, extra, extra_product, late) {gates, has_c, extra, extra_product, late},
+#define OSTINATO_FACTS(number, name, Cell, gates, num_c, peepholes, extra, extra_product, late) {gates, num_c, peepholes, extra, extra_product, late},
 constexpr CellFacts FACTS[] = {OSTINATO_CELLS(OSTINATO_FACTS)};
 #undef OSTINATO_FACTS
 
@@ -142,13 +145,14 @@ struct ScanRanges {
     Range written[WRITTEN], read[READ];
 
     explicit ScanRanges(const OstinatoScan& one) : item(one.is_double ? 8 : 4) {
-        const int64_t G = gates_of(one.cell), width = G * one.H, states = one.B * one.H * item;
-        const bool has_c = FACTS[one.cell].has_c;
+        const CellFacts& facts = FACTS[one.cell];
+        const int64_t width = facts.gates * one.H, states = one.B * one.H * item;
+        const bool has_c = facts.num_c;
         const Range all_written[] = {
             {"gates", one.gates, one.N * width * item},
-            {"extra", one.extra, one.N * one.H * item},
+            {"extra", one.extra, one.N * facts.in_extra() * one.H * item},
             {"last_h", one.last_h, states},
-            {"last_c", has_c ? one.last_c : nullptr, states},
+            {"last_c", has_c ? one.last_c : nullptr, facts.num_c * states},
             {"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item},
         };
         const Range all_read[] = {
@@ -157,9 +161,9 @@ struct ScanRanges {
             {"weight_h", one.weight_h, width * one.H * item},
             {"bias", one.bias, width * item},
             {"bias_n", one.bias_n, one.H * item},
-            {"peepholes", one.peepholes, (G - 1) * one.H * item},
+            {"peepholes", one.peepholes, facts.peepholes * one.H * item},
             {"start_h", one.start_h, states},
-            {"start_c", has_c ? one.start_c : nullptr, states},
+            {"start_c", has_c ? one.start_c : nullptr, facts.num_c * states},
             {"mask", one.mask, states},
             {"offsets", one.offsets, (one.B + 1) * 8},
             {"order", one.order, one.B * 8},
@@ -180,13 +184,13 @@ int64_t check_scan(const OstinatoScan& one, bool forward) {
     for (const auto& each : sizes)
         if (size_is_bad(each.size)) return fail("%s = %lld is no size", each.name, (long long)each.size);
     if (!one.H) return fail("H = 0: a layer has one unit at least");
-    const int64_t G = gates_of(one.cell), width = G * one.H;
-    if (too_large(one.N + 1, width + one.I + one.hidden_stride + one.x_stride) || too_large(width, one.I + one.H) || too_large(one.B + 1, one.H))
+    const int64_t width = gates_of(one.cell) * one.H, in_extra = FACTS[one.cell].in_extra() * one.H;
+    if (too_large(one.N + 1, width + in_extra + one.I + one.hidden_stride + one.x_stride) || too_large(width, one.I + one.H) || too_large(one.B + 1, in_extra))
         return fail("sizes B = %lld, N = %lld, I = %lld, H = %lld are larger than memory", (long long)one.B, (long long)one.N, (long long)one.I, (long long)one.H);
     if (one.x_stride < one.I) return fail("x_stride = %lld is below I = %lld", (long long)one.x_stride, (long long)one.I);
     if (one.hidden_stride < one.H) return fail("hidden_stride = %lld is below H = %lld", (long long)one.hidden_stride, (long long)one.H);
-    const bool has_c = FACTS[one.cell].has_c;
-    if (one.peepholes && !has_c) return fail("peepholes: this cell has none");
+    const bool has_c = FACTS[one.cell].num_c;
+    if (one.peepholes && !FACTS[one.cell].peepholes) return fail("peepholes: this cell has none");
     if (one.bias_n && !FACTS[one.cell].extra_product) return fail("bias_n: this cell has none");
     if (reinterpret_cast<uintptr_t>(one.packed) % 64) return fail("packed must lie at a multiple of 64");
     if (one.half && one.packed) return fail("half: packed weights are numbers");
@@ -229,14 +233,15 @@ int64_t check_pair(const OstinatoScan& one, const OstinatoScan& two) {
 }
 
 int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
-    const bool has_c = FACTS[one.cell].has_c, is_simple = !FACTS[one.cell].extra, apart = FACTS[one.cell].extra_product;
+    const CellFacts& facts = FACTS[one.cell];
+    const bool has_c = facts.num_c, is_simple = !facts.extra, apart = facts.extra_product;
     if (!is_simple && one.N && !one.extra) return fail("extra is missing: the scan was computed without gradients");
     if (one.N && !d.d_gates) return fail("d_gates is missing");
     if (one.N && apart && !d.d_extra) return fail("d_extra is missing");
     if (one.B && (!d.d_start_h || (has_c && !d.d_start_c))) return fail("d_start_h or d_start_c is missing");
     if (d.d_hidden && (size_is_bad(d.d_hidden_stride) || d.d_hidden_stride < one.H || too_large(one.N + 1, d.d_hidden_stride)))
         return fail("d_hidden_stride = %lld does not fit H = %lld", (long long)d.d_hidden_stride, (long long)one.H);
-    if (d.d_peepholes && !has_c) return fail("d_peepholes: this cell has none");
+    if (d.d_peepholes && !facts.peepholes) return fail("d_peepholes: this cell has none");
     if (d.d_bias_n && !apart) return fail("d_bias_n: this cell has none");
     const int64_t item = one.is_double ? 8 : 4, width = gates_of(one.cell) * one.H, states = one.B * one.H * item;
     const bool gates_apart = d.d_gates != one.gates, extra_apart = !apart || d.d_extra != one.extra;
@@ -244,27 +249,27 @@ int64_t check_gradients(const OstinatoScan& one, const OstinatoGradients& d) {
         {"d_gates", d.d_gates, one.N * width * item},
         {"d_extra", apart ? d.d_extra : nullptr, one.N * one.H * item},
         {"d_start_h", d.d_start_h, states},
-        {"d_start_c", has_c ? d.d_start_c : nullptr, states},
+        {"d_start_c", has_c ? d.d_start_c : nullptr, facts.num_c * states},
         {"d_x", d.d_x, one.N * one.I * item},
         {"d_weight_x", d.d_weight_x, width * one.I * item},
         {"d_weight_h", d.d_weight_h, width * one.H * item},
         {"d_bias", d.d_bias, width * item},
         {"d_bias_n", d.d_bias_n, one.H * item},
-        {"d_peepholes", d.d_peepholes, (gates_of(one.cell) - 1) * one.H * item},
+        {"d_peepholes", d.d_peepholes, facts.peepholes * one.H * item},
     };
     const Range read[] = {
         {"gates", gates_apart ? one.gates : nullptr, one.N * width * item},
-        {"extra", extra_apart ? one.extra : nullptr, one.N * one.H * item},
+        {"extra", extra_apart ? one.extra : nullptr, one.N * facts.in_extra() * one.H * item},
         {"hidden", one.hidden, rows_span(one.N, one.hidden_stride, one.H) * item},
         {"d_hidden", d.d_hidden, rows_span(one.N, d.d_hidden_stride, one.H) * item},
         {"d_last_h", d.d_last_h, states},
-        {"d_last_c", has_c ? d.d_last_c : nullptr, states},
+        {"d_last_c", has_c ? d.d_last_c : nullptr, facts.num_c * states},
         {"x", one.x, rows_span(one.N, one.x_stride, one.I) * item},
         {"weight_x", one.weight_x, width * one.I * item},
         {"weight_h", one.weight_h, width * one.H * item},
-        {"peepholes", one.peepholes, (gates_of(one.cell) - 1) * one.H * item},
+        {"peepholes", one.peepholes, facts.peepholes * one.H * item},
         {"start_h", one.start_h, states},
-        {"start_c", has_c ? one.start_c : nullptr, states},
+        {"start_c", has_c ? one.start_c : nullptr, facts.num_c * states},
         {"mask", one.mask, states},
         {"offsets", one.offsets, (one.B + 1) * 8},
         {"order", one.order, one.B * 8},
@@ -299,7 +304,8 @@ int64_t check_packed(const Range& packed, bool ready, const Range* written, int 
 int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Table* own) {
     const OstinatoScan& first = d.layers[0];
     const int64_t item = first.is_double ? 8 : 4, B = first.B, N = first.N, H = first.H, width = gates_of(first.cell) * H, S = d.memory_offsets[d.num_examples];
-    const bool has_c = FACTS[first.cell].has_c, apart = FACTS[first.cell].extra_product, fed_back = !d.feeding || d.fed_back;
+    const CellFacts& facts = FACTS[first.cell];
+    const bool has_c = facts.num_c, apart = facts.extra_product, fed_back = !d.feeding || d.fed_back;
     Ranges written, read, others;
     for (int64_t l = 0; l < d.num_layers; l++) {
         const OstinatoScan& one = d.layers[l];
@@ -308,16 +314,16 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
         const bool gates_apart = g.d_gates != one.gates, extra_apart = !apart || g.d_extra != one.extra;
         Ranges& kept = backward ? read : written;
         kept.add("gates", gates_apart ? one.gates : nullptr, N * width * item);
-        kept.add("extra", extra_apart ? one.extra : nullptr, N * H * item);
+        kept.add("extra", extra_apart ? one.extra : nullptr, N * facts.in_extra() * H * item);
         kept.add("hidden", one.hidden, N * H * item);
         if (l == 0) read.add("x", one.x, rows_span(N, one.x_stride, one.I) * item);
         read.add("weight_x", one.weight_x, weight_x);
         read.add("weight_h", one.weight_h, width * H * item);
         read.add("bias", one.bias, width * item);
         read.add("bias_n", one.bias_n, H * item);
-        read.add("peepholes", one.peepholes, (gates_of(one.cell) - 1) * H * item);
+        read.add("peepholes", one.peepholes, facts.peepholes * H * item);
         read.add("start_h", one.start_h, B * H * item);
-        read.add("start_c", has_c ? one.start_c : nullptr, B * H * item);
+        read.add("start_c", has_c ? one.start_c : nullptr, B * facts.num_c * H * item);
         read.add("mask", one.mask, N * H * item);
         others.add("offsets", one.offsets, (B + 1) * 8);
         others.add("order", one.order, B * 8);
@@ -325,13 +331,13 @@ int64_t check_decoder_ranges(const OstinatoDecoder& d, bool backward, const Tabl
         written.add("d_gates", g.d_gates, N * width * item);
         written.add("d_extra", apart ? g.d_extra : nullptr, N * H * item);
         written.add("d_start_h", g.d_start_h, B * H * item);
-        written.add("d_start_c", has_c ? g.d_start_c : nullptr, B * H * item);
+        written.add("d_start_c", has_c ? g.d_start_c : nullptr, B * facts.num_c * H * item);
         written.add("d_x", l ? nullptr : g.d_x, N * one.I * item);
         written.add("d_weight_x", g.d_weight_x, weight_x);
         written.add("d_weight_h", g.d_weight_h, width * H * item);
         written.add("d_bias", g.d_bias, width * item);
         written.add("d_bias_n", g.d_bias_n, H * item);
-        written.add("d_peepholes", g.d_peepholes, (gates_of(one.cell) - 1) * H * item);
+        written.add("d_peepholes", g.d_peepholes, facts.peepholes * H * item);
     }
     Ranges& kept = backward ? read : written;
     kept.add("weights", d.weights, d.weight_offsets[B] * item);
@@ -496,7 +502,7 @@ using namespace ostinato;
 EXPORT int64_t ostinato_abi(void) { return OSTINATO_ABI; }
 
 EXPORT const char* ostinato_cells(void) {
-#define OSTINATO_LINE(number, name, Cell, gates, has_c, extra, extra_product, late) name " " #gates " " #has_c " " #extra " " #extra_product " " #late "\n"
+#define OSTINATO_LINE(number, name, Cell, gates, num_c, peepholes, extra, extra_product, late) name " " #gates " " #num_c " " #extra " " #extra_product " " #late "\n"
     return OSTINATO_CELLS(OSTINATO_LINE);
 #undef OSTINATO_LINE
 }
@@ -674,7 +680,7 @@ EXPORT int64_t ostinato_stream(
 }
 
 EXPORT int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y) {
-    if (kind < 0 || kind > 1 || size_is_bad(n) || (n && (!x || !y))) return fail("activate: kind %lld of %lld numbers", (long long)kind, (long long)n);
+    if (kind < 0 || kind > 3 || size_is_bad(n) || (n && (!x || !y))) return fail("activate: kind %lld of %lld numbers", (long long)kind, (long long)n);
     const int64_t item = is_double ? 8 : 4;
     const Range from{"x", x, n * item}, to{"y", y, n * item};
     if (check_aligned(&from, 1, item) || check_aligned(&to, 1, item) || (x != y && check_apart(&to, 1, &from, 1))) return 1;

@@ -2,7 +2,8 @@
 //
 // A cell is a struct of constants and functions. Weights have GATES blocks of H rows, in torch's order. A panel of the forward
 // product holds, for UNITS vectors of units, the PRODUCTS first gates beside each other, so that all gates of a unit come out
-// of one tile. With LATE the last gate multiplies something else than h, after the others.
+// of one tile. With LATE the last gate multiplies something else than h, after the others. A row of c holds NUM_C states beside
+// each other, as blocks of H.
 #pragma once
 
 #include "activations.h"
@@ -16,7 +17,7 @@ template <class T> struct Row {
     T* hidden;           // h[t]
     const T* before;     // h[t-1]
     T* extra;            // what else backward needs, null in inference
-    T* c;                // LSTM
+    T* c;                // with NUM_C
     const T* c_before;
     const T* mask;       // null, or what h is multiplied by where weights read it
     T* masked;           // where h[t] * mask goes
@@ -39,7 +40,8 @@ template <bool WHOLE> struct At {
 
 template <int KIND> struct SimpleCell {
     static constexpr int GATES = 1, PRODUCTS = 1, UNITS = 4, SEEN = 1;
-    static constexpr bool LATE = false, HAS_C = false, EXTRA = false, EXTRA_PRODUCT = false;
+    static constexpr int NUM_C = 0, PEEPHOLES = 0;
+    static constexpr bool LATE = false, EXTRA = false, EXTRA_PRODUCT = false;
 
     template <class T, bool WHOLE> static void forward(const Row<T>& row, At<WHOLE> at, const typename Simd<T>::V* product, const T*, const T*) {
         using V = typename Simd<T>::V;
@@ -63,7 +65,8 @@ template <int KIND> struct SimpleCell {
 
 template <bool COUPLED> struct LongShortTermMemory {
     static constexpr int GATES = COUPLED ? 3 : 4, PRODUCTS = GATES, UNITS = 1, SEEN = GATES;
-    static constexpr bool LATE = false, HAS_C = true, EXTRA = true, EXTRA_PRODUCT = false;
+    static constexpr int NUM_C = 1, PEEPHOLES = GATES - 1;
+    static constexpr bool LATE = false, EXTRA = true, EXTRA_PRODUCT = false;
     static constexpr int I = 0, F = COUPLED ? 0 : 1, G = F + 1, O = F + 2;  // blocks of the gates
     static constexpr int PI = 0, PF = COUPLED ? 0 : 1, PO = PF + 1;         // blocks of the peepholes
 
@@ -125,7 +128,8 @@ template <bool COUPLED> struct LongShortTermMemory {
 
 struct GatedUnitAfter {  // r, z, n; the candidate's product of h is multiplied by r
     static constexpr int GATES = 3, PRODUCTS = 3, UNITS = 1, SEEN = 2;
-    static constexpr bool LATE = false, HAS_C = false, EXTRA = true, EXTRA_PRODUCT = true;
+    static constexpr int NUM_C = 0, PEEPHOLES = 0;
+    static constexpr bool LATE = false, EXTRA = true, EXTRA_PRODUCT = true;
 
     template <class T, bool WHOLE> static void forward(const Row<T>& row, At<WHOLE> at, const typename Simd<T>::V* product, const T*, const T* bias_n) {
         using V = typename Simd<T>::V;
@@ -155,7 +159,8 @@ struct GatedUnitAfter {  // r, z, n; the candidate's product of h is multiplied 
 
 struct GatedUnitBefore {  // r, z, n; the candidate's weight multiplies r * h
     static constexpr int GATES = 3, PRODUCTS = 2, UNITS = 2, SEEN = 2;
-    static constexpr bool LATE = true, HAS_C = false, EXTRA = true, EXTRA_PRODUCT = false;
+    static constexpr int NUM_C = 0, PEEPHOLES = 0;
+    static constexpr bool LATE = true, EXTRA = true, EXTRA_PRODUCT = false;
 
     template <class T, bool WHOLE> static void forward(const Row<T>& row, At<WHOLE> at, const typename Simd<T>::V* product, const T*, const T*) {
         using V = typename Simd<T>::V;
@@ -190,6 +195,70 @@ struct GatedUnitBefore {  // r, z, n; the candidate's weight multiplies r * h
         at.write(row.d_gates, d_late * at.read(row.before) * r * (1 - r), 0);
         at.write(row.d_h, at.read(row.d_h) + d_late * r);
     }
+};
+
+template <bool SIGMOID> struct ScalarMemory {  // the sLSTM; without SIGMOID its forget gate is exponential too
+    static constexpr int GATES = 4, PRODUCTS = 4, UNITS = 1, SEEN = 4;
+    static constexpr int NUM_C = 3, PEEPHOLES = 0;
+    static constexpr bool LATE = false, EXTRA = true, EXTRA_PRODUCT = false;
+    static constexpr int I = 0, F = 1, Z = 2, O = 3;  // blocks of the gates
+    static constexpr int C = 0, N = 1, M = 2;         // blocks of c
+
+    // What is kept of c and n and what is written to them, from i and f before their activation.
+    template <class V> struct Shares {
+        V kept, m, f, i;
+
+        Shares(V a_i, V a_f, V m_before) {
+            kept = (SIGMOID ? log_sigmoid(a_f) : a_f) + m_before;
+            m = (a_i > kept) | (a_i != a_i) ? a_i : kept;  // so that NaN is kept
+            f = exponential(kept - m);
+            i = exponential(a_i - m);
+        }
+    };
+
+    template <class T, bool WHOLE> static void forward(const Row<T>& row, At<WHOLE> at, const typename Simd<T>::V* product, const T*, const T*) {
+        using V = typename Simd<T>::V;
+        const V a_i = at.read(row.gates, I) + product[I], a_f = at.read(row.gates, F) + product[F];
+        const V z = hyperbolic_tangent(at.read(row.gates, Z) + product[Z]), o = sigmoid(at.read(row.gates, O) + product[O]);
+        const Shares<V> share(a_i, a_f, at.read(row.c_before, M));
+        const V c = share.f * at.read(row.c_before, C) + share.i * z, n = share.f * at.read(row.c_before, N) + share.i;
+        if (row.extra) {
+            at.write(row.gates, a_i, I);
+            at.write(row.gates, a_f, F);
+            at.write(row.gates, z, Z);
+            at.write(row.gates, o, O);
+        }
+        at.write(row.c, c, C);
+        at.write(row.c, n, N);
+        at.write(row.c, share.m, M);
+        at.write(row.hidden, o * c / at_least_one(n));
+    }
+
+    template <class T, bool WHOLE> static void backward(const Row<T>& row, At<WHOLE> at, typename Simd<T>::V d_h, const T*) {
+        using V = typename Simd<T>::V;
+        const V a_i = at.read(row.gates, I), a_f = at.read(row.gates, F), z = at.read(row.gates, Z), o = at.read(row.gates, O);
+        const V n = at.read(row.c, N), total = at_least_one(n), seen = at.read(row.c, C) / total;
+        const Shares<V> share(a_i, a_f, at.read(row.c_before, M));
+        const V d_seen = d_h * o / total;
+        const V d_c = at.read(row.d_c, C) + d_seen;
+        const V d_n = at.read(row.d_c, N) - (n < 1 ? V{} : d_seen * seen);
+        const V d_kept = (d_c * at.read(row.c_before, C) + d_n * at.read(row.c_before, N)) * share.f;
+        const V d_written = (d_c * z + d_n) * share.i;
+        // The larger of the two is m and has its gradient; of equals each has half, as torch has it.
+        const V d_m = at.read(row.d_c, M) - d_kept - d_written;
+        const V of_kept = share.kept > a_i ? d_m : share.kept < a_i ? V{} : d_m * T(0.5);
+        const V d_sum = d_kept + of_kept;
+        at.write(row.d_gates, d_written + (d_m - of_kept), I);
+        at.write(row.d_gates, SIGMOID ? d_sum * sigmoid(-a_f) : d_sum, F);
+        at.write(row.d_gates, d_c * share.i * (1 - z * z), Z);
+        at.write(row.d_gates, d_h * seen * o * (1 - o), O);
+        at.write(row.d_c, d_c * share.f, C);
+        at.write(row.d_c, d_n * share.f, N);
+        at.write(row.d_c, d_sum, M);
+        at.write(row.d_h, V{});
+    }
+
+    template <class V> static V at_least_one(V n) { return n < 1 ? V{} + 1 : n; }
 };
 
 }  // namespace

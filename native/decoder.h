@@ -218,6 +218,8 @@ template <class T, class C> struct Decoder {
 
     i64 length(i64 b) const { return layers[0].offsets[b + 1] - layers[0].offsets[b]; }
     i64 place(i64 b, i64 s) const { return layers[0].offsets[b] + s; }
+    // Of a row of extra, and of c where there is one.
+    i64 extra_width() const { return (C::NUM_C ? C::NUM_C : 1) * H; }
     T* row(void* values, i64 n, i64 width) const { return static_cast<T*>(values) + n * width; }
     const T* row(const void* values, i64 n, i64 width) const { return static_cast<const T*>(values) + n * width; }
     // The weights of step s of sequence b: as many as the memory of b has steps.
@@ -246,9 +248,9 @@ template <class T, class C> struct Decoder {
             one.gates = row(scan.gates, n, G * H);
             one.hidden = row(scan.hidden, n, H);
             one.before = s ? row(scan.hidden, n - 1, H) : row(scan.start_h, b, H);
-            one.extra = C::EXTRA ? row(scan.extra, n, H) : nullptr;
-            one.c = C::HAS_C ? one.extra : nullptr;
-            one.c_before = !C::HAS_C ? nullptr : s ? row(scan.extra, n - 1, H) : row(scan.start_c, b, H);
+            one.extra = C::EXTRA ? row(scan.extra, n, extra_width()) : nullptr;
+            one.c = C::NUM_C ? one.extra : nullptr;
+            one.c_before = !C::NUM_C ? nullptr : s ? row(scan.extra, n - 1, extra_width()) : row(scan.start_c, b, extra_width());
             one.mask = nullptr, one.masked = nullptr, one.late = nullptr;
         }
     }
@@ -362,7 +364,7 @@ template <class T, class C> struct Decoder {
             const i64 b = sequences[i], first = d.memory_offsets[b], steps = d.memory_offsets[b + 1] - first;
             for (i64 l = 0; l < L; l++) {
                 memset(row(gradients[l].d_start_h, b, H), 0, sizeof(T) * H);
-                if (C::HAS_C) memset(row(gradients[l].d_start_c, b, H), 0, sizeof(T) * H);
+                if (C::NUM_C) memset(row(gradients[l].d_start_c, b, extra_width()), 0, sizeof(T) * extra_width());
             }
             if (feeding) memset(row(d.d_start_fed, b, F), 0, sizeof(T) * F);
             if (d.energy) memset(row(d.d_energy, b, A), 0, sizeof(T) * A);
@@ -428,7 +430,7 @@ template <class T, class C> struct Decoder {
             one.d_gates = row(g.d_gates, n, G * H);
             one.d_extra = C::EXTRA_PRODUCT ? row(g.d_extra, n, H) : nullptr;
             one.d_h = row(g.d_start_h, b, H);
-            one.d_c = C::HAS_C ? row(g.d_start_c, b, H) : nullptr;
+            one.d_c = C::NUM_C ? row(g.d_start_c, b, extra_width()) : nullptr;
         }
         const T* d_hidden = l == L - 1 ? static_cast<const T*>(g.d_hidden) : nullptr;
         for (i64 i = 0; i < alive; i++)

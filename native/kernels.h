@@ -290,7 +290,7 @@ template <class T, class C> struct Scans {
         }
         if (d->d_bias && !d->d_weight_x) column_sums(static_cast<const T*>(d->d_gates), scan.N, C::GATES * scan.H, static_cast<T*>(d->d_bias), team);
         if (d->d_bias_n && !plan.has_more) column_sums(static_cast<const T*>(d->d_extra), scan.N, scan.H, static_cast<T*>(d->d_bias_n), team);
-        if constexpr (C::HAS_C)
+        if constexpr (C::PEEPHOLES > 0)
             if (d->d_peepholes) peephole_sums(one, *d, team);
     }
 
@@ -306,7 +306,7 @@ template <class T, class C> struct Scans {
         const i64 H = scan.H, j0 = part(H, team.thread, team.threads), j1 = part(H, team.thread + 1, team.threads);
         const T* c = static_cast<const T*>(scan.extra);
         T* sums = static_cast<T*>(d.d_peepholes);
-        for (int k = 0; k < C::GATES - 1; k++) memset(sums + k * H + j0, 0, sizeof(T) * (j1 - j0));
+        for (int k = 0; k < C::PEEPHOLES; k++) memset(sums + k * H + j0, 0, sizeof(T) * (j1 - j0));
         for (i64 b = 0; b < scan.B; b++)
             for (i64 s = 0; s < one.length(b); s++) {
                 const i64 n = one.place(b, s);
@@ -449,7 +449,7 @@ template <class T, class C> struct Decoders {
             }
             product(g.d_gates, width, C::SEEN * H, found(made.before[l]), H, d_weight_h, H, nullptr);
             if (C::EXTRA_PRODUCT) product(g.d_extra, H, H, found(made.before[l]), H, d_weight_h ? d_weight_h + C::SEEN * H * H : nullptr, H, g.d_bias_n);
-            if constexpr (C::HAS_C)
+            if constexpr (C::PEEPHOLES > 0)
                 if (g.d_peepholes) Scans<T, C>::peephole_sums(R(scan, &g), g, team);
         }
         product(d.d_queries, one.A, one.A, one.feeding ? plain(one.top().hidden, H) : found(made.before[one.L - 1]), H, d.d_query_weight, H, d.d_query_bias);
@@ -469,9 +469,9 @@ template <class F> auto of_cell(i64 cell, F&& done) {
 }
 #undef OSTINATO_CASE
 
-#define OSTINATO_SAME(number, name, Cell, gates, has_c, extra, extra_product, late) \
-    static_assert(Cell::GATES == gates && Cell::HAS_C == has_c && Cell::EXTRA == extra, name ": cell_list.h differs from its struct"); \
-    static_assert(Cell::EXTRA_PRODUCT == extra_product && Cell::LATE == late, name ": cell_list.h differs from its struct");
+#define OSTINATO_SAME(number, name, Cell, gates, num_c, peepholes, extra, extra_product, late) \
+    static_assert(Cell::GATES == gates && Cell::NUM_C == num_c && Cell::PEEPHOLES == peepholes, name ": cell_list.h differs from its struct"); \
+    static_assert(Cell::EXTRA == extra && Cell::EXTRA_PRODUCT == extra_product && Cell::LATE == late, name ": cell_list.h differs from its struct");
 OSTINATO_CELLS(OSTINATO_SAME)
 #undef OSTINATO_SAME
 
@@ -539,7 +539,7 @@ template <class T> void activate_all(int64_t kind, i64 n, const T* x, T* y) {
     for (i64 k = 0; k < n; k += W) {
         const int count = (int)min_of(W, n - k);
         const auto value = count < W ? load_some(x + k, count) : load(x + k);
-        const auto result = kind ? hyperbolic_tangent(value) : sigmoid(value);
+        const auto result = kind == 0 ? sigmoid(value) : kind == 1 ? hyperbolic_tangent(value) : kind == 2 ? exponential(value) : log_sigmoid(value);
         if (count < W) store_some(y + k, result, count);
         else store(y + k, result);
     }

@@ -34,16 +34,16 @@ typedef struct {
     const void* bias_n;       /* (H) or null; GRU_AFTER only: added to the candidate's product of h */
     const void* peepholes;    /* (gates but the candidate, H) or null; LSTM only */
     const void* start_h;      /* (B, H) */
-    const void* start_c;      /* (B, H); LSTM only */
+    const void* start_c;      /* (B, C H) the C states beside h, as blocks of H: LSTM: c; SLSTM: c, n, m; others have none */
     const void* mask;         /* (B, H) or null: multiplies h where weight_h reads it */
-    void* gates;              /* (N, G H): work space, afterwards the activated gates if extra is given or the cell is an RNN; null
-                                 where neither they nor extra are wanted */
-    void* extra;              /* (N, H) or null where no gradient will be asked: LSTM: c; GRU_AFTER: the candidate's product of h;
-                                 GRU_BEFORE: r * h; the RNN needs none */
+    void* gates;              /* (N, G H): work space, afterwards the activated gates (SLSTM: i and f before their activation) if
+                                 extra is given or the cell is an RNN; null where neither they nor extra are wanted */
+    void* extra;              /* (N, H) or null where no gradient will be asked: LSTM: c; SLSTM: (N, 3 H) c, n, m; GRU_AFTER: the
+                                 candidate's product of h; GRU_BEFORE: r * h; the RNN needs none */
     void* hidden;             /* (N, H) */
     int64_t hidden_stride;
     void* last_h;             /* (B, H) state after each sequence's last step */
-    void* last_c;             /* (B, H); LSTM only */
+    void* last_c;             /* (B, C H); LSTM and SLSTM only */
     int64_t weight_x_stride;  /* 0: I */
     void* packed;             /* forward: null, or ostinato_scan_packed_size bytes at a multiple of 64: the weights as they are */
     int64_t packed_ready;     /* read, made by the call unless `packed_ready` */
@@ -55,11 +55,11 @@ typedef struct {
     const void* d_hidden;     /* (N, H) or null */
     int64_t d_hidden_stride;
     const void* d_last_h;     /* (B, H) or null */
-    const void* d_last_c;     /* (B, H) or null */
+    const void* d_last_c;     /* (B, C H) or null */
     void* d_gates;            /* (N, G H): work space; may be the scan's gates, which it then destroys */
     void* d_extra;            /* (N, H): work space of GRU_AFTER; may be the scan's extra */
     void* d_start_h;          /* (B, H), required */
-    void* d_start_c;          /* (B, H), required by the LSTM */
+    void* d_start_c;          /* (B, C H), required by LSTM and SLSTM */
     void* d_x;                /* (N, I) */
     void* d_weight_x;         /* (G H, I) */
     void* d_weight_h;         /* (G H, H) */
@@ -158,7 +158,7 @@ typedef struct {
 int64_t ostinato_abi(void);
 /* Every field of every struct above, for a caller to compare with its own. */
 const OstinatoField* ostinato_layout(void);
-/* The cells, a line each in the order of their numbers: name, gates, has_c, extra, extra_product, late. */
+/* The cells, a line each in the order of their numbers: name, gates, num_c, extra, extra_product, late. */
 const char* ostinato_cells(void);
 /* The message of the calling thread's last error. */
 const char* ostinato_error(void);
@@ -190,7 +190,7 @@ uint64_t ostinato_fingerprint(const OstinatoWatch* watch);
 int64_t ostinato_stream(
     const OstinatoScan* prepared, const OstinatoWatch* watch, const void* x, void* hidden, const void* h, const void* c, void* last_h, void* last_c
 );
-/* y (n) = sigmoid (0) or tanh (1) of x (n). */
+/* y (n) = sigmoid (0), tanh (1), exp of what is 0 or less (2) or the logarithm of the sigmoid (3) of x (n). */
 int64_t ostinato_activate(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
 
 #ifdef __cplusplus

@@ -97,6 +97,11 @@ template <class T, class C> struct Recurrence {
 
     T* hidden_at(i64 n) const { return static_cast<T*>(scan.hidden) + n * scan.hidden_stride; }
     const T* start(const void* values, i64 b) const { return static_cast<const T*>(values) + b * H; }
+    // Rows of c, in which all states beside h lie.
+    i64 c_width() const { return C::NUM_C * H; }
+    const T* c_row(const void* values, i64 number) const { return static_cast<const T*>(values) + number * c_width(); }
+    T* c_row(void* values, i64 number) const { return static_cast<T*>(values) + number * c_width(); }
+    T* extra_at(i64 n) const { return static_cast<T*>(scan.extra) + n * (C::NUM_C ? c_width() : H); }
 
     // Rows of one thread: for a team of one, all in the thread's own space. masked and late are the team's.
     i64 team_space(i64 sequences) const {
@@ -132,7 +137,7 @@ template <class T, class C> struct Recurrence {
         if (share.member == 0)
             for (i64 i = 0; i < num; i++) {
                 const i64 b = share.sequences[i];
-                if (C::HAS_C && !scan.extra) memcpy(start_of(scan.last_c, b), start(scan.start_c, b), sizeof(T) * H);
+                if (C::NUM_C && !scan.extra) memcpy(c_row(scan.last_c, b), c_row(scan.start_c, b), sizeof(T) * c_width());
                 if (scan.mask)
                     for (i64 j = 0; j < H; j++) masked[i * H + j] = start(scan.start_h, b)[j] * start(scan.mask, b)[j];
             }
@@ -148,10 +153,10 @@ template <class T, class C> struct Recurrence {
                 row.gates = static_cast<T*>(scan.gates) + n * G * H;
                 row.hidden = hidden_at(n);
                 row.before = s ? hidden_at(last) : start(scan.start_h, b);
-                row.extra = scan.extra ? static_cast<T*>(scan.extra) + n * H : nullptr;
-                if (C::HAS_C) {
-                    row.c = scan.extra ? row.extra : start_of(scan.last_c, b);
-                    row.c_before = !scan.extra ? row.c : s ? static_cast<T*>(scan.extra) + last * H : start(scan.start_c, b);
+                row.extra = scan.extra ? extra_at(n) : nullptr;
+                if (C::NUM_C) {
+                    row.c = scan.extra ? row.extra : c_row(scan.last_c, b);
+                    row.c_before = !scan.extra ? row.c : s ? extra_at(last) : c_row(scan.start_c, b);
                 }
                 row.mask = scan.mask ? start(scan.mask, b) : nullptr;
                 row.masked = scan.mask ? masked + (((s + 1) & 1) * num + i) * H : nullptr;
@@ -194,8 +199,7 @@ template <class T, class C> struct Recurrence {
             const i64 b = share.sequences[i], steps = length(b);
             const i64 last = steps ? place(b, steps - 1) : 0;
             memcpy(start_of(scan.last_h, b), steps ? hidden_at(last) : start(scan.start_h, b), sizeof(T) * H);
-            if (C::HAS_C && scan.extra)
-                memcpy(start_of(scan.last_c, b), steps ? static_cast<T*>(scan.extra) + last * H : start(scan.start_c, b), sizeof(T) * H);
+            if (C::NUM_C && scan.extra) memcpy(c_row(scan.last_c, b), steps ? extra_at(last) : c_row(scan.start_c, b), sizeof(T) * c_width());
         }
     }
 
@@ -217,8 +221,8 @@ template <class T, class C> struct Recurrence {
         if (share.member == 0)
             for (i64 i = 0; i < num; i++) {
                 const i64 b = share.sequences[i];
-                take_or_clear(start_of(d.d_start_h, b), d.d_last_h ? start(d.d_last_h, b) : nullptr);
-                if (C::HAS_C) take_or_clear(start_of(d.d_start_c, b), d.d_last_c ? start(d.d_last_c, b) : nullptr);
+                take_or_clear(start_of(d.d_start_h, b), d.d_last_h ? start(d.d_last_h, b) : nullptr, H);
+                if (C::NUM_C) take_or_clear(c_row(d.d_start_c, b), d.d_last_c ? c_row(d.d_last_c, b) : nullptr, c_width());
             }
         wait(share.barrier, (int)share.members);
         alignas(64) T products[MOST * PLAIN * W];
@@ -239,16 +243,16 @@ template <class T, class C> struct Recurrence {
                 }
                 row.mask = scan.mask ? start(scan.mask, b) : nullptr;
                 row.d_h = start_of(d.d_start_h, b);
-                row.d_c = C::HAS_C ? start_of(d.d_start_c, b) : nullptr;
+                row.d_c = C::NUM_C ? c_row(d.d_start_c, b) : nullptr;
                 if (s < 0) continue;
                 row.gates = static_cast<T*>(scan.gates) + n * G * H;
                 row.d_gates = static_cast<T*>(d.d_gates) + n * G * H;
                 row.hidden = hidden_at(n);
                 row.before = s ? hidden_at(place(b, s - 1)) : start(scan.start_h, b);
-                row.extra = C::EXTRA ? static_cast<T*>(scan.extra) + n * H : nullptr;
+                row.extra = C::EXTRA ? extra_at(n) : nullptr;
                 row.d_extra = C::EXTRA_PRODUCT ? static_cast<T*>(d.d_extra) + n * H : nullptr;
                 row.c = row.extra;
-                row.c_before = s && C::HAS_C ? static_cast<T*>(scan.extra) + place(b, s - 1) * H : start(scan.start_c, C::HAS_C ? b : 0);
+                if (C::NUM_C) row.c_before = s ? extra_at(place(b, s - 1)) : c_row(scan.start_c, b);
                 row.d_above = d_hidden ? d_hidden + n * d.d_hidden_stride : nullptr;
             }
             for (i64 p = p0; p < p1; p++) {
@@ -298,9 +302,9 @@ template <class T, class C> struct Recurrence {
         }
     }
 
-    void take_or_clear(T* to, const T* from) const {
-        if (from) memcpy(to, from, sizeof(T) * H);
-        else memset(to, 0, sizeof(T) * H);
+    static void take_or_clear(T* to, const T* from, i64 count) {
+        if (from) memcpy(to, from, sizeof(T) * count);
+        else memset(to, 0, sizeof(T) * count);
     }
 };
 

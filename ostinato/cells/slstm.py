@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ostinato.cells.contract import Biases, Cell
 from ostinato.errors import ConfigError
-from ostinato.kernels.contract import State
+from ostinato.kernels.contract import Native, State
 
 
 class SLSTM(Cell):
@@ -62,6 +62,9 @@ class SLSTM(Cell):
             for bias, value in ((self.bias_x, forget_bias), (self.bias_h, 0.0)):
                 if bias is not None:
                     bias[rows] = value
+
+    def native(self) -> Native:
+        return Native("slstm" if self.forget == "sigmoid" else "slstm_exponential")
 
     def pointwise(self, gates_x: Tensor, gates_h: Tensor | None, state: State) -> State:
         _, c, n, m = state

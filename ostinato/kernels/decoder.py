@@ -14,7 +14,7 @@ from torch import Tensor
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.half import halved
-from ostinato.kernels.native import Direction, biases_of, pointer, scan_structure
+from ostinato.kernels.native import Direction, biases_of, c_of, pointer, scan_structure, states_of
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.structures import Decoder, Gradients, array_of
@@ -129,7 +129,7 @@ def step(
     call = _Call(plan, tensors)
     call.forward(packed)
     has_c = states[0][1:]
-    after = [(hidden, extra) if has_c else (hidden,) for hidden, extra in zip(call.hidden, call.extra)]
+    after = [states_of(hidden, extra if has_c else None) for hidden, extra in zip(call.hidden, call.extra)]
     weights = call.weights.view(len(x), memory.layout.longest)
     return after, call.hidden[-1] if readout is None else call.features, call.contexts, weights
 
@@ -154,7 +154,7 @@ def _tensors(
     tensors += [None, None, None] if readout is None else readout
     for cell, native, state, mask in zip(cells, natives, states, (None, *masks)):
         tensors += [cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask]
-        tensors += [state[0], state[1] if len(state) > 1 else None]
+        tensors += [state[0], c_of(state)]
     return tensors
 
 
@@ -203,7 +203,7 @@ class _Call:
 
     def _new_buffers(self) -> list[Tensor | None]:
         num_steps, new = self.plan.layout.total, self.x.new_empty
-        has_extra = library().cell(self.plan.natives[0].cell).extra
+        facts = library().cell(self.plan.natives[0].cell)
         has_masks = any(layer[5] is not None for layer in self.layers)
         return [
             self._new_weights(),
@@ -212,7 +212,7 @@ class _Call:
             new(num_steps, self.fed_size) if self.plan.feeding else None,
             new(len(self.layers) - 1, num_steps, self.size) if has_masks else None,
             *(new(num_steps, len(layer[1])) for layer in self.layers),
-            *(new(num_steps, self.size) if has_extra else None for _ in self.layers),
+            *(new(num_steps, facts.in_extra * self.size) if facts.extra else None for _ in self.layers),
             *(new(num_steps, self.size) for _ in self.layers),
         ]
 

@@ -125,7 +125,11 @@ def _obstacle(cell: Recurrence, x: Tensor) -> str | None:
     if torch.is_autocast_enabled("cpu"):
         return "autocast asks for 16 bits, the native kernel has 32"
     own = cell.native()
-    return f"{type(cell).__name__}: {own}" if isinstance(own, str) else None
+    if isinstance(own, str):
+        return f"{type(cell).__name__}: {own}"
+    if not _is_built(own.cell):
+        return f"{type(cell).__name__}: the native library was built before it had {own.cell}: install Ostinato again"
+    return None
 
 
 @cache
@@ -138,13 +142,22 @@ def _native_is_chosen() -> bool:
     return "native" in available() and _asked() in ("", "native")
 
 
+def _is_built(cell: str) -> bool:
+    """Whether the library has this cell: one that was built earlier may lack it."""
+    return cell in library().cells
+
+
 # What torch.compiler.assume_constant_result does; it would import the compiler, which takes a second.
 _native_is_chosen._dynamo_marked_constant = True
+_is_built._dynamo_marked_constant = True
 
 
 def _has_operator(cell: Recurrence, x: Tensor) -> bool:
     """Whether a traced scan becomes one operator; it casts by itself under autocast."""
-    if not _native_is_chosen() or x.device.type != "cpu" or isinstance(cell.native(), str):
+    if not _native_is_chosen() or x.device.type != "cpu":
+        return False
+    own = cell.native()
+    if isinstance(own, str) or not _is_built(own.cell):
         return False
     return torch.is_autocast_enabled("cpu") or (x.dtype in native.DTYPES and cell.weight_x.dtype == x.dtype)
 

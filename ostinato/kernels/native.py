@@ -21,7 +21,7 @@ DTYPES = {torch.float32: 0, torch.float64: 1}
 """What it computes in, and whether that is double."""
 
 _NAMES = ("weight_x", "weight_h", "bias_x", "bias_h", "peepholes", "state_mask", "the state h", "the state c")
-"""The tensors of a direction."""
+"""The tensors of a direction; the rows of c hold all states beside h, side by side."""
 
 _PER_DIRECTION = len(_NAMES)
 
@@ -51,15 +51,15 @@ def scan(
     """A `Kernel`, computed natively; the cell must have a native step, and x be on the CPU.
 
     Memory kept for the gradient, in numbers per step: RNN 2 H (hidden, gates); LSTM 6 H (hidden, 4 gates, c; coupled 5
-    H); GRU 5 H (hidden, 3 gates, and the candidate's product or r * h). The gradients of the gates are written over the
-    gates.
+    H); GRU 5 H (hidden, 3 gates, and the candidate's product or r * h); sLSTM 8 H (hidden, 4 gates, c, n, m). The
+    gradients of the gates are written over the gates.
     """
     native = cell.native()
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    out = _scanned((Direction(native, reverse, layout),), tensors)
-    return out[0], out[1:]
+    hidden, *last = _scanned((Direction(native, reverse, layout),), tensors)
+    return hidden, states_of(*last)
 
 
 FEW_STEPS = 64
@@ -83,15 +83,15 @@ class Prepared:
         weight = cell.weight_x
         x = weight.new_zeros(layout.total, weight.shape[1])
         h = weight.new_zeros(len(layout), cell.weight_h.shape[1])
-        state = (h, torch.zeros_like(h))[: cell.num_states]
+        state = (h,) * cell.num_states
         direction = Direction(cell.native(), False, layout)
         tensors = _tensors(cell, direction.native, state, None)
         check((direction,), (x, *tensors))
         own = [None if tensor is None else tensor.detach().contiguous() for tensor in tensors]
         biases = biases_of(direction.native, own[2], own[3])
-        last = [torch.empty_like(part) for part in state]
+        last = [None if part is None else torch.empty_like(part) for part in own[-2:]]
         hidden = x.new_empty(layout.total, h.shape[1])
-        scan = scan_structure(direction, 0, x, own, biases, (hidden, None, None, *(last + [None])[:2]))
+        scan = scan_structure(direction, 0, x, own, biases, (hidden, None, None, *last))
         room = torch.empty(library().scan_packed_size(scan), dtype=torch.uint8)
         scan.packed = room.data_ptr()
         library().forward(scan, 1)
@@ -105,7 +105,9 @@ class Prepared:
         self._alive = scan, watch, addresses, sizes, own, biases, room, layout  # all that lies at an address
 
     def __call__(self, x: int, hidden: int, state: Sequence[int], last: Sequence[int]) -> bool:
-        """Reads x (N, I) and the start state (B, H), writes hidden (N, H) and the last state (B, H), all by address.
+        """Reads x (N, I) and the start state, writes hidden (N, H) and the last state, all by address.
+
+        A state is h (B, H) and, of cells with more, c, whose rows hold the others side by side.
 
         False, and nothing written, where the weights have changed.
         """
@@ -133,16 +135,37 @@ def scan_both(
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
     directions = (Direction(natives[0], False, layout), Direction(natives[1], True, layout))
-    out = _scanned(directions, tensors)
-    count = cells[0].num_states
-    return out[0], (out[1 : 1 + count], out[1 + count :])
+    hidden, *last = _scanned(directions, tensors)
+    count = len(last) // 2
+    return hidden, (states_of(*last[:count]), states_of(*last[count:]))
 
 
 def _tensors(cell: Recurrence, native: Native, state: State, mask: Tensor | None) -> tuple[Tensor | None, ...]:
     if len(state) != cell.num_states:
         raise ValueError(f"the state has {len(state)} tensors, {native.cell} has {cell.num_states}")
-    c = state[1] if len(state) > 1 else None
-    return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c
+    return cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, native.peepholes, mask, state[0], c_of(state)
+
+
+def c_of(state: State) -> Tensor | None:
+    """The states beside h side by side, as the library has them, or None."""
+    if len(state) < 3:
+        return state[1] if len(state) > 1 else None
+    h = state[0]
+    for number, part in enumerate(state):
+        if part.shape != h.shape or part.dtype != h.dtype or part.device != h.device:
+            raise ValueError(
+                f"state {number} is {tuple(part.shape)} {part.dtype} on {part.device}, but the state h is"
+                f" {tuple(h.shape)} {h.dtype} on {h.device}"
+            )
+    return torch.cat(state[1:], 1)
+
+
+def states_of(h: Tensor, c: Tensor | None = None) -> State:
+    """The states from h and from the others side by side."""
+    if c is None or c.shape == h.shape:
+        return (h,) if c is None else (h, c)
+    # Copies: a checkpoint holds no two tensors of one memory.
+    return h, *(part.clone() for part in c.split(h.shape[1], 1))
 
 
 def _scanned(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
@@ -202,8 +225,9 @@ def check(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...])
         own = tensors[begin : begin + _PER_DIRECTION]
         size, gates = own[1].shape[-1], direction.facts.gates
         rows, states = gates * size, (len(layout), size)
+        of_c = (len(layout), direction.facts.num_c * size)
         of_weights = ((rows, x.shape[1]), (rows, size), (rows,), (rows,), (gates - 1, size))
-        for name, tensor, shape in zip(_NAMES, own, (*of_weights, states, states, states)):
+        for name, tensor, shape in zip(_NAMES, own, (*of_weights, states, states, of_c)):
             if tensor is None:
                 continue
             if tensor.shape != shape:
@@ -288,7 +312,8 @@ class Call:
             biases = biases_of(direction.native, bias_x, bias_h)
             self._biases.append(biases)
             gates = x.new_empty(num_steps, weight_h.shape[0])
-            extra = x.new_empty(num_steps, size) if training and direction.facts.extra else None
+            facts = direction.facts
+            extra = x.new_empty(num_steps, facts.in_extra * size) if training and facts.extra else None
             last = [None if part is None else torch.empty_like(part) for part in (h, c)]
             scans.append(scan_structure(direction, number, x, own, biases, (hidden, gates, extra, *last)))
             out += last[: 1 if c is None else 2]

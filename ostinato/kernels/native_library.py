@@ -29,18 +29,23 @@ class CellFacts(NamedTuple):
     Args:
         number: the cell's number at the boundary.
         gates: blocks of H rows of its weights.
-        has_c: whether it has a second state.
-        extra: whether the gradient reads a second buffer beside the gates.
+        num_c: its states beside h; they lie side by side in a row of c.
+        extra: whether the gradient reads a second buffer beside the gates: c at every step, where there is one.
         extra_product: whether the candidate's product of h is apart, with a bias of its own.
         late: whether the last gate multiplies something else than h, after the others.
     """
 
     number: int
     gates: int
-    has_c: bool
+    num_c: int
     extra: bool
     extra_product: bool
     late: bool
+
+    @property
+    def in_extra(self) -> int:
+        """How many vectors of H a row of the second buffer has."""
+        return self.num_c or 1
 
 
 class _Field(ctypes.Structure):
@@ -86,8 +91,8 @@ class Library:
         self.cells: dict[str, CellFacts] = {}
         """What the native loop can compute, by name."""
         for number, line in enumerate(raw.ostinato_cells().decode().splitlines()):
-            name, gates, *flags = line.split()
-            self.cells[name] = CellFacts(number, int(gates), *(flag == "1" for flag in flags))
+            name, gates, num_c, *flags = line.split()
+            self.cells[name] = CellFacts(number, int(gates), int(num_c), *(flag == "1" for flag in flags))
         self.instruction_sets = raw.ostinato_instruction_sets().decode().split()
         # A library is loaded once: it still has the set that was taken before.
         self.use(os.environ.get(INSTRUCTION_SET) or self.instruction_sets[0])

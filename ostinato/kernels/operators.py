@@ -6,8 +6,9 @@
 In eager mode nothing comes here: `ostinato.kernels.native` is called directly, which costs a third as much per call.
 
 Shapes:
-    x (N, I); lengths (B,) int64 on the CPU; start_h, start_c, mask, last_h, last_c (B, H); hidden (N, H)
-    gates (N, G H), extra (N, H): what the gradient reads; (0,) without `keep`, extra also for the RNN
+    x (N, I); lengths (B,) int64 on the CPU; start_h, mask, last_h (B, H); hidden (N, H)
+    start_c, last_c (B, C H): the C states beside h side by side
+    gates (N, G H), extra (N, H) or (N, C H): what the gradient reads; (0,) without `keep`, extra also for the RNN
     last_c, and each gradient that is not wanted: (0,) where there is none
 """
 
@@ -63,12 +64,12 @@ def scan(
 ) -> tuple[Tensor, State]:
     """A `Kernel` as one operator; the cell must have a native step."""
     kind = cell.native()
-    start_c = state[1] if len(state) > 1 else None
+    start_c = native.c_of(state)
     weights = (cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, kind.peepholes)
     own = (x, layout.lengths, state[0], start_c, *weights, state_mask)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in own)
     hidden, last_h, last_c, _, _ = torch.ops.ostinato.scan(*own, kind.cell, reverse, keep)
-    return hidden, (last_h,) if start_c is None else (last_h, last_c)
+    return hidden, native.states_of(last_h, None if start_c is None else last_c)
 
 
 def _direction(cell: str, reverse: bool, lengths: Tensor, peepholes: Tensor | None) -> Direction:
@@ -104,13 +105,14 @@ def _scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
 def _fake_scan(*arguments: Tensor | str | bool | None) -> tuple[Tensor, ...]:
     (x, _, start_h, start_c, _, weight_h, *_), (cell, _, keep) = arguments[:_NUM_OWN], arguments[_NUM_OWN:]
     steps, (rows, size) = x.shape[0], weight_h.shape
-    extra = keep and library().cell(cell).extra
+    facts = library().cell(cell)
+    extra = facts.in_extra * size if keep and facts.extra else None
     return (
         x.new_empty(steps, size),
         x.new_empty(start_h.shape),
         x.new_empty(0 if start_c is None else start_c.shape),
         x.new_empty((steps, rows) if keep else 0),
-        x.new_empty((steps, size) if extra else 0),
+        x.new_empty(0 if extra is None else (steps, extra)),
     )
 
 
@@ -145,14 +147,15 @@ def _scan_backward(*arguments: Tensor | str | bool | list[bool] | None) -> tuple
     native.check((direction,), (x, *tensors))
     (rows, size), batch = weight_h.shape, len(direction.layout)
     steps = direction.layout.total
-    has_extra = library().cell(cell).extra
+    facts = library().cell(cell)
+    has_extra = facts.extra
     for name, tensor, shape in (
         ("d_hidden", d_hidden, (steps, size)),
         ("d_last_h", d_last_h, (batch, size)),
-        ("d_last_c", d_last_c, (batch, size)),
+        ("d_last_c", d_last_c, (batch, facts.num_c * size)),
         ("hidden", hidden, (steps, size)),
         ("gates", gates, (steps, rows)),
-        ("extra", extra, (steps, size) if has_extra else (0,)),
+        ("extra", extra, (steps, facts.in_extra * size) if has_extra else (0,)),
     ):
         if tensor is not None and (tensor.shape != shape or tensor.dtype != x.dtype or tensor.device != x.device):
             raise ValueError(

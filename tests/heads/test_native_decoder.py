@@ -27,6 +27,8 @@ CELLS = [
     ("lstm", {"peepholes": True}),
     ("lstm", {"coupled": True}),
     ("gru", {"biases": 1}),
+    ("slstm", {}),
+    ("slstm", {"forget": "exponential", "forget_bias": 0.0}),
 ]
 # relative to the largest number of a tensor; sums of a few hundred products
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}

@@ -9,6 +9,7 @@ import torch
 
 from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
+from ostinato.cells.slstm import SLSTM
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch, native_library, operators
 from ostinato.kernels.deferred import DeferredLinear
@@ -37,6 +38,17 @@ def test_the_advice_on_a_kernel_that_cannot_compute_a_cell(monkeypatch):
     run(cell)
     monkeypatch.delenv(dispatch.VARIABLE)
     run(cell)
+
+
+@needs_native
+def test_the_advice_on_a_library_that_was_built_before_a_cell(monkeypatch):
+    """An installation of now brings the cell, which is computed natively then."""
+    cell = SLSTM(3, 4)
+    with monkeypatch.context() as patch:
+        patch.delitem(native_library.library().cells, "slstm")
+        advice = "the native library was built before it had slstm: install Ostinato again"
+        assert dispatch.backend(cell) == f"reference (SLSTM: {advice})"
+    assert dispatch.backend(cell) == "native"
 
 
 @needs_native

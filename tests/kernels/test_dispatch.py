@@ -81,6 +81,17 @@ def test_what_the_native_loop_lacks_is_named_once_and_refused_where_it_is_forced
 
 
 @needs_native
+def test_a_library_that_was_built_before_a_cell_leaves_it_to_the_reference(monkeypatch):
+    monkeypatch.delitem(library().cells, "gru_after")
+    assert dispatch.backend(GRU(3, 4)) == (
+        "reference (GRU: the native library was built before it had gru_after: install Ostinato again)"
+    )
+    taken = taken_by(monkeypatch, "reference")
+    run(GRU(3, 4))
+    assert taken and dispatch.chosen(LSTM(3, 4)) == "native"
+
+
+@needs_native
 def test_autocast_takes_the_reference_which_has_16_bits():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert dispatch.chosen(GRU(3, 4), torch.zeros(2, 3)) == "reference"

@@ -18,6 +18,7 @@ from ostinato import registry
 from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.rnn import RNN
+from ostinato.cells.slstm import SLSTM
 from ostinato.encoders.recurrent import Recurrent
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch, native, reference
@@ -40,6 +41,8 @@ KINDS = {
     "lstm_coupled_peepholes": (LSTM, {"coupled": True, "peepholes": True}),
     "gru_after": (GRU, {}),
     "gru_before": (GRU, {"reset": "before"}),
+    "slstm": (SLSTM, {}),
+    "slstm_exponential": (SLSTM, {"forget": "exponential", "forget_bias": 0.0}),
 }
 """Every step that the native loop has."""
 
@@ -51,7 +54,7 @@ BATCHES = ([4, 0, 7, 1, 4], [1], [200], [0, 0], [], [13, 0, 6, 6, 2, 29, 1, 1, 1
 
 def cell_of(kind, input_size, hidden_size, dtype=torch.float32, biases=2):
     make, options = KINDS[kind]
-    if make is LSTM and not biases:
+    if make in (LSTM, SLSTM) and not biases:
         options = {**options, "forget_bias": 0.0}
     return make(input_size, hidden_size, biases=biases, **options).to(dtype)
 
@@ -132,6 +135,8 @@ def test_native_is_the_reference_forward_and_backward(kind, biases, dtype):
         ("lstm", 40, [step % 60 for step in range(130)]),
         ("gru_after", 20, [200 - step for step in range(130)]),
         ("gru_before", 33, [70] * 40),
+        ("slstm", 257, [8, 3, 11]),
+        ("slstm_exponential", 40, [step % 60 for step in range(130)]),
     ],
 )
 def test_native_is_the_reference_on_wide_layers_and_large_batches(kind, hidden_size, lengths):
@@ -289,6 +294,18 @@ def test_what_is_not_finite_stays_in_its_sequence_and_is_the_references(kind, va
         assert torch.equal(found[4:], native.scan(cell, x, state, layout)[0][4:])
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_gates_of_equal_size_share_the_gradient_as_the_reference_has_it(value):
+    """An exponential forget gate as large as the input gate, sums of weights that are 1: both have a kink there."""
+    cell = cell_of("slstm_exponential", 3, 20, torch.float64)
+    for weight in cell.parameters():
+        nn.init.zeros_(weight)
+    x, state, layout = batch(cell, [4, 0, 2], torch.float64)
+    h, c, n, _ = state
+    state = (h, c, torch.full_like(n, value), torch.zeros_like(n))
+    near(*(everything(kernel.scan, cell, x, state, layout) for kernel in (native, reference)))
+
+
 # What only the native kernel promises: the same bits.
 
 
@@ -358,6 +375,30 @@ def test_the_order_of_a_batch_and_neighbours_with_nothing_change_no_bit_of_wide_
             Layout([0, 25, 25, 2]),
         )[0]
     assert torch.equal(among[25:50], alone)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prepared_stream_gives_the_bits_of_the_whole(kind, rows):
+    torch.manual_seed(0)
+    cell = cell_of(kind, 6, 41).requires_grad_(False)
+    x, state, layout = batch(cell, [5] * rows)
+    hidden, final = native.scan(cell, x, state, layout)
+    stream = native.Prepared(cell, Layout([1] * rows))
+    now = [part for part in (state[0], native.c_of(state)) if part is not None]
+    for step, read in enumerate(x.view(rows, 5, 6).transpose(0, 1).contiguous()):
+        own, last = torch.empty(rows, 41), [torch.empty_like(part) for part in now]
+        places = [[part.data_ptr() for part in parts] for parts in (now, last)]
+        assert stream(read.data_ptr(), own.data_ptr(), *places)
+        assert torch.equal(own, hidden.view(rows, 5, 41)[:, step])
+        now = last
+    assert equal(native.states_of(*now), final)
+
+
+def test_the_states_of_a_cell_with_several_lie_in_memory_of_their_own():
+    cell = SLSTM(3, 4)
+    _, final = native.scan(cell, *batch(cell, [2]))
+    assert len({one.untyped_storage().data_ptr() for one in final}) == 4
 
 
 # Autograd's habits.
@@ -471,6 +512,8 @@ def test_rows_that_share_their_memory_are_taken(kind, hidden_size):
         ("lstm_coupled", 5),
         ("gru_after", 5),
         ("gru_before", 5),
+        ("slstm", 8),
+        ("slstm_exponential", 8),
     ],
 )
 def test_what_a_step_of_training_keeps_is_what_is_documented(kind, numbers):
@@ -558,6 +601,13 @@ def test_states_and_masks_that_do_not_fit_are_named(lstm):
     for state in ((h,), (h, c, c), ()):
         with wrong(f"the state has {len(state)} tensors, lstm has 2"):
             native.scan(cell, x, state, layout)
+    several = SLSTM(3, 4)
+    with wrong(r"state 2 is \(3, 5\) torch.float32 on cpu, but the state h is \(3, 4\) torch.float32 on cpu"):
+        native.scan(several, x, (h, c, torch.randn(3, 5), c), layout)
+    with wrong(r"state 3 is \(3, 4\) torch.float64 on cpu"):
+        native.scan(several, x, (h, c, c, c.double()), layout)
+    with wrong(r"the state h has shape \(2, 4\).*\(3, 4\)"):
+        native.scan(several, x, (h[:2],) * 4, layout)
 
 
 def test_types_and_devices_that_do_not_fit_are_named(lstm):
@@ -677,7 +727,7 @@ def test_each_threads_error_is_its_own():
         for _ in range(50):
             gate.wait()
             try:
-                library().activate(number + 2, 0, 1, 0, 0)
+                library().activate(number + 9, 0, 1, 0, 0)
             except KernelError as error:
                 messages.setdefault(number, set()).add(str(error))
 
@@ -686,7 +736,7 @@ def test_each_threads_error_is_its_own():
         worker.start()
     for worker in workers:
         worker.join()
-    assert messages == {number: {f"native activate: activate: kind {number + 2} of 1 numbers"} for number in range(3)}
+    assert messages == {number: {f"native activate: activate: kind {number + 9} of 1 numbers"} for number in range(3)}
 
 
 # Law e: the native path was truly taken.
@@ -724,6 +774,8 @@ ENCODERS = [
         ("lstm", {"coupled": True, "peepholes": True}),
         ("gru", {}),
         ("gru", {"reset": "before"}),
+        ("slstm", {}),
+        ("slstm", {"forget": "exponential", "biases": 0, "forget_bias": 0.0}),
     ],
 )
 def test_recurrent_encoders_take_the_native_path(monkeypatch, calls, cell, cell_options, options, forwards, backwards):

@@ -80,7 +80,8 @@ def test_a_structure_whose_fields_lie_elsewhere_is_refused_when_the_library_is_l
 def test_the_cells_are_those_of_the_table_and_no_other():
     cells = loading.library().cells
     assert [facts.number for facts in cells.values()] == list(range(len(cells)))
-    assert cells["lstm"] == (3, 4, True, True, False, False) and cells["gru_after"].extra_product
+    assert cells["lstm"] == (3, 4, 1, True, False, False) and cells["gru_after"].extra_product
+    assert [cells[name].in_extra for name in ("rnn_tanh", "lstm", "gru_after", "slstm")] == [1, 1, 1, 3]
     with pytest.raises(KernelError, match="no cell has the name 'gru'; allowed here: gru_after, gru_before"):
         loading.library().cell("gru")
 

@@ -12,6 +12,7 @@ from ostinato import nn
 from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
 from ostinato.cells.rnn import RNN
+from ostinato.cells.slstm import SLSTM
 from ostinato.errors import KernelError
 from ostinato.kernels import dispatch, native, operators
 from ostinato.kernels.native_library import library
@@ -26,6 +27,7 @@ CELLS = {
     "lstm_coupled": lambda: LSTM(4, 6, peepholes=True, coupled=True),
     "gru_after": lambda: GRU(4, 6),
     "gru_before": lambda: GRU(4, 6, reset="before"),
+    "slstm": lambda: SLSTM(4, 6),
 }
 MODULES = (nn.RNN, nn.LSTM, nn.GRU)
 A_SECOND_ONE = "no second derivative|does not currently support double backward"
@@ -45,7 +47,11 @@ def arguments(name, keep=True, dtype=torch.float32, mask=True):
     state = [torch.randn(len(LENGTHS), 6, dtype=dtype, requires_grad=True) for _ in range(cell.num_states)]
     kept = torch.rand(len(LENGTHS), 6, dtype=dtype) if mask else None
     weights = (cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, cell.native().peepholes)
-    return x, layout.lengths, state[0], (*state, None)[1], *weights, kept, name, True, keep
+    return x, layout.lengths, state[0], leaf(native.c_of(state)), *weights, kept, name, True, keep
+
+
+def leaf(tensor):
+    return None if tensor is None else tensor.detach().requires_grad_()
 
 
 def gradients(out, tensors):
@@ -105,9 +111,9 @@ def test_the_operator_gives_the_bits_of_the_eager_call(name, dtype):
     cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h = weight_x, weight_h, bias_x, bias_h
     if peepholes is not None:
         cell.peepholes = peepholes
-    state = (h,) if c is None else (h, c)
-    hidden, last = native.scan(cell, x, state, Layout(lengths), reverse=reverse, state_mask=mask)
-    out = torch.ops.ostinato.scan(*given)[: 1 + len(state)]
+    hidden, last = native.scan(cell, x, native.states_of(h, c), Layout(lengths), reverse=reverse, state_mask=mask)
+    hidden_of_operator, last_h, last_c = torch.ops.ostinato.scan(*given)[:3]
+    out = (hidden_of_operator, *native.states_of(last_h, None if c is None else last_c))
     assert_same(out, (hidden, *last))
     assert_same(gradients(out, differentiable(given)), gradients((hidden, *last), differentiable(given)))
 
@@ -204,6 +210,16 @@ def test_a_compiled_lstm_keeps_its_options(options):
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
     state = torch.randn(2, 4, 3, 6)
     assert_trains_alike(module, compiled, torch.randn(5, 3, 4, requires_grad=True), tuple(state))
+
+
+def test_a_compiled_scan_of_several_states_equals_eager():
+    cell, layout = SLSTM(4, 6), Layout(LENGTHS)
+    x = torch.randn(layout.total, 4, requires_grad=True)
+    run = lambda x: dispatch.scan(cell, x, cell.start_state(len(LENGTHS)), layout)  # noqa: E731
+    eager, other = flat(run(x)), flat(torch.compile(run, fullgraph=True, backend="aot_eager")(x))
+    assert len(eager) == 5
+    assert_same(eager, other)
+    assert_same(*(gradients(out, [x, *cell.parameters()]) for out in (eager, other)))
 
 
 def test_a_compiled_module_reads_one_sequence():
