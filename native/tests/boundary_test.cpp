@@ -857,6 +857,37 @@ void wrong_decoders_are_refused() {
     expect(ostinato_decoder_packed_size(nullptr) < 0 && ostinato_scan_packed_size(nullptr) < 0 && ostinato_packed_size(nullptr) < 0, "sizes of nothing");
 }
 
+float to_bfloat16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+// Every matrix in a block of its own, so that a sanitizer sees what is read beside it.
+void products_are_sums(const char* set, int64_t half) {
+    const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 5}, {17, 33, 31}, {97, 40, 64}, {8, 32, 1030}, {33, 65, 515}, {5, 31, 2}};
+    unsigned seed = 1;
+    for (const auto& [M, N, K] : sizes)
+        for (int64_t kind = 0; kind < 3; kind++) {
+            Memory memory(seed++);
+            const float *left = memory.numbers<float>(M * K, 1), *right = memory.numbers<float>(N * K, 1);
+            float *out = memory.numbers<float>(M * N, 1), *sums = memory.numbers<float>(M, 1);
+            OstinatoProduct one{kind, 0, M, N, K, left, kind == 2 ? M : K, right, kind ? N : K, nullptr, kind == 2 ? sums : nullptr, out, N, nullptr, 0, half};
+            expect(ostinato_multiply(&one) == 0, std::string(set) + ": a product");
+            double worst = 0;
+            const auto item = [&](const float* from, int64_t at) { return double(half ? to_bfloat16(from[at]) : from[at]); };
+            for (int64_t m = 0; m < M; m++)
+                for (int64_t n = 0; n < N; n++) {
+                    double sum = 0;
+                    for (int64_t k = 0; k < K; k++) sum += item(left, kind == 2 ? k * M + m : m * K + k) * item(right, kind ? k * N + n : n * K + k);
+                    worst = std::max(worst, std::abs(sum - out[m * N + n]));
+                }
+            expect(worst <= 1e-5 * std::sqrt(double(K)), std::string(set) + ": a product is " + std::to_string(worst) + " from the sum");
+        }
+}
+
 void wrong_products_and_activations_are_refused() {
     Memory memory(1);
     float *left = memory.numbers<float>(12, 1), *right = memory.numbers<float>(20, 1), *out = memory.numbers<float>(15, 1);
@@ -874,6 +905,7 @@ void wrong_products_and_activations_are_refused() {
         {"missing", [](auto& p) { p.out = nullptr; }},
         {"sums: this product has none", [&](auto& p) { p.sums = out; }},
         {"bias: this product has none", [&](auto& p) { p.kind = 2, p.bias = left, p.left_stride = p.right_stride = 5; }},
+        {"float64 is not rounded", [&](auto& p) { p.half = 1, p.is_double = 1, p.left = p.right = nullptr, p.M = p.N = p.K = p.left_stride = p.right_stride = p.out_stride = 0; }},
         {"out and left overlap", [](auto& p) { p.out = const_cast<void*>(p.left); }},
         {"multiple of 4", [](auto& p) { p.right = static_cast<const char*>(p.right) + 3; }},
     };
@@ -1102,6 +1134,7 @@ void run_all() {
         run((name + ": gradients_are_finite_differences").c_str(), [&] { gradients_are_finite_differences(set); });
         run((name + ": float32_gradients_are_float64s").c_str(), [&] { float32_gradients_are_float64s<float>(set); });
         run((name + ": decoder_gradients_are_finite_differences").c_str(), [&] { decoder_gradients_are_finite_differences(set); });
+        for (int64_t half = 0; half <= ostinato_has_half(); half++) run((name + (half ? ": products_of_bfloat16_are_sums" : ": products_are_sums")).c_str(), [&] { products_are_sums(set, half); });
         for (int64_t H : {3, 33}) run((name + ": decoders_have_the_same_bits_on_any_threads").c_str(), [&] { decoders_have_the_same_bits_on_any_threads(H); });
     }
     run_threads();

@@ -163,6 +163,21 @@ class CrossAttention(nn.Module):
         return linear_map(self.output, source(self, place, query).flatten(1))
 
 
+def activated(kind: Activation, inner: Tensor) -> Tensor:
+    """What the second map of a feed-forward net reads, of what the first gives; where no gradient is recorded, in its
+    place."""
+    if kind == "swiglu":
+        gate, inner = inner.chunk(2, 1)
+        return functional.silu(gate) * inner
+    if kind == "gelu":
+        return functional.gelu(inner)
+    in_place = not torch.is_grad_enabled()
+    inner = inner.relu_() if in_place else inner.relu()
+    if kind == "relu":
+        return inner
+    return inner.square_() if in_place else inner.square()
+
+
 class FeedForwardNet(nn.Module):
     """Two linear maps of each step, with an activation between them.
 
@@ -183,15 +198,7 @@ class FeedForwardNet(nn.Module):
         self.second = _output(inner, size, block)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = linear_map(self.first, x)
-        if self.kind == "swiglu":
-            gate, inner = inner.chunk(2, 1)
-            inner = functional.silu(gate) * inner
-        elif self.kind == "gelu":
-            inner = functional.gelu(inner)
-        else:
-            inner = inner.relu()
-            inner = inner.square() if self.kind == "squared_relu" else inner
+        inner = activated(self.kind, linear_map(self.first, x))
         return linear_map(self.second, dropped(inner, self.dropout) if self.training and self.dropout else inner)
 
 
