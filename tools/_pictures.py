@@ -25,6 +25,7 @@ and 95.7 % of test; where pictures are drawn by chance, so that each part has al
 LINES = {"train": 4_000, "valid": 300, "test": 500}
 WORDS = {"train": 5_000, "valid": 300, "test": 500}
 CLIPS = {"train": 2_400, "valid": 240, "test": 300}
+MORE_CLIPS = 4800
 QUESTIONS = 5
 """About a training picture, those that are asked twice once."""
 HEIGHT = 24
@@ -125,12 +126,12 @@ def syllables(drawn: random.Random, most: int) -> str:
 
 def moving_digits(root: Path | None, mixed: bool = False) -> Tables:
     """Clips of 20 frames: a digit that moves in one of eight directions at one of three speeds, and comes back at the
-    other side."""
+    other side. Of digits by the same writers there are `MORE_CLIPS` in training, of the same pictures."""
     from PIL import Image
 
-    chance, images, labels = np.random.default_rng(SEED), *_digits(mixed)
+    images, labels = _digits(mixed)
 
-    def clip(side: slice) -> Row:
+    def clip(side: slice, chance: np.random.Generator) -> Row:
         number, start = chance.integers(0, len(labels[side])), chance.integers(0, SIDE, 2)
         direction, speed = chance.choice([*DIRECTIONS]), chance.choice([*SPEEDS])
         canvas = np.zeros((SIDE, SIDE))
@@ -145,4 +146,9 @@ def moving_digits(root: Path | None, mixed: bool = False) -> Tables:
         return content.getvalue(), str(labels[side][number]), direction, speed
 
     columns = ("clip:file", "digit", "direction", "speed")
-    return {name: (columns, [clip(DIGITS[name]) for _ in range(rows)]) for name, rows in CLIPS.items()}
+    chance = np.random.default_rng(SEED)
+    made = {name: (columns, [clip(DIGITS[name], chance) for _ in range(rows)]) for name, rows in CLIPS.items()}
+    if mixed:
+        chance = np.random.default_rng(SEED + 1)
+        made["train"][1].extend(clip(DIGITS["train"], chance) for _ in range(MORE_CLIPS))
+    return made
