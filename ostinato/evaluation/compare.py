@@ -8,6 +8,7 @@ from typing import Any
 
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import Compared, paired
+from ostinato.evaluation.measured import estimates
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.report import Comparison
 from ostinato.run import rows as row_sources
@@ -82,6 +83,8 @@ def compared(
                 left_out.append(f"{output}.{key} is left out: {why}")
                 continue
             method, differences[output][key] = difference.method, difference
+        for run in (first, second):
+            left_out += [f"{run.folder}: {note}" for note in estimates(run, output, differences[output])]
     if not any(differences.values()):
         raise DataError(
             left_out[0]

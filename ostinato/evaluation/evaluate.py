@@ -18,7 +18,7 @@ from ostinato.evaluation import backtest as backtests
 from ostinato.evaluation import baselines
 from ostinato.evaluation.by_label import by_label
 from ostinato.evaluation.confusion import Confusion, confusion
-from ostinato.evaluation.measured import measured, measured_alone
+from ostinato.evaluation.measured import estimates, measured, measured_alone
 from ostinato.evaluation.predictions import SplitPredictions, metrics_of, predict_all
 from ostinato.evaluation.report import Group, Groups, Report
 from ostinato.evaluation.swaps import swaps
@@ -102,6 +102,7 @@ def report_of(run: Run, predictions: SplitPredictions, split: str) -> Report:
         if refused and not outputs[output]:
             raise next(iter(refused.values()))
         notes += [f"{output}.{key} is left out: {why}" for key, why in refused.items()]
+        notes += estimates(run, output, outputs[output])
         matrix = _confusion(run, output, known)
         if matrix is not None and len(matrix.labels) <= MOST_LABELS:
             matrices[output] = matrix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ostinato.errors import DataError
 from ostinato.evaluation.intervals import measure
 from ostinato.evaluation.predictions import metrics_of
@@ -30,3 +32,10 @@ def measured_alone(run: Run, output: str, predictions: Predictions, who: str, no
     else:
         notes += [f"{who}: {output}.{key} is left out: {why}" for key, why in refused.items()]
     return values
+
+
+def estimates(run: Run, output: str, keys: Iterable[str]) -> list[str]:
+    """A note on those metrics that rest on estimated log-probabilities."""
+    metrics, how = metrics_of(run, output), run.graph.heads[output].estimated
+    named = [f"{output}.{key}" for key in keys if how and "log_probability" in metrics[key].needs]
+    return [f"{', '.join(named)}: an estimate, by {how}"] if named else []

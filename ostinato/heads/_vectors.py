@@ -48,5 +48,4 @@ class NextVector(NextHead):
         return self.piece_loss(encoded, targets, None)
 
     def piece_loss(self, encoded: Sequence[Encoded], targets: Steps, ends: Tensor | None) -> Loss:
-        by_step = self.scores(encoded, targets.appended(self.end, ends).values)
-        return Loss(-by_step[:, 0].sum(), int(by_step[:, 2].sum()))
+        return self.predicting(encoded)(slice(None)).loss(targets.appended(self.end, ends).values)

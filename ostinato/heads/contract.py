@@ -157,6 +157,8 @@ class Head(nn.Module, ABC):
     """What the logarithms of its probabilities are divided by, 1 before `calibrate`; None: it has none."""
     attended: Sequence[int] = ()
     """Which of the inputs that it reads it attends to, by position."""
+    estimated: str = ""
+    """How its log-probabilities are estimated and which way they err, for reports; empty: they are exact."""
     scored: Sequence[int] = ()
     """Of which of the inputs that it reads, by position, it takes the summary for scores: these are solved for on the
     training rows before training (`score_loss`), and then held."""
@@ -377,6 +379,10 @@ class NextHead(Head, Ended):
     def scores(self, encoded: Sequence[Encoded], truth: Tensor) -> Tensor:
         """`by_step` of the true steps (N, ...), the first of `encoded` being the input that is continued; in pieces of
         bounded memory."""
+        return by_step_in_pieces(self.predicting(encoded), truth, self.num_symbols)
+
+    def predicting(self, encoded: Sequence[Encoded]) -> Callable[[slice], Distribution]:
+        """Gives the distribution of what follows each of some steps of whole sequences."""
         steps: Any = encoded[0].steps
         beside = None
         if len(encoded) > 1:
@@ -386,7 +392,7 @@ class NextHead(Head, Ended):
         def predict(part: slice) -> Distribution:
             return self.predict_next(steps.values[part], None if beside is None else beside[part])
 
-        return by_step_in_pieces(predict, truth, self.num_symbols)
+        return predict
 
 
 class Generator(Ended):

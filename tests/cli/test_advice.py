@@ -323,6 +323,13 @@ classify | inputs.text={type: piano_roll, column: roll, lowest: 62, keys: 9} | l
     | -inputs.text.lowest ; -inputs.text.keys
 next | inputs.text={type: piano_roll, column: roll} ; outputs.rest.head={type: next_bits, hidden_units: 5} | set it,
     or leave hidden_units out | -outputs.rest.head.hidden_units | outputs.rest.head.bits=nade
+next | inputs.text={type: piano_roll, column: roll} ; outputs.rest.head={type: next_bits, gibbs_steps: 5} | set it,
+    or leave gibbs_steps out | -outputs.rest.head.gibbs_steps | outputs.rest.head.bits=rbm
+next | inputs.text={type: piano_roll, column: roll} ; outputs.rest.head={type: next_bits, annealing_steps: 5} | set it,
+    or leave annealing_steps out | -outputs.rest.head.annealing_steps | outputs.rest.head.bits=rbm
+next | inputs.text={type: piano_roll, column: roll} ; outputs.rest.head={type: next_bits, bits: rbm, hidden_units: 10,
+    annealing_steps: 50} | is exact; leave annealing_steps out | -outputs.rest.head.annealing_steps |
+    outputs.rest.head.hidden_units=11
 forecast | inputs.when={type: calendar, cycles: []} | give at least one of hour | inputs.when.cycles=[hour]
 classify | training.epoch=3 | did you mean 'epochs'? | -training.epoch ; training.epochs=3
 classify | training.lr=0.1 | training.optimizer.learning_rate | -training.lr ; training.optimizer.learning_rate=0.1

@@ -16,6 +16,7 @@ from ostinato.distributions.normal import Normal
 from ostinato.distributions.paths import Paths
 from ostinato.distributions.point import Point
 from ostinato.distributions.quantile_levels import QuantileLevels
+from ostinato.distributions.rbm import Rbm
 from ostinato.distributions.student_t import StudentT
 from ostinato.layers.crf import CRF
 from ostinato.modalities.contract import MISSING
@@ -70,6 +71,15 @@ def _several_nades(visible, hidden):
     return _nade(visible, hidden).mean_of([_nade(visible - 1, hidden + 1)])
 
 
+def _rbm(width, visible, hidden):
+    weight = 2 * drawn(7, torch.float64)(3, 12)[:, :width]
+    return Rbm(visible, hidden[:, :width], weight, Layout.equal(len(visible), 1))
+
+
+def _several_rbms(visible, hidden):
+    return _rbm(2, visible, hidden).mean_of([_rbm(12, visible - 1, hidden + 1)])
+
+
 _DRAW = drawn(3, torch.float64)
 _LOCATION, _SCALE, _UNKNOWN = _DRAW(1, 1), _DRAW(1, 1).abs() + 0.5, torch.full((1, 1), torch.nan)
 _NORMAL, _THREE = (_LOCATION, _SCALE), torch.tensor([*itertools.product(range(3), repeat=3)]).flatten()
@@ -86,6 +96,10 @@ CASES |= {
     Nade: [
         Case(make, (3 * _DRAW(1, 3), _DRAW(1, 2)), _BITS, torch.tensor([[torch.nan, 0.0, 1.0]]), (3,))
         for make in (_nade, _several_nades)
+    ],
+    Rbm: [
+        Case(make, (_DRAW(1, 3), _DRAW(1, 12)), _BITS, torch.tensor([[torch.nan, 0.0, 1.0]]), (3, draws))
+        for make, draws in ((partial(_rbm, 2), 4), (partial(_rbm, 12), 7), (_several_rbms, 7))
     ],
     Chain: [Case(_chain, (_DRAW(1, 3, 3),), _THREE, torch.full((3,), MISSING))],
     Point: [
