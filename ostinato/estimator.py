@@ -250,20 +250,31 @@ class Model:
         if as_frame or (as_frame is None and n_best is None and is_data_frame(rows)):
             records = list(prediction_table.records(run, predictions, cells=False))
             names = records[0] if records else ()
-            return frame_like(rows, {name: [record[name] for record in records] for name in names})
+            table = {name: [record[name] for record in records] for name in names}
+            for output in run.outputs:
+                if (predicted := f"{output}_predicted") in table:
+                    table[predicted] = self._as_given(output, table[predicted])
+            return frame_like(rows, table)
         if n_best is not None:
             answers = [dict(prediction.outputs) for prediction in predictions]
         else:
             answers = [
-                {output: answer.value for output, answer in prediction.best.items()} for prediction in predictions
+                {output: self._as_given(output, [answer.value])[0] for output, answer in prediction.best.items()}
+                for prediction in predictions
             ]
         return answers if len(run.outputs) > 1 else [next(iter(by_output.values())) for by_output in answers]
 
     @property
     def classes_(self) -> Any:
-        """The labels in the order of `predict_proba`'s columns; a dict by output where there are several outputs."""
+        """The labels in the order of `predict_proba`'s columns, as the training rows had them; a dict by output where
+        there are several outputs."""
         run = self._fitted()
-        return self._alone({output: labels for output in run.outputs if (labels := labels_of(run, output))})
+        labels = {output: labels_of(run, output) for output in run.outputs}
+        return self._alone({output: self._as_given(output, known) for output, known in labels.items() if known})
+
+    def _as_given(self, output: str, values: list[Any]) -> list[Any]:
+        """Answers in the type that training rows had them in."""
+        return list(map(self._fitted().modalities[f"outputs.{output}"].as_given, values))
 
     def predict_proba(self, rows: Any, *, as_frame: bool | None = None) -> Any:
         """The probability of each label: (rows, labels) float64 in the order of `classes_`, a dict by output where

@@ -15,6 +15,8 @@ from ostinato.modalities.contract import MISSING, Array, Choices, Features, Labe
 from ostinato.raw.vocabulary import extended
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
+TEXT, WHOLE, TRUTH = "text", "whole", "truth"
+"""What labels are in training rows."""
 SHOWN_LABELS = 20
 """More known labels than these do not help the reader of a message."""
 
@@ -87,8 +89,8 @@ class Category(Modality):
         self._lenient = unknown == "missing"
         self._set([], [])
 
-    def _set(self, labels: list[str], counts: list[int]) -> None:
-        self._labels, self._counts = labels, counts
+    def _set(self, labels: list[str], counts: list[int], kind: str = TEXT) -> None:
+        self._labels, self._counts, self._kind = labels, counts, kind
         self._number = {label: number for number, label in enumerate(labels)}
 
     def _read(self, raw: Any) -> list[str]:
@@ -114,10 +116,12 @@ class Category(Modality):
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
+        kinds: set[str] = set()
         num_rows = 0
         for raw in column:
             if raw is not None:
                 counts.update(self._read(raw))
+                kinds.update(map(_kind, raw if self._several and not isinstance(raw, str) else [raw]))
                 num_rows += 1
         if not counts:
             raise DataError(
@@ -125,7 +129,7 @@ class Category(Modality):
             )
         self._check(counts, num_rows)
         labels = sorted(counts) if self._ordinal is None else list(self._ordinal)
-        self._set(labels, [counts[label] for label in labels])
+        self._set(labels, [counts[label] for label in labels], kinds.pop() if len(kinds) == 1 else TEXT)
 
     def _check(self, counts: Counter[str], num_rows: int) -> None:
         if self._ordinal is not None:
@@ -174,6 +178,13 @@ class Category(Modality):
             return [label for label, chosen in zip(self._labels, numbers.tolist()) if chosen >= 0.5]
         return None if numbers[0] == MISSING else self._labels[int(numbers[0])]
 
+    def as_given(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.as_given(label) for label in value]
+        if value in self._number and _is_written(value, self._kind):
+            return value == "true" if self._kind == TRUTH else int(value)
+        return value
+
     def labels(self, array: Array) -> list[str]:
         if self._several:
             return [self.write(self.decode(step)) for step in np.asarray(array).reshape(-1, len(self._labels))]
@@ -191,13 +202,14 @@ class Category(Modality):
         return Features("label", [str(raw) for raw in cells])
 
     def facts(self) -> dict:
-        return {"labels": list(self._labels), "counts": list(self._counts)}
+        kind = {} if self._kind == TEXT else {"kind": self._kind}
+        return {"labels": list(self._labels), "counts": list(self._counts), **kind}
 
     def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
         return extended(earlier, fitted, "labels")
 
     def restore(self, facts: dict) -> None:
-        self._set(list(facts["labels"]), list(facts["counts"]))
+        self._set(list(facts["labels"]), list(facts["counts"]), facts.get("kind", TEXT))
 
     def parse(self, field: str) -> str | list[str] | None:
         if self._several:
@@ -212,6 +224,22 @@ class Category(Modality):
         if self._several:
             return one_line(self._separator.join(self._read(raw)))
         return "" if raw is None else one_line(_text(raw))
+
+
+def _kind(label: Any) -> str:
+    """What a label of a training row is: a truth value, a whole number (a table may have made it real), or a text."""
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, bool):
+        return TRUTH
+    return WHOLE if isinstance(label, (int, float)) else TEXT
+
+
+def _is_written(label: str, kind: str) -> bool:
+    """Whether a label is the text of a value of this kind; an earlier run may have had labels of another."""
+    if kind == TRUTH:
+        return label in ("true", "false")
+    return kind == WHOLE and label.removeprefix("-").isdecimal() and str(int(label)) == label
 
 
 def _text(label: Any) -> str:

@@ -317,6 +317,10 @@ class Modality(ABC):
         """The raw value of one encoded example; what is not a step of the modality (begin, end) does not appear in
         it."""
 
+    def as_given(self, value: Any) -> Any:
+        """A decoded value in the type that training rows had it in: Python's own answer to rows of Python."""
+        return value
+
     @abstractmethod
     def labels(self, array: Array) -> list[str]:
         """One word per step, as a person would read it: for the axes of a picture."""

@@ -21,7 +21,7 @@ from ostinato.steps import Steps
 
 ALIKE = ("align", "of", "horizon", "lookback")
 """Of an output: what every member must have."""
-COUNTED = "counts"
+UNCOMPARED = "counts", "kind"
 """The fact of labels that training alone reads."""
 MOST_SHOWN = 60
 LEAST_PART = 16
@@ -88,7 +88,9 @@ def difference(first: Member, other: Member, place: str) -> str | None:
         if getattr(mine, name) != getattr(theirs, name):
             return f"{name} {_shown(getattr(theirs, name))}, and there {_shown(getattr(mine, name))}"
     facts, others = first.modalities[place].facts(), other.modalities[place].facts()
-    name = next((name for name in facts | others if name != COUNTED and facts.get(name) != others.get(name)), None)
+    name = next(
+        (name for name in facts | others if name not in UNCOMPARED and facts.get(name) != others.get(name)), None
+    )
     return None if name is None else _told(name, facts.get(name), others.get(name))
 
 

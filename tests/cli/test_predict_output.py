@@ -254,3 +254,34 @@ def test_every_field_of_json_is_on_the_page(labels, trained, tagged, cli):
             answers = [answer for listed in plain["outputs"].values() for answer in listed]
             for name in {*plain, *(field for answer in answers for field in answer)}:
                 assert f"`{name}`" in page, name
+
+
+@pytest.mark.parametrize(
+    "labels, classes",
+    [([0, 1, 2], [0, 1, 2]), ([True, False, True], [False, True]), ([1.0, 0.0, None], [0, 1]), (["1", 2, 3], None)],
+)
+def test_labels_of_python_come_back_as_they_were_given(tmp_path, labels, classes):
+    frame = pandas.DataFrame({"text": ["a", "b", "c"] * 8, "label": labels * 8})
+    inputs = {"text": {"type": "tokens", "encoder": {"hidden_size": 4}}}
+    training = {"epochs": 20, "batch_rows": 8, "optimizer": {"learning_rate": 0.05}}
+    model = ostinato.Model(inputs, {"label": "category"}, training=training).fit(frame, frame[:3], device="cpu")
+    model.save(tmp_path / "run")
+    loaded = ostinato.load(tmp_path / "run", device="cpu")
+    assert loaded.classes_ == (["1", "2", "3"] if classes is None else classes)
+    known = frame[frame["label"].notna()]
+    if classes is not None:
+        assert (loaded.predict(known)["label_predicted"] == known["label"]).all()
+    assert loaded.predict(["a", "b"]) == (["1", "2"] if classes is None else labels[:2])
+    assert list(loaded.predict_proba(frame).columns) == list(map(str.lower, map(str, loaded.classes_)))
+    assert [type(answer) for answer in loaded.predict(["a"])] == [type(loaded.classes_[0])]
+
+
+def test_sets_of_whole_numbers_come_back_as_lists_of_them():
+    rows = [{"text": text, "kinds": kinds} for text, kinds in (("a b", [1, 20]), ("a", [1]), ("b", [20]))] * 4
+    model = ostinato.Model(
+        {"text": {"type": "tokens", "encoder": {"hidden_size": 4}}},
+        {"kinds": {"type": "category", "multilabel": True}},
+        training={"epochs": 1, "batch_rows": 4},
+    ).fit(rows, rows[:3], device="cpu")
+    assert model.classes_ == [1, 20]
+    assert {label for labels in model.predict(["a b", "a", "b"]) for label in labels} <= {1, 20}
