@@ -119,7 +119,8 @@ def known(name, kind, align):
     head = SimpleNamespace(type=component("modalities", kind).default_head[align])
     output = SimpleNamespace(type=kind, align=align, head=head, metrics=None, scheme="none")
     modalities = {"outputs.y": SimpleNamespace(spec=None)}
-    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output}, modalities=modalities)
+    graph = SimpleNamespace(heads={"y": SimpleNamespace(estimated="")})
+    return SimpleNamespace(folder=Path("runs") / name, outputs={"y": output}, modalities=modalities, graph=graph)
 
 
 def forecasts(quantiles=True, scales=True):
