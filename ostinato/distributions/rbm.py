@@ -42,11 +42,12 @@ class Rbm(Distribution):
 
         p_S(y) = E of f_0(y[0]) / Z_0 product over s of f_(s / S)(y[s]) / f_(s / S)(y[s - 1])
 
-    The estimate of p_S has no bias, that of log p_S is too low on average, so that a loss is never flattered; more
-    steps bring it nearer. Importance sampling by the annealing itself errs the other way: of a machine that learned two
-    chords it gave -1.48 nats where 1.84 were exact, in the epoch that its own validation had chosen. The random numbers
-    are the same in each call; which of them a row has depends on its rounded biases, so that a row is scored alike in
-    any company, and errors of different rows average out.
+    The estimate of p_S has no bias, that of log p_S is too low on average; more steps bring it nearer. Importance
+    sampling by the annealing itself errs the other way: of a machine that learned two chords it gave -1.48 nats where
+    1.84 were exact, in the epoch that its own validation had chosen. The random numbers are the same in each call;
+    which of them a row has depends on its rounded biases, so that a row is scored alike in any company, and errors of
+    rows with different biases average out. Where almost all rows are alike they do not, and a loss may be too low by
+    chance.
 
     The likeliest bits are exact where V is at most EXACT. Elsewhere they are the best of several ascents, from ends of
     annealing or the likeliest hidden states, and from no bit at all. A target of which a bit is missing counts as
