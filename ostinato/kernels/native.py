@@ -58,7 +58,9 @@ def scan(
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    hidden, *last = _scanned((Direction(native, reverse, layout),), tensors)
+    wanted = _wants_gradient(tensors)
+    directions = (Direction(native, reverse, layout, wanted and halved(x.dtype)),)
+    hidden, *last = Scan.apply(directions, *tensors) if wanted else _computed(directions, tensors)
     return hidden, states_of(*last)
 
 
@@ -134,8 +136,10 @@ def scan_both(
     tensors = (x,)
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
-    directions = (Direction(natives[0], False, layout), Direction(natives[1], True, layout))
-    hidden, *last = _scanned(directions, tensors)
+    wanted = _wants_gradient(tensors)
+    half = wanted and halved(x.dtype)
+    directions = tuple(Direction(native, turned, layout, half) for native, turned in zip(natives, (False, True)))
+    hidden, *last = Scan.apply(directions, *tensors) if wanted else _computed(directions, tensors)
     count = len(last) // 2
     return hidden, (states_of(*last[:count]), states_of(*last[count:]))
 
@@ -168,10 +172,11 @@ def states_of(h: Tensor, c: Tensor | None = None) -> State:
     return h, *(part.clone() for part in c.split(h.shape[1], 1))
 
 
-def _scanned(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        half = halved(tensors[0].dtype)
-        return Scan.apply(tuple(direction._replace(half=half) for direction in directions), *tensors)
+def _wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def _computed(directions: tuple[Direction, ...], tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     call = Call(directions, tensors, training=False)
     library().forward(call.scans, len(directions))
     return call.out
