@@ -14,7 +14,7 @@ from torch import Tensor
 from ostinato.kernels.contract import Native, Recurrence, State
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.half import halved
-from ostinato.kernels.native import Direction, biases_of, c_of, pointer, scan_structure, states_of
+from ostinato.kernels.native import Direction, biases_of, c_of, pointer, scan_structure, states_of, wants_gradient
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.structures import Decoder, Gradients, array_of
@@ -87,7 +87,7 @@ def decode(
     """
     plan = _Plan(tuple(cell.native() for cell in cells), x.layout, memory.layout, readout is not None, scores.scale)
     tensors = _tensors(cells, plan.natives, x.values, states, keys, memory, scores, readout, masks)
-    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
+    if wants_gradient(tensors):
         return _Decode.apply(replace(plan, half=halved(x.values.dtype)), *tensors)
     call = _Call(plan, tensors)
     call.forward()

@@ -58,7 +58,7 @@ def scan(
     if isinstance(native, str):
         raise KernelError(f"the native kernel cannot compute this cell: {native}")
     tensors = (x, *_tensors(cell, native, state, state_mask))
-    wanted = _wants_gradient(tensors)
+    wanted = wants_gradient(tensors)
     directions = (Direction(native, reverse, layout, wanted and halved(x.dtype)),)
     hidden, *last = Scan.apply(directions, *tensors) if wanted else _computed(directions, tensors)
     return hidden, states_of(*last)
@@ -136,7 +136,7 @@ def scan_both(
     tensors = (x,)
     for cell, native, state, mask in zip(cells, natives, states, state_masks):
         tensors += _tensors(cell, native, state, mask)
-    wanted = _wants_gradient(tensors)
+    wanted = wants_gradient(tensors)
     half = wanted and halved(x.dtype)
     directions = tuple(Direction(native, turned, layout, half) for native, turned in zip(natives, (False, True)))
     hidden, *last = Scan.apply(directions, *tensors) if wanted else _computed(directions, tensors)
@@ -172,7 +172,8 @@ def states_of(h: Tensor, c: Tensor | None = None) -> State:
     return h, *(part.clone() for part in c.split(h.shape[1], 1))
 
 
-def _wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
+def wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
+    """Whether a gradient is recorded of what is computed from these."""
     return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 

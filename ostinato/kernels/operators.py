@@ -67,7 +67,7 @@ def scan(
     start_c = native.c_of(state)
     weights = (cell.weight_x, cell.weight_h, cell.bias_x, cell.bias_h, kind.peepholes)
     own = (x, layout.lengths, state[0], start_c, *weights, state_mask)
-    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in own)
+    keep = native.wants_gradient(own)
     hidden, last_h, last_c, _, _ = torch.ops.ostinato.scan(*own, kind.cell, reverse, keep)
     return hidden, native.states_of(last_h, None if start_c is None else last_c)
 

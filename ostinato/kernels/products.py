@@ -9,7 +9,7 @@ from torch.nn import functional
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.half import halved
-from ostinato.kernels.native import DTYPES, dense_rows, has_dense_rows, pointer, row_stride
+from ostinato.kernels.native import DTYPES, dense_rows, has_dense_rows, pointer, row_stride, wants_gradient
 from ostinato.kernels.native_library import library
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.structures import Product
@@ -42,7 +42,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Packed
     if not fits or not x.numel() or not native_is_allowed(tensors):
         return functional.linear(x, weight, bias)
     flat = dense_rows(x.reshape(-1, x.shape[-1]))
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if wants_gradient(tensors):
         y = _Linear.apply(flat, weight, bias)
     else:
         y = multiply(NT, flat, weight, bias, packed=packed)

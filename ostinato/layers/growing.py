@@ -200,14 +200,15 @@ class Stepper:
         rotation = angles(places, self.width, x) if stack.positions == "rotary" else None
         bias = None if even and self.sight.plain else self._bias(counts, here, kept[0], even)
         at = None if even else (torch.arange(rows, device=x.device), counts)
-        after = self.rooms.holding(kept) if even and self.most is None else []
+        in_rooms = even and self.most is None
+        after = self.rooms.holding(kept) if in_rooms else []
         for place, layer in enumerate(self.layers):
             y = layer.first_norm(x) if layer.norm_first else x
             both = layer.queries_keys_values(y).view(rows, -1, self.width)
             seen = layer.heads + layer.kv_heads
             query, key = self._turned(both[:, :seen], layer.gain, rotation, layer.heads)
             new = key, both[:, seen:]
-            if even and self.most is None:
+            if in_rooms:
                 pair = after[2 * place : 2 * place + 2]
                 for grown, last in zip(pair, new):
                     grown[:, :, -1] = last

@@ -12,6 +12,7 @@ from ostinato.errors import ConfigError
 from ostinato.kernels.deferred import refuse_second_derivative
 from ostinato.kernels.dispatch import native_is_allowed
 from ostinato.kernels.half import halved
+from ostinato.kernels.native import wants_gradient
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import NN, NT, TN, linear, multiply
 
@@ -209,7 +210,7 @@ def cross_entropy(
     if torch.is_autocast_enabled(x.device.type):
         kind = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if wants_gradient(tensors):
         return _CrossEntropy.apply(x, weight, bias, truth, label_smoothing, piece)
     return _run(x, weight, bias, truth, label_smoothing, piece, (False, False, False))[0]
 

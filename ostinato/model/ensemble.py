@@ -22,7 +22,7 @@ from ostinato.steps import Steps
 ALIKE = ("align", "of", "horizon", "lookback")
 """Of an output: what every member must have."""
 UNCOMPARED = "counts", "kind"
-"""The fact of labels that training alone reads."""
+"""Facts of labels that members may differ in: training alone reads how many there are, Python's answers their kind."""
 MOST_SHOWN = 60
 LEAST_PART = 16
 """Steps of each example that are scored at a time at least, however many symbols there are."""

@@ -7,7 +7,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from ostinato.data.variation import Variation
 from ostinato.encoders.contract import Encoded
 from ostinato.errors import ConfigError, placed
 from ostinato.files import PARTIAL, explained, sweep, write
-from ostinato.kernels.half import in_bfloat16
+from ostinato.kernels.half import products
 from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
 from ostinato.model.graph import Graph
@@ -214,8 +213,7 @@ def begin(
     reasons = len(prepared.recipe.reasons)
     chosen = f"; {folder / bundles.RECIPE} has {reasons} settings chosen for it, each with its reason" * bool(reasons)
     say(f"{sum(graph.parts().values()):,} parameters on {device}{chosen}")
-    halves = settings.training.precision == "bfloat16"
-    with in_bfloat16(torch.device(device)) if halves else nullcontext():
+    with products(torch.device(device), settings.training.precision == "bfloat16"):
         for place, kernel in graph.recurrences().items():
             say(Detail(f"kernel of {place}: {kernel}"))
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -22,7 +22,7 @@ from torch import Tensor
 from ostinato.data.examples import Part
 from ostinato.errors import ConfigError, DataError, nearest
 from ostinato.heads.contract import Loss
-from ostinato.kernels.half import in_bfloat16
+from ostinato.kernels.half import products
 from ostinato.layers.vocabulary import tables_of
 from ostinato.notes import Detail
 from ostinato.registry import Count, Positive, Rate, Room, Settings, Whole, build, component, names
@@ -291,7 +291,7 @@ class _Session:
         self.surroundings = surroundings(self.device)
         profits = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and profits)
-        self.products = in_bfloat16(self.device) if bfloat16 else nullcontext()
+        self.products = products(self.device, bfloat16)
         optimizer = build(training.optimizer, "optimizers")
         optimizer.set_apart(tables_of(self.model))
         self.layers = by_layer(self.named, task.distances)

@@ -7,7 +7,7 @@ from ostinato.cells.gru import GRU
 from ostinato.cells.lstm import LSTM
 from ostinato.errors import KernelError
 from ostinato.kernels.dispatch import scan
-from ostinato.kernels.half import HalfProducts, has_half, in_bfloat16
+from ostinato.kernels.half import HalfProducts, has_half, products
 from ostinato.kernels.native_library import library
 from ostinato.kernels.products import NN, NT, TN, linear, multiply
 from ostinato.layers.vocabulary import cross_entropy
@@ -115,13 +115,13 @@ def test_a_set_without_such_products_refuses_them_and_torch_takes_over():
         library().use("plain")
         with pytest.raises(KernelError, match="half: plain has no products of bfloat16"):
             multiply(NT, torch.randn(2, 3), torch.randn(4, 3), half=True)
-        assert isinstance(in_bfloat16(torch.device("cpu")), torch.autocast)
+        assert isinstance(products(torch.device("cpu"), True), torch.autocast)
         x, weight = torch.randn(2, 3), torch.randn(4, 3, requires_grad=True)
         with HalfProducts():
             assert torch.allclose(linear(x, weight), x @ weight.t(), atol=1e-6)
     finally:
         library().use(before)
-    assert isinstance(in_bfloat16(torch.device("cpu")), HalfProducts)
+    assert isinstance(products(torch.device("cpu"), True), HalfProducts)
 
 
 @pytest.mark.parametrize("cell", [LSTM, GRU])
