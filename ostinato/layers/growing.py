@@ -123,14 +123,15 @@ class _Layer:
 
 Rotation = tuple[Tensor, Tensor] | None
 SPARE = 16
-"""Steps that there is room for, behind keys and values that were copied."""
+"""Steps that there is room for, behind keys and values that fill theirs."""
 
 
 class _Rooms:
     """Keys and values (R, K, T, D) of the newest step, with room behind them: the next step is written there.
 
     Without it each step copies all that was kept. What another than the newest step goes on from, or one whose rows
-    were chosen anew, is copied into new rooms, so that no state changes under whoever holds it.
+    were chosen anew, is copied into new rooms, so that no state changes under whoever holds it. Such rooms have one
+    place: a beam chooses anew at each step, and page faults of places that nobody fills would cost it a sixth.
     """
 
     def __init__(self):
@@ -140,16 +141,19 @@ class _Rooms:
     def holding(self, kept: Sequence[Tensor]) -> list[Tensor]:
         """The rooms, one place longer than what is kept, which lies in them."""
         filled = kept[0].shape[2]
-        if not self._are_newest(kept, filled):
+        lies = self._hold(kept, filled)
+        if not lies or filled == self.rooms[0].shape[2]:
             rows, heads, _, width = kept[0].shape
-            self.rooms = [part.new_empty(rows, heads, filled + max(SPARE, filled // 2), width) for part in kept]
+            spare = max(SPARE, filled // 2) if lies else 1
+            self.rooms = [part.new_empty(rows, heads, filled + spare, width) for part in kept]
             for room, part in zip(self.rooms, kept):
                 room[:, :, :filled] = part
         self.filled = filled + 1
         return [room[:, :, : self.filled] for room in self.rooms]
 
-    def _are_newest(self, kept: Sequence[Tensor], filled: int) -> bool:
-        if filled != self.filled or not self.rooms or filled == self.rooms[0].shape[2]:
+    def _hold(self, kept: Sequence[Tensor], filled: int) -> bool:
+        """Whether what is kept is the newest step in these rooms."""
+        if filled != self.filled or not self.rooms:
             return False
         if self.rooms[0].is_inference() and not torch.is_inference_mode_enabled():
             return False
