@@ -40,6 +40,15 @@ LOOKED, SINGLE, LONGEST = 1000, 1.5, 40
 Marks = Literal["none", "begin", "end", "both"]
 SPELLING_METRICS = ["exact_match", "character_error_rate", "token_accuracy", "perplexity"]
 """Of an output of single words: n-grams of words say nothing of them."""
+BLEU = (
+    "bleu",
+    {"type": "bleu", "lowercase": True},
+    {"type": "bleu", "lowercase": True, "tokenize": "moses"},
+)
+OTHERS = ("token_accuracy", "perplexity", "character_error_rate", "length_ratio", "repeated_ngrams")
+COUNTED, MOSTLY = 4, 0.5
+"""Words that BLEU counts together at most, without which in any answer it is 0; and the share of shorter answers above
+which whole answers are compared before all else."""
 
 
 class Text(Modality, Tokenized, Worded):
@@ -107,18 +116,7 @@ class Text(Modality, Tokenized, Worded):
     default_head = {"free": "autoregressive", "next": "next_step"}
     metrics = {
         "next": ("perplexity", "bits_per_character", "token_accuracy"),
-        "free": (
-            "bleu",
-            {"type": "bleu", "lowercase": True},
-            {"type": "bleu", "lowercase": True, "tokenize": "moses"},
-            "chrf",
-            "exact_match",
-            "token_accuracy",
-            "perplexity",
-            "character_error_rate",
-            "length_ratio",
-            "repeated_ngrams",
-        ),
+        "free": (*BLEU, "chrf", "exact_match", *OTHERS),
     }
 
     def __init__(
@@ -211,8 +209,8 @@ class Text(Modality, Tokenized, Worded):
     def choices(
         self, train: Iterable[Any], valid: Iterable[Any], gives: Callable[[str], bool], summarized: bool
     ) -> Choices:
-        """Characters where a text is a single word; whole words where a text has one answer and training knows nearly
-        all words of validation."""
+        """Characters where a text is a single word; whole answers before n-grams where most have too few words for
+        these; whole words where a text has one answer and training knows nearly all words of validation."""
         looked = list(islice((text for text in self.texts(train)), LOOKED))
         words = sum(len(text.split()) for text in looked) / max(1, len(looked))
         if words <= SINGLE and not self._by_words and self._characters is None:
@@ -221,7 +219,9 @@ class Text(Modality, Tokenized, Worded):
             why = f"{words:.1f} words each"
             return {"tokenizer.type": ("char", f"{why}: its letters are read"), "metrics": (SPELLING_METRICS, why)}
         chosen = self.tokenizer if isinstance(self.tokenizer, Spelt) else Word()
-        if not summarized or self._by_words or (chosen is not self.tokenizer and gives("tokenizer.type")):
+        if not summarized:
+            return self._metrics_of_short(looked)
+        if self._by_words or (chosen is not self.tokenizer and gives("tokenizer.type")):
             return {}
         known = {piece for text in self.texts(train) for piece in chosen.spellings(text)}
         seen = [piece in known for text in self.texts(valid) for piece in chosen.spellings(text)]
@@ -233,6 +233,16 @@ class Text(Modality, Tokenized, Worded):
             "tokenizer.type": ("word", f"{share}: a whole word says more than its pieces"),
             "encoder.rare_word_dropout": (UNKNOWN_RATE, f"{share}; it reads rare ones as unknown now and then"),
         }
+
+    @staticmethod
+    def _metrics_of_short(texts: Sequence[str]) -> Choices:
+        """BLEU stays where some texts are long enough for it."""
+        short = sum(len(text.split()) < COUNTED and len(text) <= LONGEST for text in texts)
+        if short <= MOSTLY * len(texts):
+            return {}
+        share = f"{100 * short / len(texts):.0f} % of the answers"
+        why = f"{share} have fewer than the {COUNTED} words that BLEU counts together"
+        return {"metrics": (["exact_match", *(BLEU if short < len(texts) else ()), "chrf", *OTHERS], why)}
 
     def fit(self, column: Iterable[Any]) -> None:
         self.learn(self.texts(column))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,14 @@ from ostinato.modalities.contract import Modality
 from ostinato.model.columns import traits_of
 from ostinato.preprocessing.sizes import Chosen
 from ostinato.recipe import columns as recipe_columns
+from ostinato.recipe.metrics import measurable, settings_of
 from ostinato.recipe.paths import at_path
 from ostinato.recipe.read import Recipe
 from ostinato.registry import SameAs, Settings, component, room_of, settings_class
 
+METRICS = "metrics"
+APART = frozenset({METRICS})
+"""Settings that matter to the column alone, whatever it shares with others."""
 Look = Callable[[str], Iterable[Any]]
 """The raw values of a split at a place, none of them missing."""
 
@@ -23,8 +27,8 @@ Look = Callable[[str], Iterable[Any]]
 def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, valid: Look) -> Chosen:
     """What suits the columns and was not given: path -> (value, reason).
 
-    A column that shares its vocabulary or its encoder, or that an output continues, is left alone: what one of them
-    chose would have to suit the others.
+    A column that an output continues is left alone, and one that shares its vocabulary or its encoder chooses `APART`
+    alone: what else one of them chose would have to suit the others.
 
     Args:
         recipe: as the user gave it.
@@ -36,8 +40,9 @@ def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, vali
     owners = recipe_columns.vocabulary_owners(settings)
     continued = {f"inputs.{output.of}" for output in settings.outputs.values() if output.of is not None}
     for place, column in recipe_columns.places(settings):
-        if list(owners.values()).count(owners[place]) > 1 or place in continued or getattr(column, "of", None):
+        if place in continued or getattr(column, "of", None):
             continue
+        shares = list(owners.values()).count(owners[place]) > 1
         try:
             choices = modalities[place].choices(
                 train(place), valid(place), partial(_gives, recipe, place), _is_summarized(settings, place)
@@ -45,9 +50,19 @@ def choose(recipe: Recipe, modalities: Mapping[str, Modality], train: Look, vali
         except DataError:
             continue  # What cannot be read is refused when it is fitted or encoded, with its place.
         for path, (value, reason) in choices.items():
-            if _can_be_chosen(recipe, place, column, path, value):
-                chosen[f"{place}.{path}"] = value, reason
+            if (path in APART or not shares) and _can_be_chosen(recipe, place, column, path, value):
+                chosen[f"{place}.{path}"] = _measurable(recipe, place, value) if path == METRICS else value, reason
     return chosen
+
+
+def _measurable(recipe: Recipe, place: str, metrics: Sequence[Any]) -> list[Any]:
+    """Those of an output's metrics that its head gives enough for, and the one that training monitors."""
+    name = place.partition(".")[2]
+    output, monitored = recipe.settings.outputs[name], recipe.settings.training.monitor
+    chosen = measurable(output, metrics)
+    before = {key: metric for key, metric in settings_of(output).items() if f"{name}.{key}" == monitored}
+    plain = [metric.plain(full=False) for metric in {**chosen, **before}.values()]
+    return [metric["type"] if len(metric) == 1 else metric for metric in plain]
 
 
 def _is_summarized(settings: Settings, place: str) -> bool:

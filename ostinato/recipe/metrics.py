@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ostinato import alignments
 from ostinato.alignments import Message
@@ -21,14 +22,18 @@ def settings_of(output: Settings) -> dict[str, Settings]:
         return {key_of(settings): settings for settings in output.metrics}
     if output.head is None:
         return {}  # A modality that is an input alone: the recipe's check refuses it.
-    modality, head = component("modalities", output.type), component("heads", output.head.type)
-    known, defaults = known_of(output), {}
-    for entry in (*modality.metrics.get(alignments.of(output).name, ()), *head.metrics):
+    return measurable(output, component("modalities", output.type).metrics.get(alignments.of(output).name, ()))
+
+
+def measurable(output: Settings, metrics: Iterable[str | dict[str, Any]]) -> dict[str, Settings]:
+    """The settings of these metrics and of those of its head, without those that the head does not give enough for."""
+    known, chosen = known_of(output), {}
+    for entry in (*metrics, *component("heads", output.head.type).metrics):
         options = {"type": entry} if isinstance(entry, str) else entry
         settings = settings_class("metrics", options["type"])(**options)
         if known.issuperset(component("metrics", settings.type).needs):
-            defaults[key_of(settings)] = settings
-    return defaults
+            chosen[key_of(settings)] = settings
+    return chosen
 
 
 def known_of(output: Settings) -> frozenset[str]:

@@ -9,7 +9,7 @@ from ostinato import api
 from ostinato.encoders.recurrent import Recurrent
 from ostinato.errors import DataError
 from ostinato.preprocessing.prepare import prepare
-from ostinato.recipe.metrics import main_metric
+from ostinato.recipe.metrics import main_metric, settings_of
 from ostinato.recipe.read import from_arguments
 
 DRAW = random.Random(5)
@@ -218,3 +218,46 @@ def test_sentences_long_words_and_what_is_given_are_left_alone():
     assert (column.tokenizer.type, output.tokenizer.type, main_metric(output)) == ("bpe", "bpe", "bleu")
     recipe = spelling(STEMS, STEMS, tokenizer="byte")
     assert recipe.settings.inputs["lemma"].tokenizer.type == "byte"
+
+
+def answers(*texts, training=None, **output):
+    """The recipe of an output of text whose answers these are, in turn, which shares its input's words."""
+    recipe = from_arguments(
+        {"question": {"type": "text", "tokenizer": "word"}},
+        {"answer": {"type": "text", "tokenizer": {"same_as": "question"}, **output}},
+        training={"epochs": 1, "batch_rows": 8, **(training or {})},
+    )
+    rows = [{"question": f"who is in {stem} ?", "answer": texts[at % len(texts)]} for at, stem in enumerate(STEMS)]
+    return prepare(recipe, data={"train": rows, "valid": rows[:5]}).recipe
+
+
+def test_answers_of_fewer_words_than_bleu_counts_are_compared_whole():
+    recipe = answers("Anna in Rome", "Bob in Oslo now")
+    keys = list(settings_of(recipe.settings.outputs["answer"]))
+    assert main_metric(recipe.settings.outputs["answer"]) == "bleu"  # half of them
+    recipe = answers("Anna in Rome", "Bob in Oslo now", "in Kiel")
+    output = recipe.settings.outputs["answer"]
+    assert main_metric(output) == "exact_match" and set(settings_of(output)) == set(keys)
+    why = "67 % of the answers have fewer than the 4 words that BLEU counts together"
+    assert recipe.reasons["outputs.answer.metrics"] == why
+    output = answers("Anna in Rome", "Bob", "in Kiel").settings.outputs["answer"]
+    assert main_metric(output) == "exact_match" and {"bleu", "chrf"} & set(settings_of(output)) == {"chrf"}
+    output = answers("Anna in Rome", metrics=["chrf"]).settings.outputs["answer"]
+    assert list(settings_of(output)) == ["chrf"]
+
+
+def test_the_metric_that_training_monitors_stays_among_those_that_are_chosen():
+    for texts in (["Anna in Rome"], ["Anna"]):
+        output = answers(*texts, training={"monitor": "answer.bleu"}).settings.outputs["answer"]
+        assert main_metric(output) == "exact_match" and "bleu" in settings_of(output)
+
+
+def test_metrics_that_the_head_gives_too_little_for_are_not_chosen():
+    recipe = from_arguments(
+        {"lemma": {"type": "text", "tokenizer": "char"}},
+        {"form": {"type": "text", "tokenizer": "char", "head": "ctc"}},
+        training={"epochs": 1, "batch_rows": 8},
+    )
+    rows = [{"lemma": stem * 2, "form": stem} for stem in STEMS]
+    recipe = prepare(recipe, data={"train": rows, "valid": rows[:5]}).recipe
+    assert list(settings_of(recipe.settings.outputs["form"]))[:2] == ["exact_match", "character_error_rate"]
