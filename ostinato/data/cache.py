@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ from ostinato.steps import Layout, Steps
 
 FORMAT = 1
 """Part of every key: raise it when the files, or what a modality makes of the same facts, change."""
+NUMBERED = "unknown symbols numbered by"
+"""Part of the key of a column where they are."""
 ABANDONED_SECONDS = 3600
 PARTS = ("values", "offsets", "missing")
 """The files of one column: its steps, where each row begins among them, and the rows without a value."""
@@ -134,6 +137,7 @@ def encode(
     folder: Path,
     *,
     settings: Mapping[str, Any],
+    numbered: Mapping[str, str] = MappingProxyType({}),
 ) -> Dataset:
     """Every row of a table encoded, from the cache where it is there already, else in one pass over the table.
 
@@ -144,6 +148,8 @@ def encode(
         columns: input or output -> the table's column.
         folder: the cache's folder; an entry is the folder `<key>` in it, written beside, synced and then renamed.
         settings: input or output -> its modality's settings as JSON values.
+        numbered: input or output -> the input whose unknown symbols have numbers there, row by row
+            (`Modality.knowing`); part of the key of these alone.
 
     Errors:
         DataError: a cell cannot be encoded (with its place), no room is left, or the folder cannot be written.
@@ -152,13 +158,14 @@ def encode(
         name: [columns[name], type(modality).__module__, type(modality).__qualname__, settings[name], modality.facts()]
         for name, modality in modalities.items()
     }
+    facts |= {name: [*facts[name], NUMBERED, *facts[source]] for name, source in numbered.items()}
     content = json.dumps([FORMAT, table.digest(), facts], sort_keys=True)
     entry = folder / hashlib.sha256(content.encode()).hexdigest()
     _sweep(folder)
     if not _whole(entry):
         try:
             with explained(folder):
-                _write(table, modalities, columns, entry)
+                _write(table, modalities, columns, entry, numbered)
         except DataError as why:
             if isinstance(why.__cause__, OSError):
                 raise DataError(f"{why}. Encoded rows are kept there: set OSTINATO_CACHE to another folder") from why
@@ -167,7 +174,10 @@ def encode(
 
 
 def encode_values(
-    modality: Modality, values: Iterable[Any], place: Callable[[int], str] | None = None
+    modality: Modality,
+    values: Iterable[Any],
+    place: Callable[[int], str] | None = None,
+    unknown: Iterable[Sequence[str]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Raw values encoded one after the other: their steps (N, ...) in the type of `spec.stored`, and lengths (rows,)
     int64.
@@ -176,19 +186,26 @@ def encode_values(
 
     Args:
         place: the place of a value, by its number, for errors; None leaves them as they are.
+        unknown: for each value the symbols that the vocabulary lacks and that have numbers of their own
+            (`Modality.knowing`); None: none.
     """
     dtype, shape = modality.spec.stored
     nothing = np.empty((0, *shape), dtype)
     arrays: list[np.ndarray] = []
     try:
-        for raw in values:
-            arrays.append(nothing if raw is None else modality.encode(raw))
+        for raw, symbols in zip(values, repeat(()) if unknown is None else unknown):
+            arrays.append(nothing if raw is None else modality.knowing(symbols).encode(raw))
     except DataError as error:
         if place is None:
             raise
         raise DataError(f"{place(len(arrays))}: {error}") from error
     lengths = np.fromiter(map(len, arrays), np.int64, len(arrays))
     return np.ascontiguousarray(np.concatenate([nothing, *arrays]), dtype=dtype), lengths
+
+
+def unknown_symbols(modality: Modality, values: Iterable[Any]) -> Iterator[list[str]]:
+    """For each raw value the symbols that the vocabulary lacks; none where it is missing."""
+    return ([] if raw is None else modality.unknown_symbols(raw) for raw in values)
 
 
 def to_steps(values: np.ndarray, lengths: np.ndarray) -> Steps:
@@ -208,8 +225,14 @@ class _Writer:
         self.num_steps = self.num_missing = 0
         self.offsets.write(np.zeros(1, np.int64))
 
-    def write(self, raws: list[Any], first_row: int, place: Callable[[int], str]) -> None:
-        values, lengths = encode_values(self.modality, raws, place)
+    def write(
+        self,
+        raws: list[Any],
+        first_row: int,
+        place: Callable[[int], str],
+        unknown: Iterable[Sequence[str]] | None = None,
+    ) -> None:
+        values, lengths = encode_values(self.modality, raws, place, unknown)
         missing = np.array([first_row + at for at, raw in enumerate(raws) if raw is None], np.int64)
         self.values.write(values)
         self.offsets.write(self.num_steps + np.cumsum(lengths))
@@ -222,7 +245,13 @@ class _Writer:
         return {"dtype": dtype, "shape": shape, "num_steps": self.num_steps, "num_missing": self.num_missing}
 
 
-def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[str, str], entry: Path) -> None:
+def _write(
+    table: Table,
+    modalities: Mapping[str, Modality],
+    columns: Mapping[str, str],
+    entry: Path,
+    numbered: Mapping[str, str],
+) -> None:
     """Encodes into a folder of another name, then gives it its own; whoever is first wins, and all content is equal."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     unfinished = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.tmp")
@@ -235,8 +264,12 @@ def _write(table: Table, modalities: Mapping[str, Modality], columns: Mapping[st
             row = 0
             for block in table.blocks():
                 for name, writer in writers.items():
-                    column = columns[name]
-                    writer.write(raw_values(block, column, writer.modality), row, partial(_cell, block, column))
+                    column, unknown = columns[name], None
+                    if name in numbered:
+                        source = modalities[numbered[name]]
+                        unknown = unknown_symbols(source, raw_values(block, columns[numbered[name]], source))
+                    raws = raw_values(block, column, writer.modality)
+                    writer.write(raws, row, partial(_cell, block, column), unknown)
                 row += len(block)
         facts = {name: writer.facts() for name, writer in writers.items()}
         digests = {path.name: file_digest(path) for path in unfinished.iterdir()}

@@ -76,15 +76,21 @@ class Categorical(Distribution):
 
     def by_symbol(self, size: int) -> Tensor:
         if self.support is not None:
-            size = max(size, int(self.support.max()) + 1 if len(self.support) else 0)
-            shares = self.probabilities.new_zeros(len(self.support), size)
-            return shares.scatter_add_(1, self.support, self.probabilities).log_()
+            return self._added_up(self.support, self.probabilities, size).log_()
         if self.normalized:
             return self.scores.clone()
         return torch.log_softmax(self.scores if self.scores.dtype in _EXACT else self.scores.float(), 1)
 
+    @staticmethod
+    def _added_up(support: Tensor, shares: Tensor, size: int) -> Tensor:
+        """(R, size or more) the probability of each symbol, all its places added up."""
+        size = max(size, int(support.max()) + 1 if len(support) else 0)
+        return shares.new_zeros(len(support), size).scatter_add_(1, support, shares)
+
     def mode(self) -> Tensor:
-        return self.symbols(self.log_probabilities.argmax(1))
+        if self.support is None:
+            return self.log_probabilities.argmax(1)
+        return self._added_up(self.support, self.probabilities, 1).argmax(1)
 
     def log_prob(self, target: Tensor) -> Tensor:
         labels, logs = target.long().unsqueeze(1), self.log_probabilities
@@ -125,9 +131,17 @@ class Categorical(Distribution):
         return Categorical(sum(weight.to(log) * log for weight, log in zip(weights, logs)), self.layout, self.support)
 
     def ensemble_of(self, others: Sequence[Categorical]) -> Categorical:
-        """The normalized geometric mean, p(v) = exp(mean over i of log p_i(v)) / Z."""
-        logs = torch.stack([other.log_probabilities for other in self._alike(others)])
-        return Categorical(torch.log_softmax(logs.mean(0), 1), self.layout, self.support)
+        """The normalized geometric mean, p(v) = exp(mean over i of log p_i(v)) / Z, of whole symbols whatever places
+        they have."""
+        every, support = self._alike(others), self.support
+        if support is None:
+            logs = torch.stack([member.log_probabilities for member in every])
+        else:
+            # In float64 hardly a probability is too small for a logarithm.
+            shares = [self._added_up(support, member.log_probabilities.double().exp(), 1) for member in every]
+            logs = torch.stack(shares).log_().to(self.log_probabilities.dtype)
+            support = torch.arange(logs.shape[2], device=logs.device).expand(logs.shape[1:])
+        return Categorical(torch.log_softmax(logs.mean(0), 1), self.layout, support)
 
     def _alike(self, others: Sequence[Categorical]) -> list[Categorical]:
         for other in others:

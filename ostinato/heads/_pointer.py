@@ -20,7 +20,8 @@ class Source(NamedTuple):
     """What can be copied.
 
     Shapes:
-        vectors (B, S, H); symbols (B, S), -1 after the last of a row
+        vectors (B, S, H); symbols (B, S), -1 after the last of a row; those that the vocabulary of V symbols lacks are
+        V and the numbers after it, row by row (`Head.copies`)
     """
 
     vectors: Tensor
@@ -75,15 +76,16 @@ class Pointer(nn.Module):
         p(y)    = g[i] p_vocabulary(y) + (1 - g[i]) sum of c[i, s] over the places s of y in the source
         penalty = sum over i and s of min(c[i, s], sum_{j < i} c[j, s])
 
-    A source without symbols has g = 1.
+    A source without symbols has g = 1. A y that the vocabulary lacks has p_vocabulary(y) = 0.
 
     Args:
         width: of the features a.
         source: of the source's steps h.
         coverage: whether what was copied already is held against copying it again.
 
-    Source: See, Liu and Manning 2017, arXiv:1704.04368, equations 8, 9, 11 and 12; there the attention of the decoder
-        is c, here a pointer of its own, so that any decoder can copy; coverage enters its scores linearly.
+    Source: See, Liu and Manning 2017, arXiv:1704.04368, equations 8, 9 (over the extended vocabulary of an example), 11
+        and 12; there the attention of the decoder is c, here a pointer of its own, so that any decoder can copy;
+        coverage enters its scores linearly.
     """
 
     def __init__(self, width: int, source: int, *, coverage: bool):

@@ -35,7 +35,8 @@ class Autoregressive(Head, Generator):
         p(y[i]) = softmax(W_o a[i] + b_o)                      with copy: see `Pointer`
 
     Shapes:
-        targets (N,) symbols; logits (N, V), with copy (N, V + S)
+        targets (N,) symbols; logits (N, V), with copy (N, V + S) and targets below V + K, K the most symbols of a
+        source that the vocabulary lacks
 
     Args:
         decoder: how the target so far and the inputs become the features a[i].
@@ -53,8 +54,9 @@ class Autoregressive(Head, Generator):
             false.
         cutoffs: of an adaptive softmax: the symbols, numbered from the most frequent to the rarest, at which its parts
             of rare ones begin; by default where 85 % and 95 % of the training targets come before.
-        copy: whether symbols of the first input can be said from there, by a pointer (pointer-generator); it shares its
-            vocabulary with the output (`tokenizer: {same_as: INPUT}`).
+        copy: whether symbols of the first input can be said from there, by a pointer (pointer-generator), also words,
+            characters and symbols that the vocabulary lacks; it shares its vocabulary with the output
+            (`tokenizer: {same_as: INPUT}`).
         coverage: with copy: whether what was copied already is held against copying it again, also in the loss.
 
     Errors:
@@ -129,6 +131,10 @@ class Autoregressive(Head, Generator):
             )
         embedding.weight = own
 
+    @classmethod
+    def copies(cls, settings: Settings) -> bool:
+        return settings.copy
+
     def obstacle(self) -> str | None:
         return self.decoder.obstacle()
 
@@ -191,7 +197,12 @@ class Autoregressive(Head, Generator):
 
     def _shifted(self, targets: Steps) -> tuple[Steps, Tensor]:
         """What the decoder reads (begin, then the targets) and what follows each of these (the targets, then end)."""
-        return targets.prepended(self.begin), targets.appended(self.end).values
+        read = targets if self.pointer is None else targets.with_values(self._known(targets.values))
+        return read.prepended(self.begin), targets.appended(self.end).values
+
+    def _known(self, symbols: Tensor) -> Tensor:
+        """Symbols as the decoder reads them: what is copied though the vocabulary lacks it is the unknown one."""
+        return symbols.masked_fill(symbols >= self.num_symbols, self.unknown)
 
     def start(self, encoded: Sequence[Encoded]) -> Decoding:
         state = self.decoder.start(encoded)
@@ -203,14 +214,14 @@ class Autoregressive(Head, Generator):
 
     def extend(self, steps: Steps, state: Decoding) -> tuple[Categorical, Decoding]:
         if self.pointer is not None:
-            features, after = self.decoder.extend(steps, self._inner(state))
+            features, after = self.decoder.extend(steps.with_values(self._known(steps.values)), self._inner(state))
             return self._pointed(steps.with_values(self._dropped(features)), state, after)
         features, after = self.decoder.extend(steps, state)
         return Categorical(self.output(self._dropped(features)), steps.layout), after
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
         if self.pointer is not None:
-            features, after = self.decoder.step(steps, self._inner(state))
+            features, after = self.decoder.step(self._known(steps), self._inner(state))
             layout = Layout.equal(len(steps), 1, steps.device)
             return self._pointed(Steps(self._dropped(features), layout), state, after)
         features, after = self.decoder.step(steps, state)

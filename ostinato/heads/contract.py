@@ -174,6 +174,13 @@ class Head(nn.Module, ABC):
     them."""
 
     @classmethod
+    def copies(cls, settings: Settings) -> bool:
+        """Whether with these settings of its own it can predict a symbol of the first input that the vocabulary lacks.
+        These have numbers of their own then, in each example: the size of the vocabulary and those after it, in the
+        order in which they first occur in the input, both in its source and in the targets (`Modality.knowing`)."""
+        return False
+
+    @classmethod
     def targets_allowed(cls, source_lengths: Tensor, targets: Steps) -> Tensor:
         """Whether sources of so many steps (B,) allow each of these targets: (B,) bool, asked where there is a
         `targets_rule`."""

@@ -374,6 +374,17 @@ class Modality(ABC):
         """The labels of a raw value that training lacks, or its symbols, of a text its words that hold one."""
         return []
 
+    def unknown_symbols(self, raw: Any) -> list[str]:
+        """The symbols of a raw value that its vocabulary lacks, each once, in the order in which they first occur;
+        empty where symbols have no spelling of their own."""
+        return []
+
+    def knowing(self, symbols: Sequence[str]) -> "Modality":
+        """The same modality with symbols that `unknown_symbols` gave behind its own, for one example: `encode` numbers
+        them from the size of the vocabulary on, and `decode` and `labels` spell them, to which they are unknown
+        otherwise. `spec` and `facts` are those without them. Itself where there are none."""
+        return self
+
     def grammar(self) -> Grammar | None:
         """What may follow what where an output is generated; None: anything."""
         return None

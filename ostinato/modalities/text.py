@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -287,6 +288,17 @@ class Text(Modality, Tokenized, Worded):
         words = self._words(raw) if self._by_words else self.prepared(raw).split()
         return [word.strip() for word in words if None in self.tokenizer.encode(word)]
 
+    def unknown_symbols(self, raw: Any) -> list[str]:
+        texts = self._words(raw) if self._by_words else (self.prepared(raw),)
+        return list(dict.fromkeys(piece for text in texts for piece in self.tokenizer.unknown(text)))
+
+    def knowing(self, symbols: Sequence[str]) -> Text:
+        if not symbols:
+            return self
+        other = copy.copy(self)
+        other.tokenizer, other._labels = self.tokenizer.knowing(symbols), None
+        return other
+
     def words_of(self, raw: Any) -> Words | None:
         """The words that have labels, where steps are words: with `subword_pooling`."""
         words = self._listed(raw) if self._by_words else None
@@ -326,14 +338,16 @@ class Text(Modality, Tokenized, Worded):
         return [self._said(ids[first:after]).removeprefix(" ") for first, after in zip(firsts, [*firsts[1:], len(ids)])]
 
     def _said(self, ids: list[int]) -> str:
+        known = range(FIRST, FIRST + self.tokenizer.size + len(self.tokenizer.beyond))
         return self.tokenizer.decode(
-            [None if number == UNKNOWN else number - FIRST for number in ids if number not in (BEGIN, END)]
+            [number - FIRST if number in known else None for number in ids if number not in (BEGIN, END)]
         )
 
     def labels(self, array: Array) -> list[str]:
         if self._labels is None:
             self._labels = [*SPECIAL, *self.tokenizer.pieces()]
-        return [self._labels[number] for number in numbers(array)]
+        known = range(len(self._labels))
+        return [self._labels[number if number in known else UNKNOWN] for number in numbers(array)]
 
     @property
     def spec(self) -> Symbols:

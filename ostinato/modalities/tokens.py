@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -98,6 +99,7 @@ class Tokens(Modality, Worded):
         self._min_count = min_count
         self._lowercase = lowercase
         self._spelling = Spelling() if characters else None
+        self._beyond: dict[str, int] = {}
         self._set({})
 
     @staticmethod
@@ -188,18 +190,34 @@ class Tokens(Modality, Worded):
     def _find(self, symbol: str) -> int:
         number = self._number.get(symbol, UNKNOWN)
         place = self._added.find(symbol) if number == UNKNOWN and self._added.words else None
-        return number if place is None else FIRST + len(self._number) + place
+        number = number if place is None else FIRST + len(self._number) + place
+        return self._beyond.get(symbol, number) if number == UNKNOWN else number
 
     def unseen(self, raw: Any) -> list[str]:
         return [symbol for symbol in self._read(raw) if self._find(self._cased([symbol])[0]) == UNKNOWN]
 
+    def unknown_symbols(self, raw: Any) -> list[str]:
+        symbols = self.words_of(raw).words if isinstance(raw, str) else self._read(raw)
+        return [symbol for symbol in dict.fromkeys(self._cased(symbols)) if self._find(symbol) == UNKNOWN]
+
+    def knowing(self, symbols: Sequence[str]) -> Tokens:
+        if not symbols:
+            return self
+        other = copy.copy(self)
+        other._beyond = {symbol: number for number, symbol in enumerate(symbols, FIRST + len(self._symbols))}
+        return other
+
     def decode(self, array: Array) -> list[str]:
-        ids = [number for number in numbers(array) if number not in (BEGIN, END)]
-        return ["\ufffd" if number == UNKNOWN else self._symbols[number - FIRST] for number in ids]
+        return self._spelt([number for number in numbers(array) if number not in (BEGIN, END)], "\ufffd")
 
     def labels(self, array: Array) -> list[str]:
-        labels = (*SPECIAL, *self._symbols)
-        return [labels[number] for number in numbers(array)]
+        return self._spelt(numbers(array), SPECIAL[UNKNOWN])
+
+    def _spelt(self, ids: Sequence[int], unknown: str) -> list[str]:
+        """The symbols of these numbers; a number that there is no symbol for is unknown."""
+        symbols = [*SPECIAL[:UNKNOWN], unknown, *self._symbols, *self._beyond]
+        known = range(len(symbols))
+        return [symbols[number if number in known else UNKNOWN] for number in ids]
 
     @property
     def spec(self) -> Symbols:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -106,6 +106,18 @@ def _with_fields(modality: str, declarations: tuple[type, ...]) -> type[Settings
 def traits_of(settings: Settings) -> Traits:
     """What the settings of a column decide before anything is fitted."""
     return component("modalities", settings.type).traits(settings)
+
+
+def reads_of(output: Settings, inputs: Iterable[str]) -> list[str]:
+    """The inputs that an output reads, in its order: the one that it continues first."""
+    return sorted(output.reads or inputs, key=lambda read: read != output.of)
+
+
+def copied(output: Settings, inputs: Iterable[str]) -> str | None:
+    """The input of which an output can predict symbols that the vocabulary lacks; None: none."""
+    if output.head is None or output.join is not None:
+        return None
+    return reads_of(output, inputs)[0] if component("heads", output.head.type).copies(output.head) else None
 
 
 def column_parts(recipe: Settings) -> dict[str, Settings]:

@@ -15,6 +15,7 @@ from ostinato.errors import ConfigError
 from ostinato.heads.contract import Generator, Scored, by_step
 from ostinato.layers.vocabulary import PIECE
 from ostinato.modalities.contract import Modality, Values
+from ostinato.model.columns import copied
 from ostinato.model.continuation import scored_in_parts
 from ostinato.registry import Settings, settings_class
 from ostinato.steps import Steps
@@ -54,7 +55,8 @@ def refuse_unlike(members: Sequence[Member]) -> None:
         columns = {**first.columns, **other.columns}
         outputs = [place for place in columns if place.startswith("outputs.")]
         continued = [f"inputs.{columns[place].of}" for place in outputs if columns[place].of is not None]
-        for place in sorted({*outputs, *continued}):
+        sources = [f"inputs.{source}" for place in outputs if (source := _copied(first, place)) is not None]
+        for place in sorted({*outputs, *continued, *sources}):
             why = difference(first, other, place)
             if why is not None:
                 raise ConfigError(
@@ -87,11 +89,23 @@ def difference(first: Member, other: Member, place: str) -> str | None:
     for name in names:
         if getattr(mine, name) != getattr(theirs, name):
             return f"{name} {_shown(getattr(theirs, name))}, and there {_shown(getattr(mine, name))}"
+    sources = [_copied(member, place) for member in (first, other)]
+    if sources[0] != sources[1]:
+        here, there = (f"copies from inputs.{source}" if source else "copies nothing" for source in sources[::-1])
+        return f"its head {here}, and there it {there}"
     facts, others = first.modalities[place].facts(), other.modalities[place].facts()
     name = next(
         (name for name in facts | others if name not in UNCOMPARED and facts.get(name) != others.get(name)), None
     )
     return None if name is None else _told(name, facts.get(name), others.get(name))
+
+
+def _copied(member: Member, place: str) -> str | None:
+    """The input that an output copies from; None: none."""
+    if place not in member.columns or not place.startswith("outputs."):
+        return None
+    inputs = [name.removeprefix("inputs.") for name in member.columns if name.startswith("inputs.")]
+    return copied(member.columns[place], inputs)
 
 
 def _told(name: str, mine: Any, theirs: Any) -> str:

@@ -21,9 +21,9 @@ from ostinato.kernels.dispatch import backend
 from ostinato.layers.embedding import Embedding
 from ostinato.layers.memory import within_memory
 from ostinato.layers.pooling import by_words
-from ostinato.modalities.contract import Modality, Spec
+from ostinato.modalities.contract import Modality, Spec, Symbols
 from ostinato.model.batch import Batch
-from ostinato.model.columns import encoder_owner, traits_of
+from ostinato.model.columns import copied, encoder_owner, reads_of, traits_of
 from ostinato.model.continuation import Continuation
 from ostinato.model.continuation import score as score_in_parts
 from ostinato.registry import Settings, build, component
@@ -60,6 +60,12 @@ class Graph(nn.Module):
         self._prepares = {of: name for name, of in self.continues.items()}
         self._owner = {name: encoder_owner(name, inputs) for name in inputs}
         specs = {name: modalities[f"inputs.{name}"].spec for name in inputs}
+        # Of inputs whose unknown symbols have numbers of their own: the size of the vocabulary, and the unknown symbol.
+        self._numbered = {
+            name: (specs[name].size, specs[name].unknown)
+            for name in {copied(settings, inputs) for settings in outputs.values()} - {None}
+            if isinstance(specs[name], Symbols)
+        }
         self._pooling = {name: spec.pooling for name, spec in specs.items() if spec.pooling != "none"}
         for name, settings in inputs.items():
             if self._owner[name] == name:
@@ -67,7 +73,7 @@ class Graph(nn.Module):
                 _demand_reader(f"inputs.{name}.encoder", settings, spec)
                 self.encoders[name] = _built(f"inputs.{name}.encoder", settings.encoder, "encoders", spec)
         for name, settings in outputs.items():
-            self.reads[name] = sorted(settings.reads or inputs, key=lambda read, of=settings.of: read != of)
+            self.reads[name] = reads_of(settings, inputs)
             encoders = [self.encoder(read) for read in self.reads[name]]
             sizes = [
                 Sizes(reader.steps_size, reader.summary_size, reader.state_sizes, reader.counts) for reader in encoders
@@ -214,9 +220,21 @@ class Graph(nn.Module):
             if name in self._pooling:
                 steps = steps.with_values(_pieces(steps.values))
             source = Source(steps, encoder)
+            steps = self.as_read(name, steps)
             if name in self._prepares:
                 steps = self.heads[self._prepares[name]].prepare_input(steps)
             yield name, encoder, steps, source
+
+    def as_read(self, name: str, steps: Steps) -> Steps:
+        """An input as its encoder reads it: symbols that the vocabulary lacks are the unknown one, whatever numbers
+        they have for a head that copies."""
+        if name not in self._numbered:
+            return steps
+        (size, unknown), values = self._numbered[name], steps.values
+        if values.ndim == 1:
+            return steps.with_values(values.masked_fill(values >= size, unknown))
+        first = values[:, :1]
+        return steps.with_values(torch.cat([first.masked_fill(first >= size, unknown), values[:, 1:]], 1))
 
     def read(self, output: str, inputs: Mapping[str, Steps]) -> list[Encoded]:
         """What an output reads, encoded; through its join if it has one."""
@@ -252,7 +270,7 @@ class Graph(nn.Module):
         of = self.continues.get(output)
         if of is None:
             return self.read(output, inputs), None
-        prompt = self.heads[output].prepare_input(inputs[of])
+        prompt = self.heads[output].prepare_input(self.as_read(of, inputs[of]))
         last = prompt.layout.offsets[1:].to(prompt.values.device) - 1
         others = self.encode({name: inputs[name] for name in self.reads[output] if name != of})
         return [self.encoder(of).encode(prompt.without_last()), *others.values()], prompt.values[last]
@@ -331,7 +349,7 @@ class Graph(nn.Module):
             return head.score(_of_rows(self.read(output, batch.inputs), rows), targets)
         of = self.continues[output]
         others = self.encode({name: batch.inputs[name] for name in self.reads[output] if name != of})
-        read = head.prepare_input(batch.inputs[of])
+        read = head.prepare_input(self.as_read(of, batch.inputs[of]))
         read = read if rows is None else read.select(rows)
         return score_in_parts(self.encoder(of), head, read, _of_rows([*others.values()], rows), targets)
 

@@ -151,10 +151,11 @@ def _starts(
 
 
 def _counted(train: Examples, modalities: Mapping[str, Modality], place: str) -> np.ndarray:
-    """How often each symbol of an output is a target, the end once in each example."""
+    """How often each symbol of an output is a target, the end once in each example; what is copied though the
+    vocabulary lacks it is none of these."""
     spec = modalities[place].spec
     counts = np.zeros(spec.size, np.int64)
     for part in np.array_split(np.arange(len(train)), -(-len(train) // COUNTED_ROWS)):
-        counts += np.bincount(train.steps(place, part).values, minlength=spec.size)
+        counts += np.bincount(train.steps(place, part).values, minlength=spec.size)[: spec.size]
     counts[spec.end] += len(train)
     return counts

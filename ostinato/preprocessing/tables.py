@@ -143,9 +143,9 @@ class TableSplits(Splits):
     def encoded(self, folder: Path) -> dict[str, Examples]:
         self.say(Detail("encoding the examples"))
         settings = self.recipe.settings
-        own = recipe_columns.own_settings(settings)
+        own, numbered = recipe_columns.own_settings(settings), recipe_columns.numbered(settings)
         datasets = {
-            table: encode(table, self.modalities, self.columns, folder, settings=own)
+            table: encode(table, self.modalities, self.columns, folder, settings=own, numbered=numbered)
             for table in dict.fromkeys(self.tables.values())
         }
         by_split: dict[str, Examples] = {}

@@ -9,7 +9,7 @@ from typing import Any
 from ostinato import alignments
 from ostinato.errors import placed
 from ostinato.modalities.contract import Modality, Tokenized
-from ostinato.model.columns import counts, owner_of, shared_encoder
+from ostinato.model.columns import copied, counts, owner_of, shared_encoder
 from ostinato.registry import SameAs, Settings, component, keyword_only
 
 OWN_READING = frozenset({"separator", "missing", "unknown", "lenient", "known_future", "unit", "characters"})
@@ -46,6 +46,14 @@ def continued(recipe: Settings) -> dict[str, str]:
         and output.of in recipe.inputs
         and column_of(f"outputs.{name}", output) == column_of(f"inputs.{output.of}", recipe.inputs[output.of])
     }
+
+
+def numbered(recipe: Settings) -> dict[str, str]:
+    """The places at which unknown symbols of an input have numbers of their own (`Head.copies`) -> that input: outputs
+    that copy from it, and itself."""
+    sources = {name: copied(output, recipe.inputs) for name, output in recipe.outputs.items()}
+    numbered = {f"outputs.{name}": f"inputs.{source}" for name, source in sources.items() if source in recipe.inputs}
+    return numbered | {source: source for source in numbered.values()}
 
 
 def second_readings(recipe: Settings) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ostinato.preprocessing.leaks import repeated
 from ostinato.recipe import columns as recipe_columns
 from ostinato.reporting.page import items, paragraph, table
 from ostinato.run import rows as row_sources
-from ostinato.run.run import Run
+from ostinato.run.run import Row, Run
 
 MOST_ROWS = 20_000
 """Rows of a split that are looked at."""
@@ -39,7 +39,7 @@ def data_card(run: Run, roots: Sequence[Path]) -> list[str]:
             look = column_look(settings.type, held, missing=len(read) - len(held))
             lengths = " / ".join(f"{length:,}" for length in look.lengths)
             cells = (name, f"{place} ({look.type})", f"{len(examples):,}", f"{look.missing:,}", f"{look.different:,}")
-            rows.append((*cells, lengths, _unknown(run, place, held)))
+            rows.append((*cells, lengths, _unknown(run, place, [row for row in read if row[place] is not None])))
     return [table("splits and columns", rows), items(notes), *_labels(run)]
 
 
@@ -55,16 +55,18 @@ def _repeated(run: Run, splits: dict[str, Examples], name: str) -> list[str]:
     return repeated(splits["train"], splits[name], name, inputs) if "train" in splits else []
 
 
-def _unknown(run: Run, place: str, held: Sequence[object]) -> str:
+def _unknown(run: Run, place: str, held: Sequence[Row]) -> str:
     """The share of symbols that the vocabulary lacks; empty where there is none."""
     spec = run.modalities[place].spec
     if not isinstance(spec, Symbols) or not held:
         return ""
-    some = [{place: held[number]} for number in evenly(len(held), 1000)]
+    some = [held[number] for number in evenly(len(held), 1000)]
     encoded = run.encoded(some, place, lambda row: f"row {row + 1}")
     symbols = [steps if steps.ndim == 1 else steps[:, 0] for steps in encoded]
     total = sum(map(len, symbols))
-    return f"{sum(int((part == spec.unknown).sum()) for part in symbols) / max(1, total):.2%}"
+    # What a head can copy though the vocabulary lacks it has a number beyond the vocabulary.
+    lacking = sum(int(((part == spec.unknown) | (part >= spec.size)).sum()) for part in symbols)
+    return f"{lacking / max(1, total):.2%}"
 
 
 def _labels(run: Run) -> list[str]:

@@ -76,8 +76,8 @@ def streamed(run: Run, row: Row, search: Search, *, seed: int, hear: Callable[[s
             "--stream prints one answer while it is generated; add --set search=sample or --set search=greedy, without "
             "--n-best"
         )
-    modality, generated, passed = run.modalities[f"outputs.{output}"], [], ""
-    stops, closing = Stops(search.stop, modality), modality.closing()
+    modality, generated, passed = run.modality(row, f"outputs.{output}"), [], ""
+    stops, closing = Stops(search.stop, modality, run.copies(output)), modality.closing()
 
     def hear_step(step: Any) -> None:
         nonlocal passed

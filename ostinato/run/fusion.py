@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ostinato.decoders.contract import Decoding
 from ostinato.distributions.categorical import Categorical
@@ -34,6 +35,7 @@ class Fused(Adapted):
         generator: p.
         language: q, which continues from nothing.
         symbols: (V,) the language model's number of each symbol of the generator.
+        unknown: its number of what the generator copies though V lacks it.
         weight: of the language model.
 
     Source: Gulcehre et al. 2015, arXiv:1503.03535, section 4.1; of CTC: Hannun et al. 2014, arXiv:1408.2873.
@@ -45,10 +47,12 @@ class Fused(Adapted):
         language: Generator,
         nothing: Callable[[int], Decoding],
         symbols: Tensor,
+        unknown: int,
         weight: float,
     ):
         super().__init__(generator)
         self.language, self.nothing, self.symbols, self.weight = language, nothing, symbols, weight
+        self.unknown = unknown
 
     def step(self, steps: Tensor, state: Decoding) -> tuple[Categorical, Decoding]:
         values = {name: value for name, value in state.values.items() if not name.startswith(OWN)}
@@ -56,9 +60,11 @@ class Fused(Adapted):
         distribution, after = self.generator.step(steps, replace(state, values=values))
         before = self.nothing(len(steps))
         before = replace(before, values=own) if own else before
-        judged, read = self.language.step(self.symbols[steps.long()], before)
-        logs = judged.by_symbol(self.language.num_symbols)[:, self.symbols]
-        scores = distribution.by_symbol(self.num_symbols) + self.weight * logs
+        logs = distribution.by_symbol(self.num_symbols)
+        copied = max(logs.shape[1], int(steps.max()) + 1 if len(steps) else 0) - len(self.symbols)
+        symbols = pad(self.symbols, (0, copied), value=self.unknown)
+        judged, read = self.language.step(symbols[steps.long()], before)
+        scores = logs + self.weight * judged.by_symbol(self.language.num_symbols)[:, symbols[: logs.shape[1]]]
         values = after.values | {OWN + name: value for name, value in read.values.items()}
         return Categorical(scores, normalized=True), replace(after, values=values)
 
@@ -100,13 +106,15 @@ def fused_with(run: Run, weight: float, beside: Run) -> Adapt:
     def adapt(other: Modality, generator: Generator) -> Generator:
         if not isinstance(other, Tokenized) or not generator.num_symbols:
             raise no_text
+        assert isinstance(other.spec, Symbols)
         texts = pieces_of(other).texts
         if pieces.apart and " " in texts and not pieces_of(other).apart:
             letters = Spelled(language, spec.unknown, pieces.texts, texts, int(generator.begin), int(generator.end))
             every = torch.arange(len(texts), device=run.device)
-            return Fused(generator, letters, lambda rows: letters.start(nothing(rows)), every, weight)
+            unknown = other.spec.unknown
+            return Fused(generator, letters, lambda rows: letters.start(nothing(rows)), every, unknown, weight)
         symbols = torch.tensor([numbers.get(text, spec.unknown) for text in texts], device=run.device)
         symbols[int(generator.begin)], symbols[int(generator.end)] = spec.begin, spec.end
-        return Fused(generator, language, lambda rows: language.start(nothing(rows)), symbols, weight)
+        return Fused(generator, language, lambda rows: language.start(nothing(rows)), symbols, spec.unknown, weight)
 
     return adapt

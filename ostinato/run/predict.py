@@ -160,7 +160,10 @@ def answers(
         for numbers in batches:
             with torch.inference_mode():
                 if searched:
-                    answered = _searched(members, output, columns, numbers, searcher, seed, attention, times, adapt)
+                    own = [rows[row] for row in numbers]
+                    answered = _searched(
+                        members, output, own, columns, numbers, searcher, seed, attention, times, adapt
+                    )
                 else:
                     best = predicted(distribution_of(members, output, _batch(output, columns, numbers)))
                     answered = _predicted(first, output, best, n_best)
@@ -213,6 +216,7 @@ def _batch(output: str, columns: Encodings, rows: Sequence[int]) -> dict[Run, di
 def _searched(
     runs: Sequence[Run],
     output: str,
+    raw: Sequence[Row],
     columns: Encodings,
     rows: Sequence[int],
     searcher: Search,
@@ -223,10 +227,11 @@ def _searched(
 ) -> list[list[Answer]]:
     """The answers that a search finds for these rows, row by row."""
     run, modality = runs[0], runs[0].modalities[f"outputs.{output}"]
-    stops = Stops(searcher.stop, modality)
+    modalities = [run.modality(row, f"outputs.{output}") for row in raw]
+    stops = Stops(searcher.stop, modality, run.copies(output))
     prompt = prompt_of(runs, output, columns, rows, seed)
     generator = prompt.generator if adapt is None else adapt(modality, prompt.generator)
-    generator = stops.over(generator, prompt.rests)
+    generator = stops.over(generator, prompt.rests, modalities)
     listed = searcher.search(
         generator, prompt.state, prompt.longest, prompt.seeds, attention=attention, first=prompt.first
     )
@@ -237,16 +242,16 @@ def _searched(
         answers = []
         for best in hypotheses:
             symbols = [*whole[row].tolist(), *best.symbols] if whole is not None else best.symbols
-            value = stops.cut(prompt.without(modality.decode(symbols), place))
+            value = stops.cut(prompt.without(modalities[place].decode(symbols), place))
             answer = Answer(value, modality.write(value), best.score, best.log_probability, best.finished)
             if best.attention is not None:
                 attended = run.graph.reads[output][run.graph.heads[output].attended[0]]
-                reader, encoder = run.modalities[f"inputs.{attended}"], run.graph.encoder(attended)
+                reader, encoder = run.modality(raw[place], f"inputs.{attended}"), run.graph.encoder(attended)
                 steps = columns[run][attended][row]
                 answer = replace(
                     answer,
                     attention=best.attention,
-                    generated=[*modality.labels(best.symbols), "end"][: len(best.attention)],
+                    generated=[*modalities[place].labels(best.symbols), "end"][: len(best.attention)],
                     source=reader.labels(steps)[:: encoder.reduction],
                     picture=reader.picture(steps),
                     grid_height=encoder.grid_height,

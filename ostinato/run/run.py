@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.data.cache import encode_values
+from ostinato.data.cache import encode_values, unknown_symbols
 from ostinato.errors import BundleError, ConfigError, DataError
+from ostinato.modalities.contract import Modality
 from ostinato.model.ensemble import Member
 from ostinato.model.graph import Graph
 from ostinato.preprocessing import fit as preprocessing_fit
@@ -63,6 +64,7 @@ class Run:
         self.recipe, self.bundle, self.modalities, self.graph, self.folder = recipe, bundle, modalities, graph, folder
         self.members = list(members) or [self]
         self._read_before = recipe_columns.second_readings(recipe.settings)
+        self._numbered = recipe_columns.numbered(recipe.settings)
 
     @staticmethod
     def load(folder: str | Path, device: str = "cpu") -> Run:
@@ -168,6 +170,19 @@ class Run:
         words = self.modalities[first].words_of(raw) if first is not None and isinstance(raw, str) else None
         return raw if words is None else words.words
 
+    def modality(self, row: Row, place: str) -> Modality:
+        """What reads and spells the symbols of a row at this place: where an output copies, also those of the row's
+        source that the vocabulary lacks."""
+        source = self._numbered.get(place)
+        if source is None:
+            return self.modalities[place]
+        (unknown,) = unknown_symbols(self.modalities[source], [self._split(row, source)])
+        return self.modalities[place].knowing(unknown)
+
+    def copies(self, output: str) -> bool:
+        """Whether an output generates symbols of a row's source that the vocabulary lacks."""
+        return f"outputs.{output}" in self._numbered
+
     def lacks(self, row: Row) -> str | None:
         """The first input that is missing in a row, unless its encoder reads a sequence, which may be empty."""
         places = (f"inputs.{name}" for name in self.inputs if not self.graph.encoder(name).reads_sequences)
@@ -179,9 +194,10 @@ class Run:
         Errors:
             DataError: a value cannot be encoded, or is missing where only a sequence could be empty.
         """
-        values, lengths = encode_values(
-            self.modalities[place], (self._split(row, place) for row in rows), lambda row: f"{where(row)}, {place}"
-        )
+        raws, source, unknown = (self._split(row, place) for row in rows), self._numbered.get(place), None
+        if source is not None:
+            unknown = unknown_symbols(self.modalities[source], (self._split(row, source) for row in rows))
+        values, lengths = encode_values(self.modalities[place], raws, lambda row: f"{where(row)}, {place}", unknown)
         direction, _, name = place.partition(".")
         if direction == "inputs" and not self.graph.encoder(name).reads_sequences and not lengths.all():
             raise DataError(

@@ -66,7 +66,7 @@ def _blocks(graph: Graph, train: Examples, place: str, rows: np.ndarray) -> Iter
     parts = np.split(rows, np.searchsorted(ends, np.arange(BLOCK_STEPS, ends[-1] if len(ends) else 0, BLOCK_STEPS)))
     for part in parts:
         if len(part):
-            yield train.steps(place, part).to(graph.device)
+            yield graph.as_read(place.removeprefix("inputs."), train.steps(place, part).to(graph.device))
 
 
 @torch.no_grad()

@@ -29,13 +29,14 @@ class Stops:
     Args:
         texts: as a user gives them.
         modality: of the output, which turns symbols into what is searched.
+        copies: whether the output also generates symbols that the modality lacks.
 
     Errors:
         ConfigError: one can never be generated.
     """
 
-    def __init__(self, texts: Sequence[str], modality: Modality):
-        self.modality = modality
+    def __init__(self, texts: Sequence[str], modality: Modality, copies: bool = False):
+        self.modality, self.copies = modality, copies
         self.texts = [self._checked(text, modality.parse(text)) for text in texts]
         # Each symbol has at least a byte of text, so a stop that ends within the last symbol begins within so many.
         self.reach = max((len(one.encode() if isinstance(one, str) else one) for one in self.texts), default=0) + 1
@@ -43,7 +44,7 @@ class Stops:
     def _checked(self, text: str, parsed: Any) -> Any:
         if not parsed:
             raise ConfigError(f"stop: {text!r} holds no symbol of this output; give one, or leave it out")
-        if self.modality.decode(self.modality.encode(parsed)) == parsed:
+        if self.copies or self.modality.decode(self.modality.encode(parsed)) == parsed:
             return parsed
         known = {part for number in range(self.modality.spec.size) for part in self.modality.decode(np.array([number]))}
         # A text has spaces between its pieces, whatever these are.
@@ -57,14 +58,16 @@ class Stops:
             )
         return parsed
 
-    def over(self, generator: Generator, rests: Sequence[str] = ()) -> Generator:
+    def over(self, generator: Generator, rests: Sequence[str] = (), modalities: Sequence[Modality] = ()) -> Generator:
         """The generator that ends after a stop; itself where there are none.
 
         Args:
             generator: that is searched.
             rests: of each example the text that it generates first and that is no part of the answer; none by default.
+            modalities: of each example what turns its symbols into text (`Run.modality`); by default that of the
+                output.
         """
-        return _Stopping(generator, self, rests) if self.texts else generator
+        return _Stopping(generator, self, rests, modalities) if self.texts else generator
 
     def cut(self, value: Any) -> Any:
         """A raw value, up to the first stop."""
@@ -78,12 +81,12 @@ class Stops:
         begun = (size for text in self.texts for size in range(1, len(text)) if value[-size:] == text[:size])
         return value[: len(value) - max(begun, default=0)]
 
-    def in_last(self, last: Sequence[int], rest: str = "") -> bool:
+    def in_last(self, last: Sequence[int], rest: str = "", modality: Modality | None = None) -> bool:
         """Whether the last symbols generated, -1 before the first, hold a stop after the end of the prompt that they
-        begin with."""
+        begin with; `modality` spells them, by default that of the output."""
         from_first = last[0] < 0
         symbols = [symbol for symbol in last if symbol >= 0] if from_first else last[-self.reach :]
-        text = self.modality.decode(np.array(symbols, np.int64))
+        text = (modality or self.modality).decode(np.array(symbols, np.int64))
         return bool(self._places(text[len(rest) :] if from_first else text))
 
     def _places(self, value: Any) -> list[int]:
@@ -96,9 +99,9 @@ class _Stopping(Adapted):
     p(end | y) = 1 where y holds a stop, so that log p of an answer is that of its symbols, the stop's among them
     """
 
-    def __init__(self, generator: Generator, stops: Stops, rests: Sequence[str]):
+    def __init__(self, generator: Generator, stops: Stops, rests: Sequence[str], modalities: Sequence[Modality]):
         super().__init__(generator)
-        self.stops, self.rests = stops, rests
+        self.stops, self.rests, self.modalities = stops, rests, modalities
         # What is generated again has a character in each symbol: beyond so many the last `reach` are of the answer
         # alone.
         self.size = stops.reach + max(map(len, rests), default=0) + 1
@@ -111,9 +114,7 @@ class _Stopping(Adapted):
             last = torch.cat([state.rows.unsqueeze(1), steps.new_full((len(steps), self.size), -1)], 1)
         else:
             last = torch.cat([last[:, :1], last[:, 2:], steps.unsqueeze(1)], 1)
-            held = [
-                self.stops.in_last(row, self.rests[example] if self.rests else "") for example, *row in last.tolist()
-            ]
+            held = [self._holds(example, row) for example, *row in last.tolist()]
             if any(held):
                 logs = distribution.by_symbol(self.num_symbols)
                 only_end = torch.full_like(logs[:1], -torch.inf)
@@ -121,6 +122,10 @@ class _Stopping(Adapted):
                 ended = torch.tensor(held, device=logs.device).unsqueeze(1)
                 distribution = Categorical(torch.where(ended, only_end, logs), normalized=True)
         return distribution, replace(after, values=after.values | {LAST: last})
+
+    def _holds(self, example: int, last: Sequence[int]) -> bool:
+        modality = self.modalities[example] if self.modalities else None
+        return self.stops.in_last(last, self.rests[example] if self.rests else "", modality)
 
 
 def _first(value: Any, part: Any) -> int:

@@ -187,6 +187,33 @@ def what_has_words_names_them(column: Column) -> None:
             assert all(map(np.array_equal, before, after)), "a known word is another symbol once words are added"
 
 
+def unknown_symbols_are_numbered_behind_the_known(column: Column) -> None:
+    """What it names as unknown in a value has the numbers behind the vocabulary, once it is told, in the order of the
+    value, and a spelling; to itself such a number is unknown."""
+    modality = column.make()
+    with contextlib.suppress(DataError):  # of one value no vocabulary is made, or another cannot be read
+        modality.fit(iter(column.cells[:1]))
+        for raw in column.cells:
+            _near(modality.knowing([]).encode(raw), modality.encode(raw), f"{raw!r}")
+            unknown, spec = modality.unknown_symbols(raw), modality.spec
+            if not unknown:
+                continue
+            assert isinstance(spec, Symbols), f"{raw!r} has unknown symbols, and {spec} has none"
+            told = modality.knowing(unknown)
+            steps = told.encode(raw)
+            symbols = steps if steps.ndim == 1 else steps[:, 0]
+            beyond = symbols[symbols >= spec.size].tolist()
+            assert list(dict.fromkeys(beyond)) == list(range(spec.size, spec.size + len(unknown))), f"{raw!r}"
+            known = steps.copy()
+            (known if steps.ndim == 1 else known[:, 0])[symbols >= spec.size] = spec.unknown
+            assert np.array_equal(known, modality.encode(raw)), f"{raw!r}: a known symbol is another one"
+            assert told.spec == spec and told.facts() == modality.facts() and not told.unknown_symbols(raw)
+            assert told.labels(steps) != modality.labels(steps) == modality.labels(known), f"{raw!r}"
+            assert modality.decode(steps) == modality.decode(known), f"{raw!r}"
+            if modality.aligns:
+                _near(told.encode(told.decode(steps)), steps, f"{raw!r} comes back as {told.decode(steps)!r}")
+
+
 LAWS = (
     steps_are_what_spec_says,
     values_come_back,
@@ -195,6 +222,7 @@ LAWS = (
     what_is_missing_is_none,
     baselines_can_read_it,
     what_has_words_names_them,
+    unknown_symbols_are_numbered_behind_the_known,
 )
 
 

@@ -78,12 +78,31 @@ def spellings_stand_beside_pieces(make: Make) -> None:
         assert len(tokenizer.counts()) in (0, len(known))
 
 
+def unknown_pieces_are_numbered_behind_the_known(make: Make) -> None:
+    """What it names as unknown in a text has the numbers behind its own, once it is told, in the order of the text, and
+    is spelt as the text has it; itself it stays as it was."""
+    tokenizer = fitted(make)
+    for text in READ:
+        read, unknown = tokenizer.encode(text), tokenizer.unknown(text)
+        told = tokenizer.knowing(unknown)
+        ids = told.encode(text)
+        assert tokenizer.encode(text) == read and told.size == tokenizer.size and told.facts() == tokenizer.facts()
+        assert [number if number in range(told.size) else None for number in ids] == read, f"{text!r} gives {ids}"
+        if unknown:
+            beyond = [number for number in ids if number is None or number >= told.size]
+            assert list(dict.fromkeys(beyond)) == list(range(told.size, told.size + len(unknown))), f"{text!r}: {ids}"
+            assert len(told.pieces()) == told.size + len(unknown)
+            assert told.encode(told.decode(ids)) == ids, f"{text!r} comes back as {told.decode(ids)!r}"
+            assert told.unknown(text) == []
+
+
 LAWS = (
     numbers_are_pieces,
     texts_come_back,
     facts_are_all,
     texts_are_read_once,
     spellings_stand_beside_pieces,
+    unknown_pieces_are_numbered_behind_the_known,
 )
 
 

@@ -41,13 +41,19 @@ class Char(Tokenizer):
         return len(self._pieces)
 
     def encode(self, text: str) -> list[int | None]:
-        return list(map(self._number.get, text))
+        if not self.beyond:
+            return list(map(self._number.get, text))
+        return [self._number.get(piece, self.beyond.get(piece)) for piece in text]
+
+    def unknown(self, text: str) -> list[str]:
+        return [piece for piece in dict.fromkeys(text) if piece not in self._number and piece not in self.beyond]
 
     def decode(self, ids: list[int | None]) -> str:
-        return "".join("\ufffd" if number is None else self._pieces[number] for number in ids)
+        pieces = [*self._pieces, *self.beyond] if self.beyond else self._pieces
+        return "".join("\ufffd" if number is None else pieces[number] for number in ids)
 
     def pieces(self) -> list[str]:
-        return [readable(piece) for piece in self._pieces]
+        return [readable(piece) for piece in (*self._pieces, *self.beyond)]
 
     def separators(self) -> list[int]:
         return [number for number, piece in enumerate(self._pieces) if piece.isspace()]

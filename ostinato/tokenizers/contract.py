@@ -1,8 +1,10 @@
 """What a tokenizer is: fitted once on the training texts, it turns a text into whole numbers and back."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 
 class Tokenizer(ABC):
@@ -20,6 +22,9 @@ class Tokenizer(ABC):
     subword: ClassVar[bool] = False
     """Whether it cuts words into as many different pieces as `size` asks for: the size is then chosen from the amount
     of text, and words that have labels are made of their pieces."""
+    beyond: Mapping[str, int] = MappingProxyType({})
+    """Unknown pieces that it was told of by `knowing`, and their numbers from `size` on, which `encode`, `decode` and
+    `pieces` then know; no part of `size` or `facts`."""
 
     @abstractmethod
     def fit(self, texts: Iterable[str]) -> None:
@@ -41,6 +46,18 @@ class Tokenizer(ABC):
     @abstractmethod
     def pieces(self) -> list[str]:
         """Every piece as a person would read it, by number: for pictures and cards."""
+
+    def unknown(self, text: str) -> list[str]:
+        """The pieces of a text that it does not know, each once, in the order in which they first occur; empty where
+        it cannot name them."""
+        return []
+
+    def knowing(self, pieces: Sequence[str]) -> Self:
+        """The same tokenizer with some of what `unknown` gives behind its own pieces, for one example; this one stays
+        as it is."""
+        other = copy.copy(self)
+        other.beyond = {piece: number for number, piece in enumerate(pieces, self.size)}
+        return other
 
     def separators(self) -> list[int] | None:
         """The pieces that divide words: white space where pieces are characters; None where they are more."""

@@ -60,21 +60,26 @@ class Word(Tokenizer, Spelt):
         return len(self._pieces)
 
     def encode(self, text: str) -> list[int | None]:
-        if not self._added.words:
+        if not self._added.words and not self.beyond:
             return list(map(self._number.get, self._split(text)))
         return list(map(self._find, self._split(text)))
 
     def _find(self, piece: str) -> int | None:
         number = self._number.get(piece)
         place = self._added.find(piece.strip(JOINED)) if number is None else None
-        return number if place is None else len(self._number) + place
+        number = number if place is None else len(self._number) + place
+        return self.beyond.get(piece) if number is None else number
+
+    def unknown(self, text: str) -> list[str]:
+        return [piece for piece in dict.fromkeys(self._split(text)) if self._find(piece) is None]
 
     def decode(self, ids: list[int | None]) -> str:
-        text = " ".join("\ufffd" if number is None else self._pieces[number] for number in ids)
+        pieces = [*self._pieces, *self.beyond] if self.beyond else self._pieces
+        text = " ".join("\ufffd" if number is None else pieces[number] for number in ids)
         return text.replace(f" {JOINED}", "").replace(f"{JOINED} ", "").replace(JOINED, "")
 
     def pieces(self) -> list[str]:
-        return list(map(readable, self.words()))
+        return [readable(piece.strip(JOINED)) for piece in (*self._pieces, *self.beyond)]
 
     def spellings(self, text: str) -> list[str]:
         return [piece.strip(JOINED) for piece in self._split(text)]

@@ -204,7 +204,7 @@ class Language(Generator):
 def test_with_a_language_model_the_best_target_is_that_of_the_weighted_sum(read):
     head, encoded = read
     language, reverse = Language(), torch.tensor([4, 3, 2, 1, 0])
-    fused = Fused(head, language, lambda rows: Decoding((), torch.zeros(rows, dtype=torch.int64)), reverse, 0.7)
+    fused = Fused(head, language, lambda rows: Decoding((), torch.zeros(rows, dtype=torch.int64)), reverse, 2, 0.7)
 
     def judged(target):
         spoken = [0, *target, SPEC.end]

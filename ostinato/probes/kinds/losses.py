@@ -184,6 +184,8 @@ class Losses(Probe):
         """Ranges of how often symbols occur, and that of each target; -1 where it has no symbol."""
         known = symbols >= 0
         spec = subject.modalities[f"outputs.{output}"].spec
+        if isinstance(spec, Symbols):
+            symbols = np.where(symbols < spec.size, symbols, spec.unknown)
         counts = np.array(spec.counts if isinstance(spec, (Labels, Symbols)) else ())
         if len(counts) <= symbols.max() or not counts.any():
             counts = np.bincount(symbols[known])
