@@ -194,7 +194,8 @@ def encode_values(
     arrays: list[np.ndarray] = []
     try:
         for raw, symbols in zip(values, repeat(()) if unknown is None else unknown):
-            arrays.append(nothing if raw is None else modality.knowing(symbols).encode(raw))
+            own = modality.knowing(symbols) if symbols else modality
+            arrays.append(nothing if raw is None else own.encode(raw))
     except DataError as error:
         if place is None:
             raise
