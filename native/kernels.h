@@ -4,6 +4,7 @@
 #include "decoder.h"
 #include "recurrence.h"
 #include "table.h"
+#include "transformer.h"
 
 namespace {
 
@@ -534,6 +535,19 @@ void multiply_any(const OstinatoProduct* product, char* space, Team team) {
     else multiply_all<float>(product, space, team);
 }
 
+template <class F> auto of_step(const OstinatoStep& one, F&& done) {
+    return one.is_double ? done(TransformerStep<double>(one)) : done(TransformerStep<float>(one));
+}
+int64_t step_space(const OstinatoStep* one, int64_t threads) {
+    return of_step(*one, [&](const auto& step) { return step.space(threads); });
+}
+void step(const OstinatoStep* one, char* space, Team team) {
+    of_step(*one, [&](const auto& step) { step.run(space, team); });
+}
+int64_t step_packed(const OstinatoStep* one) {
+    return of_step(*one, [&](const auto& step) { return step.packed_size(); });
+}
+
 template <class T> void activate_all(int64_t kind, i64 n, const T* x, T* y) {
     constexpr int W = Simd<T>::width;
     for (i64 k = 0; k < n; k += W) {
@@ -555,5 +569,5 @@ bool supported() { return SUPPORTED; }
 
 namespace ostinato {
 extern const Table TABLE;
-const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, activate, HAS_HALF};
+const Table TABLE = {NAME, supported, forward_space, forward, backward_space, backward, decoder_space, decoder_forward, decoder_backward, scan_packed, decoder_packed, product_packed, multiply_space, multiply_any, step_space, step, step_packed, activate, HAS_HALF};
 }  // namespace ostinato

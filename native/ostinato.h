@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define OSTINATO_ABI 8
+#define OSTINATO_ABI 9
 
 #define OSTINATO_CELL_NUMBER(number, ...) number,
 enum OstinatoCell { OSTINATO_CELLS(OSTINATO_CELL_NUMBER) NUM_CELLS };
@@ -148,6 +148,71 @@ typedef struct {
     int64_t half;             /* not double, and where ostinato_has_half: both sides are rounded to bfloat16, sums are float32 */
 } OstinatoProduct;
 
+#define MAX_STEP_LAYERS 64
+#define MAX_LOOKS 8
+
+enum OstinatoStepNorm { STEP_LAYER_NORM, STEP_RMS_NORM, NUM_STEP_NORMS };
+enum OstinatoStepActivation { STEP_RELU, STEP_SQUARED_RELU, STEP_SWIGLU, NUM_STEP_ACTIVATIONS };
+
+/* What a layer of a Transformer looks at besides its own steps: an input of E examples, padded to S steps. */
+typedef struct {
+    const void* norm_weight;  /* (H) or null, as every norm's */
+    const void* norm_bias;    /* (H) or null */
+    const void* query_weight; /* (H, H) */
+    const void* query_bias;   /* (H) or null, as every map's */
+    const void* gain;         /* (A, D): each head's query is normed by itself; or null */
+    const void* output_weight; /* (H, H) */
+    const void* output_bias;
+    const void* keys;         /* (E, K, S, D) */
+    const void* values;       /* (E, K, S, D) */
+    const int64_t* lengths;   /* (E) steps of each example, or null: S; one without steps reads its first, which is zeros */
+    int64_t S;                /* of the same input the same in every layer */
+    void* weights;            /* (R, S) or null: takes the mean of the heads' weights */
+} OstinatoLook;
+
+/* A layer of a Transformer: A heads of queries, K of keys and values, D numbers each, H = A D. */
+typedef struct {
+    const void* norm_weight;
+    const void* norm_bias;
+    const void* read_weight;  /* ((A + 2 K) D, H): queries, keys, values */
+    const void* read_bias;
+    const void* gain;         /* (A + K, D) or null: queries and keys are normed, each head by itself */
+    const void* output_weight; /* (H, H) */
+    const void* output_bias;
+    const OstinatoLook* looks; /* num_looks of them */
+    const void* last_norm_weight;
+    const void* last_norm_bias;
+    const void* first_weight; /* (F, H), with swiglu (2 F, H): gates, then what they multiply */
+    const void* first_bias;
+    const void* second_weight; /* (H, F) */
+    const void* second_bias;
+    void* keys;               /* (R, K, capacity, D): of `filled` steps; the new step's are written behind them */
+    void* values;
+} OstinatoLayer;
+
+/* The layers of a Transformer for one step of each of R rows, which have all read as many, without a gradient. */
+typedef struct {
+    int64_t is_double, R, H, A, K, D, F;
+    const OstinatoLayer* layers;
+    int64_t num_layers, num_looks;
+    int64_t filled;           /* steps that each row has read */
+    int64_t capacity;         /* steps that there is room for, `filled` + 1 at least */
+    int64_t norm;             /* OstinatoStepNorm */
+    double epsilon;           /* of all norms but the heads', which add 1e-6 */
+    int64_t norm_first, norm_after; /* norms before sublayers, or after their sums; a norm of weight norm_weight after the last layer */
+    int64_t activation;       /* OstinatoStepActivation */
+    const void* cosines;      /* (D / 2) or null: numbers i and i + D / 2 of queries and keys are turned */
+    const void* sines;
+    const void* norm_weight;
+    const void* norm_bias;
+    const int64_t* examples;  /* (R) the example of the inputs that each row reads, or null: its own number */
+    int64_t num_examples;     /* E */
+    const void* x;            /* (R, H) */
+    void* out;                /* (R, H) */
+    void* packed;             /* null, or ostinato_step_packed_size bytes at a multiple of 64: the weights as they are read, made by */
+    int64_t packed_ready;     /* the call unless `packed_ready` */
+} OstinatoStep;
+
 /* Where a field lies in its struct; a field of null gives the struct's size, a struct of null ends the list. */
 typedef struct {
     const char* structure;
@@ -178,10 +243,12 @@ int64_t ostinato_backward(const OstinatoScan* scan, const OstinatoGradients* gra
 int64_t ostinato_decoder_forward(const OstinatoDecoder* decoder);
 int64_t ostinato_decoder_backward(const OstinatoDecoder* decoder);
 int64_t ostinato_multiply(const OstinatoProduct* product);
+int64_t ostinato_step(const OstinatoStep* step);
 /* Bytes of `packed`, for the instruction set in use; 0 where there is nothing to pack. */
 int64_t ostinato_packed_size(const OstinatoProduct* product);
 int64_t ostinato_scan_packed_size(const OstinatoScan* scan);
 int64_t ostinato_decoder_packed_size(const OstinatoDecoder* decoder);
+int64_t ostinato_step_packed_size(const OstinatoStep* step);
 /* A number made from up to 64 words of each memory, evenly spaced, and from their addresses: it changes when whole weights do,
  * however they were written. */
 uint64_t ostinato_fingerprint(const OstinatoWatch* watch);

@@ -27,6 +27,9 @@ struct Table {
     int64_t (*product_packed)(const OstinatoProduct* product);
     int64_t (*multiply_space)(const OstinatoProduct* product, int64_t threads);
     void (*multiply)(const OstinatoProduct* product, char* space, Team team);
+    int64_t (*step_space)(const OstinatoStep* step, int64_t threads);
+    void (*step)(const OstinatoStep* step, char* space, Team team);
+    int64_t (*step_packed)(const OstinatoStep* step);
     void (*activate)(int64_t kind, int64_t is_double, int64_t n, const void* x, void* y);
     bool has_half;
 };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -257,23 +258,30 @@ class _Beams:
     """
 
     def __init__(self, entry: tuple[Any, ...], rows: Tensor, heads: int):
-        memory, *kept = entry
-        examples, self.width = memory.runs(rows)
+        self.memory, *self.kept = entry
+        self.rows, self.heads = rows, heads
+        self.lengths = None if self.memory.padding is None else self.memory.layout.lengths
+        self.weights = self.memory.values.new_zeros(len(rows), self.memory.values.shape[1])
+
+    @cached_property
+    def _grouped(self) -> tuple[Memory, list[Tensor], int, Tensor | None]:
+        """A memory with an example for each run of W rows, its keys and values, W, and what is added to scores."""
+        memory, kept = self.memory, self.kept
+        examples, width = memory.runs(self.rows)
         if examples is not None:
             memory, kept = memory.take(examples), [part.index_select(0, examples) for part in kept]
-        self.padding, self.kept = memory.padding, kept
-        self.weights = memory.values.new_zeros(len(rows), memory.values.shape[1])
         mask = _seen(memory)
-        self.bias = None if mask is None else bias_of(mask, heads, kept[0].shape[1])
+        return memory, kept, width, None if mask is None else bias_of(mask, self.heads, kept[0].shape[1])
 
     def __call__(self, place: int, query: Tensor) -> Tensor:
-        keys, values = self.kept[2 * place : 2 * place + 2]
+        memory, kept, width, bias = self._grouped
+        keys, values = kept[2 * place : 2 * place + 2]
         if not keys.shape[2]:
             return query.new_zeros(len(query), query.shape[1] * query.shape[2])
-        context, weights = attend_few(query, keys, values, self.bias, self.width)
-        if 2 * (place + 1) == len(self.kept):
+        context, weights = attend_few(query, keys, values, bias, width)
+        if 2 * (place + 1) == len(kept):
             weights = weights.mean(1)
-            self.weights = (weights if self.padding is None else weights.masked_fill(self.padding, 0)).flatten(0, 1)
+            self.weights = (weights if memory.padding is None else weights.masked_fill(memory.padding, 0)).flatten(0, 1)
         return context
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 
 from ostinato.errors import KernelError, nearest
-from ostinato.kernels.structures import Decoder, Gradients, Product, Scan, Watch
+from ostinato.kernels.structures import Decoder, Gradients, Layer, Look, Product, Scan, Step, Watch
 
-ABI = 8
+ABI = 9
 """The boundary that this package was written for (`native/ostinato.h`)."""
 
 INSTRUCTION_SET = "OSTINATO_INSTRUCTION_SET"
@@ -73,18 +73,20 @@ class Library:
         self._raw = raw
         self._openmp = _openmp()
         self._threads = 0
-        scan, decoder, product = map(ctypes.POINTER, (Scan, Decoder, Product))
+        scan, decoder, product, step = map(ctypes.POINTER, (Scan, Decoder, Product, Step))
         watch, number, address = ctypes.POINTER(Watch), ctypes.c_int64, ctypes.c_void_p
         self.forward = self._function("forward", scan, number)
         self.backward = self._function("backward", scan, ctypes.POINTER(Gradients))
         self.decoder_forward = self._function("decoder_forward", decoder)
         self.decoder_backward = self._function("decoder_backward", decoder)
         self.multiply = self._function("multiply", product)
+        self.step = self._function("step", step)
         self.activate = self._function("activate", number, number, number, address, address)
         self.stream = self._function("stream", *[address] * 8)
         self.packed_size = self._function("packed_size", product)
         self.scan_packed_size = self._function("scan_packed_size", scan)
         self.decoder_packed_size = self._function("decoder_packed_size", decoder)
+        self.step_packed_size = self._function("step_packed_size", step)
         self.fingerprint = raw.ostinato_fingerprint
         self.fingerprint.restype = ctypes.c_uint64
         self.fingerprint.argtypes = [watch]
@@ -157,7 +159,7 @@ def _check_layout(library: str, raw: ctypes.CDLL) -> None:
         name = field.field.decode() if field.field else "its size"
         theirs.setdefault(field.structure.decode().removeprefix("Ostinato"), {})[name] = field.offset
         number += 1
-    for structure in (Scan, Gradients, Watch, Decoder, Product):
+    for structure in (Scan, Gradients, Watch, Decoder, Product, Look, Layer, Step):
         ours = {name: getattr(structure, name).offset for name, _ in structure._fields_}
         ours["its size"] = ctypes.sizeof(structure)
         there = theirs.get(structure.__name__, {})

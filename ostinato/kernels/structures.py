@@ -83,6 +83,43 @@ class Product(ctypes.Structure):
     ]
 
 
+class Look(ctypes.Structure):
+    """`OstinatoLook`: what a layer of a Transformer looks at besides its own steps."""
+
+    _fields_ = [
+        *_addresses("norm_weight norm_bias query_weight query_bias gain output_weight output_bias keys values lengths"),
+        *_numbers("S"),
+        *_addresses("weights"),
+    ]
+
+
+class Layer(ctypes.Structure):
+    """`OstinatoLayer`: a layer of a Transformer."""
+
+    _fields_ = [
+        *_addresses(
+            "norm_weight norm_bias read_weight read_bias gain output_weight output_bias looks last_norm_weight"
+        ),
+        *_addresses("last_norm_bias first_weight first_bias second_weight second_bias keys values"),
+    ]
+
+
+class Step(ctypes.Structure):
+    """`OstinatoStep`: one step of each row through the layers of a Transformer."""
+
+    _fields_ = [
+        *_numbers("is_double R H A K D F"),
+        *_addresses("layers"),
+        *_numbers("num_layers num_looks filled capacity norm"),
+        ("epsilon", ctypes.c_double),
+        *_numbers("norm_first norm_after activation"),
+        *_addresses("cosines sines norm_weight norm_bias examples"),
+        *_numbers("num_examples"),
+        *_addresses("x out packed"),
+        *_numbers("packed_ready"),
+    ]
+
+
 def array_of(structures: list[ctypes.Structure]) -> ctypes.Array:
     """Structures of one kind side by side, as the library reads several."""
     return (type(structures[0]) * len(structures))(*structures)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ostinato.kernels.packed import Packed
 from ostinato.kernels.products import linear
+from ostinato.kernels.transformer import Facts, Input, LayersStep, LayerWeights, LookWeights
 from ostinato.layers.ragged_attention import Sight
 from ostinato.layers.transformer import FEW, TransformerStack, activated, angles, rotate
 
@@ -72,8 +73,9 @@ def bias_of(mask: Tensor, heads: int, kv_heads: int) -> Tensor:
     return added.unflatten(1, (kv_heads, heads // kv_heads)).squeeze(3).flatten(0, 1)
 
 
-class Read(Protocol):
-    """An input that steps attend to: contexts (R, A D) of queries (R, A, D) in the layer of this number."""
+class Read(Input, Protocol):
+    """An input that steps attend to; called, it gives contexts (R, A D) of queries (R, A, D) in the layer of this
+    number."""
 
     def __call__(self, place: int, query: Tensor) -> Tensor: ...
 
@@ -119,6 +121,39 @@ class _Layer:
             _Cross(_Map(cross.queries), cross.query_gain, _Map(cross.output), norm)
             for cross, norm in zip(layer.crosses, between, strict=True)
         ]
+
+
+def _native(stack: TransformerStack) -> LayersStep | None:
+    """The layers for the native library; None where their norms differ."""
+    norms = [norm for layer in stack.layers for norm in layer.norms] + ([] if stack.norm is None else [stack.norm])
+    if len({(type(norm), norm.eps) for norm in norms}) > 1:
+        return None
+    layers = []
+    for layer in stack.layers:
+        own, net = layer.attention, layer.feed_forward
+        first, *between, last = map(_pair, layer.norms)
+        looks = [
+            LookWeights(*norm, *_pair(cross.queries), cross.query_gain, *_pair(cross.output))
+            for cross, norm in zip(layer.crosses, between, strict=True)
+        ]
+        read = *_pair(own.queries_keys_values), own.gain, *_pair(own.output)
+        layers.append(LayerWeights(*first, *read, *last, *_pair(net.first), *_pair(net.second), tuple(looks)))
+    facts = Facts(
+        heads=stack.size // stack.head_size,
+        kv_heads=stack.kv_heads,
+        width=stack.head_size,
+        norm="layer" if isinstance(norms[0], nn.LayerNorm) else "rms",
+        epsilon=norms[0].eps,
+        norm_first=stack.layers[0].norm_first,
+        activation=stack.layers[0].feed_forward.kind,
+        norm_after=None if stack.norm is None else _pair(stack.norm),
+    )
+    return LayersStep(layers, facts)
+
+
+def _pair(module: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias."""
+    return module.weight, getattr(module, "bias", None)
 
 
 Rotation = tuple[Tensor, Tensor] | None
@@ -180,7 +215,7 @@ class Stepper:
         self.most = None if stack.window is None else stack.window - 1
         self.project = None if stack.project is None else _Map(stack.project)
         self.norm = None if stack.norm is None else _norm(stack.norm)
-        self.rooms = _Rooms()
+        self.rooms, self.native = _Rooms(), _native(stack)
 
     def __call__(
         self, x: Tensor, kept: Sequence[Tensor], count: Tensor, sources: Sequence[Read] = ()
@@ -206,6 +241,9 @@ class Stepper:
         at = None if even else (torch.arange(rows, device=x.device), counts)
         in_rooms = even and self.most is None
         after = self.rooms.holding(kept) if in_rooms else []
+        if in_rooms and bias is None and self.native is not None and self.native.is_allowed(x):
+            turned = None if rotation is None else (rotation[0].flatten(), rotation[1].flatten())
+            return self.native(x, self.rooms.rooms, longest, turned, sources), after, count + 1
         for place, layer in enumerate(self.layers):
             y = layer.first_norm(x) if layer.norm_first else x
             both = layer.queries_keys_values(y).view(rows, -1, self.width)
