@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ HEADER = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
 """The first line that names the columns of a file, as in CoNLL-U Plus. Source:
 universaldependencies.org/ext-format.html."""
 UNNAMED = "_"
+FEWEST = 3
+"""Rows that a file of text has at least to be taken for one in CoNLL's form."""
 
 
 def _gathered(
@@ -49,6 +51,23 @@ def _gathered(
             lines, cells, values = [], {column: [] for column in columns}, 0
     if lines:
         yield Block(name, unit, lines, cells, text)
+
+
+def columns_in(lines: Sequence[str]) -> str:
+    """Names for the columns of lines in CoNLL's form: as many fields in each, and blank lines between rows of several.
+    Empty where the lines are not so."""
+    words = (line for line in lines if not line.startswith(("#", "-DOCSTART-")))
+    rows = [[*row] for filled, row in groupby(words, key=lambda line: bool(line.strip())) if filled]
+    filled = [line for row in rows for line in row]
+    separator = "\t" if filled and "\t" in filled[0] else None
+    counts = {len(line.strip().split(separator)) for line in filled}
+    if len(rows) < FEWEST or len(filled) < 2 * len(rows) or len(counts) > 1 or 1 in counts:
+        return ""
+    return _example(counts.pop())
+
+
+def _example(count: int) -> str:
+    return " ".join(["word", *[UNNAMED] * (count - 2), "tag"][:count])
 
 
 class Conll(FileSource):
@@ -89,7 +108,7 @@ class Conll(FileSource):
             names = header[1].split() if header else ()
         if not names:
             count = len(self._fields(first))
-            example = " ".join(["word", *[UNNAMED] * (count - 2), "tag"][:count])
+            example = _example(count)
             raise DataError(
                 f"{self.title} line {line} has {count} column{'s' * (count != 1)}, and nothing names them; name them "
                 f"from left to right, {UNNAMED} for each that is not needed, such as {where}: {{{example}: {shown}}}, "

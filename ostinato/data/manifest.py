@@ -161,6 +161,13 @@ def endings() -> tuple[str, ...]:
     return tuple(sorted({ending for member in members for ending in member.file_endings}))
 
 
+def rows_of_file(name: str) -> str | None:
+    """What divides the rows of a file of text that some modality reads, as `data.rows` has it; None: lines do."""
+    kind = Path(name.lower().removesuffix(".gz")).suffix
+    members = (registry.component("modalities", other) for other in registry.names("modalities"))
+    return next((member.file_rows[kind] for member in members if kind in member.file_rows), None)
+
+
 def _kind(path: Path, text_ending: str) -> str:
     """The ending that tells a file's kind; text alone is unpacked."""
     name = path.name.lower()

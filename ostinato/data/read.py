@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ostinato.data.columns import Conll, Fasta, TimeSeries
+from ostinato.data.columns import Conll, Fasta, TimeSeries, columns_in
 from ostinato.data.contract import PLAIN, Block, Dialect, FileSource, Rows, Source
 from ostinato.data.files import Delimited, JsonLines, Lines, Parquet
 from ostinato.data.lines import GLANCE_BYTES, encoding_of
-from ostinato.data.manifest import MARK, Manifest, endings
+from ostinato.data.manifest import MARK, Manifest, endings, rows_of_file
 from ostinato.data.manifest import TEXT as TEXT_ENDING
 from ostinato.data.memory import Memory, is_frame
 from ostinato.data.sheets import Sheet
@@ -316,7 +316,7 @@ class _Opener(NamedTuple):
                     f"{where}.{column} is a {type(name).__name__}; {{column: ...}} names one text file per column; "
                     "give data in memory as a list of dicts or a frame"
                 )
-            kind = _kind(Path(name))
+            kind = ending_of(Path(name))
             if TABLES.get(kind) is Conll or len(column.split()) > 1 and kind != CONLLU:
                 if len(source) > 1:
                     raise DataError(
@@ -341,16 +341,18 @@ class _Opener(NamedTuple):
             raise DataError(f"{where} names no file; give {{column: text file}}")
         for column, (_, name) in files.items():
             _demand_known(name, f"{where}.{column}")
-        are_fasta = {_kind(Path(name)) in FASTA for name in source.values()}
+        are_fasta = {ending_of(Path(name)) in FASTA for name in source.values()}
         if len(are_fasta) > 1:
             raise DataError(
                 f"{where} names FASTA files beside text with one example a line; give all of them in one form"
             )
-        return (Fasta if True in are_fasta else Lines)(files, where, self.dialect)
+        if True in are_fasta:
+            return Fasta(files, where, self.dialect)
+        return Lines(files, where, self.of_text(source.values()))
 
     def manifest(self, name: str | Path) -> Source:
         path = self.found(name)
-        table = TABLES[_kind(path)](path, str(name), self.where, self.dialect)
+        table = TABLES[ending_of(path)](path, str(name), self.where, self.dialect)
         return Manifest(table, path.parent, self.where, encoding=self.dialect.encoding)
 
     def file(self, name: str | Path) -> Source:
@@ -367,7 +369,7 @@ class _Opener(NamedTuple):
                     texts.notes = _recoded(folder, [row[f"{texts.columns[0]}{MARK}"] for row in rows[:FIRST_TEXTS]])
                 return texts
             return self.manifest(_manifest(Path(name), folder, where))
-        path, shown, kind = self.found(name), str(name), _kind(Path(name))
+        path, shown, kind = self.found(name), str(name), ending_of(Path(name))
         if kind in TABLES:
             table = TABLES[kind](path, shown, where, self.dialect)
             is_manifest = path.name.startswith("manifest.") and any(column.endswith(MARK) for column in table.columns)
@@ -378,17 +380,25 @@ class _Opener(NamedTuple):
         if self.columns is None or len(set(self.columns)) != 1:
             wanted = "all columns" if self.columns is None else f"{len(self.columns)}"
             names = "" if self.columns is None else f" ({', '.join(self.columns)})"
+            first = Lines({TEXT: (path, shown)}, where, self.dialect)
+            named = columns_in(next(first.blocks([TEXT])).columns[TEXT])
+            advice = f", or name the columns of its lines as CoNLL's: {where}: {{{named}: {shown}}}" if named else ""
             raise DataError(
                 f"{where}: {shown} is read as text with one example a line, which gives one column, and {wanted} are "
                 f"asked for{names}; give a table ({', '.join(TABLES)}, also .gz) or one text file per column, "
-                "{column: file}, or name what divides its columns: data.delimiter"
+                f"{{column: file}}, or name what divides its columns: data.delimiter{advice}"
             )
-        return Lines({self.columns[0]: (path, shown)}, where, self.dialect)
+        return Lines({self.columns[0]: (path, shown)}, where, self.of_text([shown]))
+
+    def of_text(self, names: Iterable[str | Path]) -> Dialect:
+        """The dialect of files of text whose rows are divided as their endings have it, where the user says nothing."""
+        rows_by = {rows_of_file(str(name)) for name in names} if self.dialect.rows is None else set()
+        return self.dialect._replace(rows=rows_by.pop()) if len(rows_by) == 1 else self.dialect
 
 
 def _demand_known(name: str, where: str) -> None:
     """What is no table is text, unless its ending is that of neither."""
-    kind = _kind(Path(name))
+    kind = ending_of(Path(name))
     advice = next((text for text, kinds in FOREIGN.items() if kind in kinds), None)
     if advice is not None:
         raise DataError(
@@ -414,7 +424,7 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
     """
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     paths = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
-    kinds, depths = sorted({_kind(path) for path in paths}), sorted({len(path.parts) for path in paths})
+    kinds, depths = sorted({ending_of(path) for path in paths}), sorted({len(path.parts) for path in paths})
     foreign = next((kind for kind in kinds if kind in TABLES or any(kind in others for others in FOREIGN.values())), "")
     if len(kinds) != 1 or foreign or depths not in ([1], [2]):
         problem = f"with files of {', '.join(kinds)}" if kinds else "without a file"
@@ -432,8 +442,8 @@ def _texts(name: Path, folder: Path, where: str, text: str, label: str) -> tuple
 
 def _strays(paths: Sequence[Path]) -> str:
     """What to move out of a folder so that the rest is of one ending and at one level, where most of it is."""
-    usual = Counter((len(path.parts), _kind(path)) for path in paths).most_common(1)
-    strays = [path.as_posix() for path in paths if (len(path.parts), _kind(path)) != usual[0][0]]
+    usual = Counter((len(path.parts), ending_of(path)) for path in paths).most_common(1)
+    strays = [path.as_posix() for path in paths if (len(path.parts), ending_of(path)) != usual[0][0]]
     if not strays or 2 * len(strays) >= len(paths):
         return ""
     more = f" and {len(strays) - MOST_STRAYS:,} more" * (len(strays) > MOST_STRAYS)
@@ -467,15 +477,15 @@ def _manifest(name: Path, folder: Path, where: str) -> Path:
 def is_table(source: str) -> bool:
     """Whether a name is that of a table, or of a folder, or names the columns of a file."""
     # Any text may be asked about; of one that is too long for a name pathlib makes an error.
-    return _kind(Path(source)) in TABLES or os.path.isdir(source) or COLUMNS.fullmatch(source) is not None
+    return ending_of(Path(source)) in TABLES or os.path.isdir(source) or COLUMNS.fullmatch(source) is not None
 
 
 def is_data(source: str) -> bool:
     """Whether a name is that of a table or of text rather than of a recipe."""
-    return is_table(source) or _kind(Path(source)) == ".txt"
+    return is_table(source) or ending_of(Path(source)) == ".txt" or rows_of_file(source) is not None
 
 
-def _kind(path: Path) -> str:
+def ending_of(path: Path) -> str:
     """The ending that tells a file's kind, without `.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix

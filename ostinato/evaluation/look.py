@@ -122,7 +122,7 @@ def label_notes(seen: infer.Look, labels: Sequence[str]) -> list[str]:
     almost alike."""
     notes = []
     for name in labels:
-        counts = Counter(str(cell) for cell in seen.held(name))
+        counts = Counter(str(cell) for cell in seen.held(name) if not isinstance(cell, (list, tuple)))
         if not counts or len(counts) > MOST_LABELS or 2 * len(counts) > counts.total():
             continue
         (first, most), *_ = counts.most_common(1)

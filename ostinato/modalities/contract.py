@@ -240,6 +240,8 @@ class Modality(ABC):
     file."""
     file_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of a column of such files whose bytes are no text."""
+    file_rows: ClassVar[Mapping[str, str]] = {}
+    """By the endings of files of text that hold several raw values: what divides these, as `data.rows` has it."""
     render_endings: ClassVar[tuple[str, ...]] = ()
     """The endings, each with its dot, of files that `render` writes."""
     one_text: ClassVar[bool] = False

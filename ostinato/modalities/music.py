@@ -71,6 +71,7 @@ class Music(Modality):
     }
     file_endings = (".abc", ".mid", ".midi")
     file_settings = {"notation": "remi", "well_formed": True}
+    file_rows = {".abc": "blank"}
     continues_whole = True
     examples = EXAMPLES
     render_endings = (".abc", ".mid", ".wav", ".png")

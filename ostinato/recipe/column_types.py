@@ -71,18 +71,19 @@ def output_kind(kind: str | None, cells: Sequence[Any]) -> Guess:
     return guess
 
 
-def kind_of_files(endings: Collection[str]) -> Guess | None:
-    """The kind of a column of files whose bytes are no text; None where no modality reads all of them.
+def kind_of_files(endings: Collection[str], binary: bool = True) -> Guess | None:
+    """The kind of a column of files; None where no modality reads all of them.
 
     Args:
         endings: of the files, each with its dot.
+        binary: whether their bytes are no text.
     """
     members = {name: component("modalities", name) for name in names("modalities")}
     kinds = [name for name, member in members.items() if set(endings) <= set(member.file_endings)]
     if not kinds:
         return None
     first, *others = kinds
-    settings = members[first].file_settings
+    settings = members[first].file_settings if binary else {}
     return Guess(
         {"type": first, **settings} if settings else first,
         f"files that end in {', '.join(sorted(endings))}",

@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ostinato.data.columns import columns_in
 from ostinato.data.contract import PLAIN, Dialect
-from ostinato.data.read import Roots, as_columns, is_table, open_table
+from ostinato.data.manifest import rows_of_file
+from ostinato.data.read import Roots, as_columns, ending_of, is_table, open_table
 from ostinato.data.series import disorder
 from ostinato.data.time_columns import TimeColumns, time_columns_of
 from ostinato.errors import ConfigError, DataError, nearest
@@ -40,7 +42,7 @@ from ostinato.recipe.read import Recipe, check, from_arguments
 from ostinato.recipe.rules import can_be_name
 from ostinato.recipe.schema import opened
 from ostinato.recipe.yaml_text import dump_yaml, listed
-from ostinato.registry import names
+from ostinato.registry import component, names
 
 LOOKED_AT = 5000
 """Rows that are looked at: enough to know a column's kind, few enough to be read at once."""
@@ -53,6 +55,7 @@ TUNE = re.compile(r"^K:[ ]*[A-Gn]", re.M)
 """The key of a tune in ABC, which no tune lacks."""
 DATES_ALONE = "dates, which say little alone; name each input by --in to read them"
 DATED = Guess("date", "dates: hour, weekday and day of the year, and how late each is")
+TSV = (".tsv", ".tsv.gz")
 LINES = "text"
 """The column of a file that names none."""
 
@@ -67,7 +70,9 @@ class Look:
         place: the place of a row in its file, by the row's number.
         numerals: how numbers are written, where that was seen in the cells, which hold plain numbers in their place.
         notes: what was detected of the file.
-        files: of each column whose cells are the bytes of files, how these end.
+        files: of each column whose cells are the bytes of files, or that is a file of texts in a modality's own form,
+            how these end.
+        in_columns: how to name the columns of a file in CoNLL's form that is called otherwise, and why; else empty.
     """
 
     source: str
@@ -76,6 +81,7 @@ class Look:
     numerals: Numerals | None = None
     notes: Sequence[str] = ()
     files: Mapping[str, Collection[str]] = field(default_factory=dict)
+    in_columns: str = ""
     _held: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -90,8 +96,12 @@ class Look:
 
     def kind(self, column: str, told: str | None = None) -> Guess:
         """The kind that the caller named, or that a column's cells look like."""
-        guess = kind_of_files(self.files[column]) if told is None and column in self.files else None
-        return kind_of(told, self.held(column)) if guess is None else guess
+        cells, guess = self.held(column), None
+        if told is None and column in self.files:
+            guess = kind_of_files(self.files[column], binary=any(isinstance(cell, bytes) for cell in cells))
+        elif told is None and is_dates(cells):
+            guess = DATED
+        return kind_of(told, cells) if guess is None else guess
 
 
 @dataclass(frozen=True)
@@ -237,7 +247,25 @@ def look_at(source: str, *, base: Path | None = None, data_root: Roots = None, d
     binary = [name for name, column in cells.items() if any(isinstance(cell, bytes) for cell in column)]
     named = table.named().first(LOOKED_AT) if binary else {}
     files = {name: {Path(cell).suffix.lower() for cell in named[name] if cell} for name in binary}
-    return Look(source, cells, table.place, numerals if dialect.numerals is None else None, table.notes, files)
+    is_lines = columns is not None and dialect.rows is None
+    if is_lines and rows_of_file(str(source)) is not None:
+        files[LINES] = {ending_of(Path(source))}
+    in_columns = columns_in(cells[LINES]) if is_lines else _in_tabs(cells) if str(source).lower().endswith(TSV) else ""
+    if in_columns:
+        in_columns = (
+            f"every line of {source} has as many words and blank lines divide them, as in CoNLL's form; to read it so"
+            f" name its columns in place of the file: '{{{in_columns}: {source}}}'"
+        )
+    notes = [*table.notes, *([in_columns] if in_columns else [])]
+    numerals = numerals if dialect.numerals is None else None
+    return Look(source, cells, table.place, numerals, notes, files, in_columns)
+
+
+def _in_tabs(cells: Mapping[str, Sequence[Any]]) -> str:
+    """Names for the columns of a table in CoNLL's form, whose header is the first line of its first row."""
+    header, *lines = ("\t".join(map(str, row)) for row in (list(cells), *zip(*cells.values())))
+    labels = {line.split()[-1] for line in lines if line.strip()}
+    return columns_in([header, *lines]) if header.strip() and header.split()[-1] in labels else ""
 
 
 def _is_text(cell: Any) -> bool:
@@ -354,6 +382,9 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
     """The columns of a look."""
     columns = list(look.cells)
     named_inputs, named_outputs = _named("--in", inputs, columns), _named("--out", outputs, columns)
+    if look.in_columns and not outputs and not any(named_inputs.values()):
+        word = shlex.quote(f"{columns[0]}:text")
+        raise ConfigError(f"DATA: {look.in_columns}; to read each line as a row name a type: --in {word}")
     ahead = [name for name, kind in named_outputs.items() if name in named_inputs or kind == "series"]
     if ahead:
         return _forecast(look, named_inputs, named_outputs, ahead[0])
@@ -412,10 +443,7 @@ def _guess(look: Look, inputs: Sequence[str], outputs: Sequence[str]) -> Guessed
                 f"DATA: the column '{name}' of {look.source} holds nothing in the first {look.rows:,} rows; leave it"
                 " out, or name another"
             )
-    input_columns = {
-        name: DATED if kind is None and is_dates(look.held(name)) else look.kind(name, kind)
-        for name, kind in named_inputs.items()
-    }
+    input_columns = {name: look.kind(name, kind) for name, kind in named_inputs.items()}
     for name, kind in named_inputs.items():
         if kind is not None or len(named_inputs) == 1 or input_columns[name].settings != "category":
             continue
@@ -565,12 +593,16 @@ def _going_on(look: Look, column: str, kinds: Mapping[str, str | None]) -> Guess
     if not held:
         raise DataError(f"DATA: {look.source} holds nothing in its first {look.rows:,} rows")
     guess = look.kind(column, kinds.get(column))
-    if _kind(guess.settings) in ("category", "number"):
+    if not component("modalities", opened(guess.settings)["type"]).aligns & {"next", "ahead"}:
         raise ConfigError(
             f"DATA: {look.source} has one column, {column}, and it is a {_kind(guess.settings)}, which has no"
             f" continuation; give a table, or read it as text: --in {shlex.quote(column)}:text"
         )
-    if kinds.get(column) is None and all(isinstance(cell, str) and TUNE.search(cell) for cell in held):
+    if (
+        kinds.get(column) is None
+        and column not in look.files
+        and all(isinstance(cell, str) and TUNE.search(cell) for cell in held)
+    ):
         guess = replace(guess, instead=f"these are tunes in ABC: --in {shlex.quote(column)}:music reads their notes")
     output = Guess({"of": column, "align": "next"}, "what follows each step of the only column")
     return Guessed(

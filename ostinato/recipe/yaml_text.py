@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,9 @@ def parse_yaml(text: str, origin: str) -> Any:
         mark = why.problem_mark or why.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = (why.problem or why.context or "not YAML").strip().split("\n")[0]
+        begin = re.match(r"\s*", text.splitlines()[mark.line]) if mark and mark.line < len(text.splitlines()) else None
+        if begin is not None and "\t" in begin[0]:
+            problem = "the line is indented by a tab, which YAML does not allow; write spaces in its place"
         raise ConfigError(f"{origin}: {place}{problem}") from None
     except (YAMLError, ValueError) as why:
         raise ConfigError(f"{origin}: not YAML: {str(why).splitlines()[0]}") from None

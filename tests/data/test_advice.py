@@ -313,6 +313,15 @@ def test_columns_are_named_as_the_advice_writes_them(tmp_path, line):
     assert opened(tmp_path, {"t.conll": f"{header}\n{line}\n".encode()}, "t.conll").columns == tuple(columns)
 
 
+def test_columns_of_a_text_in_conll_form_are_named_as_the_advice_writes_them(tmp_path):
+    (tmp_path / "t.txt").write_text("a DT N\nb DT N\n\n" * 3)
+    where = {"base": tmp_path, "data_root": None, "where": "data.train"}
+    with pytest.raises(OstinatoError, match="or name the columns of its lines as CoNLL's: ") as refusal:
+        open_table("t.txt", columns=["word", "tag"], **where)
+    named = str(refusal.value).rpartition("data.train: ")[2]
+    assert open_table(as_columns(named), columns=["word", "tag"], **where).num_rows == 3
+
+
 def test_a_long_line_is_read_with_the_limit_that_the_advice_sets(tmp_path, monkeypatch):
     monkeypatch.setenv("OSTINATO_LINE_MB", "0.001")
     files = {"t.jsonl": b'{"x": "%s"}\n' % (b"a" * 1500)}

@@ -121,6 +121,9 @@ init lists.jsonl --out series | lists of numbers are forecast with --out COLUMN:
     --out series:series > of: series
 init tagged.csv --in words:text --out tags | words must have one step per label: write tokens |
     init tagged.csv --in words:tokens --out tags > words: tokens
+init ner.txt | to read it so name its columns in place of the file: '{word tag: ner.txt}' |
+    init '{word tag: ner.txt}' > tag: tags
+init ner.tsv | to read each line as a row name a type: --in 'the O:text' | init ner.tsv --in 'the O:text' > text
 init people.csv | `ostinato check RECIPE --full` prints all settings; `ostinato train RECIPE` trains |
     init people.csv --recipe people.yaml > train people.yaml | check people.yaml --full > keep_best
 """
@@ -142,6 +145,8 @@ def looked_at(rows):  # noqa: F811
         "tagged.csv": ["words,tags", *(f"{' '.join(row)},{' '.join(word[0] for word in row)}" for row in tagged)],
         "lists.jsonl": [f'{{"words": "{row[2]}", "series": [1.5, {row[0]}]}}' for row in people],
         "tunes.jsonl": [r'{"tune": "X:1\nM:2/4\nK:G\nGBdB|"}'] * 9,
+        "ner.txt": ["the O", "old O", "town B", ""] * 9,
+        "ner.tsv": ["the O", "old O", "town B", ""] * 9,
         "sites.csv": ["day,load,site", *(f"2023-01-{day:02},{day % 7},a" for day in range(1, 31))],
     }
     for name, lines in tables.items():
@@ -194,6 +199,11 @@ def test_a_recipe_file_that_follows_the_advice_is_read(tmp_path, monkeypatch):
     with pytest.raises(OstinatoError, match=r"line 1: aliases \(\*it\) are not allowed; write it out"):
         load(path)
     path.write_text("{inputs: {text: text, other: text}, outputs: {label: category}, data: {train: t.csv}}")
+    assert load(path)
+    path.write_text("inputs:\n\ttext: text\noutputs:\n\tlabel: category\ndata: {train: t.csv}\n")
+    with pytest.raises(OstinatoError, match="line 2, .*indented by a tab, .*; write spaces in its place"):
+        load(path)
+    path.write_text(path.read_text().replace("\t", "  "))
     assert load(path)
     files = ", ".join(f"{number}.csv" for number in range(20_000))
     path.write_text(good.replace("t.csv", f"[{files}]"))

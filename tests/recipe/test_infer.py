@@ -6,11 +6,15 @@ import random
 import numpy as np
 import pytest
 
+from ostinato import api
+from ostinato.data.columns import columns_in
+from ostinato.data.read import is_data
 from ostinato.errors import ConfigError, DataError
 from ostinato.evaluation.look import look
+from ostinato.preprocessing.prepare import prepare
 from ostinato.recipe import infer as guessing
 from ostinato.recipe import read as recipe_read
-from ostinato.recipe.infer import guess
+from ostinato.recipe.infer import guess, look_at
 from ostinato.recipe.yaml_text import parse_yaml
 
 DRAW = random.Random(3)
@@ -174,6 +178,41 @@ def test_tunes_are_read_as_notes_by_what_is_advised(tmp_path):
     assert again.recipe().settings.outputs["going_on"].type == "music"
     with pytest.raises(ConfigError, match="which has no continuation"):
         guess(table(tmp_path, {"x": PRICES}), [], [])
+
+
+def test_a_file_of_tunes_is_read_tune_by_tune_and_so_it_is_in_a_recipe(tmp_path):
+    tunes = [f"X:{number}\nM:2/4\nK:G\nGBdB|{'G' * number}|]" for number in range(1, 5)]
+    (tmp_path / "tunes.abc").write_text("\n\n".join(tunes) + "\n")
+    assert is_data("tunes.abc") and not is_data("tunes.yaml")
+    found = guess(str(tmp_path / "tunes.abc"), [], [])
+    assert found.rows == 4 and found.inputs["text"].settings == "music" and found.inputs["text"].instead is None
+    (tmp_path / "a.yaml").write_text(found.yaml("tunes.abc", ""))
+    assert len(prepare(recipe_read.load(tmp_path / "a.yaml")).splits["train"]) == 3
+    with pytest.raises(DataError, match="the tune has no key"):
+        prepare(recipe_read.load(tmp_path / "a.yaml", ["data.rows=lines"]))
+
+
+def test_a_text_in_conll_form_is_told_from_texts_and_tables(tmp_path):
+    """One word a line and blank lines between rows, as many words in each line."""
+    for lines, columns in (
+        (["the O", "old B"], "word tag"),
+        (["the DT _ O", "# x", "old JJ _ B"], "word _ _ tag"),
+        (["-DOCSTART- O", "", "the\tO", "old man\tB"], "word tag"),
+        (["the O", "old"], ""),
+        (["the", "old"], ""),
+        (["two words"], ""),
+    ):
+        assert columns_in([*lines, ""] * 4) == columns
+    assert columns_in(["the O", "old B"] * 9) == ""
+
+
+def test_a_column_of_dates_is_one_of_dates_wherever_it_is_looked_at(tmp_path):
+    days = [f"{day:02}.01.2024 10:00" for day in range(1, 29)] * 3
+    source = table(tmp_path, {"day": days, "kind": ["a", "b", "c"] * 28})
+    assert look_at(source).kind("day").settings == guess(source, ["day"], ["kind"]).inputs["day"].settings == "date"
+    assert api.look(source).columns["day"].type == "date"
+    with pytest.raises(ConfigError, match="it is a date, which has no continuation"):
+        guess(table(tmp_path, {"day": days}), [], [])
 
 
 @pytest.mark.parametrize("output", ["turns", "text of it: {all}"])
