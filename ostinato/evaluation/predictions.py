@@ -109,10 +109,11 @@ def predict_all(
         predicted = answers(runs, rows, search=search, seed=seed, outputs=answered, place=place, say=say)
         given = scores(runs, rows, outputs=scored, place=place)
         for number, row in pairs:
-            for where, modality in run.modalities.items():
+            for where in run.modalities:
                 raw = run.raw(row, where)
                 if raw is not None and where in named:
-                    for symbol in dict.fromkeys(modality.unseen(raw)):
+                    # What a row's answer can copy from its source is not unseen.
+                    for symbol in dict.fromkeys(run.modality(row, where).unseen(raw)):
                         unseen.setdefault(where, {}).setdefault(symbol, []).append(number)
         for output, column in columns.items():
             column.add(numbers, rows, predicted, given.get(output))

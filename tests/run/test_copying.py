@@ -112,6 +112,14 @@ def test_an_unknown_symbol_is_no_credit_for_an_unknown_word(copier):
     assert together == pytest.approx(alone, rel=1e-6)
 
 
+def test_an_evaluation_names_the_words_that_no_answer_can_copy(copier):
+    rows, notes = questions(4, 7), []
+    for data in (rows, [*rows, {**rows[0], "reply": "Quix"}]):
+        api.evaluate(copier.run, data=data, say=notes.append, device="cpu")
+    (note,) = [note for note in notes if "no answer has" in note]
+    assert note.startswith("1 rows have a symbol of outputs.reply that training lacks, which no answer has: 'Quix'")
+
+
 def test_two_runs_answer_together_and_one_that_copies_nothing_is_refused(copier, tmp_path):
     copier.save(tmp_path / "one")
     runs = [tmp_path / "one", tmp_path / "two"]
