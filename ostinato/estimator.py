@@ -250,11 +250,7 @@ class Model:
         if as_frame or (as_frame is None and n_best is None and is_data_frame(rows)):
             records = list(prediction_table.records(run, predictions, cells=False))
             names = records[0] if records else ()
-            table = {name: [record[name] for record in records] for name in names}
-            for output in run.outputs:
-                if (predicted := f"{output}_predicted") in table:
-                    table[predicted] = self._as_given(output, table[predicted])
-            return frame_like(rows, table)
+            return frame_like(rows, {name: [record[name] for record in records] for name in names})
         if n_best is not None:
             answers = [dict(prediction.outputs) for prediction in predictions]
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ostinato.cli.options import table
+from ostinato.data.write import plain
 from ostinato.evaluation.errors import ErrorReport, HeldOut
 from ostinato.evaluation.verdict import Verdict
 from ostinato.run.predictions import Prediction
@@ -82,10 +83,8 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
 
 
 def _excerpt(row: HeldOut) -> str:
-    values = row.prediction.inputs.values()
-    return _short(
-        "  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80
-    )
+    values = map(plain, row.prediction.inputs.values())
+    return _short("  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80)
 
 
 def _short(text: str, width: int = 30) -> str:

@@ -105,6 +105,8 @@ def _field(value: Any) -> Any:
 def _delimited(path: Path, records: Iterator[Record], dialect: Dialect) -> int:
     def field(value: Any) -> Any:
         value = _field(value)
+        if isinstance(value, bool):  # as a label of such rows is written
+            return "true" if value else "false"
         return str(value).replace(".", decimal) if isinstance(value, float) else value
 
     count, decimal = 0, dialect.decimal or "."

@@ -11,7 +11,23 @@ import numpy as np
 
 from ostinato.errors import DataError, quoted, shown
 
+TEXT, WHOLE, TRUTH = "text", "whole", "truth"
+"""What labels are in training rows."""
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class Digits(str):
+    """The text of a label that a row has as a whole number, so that a model can give such numbers back."""
+
+    __slots__ = ()
+
+
+def as_kind(label: str, kind: str) -> Any:
+    """A label as the value of this kind that its text is; as it is where an earlier run had labels of another."""
+    if kind == TRUTH:
+        return label == "true" if label in ("true", "false") else label
+    is_whole = kind == WHOLE and label.removeprefix("-").isdecimal() and str(int(label)) == label
+    return int(label) if is_whole else label
 
 
 def one_line(text: str) -> str:
@@ -68,7 +84,7 @@ def strings(raw: Any, noun: str) -> list[str]:
 
 def _string(raw: Any, noun: str) -> str:
     if isinstance(raw, int) and not isinstance(raw, bool):
-        return str(raw)
+        return Digits(raw)
     if not isinstance(raw, str):
         raise DataError(f"a {noun} must be a string or a whole number, not {shown(raw)}")
     return raw

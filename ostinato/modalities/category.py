@@ -9,14 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, closest, nearest, shown
-from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
+from ostinato.modalities._fields import TEXT, TRUTH, WHOLE, as_kind, is_missing, items, one_line, why_labels_are_new
 from ostinato.modalities._spelling import UNKNOWN_RATE
 from ostinato.modalities.contract import MISSING, Array, Choices, Features, Labels, Modality
 from ostinato.raw.vocabulary import extended
 
 ALLOWED = "a label must be a string, a whole number or a truth value"
-TEXT, WHOLE, TRUTH = "text", "whole", "truth"
-"""What labels are in training rows."""
 SHOWN_LABELS = 20
 """More known labels than these do not help the reader of a message."""
 
@@ -181,9 +179,7 @@ class Category(Modality):
     def as_given(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self.as_given(label) for label in value]
-        if value in self._number and _is_written(value, self._kind):
-            return value == "true" if self._kind == TRUTH else int(value)
-        return value
+        return as_kind(value, self._kind) if value in self._number else value
 
     def labels(self, array: Array) -> list[str]:
         if self._several:
@@ -233,13 +229,6 @@ def _kind(label: Any) -> str:
     if isinstance(label, bool):
         return TRUTH
     return WHOLE if isinstance(label, (int, float)) else TEXT
-
-
-def _is_written(label: str, kind: str) -> bool:
-    """Whether a label is the text of a value of this kind; an earlier run may have had labels of another."""
-    if kind == TRUTH:
-        return label in ("true", "false")
-    return kind == WHOLE and label.removeprefix("-").isdecimal() and str(int(label)) == label
 
 
 def _text(label: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ostinato.errors import ConfigError, DataError, nearest, shown
-from ostinato.modalities._fields import is_missing, items, one_line, why_labels_are_new
+from ostinato.modalities._fields import TEXT, WHOLE, Digits, as_kind, is_missing, items, one_line, why_labels_are_new
 from ostinato.modalities.contract import MISSING, Array, Choices, Labels, Modality
 from ostinato.raw import schemes
 from ostinato.raw.vocabulary import extended
@@ -99,8 +99,8 @@ class Tags(Modality):
         self._unknown = unknown
         self._set([], [])
 
-    def _set(self, labels: list[str], counts: Sequence[int]) -> None:
-        self._labels = labels
+    def _set(self, labels: list[str], counts: Sequence[int], kind: str = TEXT) -> None:
+        self._labels, self._kind = labels, kind
         self._tags = self._all_tags(labels)
         self._number = {tag: number for number, tag in enumerate(self._tags)}
         legal = None if self._scheme is None else schemes.legal(self._tags, self._scheme)
@@ -116,7 +116,7 @@ class Tags(Modality):
 
     def _label(self, label: Any) -> str | None:
         if isinstance(label, int) and not isinstance(label, bool):
-            label = str(label)
+            label = Digits(label)
         if is_missing(label):
             return None
         if not isinstance(label, str):
@@ -157,11 +157,12 @@ class Tags(Modality):
 
     def fit(self, column: Iterable[Any]) -> None:
         counts: Counter[str] = Counter()
-        detector = schemes.Detector()
+        detector, whole = schemes.Detector(), True
         for raw in column:
             if raw is None:
                 continue
             read = self._read(raw)
+            whole = whole and all(label is None or isinstance(label, Digits) for label in read)
             if self._scheme is not None:
                 detector.add(read)
                 read = self._written(read, self._scheme)
@@ -184,7 +185,8 @@ class Tags(Modality):
                 )
         kinds = counts if self._scheme is None else _kinds(counts)
         labels = sorted(kinds, key=lambda label: (-kinds[label], label))
-        self._set(labels, [counts[tag] for tag in self._all_tags(labels)])
+        numbers = [counts[tag] for tag in self._all_tags(labels)]
+        self._set([str(label) for label in labels], numbers, WHOLE if whole else TEXT)
 
     def encode(self, raw: Any) -> np.ndarray:
         read = self._read(raw)
@@ -218,6 +220,9 @@ class Tags(Modality):
         tags = [None if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
         return tags if self._scheme is None else self._written(tags, self._reads)
 
+    def as_given(self, value: Any) -> Any:
+        return [label if label is None else as_kind(label, self._kind) for label in value]
+
     def labels(self, array: Array) -> list[str]:
         return ["<missing>" if number == MISSING else self._tags[number] for number in np.asarray(array).tolist()]
 
@@ -227,6 +232,7 @@ class Tags(Modality):
 
     def facts(self) -> dict:
         facts = {"labels": list(self._labels), "counts": list(self._spec.counts)}
+        facts |= {} if self._kind == TEXT else {"kind": self._kind}
         return facts if self._scheme is None else {**facts, "reads": self._reads}
 
     def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -237,7 +243,7 @@ class Tags(Modality):
     def restore(self, facts: dict) -> None:
         if self._scheme is not None:
             self._reads = facts["reads"]
-        self._set(list(facts["labels"]), list(facts["counts"]))
+        self._set(list(facts["labels"]), list(facts["counts"]), facts.get("kind", TEXT))
 
     def parse(self, field: str) -> list[str | None]:
         labels = field.split(self._separator) if self._separator else list(field)

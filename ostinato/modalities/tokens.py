@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.errors import DataError
-from ostinato.modalities._fields import is_missing, one_line, strings
+from ostinato.modalities._fields import TEXT, WHOLE, Digits, as_kind, is_missing, one_line, strings
 from ostinato.modalities._spelling import BEGIN, END, FIRST, SPECIAL, UNKNOWN, UNKNOWN_RATE, Spelling, numbers
 from ostinato.modalities.contract import Array, Choices, Features, Modality, Symbols, Traits, Worded
 from ostinato.raw.vocabulary import AddedWords, extended, most_frequent
@@ -106,8 +106,8 @@ class Tokens(Modality, Worded):
     def traits(settings: Any) -> Traits:
         return Traits(characters=settings.characters)
 
-    def _set(self, counts: Mapping[str, int], added: AddedWords | None = None) -> None:
-        self._added = added or AddedWords()
+    def _set(self, counts: Mapping[str, int], added: AddedWords | None = None, kind: str = TEXT) -> None:
+        self._added, self._kind = added or AddedWords(), kind
         self._symbols, self._counts = [*counts, *self._added.words], (*[0] * FIRST, *counts.values())
         self._number = {symbol: number for number, symbol in enumerate(counts, FIRST)}
 
@@ -151,11 +151,14 @@ class Tokens(Modality, Worded):
 
     def fit(self, column: Iterable[Any]) -> None:
         spellings: set[str] = set()
+        whole = True
 
         def rows() -> Iterator[list[str]]:
+            nonlocal whole
             for raw in column:
                 if raw is not None:
                     symbols = self._read(raw)
+                    whole = whole and all(isinstance(symbol, Digits) for symbol in symbols)
                     if self._spelling is not None:
                         spellings.update(symbols)
                     yield self._cased(symbols)
@@ -169,7 +172,7 @@ class Tokens(Modality, Worded):
                     f"the symbol {symbol!r} cannot be separated from its neighbours with separator: "
                     f"{self._separator!r}; choose a separator that occurs in no symbol"
                 )
-        self._set(counts)
+        self._set({str(symbol): count for symbol, count in counts.items()}, kind=WHOLE if whole else TEXT)
         if self._spelling is not None:
             self._spelling.fit(spellings)
 
@@ -210,6 +213,9 @@ class Tokens(Modality, Worded):
     def decode(self, array: Array) -> list[str]:
         return self._spelt([number for number in numbers(array) if number not in (BEGIN, END)], "\ufffd")
 
+    def as_given(self, value: Any) -> Any:
+        return [as_kind(symbol, self._kind) for symbol in value]
+
     def labels(self, array: Array) -> list[str]:
         return self._spelt(numbers(array), SPECIAL[UNKNOWN])
 
@@ -232,7 +238,7 @@ class Tokens(Modality, Worded):
         return [None] * FIRST + self._symbols
 
     def add_words(self, words: Sequence[str]) -> None:
-        self._set(dict(zip(self._number, self._counts[FIRST:])), AddedWords(words))
+        self._set(dict(zip(self._number, self._counts[FIRST:])), AddedWords(words), self._kind)
 
     def features(self, cells: Sequence[Any]) -> Features:
         """The symbols."""
@@ -241,7 +247,8 @@ class Tokens(Modality, Worded):
     def facts(self) -> dict:
         counts = list(self._counts[FIRST:])
         spelling = self._spelling.facts() if self._spelling is not None else {}
-        return {"symbols": list(self._number), "counts": counts, **self._added.facts(), **spelling}
+        kind = {} if self._kind == TEXT else {"kind": self._kind}
+        return {"symbols": list(self._number), "counts": counts, **kind, **self._added.facts(), **spelling}
 
     def extended(self, earlier: Mapping[str, Any], fitted: Mapping[str, Any]) -> Mapping[str, Any]:
         spelling = {} if self._spelling is None else self._spelling.extended(earlier, fitted)
@@ -250,7 +257,8 @@ class Tokens(Modality, Worded):
     def restore(self, facts: dict) -> None:
         symbols = list(facts["symbols"])
         # Runs of before counts were kept have none.
-        self._set(dict(zip(symbols, facts.get("counts", [0] * len(symbols)))), AddedWords.of(facts))
+        counts = dict(zip(symbols, facts.get("counts", [0] * len(symbols))))
+        self._set(counts, AddedWords.of(facts), facts.get("kind", TEXT))
         if self._spelling is not None:
             self._spelling.restore(facts)
 

@@ -26,7 +26,7 @@ def records(
 
     The columns of what was read come first, then for each output, here `topic`:
 
-        topic_predicted          the answer
+        topic_predicted          the answer, of the type that training rows had
         topic_probability        of a single label: its probability
         topic_log_probability    of what a search generated: its log-probability, natural logarithm
         tags_words               of labels of words: the words
@@ -64,7 +64,8 @@ def records(
 
 
 def _cells(run: Run, output: str, answer: Answer, probabilities: bool, fields: bool) -> Iterator[tuple[str, Any]]:
-    yield "predicted", answer.text if fields and isinstance(answer.value, list) else answer.value
+    in_field = fields and isinstance(answer.value, list)
+    yield "predicted", answer.text if in_field else run.modalities[f"outputs.{output}"].as_given(answer.value)
     if run.graph.heads[output].generates:
         yield "log_probability", answer.log_probability
     if answer.probabilities is not None:

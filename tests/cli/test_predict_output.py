@@ -12,6 +12,7 @@ import pytest
 
 import ostinato
 from ostinato.data.read import open_table
+from ostinato.data.write import write_table
 from ostinato.errors import ConfigError, DataError
 
 REVIEWS = ["the food was great", 'sad, "late"\nand rude', "great", "sad"]
@@ -285,3 +286,35 @@ def test_sets_of_whole_numbers_come_back_as_lists_of_them():
     ).fit(rows, rows[:3], device="cpu")
     assert model.classes_ == [1, 20]
     assert {label for labels in model.predict(["a b", "a", "b"]) for label in labels} <= {1, 20}
+
+
+@pytest.mark.parametrize("kind", ["tags", "tokens"])
+def test_labels_of_steps_and_symbols_come_back_as_numbers_where_they_were_numbers(tmp_path, kind):
+    rows = [{"words": words.split(), "out": [len(word) for word in words.split()]} for words in ("a bb", "bb ccc a")]
+    inputs = {"words": {"type": "tokens", "encoder": {"hidden_size": 4}}}
+    training = {"epochs": 2, "batch_rows": 4}
+    model = ostinato.Model(inputs, {"out": kind}, training=training).fit(rows * 4, rows, device="cpu")
+    model.save(tmp_path / "run")
+    for answers in (model.predict(rows), ostinato.load(tmp_path / "run", device="cpu").predict(rows)):
+        assert {type(label) for answer in answers for label in answer} <= {int}
+    texts = [{**row, "out": list(map(str, row["out"]))} for row in rows]
+    mixed = ostinato.Model(inputs, {"out": kind}, training=training).fit(rows + texts * 4, rows, device="cpu")
+    assert {type(label) for answer in mixed.predict(rows) for label in answer} <= {str}
+
+
+@pytest.mark.parametrize("labels, written", [([0, 1], ("0", "1")), ([True, False], ("true", "false"))])
+def test_tables_hold_labels_of_the_type_that_training_had(tmp_path, cli, labels, written):
+    rows = [{"text": text, "label": label} for text, label in zip(["a", "b"], labels)]
+    inputs = {"text": {"type": "tokens", "encoder": {"hidden_size": 4}}}
+    training = {"epochs": 1, "batch_rows": 4}
+    model = ostinato.Model(inputs, {"label": "category"}, training=training).fit(rows * 4, rows, device="cpu")
+    model.save(tmp_path / "run")
+    write_table(tmp_path / "in.jsonl", rows)
+    for name, read in (("o.jsonl", polars.read_ndjson), ("o.parquet", polars.read_parquet)):
+        cli("predict", tmp_path / "run", tmp_path / "in.jsonl", "--output", tmp_path / name)
+        assert set(read(tmp_path / name)["label_predicted"]) <= set(labels)
+        assert type(read(tmp_path / name)["label_predicted"][0]) is type(labels[0])
+    cli("predict", tmp_path / "run", tmp_path / "in.jsonl", "--output", tmp_path / "o.csv")
+    lines = (tmp_path / "o.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in lines[1:]] == list(written)
+    assert {line.split(",")[2] for line in lines[1:]} <= set(written)
