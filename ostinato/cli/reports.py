@@ -84,7 +84,9 @@ def _error_cells(row: HeldOut, output: str) -> tuple[str, ...]:
 
 def _excerpt(row: HeldOut) -> str:
     values = map(plain, row.prediction.inputs.values())
-    return _short("  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80)
+    return _short(
+        "  ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values), 80
+    )
 
 
 def _short(text: str, width: int = 30) -> str:

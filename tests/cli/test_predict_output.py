@@ -11,9 +11,12 @@ import polars
 import pytest
 
 import ostinato
+from ostinato.cli.reports import _excerpt
 from ostinato.data.read import open_table
 from ostinato.data.write import write_table
 from ostinato.errors import ConfigError, DataError
+from ostinato.evaluation.errors import HeldOut
+from ostinato.run.predictions import Prediction
 
 REVIEWS = ["the food was great", 'sad, "late"\nand rude', "great", "sad"]
 LABELS = ["good", "bad", "good", "bad"]
@@ -318,3 +321,8 @@ def test_tables_hold_labels_of_the_type_that_training_had(tmp_path, cli, labels,
     lines = (tmp_path / "o.csv").read_text().splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == list(written)
     assert {line.split(",")[2] for line in lines[1:]} <= set(written)
+
+
+def test_what_a_forecast_read_is_shown_as_numbers():
+    read = Prediction({"y": np.array([1.5, np.nan]), "tags": ["a", "b"]}, {})
+    assert _excerpt(HeldOut(0, "t.csv:2", read, {})) == "1.5 nan a b"

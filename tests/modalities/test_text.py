@@ -216,7 +216,7 @@ def test_whole_words_where_training_knows_nearly_all_of_validation_and_the_text_
     assert choices(valid)["tokenizer.type"][0] == "word"
     assert choices(valid)["encoder.rare_word_dropout"][0] > 0
     assert choices(["bad prose"]) == {}, "half of the words are new: pieces of them are known"
-    assert choices(valid, summarized=False) == {}, "what is generated needs every word"
+    assert set(choices(valid, summarized=False)) == {"metrics"}, "what is generated needs every word"
     assert choices(valid, gives=lambda path: path == "tokenizer.type") == {}, "pieces of words were asked for"
 
 
